@@ -1,0 +1,400 @@
+//! The ledger under the model checker: every interleaving, and every value that a load may return.
+//!
+//! | seeded bug | models that fail |
+//! |---|---|
+//! | `ledger-check-then-act` | `two_takers_and_one_unit_left` and most others |
+//! | `ledger-gives-first` | `a_shrink_collects_before_it_lowers`, and others with a shrink |
+//! | `ledger-resize-publishes-first` | `growth_raises_before_it_publishes`, and others with growth |
+//! | `ledger-no-second-look` | `a_payment_beside_growth_loses_nothing`, `the_whole_range_up_and_down_at_once` |
+//! | `ledger-no-recheck` | `a_give_...`, `a_kept_credit_beside_a_shrink_leaves_no_debt_behind` |
+//! | `ledger-shrink-passes-pool` | `a_give_to_an_empty_pool_beside_a_shrink_leaves_no_debt_behind` |
+//! | `ledger-shrink-skips-blank` | `a_first_credit_beside_a_shrink_leaves_no_debt_behind`, `a_give_...` |
+//! | `ledger-steal-by-store` | `a_sweep_and_the_owner_share_nothing` and others |
+//! | `ledger-lists-late` | `credit_in_place_is_never_overlooked` |
+//! | `ledger-pool-relaxed` | `growth_raises_before_it_publishes`, `a_give_...`, `a_kept_credit_...` |
+//! | `ledger-limit-relaxed` | `a_payment_beside_growth_loses_nothing`, `the_whole_range_up_and_down_at_once` |
+//! | `ledger-stripe-relaxed` | `a_give_beside_a_shrink_leaves_no_debt_behind` |
+
+use loom::thread;
+
+use super::ledger::Striping;
+use super::{Ledger, Stripe};
+use crate::sync::{Arc, AtomicU64, Ordering};
+
+/// Stripes may hold half the limit each, as long as the pool is not empty.
+const TINY: Striping = Striping { stripes: 2, share_shift: 1, plenty_shift: 6 };
+
+struct Arena {
+    ledger: Ledger,
+    stripes: [Stripe; 2],
+    /// Never more than what is linked: raised after a take, lowered before a give.
+    linked: AtomicU64,
+}
+
+impl Arena {
+    fn new(capacity: u64) -> Arc<Self> {
+        Arc::new(Self {
+            ledger: Ledger::striped(capacity, TINY),
+            stripes: [Stripe::new(), Stripe::new()],
+            linked: AtomicU64::new(0),
+        })
+    }
+
+    /// Takes and links; returns what is linked then, or nothing if the ledger refused.
+    fn link(&self, own: usize, charge: u64) -> Option<u64> {
+        let took = self.ledger.take(&self.stripes[own], charge);
+        took.then(|| self.linked.fetch_add(charge, Ordering::AcqRel) + charge)
+    }
+
+    fn unlink(&self, own: usize, charge: u64) {
+        self.linked.fetch_sub(charge, Ordering::AcqRel);
+        self.ledger.give(&self.stripes[own], charge);
+    }
+
+    fn resize(&self, capacity: u64) {
+        self.ledger.set_capacity(capacity, &self.stripes);
+    }
+
+    /// L1, L3 and L4, which must hold when all threads have ended.
+    fn settle_up(&self) {
+        let linked = self.linked.load(Ordering::Acquire);
+        let free = self.ledger.free(&self.stripes);
+        let placed = self.ledger.pooled() + self.stripes.iter().map(Stripe::credit).sum::<u64>();
+        assert_eq!(self.ledger.limit(), linked + placed, "conservation");
+        assert_eq!(self.ledger.charged(&self.stripes), linked);
+        assert!(self.ledger.limit() >= self.ledger.capacity(), "growth was lost");
+        assert!(self.ledger.debt() == 0 || free == 0, "debt while there is free room");
+        let listed = self.stripes.iter().filter(|stripe| stripe.is_listed()).count();
+        assert_eq!(self.ledger.listed(), listed as u64);
+        assert!(self.stripes.iter().all(|stripe| stripe.is_listed() || stripe.credit() == 0));
+    }
+}
+
+/// How many times a thread may be interrupted where it could go on: the models with long operations
+/// are searched up to a bound, the others completely.
+#[derive(Clone, Copy)]
+enum Switches {
+    Any,
+    UpTo(usize),
+}
+
+/// Runs `first` and `second` beside each other, and what is common to all models at the end.
+fn race(
+    switches: Switches,
+    set_up: impl Fn() -> Arc<Arena> + Sync + Send + 'static,
+    first: impl Fn(&Arena) + Copy + Send + Sync + 'static,
+    second: impl Fn(&Arena) + Copy + Send + Sync + 'static,
+    after: impl Fn(&Arena) + Sync + Send + 'static,
+) {
+    let mut model = loom::model::Builder::new();
+    if let Switches::UpTo(bound) = switches {
+        model.preemption_bound = Some(bound);
+    }
+    model.check(move || {
+        let arena = set_up();
+        let beside = {
+            let arena = Arc::clone(&arena);
+            thread::spawn(move || second(&arena))
+        };
+        first(&arena);
+        beside.join().expect("the other thread failed");
+        arena.settle_up();
+        after(&arena);
+    });
+}
+
+fn nothing_more(_: &Arena) {}
+
+#[test]
+fn two_takers_and_one_unit_left() {
+    let set_up = || {
+        let arena = Arena::new(2);
+        assert!(arena.link(0, 1).is_some());
+        arena
+    };
+    let taker = |own| {
+        move |arena: &Arena| {
+            let linked = arena.link(own, 1);
+            assert!(linked.is_none_or(|linked| linked <= 2), "{linked:?} linked, 2 allowed");
+        }
+    };
+    race(Switches::Any, set_up, taker(0), taker(1), |arena| {
+        assert_eq!(arena.linked.load(Ordering::Acquire), 2, "both were refused");
+    });
+}
+
+#[test]
+fn takers_and_a_giver_conserve() {
+    loom::model(|| {
+        let arena = Arena::new(3);
+        assert!(arena.link(0, 2).is_some());
+        let takers: Vec<_> = (0..2)
+            .map(|own| {
+                let arena = Arc::clone(&arena);
+                thread::spawn(move || {
+                    if let Some(linked) = arena.link(own, 1) {
+                        assert!(linked <= 3, "{linked} linked, 3 allowed");
+                    }
+                })
+            })
+            .collect();
+        arena.unlink(0, 2);
+        takers.into_iter().for_each(|taker| taker.join().expect("a taker failed"));
+        arena.settle_up();
+        assert!(arena.linked.load(Ordering::Acquire) >= 1, "a unit was free all the time");
+    });
+}
+
+/// The owner keeps and spends credit while another thread steals it.
+#[test]
+fn a_sweep_and_the_owner_share_nothing() {
+    let set_up = || {
+        let arena = Arena::new(4);
+        assert!(arena.link(0, 1).is_some());
+        arena.unlink(0, 1);
+        assert_eq!(arena.stripes[0].credit(), 1);
+        arena
+    };
+    let owner = |arena: &Arena| {
+        assert!(arena.link(0, 1).is_some());
+        arena.unlink(0, 1);
+        assert!(arena.link(0, 2).is_some_and(|linked| linked <= 4));
+    };
+    let thief = |arena: &Arena| {
+        let got = arena.ledger.sweep(&arena.stripes, 1);
+        assert!(arena.linked.fetch_add(got, Ordering::AcqRel) + got <= 4);
+    };
+    race(Switches::Any, set_up, owner, thief, nothing_more);
+}
+
+/// A stripe that spills: it may hold two, the third goes to the pool, while a sweep unlists it.
+#[test]
+fn a_full_stripe_spills_while_it_is_swept() {
+    let set_up = || {
+        let arena = Arena::new(5);
+        assert!(arena.link(0, 3).is_some());
+        arena
+    };
+    let owner = |arena: &Arena| (0..3).for_each(|_| arena.unlink(0, 1));
+    let thief = |arena: &Arena| {
+        for wanted in [1, 2] {
+            let got = arena.ledger.sweep(&arena.stripes, wanted);
+            assert!(arena.linked.fetch_add(got, Ordering::AcqRel) + got <= 5);
+        }
+    };
+    race(Switches::UpTo(4), set_up, owner, thief, |arena| {
+        let linked = arena.linked.load(Ordering::Acquire);
+        let mut hand = arena.ledger.reserve_up_to(&arena.stripes[1], 0);
+        assert!(hand.gather(5 - linked, &arena.stripes), "a sweep passed by credit");
+    });
+}
+
+/// Three threads: one lists its stripe, one sweeps, and credit on a third party's stripe must stay
+/// in sight all the while.
+#[test]
+fn credit_in_place_is_never_overlooked() {
+    loom::model(|| {
+        let arena = Arena::new(4);
+        assert!(arena.link(0, 2).is_some());
+        arena.unlink(1, 1);
+        assert_eq!((arena.stripes[1].credit(), arena.ledger.pooled()), (1, 2));
+        let owner = {
+            let arena = Arc::clone(&arena);
+            thread::spawn(move || arena.unlink(0, 1))
+        };
+        let thief = {
+            let arena = Arc::clone(&arena);
+            thread::spawn(move || arena.ledger.sweep(&arena.stripes[..1], 1))
+        };
+        assert_eq!(arena.ledger.sweep(&arena.stripes[1..], 1), 1, "credit was overlooked");
+        owner.join().expect("the owner failed");
+        let got = 1 + thief.join().expect("the thief failed");
+        arena.linked.fetch_add(got, Ordering::AcqRel);
+        arena.settle_up();
+    });
+}
+
+#[test]
+fn growth_raises_before_it_publishes() {
+    let set_up = || {
+        let arena = Arena::new(1);
+        assert!(arena.link(0, 1).is_some());
+        arena
+    };
+    let taker = |arena: &Arena| {
+        if let Some(linked) = arena.link(0, 1) {
+            // The limit only rises here, so it is not below what it was when the unit was taken.
+            assert!(linked <= arena.ledger.limit(), "{linked} linked");
+        }
+    };
+    race(Switches::Any, set_up, taker, |arena| arena.resize(2), nothing_more);
+}
+
+#[test]
+fn a_shrink_collects_before_it_lowers() {
+    let taker = |arena: &Arena| {
+        if let Some(linked) = arena.link(0, 2) {
+            // Nothing is unlinked here, so what was linked is still linked when the limit is read.
+            assert!(linked <= arena.ledger.limit(), "{linked} linked");
+        }
+    };
+    race(Switches::Any, || Arena::new(2), taker, |arena| arena.resize(1), nothing_more);
+}
+
+/// The giver looks for debt, finds none, and puts its units down after the shrink has collected.
+#[test]
+fn a_give_beside_a_shrink_leaves_no_debt_behind() {
+    let set_up = || {
+        let arena = Arena::new(2);
+        assert!(arena.link(0, 1).is_some());
+        arena
+    };
+    race(
+        Switches::UpTo(3),
+        set_up,
+        |arena| arena.unlink(0, 1),
+        |arena| arena.resize(0),
+        |arena| {
+            assert_eq!(arena.ledger.limit(), 0);
+        },
+    );
+}
+
+/// The same, when the shrink finds an empty pool and takes nothing from it.
+#[test]
+fn a_give_to_an_empty_pool_beside_a_shrink_leaves_no_debt_behind() {
+    let set_up = || {
+        let arena = Arena::new(1);
+        assert!(arena.link(0, 1).is_some());
+        arena
+    };
+    race(
+        Switches::UpTo(4),
+        set_up,
+        |arena| arena.unlink(0, 1),
+        |arena| arena.resize(0),
+        |arena| assert_eq!(arena.ledger.limit(), 0),
+    );
+}
+
+/// The same, when the giver's credit stays on its stripe.
+#[test]
+fn a_kept_credit_beside_a_shrink_leaves_no_debt_behind() {
+    let set_up = || {
+        let arena = Arena::new(6);
+        assert!(arena.link(0, 4).is_some());
+        arena.unlink(0, 1);
+        assert_eq!((arena.stripes[0].credit(), arena.ledger.pooled()), (1, 2));
+        arena
+    };
+    race(
+        Switches::UpTo(4),
+        set_up,
+        |arena| arena.unlink(0, 1),
+        |arena| arena.resize(1),
+        |arena| {
+            assert_eq!((arena.ledger.limit(), arena.ledger.debt()), (2, 1));
+        },
+    );
+}
+
+/// The same, on a stripe that is not listed before.
+#[test]
+fn a_first_credit_beside_a_shrink_leaves_no_debt_behind() {
+    let set_up = || {
+        let arena = Arena::new(4);
+        assert!(arena.link(0, 3).is_some());
+        arena
+    };
+    race(
+        Switches::UpTo(3),
+        set_up,
+        |arena| arena.unlink(0, 1),
+        |arena| arena.resize(0),
+        |arena| assert_eq!((arena.ledger.limit(), arena.ledger.debt()), (2, 2)),
+    );
+}
+
+/// A payer that read the old target lowers the limit below the new one.
+#[test]
+fn a_payment_beside_growth_loses_nothing() {
+    let set_up = || {
+        let arena = Arena::new(3);
+        assert!(arena.link(0, 3).is_some());
+        arena.resize(0);
+        assert_eq!(arena.ledger.debt(), 3);
+        arena
+    };
+    race(
+        Switches::Any,
+        set_up,
+        |arena| arena.unlink(0, 2),
+        |arena| arena.resize(2),
+        |arena| {
+            assert_eq!(arena.ledger.limit(), 2);
+        },
+    );
+}
+
+#[test]
+fn the_whole_range_up_and_down_at_once() {
+    let set_up = || {
+        let arena = Arena::new(u64::MAX);
+        assert!(arena.link(0, 1).is_some());
+        arena
+    };
+    race(
+        Switches::UpTo(4),
+        set_up,
+        |arena| arena.resize(0),
+        |arena| arena.resize(u64::MAX),
+        |arena| {
+            arena.unlink(0, 1);
+            assert_eq!(arena.ledger.limit(), arena.ledger.capacity());
+            assert_eq!(arena.ledger.free(&arena.stripes), arena.ledger.capacity());
+        },
+    );
+}
+
+/// Down and up again beside an operation that takes and gives.
+#[test]
+fn a_resize_both_ways_beside_an_operation() {
+    let operation = |arena: &Arena| {
+        if arena.link(0, 1).is_some() {
+            arena.unlink(0, 1);
+        }
+    };
+    let resizer = |arena: &Arena| {
+        arena.resize(0);
+        arena.resize(u64::MAX);
+    };
+    race(
+        Switches::UpTo(2),
+        || Arena::new(2),
+        operation,
+        resizer,
+        |arena| {
+            assert_eq!(arena.ledger.free(&arena.stripes), u64::MAX);
+        },
+    );
+}
+
+/// What an observer computes is never above the limit that it can read at that time.
+#[test]
+fn an_observer_never_reads_beyond_the_limit() {
+    let set_up = || {
+        let arena = Arena::new(4);
+        assert!(arena.link(0, 2).is_some());
+        arena
+    };
+    let observer = |arena: &Arena| {
+        let charged = arena.ledger.charged(&arena.stripes);
+        assert!(charged <= 4 && charged <= arena.ledger.limit());
+        assert!(arena.ledger.free(&arena.stripes) <= 6);
+    };
+    let operation = |arena: &Arena| {
+        arena.unlink(0, 1);
+        arena.resize(6);
+    };
+    race(Switches::Any, set_up, observer, operation, nothing_more);
+}

@@ -1,0 +1,75 @@
+//! The units that belong to nobody.
+
+use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
+
+#[derive(Debug)]
+pub(super) struct Pool(CachePadded<AtomicU64>);
+
+impl Pool {
+    pub(super) fn new(units: u64) -> Self {
+        Self(CachePadded::new(AtomicU64::new(units)))
+    }
+
+    /// What lies here now, for observers and as a hint.
+    pub(super) fn units(&self) -> u64 {
+        // ORDERING: Acquire: an observer's later loads are no older than this one; pairs with the
+        // exchanges below. Wherever the value decides, an exchange on this word checks it.
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Takes all of `wanted`, or nothing.
+    pub(super) fn take(&self, wanted: u64) -> bool {
+        self.take_if(wanted, wanted) == wanted
+    }
+
+    /// Takes `wanted`, or what there is.
+    pub(super) fn take_up_to(&self, wanted: u64) -> u64 {
+        self.take_if(wanted, 1)
+    }
+
+    /// Takes what there is up to `wanted`, unless that is below `least`.
+    ///
+    /// Lock-free: the exchange fails only if somebody else's succeeded.
+    fn take_if(&self, wanted: u64, least: u64) -> u64 {
+        let mut units = self.0.load(Ordering::Relaxed);
+        loop {
+            let part = units.min(wanted);
+            if part == 0 || part < least {
+                return 0;
+            }
+            if seeded("ledger-check-then-act") {
+                self.0.store(units - part, Ordering::Release);
+                return part;
+            }
+            // ORDERING: AcqRel on success. Acquire: the raise of the limit that these units came
+            // from happened before, so a payment with them cannot lower the limit below zero; pairs
+            // with `put`. Release: a shrink publishes its target to whoever puts units here later.
+            // Outcomes: two takers of the last unit meet on this word, one succeeds and the other
+            // sees what is left. Relaxed on failure: the value is only tried again.
+            match self.0.compare_exchange_weak(units, units - part, exchange(), Ordering::Relaxed) {
+                Ok(_) => return part,
+                Err(seen) => units = seen,
+            }
+        }
+    }
+
+    /// Puts units here; wait-free.
+    pub(super) fn put(&self, units: u64) {
+        // ORDERING: AcqRel. Release: hands over the raise of the limit that the units came from;
+        // pairs with `take_if`. Acquire: if a shrink was here before (`meet`), its target is visible
+        // to the caller, who looks for debt next.
+        let before = self.0.fetch_add(units, exchange());
+        debug_assert!(before.checked_add(units).is_some(), "more given than was taken");
+    }
+
+    /// Changes nothing, but orders the caller, a resize, with every `put`.
+    pub(super) fn meet(&self) {
+        // ORDERING: AcqRel: a `put` is either before, and the caller finds its units, or after, and
+        // the putter finds the caller's target.
+        self.0.fetch_add(0, exchange());
+    }
+}
+
+fn exchange() -> Ordering {
+    if seeded("ledger-pool-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel }
+}

@@ -1,0 +1,76 @@
+//! Units in the hand of a running operation.
+
+use super::ledger::Ledger;
+use super::stripe::Stripe;
+
+/// Charge that an operation holds: taken, and not yet an entry's.
+///
+/// What is still held when it goes out of scope goes back to the ledger, so neither an early return
+/// nor a panic in user code loses capacity.
+#[derive(Debug)]
+#[must_use = "a reservation that is dropped gives its charge back"]
+pub(crate) struct Reservation<'a> {
+    ledger: &'a Ledger,
+    own: &'a Stripe,
+    held: u64,
+}
+
+impl<'a> Reservation<'a> {
+    pub(super) fn of(ledger: &'a Ledger, own: &'a Stripe, held: u64) -> Self {
+        Self { ledger, own, held }
+    }
+
+    /// What is held.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Takes over the charge of an entry that the caller unlinked.
+    pub(crate) fn add(&mut self, victim: u64) {
+        debug_assert!(self.held.checked_add(victim).is_some(), "more unlinked than was linked");
+        self.held += victim;
+    }
+
+    /// Collects until `wanted` is held: own credit, the pool, then `stripes`. False if there is not
+    /// enough; what was found stays held.
+    pub(crate) fn gather<'s>(
+        &mut self,
+        wanted: u64,
+        stripes: impl IntoIterator<Item = &'s Stripe>,
+    ) -> bool {
+        let missing = wanted.saturating_sub(self.held);
+        let near = self.ledger.take_up_to(self.own, missing);
+        self.held += near;
+        self.held += self.ledger.sweep(stripes, missing - near);
+        self.held >= wanted
+    }
+
+    /// Parts `charge` off into a reservation of its own, if that much is held.
+    pub(crate) fn split(&mut self, charge: u64) -> Option<Self> {
+        self.held = self.held.checked_sub(charge)?;
+        Some(Self::of(self.ledger, self.own, charge))
+    }
+
+    /// Gives back what is held beyond `charge`.
+    pub(crate) fn trim(&mut self, charge: u64) {
+        let surplus = self.held.saturating_sub(charge);
+        self.held -= surplus;
+        self.ledger.give(self.own, surplus);
+    }
+
+    /// The entry that was just linked now has `charge`; the rest goes back.
+    ///
+    /// # Panics
+    ///
+    /// If less is held, which would break the bound.
+    pub(crate) fn commit(mut self, charge: u64) {
+        assert!(charge <= self.held, "committed more than was reserved");
+        self.held -= charge;
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.ledger.give(self.own, self.held);
+    }
+}

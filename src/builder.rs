@@ -1,0 +1,290 @@
+//! How a cache is configured.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::engine::{Engine, Plan, Rules};
+use crate::error::BuildError;
+use crate::expiry::{Expiration, Expiry};
+use crate::janitor;
+use crate::outcome::RemovalCause;
+use crate::time::Clock;
+
+/// Entries for which the first table is made, at most, where nobody says how many to expect.
+const UNASKED: usize = 1 << 20;
+/// The same where entries are weighed, so that the capacity tells nothing about their number.
+const UNASKED_WEIGHED: usize = 1 << 10;
+/// The most entries that a table can be made for.
+const MOST: usize = 1 << 34;
+/// The resolution of the clock where none was chosen.
+const TICK: Duration = Duration::from_millis(1);
+/// The least default for the limbo.
+const LEAST_LIMBO: u64 = 1024;
+
+/// Who frees what was retired and removes what has expired.
+///
+/// Whatever is chosen: an expired entry is never returned, no bound is ever exceeded, and an insert
+/// evicts what has to make room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Maintenance {
+    /// Every write does a small, bounded part. No thread is started.
+    #[default]
+    Inline,
+    /// A thread of the cache does it, named `clockhand-keep`; it ends with the cache. Destructors
+    /// of values run there, and on a writer only when the limbo is full.
+    Thread,
+    /// Nobody does, until [`Cache::maintain`] or [`Cache::expire`] is called; on a writer only when
+    /// the limbo is full.
+    Manual,
+}
+
+/// Configures a cache. Made by [`Cache::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use clockhand::Cache;
+///
+/// let cache = Cache::builder()
+///     .capacity(64 << 20)
+///     .weigher(|key: &String, value: &Vec<u8>| (key.capacity() + value.capacity() + 96) as u64)
+///     .time_to_live(Duration::from_secs(60))
+///     .build()?;
+/// cache.insert("greeting".to_string(), b"hello".to_vec());
+/// assert!(cache.contains_key("greeting"));
+/// # Ok::<_, clockhand::BuildError>(())
+/// ```
+#[must_use = "a builder does nothing until build() is called"]
+pub struct Builder<K, V, S = ahash::RandomState> {
+    capacity: Option<u64>,
+    limbo_capacity: Option<u64>,
+    expected_entries: Option<usize>,
+    maintenance: Maintenance,
+    clock: Option<Clock>,
+    time_to_live: Option<Duration>,
+    time_to_idle: Option<Duration>,
+    expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+    rules: Rules<K, V>,
+    hasher: S,
+}
+
+impl<K, V> Builder<K, V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            capacity: None,
+            limbo_capacity: None,
+            expected_entries: None,
+            maintenance: Maintenance::Inline,
+            clock: None,
+            time_to_live: None,
+            time_to_idle: None,
+            expiry: None,
+            rules: Rules { weigher: None, listener: None, expiration: None },
+            hasher: ahash::RandomState::new(),
+        }
+    }
+}
+
+impl<K, V, S> Builder<K, V, S> {
+    /// The most that all entries together may weigh. Must be given.
+    ///
+    /// Exact and global: at no instant does the sum of the entries' charges exceed it, and no entry
+    /// is evicted while a new one still fits. A capacity of zero refuses everything.
+    pub fn capacity(mut self, capacity: u64) -> Self {
+        self.capacity = Some(capacity);
+        self
+    }
+
+    /// What an entry weighs; without a weigher, one.
+    ///
+    /// Called once for each write, on the writing thread, before anything is taken or changed; what
+    /// it returns is the entry's charge as long as it lives. It may use the cache. A panic in it
+    /// leaves the cache as it was.
+    ///
+    /// The unit is yours. With bytes, add what an entry costs beside the memory that your key and
+    /// value own on the heap: their own size, and 80 bytes for the entry's record and its share of
+    /// the table (`docs/guide.md` has the formula).
+    ///
+    /// An entry that weighs nothing is never evicted.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.rules.weigher = Some(Box::new(weigher));
+        self
+    }
+
+    /// How long an entry lives after its value was written. Zero: not at all. What is too long for
+    /// the clock, like [`Duration::MAX`], is for ever.
+    pub fn time_to_live(mut self, duration: Duration) -> Self {
+        self.time_to_live = Some(duration);
+        self
+    }
+
+    /// How long an entry lives after it was last read or written. Zero: not at all.
+    pub fn time_to_idle(mut self, duration: Duration) -> Self {
+        self.time_to_idle = Some(duration);
+        self
+    }
+
+    /// How long each entry lives, decided entry by entry.
+    pub fn expiry(mut self, expiry: impl Expiry<K, V> + Send + Sync + 'static) -> Self {
+        self.expiry = Some(Box::new(expiry));
+        self
+    }
+
+    /// Called once for every entry that leaves, and for every one that `insert` could not take, with
+    /// the cause.
+    ///
+    /// It runs on the thread whose call removed the entry, after the entry can no longer be read,
+    /// while the thread is pinned and nothing else is held. It may use the cache. The value is
+    /// dropped later, when no reader looks at it any more. A panic goes to the caller of the
+    /// operation; the entry is gone, and an insert that was making room does not take place.
+    pub fn removal_listener(
+        mut self,
+        listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// The hasher. Weak hashers do: the result is spread over all bits once more.
+    pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
+        Builder {
+            capacity: self.capacity,
+            limbo_capacity: self.limbo_capacity,
+            expected_entries: self.expected_entries,
+            maintenance: self.maintenance,
+            clock: self.clock,
+            time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            expiry: self.expiry,
+            rules: self.rules,
+            hasher,
+        }
+    }
+
+    /// The clock by which entries expire. Without it, a coarse one that ticks every millisecond.
+    /// A cache whose entries do not expire reads no clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The most that entries may weigh that have left the cache and are not freed yet, because a
+    /// reader may still look at them. Without it, an eighth of the capacity, and no less than 1024.
+    ///
+    /// When that much is waiting, an insert that would have to evict is refused. With zero, an
+    /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is
+    /// heavier than the whole limbo, makes room only when no reader is in the cache.
+    pub fn limbo_capacity(mut self, capacity: u64) -> Self {
+        self.limbo_capacity = Some(capacity);
+        self
+    }
+
+    /// How many entries to make the first table for. It doubles when there are more; a table that
+    /// is large enough from the start saves that.
+    pub fn expected_entries(mut self, entries: usize) -> Self {
+        self.expected_entries = Some(entries);
+        self
+    }
+
+    /// Who frees and expires. Without it, [`Maintenance::Inline`].
+    pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
+        self.maintenance = maintenance;
+        self
+    }
+
+    /// The number of entries that the first table is made for.
+    fn entries(&self, capacity: u64) -> Result<usize, BuildError> {
+        let most = usize::try_from(capacity).unwrap_or(usize::MAX);
+        let weighed = self.rules.weigher.is_some();
+        match self.expected_entries {
+            Some(expected) if expected > MOST => {
+                Err(BuildError::TooManyEntries { expected, limit: MOST })
+            }
+            Some(expected) if !weighed && expected > most => {
+                Err(BuildError::ExpectedEntriesOverCapacity { expected, capacity })
+            }
+            Some(expected) => Ok(expected),
+            None if weighed => Ok(UNASKED_WEIGHED),
+            None => Ok(most.min(UNASKED)),
+        }
+    }
+
+    /// The clock, if anything expires.
+    fn started_clock(&mut self) -> Result<Option<Clock>, BuildError> {
+        if self.time_to_live.is_none() && self.time_to_idle.is_none() && self.expiry.is_none() {
+            return Ok(None);
+        }
+        let durations = [self.time_to_live, self.time_to_idle];
+        let shortest = durations.into_iter().flatten().filter(|d| !d.is_zero()).min();
+        let clock = self.clock.take().unwrap_or_else(|| {
+            // A clock that nobody chose is as fine as the durations ask for.
+            shortest.filter(|&d| d < TICK).map_or_else(|| Clock::coarse(TICK), |_| Clock::precise())
+        });
+        if let Some(resolution) = clock.resolution() {
+            if resolution.is_zero() {
+                return Err(BuildError::ClockResolutionZero);
+            }
+            if let Some(shortest) = shortest.filter(|&shortest| shortest < resolution) {
+                return Err(BuildError::ClockTooCoarse { resolution, shortest });
+            }
+        }
+        clock.start().map_err(BuildError::Thread)?;
+        Ok(Some(clock))
+    }
+}
+
+impl<K, V, S> Builder<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    /// Builds the cache.
+    ///
+    /// # Errors
+    ///
+    /// If no capacity was given, if settings contradict each other, or if a thread that the
+    /// settings ask for cannot be started. The message says how to mend it.
+    pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
+        let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
+        let plan = Plan {
+            capacity,
+            limbo_capacity: self.limbo_capacity.unwrap_or((capacity / 8).max(LEAST_LIMBO)),
+            entries: self.entries(capacity)?,
+            inline: self.maintenance == Maintenance::Inline,
+        };
+        let clock = self.started_clock()?;
+        self.rules.expiration = clock.map(|clock| Expiration {
+            clock,
+            time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            expiry: self.expiry,
+        });
+        let engine = std::sync::Arc::new(Engine::new(plan, self.rules, self.hasher));
+        let janitor = match self.maintenance {
+            Maintenance::Thread => Some(janitor::start(&engine).map_err(BuildError::Thread)?),
+            Maintenance::Inline | Maintenance::Manual => None,
+        };
+        Ok(Cache::assemble(engine, janitor))
+    }
+}
+
+impl<K, V, S> fmt::Debug for Builder<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("capacity", &self.capacity)
+            .field("limbo_capacity", &self.limbo_capacity)
+            .field("expected_entries", &self.expected_entries)
+            .field("maintenance", &self.maintenance)
+            .field("clock", &self.clock)
+            .field("time_to_live", &self.time_to_live)
+            .field("time_to_idle", &self.time_to_idle)
+            .field("expiry", &self.expiry.is_some())
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,523 @@
+//! The cache, as its users see it.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+use equivalent::Equivalent;
+
+use crate::builder::Builder;
+use crate::engine::{Engine, Lens, Mode, Refused};
+use crate::error::InsertError;
+#[allow(unused_imports, reason = "named in the docs")]
+use crate::error::InsertErrorKind;
+use crate::guard::Pinned;
+use crate::iter::Iter;
+use crate::janitor::Janitor;
+use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
+use crate::reader::Reader;
+use crate::report::{Maintained, Stats, Usage};
+
+/// Everything there is, in table order.
+const EVERYWHERE: std::ops::Range<u64> = 0..u64::MAX;
+
+/// A concurrent cache with wait-free reads and an exact bound.
+///
+/// A `Cache` is a handle: clones are cheap and share the same entries. All methods take `&self` and
+/// may be called by any number of threads.
+///
+/// # Consistency
+///
+/// For each key, operations are linearizable: they take effect at one instant between call and
+/// return. A read that starts after a write returned never sees an older value. A key that was
+/// inserted may be missed for three reasons only: it was evicted, it expired, or the cache refused
+/// it. Several keys have no common order.
+///
+/// # Keys
+///
+/// Reads and removals take borrowed forms of the key: a `Cache<String, _>` is asked with a `&str`,
+/// and your own types can be made comparable with [`Equivalent`]. As in std's maps, `Hash` and `Eq`
+/// must agree and must not change while a key is in the cache.
+///
+/// # Examples
+///
+/// ```
+/// let cache = clockhand::Cache::new(10_000);
+/// cache.insert("EURUSD", 1.0842);
+/// assert_eq!(cache.get("EURUSD"), Some(1.0842));
+/// assert_eq!(cache.get("EURGBP"), None);
+/// assert_eq!(cache.stats().hits, 1);
+/// ```
+pub struct Cache<K, V, S = ahash::RandomState> {
+    engine: Arc<Engine<K, V, S>>,
+    /// Dropped after the engine's handle: the last one waits for the thread, which may be the last
+    /// to let go of the engine.
+    janitor: Option<Arc<Janitor>>,
+}
+
+impl<K, V, S> Clone for Cache<K, V, S> {
+    fn clone(&self) -> Self {
+        Self { engine: Arc::clone(&self.engine), janitor: self.janitor.clone() }
+    }
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// A cache for so many entries, each of which weighs one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(2);
+    /// for key in 0..10 {
+    ///     cache.insert(key, ());
+    /// }
+    /// assert_eq!(cache.len(), 2);
+    /// ```
+    pub fn new(capacity: u64) -> Self {
+        Self::builder().capacity(capacity).build().expect("a capacity is all that a cache needs")
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    /// Configures a cache.
+    pub fn builder() -> Builder<K, V> {
+        Builder::new()
+    }
+}
+
+impl<K, V, S> Cache<K, V, S> {
+    pub(crate) fn assemble(engine: Arc<Engine<K, V, S>>, janitor: Option<Arc<Janitor>>) -> Self {
+        Self { engine, janitor }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine<K, V, S> {
+        &self.engine
+    }
+
+    /// The capacity that was asked for last.
+    pub fn capacity(&self) -> u64 {
+        self.engine.capacity()
+    }
+
+    /// The number of entries, expired ones that were not removed yet included.
+    ///
+    /// Exact when no writer runs; beside writers never above what the capacity allows. Reads one
+    /// counter for each thread that uses the cache.
+    pub fn len(&self) -> usize {
+        self.engine.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the cache holds: charge, retired garbage, entries, and their bounds.
+    ///
+    /// `charged <= capacity` and `retired <= limbo_capacity` hold in every answer.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free; reads a few words for each thread that uses the cache.
+    pub fn usage(&self) -> Usage {
+        self.engine.usage()
+    }
+
+    /// What has happened since the cache was built.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// How many epochs the most backward reader is behind: nought or one in good health. A number
+    /// that stays at one while [`usage`](Self::usage) shows the limbo full means that a guard is
+    /// held or a [`Reader`] was not parked.
+    pub fn lag(&self) -> u64 {
+        self.engine.lag()
+    }
+}
+
+/// Reads.
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// A clone of the value of a key.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: one locked instruction to pin, and one conditional write that counts the read
+    /// while the entry's count is below three. No lock, no allocation, no system call; no value is
+    /// dropped, no listener called, nothing cleaned up. (A thread's first call takes a seat in the
+    /// cache, which may allocate.)
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        self.read(key, V::clone)
+    }
+
+    /// Applies `f` to the value of a key, without a clone.
+    ///
+    /// The thread is pinned while `f` runs: keep it short. `f` may use the cache.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free if `f` is; see [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert(7, "a long text".to_string());
+    /// assert_eq!(cache.read(&7, |text| text.len()), Some(11));
+    /// ```
+    #[inline]
+    pub fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = self.engine.pin();
+        Lens::new(&self.engine, pin.pass()).get(key).map(f)
+    }
+
+    /// A clone of the value of a key, and nobody notices: the read is neither counted nor does it
+    /// keep the entry from being evicted or from idling.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        let pin = self.engine.pin();
+        Lens::new(&self.engine, pin.pass()).peek(key).map(|entry| entry.value().clone())
+    }
+
+    /// Whether a key is there; like [`peek`](Self::peek), without the clone.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = self.engine.pin();
+        Lens::new(&self.engine, pin.pass()).peek(key).is_some()
+    }
+
+    /// Pins the thread, to borrow several values at once.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: one locked instruction, none if the thread is pinned already.
+    pub fn pin(&self) -> Pinned<'_, K, V, S> {
+        Pinned::new(&self.engine, self.engine.pin())
+    }
+
+    /// A handle for a thread that reads all the time: its reads need no fence.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; may allocate.
+    pub fn reader(&self) -> Reader<K, V, S> {
+        Reader::new(self.clone())
+    }
+}
+
+/// Writes.
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Puts a value in, whether the key is there or not.
+    ///
+    /// The cache may refuse: an entry that is heavier than the capacity, or when there is no room at
+    /// the moment. Then the refusal is counted, an older value of the key is removed, as it is not
+    /// to be seen again, and the listener is called with [`RemovalCause::Refused`]. To be told
+    /// instead, use [`try_insert`](Self::try_insert).
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Evicts as many entries as the new one's charge needs, and frees up to eight
+    /// retired ones.
+    pub fn insert(&self, key: K, value: V) {
+        if let Err(Refused { key, value, .. }) = self.engine.put(key, value, Mode::Replace) {
+            self.engine.refuse(&key, &value);
+        }
+    }
+
+    /// Puts a value in, or tells why not.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](InsertErrorKind::TooLarge) or [`NoRoom`](InsertErrorKind::NoRoom), with the key
+    /// and the value. An older value of the key stays; the listener is not called.
+    ///
+    /// # Progress
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{Cache, InsertErrorKind, Inserted};
+    ///
+    /// let cache = Cache::builder().capacity(10).weigher(|_, text: &&str| text.len() as u64).build()?;
+    /// assert_eq!(cache.try_insert(1, "hello").unwrap(), Inserted::New);
+    /// assert_eq!(cache.try_insert(1, "goodbye").unwrap(), Inserted::Replaced);
+    /// let error = cache.try_insert(1, "a long farewell").unwrap_err();
+    /// assert_eq!(error.kind, InsertErrorKind::TooLarge { charge: 15, capacity: 10 });
+    /// assert_eq!(cache.get(&1), Some("goodbye"));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    pub fn try_insert(&self, key: K, value: V) -> Result<Inserted, InsertError<K, V>> {
+        self.engine.put(key, value, Mode::Replace).map_err(InsertError::from)
+    }
+
+    /// Puts a value in if the key is not there.
+    ///
+    /// Of several threads that do this at once with one key, exactly one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`Occupied`](InsertErrorKind::Occupied) if the key is there, and those of
+    /// [`try_insert`](Self::try_insert).
+    ///
+    /// # Progress
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// assert!(cache.insert_if_absent("leader", 1).is_ok());
+    /// assert_eq!(cache.insert_if_absent("leader", 2).unwrap_err().value, 2);
+    /// assert_eq!(cache.get("leader"), Some(1));
+    /// ```
+    pub fn insert_if_absent(&self, key: K, value: V) -> Result<(), InsertError<K, V>> {
+        self.engine.put(key, value, Mode::KeepOld).map(drop).map_err(InsertError::from)
+    }
+
+    /// Decides, from what a key has now, what it shall have.
+    ///
+    /// One atomic step for each key: what `f` returned takes effect only if nothing happened to the
+    /// key since `f` was called; else `f` is called again with what is there then. So `f` should be
+    /// quick, and should have no other effects. The thread is pinned while it runs; it may use the
+    /// cache. A panic in it changes nothing.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: `f` runs again only where another write of the key, or a new key in the same
+    /// bucket, took effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{Cache, Compute, Computed};
+    ///
+    /// let counts = Cache::new(100);
+    /// let count = |n: Option<&u64>| Compute::Put(n.copied().unwrap_or(0) + 1);
+    /// assert_eq!(counts.compute("seen", count), Computed::Inserted);
+    /// assert_eq!(counts.compute("seen", count), Computed::Replaced);
+    /// assert_eq!(counts.get("seen"), Some(2));
+    /// ```
+    pub fn compute(&self, key: K, f: impl FnMut(Option<&V>) -> Compute<V>) -> Computed<V> {
+        self.engine.compute(key, f)
+    }
+
+    /// Removes a key and returns a clone of its value.
+    ///
+    /// A clone, as readers may be looking at the value still.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        self.engine.remove(key, |value| Some(value.clone()))
+    }
+
+    /// Removes a key; whether it was there.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    pub fn invalidate<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.engine.remove(key, |_| Some(())).is_some()
+    }
+
+    /// Removes a key if its value is such that `condition` holds; whether it was removed.
+    ///
+    /// Atomic: the value that `condition` has seen is the one that is removed. If it is replaced in
+    /// between, `condition` is asked again.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    pub fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.engine.remove(key, |value| condition(value).then_some(())).is_some()
+    }
+
+    /// Removes every entry that was there when the call began.
+    ///
+    /// Entries that come in meanwhile may stay. When the call returns, no older value is seen again.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; walks the whole table.
+    pub fn invalidate_all(&self) {
+        self.retain(|_, _| false);
+    }
+
+    /// Removes every entry that `keep` does not want.
+    ///
+    /// Visits every entry that is there throughout exactly once, beside writers. An entry is removed
+    /// only if it is still the one that `keep` has seen.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; walks the whole table.
+    pub fn retain(&self, keep: impl FnMut(&K, &V) -> bool) {
+        self.engine.retain(EVERYWHERE, keep);
+    }
+}
+
+/// Scans.
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Calls `f` for the entries, beside writers.
+    ///
+    /// Visits every entry that is there throughout exactly once; one that comes or goes meanwhile,
+    /// once or not at all. Neither counted nor touched. The pin is renewed from bucket to bucket, so
+    /// a long walk holds nothing up; `f` may use the cache.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free if `f` is.
+    pub fn for_each(&self, f: impl FnMut(&K, &V)) {
+        self.engine.visit(EVERYWHERE, f);
+    }
+
+    /// Iterates over copies of the entries, as [`for_each`](Self::for_each) does.
+    pub fn iter(&self) -> Iter<K, V, S>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        Iter::new(self.clone())
+    }
+
+    /// Copies of all entries, each from some moment during the call.
+    pub fn snapshot(&self) -> Vec<(K, V)>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        self.iter().collect()
+    }
+}
+
+/// Upkeep.
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Sets the capacity, while everything else goes on.
+    ///
+    /// More is there at once. Less is in force when the call returns: until the entries fit, it
+    /// evicts. If readers hold so much retired garbage that the limbo is full, the call does not
+    /// wait for them: [`usage`](Self::usage) shows the bound in force, and whatever is freed lowers
+    /// it before anything else can use it.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    pub fn set_capacity(&self, capacity: u64) {
+        self.engine.set_capacity(capacity);
+    }
+
+    /// Frees up to `budget` retired entries and looks at about `budget` entries for their deadlines.
+    ///
+    /// Destructors of values run on the calling thread. With [`Maintenance::Manual`] this is the one
+    /// place where they do as a rule; with the others it does no harm.
+    ///
+    /// [`Maintenance::Manual`]: crate::Maintenance::Manual
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; bounded by `budget`.
+    pub fn maintain(&self, budget: usize) -> Maintained {
+        self.engine.maintain(budget)
+    }
+
+    /// Removes every entry that has expired; returns how many it removed.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; walks the whole table.
+    pub fn expire(&self) -> usize {
+        self.engine.expire()
+    }
+
+    /// Recomputes every count from the contents, and panics where one is off. For tests; no other
+    /// thread may use the cache meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// If the cache is inconsistent, or in use.
+    #[doc(hidden)]
+    pub fn validate(&self) {
+        self.engine.validate();
+    }
+}
+
+impl<K, V> From<Refused<K, V>> for InsertError<K, V> {
+    fn from(Refused { kind, key, value }: Refused<K, V>) -> Self {
+        Self { kind, key, value }
+    }
+}
+
+impl<K, V, S> fmt::Debug for Cache<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Usage { charged, retired, entries, capacity, limbo_capacity } = self.usage();
+        f.debug_struct("Cache")
+            .field("entries", &entries)
+            .field("charged", &charged)
+            .field("capacity", &capacity)
+            .field("retired", &retired)
+            .field("limbo_capacity", &limbo_capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "rayon")]
+mod parallel;

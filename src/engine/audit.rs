@@ -1,0 +1,34 @@
+//! Recomputing every count from the contents.
+
+use std::hash::{BuildHasher, Hash};
+
+use super::Engine;
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Panics where a count differs from the contents. Nobody else may use the cache meanwhile.
+    pub(crate) fn validate(&self) {
+        // What the domain was told to keep is freed first, so that both ledgers speak of entries.
+        self.collect(usize::MAX);
+        assert_eq!(self.table.domain().backlog(), 0, "garbage stays: a guard is held somewhere");
+        let pin = self.pin();
+        let view = self.table.view(pin.pass());
+        let contents = view.audit(|a, b| a == b);
+        let usage = self.usage();
+        assert_eq!(usage.entries, contents.entries, "entries");
+        assert_eq!(usage.charged, contents.charge, "charge");
+        assert_eq!(usage.retired, 0, "limbo");
+        assert_eq!(self.lingering.get(), 0, "lingering charge");
+        assert!(usage.charged <= usage.capacity, "the bound");
+        self.walk(|view, held| {
+            let entry = held.entry();
+            assert_eq!(self.hash(entry.key()), entry.hash(), "a hash");
+            let found = view.find(entry.hash(), |k| k == entry.key());
+            assert!(found.is_some_and(|found| found.entry().is(entry)), "an entry is not found");
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! How an entry leaves: unlinked, accounted for, counted, retired, reported.
+
+use super::{Engine, Local};
+use crate::accounting::Reservation;
+use crate::entry::EntryRef;
+use crate::outcome::RemovalCause;
+use crate::policy::Memory;
+use crate::reclaim::Ledgered;
+use crate::table::{Held, View};
+
+pub(super) type Table<'g, K, V> = View<'g, K, V, Memory, Local>;
+pub(super) type Found<'g, K, V> = Held<'g, K, V, Memory>;
+
+/// What a retired entry takes of the limbo. An entry that weighs nothing takes one, so that the
+/// limbo bounds their number, too.
+pub(super) fn plot(charge: u64) -> u64 {
+    charge.max(1)
+}
+
+impl<K, V, S> Engine<K, V, S> {
+    /// Room in the limbo for an entry that is about to be unlinked.
+    pub(super) fn limbo_room<'a>(&'a self, local: &'a Local, charge: u64) -> Option<Reservation<'a>> {
+        let mut room = self.limbo.reserve_up_to(&local.limbo, plot(charge));
+        room.gather(plot(charge), self.limbo_credits()).then_some(room)
+    }
+
+    /// Removes an entry if it is still there. Its charge goes back to the ledger: now if the limbo
+    /// has room, else when it is freed.
+    pub(super) fn bury<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        held: Found<'g, K, V>,
+        cause: RemovalCause,
+    ) -> bool {
+        let local = view.local();
+        let (entry, charge) = (held.entry(), held.entry().charge());
+        let room = self.limbo_room(local, charge);
+        let Some((unlinked, bits)) = view.unlink(held) else { return false };
+        self.count(local, cause);
+        self.policy.left(bits, charge);
+        let account = self.pass_on(local, charge, room);
+        view.retire(unlinked, account);
+        self.report(entry, cause);
+        true
+    }
+
+    /// Decides who bears an unlinked entry until it is freed: the limbo, where there is room, and
+    /// then the charge is free; else the capacity.
+    fn pass_on(&self, local: &Local, charge: u64, room: Option<Reservation<'_>>) -> Ledgered {
+        match room {
+            Some(room) => {
+                room.commit(plot(charge));
+                self.capacity.give(&local.credit, charge);
+                Ledgered::Limbo
+            }
+            None => {
+                self.lingering.add(charge);
+                Ledgered::Capacity
+            }
+        }
+    }
+
+    pub(super) fn count(&self, local: &Local, cause: RemovalCause) {
+        match cause {
+            RemovalCause::Replaced => local.tally.replacements.bump(),
+            RemovalCause::Invalidated => local.tally.invalidations.bump(),
+            RemovalCause::Evicted => local.tally.evictions.bump(),
+            RemovalCause::Expired => local.tally.expirations.bump(),
+            RemovalCause::Refused => local.tally.refusals.bump(),
+        }
+    }
+
+    pub(super) fn report(&self, entry: EntryRef<'_, K, V>, cause: RemovalCause) {
+        self.rules.notify(entry.key(), entry.value(), cause);
+    }
+
+    pub(super) fn is_live(&self, entry: EntryRef<'_, K, V>) -> bool {
+        self.rules
+            .expiration
+            .as_ref()
+            .is_none_or(|expiration| expiration.is_live(entry, expiration.now()))
+    }
+
+    /// Accounts for a retired entry when it is freed.
+    pub(super) fn settle(&self, local: &Local, charge: u64, account: Ledgered) {
+        match account {
+            Ledgered::Nowhere => {}
+            Ledgered::Limbo => self.limbo.give(&local.limbo, plot(charge)),
+            Ledgered::Capacity => {
+                self.lingering.sub(charge);
+                self.capacity.give(&local.credit, charge);
+            }
+        }
+    }
+}

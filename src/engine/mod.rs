@@ -1,0 +1,183 @@
+//! The only place where table, policy, ledger, expiry and reclamation meet.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `lens` | what a pinned thread reads |
+//! | `write` | how an entry comes in: insert, replace, compute |
+//! | `room` | how charge is found for it: credit, pool, victims |
+//! | `bury` | how an entry leaves |
+//! | `scan` | walking all entries beside writers |
+//! | `upkeep` | freeing, expiring, resizing |
+//! | `face` | the table as the policy sees it |
+//! | `audit` | recomputing every count from the contents |
+//!
+//! # Invariants
+//!
+//! - **G1** An entry is linked only by an operation that holds its charge; the charge is then the
+//!   entry's. It goes to the evictor's hand or back to the ledger when the entry is unlinked and
+//!   the limbo has taken it over, or else when the entry is freed.
+//! - **G2** No user code runs between the claim of a slot and its announcement, or between an
+//!   unlink and the retirement of what was unlinked. A panic anywhere else drops a reservation, a
+//!   guard or an entry, which give back what they hold.
+//! - **G3** A departure is counted before the charge is passed on, an arrival after it was taken.
+//!   So arrivals counted before departures never exceed what the capacity allows.
+
+mod audit;
+mod bury;
+mod face;
+mod lens;
+mod local;
+mod room;
+mod rules;
+mod scan;
+mod upkeep;
+mod write;
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+
+pub(crate) use lens::Lens;
+pub(crate) use local::Local;
+pub(crate) use rules::Rules;
+pub(crate) use write::{Mode, Refused};
+
+use crate::accounting::{Ledger, Stripe};
+use crate::entry::Shape;
+use crate::policy::{Memory, Policy};
+use crate::reclaim::{Guard, Perch};
+use crate::report::{Stats, Usage};
+use crate::sync::{AtomicU64, CachePadded, Relaxed};
+use crate::table::{Junk, Table};
+
+/// What the domain of an engine's table keeps until nobody looks at it.
+pub(crate) type Garbage<K, V> = Junk<K, V, Memory>;
+/// A pinned thread.
+pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, Local>;
+/// A reader's own seat.
+pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Local>;
+
+/// How a cache is laid out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) capacity: u64,
+    pub(crate) limbo_capacity: u64,
+    /// Entries for which the first table is made.
+    pub(crate) entries: usize,
+    /// Whether writes clean up behind themselves.
+    pub(crate) inline: bool,
+}
+
+/// A cache without its public face.
+pub(crate) struct Engine<K, V, S> {
+    table: Table<K, V, Memory, Local>,
+    hasher: S,
+    rules: Rules<K, V>,
+    policy: Policy,
+    capacity: Ledger,
+    limbo: Ledger,
+    /// Charges of unlinked entries that the limbo had no room for, and the capacity still bears.
+    lingering: CachePadded<Relaxed<AtomicU64>>,
+    /// Where the search for expired entries goes on.
+    sweep: CachePadded<Relaxed<AtomicU64>>,
+    inline: bool,
+}
+
+impl<K, V, S> Engine<K, V, S> {
+    pub(crate) fn new(plan: Plan, rules: Rules<K, V>, hasher: S) -> Self {
+        let shape = match &rules.expiration {
+            Some(expiration) => expiration.shape(),
+            None if rules.weigher.is_some() => Shape::WEIGHED,
+            None => Shape::PLAIN,
+        };
+        let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
+        Self {
+            table: Table::new(shape, bits, Memory::new(plan.entries)),
+            hasher,
+            rules,
+            policy: Policy::new(),
+            capacity: Ledger::new(plan.capacity),
+            limbo: Ledger::new(plan.limbo_capacity),
+            lingering: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            inline: plan.inline,
+        }
+    }
+
+    #[inline]
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64
+    where
+        S: BuildHasher,
+    {
+        crate::hash::spread(self.hasher.hash_one(key))
+    }
+
+    fn locals(&self) -> impl Iterator<Item = &Local> {
+        self.table.domain().locals()
+    }
+
+    fn credits(&self) -> impl Iterator<Item = &Stripe> {
+        self.locals().map(|local| &local.credit)
+    }
+
+    fn limbo_credits(&self) -> impl Iterator<Item = &Stripe> {
+        self.locals().map(|local| &local.limbo)
+    }
+
+    /// The capacity that was asked for last.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity.capacity()
+    }
+
+    /// The number of entries; by G3 never more than the capacity allows.
+    pub(crate) fn len(&self) -> usize {
+        let arrivals: u64 = self.locals().map(|local| local.tally.insertions.get()).sum();
+        let departures: u64 = self.locals().map(|local| local.tally.departures()).sum();
+        arrivals.saturating_sub(departures) as usize
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        self.locals().for_each(|local| local.tally.add_to(&mut stats));
+        stats
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            charged: self.capacity.charged(self.credits()),
+            retired: self.limbo.charged(self.limbo_credits()),
+            entries: self.len(),
+            capacity: self.capacity.limit(),
+            limbo_capacity: self.limbo.limit(),
+        }
+    }
+
+    /// The most backward pinned seat, in epochs.
+    pub(crate) fn lag(&self) -> u64 {
+        self.table.domain().lag()
+    }
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    #[inline]
+    pub(crate) fn pin(&self) -> Pin<'_, K, V> {
+        self.table.pin()
+    }
+
+    pub(crate) fn perch(&self) -> Seat<K, V> {
+        self.table.perch()
+    }
+}
+
+impl<K, V, S> fmt::Debug for Engine<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("table", &self.table)
+            .field("rules", &self.rules)
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! How charge is found for an entry: own credit, the pool, other threads' credit, victims.
+
+use std::hash::{BuildHasher, Hash};
+
+use super::Engine;
+use super::bury::{Table, plot};
+use super::face::Dial;
+use super::write::Work;
+use crate::outcome::RemovalCause;
+use crate::policy::Load;
+use crate::reclaim::Ledgered;
+
+/// Vain attempts to find or to unlink a victim after which an insert gives up. Those that succeed
+/// are as many as its charge needs.
+const VAIN: usize = 64;
+
+/// Whether there is room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Made,
+    /// Not before garbage has been freed.
+    Relieve,
+    /// Nothing was found to evict.
+    None,
+}
+
+/// What an attempt to evict came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Eviction {
+    Done,
+    /// The victim was used or gone, or the policy found none within its steps.
+    Vain,
+    /// The limbo is full.
+    Relieve,
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Collects `need` in the operation's hand, and evicts only where all that is free is not
+    /// enough. What was found stays in the hand in any case.
+    pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
+        let mut vain = 0;
+        while !work.hand.gather(need, self.credits()) {
+            match self.evict(view, work) {
+                Eviction::Done => {}
+                Eviction::Relieve => return Room::Relieve,
+                Eviction::Vain if vain == VAIN => return Room::None,
+                Eviction::Vain => vain += 1,
+            }
+        }
+        Room::Made
+    }
+
+    /// Evicts one entry. Its charge comes into the hand.
+    ///
+    /// An entry that is larger than the limbo can never lie there: the capacity bears it until it
+    /// is freed, and there may be only one such at a time, or inserts would empty the cache while a
+    /// reader sleeps.
+    pub(super) fn evict(&self, view: Table<'_, K, V>, work: &mut Work<'_>) -> Eviction {
+        let dial = Dial::new(self, view);
+        let load = self.load();
+        let Some(held) = self.policy.victim(&dial, view.annex(), load) else {
+            return Eviction::Vain;
+        };
+        let (entry, charge) = (held.entry(), held.entry().charge());
+        let limbo = self.limbo_room(work.local, charge);
+        let oversized = plot(charge) > self.limbo.limit() && self.lingering.get() == 0;
+        if limbo.is_none() && !oversized {
+            return Eviction::Relieve;
+        }
+        let live = self.is_live(entry);
+        let Some((unlinked, bits)) = view.unlink(held) else { return Eviction::Vain };
+        let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
+        self.count(work.local, cause);
+        self.policy.left(bits, charge);
+        if live {
+            self.policy.evicted(view.annex(), entry.hash(), bits);
+        }
+        let (account, outcome) = if let Some(limbo) = limbo {
+            limbo.commit(plot(charge));
+            work.hand.add(charge);
+            (Ledgered::Limbo, Eviction::Done)
+        } else {
+            self.lingering.add(charge);
+            (Ledgered::Capacity, Eviction::Relieve)
+        };
+        view.retire(unlinked, account);
+        self.report(entry, cause);
+        outcome
+    }
+
+    /// How full the cache is, for the policy.
+    pub(super) fn load(&self) -> Load {
+        let capacity = self.capacity.capacity();
+        Load { capacity, free: self.capacity.free(std::iter::empty()) }
+    }
+}

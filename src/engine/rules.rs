@@ -1,0 +1,41 @@
+//! What the user has laid down for one cache: functions that the engine calls.
+
+use std::fmt;
+
+use crate::expiry::Expiration;
+use crate::outcome::RemovalCause;
+
+pub(crate) type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
+pub(crate) type Listener<K, V> = dyn Fn(&K, &V, RemovalCause) + Send + Sync;
+
+/// The user's functions. None is called while an exclusive state is held: a panic in one loses
+/// nothing but the operation.
+pub(crate) struct Rules<K, V> {
+    pub(crate) weigher: Option<Box<Weigher<K, V>>>,
+    pub(crate) listener: Option<Box<Listener<K, V>>>,
+    pub(crate) expiration: Option<Expiration<K, V>>,
+}
+
+impl<K, V> Rules<K, V> {
+    /// What an entry weighs.
+    pub(super) fn weigh(&self, key: &K, value: &V) -> u64 {
+        self.weigher.as_ref().map_or(1, |weigher| weigher(key, value))
+    }
+
+    /// Tells the listener, if there is one.
+    pub(super) fn notify(&self, key: &K, value: &V, cause: RemovalCause) {
+        if let Some(listener) = &self.listener {
+            listener(key, value, cause);
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Rules<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("weigher", &self.weigher.is_some())
+            .field("listener", &self.listener.is_some())
+            .field("expiration", &self.expiration)
+            .finish()
+    }
+}

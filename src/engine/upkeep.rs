@@ -1,0 +1,166 @@
+//! Freeing what was retired, removing what has expired, resizing.
+
+use std::hash::{BuildHasher, Hash};
+
+use super::bury::Table;
+use super::room::Eviction;
+use super::{Engine, Garbage, Local, Pin};
+use crate::outcome::RemovalCause;
+use crate::reclaim::{GRACE, Ledgered};
+use crate::report::Maintained;
+use crate::table::Junk;
+
+/// Retired entries that a write frees in passing; it retires one as a rule.
+const FREED_PER_WRITE: usize = 8;
+/// Retired entries that a write frees that cannot do without.
+const FREED_FOR_ROOM: usize = 64;
+/// Buckets that a write searches for expired entries.
+const SWEPT_PER_WRITE: usize = 1;
+
+impl<K, V, S> Engine<K, V, S> {
+    /// Frees what nobody looks at any more. The charge is given back after the memory, even if a
+    /// destructor panics.
+    fn free(&self, local: &Local, junk: Garbage<K, V>, account: Ledgered) {
+        if let Junk::Entry(entry) = junk {
+            let charge = entry.as_ref().charge();
+            let _refund = Refund { engine: self, local, charge, account };
+            drop(entry);
+        }
+    }
+}
+
+/// What is given back once an entry has been freed.
+struct Refund<'e, K, V, S> {
+    engine: &'e Engine<K, V, S>,
+    local: &'e Local,
+    charge: u64,
+    account: Ledgered,
+}
+
+impl<K, V, S> Drop for Refund<'_, K, V, S> {
+    fn drop(&mut self) {
+        self.engine.settle(self.local, self.charge, self.account);
+    }
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Ends a write: unpins, and frees a little if writes are to clean up.
+    pub(super) fn tidy(&self, pin: Pin<'_, K, V>) {
+        if !self.inline {
+            return;
+        }
+        if self.rules.expiration.is_some() {
+            self.sweep(self.table.view(pin.pass()), SWEPT_PER_WRITE);
+        }
+        let local = pin.local();
+        pin.close(FREED_PER_WRITE, |junk, account| self.free(local, junk, account));
+    }
+
+    /// Lets garbage ripen and frees some of it, whoever made it. Gets nothing done while another
+    /// thread, or another guard of this one, stays pinned.
+    pub(super) fn relieve(&self, pin: &mut Pin<'_, K, V>) {
+        let local = pin.local();
+        for _ in 0..=GRACE {
+            pin.repin();
+            self.table
+                .domain()
+                .collect(FREED_FOR_ROOM, |junk, account| self.free(local, junk, account));
+        }
+    }
+
+    /// Looks at the entries of some buckets, where the last call stopped, and removes those that
+    /// have expired. Returns how many entries were looked at, and how many removed.
+    fn sweep(&self, view: Table<'_, K, V>, buckets: usize) -> (usize, usize) {
+        let (mut swept, mut expired) = (0, 0);
+        for _ in 0..buckets {
+            let mut found = Vec::new();
+            let next = view.gather(self.sweep.get(), &mut found, |a, b| a == b);
+            self.sweep.set(next.unwrap_or(0));
+            swept += found.len();
+            for held in found {
+                if !self.is_live(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
+                    expired += 1;
+                }
+            }
+        }
+        (swept, expired)
+    }
+
+    /// Frees up to `budget` retired entries, and looks at about `budget` entries for their
+    /// deadlines.
+    pub(crate) fn maintain(&self, budget: usize) -> Maintained {
+        let mut done = Maintained::default();
+        if self.rules.expiration.is_some() {
+            let mut pin = self.pin();
+            // Each bucket counts for one at least, so that an empty table ends the walk.
+            let mut spent = 0;
+            while spent < budget {
+                let (swept, expired) = self.sweep(self.table.view(pin.pass()), 1);
+                spent += swept.max(1);
+                done.swept += swept;
+                done.expired += expired;
+                pin.repin();
+            }
+        }
+        done.freed = self.collect(budget);
+        done.backlog = self.table.domain().backlog();
+        done
+    }
+
+    /// Frees up to `budget` retired entries.
+    pub(super) fn collect(&self, budget: usize) -> usize {
+        let pin = self.pin();
+        let local = pin.local();
+        drop(pin);
+        let domain = self.table.domain();
+        let mut freed = 0;
+        for _ in 0..=GRACE {
+            if freed < budget {
+                let free = |junk, account| self.free(local, junk, account);
+                freed += domain.collect(budget - freed, free).freed;
+            }
+        }
+        freed
+    }
+
+    /// Removes every entry that has expired; returns how many.
+    pub(crate) fn expire(&self) -> usize {
+        if self.rules.expiration.is_none() {
+            return 0;
+        }
+        let mut expired = 0;
+        self.walk(|view, held| {
+            if !self.is_live(held.entry()) && self.remove_met(view, held, RemovalCause::Expired) {
+                expired += 1;
+            }
+        });
+        self.collect(FREED_FOR_ROOM);
+        expired
+    }
+
+    /// Sets the capacity, and evicts until what is charged fits.
+    pub(crate) fn set_capacity(&self, capacity: u64) {
+        self.capacity.set_capacity(capacity, self.credits());
+        let mut pin = self.pin();
+        let mut vain = 0;
+        while self.capacity.debt() > 0 && vain < 4 {
+            let mut work = self.work(pin.local());
+            let evicted = self.evict(self.table.view(pin.pass()), &mut work);
+            drop(work);
+            match evicted {
+                Eviction::Done => vain = 0,
+                Eviction::Vain => vain += usize::from(self.len() == 0),
+                Eviction::Relieve => {
+                    self.relieve(&mut pin);
+                    vain += 1;
+                }
+            }
+        }
+        self.tidy(pin);
+    }
+}

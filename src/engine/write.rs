@@ -1,0 +1,370 @@
+//! How an entry comes in.
+
+use std::hash::{BuildHasher, Hash};
+
+use super::bury::{Found, Table, plot};
+use super::face::Dial;
+use super::room::Room;
+use super::{Engine, Local, Pin};
+use crate::accounting::Reservation;
+use crate::entry::Entry;
+use crate::error::InsertErrorKind;
+use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
+use crate::policy::Memory;
+use crate::reclaim::Ledgered;
+use crate::table::{Open, Spotted};
+
+/// What an insert does with a key that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Replace,
+    KeepOld,
+}
+
+/// An entry that did not come in.
+#[derive(Debug)]
+pub(crate) struct Refused<K, V> {
+    pub(crate) kind: InsertErrorKind,
+    pub(crate) key: K,
+    pub(crate) value: V,
+}
+
+/// How often an operation waits for garbage before it gives up. A second time, as what is freed for
+/// one may be taken by another.
+const RELIEFS: usize = 2;
+
+/// One write on its way: the charge in its hand, and what the policy said of its key.
+pub(super) struct Work<'e> {
+    pub(super) local: &'e Local,
+    pub(super) hand: Reservation<'e>,
+    /// Where a new key starts; asked once for each operation.
+    pub(super) bits: Option<u8>,
+    reliefs: usize,
+}
+
+/// What an attempt came to.
+enum Attempt<T> {
+    Done(T),
+    /// Something changed: look again.
+    Again,
+    /// Garbage has to be freed first, which needs the pin to be renewed.
+    Relieve,
+    Refused,
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Puts an entry in.
+    pub(crate) fn put(&self, key: K, value: V, mode: Mode) -> Result<Inserted, Refused<K, V>> {
+        let charge = self.rules.weigh(&key, &value);
+        let mut pin = self.pin();
+        let mut work = self.work(pin.local());
+        if let Some(kind) = self.never_fits(charge) {
+            if mode == Mode::KeepOld && self.holds(&pin, &key) {
+                return Err(Refused { kind: InsertErrorKind::Occupied, key, value });
+            }
+            work.local.tally.refusals.bump();
+            return Err(Refused { kind, key, value });
+        }
+        let mut new = Some(self.entry(key, value, charge));
+        let outcome = loop {
+            let attempt = self.try_put(&pin, &mut work, &mut new, mode);
+            match attempt {
+                Attempt::Done(outcome) => break outcome,
+                Attempt::Again => {}
+                Attempt::Relieve if self.may_relieve(&mut work) => self.relieve(&mut pin),
+                Attempt::Relieve | Attempt::Refused => break Err(InsertErrorKind::NoRoom),
+            }
+        };
+        if outcome == Err(InsertErrorKind::NoRoom) {
+            work.local.tally.refusals.bump();
+        }
+        drop(work);
+        self.tidy(pin);
+        outcome.map_err(|kind| {
+            let (key, value) = new.expect("an entry that was refused is still here").into_parts();
+            Refused { kind, key, value }
+        })
+    }
+
+    fn try_put(
+        &self,
+        pin: &Pin<'_, K, V>,
+        work: &mut Work<'_>,
+        new: &mut Option<Entry<K, V>>,
+        mode: Mode,
+    ) -> Attempt<Result<Inserted, InsertErrorKind>> {
+        let view = self.table.view(pin.pass());
+        let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
+        let (hash, key) = (entry.as_ref().hash(), entry.as_ref().key());
+        let spotted = view.locate(hash, |k| k == key);
+        match spotted {
+            Spotted::Held(held) if mode == Mode::KeepOld && self.is_live(held.entry()) => {
+                *new = Some(entry);
+                Attempt::Done(Err(InsertErrorKind::Occupied))
+            }
+            Spotted::Held(held) => self.put_over(view, work, held, entry, new).map(Ok),
+            Spotted::Open(open) => self.put_new(view, work, open, entry, new).map(Ok),
+        }
+    }
+
+    /// Links an entry whose key is not there.
+    fn put_new<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        open: Open<'g, K, V, Memory>,
+        entry: Entry<K, V>,
+        back: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
+        let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
+        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash));
+        match self.make_room(view, work, charge) {
+            Room::Made => {}
+            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
+            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
+        }
+        if let Some(expiration) = &self.rules.expiration {
+            expiration.create(entry.as_ref());
+        }
+        self.policy.joined(bits, charge);
+        if let Err(entry) = open.commit(entry, bits) {
+            self.policy.left(bits, charge);
+            return Attempt::kept(back, entry, Attempt::Again);
+        }
+        work.spend(charge);
+        work.local.tally.insertions.bump();
+        self.settle_in(view);
+        Attempt::Done(Inserted::New)
+    }
+
+    /// Replaces an entry, live or expired.
+    fn put_over<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        held: Found<'g, K, V>,
+        entry: Entry<K, V>,
+        back: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
+        let live = self.is_live(held.entry());
+        let (old, charge) = (held.entry().charge(), entry.as_ref().charge());
+        let limbo = self.limbo_room(work.local, old);
+        // What the limbo takes over is free for the new entry.
+        let need = if limbo.is_some() { charge.saturating_sub(old) } else { charge };
+        match self.make_room(view, work, need) {
+            Room::Made => {}
+            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
+            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
+        }
+        match &self.rules.expiration {
+            Some(expiration) if live => expiration.update(entry.as_ref(), held.entry()),
+            Some(expiration) => expiration.create(entry.as_ref()),
+            None => {}
+        }
+        let (old_entry, bits) = (held.entry(), held.bits());
+        let unlinked = match view.replace(held, entry) {
+            Ok(unlinked) => unlinked,
+            Err(entry) => return Attempt::kept(back, entry, Attempt::Again),
+        };
+        let cause = if live { RemovalCause::Replaced } else { RemovalCause::Expired };
+        self.count(work.local, cause);
+        let account = if let Some(limbo) = limbo {
+            limbo.commit(plot(old));
+            work.exchange(need, old.saturating_sub(charge));
+            Ledgered::Limbo
+        } else {
+            self.lingering.add(old);
+            work.spend(charge);
+            Ledgered::Capacity
+        };
+        if !live {
+            work.local.tally.insertions.bump();
+        }
+        self.policy.reweighed(bits, old, charge);
+        held.touch();
+        view.retire(unlinked, account);
+        self.report(old_entry, cause);
+        Attempt::Done(if live { Inserted::Replaced } else { Inserted::New })
+    }
+
+    /// Applies `f` to what a key has, until nothing came in between.
+    pub(crate) fn compute(
+        &self,
+        key: K,
+        mut f: impl FnMut(Option<&V>) -> Compute<V>,
+    ) -> Computed<V> {
+        let hash = self.hash(&key);
+        let mut pin = self.pin();
+        let mut work = self.work(pin.local());
+        let mut key = Some(key);
+        let computed = loop {
+            match self.try_compute(&pin, &mut work, hash, &mut key, &mut f) {
+                Attempt::Done(computed) => break computed,
+                Attempt::Relieve => self.relieve(&mut pin),
+                Attempt::Again | Attempt::Refused => {}
+            }
+        };
+        if matches!(computed, Computed::Refused { .. }) {
+            work.local.tally.refusals.bump();
+        }
+        drop(work);
+        self.tidy(pin);
+        computed
+    }
+
+    fn try_compute(
+        &self,
+        pin: &Pin<'_, K, V>,
+        work: &mut Work<'_>,
+        hash: u64,
+        key: &mut Option<K>,
+        f: &mut impl FnMut(Option<&V>) -> Compute<V>,
+    ) -> Attempt<Computed<V>> {
+        let view = self.table.view(pin.pass());
+        let own = key.as_ref().expect("the key comes back after every attempt");
+        let spotted = view.locate(hash, |k| k == own);
+        let live = match &spotted {
+            Spotted::Held(held) => Some(held.entry()).filter(|entry| self.is_live(*entry)),
+            Spotted::Open(_) => None,
+        };
+        let value = match (f(live.map(|entry| entry.value())), spotted) {
+            (Compute::Put(value), spotted) => {
+                return self.put_computed(view, work, spotted, key, value, hash);
+            }
+            (Compute::Remove, Spotted::Held(held)) if live.is_some() => {
+                let removed = self.bury(view, held, RemovalCause::Invalidated);
+                return if removed { Attempt::Done(Computed::Removed) } else { Attempt::Again };
+            }
+            (Compute::Keep, _) if live.is_some() => Computed::Kept,
+            (Compute::Keep | Compute::Remove, _) => Computed::Absent,
+        };
+        Attempt::Done(value)
+    }
+
+    fn put_computed<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        spotted: Spotted<'g, K, V, Memory>,
+        key: &mut Option<K>,
+        value: V,
+        hash: u64,
+    ) -> Attempt<Computed<V>> {
+        let own = key.take().expect("the key comes back after every attempt");
+        let charge = self.rules.weigh(&own, &value);
+        if let Some(kind) = self.never_fits(charge) {
+            return Attempt::Done(Computed::Refused { kind, value });
+        }
+        let entry = self.hashed_entry(hash, own, value, charge);
+        let mut back = None;
+        let attempt = match spotted {
+            Spotted::Held(held) => self.put_over(view, work, held, entry, &mut back),
+            Spotted::Open(open) => self.put_new(view, work, open, entry, &mut back),
+        };
+        let attempt = attempt.map(|inserted| match inserted {
+            Inserted::New => Computed::Inserted,
+            Inserted::Replaced => Computed::Replaced,
+        });
+        let Some((own, value)) = back.map(Entry::into_parts) else { return attempt };
+        *key = Some(own);
+        match attempt {
+            Attempt::Relieve if self.may_relieve(work) => Attempt::Relieve,
+            Attempt::Relieve | Attempt::Refused => {
+                Attempt::Done(Computed::Refused { kind: InsertErrorKind::NoRoom, value })
+            }
+            attempt => attempt,
+        }
+    }
+
+    /// Tells of an entry that `insert` could not take, and removes an older value of its key.
+    pub(crate) fn refuse(&self, key: &K, value: &V) {
+        let hash = self.hash(key);
+        let pin = self.pin();
+        let view = self.table.view(pin.pass());
+        while let Spotted::Held(held) = view.locate(hash, |k| k == key) {
+            if self.bury(view, held, RemovalCause::Invalidated) {
+                break;
+            }
+        }
+        self.tidy(pin);
+        self.rules.notify(key, value, RemovalCause::Refused);
+    }
+
+    pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
+        let hand = self.capacity.reserve_up_to(&local.credit, 0);
+        Work { local, hand, bits: None, reliefs: 0 }
+    }
+
+    fn may_relieve(&self, work: &mut Work<'_>) -> bool {
+        work.reliefs += 1;
+        work.reliefs <= RELIEFS
+    }
+
+    fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
+        let capacity = self.capacity();
+        (charge > capacity || capacity == 0)
+            .then_some(InsertErrorKind::TooLarge { charge, capacity })
+    }
+
+    fn holds(&self, pin: &Pin<'_, K, V>, key: &K) -> bool {
+        let held = self.table.view(pin.pass()).find(self.hash(key), |k| k == key);
+        held.is_some_and(|held| self.is_live(held.entry()))
+    }
+
+    fn entry(&self, key: K, value: V, charge: u64) -> Entry<K, V> {
+        self.hashed_entry(self.hash(&key), key, value, charge)
+    }
+
+    fn hashed_entry(&self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
+        Entry::new(self.table.shape(), hash, key, value, charge)
+    }
+
+    fn admit(&self, view: Table<'_, K, V>, hash: u64) -> u8 {
+        self.policy.admit(view.annex(), hash, self.load()).bits()
+    }
+
+    /// What a new entry may set off: the table doubles, probation's overflow is promoted.
+    fn settle_in(&self, view: Table<'_, K, V>) {
+        if view.is_crowded() && self.len() > view.buckets() * crate::table::LOAD {
+            view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
+        }
+        self.policy.spread(&Dial::new(self, view), view.annex(), self.load());
+    }
+}
+
+impl<T> Attempt<T> {
+    fn map<U>(self, f: impl FnOnce(T) -> U) -> Attempt<U> {
+        match self {
+            Self::Done(done) => Attempt::Done(f(done)),
+            Self::Again => Attempt::Again,
+            Self::Relieve => Attempt::Relieve,
+            Self::Refused => Attempt::Refused,
+        }
+    }
+
+    /// An attempt that did not use its entry up.
+    fn kept<E>(back: &mut Option<E>, entry: E, attempt: Self) -> Self {
+        *back = Some(entry);
+        attempt
+    }
+}
+
+impl Work<'_> {
+    /// The charge in hand has become an entry's.
+    fn spend(&mut self, charge: u64) {
+        let part = self.hand.split(charge).expect("room was made before the entry was linked");
+        part.commit(charge);
+    }
+
+    /// An entry was replaced whose charge the limbo has taken over: `spent` was needed on top of it,
+    /// or `left` was not needed.
+    fn exchange(&mut self, spent: u64, left: u64) {
+        self.spend(spent);
+        self.hand.add(left);
+    }
+}

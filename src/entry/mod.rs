@@ -1,0 +1,260 @@
+//! The entry record: a key, its value, and the words that the cache keeps with them.
+//!
+//! An entry is one allocation. Its fixed part holds the hash, the key and the value and never
+//! changes once the entry is linked. In front of it, at falling addresses, lie as many words as
+//! the cache needs: an entry pays only for what is used.
+//!
+//! ```text
+//!   [ modified | idle | deadline | charge ] hash | key | value
+//!     -4         -3     -2         -1       ^ what a slot points to
+//! ```
+//!
+//! # Invariants
+//!
+//! - **E1** The pointer in an [`Entry`], and in an [`EntryRef`] made from it, comes from one
+//!   allocation laid out by `layout` for its [`Shape`], with the fixed part and as many words in
+//!   front of it as the shape says, all initialised.
+//! - **E2** An [`Entry`] owns its allocation. An [`EntryRef<'g>`] points to one that is not freed
+//!   during `'g`.
+
+mod shape;
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;
+
+use std::alloc::{self, Layout};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+
+pub(crate) use shape::Shape;
+
+use crate::sync::Stamp;
+
+/// The fixed part of an entry. Opaque outside: slots hold pointers to it.
+#[repr(C)]
+pub(crate) struct Node<K, V> {
+    hash: u64,
+    key: K,
+    value: V,
+}
+
+/// An entry that is owned: on its way into the table, or out of it for good.
+pub(crate) struct Entry<K, V> {
+    node: NonNull<Node<K, V>>,
+    shape: Shape,
+    _owns: PhantomData<Node<K, V>>,
+}
+
+/// An entry that somebody else owns, for as long as `'g` protects it.
+pub(crate) struct EntryRef<'g, K, V> {
+    node: NonNull<Node<K, V>>,
+    shape: Shape,
+    _borrows: PhantomData<&'g Node<K, V>>,
+}
+
+/// Where the fixed part lies in the allocation, and the allocation's layout.
+fn layout<K, V>(shape: Shape) -> (Layout, usize) {
+    let words = Layout::array::<u64>(shape.words()).expect("at most four words");
+    words.extend(Layout::new::<Node<K, V>>()).expect("a key and a value that exist fit in memory")
+}
+
+impl<K, V> Entry<K, V> {
+    /// Allocates an entry. Its words but the charge are zero.
+    pub(crate) fn new(shape: Shape, hash: u64, key: K, value: V, charge: u64) -> Self {
+        let (layout, offset) = layout::<K, V>(shape);
+        // SAFETY: the layout holds at least the hash.
+        let base = unsafe { alloc::alloc(layout) };
+        if base.is_null() {
+            alloc::handle_alloc_error(layout);
+        }
+        // SAFETY: the offset lies within the layout.
+        let node = unsafe { base.add(offset) }.cast::<Node<K, V>>();
+        // SAFETY: just allocated for it, and aligned by the layout.
+        unsafe { node.write(Node { hash, key, value }) };
+        // SAFETY: not null, as `base` is not.
+        let node = unsafe { NonNull::new_unchecked(node) };
+        let entry = Self { node, shape, _owns: PhantomData };
+        entry.as_ref().write_words(charge);
+        entry
+    }
+
+    /// Borrows the entry.
+    pub(crate) fn as_ref(&self) -> EntryRef<'_, K, V> {
+        EntryRef { node: self.node, shape: self.shape, _borrows: PhantomData }
+    }
+
+    /// Gives up the ownership: a pointer for a slot.
+    pub(crate) fn into_raw(self) -> *mut Node<K, V> {
+        ManuallyDrop::new(self).node.as_ptr()
+    }
+
+    /// Takes the ownership back.
+    ///
+    /// # Safety
+    ///
+    /// `node` came from [`into_raw`](Self::into_raw) of an entry of this shape, and nobody else
+    /// owns it.
+    pub(crate) unsafe fn from_raw(node: *mut Node<K, V>, shape: Shape) -> Self {
+        // SAFETY: a pointer that came from `into_raw` is not null.
+        let node = unsafe { NonNull::new_unchecked(node) };
+        Self { node, shape, _owns: PhantomData }
+    }
+
+    /// Takes the key and the value out and frees the rest.
+    pub(crate) fn into_parts(self) -> (K, V) {
+        let entry = ManuallyDrop::new(self);
+        // SAFETY: initialised by E1; not used again, as the entry is not dropped.
+        let node = unsafe { entry.node.read() };
+        // SAFETY: the allocation is ours by E2, and its contents were moved out.
+        unsafe { deallocate(entry.node, entry.shape) };
+        (node.key, node.value)
+    }
+}
+
+/// Frees the allocation and leaves its contents alone.
+///
+/// # Safety
+///
+/// `node` is owned by the caller, laid out by E1 for `shape`, and not used afterwards.
+unsafe fn deallocate<K, V>(node: NonNull<Node<K, V>>, shape: Shape) {
+    let (layout, offset) = layout::<K, V>(shape);
+    // SAFETY: by E1 the allocation begins `offset` bytes before the fixed part.
+    let base = unsafe { node.cast::<u8>().sub(offset) };
+    // SAFETY: allocated by `Entry::new` with the same layout.
+    unsafe { alloc::dealloc(base.as_ptr(), layout) };
+}
+
+impl<K, V> Drop for Entry<K, V> {
+    fn drop(&mut self) {
+        /// Frees the memory even if a destructor panics.
+        struct Free<K, V>(NonNull<Node<K, V>>, Shape);
+        impl<K, V> Drop for Free<K, V> {
+            fn drop(&mut self) {
+                // SAFETY: the entry that is being dropped owned it, and its contents are gone.
+                unsafe { deallocate(self.0, self.1) };
+            }
+        }
+        let _free = Free(self.node, self.shape);
+        // SAFETY: initialised by E1, owned by E2, dropped here once.
+        unsafe { ptr::drop_in_place(self.node.as_ptr()) };
+    }
+}
+
+// SAFETY: an entry owns a key and a value and nothing else that is tied to a thread.
+unsafe impl<K: Send, V: Send> Send for Entry<K, V> {}
+// SAFETY: a shared entry lends its key and its value; its words are atomics.
+unsafe impl<K: Sync, V: Sync> Sync for Entry<K, V> {}
+
+impl<K, V> Clone for EntryRef<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for EntryRef<'_, K, V> {}
+
+impl<'g, K, V> EntryRef<'g, K, V> {
+    /// Borrows the entry that a slot points to.
+    ///
+    /// # Safety
+    ///
+    /// `node` came from [`Entry::into_raw`] of an entry of this shape and is not freed during `'g`.
+    #[inline]
+    pub(crate) unsafe fn from_raw(node: *mut Node<K, V>, shape: Shape) -> Self {
+        // SAFETY: a pointer that came from `into_raw` is not null.
+        let node = unsafe { NonNull::new_unchecked(node) };
+        Self { node, shape, _borrows: PhantomData }
+    }
+
+    #[inline]
+    fn node(&self) -> &'g Node<K, V> {
+        // SAFETY: initialised by E1, alive during `'g` by E2, and never written while shared.
+        unsafe { self.node.as_ref() }
+    }
+
+    /// The hash of the key.
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.node().hash
+    }
+
+    /// The key.
+    #[inline]
+    pub(crate) fn key(&self) -> &'g K {
+        &self.node().key
+    }
+
+    /// The value.
+    #[inline]
+    pub(crate) fn value(&self) -> &'g V {
+        &self.node().value
+    }
+
+    /// The pointer that a slot holds.
+    pub(crate) fn into_raw(self) -> *mut Node<K, V> {
+        self.node.as_ptr()
+    }
+
+    /// Whether both are the same record.
+    pub(crate) fn is(&self, other: EntryRef<'_, K, V>) -> bool {
+        ptr::eq(self.node.as_ptr(), other.node.as_ptr())
+    }
+
+    /// The word at `-nth`, if the shape has it.
+    #[inline]
+    fn word(&self, nth: usize) -> Option<&'g Stamp> {
+        if nth > self.shape.words() {
+            return None;
+        }
+        // SAFETY: by E1 the shape's words lie directly in front of the fixed part.
+        let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
+        // SAFETY: initialised by E1 and alive during `'g` by E2; a stamp is an atomic.
+        Some(unsafe { word.as_ref() })
+    }
+
+    fn write_words(&self, charge: u64) {
+        for nth in 1..=self.shape.words() {
+            let value = if nth == 1 { charge } else { 0 };
+            // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
+            let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
+            // SAFETY: as above, and nobody else has the entry yet.
+            unsafe { word.write(Stamp::new(value)) };
+        }
+    }
+
+    /// What the entry weighs in the ledger; one where nothing is weighed.
+    #[inline]
+    pub(crate) fn charge(&self) -> u64 {
+        self.word(1).map_or(1, Stamp::get)
+    }
+
+    /// When the entry expires whatever happens to it.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<&'g Stamp> {
+        self.word(2)
+    }
+
+    /// When the entry expires unless it is read.
+    #[inline]
+    pub(crate) fn idle_deadline(&self) -> Option<&'g Stamp> {
+        self.word(3)
+    }
+
+    /// When the value was written.
+    #[inline]
+    pub(crate) fn modified(&self) -> Option<&'g Stamp> {
+        self.word(4)
+    }
+}
+
+impl<K, V> fmt::Debug for Entry<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl<K, V> fmt::Debug for EntryRef<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("node", &self.node).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,79 @@
+//! The user's own rule for how long an entry lives.
+
+use std::time::{Duration, Instant};
+
+/// How long each entry lives, decided entry by entry.
+///
+/// Given to [`Builder::expiry`](crate::Builder::expiry). The names and the meaning are those that
+/// users of moka and Caffeine know. Each method returns how long the entry lives from now on, or
+/// `None` for no deadline of its own. Times to live and to idle that the builder was given hold as
+/// well: the earliest deadline counts.
+///
+/// # Where it is called
+///
+/// On the calling thread, while it is pinned and nothing is held: a method may read and write the
+/// cache, but not endlessly, and it should be quick. A panic goes to the caller of the operation
+/// and leaves the cache as it was. `expire_after_create` and `expire_after_update` run once for each
+/// attempt of a write, `expire_after_read` at every hit, so a cache with an `Expiry` reads its clock
+/// and calls a function where others do neither.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use clockhand::{Cache, Expiry};
+///
+/// struct ByKind;
+///
+/// impl Expiry<&'static str, u64> for ByKind {
+///     fn expire_after_create(&self, key: &&'static str, _: &u64, _: Instant) -> Option<Duration> {
+///         if key.starts_with("quote:") { Some(Duration::from_secs(5)) } else { None }
+///     }
+/// }
+///
+/// let cache = Cache::builder().capacity(100).expiry(ByKind).build()?;
+/// cache.insert("quote:EURUSD", 1);
+/// cache.insert("currency:EUR", 2);
+/// # Ok::<_, clockhand::BuildError>(())
+/// ```
+pub trait Expiry<K, V> {
+    /// How long a new entry lives.
+    ///
+    /// Also asked when a value is put in the place of an expired one. Without an implementation, new
+    /// entries have no deadline of their own.
+    fn expire_after_create(&self, key: &K, value: &V, created_at: Instant) -> Option<Duration> {
+        let _ = (key, value, created_at);
+        None
+    }
+
+    /// How long an entry lives after it was read.
+    ///
+    /// `duration_until_expiry` is what it has left; returning it changes nothing, which is what
+    /// happens without an implementation.
+    fn expire_after_read(
+        &self,
+        key: &K,
+        value: &V,
+        read_at: Instant,
+        duration_until_expiry: Option<Duration>,
+        last_modified_at: Instant,
+    ) -> Option<Duration> {
+        let _ = (key, value, read_at, last_modified_at);
+        duration_until_expiry
+    }
+
+    /// How long an entry lives after its value was replaced.
+    ///
+    /// `duration_until_expiry` is what the old value had left, which is kept without an
+    /// implementation.
+    fn expire_after_update(
+        &self,
+        key: &K,
+        value: &V,
+        updated_at: Instant,
+        duration_until_expiry: Option<Duration>,
+    ) -> Option<Duration> {
+        let _ = (key, value, updated_at);
+        duration_until_expiry
+    }
+}

@@ -1,0 +1,93 @@
+//! Reading several entries at once, by reference.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use crate::engine::{Engine, Lens, Pin};
+
+/// The cache, pinned: values can be borrowed from it, several at a time, without a clone.
+///
+/// Made by [`Cache::pin`](crate::Cache::pin). Everything that was read stays as it was while the
+/// guard lives, whatever becomes of the entries; what is read later is the latest. The guard stays
+/// on its thread.
+///
+/// A guard that is held keeps *all* retired entries of the cache from being freed, those that were
+/// never read included. They fill the limbo, and when that is full the cache refuses new entries: a
+/// forgotten guard costs refusals, never memory beyond the bound. Hold it for a moment; for a thread
+/// that reads all the time there is [`Reader`](crate::Reader).
+///
+/// # Examples
+///
+/// ```
+/// let cache = clockhand::Cache::new(100);
+/// cache.insert("bid", 99);
+/// cache.insert("ask", 101);
+/// let pinned = cache.pin();
+/// if let (Some(bid), Some(ask)) = (pinned.get("bid"), pinned.get("ask")) {
+///     assert_eq!(ask - bid, 2);
+/// }
+/// ```
+#[must_use = "a guard that is dropped at once lends nothing"]
+pub struct Pinned<'c, K, V, S = ahash::RandomState> {
+    engine: &'c Engine<K, V, S>,
+    pin: Pin<'c, K, V>,
+}
+
+impl<'c, K, V, S> Pinned<'c, K, V, S> {
+    pub(crate) fn new(engine: &'c Engine<K, V, S>, pin: Pin<'c, K, V>) -> Self {
+        Self { engine, pin }
+    }
+
+    fn lens(&self) -> Lens<'_, K, V, S> {
+        Lens::new(self.engine, self.pin.pass())
+    }
+}
+
+impl<K, V, S: BuildHasher> Pinned<'_, K, V, S> {
+    /// The value of a key, borrowed for as long as the guard is.
+    ///
+    /// Counts as a read, like [`Cache::get`](crate::Cache::get).
+    ///
+    /// # Progress
+    ///
+    /// Wait-free, without a locked instruction but the one that may count the read.
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.lens().get(key)
+    }
+
+    /// The value of a key, and nobody notices: neither counted nor touched.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    pub fn peek<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.lens().peek(key).map(|entry| entry.value())
+    }
+
+    /// Whether a key is there; neither counted nor touched.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.lens().peek(key).is_some()
+    }
+}
+
+impl<K, V, S> fmt::Debug for Pinned<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,72 @@
+//! What became of an entry: the answers of the write operations, and why entries leave.
+
+use crate::error::InsertErrorKind;
+
+/// What [`Cache::try_insert`](crate::Cache::try_insert) did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Inserted {
+    /// The key was not there, or its entry had expired.
+    New,
+    /// The key was there, and its value was replaced.
+    Replaced,
+}
+
+/// What the closure of [`Cache::compute`](crate::Cache::compute) wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Compute<V> {
+    /// Leave everything as it is.
+    Keep,
+    /// Insert this value, or replace the present one by it.
+    Put(V),
+    /// Remove the entry, if there is one.
+    Remove,
+}
+
+/// What [`Cache::compute`](crate::Cache::compute) did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Computed<V> {
+    /// The key is not there, and it was not there before.
+    Absent,
+    /// The entry was left as it is.
+    Kept,
+    /// The key was not there, and the value was inserted.
+    Inserted,
+    /// The value was replaced.
+    Replaced,
+    /// The entry was removed.
+    Removed,
+    /// The cache refused the value, which comes back; the entry, if there is one, was left as it is.
+    Refused {
+        /// Why.
+        kind: InsertErrorKind,
+        /// The value.
+        value: V,
+    },
+}
+
+/// Why an entry left the cache, or never came in.
+///
+/// Every entry that was accepted leaves for exactly one reason. Dropping the cache reports nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RemovalCause {
+    /// Another value was put in its place.
+    Replaced,
+    /// It was removed by a call: `remove`, `invalidate`, `retain` and their kin, `compute`; or
+    /// because a newer value of the key was refused by `insert`.
+    Invalidated,
+    /// It had to make room.
+    Evicted,
+    /// Its time was over.
+    Expired,
+    /// It was given to `insert` and did not come in: it weighs more than the capacity, or there was
+    /// no room just then.
+    Refused,
+}
+
+impl RemovalCause {
+    /// Whether the cache decided, and not the caller: evicted, expired or refused.
+    pub fn was_evicted(self) -> bool {
+        matches!(self, Self::Evicted | Self::Expired | Self::Refused)
+    }
+}

@@ -1,0 +1,301 @@
+//! The epoch and the list of seats.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::bag::{Collected, Ledgered};
+use super::roster::{self, Registry};
+use super::seat::{Guard, Seat};
+use super::{GRACE, Perch};
+use crate::sync::{
+    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Ordering, fence, publish_and_fence, seeded,
+    unique,
+};
+
+/// One epoch, the seats of the threads that follow it, and what they have retired.
+///
+/// `T` is what is retired, `L` what the domain's owner keeps for each thread.
+pub(crate) struct Domain<T, L> {
+    id: u64,
+    epoch: CachePadded<AtomicU64>,
+    /// Pushed in front, never removed (R5).
+    seats: AtomicPtr<Seat<T, L>>,
+    closed: AtomicBool,
+}
+
+impl<T, L> Domain<T, L> {
+    pub(crate) fn new() -> Self {
+        Self {
+            id: unique(),
+            epoch: CachePadded::new(AtomicU64::new(0)),
+            seats: AtomicPtr::new(std::ptr::null_mut()),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Writes the epoch on a seat, before any shared pointer is followed.
+    #[inline]
+    pub(super) fn pin_seat(&self, state: &AtomicU64) {
+        // ORDERING: Acquire: what was unlinked two advances ago and more is seen as unlinked (see
+        // "Why three"); pairs with the exchange in `advance`.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        if seeded("reclaim-pin-unfenced") {
+            // ORDERING: Relaxed: the seeded bug.
+            return state.store(epoch << 1 | 1, Ordering::Relaxed);
+        }
+        publish_and_fence(state, epoch << 1 | 1);
+    }
+
+    /// Brings a seat that stays pinned up to the present epoch.
+    #[inline]
+    pub(super) fn renew_seat(&self, state: &AtomicU64) {
+        // ORDERING: Acquire: as in `pin_seat`; this load is all that a renewed seat has instead of
+        // a fence.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let wanted = epoch << 1 | 1;
+        // ORDERING: Relaxed: only the holder writes its state (R1).
+        let shown = state.load(Ordering::Relaxed);
+        if shown == wanted {
+            return;
+        }
+        if shown == 0 {
+            publish_and_fence(state, wanted);
+        } else {
+            // ORDERING: Release: the reads of the last use end before the new epoch is shown; pairs
+            // with the acquire load in `advance`. If it is seen late, the epoch only waits.
+            state.store(wanted, Ordering::Release);
+        }
+    }
+
+    /// Moves the epoch by one if every pinned seat shows the present one.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free; one load for each seat that was ever taken at the same time.
+    pub(crate) fn advance(&self) -> bool {
+        // ORDERING: Acquire: continues the chain of advances; pairs with the exchange below.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        // ORDERING: SeqCst fence: either a seat that pins now is seen below, or its thread sees all
+        // that was unlinked before this fence; pairs with `publish_and_fence`.
+        fence(Ordering::SeqCst);
+        for seat in self.seats() {
+            // ORDERING: Acquire: what the seat's holder read before it moved on or left, it read
+            // before the release of anything that this advance lets ripen.
+            let state = seat.state.load(Ordering::Acquire);
+            if state & 1 == 1 && state >> 1 != epoch && !seeded("reclaim-ignore-laggard") {
+                return false;
+            }
+        }
+        // ORDERING: AcqRel: publishes what was acquired from the seats to whoever reads the epoch.
+        let moved =
+            self.epoch.compare_exchange(epoch, epoch + 1, Ordering::AcqRel, Ordering::Relaxed);
+        moved.is_ok()
+    }
+
+    /// The tag of a batch that is sealed now (R3).
+    pub(super) fn tag(&self) -> u64 {
+        // ORDERING: SeqCst fence: a reader whose fence comes later sees the batch's items as
+        // unlinked; one whose fence came earlier read an epoch no later than the tag.
+        fence(Ordering::SeqCst);
+        // ORDERING: Relaxed: ordered by the fence.
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Whether a batch with this tag may be freed.
+    pub(super) fn is_ripe(&self, tag: u64) -> bool {
+        let grace = if seeded("reclaim-two-epochs") { 2 } else { GRACE };
+        // ORDERING: Acquire: the reads of all who could reach the items are over; pairs with the
+        // exchange in `advance`.
+        self.epoch.load(Ordering::Acquire) >= tag + grace
+    }
+
+    /// Moves the epoch if it can be moved, and frees up to `budget` ripe items, whoever retired
+    /// them. To be called unpinned, or three calls free nothing.
+    ///
+    /// Each item goes to `sink`, which drops it. A panic in `sink` loses nothing: the other items
+    /// stay for the next call.
+    pub(crate) fn collect(&self, budget: usize, mut sink: impl FnMut(T, Ledgered)) -> Collected {
+        for seat in self.seats() {
+            seat.bag.seal_open(self);
+        }
+        self.advance();
+        let mut left = budget;
+        for seat in self.seats() {
+            seat.bag.collect(self, &mut left, &mut sink);
+        }
+        Collected { freed: budget - left }
+    }
+
+    /// Frees everything, ripe or not.
+    ///
+    /// # Safety
+    ///
+    /// Nobody is pinned in the domain, and nobody will be.
+        pub(crate) unsafe fn clear(&self, mut sink: impl FnMut(T, Ledgered)) {
+        for seat in self.seats() {
+            // SAFETY: the caller's promise.
+            unsafe { seat.bag.clear(&mut sink) };
+        }
+    }
+
+    /// How many items are retired and not yet freed.
+    pub(crate) fn backlog(&self) -> usize {
+        // Freed first: an item that is freed in between is counted rather than missed.
+        let freed: usize = self.seats().map(|seat| seat.bag.freed()).sum();
+        let retired: usize = self.seats().map(|seat| seat.bag.retired()).sum();
+        retired.saturating_sub(freed)
+    }
+
+    /// All seats that were ever taken, with what the owner keeps on them.
+    pub(crate) fn locals(&self) -> impl Iterator<Item = &L> {
+        self.seats().map(|seat| &seat.local)
+    }
+
+    /// How many seats there are: the most threads and perches that were here at one time.
+    pub(crate) fn population(&self) -> usize {
+        self.seats().count()
+    }
+
+    /// How many epochs the most backward pinned seat is behind.
+    pub(crate) fn lag(&self) -> u64 {
+        // ORDERING: Acquire, both: a report, ordered only so that the difference is not negative
+        // without cause.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        self.seats()
+            .map(|seat| seat.state.load(Ordering::Acquire))
+            .filter(|state| state & 1 == 1)
+            .map(|state| epoch.saturating_sub(state >> 1))
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn seats(&self) -> impl Iterator<Item = &Seat<T, L>> {
+        // ORDERING: Acquire: pairs with the exchange in `occupy`, which publishes the seat.
+        let mut next = self.seats.load(Ordering::Acquire);
+        std::iter::from_fn(move || {
+            // SAFETY: by R5 a published seat lives as long as the domain.
+                        let seat = unsafe { next.as_ref() }?;
+            // ORDERING: Relaxed: written before the seat was published.
+            next = seat.next.load(Ordering::Relaxed);
+            Some(seat)
+        })
+    }
+}
+
+impl<T, L: Default> Domain<T, L> {
+    /// Takes a free seat, or adds one.
+    pub(super) fn occupy(&self) -> &Seat<T, L> {
+        for seat in self.seats() {
+            // ORDERING: Acquire: what the last holder left on the seat; pairs with the release in
+            // `Seat::release`.
+            if seat
+                .taken
+                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
+                return seat;
+            }
+        }
+        self.add_seat()
+    }
+
+    fn add_seat(&self) -> &Seat<T, L> {
+        let seat = Box::into_raw(Box::new(Seat::new(L::default())));
+        // SAFETY: just made from a box, and freed with the domain only (R5).
+                let seat = unsafe { &*seat };
+        // ORDERING: Relaxed: the exchange below checks it.
+        let mut head = self.seats.load(Ordering::Relaxed);
+        loop {
+            // ORDERING: Relaxed: published by the exchange.
+            seat.next.store(head, Ordering::Relaxed);
+            let new = std::ptr::from_ref(seat).cast_mut();
+            // ORDERING: Release: publishes the seat; pairs with the acquire load in `seats`. On
+            // failure another seat was added; take the new head and try again.
+            match self.seats.compare_exchange(head, new, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return seat,
+                Err(now) => head = now,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, clockhand_loom))]
+impl<T, L: Default> Domain<T, L> {
+    /// A guard on a seat that is taken for it alone: the model checker's threads have no rosters.
+    pub(crate) fn visit(&self) -> Guard<'_, T, L> {
+        Guard::new(self, self.occupy(), true)
+    }
+}
+
+impl<T: Send + 'static, L: Default + Send + Sync + 'static> Domain<T, L> {
+    /// Pins the calling thread.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: one locked instruction, and none if the thread is pinned already. The first call
+    /// of a thread takes a seat, which is lock-free and may allocate.
+    #[inline]
+    pub(crate) fn pin(self: &Arc<Self>) -> Guard<'_, T, L> {
+        let (seat, transient) = roster::seat(self);
+        Guard::new(self, seat, transient)
+    }
+
+    /// A seat of its own for a reader.
+    pub(crate) fn perch(self: &Arc<Self>) -> Perch<T, L> {
+        Perch::new(Arc::clone(self))
+    }
+}
+
+impl<T, L> Domain<T, L> {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Lets the threads that still have a seat here forget it.
+    pub(crate) fn close(&self) {
+        // ORDERING: Relaxed: a hint to the rosters.
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<T: Send, L: Send + Sync> Registry for Domain<T, L> {
+        unsafe fn release(&self, seat: *const ()) {
+        // SAFETY: the caller passes a seat of this domain, which lives as long as it (R5).
+        let seat = unsafe { &*seat.cast::<Seat<T, L>>() };
+        seat.release();
+    }
+
+    fn closed(&self) -> bool {
+        // ORDERING: Relaxed: a hint.
+        self.closed.load(Ordering::Relaxed)
+    }
+}
+
+impl<T, L> Drop for Domain<T, L> {
+    fn drop(&mut self) {
+        // ORDERING: Acquire: as in `seats`; nobody else is here any more.
+        let mut next = self.seats.load(Ordering::Acquire);
+        while !next.is_null() {
+            // SAFETY: every seat was made by `add_seat` from a box, and is freed here once.
+                        let seat = unsafe { Box::from_raw(next) };
+            // ORDERING: Relaxed: written before the seat was published.
+            next = seat.next.load(Ordering::Relaxed);
+        }
+    }
+}
+
+// SAFETY: a domain hands out shared seats, whose words are atomics and whose local part is `Sync`;
+// retired items are taken and freed on any thread, hence `T: Send`.
+unsafe impl<T: Send, L: Send + Sync> Sync for Domain<T, L> {}
+// SAFETY: as above; dropping the domain drops seats and items on the last thread.
+unsafe impl<T: Send, L: Send + Sync> Send for Domain<T, L> {}
+
+impl<T, L> fmt::Debug for Domain<T, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Domain")
+            .field("id", &self.id)
+            .field("seats", &self.population())
+            .field("lag", &self.lag())
+            .finish_non_exhaustive()
+    }
+}

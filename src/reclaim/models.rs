@@ -1,0 +1,168 @@
+//! Models of the epoch scheme. Run with `--cfg clockhand_loom`.
+
+use std::sync::Arc;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::AtomicUsize;
+use loom::thread;
+
+use super::{Domain, Ledgered, Perch, Retired};
+use crate::sync::Ordering;
+
+/// An item that notices when it is read while, or after, it is freed.
+struct Item(Arc<Probe>);
+
+struct Probe {
+    freed: UnsafeCell<bool>,
+    frees: AtomicUsize,
+}
+
+// SAFETY: the cell is what the model checks: a read and a write at the same time are reported.
+unsafe impl Sync for Probe {}
+// SAFETY: as above.
+unsafe impl Send for Probe {}
+
+impl Item {
+    fn new() -> (Self, Arc<Probe>) {
+        let probe = Arc::new(Probe { freed: UnsafeCell::new(false), frees: AtomicUsize::new(0) });
+        (Self(Arc::clone(&probe)), probe)
+    }
+}
+
+impl Probe {
+    fn read(&self) {
+        // SAFETY: checked by the model.
+        self.freed.with(|freed| assert!(!unsafe { *freed }, "read after it was freed"));
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        // SAFETY: checked by the model.
+        self.0.freed.with_mut(|freed| unsafe { *freed = true });
+        self.0.frees.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct World {
+    domain: Arc<Domain<Item, ()>>,
+    /// One while the item is linked.
+    link: AtomicUsize,
+    probe: Arc<Probe>,
+}
+
+impl World {
+    fn new() -> (Arc<Self>, Item) {
+        let (item, probe) = Item::new();
+        let world = Self { domain: Arc::new(Domain::new()), link: AtomicUsize::new(1), probe };
+        (Arc::new(world), item)
+    }
+
+    fn look(&self) {
+        if self.link.load(Ordering::Acquire) == 1 {
+            self.probe.read();
+        }
+    }
+
+    fn unlink(&self, item: Item) {
+        let guard = self.domain.visit();
+        self.link.store(0, Ordering::Release);
+        // SAFETY: unlinked under a guard, by this thread alone.
+        let retired = unsafe { Retired::new(item) };
+        guard.pass().retire(retired, Ledgered::Nowhere);
+    }
+
+    fn collect(&self, rounds: usize) {
+        for _ in 0..rounds {
+            self.domain.collect(usize::MAX, |item, _| drop(item));
+        }
+    }
+}
+
+fn model(f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(f);
+}
+
+#[test]
+fn a_pinned_reader_keeps_what_it_reads() {
+    model(|| {
+        let (world, item) = World::new();
+        let reader = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let _guard = world.domain.visit();
+                world.look();
+            })
+        };
+        world.unlink(item);
+        world.collect(4);
+        reader.join().unwrap();
+        world.collect(4);
+        assert_eq!(world.probe.frees.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_renewed_reader_keeps_what_it_reads() {
+    model(|| {
+        let (world, item) = World::new();
+        let reader = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let mut perch = Perch::new(Arc::clone(&world.domain));
+                perch.pass();
+                perch.pass();
+                world.look();
+            })
+        };
+        let collector = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.collect(4))
+        };
+        world.unlink(item);
+        reader.join().unwrap();
+        collector.join().unwrap();
+    });
+}
+
+#[test]
+fn a_parked_reader_holds_nothing_up() {
+    model(|| {
+        let (world, item) = World::new();
+        let reader = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                let mut perch = Perch::new(Arc::clone(&world.domain));
+                perch.pass();
+                world.look();
+                perch.park();
+                perch
+            })
+        };
+        world.unlink(item);
+        world.collect(1);
+        let perch = reader.join().unwrap();
+        world.collect(4);
+        assert_eq!(world.probe.frees.load(Ordering::Relaxed), 1, "a parked seat is in the way");
+        drop(perch);
+    });
+}
+
+#[test]
+fn every_item_is_freed_once() {
+    model(|| {
+        let (world, item) = World::new();
+        let other = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.collect(3))
+        };
+        world.unlink(item);
+        world.collect(1);
+        other.join().unwrap();
+        world.collect(4);
+        assert_eq!(world.probe.frees.load(Ordering::Relaxed), 1);
+        assert_eq!(world.domain.backlog(), 0);
+    });
+}

@@ -1,0 +1,208 @@
+//! A thread's place in a domain, and the ways to sit on it.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::bag::{Bag, Ledgered, Retired};
+use super::domain::Domain;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed};
+
+/// A thread's place: what the others must see of it, its bag of retired items, and what the owner
+/// of the domain keeps per thread.
+///
+/// Seats are never freed before the domain: a thread that ends leaves its seat, with all that was
+/// counted there, to the next thread that comes.
+#[derive(Debug)]
+pub(crate) struct Seat<T, L> {
+    /// Zero, or `epoch << 1 | 1` (R1).
+    pub(super) state: AtomicU64,
+    pub(super) taken: AtomicBool,
+    /// How many guards the holder has.
+    nested: Relaxed<AtomicU32>,
+    pub(super) next: AtomicPtr<Seat<T, L>>,
+    pub(super) bag: Bag<T>,
+    pub(super) local: L,
+}
+
+impl<T, L> Seat<T, L> {
+    pub(super) fn new(local: L) -> Self {
+        Self {
+            state: AtomicU64::new(0),
+            taken: AtomicBool::new(true),
+            nested: Relaxed::<AtomicU32>::new(0),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+            bag: Bag::new(),
+            local,
+        }
+    }
+
+    /// Leaves the seat to the next thread. Its bag and its local part stay as they are.
+    pub(super) fn release(&self) {
+        self.nested.set(0);
+        // ORDERING: Release: the holder's reads of shared memory end before the seat is quiescent;
+        // pairs with the acquire load in `Domain::advance`.
+        self.state.store(0, Ordering::Release);
+        // ORDERING: Release: hands the seat's local part to the next holder; pairs with the acquire
+        // exchange in `Domain::occupy`.
+        self.taken.store(false, Ordering::Release);
+    }
+
+    fn enter(&self, domain: &Domain<T, L>) {
+        let depth = self.nested.get();
+        self.nested.set(depth + 1);
+        if depth == 0 {
+            domain.pin_seat(&self.state);
+        }
+    }
+
+    fn leave(&self) {
+        let depth = self.nested.get() - 1;
+        self.nested.set(depth);
+        if depth == 0 {
+            // ORDERING: Release: what was read under the guard was read before; pairs with the
+            // acquire load in `Domain::advance`.
+            self.state.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// Evidence that the calling thread is pinned for `'g`; what a guard lends to whoever reads.
+#[derive(Debug)]
+pub(crate) struct Pass<'g, T, L> {
+    pub(super) domain: &'g Domain<T, L>,
+    pub(super) seat: &'g Seat<T, L>,
+    /// A pass is tied to the thread that is pinned.
+    _here: PhantomData<*mut ()>,
+}
+
+impl<T, L> Clone for Pass<'_, T, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, L> Copy for Pass<'_, T, L> {}
+
+impl<'g, T, L> Pass<'g, T, L> {
+    /// What the owner of the domain keeps for this thread.
+    pub(crate) fn local(&self) -> &'g L {
+        &self.seat.local
+    }
+
+    /// Whether this pass was issued by `domain`.
+    pub(crate) fn is_of(&self, domain: &Domain<T, L>) -> bool {
+        std::ptr::eq(self.domain, domain)
+    }
+
+    /// Hands over an item that was unlinked under this pass (R2).
+    pub(crate) fn retire(&self, item: Retired<T>, account: Ledgered) {
+        self.seat.bag.put(self.domain, item, account);
+    }
+}
+
+/// Keeps the thread pinned while it lives.
+#[derive(Debug)]
+pub(crate) struct Guard<'d, T, L> {
+    domain: &'d Domain<T, L>,
+    seat: &'d Seat<T, L>,
+    /// The seat was taken for this guard alone, as the thread has no roster any more.
+    transient: bool,
+    _here: PhantomData<*mut ()>,
+}
+
+impl<'d, T, L> Guard<'d, T, L> {
+    pub(super) fn new(domain: &'d Domain<T, L>, seat: &'d Seat<T, L>, transient: bool) -> Self {
+        seat.enter(domain);
+        Self { domain, seat, transient, _here: PhantomData }
+    }
+
+    /// What the owner of the domain keeps for this thread.
+    pub(crate) fn local(&self) -> &'d L {
+        &self.seat.local
+    }
+
+    /// The evidence, for as long as the guard is borrowed.
+    pub(crate) fn pass(&self) -> Pass<'_, T, L> {
+        Pass { domain: self.domain, seat: self.seat, _here: PhantomData }
+    }
+
+    /// Unpins and pins anew, so that what this thread has retired can ripen. Does nothing while the
+    /// thread holds another guard.
+    pub(crate) fn repin(&mut self) {
+        if self.seat.nested.get() == 1 {
+            self.seat.leave();
+            self.seat.enter(self.domain);
+        }
+    }
+
+    /// Unpins, and then frees up to `budget` of the items that were retired on this seat, if any
+    /// wait there and the thread holds no other guard.
+    pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered)) {
+        let (domain, seat) = (self.domain, self.seat);
+        drop(self);
+        if seat.bag.has_sealed() && seat.nested.get() == 0 {
+            domain.advance();
+            let mut left = budget;
+            seat.bag.collect(domain, &mut left, &mut sink);
+        }
+    }
+}
+
+impl<T, L> Drop for Guard<'_, T, L> {
+    fn drop(&mut self) {
+        self.seat.leave();
+        if self.transient {
+            self.seat.release();
+        }
+    }
+}
+
+/// A seat held by a value instead of a thread, and pinned from one use to the next: what a
+/// latency-critical reader sits on.
+#[derive(Debug)]
+pub(crate) struct Perch<T, L> {
+    domain: Arc<Domain<T, L>>,
+    seat: NonNull<Seat<T, L>>,
+    /// A perch stays with its thread, so that a stalled one can be told by thread.
+    _here: PhantomData<*mut ()>,
+}
+
+impl<T, L: Default> Perch<T, L> {
+    /// Takes a seat of its own; not pinned yet.
+    pub(crate) fn new(domain: Arc<Domain<T, L>>) -> Self {
+        let seat = NonNull::from(domain.occupy());
+        Self { domain, seat, _here: PhantomData }
+    }
+}
+
+impl<T, L> Perch<T, L> {
+    fn seat(&self) -> &Seat<T, L> {
+        // SAFETY: by R5 the seat lives as long as the domain, which `self` keeps alive.
+        unsafe { self.seat.as_ref() }
+    }
+
+    /// Ends the borrows of the last pass and issues a new one.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free. No fence and no locked instruction while the perch stays pinned; one after
+    /// [`park`](Self::park).
+    #[inline]
+    pub(crate) fn pass(&mut self) -> Pass<'_, T, L> {
+        let seat = self.seat();
+        self.domain.renew_seat(&seat.state);
+        Pass { domain: &self.domain, seat, _here: PhantomData }
+    }
+
+    /// Unpins until the next use.
+    pub(crate) fn park(&mut self) {
+        // ORDERING: Release: as in `Seat::leave`.
+        self.seat().state.store(0, Ordering::Release);
+    }
+}
+
+impl<T, L> Drop for Perch<T, L> {
+    fn drop(&mut self) {
+        self.seat().release();
+    }
+}

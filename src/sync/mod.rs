@@ -1,0 +1,147 @@
+//! The floor that every other module stands on: atomics, and the cells built from them.
+//!
+//! This is the only file that names `std::sync::atomic` or `loom`. With `--cfg clockhand_loom` the
+//! same code runs under the model checker.
+
+#[cfg(not(clockhand_loom))]
+pub(crate) use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+#[cfg(clockhand_loom)]
+pub(crate) use loom::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+pub(crate) use crossbeam_utils::CachePadded;
+
+/// A counter or a hint: nothing is published through it, so there is no ordering to choose.
+#[derive(Debug, Default)]
+pub(crate) struct Relaxed<A>(A);
+
+macro_rules! relaxed {
+    ($atomic:ty, $value:ty) => {
+        impl Relaxed<$atomic> {
+            pub(crate) fn new(value: $value) -> Self {
+                Self(<$atomic>::new(value))
+            }
+            pub(crate) fn get(&self) -> $value {
+                self.0.load(Ordering::Relaxed)
+            }
+            pub(crate) fn set(&self, value: $value) {
+                self.0.store(value, Ordering::Relaxed);
+            }
+            /// Adds (wrapping) and returns the value before.
+            pub(crate) fn add(&self, by: $value) -> $value {
+                self.0.fetch_add(by, Ordering::Relaxed)
+            }
+            /// Subtracts (wrapping) and returns the value before.
+            pub(crate) fn sub(&self, by: $value) -> $value {
+                self.0.fetch_sub(by, Ordering::Relaxed)
+            }
+            /// One attempt to change `from` into `to`.
+            pub(crate) fn try_set(&self, from: $value, to: $value) -> bool {
+                self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            }
+            pub(crate) fn swap(&self, value: $value) -> $value {
+                self.0.swap(value, Ordering::Relaxed)
+            }
+            pub(crate) fn or(&self, bits: $value) -> $value {
+                self.0.fetch_or(bits, Ordering::Relaxed)
+            }
+            pub(crate) fn and(&self, bits: $value) -> $value {
+                self.0.fetch_and(bits, Ordering::Relaxed)
+            }
+            pub(crate) fn max(&self, value: $value) -> $value {
+                self.0.fetch_max(value, Ordering::Relaxed)
+            }
+        }
+    };
+}
+relaxed!(AtomicU32, u32);
+relaxed!(AtomicU64, u64);
+relaxed!(AtomicUsize, usize);
+
+/// A counter that one thread at a time adds to, and any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Own(AtomicU64);
+
+impl Own {
+    /// Adds one. Called by the owner only: no locked instruction.
+    #[inline]
+    pub(crate) fn bump(&self) {
+        // ORDERING: Relaxed: nobody else writes.
+        let value = self.0.load(Ordering::Relaxed);
+        // ORDERING: Release: whoever sees this number sees what was counted before it, by any
+        // thread; pairs with `get`. So arrivals that are read before departures are never too many.
+        self.0.store(value.wrapping_add(1), Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        // ORDERING: Acquire: pairs with `bump`.
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Publishes `value` and then orders it before everything that follows: a store and a full fence.
+///
+/// On x86-64 this is one `xchg`, which is such a fence there and cheaper than `mfence`.
+#[inline]
+pub(crate) fn publish_and_fence(word: &AtomicU64, value: u64) {
+    #[cfg(all(target_arch = "x86_64", not(clockhand_loom)))]
+    {
+        // ORDERING: SeqCst: a locked instruction orders all accesses around it on this machine;
+        // pairs with the fence in `Domain::advance` and the one before a batch's tag.
+        word.swap(value, Ordering::SeqCst);
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
+    {
+        // ORDERING: Relaxed store, SeqCst fence: the fence publishes; pairs as above.
+        word.store(value, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// A word inside an entry: a moment or a deadline, exact to itself and ordered with nothing. Never
+/// modelled, so that it may live in memory that was allocated by hand.
+#[derive(Debug)]
+pub(crate) struct Stamp(std::sync::atomic::AtomicU64);
+
+impl Stamp {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(std::sync::atomic::AtomicU64::new(value))
+    }
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// A number that no other caller in this process has got or will get; never zero.
+pub(crate) fn unique() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Whether the seeded bug `name` is switched on.
+///
+/// Seeded bugs show that a test or a model can fail. They exist only in builds with
+/// `--cfg clockhand_seeds` (or `clockhand_loom`), where the environment variable `CLOCKHAND_SEED`
+/// names the one to switch on; in every other build this is the constant `false`.
+#[cfg(any(clockhand_loom, clockhand_seeds))]
+pub(crate) fn seeded(name: &str) -> bool {
+    static SEED: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    SEED.get_or_init(|| std::env::var("CLOCKHAND_SEED").ok()).as_deref() == Some(name)
+}
+
+/// Whether the seeded bug `name` is switched on: never, in this build.
+#[cfg(not(any(clockhand_loom, clockhand_seeds)))]
+#[inline(always)]
+pub(crate) const fn seeded(_name: &str) -> bool {
+    false
+}

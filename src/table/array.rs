@@ -1,0 +1,152 @@
+//! One generation of the table: the buckets, what hangs on them, and the next generation.
+
+use std::fmt;
+
+use super::chain::{self, Head, Link};
+use super::control::Control;
+use super::row::Row;
+use crate::entry::{Node, Shape};
+use super::summary::Summaries;
+use super::zeroed::zeroed;
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed};
+
+/// A bucket: one cache line on 64-bit machines.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Bucket<K, V> {
+    pub(super) control: AtomicU64,
+    pub(super) row: Row<K, V>,
+}
+
+#[cfg(all(not(clockhand_loom), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Bucket<u64, u64>>() == 64);
+
+/// Entries a bucket holds on average when the table is full; a table with more doubles.
+pub(crate) const LOAD: usize = 4;
+
+/// One generation of the table.
+pub(crate) struct Array<K, V, X> {
+    pub(super) shape: Shape,
+    /// The number of buckets is two to this power; at least one.
+    bits: u32,
+    buckets: Box<[Bucket<K, V>]>,
+    /// The chain of each bucket; looked at only where the control word says OVERFLOWS.
+    heads: Box<[AtomicPtr<Link<K, V>>]>,
+    summaries: Summaries,
+    /// What the table's owner keeps for each generation.
+    pub(super) annex: X,
+    /// The generation with twice as many buckets, once there is one.
+    pub(super) next: AtomicPtr<Array<K, V, X>>,
+    /// The next bucket to migrate, and how many are done.
+    pub(super) cursor: CachePadded<Relaxed<AtomicUsize>>,
+    pub(super) moved: CachePadded<AtomicUsize>,
+    /// Links on all chains.
+    pub(super) links: CachePadded<Relaxed<AtomicUsize>>,
+}
+
+impl<K, V, X> Array<K, V, X> {
+    pub(super) fn new(shape: Shape, bits: u32, annex: X) -> Self {
+        let buckets = 1_usize << bits;
+        Self {
+            shape,
+            bits,
+            buckets: zeroed(buckets, || Bucket { control: AtomicU64::new(0), row: Row::new() }),
+            heads: zeroed(buckets, || AtomicPtr::new(std::ptr::null_mut())),
+            summaries: Summaries::new(buckets),
+            annex,
+            next: AtomicPtr::new(std::ptr::null_mut()),
+            cursor: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
+            moved: CachePadded::new(AtomicUsize::new(0)),
+            links: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
+        }
+    }
+
+    pub(super) fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// The home of a hash, or of a place: its leading bits.
+    #[inline]
+    pub(super) fn index_of(&self, hash: u64) -> usize {
+        (hash >> (64 - self.bits)) as usize
+    }
+
+    /// The first place of a bucket.
+    pub(super) fn place_of(&self, index: usize) -> u64 {
+        (index as u64) << (64 - self.bits)
+    }
+
+    #[inline]
+    pub(super) fn bucket(&self, index: usize) -> &Bucket<K, V> {
+        &self.buckets[index]
+    }
+
+    #[inline]
+    pub(super) fn control(&self, index: usize) -> Control {
+        // ORDERING: Acquire: the slots are looked at after the word that counts what came in; pairs
+        // with `try_control`.
+        Control(self.buckets[index].control.load(Ordering::Acquire))
+    }
+
+    /// One attempt to change a control word.
+    pub(super) fn try_control(&self, index: usize, from: Control, to: Control) -> bool {
+        // ORDERING: AcqRel: Release publishes the claim that is announced, or the slots that were
+        // frozen or filled; Acquire continues the chain. On failure something came in or out of
+        // announcement, and the caller looks again.
+        self.buckets[index]
+            .control
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    pub(super) fn head(&self, index: usize) -> Head<K, V> {
+        // ORDERING: Acquire: the links; pairs with `try_head`.
+        Head::from_raw(self.heads[index].load(Ordering::Acquire))
+    }
+
+    pub(super) fn try_head(&self, index: usize, from: Head<K, V>, to: Head<K, V>) -> bool {
+        // ORDERING: AcqRel: Release publishes the link; Acquire lets whoever takes one off read it.
+        self.heads[index]
+            .compare_exchange(from.raw(), to.raw(), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Which buckets may have entries of a region.
+    pub(super) fn summaries(&self) -> &Summaries {
+        &self.summaries
+    }
+
+    /// The bytes of this generation, without chains and annex.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.buckets) + size_of_val(&*self.heads) + self.summaries.bytes()
+    }
+}
+
+impl<K, V, X> Drop for Array<K, V, X> {
+    /// Frees the chains, but not the entries: they were moved on, or freed before by the table.
+    fn drop(&mut self) {
+        for index in 0..self.len() {
+            // SAFETY: dropping a generation means that nobody looks at it any more.
+            unsafe { chain::free(self.head(index).link()) };
+        }
+    }
+}
+
+impl<K, V, X> fmt::Debug for Array<K, V, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Array").field("buckets", &self.len()).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: all shared parts are atomics; the pointers are owned by the generation as a box would own
+// them, and what they lead to is lent to all threads.
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Sync for Array<K, V, X> {}
+// SAFETY: as above.
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Send for Array<K, V, X> {}
+
+/// The entry pointers, hashes and policy bits of one bucket, in the order of their ranks.
+pub(super) type Contents<K, V> = Vec<(*mut Node<K, V>, u64, u8)>;

@@ -1,0 +1,74 @@
+//! Checking the table's invariants at rest.
+
+use super::home::Home;
+use super::row::Row;
+use super::shadow::LANES;
+use super::view::View;
+use crate::entry::EntryRef;
+
+/// What the table holds.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) entries: usize,
+    pub(crate) charge: u64,
+    /// The charge of the entries on probation.
+    pub(crate) probation: u64,
+}
+
+impl<'g, K, V, X, L> View<'g, K, V, X, L> {
+    /// Recounts the contents, and panics where an invariant does not hold. Nobody else may use the
+    /// table meanwhile.
+    pub(crate) fn audit(&self, same: impl Fn(&K, &K) -> bool) -> Contents {
+        let mut contents = Contents::default();
+        let mut next = Some(self.current());
+        while let Some(array) = next {
+            let mut links = 0;
+            for index in 0..array.len() {
+                let home = Home { array, index };
+                links += home.links(home.head()).count();
+                if !home.control().is_moved() {
+                    self.audit_home(home, &mut contents, &same);
+                }
+            }
+            assert_eq!(array.links.get(), links, "links");
+            next = self.next(array);
+        }
+        contents
+    }
+
+    fn audit_home(
+        &self,
+        home: Home<'g, K, V, X>,
+        contents: &mut Contents,
+        same: &impl Fn(&K, &K) -> bool,
+    ) {
+        let mut seen: Vec<EntryRef<'g, K, V>> = Vec::new();
+        let mut row = |row: &'g Row<K, V>| {
+            for lane in 0..LANES {
+                let (word, bits) = (row.word(lane), row.shadow().lane(lane));
+                assert_eq!(word.is_readable(), bits & 0b11 != 0, "a lane and its slot");
+                assert!(word.is_readable() || word.is_vacant(), "a slot that somebody left behind");
+                if word.is_readable() {
+                    // SAFETY: a readable word points to a linked entry, under our pin (T1).
+                    let entry = unsafe { EntryRef::from_raw(word.node(), home.array.shape) };
+                    let again = |other: &EntryRef<'g, K, V>| {
+                        other.hash() == entry.hash() && same(other.key(), entry.key())
+                    };
+                    assert!(!seen.iter().any(again), "a key that is in twice");
+                    assert_eq!(home.array.index_of(entry.hash()), home.index, "a home");
+                    seen.push(entry);
+                    contents.entries += 1;
+                    contents.charge += entry.charge();
+                    contents.probation += if bits & 0b11 == 3 { 0 } else { entry.charge() };
+                }
+            }
+        };
+        row(home.row());
+        let mut chained = 0;
+        for link in home.links(home.head()) {
+            row(&link.row);
+            chained += link.row.occupied().count();
+        }
+        assert!(chained == 0 || home.control().overflows(), "a chain that nobody looks at");
+    }
+}

@@ -1,0 +1,104 @@
+//! The chain of rows for the keys that a bucket's six slots cannot hold.
+
+use super::row::Row;
+use super::shadow::LANES;
+use crate::entry::Node;
+
+/// One more row behind a bucket.
+#[derive(Debug)]
+pub(crate) struct Link<K, V> {
+    /// The rank of the first slot; the bucket's own slots have the ranks below [`LANES`].
+    pub(super) base: usize,
+    /// The link that was there before; never changes once this one is attached.
+    pub(super) next: *mut Link<K, V>,
+    pub(super) row: Row<K, V>,
+}
+
+// SAFETY: a link lends its row, and the entries there, to any thread; `next` never changes while
+// the link is shared.
+unsafe impl<K: Send + Sync, V: Send + Sync> Send for Link<K, V> {}
+// SAFETY: as above.
+unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Link<K, V> {}
+
+impl<K, V> Link<K, V> {
+    pub(super) fn new(next: *mut Link<K, V>, base: usize) -> Box<Self> {
+        Box::new(Self { base, next, row: Row::new() })
+    }
+}
+
+/// The word that a bucket's chain hangs on: the newest link, with marks.
+///
+/// `null` is no chain in a bucket that no migration has filled. `NONE` is no chain that came after
+/// one, or after a migration. FROZEN ends all change.
+pub(super) struct Head<K, V>(*mut Link<K, V>);
+
+impl<K, V> Clone for Head<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Head<K, V> {}
+
+const FROZEN: usize = 1;
+const NONE: usize = 2;
+
+impl<K, V> Head<K, V> {
+    const ALIGNED: () = assert!(align_of::<Link<K, V>>() > (FROZEN | NONE));
+
+    pub(super) fn none() -> Self {
+        Self(std::ptr::null_mut::<Link<K, V>>().map_addr(|addr| addr | NONE))
+    }
+
+    pub(super) fn of(link: *mut Link<K, V>) -> Self {
+        let () = Self::ALIGNED;
+        if link.is_null() { Self::none() } else { Self(link) }
+    }
+
+    pub(super) fn from_raw(raw: *mut Link<K, V>) -> Self {
+        Self(raw)
+    }
+
+    pub(super) fn raw(self) -> *mut Link<K, V> {
+        self.0
+    }
+
+    /// The newest link, or null.
+    pub(super) fn link(self) -> *mut Link<K, V> {
+        self.0.map_addr(|addr| addr & !(FROZEN | NONE))
+    }
+
+    pub(super) fn is_frozen(self) -> bool {
+        self.0.addr() & FROZEN != 0
+    }
+
+    pub(super) fn frozen(self) -> Self {
+        Self(self.0.map_addr(|addr| addr | FROZEN))
+    }
+}
+
+/// Builds the links that hold `overflowing` entries.
+pub(super) fn build<K, V>(overflowing: &[(*mut Node<K, V>, u64, u8)]) -> *mut Link<K, V> {
+    let mut newest = std::ptr::null_mut();
+    for (nth, group) in overflowing.chunks(LANES).enumerate() {
+        let mut link = Link::new(newest, (nth + 1) * LANES);
+        for (lane, &(node, hash, bits)) in group.iter().enumerate() {
+            link.row.fill(lane, node, hash, bits);
+        }
+        newest = Box::into_raw(link);
+    }
+    newest
+}
+
+/// Frees a chain, but not the entries in it.
+///
+/// # Safety
+///
+/// The caller owns all links from `newest` on, and nobody looks at them any more.
+pub(super) unsafe fn free<K, V>(newest: *mut Link<K, V>) {
+    let mut next = newest;
+    while !next.is_null() {
+        // SAFETY: the caller's promise; links come from boxes.
+        let link = unsafe { Box::from_raw(next) };
+        next = link.next;
+    }
+}

@@ -1,0 +1,233 @@
+//! The concurrent hash table that is the clock.
+//!
+//! The table is an array of buckets. A key lives in its home bucket and nowhere else, so a bucket
+//! (with its chain) is a small self-contained lock-free set and the table is an array of them.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `word` | a slot's word and its transitions |
+//! | `shadow` | tags and policy bits of six slots in one word |
+//! | `control` | the word through which new keys come in |
+//! | `row` | six slots and their shadow |
+//! | `chain` | more rows behind a bucket |
+//! | `home` | the protocol: settle, seek, claim, announce, reveal, unlink |
+//! | `array` | one generation: buckets, chains, summaries |
+//! | `summary` | which buckets a hand can pass by |
+//! | `migrate` | doubling |
+//! | `view` | what a pinned thread may do |
+//! | `walk` | hands and scans |
+//!
+//! # How a key comes in
+//!
+//! 1. *Settle* the bucket's control word and search for the key.
+//! 2. *Claim* a vacant slot: nobody sees the entry there. *Dress* its lane with tag and bits.
+//! 3. *Announce* the claim: one compare-and-swap on the control word, from the value read in step 1.
+//!    It fails if any key came in since, so no key can be in twice.
+//! 4. *Reveal* the entry. Everybody who reads the announcement does this first, so the next key
+//!    that comes in has seen this one.
+//!
+//! # Invariants
+//!
+//! - **T1** A view, and all that it lends, is held by a thread that is pinned in the table's domain.
+//!   What was reached through it is not freed while it lives.
+//! - **T2** At most one readable slot of a home holds a given key.
+//! - **T3** While the control word announces a rank, the slot of that rank holds the announced entry
+//!   or what replaced it: whoever unlinks it clears the announcement first, and it is announced once.
+//! - **T4** The tag of a readable slot is the tag of its entry's hash.
+//! - **T5** Nothing is announced in a frozen bucket.
+//! - **T6** An untouched part of a bucket (a word that is zero) is written by a migration, or, in
+//!   the first generation, by whoever claims it; it is never untouched again.
+//! - **T7** An entry leaves a slot by exactly one successful exchange, and whoever makes it owns it.
+//!
+//! # Races
+//!
+//! *A search and an insert in another slot.* A search reads the shadow once and then the slots. A
+//! key that was there when the shadow was read is found in its slot, or it was replaced (found all
+//! the same), or it was unlinked since: then there was a moment without it, and a miss is right.
+//!
+//! *A search and a claim of the same key.* A claimed slot is not readable, announced or not. The
+//! insert takes effect when the entry is revealed, before the insert returns.
+//!
+//! *A touch, and the slot gets another entry.* The touch compares the whole shadow. If it succeeds
+//! all the same, another entry is counted as read once: the policy does not mind.
+//!
+//! *An unlink and a freeze.* The unlink's exchange is from an unfrozen word. If it comes first, the
+//! copier does not see the entry; if it comes second, it fails and is tried again in the target.
+
+#![allow(unsafe_code)]
+
+mod array;
+mod audit;
+mod chain;
+mod control;
+mod home;
+mod migrate;
+mod row;
+mod shadow;
+mod summary;
+mod view;
+mod walk;
+mod word;
+mod zeroed;
+
+#[cfg(all(test, clockhand_loom))]
+mod models;
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use array::LOAD;
+pub(crate) use home::{Held, Open};
+pub(crate) use view::{Spotted, View};
+pub(crate) use walk::{Met, Region};
+
+use array::Array;
+use chain::Link;
+
+use crate::entry::{Entry, Shape};
+use crate::reclaim::{Domain, Guard, Pass, Perch};
+use crate::sync::{AtomicPtr, Ordering};
+
+/// What the table unlinks and a domain keeps until nobody looks at it.
+#[derive(Debug)]
+pub(crate) enum Junk<K, V, X> {
+    /// An entry.
+    Entry(Entry<K, V>),
+    /// A link of a chain.
+    Link(#[allow(dead_code, reason = "kept to be dropped")] Box<Link<K, V>>),
+    /// A generation.
+    Array(#[allow(dead_code, reason = "kept to be dropped")] Box<Array<K, V, X>>),
+}
+
+/// The table: its generations, and the domain that protects them.
+///
+/// `X` is what the owner keeps for each generation, `L` what it keeps for each thread.
+pub(crate) struct Table<K, V, X, L> {
+    domain: Arc<Domain<Junk<K, V, X>, L>>,
+    shape: Shape,
+    /// The oldest generation that is not completely moved.
+    current: AtomicPtr<Array<K, V, X>>,
+}
+
+impl<K, V, X, L> Table<K, V, X, L> {
+    /// The most buckets that a table may have, as a power of two.
+    pub(crate) const MAX_BITS: u32 = 34;
+
+    /// An empty table with two to the power of `bits` buckets.
+    pub(crate) fn new(shape: Shape, bits: u32, annex: X) -> Self {
+        let array = Box::new(Array::new(shape, bits.clamp(1, Self::MAX_BITS), annex));
+        Self {
+            domain: Arc::new(Domain::new()),
+            shape,
+            current: AtomicPtr::new(Box::into_raw(array)),
+        }
+    }
+
+    /// The number of buckets, as a power of two, for so many entries.
+    pub(crate) fn bits_for(entries: usize) -> u32 {
+        let buckets = entries.div_ceil(LOAD).checked_next_power_of_two();
+        buckets.map_or(Self::MAX_BITS, usize::trailing_zeros).clamp(1, Self::MAX_BITS)
+    }
+
+    /// Which words the entries have.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The domain.
+    pub(crate) fn domain(&self) -> &Arc<Domain<Junk<K, V, X>, L>> {
+        &self.domain
+    }
+
+    /// What a pinned thread may do.
+    ///
+    /// # Panics
+    ///
+    /// If the pass was issued by another domain.
+    #[inline]
+    pub(crate) fn view<'g>(&'g self, pass: Pass<'g, Junk<K, V, X>, L>) -> View<'g, K, V, X, L> {
+        assert!(pass.is_of(&self.domain), "a pass of another table");
+        View::new(self, pass)
+    }
+}
+
+impl<K, V, X, L> Table<K, V, X, L>
+where
+    K: Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    X: Send + Sync + 'static,
+    L: Default + Send + Sync + 'static,
+{
+    /// Pins the calling thread.
+    #[inline]
+    pub(crate) fn pin(&self) -> Guard<'_, Junk<K, V, X>, L> {
+        self.domain.pin()
+    }
+
+    /// A reader's own seat.
+    pub(crate) fn perch(&self) -> Perch<Junk<K, V, X>, L> {
+        self.domain.perch()
+    }
+}
+
+impl<K, V, X, L> Drop for Table<K, V, X, L> {
+    fn drop(&mut self) {
+        self.domain.close();
+        // SAFETY: guards and views borrow the table, perches are kept beside a handle of it: there
+        // are none left.
+        unsafe { self.domain.clear(|junk, _| drop(junk)) };
+        // ORDERING: Acquire: all that other threads did before they let go of the table.
+        let mut next = self.current.load(Ordering::Acquire);
+        while !next.is_null() {
+            // SAFETY: generations come from boxes, and this one is reachable by nobody else.
+            let array = unsafe { Box::from_raw(next) };
+            // ORDERING: Acquire: as above.
+            next = array.next.load(Ordering::Acquire);
+            Sweep { array: &array, index: 0 }.run();
+        }
+    }
+}
+
+/// Drops the entries of a generation; goes on after a destructor that panics.
+struct Sweep<'a, K, V, X> {
+    array: &'a Array<K, V, X>,
+    index: usize,
+}
+
+impl<K, V, X> Sweep<'_, K, V, X> {
+    fn run(&mut self) {
+        while self.index < self.array.len() {
+            let home = home::Home { array: self.array, index: self.index };
+            self.index += 1;
+            if !home.control().is_moved() {
+                let own = |(node, _, _)| {
+                    // SAFETY: the table is being dropped; an entry is readable in one bucket that
+                    // was not moved, and nowhere else (T2).
+                    unsafe { Entry::from_raw(node, self.array.shape) }
+                };
+                let entries: Vec<Entry<K, V>> = home.contents().1.into_iter().map(own).collect();
+                drop(entries);
+            }
+        }
+    }
+}
+
+impl<K, V, X> Drop for Sweep<'_, K, V, X> {
+    fn drop(&mut self) {
+        self.run();
+    }
+}
+
+impl<K, V, X, L> fmt::Debug for Table<K, V, X, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("domain", &self.domain).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: shared parts are atomics; what they point to is owned by the table and lent to threads
+// that are pinned.
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync, L: Send + Sync> Sync for Table<K, V, X, L> {}
+// SAFETY: as above; the entries may be dropped by another thread than the one that made them.
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync, L: Send + Sync> Send for Table<K, V, X, L> {}

@@ -1,0 +1,62 @@
+//! Which buckets a hand can pass by without a look.
+
+use super::walk::Region;
+use super::zeroed::zeroed;
+use crate::sync::{AtomicU64, Relaxed};
+
+/// For each region one bit a bucket: whether an entry of the region may be there.
+///
+/// A hint. A bit that is set without need costs a look. One that is missing keeps its bucket out of
+/// the hand's sight until the next entry of the region comes there; to lose one, an insert's load
+/// of the word would have to be reordered before the locked exchange that dressed its lane, which
+/// no machine does whose locked exchanges are full barriers.
+#[derive(Debug)]
+pub(super) struct Summaries {
+    probation: Box<[Relaxed<AtomicU64>]>,
+    protected: Box<[Relaxed<AtomicU64>]>,
+}
+
+impl Summaries {
+    pub(super) fn new(buckets: usize) -> Self {
+        let words = || zeroed(buckets.div_ceil(64), || Relaxed::<AtomicU64>::new(0));
+        Self { probation: words(), protected: words() }
+    }
+
+    fn words(&self, region: Region) -> &[Relaxed<AtomicU64>] {
+        match region {
+            Region::Probation => &self.probation,
+            Region::Protected => &self.protected,
+        }
+    }
+
+    /// Sets the bucket's bit of the region that a slot with these policy bits belongs to.
+    pub(super) fn note(&self, index: usize, bits: u8) {
+        if let Some(region) = Region::of(bits) {
+            let (word, bit) = (&self.words(region)[index / 64], 1 << (index % 64));
+            if word.get() & bit == 0 {
+                word.or(bit);
+            }
+        }
+    }
+
+    /// Clears the bucket's bit; the caller looks at the bucket once more afterwards.
+    pub(super) fn forget(&self, region: Region, index: usize) {
+        self.words(region)[index / 64].and(!(1 << (index % 64)));
+    }
+
+    /// The first bucket at `index` or after it, before the end, whose bit is set.
+    pub(super) fn next(&self, region: Region, index: usize) -> Option<usize> {
+        let words = self.words(region);
+        let mut word = index / 64;
+        let mut bits = words.get(word)?.get() & (u64::MAX << (index % 64));
+        while bits == 0 {
+            word += 1;
+            bits = words.get(word)?.get();
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.probation) + size_of_val(&*self.protected)
+    }
+}

@@ -1,0 +1,249 @@
+//! What a pinned thread may do with the table.
+
+use super::array::Array;
+use super::home::{Held, Home, Open};
+use super::{Junk, Table};
+use crate::entry::{Entry, EntryRef};
+use crate::reclaim::{Ledgered, Pass, Retired};
+use crate::sync::Ordering;
+
+/// Buckets that a write migrates while the table doubles, besides the one it needs.
+const MIGRATED_PER_WRITE: usize = 2;
+
+/// The table, as a pinned thread sees it (T1).
+pub(crate) struct View<'g, K, V, X, L> {
+    pub(super) table: &'g Table<K, V, X, L>,
+    pass: Pass<'g, Junk<K, V, X>, L>,
+}
+
+impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V, X, L> Copy for View<'_, K, V, X, L> {}
+
+/// Where a write found its key.
+pub(crate) enum Spotted<'g, K, V, X> {
+    /// The key is there.
+    Held(Held<'g, K, V, X>),
+    /// The key is not there.
+    Open(Open<'g, K, V, X>),
+}
+
+/// An entry that was unlinked and has to be retired.
+pub(crate) type Unlinked<K, V> = Retired<Entry<K, V>>;
+
+impl<'g, K, V, X, L> View<'g, K, V, X, L> {
+    #[inline]
+    pub(super) fn new(table: &'g Table<K, V, X, L>, pass: Pass<'g, Junk<K, V, X>, L>) -> Self {
+        Self { table, pass }
+    }
+
+    /// What the table's owner keeps for the calling thread.
+    #[inline]
+    pub(crate) fn local(&self) -> &'g L {
+        self.pass.local()
+    }
+
+    #[inline]
+    pub(super) fn current(&self) -> &'g Array<K, V, X> {
+        // ORDERING: Acquire: the generation's contents; pairs with the store in `complete`.
+        let array = self.table.current.load(Ordering::Acquire);
+        // SAFETY: never null, and not freed while the thread is pinned (T1).
+        unsafe { &*array }
+    }
+
+    #[inline]
+    pub(super) fn next(&self, array: &'g Array<K, V, X>) -> Option<&'g Array<K, V, X>> {
+        // ORDERING: Acquire: the generation's contents; pairs with the exchange in `grow`.
+        let next = array.next.load(Ordering::Acquire);
+        // SAFETY: a generation is retired after the one before it, and the thread is pinned (T1).
+        unsafe { next.as_ref() }
+    }
+
+    /// The newest generation's annex.
+    pub(crate) fn annex(&self) -> &'g X {
+        let current = self.current();
+        &self.next(current).unwrap_or(current).annex
+    }
+
+    /// Finds a key to read it.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: the tags of one row and the slots whose tags agree; the rows of a chain where the
+    /// home overflows, which grows only with keys of the same home; one more bucket for each
+    /// doubling that completes meanwhile.
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+    ) -> Option<Held<'g, K, V, X>> {
+        let mut array = self.current();
+        loop {
+            let home = Home { array, index: array.index_of(hash) };
+            let control = home.control();
+            if !control.is_moved() {
+                return home.seek(control, hash, &mut eq);
+            }
+            array = self.next(array)?;
+        }
+    }
+
+    /// Finds a key to change it, or the place where it could come in.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. While the table doubles, a call migrates up to three buckets.
+    pub(crate) fn locate(
+        &self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+    ) -> Spotted<'g, K, V, X> {
+        let mut array = self.current();
+        if let Some(next) = self.next(array) {
+            self.help(array, next);
+        }
+        loop {
+            let home = Home { array, index: array.index_of(hash) };
+            let control = home.settle();
+            if control.is_frozen() {
+                let next = self.next(array).expect("a frozen bucket has somewhere to go");
+                if !control.is_moved() {
+                    self.migrate(home, next);
+                }
+                array = next;
+                continue;
+            }
+            return match home.seek(control, hash, &mut eq) {
+                Some(held) => Spotted::Held(held),
+                None => Spotted::Open(Open { home, control }),
+            };
+        }
+    }
+
+    /// Replaces the entry by another one with the same key; the old one is the caller's to retire.
+    ///
+    /// # Errors
+    ///
+    /// The new entry, if the old one is no longer there.
+    pub(crate) fn replace(
+        &self,
+        held: Held<'g, K, V, X>,
+        entry: Entry<K, V>,
+    ) -> Result<Unlinked<K, V>, Entry<K, V>> {
+        let node = entry.into_raw();
+        if held.swap(node) {
+            return Ok(self.unlinked(held.entry()));
+        }
+        // SAFETY: never visible, so it is still ours.
+        Err(unsafe { Entry::from_raw(node, self.table.shape) })
+    }
+
+    /// Unlinks the entry; it is the caller's to retire, with the policy bits that its slot had.
+    ///
+    /// `None` if it is no longer there.
+    pub(crate) fn unlink(&self, held: Held<'g, K, V, X>) -> Option<(Unlinked<K, V>, u8)> {
+        let bits = held.unlink()?;
+        let unlinked = self.unlinked(held.entry());
+        if held.spot.is_in_chain() {
+            held.spot.home.dissolve(|link| {
+                // SAFETY: taken off its chain by this thread, which is pinned (R2).
+                let link = unsafe { Retired::new(Junk::Link(link)) };
+                self.pass.retire(link, Ledgered::Nowhere);
+            });
+        }
+        Some((unlinked, bits))
+    }
+
+    fn unlinked(&self, entry: EntryRef<'g, K, V>) -> Unlinked<K, V> {
+        // SAFETY: it left its slot by an exchange of ours, so it is ours (T7).
+        let entry = unsafe { Entry::from_raw(entry.into_raw(), self.table.shape) };
+        // SAFETY: by T2 it was readable in no other slot, and this thread is pinned (T1).
+        unsafe { Retired::new(entry) }
+    }
+
+    /// Keeps an unlinked entry until nobody looks at it.
+    pub(crate) fn retire(&self, entry: Unlinked<K, V>, account: Ledgered) {
+        self.pass.retire(entry.map(Junk::Entry), account);
+    }
+
+    /// Whether so many buckets overflow that the table should double, if it has more entries than
+    /// [`LOAD`](super::LOAD) for each.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let array = self.current();
+        array.links.get() > array.len() / 8 && array.bits() < Table::<K, V, X, L>::MAX_BITS
+    }
+
+    /// The number of buckets.
+    pub(crate) fn buckets(&self) -> usize {
+        self.current().len()
+    }
+
+    /// Whether the table is doubling.
+    pub(crate) fn is_growing(&self) -> bool {
+        self.next(self.current()).is_some()
+    }
+
+    /// Bytes of the buckets and chains, without the entries.
+    pub(crate) fn bytes(&self) -> usize {
+        let current = self.current();
+        let one = |array: &Array<K, V, X>| {
+            array.bytes() + array.links.get() * size_of::<super::chain::Link<K, V>>()
+        };
+        one(current) + self.next(current).map_or(0, one)
+    }
+
+    /// Starts to double the table, unless that is under way.
+    pub(crate) fn grow(&self, annex: impl FnOnce(usize) -> X) {
+        let array = self.current();
+        if self.next(array).is_some() || array.bits() >= Table::<K, V, X, L>::MAX_BITS {
+            return;
+        }
+        let bits = array.bits() + 1;
+        let next = Box::into_raw(Box::new(Array::new(array.shape, bits, annex(1 << bits))));
+        // ORDERING: Release: publishes the generation; pairs with the load in `next`. On failure
+        // another thread was faster.
+        let lost = array
+            .next
+            .compare_exchange(std::ptr::null_mut(), next, Ordering::Release, Ordering::Relaxed)
+            .is_err();
+        if lost {
+            // SAFETY: not published.
+            drop(unsafe { Box::from_raw(next) });
+        }
+    }
+
+    /// Migrates a few buckets.
+    fn help(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>) {
+        for _ in 0..MIGRATED_PER_WRITE {
+            let index = array.cursor.add(1) % array.len();
+            let home = Home { array, index };
+            if !home.control().is_moved() {
+                self.migrate(home, next);
+            }
+        }
+    }
+
+    fn migrate(&self, home: Home<'g, K, V, X>, next: &'g Array<K, V, X>) {
+        if home.migrate(next) {
+            self.complete(home.array, next);
+        }
+    }
+
+    /// Lets go of a generation that is moved completely.
+    fn complete(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>) {
+        let next = std::ptr::from_ref(next).cast_mut();
+        // ORDERING: Release: whoever starts at the next generation sees it filled; pairs with the
+        // load in `current`. Only the one that completed a generation gets here, so the word still
+        // holds it.
+        self.table.current.store(next, Ordering::Release);
+        // SAFETY: generations come from boxes, and this one can be reached by nobody who comes now.
+        let array = unsafe { Box::from_raw(std::ptr::from_ref(array).cast_mut()) };
+        // SAFETY: taken out of reach by this thread, which is pinned (R2).
+        let array = unsafe { Retired::new(Junk::Array(array)) };
+        self.pass.retire(array, Ledgered::Nowhere);
+    }
+}

@@ -1,0 +1,78 @@
+//! A clock's hand, for tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::moment::Moment;
+use super::ticker::Dial;
+
+/// Moves the time of a clock that was made by [`Clock::manual`].
+///
+/// The time stands still until it is moved, and it only moves forward. Clones move the same clock.
+/// The clock goes on to work, standing still, when its `ManualClock` is gone.
+///
+/// # Progress
+///
+/// All methods are lock-free and may be called by any thread. A time that was set before a cache
+/// operation began (in the sense of *happens before*) is seen by that operation.
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::Clock;
+/// use std::time::Duration;
+///
+/// let (clock, hand) = Clock::manual();
+/// // Give `clock` to a cache, and then:
+/// hand.advance(Duration::from_secs(60));
+/// assert_eq!(hand.elapsed(), Duration::from_secs(60));
+/// # drop(clock);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    dial: Arc<Dial>,
+}
+
+impl ManualClock {
+    pub(super) fn new(dial: Arc<Dial>) -> Self {
+        Self { dial }
+    }
+
+    /// Moves the time forward.
+    ///
+    /// Steps of several threads add up. The clock stops after 584 years: whatever goes beyond, for
+    /// example a step of [`Duration::MAX`], moves it there, and entries that expire at all have
+    /// expired then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Clock;
+    /// use std::time::Duration;
+    ///
+    /// let (_clock, hand) = Clock::manual();
+    /// hand.advance(Duration::from_millis(2));
+    /// hand.advance(Duration::from_millis(3));
+    /// assert_eq!(hand.elapsed(), Duration::from_millis(5));
+    /// ```
+    pub fn advance(&self, step: Duration) {
+        self.dial.turn_by(step);
+    }
+
+    /// How far the clock was moved since it was made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Clock;
+    /// use std::time::Duration;
+    ///
+    /// let (_clock, hand) = Clock::manual();
+    /// assert_eq!(hand.elapsed(), Duration::ZERO);
+    /// ```
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.dial.read().since(Moment::ORIGIN)
+    }
+}

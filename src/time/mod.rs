@@ -1,0 +1,16 @@
+//! Clocks: what a cache with expiry asks for the time.
+//!
+//! A moment is a number of nanoseconds since its clock was made, so comparing, storing and adding
+//! cost one instruction. A cache without expiry never asks.
+
+mod clock;
+mod manual;
+mod moment;
+mod ticker;
+
+pub use clock::Clock;
+pub use manual::ManualClock;
+pub(crate) use moment::{Deadline, Moment};
+
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;

@@ -1,0 +1,84 @@
+//! Points on a clock's scale.
+//!
+//! | value | as a moment | as a deadline |
+//! |---|---|---|
+//! | 0 | the clock's origin | due from the beginning |
+//! | `u64::MAX - 1` | the last moment, at which a clock stops | the last deadline |
+//! | `u64::MAX` | does not occur | never |
+
+use std::time::Duration;
+
+/// Nanoseconds since the clock's origin. Of one clock, later readings are never smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+/// The moment from which on an entry is expired. Of two, the smaller one comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline(u64);
+
+/// As nanoseconds, or `u64::MAX` if they are more than that.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Moment {
+    /// When the clock was made.
+    pub(crate) const ORIGIN: Self = Self(0);
+    const LAST: Self = Self(u64::MAX - 1);
+
+    #[inline]
+    pub(super) fn at(nanos: u64) -> Self {
+        Self(nanos.min(Self::LAST.0))
+    }
+
+    /// When something is due that is good for `lifetime` from now: at once if that is zero, never if
+    /// it is longer than the clock runs.
+    #[inline]
+    pub(crate) fn after(self, lifetime: Duration) -> Deadline {
+        Deadline(self.0.saturating_add(nanos(lifetime)))
+    }
+
+    /// How long ago `earlier` was; zero if it was not.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// For a word in an entry.
+    #[inline]
+    pub(crate) fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// What [`to_word`](Self::to_word) made.
+    #[inline]
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self::at(word)
+    }
+}
+
+impl Deadline {
+    /// Later than every moment.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    #[inline]
+    pub(crate) fn is_passed(self, now: Moment) -> bool {
+        self.0 <= now.0
+    }
+
+    /// How long until it is due: zero if it is passed, nothing if it never is.
+    pub(crate) fn remaining(self, now: Moment) -> Option<Duration> {
+        (self != Self::NEVER).then(|| Duration::from_nanos(self.0.saturating_sub(now.0)))
+    }
+
+    /// For a word in an entry.
+    #[inline]
+    pub(crate) fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// What [`to_word`](Self::to_word) made.
+    #[inline]
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+}
