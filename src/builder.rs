@@ -20,8 +20,13 @@ const UNASKED_WEIGHED: usize = 1 << 10;
 const MOST: usize = 1 << 34;
 /// The resolution of the clock where none was chosen.
 const TICK: Duration = Duration::from_millis(1);
-/// The least default for the limbo.
-const LEAST_LIMBO: u64 = 1024;
+/// What the limbo holds at least, where nobody says: what a busy writer retires while another thread
+/// is not scheduled for some ten milliseconds.
+const LIMBO: u64 = 1 << 16;
+
+fn default_limbo(capacity: u64) -> u64 {
+    (capacity / 8).max(LIMBO.min(capacity.saturating_mul(4)))
+}
 
 /// Who frees what was retired and removes what has expired.
 ///
@@ -173,7 +178,8 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
-    /// reader may still look at them. Without it, an eighth of the capacity, and no less than 1024.
+    /// reader may still look at them. Without it, an eighth of the capacity; for capacities below
+    /// half a million, 65,536, but no more than four times the capacity.
     ///
     /// When that much is waiting, an insert that would have to evict is refused. With zero, an
     /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is
@@ -253,7 +259,7 @@ where
         let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
         let plan = Plan {
             capacity,
-            limbo_capacity: self.limbo_capacity.unwrap_or((capacity / 8).max(LEAST_LIMBO)),
+            limbo_capacity: self.limbo_capacity.unwrap_or_else(|| default_limbo(capacity)),
             entries: self.entries(capacity)?,
             inline: self.maintenance == Maintenance::Inline,
         };

@@ -14,7 +14,6 @@ mod hash;
 mod iter;
 mod janitor;
 mod outcome;
-#[path = "policy_stub.rs"]
 mod policy;
 mod reader;
 #[allow(unsafe_code)]

@@ -213,11 +213,11 @@ impl Ledger {
         // ORDERING: AcqRel. Acquire: if a resize was here before, its target is visible to the
         // caller. Release: pairs with it in the other direction.
         if seeded("ledger-lists-late") {
-            let listed = &self.terms.listed;
-            let new = listed.load(Ordering::Relaxed) < most && own.list();
-            return new && listed.fetch_add(1, Ordering::AcqRel) < most;
-        }
-        if self.terms.listed.fetch_add(1, Ordering::AcqRel) < most && own.list() {
+            if !own.list() || self.terms.listed.fetch_add(1, Ordering::AcqRel) < most {
+                return true;
+            }
+            own.steal(0);
+        } else if self.terms.listed.fetch_add(1, Ordering::AcqRel) < most && own.list() {
             return true;
         }
         self.unlist();

@@ -79,28 +79,38 @@ enum Switches {
 }
 
 /// Runs `first` and `second` beside each other, and what is common to all models at the end.
+///
+/// Loom remembers only the last access to a word when it looks for orders to try, and can miss one.
+/// What it misses depends on who goes first, so each model runs both ways round.
 fn race(
     switches: Switches,
-    set_up: impl Fn() -> Arc<Arena> + Sync + Send + 'static,
+    set_up: impl Fn() -> Arc<Arena> + Copy + Send + Sync + 'static,
     first: impl Fn(&Arena) + Copy + Send + Sync + 'static,
     second: impl Fn(&Arena) + Copy + Send + Sync + 'static,
-    after: impl Fn(&Arena) + Sync + Send + 'static,
+    after: impl Fn(&Arena) + Copy + Send + Sync + 'static,
 ) {
     let mut model = loom::model::Builder::new();
     if let Switches::UpTo(bound) = switches {
         model.preemption_bound = Some(bound);
     }
-    model.check(move || {
-        let arena = set_up();
-        let beside = {
-            let arena = Arc::clone(&arena);
-            thread::spawn(move || second(&arena))
-        };
-        first(&arena);
-        beside.join().expect("the other thread failed");
-        arena.settle_up();
-        after(&arena);
-    });
+    model.check(move || duel(&set_up(), first, second, after));
+    model.check(move || duel(&set_up(), second, first, after));
+}
+
+fn duel(
+    arena: &Arc<Arena>,
+    here: impl Fn(&Arena),
+    there: impl Fn(&Arena) + Send + 'static,
+    after: impl Fn(&Arena),
+) {
+    let beside = {
+        let arena = Arc::clone(arena);
+        thread::spawn(move || there(&arena))
+    };
+    here(arena);
+    beside.join().expect("the other thread failed");
+    arena.settle_up();
+    after(arena);
 }
 
 fn nothing_more(_: &Arena) {}
@@ -288,7 +298,7 @@ fn a_kept_credit_beside_a_shrink_leaves_no_debt_behind() {
         arena
     };
     race(
-        Switches::UpTo(4),
+        Switches::UpTo(3),
         set_up,
         |arena| arena.unlink(0, 1),
         |arena| arena.resize(1),
@@ -326,7 +336,7 @@ fn a_payment_beside_growth_loses_nothing() {
         arena
     };
     race(
-        Switches::Any,
+        Switches::UpTo(4),
         set_up,
         |arena| arena.unlink(0, 2),
         |arena| arena.resize(2),
@@ -344,7 +354,7 @@ fn the_whole_range_up_and_down_at_once() {
         arena
     };
     race(
-        Switches::UpTo(4),
+        Switches::UpTo(3),
         set_up,
         |arena| arena.resize(0),
         |arena| arena.resize(u64::MAX),

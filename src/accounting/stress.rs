@@ -1,5 +1,6 @@
 //! Many threads on one ledger. `CLOCKHAND_STRESS` multiplies the length.
 
+use std::sync::Barrier;
 use std::thread;
 
 use super::tests::GENEROUS;
@@ -10,7 +11,7 @@ const THREADS: usize = 4;
 
 fn rounds() -> u64 {
     let times = std::env::var("CLOCKHAND_STRESS").ok().and_then(|times| times.parse().ok());
-    if cfg!(miri) { 50 } else { 20_000 * times.unwrap_or(1) }
+    if cfg!(miri) { 50 } else { 200_000 * times.unwrap_or(1) }
 }
 
 struct Dice(u64);
@@ -87,11 +88,18 @@ impl Arena {
     }
 
     fn run(&self, most: u64, beside: impl Fn() + Sync) -> Vec<u64> {
+        let start = &Barrier::new(THREADS);
         thread::scope(|scope| {
             scope.spawn(|| self.watch(most));
             let resizer = scope.spawn(&beside);
-            let workers: Vec<_> =
-                (0..THREADS).map(|id| scope.spawn(move || self.churn(id, most))).collect();
+            let workers: Vec<_> = (0..THREADS)
+                .map(|id| {
+                    scope.spawn(move || {
+                        start.wait();
+                        self.churn(id, most)
+                    })
+                })
+                .collect();
             let outcomes: Vec<_> =
                 workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
             let resized = resizer.join();
@@ -155,10 +163,12 @@ fn a_cache_can_be_filled_to_the_last_unit() {
     let capacity = rounds();
     let ledger = Ledger::striped(capacity, GENEROUS);
     let stripes: Vec<Stripe> = (0..THREADS).map(|_| Stripe::new()).collect();
+    let start = &Barrier::new(THREADS);
     thread::scope(|scope| {
         for id in 0..THREADS as u64 {
             let (own, ledger, stripes) = (&stripes[id as usize], &ledger, &stripes);
             scope.spawn(move || {
+                start.wait();
                 for i in 0..capacity / THREADS as u64 {
                     let mut hand = ledger.reserve_up_to(own, 1);
                     assert!(hand.gather(1, stripes), "refused although everybody has room");

@@ -24,6 +24,9 @@ where
         assert_eq!(usage.retired, 0, "limbo");
         assert_eq!(self.lingering.get(), 0, "lingering charge");
         assert!(usage.charged <= usage.capacity, "the bound");
+        if self.rules.weigher.is_none() {
+            assert_eq!(self.policy.probation(), contents.probation, "probation's share");
+        }
         self.walk(|view, held| {
             let entry = held.entry();
             assert_eq!(self.hash(entry.key()), entry.hash(), "a hash");

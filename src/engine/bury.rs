@@ -19,7 +19,11 @@ pub(super) fn plot(charge: u64) -> u64 {
 
 impl<K, V, S> Engine<K, V, S> {
     /// Room in the limbo for an entry that is about to be unlinked.
-    pub(super) fn limbo_room<'a>(&'a self, local: &'a Local, charge: u64) -> Option<Reservation<'a>> {
+    pub(super) fn limbo_room<'a>(
+        &'a self,
+        local: &'a Local,
+        charge: u64,
+    ) -> Option<Reservation<'a>> {
         let mut room = self.limbo.reserve_up_to(&local.limbo, plot(charge));
         room.gather(plot(charge), self.limbo_credits()).then_some(room)
     }
@@ -37,7 +41,7 @@ impl<K, V, S> Engine<K, V, S> {
         let room = self.limbo_room(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
         self.count(local, cause);
-        self.policy.left(bits, charge);
+        self.policy.shift().left(bits, charge);
         let account = self.pass_on(local, charge, room);
         view.retire(unlinked, account);
         self.report(entry, cause);

@@ -63,7 +63,7 @@ where
     pub(super) fn evict(&self, view: Table<'_, K, V>, work: &mut Work<'_>) -> Eviction {
         let dial = Dial::new(self, view);
         let load = self.load();
-        let Some(held) = self.policy.victim(&dial, view.annex(), load) else {
+        let Some(held) = self.policy.victim(&dial, view.annex(), &work.shift, load) else {
             return Eviction::Vain;
         };
         let (entry, charge) = (held.entry(), held.entry().charge());
@@ -76,7 +76,7 @@ where
         let Some((unlinked, bits)) = view.unlink(held) else { return Eviction::Vain };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
         self.count(work.local, cause);
-        self.policy.left(bits, charge);
+        work.shift.left(bits, charge);
         if live {
             self.policy.evicted(view.annex(), entry.hash(), bits);
         }

@@ -61,16 +61,17 @@ where
         pin.close(FREED_PER_WRITE, |junk, account| self.free(local, junk, account));
     }
 
-    /// Lets garbage ripen and frees some of it, whoever made it. Gets nothing done while another
-    /// thread, or another guard of this one, stays pinned.
-    pub(super) fn relieve(&self, pin: &mut Pin<'_, K, V>) {
+    /// Lets garbage ripen and frees some of it, whoever made it; whether it freed any. Gets nothing
+    /// done while another thread, or another guard of this one, stays pinned.
+    pub(super) fn relieve(&self, pin: &mut Pin<'_, K, V>) -> bool {
         let local = pin.local();
+        let mut freed = 0;
         for _ in 0..=GRACE {
             pin.repin();
-            self.table
-                .domain()
-                .collect(FREED_FOR_ROOM, |junk, account| self.free(local, junk, account));
+            let free = |junk, account| self.free(local, junk, account);
+            freed += self.table.domain().collect(FREED_FOR_ROOM, free).freed;
         }
+        freed > 0
     }
 
     /// Looks at the entries of some buckets, where the last call stopped, and removes those that
@@ -156,8 +157,7 @@ where
                 Eviction::Done => vain = 0,
                 Eviction::Vain => vain += usize::from(self.len() == 0),
                 Eviction::Relieve => {
-                    self.relieve(&mut pin);
-                    vain += 1;
+                    vain += usize::from(!self.relieve(&mut pin));
                 }
             }
         }

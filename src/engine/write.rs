@@ -10,7 +10,7 @@ use crate::accounting::Reservation;
 use crate::entry::Entry;
 use crate::error::InsertErrorKind;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
-use crate::policy::Memory;
+use crate::policy::{Memory, Shift};
 use crate::reclaim::Ledgered;
 use crate::table::{Open, Spotted};
 
@@ -29,17 +29,19 @@ pub(crate) struct Refused<K, V> {
     pub(crate) value: V,
 }
 
-/// How often an operation waits for garbage before it gives up. A second time, as what is freed for
-/// one may be taken by another.
-const RELIEFS: usize = 2;
+/// How often an operation tries in vain to free garbage before it gives up. A second time, as a
+/// thread that stood in the way may have gone by then.
+const VAIN_RELIEFS: usize = 2;
 
 /// One write on its way: the charge in its hand, and what the policy said of its key.
 pub(super) struct Work<'e> {
     pub(super) local: &'e Local,
     pub(super) hand: Reservation<'e>,
+    /// What it changes of probation's share.
+    pub(super) shift: Shift<'e>,
     /// Where a new key starts; asked once for each operation.
     pub(super) bits: Option<u8>,
-    reliefs: usize,
+    vain_reliefs: usize,
 }
 
 /// What an attempt came to.
@@ -76,7 +78,9 @@ where
             match attempt {
                 Attempt::Done(outcome) => break outcome,
                 Attempt::Again => {}
-                Attempt::Relieve if self.may_relieve(&mut work) => self.relieve(&mut pin),
+                Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => {
+                    work.vain_reliefs += usize::from(!self.relieve(&mut pin));
+                }
                 Attempt::Relieve | Attempt::Refused => break Err(InsertErrorKind::NoRoom),
             }
         };
@@ -122,7 +126,7 @@ where
         back: &mut Option<Entry<K, V>>,
     ) -> Attempt<Inserted> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash));
+        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, charge));
         match self.make_room(view, work, charge) {
             Room::Made => {}
             Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
@@ -131,14 +135,14 @@ where
         if let Some(expiration) = &self.rules.expiration {
             expiration.create(entry.as_ref());
         }
-        self.policy.joined(bits, charge);
+        work.shift.joined(bits, charge);
         if let Err(entry) = open.commit(entry, bits) {
-            self.policy.left(bits, charge);
+            work.shift.left(bits, charge);
             return Attempt::kept(back, entry, Attempt::Again);
         }
         work.spend(charge);
         work.local.tally.insertions.bump();
-        self.settle_in(view);
+        self.settle_in(view, work);
         Attempt::Done(Inserted::New)
     }
 
@@ -185,7 +189,8 @@ where
         if !live {
             work.local.tally.insertions.bump();
         }
-        self.policy.reweighed(bits, old, charge);
+        work.shift.left(bits, old);
+        work.shift.joined(bits, charge);
         held.touch();
         view.retire(unlinked, account);
         self.report(old_entry, cause);
@@ -205,7 +210,7 @@ where
         let computed = loop {
             match self.try_compute(&pin, &mut work, hash, &mut key, &mut f) {
                 Attempt::Done(computed) => break computed,
-                Attempt::Relieve => self.relieve(&mut pin),
+                Attempt::Relieve => work.vain_reliefs += usize::from(!self.relieve(&mut pin)),
                 Attempt::Again | Attempt::Refused => {}
             }
         };
@@ -273,7 +278,7 @@ where
         let Some((own, value)) = back.map(Entry::into_parts) else { return attempt };
         *key = Some(own);
         match attempt {
-            Attempt::Relieve if self.may_relieve(work) => Attempt::Relieve,
+            Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => Attempt::Relieve,
             Attempt::Relieve | Attempt::Refused => {
                 Attempt::Done(Computed::Refused { kind: InsertErrorKind::NoRoom, value })
             }
@@ -297,12 +302,7 @@ where
 
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
-        Work { local, hand, bits: None, reliefs: 0 }
-    }
-
-    fn may_relieve(&self, work: &mut Work<'_>) -> bool {
-        work.reliefs += 1;
-        work.reliefs <= RELIEFS
+        Work { local, hand, shift: self.policy.shift(), bits: None, vain_reliefs: 0 }
     }
 
     fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
@@ -324,16 +324,16 @@ where
         Entry::new(self.table.shape(), hash, key, value, charge)
     }
 
-    fn admit(&self, view: Table<'_, K, V>, hash: u64) -> u8 {
-        self.policy.admit(view.annex(), hash, self.load()).bits()
+    fn admit(&self, view: Table<'_, K, V>, hash: u64, charge: u64) -> u8 {
+        self.policy.admit(view.annex(), hash, charge, self.load()).bits()
     }
 
     /// What a new entry may set off: the table doubles, probation's overflow is promoted.
-    fn settle_in(&self, view: Table<'_, K, V>) {
+    fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
         if view.is_crowded() && self.len() > view.buckets() * crate::table::LOAD {
             view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
         }
-        self.policy.spread(&Dial::new(self, view), view.annex(), self.load());
+        self.policy.spread(&Dial::new(self, view), &work.shift, self.load());
     }
 }
 

@@ -131,7 +131,7 @@ impl<T, L> Domain<T, L> {
     /// # Safety
     ///
     /// Nobody is pinned in the domain, and nobody will be.
-        pub(crate) unsafe fn clear(&self, mut sink: impl FnMut(T, Ledgered)) {
+    pub(crate) unsafe fn clear(&self, mut sink: impl FnMut(T, Ledgered)) {
         for seat in self.seats() {
             // SAFETY: the caller's promise.
             unsafe { seat.bag.clear(&mut sink) };
@@ -174,7 +174,7 @@ impl<T, L> Domain<T, L> {
         let mut next = self.seats.load(Ordering::Acquire);
         std::iter::from_fn(move || {
             // SAFETY: by R5 a published seat lives as long as the domain.
-                        let seat = unsafe { next.as_ref() }?;
+            let seat = unsafe { next.as_ref() }?;
             // ORDERING: Relaxed: written before the seat was published.
             next = seat.next.load(Ordering::Relaxed);
             Some(seat)
@@ -202,7 +202,7 @@ impl<T, L: Default> Domain<T, L> {
     fn add_seat(&self) -> &Seat<T, L> {
         let seat = Box::into_raw(Box::new(Seat::new(L::default())));
         // SAFETY: just made from a box, and freed with the domain only (R5).
-                let seat = unsafe { &*seat };
+        let seat = unsafe { &*seat };
         // ORDERING: Relaxed: the exchange below checks it.
         let mut head = self.seats.load(Ordering::Relaxed);
         loop {
@@ -224,6 +224,16 @@ impl<T, L: Default> Domain<T, L> {
     /// A guard on a seat that is taken for it alone: the model checker's threads have no rosters.
     pub(crate) fn visit(&self) -> Guard<'_, T, L> {
         Guard::new(self, self.occupy(), true)
+    }
+
+    pub(super) fn seal_all(&self) {
+        self.seats().for_each(|seat| seat.bag.seal_open(self));
+    }
+
+    pub(super) fn collect_ripe(&self) {
+        self.seats().for_each(|seat| {
+            seat.bag.collect(self, &mut usize::MAX.clone(), &mut |item, _| drop(item));
+        });
     }
 }
 
@@ -259,7 +269,7 @@ impl<T, L> Domain<T, L> {
 }
 
 impl<T: Send, L: Send + Sync> Registry for Domain<T, L> {
-        unsafe fn release(&self, seat: *const ()) {
+    unsafe fn release(&self, seat: *const ()) {
         // SAFETY: the caller passes a seat of this domain, which lives as long as it (R5).
         let seat = unsafe { &*seat.cast::<Seat<T, L>>() };
         seat.release();
@@ -277,7 +287,7 @@ impl<T, L> Drop for Domain<T, L> {
         let mut next = self.seats.load(Ordering::Acquire);
         while !next.is_null() {
             // SAFETY: every seat was made by `add_seat` from a box, and is freed here once.
-                        let seat = unsafe { Box::from_raw(next) };
+            let seat = unsafe { Box::from_raw(next) };
             // ORDERING: Relaxed: written before the seat was published.
             next = seat.next.load(Ordering::Relaxed);
         }

@@ -5,9 +5,9 @@ use std::fmt;
 use super::chain::{self, Head, Link};
 use super::control::Control;
 use super::row::Row;
-use crate::entry::{Node, Shape};
 use super::summary::Summaries;
 use super::zeroed::zeroed;
+use crate::entry::{Node, Shape};
 use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed};
 
 /// A bucket: one cache line on 64-bit machines.

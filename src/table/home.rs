@@ -78,7 +78,10 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     /// The links of the chain, newest first.
-    pub(super) fn links(&self, head: Head<K, V>) -> impl Iterator<Item = &'g Link<K, V>> + use<'g, K, V, X> {
+    pub(super) fn links(
+        &self,
+        head: Head<K, V>,
+    ) -> impl Iterator<Item = &'g Link<K, V>> + use<'g, K, V, X> {
         let mut next = head.link();
         std::iter::from_fn(move || {
             // SAFETY: a link that was reached from its bucket is not freed while the thread is
@@ -136,22 +139,13 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         // SAFETY: a home is made by a pinned thread, of entries of the array's shape (T1).
         if let Some(found) = unsafe { row.seek(self.array.shape, hash, eq) } {
             let spot = Spot { home: *self, row, lane: found.lane, rank: found.lane };
-            return Some(Held {
-                spot,
-                word: found.word,
-                shadow: found.shadow,
-                entry: found.entry,
-            });
+            return Some(Held { spot, word: found.word, shadow: found.shadow, entry: found.entry });
         }
         if control.overflows() { self.seek_chain(hash, eq) } else { None }
     }
 
     #[cold]
-    fn seek_chain(
-        &self,
-        hash: u64,
-        eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
+    fn seek_chain(&self, hash: u64, eq: &mut impl FnMut(&K) -> bool) -> Option<Held<'g, K, V, X>> {
         self.links(self.head()).find_map(|link| {
             // SAFETY: as in `seek`.
             let found = unsafe { link.row.seek(self.array.shape, hash, eq) }?;
@@ -282,7 +276,9 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
         if seeded("table-announce-unversioned") {
             from = home.control();
         }
-        if from.is_frozen() || !home.try_control(from, from.announcing(spot.rank, spot.rank >= LANES)) {
+        if from.is_frozen()
+            || !home.try_control(from, from.announcing(spot.rank, spot.rank >= LANES))
+        {
             spot.row.give_back(spot.lane, node);
             return give_up();
         }

@@ -228,6 +228,12 @@ impl<K, V, X, L> fmt::Debug for Table<K, V, X, L> {
 
 // SAFETY: shared parts are atomics; what they point to is owned by the table and lent to threads
 // that are pinned.
-unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync, L: Send + Sync> Sync for Table<K, V, X, L> {}
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync, L: Send + Sync> Sync
+    for Table<K, V, X, L>
+{
+}
 // SAFETY: as above; the entries may be dropped by another thread than the one that made them.
-unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync, L: Send + Sync> Send for Table<K, V, X, L> {}
+unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync, L: Send + Sync> Send
+    for Table<K, V, X, L>
+{
+}

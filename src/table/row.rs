@@ -73,9 +73,8 @@ impl<K, V> Row<K, V> {
     pub(super) fn undress(&self, lane: usize) -> u8 {
         // In a frozen row the bits stay, and this is their only reader: the copier leaves out what
         // is not visible.
-        let before = self.update_shadow(|shadow| {
-            (!shadow.is_frozen()).then(|| shadow.with_lane(lane, 0))
-        });
+        let before =
+            self.update_shadow(|shadow| (!shadow.is_frozen()).then(|| shadow.with_lane(lane, 0)));
         before.unwrap_or_else(|| self.shadow()).lane(lane)
     }
 

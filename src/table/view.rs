@@ -97,11 +97,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// # Progress
     ///
     /// Lock-free. While the table doubles, a call migrates up to three buckets.
-    pub(crate) fn locate(
-        &self,
-        hash: u64,
-        mut eq: impl FnMut(&K) -> bool,
-    ) -> Spotted<'g, K, V, X> {
+    pub(crate) fn locate(&self, hash: u64, mut eq: impl FnMut(&K) -> bool) -> Spotted<'g, K, V, X> {
         let mut array = self.current();
         if let Some(next) = self.next(array) {
             self.help(array, next);

@@ -61,7 +61,13 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.array.place_of(self.index + 1)
     }
 
-    fn held(&self, row: &'g Row<K, V>, base: usize, lane: usize, shadow: Shadow) -> Option<Held<'g, K, V, X>> {
+    fn held(
+        &self,
+        row: &'g Row<K, V>,
+        base: usize,
+        lane: usize,
+        shadow: Shadow,
+    ) -> Option<Held<'g, K, V, X>> {
         let word = row.word(lane);
         if !word.is_readable() {
             return None;

@@ -43,7 +43,8 @@ const FROZEN: usize = 4;
 const MARKS: usize = PENDING | DEAD | FROZEN;
 
 impl<N> Word<N> {
-    const ALIGNED: () = assert!(align_of::<N>() > MARKS, "an entry's address leaves room for marks");
+    const ALIGNED: () =
+        assert!(align_of::<N>() > MARKS, "an entry's address leaves room for marks");
 
     /// Vacant, and used before.
     pub(super) fn vacant() -> Self {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::Clock;
 use super::moment::Moment;
 use super::ticker::Dial;
 
-/// Moves the time of a clock that was made by [`Clock::manual`].
+/// Moves the time of a clock that was made by [`Clock::manual`](crate::Clock::manual).
 ///
 /// The time stands still until it is moved, and it only moves forward. Clones move the same clock.
 /// The clock goes on to work, standing still, when its `ManualClock` is gone.

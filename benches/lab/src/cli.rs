@@ -1,0 +1,216 @@
+//! The command line: arguments in, an exit status out, every failure on one line.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::compare::{self, Effort};
+use crate::failure::{Failure, one_line};
+use crate::peers::{self, Hashers};
+use crate::progress;
+use crate::replay::{self, Capacity, Order, ReadPath};
+use crate::source::Source;
+use crate::team::{MOST_THREADS, cores};
+
+/// Replays access traces through clockhand and compares it with other caches.
+#[derive(Debug, Parser)]
+#[command(name = "clockhand-lab", version)]
+struct Lab {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay traces: look each key up, insert it on a miss
+    ///
+    /// Each file is replayed on its own: one pass from an empty cache for the hit ratio, then
+    /// repeated passes for throughput and latency. `NAME.u64.zst` is one little-endian u64 key per
+    /// access, compressed with zstd; `NAME.u32.zst` beside it, one u32 size per access, makes the
+    /// sizes the weights. At most 4 GiB are unpacked of a file.
+    Replay(Replay),
+    /// Compare clockhand with its peers in one run
+    ///
+    /// Rounds of all caches take turns. Printed are the median round, the spread, and the ratio to
+    /// quick_cache within the same rounds. Leave the machine alone meanwhile.
+    Compare(Compare),
+    /// Measure one cache's memory; `compare` runs it in processes of their own
+    #[command(hide = true)]
+    Resident { hashers: Hashers, peer: String, entries: u64 },
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// Traces (NAME.u64.zst); without any, the built-in one
+    files: Vec<PathBuf>,
+    /// Capacity in entries, or in bytes when the trace has sizes; with %, a share of what would hold
+    /// the whole trace
+    #[arg(long, value_name = "N|N%", default_value = "10%", allow_hyphen_values = true)]
+    capacity: Capacity,
+    /// Threads that share the accesses; as many as cores by default
+    #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true)]
+    threads: Option<usize>,
+    /// Which read operation to use
+    #[arg(long, value_enum, default_value = "get")]
+    read: ReadPath,
+    /// How long to repeat the passes for throughput and latency; 0 repeats once
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "2", allow_hyphen_values = true)]
+    seconds: Duration,
+    /// Let every entry weigh 1, also when the trace has sizes
+    #[arg(long)]
+    unit_weights: bool,
+    /// Print one JSON object per trace, and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Compare {
+    /// Fewer and shorter rounds: at most half a minute
+    #[arg(long)]
+    quick: bool,
+    /// How many rounds, memory apart
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: Option<u32>,
+    /// How long one round of a throughput takes, in milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    round_ms: Option<u64>,
+    /// Entries of the memory question
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    entries: u64,
+    /// Which hashers the caches use: all the same ahash, or each its own default
+    #[arg(long, value_enum, default_value = "same")]
+    hashers: Hashers,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the lab with the process's arguments.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let lab = match Lab::try_parse_from(arguments) {
+        Ok(lab) => lab,
+        Err(error)
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
+        {
+            return finish(print(&error.render().to_string()));
+        }
+        Err(error) => return finish(Err(usage(&error))),
+    };
+    finish(match lab.command {
+        Command::Replay(order) => order.run(),
+        Command::Compare(order) => order.run(),
+        Command::Resident { hashers, peer, entries } => {
+            peers::resident(hashers, &peer, entries).and_then(|resident| print_json(&resident))
+        }
+    })
+}
+
+impl Replay {
+    fn run(self) -> Result<(), Failure> {
+        let sources = Source::of(self.files);
+        sources.iter().try_for_each(Source::check)?;
+        let order = Order {
+            capacity: self.capacity,
+            threads: self.threads.unwrap_or_else(|| cores().min(MOST_THREADS)),
+            time: self.seconds,
+            read: self.read,
+        };
+        let mut broken = 0;
+        for (at, source) in sources.iter().enumerate() {
+            let trace = source.load(self.unit_weights)?;
+            let accesses = trace.keys().len() as u64;
+            let bar = progress::bar(source.name(), accesses, "accesses", self.json);
+            let report = replay::replay(source.name(), &trace, &order, &bar);
+            bar.finish_and_clear();
+            let report = report?;
+            broken += report.broken.len();
+            if self.json {
+                print_json(&report)?;
+            } else {
+                print(&format!("{}{report}", if at > 0 { "\n" } else { "" }))?;
+            }
+            report.broken.iter().for_each(|line| complain(line));
+        }
+        let line = format!("clockhand broke {broken} of its promises");
+        if broken == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+    }
+}
+
+impl Compare {
+    fn run(self) -> Result<(), Failure> {
+        let round = self.round_ms.map(Duration::from_millis);
+        let usual = Effort::new(self.quick, self.hashers);
+        let effort = Effort {
+            rounds: self.rounds.map_or(usual.rounds, |rounds| rounds as usize),
+            throughput: round.unwrap_or(usual.throughput),
+            latency: round.unwrap_or(usual.latency),
+            entries: self.entries,
+            ..usual
+        };
+        let comparison = compare::run(&effort, self.json)?;
+        if self.json { print_json(&comparison) } else { print(&comparison.to_string()) }
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
+        _ => Err(format!("give a whole number from 1 to {MOST_THREADS}")),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("give a number of seconds from 0 to 3600"),
+    }
+}
+
+/// What clap says about the arguments, without its usage lines.
+fn usage(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let said = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let said = said.split("\n\nFor more information").next().unwrap_or(said);
+    let said = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command given; try `replay`",
+        _ => said.trim_start_matches("error: "),
+    };
+    Failure::Input(format!("{} (--help shows the options)", one_line(said)))
+}
+
+fn print_json(report: &impl serde::Serialize) -> Result<(), Failure> {
+    let line = serde_json::to_string(report).map_err(io::Error::from);
+    print(&format!("{}\n", line.map_err(Failure::machine("cannot write the report"))?))
+}
+
+/// Prints to standard output. A reader that went away early has seen all it wanted.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::machine("cannot write the report")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn complain(line: &str) {
+    // Nothing is left to do when standard error is closed too.
+    let _ = writeln!(io::stderr(), "clockhand-lab: {}", one_line(line));
+}
+
+fn finish(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.line());
+            ExitCode::from(failure.status())
+        }
+    }
+}

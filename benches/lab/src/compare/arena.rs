@@ -1,0 +1,47 @@
+//! Where threads work for a fixed time, so that all are busy from the first to the last moment.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use crate::failure::Failure;
+use crate::team::{self, Shift};
+
+/// Operations between two looks at the bell.
+pub(super) const BATCH: usize = 512;
+
+/// Tells the threads that their time is over.
+#[derive(Debug, Default)]
+pub(super) struct Bell(CachePadded<AtomicBool>);
+
+impl Bell {
+    #[inline]
+    pub(super) fn rang(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets threads work until the bell rings.
+pub(super) fn work_for<T: Send>(
+    time: Duration,
+    threads: usize,
+    work: impl Fn(usize, &Bell) -> T + Sync,
+) -> Result<Vec<Shift<T>>, Failure> {
+    let bell = Bell::default();
+    let ring = || {
+        thread::sleep(time);
+        bell.0.store(true, Ordering::Relaxed);
+    };
+    team::run(threads, |id| work(id, &bell), ring)
+        .map_err(Failure::machine("cannot start a thread"))
+}
+
+/// Operations per second of all threads together, in millions.
+pub(super) fn rate<T>(shifts: &[Shift<T>], operations: impl Fn(&T) -> u64) -> f64 {
+    let each = |shift: &Shift<T>| {
+        operations(&shift.result) as f64 / (shift.ended - shift.began).as_secs_f64()
+    };
+    shifts.iter().map(each).sum::<f64>() / 1e6
+}

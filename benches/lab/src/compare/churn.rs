@@ -1,0 +1,74 @@
+//! Insert churn: the cache is full and every key is new, so every insert evicts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use super::arena::{BATCH, Bell, rate, work_for};
+use super::keys::scatter;
+use super::question::{About, Contender, Goal, Question, Unit, refused};
+use crate::peers::Peer;
+
+const CAPACITY: u64 = 10_000;
+
+/// Indices of one thread's keys, apart from those of the others.
+const REALM: u64 = 1 << 48;
+
+/// Every insert is of a new key into a full cache.
+pub(super) struct Churn {
+    threads: usize,
+    time: Duration,
+}
+
+impl Churn {
+    pub(super) fn new(threads: usize, time: Duration) -> Self {
+        Self { threads, time }
+    }
+}
+
+impl Question for Churn {
+    fn about(&self) -> About {
+        let goals: &[_] = match self.threads {
+            2 => &[("clockhand get", Goal::RatioAtLeast(1.5))],
+            _ => &[],
+        };
+        let title = format!("insert churn, capacity {CAPACITY}");
+        About { title, threads: self.threads, unit: Unit::Throughput, goals }
+    }
+
+    fn enter<P: Peer>(&self) -> Option<Contender> {
+        let &Self { threads, time } = self;
+        let cache = Arc::new(P::with_capacity(CAPACITY));
+        let own = threads as u64 * REALM;
+        (own..own + 10 * CAPACITY).for_each(|index| cache.insert(scatter(index), index));
+        let next = (0..threads as u64).map(|id| CachePadded::new(AtomicU64::new(id * REALM)));
+        let next = next.collect::<Vec<_>>();
+        let asked = Arc::clone(&cache);
+        let turn = move || {
+            let work = |id: usize, bell: &Bell| insert(&*cache, &next[id], bell);
+            Ok(rate(&work_for(time, threads, work)?, |inserts| *inserts))
+        };
+        let remark = move || refused(&*asked);
+        P::WRITES.then(|| Contender {
+            peer: P::NAME,
+            turn: Box::new(turn),
+            remark: Box::new(remark),
+        })
+    }
+}
+
+/// How many inserts were done until the bell.
+fn insert(cache: &impl Peer, next: &AtomicU64, bell: &Bell) -> u64 {
+    let first = next.load(Ordering::Relaxed);
+    let mut index = first;
+    while !bell.rang() {
+        for _ in 0..BATCH {
+            cache.insert(scatter(index), index);
+            index += 1;
+        }
+    }
+    next.store(index, Ordering::Relaxed);
+    index - first
+}

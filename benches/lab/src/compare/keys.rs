@@ -1,0 +1,25 @@
+//! The keys of the comparisons, made outside the timed parts.
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand_distr::{Distribution, Zipf};
+
+/// Keys per thread in a prepared stream: long enough to be varied, short enough to stay in a core's
+/// own cache beside the table.
+pub(super) const STREAM: usize = 1 << 15;
+
+/// The key of an index: far from its neighbours', and no two indices share one.
+#[must_use]
+pub fn scatter(index: u64) -> u64 {
+    index.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// A stream of keys for each thread, drawn from `universe` of them with Zipf's law.
+pub(super) fn zipf_streams(universe: u64, exponent: f64, threads: usize) -> Vec<Vec<u64>> {
+    let law = Zipf::new(universe as f64, exponent).expect("the exponents are valid constants");
+    let stream = |seed| {
+        let ranks = law.sample_iter(SmallRng::seed_from_u64(seed)).take(STREAM);
+        ranks.map(|rank| scatter(rank as u64 - 1)).collect()
+    };
+    (0..threads as u64).map(stream).collect()
+}

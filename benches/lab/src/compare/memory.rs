@@ -1,0 +1,54 @@
+//! Resident memory of a full cache, each measured in a process of its own.
+
+use std::env;
+use std::process::{Command, Stdio};
+
+use super::question::{About, Contender, Goal, Question, Unit};
+use crate::failure::Failure;
+use crate::peers::{Hashers, Peer, Resident};
+
+/// A full cache, everything included.
+pub(super) struct Memory {
+    hashers: Hashers,
+    entries: u64,
+}
+
+impl Memory {
+    pub(super) fn new(hashers: Hashers, entries: u64) -> Self {
+        Self { hashers, entries }
+    }
+}
+
+impl Question for Memory {
+    fn about(&self) -> About {
+        let title = format!("resident memory, {} u64 entries", self.entries);
+        let goals = &[("clockhand get", Goal::AtMost(80.0))];
+        About { title, threads: 1, unit: Unit::Memory, goals }
+    }
+
+    fn enter<P: Peer>(&self) -> Option<Contender> {
+        let &Self { hashers, entries } = self;
+        let turn = move || {
+            let resident = in_a_process(hashers, P::NAME, entries)?;
+            Ok(resident.bytes as f64 / resident.entries as f64)
+        };
+        P::WRITES.then(|| Contender {
+            peer: P::NAME,
+            turn: Box::new(turn),
+            remark: Box::new(|| None),
+        })
+    }
+}
+
+fn in_a_process(hashers: Hashers, peer: &str, entries: u64) -> Result<Resident, Failure> {
+    let child = env::current_exe().and_then(|lab| {
+        Command::new(lab)
+            .args(["resident", &hashers.to_string(), peer, &entries.to_string()])
+            .stderr(Stdio::inherit())
+            .output()
+    });
+    let child = child.map_err(Failure::machine("cannot start a process"))?;
+    serde_json::from_slice(&child.stdout).map_err(|_| {
+        Failure::Broken(format!("the process that fills {peer} failed ({})", child.status))
+    })
+}

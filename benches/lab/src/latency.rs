@@ -1,0 +1,110 @@
+//! Sampled latencies, and what the clock that takes them costs itself.
+
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use serde::Serialize;
+
+/// Longer operations count as this long: a minute.
+const LONGEST_NS: u64 = 60_000_000_000;
+
+/// Times one of so many operations. The gaps are random, so that a period in the operations cannot
+/// hide from the samples.
+#[derive(Debug)]
+pub struct Sampler {
+    histogram: Histogram<u64>,
+    gaps: SmallRng,
+    one_in: u32,
+    left: u32,
+}
+
+impl Sampler {
+    /// Samples one operation in `one_in` on average.
+    #[must_use]
+    pub fn new(one_in: u32, seed: u64) -> Self {
+        let gaps = SmallRng::seed_from_u64(seed);
+        Self { histogram: empty(), gaps, one_in, left: 0 }
+    }
+
+    /// Does the operation, timed if it is its turn.
+    #[inline]
+    pub fn run<T>(&mut self, operation: impl FnOnce() -> T) -> T {
+        if self.left != 0 {
+            self.left -= 1;
+            return operation();
+        }
+        let began = Instant::now();
+        let outcome = operation();
+        let ended = Instant::now();
+        self.record(began, ended);
+        outcome
+    }
+
+    /// What was sampled.
+    #[must_use]
+    pub fn finish(self) -> Histogram<u64> {
+        self.histogram
+    }
+
+    #[cold]
+    fn record(&mut self, began: Instant, ended: Instant) {
+        self.histogram.saturating_record(nanoseconds(began, ended));
+        self.left = self.gaps.random_range(0..2 * self.one_in - 1);
+    }
+}
+
+/// The quantiles of sampled latencies, in nanoseconds, the clock's own cost included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Quantiles {
+    /// How many operations were timed.
+    pub samples: u64,
+    /// Median.
+    pub p50: u64,
+    /// 99 of 100 were this fast.
+    pub p99: u64,
+    /// 999 of 1000 were this fast.
+    pub p999: u64,
+    /// The slowest of the samples.
+    pub max: u64,
+}
+
+impl Quantiles {
+    /// Merges the threads' samples.
+    #[must_use]
+    pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram<u64>>) -> Self {
+        let mut all = empty();
+        for histogram in histograms {
+            all += histogram;
+        }
+        Self {
+            samples: all.len(),
+            p50: all.value_at_quantile(0.5),
+            p99: all.value_at_quantile(0.99),
+            p999: all.value_at_quantile(0.999),
+            max: all.max(),
+        }
+    }
+}
+
+/// The median time between two readings of the clock with nothing between them, in nanoseconds.
+#[must_use]
+pub fn clock_cost() -> u64 {
+    let mut histogram = empty();
+    for _ in 0..20_000 {
+        let began = Instant::now();
+        let ended = Instant::now();
+        histogram.saturating_record(nanoseconds(began, ended));
+    }
+    histogram.value_at_quantile(0.5)
+}
+
+/// Two digits keep a histogram at 60 KiB, so that every thread can have its own.
+fn empty() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, 2).expect("the bounds are valid constants")
+}
+
+fn nanoseconds(began: Instant, ended: Instant) -> u64 {
+    u64::try_from((ended - began).as_nanos()).unwrap_or(u64::MAX)
+}

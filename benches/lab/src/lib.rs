@@ -1,0 +1,19 @@
+//! The lab of `clockhand`: replays access traces through the cache and compares it with its peers.
+//!
+//! The binary is a thin `main` over [`cli`]. Everything it prints was measured in that run.
+//! [`trace`] stands alone, so that a fuzz target can decode arbitrary bytes.
+
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod compare;
+pub mod failure;
+pub mod latency;
+pub mod machine;
+pub mod peers;
+pub mod progress;
+pub mod replay;
+pub mod report;
+pub mod source;
+pub mod team;
+pub mod trace;

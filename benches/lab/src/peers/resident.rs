@@ -1,0 +1,55 @@
+//! How much memory a cache takes: the growth of this process while it is filled.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Hashers, Peer, Visit, each};
+use crate::compare::keys::scatter;
+use crate::failure::Failure;
+use crate::machine;
+
+/// What a full cache takes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Resident {
+    /// Growth of the process's resident memory, in bytes.
+    pub bytes: u64,
+    /// Entries that the cache holds for it.
+    pub entries: u64,
+}
+
+/// Fills the peer of this name in this process, which should have done nothing else.
+///
+/// # Errors
+///
+/// When there is no such peer, or the system does not tell the resident memory.
+pub fn resident(hashers: Hashers, peer: &str, entries: u64) -> Result<Resident, Failure> {
+    let mut fill = Fill { peer, entries, found: None };
+    each(hashers, &mut fill);
+    fill.found.unwrap_or_else(|| Err(Failure::Input(format!("there is no peer `{peer}`"))))
+}
+
+struct Fill<'a> {
+    peer: &'a str,
+    entries: u64,
+    found: Option<Result<Resident, Failure>>,
+}
+
+impl Visit for Fill<'_> {
+    fn visit<P: Peer>(&mut self) {
+        if P::NAME == self.peer {
+            self.found = Some(fill::<P>(self.entries));
+        }
+    }
+}
+
+fn fill<P: Peer>(entries: u64) -> Result<Resident, Failure> {
+    let before = resident_bytes()?;
+    let cache = P::with_capacity(entries);
+    (0..entries).for_each(|at| cache.insert(scatter(at), at));
+    let bytes = resident_bytes()?.saturating_sub(before);
+    Ok(Resident { bytes, entries: cache.entries() })
+}
+
+fn resident_bytes() -> Result<u64, Failure> {
+    let unknown = || Failure::Input("this system does not tell the resident memory".into());
+    machine::resident_bytes().ok_or_else(unknown)
+}

@@ -1,0 +1,219 @@
+//! Replays a trace: look each key up, insert it on a miss.
+//!
+//! First one pass over an empty cache, exactly as the trace is, which gives the hit ratio. Then
+//! repeated passes over the warm cache, which give throughput and latency. A watcher samples the
+//! cache's usage all the while.
+
+mod capacity;
+mod course;
+mod player;
+mod watch;
+
+use std::io;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+pub use self::capacity::Capacity;
+use self::course::Course;
+pub use self::player::ReadPath;
+use self::player::{Replayed, play};
+use self::watch::watched;
+use crate::failure::Failure;
+use crate::latency::{Quantiles, clock_cost};
+use crate::report::{Latency, Pass, Replay, Spread};
+use crate::team;
+use crate::trace::Trace;
+
+/// What the cache of a replay holds.
+type Cache = clockhand::Cache<u64, Body, ahash::RandomState>;
+
+/// The value of a key: its weight, and a stamp that shows whose value it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Body {
+    weight: u32,
+    stamp: u32,
+}
+
+impl Body {
+    fn new(key: u64, weight: u32) -> Self {
+        Self { weight, stamp: Self::stamp(key) }
+    }
+
+    #[inline]
+    fn stamp(key: u64) -> u32 {
+        key as u32 ^ (key >> 32) as u32
+    }
+}
+
+/// How to replay.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// The capacity, in absolute terms or relative to the trace.
+    pub capacity: Capacity,
+    /// How many threads share the accesses.
+    pub threads: usize,
+    /// How long the repeated passes together should take, about.
+    pub time: Duration,
+    /// Which of the cache's read operations looks the keys up.
+    pub read: ReadPath,
+}
+
+/// One operation in this many is timed.
+pub const SAMPLED_ONE_IN: u32 = 64;
+
+/// The repeated passes are measured in at most this many rounds, so that there is a spread.
+const ROUNDS: u32 = 10;
+
+/// Seeds of the cache's hasher: fixed, so that one thread replays the same way twice.
+const HASH_SEEDS: [u64; 4] = [1, 2, 3, 4];
+
+/// Replays one trace and reports it under `name`.
+///
+/// # Errors
+///
+/// [`Failure::Input`] when the order does not suit the trace, [`Failure::Machine`] when the system
+/// refuses a thread.
+pub fn replay(
+    name: String,
+    trace: &Trace,
+    order: &Order,
+    bar: &ProgressBar,
+) -> Result<Replay, Failure> {
+    let footprint = trace.footprint();
+    let capacity = order.capacity.of(footprint.weight);
+    let cache = build(capacity, trace.sizes().is_some())?;
+    let course = Course::new(trace.keys().len());
+    let too_many = |error: io::Error| too_many_threads(order.threads, &error);
+    let work = || run_passes(&cache, trace, &course, order, bar);
+    let (passes, peaks) = watched(&cache, &course, bar, work).map_err(too_many)?;
+    let passes = passes?;
+    let usage = cache.usage();
+    let stats = cache.stats();
+    let mut report = Replay {
+        trace: name,
+        accesses: trace.keys().len() as u64,
+        unique_keys: footprint.unique_keys,
+        weighted: trace.sizes().is_some(),
+        footprint: footprint.weight,
+        capacity,
+        threads: order.threads,
+        read: order.read,
+        hits: passes.cold.hits,
+        misses: passes.cold.misses,
+        hit_ratio: passes.cold.hit_ratio,
+        cold: passes.cold,
+        warm: passes.warm,
+        throughput: passes.throughput,
+        latency: passes.latency,
+        peak_charge: peaks.charge.max(usage.charged),
+        peak_retired: peaks.retired.max(usage.retired),
+        limbo_capacity: usage.limbo_capacity,
+        usage_samples: peaks.samples + 1,
+        resident_entries: usage.entries as u64,
+        resident_charge: usage.charged,
+        evictions: stats.evictions,
+        refusals: stats.refusals,
+        broken: Vec::new(),
+    };
+    report.broken = broken(&report, passes.wrong, (stats.hits, stats.misses));
+    Ok(report)
+}
+
+fn build(capacity: u64, weighted: bool) -> Result<Cache, Failure> {
+    let [a, b, c, d] = HASH_SEEDS;
+    let builder = clockhand::Cache::builder()
+        .capacity(capacity)
+        .hasher(ahash::RandomState::with_seeds(a, b, c, d));
+    let builder = if weighted {
+        builder.weigher(|_: &u64, body: &Body| u64::from(body.weight))
+    } else {
+        builder
+    };
+    builder.build().map_err(|error| Failure::Input(format!("the cache cannot be built: {error}")))
+}
+
+/// The passes of one replay, measured.
+struct Passes {
+    cold: Pass,
+    warm: Pass,
+    throughput: Spread,
+    latency: Latency,
+    wrong: u64,
+}
+
+fn run_passes(
+    cache: &Cache,
+    trace: &Trace,
+    course: &Course,
+    order: &Order,
+    bar: &ProgressBar,
+) -> Result<Passes, Failure> {
+    let round = |passes| {
+        course.extend(passes);
+        let shifts =
+            team::run(order.threads, |id| play(cache, trace, course, order.read, id), || ());
+        let shifts = shifts.map_err(|error| too_many_threads(order.threads, &error))?;
+        let seconds = team::elapsed(&shifts).as_secs_f64();
+        Ok::<_, Failure>((seconds, Replayed::sum(shifts.into_iter().map(|shift| shift.result))))
+    };
+    let (cold_seconds, cold) = round(1)?;
+    let (rounds, passes) = plan(order.time.as_secs_f64() / cold_seconds.max(1e-9));
+    bar.inc_length(u64::from(rounds) * passes * trace.keys().len() as u64);
+    let mut warm = Replayed::default();
+    let (mut seconds, mut rates) = (0.0, Vec::new());
+    for _ in 0..rounds {
+        let (took, replayed) = round(passes)?;
+        rates.push(replayed.accesses() as f64 / took);
+        seconds += took;
+        warm.add(replayed);
+    }
+    Ok(Passes {
+        wrong: cold.wrong + warm.wrong,
+        cold: Pass::of(1, cold.hits, cold.misses, cold_seconds),
+        warm: Pass::of(u64::from(rounds) * passes, warm.hits, warm.misses, seconds),
+        throughput: Spread::of(&rates),
+        latency: Latency {
+            clock_ns: clock_cost(),
+            sampled_one_in: SAMPLED_ONE_IN,
+            get_ns: Quantiles::of(&warm.gets),
+            insert_ns: Quantiles::of(&warm.inserts),
+        },
+    })
+}
+
+fn too_many_threads(threads: usize, error: &io::Error) -> Failure {
+    Failure::Input(format!("cannot start {threads} threads: {error}; give fewer with --threads"))
+}
+
+/// Rounds, and passes in each, for about so many passes.
+fn plan(passes: f64) -> (u32, u64) {
+    let rounds = passes.round().clamp(1.0, f64::from(ROUNDS));
+    let each = (passes / rounds).round().max(1.0);
+    (rounds as u32, each as u64)
+}
+
+/// The promises of the cache that this replay saw broken.
+fn broken(report: &Replay, wrong: u64, counted: (u64, u64)) -> Vec<String> {
+    let mut broken = Vec::new();
+    if wrong > 0 {
+        broken.push(format!("{wrong} lookups returned the value of another key"));
+    }
+    if report.peak_charge > report.capacity {
+        broken.push(format!("the charge reached {} of {}", report.peak_charge, report.capacity));
+    }
+    if report.peak_retired > report.limbo_capacity {
+        broken.push(format!(
+            "{} were retired where {} may be",
+            report.peak_retired, report.limbo_capacity
+        ));
+    }
+    let replayed = (report.cold.hits + report.warm.hits, report.cold.misses + report.warm.misses);
+    if replayed != counted {
+        broken.push(format!(
+            "the cache counted {} hits and {} misses where {} and {} were seen",
+            counted.0, counted.1, replayed.0, replayed.1
+        ));
+    }
+    broken
+}

@@ -1,0 +1,233 @@
+//! What a replay found: the JSON object, and the text for people.
+
+use std::fmt;
+
+use indicatif::{HumanCount, HumanFloatCount};
+use serde::Serialize;
+
+use crate::latency::Quantiles;
+use crate::replay::ReadPath;
+
+/// The report of one replay. The field names are stable: programs read them from `--json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Replay {
+    /// The trace's name.
+    pub trace: String,
+    /// Its accesses.
+    pub accesses: u64,
+    /// Its different keys.
+    pub unique_keys: u64,
+    /// Whether sizes are the entries' weights; else every entry weighs 1.
+    pub weighted: bool,
+    /// The charge that would hold the whole trace.
+    pub footprint: u64,
+    /// The capacity of the cache, in charge.
+    pub capacity: u64,
+    /// The threads that shared the accesses.
+    pub threads: usize,
+    /// The read operation used.
+    pub read: ReadPath,
+    /// Hits of the one pass from an empty cache; `cold` again.
+    pub hits: u64,
+    /// Misses of that pass.
+    pub misses: u64,
+    /// Hit ratio of that pass.
+    pub hit_ratio: f64,
+    /// The one pass from an empty cache.
+    pub cold: Pass,
+    /// The repeated passes over the warm cache.
+    pub warm: Pass,
+    /// Accesses per second over the rounds of the warm passes.
+    pub throughput: Spread,
+    /// Latencies in the warm passes.
+    pub latency: Latency,
+    /// The highest charge that was sampled.
+    pub peak_charge: u64,
+    /// The most that was sampled as unlinked but not freed.
+    pub peak_retired: u64,
+    /// The bound of that.
+    pub limbo_capacity: u64,
+    /// How often both were sampled.
+    pub usage_samples: u64,
+    /// Entries in the cache at the end.
+    pub resident_entries: u64,
+    /// Their charge.
+    pub resident_charge: u64,
+    /// Entries evicted, over all passes.
+    pub evictions: u64,
+    /// Insertions refused, over all passes.
+    pub refusals: u64,
+    /// Promises of the cache that this replay saw broken; empty when all is well.
+    pub broken: Vec<String>,
+}
+
+/// Some passes over a trace.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Pass {
+    /// How many.
+    pub passes: u64,
+    /// Lookups that found their key.
+    pub hits: u64,
+    /// Lookups that did not.
+    pub misses: u64,
+    /// Hits per lookup.
+    pub hit_ratio: f64,
+    /// Wall time.
+    pub seconds: f64,
+    /// Accesses per second.
+    pub accesses_per_second: f64,
+}
+
+impl Pass {
+    /// Counts, with what follows from them.
+    #[must_use]
+    pub fn of(passes: u64, hits: u64, misses: u64, seconds: f64) -> Self {
+        let accesses = (hits + misses) as f64;
+        let (hit_ratio, rate) = (hits as f64 / accesses, accesses / seconds.max(1e-9));
+        Self { passes, hits, misses, hit_ratio, seconds, accesses_per_second: rate }
+    }
+}
+
+/// The middle and the ends of what several rounds measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Median.
+    pub median: f64,
+    /// Lowest.
+    pub min: f64,
+    /// Highest.
+    pub max: f64,
+    /// How many rounds.
+    pub rounds: usize,
+}
+
+impl Spread {
+    /// The spread of some rounds; all zero when there are none.
+    #[must_use]
+    pub fn of(rounds: &[f64]) -> Self {
+        let mut sorted = rounds.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
+        let last = sorted.len().saturating_sub(1);
+        let median = f64::midpoint(at(last / 2), at(last.div_ceil(2)));
+        Self { median, min: at(0), max: at(last), rounds: sorted.len() }
+    }
+}
+
+/// Sampled latencies.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Latency {
+    /// What two readings of the clock cost, in nanoseconds; it is part of every sample.
+    pub clock_ns: u64,
+    /// One operation in this many was timed.
+    pub sampled_one_in: u32,
+    /// Lookups.
+    pub get_ns: Quantiles,
+    /// Insertions.
+    pub insert_ns: Quantiles,
+}
+
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_header(f)?;
+        self.fmt_passes(f)?;
+        self.fmt_latency(f)?;
+        self.fmt_bounds(f)
+    }
+}
+
+impl Replay {
+    fn fmt_header(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (accesses, keys) = (HumanCount(self.accesses), HumanCount(self.unique_keys));
+        let weights = if self.weighted { "weights from sizes" } else { "every entry weighs 1" };
+        let share = 100.0 * self.capacity as f64 / self.footprint.max(1) as f64;
+        let read = match self.read {
+            ReadPath::Get => "get",
+            ReadPath::Reader => "Reader",
+        };
+        writeln!(f, "{}: {accesses} accesses, {keys} unique keys, {weights}", self.trace)?;
+        writeln!(
+            f,
+            "capacity {} ({share:.1} % of what the trace holds), threads {}, reads through {read}",
+            HumanCount(self.capacity),
+            self.threads
+        )
+    }
+
+    fn fmt_passes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cold, warm, rate) = (&self.cold, &self.warm, &self.throughput);
+        writeln!(f, "\none pass from an empty cache")?;
+        writeln!(f, "  hits          {:>14}", grouped(cold.hits))?;
+        writeln!(f, "  misses        {:>14}", grouped(cold.misses))?;
+        writeln!(f, "  hit ratio     {:>14.4}", cold.hit_ratio)?;
+        writeln!(f, "  throughput    {:>14} accesses/s", per_second(cold.accesses_per_second))?;
+        writeln!(
+            f,
+            "\nthen {} passes over the warm cache, in {} rounds of {:.2} s together",
+            HumanCount(warm.passes),
+            rate.rounds,
+            warm.seconds
+        )?;
+        writeln!(f, "  hit ratio     {:>14.4}", warm.hit_ratio)?;
+        writeln!(
+            f,
+            "  throughput    {:>14} accesses/s   (median; {} to {})",
+            per_second(rate.median),
+            per_second(rate.min),
+            per_second(rate.max)
+        )
+    }
+
+    fn fmt_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency { clock_ns, sampled_one_in, get_ns, insert_ns } = &self.latency;
+        writeln!(
+            f,
+            "\nlatency in the warm passes, ns (1 of {sampled_one_in} operations timed; includes the clock's {clock_ns} ns)"
+        )?;
+        let columns = ["p50", "p99", "p99.9", "max", "samples"];
+        let [p50, p99, p999, max, samples] = columns;
+        writeln!(f, "  {:<8}{p50:>9}{p99:>11}{p999:>11}{max:>14}{samples:>13}", "")?;
+        for (name, ns) in [("get", get_ns), ("insert", insert_ns)] {
+            let [p50, p99, p999, max, samples] =
+                [ns.p50, ns.p99, ns.p999, ns.max, ns.samples].map(grouped);
+            writeln!(f, "  {name:<8}{p50:>9}{p99:>11}{p999:>11}{max:>14}{samples:>13}")?;
+        }
+        Ok(())
+    }
+
+    fn fmt_bounds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\nbounds, over all passes ({} samples of the usage)",
+            HumanCount(self.usage_samples)
+        )?;
+        let full = 100.0 * self.peak_charge as f64 / self.capacity.max(1) as f64;
+        let [charge, retired] = [self.peak_charge, self.peak_retired].map(grouped);
+        let [capacity, limbo] = [self.capacity, self.limbo_capacity].map(grouped);
+        writeln!(f, "  peak charge   {charge:>14} of capacity {capacity} ({full:.1} %)")?;
+        writeln!(f, "  peak retired  {retired:>14} of limbo capacity {limbo}")?;
+        let entries = grouped(self.resident_entries);
+        writeln!(
+            f,
+            "  resident      {entries:>14} entries, charge {}",
+            grouped(self.resident_charge)
+        )?;
+        writeln!(f, "  evictions     {:>14}", grouped(self.evictions))?;
+        let inserts = self.cold.misses + self.warm.misses;
+        let refused = 100.0 * self.refusals as f64 / inserts.max(1) as f64;
+        let refusals = grouped(self.refusals);
+        writeln!(
+            f,
+            "  refusals      {refusals:>14} of {} insertions ({refused:.1} %)",
+            grouped(inserts)
+        )
+    }
+}
+
+fn grouped(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+fn per_second(rate: f64) -> String {
+    HumanFloatCount(rate.round()).to_string()
+}

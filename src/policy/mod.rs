@@ -1,0 +1,66 @@
+//! Who stays: CLOCK with adaptive probation.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `marks` | what the policy knows of an entry, in four bits |
+//! | `face` | the table as the hands see it |
+//! | `hand` | a position that walks round the table, and how long a round takes |
+//! | `sketch` | how often a key was heard of lately |
+//! | `ghosts` | who was evicted lately, and when |
+//! | `share` | how much of the cache is on probation |
+//! | `verdict` | the rules |
+//!
+//! A hit only adds to an entry's count. Everything else is done by writers that need room, and every
+//! change is one attempt: if it fails, somebody used the entry, and it stays. Nothing here decides
+//! about correctness. All words are hints: a lost update costs a little precision.
+//!
+//! The rules combine known parts: a small probationary region before a protected one (T. Johnson and
+//! D. Shasha, *2Q*, VLDB 1994), ghosts that move the border between them (N. Megiddo and D. S. Modha,
+//! *ARC*, FAST 2003), admission by a frequency sketch (G. Einziger, R. Friedman and B. Manes,
+//! *TinyLFU*, ACM TOS 2017), hands over a clock (F. J. Corbató, 1968). `docs/design.md` tells them.
+
+mod face;
+mod ghosts;
+mod hand;
+mod marks;
+mod share;
+mod sketch;
+mod verdict;
+
+#[cfg(all(test, clockhand_loom))]
+mod models;
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;
+
+pub(crate) use face::{Face, Met, Place};
+pub(crate) use marks::{Marks, Region};
+pub(crate) use share::Shift;
+pub(crate) use verdict::{Load, Policy};
+
+use ghosts::Ghosts;
+use sketch::Sketch;
+
+/// What the policy remembers of keys, those included that are not in the cache. Made for a number
+/// of entries; a table that doubles gets a new one.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    sketch: Sketch,
+    left_probation: Ghosts,
+    left_protected: Ghosts,
+}
+
+impl Memory {
+    /// A memory for a cache of so many entries: about eleven bytes for each.
+    pub(crate) fn new(entries: usize) -> Self {
+        Self {
+            sketch: Sketch::new(entries),
+            left_probation: Ghosts::new(entries),
+            left_protected: Ghosts::new(entries),
+        }
+    }
+
+    /// The bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.sketch.bytes() + self.left_probation.bytes() + self.left_protected.bytes()
+    }
+}

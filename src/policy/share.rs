@@ -1,0 +1,54 @@
+//! How much of the cache is on probation.
+
+use std::cell::Cell;
+
+use super::marks::{Marks, Region};
+use super::verdict::Policy;
+
+/// What one operation changes of probation's share: summed up, and applied once at the end. An insert
+/// that evicts an entry of probation touches no shared word.
+#[derive(Debug)]
+pub(crate) struct Shift<'p> {
+    policy: &'p Policy,
+    by: Cell<u64>,
+}
+
+impl<'p> Shift<'p> {
+    pub(super) fn new(policy: &'p Policy) -> Self {
+        Self { policy, by: Cell::new(0) }
+    }
+
+    /// An entry with these bits has come in.
+    pub(crate) fn joined(&self, bits: u8, charge: u64) {
+        if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
+            self.by.set(self.by.get().wrapping_add(charge));
+        }
+    }
+
+    /// An entry with these bits has left: the bits that its slot had when it was unlinked.
+    pub(crate) fn left(&self, bits: u8, charge: u64) {
+        if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
+            self.by.set(self.by.get().wrapping_sub(charge));
+        }
+    }
+
+    /// An entry on probation was promoted.
+    pub(super) fn promoted(&self, charge: u64) {
+        self.by.set(self.by.get().wrapping_sub(charge));
+    }
+
+    /// Probation's share, with what this operation has changed.
+    pub(super) fn probation(&self) -> u64 {
+        let share = self.policy.probation.get().wrapping_add(self.by.get());
+        // Other operations' changes come in any order: for a moment, less than nothing.
+        if share > u64::MAX / 2 { 0 } else { share }
+    }
+}
+
+impl Drop for Shift<'_> {
+    fn drop(&mut self) {
+        if self.by.get() != 0 {
+            self.policy.probation.add(self.by.get());
+        }
+    }
+}
