@@ -1,4 +1,61 @@
-//! clockhand
+//! A concurrent cache for latency-critical threads: wait-free reads, an exact bound, and no value
+//! that was replaced, expired or invalidated.
+//!
+//! ```
+//! use clockhand::Cache;
+//!
+//! let cache = Cache::new(10_000);
+//! cache.insert("EURUSD", 1.0842);
+//! assert_eq!(cache.get("EURUSD"), Some(1.0842));
+//! assert!(cache.insert_if_absent("EURUSD", 1.09).is_err());
+//! ```
+//!
+//! A [`Cache`] is a handle: clones share the entries, and all methods take `&self`. [`Cache::new`]
+//! bounds the number of entries. [`Cache::builder`] bounds their weight, gives them a lifetime, and
+//! sets everything else.
+//!
+//! # Ways to read
+//!
+//! | handle | a hit gives | costs | holds up the freeing of garbage |
+//! |---|---|---|---|
+//! | [`Cache::get`] | a clone | one locked instruction to pin | during the call |
+//! | [`Cache::read`] | a reference, inside a closure | the same | while the closure runs |
+//! | [`Pinned`], from [`Cache::pin`] | references, several at a time | that instruction once for the guard | while the guard lives |
+//! | [`Reader`], from [`Cache::reader`] | a reference until the next read | no fence while it is in use | until it reads again or [parks](Reader::park) |
+//!
+//! Each may also write one word of the bucket, to count the read. [`Cache::peek`] and
+//! [`Cache::contains_key`] do not.
+//!
+//! # Consistency
+//!
+//! For each key, operations are linearizable: a read that starts after an insert, replacement or
+//! removal has returned never sees an older value. A key that was inserted is missed only if it was
+//! removed, evicted, refused, or has expired. Several keys have no common order. Scans
+//! ([`Cache::for_each`], [`Cache::iter`], [`Cache::retain`]) run beside writers and visit every entry
+//! that is there throughout exactly once.
+//!
+//! # Memory
+//!
+//! The weights of the entries never exceed the capacity, at any instant and over all threads. What
+//! has left the cache and may still be looked at is bounded by the limbo's capacity
+//! ([`Builder::limbo_capacity`]), on top. When that is full, as a reader sleeps in a guard, inserts that
+//! would have to evict are refused: [`Cache::try_insert`] returns [`InsertErrorKind::NoRoom`], and
+//! [`Cache::insert`] counts a refusal and removes the older value of the key. Nothing waits.
+//! [`Cache::usage`] shows all of it.
+//!
+//! The cache's own structures are not charged; a weigher that returns bytes adds its share for each
+//! entry (see [`Builder::weigher`]).
+//!
+//! # Progress
+//!
+//! Reads are wait-free: they take no lock, allocate nothing, make no system call, and run no
+//! destructor, listener or maintenance. Writes are lock-free: one is repeated only where another one
+//! took effect. User code (`Hash`, `Eq`, `Clone`, closures, the listener, an [`Expiry`]) adds what it
+//! takes itself. Each method says what holds for it.
+//!
+//! # Features
+//!
+//! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 #![deny(unsafe_code)]
 
 mod accounting;
@@ -35,3 +92,8 @@ pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use reader::Reader;
 pub use report::{Maintained, Stats, Usage};
 pub use time::{Clock, ManualClock};
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

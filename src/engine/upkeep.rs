@@ -10,8 +10,8 @@ use crate::reclaim::{GRACE, Ledgered};
 use crate::report::Maintained;
 use crate::table::Junk;
 
-/// Retired entries that a write frees in passing; it retires one as a rule.
-const FREED_PER_WRITE: usize = 8;
+/// Retired entries that a write frees in passing, at every eighth that is retired.
+const FREED_PER_WRITE: usize = 16;
 /// Retired entries that a write frees that cannot do without.
 const FREED_FOR_ROOM: usize = 64;
 /// Buckets that a write searches for expired entries.

@@ -34,6 +34,27 @@ pub(super) struct Ghosts {
 #[repr(align(64))]
 struct Set([Relaxed<AtomicU32>; WAYS]);
 
+/// A key that was evicted.
+#[derive(Debug)]
+pub(super) struct Ghost<'g> {
+    ghosts: &'g Ghosts,
+    word: &'g Relaxed<AtomicU32>,
+    bits: u32,
+    /// How long ago.
+    pub(super) absent: u64,
+}
+
+impl Ghost<'_> {
+    /// Forgets it; false if somebody else did, or put another one in its place.
+    pub(super) fn lay(self) -> bool {
+        let laid = self.word.try_set(self.bits, 0);
+        if laid {
+            self.ghosts.count.sub(1);
+        }
+        laid
+    }
+}
+
 impl Ghosts {
     pub(super) fn new(entries: usize) -> Self {
         let wanted = (entries.div_ceil(100).saturating_mul(PERCENT))
@@ -61,29 +82,26 @@ impl Ghosts {
 
     /// Remembers that a key was evicted now.
     pub(super) fn put(&self, hash: u64, now: u64) {
-        let set = self.set(hash);
         let time = self.coarse(now);
-        let oldest = set
-            .iter()
-            .max_by_key(|word| match word.get() {
-                0 => u32::MAX,
-                bits => u32::from(time.wrapping_sub(bits as u16)),
-            })
-            .expect("a set has at least one way");
+        let age = |bits: u32| match bits {
+            0 => u32::MAX - 1,
+            bits if bits >> TAG_SHIFT == tag(hash) => u32::MAX,
+            bits => u32::from(time.wrapping_sub(bits as u16)),
+        };
+        let oldest = self.set(hash).iter().max_by_key(|word| age(word.get()));
+        let oldest = oldest.expect("a set has at least one way");
         if oldest.swap(tag(hash) << TAG_SHIFT | u32::from(time)) == 0 {
             self.count.add(1);
         }
     }
 
-    /// Forgets a key; how long ago it was evicted, if it is remembered.
-    pub(super) fn take(&self, hash: u64, now: u64) -> Option<u64> {
-        let word = self.set(hash).iter().find(|word| word.get() >> TAG_SHIFT == tag(hash))?;
+    /// A key that is remembered.
+    pub(super) fn find(&self, hash: u64, now: u64) -> Option<Ghost<'_>> {
+        let is_it = |word: &&Relaxed<AtomicU32>| word.get() >> TAG_SHIFT == tag(hash);
+        let word = self.set(hash).iter().find(is_it)?;
         let bits = word.get();
-        if bits >> TAG_SHIFT != tag(hash) || !word.try_set(bits, 0) {
-            return None;
-        }
-        self.count.sub(1);
-        Some(u64::from(self.coarse(now).wrapping_sub(bits as u16)) * self.step)
+        let absent = u64::from(self.coarse(now).wrapping_sub(bits as u16)) * self.step;
+        Some(Ghost { ghosts: self, word, bits, absent })
     }
 
     fn set(&self, hash: u64) -> &[Relaxed<AtomicU32>] {

@@ -11,9 +11,8 @@ const CHECKPOINTS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Hand {
     at: CachePadded<Relaxed<AtomicU64>>,
-    /// When the hand last came past each checkpoint, and when the time before that.
-    last: [Relaxed<AtomicU64>; CHECKPOINTS],
-    before: [Relaxed<AtomicU64>; CHECKPOINTS],
+    /// When the hand last came past each checkpoint.
+    passed: [Relaxed<AtomicU64>; CHECKPOINTS],
 }
 
 fn checkpoint(place: u64) -> usize {
@@ -22,8 +21,10 @@ fn checkpoint(place: u64) -> usize {
 
 impl Hand {
     pub(super) fn new() -> Self {
-        let times = || std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0));
-        Self { at: CachePadded::new(Relaxed::<AtomicU64>::new(0)), last: times(), before: times() }
+        Self {
+            at: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            passed: std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0)),
+        }
     }
 
     pub(super) fn at(&self) -> Place {
@@ -38,25 +39,22 @@ impl Hand {
         } else if !self.at.try_set(from.0, to.0) {
             return false;
         }
-        let (mut passed, end) = (checkpoint(from.0), checkpoint(to.0));
-        if passed == end && to.0 < from.0 {
+        let (mut nth, end) = (checkpoint(from.0), checkpoint(to.0));
+        if nth == end && to.0 < from.0 {
             // All the way round.
-            (0..CHECKPOINTS).for_each(|nth| self.note(nth, now));
+            self.passed.iter().for_each(|time| time.set(now));
         }
-        while passed != end {
-            passed = (passed + 1) % CHECKPOINTS;
-            self.note(passed, now);
+        while nth != end {
+            nth = (nth + 1) % CHECKPOINTS;
+            self.passed[nth].set(now);
         }
         true
     }
 
-    fn note(&self, nth: usize, now: u64) {
-        self.before[nth].set(self.last[nth].get());
-        self.last[nth].set(now);
-    }
-
-    /// How long ago the hand was last where it is.
+    /// How long a round takes: the time since the hand last came past the checkpoint that it comes
+    /// to next.
     pub(super) fn age(&self, now: u64) -> u64 {
-        now.saturating_sub(self.before[checkpoint(self.at.get())].get())
+        let next = (checkpoint(self.at.get()) + 1) % CHECKPOINTS;
+        now.saturating_sub(self.passed[next].get())
     }
 }

@@ -1,1 +1,276 @@
+//! The rules, on a face made of a vector.
 
+use std::cell::{Cell, RefCell};
+
+use super::marks::Stage;
+use super::*;
+
+/// A table of `1 << BITS` places with one slot each.
+struct Vector {
+    slots: RefCell<Vec<Option<(u64, u8)>>>,
+    looks: Cell<usize>,
+    expired: Cell<Option<u64>>,
+}
+
+const BITS: u32 = 10;
+
+impl Vector {
+    fn new() -> Self {
+        let slots = RefCell::new(vec![None; 1 << BITS]);
+        Self { slots, looks: Cell::new(0), expired: Cell::new(None) }
+    }
+
+    fn bits(&self, slot: usize) -> u8 {
+        self.slots.borrow()[slot].map_or(0, |(_, bits)| bits)
+    }
+
+    fn set(&self, slot: usize, hash: u64, stage: Stage, count: u8) {
+        self.slots.borrow_mut()[slot] = Some((hash, Marks::new(stage, count).bits()));
+    }
+}
+
+impl Face for Vector {
+    type Slot = usize;
+
+    fn meet(&self, region: Region, from: Place) -> Result<Met<usize>, Place> {
+        self.looks.set(self.looks.get() + 1);
+        let first = (from.0 >> (64 - BITS)) as usize;
+        let slots = self.slots.borrow();
+        for slot in (first..slots.len()).chain(0..first) {
+            let marks = slots[slot].and_then(|(_, bits)| Marks::from_bits(bits));
+            if let Some(marks) = marks.filter(|marks| marks.region() == region) {
+                let at = |slot: usize| Place((slot as u64) << (64 - BITS));
+                return Ok(Met { slot, marks, at: at(slot), next: at(slot + 1) });
+            }
+        }
+        Err(from)
+    }
+
+    fn mark(&self, met: &Met<usize>, to: Marks) -> bool {
+        let mut slots = self.slots.borrow_mut();
+        let Some((hash, bits)) = slots[met.slot] else { return false };
+        if bits != met.marks.bits() {
+            return false;
+        }
+        slots[met.slot] = Some((hash, to.bits()));
+        true
+    }
+
+    fn hash(&self, slot: usize) -> u64 {
+        self.slots.borrow()[slot].expect("a slot that was met").0
+    }
+
+    fn charge(&self, _: usize) -> u64 {
+        1
+    }
+
+    fn expired(&self, slot: usize) -> bool {
+        self.expired.get() == Some(self.hash(slot))
+    }
+}
+
+/// A cache over the vector, as the engine would run it.
+struct Toy {
+    face: Vector,
+    policy: Policy,
+    memory: Memory,
+    capacity: usize,
+    len: usize,
+    hits: u64,
+}
+
+fn mix(key: u64) -> u64 {
+    let mixed = (key ^ 0x5bd1_e995).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
+impl Toy {
+    fn new(capacity: usize) -> Self {
+        let (face, policy, memory) = (Vector::new(), Policy::new(), Memory::new(capacity));
+        Self { face, policy, memory, capacity, len: 0, hits: 0 }
+    }
+
+    fn load(&self) -> Load {
+        Load { capacity: self.capacity as u64, free: (self.capacity - self.len) as u64 }
+    }
+
+    fn find(&self, hash: u64) -> Option<usize> {
+        let slots = self.face.slots.borrow();
+        slots.iter().position(|slot| slot.is_some_and(|(found, _)| found == hash))
+    }
+
+    fn access(&mut self, key: u64) {
+        let hash = mix(key);
+        if let Some(slot) = self.find(hash) {
+            self.hits += 1;
+            let mut slots = self.face.slots.borrow_mut();
+            let (hash, bits) = slots[slot].expect("found");
+            slots[slot] = Some((hash, if bits >> 2 < 3 { bits + 4 } else { bits }));
+            return;
+        }
+        let marks = self.policy.admit(&self.memory, hash, 1, self.load());
+        while self.len == self.capacity {
+            self.evict();
+        }
+        let first = (hash >> (64 - BITS)) as usize;
+        let slots = 1 << BITS;
+        let vacant = (first..first + slots).map(|slot| slot % slots);
+        let slot = { vacant }.find(|&slot| self.face.bits(slot) == 0).expect("room");
+        self.face.slots.borrow_mut()[slot] = Some((hash, marks.bits()));
+        self.len += 1;
+        let shift = self.policy.shift();
+        shift.joined(marks.bits(), 1);
+        self.policy.spread(&self.face, &shift, self.load());
+    }
+
+    fn evict(&mut self) -> u64 {
+        let shift = self.policy.shift();
+        let victim = self.policy.victim(&self.face, &self.memory, &shift, self.load());
+        let slot = victim.expect("a full cache has a victim");
+        let (hash, bits) = self.face.slots.borrow_mut()[slot].take().expect("a victim is there");
+        shift.left(bits, 1);
+        self.policy.evicted(&self.memory, hash, bits);
+        self.len -= 1;
+        hash
+    }
+
+    fn on_probation(&self) -> usize {
+        let slots = self.face.slots.borrow();
+        slots.iter().flatten().filter(|(_, bits)| matches!(bits & 3, 1 | 2)).count()
+    }
+}
+
+#[test]
+fn marks_are_what_the_table_packs() {
+    assert_eq!(Marks::from_bits(0), None);
+    for bits in 0..16_u8 {
+        if let Some(marks) = Marks::from_bits(bits) {
+            assert_eq!(marks.bits(), bits);
+        } else {
+            assert_eq!(bits & 3, 0);
+        }
+    }
+}
+
+#[test]
+fn the_share_is_what_is_on_probation() {
+    let mut toy = Toy::new(200);
+    for round in 0..20_000 {
+        toy.access(mix(round) % 700);
+        assert_eq!(toy.policy.probation() as usize, toy.on_probation());
+    }
+}
+
+#[test]
+fn what_is_read_all_the_time_outlives_a_scan() {
+    let mut toy = Toy::new(100);
+    for round in 0..200 {
+        (0..50).for_each(|key| toy.access(key));
+        if round >= 10 {
+            (0..20).for_each(|key| toy.access(1_000 + round * 20 + key));
+        }
+    }
+    toy.hits = 0;
+    (0..50).for_each(|key| toy.access(key));
+    assert!(toy.hits >= 48, "{} of 50", toy.hits);
+}
+
+#[test]
+fn a_loop_longer_than_the_cache_keeps_a_stable_part() {
+    let mut toy = Toy::new(400);
+    let length = 440;
+    (0..length * 60).for_each(|access| toy.access(access % length));
+    toy.hits = 0;
+    (0..length * 20).for_each(|access| toy.access(access % length));
+    let ratio = toy.hits as f64 / (length * 20) as f64;
+    // The optimum is a little over 0.9; recency alone gets nothing.
+    assert!(ratio > 0.8, "{ratio}");
+}
+
+#[test]
+fn an_expired_entry_goes_first() {
+    let mut toy = Toy::new(50);
+    (0..50).for_each(|key| toy.access(key));
+    (0..50).for_each(|key| toy.access(key));
+    let stale = toy.face.slots.borrow().iter().flatten().next().expect("full").0;
+    toy.face.expired.set(Some(stale));
+    let gone: Vec<u64> = (0..50).map(|_| toy.evict()).take_while(|&hash| hash != stale).collect();
+    assert!(gone.len() < 50, "it was found in one round");
+}
+
+#[test]
+fn a_victim_is_found_in_bounded_steps_where_all_were_read() {
+    let toy = Toy::new(1 << BITS);
+    for slot in 0..1 << BITS {
+        let stage = if slot % 3 == 0 { Stage::Old } else { Stage::Protected };
+        toy.face.set(slot, mix(slot as u64), stage, 3);
+    }
+    let shift = toy.policy.shift();
+    toy.face.looks.set(0);
+    let load = Load { capacity: 1 << BITS, free: 0 };
+    assert!(toy.policy.victim(&toy.face, &toy.memory, &shift, load).is_some());
+    assert!(toy.face.looks.get() < 300, "{} looks", toy.face.looks.get());
+}
+
+#[test]
+fn nothing_to_evict_is_no_victim() {
+    let toy = Toy::new(10);
+    let shift = toy.policy.shift();
+    let load = Load { capacity: 10, free: 0 };
+    assert!(toy.policy.victim(&toy.face, &toy.memory, &shift, load).is_none());
+}
+
+#[test]
+fn the_sketch_counts_up_to_fifteen_and_halves() {
+    let sketch = sketch::Sketch::new(100);
+    let hash = mix(1);
+    for heard in 1..=20_u64 {
+        sketch.hear(hash, 0);
+        assert_eq!(sketch.estimate(hash, 0), heard.min(15));
+    }
+    assert_eq!(sketch.estimate(hash, 1_999), 15);
+    assert_eq!(sketch.estimate(hash, 2_000), 7);
+    assert_eq!(sketch.estimate(hash, 6_000), 1);
+    assert_eq!(sketch.estimate(hash, 8_000), 0);
+}
+
+#[test]
+fn ghosts_remember_the_latest_and_how_long_ago() {
+    let ghosts = ghosts::Ghosts::new(1_000);
+    for key in 0..1_000 {
+        ghosts.put(mix(key), key);
+    }
+    assert!(ghosts.count() <= 160, "{} ghosts", ghosts.count());
+    let found = |key: u64| ghosts.find(mix(key), 1_000).map(|ghost| ghost.absent);
+    assert!((0..500).all(|key| found(key).is_none()), "an old one is still there");
+    let young: Vec<u64> = (950..1_000).filter_map(found).collect();
+    assert!(young.len() > 40 && young.iter().all(|&absent| absent <= 53), "{young:?}");
+    let before = ghosts.count();
+    assert!(ghosts.find(mix(999), 1_000).expect("it is there").lay());
+    assert_eq!(ghosts.count(), before - 1);
+    assert!(found(999).is_none());
+}
+
+#[test]
+fn a_hand_knows_how_long_a_round_takes() {
+    let hand = hand::Hand::new();
+    let step = 1_u64 << 58;
+    for now in 1..=640 {
+        let from = hand.at();
+        assert!(hand.advance(from, Place(from.0.wrapping_add(step)), now));
+    }
+    assert!((60..=64).contains(&hand.age(640)), "{}", hand.age(640));
+    assert!(!hand.advance(Place(1), Place(2), 641), "a step from where it is not");
+}
+
+#[test]
+fn extreme_sizes_do_not_overflow() {
+    for entries in [0, 1, 2, 7] {
+        let memory = Memory::new(entries);
+        let policy = Policy::new();
+        for capacity in [0, 1, u64::MAX] {
+            policy.admit(&memory, 7, u64::MAX, Load { capacity, free: 0 });
+        }
+        assert!(memory.bytes() > 0);
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::Memory;
 use super::face::{Face, Met};
+use super::ghosts::Ghost;
 use super::hand::Hand;
 use super::marks::{Marks, Region, Stage};
 use super::share::Shift;
@@ -68,13 +69,15 @@ impl Policy {
         memory.sketch.hear(hash, now);
         let (b, p) = (memory.left_probation.count() as f64, memory.left_protected.count() as f64);
         let step = self.typical.get().max(1) as f64;
-        if let Some(absent) = memory.left_probation.take(hash, now)
-            && self.came_back_soon(absent, now)
+        if let Some(ghost) = memory.left_probation.find(hash, now)
+            && self.came_back_soon(ghost.absent, now)
         {
-            self.aim(step * (p / b.max(1.0)).max(1.0), load);
+            if ghost.lay() {
+                self.aim(step * (p / b.max(1.0)).max(1.0), load);
+            }
             return Marks::new(Stage::Protected, 0);
         }
-        if memory.left_protected.take(hash, now).is_some() {
+        if memory.left_protected.find(hash, now).is_some_and(Ghost::lay) {
             self.aim(-step * (b / p.max(1.0)).max(1.0), load);
         }
         Marks::new(Stage::Young, 0)
@@ -116,9 +119,12 @@ impl Policy {
     /// While there is room: promotes what probation holds beyond its target. That is what keeps a
     /// stable part of a loop that is longer than the cache.
     pub(crate) fn spread<F: Face>(&self, face: &F, shift: &Shift<'_>, load: Load) {
+        if load.free == 0 {
+            return;
+        }
         let now = self.misses.get();
         for _ in 0..SPREAD_STEPS {
-            if load.free == 0 || shift.probation() as f64 <= self.target(load) {
+            if shift.probation() as f64 <= self.target(load) {
                 return;
             }
             let from = self.probation_hand.at();

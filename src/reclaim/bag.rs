@@ -10,6 +10,9 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed};
 /// Items in a batch. Small where races are looked for.
 const BATCH: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 2 } else { 32 };
 
+/// Retirements from one look for ripe batches to the next.
+const LOOK: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 1 } else { 8 };
+
 /// Something that was unlinked, and that readers may still be looking at.
 ///
 /// Must be handed to [`Pass::retire`](super::Pass::retire): one that is dropped is never freed.
@@ -104,10 +107,11 @@ impl<T> Bag<T> {
         }
     }
 
-    /// Whether a batch is waiting to ripen.
-    pub(super) fn has_sealed(&self) -> bool {
+    /// Whether it is time to see if sealed batches are ripe: they are there, and a few items were
+    /// retired since the last time.
+    pub(super) fn is_due(&self) -> bool {
         // ORDERING: Relaxed: a hint.
-        !self.sealed.load(Ordering::Relaxed).is_null()
+        self.retired() % LOOK == 0 && !self.sealed.load(Ordering::Relaxed).is_null()
     }
 
     /// Seals the batch that is being filled, whoever fills it.

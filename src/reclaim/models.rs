@@ -112,7 +112,7 @@ fn a_pinned_reader_keeps_what_it_reads() {
 /// that was cut before.
 #[test]
 fn a_renewed_reader_keeps_what_it_reads() {
-    model_of(3, || {
+    model_of(2, || {
         let (world, item) = World::new();
         let seat = world.domain.occupy();
         world.domain.renew_seat(&seat.state);

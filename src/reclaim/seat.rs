@@ -136,11 +136,12 @@ impl<'d, T, L> Guard<'d, T, L> {
     }
 
     /// Unpins, and then frees up to `budget` of the items that were retired on this seat, if any
-    /// wait there and the thread holds no other guard.
+    /// wait there and the thread holds no other guard. Looks only after some retirements, as each
+    /// look has to move the epoch.
     pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered)) {
         let (domain, seat) = (self.domain, self.seat);
         drop(self);
-        if seat.bag.has_sealed() && seat.nested.get() == 0 {
+        if seat.bag.is_due() && seat.nested.get() == 0 {
             domain.advance();
             let mut left = budget;
             seat.bag.collect(domain, &mut left, &mut sink);

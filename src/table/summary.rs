@@ -39,9 +39,10 @@ impl Summaries {
         }
     }
 
-    /// Clears the bucket's bit; the caller looks at the bucket once more afterwards.
-    pub(super) fn forget(&self, region: Region, index: usize) {
-        self.words(region)[index / 64].and(!(1 << (index % 64)));
+    /// Clears the bucket's bit, if it is set; the caller looks at the bucket once more then.
+    pub(super) fn forget(&self, region: Region, index: usize) -> bool {
+        let (word, bit) = (&self.words(region)[index / 64], 1 << (index % 64));
+        word.get() & bit != 0 && word.and(!bit) & bit != 0
     }
 
     /// The first bucket at `index` or after it, before the end, whose bit is set.

@@ -154,8 +154,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         if self.is_growing() {
             return home.end();
         }
-        if whole {
-            array.summaries().forget(region, home.index);
+        if whole && array.summaries().forget(region, home.index) {
+            // An entry that came in between has set the bit before, or is seen now.
             if let Some(held) = home.first(region, 0) {
                 array.summaries().note(home.index, held.bits());
             }
