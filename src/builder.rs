@@ -33,7 +33,6 @@ fn default_limbo(capacity: u64) -> u64 {
 /// Whatever is chosen: an expired entry is never returned, no bound is ever exceeded, and an insert
 /// evicts what has to make room for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
 pub enum Maintenance {
     /// Every write does a small, bounded part. No thread is started.
     #[default]

@@ -9,12 +9,10 @@ use equivalent::Equivalent;
 use crate::builder::Builder;
 use crate::engine::{Engine, Lens, Mode, Refused};
 use crate::error::InsertError;
-#[allow(unused_imports, reason = "named in the docs")]
-use crate::error::InsertErrorKind;
 use crate::guard::Pinned;
 use crate::iter::Iter;
 use crate::janitor::Janitor;
-use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
+use crate::outcome::{Compute, Computed, Inserted};
 use crate::reader::Reader;
 use crate::report::{Maintained, Stats, Usage};
 
@@ -246,7 +244,7 @@ where
     ///
     /// The cache may refuse: an entry that is heavier than the capacity, or when there is no room at
     /// the moment. Then the refusal is counted, an older value of the key is removed, as it is not
-    /// to be seen again, and the listener is called with [`RemovalCause::Refused`]. To be told
+    /// to be seen again, and the listener is called with [`RemovalCause::Refused`](crate::RemovalCause::Refused). To be told
     /// instead, use [`try_insert`](Self::try_insert).
     ///
     /// # Progress
@@ -263,7 +261,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](InsertErrorKind::TooLarge) or [`NoRoom`](InsertErrorKind::NoRoom), with the key
+    /// [`TooLarge`](crate::InsertErrorKind::TooLarge) or [`NoRoom`](crate::InsertErrorKind::NoRoom), with the key
     /// and the value. An older value of the key stays; the listener is not called.
     ///
     /// # Progress
@@ -293,7 +291,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`Occupied`](InsertErrorKind::Occupied) if the key is there, and those of
+    /// [`Occupied`](crate::InsertErrorKind::Occupied) if the key is there, and those of
     /// [`try_insert`](Self::try_insert).
     ///
     /// # Progress
@@ -486,6 +484,16 @@ where
     /// Lock-free; walks the whole table.
     pub fn expire(&self) -> usize {
         self.engine.expire()
+    }
+
+    /// The bytes that the table and the policy's memory take now, entries not included: the part of
+    /// the cache's memory that no entry is charged for.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    pub fn overhead(&self) -> usize {
+        self.engine.overhead()
     }
 
     /// Recomputes every count from the contents, and panics where one is off. For tests; no other

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 /// Why an entry was not inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum InsertErrorKind {
     /// The key is there already.
     Occupied,

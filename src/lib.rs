@@ -93,7 +93,8 @@ pub use reader::Reader;
 pub use report::{Maintained, Stats, Usage};
 pub use time::{Clock, ManualClock};
 
-/// The examples of the README.
+/// The examples of the README and of the guide.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/guide.md")]
+struct Texts;

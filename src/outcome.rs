@@ -48,7 +48,6 @@ pub enum Computed<V> {
 ///
 /// Every entry that was accepted leaves for exactly one reason. Dropping the cache reports nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum RemovalCause {
     /// Another value was put in its place.
     Replaced,

@@ -7,7 +7,6 @@
 /// runs it is exact, and
 /// `insertions = entries + evictions + expirations + invalidations` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct Stats {
     /// Reads that found their key.
     pub hits: u64,
@@ -37,7 +36,6 @@ impl Stats {
 
 /// What a cache holds at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct Usage {
     /// The sum of the charges of the entries, with what running operations have reserved; never
     /// above `capacity`.
@@ -56,7 +54,6 @@ pub struct Usage {
 
 /// What a call of [`Cache::maintain`](crate::Cache::maintain) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct Maintained {
     /// Entries looked at for their deadlines.
     pub swept: usize,

@@ -58,6 +58,7 @@ impl Ledger {
         Self { pool: Pool::new(capacity), terms }
     }
 
+    #[cfg(test)]
     /// Takes `charge` from the stripe and the pool, or nothing at all.
     ///
     /// A refusal means that these two did not have it; other stripes may ([`sweep`](Self::sweep)).
@@ -98,11 +99,13 @@ impl Ledger {
         self.put_down(Some(own), charge);
     }
 
+    #[cfg(test)]
     /// [`give`](Self::give) for a caller that has no stripe.
     pub(crate) fn give_to_pool(&self, charge: u64) {
         self.put_down(None, charge);
     }
 
+    #[cfg(test)]
     /// Takes `charge` in hand, or nothing.
     #[inline]
     pub(crate) fn reserve<'a>(&'a self, own: &'a Stripe, charge: u64) -> Option<Reservation<'a>> {

@@ -19,7 +19,9 @@ use loom::thread;
 
 use super::ledger::Striping;
 use super::{Ledger, Stripe};
-use crate::sync::{Arc, AtomicU64, Ordering};
+use loom::sync::Arc;
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// Stripes may hold half the limit each, as long as the pool is not empty.
 const TINY: Striping = Striping { stripes: 2, share_shift: 1, plenty_shift: 6 };

@@ -17,6 +17,7 @@ impl Pool {
         self.0.load(Ordering::Acquire)
     }
 
+    #[cfg(test)]
     /// Takes all of `wanted`, or nothing.
     pub(super) fn take(&self, wanted: u64) -> bool {
         self.take_if(wanted, wanted) == wanted

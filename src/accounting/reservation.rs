@@ -20,6 +20,7 @@ impl<'a> Reservation<'a> {
         Self { ledger, own, held }
     }
 
+    #[cfg(test)]
     /// What is held.
     pub(crate) fn held(&self) -> u64 {
         self.held
@@ -51,6 +52,7 @@ impl<'a> Reservation<'a> {
         Some(Self::of(self.ledger, self.own, charge))
     }
 
+    #[cfg(test)]
     /// Gives back what is held beyond `charge`.
     pub(crate) fn trim(&mut self, charge: u64) {
         let surplus = self.held.saturating_sub(charge);

@@ -167,6 +167,13 @@ where
         self.table.pin()
     }
 
+    /// Bytes of the table and of the policy's memory.
+    pub(crate) fn overhead(&self) -> usize {
+        let pin = self.pin();
+        let view = self.table.view(pin.pass());
+        view.bytes() + view.annex().bytes()
+    }
+
     pub(crate) fn perch(&self) -> Seat<K, V> {
         self.table.perch()
     }

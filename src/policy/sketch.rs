@@ -71,7 +71,7 @@ impl Sketch {
         let mixed = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
         let nth = (u128::from(mixed) * self.blocks.len() as u128) >> 64;
         let block = &self.blocks[nth as usize];
-        let period = now / self.period & COUNTER;
+        let period = (now / self.period) & COUNTER;
         let missed = period.wrapping_sub(block.0[WORDS - 1].get() >> PERIOD_SHIFT) & COUNTER;
         if missed != 0 {
             block.halve(missed, period);
@@ -107,7 +107,7 @@ fn counters(hash: u64) -> [(usize, u64); ROWS] {
         let drawn = bits >> (row * 12) & 0xfff;
         // The last counter of the last row is taken by the period.
         let range = if row == ROWS - 1 { PER_ROW - 1 } else { PER_ROW };
-        let nth = drawn * range >> 12;
+        let nth = (drawn * range) >> 12;
         (row * WORDS_PER_ROW + (nth / PER_WORD) as usize, nth % PER_WORD * 4)
     })
 }

@@ -156,11 +156,10 @@ impl Policy {
         let mut seen = None;
         for _ in 0..PROBATION_STEPS {
             let share = shift.probation();
-            if share == 0 || (share as f64) < self.target(load) {
-                if let Some(met) = self.protected_victim(face, memory, now) {
-                    self.protected_hand.advance(met.at, met.next, now);
-                    return Some(met.slot);
-                }
+            let below = share == 0 || (share as f64) < self.target(load);
+            if below && let Some(met) = self.protected_victim(face, memory, now) {
+                self.protected_hand.advance(met.at, met.next, now);
+                return Some(met.slot);
             }
             let from = self.probation_hand.at();
             let met = match face.meet(Region::Probation, from) {

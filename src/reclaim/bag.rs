@@ -111,7 +111,7 @@ impl<T> Bag<T> {
     /// retired since the last time.
     pub(super) fn is_due(&self) -> bool {
         // ORDERING: Relaxed: a hint.
-        self.retired() % LOOK == 0 && !self.sealed.load(Ordering::Relaxed).is_null()
+        self.retired().is_multiple_of(LOOK) && !self.sealed.load(Ordering::Relaxed).is_null()
     }
 
     /// Seals the batch that is being filled, whoever fills it.

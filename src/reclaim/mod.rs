@@ -47,7 +47,7 @@ mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
-pub(crate) use bag::{Collected, Ledgered, Retired};
+pub(crate) use bag::{Ledgered, Retired};
 pub(crate) use domain::Domain;
 pub(crate) use seat::{Guard, Pass, Perch};
 

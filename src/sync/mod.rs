@@ -4,15 +4,13 @@
 //! same code runs under the model checker.
 
 #[cfg(not(clockhand_loom))]
-pub(crate) use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+pub(crate) use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
 #[cfg(clockhand_loom)]
-pub(crate) use loom::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+pub(crate) use loom::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
 pub(crate) use crossbeam_utils::CachePadded;
@@ -27,12 +25,19 @@ macro_rules! relaxed {
             pub(crate) fn new(value: $value) -> Self {
                 Self(<$atomic>::new(value))
             }
+            #[inline]
             pub(crate) fn get(&self) -> $value {
                 self.0.load(Ordering::Relaxed)
             }
+            #[inline]
             pub(crate) fn set(&self, value: $value) {
                 self.0.store(value, Ordering::Relaxed);
             }
+        }
+    };
+    ($atomic:ty, $value:ty, counts) => {
+        relaxed!($atomic, $value);
+        impl Relaxed<$atomic> {
             /// Adds (wrapping) and returns the value before.
             pub(crate) fn add(&self, by: $value) -> $value {
                 self.0.fetch_add(by, Ordering::Relaxed)
@@ -41,28 +46,45 @@ macro_rules! relaxed {
             pub(crate) fn sub(&self, by: $value) -> $value {
                 self.0.fetch_sub(by, Ordering::Relaxed)
             }
+        }
+    };
+    ($atomic:ty, $value:ty, exchanges) => {
+        impl Relaxed<$atomic> {
             /// One attempt to change `from` into `to`.
             pub(crate) fn try_set(&self, from: $value, to: $value) -> bool {
                 self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-            }
-            pub(crate) fn swap(&self, value: $value) -> $value {
-                self.0.swap(value, Ordering::Relaxed)
-            }
-            pub(crate) fn or(&self, bits: $value) -> $value {
-                self.0.fetch_or(bits, Ordering::Relaxed)
-            }
-            pub(crate) fn and(&self, bits: $value) -> $value {
-                self.0.fetch_and(bits, Ordering::Relaxed)
-            }
-            pub(crate) fn max(&self, value: $value) -> $value {
-                self.0.fetch_max(value, Ordering::Relaxed)
             }
         }
     };
 }
 relaxed!(AtomicU32, u32);
-relaxed!(AtomicU64, u64);
-relaxed!(AtomicUsize, usize);
+relaxed!(AtomicU32, u32, exchanges);
+relaxed!(AtomicU64, u64, counts);
+relaxed!(AtomicU64, u64, exchanges);
+relaxed!(AtomicUsize, usize, counts);
+
+impl Relaxed<AtomicU32> {
+    pub(crate) fn swap(&self, value: u32) -> u32 {
+        self.0.swap(value, Ordering::Relaxed)
+    }
+}
+
+impl Relaxed<AtomicU64> {
+    /// Sets bits and returns the value before.
+    pub(crate) fn or(&self, bits: u64) -> u64 {
+        self.0.fetch_or(bits, Ordering::Relaxed)
+    }
+
+    /// Raises the value to at least this one.
+    pub(crate) fn max(&self, value: u64) -> u64 {
+        self.0.fetch_max(value, Ordering::Relaxed)
+    }
+
+    /// Keeps bits and returns the value before.
+    pub(crate) fn and(&self, bits: u64) -> u64 {
+        self.0.fetch_and(bits, Ordering::Relaxed)
+    }
+}
 
 /// A counter that one thread at a time adds to, and any thread reads.
 #[derive(Debug, Default)]

@@ -148,5 +148,8 @@ unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Sync for Array<K, V,
 // SAFETY: as above.
 unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Send for Array<K, V, X> {}
 
-/// The entry pointers, hashes and policy bits of one bucket, in the order of their ranks.
-pub(super) type Contents<K, V> = Vec<(*mut Node<K, V>, u64, u8)>;
+/// An entry in a slot: the pointer, its hash, and the slot's policy bits.
+pub(super) type Placed<K, V> = (*mut Node<K, V>, u64, u8);
+
+/// The entries of one bucket: those of its own slots in their order, then those of its chain.
+pub(super) type Contents<K, V> = Vec<Placed<K, V>>;

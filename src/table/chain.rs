@@ -1,8 +1,8 @@
 //! The chain of rows for the keys that a bucket's six slots cannot hold.
 
+use super::array::Placed;
 use super::row::Row;
 use super::shadow::LANES;
-use crate::entry::Node;
 
 /// One more row behind a bucket.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl<K, V> Head<K, V> {
 }
 
 /// Builds the links that hold `overflowing` entries.
-pub(super) fn build<K, V>(overflowing: &[(*mut Node<K, V>, u64, u8)]) -> *mut Link<K, V> {
+pub(super) fn build<K, V>(overflowing: &[Placed<K, V>]) -> *mut Link<K, V> {
     let mut newest = std::ptr::null_mut();
     for (nth, group) in overflowing.chunks(LANES).enumerate() {
         let mut link = Link::new(newest, (nth + 1) * LANES);

@@ -233,7 +233,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     pub(super) fn contents(&self) -> ([Option<usize>; LANES], Contents<K, V>) {
         let mut contents = Vec::with_capacity(LANES);
         let mut own = [None; LANES];
-        let mut add = |row: &Row<K, V>, lane: usize, contents: &mut Contents<K, V>| {
+        let add = |row: &Row<K, V>, lane: usize, contents: &mut Contents<K, V>| {
             let word = row.word(lane);
             word.is_readable().then(|| {
                 // SAFETY: a readable word points to a linked entry, and the thread is pinned (T1).

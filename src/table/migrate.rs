@@ -10,7 +10,7 @@
 //! Readers do not help: they read the frozen bucket until it is marked MOVED, and its targets from
 //! then on. Writers, hands and scans use a target only when its source is MOVED.
 
-use super::array::{Array, Contents};
+use super::array::{Array, Contents, Placed};
 use super::chain::{self, Head};
 use super::control::Control;
 use super::home::Home;
@@ -20,7 +20,7 @@ use crate::sync::{Ordering, seeded};
 
 /// What a target bucket will hold.
 struct Image<K, V> {
-    own: [Option<(*mut crate::entry::Node<K, V>, u64, u8)>; LANES],
+    own: [Option<Placed<K, V>>; LANES],
     chained: Contents<K, V>,
 }
 

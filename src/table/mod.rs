@@ -54,8 +54,6 @@
 //! *An unlink and a freeze.* The unlink's exchange is from an unfrozen word. If it comes first, the
 //! copier does not see the entry; if it comes second, it fails and is tried again in the target.
 
-#![allow(unsafe_code)]
-
 mod array;
 mod audit;
 mod chain;
@@ -81,7 +79,7 @@ use std::sync::Arc;
 pub(crate) use array::LOAD;
 pub(crate) use home::{Held, Open};
 pub(crate) use view::{Spotted, View};
-pub(crate) use walk::{Met, Region};
+pub(crate) use walk::Region;
 
 use array::Array;
 use chain::Link;
