@@ -103,10 +103,9 @@ impl<T, L> Domain<T, L> {
 
     /// Whether a batch with this tag may be freed.
     pub(super) fn is_ripe(&self, tag: u64) -> bool {
-        let grace = if seeded("reclaim-two-epochs") { 2 } else { GRACE };
         // ORDERING: Acquire: the reads of all who could reach the items are over; pairs with the
         // exchange in `advance`.
-        self.epoch.load(Ordering::Acquire) >= tag + grace
+        self.epoch.load(Ordering::Acquire) >= tag + GRACE
     }
 
     /// Moves the epoch if it can be moved, and frees up to `budget` ripe items, whoever retired

@@ -1,0 +1,259 @@
+//! P7: every value is dropped exactly once, every entry that leaves has exactly one cause, and
+//! dropping the cache frees everything before it returns.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use clockhand::{Cache, Clock, Compute, Maintenance, ManualClock, RemovalCause};
+use support::{Census, Person, Random, assert_balanced, ignore, size, together};
+
+const MAINTENANCE: [Maintenance; 3] =
+    [Maintenance::Inline, Maintenance::Thread, Maintenance::Manual];
+const THREADS: usize = 4;
+const KEYS: u64 = 600;
+
+/// What the listener was told: a cause for each value that left, and how often each was given.
+struct Notes {
+    causes: Vec<AtomicU8>,
+    counts: [Mutex<u64>; 5],
+}
+
+impl Notes {
+    fn new(most: usize) -> Arc<Self> {
+        let causes = (0..most).map(|_| AtomicU8::new(0)).collect();
+        Arc::new(Self { causes, counts: Default::default() })
+    }
+
+    fn note(&self, person: &Person, cause: RemovalCause) {
+        let nth = match cause {
+            RemovalCause::Replaced => 0,
+            RemovalCause::Invalidated => 1,
+            RemovalCause::Evicted => 2,
+            RemovalCause::Expired => 3,
+            RemovalCause::Refused => 4,
+        };
+        let before = self.causes[person.id].swap(nth + 1, Ordering::SeqCst);
+        assert_eq!(before, 0, "{person:?} had a cause before");
+        *self.counts[nth as usize].lock().expect("not poisoned") += 1;
+    }
+
+    fn count(&self, nth: usize) -> u64 {
+        *self.counts[nth].lock().expect("not poisoned")
+    }
+
+    fn has_left(&self, id: usize) -> bool {
+        self.causes[id].load(Ordering::SeqCst) != 0
+    }
+}
+
+/// A crowded cache that expires, and a listener that takes notes.
+fn crowded(maintenance: Maintenance, notes: &Arc<Notes>) -> (Cache<u64, Person>, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    let notes = Arc::clone(notes);
+    let cache = Cache::builder()
+        .capacity(KEYS)
+        .limbo_capacity(KEYS / 2)
+        .expected_entries(1)
+        .weigher(|key, _| 1 + key % 5)
+        .time_to_live(Duration::from_millis(500))
+        .clock(clock)
+        .maintenance(maintenance)
+        .removal_listener(move |_, person, cause| notes.note(person, cause))
+        .build()
+        .expect("sound");
+    (cache, hand)
+}
+
+/// Everything that changes a cache, at random. Values that come back to the caller are dropped here.
+fn churn(cache: &Cache<u64, Person>, hand: &ManualClock, census: &Arc<Census>, nth: usize) {
+    let mut random = Random::new(nth as u64);
+    for step in 0..size(5_000, 500_000) {
+        let key = random.below(KEYS);
+        match random.below(16) {
+            0 => ignore(cache.invalidate(&key)),
+            1 => ignore(cache.remove_if(&key, |person| person.id % 2 == 0)),
+            2 => drop(cache.compute(key, |_| Compute::Put(census.person(key)))),
+            3 => drop(cache.compute(key, |_| Compute::Remove)),
+            4 | 5 => hand.advance(Duration::from_millis(1)),
+            6 if step % 50 == 0 => cache.retain(|key, _| key % 3 == 0),
+            7 if step % 50 == 0 => ignore(cache.expire()),
+            8 if step % 50 == 0 => cache.set_capacity(KEYS / 2 + random.below(KEYS)),
+            9 if step % 500 == 0 => cache.invalidate_all(),
+            10 => ignore(cache.maintain(20)),
+            11 => drop(cache.read(&key, |person| assert_eq!(person.key, key))),
+            _ => cache.insert(key, census.person(key)),
+        }
+    }
+}
+
+fn assert_each_value_goes_once(maintenance: Maintenance) {
+    let most = THREADS * size(5_000, 500_000) * 2;
+    let (census, notes) = (Census::new(most), Notes::new(most));
+    let (cache, hand) = crowded(maintenance, &notes);
+    together(THREADS, |nth| churn(&cache, &hand, &census, nth));
+    assert_balanced(&cache);
+    let stats = cache.stats();
+    let told = [0, 1, 2, 3].map(|nth| notes.count(nth));
+    let removed = [stats.replacements, stats.invalidations, stats.evictions, stats.expirations];
+    assert_eq!(told, removed, "one cause for each entry that left");
+    assert!(notes.count(4) <= stats.refusals, "{stats:?}");
+    cache.for_each(|_, person| assert!(!notes.has_left(person.id), "{person:?} left and is there"));
+    cache.validate();
+    assert!(census.born() - census.dead() <= KEYS as usize * 2, "what left is gone");
+    drop(cache);
+    census.assert_all_dropped_once();
+}
+
+#[test]
+fn each_value_is_dropped_once_and_has_one_cause() {
+    assert_each_value_goes_once(Maintenance::Inline);
+}
+
+#[test]
+fn each_value_is_dropped_once_with_a_maintenance_thread() {
+    assert_each_value_goes_once(Maintenance::Thread);
+}
+
+#[test]
+fn each_value_is_dropped_once_without_maintenance() {
+    assert_each_value_goes_once(Maintenance::Manual);
+}
+
+#[test]
+fn dropping_the_cache_frees_everything_before_it_returns() {
+    for maintenance in MAINTENANCE {
+        for round in 0..20 {
+            let census = Census::new(10_000);
+            let cache = Cache::builder().capacity(100).expected_entries(1).maintenance(maintenance);
+            let cache = cache.build().expect("sound");
+            for key in 0..round * 20 {
+                cache.insert(key % 150, census.person(key));
+            }
+            drop(cache);
+            census.assert_all_dropped_once();
+        }
+    }
+}
+
+#[test]
+fn dropping_the_last_of_many_handles_frees_everything() {
+    for maintenance in MAINTENANCE {
+        let census = Census::new(10_000);
+        let cache = Cache::builder().capacity(50).maintenance(maintenance).build().expect("sound");
+        let handles: Vec<_> = (0..THREADS).map(|_| Mutex::new(Some(cache.clone()))).collect();
+        drop(cache);
+        together(THREADS, |nth| {
+            let cache = handles[nth].lock().expect("not poisoned").take().expect("one for each");
+            (0..500).for_each(|key| cache.insert(key, census.person(key)));
+        });
+        census.assert_all_dropped_once();
+    }
+}
+
+#[test]
+fn a_reader_or_an_iterator_that_is_left_keeps_the_cache() {
+    let census = Census::new(100);
+    let cache = Cache::new(10);
+    cache.insert(1, Arc::new(census.person(1)));
+    let (mut reader, mut iter) = (cache.reader(), cache.iter());
+    drop(cache);
+    assert_eq!(reader.get(&1).map(|person| person.key), Some(1));
+    drop(reader);
+    assert_eq!(iter.next().map(|(_, person)| person.key), Some(1));
+    assert_eq!(census.dead(), 0);
+    drop(iter);
+    census.assert_all_dropped_once();
+}
+
+#[test]
+fn a_cache_that_is_dropped_while_its_table_grows_frees_everything() {
+    for entries in 0..200 {
+        let census = Census::new(400);
+        let cache = Cache::builder().capacity(1000).expected_entries(1).build().expect("sound");
+        (0..entries).for_each(|key| cache.insert(key, census.person(key)));
+        drop(cache);
+        census.assert_all_dropped_once();
+    }
+}
+
+#[test]
+fn what_a_refused_insert_returns_is_the_callers() {
+    let census = Census::new(10);
+    let cache = Cache::new(0);
+    let error = cache.try_insert(1, census.person(1)).expect_err("refused");
+    assert_eq!(census.dead(), 0);
+    drop(error);
+    drop(cache.insert_if_absent(2, census.person(2)));
+    drop(cache.compute(3, |_| Compute::Put(census.person(3))));
+    cache.insert(4, census.person(4));
+    census.assert_all_dropped_once();
+}
+
+#[test]
+fn garbage_of_a_thread_that_ended_is_freed_by_others() {
+    let census = Census::new(10_000);
+    let cache = Cache::new(100);
+    let write = || (0..1000).for_each(|key| cache.insert(key, census.person(key)));
+    std::thread::scope(|scope| drop(scope.spawn(write)));
+    cache.maintain(10_000);
+    assert_eq!(census.born() - census.dead(), 100, "only what is in the cache is left");
+    assert_eq!(cache.usage().retired, 0);
+}
+
+#[test]
+fn maintenance_frees_within_its_budget() {
+    let census = Census::new(1000);
+    let cache = Cache::builder().capacity(500).maintenance(Maintenance::Manual);
+    let cache = cache.build().expect("sound");
+    (0..500).for_each(|key| cache.insert(key, census.person(key)));
+    cache.invalidate_all();
+    assert_eq!(census.dead(), 0, "manual means manual");
+    let mut rounds = 0;
+    while census.dead() < 500 {
+        let dead = census.dead();
+        let done = cache.maintain(7);
+        assert!(done.freed <= 7 && census.dead() - dead <= done.freed, "{done:?}");
+        assert!(done.backlog >= 500 - census.dead(), "{done:?}");
+        rounds += 1;
+        assert!(rounds < 200, "each call gets on: {done:?}");
+    }
+    assert_eq!(cache.usage().retired, 0);
+    census.assert_all_dropped_once();
+}
+
+#[test]
+fn the_maintenance_thread_frees_by_itself() {
+    let census = Census::new(1000);
+    let cache = Cache::builder().capacity(500).maintenance(Maintenance::Thread);
+    let cache = cache.build().expect("sound");
+    (0..500).for_each(|key| cache.insert(key, census.person(key)));
+    cache.invalidate_all();
+    assert!(support::eventually(|| census.dead() == 500));
+}
+
+#[test]
+#[ignore = "bug: a panic while garbage is freed leaks the table's entries"]
+fn a_destructor_that_panics_while_the_cache_is_dropped_keeps_no_other_from_running() {
+    struct Bomb(#[allow(dead_code)] Person, bool);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(!self.1, "a destructor panics");
+        }
+    }
+    for retired in [false, true] {
+        let census = Census::new(1000);
+        let cache = Cache::builder().capacity(500).maintenance(Maintenance::Manual);
+        let cache = cache.build().expect("sound");
+        (0..200).for_each(|key| cache.insert(key, Bomb(census.person(key), key == 70)));
+        (100..150).for_each(|key| ignore(cache.invalidate(&key)));
+        if retired {
+            cache.invalidate(&70);
+        }
+        assert!(support::oblivious(|| drop(cache)), "the panic reaches the caller");
+        census.assert_all_dropped_once();
+    }
+}

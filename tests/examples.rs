@@ -1,0 +1,28 @@
+//! Runs the examples of `docs/examples`, which assert what they show.
+
+macro_rules! examples {
+    ($($name:ident = $path:literal),* $(,)?) => {
+        $(
+            #[path = $path]
+            mod $name;
+        )*
+
+        mod runs {
+            $(
+                #[test]
+                fn $name() {
+                    super::$name::main();
+                }
+            )*
+        }
+    };
+}
+
+examples! {
+    basics = "../docs/examples/basics.rs",
+    weights = "../docs/examples/weights.rs",
+    expiry = "../docs/examples/expiry.rs",
+    readers = "../docs/examples/readers.rs",
+    listener = "../docs/examples/listener.rs",
+    scan = "../docs/examples/scan.rs",
+}

@@ -1,0 +1,50 @@
+//! Parts that the test files share.
+#![allow(dead_code, unused_imports, reason = "every test file uses its own part of this")]
+
+pub(crate) mod heap;
+pub(crate) mod history;
+mod random;
+mod threads;
+mod values;
+
+pub(crate) use random::Random;
+pub(crate) use threads::{eventually, in_time, oblivious, together, watched};
+pub(crate) use values::{
+    Census, Constant, Identity, Person, Weighty, on_reading_thread, read_only,
+};
+
+use clockhand::Cache;
+
+/// Stress tests run at `small`, or at `full` size with `CLOCKHAND_STRESS=full`.
+pub(crate) fn size(small: usize, full: usize) -> usize {
+    if is_full() { full } else { small }
+}
+
+/// Whether the full size was asked for.
+pub(crate) fn is_full() -> bool {
+    std::env::var("CLOCKHAND_STRESS").is_ok_and(|stress| stress == "full")
+}
+
+/// For answers that a test does not care about.
+pub(crate) fn ignore<T>(_: T) {}
+
+/// What must hold in every answer of `usage`, at any instant.
+pub(crate) fn assert_bounds<K, V, S>(cache: &Cache<K, V, S>) {
+    let usage = cache.usage();
+    assert!(usage.charged <= usage.capacity, "the bound: {usage:?}");
+    assert!(usage.retired <= usage.limbo_capacity, "the limbo's bound: {usage:?}");
+}
+
+/// The same for a cache whose entries weigh one.
+pub(crate) fn assert_unit_bounds<K, V, S>(cache: &Cache<K, V, S>) {
+    assert_bounds(cache);
+    let usage = cache.usage();
+    assert!(usage.entries as u64 <= usage.capacity, "more entries than capacity: {usage:?}");
+}
+
+/// What must hold between the counters when nothing runs.
+pub(crate) fn assert_balanced<K, V, S>(cache: &Cache<K, V, S>) {
+    let stats = cache.stats();
+    let gone = stats.evictions + stats.expirations + stats.invalidations;
+    assert_eq!(stats.insertions, cache.len() as u64 + gone, "entries come and go: {stats:?}");
+}
