@@ -169,7 +169,8 @@ impl<K, V, S> Builder<K, V, S> {
         }
     }
 
-    /// The clock by which entries expire. Without it, a coarse one that ticks every millisecond.
+    /// The clock by which entries expire. Without it, a coarse one that ticks every millisecond, or a
+    /// precise one if entries are to live for less than that.
     /// A cache whose entries do not expire reads no clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);

@@ -249,8 +249,8 @@ where
     ///
     /// # Progress
     ///
-    /// Lock-free. Evicts as many entries as the new one's charge needs, and frees up to eight
-    /// retired ones.
+    /// Lock-free. Evicts as many entries as the new one's charge needs, and frees some retired ones:
+    /// up to sixteen at every eighth that its thread retires, more where the limbo is full.
     pub fn insert(&self, key: K, value: V) {
         if let Err(Refused { key, value, .. }) = self.engine.put(key, value, Mode::Replace) {
             self.engine.refuse(&key, &value);
@@ -319,8 +319,9 @@ where
     ///
     /// # Progress
     ///
-    /// Lock-free: `f` runs again only where another write of the key, or a new key in the same
-    /// bucket, took effect.
+    /// Lock-free: `f` runs again where another write of the key, or a new key in the same bucket, took
+    /// effect, where the bucket is moved as the table doubles, and where garbage had to be freed to
+    /// make room.
     ///
     /// # Examples
     ///

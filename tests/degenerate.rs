@@ -431,7 +431,7 @@ fn a_destructor_may_use_the_cache() {
         let cell = Arc::new(OnceLock::new());
         let builder = Cache::builder().capacity(20).limbo_capacity(20).maintenance(maintenance);
         let cache: Cache<u64, Restless> = builder.build().expect("sound");
-        cell.set(cache.clone()).ok().expect("set once");
+        assert!(cell.set(cache.clone()).is_ok(), "set once");
         for key in 0..500 {
             cache.insert(key, Restless(Some(Arc::clone(&cell))));
         }

@@ -8,7 +8,7 @@ use super::{Engine, Garbage, Local};
 use crate::entry::EntryRef;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
-use crate::table::{Held, View};
+use crate::table::View;
 
 /// The cache under a pass: reading, and nothing else.
 pub(crate) struct Lens<'g, K, V, S> {
@@ -24,19 +24,6 @@ impl<'g, K, V, S> Lens<'g, K, V, S> {
 }
 
 impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
-    /// The entry of a key, unless it has expired.
-    #[inline]
-    fn find<Q>(&self, key: &Q) -> Option<Held<'g, K, V, Memory>>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        let held = self.view.find(self.engine.hash(key), |k| key.equivalent(k))?;
-        match &self.engine.rules.expiration {
-            Some(expiration) if !expiration.is_live(held.entry(), expiration.now()) => None,
-            _ => Some(held),
-        }
-    }
-
     /// The value of a key; counts, touches, and moves the idle deadline.
     #[inline]
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&'g V>
@@ -44,16 +31,26 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let tally = &self.view.local().tally;
-        let Some(held) = self.find(key) else {
+        let found = self.view.find(self.engine.hash(key), |k| key.equivalent(k));
+        let Some(held) = found.filter(|held| self.note_read(held.entry())) else {
             tally.misses.bump();
             return None;
         };
         tally.hits.bump();
         held.touch();
-        if let Some(expiration) = &self.engine.rules.expiration {
-            expiration.read(held.entry(), expiration.now());
-        }
         Some(held.entry().value())
+    }
+
+    /// Moves the deadlines of an entry that is being read; false if it has expired.
+    #[inline]
+    fn note_read(&self, entry: EntryRef<'g, K, V>) -> bool {
+        let Some(expiration) = &self.engine.rules.expiration else { return true };
+        let now = expiration.now();
+        let live = expiration.is_live(entry, now);
+        if live {
+            expiration.read(entry, now);
+        }
+        live
     }
 
     /// The entry of a key, and nobody notices.
@@ -61,6 +58,7 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.find(key).map(|held| held.entry())
+        let held = self.view.find(self.engine.hash(key), |k| key.equivalent(k))?;
+        Some(held.entry()).filter(|entry| self.engine.is_live(*entry))
     }
 }

@@ -142,11 +142,15 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     pub(crate) fn usage(&self) -> Usage {
+        // The bound may be moved meanwhile: the higher one was in force for a part of the time.
+        let before = self.capacity.limit();
+        let charged = self.capacity.charged(self.credits());
+        let capacity = before.max(self.capacity.limit());
         Usage {
-            charged: self.capacity.charged(self.credits()),
+            charged: charged.min(capacity),
             retired: self.limbo.charged(self.limbo_credits()),
             entries: self.len(),
-            capacity: self.capacity.limit(),
+            capacity,
             limbo_capacity: self.limbo.limit(),
         }
     }

@@ -12,7 +12,7 @@ use crate::reclaim::Ledgered;
 
 /// Vain attempts to find or to unlink a victim after which an insert gives up. Those that succeed
 /// are as many as its charge needs.
-const VAIN: usize = 64;
+pub(super) const VAIN: usize = 64;
 
 /// Whether there is room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

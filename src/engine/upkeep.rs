@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use super::bury::Table;
-use super::room::Eviction;
+use super::room::{Eviction, VAIN};
 use super::{Engine, Garbage, Local, Pin};
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
@@ -149,16 +149,15 @@ where
         self.capacity.set_capacity(capacity, self.credits());
         let mut pin = self.pin();
         let mut vain = 0;
-        while self.capacity.debt() > 0 && vain < 4 {
+        while self.capacity.debt() > 0 && vain < VAIN {
             let mut work = self.work(pin.local());
             let evicted = self.evict(self.table.view(pin.pass()), &mut work);
             drop(work);
             match evicted {
                 Eviction::Done => vain = 0,
-                Eviction::Vain => vain += usize::from(self.len() == 0),
-                Eviction::Relieve => {
-                    vain += usize::from(!self.relieve(&mut pin));
-                }
+                Eviction::Vain => vain += 1,
+                Eviction::Relieve if self.relieve(&mut pin) => vain = 0,
+                Eviction::Relieve => vain += VAIN / 4,
             }
         }
         self.tidy(pin);

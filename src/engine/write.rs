@@ -292,7 +292,9 @@ where
         let pin = self.pin();
         let view = self.table.view(pin.pass());
         while let Spotted::Held(held) = view.locate(hash, |k| k == key) {
-            if self.bury(view, held, RemovalCause::Invalidated) {
+            let live = self.is_live(held.entry());
+            let cause = if live { RemovalCause::Invalidated } else { RemovalCause::Expired };
+            if self.bury(view, held, cause) {
                 break;
             }
         }

@@ -44,7 +44,15 @@ impl<K, V> Expiration<K, V> {
     #[inline]
     pub(crate) fn is_live(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         let ahead = |word: &Stamp| !Deadline::from_word(word.get()).is_passed(now);
-        entry.deadline().is_none_or(ahead) && entry.idle_deadline().is_none_or(ahead)
+        entry.deadline().is_none_or(ahead)
+            && entry.idle_deadline().is_none_or(ahead)
+            && (self.expiry.is_none() || self.lives_still(entry, now))
+    }
+
+    /// Whether the time to live is not over, where the deadline is the user's own.
+    fn lives_still(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+        let written = Moment::from_word(entry.modified().map_or(0, Stamp::get));
+        !after(written, self.time_to_live).is_passed(now)
     }
 
     /// Sets the words of an entry that is about to come in.
@@ -100,9 +108,10 @@ impl<K, V> Expiration<K, V> {
         }
     }
 
-    /// The earlier of the time to live and what the user's expiry wants.
+    /// What the user's expiry wants, where there is one; the time to live counts from the last write
+    /// then, which the entry remembers.
     fn deadline(&self, now: Moment, wanted: Option<Duration>) -> Deadline {
-        after(now, self.time_to_live).min(after(now, wanted))
+        after(now, if self.expiry.is_some() { wanted } else { self.time_to_live })
     }
 }
 

@@ -64,8 +64,8 @@ pub trait Expiry<K, V> {
 
     /// How long an entry lives after its value was replaced.
     ///
-    /// `duration_until_expiry` is what the old value had left, which is kept without an
-    /// implementation.
+    /// `duration_until_expiry` is what the old value had left of a deadline of its own, which is kept
+    /// without an implementation. A time to live begins anew.
     fn expire_after_update(
         &self,
         key: &K,

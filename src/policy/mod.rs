@@ -50,7 +50,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// A memory for a cache of so many entries: about eleven bytes for each.
+    /// A memory for a cache of so many entries: about nine bytes for each.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
             sketch: Sketch::new(entries),

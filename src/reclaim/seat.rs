@@ -14,6 +14,7 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed
 /// Seats are never freed before the domain: a thread that ends leaves its seat, with all that was
 /// counted there, to the next thread that comes.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Seat<T, L> {
     /// Zero, or `epoch << 1 | 1` (R1).
     pub(super) state: AtomicU64,
