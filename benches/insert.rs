@@ -1,40 +1,46 @@
-//! What does an insert cost? A new key, a key that is there, and one that has to evict.
+//! What does an insert cost? A new key where there is room, another value for a key, and a new key
+//! for which another one has to go.
+
+use std::hint::black_box;
 
 use clockhand::Cache;
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-const CAPACITY: u64 = 10_000;
+const ENTRIES: u64 = 10_000;
 
-fn insert(c: &mut Criterion) {
+fn filled(capacity: u64) -> Cache<u64, u64> {
+    let cache = Cache::new(capacity);
+    (0..ENTRIES).for_each(|key| cache.insert(key, key));
+    cache
+}
+
+fn inserts(c: &mut Criterion) {
     let mut group = c.benchmark_group("insert");
-    group.bench_function("1,000 new", |b| {
-        b.iter_batched(
-            || Cache::new(CAPACITY),
-            |cache| {
-                (0..1_000_u64).for_each(|key| cache.insert(key, key));
-                cache
-            },
+    group.throughput(Throughput::Elements(ENTRIES));
+    group.bench_function("new, 10,000 into an empty cache", |b| {
+        b.iter_batched_ref(
+            || Cache::new(ENTRIES),
+            |cache| (0..ENTRIES).for_each(|key| cache.insert(black_box(key), key)),
             BatchSize::LargeInput,
         );
     });
-    let cache = Cache::new(CAPACITY);
-    (0..CAPACITY).for_each(|key| cache.insert(key, key));
-    let mut key = 0;
+    group.throughput(Throughput::Elements(1));
+    let (cache, mut key) = (filled(2 * ENTRIES), 0);
     group.bench_function("replace", |b| {
         b.iter(|| {
-            key = (key + 7_919) % CAPACITY;
-            cache.insert(key, key);
+            key = (key + 7_919) % ENTRIES;
+            cache.insert(black_box(key), key);
         });
     });
-    let mut fresh = CAPACITY;
+    let (cache, mut key) = (filled(ENTRIES), ENTRIES);
     group.bench_function("evict", |b| {
         b.iter(|| {
-            fresh += 1;
-            cache.insert(fresh, fresh);
+            key += 1;
+            cache.insert(black_box(key), key);
         });
     });
     group.finish();
 }
 
-criterion_group!(benches, insert);
+criterion_group!(benches, inserts);
 criterion_main!(benches);

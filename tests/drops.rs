@@ -102,7 +102,9 @@ fn assert_each_value_goes_once(maintenance: Maintenance) {
     assert_eq!(told, removed, "one cause for each entry that left");
     assert!(notes.count(4) <= stats.refusals, "{stats:?}");
     cache.for_each(|_, person| assert!(!notes.has_left(person.id), "{person:?} left and is there"));
-    cache.validate();
+    if maintenance != Maintenance::Thread {
+        cache.validate(); // for which nobody else may use the cache
+    }
     assert!(census.born() - census.dead() <= KEYS as usize * 2, "what left is gone");
     drop(cache);
     census.assert_all_dropped_once();
@@ -143,7 +145,12 @@ fn dropping_the_cache_frees_everything_before_it_returns() {
 fn dropping_the_last_of_many_handles_frees_everything() {
     for maintenance in MAINTENANCE {
         let census = Census::new(10_000);
-        let cache = Cache::builder().capacity(50).maintenance(maintenance).build().expect("sound");
+        let cache = Cache::builder()
+            .capacity(50)
+            .limbo_capacity(1 << 20)
+            .maintenance(maintenance)
+            .build()
+            .expect("sound");
         let handles: Vec<_> = (0..THREADS).map(|_| Mutex::new(Some(cache.clone()))).collect();
         drop(cache);
         together(THREADS, |nth| {
@@ -236,7 +243,6 @@ fn the_maintenance_thread_frees_by_itself() {
 }
 
 #[test]
-#[ignore = "bug: a panic while garbage is freed leaks the table's entries"]
 fn a_destructor_that_panics_while_the_cache_is_dropped_keeps_no_other_from_running() {
     struct Bomb(#[allow(dead_code)] Person, bool);
     impl Drop for Bomb {

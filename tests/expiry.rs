@@ -275,7 +275,6 @@ fn an_expiry_and_the_builders_durations_hold_together() {
 }
 
 #[test]
-#[ignore = "bug: a read prolongs the time to live"]
 fn an_expiry_cannot_prolong_the_time_to_live_by_reads() {
     let expiry = ByValue { read: Some(100 * SECOND), ..ByValue::default() };
     let (cache, hand) = timed(|b| b.time_to_live(10 * SECOND).expiry(expiry));
@@ -287,7 +286,6 @@ fn an_expiry_cannot_prolong_the_time_to_live_by_reads() {
 }
 
 #[test]
-#[ignore = "bug: an update keeps what the time to live had left"]
 fn an_expiry_that_says_nothing_does_not_shorten_the_time_to_live() {
     let (cache, hand) = timed(|b| b.time_to_live(10 * SECOND).expiry(Fixed(None)));
     cache.insert(1, 1);
@@ -385,7 +383,6 @@ fn maintain_expires_within_its_budget() {
 }
 
 #[test]
-#[ignore = "bug: never ends"]
 fn an_unlimited_budget_means_once_round_the_table() {
     in_time(|| {
         let (cache, hand) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Manual));

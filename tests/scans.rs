@@ -4,8 +4,10 @@
 mod support;
 
 use std::collections::HashMap;
+#[cfg(feature = "rayon")]
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 
 use clockhand::{Cache, Compute, Maintenance};
 use support::{Constant, Random, assert_balanced, ignore, size, together};
@@ -44,7 +46,7 @@ fn beside_writers(cache: &Cache<u64, u64>, mut scan: impl FnMut()) {
                         1 => drop(cache.compute(random.below(STABLE), |_| Compute::Keep)),
                         _ => cache.insert(key, key),
                     }
-                    reach = (reach + 1).min(200_000);
+                    reach = (reach + 1).min(size(4_000, 200_000) as u64);
                 }
             });
         }
@@ -197,10 +199,25 @@ fn invalidate_all_leaves_nothing_that_was_there_before() {
 fn a_long_scan_holds_nothing_up() {
     let cache = Cache::builder().capacity(2000).limbo_capacity(200).build().expect("sound");
     (0..2000).for_each(|key| cache.insert(key, key));
-    let mut next = 10_000;
-    cache.for_each(|_, _| {
-        cache.insert(next, next);
-        next += 1;
+    // Another thread inserts once for each entry that the scan visits.
+    let (ask, asked) = mpsc::channel::<u64>();
+    let (tell, told) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let cache = &cache;
+        scope.spawn(move || {
+            for nth in asked {
+                cache.insert(10_000 + nth, nth);
+                tell.send(()).expect("the scan waits");
+            }
+        });
+        let mut nth = 0;
+        cache.for_each(|_, _| {
+            ask.send(nth).expect("the writer listens");
+            told.recv().expect("the writer answers");
+            nth += 1;
+        });
+        assert!(nth > 1000);
+        drop(ask);
     });
     assert_eq!(cache.stats().refusals, 0, "the pin is renewed from bucket to bucket");
     let mut iter = cache.iter();

@@ -123,7 +123,6 @@ thread_local! {
 
 /// The guard's thread-local is made before the cache's own, so it is dropped after it.
 #[test]
-#[ignore = "bug: the seat is released under the guard; aborts the process"]
 fn a_guard_may_outlive_what_the_cache_keeps_for_its_thread() {
     for _ in 0..10 {
         let hold = || {

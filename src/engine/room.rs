@@ -45,10 +45,14 @@ where
     pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
         let mut vain = 0;
         while !work.hand.gather(need, self.credits()) {
+            if self.lingering.get() > 0 && work.may_wait() {
+                // Garbage is charged to the capacity: it goes before an entry does.
+                return Room::Relieve;
+            }
             match self.evict(view, work) {
                 Eviction::Done => {}
                 Eviction::Relieve => return Room::Relieve,
-                Eviction::Vain if vain == VAIN => return Room::None,
+                Eviction::Vain if vain == VAIN || self.len() == 0 => return Room::None,
                 Eviction::Vain => vain += 1,
             }
         }
@@ -61,6 +65,9 @@ where
     /// is freed, and there may be only one such at a time, or inserts would empty the cache while a
     /// reader sleeps.
     pub(super) fn evict(&self, view: Table<'_, K, V>, work: &mut Work<'_>) -> Eviction {
+        if self.limbo.limit() == 0 && self.lingering.get() > 0 {
+            return Eviction::Relieve;
+        }
         let dial = Dial::new(self, view);
         let load = self.load();
         let Some(held) = self.policy.victim(&dial, view.annex(), &work.shift, load) else {

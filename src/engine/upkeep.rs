@@ -98,9 +98,12 @@ where
         let mut done = Maintained::default();
         if self.rules.expiration.is_some() {
             let mut pin = self.pin();
-            // Each bucket counts for one at least, so that an empty table ends the walk.
             let mut spent = 0;
-            while spent < budget {
+            // Each bucket counts for one at least, and once round the table is enough.
+            for _ in 0..self.table.view(pin.pass()).buckets() {
+                if spent >= budget {
+                    break;
+                }
                 let (swept, expired) = self.sweep(self.table.view(pin.pass()), 1);
                 spent += swept.max(1);
                 done.swept += swept;

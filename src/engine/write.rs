@@ -42,6 +42,7 @@ pub(super) struct Work<'e> {
     /// Where a new key starts; asked once for each operation.
     pub(super) bits: Option<u8>,
     vain_reliefs: usize,
+    waited: bool,
 }
 
 /// What an attempt came to.
@@ -304,7 +305,7 @@ where
 
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
-        Work { local, hand, shift: self.policy.shift(), bits: None, vain_reliefs: 0 }
+        Work { local, hand, shift: self.policy.shift(), bits: None, vain_reliefs: 0, waited: false }
     }
 
     fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
@@ -357,6 +358,11 @@ impl<T> Attempt<T> {
 }
 
 impl Work<'_> {
+    /// Whether the operation has not waited yet for garbage that is charged to the capacity.
+    pub(super) fn may_wait(&mut self) -> bool {
+        !std::mem::replace(&mut self.waited, true)
+    }
+
     /// The charge in hand has become an entry's.
     fn spend(&mut self, charge: u64) {
         let part = self.hand.split(charge).expect("room was made before the entry was linked");

@@ -97,9 +97,10 @@ impl Ghosts {
 
     /// A key that is remembered.
     pub(super) fn find(&self, hash: u64, now: u64) -> Option<Ghost<'_>> {
-        let is_it = |word: &&Relaxed<AtomicU32>| word.get() >> TAG_SHIFT == tag(hash);
-        let word = self.set(hash).iter().find(is_it)?;
-        let bits = word.get();
+        let (word, bits) = self.set(hash).iter().find_map(|word| {
+            let bits = word.get();
+            (bits >> TAG_SHIFT == tag(hash)).then_some((word, bits))
+        })?;
         let absent = u64::from(self.coarse(now).wrapping_sub(bits as u16)) * self.step;
         Some(Ghost { ghosts: self, word, bits, absent })
     }

@@ -18,6 +18,9 @@ const ROUNDS: f64 = 1.5;
 /// one goes by force.
 const PROBATION_STEPS: usize = 24;
 const PROTECTED_STEPS: usize = 10;
+/// How much better the sketch must know the entry at the protected hand than the one that challenges
+/// it, for the hand to go on to the next.
+const KNOWN_BETTER: u64 = 3;
 /// Entries that are promoted for one insert while there is room.
 const SPREAD_STEPS: usize = 4;
 
@@ -119,7 +122,8 @@ impl Policy {
     /// While there is room: promotes what probation holds beyond its target. That is what keeps a
     /// stable part of a loop that is longer than the cache.
     pub(crate) fn spread<F: Face>(&self, face: &F, shift: &Shift<'_>, load: Load) {
-        if load.free == 0 {
+        // With weights, an eviction leaves a little free as a rule: that is no room to speak of.
+        if (load.free as f64) < LEAST * load.capacity as f64 || load.free == 0 {
             return;
         }
         let now = self.misses.get();
@@ -157,8 +161,10 @@ impl Policy {
         for _ in 0..PROBATION_STEPS {
             let share = shift.probation();
             let below = share == 0 || (share as f64) < self.target(load);
-            if below && let Some(met) = self.protected_victim(face, memory, now) {
-                self.protected_hand.advance(met.at, met.next, now);
+            if below
+                && let Some(met) = self.protected_victim(face, memory, now)
+                && self.protected_hand.advance(met.at, met.next, now)
+            {
                 return Some(met.slot);
             }
             let from = self.probation_hand.at();
@@ -204,12 +210,14 @@ impl Policy {
         }
         let Some(other) = self.protected_victim(face, memory, now) else { return Some(met.slot) };
         let known = |slot| memory.sketch.estimate(face.hash(slot), now);
-        if face.expired(other.slot) || known(met.slot) > known(other.slot) {
-            if !promote(face, met, shift) {
-                return None;
-            }
+        let (candidate, sitting) = (known(met.slot), known(other.slot));
+        if face.expired(other.slot) || candidate > sitting {
+            let claimed = self.protected_hand.advance(other.at, other.next, now);
+            return (claimed && promote(face, met, shift)).then_some(other.slot);
+        }
+        if sitting >= candidate + KNOWN_BETTER {
+            // Or it would turn everybody away until the sketch forgets it.
             self.protected_hand.advance(other.at, other.next, now);
-            return Some(other.slot);
         }
         Some(met.slot)
     }

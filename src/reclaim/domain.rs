@@ -271,7 +271,7 @@ impl<T: Send, L: Send + Sync> Registry for Domain<T, L> {
     unsafe fn release(&self, seat: *const ()) {
         // SAFETY: the caller passes a seat of this domain, which lives as long as it (R5).
         let seat = unsafe { &*seat.cast::<Seat<T, L>>() };
-        seat.release();
+        seat.abandon();
     }
 
     fn closed(&self) -> bool {

@@ -8,6 +8,9 @@ use super::bag::{Bag, Ledgered, Retired};
 use super::domain::Domain;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed};
 
+/// Set in the count of guards when the thread has given up the seat under them.
+const ORPHANED: u32 = 1 << 31;
+
 /// A thread's place: what the others must see of it, its bag of retired items, and what the owner
 /// of the domain keeps per thread.
 ///
@@ -19,7 +22,7 @@ pub(crate) struct Seat<T, L> {
     /// Zero, or `epoch << 1 | 1` (R1).
     pub(super) state: AtomicU64,
     pub(super) taken: AtomicBool,
-    /// How many guards the holder has.
+    /// How many guards the holder has, and whether its thread has ended under them.
     nested: Relaxed<AtomicU32>,
     pub(super) next: AtomicPtr<Seat<T, L>>,
     pub(super) bag: Bag<T>,
@@ -49,6 +52,15 @@ impl<T, L> Seat<T, L> {
         self.taken.store(false, Ordering::Release);
     }
 
+    /// Leaves the seat when the holder's last guard is gone, which may be later than the roster of
+    /// its thread: destructors of thread-locals run in any order.
+    pub(super) fn abandon(&self) {
+        match self.nested.get() {
+            0 => self.release(),
+            guards => self.nested.set(guards | ORPHANED),
+        }
+    }
+
     fn enter(&self, domain: &Domain<T, L>) {
         let depth = self.nested.get();
         self.nested.set(depth + 1);
@@ -64,6 +76,8 @@ impl<T, L> Seat<T, L> {
             // ORDERING: Release: what was read under the guard was read before; pairs with the
             // acquire load in `Domain::advance`.
             self.state.store(0, Ordering::Release);
+        } else if depth == ORPHANED {
+            self.release();
         }
     }
 }

@@ -74,6 +74,7 @@ mod models;
 mod tests;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 pub(crate) use array::LOAD;
@@ -173,11 +174,31 @@ where
 impl<K, V, X, L> Drop for Table<K, V, X, L> {
     fn drop(&mut self) {
         self.domain.close();
+        // Drops the generations after the garbage, even if a destructor in it panics.
+        let _generations = Generations(&self.current);
         // SAFETY: guards and views borrow the table, perches are kept beside a handle of it: there
         // are none left.
-        unsafe { self.domain.clear(|junk, _| drop(junk)) };
+        let clear = || unsafe { self.domain.clear(|junk, _| drop(junk)) };
+        // A destructor that panics has used up its item: there is an end to this.
+        let mut panicked = None;
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(clear)) {
+            panicked = Some(panic);
+        }
+        if let Some(panic) = panicked
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// The generations of a table that is being dropped.
+struct Generations<'t, K, V, X>(&'t AtomicPtr<Array<K, V, X>>);
+
+impl<K, V, X> Drop for Generations<'_, K, V, X> {
+    fn drop(&mut self) {
         // ORDERING: Acquire: all that other threads did before they let go of the table.
-        let mut next = self.current.load(Ordering::Acquire);
+        let mut next = self.0.load(Ordering::Acquire);
         while !next.is_null() {
             // SAFETY: generations come from boxes, and this one is reachable by nobody else.
             let array = unsafe { Box::from_raw(next) };

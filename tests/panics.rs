@@ -1,0 +1,432 @@
+//! P9: user code never runs inside an exclusive state. A panic in any user code, in any operation
+//! that calls it, leaves the cache consistent: the capacity is whole, nothing is stuck, each value
+//! is dropped once.
+//!
+//! The matrix: for every kind of user code and every operation, the operation is run against a
+//! cache in a known state with that user code armed to panic at its nth call, for n = 1, 2, ...
+//! until the operation goes through without a panic.
+
+mod support;
+
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use clockhand::{Cache, Clock, Compute, Expiry, Maintenance, ManualClock};
+use support::assert_balanced;
+
+/// The user code that may panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Hash,
+    Eq,
+    Clone,
+    DropKey,
+    DropValue,
+    Weigher,
+    Listener,
+    Closure,
+    Expiry,
+}
+
+const CODES: [Code; 9] = [
+    Code::Hash,
+    Code::Eq,
+    Code::Clone,
+    Code::DropKey,
+    Code::DropValue,
+    Code::Weigher,
+    Code::Listener,
+    Code::Closure,
+    Code::Expiry,
+];
+
+thread_local! {
+    /// What panics on this thread, and at which call from now on.
+    static ARMED: Cell<Option<(Code, u32)>> = const { Cell::new(None) };
+}
+
+/// Called by all user code.
+fn pass(code: Code) {
+    let Some((armed, calls)) = ARMED.get().filter(|(armed, _)| *armed == code) else { return };
+    if calls > 1 {
+        ARMED.set(Some((armed, calls - 1)));
+        return;
+    }
+    ARMED.set(None);
+    // Without the hook's message: there are thousands.
+    panic::resume_unwind(Box::new(code));
+}
+
+/// Runs `body` with `code` armed for its nth call; whether it panicked.
+fn armed(code: Code, nth: u32, body: impl FnOnce()) -> bool {
+    ARMED.set(Some((code, nth)));
+    let panicked = panic::catch_unwind(AssertUnwindSafe(body));
+    ARMED.set(None);
+    match panicked {
+        Ok(()) => false,
+        Err(what) if what.downcast_ref() == Some(&code) => true,
+        Err(other) => panic::resume_unwind(other),
+    }
+}
+
+/// How many keys and values there are.
+static KEYS: AtomicI64 = AtomicI64::new(0);
+static VALUES: AtomicI64 = AtomicI64::new(0);
+
+#[derive(Debug)]
+struct Key(u64);
+
+#[derive(Debug)]
+struct Value(u64);
+
+impl Key {
+    fn new(number: u64) -> Self {
+        KEYS.fetch_add(1, Ordering::SeqCst);
+        Self(number)
+    }
+}
+
+impl Value {
+    fn new(number: u64) -> Self {
+        VALUES.fetch_add(1, Ordering::SeqCst);
+        Self(number)
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        pass(Code::Hash);
+        // Few hashes, so that keys are compared and buckets overflow.
+        (self.0 % 5).hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        pass(Code::Eq);
+        self.0 == other.0
+    }
+}
+impl Eq for Key {}
+
+impl Clone for Key {
+    fn clone(&self) -> Self {
+        pass(Code::Clone);
+        Self::new(self.0)
+    }
+}
+
+impl Clone for Value {
+    fn clone(&self) -> Self {
+        pass(Code::Clone);
+        Self::new(self.0)
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        KEYS.fetch_sub(1, Ordering::SeqCst);
+        pass(Code::DropKey);
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        VALUES.fetch_sub(1, Ordering::SeqCst);
+        pass(Code::DropValue);
+    }
+}
+
+struct Rule;
+
+impl Expiry<Key, Value> for Rule {
+    fn expire_after_create(&self, _: &Key, value: &Value, _: Instant) -> Option<Duration> {
+        pass(Code::Expiry);
+        (value.0 == EXPIRING).then_some(Duration::from_secs(1))
+    }
+    fn expire_after_read(
+        &self,
+        _: &Key,
+        _: &Value,
+        _: Instant,
+        left: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        pass(Code::Expiry);
+        left
+    }
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        _: &Value,
+        _: Instant,
+        left: Option<Duration>,
+    ) -> Option<Duration> {
+        pass(Code::Expiry);
+        left
+    }
+}
+
+/// The value of entries that expire.
+const EXPIRING: u64 = 999;
+/// The weight of an entry is the number of its value modulo this, plus one.
+const HEAVY: u64 = 10;
+const CAPACITY: u64 = 60;
+
+type Tested = Cache<Key, Value>;
+
+/// A full cache with live and expired entries, and garbage that is ready to be freed.
+fn prepared(maintenance: Maintenance) -> (Tested, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    let cache = Cache::builder()
+        .capacity(CAPACITY)
+        .limbo_capacity(1 << 20)
+        .expected_entries(1)
+        .weigher(|_: &Key, value: &Value| {
+            pass(Code::Weigher);
+            1 + value.0 % HEAVY
+        })
+        .removal_listener(|_, _, _| pass(Code::Listener))
+        .expiry(Rule)
+        .clock(clock)
+        .maintenance(maintenance)
+        .build()
+        .expect("sound");
+    for number in 0..100 {
+        let value = if number % 7 == 0 { EXPIRING } else { number % 3 };
+        cache.insert(Key::new(number), Value::new(value));
+    }
+    for number in 0..100 {
+        cache.insert(Key::new(200 + number % 3), Value::new(0));
+    }
+    hand.advance(Duration::from_secs(1));
+    (cache, hand)
+}
+
+/// An operation of the matrix.
+type Operation = (&'static str, fn(&Tested));
+
+fn some_key() -> Key {
+    Key::new(201)
+}
+
+/// A key that is not there.
+fn no_key() -> Key {
+    Key::new(5001)
+}
+
+/// Looks for the key of an expired entry: one of them is there, most likely.
+fn old_key() -> Key {
+    Key::new(98)
+}
+
+const OPERATIONS: [Operation; 34] = [
+    ("get", |c| drop(c.get(&some_key()))),
+    ("get, a miss", |c| drop(c.get(&no_key()))),
+    ("peek", |c| drop(c.peek(&some_key()))),
+    ("contains_key", |c| support::ignore(c.contains_key(&some_key()))),
+    ("read", |c| support::ignore(c.read(&some_key(), |_| pass(Code::Closure)))),
+    ("Pinned::get", |c| support::ignore(c.pin().get(&some_key()))),
+    ("Reader::get", |c| support::ignore(c.reader().get(&some_key()))),
+    ("insert, new", |c| c.insert(no_key(), Value::new(1))),
+    ("insert, heavy", |c| c.insert(no_key(), Value::new(9))),
+    ("insert, over another", |c| c.insert(some_key(), Value::new(1))),
+    ("insert, heavy over another", |c| c.insert(some_key(), Value::new(9))),
+    ("insert, over an expired one", |c| c.insert(old_key(), Value::new(1))),
+    ("insert, expired at once", |c| c.insert(no_key(), Value::new(EXPIRING))),
+    ("insert, refused", |c| {
+        c.set_capacity(5);
+        c.insert(some_key(), Value::new(9));
+    }),
+    ("try_insert", |c| drop(c.try_insert(some_key(), Value::new(1)))),
+    ("try_insert, new", |c| drop(c.try_insert(no_key(), Value::new(1)))),
+    ("insert_if_absent, absent", |c| drop(c.insert_if_absent(no_key(), Value::new(1)))),
+    ("insert_if_absent, present", |c| drop(c.insert_if_absent(some_key(), Value::new(1)))),
+    ("compute, put", |c| {
+        drop(c.compute(some_key(), |_| {
+            pass(Code::Closure);
+            Compute::Put(Value::new(2))
+        }));
+    }),
+    ("compute, put new", |c| {
+        drop(c.compute(no_key(), |_| {
+            pass(Code::Closure);
+            Compute::Put(Value::new(9))
+        }));
+    }),
+    ("compute, remove", |c| {
+        drop(c.compute(some_key(), |_| {
+            pass(Code::Closure);
+            Compute::Remove
+        }));
+    }),
+    ("compute, keep", |c| {
+        drop(c.compute(some_key(), |_| {
+            pass(Code::Closure);
+            Compute::Keep
+        }));
+    }),
+    ("remove", |c| drop(c.remove(&some_key()))),
+    ("remove, expired", |c| drop(c.remove(&old_key()))),
+    ("invalidate", |c| support::ignore(c.invalidate(&some_key()))),
+    ("remove_if", |c| {
+        c.remove_if(&some_key(), |_| {
+            pass(Code::Closure);
+            true
+        });
+    }),
+    ("retain", |c| {
+        c.retain(|key, _| {
+            pass(Code::Closure);
+            key.0 % 2 == 0
+        });
+    }),
+    ("invalidate_all", |c| c.invalidate_all()),
+    ("for_each", |c| c.for_each(|_, _| pass(Code::Closure))),
+    ("snapshot", |c| drop(c.snapshot())),
+    ("set_capacity", |c| c.set_capacity(7)),
+    ("maintain", |c| support::ignore(c.maintain(500))),
+    ("expire", |c| support::ignore(c.expire())),
+    ("many inserts", |c| {
+        for number in 0..200 {
+            c.insert(Key::new(10_000 + number), Value::new(number % 4));
+        }
+    }),
+];
+
+/// The cache works, and all of its capacity is there.
+fn assert_sound(cache: &Tested, what: &str) {
+    cache.set_capacity(CAPACITY);
+    cache.validate();
+    assert_balanced(cache);
+    cache.retain(|_, _| false);
+    cache.maintain(10_000);
+    let usage = cache.usage();
+    assert_eq!((usage.charged, usage.retired, usage.entries), (0, 0, 0), "{what}");
+    let stats = cache.stats();
+    (0..CAPACITY).for_each(|number| cache.insert(Key::new(number), Value::new(0)));
+    assert_eq!(cache.len() as u64, CAPACITY, "{what}");
+    assert_eq!(cache.stats().evictions, stats.evictions, "{what}");
+    assert_eq!(cache.stats().refusals, stats.refusals, "{what}");
+    assert!(cache.pin().get(&Key::new(3)).is_some(), "{what}");
+    cache.validate();
+}
+
+/// One cell of the matrix; at how many calls the user code panicked.
+fn cell(code: Code, (name, operation): Operation, maintenance: Maintenance) -> u32 {
+    // Most calls are alike after the first few; of long runs some are taken.
+    let mut panics = 0;
+    for nth in (1..8).chain([13, 30, 64, 65, 66, 100, 150]) {
+        let before = (KEYS.load(Ordering::SeqCst), VALUES.load(Ordering::SeqCst));
+        let (cache, hand) = prepared(maintenance);
+        let what = format!("{code:?} panics at call {nth} of {name}, {maintenance:?}");
+        let panicked = armed(code, nth, || operation(&cache));
+        panics += u32::from(panicked);
+        assert_sound(&cache, &what);
+        drop((cache, hand));
+        let after = (KEYS.load(Ordering::SeqCst), VALUES.load(Ordering::SeqCst));
+        assert_eq!(before, after, "keys and values before and after: {what}");
+        if !panicked {
+            break;
+        }
+    }
+    panics
+}
+
+#[test]
+fn a_panic_in_user_code_leaves_the_cache_sound() {
+    for code in CODES {
+        let mut panics = 0;
+        for operation in OPERATIONS {
+            for maintenance in [Maintenance::Inline, Maintenance::Manual] {
+                panics += cell(code, operation, maintenance);
+            }
+        }
+        assert!(panics > 0, "{code:?} is never called");
+    }
+}
+
+/// In its own words, for the operations whose outcome after a panic is promised.
+mod outcomes {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_compute_changes_nothing() {
+        let cache = Cache::new(10);
+        cache.insert(1, 1);
+        let panicked = support::oblivious(|| {
+            cache.compute(1, |_| -> Compute<i32> { panic!("in compute") });
+        });
+        assert!(panicked);
+        assert_eq!(cache.get(&1), Some(1));
+        assert_eq!(
+            cache.compute(1, |old| Compute::Put(old.map_or(0, |n| n + 1))),
+            clockhand::Computed::Replaced
+        );
+        assert_eq!(cache.get(&1), Some(2));
+        cache.validate();
+    }
+
+    #[test]
+    fn a_panic_in_the_weigher_leaves_the_older_value() {
+        let builder = Cache::builder().capacity(10).weigher(|_: &i32, value: &i32| {
+            assert!(*value < 5, "too much");
+            1
+        });
+        let cache = builder.build().expect("sound");
+        cache.insert(1, 1);
+        assert!(support::oblivious(|| cache.insert(1, 7)));
+        assert_eq!(cache.get(&1), Some(1));
+        cache.validate();
+    }
+
+    #[test]
+    fn a_reader_whose_key_panics_goes_on() {
+        let cache: Tested = Cache::new(10);
+        cache.insert(Key::new(1), Value::new(1));
+        let mut reader = cache.reader();
+        assert!(armed(Code::Eq, 1, || support::ignore(reader.get(&Key::new(1)))));
+        assert_eq!(reader.get(&Key::new(1)).map(|value| value.0), Some(1));
+        drop(reader);
+        cache.validate();
+    }
+
+    #[test]
+    fn a_panic_on_the_maintenance_thread_does_not_end_it() {
+        let (clock, hand) = Clock::manual();
+        let builder = Cache::builder()
+            .capacity(100)
+            .time_to_live(Duration::from_secs(1))
+            .clock(clock)
+            .maintenance(Maintenance::Thread)
+            .removal_listener(|key: &u64, _: &u64, _| {
+                if key % 10 == 0 {
+                    // Without the hook's message.
+                    panic::resume_unwind(Box::new("a listener panics"));
+                }
+            });
+        let cache = builder.build().expect("sound");
+        (0..100).for_each(|key| cache.insert(key, key));
+        hand.advance(Duration::from_secs(1));
+        assert!(support::eventually(|| cache.is_empty()));
+        assert_eq!(cache.stats().expirations, 100);
+    }
+
+    #[test]
+    fn a_thread_that_panics_inside_a_guard_lets_go_of_it() {
+        let cache = Arc::new(Cache::new(100));
+        let inner = Arc::clone(&cache);
+        let thread = std::thread::spawn(move || {
+            let _pinned = inner.pin();
+            panic::resume_unwind(Box::new("a thread dies"));
+        });
+        assert!(thread.join().is_err());
+        (0..10_000).for_each(|key| cache.insert(key, key));
+        assert_eq!(cache.stats().refusals, 0);
+        cache.validate();
+    }
+}
