@@ -250,7 +250,8 @@ fn a_sleeping_reader_does_not_empty_a_cache_of_large_entries() {
 fn a_forgotten_guard_costs_refusals_until_its_thread_ends() {
     let cache = cache_with(LIMBO, Maintenance::Inline);
     let forget = || std::mem::forget(cache.pin());
-    std::thread::scope(|scope| drop(scope.spawn(forget)));
+    // Joined, as a scope's end does not wait for the thread's own destructors.
+    std::thread::scope(|scope| scope.spawn(forget).join().expect("no panic"));
     assert_recovers(&cache);
 }
 

@@ -196,7 +196,7 @@ fn a_reading_thread_that_ends_drops_nothing() {
         read_only(|| (0..1000).filter(|key| cache.read(key, |_| ()).is_some()).count());
         cache.reader().get(&0);
     };
-    std::thread::scope(|scope| drop(scope.spawn(read)));
+    std::thread::scope(|scope| scope.spawn(read).join().expect("no panic"));
     assert!(!census.was_dropped_by_a_reader());
 }
 

@@ -1,1 +1,134 @@
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
+use super::{Entry, EntryRef, Node, Shape, layout};
+use crate::sync::Stamp;
+
+const SHAPES: [Shape; 4] = [Shape::PLAIN, Shape::WEIGHED, Shape::TIMED, Shape::IDLING];
+
+fn words<K, V>(entry: EntryRef<'_, K, V>) -> [Option<&Stamp>; 3] {
+    [entry.deadline(), entry.idle_deadline(), entry.modified()]
+}
+
+/// Makes an entry, looks at all of it, writes its words, and takes it apart.
+fn exercise<K, V>(key: impl Fn() -> K, value: impl Fn() -> V)
+where
+    K: PartialEq + std::fmt::Debug,
+    V: PartialEq + std::fmt::Debug,
+{
+    for shape in SHAPES {
+        let entry = Entry::new(shape, 7, key(), value(), 42);
+        let borrowed = entry.as_ref();
+        assert_eq!((borrowed.hash(), borrowed.key(), borrowed.value()), (7, &key(), &value()));
+        assert_eq!(borrowed.charge(), if shape == Shape::PLAIN { 1 } else { 42 });
+        assert!(borrowed.into_raw().is_aligned());
+        for (nth, word) in words(borrowed).into_iter().enumerate() {
+            assert_eq!(word.is_some(), nth + 2 <= shape.words(), "word {nth} of {shape:?}");
+            assert!(word.is_none_or(|word| std::ptr::from_ref(word).is_aligned()));
+            assert!(word.is_none_or(|word| word.get() == 0), "zero at first");
+            word.inspect(|word| word.set(nth as u64 + 100));
+        }
+        // The words do not overlap each other, nor the fixed part.
+        for (nth, word) in words(borrowed).into_iter().enumerate() {
+            assert!(word.is_none_or(|word| word.get() == nth as u64 + 100));
+        }
+        assert_eq!((borrowed.hash(), borrowed.key(), borrowed.value()), (7, &key(), &value()));
+        assert_eq!(borrowed.charge(), if shape == Shape::PLAIN { 1 } else { 42 });
+        let raw = entry.into_raw();
+        // SAFETY: it came from `into_raw` just now, with the same shape.
+        let entry = unsafe { Entry::<K, V>::from_raw(raw, shape) };
+        assert_eq!(entry.into_parts(), (key(), value()));
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Aligned<A>(u8, [A; 0]);
+
+macro_rules! aligned {
+    ($($name:ident = $align:literal),*) => {
+        $(#[derive(Debug, PartialEq)] #[repr(align($align))] struct $name;)*
+        #[test]
+        fn entries_are_aligned_for_their_keys_and_values() {
+            $(
+                exercise(|| Aligned::<$name>(3, []), || 5_u8);
+                exercise(|| 5_u8, || Aligned::<$name>(3, []));
+                exercise(|| $name, || Aligned::<$name>(3, []));
+            )*
+        }
+    };
+}
+aligned!(A1 = 1, A2 = 2, A4 = 4, A8 = 8, A16 = 16, A32 = 32, A64 = 64, A4096 = 4096);
+
+#[test]
+fn entries_of_all_sizes_are_whole() {
+    exercise(|| (), || ());
+    exercise(|| 1_u8, || ());
+    exercise(|| (), || [9_u8; 4097]);
+    exercise(|| "a key".to_string(), || vec![1, 2, 3]);
+    exercise(|| u128::MAX, || 1_u8);
+}
+
+#[test]
+fn an_entry_pays_only_for_the_words_of_its_shape() {
+    let size = |shape| layout::<u64, u64>(shape).0.size();
+    assert_eq!(SHAPES.map(size), [24, 32, 40, 56]);
+    let (plain, offset) = layout::<(), ()>(Shape::PLAIN);
+    assert_eq!((plain.size(), offset), (8, 0));
+    let (aligned, offset) = layout::<A64, u8>(Shape::IDLING);
+    assert_eq!((aligned.align(), offset), (64, 64), "the words lie in the padding");
+}
+
+#[test]
+fn an_entry_leaves_room_for_marks_in_its_address() {
+    assert!(align_of::<Node<u8, ()>>() >= 8);
+}
+
+#[test]
+fn records_are_told_apart_even_without_contents() {
+    let (one, other) =
+        (Entry::new(Shape::PLAIN, 0, (), (), 1), Entry::new(Shape::PLAIN, 0, (), (), 1));
+    assert!(one.as_ref().is(one.as_ref()));
+    assert!(!one.as_ref().is(other.as_ref()));
+}
+
+#[test]
+fn charges_of_all_sizes_are_kept() {
+    for charge in [0, 1, u64::MAX] {
+        assert_eq!(Entry::new(Shape::WEIGHED, 0, 0, 0, charge).as_ref().charge(), charge);
+    }
+}
+
+/// Counts its drops; panics if told to.
+struct Noisy(Rc<Cell<u32>>, bool);
+
+impl Drop for Noisy {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+        assert!(!self.1, "told to");
+    }
+}
+
+#[test]
+fn dropping_an_entry_drops_both_parts_and_taking_it_apart_none() {
+    let drops = Rc::new(Cell::new(0));
+    let part = |panics| Noisy(Rc::clone(&drops), panics);
+    drop(Entry::new(Shape::IDLING, 0, part(false), part(false), 1));
+    assert_eq!(drops.get(), 2);
+    let parts = Entry::new(Shape::IDLING, 0, part(false), part(false), 1).into_parts();
+    assert_eq!(drops.get(), 2);
+    drop(parts);
+    assert_eq!(drops.get(), 4);
+}
+
+#[test]
+fn a_destructor_that_panics_keeps_neither_the_other_nor_the_memory() {
+    for (key, value) in [(true, false), (false, true)] {
+        let drops = Rc::new(Cell::new(0));
+        let part = |panics| Noisy(Rc::clone(&drops), panics);
+        let entry = Entry::new(Shape::WEIGHED, 0, part(key), part(value), 1);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err());
+        // That the memory is freed is for the leak check of a sanitizer to see.
+        assert_eq!((drops.get(), Rc::strong_count(&drops)), (2, 1));
+    }
+}

@@ -1,1 +1,164 @@
+use std::time::{Duration, Instant};
 
+use super::{Expiration, Expiry};
+use crate::entry::{Entry, Shape};
+use crate::time::{Clock, ManualClock};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Lives of one kind for all entries.
+#[derive(Clone, Copy, Default)]
+struct Lives {
+    create: Option<Duration>,
+    read: Option<Option<Duration>>,
+    update: Option<Option<Duration>>,
+}
+
+impl Expiry<u8, u8> for Lives {
+    fn expire_after_create(&self, _: &u8, _: &u8, _: Instant) -> Option<Duration> {
+        self.create
+    }
+    fn expire_after_read(
+        &self,
+        _: &u8,
+        _: &u8,
+        _: Instant,
+        left: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        self.read.unwrap_or(left)
+    }
+    fn expire_after_update(
+        &self,
+        _: &u8,
+        _: &u8,
+        _: Instant,
+        left: Option<Duration>,
+    ) -> Option<Duration> {
+        self.update.unwrap_or(left)
+    }
+}
+
+type Rule = Expiration<u8, u8>;
+
+fn rule(
+    live: Option<Duration>,
+    idle: Option<Duration>,
+    lives: Option<Lives>,
+) -> (Rule, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    let expiry = lives.map(|lives| Box::new(lives) as Box<dyn Expiry<u8, u8> + Send + Sync>);
+    (Expiration { clock, time_to_live: live, time_to_idle: idle, expiry }, hand)
+}
+
+fn created(rule: &Rule) -> Entry<u8, u8> {
+    let entry = Entry::new(rule.shape(), 0, 1, 1, 1);
+    rule.create(entry.as_ref());
+    entry
+}
+
+fn is_live(rule: &Rule, entry: &Entry<u8, u8>) -> bool {
+    rule.is_live(entry.as_ref(), rule.now())
+}
+
+/// For how many whole seconds from now an entry lives, if nobody asks for it; at most a hundred.
+fn seconds_left(rule: &Rule, hand: &ManualClock, entry: &Entry<u8, u8>) -> u32 {
+    (0..100)
+        .find(|_| {
+            let over = !is_live(rule, entry);
+            hand.advance(SECOND);
+            over
+        })
+        .unwrap_or(100)
+}
+
+#[test]
+fn entries_have_the_words_that_the_rule_needs() {
+    assert_eq!(rule(Some(SECOND), None, None).0.shape(), Shape::TIMED);
+    assert_eq!(rule(None, Some(SECOND), None).0.shape(), Shape::IDLING);
+    assert_eq!(rule(None, None, Some(Lives::default())).0.shape(), Shape::IDLING);
+}
+
+#[test]
+fn the_earliest_deadline_counts() {
+    let lives = |seconds| Lives { create: Some(seconds * SECOND), ..Lives::default() };
+    for (live, idle, own, expected) in [
+        (Some(3), None, None, 3),
+        (None, Some(4), None, 4),
+        (None, None, Some(5), 5),
+        (Some(3), Some(4), None, 3),
+        (Some(4), Some(3), None, 3),
+        (Some(9), Some(8), Some(7), 7),
+        (Some(2), Some(8), Some(7), 2),
+        (Some(0), None, None, 0),
+    ] {
+        let seconds = |count: Option<u32>| count.map(|count| count * SECOND);
+        let (rule, hand) = rule(seconds(live), seconds(idle), own.map(lives));
+        let entry = created(&rule);
+        let left = seconds_left(&rule, &hand, &entry);
+        assert_eq!(left, expected, "{live:?} {idle:?} {own:?}");
+    }
+}
+
+#[test]
+fn a_read_moves_the_idle_deadline_and_no_other() {
+    let (rule, hand) = rule(Some(10 * SECOND), Some(4 * SECOND), None);
+    let entry = created(&rule);
+    for _ in 0..3 {
+        hand.advance(3 * SECOND);
+        rule.read(entry.as_ref(), rule.now());
+    }
+    assert_eq!(seconds_left(&rule, &hand, &entry), 1, "the time to live is over at ten");
+}
+
+#[test]
+fn a_read_that_changes_nothing_writes_nothing() {
+    let (rule, _hand) = rule(None, Some(4 * SECOND), Some(Lives::default()));
+    let entry = created(&rule);
+    let words = || {
+        let entry = entry.as_ref();
+        [entry.deadline(), entry.idle_deadline(), entry.modified()].map(|w| w.map(|w| w.get()))
+    };
+    let before = words();
+    rule.read(entry.as_ref(), rule.now());
+    assert_eq!(words(), before);
+}
+
+#[test]
+fn an_expiry_may_change_the_deadline_at_a_read() {
+    let expiry = Lives { create: Some(SECOND), read: Some(Some(6 * SECOND)), ..Lives::default() };
+    let (longer, hand) = rule(None, None, Some(expiry));
+    let entry = created(&longer);
+    longer.read(entry.as_ref(), longer.now());
+    assert_eq!(seconds_left(&longer, &hand, &entry), 6);
+
+    let expiry = Lives { create: Some(SECOND), read: Some(None), ..Lives::default() };
+    let (ever, hand) = rule(None, None, Some(expiry));
+    let entry = created(&ever);
+    ever.read(entry.as_ref(), ever.now());
+    assert_eq!(seconds_left(&ever, &hand, &entry), 100, "no deadline any more");
+}
+
+#[test]
+fn an_update_keeps_or_replaces_what_was_left() {
+    let create = Some(10 * SECOND);
+    for (update, expected) in [(None, 4), (Some(Some(7 * SECOND)), 7), (Some(None), 100)] {
+        let (rule, hand) = rule(None, None, Some(Lives { create, read: None, update }));
+        let old = created(&rule);
+        hand.advance(6 * SECOND);
+        let new = Entry::new(rule.shape(), 0, 1, 2, 1);
+        rule.update(new.as_ref(), old.as_ref());
+        assert_eq!(seconds_left(&rule, &hand, &new), expected);
+    }
+}
+
+#[test]
+fn the_longest_durations_never_end() {
+    let ever = Some(Duration::MAX);
+    let lives = Lives { create: ever, read: Some(ever), update: Some(ever) };
+    let (rule, hand) = rule(ever, ever, Some(lives));
+    let entry = created(&rule);
+    hand.advance(Duration::MAX);
+    rule.read(entry.as_ref(), rule.now());
+    assert!(is_live(&rule, &entry));
+}

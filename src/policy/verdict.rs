@@ -20,7 +20,7 @@ const PROBATION_STEPS: usize = 24;
 const PROTECTED_STEPS: usize = 10;
 /// How much better the sketch must know the entry at the protected hand than the one that challenges
 /// it, for the hand to go on to the next.
-const KNOWN_BETTER: u64 = 3;
+const KNOWN_BETTER: u64 = 6;
 /// Entries that are promoted for one insert while there is room.
 const SPREAD_STEPS: usize = 4;
 

@@ -1,1 +1,287 @@
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
 
+use super::{Domain, GRACE, Ledgered, Retired};
+
+/// Counts its drops.
+struct Item(Arc<AtomicUsize>);
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+type Toy = Arc<Domain<Item, ()>>;
+
+fn toy() -> (Toy, Arc<AtomicUsize>) {
+    (Arc::new(Domain::new()), Arc::default())
+}
+
+fn retire(domain: &Toy, drops: &Arc<AtomicUsize>, count: usize) {
+    let guard = domain.pin();
+    for _ in 0..count {
+        // SAFETY: nobody else has ever seen the item, and the thread is pinned.
+        let item = unsafe { Retired::new(Item(Arc::clone(drops))) };
+        guard.pass().retire(item, Ledgered::Limbo);
+    }
+}
+
+/// Collects until nothing more comes.
+fn collect(domain: &Toy) -> usize {
+    (0..=GRACE).map(|_| domain.collect(usize::MAX, |item, _| drop(item)).freed).sum()
+}
+
+#[test]
+fn items_are_freed_once_nobody_can_look_at_them() {
+    let (domain, drops) = toy();
+    retire(&domain, &drops, 100);
+    assert_eq!((domain.backlog(), drops.load(Ordering::SeqCst)), (100, 0));
+    assert_eq!(collect(&domain), 100);
+    assert_eq!((domain.backlog(), drops.load(Ordering::SeqCst)), (0, 100));
+    assert_eq!(collect(&domain), 0);
+}
+
+#[test]
+fn a_guard_holds_what_is_retired_after_it_was_made() {
+    let (domain, drops) = toy();
+    let (pinned, done) = (&Barrier::new(2), &Barrier::new(2));
+    thread::scope(|scope| {
+        let (domain, drops) = (&domain, &drops);
+        scope.spawn(move || {
+            let _guard = domain.pin();
+            pinned.wait();
+            done.wait();
+        });
+        pinned.wait();
+        retire(domain, drops, 10);
+        assert_eq!((collect(domain), domain.lag()), (0, 1));
+        done.wait();
+    });
+    assert_eq!((collect(&domain), domain.lag()), (10, 0));
+}
+
+#[test]
+fn a_nested_guard_holds_until_the_outer_one_is_gone() {
+    let (domain, drops) = toy();
+    let outer = domain.pin();
+    let mut inner = domain.pin();
+    retire(&domain, &drops, 1);
+    inner.repin();
+    assert_eq!(collect(&domain), 0, "renewing an inner guard does nothing");
+    drop(inner);
+    assert_eq!(collect(&domain), 0);
+    drop(outer);
+    assert_eq!(collect(&domain), 1);
+}
+
+#[test]
+fn guards_may_be_dropped_in_any_order() {
+    let (domain, drops) = toy();
+    let (first, second) = (domain.pin(), domain.pin());
+    drop(first);
+    retire(&domain, &drops, 1);
+    assert_eq!(collect(&domain), 0);
+    drop(second);
+    assert_eq!(collect(&domain), 1);
+}
+
+#[test]
+fn a_perch_holds_until_it_moves_or_is_parked() {
+    let (domain, drops) = toy();
+    let mut perch = domain.perch();
+    retire(&domain, &drops, 1);
+    assert_eq!(collect(&domain), 1, "not pinned before its first use");
+    perch.pass();
+    retire(&domain, &drops, 1);
+    assert_eq!(collect(&domain), 0);
+    let freed: usize = (0..=GRACE)
+        .map(|_| {
+            perch.pass();
+            domain.collect(usize::MAX, |item, _| drop(item)).freed
+        })
+        .sum();
+    assert_eq!(freed, 1, "it moves on with each use");
+    perch.pass();
+    retire(&domain, &drops, 1);
+    perch.park();
+    assert_eq!(collect(&domain), 1);
+    perch.pass();
+    retire(&domain, &drops, 1);
+    drop(perch);
+    assert_eq!(collect(&domain), 1);
+}
+
+#[test]
+fn a_budget_is_kept() {
+    let (domain, drops) = toy();
+    retire(&domain, &drops, 100);
+    while !(0..=GRACE).all(|_| domain.collect(0, |item, _| drop(item)).freed > 0) {
+        if domain.collect(7, |item, _| drop(item)).freed > 0 {
+            break;
+        }
+    }
+    let freed = drops.load(Ordering::SeqCst);
+    assert!(freed > 0 && freed <= 7, "{freed} freed");
+    assert_eq!(domain.backlog(), 100 - freed);
+    assert_eq!(collect(&domain), 100 - freed);
+}
+
+#[test]
+fn the_account_comes_back_with_the_item() {
+    let (domain, drops) = toy();
+    let accounts = [Ledgered::Limbo, Ledgered::Capacity, Ledgered::Nowhere];
+    for account in accounts {
+        let guard = domain.pin();
+        // SAFETY: as in `retire`.
+        let item = unsafe { Retired::new(Item(Arc::clone(&drops))) };
+        guard.pass().retire(item, account);
+    }
+    let mut seen = Vec::new();
+    for _ in 0..=GRACE {
+        domain.collect(10, |_, account| seen.push(account));
+    }
+    assert_eq!(seen.len(), 3);
+    assert!(accounts.iter().all(|account| seen.contains(account)));
+}
+
+#[test]
+fn a_panic_in_the_sink_loses_no_other_item() {
+    let (domain, drops) = toy();
+    retire(&domain, &drops, 100);
+    let mut panics = 0;
+    while domain.backlog() > 0 {
+        let collect = || domain.collect(usize::MAX, |_item, _| panic!("a destructor panics"));
+        panics += usize::from(catch_unwind(AssertUnwindSafe(collect)).is_err());
+    }
+    assert_eq!((panics, drops.load(Ordering::SeqCst)), (100, 100));
+}
+
+#[test]
+fn a_domain_that_is_dropped_frees_everything() {
+    let (domain, drops) = toy();
+    let theirs = Arc::clone(&domain);
+    // On a thread that ends, or the thread's roster would keep the domain.
+    let (garbage, counter) = (Arc::clone(&drops), Arc::clone(&drops));
+    thread::spawn(move || retire(&theirs, &garbage, 50)).join().expect("no panic");
+    drop(domain);
+    assert_eq!(counter.load(Ordering::SeqCst), 50);
+}
+
+#[test]
+fn seats_are_used_again() {
+    let (domain, drops) = toy();
+    for _ in 0..100 {
+        // Joined, as a scope's end does not wait for the thread's own destructors.
+        thread::scope(|scope| scope.spawn(|| retire(&domain, &drops, 1)).join().expect("no panic"));
+    }
+    assert_eq!(domain.population(), 1);
+    let perches: Vec<_> = (0..5).map(|_| domain.perch()).collect();
+    assert_eq!(domain.population(), 5);
+    drop(perches);
+    domain.pin();
+    domain.perch();
+    assert_eq!(domain.population(), 5);
+    assert_eq!(collect(&domain), 100, "what ended threads have retired");
+}
+
+#[test]
+fn many_domains_may_be_used_by_turns() {
+    let domains: Vec<_> = (0..20).map(|_| toy()).collect();
+    for _ in 0..3 {
+        domains.iter().for_each(|(domain, drops)| retire(domain, drops, 2));
+    }
+    for (domain, drops) in &domains {
+        assert_eq!((domain.population(), collect(domain)), (1, 6));
+        assert_eq!(drops.load(Ordering::SeqCst), 6);
+    }
+}
+
+#[test]
+fn a_roster_forgets_domains_that_are_closed() {
+    let work = || {
+        let (old, _) = toy();
+        drop(old.pin());
+        old.close();
+        let watch = Arc::downgrade(&old);
+        drop(old);
+        let (new, _) = toy();
+        drop(new.pin());
+        assert!(watch.upgrade().is_none(), "the next new domain sweeps the roster");
+    };
+    thread::spawn(work).join().expect("no panic");
+}
+
+#[test]
+fn a_thread_that_ends_may_pin_to_the_last() {
+    thread_local! {
+        static LAST: RefCell<Option<Farewell>> = const { RefCell::new(None) };
+    }
+    struct Farewell(Toy, Arc<AtomicUsize>);
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            retire(&self.0, &self.1, 3);
+        }
+    }
+    let (domain, drops) = toy();
+    let (theirs, garbage) = (Arc::clone(&domain), Arc::clone(&drops));
+    let work = move || {
+        // Made before the roster, so it is dropped after it.
+        LAST.with(|last| *last.borrow_mut() = Some(Farewell(Arc::clone(&theirs), garbage)));
+        drop(theirs.pin());
+    };
+    thread::spawn(work).join().expect("no panic");
+    assert_eq!(collect(&domain), 3);
+}
+
+/// Readers follow a pointer that a writer exchanges; what it led to before is retired. No reader
+/// may find it freed.
+#[test]
+fn nobody_reads_what_was_freed() {
+    struct Cell {
+        freed: AtomicBool,
+    }
+    impl Drop for Cell {
+        fn drop(&mut self) {
+            self.freed.store(true, Ordering::SeqCst);
+        }
+    }
+    let domain: Arc<Domain<Box<Cell>, ()>> = Arc::new(Domain::new());
+    let fresh = || Box::into_raw(Box::new(Cell { freed: AtomicBool::new(false) }));
+    let shared = std::sync::atomic::AtomicPtr::new(fresh());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for nth in 0..2 {
+            let (domain, shared, over) = (&domain, &shared, &over);
+            scope.spawn(move || {
+                let mut perch = domain.perch();
+                while !over.load(Ordering::Relaxed) {
+                    let guard = (nth == 0).then(|| domain.pin());
+                    let _pass = (nth == 1).then(|| perch.pass());
+                    for _ in 0..3 {
+                        // SAFETY: pinned before the pointer is read, and it is retired before it is
+                        // freed.
+                        let cell = unsafe { &*shared.load(Ordering::Acquire) };
+                        assert!(!cell.freed.load(Ordering::SeqCst), "read after it was freed");
+                    }
+                    drop(guard);
+                }
+            });
+        }
+        for _ in 0..20_000 {
+            let guard = domain.pin();
+            let old = shared.swap(fresh(), Ordering::AcqRel);
+            // SAFETY: from a box, and out of everybody's reach.
+            let old = unsafe { Box::from_raw(old) };
+            // SAFETY: taken out of reach by this thread, which is pinned.
+            guard.pass().retire(unsafe { Retired::new(old) }, Ledgered::Nowhere);
+            guard.close(8, |item, _| drop(item));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    // SAFETY: from a box, and nobody else is here any more.
+    drop(unsafe { Box::from_raw(shared.into_inner()) });
+}

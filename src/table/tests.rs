@@ -1,1 +1,372 @@
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::control::Control;
+use super::shadow::{LANES, Lanes, Shadow, tag_of};
+use super::summary::Summaries;
+use super::view::{Spotted, View};
+use super::word::Word;
+use super::{Region, Table};
+use crate::entry::{Entry, Shape};
+use crate::reclaim::Ledgered;
+
+/// A generator of numbers that look random (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+fn lanes(lanes: Lanes) -> Vec<usize> {
+    lanes.collect()
+}
+
+/// The lanes for which `holds`, one by one.
+fn naive(holds: impl Fn(usize) -> bool) -> Vec<usize> {
+    (0..LANES).filter(|&lane| holds(lane)).collect()
+}
+
+/// The tag of a lane, read bit by bit.
+fn tag(shadow: Shadow, lane: usize) -> u64 {
+    shadow.0 >> (6 * lane) & 0x3f
+}
+
+#[test]
+fn matching_finds_what_a_loop_finds() {
+    let mut numbers = Numbers(1);
+    for round in 0..2_000 {
+        // Some with few different tags, so that several lanes agree and their neighbours nearly.
+        let word = numbers.next() & if round % 2 == 0 { u64::MAX } else { 0xffff_fff0_4104_1041 };
+        for wanted in 0..64 {
+            let shadow = Shadow(word);
+            let expected = naive(|lane| tag(shadow, lane) == wanted);
+            assert_eq!(lanes(shadow.matching(wanted)), expected, "{word:#x} and {wanted}");
+        }
+    }
+}
+
+#[test]
+fn stages_are_sorted_as_a_loop_sorts_them() {
+    let mut numbers = Numbers(2);
+    for _ in 0..10_000 {
+        let shadow = Shadow(numbers.next());
+        let stage = |lane| shadow.lane(lane) & 0b11;
+        assert_eq!(lanes(shadow.vacant()), naive(|lane| stage(lane) == 0));
+        assert_eq!(lanes(shadow.occupied()), naive(|lane| stage(lane) != 0));
+        assert_eq!(lanes(shadow.probation()), naive(|lane| matches!(stage(lane), 1 | 2)));
+        assert_eq!(lanes(shadow.protected()), naive(|lane| stage(lane) == 3));
+        assert_eq!(shadow.vacant().is_empty(), lanes(shadow.vacant()).is_empty());
+        for from in 0..=LANES + 1 {
+            let expected = naive(|lane| lane >= from && stage(lane) != 0);
+            assert_eq!(lanes(shadow.occupied().from(from)), expected);
+        }
+    }
+}
+
+#[test]
+fn a_lane_is_changed_alone() {
+    let mut numbers = Numbers(3);
+    for _ in 0..1_000 {
+        let before = Shadow(numbers.next());
+        let (lane, bits, new) =
+            (numbers.next() as usize % LANES, numbers.next() as u8 & 15, numbers.next() & 63);
+        let after = before.with_lane(lane, bits).with_tag(lane, new);
+        assert_eq!((after.lane(lane), tag(after, lane)), (bits, new));
+        for other in (0..LANES).filter(|&other| other != lane) {
+            assert_eq!(after.lane(other), before.lane(other));
+            assert_eq!(tag(after, other), tag(before, other));
+        }
+        assert_eq!(after.is_frozen(), before.is_frozen());
+    }
+}
+
+#[test]
+fn a_touch_counts_to_three_and_spares_what_is_vacant_or_frozen() {
+    for lane in 0..LANES {
+        for stage in 1..=3 {
+            let mut shadow = Shadow::ready().with_lane(lane, stage);
+            for count in 1..=3 {
+                shadow = shadow.touched(lane).expect("below three");
+                assert_eq!(shadow.lane(lane), stage | count << 2);
+            }
+            assert_eq!(shadow.touched(lane), None, "full");
+            assert_eq!(Shadow::ready().with_lane(lane, stage).frozen().touched(lane), None);
+        }
+        assert_eq!(Shadow::ready().touched(lane), None, "vacant");
+    }
+}
+
+#[test]
+fn the_tag_is_not_made_of_the_bits_that_choose_the_home() {
+    assert_ne!(tag_of(0), tag_of(1));
+    assert_eq!(tag_of(0), tag_of(1 << 63));
+}
+
+#[test]
+fn a_control_word_keeps_its_fields_apart() {
+    for rank in [0, 1, 5, 6, 1000, Control::MAX_RANK] {
+        for in_overflow in [false, true] {
+            let before = Control(0);
+            let announced = before.announcing(rank, in_overflow);
+            assert_eq!(announced.announced(), Some(rank));
+            assert_eq!(announced.overflows(), in_overflow);
+            assert_eq!(announced.version(), before.version() + 1);
+            assert!(!announced.is_frozen() && !announced.is_moved());
+            let cleared = announced.without_announcement();
+            assert_eq!((cleared.announced(), cleared.version()), (None, announced.version()));
+            assert_eq!(cleared.overflows(), in_overflow);
+            let next = announced.announcing(0, false);
+            assert_eq!((next.announced(), next.overflows()), (Some(0), in_overflow), "it stays");
+        }
+    }
+}
+
+#[test]
+fn freezing_and_moving_end_announcements() {
+    let control = Control(0).announcing(3, true);
+    let frozen = control.freezing();
+    assert!(frozen.is_frozen() && !frozen.is_moved() && frozen.overflows());
+    assert_eq!((frozen.announced(), frozen.version()), (None, control.version() + 1));
+    assert!(frozen.moved().is_moved() && frozen.moved().is_frozen());
+    let dissolved = control.without_announcement().without_overflow();
+    assert!(!dissolved.overflows());
+    assert_eq!(dissolved.version(), control.version() + 1);
+}
+
+#[test]
+fn a_version_wraps_without_a_trace() {
+    let mut control = Control(u64::from(u32::MAX) << 32).announcing(7, true);
+    assert_eq!((control.version(), control.announced()), (0, Some(7)));
+    assert!(control.overflows() && !control.is_frozen());
+    control = control.announcing(8, false);
+    assert_eq!((control.version(), control.announced()), (1, Some(8)));
+}
+
+#[test]
+fn a_target_that_is_ready_differs_from_one_that_is_not() {
+    for overflows in [false, true] {
+        let ready = Control::ready(overflows);
+        assert_ne!(ready.0, 0);
+        assert_eq!((ready.overflows(), ready.version(), ready.announced()), (overflows, 1, None));
+    }
+}
+
+#[test]
+fn the_states_of_a_word_exclude_each_other() {
+    let node = std::ptr::without_provenance_mut::<u64>(0x1000);
+    let (visible, claimed) = (Word::visible(node), Word::claimed(node));
+    assert!(visible.is_readable() && !visible.is_claimed() && !visible.is_vacant());
+    assert!(!claimed.is_readable() && claimed.is_claimed() && !claimed.is_vacant());
+    assert!(!visible.dead().is_readable() && !visible.dead().is_vacant());
+    assert!(visible.frozen().is_readable() && visible.frozen().is_frozen());
+    assert!(!claimed.frozen().is_readable() && !claimed.frozen().is_claimed());
+    for word in [visible, claimed, visible.dead(), visible.frozen()] {
+        assert_eq!(word.node(), node);
+    }
+    let (vacant, untouched) = (Word::<u64>::vacant(), Word::from_raw(std::ptr::null_mut::<u64>()));
+    assert!(vacant.is_vacant() && untouched.is_vacant());
+    assert!(untouched.is_untouched() && !vacant.is_untouched());
+    let sealed = Word::<u64>::sealed();
+    assert!(!sealed.is_vacant() && !sealed.is_readable() && sealed.is_frozen());
+    for word in [vacant, untouched, sealed] {
+        assert!(word.node().is_null() && !word.is_readable());
+    }
+}
+
+#[test]
+fn a_summary_leads_to_the_next_noted_bucket() {
+    let summaries = Summaries::new(200);
+    assert_eq!(summaries.next(Region::Probation, 0), None);
+    for bucket in [0, 63, 64, 130, 199] {
+        summaries.note(bucket, 1);
+    }
+    summaries.note(70, 3);
+    summaries.note(71, 0);
+    let mut met = Vec::new();
+    let mut at = 0;
+    while let Some(bucket) = summaries.next(Region::Probation, at) {
+        met.push(bucket);
+        at = bucket + 1;
+    }
+    assert_eq!(met, [0, 63, 64, 130, 199]);
+    assert_eq!(summaries.next(Region::Protected, 0), Some(70));
+    assert_eq!(summaries.next(Region::Protected, 71), None);
+    summaries.forget(Region::Probation, 64);
+    assert_eq!(summaries.next(Region::Probation, 64), Some(130));
+    assert_eq!(summaries.next(Region::Probation, 200), None);
+}
+
+type Toy = Table<u64, u64, (), ()>;
+
+/// A table whose keys are their own hashes, so that a test chooses their homes.
+fn toy(bits: u32) -> Toy {
+    Table::new(Shape::PLAIN, bits, ())
+}
+
+fn with<R>(table: &Toy, f: impl FnOnce(View<'_, u64, u64, (), ()>) -> R) -> R {
+    let guard = table.pin();
+    f(table.view(guard.pass()))
+}
+
+fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
+    with(table, |view| {
+        let entry = Entry::new(Shape::PLAIN, key, key, value, 1);
+        match view.locate(key, |&k| k == key) {
+            Spotted::Open(open) => {
+                assert!(open.commit(entry, 1).is_ok(), "nobody else is here");
+                None
+            }
+            Spotted::Held(held) => {
+                let old = view.replace(held, entry).expect("nobody else is here");
+                let value = *old.as_ref().value();
+                view.retire(old, Ledgered::Nowhere);
+                Some(value)
+            }
+        }
+    })
+}
+
+fn remove(table: &Toy, key: u64) -> Option<u64> {
+    with(table, |view| {
+        let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return None };
+        let (old, _) = view.unlink(held).expect("nobody else is here");
+        let value = *old.as_ref().value();
+        view.retire(old, Ledgered::Nowhere);
+        Some(value)
+    })
+}
+
+fn get(table: &Toy, key: u64) -> Option<u64> {
+    with(table, |view| view.find(key, |&k| k == key).map(|held| *held.entry().value()))
+}
+
+fn audit(table: &Toy) -> usize {
+    with(table, |view| view.audit(|a, b| a == b).entries)
+}
+
+/// Random steps on a table and on a map, with keys of few homes.
+fn compare(bits: u32, homes: u64, keys: u64, grow: bool) {
+    let (table, mut map, mut numbers) = (toy(bits), HashMap::new(), Numbers(9));
+    for step in 0..6_000_u64 {
+        let number = numbers.next();
+        let key = (number % homes) << 60 | (number >> 8) % keys;
+        match number >> 32 & 3 {
+            0 => assert_eq!(remove(&table, key), map.remove(&key)),
+            1 => assert_eq!(get(&table, key), map.get(&key).copied()),
+            _ => assert_eq!(insert(&table, key, step), map.insert(key, step)),
+        }
+        if grow && step % 500 == 250 {
+            with(&table, |view| view.grow(|_| ()));
+        }
+        if step % 100 == 0 {
+            assert_eq!(audit(&table), map.len());
+        }
+    }
+    assert!(map.iter().all(|(&key, &value)| get(&table, key) == Some(value)));
+}
+
+#[test]
+fn a_table_is_a_map() {
+    compare(4, 16, 4, false);
+    compare(1, 2, 100, false);
+    compare(4, 1, 60, false);
+}
+
+#[test]
+fn a_table_that_grows_is_a_map() {
+    compare(1, 16, 40, true);
+    compare(1, 1, 30, true);
+}
+
+#[test]
+fn a_chain_goes_when_it_is_empty() {
+    let table = toy(1);
+    (0..40).for_each(|key| assert_eq!(insert(&table, key, key), None));
+    with(&table, |view| assert_eq!(view.current().links.get(), 6));
+    (0..40).rev().for_each(|key| assert_eq!(remove(&table, key), Some(key)));
+    with(&table, |view| assert_eq!(view.current().links.get(), 0));
+    assert_eq!(audit(&table), 0);
+}
+
+#[test]
+fn a_walk_meets_everything_once() {
+    for grow in [false, true] {
+        let table = toy(3);
+        let mut numbers = Numbers(4);
+        let keys: Vec<u64> = (0..100).map(|_| numbers.next()).collect();
+        keys.iter().for_each(|&key| assert_eq!(insert(&table, key, key), None));
+        if grow {
+            with(&table, |view| view.grow(|_| ()));
+            // A write moves some buckets.
+            insert(&table, keys[0], keys[0]);
+        }
+        let (mut met, mut place) = (Vec::new(), Some(0));
+        while let Some(from) = place {
+            with(&table, |view| {
+                let mut found = Vec::new();
+                place = view.gather(from, &mut found, |a, b| a == b);
+                met.extend(found.iter().map(|held| *held.entry().key()));
+            });
+        }
+        let mut expected = keys;
+        expected.sort_unstable();
+        met.sort_unstable();
+        assert_eq!(met, expected);
+    }
+}
+
+#[test]
+fn a_hand_meets_everything_of_its_region_in_a_round() {
+    let table = toy(3);
+    let mut numbers = Numbers(5);
+    let mut keys: Vec<u64> = (0..60).map(|_| numbers.next()).collect();
+    keys.extend(0..20); // a long chain
+    keys.iter().for_each(|&key| assert_eq!(insert(&table, key, key), None));
+    let (mut met, mut place) = (Vec::new(), 0);
+    for _ in 0..keys.len() {
+        with(&table, |view| {
+            let found = view.meet(Region::Probation, place, 64).ok().expect("it is full of them");
+            assert!(found.at >= place, "in order until the round is over");
+            met.push(*found.held.entry().key());
+            place = found.next;
+        });
+    }
+    keys.sort_unstable();
+    met.sort_unstable();
+    assert_eq!(met, keys);
+    with(&table, |view| assert!(view.meet(Region::Protected, 0, 64).is_err(), "there is none"));
+}
+
+#[test]
+fn dropping_a_table_drops_what_it_holds() {
+    let value = Arc::new(());
+    for grow in [false, true] {
+        let table: Table<u64, Arc<()>, (), ()> = Table::new(Shape::TIMED, 1, ());
+        for key in 0..100 {
+            let guard = table.pin();
+            let view = table.view(guard.pass());
+            let Spotted::Open(open) = view.locate(key, |&k| k == key) else { panic!("it is new") };
+            let entry = Entry::new(Shape::TIMED, key, key, Arc::clone(&value), 1);
+            assert!(open.commit(entry, 1).is_ok());
+            if grow && key == 98 {
+                view.grow(|_| ());
+            }
+        }
+        assert_eq!(Arc::strong_count(&value), 101);
+        drop(table);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+}
+
+#[test]
+fn the_number_of_buckets_fits_the_number_of_entries() {
+    for (entries, bits) in [(0, 1), (1, 1), (8, 1), (9, 2), (1000, 8), (1 << 20, 18)] {
+        assert_eq!(Toy::bits_for(entries), bits, "{entries}");
+    }
+    assert_eq!(Toy::bits_for(usize::MAX), Toy::MAX_BITS);
+}
