@@ -172,12 +172,15 @@ impl Expiry<u64, u64> for Fixed {
     }
 }
 
+/// Which question was asked, and how long the entry had left.
+type Asked = Arc<Mutex<Vec<(&'static str, Option<Duration>)>>>;
+
 /// Lives are the value's seconds; a read gives `read`, an update `update`, where they say so.
 #[derive(Default)]
 struct ByValue {
     read: Option<Duration>,
     update: Option<Duration>,
-    asked: Arc<Mutex<Vec<(&'static str, Option<Duration>)>>>,
+    asked: Asked,
 }
 
 impl ByValue {

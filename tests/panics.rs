@@ -404,7 +404,7 @@ mod outcomes {
             .clock(clock)
             .maintenance(Maintenance::Thread)
             .removal_listener(|key: &u64, _: &u64, _| {
-                if key % 10 == 0 {
+                if key.is_multiple_of(10) {
                     // Without the hook's message.
                     panic::resume_unwind(Box::new("a listener panics"));
                 }

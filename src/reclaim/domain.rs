@@ -8,8 +8,8 @@ use super::roster::{self, Registry};
 use super::seat::{Guard, Seat};
 use super::{GRACE, Perch};
 use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Ordering, fence, publish_and_fence, seeded,
-    unique,
+    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Ordering, Relaxed, fence, publish_and_fence,
+    seeded, unique,
 };
 
 /// One epoch, the seats of the threads that follow it, and what they have retired.
@@ -21,6 +21,8 @@ pub(crate) struct Domain<T, L> {
     /// Pushed in front, never removed (R5).
     seats: AtomicPtr<Seat<T, L>>,
     closed: AtomicBool,
+    /// The epoch at which a collection has found all that was ripe.
+    searched: Relaxed<AtomicU64>,
 }
 
 impl<T, L> Domain<T, L> {
@@ -30,6 +32,7 @@ impl<T, L> Domain<T, L> {
             epoch: CachePadded::new(AtomicU64::new(0)),
             seats: AtomicPtr::new(std::ptr::null_mut()),
             closed: AtomicBool::new(false),
+            searched: Relaxed::<AtomicU64>::new(u64::MAX),
         }
     }
 
@@ -114,13 +117,20 @@ impl<T, L> Domain<T, L> {
     /// Each item goes to `sink`, which drops it. A panic in `sink` loses nothing: the other items
     /// stay for the next call.
     pub(crate) fn collect(&self, budget: usize, mut sink: impl FnMut(T, Ledgered)) -> Collected {
-        for seat in self.seats() {
-            seat.bag.seal_open(self);
+        let moved = self.advance();
+        // ORDERING: Relaxed: only compared; what is ripe is decided by `is_ripe`.
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        if !moved && self.searched.get() == epoch {
+            // Somebody is in the way, and what was ripe is gone.
+            return Collected { freed: 0 };
         }
-        self.advance();
         let mut left = budget;
         for seat in self.seats() {
+            seat.bag.seal_open(self);
             seat.bag.collect(self, &mut left, &mut sink);
+        }
+        if left > 0 {
+            self.searched.set(epoch);
         }
         Collected { freed: budget - left }
     }

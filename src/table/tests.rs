@@ -254,7 +254,7 @@ fn compare(bits: u32, homes: u64, keys: u64, grow: bool) {
     let (table, mut map, mut numbers) = (toy(bits), HashMap::new(), Numbers(9));
     for step in 0..6_000_u64 {
         let number = numbers.next();
-        let key = (number % homes) << 60 | (number >> 8) % keys;
+        let key = ((number % homes) << 60) | ((number >> 8) % keys);
         match number >> 32 & 3 {
             0 => assert_eq!(remove(&table, key), map.remove(&key)),
             1 => assert_eq!(get(&table, key), map.get(&key).copied()),
@@ -330,7 +330,9 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
     let (mut met, mut place) = (Vec::new(), 0);
     for _ in 0..keys.len() {
         with(&table, |view| {
-            let found = view.meet(Region::Probation, place, 64).ok().expect("it is full of them");
+            let Ok(found) = view.meet(Region::Probation, place, 64) else {
+                panic!("it is full of them")
+            };
             assert!(found.at >= place, "in order until the round is over");
             met.push(*found.held.entry().key());
             place = found.next;
