@@ -38,6 +38,7 @@ fn churn(cache: &Cache<u64, Box<[u8]>>, nth: usize) {
 }
 
 #[test]
+#[allow(clippy::borrowed_box, reason = "a weigher is given the value as it is")]
 fn the_heap_stays_within_capacity_limbo_and_overhead() {
     let bare = heap::live();
     // Large enough from the start, so that what the table takes is known: it does not double.

@@ -368,7 +368,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
                 model.take(key);
             }
             Op::RemoveIfEven(key) => {
-                let even = |value: &Value| value.tag % 2 == 0;
+                let even = |value: &Value| value.tag.is_multiple_of(2);
                 let live = model.live(key);
                 assert_eq!(cache.remove_if(&key, even), live.as_ref().is_some_and(even));
                 if live.as_ref().is_none_or(even) {
