@@ -45,7 +45,7 @@ where
     pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
         let mut vain = 0;
         while !work.hand.gather(need, self.credits()) {
-            if self.lingering.get() > 0 && work.may_wait() {
+            if self.lingering.get() > 0 && work.has_hope() {
                 // Garbage is charged to the capacity: it goes before an entry does.
                 return Room::Relieve;
             }

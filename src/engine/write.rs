@@ -42,7 +42,6 @@ pub(super) struct Work<'e> {
     /// Where a new key starts; asked once for each operation.
     pub(super) bits: Option<u8>,
     vain_reliefs: usize,
-    waited: bool,
 }
 
 /// What an attempt came to.
@@ -305,7 +304,7 @@ where
 
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
-        Work { local, hand, shift: self.policy.shift(), bits: None, vain_reliefs: 0, waited: false }
+        Work { local, hand, shift: self.policy.shift(), bits: None, vain_reliefs: 0 }
     }
 
     fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
@@ -358,9 +357,9 @@ impl<T> Attempt<T> {
 }
 
 impl Work<'_> {
-    /// Whether the operation has not waited yet for garbage that is charged to the capacity.
-    pub(super) fn may_wait(&mut self) -> bool {
-        !std::mem::replace(&mut self.waited, true)
+    /// Whether garbage could be freed whenever the operation tried.
+    pub(super) fn has_hope(&self) -> bool {
+        self.vain_reliefs == 0
     }
 
     /// The charge in hand has become an entry's.
