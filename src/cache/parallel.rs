@@ -7,14 +7,19 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::Cache;
 
-/// Parts that a parallel scan is divided into. A power of two, so that their limits are limits of
-/// buckets in any table.
+/// Parts that a parallel scan is divided into, at most. A power of two, like the number of buckets.
 const PARTS: u64 = 256;
 
-/// One part of the table, by places. The last one ends where a whole walk does.
-fn part(nth: u64) -> Range<u64> {
-    let width = u64::MAX / PARTS + 1;
-    nth * width..(nth * width).saturating_add(width)
+/// The parts of a table, by places. None begins within a bucket: a bucket that was divided between
+/// two parts could be visited by both, or by none, if it is moved meanwhile. Later generations only
+/// divide it further.
+fn parts(buckets: usize) -> impl ParallelIterator<Item = Range<u64>> {
+    let parts = PARTS.min(buckets as u64);
+    let width = u64::MAX / parts + 1;
+    (0..parts).into_par_iter().map(move |nth| {
+        let start = nth * width;
+        start..start.saturating_add(width)
+    })
 }
 
 /// Parallel scans and inserts (feature `rayon`).
@@ -26,12 +31,12 @@ where
 {
     /// [`for_each`](Self::for_each), on rayon's threads.
     pub fn par_for_each(&self, f: impl Fn(&K, &V) + Send + Sync) {
-        (0..PARTS).into_par_iter().for_each(|nth| self.engine.visit(part(nth), &f));
+        parts(self.engine.buckets()).for_each(|part| self.engine.visit(part, &f));
     }
 
     /// [`retain`](Self::retain), on rayon's threads.
     pub fn par_retain(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync) {
-        (0..PARTS).into_par_iter().for_each(|nth| self.engine.retain(part(nth), &keep));
+        parts(self.engine.buckets()).for_each(|part| self.engine.retain(part, &keep));
     }
 
     /// [`insert`](Self::insert) for all the entries, on rayon's threads.

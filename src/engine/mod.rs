@@ -178,6 +178,12 @@ where
         view.bytes() + view.annex().bytes()
     }
 
+    /// The number of buckets, before those that are being divided.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn buckets(&self) -> usize {
+        self.table.view(self.pin().pass()).buckets()
+    }
+
     pub(crate) fn perch(&self) -> Seat<K, V> {
         self.table.perch()
     }
