@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use clockhand::{Cache, Compute};
+use clockhand::{Cache, Compute, Computed};
 use support::history::Action::{Put, PutIfAbsent, Read, Swap, Take};
 use support::history::{Action, Event, Misses, Stamps, explain, linearizable};
 use support::{Constant, Random, size, together};
@@ -28,11 +28,15 @@ where
     S: BuildHasher,
 {
     let mut seen = None;
-    cache.compute(key, |old| {
+    let computed = cache.compute(key, |old| {
         seen = old.copied();
         Compute::Put(value)
     });
-    Swap { seen, value }
+    match computed {
+        // Where there was no room, what was there was only looked at.
+        Computed::Refused { .. } => Read(seen),
+        _ => Swap { seen, value },
+    }
 }
 
 fn take_if_there<S: BuildHasher>(cache: &Cache<u64, u64, S>, key: u64) -> Action {
