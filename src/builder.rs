@@ -23,9 +23,11 @@ const TICK: Duration = Duration::from_millis(1);
 /// What the limbo holds at least, where nobody says: what a busy writer retires while another thread
 /// is not scheduled for some ten milliseconds.
 const LIMBO: u64 = 1 << 16;
+/// But no more than so many times the capacity.
+const LIMBO_PART: u64 = 16;
 
 fn default_limbo(capacity: u64) -> u64 {
-    (capacity / 8).max(LIMBO.min(capacity.saturating_mul(4)))
+    (capacity / 8).max(LIMBO.min(capacity.saturating_mul(LIMBO_PART)))
 }
 
 /// Who frees what was retired and removes what has expired.
@@ -179,7 +181,7 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
     /// reader may still look at them. Without it, an eighth of the capacity; for capacities below
-    /// half a million, 65,536, but no more than four times the capacity.
+    /// half a million, 65,536, but no more than sixteen times the capacity.
     ///
     /// When that much is waiting, an insert that would have to evict is refused. With zero, an
     /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is

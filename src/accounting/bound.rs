@@ -11,22 +11,26 @@ pub(super) struct Bound {
 }
 
 impl Bound {
+    #[inline]
     pub(super) fn new(capacity: u64) -> Self {
         Self { limit: AtomicU64::new(capacity), target: AtomicU64::new(capacity) }
     }
 
+    #[inline]
     pub(super) fn limit(&self) -> u64 {
         // ORDERING: Acquire: an observer's later loads are no older than this one; pairs with the
         // exchange in `balance`.
         self.limit.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(super) fn target(&self) -> u64 {
         // ORDERING: Relaxed: a single word; where it matters that the newest one is seen, an
         // exchange on the limit, the pool or a stripe has acquired it.
         self.target.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn debt(&self) -> u64 {
         let limit = self.limit();
         limit.saturating_sub(self.target())
@@ -41,6 +45,7 @@ impl Bound {
     }
 
     /// Sets the target, and meets everybody who is moving the limit.
+    #[inline]
     pub(super) fn aim(&self, target: u64) {
         // ORDERING: AcqRel: published to whoever acquires from the exchanges that the caller makes
         // next, on the limit here and on the pool and the stripes in `Ledger::set_capacity`.
@@ -76,6 +81,7 @@ impl Bound {
     }
 }
 
+#[inline]
 fn exchange() -> Ordering {
     if seeded("ledger-limit-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel }
 }

@@ -73,6 +73,7 @@ impl Ledger {
     }
 
     /// Takes what the stripe and the pool have, up to `charge`.
+    #[inline]
     pub(crate) fn take_up_to(&self, own: &Stripe, charge: u64) -> u64 {
         let part = own.take_up_to(charge);
         part + self.pool.take_up_to(charge - part)
@@ -80,6 +81,7 @@ impl Ledger {
 
     /// Takes the credit of `stripes` until it has `wanted`, and no more. One load if no stripe holds
     /// any.
+    #[inline]
     pub(crate) fn sweep<'s>(
         &self,
         stripes: impl IntoIterator<Item = &'s Stripe>,
@@ -113,12 +115,14 @@ impl Ledger {
     }
 
     /// Takes in hand what the stripe and the pool have, up to `charge`; maybe nothing.
+    #[inline]
     pub(crate) fn reserve_up_to<'a>(&'a self, own: &'a Stripe, charge: u64) -> Reservation<'a> {
         Reservation::of(self, own, self.take_up_to(own, charge))
     }
 
     /// What nobody uses: the pool and the credit of `stripes`. Never above the limit; exact when
     /// nothing moves.
+    #[inline]
     pub(crate) fn free<'s>(&self, stripes: impl IntoIterator<Item = &'s Stripe>) -> u64 {
         let pool = self.pool.units();
         let free = stripes.into_iter().fold(pool, |sum, s| sum.saturating_add(s.credit()));
@@ -136,11 +140,13 @@ impl Ledger {
     }
 
     /// The bound in force: the capacity, and what a shrink could not collect yet.
+    #[inline]
     pub(crate) fn limit(&self) -> u64 {
         self.terms.bound.limit()
     }
 
     /// The capacity that was asked for last.
+    #[inline]
     pub(crate) fn capacity(&self) -> u64 {
         self.terms.bound.target()
     }

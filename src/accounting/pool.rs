@@ -6,11 +6,13 @@ use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
 pub(super) struct Pool(CachePadded<AtomicU64>);
 
 impl Pool {
+    #[inline]
     pub(super) fn new(units: u64) -> Self {
         Self(CachePadded::new(AtomicU64::new(units)))
     }
 
     /// What lies here now, for observers and as a hint.
+    #[inline]
     pub(super) fn units(&self) -> u64 {
         // ORDERING: Acquire: an observer's later loads are no older than this one; pairs with the
         // exchanges below. Wherever the value decides, an exchange on this word checks it.
@@ -24,6 +26,7 @@ impl Pool {
     }
 
     /// Takes `wanted`, or what there is.
+    #[inline]
     pub(super) fn take_up_to(&self, wanted: u64) -> u64 {
         self.take_if(wanted, 1)
     }
@@ -55,6 +58,7 @@ impl Pool {
     }
 
     /// Puts units here; wait-free.
+    #[inline]
     pub(super) fn put(&self, units: u64) {
         // ORDERING: AcqRel. Release: hands over the raise of the limit that the units came from;
         // pairs with `take_if`. Acquire: if a shrink was here before (`meet`), its target is visible
@@ -64,6 +68,7 @@ impl Pool {
     }
 
     /// Changes nothing, but orders the caller, a resize, with every `put`.
+    #[inline]
     pub(super) fn meet(&self) {
         // ORDERING: AcqRel: a `put` is either before, and the caller finds its units, or after, and
         // the putter finds the caller's target.
@@ -71,6 +76,7 @@ impl Pool {
     }
 }
 
+#[inline]
 fn exchange() -> Ordering {
     if seeded("ledger-pool-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel }
 }

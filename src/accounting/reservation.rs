@@ -16,6 +16,7 @@ pub(crate) struct Reservation<'a> {
 }
 
 impl<'a> Reservation<'a> {
+    #[inline]
     pub(super) fn of(ledger: &'a Ledger, own: &'a Stripe, held: u64) -> Self {
         Self { ledger, own, held }
     }
@@ -27,6 +28,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// Takes over the charge of an entry that the caller unlinked.
+    #[inline]
     pub(crate) fn add(&mut self, victim: u64) {
         debug_assert!(self.held.checked_add(victim).is_some(), "more unlinked than was linked");
         self.held += victim;
@@ -34,12 +36,16 @@ impl<'a> Reservation<'a> {
 
     /// Collects until `wanted` is held: own credit, the pool, then `stripes`. False if there is not
     /// enough; what was found stays held.
+    #[inline]
     pub(crate) fn gather<'s>(
         &mut self,
         wanted: u64,
         stripes: impl IntoIterator<Item = &'s Stripe>,
     ) -> bool {
         let missing = wanted.saturating_sub(self.held);
+        if missing == 0 {
+            return true;
+        }
         let near = self.ledger.take_up_to(self.own, missing);
         self.held += near;
         self.held += self.ledger.sweep(stripes, missing - near);
@@ -47,6 +53,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// Parts `charge` off into a reservation of its own, if that much is held.
+    #[inline]
     pub(crate) fn split(&mut self, charge: u64) -> Option<Self> {
         self.held = self.held.checked_sub(charge)?;
         Some(Self::of(self.ledger, self.own, charge))
@@ -65,6 +72,7 @@ impl<'a> Reservation<'a> {
     /// # Panics
     ///
     /// If less is held, which would break the bound.
+    #[inline]
     pub(crate) fn commit(mut self, charge: u64) {
         assert!(charge <= self.held, "committed more than was reserved");
         self.held -= charge;
@@ -72,7 +80,10 @@ impl<'a> Reservation<'a> {
 }
 
 impl Drop for Reservation<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.ledger.give(self.own, self.held);
+        if self.held > 0 {
+            self.ledger.give(self.own, self.held);
+        }
     }
 }

@@ -34,6 +34,7 @@ const _: () = assert!(LISTED | CREDIT == u64::MAX && LISTED & CREDIT == 0);
 pub(crate) struct Stripe(AtomicU64);
 
 impl Default for Stripe {
+    #[inline]
     fn default() -> Self {
         Self::new()
     }
@@ -59,11 +60,13 @@ pub(super) struct Haul {
 
 impl Stripe {
     /// A stripe without credit.
+    #[inline]
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
     /// The credit now, for observers and as a hint.
+    #[inline]
     pub(super) fn credit(&self) -> u64 {
         // ORDERING: Acquire: an observer's later loads are no older than this one; pairs with the
         // exchange in `swap`.
@@ -76,6 +79,7 @@ impl Stripe {
     }
 
     /// Whether a sweep can pass by.
+    #[inline]
     pub(super) fn is_blank(&self) -> bool {
         // ORDERING: Relaxed: a hint; whoever wants units and misses those that are being put here
         // now could have come a moment earlier.
@@ -137,12 +141,14 @@ impl Stripe {
     }
 
     /// Marks the stripe as counted; false if it was already.
+    #[inline]
     pub(super) fn list(&self) -> bool {
         // ORDERING: AcqRel: the count was raised before, which whoever unlists must see; pairs with
         // the exchange in `swap`.
         self.0.fetch_or(LISTED, Ordering::AcqRel) & LISTED == 0
     }
 
+    #[inline]
     fn swap(&self, from: u64, to: u64) -> Result<(), u64> {
         // ORDERING: AcqRel on success. Release: hands over what made the units (see `Pool::put`),
         // and a shrink's target to an owner that puts units here later. Acquire: the counterpart of

@@ -13,12 +13,14 @@ pub(super) type Found<'g, K, V> = Held<'g, K, V, Memory>;
 
 /// What a retired entry takes of the limbo. An entry that weighs nothing takes one, so that the
 /// limbo bounds their number, too.
+#[inline]
 pub(super) fn plot(charge: u64) -> u64 {
     charge.max(1)
 }
 
 impl<K, V, S> Engine<K, V, S> {
     /// Room in the limbo for an entry that is about to be unlinked.
+    #[inline(always)]
     pub(super) fn limbo_room<'a>(
         &'a self,
         local: &'a Local,
@@ -83,17 +85,5 @@ impl<K, V, S> Engine<K, V, S> {
             .expiration
             .as_ref()
             .is_none_or(|expiration| expiration.is_live(entry, expiration.now()))
-    }
-
-    /// Accounts for a retired entry when it is freed.
-    pub(super) fn settle(&self, local: &Local, charge: u64, account: Ledgered) {
-        match account {
-            Ledgered::Nowhere => {}
-            Ledgered::Limbo => self.limbo.give(&local.limbo, plot(charge)),
-            Ledgered::Capacity => {
-                self.lingering.sub(charge);
-                self.capacity.give(&local.credit, charge);
-            }
-        }
     }
 }

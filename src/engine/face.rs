@@ -2,12 +2,8 @@
 
 use super::Engine;
 use super::bury::{Found, Table};
-use crate::policy::{Face, Marks, Met, Place, Region};
+use crate::policy::{Face, Marks, Place, Region};
 use crate::table;
-
-/// Buckets that a hand looks at in one step; those without an entry of its region are passed by
-/// without a look.
-const REACH: usize = 32;
 
 /// The clock's face.
 pub(super) struct Dial<'g, K, V, S> {
@@ -24,38 +20,57 @@ impl<'g, K, V, S> Dial<'g, K, V, S> {
 impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     type Slot = Found<'g, K, V>;
 
-    fn meet(&self, region: Region, from: Place) -> Result<Met<Self::Slot>, Place> {
-        let region = match region {
-            Region::Probation => table::Region::Probation,
-            Region::Protected => table::Region::Protected,
-        };
-        let mut place = from.0;
-        for _ in 0..REACH {
-            let met = self.view.meet(region, place, REACH).map_err(Place)?;
-            let marks = Marks::from_bits(met.bits);
-            // An entry that weighs nothing makes no room, and stays.
-            if let Some(marks) = marks.filter(|_| met.held.entry().charge() > 0) {
-                let (at, next) = (Place(met.at), Place(met.next));
-                return Ok(Met { slot: met.held, marks, at, next });
-            }
-            place = met.next;
-        }
-        Err(Place(place))
+    #[inline]
+    fn stretch(&self) -> u64 {
+        self.view.stretch()
     }
 
-    fn mark(&self, met: &Met<Self::Slot>, to: Marks) -> bool {
-        met.slot.mark(met.marks.bits(), to.bits())
+    fn survey(
+        &self,
+        region: Region,
+        from: Place,
+        length: u64,
+        mut note: impl FnMut(Place) -> bool,
+    ) -> u64 {
+        self.view.survey(region_of(region), from.0, length, |place| note(Place(place)))
     }
 
+    #[inline]
+    fn look(&self, region: Region, at: Place) -> Option<Self::Slot> {
+        let slot = self.view.look(region_of(region), at.0)?;
+        // What weighs nothing makes no room, and stays.
+        (self.engine.rules.weigher.is_none() || slot.entry().charge() > 0).then_some(slot)
+    }
+
+    #[inline]
+    fn marks(&self, slot: Self::Slot) -> Marks {
+        Marks::from_bits(slot.bits()).expect("a slot that was met is occupied")
+    }
+
+    #[inline]
+    fn mark(&self, slot: Self::Slot, to: Marks) -> bool {
+        slot.mark(slot.bits(), to.bits())
+    }
+
+    #[inline]
     fn hash(&self, slot: Self::Slot) -> u64 {
         slot.entry().hash()
     }
 
+    #[inline]
     fn charge(&self, slot: Self::Slot) -> u64 {
         slot.entry().charge()
     }
 
+    #[inline]
     fn expired(&self, slot: Self::Slot) -> bool {
         !self.engine.is_live(slot.entry())
+    }
+}
+
+fn region_of(region: Region) -> table::Region {
+    match region {
+        Region::Probation => table::Region::Probation,
+        Region::Protected => table::Region::Protected,
     }
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::{Engine, Garbage, Local};
+use super::{Desk, Engine, Garbage, Local};
 use crate::entry::EntryRef;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
@@ -18,7 +18,10 @@ pub(crate) struct Lens<'g, K, V, S> {
 
 impl<'g, K, V, S> Lens<'g, K, V, S> {
     #[inline]
-    pub(crate) fn new(engine: &'g Engine<K, V, S>, pass: Pass<'g, Garbage<K, V>, Local>) -> Self {
+    pub(crate) fn new(
+        engine: &'g Engine<K, V, S>,
+        pass: Pass<'g, Garbage<K, V>, Desk<K, V>>,
+    ) -> Self {
         Self { engine, view: engine.table.view(pass) }
     }
 }

@@ -1,6 +1,7 @@
 //! What an engine keeps for each thread: counters and credit.
 
 use crate::accounting::Stripe;
+use crate::policy::Rounds;
 use crate::report::Stats;
 use crate::sync::Own;
 
@@ -12,6 +13,7 @@ pub(crate) struct Local {
     /// Credit with the capacity, and with the limbo.
     pub(super) credit: Stripe,
     pub(super) limbo: Stripe,
+    pub(super) rounds: Rounds,
 }
 
 /// What one thread has done.
@@ -29,10 +31,12 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Entries that left, for whatever cause.
+    #[inline]
     pub(super) fn departures(&self) -> u64 {
         self.evictions.get() + self.expirations.get() + self.invalidations.get()
     }
 
+    #[inline]
     pub(super) fn add_to(&self, stats: &mut Stats) {
         stats.hits += self.hits.get();
         stats.misses += self.misses.get();

@@ -47,14 +47,16 @@ use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
 use crate::report::{Stats, Usage};
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
-use crate::table::{Junk, Table};
+use crate::table::{self, Junk, Table};
 
 /// What the domain of an engine's table keeps until nobody looks at it.
 pub(crate) type Garbage<K, V> = Junk<K, V, Memory>;
+/// What is kept for each thread.
+pub(crate) type Desk<K, V> = table::Desk<K, V, Local>;
 /// A pinned thread.
-pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, Local>;
+pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, Desk<K, V>>;
 /// A reader's own seat.
-pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Local>;
+pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Desk<K, V>>;
 
 /// How a cache is laid out.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +114,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     fn locals(&self) -> impl Iterator<Item = &Local> {
-        self.table.domain().locals()
+        self.table.domain().locals().map(|desk| &**desk)
     }
 
     fn credits(&self) -> impl Iterator<Item = &Stripe> {

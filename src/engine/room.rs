@@ -42,6 +42,7 @@ where
 {
     /// Collects `need` in the operation's hand, and evicts only where all that is free is not
     /// enough. What was found stays in the hand in any case.
+    #[inline(always)]
     pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
         let mut vain = 0;
         while !work.hand.gather(need, self.credits()) {
@@ -64,13 +65,15 @@ where
     /// An entry that is larger than the limbo can never lie there: the capacity bears it until it
     /// is freed, and there may be only one such at a time, or inserts would empty the cache while a
     /// reader sleeps.
+    #[inline(always)]
     pub(super) fn evict(&self, view: Table<'_, K, V>, work: &mut Work<'_>) -> Eviction {
         if self.limbo.limit() == 0 && self.lingering.get() > 0 {
             return Eviction::Relieve;
         }
         let dial = Dial::new(self, view);
         let load = self.load();
-        let Some(held) = self.policy.victim(&dial, view.annex(), &work.shift, load) else {
+        let (rounds, memory) = (&work.local.rounds, view.annex());
+        let Some(held) = self.policy.victim(&dial, rounds, memory, &work.shift, load) else {
             return Eviction::Vain;
         };
         let (entry, charge) = (held.entry(), held.entry().charge());
@@ -85,7 +88,7 @@ where
         self.count(work.local, cause);
         work.shift.left(bits, charge);
         if live {
-            self.policy.evicted(view.annex(), entry.hash(), bits);
+            self.policy.evicted(memory, rounds, entry.hash(), bits);
         }
         let (account, outcome) = if let Some(limbo) = limbo {
             limbo.commit(plot(charge));

@@ -2,13 +2,13 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use super::bury::Table;
+use super::bury::{Table, plot};
 use super::room::{Eviction, VAIN};
 use super::{Engine, Garbage, Local, Pin};
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
 use crate::report::Maintained;
-use crate::table::Junk;
+use crate::table::{self, Junk, Shredder};
 
 /// Retired entries that a write frees in passing, at every eighth that is retired.
 const FREED_PER_WRITE: usize = 16;
@@ -17,29 +17,49 @@ const FREED_FOR_ROOM: usize = 64;
 /// Buckets that a write searches for expired entries.
 const SWEPT_PER_WRITE: usize = 1;
 
-impl<K, V, S> Engine<K, V, S> {
-    /// Frees what nobody looks at any more. The charge is given back after the memory, even if a
-    /// destructor panics.
-    fn free(&self, local: &Local, junk: Garbage<K, V>, account: Ledgered) {
-        if let Junk::Entry(entry) = junk {
+/// Frees what nobody looks at any more, and gives back at the end what it was charged with, even if
+/// a destructor panics.
+struct Clearing<'e, K, V, S> {
+    engine: &'e Engine<K, V, S>,
+    local: &'e Local,
+    limbo: u64,
+    capacity: u64,
+}
+
+impl<'e, K, V, S> Clearing<'e, K, V, S> {
+    fn new(engine: &'e Engine<K, V, S>, local: &'e Local) -> Self {
+        Self { engine, local, limbo: 0, capacity: 0 }
+    }
+
+    #[inline]
+    fn free(
+        &mut self,
+        junk: Garbage<K, V>,
+        account: Ledgered,
+        shredder: &Shredder<'_, K, V, Local>,
+    ) {
+        if let Junk::Entry(entry) = &junk {
             let charge = entry.as_ref().charge();
-            let _refund = Refund { engine: self, local, charge, account };
-            drop(entry);
+            match account {
+                Ledgered::Nowhere => {}
+                Ledgered::Limbo => self.limbo += plot(charge),
+                Ledgered::Capacity => self.capacity += charge,
+            }
         }
+        shredder.free(junk);
     }
 }
 
-/// What is given back once an entry has been freed.
-struct Refund<'e, K, V, S> {
-    engine: &'e Engine<K, V, S>,
-    local: &'e Local,
-    charge: u64,
-    account: Ledgered,
-}
-
-impl<K, V, S> Drop for Refund<'_, K, V, S> {
+impl<K, V, S> Drop for Clearing<'_, K, V, S> {
     fn drop(&mut self) {
-        self.engine.settle(self.local, self.charge, self.account);
+        let (engine, local) = (self.engine, self.local);
+        if self.limbo > 0 {
+            engine.limbo.give(&local.limbo, self.limbo);
+        }
+        if self.capacity > 0 {
+            engine.lingering.sub(self.capacity);
+            engine.capacity.give(&local.credit, self.capacity);
+        }
     }
 }
 
@@ -57,18 +77,20 @@ where
         if self.rules.expiration.is_some() {
             self.sweep(self.table.view(pin.pass()), SWEPT_PER_WRITE);
         }
-        let local = pin.local();
-        pin.close(FREED_PER_WRITE, |junk, account| self.free(local, junk, account));
+        let mut clearing = Clearing::new(self, pin.local());
+        table::Table::close(pin, FREED_PER_WRITE, |junk, account, shredder| {
+            clearing.free(junk, account, shredder);
+        });
     }
 
     /// Lets garbage ripen and frees some of it, whoever made it; whether it freed any. Gets nothing
     /// done while another thread, or another guard of this one, stays pinned.
     pub(super) fn relieve(&self, pin: &mut Pin<'_, K, V>) -> bool {
-        let local = pin.local();
+        let mut clearing = Clearing::new(self, pin.local());
         let mut freed = 0;
         for _ in 0..=GRACE {
             pin.repin();
-            let free = |junk, account| self.free(local, junk, account);
+            let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
             freed += self.table.domain().collect(FREED_FOR_ROOM, free).freed;
         }
         freed > 0
@@ -119,13 +141,13 @@ where
     /// Frees up to `budget` retired entries.
     pub(super) fn collect(&self, budget: usize) -> usize {
         let pin = self.pin();
-        let local = pin.local();
+        let mut clearing = Clearing::new(self, pin.local());
         drop(pin);
         let domain = self.table.domain();
         let mut freed = 0;
         for _ in 0..=GRACE {
             if freed < budget {
-                let free = |junk, account| self.free(local, junk, account);
+                let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
                 freed += domain.collect(budget - freed, free).freed;
             }
         }

@@ -72,7 +72,9 @@ where
             work.local.tally.refusals.bump();
             return Err(Refused { kind, key, value });
         }
-        let mut new = Some(self.entry(key, value, charge));
+        let hash = self.hash(&key);
+        self.prefetch(&pin, hash);
+        let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, charge));
         let outcome = loop {
             let attempt = self.try_put(&pin, &mut work, &mut new, mode);
             match attempt {
@@ -95,6 +97,7 @@ where
         })
     }
 
+    #[inline(always)]
     fn try_put(
         &self,
         pin: &Pin<'_, K, V>,
@@ -117,6 +120,7 @@ where
     }
 
     /// Links an entry whose key is not there.
+    #[inline(always)]
     fn put_new<'g>(
         &self,
         view: Table<'g, K, V>,
@@ -265,7 +269,7 @@ where
         if let Some(kind) = self.never_fits(charge) {
             return Attempt::Done(Computed::Refused { kind, value });
         }
-        let entry = self.hashed_entry(hash, own, value, charge);
+        let entry = view.entry(hash, own, value, charge);
         let mut back = None;
         let attempt = match spotted {
             Spotted::Held(held) => self.put_over(view, work, held, entry, &mut back),
@@ -302,6 +306,7 @@ where
         self.rules.notify(key, value, RemovalCause::Refused);
     }
 
+    #[inline(always)]
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
         Work { local, hand, shift: self.policy.shift(), bits: None, vain_reliefs: 0 }
@@ -318,24 +323,31 @@ where
         held.is_some_and(|held| self.is_live(held.entry()))
     }
 
-    fn entry(&self, key: K, value: V, charge: u64) -> Entry<K, V> {
-        self.hashed_entry(self.hash(&key), key, value, charge)
-    }
-
-    fn hashed_entry(&self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
-        Entry::new(self.table.shape(), hash, key, value, charge)
+    /// Asks for the lines that an insert is going to write, all at once: another thread may have
+    /// written them last, and one after the other they would take most of the time.
+    #[inline]
+    fn prefetch(&self, pin: &Pin<'_, K, V>, hash: u64) {
+        let view = self.table.view(pin.pass());
+        view.prefetch(hash);
+        view.annex().prefetch(hash);
+        for place in view.local().rounds.ahead() {
+            view.prefetch(place.0);
+        }
     }
 
     fn admit(&self, view: Table<'_, K, V>, hash: u64, charge: u64) -> u8 {
-        self.policy.admit(view.annex(), hash, charge, self.load()).bits()
+        let rounds = &view.local().rounds;
+        self.policy.admit(view.annex(), rounds, hash, charge, self.load()).bits()
     }
 
     /// What a new entry may set off: the table doubles, probation's overflow is promoted.
+    #[inline(always)]
     fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
         if view.is_crowded() && self.len() > view.buckets() * crate::table::LOAD {
             view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
         }
-        self.policy.spread(&Dial::new(self, view), &work.shift, self.load());
+        let dial = Dial::new(self, view);
+        self.policy.spread(&dial, &work.local.rounds, &work.shift, self.load());
     }
 }
 

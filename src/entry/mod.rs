@@ -11,13 +11,14 @@
 //!
 //! # Invariants
 //!
-//! - **E1** The pointer in an [`Entry`], and in an [`EntryRef`] made from it, comes from one
+//! - **E1** The pointer in an [`Entry`] or a [`Hull`], and in an [`EntryRef`] made from it, comes from one
 //!   allocation laid out by `layout` for its [`Shape`], with the fixed part and as many words in
-//!   front of it as the shape says, all initialised.
-//! - **E2** An [`Entry`] owns its allocation. An [`EntryRef<'g>`] points to one that is not freed
+//!   front of it as the shape says; all initialised in an entry.
+//! - **E2** An [`Entry`] or a [`Hull`] owns its allocation. An [`EntryRef<'g>`] points to one that is not freed
 //!   during `'g`.
 
 mod shape;
+mod spares;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
@@ -28,6 +29,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 pub(crate) use shape::Shape;
+pub(crate) use spares::Spares;
 
 use crate::sync::Stamp;
 
@@ -46,6 +48,15 @@ pub(crate) struct Entry<K, V> {
     _owns: PhantomData<Node<K, V>>,
 }
 
+/// The memory of an entry, without contents.
+pub(crate) struct Hull<K, V> {
+    node: NonNull<Node<K, V>>,
+    shape: Shape,
+}
+
+/// The largest memory that is kept for another entry, in bytes.
+const LARGEST_SPARE: usize = 256;
+
 /// An entry that somebody else owns, for as long as `'g` protects it.
 pub(crate) struct EntryRef<'g, K, V> {
     node: NonNull<Node<K, V>>,
@@ -59,9 +70,10 @@ fn layout<K, V>(shape: Shape) -> (Layout, usize) {
     words.extend(Layout::new::<Node<K, V>>()).expect("a key and a value that exist fit in memory")
 }
 
-impl<K, V> Entry<K, V> {
-    /// Allocates an entry. Its words but the charge are zero.
-    pub(crate) fn new(shape: Shape, hash: u64, key: K, value: V, charge: u64) -> Self {
+impl<K, V> Hull<K, V> {
+    /// Allocates the memory.
+    #[inline]
+    pub(crate) fn new(shape: Shape) -> Self {
         let (layout, offset) = layout::<K, V>(shape);
         // SAFETY: the layout holds at least the hash.
         let base = unsafe { alloc::alloc(layout) };
@@ -70,13 +82,53 @@ impl<K, V> Entry<K, V> {
         }
         // SAFETY: the offset lies within the layout.
         let node = unsafe { base.add(offset) }.cast::<Node<K, V>>();
-        // SAFETY: just allocated for it, and aligned by the layout.
-        unsafe { node.write(Node { hash, key, value }) };
         // SAFETY: not null, as `base` is not.
-        let node = unsafe { NonNull::new_unchecked(node) };
-        let entry = Self { node, shape, _owns: PhantomData };
+        Self { node: unsafe { NonNull::new_unchecked(node) }, shape }
+    }
+
+    /// Makes it an entry. Its words but the charge are zero.
+    #[inline]
+    pub(crate) fn fill(self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
+        let hull = ManuallyDrop::new(self);
+        let (node, shape) = (hull.node, hull.shape);
+        // SAFETY: allocated for it, aligned by the layout, and without contents.
+        unsafe { node.write(Node { hash, key, value }) };
+        let entry = Entry { node, shape, _owns: PhantomData };
         entry.as_ref().write_words(charge);
         entry
+    }
+
+    fn size(&self) -> usize {
+        layout::<K, V>(self.shape).0.size()
+    }
+}
+
+impl<K, V> Drop for Hull<K, V> {
+    fn drop(&mut self) {
+        let (layout, offset) = layout::<K, V>(self.shape);
+        // SAFETY: by E1 the allocation begins `offset` bytes before the fixed part.
+        let base = unsafe { self.node.cast::<u8>().sub(offset) };
+        // SAFETY: allocated by `Hull::new` with the same layout.
+        unsafe { alloc::dealloc(base.as_ptr(), layout) };
+    }
+}
+
+impl<K, V> Entry<K, V> {
+    /// Allocates an entry. Its words but the charge are zero.
+    #[cfg(test)]
+    pub(crate) fn new(shape: Shape, hash: u64, key: K, value: V, charge: u64) -> Self {
+        Hull::new(shape).fill(hash, key, value, charge)
+    }
+
+    /// Drops the contents.
+    #[inline]
+    pub(crate) fn clear(self) -> Hull<K, V> {
+        let entry = ManuallyDrop::new(self);
+        // Freed even if a destructor panics.
+        let hull = Hull { node: entry.node, shape: entry.shape };
+        // SAFETY: initialised by E1, owned by E2, dropped here once.
+        unsafe { ptr::drop_in_place(hull.node.as_ptr()) };
+        hull
     }
 
     /// Borrows the entry.
@@ -104,40 +156,19 @@ impl<K, V> Entry<K, V> {
     /// Takes the key and the value out and frees the rest.
     pub(crate) fn into_parts(self) -> (K, V) {
         let entry = ManuallyDrop::new(self);
+        let _hull = Hull { node: entry.node, shape: entry.shape };
         // SAFETY: initialised by E1; not used again, as the entry is not dropped.
         let node = unsafe { entry.node.read() };
-        // SAFETY: the allocation is ours by E2, and its contents were moved out.
-        unsafe { deallocate(entry.node, entry.shape) };
         (node.key, node.value)
     }
 }
 
-/// Frees the allocation and leaves its contents alone.
-///
-/// # Safety
-///
-/// `node` is owned by the caller, laid out by E1 for `shape`, and not used afterwards.
-unsafe fn deallocate<K, V>(node: NonNull<Node<K, V>>, shape: Shape) {
-    let (layout, offset) = layout::<K, V>(shape);
-    // SAFETY: by E1 the allocation begins `offset` bytes before the fixed part.
-    let base = unsafe { node.cast::<u8>().sub(offset) };
-    // SAFETY: allocated by `Entry::new` with the same layout.
-    unsafe { alloc::dealloc(base.as_ptr(), layout) };
-}
-
 impl<K, V> Drop for Entry<K, V> {
     fn drop(&mut self) {
-        /// Frees the memory even if a destructor panics.
-        struct Free<K, V>(NonNull<Node<K, V>>, Shape);
-        impl<K, V> Drop for Free<K, V> {
-            fn drop(&mut self) {
-                // SAFETY: the entry that is being dropped owned it, and its contents are gone.
-                unsafe { deallocate(self.0, self.1) };
-            }
-        }
-        let _free = Free(self.node, self.shape);
+        // Freed even if a destructor panics.
+        let hull = Hull { node: self.node, shape: self.shape };
         // SAFETY: initialised by E1, owned by E2, dropped here once.
-        unsafe { ptr::drop_in_place(self.node.as_ptr()) };
+        unsafe { ptr::drop_in_place(hull.node.as_ptr()) };
     }
 }
 

@@ -8,30 +8,33 @@ use super::marks::{Marks, Region};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place(pub(crate) u64);
 
-/// An entry that a hand met.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Met<S> {
-    pub(crate) slot: S,
-    pub(crate) marks: Marks,
-    /// Where it is, and the place right after it.
-    pub(crate) at: Place,
-    pub(crate) next: Place,
-}
-
 /// What the hands walk over. The engine implements it on the table, the tests on a vector.
 pub(crate) trait Face {
     /// Names an occupied slot as it was when it was met.
     type Slot: Copy;
 
-    /// The first entry of a region at `from` or after it, going round.
-    ///
-    /// # Errors
-    ///
-    /// The place where it stopped, if there is none within a bounded stretch.
-    fn meet(&self, region: Region, from: Place) -> Result<Met<Self::Slot>, Place>;
+    /// How many places an evictor takes of a hand's round at a time: a power of two.
+    fn stretch(&self) -> u64;
+
+    /// Passes the places of a region's entries to `note`, from `from` on and in order, until `note`
+    /// declines one; returns how many of `length` places were left behind, all of them if none was
+    /// declined.
+    fn survey(
+        &self,
+        region: Region,
+        from: Place,
+        length: u64,
+        note: impl FnMut(Place) -> bool,
+    ) -> u64;
+
+    /// The entry at a place, if it is of this region.
+    fn look(&self, region: Region, at: Place) -> Option<Self::Slot>;
+
+    /// What the policy knew of the entry when it was met.
+    fn marks(&self, slot: Self::Slot) -> Marks;
 
     /// One attempt to change an entry's marks from what was met. If it fails, somebody used it.
-    fn mark(&self, met: &Met<Self::Slot>, to: Marks) -> bool;
+    fn mark(&self, slot: Self::Slot, to: Marks) -> bool;
 
     /// The hash of the entry's key.
     fn hash(&self, slot: Self::Slot) -> u64;

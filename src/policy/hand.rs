@@ -1,13 +1,20 @@
-//! A hand: a position that walks round the table.
+//! A hand: a position that walks round the table, stretch by stretch.
 
-use super::face::Place;
-use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
+use super::face::{Face, Place};
+use super::marks::Region;
+use super::rounds::Rounds;
+use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 /// Points on the face at which a hand notes the time.
 const CHECKPOINTS: usize = 64;
+/// Entries whose places a thread keeps of its stretch.
+const AHEAD: usize = 32;
+/// Stretches that are taken for one entry.
+const STRETCHES: u64 = 64;
 
-/// A position that evictors move on, and the times at which it passed the checkpoints: so one knows
-/// how long ago the hand was last where it is now, without a word in each entry.
+/// Hands out the face to evictors, one stretch after the other, and notes when it passed the
+/// checkpoints: so one knows how long ago the hand was last where it is now, without a word in each
+/// entry.
 #[derive(Debug)]
 pub(super) struct Hand {
     at: CachePadded<Relaxed<AtomicU64>>,
@@ -15,11 +22,25 @@ pub(super) struct Hand {
     passed: [Relaxed<AtomicU64>; CHECKPOINTS],
 }
 
+/// What a thread has taken of a hand's round: the places of the next entries, and the part of the
+/// stretch that it has not surveyed yet. Used by its thread alone, so a step costs no locked
+/// instruction. What lies there waits while the thread does something else; the hand comes by again.
+#[derive(Debug, Default)]
+pub(super) struct Stretch {
+    at: Relaxed<AtomicU64>,
+    left: Relaxed<AtomicU64>,
+    ahead: [Relaxed<AtomicU64>; AHEAD],
+    next: Relaxed<AtomicUsize>,
+    end: Relaxed<AtomicUsize>,
+}
+
+#[inline]
 fn checkpoint(place: u64) -> usize {
     (place >> (u64::BITS - CHECKPOINTS.trailing_zeros())) as usize
 }
 
 impl Hand {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             at: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
@@ -27,34 +48,116 @@ impl Hand {
         }
     }
 
-    pub(super) fn at(&self) -> Place {
-        Place(self.at.get())
+    /// The entry of the hand's region that the thread stands before, on its stretch or on those after
+    /// it. `None` if there is none within a bounded part of the round.
+    #[inline]
+    pub(super) fn meet<F: Face>(
+        &self,
+        face: &F,
+        region: Region,
+        rounds: &Rounds,
+        now: u64,
+    ) -> Option<F::Slot> {
+        let stretch = rounds.stretch(region);
+        if let Some(slot) = stretch.meet(face, region) {
+            return Some(slot);
+        }
+        self.go_on(face, region, stretch, now)
     }
 
-    /// Moves the hand on. Whoever moves it from a place owns the step over what lies there; false if
-    /// another evictor was faster.
-    pub(super) fn advance(&self, from: Place, to: Place, now: u64) -> bool {
-        if seeded("policy-hand-unclaimed") {
-            self.at.set(to.0);
-        } else if !self.at.try_set(from.0, to.0) {
-            return false;
+    #[inline(never)]
+    fn go_on<F: Face>(
+        &self,
+        face: &F,
+        region: Region,
+        stretch: &Stretch,
+        now: u64,
+    ) -> Option<F::Slot> {
+        let length = face.stretch();
+        // The rest of a stretch, and at most once round.
+        for _ in 0..=STRETCHES.min(2 << length.leading_zeros()) {
+            if stretch.left.get() == 0 {
+                stretch.at.set(self.claim(length, now).0);
+                stretch.left.set(length);
+            }
+            stretch.survey(face, region);
+            if let Some(slot) = stretch.meet(face, region) {
+                return Some(slot);
+            }
         }
-        let (mut nth, end) = (checkpoint(from.0), checkpoint(to.0));
-        if nth == end && to.0 < from.0 {
-            // All the way round.
-            self.passed.iter().for_each(|time| time.set(now));
-        }
+        None
+    }
+
+    /// The beginning of the next stretch of this length, which belongs to the caller.
+    #[inline]
+    pub(super) fn claim(&self, length: u64, now: u64) -> Place {
+        let from = if seeded("policy-hand-unclaimed") {
+            let from = self.at.get();
+            self.at.set(from.wrapping_add(length));
+            from
+        } else {
+            self.at.add(length)
+        };
+        let (mut nth, end) = (checkpoint(from), checkpoint(from.wrapping_add(length)));
         while nth != end {
             nth = (nth + 1) % CHECKPOINTS;
             self.passed[nth].set(now);
         }
-        true
+        Place(from)
     }
 
     /// How long a round takes: the time since the hand last came past the checkpoint that it comes
     /// to next.
+    #[inline]
     pub(super) fn age(&self, now: u64) -> u64 {
         let next = (checkpoint(self.at.get()) + 1) % CHECKPOINTS;
         now.saturating_sub(self.passed[next].get())
+    }
+}
+
+impl Stretch {
+    /// The entry that the thread stands before, if it has one ahead.
+    #[inline]
+    fn meet<F: Face>(&self, face: &F, region: Region) -> Option<F::Slot> {
+        while self.next.get() < self.end.get() {
+            let place = Place(self.ahead[self.next.get()].get());
+            let slot = face.look(region, place);
+            if slot.is_some() {
+                return slot;
+            }
+            self.step();
+        }
+        None
+    }
+
+    /// The next two places.
+    #[inline]
+    pub(super) fn ahead(&self) -> impl Iterator<Item = Place> {
+        let (next, end) = (self.next.get(), self.end.get());
+        self.ahead[..end.min(next + 2)].iter().skip(next).map(|place| Place(place.get()))
+    }
+
+    /// Leaves the entry behind that the thread stands before.
+    #[inline]
+    pub(super) fn step(&self) {
+        self.next.set(self.next.get() + 1);
+    }
+
+    /// Looks at what is left of the stretch, as far as it can keep what is there.
+    fn survey<F: Face>(&self, face: &F, region: Region) {
+        let (at, left) = (self.at.get(), self.left.get());
+        let mut end = 0;
+        let behind = face.survey(region, Place(at), left, |place| {
+            let kept = end < AHEAD;
+            if kept {
+                self.ahead[end].set(place.0);
+                end += 1;
+            }
+            kept
+        });
+        self.next.set(0);
+        self.end.set(end);
+        self.at.set(at.wrapping_add(behind));
+        self.left.set(left - behind);
     }
 }

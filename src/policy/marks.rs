@@ -32,12 +32,14 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    #[inline]
     pub(super) fn new(stage: Stage, count: u8) -> Self {
         debug_assert!(count <= 3);
         Self { stage, count }
     }
 
     /// `None` for a vacant slot.
+    #[inline]
     pub(crate) fn from_bits(bits: u8) -> Option<Self> {
         let stage = match bits & 0b11 {
             0 => return None,
@@ -48,10 +50,12 @@ impl Marks {
         Some(Self { stage, count: bits >> 2 })
     }
 
+    #[inline]
     pub(crate) fn bits(self) -> u8 {
         self.stage as u8 | self.count << 2
     }
 
+    #[inline]
     pub(super) fn region(self) -> Region {
         match self.stage {
             Stage::Young | Stage::Old => Region::Probation,

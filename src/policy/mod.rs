@@ -5,8 +5,10 @@
 //! | `marks` | what the policy knows of an entry, in four bits |
 //! | `face` | the table as the hands see it |
 //! | `hand` | a position that walks round the table, and how long a round takes |
+//! | `rounds` | one thread's part in the rounds of the hands |
 //! | `sketch` | how often a key was heard of lately |
 //! | `ghosts` | who was evicted lately, and when |
+//! | `scale` | time in steps |
 //! | `share` | how much of the cache is on probation |
 //! | `verdict` | the rules |
 //!
@@ -23,6 +25,8 @@ mod face;
 mod ghosts;
 mod hand;
 mod marks;
+mod rounds;
+mod scale;
 mod share;
 mod sketch;
 mod verdict;
@@ -32,8 +36,9 @@ mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
-pub(crate) use face::{Face, Met, Place};
+pub(crate) use face::{Face, Place};
 pub(crate) use marks::{Marks, Region};
+pub(crate) use rounds::Rounds;
 pub(crate) use share::Shift;
 pub(crate) use verdict::{Load, Policy};
 
@@ -45,22 +50,35 @@ use sketch::Sketch;
 #[derive(Debug)]
 pub(crate) struct Memory {
     sketch: Sketch,
-    left_probation: Ghosts,
-    left_protected: Ghosts,
+    ghosts: Ghosts,
+    /// Misses that a thread counts before it reports them.
+    pace: u64,
 }
+
+/// The most misses that a thread counts for itself, and the part of the capacity that they are at
+/// most: so little that no age is noticeably wrong.
+const PACE: u64 = 16;
+const PACE_PART: u64 = 256;
 
 impl Memory {
     /// A memory for a cache of so many entries: about nine bytes for each.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
             sketch: Sketch::new(entries),
-            left_probation: Ghosts::new(entries),
-            left_protected: Ghosts::new(entries),
+            ghosts: Ghosts::new(entries),
+            pace: (entries as u64 / PACE_PART).clamp(1, PACE),
         }
+    }
+
+    /// Asks for what it keeps of a key, which is going to be written.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        self.sketch.prefetch(hash);
+        self.ghosts.prefetch(hash);
     }
 
     /// The bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.sketch.bytes() + self.left_probation.bytes() + self.left_protected.bytes()
+        self.sketch.bytes() + self.ghosts.bytes()
     }
 }

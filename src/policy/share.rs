@@ -14,11 +14,13 @@ pub(crate) struct Shift<'p> {
 }
 
 impl<'p> Shift<'p> {
+    #[inline]
     pub(super) fn new(policy: &'p Policy) -> Self {
         Self { policy, by: Cell::new(0) }
     }
 
     /// An entry with these bits has come in.
+    #[inline]
     pub(crate) fn joined(&self, bits: u8, charge: u64) {
         if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
             self.by.set(self.by.get().wrapping_add(charge));
@@ -26,6 +28,7 @@ impl<'p> Shift<'p> {
     }
 
     /// An entry with these bits has left: the bits that its slot had when it was unlinked.
+    #[inline]
     pub(crate) fn left(&self, bits: u8, charge: u64) {
         if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
             self.by.set(self.by.get().wrapping_sub(charge));
@@ -33,11 +36,13 @@ impl<'p> Shift<'p> {
     }
 
     /// An entry on probation was promoted.
+    #[inline]
     pub(super) fn promoted(&self, charge: u64) {
         self.by.set(self.by.get().wrapping_sub(charge));
     }
 
     /// Probation's share, with what this operation has changed.
+    #[inline]
     pub(super) fn probation(&self) -> u64 {
         let share = self.policy.probation.get().wrapping_add(self.by.get());
         // Other operations' changes come in any order: for a moment, less than nothing.
@@ -46,6 +51,7 @@ impl<'p> Shift<'p> {
 }
 
 impl Drop for Shift<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.by.get() != 0 {
             self.policy.probation.add(self.by.get());

@@ -8,7 +8,8 @@
 //!
 //! Two threads that count in one word at the same time may lose one of the counts.
 
-use crate::sync::{AtomicU64, Relaxed};
+use super::scale::Scale;
+use crate::sync::{AtomicU64, Relaxed, prefetch};
 
 const ROWS: usize = 4;
 const WORDS: usize = 8;
@@ -24,12 +25,14 @@ const PERIOD_SHIFT: u32 = 60;
 /// All bits but the lowest of each counter, moved down by one.
 const HALVES: u64 = 0x7777_7777_7777_7777;
 /// Misses in a period, for each entry of the cache.
-const PERIOD: u64 = 20;
+const PERIOD: u64 = 10;
+/// Blocks at least: in a small one, keys that share counters by chance would decide too often.
+const FEWEST: usize = 128;
 
 #[derive(Debug)]
 pub(super) struct Sketch {
     blocks: Box<[Block]>,
-    period: u64,
+    period: Scale,
 }
 
 #[derive(Debug)]
@@ -37,20 +40,25 @@ pub(super) struct Sketch {
 struct Block([Relaxed<AtomicU64>; WORDS]);
 
 impl Sketch {
+    #[inline]
     pub(super) fn new(entries: usize) -> Self {
         let block = || Block(std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0)));
-        let blocks = (0..entries.div_ceil(ENTRIES).max(1)).map(|_| block()).collect();
-        Self { blocks, period: PERIOD.saturating_mul(entries.max(1) as u64) }
+        let blocks = (0..entries.div_ceil(ENTRIES).max(FEWEST)).map(|_| block()).collect();
+        Self { blocks, period: Scale::new(PERIOD.saturating_mul(entries.max(1) as u64)) }
     }
 
+    #[inline]
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.blocks)
     }
 
     /// Counts a key, at a time that is counted in misses.
+    #[inline]
     pub(super) fn hear(&self, hash: u64, now: u64) {
         let block = self.block(hash, now);
-        for (word, shift) in counters(hash) {
+        let counters = Counters::of(hash);
+        for row in 0..ROWS {
+            let (word, shift) = counters.of_row(row);
             let word = &block.0[word];
             let bits = word.get();
             if bits >> shift & COUNTER < COUNTER {
@@ -60,18 +68,35 @@ impl Sketch {
     }
 
     /// How often a key was counted, at most.
+    #[inline]
     pub(super) fn estimate(&self, hash: u64, now: u64) -> u64 {
         let block = self.block(hash, now);
-        let counts = counters(hash).map(|(word, shift)| block.0[word].get() >> shift & COUNTER);
-        counts.into_iter().min().unwrap_or(0)
+        let counters = Counters::of(hash);
+        let mut least = COUNTER;
+        for row in 0..ROWS {
+            let (word, shift) = counters.of_row(row);
+            least = least.min(block.0[word].get() >> shift & COUNTER);
+        }
+        least
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(self.block_of(hash));
+    }
+
+    #[inline]
+    fn block_of(&self, hash: u64) -> &Block {
+        let mixed = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let nth = (u128::from(mixed) * self.blocks.len() as u128) >> 64;
+        &self.blocks[nth as usize]
     }
 
     /// The block of a key, halved as often as it is due.
+    #[inline]
     fn block(&self, hash: u64, now: u64) -> &Block {
-        let mixed = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
-        let nth = (u128::from(mixed) * self.blocks.len() as u128) >> 64;
-        let block = &self.blocks[nth as usize];
-        let period = (now / self.period) & COUNTER;
+        let block = self.block_of(hash);
+        let period = self.period.steps(now) & COUNTER;
         let missed = period.wrapping_sub(block.0[WORDS - 1].get() >> PERIOD_SHIFT) & COUNTER;
         if missed != 0 {
             block.halve(missed, period);
@@ -99,15 +124,26 @@ impl Block {
     }
 }
 
-/// The counters of a key in its block: which word, and how far up.
-fn counters(hash: u64) -> [(usize, u64); ROWS] {
-    let mut bits = (hash ^ hash >> 32).wrapping_mul(0x9fb2_1c65_1e98_df25);
-    bits ^= bits >> 28;
-    std::array::from_fn(|row| {
-        let drawn = bits >> (row * 12) & 0xfff;
-        // The last counter of the last row is taken by the period.
-        let range = if row == ROWS - 1 { PER_ROW - 1 } else { PER_ROW };
-        let nth = (drawn * range) >> 12;
-        (row * WORDS_PER_ROW + (nth / PER_WORD) as usize, nth % PER_WORD * 4)
-    })
+/// Which counters of its block a key has: one in each row.
+#[derive(Clone, Copy)]
+struct Counters(u64);
+
+impl Counters {
+    #[inline]
+    fn of(hash: u64) -> Self {
+        Self((hash ^ hash >> 32).wrapping_mul(0x9fb2_1c65_1e98_df25) >> 32)
+    }
+
+    /// The word, and how far up in it.
+    #[inline]
+    fn of_row(self, row: usize) -> (usize, u64) {
+        let drawn = self.0 >> (row as u32 * PER_ROW.trailing_zeros());
+        let (mut nth, word) = (drawn % PER_WORD, drawn / PER_WORD % WORDS_PER_ROW as u64);
+        let word = row * WORDS_PER_ROW + word as usize;
+        if word == WORDS - 1 && nth == PER_WORD - 1 {
+            // Taken by the period.
+            nth = 0;
+        }
+        (word, nth * 4)
+    }
 }

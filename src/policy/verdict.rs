@@ -1,10 +1,11 @@
 //! The rules.
 
 use super::Memory;
-use super::face::{Face, Met};
+use super::face::Face;
 use super::ghosts::Ghost;
 use super::hand::Hand;
 use super::marks::{Marks, Region, Stage};
+use super::rounds::Rounds;
 use super::share::Shift;
 use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
 
@@ -35,7 +36,7 @@ pub(crate) struct Load {
 /// The state of the policy, apart from what it remembers of keys ([`Memory`]).
 #[derive(Debug)]
 pub(crate) struct Policy {
-    /// Time, counted in misses.
+    /// The misses that threads have reported.
     misses: CachePadded<Relaxed<AtomicU64>>,
     /// The charge of the entries on probation.
     pub(super) probation: CachePadded<Relaxed<AtomicU64>>,
@@ -61,27 +62,38 @@ impl Policy {
     }
 
     /// The changes of one operation.
+    #[inline]
     pub(crate) fn shift(&self) -> Shift<'_> {
         Shift::new(self)
     }
 
     /// Hears of a new key, and says where its entry starts.
-    pub(crate) fn admit(&self, memory: &Memory, hash: u64, charge: u64, load: Load) -> Marks {
-        let now = self.misses.add(1) + 1;
+    #[inline]
+    pub(crate) fn admit(
+        &self,
+        memory: &Memory,
+        rounds: &Rounds,
+        hash: u64,
+        charge: u64,
+        load: Load,
+    ) -> Marks {
+        rounds.miss(&self.misses, memory.pace);
+        let now = self.now(rounds);
         self.weigh(charge);
         memory.sketch.hear(hash, now);
-        let (b, p) = (memory.left_probation.count() as f64, memory.left_protected.count() as f64);
-        let step = self.typical.get().max(1) as f64;
-        if let Some(ghost) = memory.left_probation.find(hash, now)
+        if let Some(ghost) = memory.ghosts.find(Region::Probation, hash, now)
             && self.came_back_soon(ghost.absent, now)
         {
             if ghost.lay() {
-                self.aim(step * (p / b.max(1.0)).max(1.0), load);
+                let many = memory.ghosts.ratio(Region::Protected, Region::Probation);
+                self.aim(many * self.step(), load);
             }
             return Marks::new(Stage::Protected, 0);
         }
-        if memory.left_protected.find(hash, now).is_some_and(Ghost::lay) {
-            self.aim(-step * (b / p.max(1.0)).max(1.0), load);
+        let ghost = memory.ghosts.find(Region::Protected, hash, now);
+        if ghost.is_some_and(Ghost::lay) {
+            let many = memory.ghosts.ratio(Region::Probation, Region::Protected);
+            self.aim(-many * self.step(), load);
         }
         Marks::new(Stage::Young, 0)
     }
@@ -89,11 +101,19 @@ impl Policy {
     /// Whether a key that left probation came back within the time that an entry of the protected
     /// part is kept. Without this test, a loop a little longer than the cache makes every key that
     /// was turned away come back as a ghost, and probation eats the rest.
+    #[inline]
     fn came_back_soon(&self, absent: u64, now: u64) -> bool {
         let away = absent as f64 + ROUNDS * self.probation_hand.age(now) as f64;
         away < self.protected_hand.age(now) as f64 || seeded("policy-no-age-test")
     }
 
+    /// The time, counted in misses.
+    #[inline]
+    pub(super) fn now(&self, rounds: &Rounds) -> u64 {
+        self.misses.get().wrapping_add(rounds.unreported())
+    }
+
+    #[inline]
     fn weigh(&self, charge: u64) {
         let typical = self.typical.get();
         if charge != typical {
@@ -104,11 +124,19 @@ impl Policy {
         }
     }
 
+    /// By how much a ghost moves the target.
+    #[inline]
+    fn step(&self) -> f64 {
+        self.typical.get().max(1) as f64
+    }
+
+    #[inline]
     fn limits(load: Load) -> (f64, f64) {
         let capacity = load.capacity as f64;
         ((LEAST * capacity).max(1.0), (MOST * capacity).max(1.0))
     }
 
+    #[inline]
     fn target(&self, load: Load) -> f64 {
         let (least, most) = Self::limits(load);
         f64::from_bits(self.target.get()).clamp(least, most)
@@ -121,27 +149,22 @@ impl Policy {
 
     /// While there is room: promotes what probation holds beyond its target. That is what keeps a
     /// stable part of a loop that is longer than the cache.
-    pub(crate) fn spread<F: Face>(&self, face: &F, shift: &Shift<'_>, load: Load) {
+    #[inline]
+    pub(crate) fn spread<F: Face>(&self, face: &F, rounds: &Rounds, shift: &Shift<'_>, load: Load) {
         // With weights, an eviction leaves a little free as a rule: that is no room to speak of.
-        if (load.free as f64) < LEAST * load.capacity as f64 || load.free == 0 {
+        if load.free == 0 || (load.free as f64) < LEAST * load.capacity as f64 {
             return;
         }
-        let now = self.misses.get();
+        let now = self.now(rounds);
         for _ in 0..SPREAD_STEPS {
             if shift.probation() as f64 <= self.target(load) {
                 return;
             }
-            let from = self.probation_hand.at();
-            match face.meet(Region::Probation, from) {
-                Ok(met) => {
-                    if self.probation_hand.advance(from, met.next, now) {
-                        promote(face, &met, shift);
-                    }
-                }
-                Err(stopped) => {
-                    self.probation_hand.advance(from, stopped, now);
-                }
-            }
+            let Some(slot) = self.probation_hand.meet(face, Region::Probation, rounds, now) else {
+                return;
+            };
+            rounds.probation.step();
+            promote(face, slot, shift);
         }
     }
 
@@ -149,121 +172,112 @@ impl Policy {
     ///
     /// The caller unlinks the victim and then calls [`evicted`](Self::evicted); if the victim is
     /// gone, or was replaced, it asks again.
+    #[inline]
     pub(crate) fn victim<F: Face>(
         &self,
         face: &F,
+        rounds: &Rounds,
         memory: &Memory,
         shift: &Shift<'_>,
         load: Load,
     ) -> Option<F::Slot> {
-        let now = self.misses.get();
+        let now = self.now(rounds);
+        let target = self.target(load);
         let mut seen = None;
         for _ in 0..PROBATION_STEPS {
             let share = shift.probation();
-            let below = share == 0 || (share as f64) < self.target(load);
-            if below
-                && let Some(met) = self.protected_victim(face, memory, now)
-                && self.protected_hand.advance(met.at, met.next, now)
-            {
-                return Some(met.slot);
+            let below = share == 0 || (share as f64) < target;
+            if below && let Some(slot) = self.protected_victim(face, rounds, memory, now) {
+                rounds.protected.step();
+                return Some(slot);
             }
-            let from = self.probation_hand.at();
-            let met = match face.meet(Region::Probation, from) {
-                Ok(met) => met,
-                Err(stopped) => {
-                    self.probation_hand.advance(from, stopped, now);
-                    continue;
-                }
+            let Some(slot) = self.probation_hand.meet(face, Region::Probation, rounds, now) else {
+                break;
             };
-            if !self.probation_hand.advance(from, met.next, now) {
-                continue;
-            }
-            seen = Some(met.slot);
-            if let Some(victim) = self.judge(face, memory, shift, &met, now) {
+            rounds.probation.step();
+            seen = Some(slot);
+            if let Some(victim) = self.judge(face, rounds, memory, shift, slot, now) {
                 return Some(victim);
             }
         }
-        seen.or_else(|| self.protected_victim(face, memory, now).map(|met| met.slot))
+        seen.or_else(|| self.protected_victim(face, rounds, memory, now))
     }
 
     /// What becomes of the entry that probation's hand has come to; the victim, if one goes now.
+    #[inline]
     fn judge<F: Face>(
         &self,
         face: &F,
+        rounds: &Rounds,
         memory: &Memory,
         shift: &Shift<'_>,
-        met: &Met<F::Slot>,
+        slot: F::Slot,
         now: u64,
     ) -> Option<F::Slot> {
-        if face.expired(met.slot) {
-            return Some(met.slot);
+        let marks = face.marks(slot);
+        if face.expired(slot) {
+            return Some(slot);
         }
-        if met.marks.count > 0 {
-            if promote(face, met, shift) {
-                memory.sketch.hear(face.hash(met.slot), now);
+        if marks.count > 0 {
+            if promote(face, slot, shift) {
+                memory.sketch.hear(face.hash(slot), now);
             }
             return None;
         }
-        if met.marks.stage == Stage::Young {
-            face.mark(met, Marks::new(Stage::Old, 0));
+        if marks.stage == Stage::Young {
+            face.mark(slot, Marks::new(Stage::Old, 0));
             return None;
         }
-        let Some(other) = self.protected_victim(face, memory, now) else { return Some(met.slot) };
+        let Some(other) = self.protected_victim(face, rounds, memory, now) else {
+            return Some(slot);
+        };
         let known = |slot| memory.sketch.estimate(face.hash(slot), now);
-        let (candidate, sitting) = (known(met.slot), known(other.slot));
-        if face.expired(other.slot) || candidate > sitting {
-            let claimed = self.protected_hand.advance(other.at, other.next, now);
-            return (claimed && promote(face, met, shift)).then_some(other.slot);
+        let (candidate, sitting) = (known(slot), known(other));
+        if face.expired(other) || candidate > sitting {
+            rounds.protected.step();
+            return promote(face, slot, shift).then_some(other);
         }
         if sitting >= candidate + KNOWN_BETTER {
             // Or it would turn everybody away until the sketch forgets it.
-            self.protected_hand.advance(other.at, other.next, now);
+            rounds.protected.step();
         }
-        Some(met.slot)
+        Some(slot)
     }
 
     /// The entry that the protected hand would evict. It passes by those that were read, and takes
     /// one off their counts; it stays at the one that it returns.
+    #[inline]
     fn protected_victim<F: Face>(
         &self,
         face: &F,
+        rounds: &Rounds,
         memory: &Memory,
         now: u64,
-    ) -> Option<Met<F::Slot>> {
+    ) -> Option<F::Slot> {
         let mut seen = None;
         for _ in 0..PROTECTED_STEPS {
-            let from = self.protected_hand.at();
-            let met = match face.meet(Region::Protected, from) {
-                Ok(met) => met,
-                Err(stopped) => {
-                    self.protected_hand.advance(from, stopped, now);
-                    continue;
-                }
+            let Some(slot) = self.protected_hand.meet(face, Region::Protected, rounds, now) else {
+                break;
             };
-            // The stretch without entries is behind the hand from now on.
-            if met.at != from && !self.protected_hand.advance(from, met.at, now) {
-                continue;
+            let marks = face.marks(slot);
+            if marks.count == 0 || face.expired(slot) {
+                return Some(slot);
             }
-            if met.marks.count == 0 || face.expired(met.slot) {
-                return Some(met);
+            rounds.protected.step();
+            if face.mark(slot, Marks::new(Stage::Protected, marks.count - 1)) {
+                memory.sketch.hear(face.hash(slot), now);
             }
-            if self.protected_hand.advance(met.at, met.next, now)
-                && face.mark(&met, Marks::new(Stage::Protected, met.marks.count - 1))
-            {
-                memory.sketch.hear(face.hash(met.slot), now);
-            }
-            seen = Some(met);
+            seen = Some(slot);
         }
         seen
     }
 
     /// Remembers an entry that was evicted, by the bits that its slot had.
-    pub(crate) fn evicted(&self, memory: &Memory, hash: u64, bits: u8) {
-        let now = self.misses.get();
-        match Marks::from_bits(bits).map(Marks::region) {
-            Some(Region::Probation) => memory.left_probation.put(hash, now),
-            Some(Region::Protected) => memory.left_protected.put(hash, now),
-            None => {}
+    #[inline]
+    pub(crate) fn evicted(&self, memory: &Memory, rounds: &Rounds, hash: u64, bits: u8) {
+        let now = self.now(rounds);
+        if let Some(marks) = Marks::from_bits(bits) {
+            memory.ghosts.put(marks.region(), hash, now);
         }
     }
 
@@ -274,10 +288,11 @@ impl Policy {
 }
 
 /// Moves an entry from probation to the protected part, with a new count.
-fn promote<F: Face>(face: &F, met: &Met<F::Slot>, shift: &Shift<'_>) -> bool {
-    let promoted = face.mark(met, Marks::new(Stage::Protected, 0));
+#[inline]
+fn promote<F: Face>(face: &F, slot: F::Slot, shift: &Shift<'_>) -> bool {
+    let promoted = face.mark(slot, Marks::new(Stage::Protected, 0));
     if promoted {
-        shift.promoted(face.charge(met.slot));
+        shift.promoted(face.charge(slot));
     }
     promoted
 }

@@ -153,13 +153,16 @@ impl<'d, T, L> Guard<'d, T, L> {
     /// Unpins, and then frees up to `budget` of the items that were retired on this seat, if any
     /// wait there and the thread holds no other guard. Looks only after some retirements, as each
     /// look has to move the epoch.
-    pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered)) {
-        let (domain, seat) = (self.domain, self.seat);
+    ///
+    /// `sink` gets the seat's local part with each item if the thread keeps the seat.
+    pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered, Option<&L>)) {
+        let (domain, seat, transient) = (self.domain, self.seat, self.transient);
         drop(self);
         if seat.bag.is_due() && seat.nested.get() == 0 {
             domain.advance();
             let mut left = budget;
-            seat.bag.collect(domain, &mut left, &mut sink);
+            let local = (!transient).then_some(&seat.local);
+            seat.bag.collect(domain, &mut left, &mut |item, account| sink(item, account, local));
         }
     }
 }

@@ -278,7 +278,7 @@ fn nobody_reads_what_was_freed() {
             let old = unsafe { Box::from_raw(old) };
             // SAFETY: taken out of reach by this thread, which is pinned.
             guard.pass().retire(unsafe { Retired::new(old) }, Ledgered::Nowhere);
-            guard.close(8, |item, _| drop(item));
+            guard.close(8, |item, _, _| drop(item));
         }
         over.store(true, Ordering::Relaxed);
     });

@@ -63,24 +63,21 @@ relaxed!(AtomicU64, u64, counts);
 relaxed!(AtomicU64, u64, exchanges);
 relaxed!(AtomicUsize, usize, counts);
 
-impl Relaxed<AtomicU32> {
-    pub(crate) fn swap(&self, value: u32) -> u32 {
-        self.0.swap(value, Ordering::Relaxed)
-    }
-}
-
 impl Relaxed<AtomicU64> {
     /// Sets bits and returns the value before.
+    #[inline]
     pub(crate) fn or(&self, bits: u64) -> u64 {
         self.0.fetch_or(bits, Ordering::Relaxed)
     }
 
     /// Raises the value to at least this one.
+    #[inline]
     pub(crate) fn max(&self, value: u64) -> u64 {
         self.0.fetch_max(value, Ordering::Relaxed)
     }
 
     /// Keeps bits and returns the value before.
+    #[inline]
     pub(crate) fn and(&self, bits: u64) -> u64 {
         self.0.fetch_and(bits, Ordering::Relaxed)
     }
@@ -101,6 +98,7 @@ impl Own {
         self.0.store(value.wrapping_add(1), Ordering::Release);
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> u64 {
         // ORDERING: Acquire: pairs with `bump`.
         self.0.load(Ordering::Acquire)
@@ -127,24 +125,43 @@ pub(crate) fn publish_and_fence(word: &AtomicU64, value: u64) {
     }
 }
 
+/// Asks for the cache line that `target` begins in, to write to it. Changes nothing, whatever the
+/// machine.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch<T>(target: &T) {
+    #[cfg(all(target_arch = "x86_64", not(clockhand_loom)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a prefetch is a hint and has no effect that a program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(target).cast::<i8>()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
+    let _ = target;
+}
+
 /// A word inside an entry: a moment or a deadline, exact to itself and ordered with nothing. Never
 /// modelled, so that it may live in memory that was allocated by hand.
 #[derive(Debug)]
 pub(crate) struct Stamp(std::sync::atomic::AtomicU64);
 
 impl Stamp {
+    #[inline]
     pub(crate) fn new(value: u64) -> Self {
         Self(std::sync::atomic::AtomicU64::new(value))
     }
+    #[inline]
     pub(crate) fn get(&self) -> u64 {
         self.0.load(std::sync::atomic::Ordering::Relaxed)
     }
+    #[inline]
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
 /// A number that no other caller in this process has got or will get; never zero.
+#[inline]
 pub(crate) fn unique() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)

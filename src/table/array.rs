@@ -14,12 +14,30 @@ use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Rela
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Bucket<K, V> {
-    pub(super) control: AtomicU64,
+    control: AtomicU64,
     pub(super) row: Row<K, V>,
 }
 
 #[cfg(all(not(clockhand_loom), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<Bucket<u64, u64>>() == 64);
+
+impl<K, V> Bucket<K, V> {
+    #[inline]
+    pub(super) fn control(&self) -> Control {
+        // ORDERING: Acquire: the slots are looked at after the word that counts what came in; pairs
+        // with `try_control`.
+        Control(self.control.load(Ordering::Acquire))
+    }
+
+    /// One attempt to change the control word.
+    #[inline]
+    pub(super) fn try_control(&self, from: Control, to: Control) -> bool {
+        // ORDERING: AcqRel: Release publishes the claim that is announced, or the slots that were
+        // frozen or filled; Acquire continues the chain. On failure something came in or out of
+        // announcement, and the caller looks again.
+        self.control.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
 
 /// Entries a bucket holds on average when the table is full; a table with more doubles.
 pub(crate) const LOAD: usize = 4;
@@ -83,24 +101,6 @@ impl<K, V, X> Array<K, V, X> {
     #[inline]
     pub(super) fn bucket(&self, index: usize) -> &Bucket<K, V> {
         &self.buckets[index]
-    }
-
-    #[inline]
-    pub(super) fn control(&self, index: usize) -> Control {
-        // ORDERING: Acquire: the slots are looked at after the word that counts what came in; pairs
-        // with `try_control`.
-        Control(self.buckets[index].control.load(Ordering::Acquire))
-    }
-
-    /// One attempt to change a control word.
-    pub(super) fn try_control(&self, index: usize, from: Control, to: Control) -> bool {
-        // ORDERING: AcqRel: Release publishes the claim that is announced, or the slots that were
-        // frozen or filled; Acquire continues the chain. On failure something came in or out of
-        // announcement, and the caller looks again.
-        self.buckets[index]
-            .control
-            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
     }
 
     pub(super) fn head(&self, index: usize) -> Head<K, V> {

@@ -24,7 +24,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         while let Some(array) = next {
             let mut links = 0;
             for index in 0..array.len() {
-                let home = Home { array, index };
+                let home = Home::at(array, index);
                 links += home.links(home.head()).count();
                 if !home.control().is_moved() {
                     self.audit_home(home, &mut contents, &same);

@@ -38,10 +38,12 @@ impl Control {
     pub(super) const MAX_RANK: usize = (1 << RANK_BITS) - 2;
 
     /// A target that was filled by a migration.
+    #[inline]
     pub(super) fn ready(overflows: bool) -> Self {
         Self(1 << VERSION_SHIFT | READY | u64::from(overflows))
     }
 
+    #[inline]
     pub(super) fn announced(self) -> Option<usize> {
         (((self.0 & RANK_MASK) >> RANK_SHIFT) as usize).checked_sub(1)
     }
@@ -61,33 +63,40 @@ impl Control {
         self.0 & MOVED != 0
     }
 
+    #[inline]
     fn next_version(self) -> u64 {
         self.0.wrapping_add(1 << VERSION_SHIFT) & !RANK_MASK
     }
 
     /// Announces the claim at `rank`.
+    #[inline]
     pub(super) fn announcing(self, rank: usize, in_overflow: bool) -> Self {
         debug_assert!(rank <= Self::MAX_RANK);
         Self(self.next_version() | (rank as u64 + 1) << RANK_SHIFT | u64::from(in_overflow))
     }
 
+    #[inline]
     pub(super) fn without_announcement(self) -> Self {
         Self(self.0 & !RANK_MASK)
     }
 
+    #[inline]
     pub(super) fn without_overflow(self) -> Self {
         Self(self.next_version() & !OVERFLOWS)
     }
 
+    #[inline]
     pub(super) fn freezing(self) -> Self {
         Self(self.next_version() | FROZEN)
     }
 
+    #[inline]
     pub(super) fn moved(self) -> Self {
         Self(self.0 | MOVED)
     }
 
     /// Counts the keys that came in; wraps after 2^32.
+    #[inline]
     pub(super) fn version(self) -> u32 {
         (self.0 >> VERSION_SHIFT) as u32
     }

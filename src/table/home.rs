@@ -1,10 +1,10 @@
 //! A bucket with its chain: a small lock-free set. The protocol of `table` is here.
 
-use super::array::{Array, Contents};
+use super::array::{Array, Bucket, Contents};
 use super::chain::{Head, Link};
 use super::control::Control;
 use super::row::Row;
-use super::shadow::{LANES, Shadow};
+use super::shadow::{LANES, Region, Shadow};
 use super::word::Word;
 use crate::entry::{Entry, EntryRef, Node};
 use crate::sync::seeded;
@@ -12,6 +12,7 @@ use crate::sync::seeded;
 /// The bucket where all keys with certain hashes live, as seen by a pinned thread (T1).
 pub(super) struct Home<'g, K, V, X> {
     pub(super) array: &'g Array<K, V, X>,
+    bucket: &'g Bucket<K, V>,
     pub(super) index: usize,
 }
 
@@ -26,8 +27,9 @@ impl<K, V, X> Copy for Home<'_, K, V, X> {}
 pub(super) struct Spot<'g, K, V, X> {
     pub(super) home: Home<'g, K, V, X>,
     pub(super) row: &'g Row<K, V>,
-    pub(super) lane: usize,
-    pub(super) rank: usize,
+    lane: u32,
+    /// At most [`Control::MAX_RANK`].
+    rank: u32,
 }
 
 impl<K, V, X> Clone for Spot<'_, K, V, X> {
@@ -42,7 +44,6 @@ pub(crate) struct Held<'g, K, V, X> {
     pub(super) spot: Spot<'g, K, V, X>,
     pub(super) word: Word<Node<K, V>>,
     pub(super) shadow: Shadow,
-    pub(super) entry: EntryRef<'g, K, V>,
 }
 
 impl<K, V, X> Clone for Held<'_, K, V, X> {
@@ -60,21 +61,33 @@ pub(crate) struct Open<'g, K, V, X> {
 
 impl<'g, K, V, X> Home<'g, K, V, X> {
     #[inline]
+    pub(super) fn at(array: &'g Array<K, V, X>, index: usize) -> Self {
+        Self { array, bucket: array.bucket(index), index }
+    }
+
+    #[inline]
     pub(super) fn row(&self) -> &'g Row<K, V> {
-        &self.array.bucket(self.index).row
+        &self.bucket.row
     }
 
     #[inline]
     pub(super) fn control(&self) -> Control {
-        self.array.control(self.index)
+        self.bucket.control()
     }
 
+    #[inline]
     pub(super) fn try_control(&self, from: Control, to: Control) -> bool {
-        self.array.try_control(self.index, from, to)
+        self.bucket.try_control(from, to)
     }
 
     pub(super) fn head(&self) -> Head<K, V> {
         self.array.head(self.index)
+    }
+
+    /// The slot in this lane of a row that begins with the rank `base`.
+    #[inline]
+    pub(super) fn spot(&self, row: &'g Row<K, V>, base: usize, lane: usize) -> Spot<'g, K, V, X> {
+        Spot { home: *self, row, lane: lane as u32, rank: (base + lane) as u32 }
     }
 
     /// The links of the chain, newest first.
@@ -97,6 +110,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// # Progress
     ///
     /// Lock-free: it looks again only when the word has changed.
+    #[inline(always)]
     pub(super) fn settle(&self) -> Control {
         loop {
             let control = self.control();
@@ -138,8 +152,8 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         let row = self.row();
         // SAFETY: a home is made by a pinned thread, of entries of the array's shape (T1).
         if let Some(found) = unsafe { row.seek(self.array.shape, hash, eq) } {
-            let spot = Spot { home: *self, row, lane: found.lane, rank: found.lane };
-            return Some(Held { spot, word: found.word, shadow: found.shadow, entry: found.entry });
+            let spot = self.spot(row, 0, found.lane);
+            return Some(Held { spot, word: found.word, shadow: found.shadow });
         }
         if control.overflows() { self.seek_chain(hash, eq) } else { None }
     }
@@ -149,27 +163,27 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.links(self.head()).find_map(|link| {
             // SAFETY: as in `seek`.
             let found = unsafe { link.row.seek(self.array.shape, hash, eq) }?;
-            let rank = link.base + found.lane;
-            let spot = Spot { home: *self, row: &link.row, lane: found.lane, rank };
-            Some(Held { spot, word: found.word, shadow: found.shadow, entry: found.entry })
+            let spot = self.spot(&link.row, link.base, found.lane);
+            Some(Held { spot, word: found.word, shadow: found.shadow })
         })
     }
 
     /// Claims a slot and dresses its lane; `None` if the bucket is being frozen.
+    #[inline(always)]
     fn claim(&self, node: *mut Node<K, V>, hash: u64, bits: u8) -> Option<Spot<'g, K, V, X>> {
         let in_row = |row: &'g Row<K, V>, base: usize| {
             let lane = row.claim(node)?;
-            Some(Spot { home: *self, row, lane, rank: base + lane })
+            Some(self.spot(row, base, lane))
         };
         let spot = in_row(self.row(), 0).or_else(|| {
             let head = self.head();
             self.links(head).find_map(|link| in_row(&link.row, link.base))
         });
         let Some(spot) = spot else { return self.attach(node, hash, bits) };
-        if spot.row.dress(spot.lane, hash, bits) {
+        if spot.row.dress(spot.lane(), hash, bits) {
             return Some(spot);
         }
-        spot.row.give_back(spot.lane, node);
+        spot.row.give_back(spot.lane(), node);
         None
     }
 
@@ -192,7 +206,22 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.array.links.add(1);
         // SAFETY: published just now, under our pin (T1).
         let link = unsafe { &*link };
-        Some(Spot { home: *self, row: &link.row, lane: 0, rank: base })
+        Some(self.spot(&link.row, base, 0))
+    }
+
+    /// Clears the bucket's bit in a region's summary, where nothing of the region was found.
+    #[inline(always)]
+    pub(super) fn forget(&self, region: Region) {
+        let summaries = self.array.summaries();
+        if !summaries.forget(region, self.index) {
+            return;
+        }
+        let any = !self.row().shadow().of(region).is_empty()
+            || self.control().overflows() && self.first_of_chain(region, LANES).is_some();
+        if any {
+            // One came in between, and found the bit still set.
+            summaries.set(region, self.index);
+        }
     }
 
     /// Takes empty links off the chain; those that come off go to `retire`.
@@ -217,14 +246,14 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         }
     }
 
-    /// Clears the OVERFLOWS flag if there is no chain.
+    /// Clears the OVERFLOWS flag, and with it the announcement, if there is no chain.
     ///
-    /// The word is read before the chain. If the exchange succeeds, no key came in between, and
-    /// what came in before and is gone with its link was unlinked before.
+    /// The word is read before the chain, and what it announces is visible then. If the exchange
+    /// succeeds, no key came in between, and what came in before and is gone with its link was
+    /// unlinked before.
     fn drop_overflow(&self) {
-        let control = self.control();
-        let idle = !control.is_frozen() && control.announced().is_none();
-        if control.overflows() && idle && self.head().link().is_null() {
+        let control = self.settle();
+        if control.overflows() && !control.is_frozen() && self.head().link().is_null() {
             self.try_control(control, control.without_overflow());
         }
     }
@@ -265,6 +294,7 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
     /// # Progress
     ///
     /// Lock-free.
+    #[inline(always)]
     pub(crate) fn commit(self, entry: Entry<K, V>, bits: u8) -> Result<(), Entry<K, V>> {
         let (home, shape) = (self.home, self.home.array.shape);
         let hash = entry.as_ref().hash();
@@ -277,12 +307,12 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
             from = home.control();
         }
         if from.is_frozen()
-            || !home.try_control(from, from.announcing(spot.rank, spot.rank >= LANES))
+            || !home.try_control(from, from.announcing(spot.rank(), spot.is_in_chain()))
         {
-            spot.row.give_back(spot.lane, node);
+            spot.row.give_back(spot.lane(), node);
             return give_up();
         }
-        spot.row.reveal(spot.lane, Word::claimed(node));
+        spot.row.reveal(spot.lane(), Word::claimed(node));
         home.array.summaries().note(home.index, bits);
         Ok(())
     }
@@ -292,33 +322,47 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     /// The entry.
     #[inline]
     pub(crate) fn entry(&self) -> EntryRef<'g, K, V> {
-        self.entry
+        // SAFETY: the word was readable when it was found, and the thread is pinned since (T1).
+        unsafe { EntryRef::from_raw(self.word.node(), self.spot.home.array.shape) }
+    }
+
+    /// Its place.
+    #[inline]
+    pub(crate) fn place(&self) -> u64 {
+        let home = &self.spot.home;
+        home.array.place_of(home.index) + self.spot.rank() as u64
     }
 
     /// The policy bits of the slot, as they were when the entry was found.
+    #[inline]
     pub(crate) fn bits(&self) -> u8 {
-        self.shadow.lane(self.spot.lane)
+        self.shadow.lane(self.spot.lane())
     }
 
     /// Adds one to the slot's count unless it is full: one attempt, which may be lost.
     #[inline]
     pub(crate) fn touch(&self) {
-        if let Some(touched) = self.shadow.touched(self.spot.lane) {
+        if let Some(touched) = self.shadow.touched(self.spot.lane()) {
             let _ = self.spot.row.try_shadow(self.shadow, touched);
         }
     }
 
     /// Changes the slot's policy bits if they are still `from`. Changes of the bucket's other slots
     /// are no reason to fail, up to three times.
+    #[inline(always)]
     pub(crate) fn mark(&self, from: u8, to: u8) -> bool {
         let mut shadow = self.shadow;
         for _ in 0..4 {
-            if shadow.lane(self.spot.lane) != from || shadow.is_frozen() {
+            if shadow.lane(self.spot.lane()) != from || shadow.is_frozen() {
                 return false;
             }
-            match self.spot.row.try_shadow(shadow, shadow.with_lane(self.spot.lane, to)) {
+            let marked = shadow.with_lane(self.spot.lane(), to);
+            match self.spot.row.try_shadow(shadow, marked) {
                 Ok(()) => {
-                    self.spot.home.array.summaries().note(self.spot.home.index, to);
+                    if Region::of(from) != Region::of(to) {
+                        self.spot.home.array.summaries().note(self.spot.home.index, to);
+                        self.spot.summarize(from, marked);
+                    }
                     return true;
                 }
                 Err(now) => shadow = now,
@@ -328,22 +372,27 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     }
 
     /// Puts another entry with the same key in the place of this one.
+    #[inline(always)]
     pub(super) fn swap(&self, node: *mut Node<K, V>) -> bool {
         !self.word.is_frozen()
-            && self.spot.row.try_word(self.spot.lane, self.word, Word::visible(node)).is_ok()
+            && self.spot.row.try_word(self.spot.lane(), self.word, Word::visible(node)).is_ok()
     }
 
     /// Makes the entry dead, and empties its slot; its policy bits at that moment.
     ///
     /// `None` if it was no longer there.
+    #[inline(always)]
     pub(super) fn unlink(&self) -> Option<u8> {
         if self.word.is_frozen() {
             return None;
         }
         self.spot.retract();
-        self.spot.row.try_word(self.spot.lane, self.word, self.word.dead()).ok()?;
-        let bits = self.spot.row.undress(self.spot.lane);
-        self.spot.row.vacate(self.spot.lane);
+        self.spot.row.try_word(self.spot.lane(), self.word, self.word.dead()).ok()?;
+        let lane = self.spot.lane();
+        let before = self.spot.row.undress(lane);
+        self.spot.row.vacate(lane);
+        let bits = before.lane(lane);
+        self.spot.summarize(bits, before.with_lane(lane, 0));
         Some(bits)
     }
 }
@@ -353,7 +402,7 @@ impl<K, V, X> Spot<'_, K, V, X> {
     fn retract(&self) {
         loop {
             let control = self.home.control();
-            if control.announced() != Some(self.rank) || seeded("table-no-retract") {
+            if control.announced() != Some(self.rank()) || seeded("table-no-retract") {
                 return;
             }
             if self.home.try_control(control, control.without_announcement()) {
@@ -362,7 +411,25 @@ impl<K, V, X> Spot<'_, K, V, X> {
         }
     }
 
+    /// Clears the bucket's bit in the summary of the region that an entry with these bits has left,
+    /// if the shadow that it left behind says that it was the last one.
+    #[inline(always)]
+    fn summarize(&self, bits: u8, shadow: Shadow) {
+        let Some(region) = Region::of(bits) else { return };
+        if shadow.of(region).is_empty() && !self.home.control().overflows() {
+            self.home.forget(region);
+        }
+    }
+
     pub(super) fn is_in_chain(&self) -> bool {
-        self.rank >= LANES
+        self.rank() >= LANES
+    }
+
+    pub(super) fn lane(&self) -> usize {
+        self.lane as usize
+    }
+
+    pub(super) fn rank(&self) -> usize {
+        self.rank as usize
     }
 }

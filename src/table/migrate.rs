@@ -135,7 +135,7 @@ fn fill<K, V, X>(next: &Array<K, V, X>, target: usize, image: &Image<K, V>) {
         }
     }
     let _ = row.try_shadow(Shadow(0), image.shadow());
-    next.try_control(target, Control(0), Control::ready(!image.chained.is_empty()));
+    next.bucket(target).try_control(Control(0), Control::ready(!image.chained.is_empty()));
     for &(_, _, bits) in image.own.iter().flatten().chain(&image.chained) {
         next.summaries().note(target, bits);
     }

@@ -14,6 +14,7 @@
 //! | `array` | one generation: buckets, chains, summaries |
 //! | `summary` | which buckets a hand can pass by |
 //! | `migrate` | doubling |
+//! | `desk` | what is kept for each thread |
 //! | `view` | what a pinned thread may do |
 //! | `walk` | hands and scans |
 //!
@@ -58,6 +59,7 @@ mod array;
 mod audit;
 mod chain;
 mod control;
+mod desk;
 mod home;
 mod migrate;
 mod row;
@@ -78,15 +80,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 pub(crate) use array::LOAD;
+pub(crate) use desk::{Desk, Shredder};
 pub(crate) use home::{Held, Open};
+pub(crate) use shadow::Region;
 pub(crate) use view::{Spotted, View};
-pub(crate) use walk::Region;
 
 use array::Array;
 use chain::Link;
 
 use crate::entry::{Entry, Shape};
-use crate::reclaim::{Domain, Guard, Pass, Perch};
+use crate::reclaim::{Domain, Guard, Ledgered, Pass, Perch};
 use crate::sync::{AtomicPtr, Ordering};
 
 /// What the table unlinks and a domain keeps until nobody looks at it.
@@ -100,11 +103,14 @@ pub(crate) enum Junk<K, V, X> {
     Array(#[allow(dead_code, reason = "kept to be dropped")] Box<Array<K, V, X>>),
 }
 
+/// The domain of a table, which its threads share.
+pub(crate) type Shared<K, V, X, L> = Arc<Domain<Junk<K, V, X>, Desk<K, V, L>>>;
+
 /// The table: its generations, and the domain that protects them.
 ///
 /// `X` is what the owner keeps for each generation, `L` what it keeps for each thread.
 pub(crate) struct Table<K, V, X, L> {
-    domain: Arc<Domain<Junk<K, V, X>, L>>,
+    domain: Shared<K, V, X, L>,
     shape: Shape,
     /// The oldest generation that is not completely moved.
     current: AtomicPtr<Array<K, V, X>>,
@@ -130,13 +136,8 @@ impl<K, V, X, L> Table<K, V, X, L> {
         buckets.map_or(Self::MAX_BITS, usize::trailing_zeros).clamp(1, Self::MAX_BITS)
     }
 
-    /// Which words the entries have.
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
-    }
-
     /// The domain.
-    pub(crate) fn domain(&self) -> &Arc<Domain<Junk<K, V, X>, L>> {
+    pub(crate) fn domain(&self) -> &Shared<K, V, X, L> {
         &self.domain
     }
 
@@ -146,7 +147,10 @@ impl<K, V, X, L> Table<K, V, X, L> {
     ///
     /// If the pass was issued by another domain.
     #[inline]
-    pub(crate) fn view<'g>(&'g self, pass: Pass<'g, Junk<K, V, X>, L>) -> View<'g, K, V, X, L> {
+    pub(crate) fn view<'g>(
+        &'g self,
+        pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
+    ) -> View<'g, K, V, X, L> {
         assert!(pass.is_of(&self.domain), "a pass of another table");
         View::new(self, pass)
     }
@@ -161,12 +165,26 @@ where
 {
     /// Pins the calling thread.
     #[inline]
-    pub(crate) fn pin(&self) -> Guard<'_, Junk<K, V, X>, L> {
+    pub(crate) fn pin(&self) -> Guard<'_, Junk<K, V, X>, Desk<K, V, L>> {
         self.domain.pin()
     }
 
+    /// Unpins, and then lets `free` have up to `budget` of the thread's ripe items, from time to time;
+    /// `free` passes each on to the shredder.
+    pub(crate) fn close(
+        guard: Guard<'_, Junk<K, V, X>, Desk<K, V, L>>,
+        budget: usize,
+        mut free: impl FnMut(Junk<K, V, X>, Ledgered, &Shredder<'_, K, V, L>),
+    ) {
+        guard.close(budget, |junk, account, desk| {
+            // SAFETY: `close` names the desk only while the calling thread holds the seat.
+            let desk = desk.map(|desk| unsafe { Shredder::at(desk) });
+            free(junk, account, &desk.unwrap_or_else(Shredder::plain));
+        });
+    }
+
     /// A reader's own seat.
-    pub(crate) fn perch(&self) -> Perch<Junk<K, V, X>, L> {
+    pub(crate) fn perch(&self) -> Perch<Junk<K, V, X>, Desk<K, V, L>> {
         self.domain.perch()
     }
 }
@@ -218,7 +236,7 @@ struct Sweep<'a, K, V, X> {
 impl<K, V, X> Sweep<'_, K, V, X> {
     fn run(&mut self) {
         while self.index < self.array.len() {
-            let home = home::Home { array: self.array, index: self.index };
+            let home = home::Home::at(self.array, self.index);
             self.index += 1;
             if !home.control().is_moved() {
                 let own = |(node, _, _)| {

@@ -278,7 +278,7 @@ fn overflow_insert_against_the_end_of_the_chain() {
 /// Two generations without epochs: nothing is freed, so nobody has to be pinned.
 fn generations() -> (Home<'static, u64, u64, ()>, &'static Array<u64, u64, ()>) {
     let array = |bits| &*Box::leak(Box::new(Array::new(Shape::PLAIN, bits, ())));
-    (Home { array: array(1), index: 0 }, array(2))
+    (Home::at(array(1), 0), array(2))
 }
 
 fn commit(home: Home<'static, u64, u64, ()>, key: u64, value: u64) -> bool {
@@ -291,7 +291,7 @@ fn seek(home: Home<'static, u64, u64, ()>, key: u64) -> Option<Held<'static, u64
 }
 
 fn value_in(array: &'static Array<u64, u64, ()>, key: u64) -> Option<u64> {
-    let home = Home { array, index: array.index_of(key) };
+    let home = Home::at(array, array.index_of(key));
     seek(home, key).map(|held| *held.entry().value())
 }
 
@@ -342,7 +342,7 @@ fn a_late_helper_resurrects_nothing() {
         commit(home, 1, 10);
         let other = thread::spawn(move || home.migrate(next));
         home.migrate(next);
-        let target = Home { array: next, index: 0 };
+        let target = Home::at(next, 0);
         seek(target, 1).expect("it was moved").unlink().expect("nobody else removes");
         other.join().unwrap();
         assert_eq!(value_in(next, 1), None, "it came back");

@@ -13,11 +13,10 @@ pub(super) struct Row<K, V> {
 }
 
 /// What a search found in a row.
-pub(super) struct Match<'g, K, V> {
+pub(super) struct Match<K, V> {
     pub(super) lane: usize,
     pub(super) word: Word<Node<K, V>>,
     pub(super) shadow: Shadow,
-    pub(super) entry: EntryRef<'g, K, V>,
 }
 
 impl<K, V> Row<K, V> {
@@ -69,13 +68,14 @@ impl<K, V> Row<K, V> {
         .is_some()
     }
 
-    /// Marks a lane vacant and returns its bits: from now on, nobody else can account for them.
-    pub(super) fn undress(&self, lane: usize) -> u8 {
+    /// Marks a lane vacant and returns the shadow before: from now on, nobody else can account for the
+    /// lane's bits.
+    pub(super) fn undress(&self, lane: usize) -> Shadow {
         // In a frozen row the bits stay, and this is their only reader: the copier leaves out what
         // is not visible.
         let before =
             self.update_shadow(|shadow| (!shadow.is_frozen()).then(|| shadow.with_lane(lane, 0)));
-        before.unwrap_or_else(|| self.shadow()).lane(lane)
+        before.unwrap_or_else(|| self.shadow())
     }
 
     #[inline]
@@ -112,22 +112,22 @@ impl<K, V> Row<K, V> {
     ///
     /// # Safety
     ///
-    /// The caller is pinned for `'g`, and the row's entries are of this shape.
+    /// The caller is pinned, and the row's entries are of this shape.
     #[inline]
-    pub(super) unsafe fn seek<'g>(
+    pub(super) unsafe fn seek(
         &self,
         shape: Shape,
         hash: u64,
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Match<'g, K, V>> {
+    ) -> Option<Match<K, V>> {
         let shadow = self.shadow();
         for lane in shadow.matching(tag_of(hash)) {
             let word = self.word(lane);
             if word.is_readable() {
                 // SAFETY: a readable word points to a linked entry, and the caller is pinned (T1).
-                let entry = unsafe { EntryRef::from_raw(word.node(), shape) };
+                let entry: EntryRef<'_, K, V> = unsafe { EntryRef::from_raw(word.node(), shape) };
                 if entry.hash() == hash && eq(entry.key()) {
-                    return Some(Match { lane, word, shadow, entry });
+                    return Some(Match { lane, word, shadow });
                 }
             }
         }

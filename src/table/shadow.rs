@@ -40,6 +40,27 @@ const STAGE_MASK: u64 = 0b0011;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shadow(pub(super) u64);
 
+/// Which entries a hand looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// Those whose stage is one or two.
+    Probation,
+    /// Those whose stage is three.
+    Protected,
+}
+
+impl Region {
+    /// The region of a slot with these policy bits; none if it is vacant.
+    #[inline]
+    pub(super) fn of(bits: u8) -> Option<Self> {
+        match bits & 0b11 {
+            0 => None,
+            3 => Some(Self::Protected),
+            _ => Some(Self::Probation),
+        }
+    }
+}
+
 /// A set of lanes, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lanes(u64, u32);
@@ -63,30 +84,34 @@ impl Shadow {
         Lanes((!nonzero & HIGH) >> (TAG_BITS - 1), TAG_BITS)
     }
 
+    #[inline]
     fn low_of_stage(self) -> (u64, u64) {
         let low = self.0 & LANE_ONES;
         let high = (self.0 >> 1) & LANE_ONES;
         (low, high)
     }
 
+    #[inline]
     pub(super) fn vacant(self) -> Lanes {
         let (low, high) = self.low_of_stage();
         Lanes((!(low | high) & LANE_ONES) >> LANES_SHIFT, LANE_BITS)
     }
 
+    #[inline]
     pub(super) fn occupied(self) -> Lanes {
         let (low, high) = self.low_of_stage();
         Lanes((low | high) >> LANES_SHIFT, LANE_BITS)
     }
 
-    pub(super) fn probation(self) -> Lanes {
+    /// The lanes whose entries are of a region.
+    #[inline]
+    pub(super) fn of(self, region: Region) -> Lanes {
         let (low, high) = self.low_of_stage();
-        Lanes((low ^ high) >> LANES_SHIFT, LANE_BITS)
-    }
-
-    pub(super) fn protected(self) -> Lanes {
-        let (low, high) = self.low_of_stage();
-        Lanes((low & high) >> LANES_SHIFT, LANE_BITS)
+        let lanes = match region {
+            Region::Probation => low ^ high,
+            Region::Protected => low & high,
+        };
+        Lanes(lanes >> LANES_SHIFT, LANE_BITS)
     }
 
     /// The policy bits of a lane.
@@ -95,11 +120,13 @@ impl Shadow {
         ((self.0 >> lane_shift(lane)) & LANE_MASK) as u8
     }
 
+    #[inline]
     pub(super) fn with_lane(self, lane: usize, bits: u8) -> Self {
         let shift = lane_shift(lane);
         Self(self.0 & !(LANE_MASK << shift) | u64::from(bits) << shift)
     }
 
+    #[inline]
     pub(super) fn with_tag(self, lane: usize, tag: u64) -> Self {
         let shift = lane as u32 * TAG_BITS;
         Self(self.0 & !(TAG_MASK << shift) | tag << shift)
@@ -115,30 +142,36 @@ impl Shadow {
         (!full && !vacant && !self.is_frozen()).then(|| Self(self.0 + (COUNT_ONE << shift)))
     }
 
+    #[inline]
     pub(super) fn is_frozen(self) -> bool {
         self.0 & FROZEN != 0
     }
 
+    #[inline]
     pub(super) fn frozen(self) -> Self {
         Self(self.0 | FROZEN)
     }
 
     /// The empty shadow of a row that a migration fills.
+    #[inline]
     pub(super) fn ready() -> Self {
         Self(READY)
     }
 }
 
+#[inline]
 fn lane_shift(lane: usize) -> u32 {
     LANES_SHIFT + lane as u32 * LANE_BITS
 }
 
 impl Lanes {
+    #[inline]
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Those at `lane` or after it.
+    #[inline]
     pub(super) fn from(self, lane: usize) -> Self {
         if lane >= LANES {
             return Self(0, self.1);

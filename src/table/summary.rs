@@ -1,6 +1,6 @@
 //! Which buckets a hand can pass by without a look.
 
-use super::walk::Region;
+use super::shadow::Region;
 use super::zeroed::zeroed;
 use crate::sync::{AtomicU64, Relaxed};
 
@@ -17,11 +17,13 @@ pub(super) struct Summaries {
 }
 
 impl Summaries {
+    #[inline]
     pub(super) fn new(buckets: usize) -> Self {
         let words = || zeroed(buckets.div_ceil(64), || Relaxed::<AtomicU64>::new(0));
         Self { probation: words(), protected: words() }
     }
 
+    #[inline]
     fn words(&self, region: Region) -> &[Relaxed<AtomicU64>] {
         match region {
             Region::Probation => &self.probation,
@@ -30,33 +32,46 @@ impl Summaries {
     }
 
     /// Sets the bucket's bit of the region that a slot with these policy bits belongs to.
+    #[inline]
     pub(super) fn note(&self, index: usize, bits: u8) {
         if let Some(region) = Region::of(bits) {
-            let (word, bit) = (&self.words(region)[index / 64], 1 << (index % 64));
-            if word.get() & bit == 0 {
-                word.or(bit);
-            }
+            self.set(region, index);
+        }
+    }
+
+    #[inline]
+    pub(super) fn set(&self, region: Region, index: usize) {
+        let (word, bit) = (&self.words(region)[index / 64], 1 << (index % 64));
+        if word.get() & bit == 0 {
+            word.or(bit);
         }
     }
 
     /// Clears the bucket's bit, if it is set; the caller looks at the bucket once more then.
+    #[inline]
     pub(super) fn forget(&self, region: Region, index: usize) -> bool {
         let (word, bit) = (&self.words(region)[index / 64], 1 << (index % 64));
         word.get() & bit != 0 && word.and(!bit) & bit != 0
     }
 
-    /// The first bucket at `index` or after it, before the end, whose bit is set.
-    pub(super) fn next(&self, region: Region, index: usize) -> Option<usize> {
+    /// The first bucket from `index` to `last` whose bit is set.
+    #[inline]
+    pub(super) fn next(&self, region: Region, index: usize, last: usize) -> Option<usize> {
+        if index > last {
+            return None;
+        }
         let words = self.words(region);
         let mut word = index / 64;
-        let mut bits = words.get(word)?.get() & (u64::MAX << (index % 64));
-        while bits == 0 {
+        let mut bits = words[word].get() & (u64::MAX << (index % 64));
+        while bits == 0 && word < last / 64 {
             word += 1;
-            bits = words.get(word)?.get();
+            bits = words[word].get();
         }
-        Some(word * 64 + bits.trailing_zeros() as usize)
+        let found = word * 64 + bits.trailing_zeros() as usize;
+        (bits != 0 && found <= last).then_some(found)
     }
 
+    #[inline]
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.probation) + size_of_val(&*self.protected)
     }

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::control::Control;
+use super::home::Home;
 use super::shadow::{LANES, Lanes, Shadow, tag_of};
 use super::summary::Summaries;
 use super::view::{Spotted, View};
@@ -58,8 +59,8 @@ fn stages_are_sorted_as_a_loop_sorts_them() {
         let stage = |lane| shadow.lane(lane) & 0b11;
         assert_eq!(lanes(shadow.vacant()), naive(|lane| stage(lane) == 0));
         assert_eq!(lanes(shadow.occupied()), naive(|lane| stage(lane) != 0));
-        assert_eq!(lanes(shadow.probation()), naive(|lane| matches!(stage(lane), 1 | 2)));
-        assert_eq!(lanes(shadow.protected()), naive(|lane| stage(lane) == 3));
+        assert_eq!(lanes(shadow.of(Region::Probation)), naive(|lane| matches!(stage(lane), 1 | 2)));
+        assert_eq!(lanes(shadow.of(Region::Protected)), naive(|lane| stage(lane) == 3));
         assert_eq!(shadow.vacant().is_empty(), lanes(shadow.vacant()).is_empty());
         for from in 0..=LANES + 1 {
             let expected = naive(|lane| lane >= from && stage(lane) != 0);
@@ -180,8 +181,9 @@ fn the_states_of_a_word_exclude_each_other() {
 
 #[test]
 fn a_summary_leads_to_the_next_noted_bucket() {
+    const LAST: usize = 199;
     let summaries = Summaries::new(200);
-    assert_eq!(summaries.next(Region::Probation, 0), None);
+    assert_eq!(summaries.next(Region::Probation, 0, LAST), None);
     for bucket in [0, 63, 64, 130, 199] {
         summaries.note(bucket, 1);
     }
@@ -189,16 +191,17 @@ fn a_summary_leads_to_the_next_noted_bucket() {
     summaries.note(71, 0);
     let mut met = Vec::new();
     let mut at = 0;
-    while let Some(bucket) = summaries.next(Region::Probation, at) {
+    while let Some(bucket) = summaries.next(Region::Probation, at, LAST) {
         met.push(bucket);
         at = bucket + 1;
     }
     assert_eq!(met, [0, 63, 64, 130, 199]);
-    assert_eq!(summaries.next(Region::Protected, 0), Some(70));
-    assert_eq!(summaries.next(Region::Protected, 71), None);
+    assert_eq!(summaries.next(Region::Protected, 0, LAST), Some(70));
+    assert_eq!(summaries.next(Region::Protected, 71, LAST), None);
     summaries.forget(Region::Probation, 64);
-    assert_eq!(summaries.next(Region::Probation, 64), Some(130));
-    assert_eq!(summaries.next(Region::Probation, 200), None);
+    assert_eq!(summaries.next(Region::Probation, 64, LAST), Some(130));
+    assert_eq!(summaries.next(Region::Probation, 64, 129), None);
+    assert_eq!(summaries.next(Region::Probation, 200, LAST), None);
 }
 
 type Toy = Table<u64, u64, (), ()>;
@@ -327,21 +330,69 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
     let mut keys: Vec<u64> = (0..60).map(|_| numbers.next()).collect();
     keys.extend(0..20); // a long chain
     keys.iter().for_each(|&key| assert_eq!(insert(&table, key, key), None));
-    let (mut met, mut place) = (Vec::new(), 0);
-    for _ in 0..keys.len() {
-        with(&table, |view| {
-            let Ok(found) = view.meet(Region::Probation, place, 64) else {
-                panic!("it is full of them")
-            };
-            assert!(found.at >= place, "in order until the round is over");
-            met.push(*found.held.entry().key());
-            place = found.next;
-        });
-    }
+    let (mut met, mut place) = (Vec::new(), 0_u64);
+    with(&table, |view| {
+        let stretch = view.stretch();
+        loop {
+            // Six at a time, so that a bucket's chain is left in the middle.
+            let (mut room, mut left) = (6, stretch - place % stretch);
+            let mut found = Vec::new();
+            let behind = view.survey(Region::Probation, place, left, |at| {
+                room -= 1;
+                found.push(at);
+                room >= 0
+            });
+            if room < 0 {
+                assert_eq!(found.pop(), Some(place + behind), "it stops where it was declined");
+                left = behind;
+            }
+            for at in found {
+                assert!(at >= place, "in order");
+                assert!(view.look(Region::Protected, at).is_none());
+                let held = view.look(Region::Probation, at).expect("just surveyed");
+                assert_eq!(held.place(), at);
+                met.push(*held.entry().key());
+            }
+            place = place.wrapping_add(left);
+            if place == 0 {
+                break;
+            }
+        }
+        let mut none = true;
+        view.survey(Region::Protected, 0, stretch, |_| std::mem::take(&mut none));
+        assert!(none, "there is none");
+    });
     keys.sort_unstable();
     met.sort_unstable();
     assert_eq!(met, keys);
-    with(&table, |view| assert!(view.meet(Region::Protected, 0, 64).is_err(), "there is none"));
+}
+
+#[test]
+fn a_bucket_is_passed_by_once_nothing_of_a_region_is_left() {
+    let table = toy(3);
+    (0..40).for_each(|key| assert_eq!(insert(&table, key, key), None));
+    let marked = |region| {
+        with(&table, |view| {
+            let array = view.current();
+            (0..array.len()).filter(|&at| array.summaries().next(region, at, at).is_some()).count()
+        })
+    };
+    assert_eq!((marked(Region::Probation), marked(Region::Protected)), (1, 0));
+    for key in 0..20 {
+        with(&table, |view| {
+            let held = view.find(key, |&k| k == key).expect("it is there");
+            assert!(held.mark(held.bits(), 3));
+        });
+    }
+    assert_eq!((marked(Region::Probation), marked(Region::Protected)), (1, 1));
+    (20..40).for_each(|key| assert!(remove(&table, key).is_some()));
+    with(&table, |view| view.survey(Region::Probation, 0, view.stretch(), |_| true));
+    assert_eq!((marked(Region::Probation), marked(Region::Protected)), (0, 1));
+    (0..20).for_each(|key| assert!(remove(&table, key).is_some()));
+    with(&table, |view| view.survey(Region::Protected, 0, view.stretch(), |_| true));
+    assert_eq!((marked(Region::Probation), marked(Region::Protected)), (0, 0));
+    let overflows = with(&table, |view| Home::at(view.current(), 0).control().overflows());
+    assert!(!overflows, "the flag of a chain that is gone");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What a pinned thread may do with the table.
 
 use super::array::Array;
+use super::desk::Desk;
 use super::home::{Held, Home, Open};
 use super::{Junk, Table};
 use crate::entry::{Entry, EntryRef};
 use crate::reclaim::{Ledgered, Pass, Retired};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, prefetch};
 
 /// Buckets that a write migrates while the table doubles, besides the one it needs.
 const MIGRATED_PER_WRITE: usize = 2;
@@ -13,7 +14,7 @@ const MIGRATED_PER_WRITE: usize = 2;
 /// The table, as a pinned thread sees it (T1).
 pub(crate) struct View<'g, K, V, X, L> {
     pub(super) table: &'g Table<K, V, X, L>,
-    pass: Pass<'g, Junk<K, V, X>, L>,
+    pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
 }
 
 impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
@@ -36,7 +37,10 @@ pub(crate) type Unlinked<K, V> = Retired<Entry<K, V>>;
 
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
-    pub(super) fn new(table: &'g Table<K, V, X, L>, pass: Pass<'g, Junk<K, V, X>, L>) -> Self {
+    pub(super) fn new(
+        table: &'g Table<K, V, X, L>,
+        pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
+    ) -> Self {
         Self { table, pass }
     }
 
@@ -68,6 +72,20 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self.next(current).unwrap_or(current).annex
     }
 
+    /// Makes an entry for this table.
+    #[inline]
+    pub(crate) fn entry(&self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
+        // SAFETY: a pass is tied to the thread that holds the seat.
+        unsafe { self.pass.local().entry(self.table.shape, hash, key, value, charge) }
+    }
+
+    /// Asks for the bucket of a hash, or of a place, which is going to be written.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let array = self.current();
+        prefetch(array.bucket(array.index_of(hash)));
+    }
+
     /// Finds a key to read it.
     ///
     /// # Progress
@@ -83,7 +101,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ) -> Option<Held<'g, K, V, X>> {
         let mut array = self.current();
         loop {
-            let home = Home { array, index: array.index_of(hash) };
+            let home = Home::at(array, array.index_of(hash));
             let control = home.control();
             if !control.is_moved() {
                 return home.seek(control, hash, &mut eq);
@@ -97,13 +115,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// # Progress
     ///
     /// Lock-free. While the table doubles, a call migrates up to three buckets.
+    #[inline(always)]
     pub(crate) fn locate(&self, hash: u64, mut eq: impl FnMut(&K) -> bool) -> Spotted<'g, K, V, X> {
         let mut array = self.current();
         if let Some(next) = self.next(array) {
             self.help(array, next);
         }
         loop {
-            let home = Home { array, index: array.index_of(hash) };
+            let home = Home::at(array, array.index_of(hash));
             let control = home.settle();
             if control.is_frozen() {
                 let next = self.next(array).expect("a frozen bucket has somewhere to go");
@@ -141,6 +160,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// Unlinks the entry; it is the caller's to retire, with the policy bits that its slot had.
     ///
     /// `None` if it is no longer there.
+    #[inline(always)]
     pub(crate) fn unlink(&self, held: Held<'g, K, V, X>) -> Option<(Unlinked<K, V>, u8)> {
         let bits = held.unlink()?;
         let unlinked = self.unlinked(held.entry());
@@ -162,6 +182,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     }
 
     /// Keeps an unlinked entry until nobody looks at it.
+    #[inline(always)]
     pub(crate) fn retire(&self, entry: Unlinked<K, V>, account: Ledgered) {
         self.pass.retire(entry.map(Junk::Entry), account);
     }
@@ -176,11 +197,6 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// The number of buckets.
     pub(crate) fn buckets(&self) -> usize {
         self.current().len()
-    }
-
-    /// Whether the table is doubling.
-    pub(crate) fn is_growing(&self) -> bool {
-        self.next(self.current()).is_some()
     }
 
     /// Bytes of the buckets and chains, without the entries.
@@ -216,7 +232,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     fn help(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>) {
         for _ in 0..MIGRATED_PER_WRITE {
             let index = array.cursor.add(1) % array.len();
-            let home = Home { array, index };
+            let home = Home::at(array, index);
             if !home.control().is_moved() {
                 self.migrate(home, next);
             }

@@ -4,52 +4,16 @@
 //! counts the ranks within it. As a bucket's two successors divide its range of hashes, a place
 //! stays meaningful when the table doubles.
 
-use super::array::Array;
-use super::home::{Held, Home, Spot};
+use super::home::{Held, Home};
 use super::row::Row;
-use super::shadow::{LANES, Lanes, Shadow};
+use super::shadow::{LANES, Region, Shadow};
 use super::view::View;
-use crate::entry::EntryRef;
 
-/// Which entries a hand looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Region {
-    /// Those whose stage is one or two.
-    Probation,
-    /// Those whose stage is three.
-    Protected,
-}
-
-impl Region {
-    /// The region of a slot with these policy bits; none if it is vacant.
-    pub(super) fn of(bits: u8) -> Option<Self> {
-        match bits & 0b11 {
-            0 => None,
-            3 => Some(Self::Protected),
-            _ => Some(Self::Probation),
-        }
-    }
-}
-
-/// An entry that a hand met.
-pub(crate) struct Met<'g, K, V, X> {
-    pub(crate) held: Held<'g, K, V, X>,
-    /// Its policy bits.
-    pub(crate) bits: u8,
-    /// Its place, and the one right after it.
-    pub(crate) at: u64,
-    pub(crate) next: u64,
-}
+/// A word of the summaries tells of two to this power of buckets.
+const WORD_BITS: u32 = u64::BITS.trailing_zeros();
 
 /// How often a scan reads a bucket again because keys came in.
 const READS: usize = 4;
-
-fn lanes(region: Region, shadow: Shadow) -> Lanes {
-    match region {
-        Region::Probation => shadow.probation(),
-        Region::Protected => shadow.protected(),
-    }
-}
 
 impl<'g, K, V, X> Home<'g, K, V, X> {
     fn start(&self) -> u64 {
@@ -61,6 +25,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.array.place_of(self.index + 1)
     }
 
+    #[inline]
     fn held(
         &self,
         row: &'g Row<K, V>,
@@ -72,27 +37,78 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         if !word.is_readable() {
             return None;
         }
-        // SAFETY: a readable word points to a linked entry, and the thread is pinned (T1).
-        let entry = unsafe { EntryRef::from_raw(word.node(), self.array.shape) };
-        let spot = Spot { home: *self, row, lane, rank: base + lane };
-        Some(Held { spot, word, shadow, entry })
+        Some(Held { spot: self.spot(row, base, lane), word, shadow })
     }
 
-    /// The first entry of the region with this rank or a higher one.
-    fn first(&self, region: Region, rank: usize) -> Option<Held<'g, K, V, X>> {
-        let in_row = |row: &'g Row<K, V>, base: usize| {
-            let shadow = row.shadow();
-            let from = lanes(region, shadow).from(rank.saturating_sub(base));
-            from.into_iter().find_map(|lane| self.held(row, base, lane, shadow))
-        };
-        if let Some(held) = in_row(self.row(), 0) {
-            return Some(held);
+    /// Passes the places of the region's entries to `note`, from this rank on and in order.
+    ///
+    /// # Errors
+    ///
+    /// The rank that was declined.
+    #[inline]
+    fn survey(
+        &self,
+        region: Region,
+        rank: usize,
+        note: &mut impl FnMut(u64) -> bool,
+    ) -> Result<(), usize> {
+        let control = self.control();
+        if control.is_frozen() {
+            return Ok(());
         }
-        if !self.control().overflows() {
-            return None;
+        let mut found = rank > 0;
+        for lane in self.row().shadow().of(region).from(rank) {
+            found = true;
+            if !note(self.start() + lane as u64) {
+                return Err(lane);
+            }
         }
+        if control.overflows() {
+            found |= self.survey_chain(region, rank.max(LANES), note)?;
+        }
+        if !found {
+            self.forget(region);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the chain; whether it had any of the region.
+    #[cold]
+    fn survey_chain(
+        &self,
+        region: Region,
+        rank: usize,
+        note: &mut impl FnMut(u64) -> bool,
+    ) -> Result<bool, usize> {
+        let (mut found, mut rank) = (false, rank);
+        while let Some(held) = self.first_of_chain(region, rank) {
+            (found, rank) = (true, held.spot.rank());
+            if !note(self.start() + rank as u64) {
+                return Err(rank);
+            }
+            rank += 1;
+        }
+        Ok(found)
+    }
+
+    fn first_of_row(
+        &self,
+        row: &'g Row<K, V>,
+        base: usize,
+        region: Region,
+        rank: usize,
+    ) -> Option<Held<'g, K, V, X>> {
+        let shadow = row.shadow();
+        let mut from = shadow.of(region).from(rank.saturating_sub(base));
+        from.find_map(|lane| self.held(row, base, lane, shadow))
+    }
+
+    /// The first entry of the region behind the bucket's own slots, with this rank or a higher one.
+    #[cold]
+    pub(super) fn first_of_chain(&self, region: Region, rank: usize) -> Option<Held<'g, K, V, X>> {
         // The newest link, with the highest ranks, comes first: the last one that has any wins.
-        self.links(self.head()).filter_map(|link| in_row(&link.row, link.base)).last()
+        let links = self.links(self.head());
+        links.filter_map(|link| self.first_of_row(&link.row, link.base, region, rank)).last()
     }
 
     fn gather(&self, out: &mut Vec<Held<'g, K, V, X>>) {
@@ -112,7 +128,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     fn home_at(&self, place: u64) -> Home<'g, K, V, X> {
         let mut array = self.current();
         loop {
-            let home = Home { array, index: array.index_of(place) };
+            let home = Home::at(array, array.index_of(place));
             match self.next(array) {
                 Some(next) if home.control().is_moved() => array = next,
                 _ => return home,
@@ -120,48 +136,67 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// The first entry of a region at `from` or after it, round the table; looks at no more than
-    /// `reach` buckets.
-    ///
-    /// # Errors
-    ///
-    /// The place where it stopped.
-    pub(crate) fn meet(
+    /// The part of the table, in places, that an evictor takes of a hand's round at a time: as many
+    /// buckets as one word of the summaries tells of; fewer in a table that is not large.
+    #[inline]
+    pub(crate) fn stretch(&self) -> u64 {
+        let bits = self.current().bits();
+        let stretches = bits.saturating_sub(WORD_BITS).max(bits.min(WORD_BITS));
+        1 << (u64::BITS - stretches)
+    }
+
+    /// Passes the places of a region's entries to `note`, from `from` on and in order, until `note`
+    /// declines one; returns how many of `length` places, which do not reach beyond the table, were
+    /// left behind.
+    pub(crate) fn survey(
         &self,
         region: Region,
         from: u64,
-        reach: usize,
-    ) -> Result<Met<'g, K, V, X>, u64> {
-        let mut place = from;
-        for _ in 0..reach {
+        length: u64,
+        mut note: impl FnMut(u64) -> bool,
+    ) -> u64 {
+        let array = self.current();
+        let growing = self.next(array).is_some();
+        let (mut place, mut left) = (from, length);
+        while left > 0 {
+            if !growing {
+                // On to the next bucket that may have entries of the region.
+                let last = array.index_of(place.wrapping_add(left - 1));
+                let index = array.index_of(place);
+                let Some(next) = array.summaries().next(region, index, last) else { break };
+                if next != index {
+                    left -= array.place_of(next) - place;
+                    place = array.place_of(next);
+                }
+            }
             let home = self.home_at(place);
             let rank = (place - home.start()) as usize;
-            if !home.control().is_frozen()
-                && let Some(held) = home.first(region, rank)
-            {
-                let at = home.start() + held.spot.rank as u64;
-                return Ok(Met { held, bits: held.bits(), at, next: at + 1 });
+            if let Err(rank) = home.survey(region, rank, &mut note) {
+                return length - left + (home.start() + rank as u64 - place);
             }
-            place = self.skip(home, region, rank == 0);
+            left = left.saturating_sub(home.end().wrapping_sub(place));
+            place = home.end();
         }
-        Err(place)
+        length
     }
 
-    /// The place of the next bucket that may have entries of the region, after one where none was
-    /// met; `whole` says that all of it was looked at.
-    fn skip(&self, home: Home<'g, K, V, X>, region: Region, whole: bool) -> u64 {
-        let array: &Array<K, V, X> = home.array;
-        if self.is_growing() {
-            return home.end();
+    /// The entry at a place, if it is of this region.
+    #[inline]
+    pub(crate) fn look(&self, region: Region, place: u64) -> Option<Held<'g, K, V, X>> {
+        let home = self.home_at(place);
+        let rank = (place - home.start()) as usize;
+        let control = home.control();
+        if control.is_frozen() {
+            return None;
         }
-        if whole && array.summaries().forget(region, home.index) {
-            // An entry that came in between has set the bit before, or is seen now.
-            if let Some(held) = home.first(region, 0) {
-                array.summaries().note(home.index, held.bits());
-            }
+        if rank >= LANES {
+            return home.first_of_chain(region, rank).filter(|held| held.place() == place);
         }
-        let after = array.summaries().next(region, home.index + 1);
-        after.map_or(0, |index| array.place_of(index))
+        let shadow = home.row().shadow();
+        if Region::of(shadow.lane(rank)) != Some(region) {
+            return None;
+        }
+        home.held(home.row(), 0, rank, shadow)
     }
 
     /// Collects the entries of the bucket at a place; returns the place of the next bucket, or
