@@ -454,8 +454,9 @@ where
     ///
     /// More is there at once. Less is in force when the call returns: until the entries fit, it
     /// evicts. If readers hold so much retired garbage that the limbo is full, the call does not
-    /// wait for them: [`usage`](Self::usage) shows the bound in force, and whatever is freed lowers
-    /// it before anything else can use it.
+    /// wait for them: [`usage`](Self::usage) shows the bound in force. Whatever is freed lowers it
+    /// before anything else can use it, each insert that evicts evicts up to two entries more, and
+    /// [`maintain`](Self::maintain) goes on with it.
     ///
     /// # Progress
     ///
@@ -465,6 +466,8 @@ where
     }
 
     /// Frees up to `budget` retired entries and looks at about `budget` entries for their deadlines.
+    /// Goes on with a [`set_capacity`](Self::set_capacity) that readers stopped: evicts up to
+    /// `budget` entries for it.
     ///
     /// Destructors of values run on the calling thread. With [`Maintenance::Manual`] this is the one
     /// place where they do as a rule; with the others it does no harm.

@@ -412,3 +412,41 @@ fn a_lower_capacity_beside_weightless_entries_and_a_guard_comes_to_an_end() {
         assert_eq!(cache.snapshot(), [(1, 0)]);
     });
 }
+
+/// A cache of 1,000 entries whose shrink to 100 was stopped by a reader.
+fn stopped_shrink() -> Cache<u64, u64> {
+    let cache = Cache::builder().capacity(1_000).limbo_capacity(50).build().expect("it fits");
+    (0..1_000).for_each(|key| cache.insert(key, key));
+    let pinned = cache.pin();
+    cache.set_capacity(100);
+    let usage = cache.usage();
+    assert!((900..1_000).contains(&usage.capacity), "the limbo stops it: {usage:?}");
+    drop(pinned);
+    cache
+}
+
+#[test]
+fn inserts_go_on_with_a_shrink_that_a_reader_stopped() {
+    let cache = stopped_shrink();
+    let mut before = cache.usage().capacity;
+    for key in 1_000..1_500 {
+        cache.insert(key, key);
+        let usage = cache.usage();
+        assert!(usage.charged <= usage.capacity && usage.capacity <= before, "{usage:?}");
+        before = usage.capacity;
+    }
+    assert_eq!(before, 100, "two for each insert, and some");
+    assert_eq!(cache.len(), 100);
+}
+
+#[test]
+fn maintenance_goes_on_with_a_shrink_that_a_reader_stopped() {
+    let cache = stopped_shrink();
+    let before = cache.usage().capacity;
+    cache.maintain(10);
+    let after = cache.usage().capacity;
+    assert!((before - 20..before).contains(&after), "{before} to {after}: by its budget");
+    cache.maintain(10_000);
+    assert_eq!(cache.usage().capacity, 100);
+    assert_eq!(cache.len(), 100);
+}

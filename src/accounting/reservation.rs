@@ -34,6 +34,12 @@ impl<'a> Reservation<'a> {
         self.held += victim;
     }
 
+    /// Gives back all that is held, which pays debt first.
+    pub(crate) fn surrender(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.ledger.give(self.own, held);
+    }
+
     /// Collects until `wanted` is held: own credit, the pool, then `stripes`. False if there is not
     /// enough; what was found stays held.
     #[inline]

@@ -14,6 +14,9 @@ use crate::reclaim::Ledgered;
 /// are as many as its charge needs.
 pub(super) const VAIN: usize = 64;
 
+/// Victims of one insert whose charge pays for a shrink.
+const PAID: usize = 2;
+
 /// Whether there is room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
@@ -44,13 +47,18 @@ where
     /// enough. What was found stays in the hand in any case.
     #[inline(always)]
     pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
-        let mut vain = 0;
+        let (mut vain, mut paid) = (0, 0);
         while !work.hand.gather(need, self.credits()) {
             if self.lingering.get() > 0 && work.has_hope() {
                 // Garbage is charged to the capacity: it goes before an entry does.
                 return Room::Relieve;
             }
             match self.evict(view, work) {
+                // A shrink that readers stopped goes on: the victim's charge pays for that.
+                Eviction::Done if paid < PAID && self.capacity.debt() > 0 => {
+                    work.hand.surrender();
+                    paid += 1;
+                }
                 Eviction::Done => {}
                 Eviction::Relieve => return Room::Relieve,
                 Eviction::Vain if vain == VAIN || self.len() == 0 => return Room::None,

@@ -114,8 +114,8 @@ where
         (swept, expired)
     }
 
-    /// Frees up to `budget` retired entries, and looks at about `budget` entries for their
-    /// deadlines.
+    /// Frees up to `budget` retired entries, looks at about `budget` entries for their deadlines, and
+    /// goes on with a shrink that readers stopped.
     pub(crate) fn maintain(&self, budget: usize) -> Maintained {
         let mut done = Maintained::default();
         if self.rules.expiration.is_some() {
@@ -132,6 +132,9 @@ where
                 done.expired += expired;
                 pin.repin();
             }
+        }
+        if self.capacity.debt() > 0 {
+            self.shrink(budget);
         }
         done.freed = self.collect(budget);
         done.backlog = self.table.domain().backlog();
@@ -172,14 +175,20 @@ where
     /// Sets the capacity, and evicts until what is charged fits.
     pub(crate) fn set_capacity(&self, capacity: u64) {
         self.capacity.set_capacity(capacity, self.credits());
+        self.shrink(usize::MAX);
+    }
+
+    /// Evicts until what is charged fits, or up to so many entries. Gives up where readers stand in
+    /// the way; inserts and `maintain` go on.
+    fn shrink(&self, most: usize) {
         let mut pin = self.pin();
-        let mut vain = 0;
-        while self.capacity.debt() > 0 && vain < VAIN {
+        let (mut evicted, mut vain) = (0, 0);
+        while evicted < most && vain < VAIN && self.capacity.debt() > 0 {
             let mut work = self.work(pin.local());
-            let evicted = self.evict(self.table.view(pin.pass()), &mut work);
+            let eviction = self.evict(self.table.view(pin.pass()), &mut work);
             drop(work);
-            match evicted {
-                Eviction::Done => vain = 0,
+            match eviction {
+                Eviction::Done => (evicted, vain) = (evicted + 1, 0),
                 Eviction::Vain => vain += 1,
                 Eviction::Relieve if self.relieve(&mut pin) => vain = 0,
                 Eviction::Relieve => vain += VAIN / 4,
