@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::bury::{Found, Table};
-use crate::policy::{Face, Marks, Place, Region};
+use crate::policy::{Face, Marks, Noted, Place, Region};
 use crate::table;
 
 /// The clock's face.
@@ -30,9 +30,16 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
         region: Region,
         from: Place,
         length: u64,
-        mut note: impl FnMut(Place) -> bool,
+        mut note: impl FnMut(Place, Marks) -> Noted,
     ) -> u64 {
-        self.view.survey(region_of(region), from.0, length, |place| note(Place(place)))
+        self.view.survey(region_of(region), from.0, length, |place, bits| {
+            let marks = Marks::from_bits(bits).expect("a lane of a region is occupied");
+            match note(Place(place), marks) {
+                Noted::Seen => table::Noted::Seen,
+                Noted::Marked(marks) => table::Noted::Marked(marks.bits()),
+                Noted::Enough => table::Noted::Enough,
+            }
+        })
     }
 
     #[inline]

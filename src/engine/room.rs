@@ -53,6 +53,9 @@ where
                 // Garbage is charged to the capacity: it goes before an entry does.
                 return Room::Relieve;
             }
+            if self.lingering.get() > 0 && self.len() == 0 {
+                return Room::None;
+            }
             match self.evict(view, work) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
                 Eviction::Done if paid < PAID && self.capacity.debt() > 0 => {

@@ -8,6 +8,17 @@ use super::marks::{Marks, Region};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place(pub(crate) u64);
 
+/// What becomes of an entry that a survey shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It stays as it is.
+    Seen,
+    /// Its marks are changed, by one attempt.
+    Marked(Marks),
+    /// It was one too many: the survey ends before it.
+    Enough,
+}
+
 /// What the hands walk over. The engine implements it on the table, the tests on a vector.
 pub(crate) trait Face {
     /// Names an occupied slot as it was when it was met.
@@ -16,15 +27,14 @@ pub(crate) trait Face {
     /// How many places an evictor takes of a hand's round at a time: a power of two.
     fn stretch(&self) -> u64;
 
-    /// Passes the places of a region's entries to `note`, from `from` on and in order, until `note`
-    /// declines one; returns how many of `length` places were left behind, all of them if none was
-    /// declined.
+    /// Shows a region's entries to `note`, from `from` on and in order, until `note` wants no more;
+    /// returns how many of `length` places were left behind.
     fn survey(
         &self,
         region: Region,
         from: Place,
         length: u64,
-        note: impl FnMut(Place) -> bool,
+        note: impl FnMut(Place, Marks) -> Noted,
     ) -> u64;
 
     /// The entry at a place, if it is of this region.

@@ -1,7 +1,7 @@
 //! A hand: a position that walks round the table, stretch by stretch.
 
-use super::face::{Face, Place};
-use super::marks::Region;
+use super::face::{Face, Noted, Place};
+use super::marks::{Marks, Region, Stage};
 use super::rounds::Rounds;
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
@@ -143,17 +143,21 @@ impl Stretch {
         self.next.set(self.next.get() + 1);
     }
 
-    /// Looks at what is left of the stretch, as far as it can keep what is there.
+    /// Looks at what is left of the stretch, as far as it can keep what is there. Young entries that
+    /// were not read become old and are passed by: the hand comes to them in the next round.
     fn survey<F: Face>(&self, face: &F, region: Region) {
         let (at, left) = (self.at.get(), self.left.get());
         let mut end = 0;
-        let behind = face.survey(region, Place(at), left, |place| {
-            let kept = end < AHEAD;
-            if kept {
-                self.ahead[end].set(place.0);
-                end += 1;
+        let behind = face.survey(region, Place(at), left, |place, marks| {
+            if marks == Marks::NEW {
+                return Noted::Marked(Marks::new(Stage::Old, 0));
             }
-            kept
+            if end == AHEAD {
+                return Noted::Enough;
+            }
+            self.ahead[end].set(place.0);
+            end += 1;
+            Noted::Seen
         });
         self.next.set(0);
         self.end.set(end);

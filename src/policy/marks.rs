@@ -32,6 +32,9 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    /// Those of an entry that has just come in on probation.
+    pub(super) const NEW: Self = Self { stage: Stage::Young, count: 0 };
+
     #[inline]
     pub(super) fn new(stage: Stage, count: u8) -> Self {
         debug_assert!(count <= 3);

@@ -36,7 +36,7 @@ mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
-pub(crate) use face::{Face, Place};
+pub(crate) use face::{Face, Noted, Place};
 pub(crate) use marks::{Marks, Region};
 pub(crate) use rounds::Rounds;
 pub(crate) use share::Shift;

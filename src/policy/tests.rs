@@ -49,15 +49,17 @@ impl Face for Vector {
         region: Region,
         from: Place,
         length: u64,
-        mut note: impl FnMut(Place) -> bool,
+        mut note: impl FnMut(Place, Marks) -> Noted,
     ) -> u64 {
         let first = slot_of(from);
         let slots = (length >> (64 - BITS)) as usize;
         for slot in first..first + slots {
             let marks = Marks::from_bits(self.bits(slot));
-            let of_region = marks.is_some_and(|marks| marks.region() == region);
-            if of_region && !note(place_of(slot)) {
-                return ((slot - first) as u64) << (64 - BITS);
+            let Some(marks) = marks.filter(|marks| marks.region() == region) else { continue };
+            match note(place_of(slot), marks) {
+                Noted::Seen => {}
+                Noted::Marked(to) => assert!(self.mark(slot, to)),
+                Noted::Enough => return ((slot - first) as u64) << (64 - BITS),
             }
         }
         length

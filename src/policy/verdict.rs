@@ -95,7 +95,7 @@ impl Policy {
             let many = memory.ghosts.ratio(Region::Probation, Region::Protected);
             self.aim(-many * self.step(), load);
         }
-        Marks::new(Stage::Young, 0)
+        Marks::NEW
     }
 
     /// Whether a key that left probation came back within the time that an entry of the protected
@@ -152,7 +152,7 @@ impl Policy {
     #[inline]
     pub(crate) fn spread<F: Face>(&self, face: &F, rounds: &Rounds, shift: &Shift<'_>, load: Load) {
         // With weights, an eviction leaves a little free as a rule: that is no room to speak of.
-        if load.free == 0 || (load.free as f64) < LEAST * load.capacity as f64 {
+        if (load.free as f64) < LEAST * load.capacity as f64 {
             return;
         }
         let now = self.now(rounds);
@@ -222,10 +222,6 @@ impl Policy {
             if promote(face, slot, shift) {
                 memory.sketch.hear(face.hash(slot), now);
             }
-            return None;
-        }
-        if marks.stage == Stage::Young {
-            face.mark(slot, Marks::new(Stage::Old, 0));
             return None;
         }
         let Some(other) = self.protected_victim(face, rounds, memory, now) else {

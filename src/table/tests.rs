@@ -7,7 +7,7 @@ use super::shadow::{LANES, Lanes, Shadow, tag_of};
 use super::summary::Summaries;
 use super::view::{Spotted, View};
 use super::word::Word;
-use super::{Region, Table};
+use super::{Noted, Region, Table};
 use crate::entry::{Entry, Shape};
 use crate::reclaim::Ledgered;
 
@@ -330,17 +330,23 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
     let mut keys: Vec<u64> = (0..60).map(|_| numbers.next()).collect();
     keys.extend(0..20); // a long chain
     keys.iter().for_each(|&key| assert_eq!(insert(&table, key, key), None));
-    let (mut met, mut place) = (Vec::new(), 0_u64);
+    let (mut met, mut marked, mut place) = (Vec::new(), 0, 0_u64);
     with(&table, |view| {
         let stretch = view.stretch();
         loop {
             // Six at a time, so that a bucket's chain is left in the middle.
             let (mut room, mut left) = (6, stretch - place % stretch);
             let mut found = Vec::new();
-            let behind = view.survey(Region::Probation, place, left, |at| {
+            let behind = view.survey(Region::Probation, place, left, |at, bits| {
+                assert_eq!(bits, 1);
                 room -= 1;
                 found.push(at);
-                room >= 0
+                match room {
+                    ..0 => Noted::Enough,
+                    // The others stay as they are.
+                    5 => Noted::Marked(2),
+                    _ => Noted::Seen,
+                }
             });
             if room < 0 {
                 assert_eq!(found.pop(), Some(place + behind), "it stops where it was declined");
@@ -351,6 +357,7 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
                 assert!(view.look(Region::Protected, at).is_none());
                 let held = view.look(Region::Probation, at).expect("just surveyed");
                 assert_eq!(held.place(), at);
+                marked += usize::from(held.bits() == 2);
                 met.push(*held.entry().key());
             }
             place = place.wrapping_add(left);
@@ -359,12 +366,16 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
             }
         }
         let mut none = true;
-        view.survey(Region::Protected, 0, stretch, |_| std::mem::take(&mut none));
+        view.survey(Region::Protected, 0, stretch, |_, _| {
+            none = false;
+            Noted::Seen
+        });
         assert!(none, "there is none");
     });
     keys.sort_unstable();
     met.sort_unstable();
     assert_eq!(met, keys);
+    assert!(marked >= keys.len() / 6, "the first of each six");
 }
 
 #[test]
@@ -386,10 +397,10 @@ fn a_bucket_is_passed_by_once_nothing_of_a_region_is_left() {
     }
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (1, 1));
     (20..40).for_each(|key| assert!(remove(&table, key).is_some()));
-    with(&table, |view| view.survey(Region::Probation, 0, view.stretch(), |_| true));
+    with(&table, |view| view.survey(Region::Probation, 0, view.stretch(), |_, _| Noted::Seen));
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (0, 1));
     (0..20).for_each(|key| assert!(remove(&table, key).is_some()));
-    with(&table, |view| view.survey(Region::Protected, 0, view.stretch(), |_| true));
+    with(&table, |view| view.survey(Region::Protected, 0, view.stretch(), |_, _| Noted::Seen));
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (0, 0));
     let overflows = with(&table, |view| Home::at(view.current(), 0).control().overflows());
     assert!(!overflows, "the flag of a chain that is gone");

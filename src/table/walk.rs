@@ -9,6 +9,17 @@ use super::row::Row;
 use super::shadow::{LANES, Region, Shadow};
 use super::view::View;
 
+/// What becomes of an entry that a survey shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It stays as it is.
+    Seen,
+    /// Its policy bits are changed, by one attempt, to others of the same region.
+    Marked(u8),
+    /// It was one too many: the survey ends before it.
+    Enough,
+}
+
 /// A word of the summaries tells of two to this power of buckets.
 const WORD_BITS: u32 = u64::BITS.trailing_zeros();
 
@@ -40,27 +51,30 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         Some(Held { spot: self.spot(row, base, lane), word, shadow })
     }
 
-    /// Passes the places of the region's entries to `note`, from this rank on and in order.
+    /// Shows the region's entries to `note`, from this rank on and in order.
     ///
     /// # Errors
     ///
-    /// The rank that was declined.
+    /// The rank at which `note` wanted no more.
     #[inline]
     fn survey(
         &self,
         region: Region,
         rank: usize,
-        note: &mut impl FnMut(u64) -> bool,
+        note: &mut impl FnMut(u64, u8) -> Noted,
     ) -> Result<(), usize> {
         let control = self.control();
         if control.is_frozen() {
             return Ok(());
         }
         let mut found = rank > 0;
-        for lane in self.row().shadow().of(region).from(rank) {
+        let mut shadow = self.row().shadow();
+        for lane in shadow.of(region).from(rank) {
             found = true;
-            if !note(self.start() + lane as u64) {
-                return Err(lane);
+            match note(self.start() + lane as u64, shadow.lane(lane)) {
+                Noted::Seen => {}
+                Noted::Marked(bits) => shadow = self.mark_seen(shadow, lane, bits),
+                Noted::Enough => return Err(lane),
             }
         }
         if control.overflows() {
@@ -72,19 +86,28 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         Ok(())
     }
 
+    /// One attempt to change the bits of an entry that was seen, within its region; returns the
+    /// shadow as it is then, or as it was.
+    fn mark_seen(&self, shadow: Shadow, lane: usize, bits: u8) -> Shadow {
+        let marked = shadow.with_lane(lane, bits);
+        if self.row().try_shadow(shadow, marked).is_ok() { marked } else { shadow }
+    }
+
     /// Goes on with the chain; whether it had any of the region.
     #[cold]
     fn survey_chain(
         &self,
         region: Region,
         rank: usize,
-        note: &mut impl FnMut(u64) -> bool,
+        note: &mut impl FnMut(u64, u8) -> Noted,
     ) -> Result<bool, usize> {
         let (mut found, mut rank) = (false, rank);
         while let Some(held) = self.first_of_chain(region, rank) {
             (found, rank) = (true, held.spot.rank());
-            if !note(self.start() + rank as u64) {
-                return Err(rank);
+            match note(self.start() + rank as u64, held.bits()) {
+                Noted::Seen => {}
+                Noted::Marked(bits) => _ = held.mark(held.bits(), bits),
+                Noted::Enough => return Err(rank),
             }
             rank += 1;
         }
@@ -145,34 +168,51 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         1 << (u64::BITS - stretches)
     }
 
-    /// Passes the places of a region's entries to `note`, from `from` on and in order, until `note`
-    /// declines one; returns how many of `length` places, which do not reach beyond the table, were
-    /// left behind.
+    /// Shows a region's entries to `note`, from `from` on and in order, until `note` wants no more;
+    /// returns how many of `length` places, which do not reach beyond the table, were left behind.
+    #[inline]
     pub(crate) fn survey(
         &self,
         region: Region,
         from: u64,
         length: u64,
-        mut note: impl FnMut(u64) -> bool,
+        mut note: impl FnMut(u64, u8) -> Noted,
     ) -> u64 {
         let array = self.current();
-        let growing = self.next(array).is_some();
+        if self.next(array).is_some() {
+            return self.survey_each(region, from, length, note);
+        }
+        let last = array.index_of(from.wrapping_add(length - 1));
+        let mut index = array.index_of(from);
+        let mut rank = (from - array.place_of(index)) as usize;
+        while let Some(found) = array.summaries().next(region, index, last) {
+            if found != index {
+                (index, rank) = (found, 0);
+            }
+            let home = Home::at(array, index);
+            if let Err(rank) = home.survey(region, rank, &mut note) {
+                return home.start() + rank as u64 - from;
+            }
+            (index, rank) = (index + 1, 0);
+        }
+        length
+    }
+
+    /// Does it while the table doubles: looks at every bucket, where its entries are.
+    #[cold]
+    fn survey_each(
+        &self,
+        region: Region,
+        from: u64,
+        length: u64,
+        mut note: impl FnMut(u64, u8) -> Noted,
+    ) -> u64 {
         let (mut place, mut left) = (from, length);
         while left > 0 {
-            if !growing {
-                // On to the next bucket that may have entries of the region.
-                let last = array.index_of(place.wrapping_add(left - 1));
-                let index = array.index_of(place);
-                let Some(next) = array.summaries().next(region, index, last) else { break };
-                if next != index {
-                    left -= array.place_of(next) - place;
-                    place = array.place_of(next);
-                }
-            }
             let home = self.home_at(place);
             let rank = (place - home.start()) as usize;
             if let Err(rank) = home.survey(region, rank, &mut note) {
-                return length - left + (home.start() + rank as u64 - place);
+                return home.start() + rank as u64 - from;
             }
             left = left.saturating_sub(home.end().wrapping_sub(place));
             place = home.end();
