@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use clockhand::{Cache, Compute, Computed, InsertErrorKind, Maintenance};
-use support::{Weighty, assert_balanced, assert_bounds, in_time, is_full, together, watched};
+use support::{Weighty, assert_balanced, assert_bounds, in_time, is_full, size, together, watched};
 
 const CAPACITY: u64 = 2_000;
 const LIMBO: u64 = 500;
@@ -128,6 +128,7 @@ fn a_parked_reader_and_a_renewed_one_cost_nothing() {
 #[test]
 fn what_lives_stays_within_capacity_and_limbo_while_a_guard_is_held() {
     const HEAVIEST: u64 = 50;
+    let rounds = size(5, 20) as u64;
     let alive = Arc::new(AtomicI64::new(0));
     let cache = Cache::builder()
         .capacity(CAPACITY)
@@ -143,7 +144,7 @@ fn what_lives_stays_within_capacity_and_limbo_while_a_guard_is_held() {
     };
     watched(check, || {
         together(4, |nth| {
-            for key in 0..5 * CAPACITY {
+            for key in 0..rounds * CAPACITY {
                 let weight = 1 + (key * 7 + nth as u64) % HEAVIEST;
                 cache.insert(key % 300, Weighty::new(weight, &alive));
                 if key % 5 == 0 {

@@ -52,12 +52,14 @@ impl World {
         assert_eq!(self.model.entries.len(), self.model.contents().len(), "expired ones stayed");
     }
 
-    /// Another capacity. More is there at once; less is in force at once unless a guard is held,
-    /// which `check` looks at.
+    /// Another capacity. More is there at once; less is in force at once unless a guard is held: then
+    /// the call may give up, and the bound stays above for as long as the entries need it, which
+    /// `check` looks at.
     pub(crate) fn set_capacity(&mut self, bytes: &mut Bytes<'_>) {
         let capacity = bytes.one_of(&[8, 4, 1, 0, 2, 16, 30, 64, 120, u64::MAX]);
         self.subject.set_capacity(capacity);
         self.model.capacity = capacity;
+        self.unpaid = !self.is_free();
         for event in self.log.take() {
             if event.cause == RemovalCause::Evicted {
                 assert!(self.model.charge() > capacity, "{event:?} was not in the way");

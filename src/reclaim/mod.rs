@@ -46,6 +46,8 @@ mod seat;
 mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
+#[cfg(all(test, clockhand_loom, crossbeam_loom))]
+mod yardstick;
 
 pub(crate) use bag::{Ledgered, Retired};
 pub(crate) use domain::Domain;

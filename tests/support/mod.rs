@@ -15,14 +15,23 @@ pub(crate) use values::{
 
 use clockhand::Cache;
 
-/// Stress tests run at `small`, or at `full` size with `CLOCKHAND_STRESS=full`.
+/// Stress tests run at `small`; at `full` size with `CLOCKHAND_STRESS=full`, and at a fifth of
+/// `small` with `CLOCKHAND_STRESS=tiny`, for a run under a sanitizer.
 pub(crate) fn size(small: usize, full: usize) -> usize {
-    if is_full() { full } else { small }
+    match stress().as_deref() {
+        Ok("full") => full,
+        Ok("tiny") => small.div_ceil(5),
+        _ => small,
+    }
 }
 
 /// Whether the full size was asked for.
 pub(crate) fn is_full() -> bool {
-    std::env::var("CLOCKHAND_STRESS").is_ok_and(|stress| stress == "full")
+    stress().is_ok_and(|stress| stress == "full")
+}
+
+fn stress() -> Result<String, std::env::VarError> {
+    std::env::var("CLOCKHAND_STRESS")
 }
 
 /// For answers that a test does not care about.
