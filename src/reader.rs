@@ -78,6 +78,36 @@ impl<K, V, S: BuildHasher> Reader<K, V, S> {
         Lens::new(self.cache.engine(), self.seat.pass()).get(key)
     }
 
+    /// The values of some keys, in their order, borrowed until the next use of the reader.
+    ///
+    /// Each counts as a read, like [`get`](Self::get). The keys are looked up in groups of 16, whose
+    /// memory is asked for together: with a cache that is larger than the processor's, that is
+    /// several times as fast as one by one. Each value is the latest when the iterator comes to it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert(1, "one");
+    /// cache.insert(3, "three");
+    /// let mut reader = cache.reader();
+    /// let found: Vec<_> = reader.get_many(&[1, 2, 3]).collect();
+    /// assert_eq!(found, [Some(&"one"), None, Some(&"three")]);
+    /// ```
+    ///
+    /// # Progress
+    ///
+    /// Wait-free for each key, without a fence. Allocates nothing.
+    pub fn get_many<'r, Q>(
+        &'r mut self,
+        keys: &'r [Q],
+    ) -> impl ExactSizeIterator<Item = Option<&'r V>>
+    where
+        Q: Hash + Equivalent<K>,
+    {
+        Lens::new(self.cache.engine(), self.seat.pass()).get_many(keys)
+    }
+
     /// The value of a key, and nobody notices: neither counted nor touched.
     ///
     /// # Progress

@@ -107,7 +107,10 @@ fn read_all_ways(cache: &Cache<u64, u64>, reader: &mut Reader<u64, u64>, key: u6
         assert!(found.is_none_or(|value| value == key));
     }
     cache.contains_key(&key);
+    let keys: [u64; 40] = std::array::from_fn(|nth| (key + nth as u64 * 7) % KEYS);
+    assert!(reader.get_many(&keys).zip(&keys).all(|(found, key)| found.is_none_or(|v| v == key)));
     let pinned = cache.pin();
+    assert!(pinned.get_many(&keys).zip(&keys).all(|(found, key)| found.is_none_or(|v| v == key)));
     let (one, other) = (pinned.get(&key), pinned.get(&(KEYS - 1 - key)));
     assert!(one.is_none_or(|value| *value == key));
     assert!(other.is_none_or(|value| *value == KEYS - 1 - key));
@@ -276,4 +279,40 @@ fn reads_count_and_peeks_do_not() {
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses), (2, 2));
     assert!((stats.hit_ratio() - 0.5).abs() < f64::EPSILON);
+}
+
+#[test]
+fn many_keys_are_read_as_if_one_by_one() {
+    // Some homes overflow, and the table has doubled.
+    let cache = Cache::builder().capacity(3_000).expected_entries(1).build().expect("sound");
+    (0..3_000_u64).step_by(2).for_each(|key| cache.insert(key, key * 10));
+    let mut reader = cache.reader();
+    for len in [0, 1, 15, 16, 17, 32, 100, 3_000] {
+        let keys: Vec<u64> = (0..len).map(|nth| nth * 7 % 3_000).collect();
+        let one_by_one: Vec<Option<u64>> = keys.iter().map(|key| cache.get(key)).collect();
+        assert_eq!(cache.get_many(&keys), one_by_one);
+        let many = reader.get_many(&keys);
+        assert_eq!(many.len(), keys.len());
+        assert_eq!(many.map(Option::<&u64>::copied).collect::<Vec<_>>(), one_by_one);
+    }
+    let (before, same) = (cache.stats(), [4_u64; 20]);
+    assert!(cache.pin().get_many(&same).all(|value| value == Some(&40)));
+    assert_eq!(cache.pin().get_many(&[1_u64, 3]).flatten().count(), 0);
+    let after = cache.stats();
+    assert_eq!((after.hits - before.hits, after.misses - before.misses), (20, 2));
+}
+
+#[test]
+fn a_batch_sees_what_changed_while_it_is_read() {
+    let cache = Cache::new(100);
+    (0..20_u64).for_each(|key| cache.insert(key, 0));
+    let keys: Vec<u64> = (0..20).collect();
+    let pinned = cache.pin();
+    let mut found = pinned.get_many(&keys);
+    assert_eq!(found.next(), Some(Some(&0)));
+    cache.invalidate(&1);
+    cache.insert(2, 7);
+    assert_eq!(found.next(), Some(None));
+    assert_eq!(found.next(), Some(Some(&7)));
+    assert_eq!(found.len(), 17);
 }

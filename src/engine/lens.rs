@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::{Desk, Engine, Garbage, Local};
+use super::{Batch, Desk, Engine, Garbage, Local};
 use crate::entry::EntryRef;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
@@ -33,8 +33,17 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        self.get_hashed(self.engine.hash(key), key)
+    }
+
+    /// The same for a key whose hash is known.
+    #[inline]
+    pub(super) fn get_hashed<Q>(&self, hash: u64, key: &Q) -> Option<&'g V>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
         let tally = &self.view.local().tally;
-        let found = self.view.find(self.engine.hash(key), |k| key.equivalent(k));
+        let found = self.view.find(hash, |k| key.equivalent(k));
         let Some(held) = found.filter(|held| self.note_read(held.entry())) else {
             tally.misses.bump();
             return None;
@@ -42,6 +51,28 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         tally.hits.bump();
         held.touch();
         Some(held.entry().value())
+    }
+
+    /// The values of some keys, in their order.
+    pub(crate) fn get_many<'k, Q>(self, keys: &'k [Q]) -> Batch<'g, 'k, K, V, S, Q> {
+        Batch::new(self, keys)
+    }
+
+    #[inline]
+    pub(super) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.engine.hash(key)
+    }
+
+    /// Asks for the bucket of a hash.
+    #[inline]
+    pub(super) fn prefetch_bucket(&self, hash: u64) {
+        self.view.prefetch_to_read(hash);
+    }
+
+    /// Asks for the entry that the bucket of a hash leads to.
+    #[inline]
+    pub(super) fn prefetch_entry(&self, hash: u64) {
+        self.view.prefetch_entry(hash);
     }
 
     /// Moves the deadlines of an entry that is being read; false if it has expired.

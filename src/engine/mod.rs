@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `lens` | what a pinned thread reads |
+//! | `batch` | reading many keys at a time |
 //! | `write` | how an entry comes in: insert, replace, compute |
 //! | `room` | how charge is found for it: credit, pool, victims |
 //! | `bury` | how an entry leaves |
@@ -23,6 +24,7 @@
 //!   So arrivals counted before departures never exceed what the capacity allows.
 
 mod audit;
+mod batch;
 mod bury;
 mod face;
 mod lens;
@@ -36,6 +38,7 @@ mod write;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
+pub(crate) use batch::Batch;
 pub(crate) use lens::Lens;
 pub(crate) use local::Local;
 pub(crate) use rules::Rules;

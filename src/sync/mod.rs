@@ -140,6 +140,22 @@ pub(crate) fn prefetch<T>(target: &T) {
     let _ = target;
 }
 
+/// Asks for the cache line that `target` points to, to read it. Changes nothing, whatever the pointer
+/// and the machine.
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch_to_read<T>(target: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(clockhand_loom)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch is a hint that follows no pointer and has no effect that a program can
+        // see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(target.cast::<i8>()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
+    let _ = target;
+}
+
 /// A word inside an entry: a moment or a deadline, exact to itself and ordered with nothing. Never
 /// modelled, so that it may live in memory that was allocated by hand.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 use super::array::Array;
 use super::desk::Desk;
 use super::home::{Held, Home, Open};
+use super::shadow::tag_of;
 use super::{Junk, Table};
 use crate::entry::{Entry, EntryRef};
 use crate::reclaim::{Ledgered, Pass, Retired};
-use crate::sync::{Ordering, prefetch};
+use crate::sync::{Ordering, prefetch, prefetch_to_read};
 
 /// Buckets that a write migrates while the table doubles, besides the one it needs.
 const MIGRATED_PER_WRITE: usize = 2;
@@ -84,6 +85,23 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn prefetch(&self, hash: u64) {
         let array = self.current();
         prefetch(array.bucket(array.index_of(hash)));
+    }
+
+    /// Asks for the bucket of a hash, which is going to be read.
+    #[inline]
+    pub(crate) fn prefetch_to_read(&self, hash: u64) {
+        let array = self.current();
+        prefetch_to_read(array.bucket(array.index_of(hash)));
+    }
+
+    /// Asks for the entry that the tags of a hash's bucket lead to first.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, hash: u64) {
+        let array = self.current();
+        let row = Home::at(array, array.index_of(hash)).row();
+        if let Some(lane) = row.shadow().matching(tag_of(hash)).next() {
+            prefetch_to_read(row.word(lane).node().cast_const());
+        }
     }
 
     /// Finds a key to read it.
