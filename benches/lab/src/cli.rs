@@ -13,6 +13,7 @@ use crate::compare::{self, Effort};
 use crate::failure::{Failure, one_line};
 use crate::peers::{self, Hashers};
 use crate::progress;
+use crate::races::{self, Heat};
 use crate::replay::{self, Capacity, Order, ReadPath};
 use crate::source::Source;
 use crate::team::{MOST_THREADS, cores};
@@ -39,6 +40,11 @@ enum Command {
     /// Rounds of all caches take turns. Printed are the median round, the spread, and the ratio to
     /// quick_cache within the same rounds. Leave the machine alone meanwhile.
     Compare(Compare),
+    /// Run the races that the library exists for: naive caches lose them, clockhand does not
+    ///
+    /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
+    /// the same work. Printed is how often it went wrong.
+    Races(Races),
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
     Resident { hashers: Hashers, peer: String, entries: u64 },
@@ -91,6 +97,19 @@ struct Compare {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct Races {
+    /// Threads of each race; as many as cores by default, and two at least
+    #[arg(long, value_name = "N", value_parser = contestants, allow_hyphen_values = true)]
+    threads: Option<usize>,
+    /// How long each side of each race takes
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "0.5", allow_hyphen_values = true)]
+    seconds: Duration,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the lab with the process's arguments.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let lab = match Lab::try_parse_from(arguments) {
@@ -105,6 +124,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     finish(match lab.command {
         Command::Replay(order) => order.run(),
         Command::Compare(order) => order.run(),
+        Command::Races(order) => order.run(),
         Command::Resident { hashers, peer, entries } => {
             peers::resident(hashers, &peer, entries).and_then(|resident| print_json(&resident))
         }
@@ -155,6 +175,27 @@ impl Compare {
         };
         let comparison = compare::run(&effort, self.json)?;
         if self.json { print_json(&comparison) } else { print(&comparison.to_string()) }
+    }
+}
+
+impl Races {
+    fn run(self) -> Result<(), Failure> {
+        let threads = self.threads.unwrap_or_else(|| cores().clamp(2, MOST_THREADS));
+        let races = races::run(Heat { threads, time: self.seconds }, self.json)?;
+        if self.json {
+            print_json(&races)?;
+        } else {
+            print(&races.to_string())?;
+        }
+        let line = format!("clockhand lost races {} times", races.broken());
+        if races.broken() == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+    }
+}
+
+fn contestants(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (2..=MOST_THREADS).contains(&threads) => Ok(threads),
+        _ => Err(format!("give a whole number from 2 to {MOST_THREADS}: one thread races alone")),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod latency;
 pub mod machine;
 pub mod peers;
 pub mod progress;
+pub mod races;
 pub mod replay;
 pub mod report;
 pub mod source;

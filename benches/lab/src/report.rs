@@ -224,7 +224,7 @@ impl Replay {
     }
 }
 
-fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     HumanCount(count).to_string()
 }
 

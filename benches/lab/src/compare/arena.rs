@@ -10,21 +10,21 @@ use crate::failure::Failure;
 use crate::team::{self, Shift};
 
 /// Operations between two looks at the bell.
-pub(super) const BATCH: usize = 512;
+pub(crate) const BATCH: usize = 512;
 
 /// Tells the threads that their time is over.
 #[derive(Debug, Default)]
-pub(super) struct Bell(CachePadded<AtomicBool>);
+pub(crate) struct Bell(CachePadded<AtomicBool>);
 
 impl Bell {
     #[inline]
-    pub(super) fn rang(&self) -> bool {
+    pub(crate) fn rang(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 /// Lets threads work until the bell rings.
-pub(super) fn work_for<T: Send>(
+pub(crate) fn work_for<T: Send>(
     time: Duration,
     threads: usize,
     work: impl Fn(usize, &Bell) -> T + Sync,

@@ -1,6 +1,6 @@
 //! Compares clockhand with its peers, all in one run, round by round in turn.
 
-mod arena;
+pub(crate) mod arena;
 mod churn;
 mod fill;
 pub mod keys;

@@ -49,6 +49,14 @@ fn thread_counts() {
 }
 
 #[test]
+fn one_thread_races_with_nobody() {
+    for threads in ["0", "1", "1025", "-2", "two"] {
+        let out = output(&mut lab(["races", "--threads", threads]));
+        fails(&out, "whole number from 2 to 1024");
+    }
+}
+
+#[test]
 fn times() {
     for seconds in ["-1", "NaN", "inf", "3601", "soon", ""] {
         replay_fails(&["--seconds", seconds], "give a number of seconds from 0 to 3600");

@@ -2,6 +2,7 @@
 
 mod compare;
 mod failures;
+mod races;
 mod replay;
 mod support;
 mod trace;
