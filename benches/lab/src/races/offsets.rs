@@ -22,6 +22,7 @@ pub(super) fn run(heat: Heat) -> Result<Race, Failure> {
 }
 
 /// Is it new? Then process it, and remember it.
+#[allow(clippy::map_entry, reason = "two steps instead of one are what is shown")]
 fn naive(heat: Heat) -> Result<Tally, Failure> {
     let seen: Steps<()> = HashMap::new().into();
     race(heat, |offset, process| {
