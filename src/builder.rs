@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// is not scheduled for some ten milliseconds.
 const LIMBO: u64 = 1 << 16;
 /// But no more than so many times the capacity.
-const LIMBO_PART: u64 = 16;
+const LIMBO_PART: u64 = 64;
 
 fn default_limbo(capacity: u64) -> u64 {
     (capacity / 8).max(LIMBO.min(capacity.saturating_mul(LIMBO_PART)))
@@ -181,7 +181,7 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
     /// reader may still look at them. Without it, an eighth of the capacity; for capacities below
-    /// half a million, 65,536, but no more than sixteen times the capacity.
+    /// half a million, 65,536, but no more than 64 times the capacity.
     ///
     /// When that much is waiting, an insert that would have to evict is refused. With zero, an
     /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is

@@ -34,7 +34,10 @@ where
             if let Some(entry) = self.bucket.pop() {
                 return Some(entry);
             }
-            self.place = self.cache.engine().copy(self.place?, &mut self.bucket);
+            // If a clone panics, the bucket is read again from its beginning.
+            let mut bucket = std::mem::take(&mut self.bucket);
+            self.place = self.cache.engine().copy(self.place?, &mut bucket);
+            self.bucket = bucket;
         }
     }
 }

@@ -450,3 +450,13 @@ fn maintenance_goes_on_with_a_shrink_that_a_reader_stopped() {
     assert_eq!(cache.usage().capacity, 100);
     assert_eq!(cache.len(), 100);
 }
+
+#[test]
+fn a_shrink_finds_the_few_entries_of_a_large_table() {
+    let few = Cache::builder().capacity(1 << 21).expected_entries(1 << 21).build();
+    let few: Cache<u64, u64> = few.expect("it fits");
+    (0..20).for_each(|key| few.insert(key, key));
+    few.set_capacity(1);
+    assert_eq!(few.usage().capacity, 1);
+    assert_eq!(few.len(), 1);
+}

@@ -3,9 +3,10 @@
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clockhand::{Cache, Clock, Compute, Maintenance, ManualClock, RemovalCause};
@@ -267,4 +268,29 @@ fn a_destructor_that_panics_while_the_cache_is_dropped_keeps_no_other_from_runni
         assert!(support::oblivious(|| drop(cache)), "the panic reaches the caller");
         census.assert_all_dropped_once();
     }
+}
+
+#[test]
+fn a_destructor_that_panics_while_the_table_doubles_keeps_no_other_from_being_dropped() {
+    struct Bomb(u64, Arc<(AtomicU64, AtomicU64)>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.1.0.fetch_add(1, Ordering::Relaxed);
+            assert_ne!(self.1.1.load(Ordering::Relaxed), self.0, "the bomb");
+        }
+    }
+    let state = Arc::new((AtomicU64::new(0), AtomicU64::new(u64::MAX)));
+    let cache = Cache::builder().capacity(1 << 20).expected_entries(4096).build().expect("sound");
+    let (start, mut inserted) = (cache.overhead(), 0);
+    let mut insert = || {
+        cache.insert(inserted, Bomb(inserted, Arc::clone(&state)));
+        inserted += 1;
+    };
+    while cache.overhead() < start * 3 / 2 {
+        insert();
+    }
+    (0..200).for_each(|_| insert());
+    cache.for_each(|key, _| state.1.store(*key, Ordering::Relaxed));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(cache))).is_err(), "the bomb went off");
+    assert_eq!(state.0.load(Ordering::Relaxed), inserted);
 }

@@ -490,3 +490,19 @@ fn nothing_expired_is_returned_beside_writers_and_a_moving_clock() {
     assert_balanced(&cache);
     cache.validate();
 }
+
+#[test]
+fn what_compute_has_shown_as_live_is_replaced_though_it_expires_meanwhile() {
+    let (clock, hand) = Clock::manual();
+    let cache = Cache::builder().capacity(10).clock(clock).time_to_live(Duration::from_secs(1));
+    let cache = cache.build().expect("sound");
+    cache.insert(1, 41);
+    let computed = cache.compute(1, |value| {
+        hand.advance(Duration::from_secs(2));
+        Compute::Put(value.copied().unwrap_or(0) + 1)
+    });
+    assert_eq!((computed, cache.peek(&1)), (Computed::Replaced, Some(42)));
+    assert_eq!(cache.stats().replacements, 1);
+    hand.advance(Duration::from_secs(1));
+    assert_eq!(cache.peek(&1), None, "it lives for a second from its own writing");
+}

@@ -3,8 +3,8 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clockhand::{Cache, Compute, Computed, InsertErrorKind, Maintenance};
@@ -258,12 +258,17 @@ fn a_sleeping_reader_does_not_empty_a_cache_of_large_entries() {
 }
 
 #[test]
-fn a_forgotten_guard_costs_refusals_until_its_thread_ends() {
+fn a_forgotten_guard_costs_refusals_and_never_memory() {
     let cache = cache_with(LIMBO, Maintenance::Inline);
     let forget = || std::mem::forget(cache.pin());
-    // Joined, as a scope's end does not wait for the thread's own destructors.
+    // It outlives its thread: it cannot be told from one that is still used.
     std::thread::scope(|scope| scope.spawn(forget).join().expect("no panic"));
-    assert_recovers(&cache);
+    (0..10 * CAPACITY).for_each(|key| cache.insert(key, value_of(key)));
+    assert!(cache.stats().refusals > 0);
+    assert_bounds(&cache);
+    cache.maintain(1 << 20);
+    assert!(cache.usage().retired > 0, "what the guard may lend is not freed");
+    assert_eq!(cache.lag(), 1, "the report names it");
 }
 
 #[test]
@@ -288,4 +293,31 @@ fn the_lag_shows_a_guard_that_holds_things_up() {
     assert_eq!(cache.lag(), 1);
     drop(pinned);
     assert_eq!(cache.lag(), 0);
+}
+
+#[test]
+fn ripe_garbage_is_found_though_a_collection_ran_inside_another() {
+    struct Nested(Arc<OnceLock<Cache<u64, Nested>>>);
+    impl Drop for Nested {
+        fn drop(&mut self) {
+            if let Some(cache) = self.0.get() {
+                cache.maintain(1_000);
+            }
+        }
+    }
+    let cell = Arc::new(OnceLock::new());
+    let cache = Cache::builder().capacity(1_000).maintenance(Maintenance::Manual).build();
+    let cache: Cache<u64, Nested> = cache.expect("sound");
+    (0..100).for_each(|key| cache.insert(key, Nested(Arc::clone(&cell))));
+    (0..64).for_each(|key| assert!(cache.invalidate(&key)));
+    // It ripens, and hardly any of it is freed.
+    (0..4).for_each(|_| drop(cache.maintain(1)));
+    let mut reader = cache.reader();
+    reader.get(&99);
+    assert!(cell.set(cache.clone()).is_ok());
+    cache.maintain(1);
+    assert_eq!(cache.maintain(1_000).backlog, 0, "the reader came later than all of it");
+    reader.park();
+    // A cache that holds itself is never dropped; its entries go now.
+    cache.invalidate_all();
 }

@@ -135,8 +135,9 @@ fn a_read_neither_allocates_nor_frees() {
                 let mut random = Random::new(7);
                 // A thread's first call takes a seat, which may allocate.
                 read_all_ways(&cache, &mut reader, 0);
+                let rounds = size(10_000, 2_000_000);
                 let before = heap::calls();
-                for _ in 0..size(10_000, 2_000_000) {
+                for _ in 0..rounds {
                     read_all_ways(&cache, &mut reader, random.below(KEYS));
                 }
                 assert_eq!(heap::calls(), before, "with {maintenance:?}");

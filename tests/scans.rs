@@ -4,9 +4,10 @@
 mod support;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "rayon")]
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use clockhand::{Cache, Compute, Maintenance};
@@ -335,4 +336,28 @@ mod parallel {
             assert_eq!(count.into_inner(), entries);
         }
     }
+}
+
+#[test]
+fn an_iterator_goes_on_after_a_clone_that_panicked() {
+    static CLONES: AtomicUsize = AtomicUsize::new(0);
+    struct Fourth;
+    impl Clone for Fourth {
+        fn clone(&self) -> Self {
+            assert_ne!(CLONES.fetch_add(1, Ordering::Relaxed), 3, "the fourth clone");
+            Self
+        }
+    }
+    let cache = Cache::new(8);
+    (0..8_u64).for_each(|key| cache.insert(key, Fourth));
+    let (mut entries, mut seen, mut panics) = (cache.iter(), Vec::new(), 0);
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| entries.next())) {
+            Ok(Some((key, _))) => seen.push(key),
+            Ok(None) => break,
+            Err(_) => panics += 1,
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!((seen, panics), ((0..8).collect(), 1));
 }

@@ -10,9 +10,13 @@ use crate::outcome::RemovalCause;
 use crate::policy::Load;
 use crate::reclaim::Ledgered;
 
-/// Vain attempts to find or to unlink a victim after which an insert gives up. Those that succeed
+/// Vain attempts to find or to unlink a victim after which an insert gives up, in a small table. Those that succeed
 /// are as many as its charge needs.
 pub(super) const VAIN: usize = 64;
+
+/// Buckets for which one more vain attempt is made: in a table that is nearly empty, one attempt comes
+/// by so many and finds nothing.
+pub(super) const BUCKETS_PER_VAIN: usize = 1 << 11;
 
 /// Victims of one insert whose charge pays for a shrink.
 const PAID: usize = 2;
@@ -48,6 +52,7 @@ where
     #[inline(always)]
     pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
         let (mut vain, mut paid) = (0, 0);
+        let most = VAIN + view.buckets() / BUCKETS_PER_VAIN;
         while !work.hand.gather(need, self.credits()) {
             if self.lingering.get() > 0 && work.has_hope() {
                 // Garbage is charged to the capacity: it goes before an entry does.
@@ -64,7 +69,7 @@ where
                 }
                 Eviction::Done => {}
                 Eviction::Relieve => return Room::Relieve,
-                Eviction::Vain if vain == VAIN || self.len() == 0 => return Room::None,
+                Eviction::Vain if vain == most || self.len() == 0 => return Room::None,
                 Eviction::Vain => vain += 1,
             }
         }

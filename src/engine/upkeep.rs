@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use super::bury::{Table, plot};
-use super::room::{Eviction, VAIN};
+use super::room::{BUCKETS_PER_VAIN, Eviction, VAIN};
 use super::{Engine, Garbage, Local, Pin};
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
@@ -183,7 +183,8 @@ where
     fn shrink(&self, most: usize) {
         let mut pin = self.pin();
         let (mut evicted, mut vain) = (0, 0);
-        while evicted < most && vain < VAIN && self.capacity.debt() > 0 {
+        let patience = VAIN + self.table.view(pin.pass()).buckets() / BUCKETS_PER_VAIN;
+        while evicted < most && vain < patience && self.capacity.debt() > 0 {
             let mut work = self.work(pin.local());
             let eviction = self.evict(self.table.view(pin.pass()), &mut work);
             drop(work);
@@ -191,7 +192,7 @@ where
                 Eviction::Done => (evicted, vain) = (evicted + 1, 0),
                 Eviction::Vain => vain += 1,
                 Eviction::Relieve if self.relieve(&mut pin) => vain = 0,
-                Eviction::Relieve => vain += VAIN / 4,
+                Eviction::Relieve => vain += patience / 4,
             }
         }
         self.tidy(pin);

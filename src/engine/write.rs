@@ -114,7 +114,10 @@ where
                 *new = Some(entry);
                 Attempt::Done(Err(InsertErrorKind::Occupied))
             }
-            Spotted::Held(held) => self.put_over(view, work, held, entry, new).map(Ok),
+            Spotted::Held(held) => {
+                let live = self.is_live(held.entry());
+                self.put_over(view, work, (held, live), entry, new).map(Ok)
+            }
             Spotted::Open(open) => self.put_new(view, work, open, entry, new).map(Ok),
         }
     }
@@ -150,16 +153,15 @@ where
         Attempt::Done(Inserted::New)
     }
 
-    /// Replaces an entry, live or expired.
+    /// Replaces an entry, live or expired when it was looked at.
     fn put_over<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        held: Found<'g, K, V>,
+        (held, live): (Found<'g, K, V>, bool),
         entry: Entry<K, V>,
         back: &mut Option<Entry<K, V>>,
     ) -> Attempt<Inserted> {
-        let live = self.is_live(held.entry());
         let (old, charge) = (held.entry().charge(), entry.as_ref().charge());
         let limbo = self.limbo_room(work.local, old);
         // What the limbo takes over is free for the new entry.
@@ -174,7 +176,7 @@ where
             Some(expiration) => expiration.create(entry.as_ref()),
             None => {}
         }
-        let (old_entry, bits) = (held.entry(), held.bits());
+        let old_entry = held.entry();
         let unlinked = match view.replace(held, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Attempt::kept(back, entry, Attempt::Again),
@@ -193,6 +195,8 @@ where
         if !live {
             work.local.tally.insertions.bump();
         }
+        // The lane may have changed while room was made.
+        let bits = held.bits_now();
         work.shift.left(bits, old);
         work.shift.joined(bits, charge);
         held.touch();
@@ -243,7 +247,7 @@ where
         };
         let value = match (f(live.map(|entry| entry.value())), spotted) {
             (Compute::Put(value), spotted) => {
-                return self.put_computed(view, work, spotted, key, value, hash);
+                return self.put_computed(view, work, (spotted, live.is_some()), key, value, hash);
             }
             (Compute::Remove, Spotted::Held(held)) if live.is_some() => {
                 let removed = self.bury(view, held, RemovalCause::Invalidated);
@@ -259,7 +263,7 @@ where
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        spotted: Spotted<'g, K, V, Memory>,
+        (spotted, live): (Spotted<'g, K, V, Memory>, bool),
         key: &mut Option<K>,
         value: V,
         hash: u64,
@@ -272,7 +276,7 @@ where
         let entry = view.entry(hash, own, value, charge);
         let mut back = None;
         let attempt = match spotted {
-            Spotted::Held(held) => self.put_over(view, work, held, entry, &mut back),
+            Spotted::Held(held) => self.put_over(view, work, (held, live), entry, &mut back),
             Spotted::Open(open) => self.put_new(view, work, open, entry, &mut back),
         };
         let attempt = attempt.map(|inserted| match inserted {

@@ -1,5 +1,6 @@
 //! What one seat has retired: an open batch, and sealed ones that wait until they are ripe.
 
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
@@ -149,10 +150,15 @@ impl<T> Bag<T> {
         left: &mut usize,
         sink: &mut impl FnMut(T, Ledgered),
     ) {
+        // Goes last: after everything was put back.
+        let put_back = PutBack { domain, ripe: Cell::new(false) };
         let mut chain = Chain { bag: self, rest: take(&self.sealed), freed: 0 };
         while let Some(mut batch) = chain.pop() {
-            if !domain.is_ripe(batch.tag) {
+            let tag = batch.tag;
+            if !domain.is_ripe(tag) {
                 self.push(batch);
+                // It may have ripened while it could not be found.
+                put_back.ripe.set(put_back.ripe.get() || domain.is_ripe(tag));
                 continue;
             }
             while *left > 0 {
@@ -165,6 +171,7 @@ impl<T> Bag<T> {
             }
             if !batch.items.is_empty() {
                 self.push(batch);
+                put_back.ripe.set(true);
             }
         }
     }
@@ -220,6 +227,20 @@ fn take<T>(word: &AtomicPtr<Batch<T>>) -> Option<Box<Batch<T>>> {
     let batch = word.swap(ptr::null_mut(), Ordering::Acquire);
     // SAFETY: by R4 the word held a batch that came from a box, and it is ours now.
     (!batch.is_null()).then(|| unsafe { Box::from_raw(batch) })
+}
+
+/// Tells the domain when ripe items were put back, also by a panic.
+struct PutBack<'d, T, L> {
+    domain: &'d Domain<T, L>,
+    ripe: Cell<bool>,
+}
+
+impl<T, L> Drop for PutBack<'_, T, L> {
+    fn drop(&mut self) {
+        if self.ripe.get() || std::thread::panicking() {
+            self.domain.note_put_back();
+        }
+    }
 }
 
 /// Batches that were taken and not looked at yet; a panic puts them back.

@@ -21,7 +21,9 @@ pub(crate) struct Domain<T, L> {
     /// Pushed in front, never removed (R5).
     seats: AtomicPtr<Seat<T, L>>,
     closed: AtomicBool,
-    /// The epoch at which a collection has found all that was ripe.
+    /// How often ripe items were put back, and the epoch at which a collection has found all that was
+    /// ripe, with the count as it was when that collection began.
+    put_back: AtomicU64,
     searched: Relaxed<AtomicU64>,
 }
 
@@ -32,6 +34,7 @@ impl<T, L> Domain<T, L> {
             epoch: CachePadded::new(AtomicU64::new(0)),
             seats: AtomicPtr::new(std::ptr::null_mut()),
             closed: AtomicBool::new(false),
+            put_back: AtomicU64::new(0),
             searched: Relaxed::<AtomicU64>::new(u64::MAX),
         }
     }
@@ -120,7 +123,9 @@ impl<T, L> Domain<T, L> {
         let moved = self.advance();
         // ORDERING: Relaxed: only compared; what is ripe is decided by `is_ripe`.
         let epoch = self.epoch.load(Ordering::Relaxed);
-        if !moved && self.searched.get() == epoch {
+        // ORDERING: Acquire: what was put back before is found; pairs with `note_put_back`.
+        let search = epoch << 32 | self.put_back.load(Ordering::Acquire) & 0xffff_ffff;
+        if !moved && self.searched.get() == search {
             // Somebody is in the way, and what was ripe is gone.
             return Collected { freed: 0 };
         }
@@ -130,9 +135,16 @@ impl<T, L> Domain<T, L> {
             seat.bag.collect(self, &mut left, &mut sink);
         }
         if left > 0 {
-            self.searched.set(epoch);
+            self.searched.set(search);
         }
         Collected { freed: budget - left }
+    }
+
+    /// Ripe items were put back after a collection had taken them out, so one that ran meanwhile has
+    /// not seen all.
+    pub(super) fn note_put_back(&self) {
+        // ORDERING: Release: after the push; pairs with the load in `collect`.
+        self.put_back.fetch_add(1, Ordering::Release);
     }
 
     /// Frees everything, ripe or not.

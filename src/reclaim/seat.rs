@@ -11,6 +11,9 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed
 /// Set in the count of guards when the thread has given up the seat under them.
 const ORPHANED: u32 = 1 << 31;
 
+/// Guards that a thread may hold of one domain at a time.
+const MOST: u32 = 1 << 30;
+
 /// A thread's place: what the others must see of it, its bag of retired items, and what the owner
 /// of the domain keeps per thread.
 ///
@@ -63,10 +66,13 @@ impl<T, L> Seat<T, L> {
 
     fn enter(&self, domain: &Domain<T, L>) {
         let depth = self.nested.get();
-        self.nested.set(depth + 1);
         if depth == 0 {
             domain.pin_seat(&self.state);
+        } else if depth & !ORPHANED == MOST {
+            // One more would look like a seat that was given up, under guards that lend.
+            panic!("a thread holds more than 2^30 guards of one cache: let go of some");
         }
+        self.nested.set(depth + 1);
     }
 
     fn leave(&self) {

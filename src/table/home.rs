@@ -339,6 +339,11 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         self.shadow.lane(self.spot.lane())
     }
 
+    /// The policy bits that the slot has now, whoever is in it.
+    pub(crate) fn bits_now(&self) -> u8 {
+        self.spot.row.shadow().lane(self.spot.lane())
+    }
+
     /// Adds one to the slot's count unless it is full: one attempt, which may be lost.
     #[inline]
     pub(crate) fn touch(&self) {
@@ -354,6 +359,10 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         let mut shadow = self.shadow;
         for _ in 0..4 {
             if shadow.lane(self.spot.lane()) != from || shadow.is_frozen() {
+                return false;
+            }
+            if self.spot.row.word(self.spot.lane()) != self.word {
+                // Another entry with the same bits: what it weighs is not what was met.
                 return false;
             }
             let marked = shadow.with_lane(self.spot.lane(), to);
@@ -386,7 +395,9 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         if self.word.is_frozen() {
             return None;
         }
-        self.spot.retract();
+        if !self.retract() {
+            return None;
+        }
         self.spot.row.try_word(self.spot.lane(), self.word, self.word.dead()).ok()?;
         let lane = self.spot.lane();
         let before = self.spot.row.undress(lane);
@@ -395,22 +406,32 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         self.spot.summarize(bits, before.with_lane(lane, 0));
         Some(bits)
     }
-}
 
-impl<K, V, X> Spot<'_, K, V, X> {
-    /// Clears an announcement of this slot, before what was announced leaves it (T3).
-    fn retract(&self) {
+    /// Clears an announcement of the entry, before it leaves its slot (T3); false if it has left.
+    ///
+    /// The slot may have been claimed anew since the entry was found, and that claim be announced and
+    /// not visible yet: its announcement must stay. So the slot is looked at after the control word.
+    /// If the entry is there, and the exchange of the word succeeds, then what was announced is the
+    /// entry, or one that it replaced: it could not have come back into the slot in between.
+    fn retract(&self) -> bool {
+        let Spot { home, row, .. } = self.spot;
         loop {
-            let control = self.home.control();
-            if control.announced() != Some(self.rank()) || seeded("table-no-retract") {
-                return;
+            let control = home.control();
+            if control.announced() != Some(self.spot.rank()) || seeded("table-no-retract") {
+                return true;
             }
-            if self.home.try_control(control, control.without_announcement()) {
-                return;
+            let word = row.word(self.spot.lane());
+            if word != self.word && !seeded("table-retract-unseen") {
+                return false;
+            }
+            if home.try_control(control, control.without_announcement()) {
+                return true;
             }
         }
     }
+}
 
+impl<K, V, X> Spot<'_, K, V, X> {
     /// Clears the bucket's bit in the summary of the region that an entry with these bits has left,
     /// if the shadow that it left behind says that it was the last one.
     #[inline(always)]

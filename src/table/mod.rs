@@ -217,14 +217,15 @@ struct Generations<'t, K, V, X>(&'t AtomicPtr<Array<K, V, X>>);
 impl<K, V, X> Drop for Generations<'_, K, V, X> {
     fn drop(&mut self) {
         // ORDERING: Acquire: all that other threads did before they let go of the table.
-        let mut next = self.0.load(Ordering::Acquire);
-        while !next.is_null() {
-            // SAFETY: generations come from boxes, and this one is reachable by nobody else.
-            let array = unsafe { Box::from_raw(next) };
-            // ORDERING: Acquire: as above.
-            next = array.next.load(Ordering::Acquire);
-            Sweep { array: &array, index: 0 }.run();
+        let first = self.0.load(Ordering::Acquire);
+        if first.is_null() {
+            return;
         }
+        // SAFETY: generations come from boxes, and this one is reachable by nobody else.
+        let array = unsafe { Box::from_raw(first) };
+        // Whatever happens to this one, the next one is dropped.
+        let _rest = Generations(&array.next);
+        Sweep { array: &array, index: 0 }.run();
     }
 }
 

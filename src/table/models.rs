@@ -165,6 +165,26 @@ fn two_inserts_into_a_slot_that_was_used() {
 }
 
 #[test]
+fn a_stale_removal_beside_inserts_of_one_key() {
+    model(3, || {
+        let table = toy();
+        insert(&table, 1, 10);
+        // One finds the entry; the other removes it, and claims its slot for the next key. The
+        // removal that comes too late must leave that claim's announcement alone.
+        let step = |value| {
+            move |t: &Toy| {
+                remove(t, 1);
+                insert_if_absent(t, 2, value)
+            }
+        };
+        let (a, b) = race(&table, step(20), step(30));
+        assert!(a ^ b, "a key that is new comes in once");
+        assert_eq!(get(&table, 2), Some(if a { 20 } else { 30 }));
+        assert_eq!(audit(&table), 1);
+    });
+}
+
+#[test]
 fn insert_against_replace() {
     model(3, || {
         let table = toy();
