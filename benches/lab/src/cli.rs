@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::compare::{self, Effort};
 use crate::failure::{Failure, one_line};
-use crate::peers::{self, Hashers};
+use crate::peers::{self, Chosen, Hashers, Peers};
 use crate::progress;
 use crate::replay::{self, Capacity, Order, ReadPath};
 use crate::source::Source;
@@ -83,6 +83,10 @@ struct Compare {
     /// Entries of the memory question
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
+    /// Which caches take part, beside clockhand and quick_cache: `all`, or some of moka, foyer-s3fifo,
+    /// foyer-lru, tinyufo, scc, lru, papaya, flurry, dashmap
+    #[arg(long, value_name = "NAME,NAME", default_value = "all")]
+    peers: Chosen,
     /// Which hashers the caches use: all the same ahash, or each its own default
     #[arg(long, value_enum, default_value = "same")]
     hashers: Hashers,
@@ -145,7 +149,7 @@ impl Replay {
 impl Compare {
     fn run(self) -> Result<(), Failure> {
         let round = self.round_ms.map(Duration::from_millis);
-        let usual = Effort::new(self.quick, self.hashers);
+        let usual = Effort::new(self.quick, Peers { chosen: self.peers, hashers: self.hashers });
         let effort = Effort {
             rounds: self.rounds.map_or(usual.rounds, |rounds| rounds as usize),
             throughput: round.unwrap_or(usual.throughput),

@@ -51,7 +51,7 @@ impl Question for Churn {
             Ok(rate(&work_for(time, threads, work)?, |inserts| *inserts))
         };
         let remark = move || refused(&*asked);
-        P::WRITES.then(|| Contender {
+        (P::WRITES && P::EVICTS).then(|| Contender {
             peer: P::NAME,
             turn: Box::new(turn),
             remark: Box::new(remark),

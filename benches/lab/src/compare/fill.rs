@@ -39,7 +39,11 @@ impl Question for Fill {
             Ok(rate(&work_for(time, streams.len(), work)?, |done| *done))
         };
         let remark = move || refused(&*asked);
-        Some(Contender { peer: P::NAME, turn: Box::new(turn), remark: Box::new(remark) })
+        P::EVICTS.then(|| Contender {
+            peer: P::NAME,
+            turn: Box::new(turn),
+            remark: Box::new(remark),
+        })
     }
 }
 

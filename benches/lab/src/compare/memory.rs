@@ -32,7 +32,7 @@ impl Question for Memory {
             let resident = in_a_process(hashers, P::NAME, entries)?;
             Ok(resident.bytes as f64 / resident.entries as f64)
         };
-        P::WRITES.then(|| Contender {
+        (P::WRITES && P::EVICTS).then(|| Contender {
             peer: P::NAME,
             turn: Box::new(turn),
             remark: Box::new(|| None),

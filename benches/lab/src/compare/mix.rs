@@ -88,7 +88,11 @@ impl Question for Mix {
             Ok(Quantiles::of(shifts.iter().map(|shift| &shift.result)).p999 as f64)
         };
         let remark = move || refused(&*asked);
-        Some(Contender { peer: P::NAME, turn: Box::new(turn), remark: Box::new(remark) })
+        P::EVICTS.then(|| Contender {
+            peer: P::NAME,
+            turn: Box::new(turn),
+            remark: Box::new(remark),
+        })
     }
 }
 

@@ -19,7 +19,7 @@ pub use self::table::{Comparison, Row};
 use crate::failure::Failure;
 use crate::latency::clock_cost;
 use crate::machine::CpuMeter;
-use crate::peers::{Hashers, Peer, Visit, each};
+use crate::peers::{Peer, Peers, Visit, each};
 use crate::progress;
 use crate::team::cores;
 
@@ -29,8 +29,8 @@ const QUESTIONS: u64 = 9;
 /// How often and how long each cache is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Which hashers the caches use.
-    pub hashers: Hashers,
+    /// Which caches take part.
+    pub peers: Peers,
     /// Rounds of each cache.
     pub rounds: usize,
     /// Rounds of the memory question; there is little spread in it.
@@ -46,11 +46,11 @@ pub struct Effort {
 impl Effort {
     /// What fits into half a minute, or what it takes to be sure.
     #[must_use]
-    pub fn new(quick: bool, hashers: Hashers) -> Self {
+    pub fn new(quick: bool, peers: Peers) -> Self {
         let (rounds, memory_rounds, throughput, latency) =
             if quick { (5, 1, 100, 400) } else { (15, 3, 250, 500) };
         let [throughput, latency] = [throughput, latency].map(Duration::from_millis);
-        Self { hashers, rounds, memory_rounds, entries: 1_000_000, throughput, latency }
+        Self { peers, rounds, memory_rounds, entries: 1_000_000, throughput, latency }
     }
 }
 
@@ -81,14 +81,14 @@ fn ask_all(effort: &Effort, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
     rows.extend(ask(&mix::Mix::mostly_reads(effort.latency), effort, bar)?);
     rows.extend(ask(&mix::Mix::get_or_insert(effort.latency), effort, bar)?);
     let memory = Effort { rounds: effort.memory_rounds, ..*effort };
-    rows.extend(ask(&memory::Memory::new(effort.hashers, effort.entries), &memory, bar)?);
+    rows.extend(ask(&memory::Memory::new(effort.peers.hashers, effort.entries), &memory, bar)?);
     Ok(rows)
 }
 
 fn ask(question: &impl Question, effort: &Effort, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
     bar.set_message(question.about().title);
     bar.tick();
-    let rows = answer(question, effort.hashers, effort.rounds);
+    let rows = answer(question, effort.peers, effort.rounds);
     bar.inc(1);
     rows
 }
@@ -114,7 +114,7 @@ fn setup(effort: &Effort, cores_taken: Option<f64>) -> Vec<String> {
         };
         format!("other processes kept {cores:.2} cores busy meanwhile: {verdict}")
     }));
-    each(effort.hashers, &mut Configurations(&mut setup));
+    each(effort.peers, &mut Configurations(&mut setup));
     setup
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::table::Row;
 use crate::failure::Failure;
-use crate::peers::{Hashers, Peer, Visit, each};
+use crate::peers::{Peer, Peers, Visit, each};
 use crate::report::Spread;
 
 /// The peer that the others are held against.
@@ -61,11 +61,11 @@ pub(super) struct Contender {
 /// Asks all peers, and holds each round against the reference's in the same round.
 pub(super) fn answer(
     question: &impl Question,
-    hashers: Hashers,
+    peers: Peers,
     rounds: usize,
 ) -> Result<Vec<Row>, Failure> {
     let mut entry = Entry { question, contenders: Vec::new() };
-    each(hashers, &mut entry);
+    each(peers, &mut entry);
     let mut contenders = entry.contenders;
     let mut answers = vec![Vec::new(); contenders.len()];
     for round in 0..rounds {

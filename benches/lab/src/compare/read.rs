@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::arena::{BATCH, Bell, rate, work_for};
@@ -56,15 +57,23 @@ impl Question for HitRead {
         let cache = P::with_capacity(CAPACITY);
         (0..KEYS).for_each(|at| cache.insert(scatter(at), at));
         let (streams, time) = (Arc::clone(&self.streams), self.time);
+        let misses = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&misses);
         let turn = move || {
             let shifts =
                 work_for(time, streams.len(), |id, bell| read(&cache, &streams[id], bell))?;
-            if shifts.iter().any(|shift| shift.result.hits < shift.result.reads) {
+            let missed = shifts.iter().map(|shift| shift.result.reads - shift.result.hits).sum();
+            if missed > 0 && P::ID == "clockhand" {
                 return Err(Failure::Broken(format!("{} lost keys it has room for", P::NAME)));
             }
+            counted.fetch_add(missed, Ordering::Relaxed);
             Ok(rate(&shifts, |done| done.reads))
         };
-        Some(Contender { peer: P::NAME, turn: Box::new(turn), remark: Box::new(|| None) })
+        let remark = move || {
+            let misses = misses.load(Ordering::Relaxed);
+            (misses > 0).then(|| format!("lost keys it has room for: {misses} reads missed"))
+        };
+        Some(Contender { peer: P::NAME, turn: Box::new(turn), remark: Box::new(remark) })
     }
 }
 
