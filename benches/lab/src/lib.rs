@@ -14,6 +14,7 @@ pub mod peers;
 pub mod progress;
 pub mod replay;
 pub mod report;
+pub mod simulate;
 pub mod source;
 pub mod team;
 pub mod trace;
