@@ -10,6 +10,7 @@ pub mod compare;
 pub mod failure;
 pub mod latency;
 pub mod machine;
+mod output;
 pub mod peers;
 pub mod progress;
 pub mod replay;

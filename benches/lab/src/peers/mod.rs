@@ -1,7 +1,7 @@
 //! The caches that are compared, each behind the same small face.
 //!
-//! A peer is one file here, one name in [`IDS`] and one line in [`same`] and [`own`] each. Everything is generic over the peer, so that
-//! its calls are inlined as they are for its users.
+//! A peer is one file here, one name in [`IDS`], and one line in each of `same` and `own`.
+//! Everything is generic over the peer, so that its calls are inlined as they are for its users.
 
 mod chosen;
 mod clockhand;
