@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::charts;
 use crate::compare::{self, Effort, Group};
 use crate::failure::{Failure, one_line};
 use crate::output::{Output, is_standard_output};
@@ -107,6 +108,9 @@ struct Compare {
     /// Write the tables to this file too
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Draw a bar chart of each question into this folder, as SVG
+    #[arg(long, value_name = "DIR")]
+    charts: Option<PathBuf>,
 }
 
 /// What `compare` is about.
@@ -193,6 +197,8 @@ impl Compare {
         let quiet = self.json.as_deref().is_some_and(is_standard_output);
         let json = self.json.filter(|_| !quiet).map(Output::create).transpose()?;
         let markdown = self.markdown.map(Output::create).transpose()?;
+        let charts = self.charts;
+        charts.as_deref().map_or(Ok(()), charts::prepare)?;
         let comparison = compare::run(&effort, quiet)?;
         let text = comparison.to_string();
         if let Some(json) = json {
@@ -200,6 +206,9 @@ impl Compare {
         }
         if let Some(markdown) = markdown {
             markdown.write(&text)?;
+        }
+        if let Some(folder) = charts {
+            charts::draw(&comparison, &folder)?;
         }
         if quiet { print_json(&comparison) } else { print(&text) }
     }

@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod charts;
 pub mod cli;
 pub mod compare;
 pub mod failure;

@@ -2,6 +2,8 @@
 
 use std::env;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::question::{About, Contender, Goal, Group, Question, Unit};
 use crate::failure::Failure;
@@ -29,11 +31,18 @@ impl Question for Memory {
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
         let &Self { hashers, entries } = self;
+        let held = Arc::new(AtomicU64::new(entries));
+        let counted = Arc::clone(&held);
         let turn = move || {
             let resident = in_a_process(hashers, P::NAME, entries)?;
+            counted.store(resident.entries, Ordering::Relaxed);
             Ok(vec![resident.bytes as f64 / resident.entries as f64])
         };
-        (P::WRITES && P::EVICTS).then(|| Contender::new::<P>(turn, || None))
+        let remark = move || {
+            let held = held.load(Ordering::Relaxed);
+            (held < entries).then(|| format!("held {held} entries of {entries} put in"))
+        };
+        (P::WRITES && P::EVICTS).then(|| Contender::new::<P>(turn, remark))
     }
 }
 

@@ -108,3 +108,20 @@ fn reports_go_to_files() {
     let json: Value = serde_json::from_slice(&json).expect("one object");
     assert!(json["hit_ratios"]["rows"].is_array());
 }
+
+#[test]
+fn charts_are_drawn_into_a_folder() {
+    let folder = Folder::new();
+    let charts = folder.path().join("made/for/it");
+    let quick = ["--quick", "--rounds", "1", "--round-ms", "1", "--peers", "lru", "--charts"];
+    for subject in ["latency", "hit-ratio"] {
+        let out = output(lab(["compare", subject]).args(quick).arg(&charts));
+        assert!(out.status.success(), "{out:?}");
+    }
+    let drawn = std::fs::read_dir(&charts).expect("the folder was made").count();
+    assert_eq!(drawn, 21);
+    let chart = std::fs::read_to_string(charts.join("hit-ratio-web12.svg")).expect("a chart");
+    for text in ["<svg", "clockhand get, 8 thr", "Belady", "2751 entries"] {
+        assert!(chart.contains(text), "{text}");
+    }
+}

@@ -70,6 +70,10 @@ fn arguments() {
         &output(&mut lab(["compare", "--json", "no/such/file"])),
         "no/such/file cannot be written",
     );
+    fails(
+        &output(&mut lab(["compare", "--charts", "Cargo.toml/no"])),
+        "Cargo.toml/no cannot be made",
+    );
     fails(&output(&mut lab(["compare", "--markdown", "/"])), "/ cannot be written");
     fails(&output(&mut lab(["resident", "same", "nobody", "1"])), "nobody");
 }
