@@ -166,12 +166,12 @@ impl Chart {
         let size = (WIDTH, (lines * LINE + 2 * MARGIN) as u32);
         let surface = SVGBackend::new(path, size).into_drawing_area();
         surface.fill(&WHITE)?;
-        write(&surface, &self.title, (MARGIN, MARGIN), 18)?;
-        write(&surface, self.note, (MARGIN, MARGIN + LINE), 13)?;
+        write(&surface, &self.title, (MARGIN, MARGIN), 20)?;
+        write(&surface, self.note, (MARGIN, MARGIN + LINE), 15)?;
         let mut line = 2;
         for panel in &self.panels {
             line += 1;
-            write(&surface, &panel.title, (MARGIN, MARGIN + line * LINE), 14)?;
+            write(&surface, &panel.title, (MARGIN, MARGIN + line * LINE), 17)?;
             let most = panel.bars.iter().map(|bar| self.length(bar.value)).fold(0.0, f64::max);
             for bar in &panel.bars {
                 line += 1;
@@ -195,10 +195,10 @@ impl Bar {
         top: i32,
         length: i32,
     ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-        write(surface, &self.name, (2 * MARGIN, top), 13)?;
+        write(surface, &self.name, (2 * MARGIN, top), 16)?;
         let corners = [(LEFT, top), (LEFT + length.max(1), top + BAR)];
         surface.draw(&Rectangle::new(corners, self.colour.filled()))?;
-        write(surface, &figure(self.value), (LEFT + length.max(1) + 6, top), 13)
+        write(surface, &figure(self.value), (LEFT + length.max(1) + 6, top), 16)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::hit_ratio::HitRatios;
+use super::hit_ratios::HitRatios;
 use super::question::{Group, Unit};
 use crate::report::Spread;
 

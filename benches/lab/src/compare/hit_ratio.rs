@@ -1,14 +1,13 @@
 //! Hits per lookup in recorded traces: every cache, beside simulated policies and the optimum.
 
-use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::ProgressBar;
-use serde::Serialize;
 
 use super::Effort;
+use super::hit_ratios::{HitRatio, HitRatios};
 use super::known::{self, Known};
-use super::text::write_table;
+use super::question::REFERENCE;
 use crate::failure::Failure;
 use crate::peers::{Lookup, Peer, Peers, Visit, each};
 use crate::simulate::{Dense, belady, clock, lru};
@@ -18,7 +17,8 @@ use crate::team;
 /// Shares of the built-in trace's unique keys.
 const PERCENT: [u64; 4] = [1, 5, 10, 20];
 
-/// clockhand is replayed with so many threads too.
+/// Some are replayed with so many threads too: clockhand, and the reference beside it, which tells
+/// what of the difference is the order of the accesses.
 const MANY_THREADS: usize = 8;
 
 /// Accesses that a thread takes at a time, so that many threads keep near the trace's order.
@@ -32,51 +32,6 @@ const SIMULATED: [Policy; 3] = [("LRU", lru), ("CLOCK", clock), ("Belady", belad
 
 /// How far a simulation may be from what is known.
 const TOLERANCE: f64 = 1e-4;
-
-/// Hit ratios, and what follows from them.
-#[derive(Debug, Clone, Serialize)]
-pub struct HitRatios {
-    /// One cache or policy with one trace and one capacity each.
-    pub rows: Vec<HitRatio>,
-    /// How far each is from the optimum on average.
-    pub means: Vec<Mean>,
-}
-
-/// The hits of one pass from an empty cache; unit weights, a get, and an insert if it missed.
-#[derive(Debug, Clone, Serialize)]
-pub struct HitRatio {
-    /// The trace's name.
-    pub trace: String,
-    /// The capacity.
-    pub entries: u64,
-    /// The cache or the policy.
-    pub cache: &'static str,
-    /// Whether it is a policy, simulated.
-    pub simulated: bool,
-    /// Threads that shared the accesses.
-    pub threads: usize,
-    /// Hits per access.
-    pub hit_ratio: f64,
-    /// The optimum's hit ratio less this one.
-    pub distance: f64,
-    /// What the cache says that it held in the end; some keep more than their capacity.
-    pub held: Option<u64>,
-}
-
-/// How far a cache or a policy is from the optimum.
-#[derive(Debug, Clone, Serialize)]
-pub struct Mean {
-    /// The cache or the policy.
-    pub cache: &'static str,
-    /// Threads that shared the accesses.
-    pub threads: usize,
-    /// Over so many rows.
-    pub rows: usize,
-    /// The mean of their distances.
-    pub distance: f64,
-    /// What it held in the end through its capacity, on average; above 1 it is flattered.
-    pub held: Option<f64>,
-}
 
 /// The traces to replay, each with some capacities.
 pub(super) struct Course {
@@ -134,7 +89,7 @@ impl Course {
                 bar.inc(1);
             }
         }
-        Ok(HitRatios { means: means(&rows), rows })
+        Ok(HitRatios::of(rows))
     }
 
     fn simulate(&self, trace: &str, keys: &Dense, entries: u64) -> Result<Vec<HitRatio>, Failure> {
@@ -166,14 +121,6 @@ impl Course {
     }
 }
 
-impl HitRatio {
-    fn new(trace: &str, entries: u64, cache: &'static str, hit_ratio: f64) -> Self {
-        let trace = trace.into();
-        let (simulated, threads, distance, held) = (false, 1, 0.0, None);
-        Self { trace, entries, cache, simulated, threads, hit_ratio, distance, held }
-    }
-}
-
 /// Replays one trace with one capacity through every cache.
 struct Replay<'a> {
     trace: &'a str,
@@ -188,13 +135,15 @@ impl Visit for Replay<'_> {
         if !P::WRITES || !P::EVICTS {
             return;
         }
-        let threads: &[_] = if P::ID == "clockhand" { &[1, MANY_THREADS] } else { &[1] };
+        let many = P::ID == "clockhand" || P::NAME == REFERENCE;
+        let threads: &[_] = if many { &[1, MANY_THREADS] } else { &[1] };
         for &threads in threads {
             match replay::<P>(self.keys, self.entries, threads) {
-                Ok((hits, held)) => {
+                Ok((hits, cache)) => {
                     let ratio = hits as f64 / self.keys.len() as f64;
                     let row = HitRatio::new(self.trace, self.entries, P::NAME, ratio);
-                    self.rows.push(HitRatio { threads, held: Some(held), ..row });
+                    let (held, refusals) = (Some(cache.entries()), Some(cache.refusals()));
+                    self.rows.push(HitRatio { threads, held, refusals, ..row });
                 }
                 Err(failure) => self.failure = Some(failure),
             }
@@ -202,8 +151,8 @@ impl Visit for Replay<'_> {
     }
 }
 
-/// The hits of one pass from an empty cache, and the entries that it leaves.
-fn replay<P: Peer>(keys: &[u64], entries: u64, threads: usize) -> Result<(u64, u64), Failure> {
+/// The hits of one pass from an empty cache, and the cache as it is then.
+fn replay<P: Peer>(keys: &[u64], entries: u64, threads: usize) -> Result<(u64, P), Failure> {
     let cache = P::with_capacity(entries);
     let next = AtomicUsize::new(0);
     let work = |_| {
@@ -225,7 +174,7 @@ fn replay<P: Peer>(keys: &[u64], entries: u64, threads: usize) -> Result<(u64, u
     };
     let shifts = team::run(threads, work, || ());
     let shifts = shifts.map_err(Failure::machine("cannot start a thread"))?;
-    Ok((shifts.iter().map(|shift| shift.result).sum(), cache.entries()))
+    Ok((shifts.iter().map(|shift| shift.result).sum(), cache))
 }
 
 /// Tells the rows of one trace and capacity how far they are from the optimum's.
@@ -233,57 +182,4 @@ fn held_against_optimum(mut rows: Vec<HitRatio>) -> Vec<HitRatio> {
     let optimum = rows[SIMULATED.len() - 1].hit_ratio;
     rows.iter_mut().for_each(|row| row.distance = optimum - row.hit_ratio);
     rows
-}
-
-fn means(rows: &[HitRatio]) -> Vec<Mean> {
-    let mut means = Vec::<Mean>::new();
-    for row in rows {
-        let HitRatio { cache, threads, distance, .. } = *row;
-        let held = row.held.map(|held| held as f64 / row.entries as f64);
-        let same = |mean: &&mut Mean| (mean.cache, mean.threads) == (cache, threads);
-        match means.iter_mut().find(same) {
-            Some(mean) => {
-                mean.rows += 1;
-                mean.distance += distance;
-                mean.held = mean.held.zip(held).map(|(sum, held)| sum + held);
-            }
-            None => means.push(Mean { cache, threads, rows: 1, distance, held }),
-        }
-    }
-    for mean in &mut means {
-        mean.distance /= mean.rows as f64;
-        mean.held = mean.held.map(|sum| sum / mean.rows as f64);
-    }
-    means.sort_by(|one, other| one.distance.total_cmp(&other.distance));
-    means
-}
-
-impl fmt::Display for HitRatios {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |row: &HitRatio| name(row.cache, row.threads);
-        let groups = self
-            .rows
-            .chunk_by(|one, next| (&one.trace, one.entries) == (&next.trace, next.entries));
-        let mut header = vec!["trace".to_owned(), "entries".to_owned()];
-        header.extend(groups.clone().next().unwrap_or_default().iter().map(names));
-        let header = header.iter().map(|name| &**name).collect::<Vec<_>>();
-        let line = |rows: &[HitRatio]| {
-            let mut line = vec![rows[0].trace.clone(), rows[0].entries.to_string()];
-            line.extend(rows.iter().map(|row| format!("{:.4}", row.hit_ratio)));
-            line
-        };
-        write_table(f, "Hit ratio", &header, groups.map(line).collect(), 1)?;
-        let header = ["cache", "rows", "mean distance to Belady", "held / capacity"];
-        let line = |mean: &Mean| {
-            let distance = format!("{:.4}", mean.distance);
-            let held = mean.held.map_or(String::new(), |held| format!("{held:.3}"));
-            vec![name(mean.cache, mean.threads), mean.rows.to_string(), distance, held]
-        };
-        let means = self.means.iter().map(line).collect();
-        write_table(f, "Hit ratio, distance to the optimum", &header, means, 1)
-    }
-}
-
-fn name(cache: &str, threads: usize) -> String {
-    if threads == 1 { cache.into() } else { format!("{cache}, {threads} thr") }
 }

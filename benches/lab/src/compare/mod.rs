@@ -6,6 +6,7 @@ mod churn;
 mod effort;
 mod fill;
 mod hit_ratio;
+mod hit_ratios;
 pub mod keys;
 mod known;
 mod latency;
@@ -20,7 +21,7 @@ use indicatif::ProgressBar;
 
 pub use self::answers::{Best, Comparison, Row};
 pub use self::effort::Effort;
-pub use self::hit_ratio::{HitRatio, HitRatios, Mean};
+pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
 pub use self::question::{Group, Unit};
 use self::question::{Question, answer};
 use crate::failure::Failure;

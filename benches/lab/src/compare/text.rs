@@ -1,5 +1,6 @@
 //! The answers as tables, in Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -102,16 +103,14 @@ impl Comparison {
 
     /// One line for each cache and question, however many measures it has.
     fn fmt_remarks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut last = None;
-        for row in &self.rows {
-            let key = (&row.question, row.threads, row.peer);
-            if let Some(remark) = row.remark.as_ref().filter(|_| last != Some(key)) {
-                let (question, threads, peer) = key;
-                writeln!(f, "\n{question}, {threads} threads, {peer}: {remark}.")?;
-                last = Some(key);
-            }
-        }
-        Ok(())
+        let remark = |row: &Row| {
+            let Row { question, threads, peer, .. } = row;
+            let remark = row.remark.as_ref()?;
+            Some(format!("{question}, threads: {threads}, {peer}: {remark}."))
+        };
+        let remarks = self.rows.iter().filter_map(remark).collect::<BTreeSet<_>>();
+        remarks.iter().try_for_each(|remark| write!(f, "\n- {remark}"))?;
+        if remarks.is_empty() { Ok(()) } else { writeln!(f) }
     }
 }
 
