@@ -25,12 +25,14 @@ where
     type Lookup<'a> = &'a Buckets<B>;
 
     fn with_capacity(entries: u64) -> Self {
-        Self(HashCache::with_capacity_and_hasher(0, entries as usize, B::default()))
+        // At its full size at once: while it grows, it evicts from buckets that are full.
+        let entries = entries as usize;
+        Self(HashCache::with_capacity_and_hasher(entries, entries, B::default()))
     }
 
     fn configuration() -> String {
         format!(
-            "3, HashCache of at most the capacity, which it rounds up to a power of two, {}",
+            "3, HashCache at its full size from the start, a power of two from the capacity up, {}",
             type_name::<B>()
         )
     }
