@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::compare::{self, Effort};
+use crate::charts;
+use crate::compare::{self, Effort, Group};
 use crate::failure::{Failure, one_line};
-use crate::peers::{self, Hashers};
+use crate::output::{Output, is_standard_output};
+use crate::peers::{self, Chosen, Hashers, Peers};
 use crate::progress;
 use crate::races::{self, Heat};
 use crate::replay::{self, Capacity, Order, ReadPath};
@@ -77,9 +79,15 @@ struct Replay {
 
 #[derive(Debug, Args)]
 struct Compare {
-    /// Fewer and shorter rounds: at most half a minute
+    /// What to compare
+    #[arg(value_enum, default_value = "all")]
+    subject: Subject,
+    /// Fewer and shorter rounds, one and two threads: less than two minutes
     #[arg(long)]
     quick: bool,
+    /// Numbers of threads that the speed is measured with: 1,2,4,8, or 1,2 when quick
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = threads, allow_hyphen_values = true)]
+    threads: Option<Vec<usize>>,
     /// How many rounds, memory apart
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
@@ -89,12 +97,53 @@ struct Compare {
     /// Entries of the memory question
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
+    /// Which caches take part, beside clockhand and quick_cache: `all`, or some of moka, foyer-s3fifo,
+    /// foyer-lru, tinyufo, scc, lru, papaya, flurry, dashmap
+    #[arg(long, value_name = "NAME,NAME", default_value = "all")]
+    peers: Chosen,
     /// Which hashers the caches use: all the same ahash, or each its own default
     #[arg(long, value_enum, default_value = "same")]
     hashers: Hashers,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    /// A folder of traces (NAME.u64.zst) with a rows.csv (trace,entries,policy,hit_ratio) that says
+    /// which capacities to replay; without it, the built-in trace
+    #[arg(long, value_name = "DIR")]
+    traces: Option<PathBuf>,
+    /// Write one JSON object to this file; `-` prints it, and nothing else
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the tables to this file too
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Draw a bar chart of each question into this folder, as SVG
+    #[arg(long, value_name = "DIR")]
+    charts: Option<PathBuf>,
+}
+
+/// What `compare` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// Operations per second
+    Speed,
+    /// Quantiles of the time that a get and an insert take
+    Latency,
+    /// Resident bytes of a full cache
+    Memory,
+    /// Hits per lookup in recorded traces, beside the optimum
+    HitRatio,
+    /// All of them
+    All,
+}
+
+impl Subject {
+    fn groups(self) -> Vec<Group> {
+        match self {
+            Self::Speed => vec![Group::Speed],
+            Self::Latency => vec![Group::Latency],
+            Self::Memory => vec![Group::Memory],
+            Self::HitRatio => vec![Group::HitRatio],
+            Self::All => vec![Group::Speed, Group::Latency, Group::Memory, Group::HitRatio],
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -164,17 +213,39 @@ impl Replay {
 
 impl Compare {
     fn run(self) -> Result<(), Failure> {
+        let effort = self.effort();
+        let quiet = self.json.as_deref().is_some_and(is_standard_output);
+        let json = self.json.filter(|_| !quiet).map(Output::create).transpose()?;
+        let markdown = self.markdown.map(Output::create).transpose()?;
+        let charts = self.charts;
+        charts.as_deref().map_or(Ok(()), charts::prepare)?;
+        let comparison = compare::run(&effort, quiet)?;
+        let text = comparison.to_string();
+        if let Some(json) = json {
+            json.write(&json_line(&comparison)?)?;
+        }
+        if let Some(markdown) = markdown {
+            markdown.write(&text)?;
+        }
+        if let Some(folder) = charts {
+            charts::draw(&comparison, &folder)?;
+        }
+        if quiet { print_json(&comparison) } else { print(&text) }
+    }
+
+    fn effort(&self) -> Effort {
         let round = self.round_ms.map(Duration::from_millis);
-        let usual = Effort::new(self.quick, self.hashers);
-        let effort = Effort {
+        let peers = Peers { chosen: self.peers, hashers: self.hashers };
+        let usual = Effort::new(self.quick, self.subject.groups(), peers);
+        Effort {
+            threads: self.threads.clone().unwrap_or(usual.threads),
             rounds: self.rounds.map_or(usual.rounds, |rounds| rounds as usize),
             throughput: round.unwrap_or(usual.throughput),
             latency: round.unwrap_or(usual.latency),
             entries: self.entries,
+            traces: self.traces.clone(),
             ..usual
-        };
-        let comparison = compare::run(&effort, self.json)?;
-        if self.json { print_json(&comparison) } else { print(&comparison.to_string()) }
+        }
     }
 }
 
@@ -226,8 +297,12 @@ fn usage(error: &clap::Error) -> Failure {
 }
 
 fn print_json(report: &impl serde::Serialize) -> Result<(), Failure> {
+    print(&json_line(report)?)
+}
+
+fn json_line(report: &impl serde::Serialize) -> Result<String, Failure> {
     let line = serde_json::to_string(report).map_err(io::Error::from);
-    print(&format!("{}\n", line.map_err(Failure::machine("cannot write the report"))?))
+    Ok(format!("{}\n", line.map_err(Failure::machine("cannot write the report"))?))
 }
 
 /// Prints to standard output. A reader that went away early has seen all it wanted.

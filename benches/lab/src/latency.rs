@@ -66,6 +66,8 @@ pub struct Quantiles {
     pub p99: u64,
     /// 999 of 1000 were this fast.
     pub p999: u64,
+    /// 9999 of 10,000 were this fast.
+    pub p9999: u64,
     /// The slowest of the samples.
     pub max: u64,
 }
@@ -83,6 +85,7 @@ impl Quantiles {
             p50: all.value_at_quantile(0.5),
             p99: all.value_at_quantile(0.99),
             p999: all.value_at_quantile(0.999),
+            p9999: all.value_at_quantile(0.9999),
             max: all.max(),
         }
     }

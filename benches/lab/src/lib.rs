@@ -5,16 +5,19 @@
 
 #![deny(unsafe_code)]
 
+pub mod charts;
 pub mod cli;
 pub mod compare;
 pub mod failure;
 pub mod latency;
 pub mod machine;
+mod output;
 pub mod peers;
 pub mod progress;
 pub mod races;
 pub mod replay;
 pub mod report;
+pub mod simulate;
 pub mod source;
 pub mod team;
 pub mod trace;

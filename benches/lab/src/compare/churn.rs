@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use super::arena::{BATCH, Bell, rate, work_for};
 use super::keys::scatter;
-use super::question::{About, Contender, Goal, Question, Unit, refused};
+use super::question::{About, Contender, Goal, Question, refused};
 use crate::peers::Peer;
 
 const CAPACITY: u64 = 10_000;
@@ -29,16 +29,19 @@ impl Churn {
 }
 
 impl Question for Churn {
-    fn about(&self) -> About {
+    fn abouts(&self) -> Vec<About> {
         let goals: &[_] = match self.threads {
             2 => &[("clockhand get", Goal::RatioAtLeast(1.5))],
             _ => &[],
         };
         let title = format!("insert churn, capacity {CAPACITY}");
-        About { title, threads: self.threads, unit: Unit::Throughput, goals }
+        vec![About::throughput(title, self.threads, goals)]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
+        if !P::WRITES || !P::EVICTS {
+            return None;
+        }
         let &Self { threads, time } = self;
         let cache = Arc::new(P::with_capacity(CAPACITY));
         let own = threads as u64 * REALM;
@@ -48,14 +51,9 @@ impl Question for Churn {
         let asked = Arc::clone(&cache);
         let turn = move || {
             let work = |id: usize, bell: &Bell| insert(&*cache, &next[id], bell);
-            Ok(rate(&work_for(time, threads, work)?, |inserts| *inserts))
+            Ok(vec![rate(&work_for(time, threads, work)?, |inserts| *inserts)])
         };
-        let remark = move || refused(&*asked);
-        P::WRITES.then(|| Contender {
-            peer: P::NAME,
-            turn: Box::new(turn),
-            remark: Box::new(remark),
-        })
+        Some(Contender::new::<P>(turn, move || refused(&*asked)))
     }
 }
 

@@ -4,47 +4,61 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arena::{BATCH, Bell, rate, work_for};
-use super::keys::{scatter, zipf_streams};
-use super::question::{About, Contender, Question, Unit, refused};
+use super::keys::{Streams, scatter};
+use super::question::{About, Contender, Question, refused};
 use crate::peers::{Lookup, Peer};
 
-const KEYS: u64 = 100_000;
-const CAPACITY: u64 = 10_000;
+/// How many different keys there are.
+pub(super) const KEYS: u64 = 1_000_000;
+
+const CAPACITY: u64 = KEYS / 10;
 
 /// A read, and an insert if it missed; both together are one operation.
 pub(super) struct Fill {
-    streams: Arc<Vec<Vec<u64>>>,
+    streams: Streams,
+    threads: usize,
     time: Duration,
 }
 
 impl Fill {
-    pub(super) fn new(threads: usize, time: Duration) -> Self {
-        Self { streams: zipf_streams(KEYS, 0.9, threads).into(), time }
+    /// With a stream of keys, of [`KEYS`] different ones, for each thread.
+    pub(super) fn new(streams: &Streams, threads: usize, time: Duration) -> Self {
+        Self { streams: Arc::clone(streams), threads, time }
     }
 }
 
 impl Question for Fill {
-    fn about(&self) -> About {
+    fn abouts(&self) -> Vec<About> {
         let title = format!("get-or-insert, {KEYS} keys, Zipf 0.9, capacity {CAPACITY}");
-        About { title, threads: self.streams.len(), unit: Unit::Throughput, goals: &[] }
+        vec![About::throughput(title, self.threads, &[])]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
+        if !P::EVICTS {
+            return None;
+        }
         let cache = Arc::new(P::with_capacity(CAPACITY));
         (0..CAPACITY).for_each(|at| cache.insert(scatter(at), at));
-        let (streams, time) = (Arc::clone(&self.streams), self.time);
+        settle(&*cache, &self.streams[0]);
+        let (streams, threads, time) = (Arc::clone(&self.streams), self.threads, self.time);
         let asked = Arc::clone(&cache);
         let turn = move || {
             let work = |id: usize, bell: &Bell| fill(&*cache, &streams[id], bell);
-            Ok(rate(&work_for(time, streams.len(), work)?, |done| *done))
+            Ok(vec![rate(&work_for(time, threads, work)?, |done| *done)])
         };
-        let remark = move || refused(&*asked);
-        Some(Contender { peer: P::NAME, turn: Box::new(turn), remark: Box::new(remark) })
+        Some(Contender::new::<P>(turn, move || refused(&*asked)))
     }
 }
 
+/// Takes some of the stream's end beforehand, so that what is timed finds a cache that has settled.
+fn settle<P: Peer>(cache: &P, keys: &[u64]) {
+    let mut lookup = cache.lookup();
+    let some = keys.iter().rev().take(2 * CAPACITY as usize);
+    some.for_each(|key| get_or_insert(cache, &mut lookup, *key));
+}
+
 /// How many operations were done until the bell.
-fn fill(cache: &impl Peer, keys: &[u64], bell: &Bell) -> u64 {
+fn fill<P: Peer>(cache: &P, keys: &[u64], bell: &Bell) -> u64 {
     let mut lookup = cache.lookup();
     let mut done = 0;
     for batch in keys.chunks_exact(BATCH).cycle() {
@@ -52,11 +66,16 @@ fn fill(cache: &impl Peer, keys: &[u64], bell: &Bell) -> u64 {
             break;
         }
         for key in batch {
-            if lookup.get(key).is_none() {
-                cache.insert(*key, *key);
-            }
+            get_or_insert(cache, &mut lookup, *key);
         }
         done += BATCH as u64;
     }
     done
+}
+
+#[inline]
+fn get_or_insert<P: Peer>(cache: &P, lookup: &mut P::Lookup<'_>, key: u64) {
+    if lookup.get(&key).is_none() {
+        cache.insert(key, key);
+    }
 }

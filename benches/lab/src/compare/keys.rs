@@ -1,5 +1,7 @@
 //! The keys of the comparisons, made outside the timed parts.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Zipf};
@@ -8,6 +10,12 @@ use rand_distr::{Distribution, Zipf};
 /// own cache beside the table.
 pub(super) const STREAM: usize = 1 << 15;
 
+/// Keys per thread where there are a million different ones: most of the often read ones occur.
+const LONG_STREAM: usize = 1 << 20;
+
+/// A prepared stream of keys for each thread.
+pub(super) type Streams = Arc<Vec<Vec<u64>>>;
+
 /// The key of an index: far from its neighbours', and no two indices share one.
 #[must_use]
 pub fn scatter(index: u64) -> u64 {
@@ -15,11 +23,12 @@ pub fn scatter(index: u64) -> u64 {
 }
 
 /// A stream of keys for each thread, drawn from `universe` of them with Zipf's law.
-pub(super) fn zipf_streams(universe: u64, exponent: f64, threads: usize) -> Vec<Vec<u64>> {
+pub(super) fn zipf_streams(universe: u64, exponent: f64, threads: usize) -> Streams {
     let law = Zipf::new(universe as f64, exponent).expect("the exponents are valid constants");
+    let length = if universe < LONG_STREAM as u64 / 2 { STREAM } else { LONG_STREAM };
     let stream = |seed| {
-        let ranks = law.sample_iter(SmallRng::seed_from_u64(seed)).take(STREAM);
+        let ranks = law.sample_iter(SmallRng::seed_from_u64(seed)).take(length);
         ranks.map(|rank| scatter(rank as u64 - 1)).collect()
     };
-    (0..threads as u64).map(stream).collect()
+    Arc::new((0..threads as u64).map(stream).collect())
 }

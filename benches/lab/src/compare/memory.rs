@@ -2,8 +2,10 @@
 
 use std::env;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::question::{About, Contender, Goal, Question, Unit};
+use super::question::{About, Contender, Goal, Group, Question, Unit};
 use crate::failure::Failure;
 use crate::peers::{Hashers, Peer, Resident};
 
@@ -20,23 +22,27 @@ impl Memory {
 }
 
 impl Question for Memory {
-    fn about(&self) -> About {
+    fn abouts(&self) -> Vec<About> {
+        let (group, unit) = (Group::Memory, Unit::Memory);
         let title = format!("resident memory, {} u64 entries", self.entries);
         let goals = &[("clockhand get", Goal::AtMost(80.0))];
-        About { title, threads: 1, unit: Unit::Memory, goals }
+        vec![About { group, title, measure: "resident".into(), threads: 1, unit, goals }]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
         let &Self { hashers, entries } = self;
+        let held = Arc::new(AtomicU64::new(entries));
+        let counted = Arc::clone(&held);
         let turn = move || {
             let resident = in_a_process(hashers, P::NAME, entries)?;
-            Ok(resident.bytes as f64 / resident.entries as f64)
+            counted.store(resident.entries, Ordering::Relaxed);
+            Ok(vec![resident.bytes as f64 / resident.entries as f64])
         };
-        P::WRITES.then(|| Contender {
-            peer: P::NAME,
-            turn: Box::new(turn),
-            remark: Box::new(|| None),
-        })
+        let remark = move || {
+            let held = held.load(Ordering::Relaxed);
+            (held < entries).then(|| format!("held {held} entries of {entries} put in"))
+        };
+        (P::WRITES && P::EVICTS).then(|| Contender::new::<P>(turn, remark))
     }
 }
 

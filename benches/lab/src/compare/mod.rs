@@ -1,103 +1,118 @@
 //! Compares clockhand with its peers, all in one run, round by round in turn.
 
+mod answers;
 pub(crate) mod arena;
 mod churn;
+mod effort;
 mod fill;
+mod hit_ratio;
+mod hit_ratios;
 pub mod keys;
+mod known;
+mod latency;
 mod memory;
-mod mix;
+mod mixed;
 mod question;
 mod read;
-mod table;
-
-use std::time::Duration;
+mod speed;
+mod text;
 
 use indicatif::ProgressBar;
 
+pub use self::answers::{Best, Comparison, Row};
+pub use self::effort::Effort;
+pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
+pub use self::question::{Group, Unit};
 use self::question::{Question, answer};
-pub use self::table::{Comparison, Row};
 use crate::failure::Failure;
 use crate::latency::clock_cost;
 use crate::machine::CpuMeter;
-use crate::peers::{Hashers, Peer, Visit, each};
+use crate::peers::{Peer, Visit, each};
 use crate::progress;
 use crate::team::cores;
 
-/// How many questions [`ask_all`] asks, for the progress bar.
-const QUESTIONS: u64 = 9;
-
-/// How often and how long each cache is measured.
-#[derive(Debug, Clone, Copy)]
-pub struct Effort {
-    /// Which hashers the caches use.
-    pub hashers: Hashers,
-    /// Rounds of each cache.
-    pub rounds: usize,
-    /// Rounds of the memory question; there is little spread in it.
-    pub memory_rounds: usize,
-    /// Entries of the memory question.
-    pub entries: u64,
-    /// How long a round takes that measures throughput.
-    pub throughput: Duration,
-    /// How long a round takes that measures latency.
-    pub latency: Duration,
-}
-
-impl Effort {
-    /// What fits into half a minute, or what it takes to be sure.
-    #[must_use]
-    pub fn new(quick: bool, hashers: Hashers) -> Self {
-        let (rounds, memory_rounds, throughput, latency) =
-            if quick { (5, 1, 100, 400) } else { (15, 3, 250, 500) };
-        let [throughput, latency] = [throughput, latency].map(Duration::from_millis);
-        Self { hashers, rounds, memory_rounds, entries: 1_000_000, throughput, latency }
-    }
-}
-
-/// Asks every question.
+/// Asks every question of the groups that were chosen.
 ///
 /// # Errors
 ///
-/// When the system refuses a thread or a process, or a cache loses keys that it has room for.
+/// When the system refuses a thread or a process, a cache breaks a promise, or the traces are not
+/// usable.
 pub fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
-    let bar = progress::bar(String::new(), QUESTIONS, "questions", quiet);
-    let meter = CpuMeter::begin();
-    let rows = ask_all(effort, &bar);
+    let course = effort.groups.contains(&Group::HitRatio);
+    let course = course.then(|| hit_ratio::Course::prepare(effort)).transpose()?;
+    let steps = course.as_ref().map_or(0, hit_ratio::Course::steps);
+    let bar = progress::bar(String::new(), questions(effort) + steps, "questions", quiet);
+    let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
+    let interview = Interview { effort, bar: &bar };
+    let rows = ask_all(&interview);
+    let hit_ratios = match (&rows, course) {
+        (Ok(_), Some(course)) => Some(course.run(&bar)),
+        _ => None,
+    };
     bar.finish_and_clear();
+    let (rows, hit_ratios) = (rows?, hit_ratios.transpose()?);
     let cores_taken = meter.cores_taken();
-    Ok(Comparison { setup: setup(effort, cores_taken), cores_taken, rows: rows? })
+    let setup = setup(effort, clock_ns, cores_taken);
+    Ok(Comparison { setup, clock_ns, cores_taken, best: answers::best(&rows), rows, hit_ratios })
 }
 
-fn ask_all(effort: &Effort, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
+/// Asks questions, and shows how far it is.
+struct Interview<'a> {
+    effort: &'a Effort,
+    bar: &'a ProgressBar,
+}
+
+impl Interview<'_> {
+    fn ask(&self, question: &impl Question, rounds: usize) -> Result<Vec<Row>, Failure> {
+        let title = question.abouts().first().map(|about| about.title.clone());
+        self.bar.set_message(title.unwrap_or_default());
+        self.bar.tick();
+        let rows = answer(question, self.effort.peers, rounds);
+        self.bar.inc(1);
+        rows
+    }
+}
+
+/// How many questions [`ask_all`] asks.
+fn questions(effort: &Effort) -> u64 {
+    let of = |group: &Group| match group {
+        Group::Speed => speed::questions(effort),
+        Group::Latency => 2 * effort.latency_threads.len() as u64,
+        Group::Memory => 1,
+        Group::HitRatio => 0,
+    };
+    effort.groups.iter().map(of).sum()
+}
+
+fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
+    let effort = interview.effort;
     let mut rows = Vec::new();
-    for threads in [1, 2] {
-        rows.extend(ask(&read::HitRead::zipf(threads, effort.throughput), effort, bar)?);
+    if effort.groups.contains(&Group::Speed) {
+        rows.extend(speed::ask_all(interview)?);
     }
-    rows.extend(ask(&read::HitRead::hot_key(2, effort.throughput), effort, bar)?);
-    for threads in [1, 2] {
-        rows.extend(ask(&churn::Churn::new(threads, effort.throughput), effort, bar)?);
+    if effort.groups.contains(&Group::Latency) {
+        let (time, rounds) = (effort.latency, effort.rounds);
+        for &threads in &effort.latency_threads {
+            let question = latency::Latency::mostly_reads(threads, time);
+            rows.extend(interview.ask(&question, rounds)?);
+        }
+        for &threads in &effort.latency_threads {
+            let question = latency::Latency::get_or_insert(threads, threads > cores(), time);
+            rows.extend(interview.ask(&question, rounds)?);
+        }
     }
-    rows.extend(ask(&fill::Fill::new(2, effort.throughput), effort, bar)?);
-    rows.extend(ask(&mix::Mix::mostly_reads(effort.latency), effort, bar)?);
-    rows.extend(ask(&mix::Mix::get_or_insert(effort.latency), effort, bar)?);
-    let memory = Effort { rounds: effort.memory_rounds, ..*effort };
-    rows.extend(ask(&memory::Memory::new(effort.hashers, effort.entries), &memory, bar)?);
+    if effort.groups.contains(&Group::Memory) {
+        let question = memory::Memory::new(effort.peers.hashers, effort.entries);
+        rows.extend(interview.ask(&question, effort.memory_rounds)?);
+    }
     Ok(rows)
 }
 
-fn ask(question: &impl Question, effort: &Effort, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
-    bar.set_message(question.about().title);
-    bar.tick();
-    let rows = answer(question, effort.hashers, effort.rounds);
-    bar.inc(1);
-    rows
-}
-
-fn setup(effort: &Effort, cores_taken: Option<f64>) -> Vec<String> {
+fn setup(effort: &Effort, clock_ns: u64, cores_taken: Option<f64>) -> Vec<String> {
     let build =
         if cfg!(debug_assertions) { "DEBUG build: compare nothing" } else { "release build" };
     let mut setup = vec![
-        format!("{} cores, {build}, a reading of the clock {} ns", cores(), clock_cost()),
+        format!("{} cores, {build}, two readings of the clock {clock_ns} ns", cores()),
         format!(
             "{} rounds of {} ms (latency {} ms, memory {} rounds), caches in turn",
             effort.rounds,
@@ -114,7 +129,7 @@ fn setup(effort: &Effort, cores_taken: Option<f64>) -> Vec<String> {
         };
         format!("other processes kept {cores:.2} cores busy meanwhile: {verdict}")
     }));
-    each(effort.hashers, &mut Configurations(&mut setup));
+    each(effort.peers, &mut Configurations(&mut setup));
     setup
 }
 

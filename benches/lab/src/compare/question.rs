@@ -2,17 +2,32 @@
 
 use serde::Serialize;
 
-use super::table::Row;
+use super::answers::Row;
 use crate::failure::Failure;
-use crate::peers::{Hashers, Peer, Visit, each};
+use crate::peers::{ClockhandGet, ClockhandReader, Peer, Peers, Visit, each};
 use crate::report::Spread;
 
 /// The peer that the others are held against.
-const REFERENCE: &str = "quick_cache";
+pub(super) const REFERENCE: &str = "quick_cache";
+
+/// What the comparison is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// Operations per second
+    Speed,
+    /// Quantiles of the time that one operation takes
+    Latency,
+    /// Resident bytes of a full cache
+    Memory,
+    /// Hits per lookup in recorded traces
+    HitRatio,
+}
 
 /// Something to measure about every cache.
 pub(super) trait Question {
-    fn about(&self) -> About;
+    /// What each turn measures, in the order of its figures.
+    fn abouts(&self) -> Vec<About>;
 
     /// Sets a cache up, outside the timed part. None if the question is not for this peer.
     fn enter<P: Peer>(&self) -> Option<Contender>;
@@ -21,10 +36,24 @@ pub(super) trait Question {
 /// What is asked.
 #[derive(Debug, Clone)]
 pub(super) struct About {
+    pub(super) group: Group,
     pub(super) title: String,
+    pub(super) measure: String,
     pub(super) threads: usize,
     pub(super) unit: Unit,
     pub(super) goals: &'static [(&'static str, Goal)],
+}
+
+impl About {
+    /// A question about operations per second.
+    pub(super) fn throughput(
+        title: String,
+        threads: usize,
+        goals: &'static [(&'static str, Goal)],
+    ) -> Self {
+        let (group, unit) = (Group::Speed, Unit::Throughput);
+        Self { group, title, measure: "throughput".into(), threads, unit, goals }
+    }
 }
 
 /// What the answers are counted in.
@@ -49,23 +78,36 @@ pub(super) enum Goal {
     AtMost(f64),
 }
 
+/// Measures one round: one figure for each measure of the question.
+pub(super) type Turn = Box<dyn FnMut() -> Result<Vec<f64>, Failure>>;
+
 /// One cache that is set up to answer.
 pub(super) struct Contender {
     pub(super) peer: &'static str,
-    /// Measures one round.
-    pub(super) turn: Box<dyn FnMut() -> Result<f64, Failure>>,
+    pub(super) evicts: bool,
+    pub(super) turn: Turn,
     /// What a reader of the answer should know besides.
     pub(super) remark: Box<dyn Fn() -> Option<String>>,
 }
 
-/// Asks all peers, and holds each round against the reference's in the same round.
+impl Contender {
+    pub(super) fn new<P: Peer>(
+        turn: impl FnMut() -> Result<Vec<f64>, Failure> + 'static,
+        remark: impl Fn() -> Option<String> + 'static,
+    ) -> Self {
+        let (turn, remark) = (Box::new(turn), Box::new(remark));
+        Self { peer: P::NAME, evicts: P::EVICTS, turn, remark }
+    }
+}
+
+/// Asks all peers, and holds each round against the others' in the same round.
 pub(super) fn answer(
     question: &impl Question,
-    hashers: Hashers,
+    peers: Peers,
     rounds: usize,
 ) -> Result<Vec<Row>, Failure> {
     let mut entry = Entry { question, contenders: Vec::new() };
-    each(hashers, &mut entry);
+    each(peers, &mut entry);
     let mut contenders = entry.contenders;
     let mut answers = vec![Vec::new(); contenders.len()];
     for round in 0..rounds {
@@ -74,17 +116,62 @@ pub(super) fn answer(
             answers[at].push((contenders[at].turn)()?);
         }
     }
-    let reference = contenders.iter().position(|contender| contender.peer == REFERENCE);
-    let reference = reference.map(|at| answers[at].clone());
-    let about = question.about();
-    let row = |(contender, answers): (&Contender, &Vec<f64>)| {
-        let ratio = reference.as_ref().filter(|_| contender.peer != REFERENCE).map(|reference| {
-            let ratios = answers.iter().zip(reference).map(|(answer, other)| answer / other);
-            Spread::of(&ratios.collect::<Vec<_>>())
-        });
-        Row::new(&about, contender.peer, Spread::of(answers), ratio, (contender.remark)())
-    };
-    Ok(contenders.iter().zip(&answers).map(row).collect())
+    let mut rows = Vec::new();
+    for (measure, about) in question.abouts().iter().enumerate() {
+        let figures = |rounds: &Vec<Vec<f64>>| rounds.iter().map(|round| round[measure]).collect();
+        let figures = answers.iter().map(figures).collect::<Vec<Vec<f64>>>();
+        let of = |name| {
+            let at = contenders.iter().position(|contender| contender.peer == name)?;
+            Some((name, &*figures[at]))
+        };
+        let rivals = Rivals {
+            reference: of(REFERENCE),
+            get: of(ClockhandGet::NAME),
+            reader: of(ClockhandReader::NAME),
+        };
+        let pairs = contenders.iter().zip(&figures);
+        rows.extend(pairs.map(|(contender, own)| rivals.row(about, contender, own)));
+    }
+    Ok(rows)
+}
+
+/// The figures that others are held against, where those caches take part.
+struct Rivals<'a> {
+    reference: Option<(&'static str, &'a [f64])>,
+    get: Option<(&'static str, &'a [f64])>,
+    reader: Option<(&'static str, &'a [f64])>,
+}
+
+impl Rivals<'_> {
+    fn row(&self, about: &About, contender: &Contender, own: &[f64]) -> Row {
+        let other = |rival: Option<(_, _)>| rival.filter(|(name, _)| *name != contender.peer);
+        let ours = |rival| other(rival).map(|(_, rival)| ratio(rival, own));
+        let goal = about.goals.iter().find(|(name, _)| *name == contender.peer);
+        let (goal, value) = (goal.map(|(_, goal)| *goal), Spread::of(own));
+        let to_reference = other(self.reference).map(|(_, reference)| ratio(own, reference));
+        Row {
+            group: about.group,
+            question: about.title.clone(),
+            measure: about.measure.clone(),
+            threads: about.threads,
+            peer: contender.peer,
+            evicts: contender.evicts,
+            unit: about.unit,
+            ns_per_operation: (about.unit == Unit::Throughput)
+                .then(|| 1e3 * about.threads as f64 / value.median),
+            goal: goal.map(|goal| goal.to_string()),
+            met: goal.map(|goal| goal.met(value.median, to_reference.map(|ratio| ratio.median))),
+            value,
+            ratio: to_reference,
+            clockhand_ratio: ours(self.get),
+            reader_ratio: ours(self.reader),
+            remark: (contender.remark)(),
+        }
+    }
+}
+
+fn ratio(above: &[f64], below: &[f64]) -> Spread {
+    Spread::of(&above.iter().zip(below).map(|(above, below)| above / below).collect::<Vec<_>>())
 }
 
 /// The remark that a cache refused insertions, which are done faster than others.

@@ -1,70 +1,110 @@
-//! Reads that hit: many keys with Zipf's law, or one hot key.
+//! Reads alone: of many keys with Zipf's law, of one hot key, or of keys that are not there.
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::arena::{BATCH, Bell, rate, work_for};
-use super::keys::{STREAM, scatter, zipf_streams};
-use super::question::{About, Contender, Goal, Question, Unit};
+use super::keys::{STREAM, Streams, scatter};
+use super::question::{About, Contender, Goal, Question};
 use crate::failure::Failure;
 use crate::peers::{Lookup, Peer};
 
-const KEYS: u64 = 10_000;
+/// Keys of the questions with few of them.
+pub(super) const FEW: u64 = 10_000;
 
-/// Twice the keys, so that also a sharded cache, whose shards fill unevenly, holds all of them.
-const CAPACITY: u64 = 2 * KEYS;
+/// Keys of the question with many of them.
+pub(super) const MANY: u64 = 1_000_000;
 
-/// Every read finds its key.
-pub(super) struct HitRead {
-    about: About,
-    streams: Arc<Vec<Vec<u64>>>,
+/// Every read finds its key, or none does.
+pub(super) struct Reads {
+    title: String,
+    goals: &'static [(&'static str, Goal)],
+    keys: u64,
+    hit: bool,
+    streams: Streams,
+    threads: usize,
     time: Duration,
 }
 
-impl HitRead {
-    pub(super) fn zipf(threads: usize, time: Duration) -> Self {
-        let goals: &[_] = match threads {
-            2 => &[
+impl Reads {
+    /// Reads that hit, with a stream of the first `keys` keys for each thread.
+    pub(super) fn hits(keys: u64, streams: &Streams, threads: usize, time: Duration) -> Self {
+        let goals: &[_] = match (keys, threads) {
+            (FEW, 2) => &[
                 ("clockhand get", Goal::RatioAtLeast(2.0)),
                 ("clockhand Reader", Goal::RatioAtLeast(3.0)),
             ],
             _ => &[],
         };
-        let title = format!("hit read, {KEYS} keys, Zipf 0.99");
-        let about = About { title, threads, unit: Unit::Throughput, goals };
-        Self { about, streams: zipf_streams(KEYS, 0.99, threads).into(), time }
+        let title = format!("hit read, {keys} keys, Zipf 0.99");
+        Self { title, goals, keys, hit: true, streams: Arc::clone(streams), threads, time }
     }
 
+    /// Reads of one key, which all threads share.
     pub(super) fn hot_key(threads: usize, time: Duration) -> Self {
-        let goals = &[
-            ("clockhand get", Goal::RatioAtLeast(5.0)),
-            ("clockhand Reader", Goal::RatioAtLeast(5.0)),
-        ];
+        let goals: &[_] = match threads {
+            2 => &[
+                ("clockhand get", Goal::RatioAtLeast(5.0)),
+                ("clockhand Reader", Goal::RatioAtLeast(5.0)),
+            ],
+            _ => &[],
+        };
         let title = "hit read, one hot key".into();
-        let about = About { title, threads, unit: Unit::Throughput, goals };
-        Self { about, streams: vec![vec![scatter(0); STREAM]; threads].into(), time }
+        let streams = Arc::new(vec![vec![scatter(0); STREAM]; threads]);
+        Self { title, goals, keys: FEW, hit: true, streams, threads, time }
+    }
+
+    /// Reads of keys that were never put in.
+    pub(super) fn misses(threads: usize, time: Duration) -> Self {
+        let absent = |id: u64| MANY + id * STREAM as u64;
+        let stream = |id| (absent(id)..absent(id + 1)).map(scatter).collect();
+        let streams = Arc::new((0..threads as u64).map(stream).collect());
+        let title = format!("miss, beside {FEW} keys");
+        Self { title, goals: &[], keys: FEW, hit: false, streams, threads, time }
     }
 }
 
-impl Question for HitRead {
-    fn about(&self) -> About {
-        self.about.clone()
+impl Question for Reads {
+    fn abouts(&self) -> Vec<About> {
+        vec![About::throughput(self.title.clone(), self.threads, self.goals)]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
-        let cache = P::with_capacity(CAPACITY);
-        (0..KEYS).for_each(|at| cache.insert(scatter(at), at));
-        let (streams, time) = (Arc::clone(&self.streams), self.time);
+        // Twice the keys, so that also a sharded cache, whose shards fill unevenly, holds all.
+        let cache = P::with_capacity(2 * self.keys);
+        (0..self.keys).for_each(|at| cache.insert(scatter(at), at));
+        let &Self { threads, time, hit, .. } = self;
+        let streams = Arc::clone(&self.streams);
+        let (lost, reads) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let counted = (Arc::clone(&lost), Arc::clone(&reads));
         let turn = move || {
-            let shifts =
-                work_for(time, streams.len(), |id, bell| read(&cache, &streams[id], bell))?;
-            if shifts.iter().any(|shift| shift.result.hits < shift.result.reads) {
-                return Err(Failure::Broken(format!("{} lost keys it has room for", P::NAME)));
-            }
-            Ok(rate(&shifts, |done| done.reads))
+            let shifts = work_for(time, threads, |id, bell| read(&cache, &streams[id], bell))?;
+            let sum =
+                |count: fn(&Done) -> u64| shifts.iter().map(|shift| count(&shift.result)).sum();
+            let (reads, hits): (u64, u64) = (sum(|done| done.reads), sum(|done| done.hits));
+            judge::<P>(hit, reads, hits)?;
+            counted.0.fetch_add(if hit { reads - hits } else { 0 }, Ordering::Relaxed);
+            counted.1.fetch_add(reads, Ordering::Relaxed);
+            Ok(vec![rate(&shifts, |done| done.reads)])
         };
-        Some(Contender { peer: P::NAME, turn: Box::new(turn), remark: Box::new(|| None) })
+        let remark = move || {
+            let [lost, reads] = [&lost, &reads].map(|count| count.load(Ordering::Relaxed) as f64);
+            let percent = 100.0 * lost / reads;
+            (lost > 0.0).then(|| format!("{percent:.2} % of its reads missed: it lost keys"))
+        };
+        Some(Contender::new::<P>(turn, remark))
+    }
+}
+
+/// No cache may find what was never put in, and clockhand keeps what it has room for.
+fn judge<P: Peer>(hit: bool, reads: u64, hits: u64) -> Result<(), Failure> {
+    let broken = |what| Err(Failure::Broken(format!("{} {what}", P::NAME)));
+    match hit {
+        true if hits < reads && P::ID == "clockhand" => broken("lost keys it has room for"),
+        false if hits > 0 => broken("found keys that were never put in"),
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,8 @@ pub struct ClockhandReader(Cache);
 impl Peer for ClockhandGet {
     const NAME: &'static str = "clockhand get";
 
+    const ID: &'static str = "clockhand";
+
     type Lookup<'a> = &'a Cache;
 
     fn with_capacity(entries: u64) -> Self {
@@ -44,6 +46,8 @@ impl Peer for ClockhandGet {
 
 impl Peer for ClockhandReader {
     const NAME: &'static str = "clockhand Reader";
+
+    const ID: &'static str = "clockhand";
 
     const WRITES: bool = false;
 

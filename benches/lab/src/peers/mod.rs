@@ -1,24 +1,53 @@
 //! The caches that are compared, each behind the same small face.
 //!
-//! A peer is one file here and one line in [`each`]. Everything is generic over the peer, so that
-//! its calls are inlined as they are for its users.
+//! A peer is one file here, one name in [`IDS`], and one line in each of `same` and `own`.
+//! Everything is generic over the peer, so that its calls are inlined as they are for its users.
 
+mod chosen;
 mod clockhand;
+mod dashmap;
+mod flurry;
+mod foyer;
+mod lru;
+mod moka;
+mod papaya;
 mod quick_cache;
 mod resident;
+mod scc;
+mod tinyufo;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
 
 use serde::Serialize;
 
+pub use self::chosen::{Chosen, IDS};
 pub use self::clockhand::{ClockhandGet, ClockhandReader};
+pub use self::dashmap::Dash;
+pub use self::flurry::Flurry;
+pub use self::foyer::{Foyer, Lru, S3Fifo};
+pub use self::lru::LockedLru;
+pub use self::moka::Moka;
+pub use self::papaya::Papaya;
 pub use self::quick_cache::QuickCache;
 pub use self::resident::{Resident, resident};
+pub use self::scc::Scc;
+pub use self::tinyufo::TinyUfoFast;
 
 /// A cache of `u64` keys and values that can be shared between threads.
 pub trait Peer: Send + Sync + Sized + 'static {
     /// What tables call it.
     const NAME: &'static str;
+
+    /// What users call it; one of [`IDS`].
+    const ID: &'static str;
+
+    /// Whether it makes room for new entries; a map does not, and answers read questions only.
+    const EVICTS: bool = true;
 
     /// Whether its writes are worth measuring; not for a second way to read the same cache.
     const WRITES: bool = true;
@@ -78,12 +107,65 @@ pub trait Visit {
     fn visit<P: Peer>(&mut self);
 }
 
-/// Visits every peer in turn.
-pub fn each(hashers: Hashers, visit: &mut impl Visit) {
+/// The peers that take part, and how they hash.
+#[derive(Debug, Clone, Copy)]
+pub struct Peers {
+    /// Which take part.
+    pub chosen: Chosen,
+    /// Their hashers.
+    pub hashers: Hashers,
+}
+
+/// Visits every peer that takes part, in turn.
+pub fn each(peers: Peers, visit: &mut impl Visit) {
+    let mut visit = Only { chosen: peers.chosen, visit };
     visit.visit::<ClockhandGet>();
     visit.visit::<ClockhandReader>();
-    match hashers {
-        Hashers::Same => visit.visit::<QuickCache<ahash::RandomState>>(),
-        Hashers::Own => visit.visit::<QuickCache<::quick_cache::DefaultHashBuilder>>(),
+    match peers.hashers {
+        Hashers::Same => same::<ahash::RandomState>(&mut visit),
+        Hashers::Own => own(&mut visit),
+    }
+}
+
+fn same<B>(visit: &mut impl Visit)
+where
+    B: BuildHasher + Clone + Default + fmt::Debug + Send + Sync + 'static,
+{
+    visit.visit::<QuickCache<B>>();
+    visit.visit::<Moka<B>>();
+    visit.visit::<Foyer<S3Fifo, B>>();
+    visit.visit::<Foyer<Lru, B>>();
+    visit.visit::<TinyUfoFast>();
+    visit.visit::<Scc<B>>();
+    visit.visit::<LockedLru<B>>();
+    visit.visit::<Papaya<B>>();
+    visit.visit::<Flurry<B>>();
+    visit.visit::<Dash<B>>();
+}
+
+fn own(visit: &mut impl Visit) {
+    visit.visit::<QuickCache<::quick_cache::DefaultHashBuilder>>();
+    visit.visit::<Moka<RandomState>>();
+    visit.visit::<Foyer<S3Fifo, foyer::OwnHasher>>();
+    visit.visit::<Foyer<Lru, foyer::OwnHasher>>();
+    visit.visit::<TinyUfoFast>();
+    visit.visit::<Scc<RandomState>>();
+    visit.visit::<LockedLru<::lru::DefaultHasher>>();
+    visit.visit::<Papaya<RandomState>>();
+    visit.visit::<Flurry<::flurry::DefaultHashBuilder>>();
+    visit.visit::<Dash<RandomState>>();
+}
+
+/// Lets through the peers that take part.
+struct Only<'a, V> {
+    chosen: Chosen,
+    visit: &'a mut V,
+}
+
+impl<V: Visit> Visit for Only<'_, V> {
+    fn visit<P: Peer>(&mut self) {
+        if self.chosen.has(P::ID) {
+            self.visit.visit::<P>();
+        }
     }
 }

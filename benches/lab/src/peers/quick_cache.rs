@@ -20,6 +20,8 @@ where
 {
     const NAME: &'static str = "quick_cache";
 
+    const ID: &'static str = "quick_cache";
+
     type Lookup<'a> = &'a Shards<B>;
 
     fn with_capacity(entries: u64) -> Self {

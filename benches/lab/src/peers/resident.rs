@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hashers, Peer, Visit, each};
+use super::{Chosen, Hashers, Peer, Peers, Visit, each};
 use crate::compare::keys::scatter;
 use crate::failure::Failure;
 use crate::machine;
@@ -23,7 +23,7 @@ pub struct Resident {
 /// When there is no such peer, or the system does not tell the resident memory.
 pub fn resident(hashers: Hashers, peer: &str, entries: u64) -> Result<Resident, Failure> {
     let mut fill = Fill { peer, entries, found: None };
-    each(hashers, &mut fill);
+    each(Peers { chosen: Chosen::ALL, hashers }, &mut fill);
     fill.found.unwrap_or_else(|| Err(Failure::Input(format!("there is no peer `{peer}`"))))
 }
 

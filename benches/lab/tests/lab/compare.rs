@@ -1,39 +1,127 @@
-//! The comparison, as short as it gets: every question is answered by every cache.
+//! The comparison, as short as it gets.
 
-use crate::support::{lab, output};
+use crate::support::{Folder, lab, output};
 use serde_json::Value;
 
+/// Runs a comparison and returns its object.
+fn compare(arguments: &[&str]) -> Value {
+    let out = output(lab(["compare", "--quick", "--json", "-"]).args(arguments));
+    assert!(out.status.success(), "{arguments:?}: {out:?}");
+    serde_json::from_slice(&out.stdout).expect("one object")
+}
+
+fn rows(comparison: &Value) -> &[Value] {
+    comparison["rows"].as_array().expect("rows")
+}
+
+fn answers(comparison: &Value, peer: &str) -> usize {
+    rows(comparison).iter().filter(|row| row["peer"] == peer).count()
+}
+
 #[test]
-fn every_question_is_answered() {
-    let out = output(&mut lab([
-        "compare",
-        "--quick",
-        "--rounds",
-        "2",
-        "--round-ms",
-        "5",
-        "--entries",
-        "100000",
-        "--json",
-    ]));
-    assert!(out.status.success(), "{out:?}");
-    let comparison: Value = serde_json::from_slice(&out.stdout).expect("one object");
-    let rows = comparison["rows"].as_array().expect("rows");
-    let answers = |peer: &str| rows.iter().filter(|row| row["peer"] == peer).count();
-    assert_eq!(answers("quick_cache"), 9);
-    assert_eq!(answers("clockhand get"), 9);
-    assert_eq!(answers("clockhand Reader"), 6);
-    for row in rows {
+fn every_question_about_speed_is_answered() {
+    let few = ["--rounds", "2", "--round-ms", "5", "--threads", "1,2"];
+    let comparison = compare(&[&["speed", "--peers", "quick_cache"], &few[..]].concat());
+    assert_eq!(answers(&comparison, "quick_cache"), 15);
+    assert_eq!(answers(&comparison, "clockhand get"), 15);
+    assert_eq!(answers(&comparison, "clockhand Reader"), 13);
+    assert_eq!(answers(&comparison, "moka"), 0);
+    for row in rows(&comparison) {
         assert!(row["value"]["median"].as_f64().is_some_and(|value| value > 0.0), "{row}");
         assert_eq!(row["ratio"].is_null(), row["peer"] == "quick_cache", "{row}");
+        assert_eq!(row["clockhand_ratio"].is_null(), row["peer"] == "clockhand get", "{row}");
     }
+    let best = comparison["best"].as_array().expect("best");
+    assert!(best.len() == 15 && best.iter().all(|best| best["peer"] == "quick_cache"), "{best:?}");
+}
+
+#[test]
+fn every_cache_answers_about_latency_and_memory() {
+    let few = ["--rounds", "1", "--round-ms", "5", "--entries", "100000"];
+    let comparison = compare(&[&["latency"], &few[..]].concat());
+    for cache in ["clockhand get", "quick_cache", "moka", "foyer LRU", "TinyUFO", "scc"] {
+        assert_eq!(answers(&comparison, cache), 40, "{cache}");
+    }
+    assert_eq!(answers(&comparison, "papaya map"), 0);
+    let comparison = compare(&[&["memory"], &few[..]].concat());
+    for row in rows(&comparison) {
+        let bytes = row["value"]["median"].as_f64().expect("a number");
+        assert!((16.0..1000.0).contains(&bytes), "{row}");
+    }
+    assert_eq!(rows(&comparison).len(), 8);
 }
 
 #[test]
 fn each_cache_may_use_its_own_hasher() {
-    let quick = ["--quick", "--rounds", "1", "--round-ms", "1", "--entries", "100000"];
-    let out = output(lab(["compare", "--hashers", "own"]).args(quick));
+    let quick = ["--quick", "--rounds", "1", "--round-ms", "1", "--peers", "lru"];
+    let out = output(lab(["compare", "latency", "--hashers", "own"]).args(quick));
     let text = String::from_utf8(out.stdout).expect("tables are text");
     assert!(out.status.success());
-    assert!(text.contains("DefaultHashBuilder") && text.contains("| hit read, one hot key"));
+    assert!(text.contains("DefaultHashBuilder") && text.contains("## Latency"), "{text}");
+}
+
+#[test]
+fn hit_ratios_stand_beside_the_optimum() {
+    let comparison = compare(&["hit-ratio", "--peers", "lru"]);
+    let rows = comparison["hit_ratios"]["rows"].as_array().expect("rows");
+    let of = |cache: &str| rows.iter().filter(|row| row["cache"] == cache).collect::<Vec<_>>();
+    assert_eq!(of("Belady").len(), 4);
+    assert_eq!(of("clockhand get").len(), 8);
+    for (simulated, measured) in of("LRU").iter().zip(of("Mutex<lru>")) {
+        assert_eq!(simulated["hit_ratio"], measured["hit_ratio"]);
+    }
+    for row in rows {
+        assert!(row["distance"].as_f64().is_some_and(|distance| distance >= 0.0), "{row}");
+    }
+}
+
+#[test]
+fn a_folder_says_what_is_known_of_its_traces() {
+    let folder = Folder::new();
+    folder.keys("small", &[1, 2, 3, 1, 2, 3, 1, 2, 3]);
+    let path = folder.path().to_str().expect("a plain name");
+    let known = |ratio: &str| {
+        let rows =
+            format!("trace,entries,policy,hit_ratio\nsmall,2,LRU,0\nsmall,2,Belady,{ratio}\n");
+        folder.raw("rows.csv", rows.as_bytes());
+        output(&mut lab(["compare", "hit-ratio", "--peers", "lru", "--traces", path]))
+    };
+    let out = known("0.33333");
+    assert!(out.status.success(), "{out:?}");
+    let out = known("0.34");
+    assert_eq!(out.status.code(), Some(1));
+    let line = String::from_utf8(out.stderr).expect("errors are text");
+    assert!(line.contains("small with 2 entries: Belady hits 0.33333, and 0.34000 is known"));
+}
+
+#[test]
+fn reports_go_to_files() {
+    let folder = Folder::new();
+    let [json, markdown] = ["a.json", "a.md"].map(|name| folder.path().join(name));
+    let files = [("--json", &json), ("--markdown", &markdown)];
+    let files = files.iter().flat_map(|(option, path)| [option.as_ref(), path.as_os_str()]);
+    let out = output(lab(["compare", "hit-ratio", "--peers", "lru"]).args(files));
+    assert!(out.status.success(), "{out:?}");
+    let tables = std::fs::read(markdown).expect("the file was written");
+    assert_eq!(tables, out.stdout);
+    let json = std::fs::read(json).expect("the file was written");
+    let json: Value = serde_json::from_slice(&json).expect("one object");
+    assert!(json["hit_ratios"]["rows"].is_array());
+}
+
+#[test]
+fn charts_are_drawn_into_a_folder() {
+    let folder = Folder::new();
+    let charts = folder.path().join("made/for/it");
+    let quick = ["--quick", "--rounds", "1", "--round-ms", "1", "--peers", "lru", "--charts"];
+    for subject in ["latency", "hit-ratio"] {
+        let out = output(lab(["compare", subject]).args(quick).arg(&charts));
+        assert!(out.status.success(), "{out:?}");
+    }
+    let drawn = std::fs::read_dir(&charts).expect("the folder was made").count();
+    assert_eq!(drawn, 21);
+    let chart = std::fs::read_to_string(charts.join("hit-ratio-web12.svg")).expect("a chart");
+    for text in ["<svg", "clockhand get, 8 thr", "Belady", "2751 entries"] {
+        assert!(chart.contains(text), "{text}");
+    }
 }

@@ -71,7 +71,43 @@ fn arguments() {
     fails(&output(&mut lab(["replya"])), "replya");
     fails(&output(&mut lab(["compare", "--rounds", "0"])), "--rounds");
     fails(&output(&mut lab(["compare", "file"])), "file");
+    fails(&output(&mut lab(["compare", "--threads", "1,0"])), "from 1 to 1024");
+    fails(&output(&mut lab(["compare", "--peers", "mokka"])), "there is no peer `mokka`");
+    fails(&output(&mut lab(["compare", "--peers", ""])), "there is no peer ``");
+    fails(
+        &output(&mut lab(["compare", "--json", "no/such/file"])),
+        "no/such/file cannot be written",
+    );
+    fails(
+        &output(&mut lab(["compare", "--charts", "Cargo.toml/no"])),
+        "Cargo.toml/no cannot be made",
+    );
+    fails(&output(&mut lab(["compare", "--markdown", "/"])), "/ cannot be written");
     fails(&output(&mut lab(["resident", "same", "nobody", "1"])), "nobody");
+}
+
+#[test]
+fn folders_of_traces() {
+    let folder = Folder::new();
+    let path = folder.path().to_str().expect("a plain name");
+    let compare = || output(&mut lab(["compare", "hit-ratio", "--traces", path]));
+    fails(&compare(), "rows.csv cannot be read");
+    let header = "trace,entries,policy,hit_ratio\n";
+    for (text, says) in [
+        (String::new(), "does not begin with the line"),
+        ("trace,entries\n".into(), "does not begin with the line"),
+        (header.into(), "has no rows"),
+        (format!("{header}small,10,LRU\n"), "in line 2"),
+        (format!("{header}small,0,LRU,0.5\n"), "in line 2"),
+        (format!("{header}\nsmall,1,LRU,1.5\n"), "in line 3"),
+        (format!("{header}small,1,LRU,NaN\n"), "in line 2"),
+        (format!("{header}small,1,LRU,0.5\n"), "small.u64.zst cannot be opened"),
+    ] {
+        folder.raw("rows.csv", text.as_bytes());
+        fails(&compare(), says);
+    }
+    folder.raw("small.u64.zst", b"");
+    fails(&compare(), "holds no accesses");
 }
 
 #[test]

@@ -1,0 +1,146 @@
+//! Latency of reads and writes beside each other, also with more threads than there are cores.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::arena::{BATCH, Bell, work_for};
+use super::keys::{scatter, zipf_streams};
+use super::question::{About, Contender, Goal, Group, Question, Unit, refused};
+use crate::latency::{Quantiles, Sampler};
+use crate::peers::{Lookup, Peer};
+
+const KEYS: u64 = 100_000;
+const CAPACITY: u64 = 10_000;
+const INSERTS_PERCENT: u32 = 5;
+const SAMPLED_ONE_IN: u32 = 8;
+
+/// The operations that are timed.
+const OPERATIONS: [&str; 2] = ["get", "insert"];
+
+/// The quantiles that are answered for each.
+pub(super) const QUANTILES: [&str; 5] = ["p50", "p99", "p99.9", "p99.99", "max"];
+
+/// One prepared operation.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Get(u64),
+    GetOrInsert(u64),
+    Insert(u64),
+}
+
+/// Threads that read and write, and are timed.
+pub(super) struct Latency {
+    title: String,
+    goals: &'static [(&'static str, Goal)],
+    streams: Arc<Vec<Vec<Step>>>,
+    time: Duration,
+}
+
+impl Latency {
+    /// 95 reads to 5 inserts: mostly reads, whose locks are seldom taken in vain.
+    pub(super) fn mostly_reads(threads: usize, time: Duration) -> Self {
+        let reads = 100 - INSERTS_PERCENT;
+        let title = format!("{reads} % get, {INSERTS_PERCENT} % insert, {KEYS} keys, Zipf 0.99");
+        let mut random = SmallRng::seed_from_u64(0);
+        let step = |key| match random.random_ratio(INSERTS_PERCENT, 100) {
+            true => Step::Insert(key),
+            false => Step::Get(key),
+        };
+        Self { title, goals: &[], streams: steps(0.99, threads, step), time }
+    }
+
+    /// A cache at work: a read, and an insert if it missed. Its goal is about threads that are
+    /// descheduled, so there is one only where these outnumber the cores.
+    pub(super) fn get_or_insert(threads: usize, outnumbered: bool, time: Duration) -> Self {
+        let goals: &[_] = match outnumbered {
+            true => &[
+                ("clockhand get", Goal::RatioAtMost(0.05)),
+                ("clockhand Reader", Goal::RatioAtMost(0.05)),
+            ],
+            false => &[],
+        };
+        let title = format!("get-or-insert, {KEYS} keys, Zipf 0.9");
+        Self { title, goals, streams: steps(0.9, threads, Step::GetOrInsert), time }
+    }
+}
+
+fn steps(exponent: f64, threads: usize, mut step: impl FnMut(u64) -> Step) -> Arc<Vec<Vec<Step>>> {
+    let streams = zipf_streams(KEYS, exponent, threads);
+    Arc::new(streams.iter().map(|keys| keys.iter().copied().map(&mut step).collect()).collect())
+}
+
+impl Question for Latency {
+    fn abouts(&self) -> Vec<About> {
+        let about = |measure: String| About {
+            group: Group::Latency,
+            title: self.title.clone(),
+            goals: if measure == "get p99.9" { self.goals } else { &[] },
+            measure,
+            threads: self.streams.len(),
+            unit: Unit::Latency,
+        };
+        let measures = OPERATIONS.iter().flat_map(|operation| {
+            QUANTILES.iter().map(move |quantile| format!("{operation} {quantile}"))
+        });
+        measures.map(about).collect()
+    }
+
+    fn enter<P: Peer>(&self) -> Option<Contender> {
+        if !P::EVICTS {
+            return None;
+        }
+        let cache = Arc::new(P::with_capacity(CAPACITY));
+        (0..CAPACITY).for_each(|at| cache.insert(scatter(at), at));
+        let (streams, time) = (Arc::clone(&self.streams), self.time);
+        let asked = Arc::clone(&cache);
+        let turn = move || {
+            let work = |id: usize, bell: &Bell| mix(&*cache, &streams[id], id as u64, bell);
+            let shifts = work_for(time, streams.len(), work)?;
+            let gets = Quantiles::of(shifts.iter().map(|shift| &shift.result.0));
+            let inserts = Quantiles::of(shifts.iter().map(|shift| &shift.result.1));
+            Ok([figures(&gets), figures(&inserts)].concat())
+        };
+        Some(Contender::new::<P>(turn, move || refused(&*asked)))
+    }
+}
+
+/// In the order of [`QUANTILES`].
+fn figures(of: &Quantiles) -> [f64; QUANTILES.len()] {
+    [of.p50, of.p99, of.p999, of.p9999, of.max].map(|ns| ns as f64)
+}
+
+/// The latencies of the gets and of the inserts that were sampled until the bell.
+fn mix(
+    cache: &impl Peer,
+    steps: &[Step],
+    seed: u64,
+    bell: &Bell,
+) -> (Histogram<u64>, Histogram<u64>) {
+    let mut lookup = cache.lookup();
+    let mut gets = Sampler::new(SAMPLED_ONE_IN, 2 * seed);
+    let mut inserts = Sampler::new(SAMPLED_ONE_IN, 2 * seed + 1);
+    for batch in steps.chunks_exact(BATCH).cycle() {
+        if bell.rang() {
+            break;
+        }
+        for step in batch {
+            match *step {
+                Step::Insert(key) => inserts.run(|| cache.insert(key, key)),
+                Step::Get(key) => {
+                    black_box(gets.run(|| lookup.get(&key)));
+                }
+                Step::GetOrInsert(key) => {
+                    if gets.run(|| lookup.get(&key)).is_none() {
+                        inserts.run(|| cache.insert(key, key));
+                    }
+                }
+            }
+        }
+    }
+    (gets.finish(), inserts.finish())
+}

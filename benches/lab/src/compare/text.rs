@@ -1,0 +1,207 @@
+//! The answers as tables, in Markdown.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::answers::{Best, Comparison, Row};
+use super::latency::QUANTILES;
+use super::question::{Goal, Group, REFERENCE, Unit};
+use crate::report::Spread;
+
+impl Goal {
+    pub(super) fn met(self, value: f64, ratio: Option<f64>) -> bool {
+        match self {
+            Self::RatioAtLeast(least) => ratio.is_some_and(|ratio| ratio >= least),
+            Self::RatioAtMost(most) => ratio.is_some_and(|ratio| ratio <= most),
+            Self::AtMost(most) => value <= most,
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RatioAtLeast(least) => write!(f, "ratio >= {least}"),
+            Self::RatioAtMost(most) => write!(f, "ratio <= {most}"),
+            Self::AtMost(most) => write!(f, "<= {most}"),
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Throughput => "M/s",
+            Self::Latency => "ns",
+            Self::Memory => "B/entry",
+        })
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
+        for (group, title) in [(Group::Speed, "Speed"), (Group::Memory, "Memory")] {
+            let rows = self.of(group).map(value_cells).collect::<Vec<_>>();
+            write_table(f, title, &VALUES, rows, 3)?;
+        }
+        if self.of(Group::Latency).next().is_some() {
+            self.fmt_latency(f)?;
+        }
+        let best = self.best.iter().map(best_cells).collect();
+        write_table(f, "clockhand beside the best", &BEST, best, 5)?;
+        let goals = self.rows.iter().filter(|row| row.goal.is_some()).map(goal_cells).collect();
+        write_table(f, "Goals", &GOALS, goals, 4)?;
+        if let Some(hit_ratios) = &self.hit_ratios {
+            hit_ratios.fmt(f)?;
+        }
+        self.fmt_remarks(f)
+    }
+}
+
+impl Comparison {
+    fn of(&self, group: Group) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.group == group)
+    }
+
+    /// One line for each operation of a cache, its quantiles side by side.
+    fn fmt_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.of(Group::Latency).collect::<Vec<_>>();
+        let mut lines = Vec::new();
+        for row in rows.iter().filter(|row| row.measure.ends_with(QUANTILES[0])) {
+            let operation = row.measure.trim_end_matches(QUANTILES[0]).trim_end();
+            let quantile = |quantile: &&str| {
+                let measure = format!("{operation} {quantile}");
+                rows.iter().find(|other| {
+                    (&other.question, other.threads, other.peer, &other.measure)
+                        == (&row.question, row.threads, row.peer, &measure)
+                })
+            };
+            let mut line = vec![
+                format!("{}: {operation}", row.question),
+                row.threads.to_string(),
+                row.peer.into(),
+            ];
+            let figures = QUANTILES.iter().filter_map(quantile).collect::<Vec<_>>();
+            line.extend(figures.iter().map(|row| short(row.value.median)));
+            line.push(median(figures.get(2).and_then(|row| row.ratio)));
+            lines.push(line);
+        }
+        let ratio = format!("p99.9 / {REFERENCE}");
+        let mut header = vec!["question", "threads", "cache"];
+        header.extend(QUANTILES);
+        header.push(&ratio);
+        let clock = self.clock_ns;
+        write_table(f, "Latency", &header, lines, 3)?;
+        writeln!(
+            f,
+            "\nNanoseconds, medians of the rounds; one operation in 8 is timed, and the clock's own {clock} ns are included."
+        )
+    }
+
+    /// One line for each cache and question, however many measures it has.
+    fn fmt_remarks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let remark = |row: &Row| {
+            let Row { question, threads, peer, .. } = row;
+            let remark = row.remark.as_ref()?;
+            Some(format!("{question}, threads: {threads}, {peer}: {remark}."))
+        };
+        let remarks = self.rows.iter().filter_map(remark).collect::<BTreeSet<_>>();
+        remarks.iter().try_for_each(|remark| write!(f, "\n- {remark}"))?;
+        if remarks.is_empty() { Ok(()) } else { writeln!(f) }
+    }
+}
+
+const VALUES: [&str; 9] = [
+    "question",
+    "threads",
+    "cache",
+    "median",
+    "rounds",
+    "ns/op, thread",
+    "/ quick_cache",
+    "get / this",
+    "Reader / this",
+];
+
+fn value_cells(row: &Row) -> Vec<String> {
+    vec![
+        row.question.clone(),
+        row.threads.to_string(),
+        row.peer.into(),
+        format!("{} {}", short(row.value.median), row.unit),
+        format!("{} to {}", short(row.value.min), short(row.value.max)),
+        row.ns_per_operation.map_or(String::new(), short),
+        median(row.ratio),
+        median(row.clockhand_ratio),
+        median(row.reader_ratio),
+    ]
+}
+
+const BEST: [&str; 7] =
+    ["question", "threads", "measure", "of the", "best", "get / best", "Reader / best"];
+
+fn best_cells(best: &Best) -> Vec<String> {
+    let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), short);
+    vec![
+        best.question.clone(),
+        best.threads.to_string(),
+        best.measure.clone(),
+        if best.evicts { "caches" } else { "maps" }.into(),
+        format!("{} {} {}", best.peer, short(best.value), best.unit),
+        ratio(best.clockhand_ratio),
+        ratio(best.reader_ratio),
+    ]
+}
+
+const GOALS: [&str; 7] = ["question", "threads", "measure", "cache", "median", "ratio", "goal"];
+
+fn goal_cells(row: &Row) -> Vec<String> {
+    let verdict = if row.met == Some(true) { "met" } else { "not met" };
+    vec![
+        row.question.clone(),
+        row.threads.to_string(),
+        row.measure.clone(),
+        row.peer.into(),
+        format!("{} {}", short(row.value.median), row.unit),
+        median(row.ratio),
+        format!("{}: {verdict}", row.goal.as_deref().unwrap_or_default()),
+    ]
+}
+
+/// A table under a heading, with figures from some column on; nothing when there are no rows.
+pub(super) fn write_table(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    header: &[&str],
+    rows: Vec<Vec<String>>,
+    figures: usize,
+) -> fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(header);
+    table.add_rows(rows);
+    for column in table.column_iter_mut().skip(figures) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(f, "\n## {title}\n\n{table}")
+}
+
+fn median(spread: Option<Spread>) -> String {
+    spread.map_or(String::new(), |spread| short(spread.median))
+}
+
+/// Three digits or so, whatever the size.
+pub(super) fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 => 2,
+        _ => 4,
+    };
+    format!("{value:.decimals$}")
+}

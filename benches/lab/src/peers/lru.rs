@@ -1,0 +1,66 @@
+//! The `lru` crate behind one mutex: what a program has that did not look further.
+
+use std::any::type_name;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+
+use super::{Lookup, Peer};
+
+type List<B> = LruCache<u64, u64, B>;
+
+/// A least-recently-used list behind a mutex, with a hasher of choice.
+pub struct LockedLru<B>(Mutex<List<B>>);
+
+impl<B> Peer for LockedLru<B>
+where
+    B: BuildHasher + Default + Send + Sync + 'static,
+{
+    const NAME: &'static str = "Mutex<lru>";
+
+    const ID: &'static str = "lru";
+
+    type Lookup<'a> = &'a Mutex<List<B>>;
+
+    fn with_capacity(entries: u64) -> Self {
+        let entries = NonZeroUsize::new(entries as usize).unwrap_or(NonZeroUsize::MIN);
+        Self(Mutex::new(LruCache::with_hasher(entries, B::default())))
+    }
+
+    fn configuration() -> String {
+        format!("0.19, LruCache in one std Mutex, {}", type_name::<B>())
+    }
+
+    fn lookup(&self) -> Self::Lookup<'_> {
+        &self.0
+    }
+
+    fn insert(&self, key: u64, value: u64) {
+        lock(&self.0).put(key, value);
+    }
+
+    fn entries(&self) -> u64 {
+        lock(&self.0).len() as u64
+    }
+}
+
+impl<B: BuildHasher> Lookup for &Mutex<List<B>> {
+    #[inline]
+    fn get(&mut self, key: &u64) -> Option<u64> {
+        lock(self).get(key).copied()
+    }
+}
+
+/// Nothing panics with the lock held: no code of the lab's runs under it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<B> fmt::Debug for LockedLru<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mutex<lru>")
+    }
+}

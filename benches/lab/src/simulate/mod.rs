@@ -1,0 +1,43 @@
+//! Policies simulated, one access after the other: what the caches' hit ratios are held against.
+//!
+//! Each was written for the lab, and tested against a slower form of itself.
+
+mod belady;
+mod clock;
+mod lru;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+pub use self::belady::belady;
+pub use self::clock::clock;
+pub use self::lru::lru;
+
+/// A trace whose keys are the numbers from 0 on, in order of first occurrence.
+#[derive(Debug, Clone)]
+pub struct Dense {
+    /// The accesses.
+    pub accesses: Vec<u32>,
+    /// How many different keys there are.
+    pub unique: usize,
+}
+
+impl Dense {
+    /// Numbers the keys of a trace.
+    ///
+    /// # Panics
+    ///
+    /// With more than four billion accesses; the decoder of traces stops before.
+    #[must_use]
+    pub fn of(keys: &[u64]) -> Self {
+        assert!(u32::try_from(keys.len()).is_ok(), "a trace is decoded up to half a billion keys");
+        let mut numbers = HashMap::<u64, u32, ahash::RandomState>::default();
+        let number = |key: &u64| {
+            let next = numbers.len() as u32;
+            *numbers.entry(*key).or_insert(next)
+        };
+        Self { accesses: keys.iter().map(number).collect(), unique: numbers.len() }
+    }
+}

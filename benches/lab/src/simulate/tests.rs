@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::{Dense, belady, clock, lru};
+use crate::source::Source;
+
+fn random_trace(seed: u64, accesses: usize, keys: u32) -> Dense {
+    let mut random = SmallRng::seed_from_u64(seed);
+    // Two draws: low keys are likelier, so that there is something to keep.
+    let mut key = || {
+        let most = random.random_range(0..keys);
+        u64::from(random.random_range(0..=most))
+    };
+    Dense::of(&(0..accesses).map(|_| key()).collect::<Vec<_>>())
+}
+
+/// The most hits that any way to evict has, by trying all of them.
+fn optimum(trace: &Dense, entries: usize) -> u64 {
+    let mut best = BTreeMap::from([(Vec::<u32>::new(), 0)]);
+    for &key in &trace.accesses {
+        let mut after = BTreeMap::new();
+        let mut reach = |held: Vec<u32>, hits: u64| {
+            let most: &mut u64 = after.entry(held).or_default();
+            *most = hits.max(*most);
+        };
+        for (held, hits) in best {
+            if held.contains(&key) {
+                reach(held, hits + 1);
+                continue;
+            }
+            let with_key = |mut kept: Vec<u32>| {
+                kept.push(key);
+                kept.sort_unstable();
+                kept
+            };
+            if held.len() < entries {
+                reach(with_key(held), hits);
+                continue;
+            }
+            for out in 0..held.len() {
+                let mut kept = held.clone();
+                kept.remove(out);
+                reach(with_key(kept), hits);
+            }
+        }
+        best = after;
+    }
+    best.into_values().max().unwrap_or_default()
+}
+
+#[test]
+fn belady_is_the_best_of_all_ways() {
+    for seed in 0..40 {
+        let trace = random_trace(seed, 40, 8);
+        for entries in 1..5 {
+            assert_eq!(belady(&trace, entries), optimum(&trace, entries), "{trace:?} {entries}");
+        }
+    }
+}
+
+#[test]
+fn lru_is_a_list_in_the_order_of_the_last_access() {
+    for seed in 0..40 {
+        let trace = random_trace(seed, 300, 20);
+        for entries in 1..20 {
+            let (mut list, mut hits) = (Vec::new(), 0);
+            for key in &trace.accesses {
+                match list.iter().position(|held| held == key) {
+                    Some(at) => {
+                        list.remove(at);
+                        hits += 1;
+                    }
+                    None if list.len() == entries => drop(list.remove(0)),
+                    None => {}
+                }
+                list.push(*key);
+            }
+            assert_eq!(lru(&trace, entries), hits, "{trace:?} {entries}");
+        }
+    }
+}
+
+#[test]
+fn clock_passes_over_what_was_accessed() {
+    let trace = Dense::of(&[1, 2, 3, 1, 4, 1, 2, 5, 1]);
+    // 4 replaces 2, since 1 was accessed; 2 replaces 3, and 5 passes over 1 again and replaces 4.
+    assert_eq!(clock(&trace, 3), 3);
+    assert_eq!(clock(&trace, 9), 4);
+}
+
+#[test]
+fn nothing_is_evicted_where_all_fits() {
+    let trace = random_trace(1, 500, 30);
+    let hits = (trace.accesses.len() - trace.unique) as u64;
+    for simulate in [belady, clock, lru] {
+        assert_eq!(simulate(&trace, trace.unique), hits);
+        assert!(simulate(&trace, trace.unique - 1) <= hits);
+    }
+}
+
+/// The ratios that the trace's README states, to its three digits.
+#[test]
+fn the_built_in_trace() {
+    let keys = Source::BuiltIn.load(true).expect("the built-in trace is sound");
+    let trace = Dense::of(keys.keys());
+    for (entries, ratio) in [(69, 0.510), (138, 0.585), (688, 0.747), (1376, 0.800)] {
+        let simulated = belady(&trace, entries) as f64 / trace.accesses.len() as f64;
+        assert!((simulated - ratio).abs() <= 0.0005 + 1e-4, "{entries}: {simulated}");
+    }
+}
