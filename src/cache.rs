@@ -478,7 +478,7 @@ where
     /// evicts. If readers hold so much retired garbage that the limbo is full, the call does not
     /// wait for them: [`usage`](Self::usage) shows the bound in force. Whatever is freed lowers it
     /// before anything else can use it, each insert that evicts evicts up to two entries more, and
-    /// [`maintain`](Self::maintain) goes on with it.
+    /// [`maintain`](Self::maintain) goes on with it. The limbo keeps the size that it was built with.
     ///
     /// # Progress
     ///

@@ -15,7 +15,8 @@ use crate::engine::{Engine, Lens, Pin};
 ///
 /// A guard that is held keeps *all* retired entries of the cache from being freed, those that were
 /// never read included. They fill the limbo, and when that is full the cache refuses new entries: a
-/// forgotten guard costs refusals, never memory beyond the bound. Hold it for a moment; for a thread
+/// forgotten guard ([`std::mem::forget`]) costs refusals for as long as the cache lives, also after
+/// its thread has ended, but never memory beyond the bound. Hold it for a moment; for a thread
 /// that reads all the time there is [`Reader`](crate::Reader).
 ///
 /// # Examples

@@ -13,7 +13,7 @@
 //! - **A held guard may be renewed without a fence** ([`Perch`]), and [`GRACE`] is three, not two,
 //!   so that this holds on every machine and not only on those that keep loads in order.
 //! - **Retired items belong to the domain, not to a thread.** Anybody may collect them; a thread
-//!   that dies or sleeps strands nothing.
+//!   that dies strands nothing, nor does one that sleeps, unless it sleeps in the middle of freeing.
 //!
 //! # Invariants
 //!

@@ -52,6 +52,10 @@
 //! *A touch, and the slot gets another entry.* The touch compares the whole shadow. If it succeeds
 //! all the same, another entry is counted as read once: the policy does not mind.
 //!
+//! *An unlink that comes too late, and a claim of the slot.* The announcement that the control word
+//! shows may be the claim's. The unlink looks at the slot after it has read the word, and clears the
+//! announcement only if its own entry is still there (T3).
+//!
 //! *An unlink and a freeze.* The unlink's exchange is from an unfrozen word. If it comes first, the
 //! copier does not see the entry; if it comes second, it fails and is tried again in the target.
 
