@@ -11,8 +11,8 @@ use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed
 /// Set in the count of guards when the thread has given up the seat under them.
 const ORPHANED: u32 = 1 << 31;
 
-/// Guards that a thread may hold of one domain at a time.
-const MOST: u32 = 1 << 30;
+/// Guards that a thread may hold of one domain at a time. Few where the limit is tested.
+const MOST: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 
 /// A thread's place: what the others must see of it, its bag of retired items, and what the owner
 /// of the domain keeps per thread.

@@ -285,3 +285,22 @@ fn nobody_reads_what_was_freed() {
     // SAFETY: from a box, and nobody else is here any more.
     drop(unsafe { Box::from_raw(shared.into_inner()) });
 }
+
+#[test]
+fn a_guard_too_many_is_a_panic_and_the_others_still_protect() {
+    let (domain, drops) = toy();
+    let held = domain.pin();
+    let pin = || std::mem::forget(domain.pin());
+    let forgotten = catch_unwind(AssertUnwindSafe(|| {
+        (0..2_000).for_each(|_| pin());
+    }));
+    assert!(forgotten.is_err(), "the limit was passed");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            retire(&domain, &drops, 3);
+            (0..9).for_each(|_| _ = domain.collect(100, |item, _| drop(item)));
+        });
+    });
+    assert_eq!(drops.load(Ordering::Relaxed), 0, "freed under a guard");
+    drop(held);
+}
