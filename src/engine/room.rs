@@ -10,13 +10,13 @@ use crate::outcome::RemovalCause;
 use crate::policy::Load;
 use crate::reclaim::Ledgered;
 
-/// Vain attempts to find or to unlink a victim after which an insert gives up, in a small table. Those that succeed
-/// are as many as its charge needs.
-pub(super) const VAIN: usize = 64;
+/// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
+/// succeed are as many as the charge needs.
+const VAIN: usize = 64;
 
 /// Buckets for which one more vain attempt is made: in a table that is nearly empty, one attempt comes
 /// by so many and finds nothing.
-pub(super) const BUCKETS_PER_VAIN: usize = 1 << 11;
+const BUCKETS_PER_VAIN: usize = 1 << 11;
 
 /// Victims of one insert whose charge pays for a shrink.
 const PAID: usize = 2;
@@ -29,6 +29,11 @@ pub(super) enum Room {
     Relieve,
     /// Nothing was found to evict.
     None,
+}
+
+/// Vain attempts after which a search for victims ends.
+pub(super) fn patience<K, V>(view: Table<'_, K, V>) -> usize {
+    VAIN + view.buckets() / BUCKETS_PER_VAIN
 }
 
 /// What an attempt to evict came to.
@@ -52,7 +57,6 @@ where
     #[inline(always)]
     pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
         let (mut vain, mut paid) = (0, 0);
-        let most = VAIN + view.buckets() / BUCKETS_PER_VAIN;
         while !work.hand.gather(need, self.credits()) {
             if self.lingering.get() > 0 && work.has_hope() {
                 // Garbage is charged to the capacity: it goes before an entry does.
@@ -69,7 +73,7 @@ where
                 }
                 Eviction::Done => {}
                 Eviction::Relieve => return Room::Relieve,
-                Eviction::Vain if vain == most || self.len() == 0 => return Room::None,
+                Eviction::Vain if vain >= patience(view) || self.len() == 0 => return Room::None,
                 Eviction::Vain => vain += 1,
             }
         }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use super::bury::{Table, plot};
-use super::room::{BUCKETS_PER_VAIN, Eviction, VAIN};
+use super::room::{Eviction, patience};
 use super::{Engine, Garbage, Local, Pin};
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
@@ -183,7 +183,7 @@ where
     fn shrink(&self, most: usize) {
         let mut pin = self.pin();
         let (mut evicted, mut vain) = (0, 0);
-        let patience = VAIN + self.table.view(pin.pass()).buckets() / BUCKETS_PER_VAIN;
+        let patience = patience(self.table.view(pin.pass()));
         while evicted < most && vain < patience && self.capacity.debt() > 0 {
             let mut work = self.work(pin.local());
             let eviction = self.evict(self.table.view(pin.pass()), &mut work);

@@ -350,10 +350,8 @@ where
         if view.is_crowded() && self.len() > view.buckets() * crate::table::LOAD {
             view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
         }
-        let load = self.load();
-        if load.free > 0 {
-            self.policy.spread(&Dial::new(self, view), &work.local.rounds, &work.shift, load);
-        }
+        let dial = Dial::new(self, view);
+        self.policy.spread(&dial, &work.local.rounds, &work.shift, self.load());
     }
 }
 

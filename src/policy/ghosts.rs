@@ -84,7 +84,6 @@ impl Ghosts {
         }
     }
 
-    #[inline]
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.sets)
     }

@@ -40,7 +40,6 @@ fn checkpoint(place: u64) -> usize {
 }
 
 impl Hand {
-    #[inline]
     pub(super) fn new() -> Self {
         Self {
             at: CachePadded::new(Relaxed::<AtomicU64>::new(0)),

@@ -10,7 +10,6 @@ pub(super) struct Scale {
 
 impl Scale {
     /// Steps of so many misses, and of one at least.
-    #[inline]
     pub(super) fn new(step: u64) -> Self {
         let step = step.max(1);
         Self { step, reciprocal: (u64::MAX / step).saturating_add(1) }

@@ -40,14 +40,12 @@ pub(super) struct Sketch {
 struct Block([Relaxed<AtomicU64>; WORDS]);
 
 impl Sketch {
-    #[inline]
     pub(super) fn new(entries: usize) -> Self {
         let block = || Block(std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0)));
         let blocks = (0..entries.div_ceil(ENTRIES).max(FEWEST)).map(|_| block()).collect();
         Self { blocks, period: Scale::new(PERIOD.saturating_mul(entries.max(1) as u64)) }
     }
 
-    #[inline]
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.blocks)
     }

@@ -152,7 +152,7 @@ impl Policy {
     #[inline]
     pub(crate) fn spread<F: Face>(&self, face: &F, rounds: &Rounds, shift: &Shift<'_>, load: Load) {
         // With weights, an eviction leaves a little free as a rule: that is no room to speak of.
-        if (load.free as f64) < LEAST * load.capacity as f64 {
+        if load.free == 0 || (load.free as f64) < LEAST * load.capacity as f64 {
             return;
         }
         let now = self.now(rounds);

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use clockhand::Cache;
 
-use super::{Heat, Race, Steps, Tally, step};
-use crate::compare::arena::{Bell, work_for};
+use super::{Heat, Race, Steps, Tally, count, step};
+use crate::compare::arena::Bell;
 use crate::failure::Failure;
 
 /// Keys of each thread that renews entries.
@@ -80,6 +80,5 @@ fn race<C>(
         }
         tally
     };
-    let shifts = work_for(heat.time, heat.threads, work)?;
-    Ok(shifts.into_iter().map(|shift| shift.result).sum())
+    count(heat, work)
 }

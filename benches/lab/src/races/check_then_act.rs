@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use clockhand::Cache;
 
-use super::{Heat, Race, Steps, Tally, step};
-use crate::compare::arena::{Bell, work_for};
+use super::{Heat, Race, Steps, Tally, count, step};
+use crate::compare::arena::Bell;
 use crate::failure::Failure;
 
 const KEYS: u64 = 8;
@@ -71,6 +71,5 @@ fn race<R, P>(
         }
         tally
     };
-    let shifts = work_for(heat.time, heat.threads, work)?;
-    Ok(shifts.into_iter().map(|shift| shift.result).sum())
+    count(heat, work)
 }

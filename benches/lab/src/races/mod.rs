@@ -14,6 +14,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use crate::compare::arena::{Bell, work_for};
 use crate::failure::Failure;
 use crate::progress;
 use crate::report::grouped;
@@ -96,6 +97,12 @@ pub fn run(heat: Heat, quiet: bool) -> Result<Races, Failure> {
     let races = races.collect::<Result<Vec<_>, _>>();
     bar.finish_and_clear();
     Ok(Races { races: races? })
+}
+
+/// Lets threads race for their time, and adds up what they counted.
+fn count(heat: Heat, work: impl Fn(usize, &Bell) -> Tally + Sync) -> Result<Tally, Failure> {
+    let shifts = work_for(heat.time, heat.threads, work)?;
+    Ok(shifts.into_iter().map(|shift| shift.result).sum())
 }
 
 /// The map of the naive caches: every access is under its lock, as every step of them is.

@@ -7,8 +7,8 @@ use clockhand::Cache;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Heat, Race, Steps, Tally, step};
-use crate::compare::arena::{Bell, work_for};
+use super::{Heat, Race, Steps, Tally, count, step};
+use crate::compare::arena::Bell;
 use crate::failure::Failure;
 
 const CAPACITY: u64 = 10_000;
@@ -63,6 +63,5 @@ fn race(heat: Heat, insert: impl Fn(u64, u64) -> bool + Sync) -> Result<Tally, F
         }
         tally
     };
-    let shifts = work_for(heat.time, heat.threads, work)?;
-    Ok(shifts.into_iter().map(|shift| shift.result).sum())
+    count(heat, work)
 }
