@@ -173,7 +173,9 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// The clock by which entries expire. Without it, a coarse one that ticks every millisecond, or a
     /// precise one if entries are to live for less than that.
-    /// A cache whose entries do not expire reads no clock.
+    /// A cache that is given a clock keeps time, even if its entries do not expire:
+    /// [`Loading::refresh_after`](crate::Loading::refresh_after) needs that. Without any of these it
+    /// reads no clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
@@ -223,7 +225,9 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// The clock, if anything expires.
     fn started_clock(&mut self) -> Result<Option<Clock>, BuildError> {
-        if self.time_to_live.is_none() && self.time_to_idle.is_none() && self.expiry.is_none() {
+        let timed =
+            self.time_to_live.is_some() || self.time_to_idle.is_some() || self.expiry.is_some();
+        if !timed && self.clock.is_none() {
             return Ok(None);
         }
         let durations = [self.time_to_live, self.time_to_idle];
@@ -266,12 +270,8 @@ where
             inline: self.maintenance == Maintenance::Inline,
         };
         let clock = self.started_clock()?;
-        self.rules.expiration = clock.map(|clock| Expiration {
-            clock,
-            time_to_live: self.time_to_live,
-            time_to_idle: self.time_to_idle,
-            expiry: self.expiry,
-        });
+        self.rules.expiration = clock
+            .map(|clock| Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry));
         let engine = std::sync::Arc::new(Engine::new(plan, self.rules, self.hasher));
         let janitor = match self.maintenance {
             Maintenance::Thread => Some(janitor::start(&engine).map_err(BuildError::Thread)?),

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::time::Duration;
 
 use equivalent::Equivalent;
 
 use crate::builder::Builder;
-use crate::engine::{Engine, Lens, Mode, Refused};
+use crate::engine::{Engine, Lens, Refused};
 use crate::error::InsertError;
 use crate::guard::Pinned;
 use crate::iter::Iter;
@@ -236,6 +237,17 @@ where
         Lens::new(&self.engine, pin.pass()).peek(key).is_some()
     }
 
+    /// The value of a key, and whether it is to be renewed.
+    #[inline]
+    pub(crate) fn get_and_age(&self, key: &K, age: (Duration, f64)) -> Option<(V, bool)>
+    where
+        V: Clone,
+    {
+        let pin = self.engine.pin();
+        let found = Lens::new(&self.engine, pin.pass()).get_and_age(key, age);
+        found.map(|(value, due)| (value.clone(), due))
+    }
+
     /// Pins the thread, to borrow several values at once.
     ///
     /// # Progress
@@ -274,7 +286,7 @@ where
     /// Lock-free. Evicts as many entries as the new one's charge needs, and frees some retired ones:
     /// up to sixteen at every eighth that its thread retires, more where the limbo is full.
     pub fn insert(&self, key: K, value: V) {
-        if let Err(Refused { key, value, .. }) = self.engine.put(key, value, Mode::Replace) {
+        if let Err(Refused { key, value, .. }) = self.engine.put(key, value, |_, _| true) {
             self.engine.refuse(&key, &value);
         }
     }
@@ -304,7 +316,7 @@ where
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
     pub fn try_insert(&self, key: K, value: V) -> Result<Inserted, InsertError<K, V>> {
-        self.engine.put(key, value, Mode::Replace).map_err(InsertError::from)
+        self.engine.put(key, value, |_, _| true).map_err(InsertError::from)
     }
 
     /// Puts a value in if the key is not there.
@@ -329,7 +341,41 @@ where
     /// assert_eq!(cache.get("leader"), Some(1));
     /// ```
     pub fn insert_if_absent(&self, key: K, value: V) -> Result<(), InsertError<K, V>> {
-        self.engine.put(key, value, Mode::KeepOld).map(drop).map_err(InsertError::from)
+        self.engine.put(key, value, |_, _| false).map(drop).map_err(InsertError::from)
+    }
+
+    /// Inserts a value unless the key has one that is as new or newer, in one atomic step: a message
+    /// that comes late, or twice, does not undo a later one. `version` says how new a value is; it
+    /// may be called several times.
+    ///
+    /// # Errors
+    ///
+    /// [`Occupied`](crate::InsertErrorKind::Occupied) if the value that is there is as new or newer;
+    /// else as [`try_insert`](Self::try_insert). Key and value come back.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    ///
+    /// let prices = Cache::new(100);
+    /// let sequence = |&(sequence, _): &(u64, f64)| sequence;
+    /// assert!(prices.insert_if_newer("EURUSD", (2, 1.09), sequence).is_ok());
+    /// assert!(prices.insert_if_newer("EURUSD", (1, 1.08), sequence).is_err());
+    /// assert_eq!(prices.get("EURUSD"), Some((2, 1.09)));
+    /// ```
+    pub fn insert_if_newer<T: Ord>(
+        &self,
+        key: K,
+        value: V,
+        version: impl Fn(&V) -> T,
+    ) -> Result<Inserted, InsertError<K, V>> {
+        let is_newer = |old: &V, new: &V| version(new) > version(old);
+        self.engine.put(key, value, is_newer).map_err(InsertError::from)
     }
 
     /// Decides, from what a key has now, what it shall have.
@@ -433,6 +479,33 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
+    /// The keys of up to `most` live entries: those that are used most, beginning with the one used
+    /// most of all. The cache counts uses coarsely, and forgets them in time; entries that are used
+    /// alike come in any order.
+    ///
+    /// # Consistency
+    ///
+    /// Walks the cache beside writers, as [`for_each`](Self::for_each).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..100).for_each(|key| cache.insert(key, key));
+    /// (0..3).for_each(|_| drop(cache.get(&42)));
+    /// assert_eq!(cache.hottest(1), [42]);
+    /// ```
+    ///
+    /// # Progress
+    ///
+    /// Lock-free. Looks at every entry.
+    pub fn hottest(&self, most: usize) -> Vec<K>
+    where
+        K: Clone,
+    {
+        self.engine.hottest(most)
+    }
+
     /// Calls `f` for the entries, beside writers.
     ///
     /// Visits every entry that is there throughout exactly once; one that comes or goes meanwhile,

@@ -70,6 +70,7 @@ mod guard;
 mod hash;
 mod iter;
 mod janitor;
+pub mod load;
 mod outcome;
 mod policy;
 mod reader;
@@ -88,6 +89,9 @@ pub use error::{BuildError, InsertError, InsertErrorKind};
 pub use expiry::Expiry;
 pub use guard::Pinned;
 pub use iter::Iter;
+#[cfg(feature = "async")]
+pub use load::AsyncLoader;
+pub use load::{LoadError, Loaded, Loader, Loading, Source, Warmer, memoize};
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use reader::Reader;
 pub use report::{Maintained, Stats, Usage};

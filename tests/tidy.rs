@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// on what stands further down.
 const LAYERS: &[(&str, &[&str])] = &[
     ("lib", &[]),
-    ("load", FACE),
+    ("load", LOAD),
     ("dedup", FACE),
     ("telemetry", FACE),
     ("tier", FACE),
@@ -57,6 +57,8 @@ const FACE: &[&str] = &[
     "builder", "cache", "error", "expiry", "guard", "hash", "iter", "outcome", "reader", "report",
     "sync", "time",
 ];
+/// What takes part in the table, too.
+const LOAD: &[&str] = &["cache", "engine", "error", "expiry", "sync"];
 /// What makes the public surface.
 const TOP: &[&str] = &[
     "builder", "cache", "engine", "error", "expiry", "guard", "iter", "janitor", "outcome",
@@ -491,7 +493,7 @@ fn the_rule_on_layers_can_fail() {
     assert!(is_wrong("policy/hand.rs", "use crate::{\n    table::{View, Held},\n};"));
     assert!(is_wrong("sync/mod.rs", "fn f() { crate::time::now() }"));
     assert!(is_wrong("engine/write.rs", "use crate::cache::Cache;"));
-    assert!(is_wrong("load.rs", "use crate::engine::Engine;"));
+    assert!(is_wrong("dedup.rs", "use crate::engine::Engine;"));
     assert!(is_wrong("cache.rs", "use super::table::View;"));
     assert!(is_wrong("table/home.rs", "use super::super::policy::Memory;"));
     assert!(is_wrong("drawer.rs", ""));

@@ -1,8 +1,10 @@
-//! How an entry leaves: unlinked, accounted for, counted, retired, reported.
+//! How an entry leaves: unlinked, accounted for, counted, retired, reported. One whose value is still
+//! awaited is neither counted nor reported.
 
 use super::{Engine, Local};
 use crate::accounting::Reservation;
 use crate::entry::EntryRef;
+use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::Memory;
 use crate::reclaim::Ledgered;
@@ -10,6 +12,15 @@ use crate::table::{Held, View};
 
 pub(super) type Table<'g, K, V> = View<'g, K, V, Memory, Local>;
 pub(super) type Found<'g, K, V> = Held<'g, K, V, Memory>;
+
+/// What an entry is to those who look for its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Live,
+    Expired,
+    /// Its value is being loaded.
+    Awaited,
+}
 
 /// What a retired entry takes of the limbo. An entry that weighs nothing takes one, so that the
 /// limbo bounds their number, too.
@@ -31,7 +42,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     /// Removes an entry if it is still there. Its charge goes back to the ledger: now if the limbo
-    /// has room, else when it is freed.
+    /// has room, else when it is freed. A load whose ticket goes with it will not put its value in.
     pub(super) fn bury<'g>(
         &self,
         view: Table<'g, K, V>,
@@ -42,8 +53,13 @@ impl<K, V, S> Engine<K, V, S> {
         let (entry, charge) = (held.entry(), held.entry().charge());
         let room = self.limbo_room(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
-        self.count(local, cause);
         self.policy.shift().left(bits, charge);
+        if entry.is_awaited() {
+            let account = self.pass_on(local, charge, room);
+            view.retire(unlinked, account);
+            return true;
+        }
+        self.count(local, cause);
         let account = self.pass_on(local, charge, room);
         view.retire(unlinked, account);
         self.report(entry, cause);
@@ -80,10 +96,25 @@ impl<K, V, S> Engine<K, V, S> {
         self.rules.notify(entry.key(), entry.value(), cause);
     }
 
+    /// Whether an entry has a value that may be read.
     pub(super) fn is_live(&self, entry: EntryRef<'_, K, V>) -> bool {
-        self.rules
-            .expiration
-            .as_ref()
-            .is_none_or(|expiration| expiration.is_live(entry, expiration.now()))
+        self.state(entry) == State::Live
+    }
+
+    /// Whether an entry with a value is not to be collected: live, or worth something if a load fails.
+    pub(super) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
+        let in_time = |expiration: &Expiration<K, V>| expiration.is_kept(entry, expiration.now());
+        self.rules.expiration.as_ref().is_none_or(in_time)
+    }
+
+    pub(super) fn state(&self, entry: EntryRef<'_, K, V>) -> State {
+        let in_time = |expiration: &Expiration<K, V>| expiration.is_live(entry, expiration.now());
+        if entry.is_awaited() {
+            State::Awaited
+        } else if self.rules.expiration.as_ref().is_none_or(in_time) {
+            State::Live
+        } else {
+            State::Expired
+        }
     }
 }

@@ -45,8 +45,8 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     #[inline]
     fn look(&self, region: Region, at: Place) -> Option<Self::Slot> {
         let slot = self.view.look(region_of(region), at.0)?;
-        // What weighs nothing makes no room, and stays.
-        (self.engine.rules.weigher.is_none() || slot.entry().charge() > 0).then_some(slot)
+        // What weighs nothing makes no room, and stays; so does what is still being loaded.
+        (slot.entry().charge() > 0).then_some(slot)
     }
 
     #[inline]
@@ -71,7 +71,7 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
 
     #[inline]
     fn expired(&self, slot: Self::Slot) -> bool {
-        !self.engine.is_live(slot.entry())
+        !self.engine.is_kept(slot.entry())
     }
 }
 

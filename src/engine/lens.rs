@@ -1,11 +1,13 @@
 //! What a pinned thread reads.
 
 use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
 
 use equivalent::Equivalent;
 
 use super::{Batch, Desk, Engine, Garbage, Local};
 use crate::entry::EntryRef;
+use crate::expiry::Expiration;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
 use crate::table::View;
@@ -51,6 +53,26 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         tally.hits.bump();
         held.touch();
         Some(held.entry().value())
+    }
+
+    /// The value of a key, and whether it is to be renewed, being `age` old; as `get` otherwise.
+    #[inline]
+    pub(crate) fn get_and_age<Q>(&self, key: &Q, age: (Duration, f64)) -> Option<(&'g V, bool)>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let tally = &self.view.local().tally;
+        let found = self.view.find(self.engine.hash(key), |k| key.equivalent(k));
+        let Some(held) = found.filter(|held| self.note_read(held.entry())) else {
+            tally.misses.bump();
+            return None;
+        };
+        tally.hits.bump();
+        held.touch();
+        let expiration = self.engine.rules.expiration.as_ref();
+        let is_due =
+            |expiration: &Expiration<K, V>| expiration.is_due(held.entry(), age, expiration.now());
+        Some((held.entry().value(), expiration.is_some_and(is_due)))
     }
 
     /// The values of some keys, in their order.

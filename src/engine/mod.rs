@@ -7,6 +7,7 @@
 //! | `write` | how an entry comes in: insert, replace, compute |
 //! | `room` | how charge is found for it: credit, pool, victims |
 //! | `bury` | how an entry leaves |
+//! | `ticket` | how a load takes part in the table |
 //! | `scan` | walking all entries beside writers |
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `face` | the table as the policy sees it |
@@ -32,25 +33,31 @@ mod local;
 mod room;
 mod rules;
 mod scan;
+mod ticket;
 mod upkeep;
 mod write;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
 
 pub(crate) use batch::Batch;
 pub(crate) use lens::Lens;
 pub(crate) use local::Local;
 pub(crate) use rules::Rules;
-pub(crate) use write::{Mode, Refused};
+pub(crate) use ticket::{Boarding, Fare, Landing};
+pub(crate) use write::Refused;
 
 use crate::accounting::{Ledger, Stripe};
 use crate::entry::Shape;
+pub(crate) use crate::entry::Ticket;
+use crate::expiry::Expiration;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
 use crate::report::{Stats, Usage};
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
 use crate::table::{self, Junk, Table};
+use crate::time::Clock;
 
 /// What the domain of an engine's table keeps until nobody looks at it.
 pub(crate) type Garbage<K, V> = Junk<K, V, Memory>;
@@ -113,7 +120,7 @@ impl<K, V, S> Engine<K, V, S> {
     where
         S: BuildHasher,
     {
-        crate::hash::spread(self.hasher.hash_one(key))
+        crate::entry::plain_hash(crate::hash::spread(self.hasher.hash_one(key)))
     }
 
     fn locals(&self) -> impl Iterator<Item = &Local> {
@@ -157,6 +164,18 @@ impl<K, V, S> Engine<K, V, S> {
             entries: self.len(),
             capacity,
             limbo_capacity: self.limbo.limit(),
+        }
+    }
+
+    /// The clock, if the cache keeps time.
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        self.rules.expiration.as_ref().map(Expiration::clock)
+    }
+
+    /// Keeps expired entries for so long at least, as their values may stand in for others.
+    pub(crate) fn keep_expired(&self, grace: Duration) {
+        if let Some(expiration) = &self.rules.expiration {
+            expiration.keep(grace);
         }
     }
 

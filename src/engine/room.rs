@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hash};
 use super::Engine;
 use super::bury::{Table, plot};
 use super::face::Dial;
-use super::write::Work;
+use super::write::{Attempt, Work};
+use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
 use crate::policy::Load;
 use crate::reclaim::Ledgered;
@@ -121,6 +122,31 @@ where
         view.retire(unlinked, account);
         self.report(entry, cause);
         outcome
+    }
+
+    /// Takes charge for what is not an entry.
+    pub(crate) fn set_aside(&self, charge: u64) -> Result<(), InsertErrorKind> {
+        self.never_fits(charge).map_or(Ok(()), Err)?;
+        let mut pin = self.pin();
+        let mut work = self.work(pin.local());
+        let taken = self.persist(&mut pin, &mut work, |pin, work| {
+            match self.make_room(self.table.view(pin.pass()), work, charge) {
+                Room::Made => {
+                    work.spend(charge);
+                    Attempt::Done(())
+                }
+                Room::Relieve => Attempt::Relieve,
+                Room::None => Attempt::Refused,
+            }
+        });
+        drop(work);
+        self.tidy(pin);
+        taken.ok_or(InsertErrorKind::NoRoom)
+    }
+
+    /// Gives back what was set aside.
+    pub(crate) fn give_back(&self, charge: u64) {
+        self.capacity.give(&self.pin().local().credit, charge);
     }
 
     /// How full the cache is, for the policy.

@@ -1,14 +1,16 @@
 //! Walking all entries beside writers, and removing single ones.
 
+use std::cmp::Reverse;
 use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
 
 use equivalent::Equivalent;
 
 use super::Engine;
-use super::bury::{Found, Table};
+use super::bury::{Found, State, Table};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
+use crate::sync::seeded;
 use crate::table::Spotted;
 
 impl<K, V, S> Engine<K, V, S>
@@ -29,8 +31,12 @@ where
         let removed = loop {
             let Spotted::Held(held) = view.locate(hash, |k| key.equivalent(k)) else { break None };
             if !self.is_live(held.entry()) {
-                self.bury(view, held, RemovalCause::Expired);
-                break None;
+                // With it goes a load that is under way. If that was faster, its value is there.
+                if seeded("ticket-survives-removal") || self.bury(view, held, RemovalCause::Expired)
+                {
+                    break None;
+                }
+                continue;
             }
             let Some(wished) = wish(held.entry().value()) else { break None };
             if self.bury(view, held, RemovalCause::Invalidated) {
@@ -41,7 +47,7 @@ where
         removed
     }
 
-    /// Visits all entries, bucket by bucket, expired ones included. The pin is renewed between
+    /// Visits all entries with a value, bucket by bucket, expired ones included. The pin is renewed between
     /// buckets, so a long walk holds nothing up.
     pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>)) {
         let mut place = Some(0);
@@ -50,8 +56,21 @@ where
         }
     }
 
-    /// Visits the entries of the bucket at `from`; returns where the next one begins.
+    /// Visits the entries with a value of the bucket at `from`; returns where the next one begins.
     fn step(
+        &self,
+        from: u64,
+        visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
+    ) -> Option<u64> {
+        self.step_all(from, &mut |view, held| {
+            if !held.entry().is_awaited() {
+                visit(view, held);
+            }
+        })
+    }
+
+    /// Visits those without a value, too.
+    fn step_all(
         &self,
         from: u64,
         visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
@@ -79,19 +98,40 @@ where
         }
     }
 
-    /// Removes the live entries in `places` that `keep` does not want, and the expired ones.
+    /// Removes the live entries in `places` that `keep` does not want, and the expired ones; loads
+    /// that are under way there will not put their values in, as nobody can ask `keep` about them.
     pub(crate) fn retain(&self, places: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
         let mut place = Some(places.start);
         while let Some(from) = place.filter(|&from| from < places.end) {
-            place = self.step(from, &mut |view, held| {
-                let entry = held.entry();
-                if !self.is_live(entry) {
-                    self.remove_met(view, held, RemovalCause::Expired);
-                } else if !keep(entry.key(), entry.value()) {
-                    self.remove_met(view, held, RemovalCause::Invalidated);
-                }
-            });
+            place = self.step_all(from, &mut |view, held| self.sift(view, held, &mut keep));
             self.tidy(self.pin());
+        }
+    }
+
+    /// Removes an entry that a walk met, unless `keep` wants it.
+    fn sift<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        met: Found<'g, K, V>,
+        keep: &mut impl FnMut(&K, &V) -> bool,
+    ) {
+        let mut held = met;
+        loop {
+            let entry = held.entry();
+            let cause = match self.state(entry) {
+                State::Live if keep(entry.key(), entry.value()) => return,
+                State::Live => RemovalCause::Invalidated,
+                State::Expired | State::Awaited => RemovalCause::Expired,
+            };
+            let gone = self.remove_met(view, held, cause);
+            if gone || entry.ticket().is_none() || seeded("ticket-lands-behind-a-walk") {
+                return;
+            }
+            // Its load may have landed in between, with a value from before this walk.
+            match view.locate(entry.hash(), |k| k == entry.key()) {
+                Spotted::Held(now) => held = now,
+                Spotted::Open(_) => return,
+            }
         }
     }
 
@@ -107,6 +147,32 @@ where
                 out.push((entry.key().clone(), entry.value().clone()));
             }
         })
+    }
+
+    /// The keys that are used most, up to so many; the most used ones first.
+    pub(crate) fn hottest(&self, most: usize) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let mut found: Vec<(u64, K)> = Vec::new();
+        if most == 0 {
+            return Vec::new();
+        }
+        self.walk(|view, held| {
+            let entry = held.entry();
+            if self.is_live(entry) {
+                let (rounds, memory) = (&view.local().rounds, view.annex());
+                let warmth = self.policy.warmth(memory, rounds, entry.hash(), held.bits());
+                found.push((warmth, entry.key().clone()));
+            }
+            if found.len() >= most.saturating_mul(2).max(1024) {
+                found.select_nth_unstable_by_key(most - 1, |&(warmth, _)| Reverse(warmth));
+                found.truncate(most);
+            }
+        });
+        found.sort_by_key(|&(warmth, _)| Reverse(warmth));
+        found.truncate(most);
+        found.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Removes an entry that a walk met, unless it was replaced or removed since.

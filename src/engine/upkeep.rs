@@ -104,9 +104,10 @@ where
             let mut found = Vec::new();
             let next = view.gather(self.sweep.get(), &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
+            found.retain(|held| !held.entry().is_awaited());
             swept += found.len();
             for held in found {
-                if !self.is_live(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
+                if !self.is_kept(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
                     expired += 1;
                 }
             }
@@ -164,7 +165,7 @@ where
         }
         let mut expired = 0;
         self.walk(|view, held| {
-            if !self.is_live(held.entry()) && self.remove_met(view, held, RemovalCause::Expired) {
+            if !self.is_kept(held.entry()) && self.remove_met(view, held, RemovalCause::Expired) {
                 expired += 1;
             }
         });

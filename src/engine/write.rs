@@ -2,24 +2,18 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use super::bury::{Found, Table, plot};
+use super::bury::{Found, State, Table, plot};
 use super::face::Dial;
 use super::room::Room;
 use super::{Engine, Local, Pin};
 use crate::accounting::Reservation;
 use crate::entry::Entry;
 use crate::error::InsertErrorKind;
+use crate::expiry::Terms;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
 use crate::policy::{Memory, Shift};
 use crate::reclaim::Ledgered;
 use crate::table::{Open, Spotted};
-
-/// What an insert does with a key that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Replace,
-    KeepOld,
-}
 
 /// An entry that did not come in.
 #[derive(Debug)]
@@ -41,11 +35,13 @@ pub(super) struct Work<'e> {
     pub(super) shift: Shift<'e>,
     /// Where a new key starts; asked once for each operation.
     pub(super) bits: Option<u8>,
+    /// How the life of a value that was loaded differs from others'.
+    pub(super) terms: Terms,
     vain_reliefs: usize,
 }
 
 /// What an attempt came to.
-enum Attempt<T> {
+pub(super) enum Attempt<T> {
     Done(T),
     /// Something changed: look again.
     Again,
@@ -60,13 +56,18 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Puts an entry in.
-    pub(crate) fn put(&self, key: K, value: V, mode: Mode) -> Result<Inserted, Refused<K, V>> {
+    /// Puts an entry in, unless there is a live value over which the new one may not go.
+    pub(crate) fn put(
+        &self,
+        key: K,
+        value: V,
+        over: impl Fn(&V, &V) -> bool,
+    ) -> Result<Inserted, Refused<K, V>> {
         let charge = self.rules.weigh(&key, &value);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         if let Some(kind) = self.never_fits(charge) {
-            if mode == Mode::KeepOld && self.holds(&pin, &key) {
+            if self.holds(&pin, &key, |old| !over(old, &value)) {
                 return Err(Refused { kind: InsertErrorKind::Occupied, key, value });
             }
             work.local.tally.refusals.bump();
@@ -75,17 +76,9 @@ where
         let hash = self.hash(&key);
         self.prefetch(&pin, hash);
         let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, charge));
-        let outcome = loop {
-            let attempt = self.try_put(&pin, &mut work, &mut new, mode);
-            match attempt {
-                Attempt::Done(outcome) => break outcome,
-                Attempt::Again => {}
-                Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => {
-                    work.vain_reliefs += usize::from(!self.relieve(&mut pin));
-                }
-                Attempt::Relieve | Attempt::Refused => break Err(InsertErrorKind::NoRoom),
-            }
-        };
+        let outcome =
+            self.persist(&mut pin, &mut work, |pin, work| self.try_put(pin, work, &mut new, &over));
+        let outcome = outcome.unwrap_or(Err(InsertErrorKind::NoRoom));
         if outcome == Err(InsertErrorKind::NoRoom) {
             work.local.tally.refusals.bump();
         }
@@ -97,26 +90,46 @@ where
         })
     }
 
+    /// Tries until it is done; nothing if there is no room.
+    #[inline(always)]
+    pub(super) fn persist<'e, T>(
+        &'e self,
+        pin: &mut Pin<'e, K, V>,
+        work: &mut Work<'_>,
+        mut attempt: impl FnMut(&Pin<'e, K, V>, &mut Work<'_>) -> Attempt<T>,
+    ) -> Option<T> {
+        loop {
+            match attempt(pin, work) {
+                Attempt::Done(done) => return Some(done),
+                Attempt::Again => {}
+                Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => {
+                    work.vain_reliefs += usize::from(!self.relieve(pin));
+                }
+                Attempt::Relieve | Attempt::Refused => return None,
+            }
+        }
+    }
+
     #[inline(always)]
     fn try_put(
         &self,
         pin: &Pin<'_, K, V>,
         work: &mut Work<'_>,
         new: &mut Option<Entry<K, V>>,
-        mode: Mode,
+        over: &impl Fn(&V, &V) -> bool,
     ) -> Attempt<Result<Inserted, InsertErrorKind>> {
         let view = self.table.view(pin.pass());
         let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
         let (hash, key) = (entry.as_ref().hash(), entry.as_ref().key());
         let spotted = view.locate(hash, |k| k == key);
         match spotted {
-            Spotted::Held(held) if mode == Mode::KeepOld && self.is_live(held.entry()) => {
-                *new = Some(entry);
-                Attempt::Done(Err(InsertErrorKind::Occupied))
-            }
             Spotted::Held(held) => {
-                let live = self.is_live(held.entry());
-                self.put_over(view, work, (held, live), entry, new).map(Ok)
+                let state = self.state(held.entry());
+                if state == State::Live && !over(held.entry().value(), entry.as_ref().value()) {
+                    *new = Some(entry);
+                    return Attempt::Done(Err(InsertErrorKind::Occupied));
+                }
+                self.put_over(view, work, (held, state), entry, new).map(Ok)
             }
             Spotted::Open(open) => self.put_new(view, work, open, entry, new).map(Ok),
         }
@@ -153,12 +166,12 @@ where
         Attempt::Done(Inserted::New)
     }
 
-    /// Replaces an entry, live or expired when it was looked at.
-    fn put_over<'g>(
+    /// Replaces an entry, which was in this state when it was looked at.
+    pub(super) fn put_over<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        (held, live): (Found<'g, K, V>, bool),
+        (held, state): (Found<'g, K, V>, State),
         entry: Entry<K, V>,
         back: &mut Option<Entry<K, V>>,
     ) -> Attempt<Inserted> {
@@ -171,18 +184,36 @@ where
             Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
             Room::None => return Attempt::kept(back, entry, Attempt::Refused),
         }
-        match &self.rules.expiration {
-            Some(expiration) if live => expiration.update(entry.as_ref(), held.entry()),
-            Some(expiration) => expiration.create(entry.as_ref()),
-            None => {}
+        if let Some(expiration) = &self.rules.expiration {
+            match state {
+                State::Live => expiration.update(entry.as_ref(), held.entry()),
+                State::Expired | State::Awaited => expiration.create(entry.as_ref()),
+            }
+            expiration.shorten(entry.as_ref(), &work.terms);
         }
-        let old_entry = held.entry();
+        let (old_entry, bits) = (held.entry(), held.bits_now());
+        if state == State::Awaited {
+            // The policy does not move what weighs nothing, so these are its bits; and from the
+            // exchange on, whoever unlinks the new entry counts it out.
+            work.shift.joined(bits, charge);
+        }
         let unlinked = match view.replace(held, entry) {
             Ok(unlinked) => unlinked,
-            Err(entry) => return Attempt::kept(back, entry, Attempt::Again),
+            Err(entry) => {
+                if state == State::Awaited {
+                    work.shift.left(bits, charge);
+                }
+                return Attempt::kept(back, entry, Attempt::Again);
+            }
         };
-        let cause = if live { RemovalCause::Replaced } else { RemovalCause::Expired };
-        self.count(work.local, cause);
+        let cause = match state {
+            State::Live => Some(RemovalCause::Replaced),
+            State::Expired => Some(RemovalCause::Expired),
+            State::Awaited => None,
+        };
+        if let Some(cause) = cause {
+            self.count(work.local, cause);
+        }
         let account = if let Some(limbo) = limbo {
             limbo.commit(plot(old));
             work.exchange(need, old.saturating_sub(charge));
@@ -192,17 +223,21 @@ where
             work.spend(charge);
             Ledgered::Capacity
         };
-        if !live {
+        if state != State::Live {
             work.local.tally.insertions.bump();
         }
-        // The lane may have changed while room was made.
-        let bits = held.bits_now();
-        work.shift.left(bits, old);
-        work.shift.joined(bits, charge);
+        if state != State::Awaited {
+            // The lane may have changed while room was made.
+            let bits = held.bits_now();
+            work.shift.left(bits, old);
+            work.shift.joined(bits, charge);
+        }
         held.touch();
         view.retire(unlinked, account);
-        self.report(old_entry, cause);
-        Attempt::Done(if live { Inserted::Replaced } else { Inserted::New })
+        if let Some(cause) = cause {
+            self.report(old_entry, cause);
+        }
+        Attempt::Done(if state == State::Live { Inserted::Replaced } else { Inserted::New })
     }
 
     /// Applies `f` to what a key has, until nothing came in between.
@@ -241,17 +276,26 @@ where
         let view = self.table.view(pin.pass());
         let own = key.as_ref().expect("the key comes back after every attempt");
         let spotted = view.locate(hash, |k| k == own);
+        let state = match &spotted {
+            Spotted::Held(held) => self.state(held.entry()),
+            Spotted::Open(_) => State::Expired,
+        };
         let live = match &spotted {
-            Spotted::Held(held) => Some(held.entry()).filter(|entry| self.is_live(*entry)),
-            Spotted::Open(_) => None,
+            Spotted::Held(held) if state == State::Live => Some(held.entry()),
+            _ => None,
         };
         let value = match (f(live.map(|entry| entry.value())), spotted) {
             (Compute::Put(value), spotted) => {
-                return self.put_computed(view, work, (spotted, live.is_some()), key, value, hash);
+                return self.put_computed(view, work, (spotted, state), key, value, hash);
             }
-            (Compute::Remove, Spotted::Held(held)) if live.is_some() => {
-                let removed = self.bury(view, held, RemovalCause::Invalidated);
-                return if removed { Attempt::Done(Computed::Removed) } else { Attempt::Again };
+            (Compute::Remove, Spotted::Held(held)) => {
+                let (cause, computed) = match state {
+                    State::Live => (RemovalCause::Invalidated, Computed::Removed),
+                    // With it goes a load that is under way.
+                    State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
+                };
+                let removed = self.bury(view, held, cause);
+                return if removed { Attempt::Done(computed) } else { Attempt::Again };
             }
             (Compute::Keep, _) if live.is_some() => Computed::Kept,
             (Compute::Keep | Compute::Remove, _) => Computed::Absent,
@@ -263,7 +307,7 @@ where
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        (spotted, live): (Spotted<'g, K, V, Memory>, bool),
+        (spotted, state): (Spotted<'g, K, V, Memory>, State),
         key: &mut Option<K>,
         value: V,
         hash: u64,
@@ -276,7 +320,7 @@ where
         let entry = view.entry(hash, own, value, charge);
         let mut back = None;
         let attempt = match spotted {
-            Spotted::Held(held) => self.put_over(view, work, (held, live), entry, &mut back),
+            Spotted::Held(held) => self.put_over(view, work, (held, state), entry, &mut back),
             Spotted::Open(open) => self.put_new(view, work, open, entry, &mut back),
         };
         let attempt = attempt.map(|inserted| match inserted {
@@ -313,18 +357,19 @@ where
     #[inline(always)]
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
-        Work { local, hand, shift: self.policy.shift(), bits: None, vain_reliefs: 0 }
+        let terms = Terms::default();
+        Work { local, hand, shift: self.policy.shift(), bits: None, terms, vain_reliefs: 0 }
     }
 
-    fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
+    pub(super) fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
         let capacity = self.capacity();
         (charge > capacity || capacity == 0)
             .then_some(InsertErrorKind::TooLarge { charge, capacity })
     }
 
-    fn holds(&self, pin: &Pin<'_, K, V>, key: &K) -> bool {
+    fn holds(&self, pin: &Pin<'_, K, V>, key: &K, wish: impl FnOnce(&V) -> bool) -> bool {
         let held = self.table.view(pin.pass()).find(self.hash(key), |k| k == key);
-        held.is_some_and(|held| self.is_live(held.entry()))
+        held.is_some_and(|held| self.is_live(held.entry()) && wish(held.entry().value()))
     }
 
     /// Asks for the lines that an insert is going to write, all at once: another thread may have
@@ -339,14 +384,14 @@ where
         }
     }
 
-    fn admit(&self, view: Table<'_, K, V>, hash: u64, charge: u64) -> u8 {
+    pub(super) fn admit(&self, view: Table<'_, K, V>, hash: u64, charge: u64) -> u8 {
         let rounds = &view.local().rounds;
         self.policy.admit(view.annex(), rounds, hash, charge, self.load()).bits()
     }
 
     /// What a new entry may set off: the table doubles, probation's overflow is promoted.
     #[inline(always)]
-    fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
+    pub(super) fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
         if view.is_crowded() && self.len() > view.buckets() * crate::table::LOAD {
             view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
         }
@@ -356,7 +401,7 @@ where
 }
 
 impl<T> Attempt<T> {
-    fn map<U>(self, f: impl FnOnce(T) -> U) -> Attempt<U> {
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Attempt<U> {
         match self {
             Self::Done(done) => Attempt::Done(f(done)),
             Self::Again => Attempt::Again,
@@ -366,7 +411,7 @@ impl<T> Attempt<T> {
     }
 
     /// An attempt that did not use its entry up.
-    fn kept<E>(back: &mut Option<E>, entry: E, attempt: Self) -> Self {
+    pub(super) fn kept<E>(back: &mut Option<E>, entry: E, attempt: Self) -> Self {
         *back = Some(entry);
         attempt
     }
@@ -379,7 +424,7 @@ impl Work<'_> {
     }
 
     /// The charge in hand has become an entry's.
-    fn spend(&mut self, charge: u64) {
+    pub(super) fn spend(&mut self, charge: u64) {
         let part = self.hand.split(charge).expect("room was made before the entry was linked");
         part.commit(charge);
     }

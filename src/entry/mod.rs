@@ -5,22 +5,27 @@
 //! the cache needs: an entry pays only for what is used.
 //!
 //! ```text
-//!   [ modified | idle | deadline | charge ] hash | key | value
+//!   [ modified | idle | deadline | charge ] hash | key | value [ ticket ]
 //!     -4         -3     -2         -1       ^ what a slot points to
 //! ```
+//!
+//! An entry whose value is being loaded carries a ticket behind it: see `ticket`.
 //!
 //! # Invariants
 //!
 //! - **E1** The pointer in an [`Entry`] or a [`Hull`], and in an [`EntryRef`] made from it, comes from one
-//!   allocation laid out by `layout` for its [`Shape`], with the fixed part and as many words in
-//!   front of it as the shape says; all initialised in an entry.
+//!   allocation laid out by `layout` for its [`Shape`] and its [`Kind`], with the fixed part and as
+//!   many words in front of it as the shape says; all initialised in an entry, but the value of one
+//!   that is awaited.
 //! - **E2** An [`Entry`] or a [`Hull`] owns its allocation. An [`EntryRef<'g>`] points to one that is not freed
 //!   during `'g`.
+//! - **E3** The kind that an entry was laid out for is in its hash word, and never changes.
 
 mod shape;
 mod spares;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
+mod ticket;
 
 use std::alloc::{self, Layout};
 use std::fmt;
@@ -30,12 +35,15 @@ use std::ptr::{self, NonNull};
 
 pub(crate) use shape::Shape;
 pub(crate) use spares::Spares;
+pub(crate) use ticket::{Kind, Sought, Ticket, plain_hash};
 
 use crate::sync::Stamp;
+use ticket::{Awaited, Renewed};
 
 /// The fixed part of an entry. Opaque outside: slots hold pointers to it.
 #[repr(C)]
 pub(crate) struct Node<K, V> {
+    /// With the kind.
     hash: u64,
     key: K,
     value: V,
@@ -52,6 +60,7 @@ pub(crate) struct Entry<K, V> {
 pub(crate) struct Hull<K, V> {
     node: NonNull<Node<K, V>>,
     shape: Shape,
+    kind: Kind,
 }
 
 /// The largest memory that is kept for another entry, in bytes.
@@ -65,16 +74,20 @@ pub(crate) struct EntryRef<'g, K, V> {
 }
 
 /// Where the fixed part lies in the allocation, and the allocation's layout.
-fn layout<K, V>(shape: Shape) -> (Layout, usize) {
+fn layout<K, V>(shape: Shape, kind: Kind) -> (Layout, usize) {
     let words = Layout::array::<u64>(shape.words()).expect("at most four words");
-    words.extend(Layout::new::<Node<K, V>>()).expect("a key and a value that exist fit in memory")
+    let fixed = match kind {
+        Kind::Plain => Layout::new::<Node<K, V>>(),
+        Kind::Awaited | Kind::Renewed => Layout::new::<Renewed<K, V>>(),
+    };
+    words.extend(fixed).expect("a key and a value that exist fit in memory")
 }
 
 impl<K, V> Hull<K, V> {
     /// Allocates the memory.
     #[inline]
-    pub(crate) fn new(shape: Shape) -> Self {
-        let (layout, offset) = layout::<K, V>(shape);
+    pub(crate) fn new(shape: Shape, kind: Kind) -> Self {
+        let (layout, offset) = layout::<K, V>(shape, kind);
         // SAFETY: the layout holds at least the hash.
         let base = unsafe { alloc::alloc(layout) };
         if base.is_null() {
@@ -83,29 +96,36 @@ impl<K, V> Hull<K, V> {
         // SAFETY: the offset lies within the layout.
         let node = unsafe { base.add(offset) }.cast::<Node<K, V>>();
         // SAFETY: not null, as `base` is not.
-        Self { node: unsafe { NonNull::new_unchecked(node) }, shape }
+        Self { node: unsafe { NonNull::new_unchecked(node) }, shape, kind }
     }
 
     /// Makes it an entry. Its words but the charge are zero.
     #[inline]
     pub(crate) fn fill(self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
-        let hull = ManuallyDrop::new(self);
-        let (node, shape) = (hull.node, hull.shape);
+        assert!(self.kind == Kind::Plain, "a ticket is missing");
         // SAFETY: allocated for it, aligned by the layout, and without contents.
-        unsafe { node.write(Node { hash, key, value }) };
-        let entry = Entry { node, shape, _owns: PhantomData };
+        unsafe { self.node.write(Node { hash: Kind::Plain.word(hash), key, value }) };
+        self.filled(charge)
+    }
+
+    /// Takes what was written into the fixed part for granted.
+    #[inline]
+    fn filled(self, charge: u64) -> Entry<K, V> {
+        let hull = ManuallyDrop::new(self);
+        let entry = Entry { node: hull.node, shape: hull.shape, _owns: PhantomData };
         entry.as_ref().write_words(charge);
         entry
     }
 
-    fn size(&self) -> usize {
-        layout::<K, V>(self.shape).0.size()
+    /// Whether it is worth to be kept for another entry.
+    fn is_spare(&self) -> bool {
+        self.kind == Kind::Plain && layout::<K, V>(self.shape, self.kind).0.size() <= LARGEST_SPARE
     }
 }
 
 impl<K, V> Drop for Hull<K, V> {
     fn drop(&mut self) {
-        let (layout, offset) = layout::<K, V>(self.shape);
+        let (layout, offset) = layout::<K, V>(self.shape, self.kind);
         // SAFETY: by E1 the allocation begins `offset` bytes before the fixed part.
         let base = unsafe { self.node.cast::<u8>().sub(offset) };
         // SAFETY: allocated by `Hull::new` with the same layout.
@@ -117,17 +137,36 @@ impl<K, V> Entry<K, V> {
     /// Allocates an entry. Its words but the charge are zero.
     #[cfg(test)]
     pub(crate) fn new(shape: Shape, hash: u64, key: K, value: V, charge: u64) -> Self {
-        Hull::new(shape).fill(hash, key, value, charge)
+        Hull::new(shape, Kind::Plain).fill(hash, key, value, charge)
     }
 
     /// Drops the contents.
     #[inline]
     pub(crate) fn clear(self) -> Hull<K, V> {
         let entry = ManuallyDrop::new(self);
+        // SAFETY: owned by E2, and not dropped again.
+        unsafe { entry.emptied() }
+    }
+
+    /// Drops the contents in place.
+    ///
+    /// # Safety
+    ///
+    /// The entry is not used again.
+    #[inline]
+    unsafe fn emptied(&self) -> Hull<K, V> {
+        let kind = self.as_ref().kind();
         // Freed even if a destructor panics.
-        let hull = Hull { node: entry.node, shape: entry.shape };
-        // SAFETY: initialised by E1, owned by E2, dropped here once.
-        unsafe { ptr::drop_in_place(hull.node.as_ptr()) };
+        let hull = Hull { node: self.node, shape: self.shape, kind };
+        let node = self.node.as_ptr();
+        match kind {
+            // SAFETY: initialised by E1, owned by E2, dropped once by the caller's promise.
+            Kind::Plain => unsafe { ptr::drop_in_place(node) },
+            // SAFETY: as above, laid out so by E3.
+            Kind::Awaited => unsafe { ptr::drop_in_place(node.cast::<Awaited<K, V>>()) },
+            // SAFETY: as above.
+            Kind::Renewed => unsafe { ptr::drop_in_place(node.cast::<Renewed<K, V>>()) },
+        }
         hull
     }
 
@@ -154,9 +193,15 @@ impl<K, V> Entry<K, V> {
     }
 
     /// Takes the key and the value out and frees the rest.
+    ///
+    /// # Panics
+    ///
+    /// If the entry has a ticket.
     pub(crate) fn into_parts(self) -> (K, V) {
+        let kind = self.as_ref().kind();
+        assert!(kind == Kind::Plain, "an entry with a ticket is not taken apart");
         let entry = ManuallyDrop::new(self);
-        let _hull = Hull { node: entry.node, shape: entry.shape };
+        let _hull = Hull { node: entry.node, shape: entry.shape, kind };
         // SAFETY: initialised by E1; not used again, as the entry is not dropped.
         let node = unsafe { entry.node.read() };
         (node.key, node.value)
@@ -165,10 +210,8 @@ impl<K, V> Entry<K, V> {
 
 impl<K, V> Drop for Entry<K, V> {
     fn drop(&mut self) {
-        // Freed even if a destructor panics.
-        let hull = Hull { node: self.node, shape: self.shape };
-        // SAFETY: initialised by E1, owned by E2, dropped here once.
-        unsafe { ptr::drop_in_place(hull.node.as_ptr()) };
+        // SAFETY: owned by E2; this is the end of it.
+        drop(unsafe { self.emptied() });
     }
 }
 
@@ -197,28 +240,65 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         Self { node, shape, _borrows: PhantomData }
     }
 
+    /// The hash with the kind.
     #[inline]
-    fn node(&self) -> &'g Node<K, V> {
+    fn hash_word(&self) -> u64 {
         // SAFETY: initialised by E1, alive during `'g` by E2, and never written while shared.
-        unsafe { self.node.as_ref() }
+        unsafe { (*self.node.as_ptr()).hash }
     }
 
     /// The hash of the key.
     #[inline]
     pub(crate) fn hash(&self) -> u64 {
-        self.node().hash
+        plain_hash(self.hash_word())
+    }
+
+    /// Whether the key's hash is this one, and the entry of a kind that is sought.
+    #[inline]
+    pub(crate) fn matches(&self, hash: u64, sought: Sought) -> bool {
+        sought.matches(self.hash_word(), hash)
+    }
+
+    /// What the entry carries.
+    #[inline]
+    pub(crate) fn kind(&self) -> Kind {
+        Kind::of(self.hash_word())
+    }
+
+    /// Whether the value is still to come.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.kind() == Kind::Awaited
     }
 
     /// The key.
     #[inline]
     pub(crate) fn key(&self) -> &'g K {
-        &self.node().key
+        // SAFETY: as in `hash_word`; a pointer to the field alone, as the value may be missing.
+        unsafe { &(*self.node.as_ptr()).key }
     }
 
     /// The value.
+    ///
+    /// # Panics
+    ///
+    /// If it is still to come.
     #[inline]
     pub(crate) fn value(&self) -> &'g V {
-        &self.node().value
+        assert!(!self.is_awaited(), "a value that is still to come was asked for");
+        // SAFETY: as in `key`; the value is there by E1.
+        unsafe { &(*self.node.as_ptr()).value }
+    }
+
+    /// The ticket, if the entry has one.
+    pub(crate) fn ticket(&self) -> Option<&'g Ticket> {
+        if self.kind() == Kind::Plain {
+            return None;
+        }
+        // Behind a value that is missing the ticket lies where it lies behind one that is not.
+        let renewed = self.node.cast::<Renewed<K, V>>().as_ptr();
+        // SAFETY: laid out so by E3, initialised by E1, alive during `'g` by E2.
+        Some(unsafe { &(*renewed).ticket })
     }
 
     /// The pointer that a slot holds.
@@ -253,10 +333,11 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         }
     }
 
-    /// What the entry weighs in the ledger; one where nothing is weighed.
+    /// What the entry weighs in the ledger; one where nothing is weighed, nothing while the value is
+    /// still to come.
     #[inline]
     pub(crate) fn charge(&self) -> u64 {
-        self.word(1).map_or(1, Stamp::get)
+        if self.is_awaited() { 0 } else { self.word(1).map_or(1, Stamp::get) }
     }
 
     /// When the entry expires whatever happens to it.

@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 
-use super::{Hull, LARGEST_SPARE};
+use super::Hull;
 
 /// Memory that a thread keeps at most.
 const KEPT: usize = 32;
@@ -38,7 +38,7 @@ impl<K, V> Spares<K, V> {
     pub(crate) unsafe fn keep(&self, hull: Hull<K, V>) {
         // SAFETY: as in `take`; allocating and freeing calls nothing that could come back here.
         let kept = unsafe { &mut *self.0.get() };
-        if kept.len() < KEPT && hull.size() <= LARGEST_SPARE {
+        if kept.len() < KEPT && hull.is_spare() {
             if kept.capacity() == 0 {
                 kept.reserve_exact(KEPT);
             }

@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::{Entry, EntryRef, Node, Shape, layout};
+use super::{Entry, EntryRef, Hull, Kind, Node, Shape, Sought, Ticket, layout, plain_hash};
 use crate::sync::Stamp;
 
 const SHAPES: [Shape; 4] = [Shape::PLAIN, Shape::WEIGHED, Shape::TIMED, Shape::IDLING];
@@ -71,11 +71,11 @@ fn entries_of_all_sizes_are_whole() {
 
 #[test]
 fn an_entry_pays_only_for_the_words_of_its_shape() {
-    let size = |shape| layout::<u64, u64>(shape).0.size();
+    let size = |shape| layout::<u64, u64>(shape, Kind::Plain).0.size();
     assert_eq!(SHAPES.map(size), [24, 32, 40, 56]);
-    let (plain, offset) = layout::<(), ()>(Shape::PLAIN);
+    let (plain, offset) = layout::<(), ()>(Shape::PLAIN, Kind::Plain);
     assert_eq!((plain.size(), offset), (8, 0));
-    let (aligned, offset) = layout::<A64, u8>(Shape::IDLING);
+    let (aligned, offset) = layout::<A64, u8>(Shape::IDLING, Kind::Plain);
     assert_eq!((aligned.align(), offset), (64, 64), "the words lie in the padding");
 }
 
@@ -131,4 +131,48 @@ fn a_destructor_that_panics_keeps_neither_the_other_nor_the_memory() {
         // That the memory is freed is for the leak check of a sanitizer to see.
         assert_eq!((drops.get(), Rc::strong_count(&drops)), (2, 1));
     }
+}
+
+/// Makes an entry of each kind, looks at all of it, and drops it.
+fn exercise_tickets<K, V>(key: impl Fn() -> K, value: impl Fn() -> V)
+where
+    K: PartialEq + std::fmt::Debug,
+    V: PartialEq + std::fmt::Debug,
+{
+    for shape in SHAPES {
+        let ticket: Ticket = std::sync::Arc::new(99_u8);
+        let awaited =
+            Hull::<K, V>::new(shape, Kind::Awaited).fill_awaited(u64::MAX, key(), ticket.clone());
+        let hull = Hull::new(shape, Kind::Renewed);
+        let renewed = hull.fill_renewed(u64::MAX, (key(), value()), 42, ticket.clone());
+        let plain = Entry::new(shape, u64::MAX, key(), value(), 42);
+        for entry in [&awaited, &renewed, &plain] {
+            let entry = entry.as_ref();
+            let has_value = entry.kind() != Kind::Awaited;
+            assert_eq!((entry.hash(), entry.key()), (plain_hash(u64::MAX), &key()));
+            assert_eq!(entry.matches(plain_hash(u64::MAX), Sought::Values), has_value);
+            assert!(entry.matches(plain_hash(u64::MAX), Sought::All));
+            assert!(!entry.matches(plain_hash(u64::MAX) - 1, Sought::All));
+            let own = entry.ticket().is_some_and(|own| std::sync::Arc::ptr_eq(own, &ticket));
+            assert_eq!(own, entry.kind() != Kind::Plain);
+            assert_eq!(entry.charge() == 0, !has_value);
+            if has_value {
+                assert_eq!(entry.value(), &value());
+            }
+            assert!(words(entry).into_iter().flatten().all(|word| word.get() == 0));
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| awaited.as_ref().value())).is_err());
+        assert_eq!(std::sync::Arc::strong_count(&ticket), 3);
+        drop(awaited);
+        drop(renewed.clear());
+        assert_eq!(std::sync::Arc::strong_count(&ticket), 1, "tickets go with their entries");
+    }
+}
+
+#[test]
+fn an_entry_carries_a_ticket_with_or_without_a_value() {
+    exercise_tickets(|| "key".to_string(), || vec![1_u8, 2, 3]);
+    exercise_tickets(|| (), || ());
+    exercise_tickets(|| 5_u8, || Aligned::<A64>(3, []));
+    exercise_tickets(|| Aligned::<A64>(3, []), || 5_u8);
 }

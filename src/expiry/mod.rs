@@ -6,6 +6,7 @@
 //! the hands that meet it and by sweeps.
 
 mod policy;
+mod terms;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
@@ -13,24 +14,46 @@ use std::fmt;
 use std::time::Duration;
 
 pub use policy::Expiry;
+pub(crate) use terms::Terms;
 
 use crate::entry::{EntryRef, Shape};
-use crate::sync::Stamp;
+use crate::sync::{AtomicU64, Relaxed, Stamp};
 use crate::time::{Clock, Deadline, Moment};
 
 /// How long entries live, and by which clock.
 pub(crate) struct Expiration<K, V> {
-    pub(crate) clock: Clock,
-    pub(crate) time_to_live: Option<Duration>,
-    pub(crate) time_to_idle: Option<Duration>,
-    pub(crate) expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+    clock: Clock,
+    time_to_live: Option<Duration>,
+    time_to_idle: Option<Duration>,
+    expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+    /// For how long expired entries are worth something, in nanoseconds.
+    pub(crate) grace: Relaxed<AtomicU64>,
 }
 
 impl<K, V> Expiration<K, V> {
+    pub(crate) fn new(
+        clock: Clock,
+        time_to_live: Option<Duration>,
+        time_to_idle: Option<Duration>,
+        expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+    ) -> Self {
+        let grace = Relaxed::<AtomicU64>::new(0);
+        Self { clock, time_to_live, time_to_idle, expiry, grace }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// Keeps what has expired for so long at least.
+    pub(crate) fn keep(&self, grace: Duration) {
+        self.grace.max(u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// The words that entries need.
     pub(crate) fn shape(&self) -> Shape {
-        match (&self.expiry, self.time_to_idle) {
-            (None, None) => Shape::TIMED,
+        match (&self.expiry, self.time_to_idle, self.time_to_live) {
+            (None, None, Some(_)) => Shape::TIMED,
             _ => Shape::IDLING,
         }
     }
@@ -49,7 +72,14 @@ impl<K, V> Expiration<K, V> {
             && (self.expiry.is_none() || self.lives_still(entry, now))
     }
 
-    /// Whether the time to live is not over, where the deadline is the user's own.
+    /// Whether it is live, or was until a short while ago, so that its value may stand in for one that
+    /// cannot be loaded.
+    #[inline]
+    pub(crate) fn is_kept(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+        self.is_live(entry, now.before(Duration::from_nanos(self.grace.get())))
+    }
+
+    /// Whether an entry's time to live is not over, where the deadline is the user's own.
     fn lives_still(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         let written = Moment::from_word(entry.modified().map_or(0, Stamp::get));
         !after(written, self.time_to_live).is_passed(now)

@@ -48,7 +48,7 @@ fn rule(
 ) -> (Rule, ManualClock) {
     let (clock, hand) = Clock::manual();
     let expiry = lives.map(|lives| Box::new(lives) as Box<dyn Expiry<u8, u8> + Send + Sync>);
-    (Expiration { clock, time_to_live: live, time_to_idle: idle, expiry }, hand)
+    (Expiration::new(clock, live, idle, expiry), hand)
 }
 
 fn created(rule: &Rule) -> Entry<u8, u8> {

@@ -98,6 +98,16 @@ impl Policy {
         Marks::NEW
     }
 
+    /// How much an entry is used, beside others: by what its marks say, and then by how often its key
+    /// was missed before.
+    pub(crate) fn warmth(&self, memory: &Memory, rounds: &Rounds, hash: u64, bits: u8) -> u64 {
+        let marks = Marks::from_bits(bits).map_or(0, |marks| {
+            let protected = u64::from(marks.region() == Region::Protected);
+            protected << 2 | u64::from(marks.count)
+        });
+        marks << 8 | memory.sketch.estimate(hash, self.now(rounds))
+    }
+
     /// Whether a key that left probation came back within the time that an entry of the protected
     /// part is kept. Without this test, a loop a little longer than the cache makes every key that
     /// was turned away come back as a ghost, and probation eats the rest.

@@ -13,7 +13,17 @@ pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
+#[cfg(clockhand_loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(clockhand_loom))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
+
 pub(crate) use crossbeam_utils::CachePadded;
+
+/// Locks a mutex under which nothing panics that could leave its contents half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 /// A counter or a hint: nothing is published through it, so there is no ordering to choose.
 #[derive(Debug, Default)]

@@ -57,7 +57,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                     assert!(!seen.iter().any(again), "a key that is in twice");
                     assert_eq!(home.array.index_of(entry.hash()), home.index, "a home");
                     seen.push(entry);
-                    contents.entries += 1;
+                    contents.entries += usize::from(!entry.is_awaited());
                     contents.charge += entry.charge();
                     contents.probation += if bits & 0b11 == 3 { 0 } else { entry.charge() };
                 }

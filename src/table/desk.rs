@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use super::Junk;
-use crate::entry::{Entry, Hull, Shape, Spares};
+use crate::entry::{Entry, Hull, Kind, Shape, Spares};
 
 /// A thread's part: memory for entries, and what the table's owner keeps.
 pub(crate) struct Desk<K, V, L> {
@@ -42,7 +42,7 @@ impl<K, V, L> Desk<K, V, L> {
     ) -> Entry<K, V> {
         // SAFETY: a seat has one holder at a time (R1), the calling thread.
         let spare = unsafe { self.spares.take() };
-        spare.unwrap_or_else(|| Hull::new(shape)).fill(hash, key, value, charge)
+        spare.unwrap_or_else(|| Hull::new(shape, Kind::Plain)).fill(hash, key, value, charge)
     }
 }
 

@@ -6,7 +6,7 @@ use super::control::Control;
 use super::row::Row;
 use super::shadow::{LANES, Region, Shadow};
 use super::word::Word;
-use crate::entry::{Entry, EntryRef, Node};
+use crate::entry::{Entry, EntryRef, Node, Sought};
 use crate::sync::seeded;
 
 /// The bucket where all keys with certain hashes live, as seen by a pinned thread (T1).
@@ -141,28 +141,32 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         (rank < link.base + LANES).then(|| (&link.row, rank - link.base))
     }
 
-    /// Finds the key among the readable slots.
+    /// Finds the key among the readable slots whose entries are sought.
     #[inline]
     pub(super) fn seek(
         &self,
         control: Control,
-        hash: u64,
+        sought: (u64, Sought),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Held<'g, K, V, X>> {
         let row = self.row();
         // SAFETY: a home is made by a pinned thread, of entries of the array's shape (T1).
-        if let Some(found) = unsafe { row.seek(self.array.shape, hash, eq) } {
+        if let Some(found) = unsafe { row.seek(self.array.shape, sought, eq) } {
             let spot = self.spot(row, 0, found.lane);
             return Some(Held { spot, word: found.word, shadow: found.shadow });
         }
-        if control.overflows() { self.seek_chain(hash, eq) } else { None }
+        if control.overflows() { self.seek_chain(sought, eq) } else { None }
     }
 
     #[cold]
-    fn seek_chain(&self, hash: u64, eq: &mut impl FnMut(&K) -> bool) -> Option<Held<'g, K, V, X>> {
+    fn seek_chain(
+        &self,
+        sought: (u64, Sought),
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Option<Held<'g, K, V, X>> {
         self.links(self.head()).find_map(|link| {
             // SAFETY: as in `seek`.
-            let found = unsafe { link.row.seek(self.array.shape, hash, eq) }?;
+            let found = unsafe { link.row.seek(self.array.shape, sought, eq) }?;
             let spot = self.spot(&link.row, link.base, found.lane);
             Some(Held { spot, word: found.word, shadow: found.shadow })
         })

@@ -10,7 +10,7 @@ use super::array::Array;
 use super::home::{Held, Home, Open};
 use super::view::{Spotted, View};
 use super::{Table, shadow};
-use crate::entry::{Entry, Shape};
+use crate::entry::{Entry, Shape, Sought, Ticket};
 use crate::reclaim::Ledgered;
 
 type Toy = Table<u64, u64, (), ()>;
@@ -307,7 +307,7 @@ fn commit(home: Home<'static, u64, u64, ()>, key: u64, value: u64) -> bool {
 }
 
 fn seek(home: Home<'static, u64, u64, ()>, key: u64) -> Option<Held<'static, u64, u64, ()>> {
-    home.seek(home.control(), key, &mut |&k| k == key)
+    home.seek(home.control(), (key, Sought::All), &mut |&k| k == key)
 }
 
 fn value_in(array: &'static Array<u64, u64, ()>, key: u64) -> Option<u64> {
@@ -384,5 +384,99 @@ fn a_helper_reveals_only_what_was_announced() {
         home.settle();
         assert!(other.join().unwrap(), "a key came in since");
         assert!(seek(home, 2).is_none(), "it was never announced");
+    });
+}
+
+/// Replaces the entry of a key by a value if it carries this ticket; whether it did.
+fn land(table: &Toy, key: u64, ticket: &Ticket, value: u64) -> bool {
+    with(table, |view| {
+        let mut new = entry(key, value);
+        loop {
+            let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return false };
+            if !held.entry().ticket().is_some_and(|own| Arc::ptr_eq(own, ticket)) {
+                return false;
+            }
+            match view.replace(held, new) {
+                Ok(old) => {
+                    view.retire(old, Ledgered::Nowhere);
+                    return true;
+                }
+                Err(back) => new = back,
+            }
+        }
+    })
+}
+
+/// Puts a ticket in where there is nothing.
+fn board(table: &Toy, key: u64) -> Option<Ticket> {
+    let ticket: Ticket = Arc::new(());
+    with(table, |view| {
+        loop {
+            let Spotted::Open(open) = view.locate(key, |&k| k == key) else { return None };
+            if open.commit(view.awaited(key, key, Arc::clone(&ticket)), YOUNG).is_ok() {
+                return Some(Arc::clone(&ticket));
+            }
+        }
+    })
+}
+
+/// Unlinks whatever the key has.
+fn clear(table: &Toy, key: u64) {
+    with(table, |view| {
+        while let Spotted::Held(held) = view.locate(key, |&k| k == key) {
+            if let Some((old, _)) = view.unlink(held) {
+                return view.retire(old, Ledgered::Nowhere);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_landing_beside_a_removal_leaves_nothing() {
+    model(3, || {
+        let table = toy();
+        let ticket = board(&table, 1).expect("nothing is there");
+        assert_eq!(get(&table, 1), None, "a value that is awaited is read");
+        race(&table, move |t| land(t, 1, &ticket, 10), |t| clear(t, 1));
+        assert_eq!(get(&table, 1), None, "what was loaded before the removal is there after it");
+    });
+}
+
+#[test]
+fn a_landing_beside_an_insert_is_the_older_one() {
+    model(3, || {
+        let table = toy();
+        let ticket = board(&table, 1).expect("nothing is there");
+        race(&table, move |t| land(t, 1, &ticket, 10), |t| insert_over(t, 1, 20));
+        assert_eq!(get(&table, 1), Some(20), "what was loaded before is there");
+        assert_eq!(audit(&table), 1);
+    });
+}
+
+#[test]
+fn two_that_board_at_once() {
+    model(3, || {
+        let table = toy();
+        let (a, b) = race(&table, |t| board(t, 1), |t| board(t, 1));
+        assert!(a.is_some() ^ b.is_some(), "exactly one of them leads");
+    });
+}
+
+/// Inserts over anything, a ticket included.
+fn insert_over(table: &Toy, key: u64, value: u64) {
+    with(table, |view| {
+        let mut new = entry(key, value);
+        loop {
+            new = match view.locate(key, |&k| k == key) {
+                Spotted::Open(open) => match open.commit(new, YOUNG) {
+                    Ok(()) => return,
+                    Err(new) => new,
+                },
+                Spotted::Held(held) => match view.replace(held, new) {
+                    Ok(old) => return view.retire(old, Ledgered::Nowhere),
+                    Err(new) => new,
+                },
+            };
+        }
     });
 }

@@ -2,7 +2,7 @@
 
 use super::shadow::{LANES, Lanes, Shadow, tag_of};
 use super::word::Word;
-use crate::entry::{EntryRef, Node, Shape};
+use crate::entry::{EntryRef, Node, Shape, Sought};
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl<K, V> Row<K, V> {
         self.slots[lane].store(Word::<Node<K, V>>::vacant().raw(), Ordering::Release);
     }
 
-    /// Finds the key with this hash among the readable slots.
+    /// Finds the key with this hash among the readable slots whose entries are sought.
     ///
     /// # Safety
     ///
@@ -117,7 +117,7 @@ impl<K, V> Row<K, V> {
     pub(super) unsafe fn seek(
         &self,
         shape: Shape,
-        hash: u64,
+        (hash, sought): (u64, Sought),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Match<K, V>> {
         let shadow = self.shadow();
@@ -126,7 +126,7 @@ impl<K, V> Row<K, V> {
             if word.is_readable() {
                 // SAFETY: a readable word points to a linked entry, and the caller is pinned (T1).
                 let entry: EntryRef<'_, K, V> = unsafe { EntryRef::from_raw(word.node(), shape) };
-                if entry.hash() == hash && eq(entry.key()) {
+                if entry.matches(hash, sought) && eq(entry.key()) {
                     return Some(Match { lane, word, shadow });
                 }
             }

@@ -5,9 +5,9 @@ use super::desk::Desk;
 use super::home::{Held, Home, Open};
 use super::shadow::tag_of;
 use super::{Junk, Table};
-use crate::entry::{Entry, EntryRef};
+use crate::entry::{Entry, EntryRef, Hull, Kind, Sought, Ticket};
 use crate::reclaim::{Ledgered, Pass, Retired};
-use crate::sync::{Ordering, prefetch, prefetch_to_read};
+use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
 /// Buckets that a write migrates while the table doubles, besides the one it needs.
 const MIGRATED_PER_WRITE: usize = 2;
@@ -80,6 +80,22 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         unsafe { self.pass.local().entry(self.table.shape, hash, key, value, charge) }
     }
 
+    /// Makes an entry whose value is awaited.
+    pub(crate) fn awaited(&self, hash: u64, key: K, ticket: Ticket) -> Entry<K, V> {
+        Hull::new(self.table.shape, Kind::Awaited).fill_awaited(hash, key, ticket)
+    }
+
+    /// Makes an entry whose value is being renewed.
+    pub(crate) fn renewed(
+        &self,
+        hash: u64,
+        contents: (K, V),
+        charge: u64,
+        ticket: Ticket,
+    ) -> Entry<K, V> {
+        Hull::new(self.table.shape, Kind::Renewed).fill_renewed(hash, contents, charge, ticket)
+    }
+
     /// Asks for the bucket of a hash, or of a place, which is going to be written.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
@@ -104,7 +120,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Finds a key to read it.
+    /// Finds a key to read its value; one whose value is awaited is not there.
     ///
     /// # Progress
     ///
@@ -122,13 +138,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             let home = Home::at(array, array.index_of(hash));
             let control = home.control();
             if !control.is_moved() {
-                return home.seek(control, hash, &mut eq);
+                return home.seek(control, (hash, Sought::Values), &mut eq);
             }
             array = self.next(array)?;
         }
     }
 
-    /// Finds a key to change it, or the place where it could come in.
+    /// Finds a key to change it, whether its value is there or awaited, or the place where it could
+    /// come in.
     ///
     /// # Progress
     ///
@@ -150,7 +167,9 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                 array = next;
                 continue;
             }
-            return match home.seek(control, hash, &mut eq) {
+            let all =
+                if seeded("table-writers-pass-awaited") { Sought::Values } else { Sought::All };
+            return match home.seek(control, (hash, all), &mut eq) {
                 Some(held) => Spotted::Held(held),
                 None => Spotted::Open(Open { home, control }),
             };

@@ -239,7 +239,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         home.held(home.row(), 0, rank, shadow)
     }
 
-    /// Collects the entries of the bucket at a place; returns the place of the next bucket, or
+    /// Collects the entries of the bucket at a place, of all kinds; returns the place of the next bucket, or
     /// `None` at the end of the table.
     ///
     /// An entry that is there throughout is collected exactly once. If keys keep coming into the

@@ -38,6 +38,11 @@ impl Moment {
         Deadline(self.0.saturating_add(nanos(lifetime)))
     }
 
+    /// The moment that was so long ago; the origin if the clock did not run yet.
+    pub(crate) fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(duration)))
+    }
+
     /// How long ago `earlier` was; zero if it was not.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

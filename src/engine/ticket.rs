@@ -1,0 +1,259 @@
+//! How a load takes part in the table.
+//!
+//! A load *boards*: it puts an entry with its ticket where its value is going to be. Then it *lands*:
+//! it replaces that very entry by the value. Whatever happens to the key in between (an insert, a
+//! removal, a sweep that invalidates) replaces or unlinks the entry, in the same step in which it
+//! takes effect; so the landing finds its ticket exactly if nothing has happened.
+//!
+//! An awaited entry weighs nothing and is never evicted: the loads that run bound their number. An
+//! entry that is renewed weighs what its older value weighs, and may be evicted like any other; its
+//! load then lands nowhere.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+use super::bury::{Found, State, Table, plot};
+use super::write::{Attempt, Work};
+use super::{Engine, Pin};
+use crate::entry::{EntryRef, Ticket};
+use crate::error::InsertErrorKind;
+use crate::expiry::Terms;
+use crate::outcome::RemovalCause;
+use crate::reclaim::Ledgered;
+use crate::sync::seeded;
+use crate::table::Spotted;
+
+/// What a load found.
+#[derive(Debug)]
+pub(crate) enum Boarding<V> {
+    /// A value that may be read.
+    Live(V),
+    /// A load that is under way.
+    Joined(Ticket),
+    /// The ticket is in the table now. There may be an older value: live if it is to be renewed,
+    /// else expired, and good only if the load fails.
+    Boarded(Option<V>),
+    /// There is nothing to renew.
+    Nothing,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fare {
+    /// To load a value if there is none.
+    Load,
+    /// To renew a value that is there.
+    Renew,
+}
+
+/// What became of a value that was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Landing {
+    /// It is in the cache.
+    Installed,
+    /// Something happened to the key since the load began.
+    Overtaken,
+    /// The bound does not let it in; whatever stood there is gone.
+    Refused(InsertErrorKind),
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Puts a ticket in unless there is a value or another load; a ticket that `is_over` is none.
+    pub(crate) fn board(
+        &self,
+        key: &K,
+        fare: Fare,
+        ticket: &Ticket,
+        is_over: impl Fn(&Ticket) -> bool,
+    ) -> Boarding<V> {
+        let hash = self.hash(key);
+        let pin = self.pin();
+        let boarding = loop {
+            if let Some(boarding) = self.try_board(&pin, (hash, key), fare, ticket, &is_over) {
+                break boarding;
+            }
+        };
+        self.tidy(pin);
+        boarding
+    }
+
+    fn try_board(
+        &self,
+        pin: &Pin<'_, K, V>,
+        (hash, key): (u64, &K),
+        fare: Fare,
+        ticket: &Ticket,
+        is_over: impl Fn(&Ticket) -> bool,
+    ) -> Option<Boarding<V>> {
+        let view = self.table.view(pin.pass());
+        let held = match view.locate(hash, |k| k == key) {
+            Spotted::Held(held) => held,
+            Spotted::Open(_) if fare == Fare::Renew => return Some(Boarding::Nothing),
+            Spotted::Open(open) => {
+                let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
+                let bits = self.admit(view, hash, 1);
+                return open.commit(entry, bits).ok().map(|()| Boarding::Boarded(None));
+            }
+        };
+        let state = self.state(held.entry());
+        let other = held.entry().ticket().filter(|ticket| !is_over(ticket));
+        match (state, other) {
+            (State::Live, _) if fare == Fare::Load => {
+                held.touch();
+                Some(Boarding::Live(held.entry().value().clone()))
+            }
+            (_, Some(other)) => Some(Boarding::Joined(Arc::clone(other))),
+            (State::Awaited, None) => {
+                // Left behind by a load that is over.
+                self.bury(view, held, RemovalCause::Expired);
+                None
+            }
+            (State::Expired, None) if fare == Fare::Renew => Some(Boarding::Nothing),
+            (State::Live | State::Expired, None) => self.renew(view, held, fare, ticket),
+        }
+    }
+
+    /// Puts an entry with the same value and a ticket in the place of one without.
+    fn renew<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        held: Found<'g, K, V>,
+        fare: Fare,
+        ticket: &Ticket,
+    ) -> Option<Boarding<V>> {
+        let (old, charge) = (held.entry(), held.entry().charge());
+        let limbo = self.limbo_room(view.local(), charge);
+        let Some(limbo) = limbo.filter(|_| self.is_kept(old)) else {
+            if fare == Fare::Renew {
+                // Garbage has to be freed first: another time.
+                return Some(Boarding::Nothing);
+            }
+            self.bury(view, held, RemovalCause::Expired);
+            return None;
+        };
+        let contents = (old.key().clone(), old.value().clone());
+        let value = contents.1.clone();
+        let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
+        copy_words(old, entry.as_ref());
+        let unlinked = view.replace(held, entry).ok()?;
+        limbo.commit(plot(charge));
+        view.retire(unlinked, Ledgered::Limbo);
+        Some(Boarding::Boarded(Some(value)))
+    }
+
+    /// Puts a value in the place of its ticket.
+    pub(crate) fn land(&self, key: &K, value: V, ticket: &Ticket, terms: Terms) -> Landing {
+        let charge = self.rules.weigh(key, &value);
+        let hash = self.hash(key);
+        let mut pin = self.pin();
+        let mut work = self.work(pin.local());
+        work.terms = terms;
+        if let Some(kind) = self.never_fits(charge) {
+            return self.turn_away(pin, work, (hash, key, &value), ticket, kind);
+        }
+        let new = self.table.view(pin.pass()).entry(hash, key.clone(), value, charge);
+        let mut new = Some(new);
+        let landing = self.persist(&mut pin, &mut work, |pin, work| {
+            let view = self.table.view(pin.pass());
+            let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
+            let Some(held) = self.ticketed(view, hash, key, ticket) else {
+                return Attempt::kept(&mut new, entry, Attempt::Done(Landing::Overtaken));
+            };
+            let state = self.state(held.entry());
+            let attempt = self.put_over(view, work, (held, state), entry, &mut new);
+            if let Attempt::Done(_) = attempt {
+                self.settle_in(view, work);
+            }
+            attempt.map(|_| Landing::Installed)
+        });
+        if let Some(landing) = landing {
+            drop(work);
+            self.tidy(pin);
+            return landing;
+        }
+        let (_, value) = new.expect("an entry that was refused is still here").into_parts();
+        self.turn_away(pin, work, (hash, key, &value), ticket, InsertErrorKind::NoRoom)
+    }
+
+    /// Takes the ticket out of the table with a value that the bound does not let in.
+    fn turn_away<'e>(
+        &'e self,
+        pin: Pin<'e, K, V>,
+        work: Work<'_>,
+        (hash, key, value): (u64, &K, &V),
+        ticket: &Ticket,
+        kind: InsertErrorKind,
+    ) -> Landing {
+        work.local.tally.refusals.bump();
+        drop(work);
+        let left = self.take_out(&pin, (hash, key), ticket, RemovalCause::Invalidated);
+        self.tidy(pin);
+        if !left {
+            return Landing::Overtaken;
+        }
+        self.rules.notify(key, value, RemovalCause::Refused);
+        Landing::Refused(kind)
+    }
+
+    /// Takes the ticket of a load that has failed out of the table, unless there is a value with it.
+    pub(crate) fn disembark(&self, key: &K, ticket: &Ticket) {
+        let hash = self.hash(key);
+        let pin = self.pin();
+        let view = self.table.view(pin.pass());
+        while let Some(held) = self.ticketed(view, hash, key, ticket) {
+            if !held.entry().is_awaited() || self.bury(view, held, RemovalCause::Expired) {
+                break;
+            }
+        }
+        self.tidy(pin);
+    }
+
+    /// Removes the entry with this ticket; whether it was there.
+    fn take_out(
+        &self,
+        pin: &Pin<'_, K, V>,
+        (hash, key): (u64, &K),
+        ticket: &Ticket,
+        cause: RemovalCause,
+    ) -> bool {
+        let view = self.table.view(pin.pass());
+        while let Some(held) = self.ticketed(view, hash, key, ticket) {
+            if self.bury(view, held, cause) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The entry of a key, if it carries this ticket.
+    fn ticketed<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        hash: u64,
+        key: &K,
+        ticket: &Ticket,
+    ) -> Option<Found<'g, K, V>> {
+        let Spotted::Held(held) = view.locate(hash, |k| k == key) else { return None };
+        let own = held.entry().ticket().is_some_and(|other| Arc::ptr_eq(other, ticket));
+        (own || seeded("ticket-unchecked")).then_some(held)
+    }
+}
+
+/// A read of the old entry that moves its idle deadline in this moment may be lost.
+fn copy_words<K, V>(from: EntryRef<'_, K, V>, to: EntryRef<'_, K, V>) {
+    let words = [
+        (from.deadline(), to.deadline()),
+        (from.idle_deadline(), to.idle_deadline()),
+        (from.modified(), to.modified()),
+    ];
+    for (from, to) in words {
+        if let (Some(from), Some(to)) = (from, to) {
+            to.set(from.get());
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Entries whose value is being loaded.
+//!
+//! Such an entry carries a *ticket*, which says whose load it is: whoever finds the ticket in the
+//! table knows that nothing has happened to the key since it came in, as whatever happens to a key
+//! replaces or unlinks its entry. An entry is *awaited* while there is only the ticket, and
+//! *renewed* while there is an older value, too. The table treats all kinds alike.
+//!
+//! ```text
+//!   63                        8   7         6         5   0
+//!   +--------------------------+---------+---------+-----+
+//!   | hash                     | RENEWED | AWAITED | tag |
+//!   +--------------------------+---------+---------+-----+
+//! ```
+//!
+//! The kind lies in two bits of the hash word that hashes do not use. A search for values compares
+//! all bits but RENEWED, and so passes by what is awaited at no cost.
+
+use std::any::Any;
+use std::mem::{MaybeUninit, offset_of};
+use std::sync::Arc;
+
+use super::{Entry, Hull, Node};
+
+/// Whose load it is. The cache does not look inside.
+pub(crate) type Ticket = Arc<dyn Any + Send + Sync>;
+
+const AWAITED: u64 = 1 << 6;
+const RENEWED: u64 = 1 << 7;
+
+/// A hash without the bits in which entries keep their kind.
+#[inline]
+pub(crate) fn plain_hash(hash: u64) -> u64 {
+    hash & !(AWAITED | RENEWED)
+}
+
+/// What an entry carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A value.
+    Plain,
+    /// A ticket.
+    Awaited,
+    /// A value and a ticket.
+    Renewed,
+}
+
+impl Kind {
+    #[inline]
+    pub(super) fn of(word: u64) -> Self {
+        match word & (AWAITED | RENEWED) {
+            0 => Self::Plain,
+            RENEWED => Self::Renewed,
+            _ => Self::Awaited,
+        }
+    }
+
+    /// A hash word.
+    #[inline]
+    pub(super) fn word(self, hash: u64) -> u64 {
+        plain_hash(hash)
+            | match self {
+                Self::Plain => 0,
+                Self::Awaited => AWAITED,
+                Self::Renewed => RENEWED,
+            }
+    }
+}
+
+/// Which kinds of entries a search looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sought {
+    /// Those with a value.
+    Values,
+    /// All.
+    All,
+}
+
+impl Sought {
+    #[inline(always)]
+    pub(super) fn matches(self, word: u64, hash: u64) -> bool {
+        let ignored = match self {
+            Self::Values => RENEWED,
+            Self::All => RENEWED | AWAITED,
+        };
+        (word ^ hash) & !ignored == 0
+    }
+}
+
+/// The fixed part of an entry that is renewed.
+#[repr(C)]
+pub(super) struct Renewed<K, V> {
+    node: Node<K, V>,
+    pub(super) ticket: Ticket,
+}
+
+/// The fixed part of an entry that is awaited: laid out like one that is renewed, without the value.
+#[repr(C)]
+pub(super) struct Awaited<K, V> {
+    node: Node<K, MaybeUninit<V>>,
+    ticket: Ticket,
+}
+
+impl<K, V> Awaited<K, V> {
+    const ALIKE: () = {
+        assert!(size_of::<Self>() == size_of::<Renewed<K, V>>());
+        assert!(align_of::<Self>() == align_of::<Renewed<K, V>>());
+        assert!(offset_of!(Self, ticket) == offset_of!(Renewed<K, V>, ticket));
+        assert!(align_of::<Self>() == align_of::<Node<K, V>>());
+    };
+}
+
+impl<K, V> Hull<K, V> {
+    /// Makes it an entry that is awaited. Its words are zero.
+    pub(crate) fn fill_awaited(self, hash: u64, key: K, ticket: Ticket) -> Entry<K, V> {
+        let () = Awaited::<K, V>::ALIKE;
+        assert!(self.kind != Kind::Plain, "no room for a ticket");
+        let node = Node { hash: Kind::Awaited.word(hash), key, value: MaybeUninit::uninit() };
+        // SAFETY: allocated for it, aligned by the layout, and without contents.
+        unsafe { self.node.cast::<Awaited<K, V>>().write(Awaited { node, ticket }) };
+        self.filled(0)
+    }
+
+    /// Makes it an entry that is renewed. Its words but the charge are zero.
+    pub(crate) fn fill_renewed(
+        self,
+        hash: u64,
+        (key, value): (K, V),
+        charge: u64,
+        ticket: Ticket,
+    ) -> Entry<K, V> {
+        let () = Awaited::<K, V>::ALIKE;
+        assert!(self.kind != Kind::Plain, "no room for a ticket");
+        let node = Node { hash: Kind::Renewed.word(hash), key, value };
+        // SAFETY: allocated for it, aligned by the layout, and without contents.
+        unsafe { self.node.cast::<Renewed<K, V>>().write(Renewed { node, ticket }) };
+        self.filled(charge)
+    }
+}

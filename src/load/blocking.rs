@@ -1,0 +1,323 @@
+//! Waiting as a thread.
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use super::cycle::{self, Led, Waiting};
+use super::flight::{Flight, Kind, News, Outcome, Seat};
+use super::lead::{Lead, Start, start};
+use super::{LoadError, Loaded, Shared, Source, now, patience};
+use crate::cache::Cache;
+use crate::engine::Fare;
+use crate::expiry::Terms;
+use crate::sync::{AtomicU64, Relaxed};
+
+/// How a load differs from the plain one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish {
+    pub(super) terms: Terms,
+    /// When a caller that has joined a load stops to wait.
+    pub(super) until: Option<Instant>,
+    /// Whether an expired value may stand in for an error.
+    pub(super) stale: bool,
+}
+
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// The value of a key, loaded if it is not there.
+    ///
+    /// Of any number of callers that miss at once, one runs its loader; the others wait for the
+    /// value. It is put in only if nothing was inserted, removed, invalidated or computed for the key
+    /// since the load began: callers that come after such an operation start a load of their own. A
+    /// value that the bound refuses is returned all the same.
+    ///
+    /// If the loader panics, its caller does, and no one else: the caller that has waited longest
+    /// runs its own loader. The loader may use the cache, other keys' loads included.
+    ///
+    /// # Panics
+    ///
+    /// If the loader does, or if it asks for its own key, or for one whose loader waits for it:
+    /// [`try_get_or_load`](Self::try_get_or_load) makes that an error.
+    ///
+    /// # Progress
+    ///
+    /// A hit is wait-free. A miss runs the loader, or waits for another caller that does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    ///
+    /// let cache = Cache::new(1_000);
+    /// let square = |n: &u64| n * n;
+    /// assert_eq!(cache.get_or_load(12, square), 144);
+    /// assert_eq!(cache.get(&12), Some(144));
+    /// ```
+    pub fn get_or_load(&self, key: K, load: impl FnOnce(&K) -> V) -> V {
+        let loaded = self.load_with(key, Wish::default(), |key| Ok::<V, Infallible>(load(key)));
+        match loaded {
+            Ok(loaded) => loaded.value,
+            Err(error) => panic!("get_or_load: {error}"),
+        }
+    }
+
+    /// The value of a key, loaded if it is not there, by a loader that may fail.
+    ///
+    /// As [`get_or_load`](Self::get_or_load). An error goes to the caller whose loader failed and
+    /// to all that had joined it, and is not kept: the next caller loads again. A caller that had
+    /// joined a loader with another type of error loads for itself.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Failed`] with the loader's error; [`LoadError::Cycle`] instead of waiting for
+    /// oneself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::ParseIntError;
+    /// use clockhand::Cache;
+    ///
+    /// let cache: Cache<&str, i32> = Cache::new(100);
+    /// let parse = |text: &&str| text.parse::<i32>();
+    /// assert_eq!(cache.try_get_or_load("12", parse), Ok(12));
+    /// let error = cache.try_get_or_load("twelve", parse).unwrap_err();
+    /// assert!(error.to_string().contains("invalid digit"));
+    /// assert_eq!(cache.get("twelve"), None);
+    /// ```
+    pub fn try_get_or_load<E>(
+        &self,
+        key: K,
+        load: impl FnOnce(&K) -> Result<V, E>,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        self.load_with(key, Wish::default(), load).map(|loaded| loaded.value)
+    }
+
+    /// As [`try_get_or_load`](Self::try_get_or_load), and says where the value came from.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    /// use clockhand::load::Source;
+    ///
+    /// let cache = Cache::new(100);
+    /// let load = |_: &u8| Ok::<_, String>("value");
+    /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, Source::Loaded);
+    /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, Source::Hit);
+    /// ```
+    pub fn get_or_load_with_source<E>(
+        &self,
+        key: K,
+        load: impl FnOnce(&K) -> Result<V, E>,
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        self.load_with(key, Wish::default(), load)
+    }
+
+    /// As [`try_get_or_load`](Self::try_get_or_load), and waits for another caller's load at most
+    /// this long.
+    ///
+    /// A caller that gives up takes nobody with it. The caller's own loader is not interrupted.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`LoadError::TimedOut`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Cache;
+    ///
+    /// let cache = Cache::new(100);
+    /// let soon = Duration::from_millis(50);
+    /// let loaded = cache.get_or_load_timeout(1, soon, |_| Ok::<_, String>("value"));
+    /// assert_eq!(loaded, Ok("value"));
+    /// ```
+    pub fn get_or_load_timeout<E>(
+        &self,
+        key: K,
+        timeout: Duration,
+        load: impl FnOnce(&K) -> Result<V, E>,
+    ) -> Result<V, LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        let until = Instant::now().checked_add(timeout);
+        let wish = Wish { until, ..Wish::default() };
+        self.load_with(key, wish, load).map(|loaded| loaded.value)
+    }
+
+    pub(super) fn load_with<E>(
+        &self,
+        key: K,
+        wish: Wish,
+        load: impl FnOnce(&K) -> Result<V, E>,
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        match self.get(&key) {
+            Some(value) => Ok(Loaded::new(value, Source::Hit)),
+            None => self.load_missing(&key, wish, load),
+        }
+    }
+
+    /// Joins the load of a key, or is the leader of a new one.
+    #[cold]
+    pub(super) fn load_missing<E>(
+        &self,
+        key: &K,
+        wish: Wish,
+        load: impl FnOnce(&K) -> Result<V, E>,
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        loop {
+            let lead = match start(self, key, Fare::Load, Kind::Thread, 0) {
+                Start::Live(value) => return Ok(Loaded::new(value, Source::Hit)),
+                Start::Lead(lead) => lead,
+                Start::Nothing => continue,
+                Start::Join(flight) => match wait(&flight, wish.until) {
+                    Wait::Over(outcome) => match outcome.and_then(|outcome| told(&outcome, wish)) {
+                        Some(result) => return result,
+                        None => continue,
+                    },
+                    Wait::Promoted(seat) => Lead::promoted(self, key, flight, seat),
+                    Wait::Cycle => return Err(LoadError::Cycle),
+                    Wait::TimedOut(nobody) => {
+                        if nobody {
+                            self.engine().disembark(key, &(flight as _));
+                        }
+                        return Err(LoadError::TimedOut);
+                    }
+                },
+            };
+            let loaded = load(&lead.key);
+            return settle(lead, loaded, wish);
+        }
+    }
+}
+
+/// What a caller makes of the outcome that it waited for; nothing if it is an error of another type.
+pub(super) fn told<V, E>(
+    outcome: &Outcome<V>,
+    wish: Wish,
+) -> Option<Result<Loaded<V>, LoadError<E>>>
+where
+    V: Clone,
+    E: Send + Sync + 'static,
+{
+    match outcome {
+        Outcome::Value(value) => Some(Ok(Loaded::new(value.clone(), Source::Joined))),
+        Outcome::Failed(_, Some(old)) if wish.stale => {
+            Some(Ok(Loaded::new(old.clone(), Source::Stale)))
+        }
+        Outcome::Failed(error, _) => {
+            let error = Arc::clone(error).downcast::<E>().ok()?;
+            Some(Err(LoadError::Failed(Shared::new(error))))
+        }
+    }
+}
+
+/// Ends a flight with what its leader has loaded.
+pub(super) fn settle<K, V, S, E>(
+    mut lead: Lead<K, V, S>,
+    loaded: Result<V, E>,
+    wish: Wish,
+) -> Result<Loaded<V>, LoadError<E>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+    E: Send + Sync + 'static,
+{
+    match loaded {
+        Ok(value) => {
+            lead.land(&value, wish.terms);
+            Ok(Loaded::new(value, Source::Loaded))
+        }
+        Err(error) => {
+            let (error, old) = (Arc::new(error), lead.old.take());
+            lead.fail(Arc::clone(&error) as _, old.clone());
+            match old.filter(|_| wish.stale) {
+                Some(old) => Ok(Loaded::new(old, Source::Stale)),
+                None => Err(LoadError::Failed(Shared::new(error))),
+            }
+        }
+    }
+}
+
+/// How waiting ended.
+pub(super) enum Wait<V> {
+    Over(Option<Arc<Outcome<V>>>),
+    Promoted(Seat),
+    Cycle,
+    /// Whether nobody is left, and the ticket has to go.
+    TimedOut(bool),
+}
+
+/// Waits for a flight.
+pub(super) fn wait<V: Send + Sync + 'static>(
+    flight: &Arc<Flight<V>>,
+    until: Option<Instant>,
+) -> Wait<V> {
+    let Some(_waiting) = Waiting::begin(Arc::clone(flight) as _) else { return Wait::Cycle };
+    let waker = waker();
+    let Some(seat) = flight.join(Kind::Thread, waker.clone()) else { return Wait::Over(None) };
+    loop {
+        match flight.poll(seat, &waker, now(), patience()) {
+            News::Over(outcome) => return Wait::Over(outcome),
+            News::Promoted => {
+                flight.led_by_thread(seat, cycle::thread());
+                return Wait::Promoted(seat);
+            }
+            News::Wait => {}
+        }
+        // A leader that is a task may stall: a waiter looks from time to time.
+        let look = Duration::from_nanos(patience().woken);
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Wait::TimedOut(flight.leave(seat, now()));
+        }
+        thread::park_timeout(left.map_or(look, |left| left.min(look)));
+    }
+}
+
+/// Wakes the calling thread.
+pub(super) fn waker() -> Waker {
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl<V: Send + Sync> Led for Flight<V> {
+    fn thread(&self) -> &Relaxed<AtomicU64> {
+        &self.thread
+    }
+}

@@ -1,0 +1,64 @@
+//! A function whose results are kept.
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
+
+use super::blocking::Wish;
+use crate::cache::Cache;
+use crate::expiry::Terms;
+
+/// Wraps a function: calls with equal arguments are made once, and their result is kept for `ttl`, at
+/// most as long as the cache keeps its entries.
+///
+/// Several functions may share a cache, each under a prefix of its own. Of calls that run at the same
+/// time, one calls the function and the others wait, as with [`Cache::get_or_load`].
+///
+/// # Panics
+///
+/// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or `clock`.
+/// The wrapped function panics if `f` does, or calls itself with the same argument.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use clockhand::{Cache, Clock};
+/// use clockhand::load::memoize;
+///
+/// let hour = Duration::from_secs(3600);
+/// let cache = Cache::builder().capacity(1_000).time_to_live(hour).build()?;
+/// let area = memoize(&cache, "area", hour, |(a, b): &(u64, u64)| a * b);
+/// let perimeter = memoize(&cache, "perimeter", hour, |(a, b): &(u64, u64)| 2 * (a + b));
+/// assert_eq!((area((3, 4)), perimeter((3, 4))), (12, 14));
+/// assert_eq!((area((3, 4)), cache.len()), (12, 2));
+/// # Ok::<(), clockhand::BuildError>(())
+/// ```
+pub fn memoize<A, V, S, F>(
+    cache: &Cache<(&'static str, A), V, S>,
+    prefix: &'static str,
+    ttl: Duration,
+    f: F,
+) -> impl Fn(A) -> V + Send + Sync + use<A, V, S, F>
+where
+    A: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+    F: Fn(&A) -> V + Send + Sync,
+{
+    assert!(
+        cache.engine().clock().is_some(),
+        "memoize needs a cache that keeps time: give its builder time_to_live, time_to_idle, expiry \
+         or clock"
+    );
+    let cache = cache.clone();
+    let terms = Terms { lifetime: Some(ttl), jitter: 0.0 };
+    let wish = Wish { terms, ..Wish::default() };
+    move |argument| {
+        let call = |(_, argument): &(&'static str, A)| Ok::<V, Infallible>(f(argument));
+        match cache.load_with((prefix, argument), wish, call) {
+            Ok(loaded) => loaded.value,
+            Err(error) => panic!("memoize: {error}"),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Loading: one load per key, and never a stale one.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `flight` | who loads, who waits, who is next |
+//! | `lead` | the leader's part: a value lands, an error is shared, a death is survived |
+//! | `blocking` | waiting as a thread; [`Cache::get_or_load`](crate::Cache::get_or_load) |
+//! | `cycle` | threads that would wait for each other |
+//! | `future` | waiting as a task (feature `async`) |
+//! | `watch` | leaders that nobody polls (feature `async`) |
+//! | `outcome` | what a caller learns |
+//! | `reserve` | charge for the work of a load |
+//! | `loader` | where values come from |
+//! | `loading` | a cache that fills itself |
+//! | `bulk` | many keys at a time |
+//! | `executor` | where values are renewed |
+//! | `warmer` | keys that are kept fresh |
+//! | `memoize` | a function whose results are kept |
+//!
+//! # How a load goes
+//!
+//! A caller that finds no value *boards*: an entry with the ticket of its flight goes into the table
+//! where the value is going to be. If there is a ticket already, the caller joins that flight and
+//! waits. The one who boarded is the *leader*: it runs its loader, with nothing held; then it
+//! *lands*: the very entry with its ticket is replaced by the value.
+//!
+//! # Invariants
+//!
+//! - **L1** A key has at most one ticket in the table, as it has at most one entry.
+//! - **L2** Whatever happens to a key (insert, removal, `compute` that changes it, a sweep that
+//!   invalidates) replaces or unlinks its entry in the step in which it takes effect. So a landing,
+//!   which replaces the entry with its own ticket and nothing else, puts no value in that anything
+//!   has overtaken.
+//! - **L3** A flight has one leader at a time, until it is over: the seat that its state names. Only
+//!   the leader may land, and nobody takes over from a leader that is landing.
+//! - **L4** A waiter is in the flight's queue until it was promoted, was told the outcome, or has
+//!   left. Leaving passes a promotion on.
+//! - **L5** No lock is held while user code runs: loaders, `Clone`, `Drop`, wakers.
+//!
+//! # Races
+//!
+//! *A flight ends, and a caller has just found its ticket.* It is told so when it wants to join, and
+//! looks at the table again.
+//!
+//! *A leader is overtaken by its own waiter.* A leader whose future nobody polls is relieved after a
+//! while. It is not the leader any more when it wakes up: what it loaded goes to its own caller.
+
+mod blocking;
+mod bulk;
+mod cycle;
+mod executor;
+mod flight;
+#[cfg(feature = "async")]
+mod future;
+mod lead;
+mod loader;
+mod loading;
+mod memoize;
+mod outcome;
+mod reserve;
+mod warmer;
+#[cfg(feature = "async")]
+mod watch;
+
+#[cfg(all(test, clockhand_loom))]
+mod models;
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;
+
+#[cfg(feature = "async")]
+pub use executor::BoxFuture;
+pub use executor::Job;
+#[cfg(feature = "async")]
+pub use loader::AsyncLoader;
+pub use loader::Loader;
+pub use loading::Loading;
+pub use memoize::memoize;
+pub use outcome::{LoadError, Loaded, Shared, Source};
+pub use reserve::Reserved;
+pub use warmer::{Warmer, WarmerStatus};
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use flight::Patience;
+
+/// How long a task that leads a load may give no sign of life while others wait, in silence or since
+/// it was woken, before a waiter takes over.
+const SILENT: Duration = Duration::from_secs(5);
+const WOKEN: Duration = Duration::from_millis(500);
+
+fn patience() -> Patience {
+    Patience { silent: SILENT.as_nanos() as u64, woken: WOKEN.as_nanos() as u64 }
+}
+
+/// Nanoseconds since some moment in the past of this process; never zero.
+fn now() -> u64 {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    ORIGIN.get_or_init(Instant::now).elapsed().as_nanos() as u64 + 1
+}

@@ -1,0 +1,179 @@
+//! What a caller learns of a load.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// It was in the cache.
+    Hit,
+    /// This caller's loader made it.
+    Loaded,
+    /// Another caller's loader made it, while this one waited.
+    Joined,
+    /// It could not be renewed: it is older than it should be, and within
+    /// [`stale_if_error`](crate::load::Loading::stale_if_error).
+    Stale,
+}
+
+/// A value, and where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded<V> {
+    /// The value.
+    pub value: V,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl<V> Loaded<V> {
+    pub(super) fn new(value: V, source: Source) -> Self {
+        Self { value, source }
+    }
+}
+
+/// A loader's error, shared by all the callers that one load has failed.
+///
+/// It reads like the error itself: it dereferences to it, compares to it, prints like it.
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::Cache;
+/// use clockhand::load::LoadError;
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Refused { Unknown, Closed }
+///
+/// let cache: Cache<u32, String> = Cache::new(10);
+/// match cache.try_get_or_load(7, |_| Err(Refused::Closed)) {
+///     Err(LoadError::Failed(error)) if *error == Refused::Closed => {}
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+pub struct Shared<E>(Arc<E>);
+
+impl<E> Shared<E> {
+    pub(super) fn new(error: Arc<E>) -> Self {
+        Self(error)
+    }
+
+    pub(super) fn into_arc(self) -> Arc<E> {
+        self.0
+    }
+
+    /// The error itself, if no other caller has it.
+    ///
+    /// # Errors
+    ///
+    /// The shared error, if another caller has it, too.
+    pub fn into_inner(self) -> Result<E, Self> {
+        Arc::try_unwrap(self.0).map_err(Self)
+    }
+}
+
+impl<E> Clone for Shared<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E> Deref for Shared<E> {
+    type Target = E;
+    fn deref(&self) -> &E {
+        &self.0
+    }
+}
+
+impl<E> AsRef<E> for Shared<E> {
+    fn as_ref(&self) -> &E {
+        &self.0
+    }
+}
+
+impl<E: PartialEq> PartialEq for Shared<E> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<E: PartialEq> PartialEq<E> for Shared<E> {
+    fn eq(&self, other: &E) -> bool {
+        **self == *other
+    }
+}
+
+impl<E: Eq> Eq for Shared<E> {}
+
+impl<E: fmt::Debug> fmt::Debug for Shared<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Shared<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why there is no value.
+///
+/// `?` passes it on wherever a `Box<dyn Error + Send + Sync>` is returned.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The loader failed: this caller's own, or the one of the caller that it had joined.
+    Failed(Shared<E>),
+    /// The load would wait for itself: the loader asks for its own key, or for a key whose loader
+    /// waits, over other threads, for this one's.
+    Cycle,
+    /// The load that the caller had joined did not end in time. It goes on.
+    TimedOut,
+}
+
+impl<E> LoadError<E> {
+    /// The loader's error, if there is one.
+    pub fn error(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::Cycle | Self::TimedOut => None,
+        }
+    }
+}
+
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Failed(error) => Self::Failed(error.clone()),
+            Self::Cycle => Self::Cycle,
+            Self::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "the value could not be loaded: {error}"),
+            Self::Cycle => f.write_str(
+                "the load would wait for itself: a loader must not ask for its own key, nor for \
+                 one whose loader waits for it",
+            ),
+            Self::TimedOut => f.write_str(
+                "the load did not end in time: wait longer, or ask again; it goes on meanwhile",
+            ),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for LoadError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(&*error.0),
+            Self::Cycle | Self::TimedOut => None,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use super::flight::{End, Flight, Kind, News, Outcome, Patience, Seat};
+
+const PATIENCE: Patience = Patience { silent: 1_000, woken: 100 };
+
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn bell() -> (Arc<Bell>, Waker) {
+    let bell = Arc::new(Bell::default());
+    (Arc::clone(&bell), Waker::from(bell))
+}
+
+fn is_promoted(flight: &Flight<u8>, seat: Seat, now: u64) -> bool {
+    matches!(flight.poll(seat, Waker::noop(), now, PATIENCE), News::Promoted)
+}
+
+#[test]
+fn waiters_are_promoted_in_the_order_in_which_they_came() {
+    let flight = Flight::<u8>::new(Kind::Thread, 0);
+    let seats: Vec<Seat> =
+        (0..3).map(|_| flight.join(Kind::Thread, Waker::noop().clone()).unwrap()).collect();
+    assert!(!flight.abandon(Flight::<u8>::FIRST, 0, false));
+    assert_eq!(
+        seats.iter().map(|&seat| is_promoted(&flight, seat, 0)).collect::<Vec<_>>(),
+        [true, false, false]
+    );
+    assert!(!flight.leave(seats[1], 0), "one that waits leaves the leader alone");
+    assert!(!flight.leave(seats[0], 0));
+    assert!(is_promoted(&flight, seats[2], 0));
+    assert!(flight.leave(seats[2], 0), "nobody is left");
+    assert!(flight.is_over(0) && flight.join(Kind::Thread, Waker::noop().clone()).is_none());
+}
+
+#[test]
+fn a_task_that_nobody_polls_is_relieved() {
+    let flight = Flight::<u8>::new(Kind::Task, 0);
+    let (bell, waker) = bell();
+    let seat = flight.join(Kind::Task, waker).unwrap();
+    let second = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
+    assert!(flight.nudge(1_000, PATIENCE) && bell.0.load(Ordering::Relaxed) == 0, "not late yet");
+    assert!(!is_promoted(&flight, seat, 1_000));
+    assert!(!is_promoted(&flight, second, 1_001), "the first one's turn");
+    assert!(flight.nudge(1_001, PATIENCE));
+    assert!(is_promoted(&flight, seat, 1_001));
+    assert!(!flight.begin_landing(Flight::<u8>::FIRST), "what comes late is discarded");
+    assert_eq!(flight.end(Flight::<u8>::FIRST, &None, None), End::Relieved);
+    // The next one gets twice the time, from when it was woken.
+    flight.polled(seat, 2_000);
+    assert!(!is_promoted(&flight, second, 4_000));
+    flight.woken(seat, 3_000);
+    assert!(!is_promoted(&flight, second, 3_200));
+    assert!(is_promoted(&flight, second, 3_201));
+}
+
+#[test]
+fn a_thread_that_leads_is_never_relieved() {
+    let flight = Flight::<u8>::new(Kind::Thread, 0);
+    let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
+    assert!(!is_promoted(&flight, seat, u64::MAX));
+    // A job that has not begun is, at once.
+    let queued = Flight::<u8>::new(Kind::Job, 0);
+    let seat = queued.join(Kind::Thread, Waker::noop().clone()).unwrap();
+    assert!(is_promoted(&queued, seat, 0));
+    assert!(!queued.led_by_thread(Flight::<u8>::FIRST, 9), "it comes too late");
+    // Nor is a task that has become one.
+    let flight = Flight::<u8>::new(Kind::Task, 0);
+    let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
+    flight.led_by_thread(Flight::<u8>::FIRST, 9);
+    assert!(!is_promoted(&flight, seat, u64::MAX));
+    // Nor one that is landing.
+    let flight = Flight::<u8>::new(Kind::Task, 0);
+    let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
+    assert!(flight.begin_landing(Flight::<u8>::FIRST));
+    assert!(!is_promoted(&flight, seat, u64::MAX));
+    let outcome = Some(Arc::new(Outcome::Value(5)));
+    assert_eq!(flight.end(Flight::<u8>::FIRST, &outcome, None), End::Over);
+    assert!(matches!(flight.poll(seat, Waker::noop(), 0, PATIENCE), News::Over(Some(_))));
+}
+
+#[test]
+fn a_flight_that_has_failed_counts_for_a_while() {
+    let flight = Flight::<u8>::new(Kind::Thread, 0);
+    assert!(!flight.is_over(u64::MAX));
+    assert!(flight.abandon(Flight::<u8>::FIRST, 500, true));
+    assert!(!flight.is_over(499));
+    assert!(flight.is_over(500));
+}

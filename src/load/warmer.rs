@@ -1,0 +1,193 @@
+//! Keys that are kept fresh.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::{Loader, Loading};
+
+/// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
+///
+/// It has a thread of its own, which loads one key after the other, a first time at once. A period
+/// that is shorter than the time to live renews every key ahead of its expiry. The thread ends when
+/// the warmer is stopped or dropped.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use clockhand::Cache;
+/// use clockhand::load::Warmer;
+///
+/// let cache = Cache::new(100).loading(|key: &u64| Ok::<_, String>(key * 2));
+/// let warmer = Warmer::start(&cache, [1, 2, 3], Duration::from_secs(60))?;
+/// while warmer.status().rounds == 0 {
+///     std::thread::yield_now();
+/// }
+/// assert_eq!(cache.cache().get(&3), Some(6));
+/// warmer.stop();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Warmer {
+    status: Arc<Mutex<WarmerStatus>>,
+    /// Dropped to tell the thread to stop.
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What a [`Warmer`] has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WarmerStatus {
+    /// Whether the thread runs.
+    pub running: bool,
+    /// Rounds that are complete.
+    pub rounds: u64,
+    /// Values that were renewed, in all rounds.
+    pub renewed: u64,
+    /// Renewals that failed, in all rounds.
+    pub failed: u64,
+    /// The last failure, in words.
+    pub last_failure: Option<String>,
+}
+
+/// Which keys are renewed in a round.
+type Choice<K> = Box<dyn Fn() -> Vec<K> + Send>;
+
+impl Warmer {
+    /// Keeps these keys fresh.
+    ///
+    /// # Errors
+    ///
+    /// If the thread could not be started.
+    pub fn start<K, V, L, S>(
+        loading: &Loading<K, V, L, S>,
+        keys: impl IntoIterator<Item = K>,
+        period: Duration,
+    ) -> io::Result<Self>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        L: Loader<K, V, Error: fmt::Display> + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        let keys: Vec<K> = keys.into_iter().collect();
+        Self::run(loading.clone(), Box::new(move || keys.clone()), period)
+    }
+
+    /// Keeps the `most` keys fresh that are used most, as [`Cache::hottest`](crate::Cache::hottest)
+    /// tells at the beginning of each round.
+    ///
+    /// # Errors
+    ///
+    /// If the thread could not be started.
+    pub fn start_hottest<K, V, L, S>(
+        loading: &Loading<K, V, L, S>,
+        most: usize,
+        period: Duration,
+    ) -> io::Result<Self>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        L: Loader<K, V, Error: fmt::Display> + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        let cache = loading.cache().clone();
+        Self::run(loading.clone(), Box::new(move || cache.hottest(most)), period)
+    }
+
+    fn run<K, V, L, S>(
+        loading: Loading<K, V, L, S>,
+        keys: Choice<K>,
+        period: Duration,
+    ) -> io::Result<Self>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        L: Loader<K, V, Error: fmt::Display> + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        let status = Arc::new(Mutex::new(WarmerStatus { running: true, ..Default::default() }));
+        let (stop, stopped) = mpsc::sync_channel::<()>(0);
+        let shared = Running(Arc::clone(&status));
+        let thread =
+            thread::Builder::new().name("clockhand-warm".to_string()).spawn(move || {
+                let is_stopped = || stopped.try_recv() != Err(mpsc::TryRecvError::Empty);
+                loop {
+                    for key in keys() {
+                        if is_stopped() {
+                            return;
+                        }
+                        let renewed = catch_unwind(AssertUnwindSafe(|| loading.refresh(&key)));
+                        shared.note(match renewed {
+                            Ok(Ok(_)) => Ok(()),
+                            Ok(Err(error)) => Err(error.to_string()),
+                            Err(_) => Err("the loader panicked".to_string()),
+                        });
+                    }
+                    shared.status().rounds += 1;
+                    if stopped.recv_timeout(period) != Err(RecvTimeoutError::Timeout) {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self { status, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// What it has done so far.
+    pub fn status(&self) -> WarmerStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops after the load that is under way, and waits for that.
+    pub fn stop(self) -> WarmerStatus {
+        let status = Arc::clone(&self.status);
+        drop(self);
+        let status = status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.clone()
+    }
+}
+
+impl Drop for Warmer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let Some(thread) = self.thread.take() else { return };
+        // It may be dropped by a loader, on the thread itself.
+        if thread.thread().id() != thread::current().id() {
+            // A panic there was reported already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's end of the status.
+struct Running(Arc<Mutex<WarmerStatus>>);
+
+impl Running {
+    fn status(&self) -> MutexGuard<'_, WarmerStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, renewed: Result<(), String>) {
+        let mut status = self.status();
+        match renewed {
+            Ok(()) => status.renewed += 1,
+            Err(failure) => {
+                status.failed += 1;
+                status.last_failure = Some(failure);
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.status().running = false;
+    }
+}

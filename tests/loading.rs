@@ -1,0 +1,388 @@
+//! A cache that fills itself: renewal ahead of expiry, values that stand in for errors, errors that are
+//! remembered, many keys at a time, keys that are kept fresh.
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod support;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use clockhand::load::Job;
+use clockhand::{Cache, Clock, LoadError, Loader, Loading, ManualClock, Source, Warmer};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A store that counts what it is asked for, and may be down.
+#[derive(Default)]
+struct Store {
+    version: AtomicU64,
+    loads: AtomicU64,
+    reloads: AtomicU64,
+    queries: Mutex<Vec<Vec<u64>>>,
+    down: AtomicBool,
+}
+
+impl Store {
+    fn read(&self) -> Result<u64, String> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err("the store is down".to_string());
+        }
+        Ok(self.version.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn asked(&self) -> (u64, u64) {
+        (self.loads.load(Ordering::SeqCst), self.reloads.load(Ordering::SeqCst))
+    }
+}
+
+/// The store as a loader: values are versions, keys from 1,000 on have none.
+struct Shop(Arc<Store>);
+
+impl Loader<u64, u64> for Shop {
+    type Error = String;
+
+    fn load(&self, key: &u64) -> Result<u64, String> {
+        self.0.loads.fetch_add(1, Ordering::SeqCst);
+        if *key >= 1_000 { Err("there is no such key".to_string()) } else { self.0.read() }
+    }
+
+    fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<u64>>, String> {
+        self.0.queries.lock().unwrap().push(keys.to_vec());
+        self.0.read()?;
+        Ok(keys.iter().map(|key| (*key < 1_000).then_some(key * 10)).collect())
+    }
+
+    fn reload(&self, _: &u64, old: &u64) -> Result<u64, String> {
+        self.0.reloads.fetch_add(1, Ordering::SeqCst);
+        let new = self.0.read()?;
+        assert!(new > *old);
+        Ok(new)
+    }
+}
+
+/// Jobs that the test runs when it likes.
+#[derive(Clone, Default)]
+struct Later(Arc<Mutex<Vec<Job>>>);
+
+impl Later {
+    fn run(&self) -> usize {
+        let jobs = std::mem::take(&mut *self.0.lock().unwrap());
+        let count = jobs.len();
+        jobs.into_iter().for_each(|job| job());
+        count
+    }
+}
+
+struct Rig {
+    loading: Loading<u64, u64, Shop>,
+    store: Arc<Store>,
+    hand: ManualClock,
+    later: Later,
+}
+
+/// Values live for ten seconds; jobs wait until they are run.
+fn rig(configure: impl FnOnce(Loading<u64, u64, Shop>) -> Loading<u64, u64, Shop>) -> Rig {
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
+    let cache = builder.build().unwrap();
+    let (store, later) = (Arc::new(Store::default()), Later::default());
+    let jobs = later.clone();
+    let loading = cache.loading(Shop(Arc::clone(&store)));
+    let loading = configure(loading).executor(move |job| jobs.0.lock().unwrap().push(job));
+    Rig { loading, store, hand, later }
+}
+
+fn source(loading: &Loading<u64, u64, Shop>) -> (u64, Source) {
+    let loaded = loading.get_with_source(&1).unwrap();
+    (loaded.value, loaded.source)
+}
+
+#[test]
+fn a_value_is_renewed_ahead_of_its_expiry() {
+    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    assert_eq!(source(&loading), (1, Source::Loaded));
+    hand.advance(3 * SECOND);
+    assert_eq!((source(&loading), later.run()), ((1, Source::Hit), 0));
+    hand.advance(SECOND);
+    for _ in 0..5 {
+        assert_eq!(source(&loading), (1, Source::Hit), "the current value, at once");
+    }
+    assert_eq!(later.run(), 1, "one reload for any number of reads");
+    assert_eq!((source(&loading), store.asked()), ((2, Source::Hit), (1, 1)));
+    // It has a life of its own.
+    hand.advance(9 * SECOND);
+    assert_eq!(source(&loading), (2, Source::Hit));
+    hand.advance(SECOND);
+    assert_eq!(source(&loading), (3, Source::Loaded), "the job has not run, and it has expired");
+    assert_eq!(later.run(), 1);
+    assert_eq!(source(&loading), (3, Source::Hit), "what came too late is discarded");
+    loading.cache().validate();
+}
+
+#[test]
+fn a_renewal_is_detached_by_whatever_happens_to_the_key() {
+    type Operation = fn(&Cache<u64, u64>);
+    let operations: [(Operation, Option<u64>); 4] = [
+        (|cache| cache.insert(1, 77), Some(77)),
+        (|cache| support::ignore(cache.remove(&1)), None),
+        (|cache| cache.invalidate_all(), None),
+        (|cache| support::ignore(cache.compute(1, |_| clockhand::Compute::Put(77))), Some(77)),
+    ];
+    for (operation, left) in operations {
+        let Rig { loading, hand, later, .. } = rig(|loading| loading.refresh_after(SECOND));
+        loading.get(&1).unwrap();
+        hand.advance(SECOND);
+        loading.get(&1).unwrap();
+        operation(loading.cache());
+        assert_eq!(later.run(), 1);
+        assert_eq!(loading.cache().get(&1), left);
+        loading.cache().validate();
+    }
+}
+
+#[test]
+fn a_renewal_that_fails_leaves_the_value_until_it_expires() {
+    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    loading.get(&1).unwrap();
+    hand.advance(4 * SECOND);
+    loading.get(&1).unwrap();
+    store.down.store(true, Ordering::SeqCst);
+    assert_eq!((later.run(), source(&loading)), (1, (1, Source::Hit)));
+    hand.advance(6 * SECOND);
+    let error = loading.get(&1).unwrap_err();
+    assert_eq!(error.error().map(String::as_str), Some("the store is down"));
+    store.down.store(false, Ordering::SeqCst);
+    assert_eq!(source(&loading), (2, Source::Loaded));
+}
+
+#[test]
+fn a_renewal_that_is_given_up_comes_again() {
+    let Rig { loading, hand, .. } = rig(|loading| loading.refresh_after(SECOND));
+    // An executor that drops its jobs.
+    let loading = loading.executor(drop);
+    loading.get(&1).unwrap();
+    hand.advance(SECOND);
+    loading.get(&1).unwrap();
+    let later = Later::default();
+    let jobs = later.clone();
+    // The pause after a failure is a tenth of the time, in real time.
+    let loading = loading.executor(move |job| jobs.0.lock().unwrap().push(job));
+    assert!(support::eventually(|| {
+        loading.get(&1).unwrap();
+        later.run() == 1
+    }));
+    assert_eq!(loading.get(&1), Ok(2));
+}
+
+#[test]
+fn an_old_value_stands_in_for_an_error() {
+    let rig = rig(|loading| loading.stale_if_error(30 * SECOND));
+    let Rig { loading, store, hand, .. } = rig;
+    loading.get(&1).unwrap();
+    store.down.store(true, Ordering::SeqCst);
+    hand.advance(10 * SECOND);
+    for _ in 0..3 {
+        assert_eq!(source(&loading), (1, Source::Stale));
+        assert_eq!(loading.cache().get(&1), None, "the cache itself returns nothing expired");
+        loading.cache().expire();
+    }
+    hand.advance(29 * SECOND);
+    assert_eq!(source(&loading), (1, Source::Stale));
+    hand.advance(SECOND);
+    assert!(loading.get(&1).is_err());
+    store.down.store(false, Ordering::SeqCst);
+    assert_eq!(source(&loading), (2, Source::Loaded));
+    loading.cache().validate();
+}
+
+#[test]
+fn a_stale_value_is_for_all_that_wait() {
+    let Rig { loading, store, hand, .. } = rig(|loading| loading.stale_if_error(30 * SECOND));
+    loading.get(&1).unwrap();
+    store.down.store(true, Ordering::SeqCst);
+    hand.advance(10 * SECOND);
+    support::together(8, |_| {
+        for _ in 0..200 {
+            assert_eq!(source(&loading), (1, Source::Stale));
+        }
+    });
+}
+
+#[test]
+fn errors_are_remembered_if_that_is_wanted() {
+    let Rig { loading, store, hand, .. } = rig(|loading| loading.negative_ttl(5 * SECOND));
+    for _ in 0..3 {
+        assert!(matches!(loading.get(&5_000), Err(LoadError::Failed(_))));
+    }
+    assert_eq!(store.asked(), (1, 0));
+    assert_eq!(loading.cache().len(), 0, "beside the cache");
+    loading.cache().insert(5_000, 9);
+    assert_eq!(loading.get(&5_000), Ok(9), "a value hides it");
+    loading.cache().invalidate(&5_000);
+    assert!(loading.get(&5_000).is_err());
+    assert_eq!(store.asked(), (1, 0));
+    hand.advance(5 * SECOND);
+    assert!(loading.get(&5_000).is_err());
+    assert_eq!(store.asked(), (2, 0));
+}
+
+#[test]
+fn what_was_loaded_together_does_not_expire_together() {
+    let Rig { loading, hand, .. } = rig(|loading| loading.jitter(0.5));
+    loading.warm(0..100).unwrap();
+    assert_eq!(loading.cache().len(), 100);
+    let mut lives = HashSet::new();
+    for tick in 0..100 {
+        lives.insert((0..100).filter(|key| loading.cache().contains_key(key)).count());
+        assert!(tick > 50 || lives.len() == 1, "no life is shorter than half");
+        hand.advance(SECOND / 10);
+    }
+    assert!(lives.len() > 20, "they go one by one: {lives:?}");
+    assert!((0..100).all(|key| !loading.cache().contains_key(&key)), "none lives longer");
+}
+
+#[test]
+fn many_keys_are_one_query() {
+    let Rig { loading, store, .. } = rig(|loading| loading);
+    loading.cache().insert(3, 33);
+    let values = loading.get_many(&[1, 3, 2, 1, 2_000, 2]).unwrap();
+    assert_eq!(values, [Some(10), Some(33), Some(20), Some(10), None, Some(20)]);
+    assert_eq!(*store.queries.lock().unwrap(), [vec![1, 2, 2_000]]);
+    assert_eq!(loading.get_many(&[]).unwrap(), []);
+    assert_eq!(loading.warm([1, 2, 4]), Ok(1));
+    assert_eq!(store.queries.lock().unwrap()[1..], [vec![4]]);
+    store.down.store(true, Ordering::SeqCst);
+    assert!(loading.get_many(&[1, 9]).is_err());
+    store.down.store(false, Ordering::SeqCst);
+    assert_eq!(loading.get_many(&[1, 9]).unwrap(), [Some(10), Some(90)], "nothing is stuck");
+    loading.cache().validate();
+}
+
+#[test]
+fn overlapping_queries_ask_for_each_key_once() {
+    let Rig { loading, store, .. } = rig(|loading| loading);
+    for round in 0..50_u64 {
+        support::together(4, |thread| {
+            let keys: Vec<u64> =
+                (0..10).map(|n| round * 10 + (n * 7 + thread as u64) % 10).collect();
+            let values = loading.get_many(&keys).unwrap();
+            assert!(values.iter().zip(&keys).all(|(value, key)| *value == Some(key * 10)));
+        });
+        loading.cache().invalidate_all();
+    }
+    let mut asked: Vec<u64> = store.queries.lock().unwrap().iter().flatten().copied().collect();
+    let all = asked.len();
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!((all, asked.len()), (500, 500), "one load for each key");
+}
+
+#[test]
+fn a_refresh_loads_anew_and_waits() {
+    let Rig { loading, store, .. } = rig(|loading| loading);
+    assert_eq!(loading.refresh(&1), Ok(1), "there was nothing");
+    assert_eq!(loading.refresh(&1), Ok(2));
+    assert_eq!((loading.get(&1), store.asked()), (Ok(2), (1, 1)));
+    store.down.store(true, Ordering::SeqCst);
+    assert!(loading.refresh(&1).is_err());
+    assert_eq!(loading.get(&1), Ok(2), "it stays");
+    store.down.store(false, Ordering::SeqCst);
+    support::together(8, |_| drop(loading.refresh(&1)));
+    let (_, reloads) = store.asked();
+    assert!(reloads <= 10, "{reloads}");
+    loading.cache().validate();
+}
+
+#[test]
+fn settings_that_need_time_say_so() {
+    let timeless = || Cache::<u64, u64>::new(10).loading(Shop(Arc::default()));
+    for what in ["refresh_after", "stale_if_error"] {
+        let caught = catch_unwind(AssertUnwindSafe(|| match what {
+            "refresh_after" => drop(timeless().refresh_after(SECOND)),
+            _ => drop(timeless().stale_if_error(SECOND)),
+        }));
+        let message = *caught.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains(what) && message.contains("clock"), "{message}");
+    }
+    // A clock alone will do.
+    let (clock, hand) = Clock::manual();
+    let cache = Cache::builder().capacity(10).clock(clock).build().unwrap();
+    let store = Arc::new(Store::default());
+    let later = Later::default();
+    let jobs = later.clone();
+    let loading = cache
+        .loading(Shop(store))
+        .refresh_after(SECOND)
+        .jitter(f64::NAN)
+        .executor(move |job| jobs.0.lock().unwrap().push(job));
+    loading.get(&1).unwrap();
+    hand.advance(SECOND);
+    loading.get(&1).unwrap();
+    assert_eq!((later.run(), loading.get(&1)), (1, Ok(2)));
+}
+
+#[test]
+fn our_own_threads_renew_values() {
+    let (clock, hand) = Clock::manual();
+    let cache = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
+    let store = Arc::new(Store::default());
+    let loading = cache.build().unwrap().loading(Shop(Arc::clone(&store))).refresh_after(SECOND);
+    (0..50).for_each(|key| drop(loading.get(&key)));
+    hand.advance(SECOND);
+    assert!(support::eventually(|| {
+        (0..50).for_each(|key| assert!(loading.get(&key).is_ok()));
+        store.asked().1 >= 50
+    }));
+    // A loader that panics is no end of them.
+    let loading = loading.cache().loading(|_: &u64| -> Result<u64, String> { panic!("as wanted") });
+    let loading = loading.refresh_after(SECOND);
+    hand.advance(5 * SECOND);
+    (0..50).for_each(|key| assert!(loading.get(&key).is_ok()));
+    loading.cache().validate();
+}
+
+#[test]
+fn a_warmer_keeps_keys_fresh() {
+    let Rig { loading, store, .. } = rig(|loading| loading);
+    let warmer = Warmer::start(&loading, [1, 2, 5_000], Duration::from_millis(1)).unwrap();
+    assert!(support::eventually(|| warmer.status().rounds >= 3));
+    let status = warmer.stop();
+    assert!(!status.running && status.renewed >= 6 && status.failed >= 3, "{status:?}");
+    assert!(status.last_failure.unwrap().contains("no such key"));
+    let loaded = store.version.load(Ordering::SeqCst);
+    thread::sleep(Duration::from_millis(5));
+    assert_eq!(store.version.load(Ordering::SeqCst), loaded, "it has stopped");
+    assert!(loading.cache().contains_key(&1) && loading.cache().contains_key(&2));
+
+    (10..60).for_each(|key| drop(loading.get(&key)));
+    for _ in 0..3 {
+        (20..25).for_each(|key| drop(loading.get(&key)));
+    }
+    let before = store.asked();
+    let warmer = Warmer::start_hottest(&loading, 5, Duration::from_secs(3_600)).unwrap();
+    assert!(support::eventually(|| warmer.status().rounds == 1));
+    drop(warmer);
+    assert_eq!(store.asked(), (before.0, before.1 + 5));
+    let mut hottest = loading.cache().hottest(5);
+    hottest.sort_unstable();
+    assert_eq!(hottest, [20, 21, 22, 23, 24]);
+    assert_eq!(loading.cache().hottest(0), [0; 0]);
+    assert_eq!(loading.cache().hottest(usize::MAX).len(), loading.cache().len());
+}
+
+#[test]
+fn a_warmer_survives_a_loader_that_panics() {
+    let cache = Cache::<u64, u64>::new(10);
+    let loading = cache.loading(|key: &u64| {
+        assert!(*key != 1, "as wanted");
+        Ok::<u64, String>(*key)
+    });
+    let warmer = Warmer::start(&loading, [1, 2], Duration::from_millis(1)).unwrap();
+    assert!(support::eventually(|| warmer.status().rounds >= 2));
+    let status = warmer.stop();
+    assert!(status.failed >= 2 && status.renewed >= 2, "{status:?}");
+}
