@@ -11,6 +11,7 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bury::{Found, State, Table, plot};
 use super::write::{Attempt, Work};
@@ -38,12 +39,15 @@ pub(crate) enum Boarding<V> {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fare {
     /// To load a value if there is none.
     Load,
     /// To renew a value that is there.
     Renew,
+    /// To renew it if it is so old, or up to a part younger. The caller has seen one that was; another
+    /// load may have landed since.
+    RenewAged(Duration, f64),
 }
 
 /// What became of a value that was loaded.
@@ -93,7 +97,7 @@ where
         let view = self.table.view(pin.pass());
         let held = match view.locate(hash, |k| k == key) {
             Spotted::Held(held) => held,
-            Spotted::Open(_) if fare == Fare::Renew => return Some(Boarding::Nothing),
+            Spotted::Open(_) if fare != Fare::Load => return Some(Boarding::Nothing),
             Spotted::Open(open) => {
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
                 let bits = self.admit(view, hash, 1);
@@ -113,9 +117,16 @@ where
                 self.bury(view, held, RemovalCause::Expired);
                 None
             }
-            (State::Expired, None) if fare == Fare::Renew => Some(Boarding::Nothing),
+            (State::Expired, None) if fare != Fare::Load => Some(Boarding::Nothing),
+            (State::Live, None) if !self.is_due(held.entry(), fare) => Some(Boarding::Nothing),
             (State::Live | State::Expired, None) => self.renew(view, held, fare, ticket),
         }
+    }
+
+    fn is_due(&self, entry: EntryRef<'_, K, V>, fare: Fare) -> bool {
+        let Fare::RenewAged(age, jitter) = fare else { return true };
+        let expiration = self.rules.expiration.as_ref();
+        expiration.is_some_and(|time| time.is_due(entry, (age, jitter), time.now()))
     }
 
     /// Puts an entry with the same value and a ticket in the place of one without.
@@ -129,7 +140,7 @@ where
         let (old, charge) = (held.entry(), held.entry().charge());
         let limbo = self.limbo_room(view.local(), charge);
         let Some(limbo) = limbo.filter(|_| self.is_kept(old)) else {
-            if fare == Fare::Renew {
+            if fare != Fare::Load {
                 // Garbage has to be freed first: another time.
                 return Some(Boarding::Nothing);
             }

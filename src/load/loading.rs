@@ -225,7 +225,8 @@ where
 
     /// Begins to renew a value, unless that is under way.
     pub(super) fn begin_reload(&self, key: &K) -> Option<Lead<K, V, S>> {
-        match start(&self.cache, key, Fare::Renew, Kind::Job, self.rules.pause()) {
+        let fare = Fare::RenewAged(self.rules.refresh_after?, self.rules.jitter);
+        match start(&self.cache, key, fare, Kind::Job, self.rules.pause()) {
             Start::Lead(lead) => Some(lead),
             Start::Live(_) | Start::Join(_) | Start::Nothing => None,
         }
