@@ -181,7 +181,7 @@ where
     ///
     /// ```
     /// # use clockhand::Cache;
-    /// # let loading = Cache::new(10).loading(|key: &u8| Ok::<_, String>(*key));
+    /// # let loading = Cache::<u8, u8>::new(10).loading(|key: &u8| Ok::<_, String>(*key));
     /// let loading = loading.executor(|job| { std::thread::spawn(job); });
     /// ```
     pub fn executor(mut self, spawn: impl Fn(Job) + Send + Sync + 'static) -> Self {
