@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod built_in;
 pub mod charts;
 pub mod cli;
 pub mod compare;

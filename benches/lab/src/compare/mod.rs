@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod arena;
 mod churn;
+mod course;
 mod effort;
 mod fill;
 mod hit_ratio;
@@ -20,6 +21,7 @@ mod text;
 use indicatif::ProgressBar;
 
 pub use self::answers::{Best, Comparison, Row};
+use self::course::Course;
 pub use self::effort::Effort;
 pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
 pub use self::question::{Group, Unit};
@@ -39,14 +41,14 @@ use crate::team::cores;
 /// usable.
 pub fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
     let course = effort.groups.contains(&Group::HitRatio);
-    let course = course.then(|| hit_ratio::Course::prepare(effort)).transpose()?;
-    let steps = course.as_ref().map_or(0, hit_ratio::Course::steps);
+    let course = course.then(|| Course::find(effort.traces.as_deref())).transpose()?;
+    let steps = course.as_ref().map_or(0, Course::steps);
     let bar = progress::bar(String::new(), questions(effort) + steps, "questions", quiet);
     let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
     let interview = Interview { effort, bar: &bar };
     let rows = ask_all(&interview);
     let hit_ratios = match (&rows, course) {
-        (Ok(_), Some(course)) => Some(course.run(&bar)),
+        (Ok(_), Some(course)) => Some(hit_ratio::run(&course, effort.peers, &bar)),
         _ => None,
     };
     bar.finish_and_clear();
