@@ -15,6 +15,8 @@ mod quick_cache;
 mod resident;
 mod scc;
 mod tinyufo;
+mod weigh;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,8 @@ pub use self::quick_cache::QuickCache;
 pub use self::resident::{Resident, resident};
 pub use self::scc::Scc;
 pub use self::tinyufo::TinyUfoFast;
+pub use self::weigh::{Nobody, Weigh, Weight};
+pub use self::wide::{Wide, WideKey, WideValue};
 
 /// A cache of `u64` keys and values that can be shared between threads.
 pub trait Peer: Send + Sync + Sized + 'static {
@@ -54,6 +58,12 @@ pub trait Peer: Send + Sync + Sized + 'static {
 
     /// What one thread reads through.
     type Lookup<'a>: Lookup;
+
+    /// The same cache with weights, or [`Nobody`].
+    type Weighing<V: Weight>: Weigh<V>;
+
+    /// The same cache with larger entries, or [`Nobody`].
+    type Wide: Wide;
 
     /// A cache that holds this many entries.
     fn with_capacity(entries: u64) -> Self;
