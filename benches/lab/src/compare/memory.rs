@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::question::{About, Contender, Goal, Group, Question, Unit};
+use super::goal::Goal;
+use super::question::{About, Contender, Group, Question, Unit};
 use crate::failure::Failure;
 use crate::peers::{Hashers, Peer, Resident};
 
@@ -25,7 +26,7 @@ impl Question for Memory {
     fn abouts(&self) -> Vec<About> {
         let (group, unit) = (Group::Memory, Unit::Memory);
         let title = format!("resident memory, {} u64 entries", self.entries);
-        let goals = &[("clockhand get", Goal::AtMost(80.0))];
+        let goals = &[("clockhand get", Goal::Within(72.0))];
         vec![About { group, title, measure: "resident".into(), threads: 1, unit, goals }]
     }
 

@@ -6,6 +6,7 @@ mod churn;
 mod course;
 mod effort;
 mod fill;
+mod goal;
 mod hit_ratio;
 mod hit_ratios;
 pub mod keys;
@@ -20,7 +21,7 @@ mod text;
 
 use indicatif::ProgressBar;
 
-pub use self::answers::{Best, Comparison, Row};
+pub use self::answers::{Best, Comparison, Reached, Row};
 use self::course::Course;
 pub use self::effort::Effort;
 pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
@@ -95,7 +96,7 @@ fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
     if effort.groups.contains(&Group::Latency) {
         let (time, rounds) = (effort.latency, effort.rounds);
         for &threads in &effort.latency_threads {
-            let question = latency::Latency::mostly_reads(threads, time);
+            let question = latency::Latency::mostly_reads(threads, threads > cores(), time);
             rows.extend(interview.ask(&question, rounds)?);
         }
         for &threads in &effort.latency_threads {
