@@ -2,6 +2,7 @@
 
 mod answers;
 pub(crate) mod arena;
+mod batches;
 mod churn;
 mod course;
 mod effort;
@@ -18,6 +19,7 @@ mod question;
 mod read;
 mod speed;
 mod text;
+mod weighted;
 
 use indicatif::ProgressBar;
 

@@ -131,12 +131,22 @@ impl Lookup for &Cache {
     fn get(&mut self, key: &u64) -> Option<u64> {
         clockhand::Cache::get(self, key)
     }
+
+    #[inline]
+    fn get_many(&mut self, keys: &[u64], found: impl FnMut(u64)) {
+        self.pin().get_many(keys).flatten().copied().for_each(found);
+    }
 }
 
 impl Lookup for clockhand::Reader<u64, u64> {
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         clockhand::Reader::get(self, key).copied()
+    }
+
+    #[inline]
+    fn get_many(&mut self, keys: &[u64], found: impl FnMut(u64)) {
+        clockhand::Reader::get_many(self, keys).flatten().copied().for_each(found);
     }
 }
 

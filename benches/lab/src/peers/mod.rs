@@ -90,6 +90,12 @@ pub trait Peer: Send + Sync + Sized + 'static {
 pub trait Lookup {
     /// The value of a key.
     fn get(&mut self, key: &u64) -> Option<u64>;
+
+    /// The values of some keys, each handed over; one by one, where the cache has no better way.
+    #[inline]
+    fn get_many(&mut self, keys: &[u64], mut found: impl FnMut(u64)) {
+        keys.iter().filter_map(|key| self.get(key)).for_each(&mut found);
+    }
 }
 
 /// Which hashers the caches use.
