@@ -10,6 +10,7 @@ pub mod charts;
 pub mod cli;
 pub mod compare;
 pub mod failure;
+pub mod heap;
 pub mod latency;
 pub mod machine;
 mod output;

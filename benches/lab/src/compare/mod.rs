@@ -3,9 +3,11 @@
 mod answers;
 pub(crate) mod arena;
 mod batches;
+mod child;
 mod churn;
 mod course;
 mod effort;
+mod excess;
 mod fill;
 mod goal;
 mod hit_ratio;
@@ -26,13 +28,15 @@ use indicatif::ProgressBar;
 pub use self::answers::{Best, Comparison, Reached, Row};
 use self::course::Course;
 pub use self::effort::Effort;
+use self::excess::Excess;
 pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
+use self::memory::Memory;
 pub use self::question::{Group, Unit};
 use self::question::{Question, answer};
 use crate::failure::Failure;
 use crate::latency::clock_cost;
 use crate::machine::CpuMeter;
-use crate::peers::{Peer, Visit, each};
+use crate::peers::{Peer, Size, Visit, each};
 use crate::progress;
 use crate::team::cores;
 
@@ -83,7 +87,7 @@ fn questions(effort: &Effort) -> u64 {
     let of = |group: &Group| match group {
         Group::Speed => speed::questions(effort),
         Group::Latency => 2 * effort.latency_threads.len() as u64,
-        Group::Memory => 1,
+        Group::Memory => 3,
         Group::HitRatio => 0,
     };
     effort.groups.iter().map(of).sum()
@@ -107,8 +111,11 @@ fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
         }
     }
     if effort.groups.contains(&Group::Memory) {
-        let question = memory::Memory::new(effort.peers.hashers, effort.entries);
-        rows.extend(interview.ask(&question, effort.memory_rounds)?);
+        let (hashers, rounds) = (effort.peers.hashers, effort.memory_rounds);
+        for size in [Size::Narrow, Size::Wide] {
+            rows.extend(interview.ask(&Memory::new(hashers, size, effort.entries), rounds)?);
+        }
+        rows.extend(interview.ask(&Excess::new(hashers), rounds)?);
     }
     Ok(rows)
 }

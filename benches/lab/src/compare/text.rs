@@ -108,8 +108,12 @@ const VALUES: [&str; 9] = [
 ];
 
 fn value_cells(row: &Row) -> Vec<String> {
+    let question = match row.group {
+        Group::Memory => format!("{}: {}", row.question, row.measure),
+        _ => row.question.clone(),
+    };
     vec![
-        row.question.clone(),
+        question,
         row.threads.to_string(),
         row.peer.into(),
         format!("{} {}", short(row.value.median), row.unit),
@@ -183,6 +187,7 @@ fn median(spread: Option<Spread>) -> String {
 /// Three digits or so, whatever the size.
 pub(super) fn short(value: f64) -> String {
     let decimals = match value.abs() {
+        0.0 => 0,
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         size if size >= 0.1 => 2,
