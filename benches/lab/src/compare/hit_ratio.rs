@@ -7,9 +7,10 @@ use indicatif::ProgressBar;
 use super::course::Course;
 use super::hit_ratios::{HitRatio, HitRatios};
 use super::question::REFERENCE;
+use super::weighted_ratio;
 use crate::failure::Failure;
 use crate::peers::{Lookup, Peer, Peers, Visit, each};
-use crate::simulate::{Dense, POLICIES};
+use crate::simulate::Dense;
 use crate::team;
 
 /// Some are replayed with so many threads too: clockhand, and the reference beside it, which tells
@@ -21,7 +22,7 @@ const CHUNK: usize = 128;
 
 /// Replays every trace with each of its capacities.
 pub(super) fn run(course: &Course, peers: Peers, bar: &ProgressBar) -> Result<HitRatios, Failure> {
-    let mut rows = Vec::new();
+    let (mut rows, mut weighted) = (Vec::new(), Vec::new());
     for stage in course.stages() {
         let (name, trace) = (stage.source.name(), stage.load()?);
         let dense = Dense::of(trace.keys());
@@ -42,11 +43,12 @@ pub(super) fn run(course: &Course, peers: Peers, bar: &ProgressBar) -> Result<Hi
             };
             each(peers, &mut replay);
             replay.failure.map_or(Ok(()), Err)?;
-            rows.extend(held_against_optimum(replay.rows));
+            rows.extend(replay.rows);
             bar.inc(1);
         }
+        weighted.extend(weighted_ratio::replay(&name, &trace, peers));
     }
-    Ok(HitRatios::of(rows))
+    Ok(HitRatios::of(rows, weighted))
 }
 
 /// Replays one trace with one capacity through every cache.
@@ -103,11 +105,4 @@ fn replay<P: Peer>(keys: &[u64], entries: u64, threads: usize) -> Result<(u64, P
     let shifts = team::run(threads, work, || ());
     let shifts = shifts.map_err(Failure::machine("cannot start a thread"))?;
     Ok((shifts.iter().map(|shift| shift.result).sum(), cache))
-}
-
-/// Tells the rows of one trace and capacity how far they are from the optimum's.
-fn held_against_optimum(mut rows: Vec<HitRatio>) -> Vec<HitRatio> {
-    let optimum = rows[POLICIES.len() - 1].hit_ratio;
-    rows.iter_mut().for_each(|row| row.distance = optimum - row.hit_ratio);
-    rows
 }

@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod arena;
 mod batches;
+mod beside_best;
 mod child;
 mod churn;
 mod course;
@@ -22,10 +23,13 @@ mod read;
 mod speed;
 mod text;
 mod weighted;
+mod weighted_ratio;
+mod weighted_ratios;
 
 use indicatif::ProgressBar;
 
 pub use self::answers::{Best, Comparison, Reached, Row};
+pub use self::beside_best::BesideBest;
 use self::course::Course;
 pub use self::effort::Effort;
 use self::excess::Excess;
@@ -33,6 +37,7 @@ pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
 use self::memory::Memory;
 pub use self::question::{Group, Unit};
 use self::question::{Question, answer};
+pub use self::weighted_ratios::WeightedRatio;
 use crate::failure::Failure;
 use crate::latency::clock_cost;
 use crate::machine::CpuMeter;
