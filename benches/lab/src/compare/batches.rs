@@ -12,7 +12,7 @@ use super::read::MANY;
 use crate::peers::{Lookup, Peer};
 
 /// Keys that are asked for at a time; each divides [`BATCH`].
-const SIZES: [usize; 2] = [16, 64];
+pub(super) const SIZES: [usize; 2] = [16, 64];
 
 /// Every read finds its key; there are many of them.
 pub(super) struct Batches {

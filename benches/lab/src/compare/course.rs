@@ -1,5 +1,7 @@
 //! Which traces are replayed, with which capacities, and what is known of them.
 
+use std::path::Path;
+
 use super::known::{self, Known};
 use crate::failure::Failure;
 use crate::simulate::{Dense, POLICIES, Policy};
@@ -21,11 +23,13 @@ pub(super) struct Stage {
     pub(super) source: Source,
     /// In entries.
     pub(super) capacities: Vec<u64>,
+    /// How long the trace is.
+    pub(super) accesses: u64,
 }
 
 impl Course {
     /// Finds the traces that a folder's figures are of, or those that are built in.
-    pub(super) fn find(folder: Option<&std::path::Path>) -> Result<Self, Failure> {
+    pub(super) fn find(folder: Option<&Path>) -> Result<Self, Failure> {
         let known = folder.map_or_else(known::built_in, known::read)?;
         let mut traces = Vec::<Stage>::new();
         for row in &known {
@@ -38,10 +42,14 @@ impl Course {
             match traces.iter_mut().find(|stage| stage.source.name() == source.name()) {
                 Some(stage) if stage.capacities.contains(&row.entries) => {}
                 Some(stage) => stage.capacities.push(row.entries),
-                None => traces.push(Stage { source, capacities: vec![row.entries] }),
+                None => traces.push(Stage { source, capacities: vec![row.entries], accesses: 0 }),
             }
         }
         traces.iter().try_for_each(|stage| stage.source.check())?;
+        // A trace that is not sound is found before anything is measured.
+        for stage in &mut traces {
+            stage.accesses = stage.load()?.keys().len() as u64;
+        }
         Ok(Self { traces, known })
     }
 
@@ -52,6 +60,11 @@ impl Course {
     /// How many capacities there are in all.
     pub(super) fn steps(&self) -> u64 {
         self.traces.iter().map(|stage| stage.capacities.len() as u64).sum()
+    }
+
+    /// How many accesses one cache is asked for.
+    pub(super) fn accesses(&self) -> u64 {
+        self.traces.iter().map(|stage| stage.accesses * stage.capacities.len() as u64).sum()
     }
 
     /// What each policy reaches on a trace.

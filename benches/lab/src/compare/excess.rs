@@ -8,7 +8,7 @@ use super::child;
 use super::goal::{Aim, Goal};
 use super::question::{About, Contender, Group, Question, Unit};
 use crate::heap::BLOCK;
-use crate::peers::{self, EXCESS_THREADS, Hashers, MOST_BLOCKS, Nobody, Peer};
+use crate::peers::{self, EXCESS_THREADS, Hashers, MOST_BLOCKS, Peer, Weigh};
 
 /// Bytes; some two thousand values.
 const CAPACITY: u64 = 64 << 20;
@@ -41,7 +41,7 @@ impl Question for Excess {
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
-        if !weighs::<P>() {
+        if !<P::Weighing<u32> as Weigh<u32>>::WEIGHS {
             return None;
         }
         let hashers = self.hashers;
@@ -67,9 +67,4 @@ impl Question for Excess {
         };
         Some(Contender::new::<P>(turn, remark))
     }
-}
-
-/// Whether a peer weighs its entries, told without making a cache.
-fn weighs<P: Peer>() -> bool {
-    std::any::TypeId::of::<P::Weighing<u32>>() != std::any::TypeId::of::<Nobody>()
 }

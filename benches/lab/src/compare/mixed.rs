@@ -14,6 +14,9 @@ pub(super) const KEYS: u64 = 100_000;
 
 const CAPACITY: u64 = KEYS / 10;
 
+/// How many operations of a hundred are inserts, in each of the questions.
+pub(super) const PERCENT: [usize; 2] = [5, 50];
+
 /// So many operations of a hundred are inserts, the others are reads.
 pub(super) struct Mixed {
     streams: Streams,

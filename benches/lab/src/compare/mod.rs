@@ -8,6 +8,7 @@ mod child;
 mod churn;
 mod course;
 mod effort;
+mod estimate;
 mod excess;
 mod fill;
 mod goal;
@@ -32,6 +33,7 @@ pub use self::answers::{Best, Comparison, Reached, Row};
 pub use self::beside_best::BesideBest;
 use self::course::Course;
 pub use self::effort::Effort;
+use self::estimate::Estimate;
 use self::excess::Excess;
 pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
 use self::memory::Memory;
@@ -56,6 +58,9 @@ pub fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
     let course = course.then(|| Course::find(effort.traces.as_deref())).transpose()?;
     let steps = course.as_ref().map_or(0, Course::steps);
     let bar = progress::bar(String::new(), questions(effort) + steps, "questions", quiet);
+    if !quiet {
+        progress::announce(&format!("this takes {}", Estimate::of(effort, course.as_ref())));
+    }
     let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
     let interview = Interview { effort, bar: &bar };
     let rows = ask_all(&interview);

@@ -49,7 +49,7 @@ pub(super) fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
         rows.extend(interview.ask(&Weighted::new(threads, time), rounds)?);
     }
     let streams = zipf_streams(mixed::KEYS, 0.99, most);
-    for inserts_percent in [5, 50] {
+    for inserts_percent in mixed::PERCENT {
         for &threads in &effort.threads {
             let mixed = Mixed::new(&streams, inserts_percent, threads, time);
             rows.extend(interview.ask(&mixed, rounds)?);

@@ -67,18 +67,23 @@ impl Comparison {
             ];
             let figures = QUANTILES.iter().filter_map(quantile).collect::<Vec<_>>();
             line.extend(figures.iter().map(|row| short(row.value.median)));
-            line.push(median(figures.get(2).and_then(|row| row.ratio)));
+            let tail = figures.get(TAIL);
+            line.push(median(tail.and_then(|row| row.ratio)));
+            line.push(median(tail.and_then(|row| row.clockhand_ratio)));
+            line.push(median(tail.and_then(|row| row.reader_ratio)));
             lines.push(line);
         }
-        let ratio = format!("p99.9 / {REFERENCE}");
+        let tail = QUANTILES[TAIL];
+        let ratio = format!("{tail} / {REFERENCE}");
+        let [get, reader] = ["get", "Reader"].map(|handle| format!("{handle} / this, {tail}"));
         let mut header = vec!["question", "threads", "cache"];
         header.extend(QUANTILES);
-        header.push(&ratio);
+        header.extend([&*ratio, &get, &reader]);
         let clock = self.clock_ns;
         write_table(f, "Latency", &header, lines, 3)?;
         writeln!(
             f,
-            "\nNanoseconds, medians of the rounds; one operation in 8 is timed, and the clock's own {clock} ns are included."
+            "\nNanoseconds, medians of the rounds; every operation is timed, and the clock's own {clock} ns are included."
         )
     }
 
@@ -94,6 +99,9 @@ impl Comparison {
         if remarks.is_empty() { Ok(()) } else { writeln!(f) }
     }
 }
+
+/// Which of the quantiles has its ratios in the table.
+const TAIL: usize = 2;
 
 const VALUES: [&str; 9] = [
     "question",

@@ -16,6 +16,9 @@ impl Weight for u32 {
 
 /// A cache of `u64` keys that weighs its entries.
 pub trait Weigh<V: Weight>: Send + Sync + Sized + 'static {
+    /// Whether it weighs at all.
+    const WEIGHS: bool = true;
+
     /// The heaviest entry that it can count.
     const HEAVIEST: u32 = u32::MAX;
 
@@ -44,6 +47,8 @@ pub trait Weigh<V: Weight>: Send + Sync + Sized + 'static {
 pub enum Nobody {}
 
 impl<V: Weight> Weigh<V> for Nobody {
+    const WEIGHS: bool = false;
+
     fn with_bound(_: u64, _: u64) -> Option<Self> {
         None
     }
