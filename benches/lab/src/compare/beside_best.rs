@@ -8,6 +8,9 @@ use super::hit_ratios::{HitRatio, same_place};
 use super::text::write_table;
 use crate::peers::{ClockhandGet, Peer};
 
+/// A peer that holds more than so many times its capacity is not asked: it is flattered.
+const FLATTERED: f64 = 1.05;
+
 /// How much of the best peer's hit ratio every row is to have.
 const LEAST: f64 = 0.97;
 
@@ -20,7 +23,7 @@ pub struct BesideBest {
     pub entries: u64,
     /// clockhand's hit ratio.
     pub clockhand: f64,
-    /// The peer with the most hits.
+    /// The peer with the most hits, among those that keep to their capacity.
     pub peer: &'static str,
     /// Its hit ratio.
     pub best: f64,
@@ -36,7 +39,9 @@ pub(super) fn beside_best(rows: &[HitRatio]) -> Vec<BesideBest> {
 fn of_place(rows: &[HitRatio]) -> Option<BesideBest> {
     let alone = || rows.iter().filter(|row| row.threads == 1 && !row.simulated);
     let ours = alone().find(|row| row.cache == ClockhandGet::NAME)?;
-    let others = alone().filter(|row| row.cache != ClockhandGet::NAME);
+    let most = FLATTERED * ours.entries as f64;
+    let fair = |row: &&HitRatio| row.held.is_none_or(|held| held as f64 <= most);
+    let others = alone().filter(|row| row.cache != ClockhandGet::NAME).filter(fair);
     let best = others.max_by(|one, other| one.hit_ratio.total_cmp(&other.hit_ratio))?;
     let ratio = if best.hit_ratio > 0.0 { ours.hit_ratio / best.hit_ratio } else { 1.0 };
     let (clockhand, entries) = (ours.hit_ratio, ours.entries);
@@ -65,5 +70,10 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, rows: &[BesideBest]) -> fmt::Res
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(f, "\n{below} of {} rows are below {LEAST} of the best peer.", rows.len())
+    writeln!(
+        f,
+        "\n{below} of {} rows are below {LEAST} of the best peer; peers that held more than \
+         {FLATTERED} times the capacity are left out.",
+        rows.len()
+    )
 }

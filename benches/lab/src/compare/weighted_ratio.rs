@@ -66,6 +66,7 @@ impl Visit for Course<'_> {
             cache: P::NAME,
             hit_ratio: hits as f64 / self.keys.len() as f64,
             byte_hit_ratio: bytes as f64 / all as f64,
+            held: cache.charge().map(|charge| charge as f64 / self.capacity as f64),
             refusals: cache.refusals(),
             clockhand_ratio: None,
             clockhand_byte_ratio: None,

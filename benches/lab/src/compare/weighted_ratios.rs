@@ -21,6 +21,9 @@ pub struct WeightedRatio {
     pub hit_ratio: f64,
     /// Bytes that hit per byte accessed.
     pub byte_hit_ratio: f64,
+    /// What its entries weighed in the end through the capacity, where it tells; above 1 it is
+    /// flattered.
+    pub held: Option<f64>,
     /// Insertions that it refused.
     pub refusals: u64,
     /// clockhand's hit ratio through this cache's.
@@ -29,7 +32,7 @@ pub struct WeightedRatio {
     pub clockhand_byte_ratio: Option<f64>,
 }
 
-const HEADER: [&str; 8] = [
+const HEADER: [&str; 9] = [
     "trace",
     "capacity",
     "cache",
@@ -37,6 +40,7 @@ const HEADER: [&str; 8] = [
     "byte hit ratio",
     "clockhand / this",
     "by bytes",
+    "held / capacity",
     "refusals",
 ];
 
@@ -51,6 +55,7 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, rows: &[WeightedRatio]) -> fmt::
             format!("{:.4}", row.byte_hit_ratio),
             ratio(row.clockhand_ratio),
             ratio(row.clockhand_byte_ratio),
+            ratio(row.held),
             row.refusals.to_string(),
         ]
     };

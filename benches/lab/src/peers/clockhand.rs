@@ -107,6 +107,10 @@ impl<V: Weight> Weigh<V> for clockhand::Cache<u64, V> {
         self.stats().refusals
     }
 
+    fn charge(&self) -> Option<u64> {
+        Some(self.usage().charged)
+    }
+
     fn limbo(&self) -> u64 {
         self.usage().limbo_capacity
     }

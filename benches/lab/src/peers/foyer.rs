@@ -137,6 +137,10 @@ where
     fn insert(&self, key: u64, value: V) {
         self.0.insert(key, value);
     }
+
+    fn charge(&self) -> Option<u64> {
+        Some(self.0.usage() as u64)
+    }
 }
 
 impl<P, B> Wide for Other<P, WideKey, WideValue, B>

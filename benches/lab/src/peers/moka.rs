@@ -43,9 +43,9 @@ where
         self.0.insert(key, value);
     }
 
+    /// Before its pending tasks have run, so with what it holds beyond its capacity.
     fn entries(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.entry_count()
+        self.0.iter().count() as u64
     }
 }
 
@@ -69,6 +69,11 @@ where
     fn insert(&self, key: u64, value: V) {
         Cache::insert(self, key, value);
     }
+
+    /// Before its pending tasks have run.
+    fn charge(&self) -> Option<u64> {
+        Some(self.iter().map(|(_, value)| u64::from(value.weight())).sum())
+    }
 }
 
 impl<B> Wide for Cache<WideKey, WideValue, B>
@@ -84,8 +89,7 @@ where
     }
 
     fn entries(&self) -> u64 {
-        self.run_pending_tasks();
-        self.entry_count()
+        self.iter().count() as u64
     }
 }
 

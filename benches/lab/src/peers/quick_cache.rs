@@ -80,6 +80,10 @@ where
     fn insert(&self, key: u64, value: V) {
         Cache::insert(self, key, value);
     }
+
+    fn charge(&self) -> Option<u64> {
+        Some(self.weight())
+    }
 }
 
 impl<B> Wide for Cache<WideKey, WideValue, UnitWeighter, B>

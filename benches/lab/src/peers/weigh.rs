@@ -36,6 +36,11 @@ pub trait Weigh<V: Weight>: Send + Sync + Sized + 'static {
         0
     }
 
+    /// What its entries weigh now, where it tells.
+    fn charge(&self) -> Option<u64> {
+        None
+    }
+
     /// What was evicted and not freed yet may weigh so much beside the bound, as configured.
     fn limbo(&self) -> u64 {
         0
