@@ -58,13 +58,13 @@ fn read(cache: &impl Peer, keys: &[u64], size: usize, bell: &Bell) -> u64 {
     let mut lookup = cache.lookup();
     let (mut reads, mut sum) = (0, 0_u64);
     for batch in keys.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for some in batch.chunks_exact(size) {
             lookup.get_many(some, |value| sum = sum.wrapping_add(value));
         }
         reads += BATCH as u64;
+        if bell.rang() {
+            break;
+        }
     }
     black_box(sum);
     reads

@@ -63,10 +63,13 @@ impl Question for Churn {
 fn insert(cache: &impl Peer, next: &AtomicU64, bell: &Bell) -> u64 {
     let first = next.load(Ordering::Relaxed);
     let mut index = first;
-    while !bell.rang() {
+    loop {
         for _ in 0..BATCH {
             cache.insert(scatter(index), index);
             index += 1;
+        }
+        if bell.rang() {
+            break;
         }
     }
     next.store(index, Ordering::Relaxed);

@@ -70,13 +70,13 @@ fn fill<P: Peer>(cache: &P, keys: &[u64], bell: &Bell) -> u64 {
     let mut lookup = cache.lookup();
     let mut done = 0;
     for batch in keys.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for key in batch {
             get_or_insert(cache, &mut lookup, *key);
         }
         done += BATCH as u64;
+        if bell.rang() {
+            break;
+        }
     }
     done
 }

@@ -132,9 +132,6 @@ fn mix(
     let mut gets = Sampler::new(SAMPLED_ONE_IN, 2 * seed);
     let mut inserts = Sampler::new(SAMPLED_ONE_IN, 2 * seed + 1);
     for batch in steps.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for step in batch {
             match *step {
                 Step::Insert(key) => inserts.run(|| cache.insert(key, key)),
@@ -147,6 +144,9 @@ fn mix(
                     }
                 }
             }
+        }
+        if bell.rang() {
+            break;
         }
     }
     (gets.finish(), inserts.finish())

@@ -124,9 +124,6 @@ fn read(cache: &impl Peer, keys: &[u64], bell: &Bell) -> Done {
     let mut lookup = cache.lookup();
     let (mut done, mut sum) = (Done { reads: 0, hits: 0 }, 0_u64);
     for batch in keys.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for key in batch {
             if let Some(value) = lookup.get(key) {
                 done.hits += 1;
@@ -134,6 +131,9 @@ fn read(cache: &impl Peer, keys: &[u64], bell: &Bell) -> Done {
             }
         }
         done.reads += BATCH as u64;
+        if bell.rang() {
+            break;
+        }
     }
     black_box(sum);
     done

@@ -49,11 +49,8 @@ impl Question for Weighted {
     fn enter<P: Peer>(&self) -> Option<Contender> {
         let cache = Arc::new(P::Weighing::<u32>::with_bound(CAPACITY, ENTRIES)?);
         let (weights, threads, time) = (Arc::clone(&self.weights), self.threads, self.time);
-        let mut index = threads as u64 * REALM;
-        for weight in weights.iter() {
-            cache.insert(scatter(index), *weight);
-            index += 1;
-        }
+        let own = threads as u64 * REALM;
+        (own..).zip(weights.iter()).for_each(|(at, weight)| cache.insert(scatter(at), *weight));
         let next = (0..threads as u64).map(|id| CachePadded::new(AtomicU64::new(id * REALM)));
         let next = next.collect::<Vec<_>>();
         let asked = Arc::clone(&cache);
@@ -74,12 +71,12 @@ fn insert(cache: &impl Weigh<u32>, weights: &[u32], next: &AtomicU64, bell: &Bel
     let first = next.load(Ordering::Relaxed);
     let mut index = first;
     for batch in weights.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for weight in batch {
             cache.insert(scatter(index), *weight);
             index += 1;
+        }
+        if bell.rang() {
+            break;
         }
     }
     next.store(index, Ordering::Relaxed);
