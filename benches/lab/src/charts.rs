@@ -92,7 +92,7 @@ fn charts(comparison: &Comparison) -> Vec<Chart> {
     for rows in comparison.rows.chunk_by(same) {
         let row = &rows[0];
         let title = match row.group {
-            Group::Latency => format!("{}: {}", row.question, row.measure),
+            Group::Latency | Group::Memory => format!("{}: {}", row.question, row.measure),
             _ => row.question.clone(),
         };
         let panel = Panel {
@@ -106,6 +106,7 @@ fn charts(comparison: &Comparison) -> Vec<Chart> {
             Unit::Throughput => "millions of operations per second, more is better",
             Unit::Latency => "nanoseconds on a logarithmic scale, less is better",
             Unit::Memory => "bytes per entry, less is better",
+            Unit::Excess => "bytes, less is better",
         };
         let logarithmic = row.unit == Unit::Latency;
         match charts.iter_mut().find(|chart| chart.title == title) {

@@ -49,7 +49,10 @@ enum Command {
     Races(Races),
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
-    Resident { hashers: Hashers, peer: String, entries: u64 },
+    Resident { hashers: Hashers, peer: String, size: peers::Size, entries: u64 },
+    /// Measure how far one cache exceeds its bound; `compare` runs it in processes of their own
+    #[command(hide = true)]
+    Excess { hashers: Hashers, peer: String, capacity: u64 },
 }
 
 #[derive(Debug, Args)]
@@ -174,8 +177,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(order) => order.run(),
         Command::Compare(order) => order.run(),
         Command::Races(order) => order.run(),
-        Command::Resident { hashers, peer, entries } => {
-            peers::resident(hashers, &peer, entries).and_then(|resident| print_json(&resident))
+        Command::Resident { hashers, peer, size, entries } => {
+            let resident = peers::resident(hashers, &peer, size, entries);
+            resident.and_then(|resident| print_json(&resident))
+        }
+        Command::Excess { hashers, peer, capacity } => {
+            peers::excess(hashers, &peer, capacity).and_then(|excess| print_json(&excess))
         }
     })
 }

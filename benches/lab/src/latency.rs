@@ -1,8 +1,8 @@
-//! Sampled latencies, and what the clock that takes them costs itself.
-
-use std::time::Instant;
+//! Latencies, and what the clock that takes them costs itself: the processor's time stamp counter, or
+//! the system's monotonic clock where that counter is not to be trusted.
 
 use hdrhistogram::Histogram;
+use quanta::Clock;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
@@ -10,22 +10,23 @@ use serde::Serialize;
 /// Longer operations count as this long: a minute.
 const LONGEST_NS: u64 = 60_000_000_000;
 
-/// Times one of so many operations. The gaps are random, so that a period in the operations cannot
+/// Times every operation, or one of so many. The gaps are random, so that a period in the operations cannot
 /// hide from the samples.
 #[derive(Debug)]
 pub struct Sampler {
     histogram: Histogram<u64>,
+    clock: Clock,
     gaps: SmallRng,
     one_in: u32,
     left: u32,
 }
 
 impl Sampler {
-    /// Samples one operation in `one_in` on average.
+    /// Times one operation in `one_in` on average.
     #[must_use]
     pub fn new(one_in: u32, seed: u64) -> Self {
         let gaps = SmallRng::seed_from_u64(seed);
-        Self { histogram: empty(), gaps, one_in, left: 0 }
+        Self { histogram: empty(), clock: Clock::new(), gaps, one_in, left: 0 }
     }
 
     /// Does the operation, timed if it is its turn.
@@ -35,10 +36,13 @@ impl Sampler {
             self.left -= 1;
             return operation();
         }
-        let began = Instant::now();
+        let began = self.clock.raw();
         let outcome = operation();
-        let ended = Instant::now();
-        self.record(began, ended);
+        let ended = self.clock.raw();
+        self.histogram.saturating_record(self.clock.delta_as_nanos(began, ended));
+        if self.one_in > 1 {
+            self.skip_some();
+        }
         outcome
     }
 
@@ -49,8 +53,7 @@ impl Sampler {
     }
 
     #[cold]
-    fn record(&mut self, began: Instant, ended: Instant) {
-        self.histogram.saturating_record(nanoseconds(began, ended));
+    fn skip_some(&mut self) {
         self.left = self.gaps.random_range(0..2 * self.one_in - 1);
     }
 }
@@ -94,11 +97,11 @@ impl Quantiles {
 /// The median time between two readings of the clock with nothing between them, in nanoseconds.
 #[must_use]
 pub fn clock_cost() -> u64 {
-    let mut histogram = empty();
+    let (mut histogram, clock) = (empty(), Clock::new());
     for _ in 0..20_000 {
-        let began = Instant::now();
-        let ended = Instant::now();
-        histogram.saturating_record(nanoseconds(began, ended));
+        let began = clock.raw();
+        let ended = clock.raw();
+        histogram.saturating_record(clock.delta_as_nanos(began, ended));
     }
     histogram.value_at_quantile(0.5)
 }
@@ -106,8 +109,4 @@ pub fn clock_cost() -> u64 {
 /// Two digits keep a histogram at 60 KiB, so that every thread can have its own.
 fn empty() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NS, 2).expect("the bounds are valid constants")
-}
-
-fn nanoseconds(began: Instant, ended: Instant) -> u64 {
-    u64::try_from((ended - began).as_nanos()).unwrap_or(u64::MAX)
 }

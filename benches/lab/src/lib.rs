@@ -5,10 +5,12 @@
 
 #![deny(unsafe_code)]
 
+pub mod built_in;
 pub mod charts;
 pub mod cli;
 pub mod compare;
 pub mod failure;
+pub mod heap;
 pub mod latency;
 pub mod machine;
 mod output;

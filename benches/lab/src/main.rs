@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use clockhand_lab::heap::CountsBlocks;
+
+#[global_allocator]
+static HEAP: CountsBlocks = CountsBlocks;
+
 fn main() -> ExitCode {
     clockhand_lab::cli::main(std::env::args_os())
 }

@@ -1,14 +1,11 @@
-//! Where traces come from: files, or the one that is built into the binary.
+//! Where traces come from: files, or those that are built into the binary.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::built_in::{BuiltIn, TRACES};
 use crate::failure::Failure;
 use crate::trace::{self, DECODED_LIMIT, Trace, TraceError};
-
-/// The built-in trace; `traces/README.md` says where it is from.
-const BUILT_IN: &[u8] = include_bytes!("../traces/web12.u64.zst");
-const BUILT_IN_NAME: &str = "web12";
 
 const KEYS: &str = ".u64.zst";
 const SIZES: &str = ".u32.zst";
@@ -16,27 +13,33 @@ const SIZES: &str = ".u32.zst";
 /// One trace to replay.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// The trace in the binary.
-    BuiltIn,
+    /// A trace in the binary.
+    BuiltIn(&'static BuiltIn),
     /// A file of keys, with a file of sizes beside it perhaps.
     File(PathBuf),
 }
 
 impl Source {
-    /// The sources that the user named, or the built-in one.
+    /// The sources that the user named, or the first that is built in.
     #[must_use]
     pub fn of(files: Vec<PathBuf>) -> Vec<Self> {
         if files.is_empty() {
-            return vec![Self::BuiltIn];
+            return vec![Self::BuiltIn(&TRACES[0])];
         }
         files.into_iter().map(Self::File).collect()
+    }
+
+    /// The trace of this name that is built in.
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<Self> {
+        TRACES.iter().find(|trace| trace.name == name).map(Self::BuiltIn)
     }
 
     /// What reports call it.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::BuiltIn => BUILT_IN_NAME.into(),
+            Self::BuiltIn(trace) => trace.name.into(),
             Self::File(path) => {
                 let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
                 name.strip_suffix(KEYS).unwrap_or(&name).into()
@@ -51,7 +54,7 @@ impl Source {
     /// [`Failure::Input`] with the path and the system's answer.
     pub fn check(&self) -> Result<(), Failure> {
         match self {
-            Self::BuiltIn => Ok(()),
+            Self::BuiltIn(_) => Ok(()),
             Self::File(path) => open(path).map(drop),
         }
     }
@@ -62,9 +65,12 @@ impl Source {
     ///
     /// [`Failure::Input`] that names the file and says what is wrong with it.
     pub fn load(&self, unit_weights: bool) -> Result<Trace, Failure> {
-        let Self::File(path) = self else {
-            return trace::decode(BUILT_IN)
-                .map_err(|error| in_file(BUILT_IN_NAME.as_ref(), &error));
+        let path = match self {
+            Self::BuiltIn(trace) => {
+                return unpack(trace, unit_weights)
+                    .map_err(|error| in_file(trace.name.as_ref(), &error));
+            }
+            Self::File(path) => path,
         };
         if path.to_string_lossy().ends_with(SIZES) {
             let line = format!("{} holds sizes; name the {KEYS} file beside it", path.display());
@@ -78,6 +84,14 @@ impl Source {
             }
             _ => Ok(keys),
         }
+    }
+}
+
+fn unpack(trace: &BuiltIn, unit_weights: bool) -> Result<Trace, TraceError> {
+    let keys = trace::decode(trace.keys)?;
+    match trace.sizes {
+        Some(sizes) if !unit_weights => keys.with_sizes(sizes),
+        _ => Ok(keys),
     }
 }
 

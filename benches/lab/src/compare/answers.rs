@@ -50,12 +50,21 @@ pub struct Row {
     pub clockhand_ratio: Option<Spread>,
     /// The value of clockhand's `Reader` through this cache's of the same round.
     pub reader_ratio: Option<Spread>,
-    /// What it is to reach.
-    pub goal: Option<String>,
-    /// Whether it did.
-    pub met: Option<bool>,
+    /// What it is to reach, and whether it did.
+    pub goals: Vec<Reached>,
     /// What to know besides.
     pub remark: Option<String>,
+}
+
+/// Something that a cache is to reach.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reached {
+    /// What it is.
+    pub goal: String,
+    /// What it came to: a ratio, or the value.
+    pub reached: f64,
+    /// Whether that is enough.
+    pub met: bool,
 }
 
 /// clockhand beside the best of the other caches, or of the maps.
@@ -105,12 +114,12 @@ pub(super) fn best(rows: &[Row]) -> Vec<Best> {
 }
 
 impl Row {
-    fn ours(&self) -> bool {
+    pub(super) fn ours(&self) -> bool {
         self.peer.starts_with("clockhand")
     }
 
     /// Less is better.
-    fn rank(&self) -> f64 {
+    pub(super) fn rank(&self) -> f64 {
         if self.unit == Unit::Throughput { -self.value.median } else { self.value.median }
     }
 }

@@ -23,7 +23,8 @@ impl Bell {
     }
 }
 
-/// Lets threads work until the bell rings.
+/// Lets threads work until the bell rings. Each looks up after a batch, so that none comes away with
+/// nothing, however short the time and however busy the machine.
 pub(crate) fn work_for<T: Send>(
     time: Duration,
     threads: usize,

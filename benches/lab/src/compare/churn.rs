@@ -7,8 +7,9 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::arena::{BATCH, Bell, rate, work_for};
+use super::goal::{Goal, Rival};
 use super::keys::scatter;
-use super::question::{About, Contender, Goal, Question, refused};
+use super::question::{About, Contender, Question, REFERENCE, refused};
 use crate::peers::Peer;
 
 const CAPACITY: u64 = 10_000;
@@ -31,7 +32,8 @@ impl Churn {
 impl Question for Churn {
     fn abouts(&self) -> Vec<About> {
         let goals: &[_] = match self.threads {
-            2 => &[("clockhand get", Goal::RatioAtLeast(1.5))],
+            1 => &[("clockhand get", Goal::AtLeast(1.0, Rival::Named(REFERENCE)))],
+            2 => &[("clockhand get", Goal::AtLeast(2.0, Rival::Named(REFERENCE)))],
             _ => &[],
         };
         let title = format!("insert churn, capacity {CAPACITY}");
@@ -61,10 +63,13 @@ impl Question for Churn {
 fn insert(cache: &impl Peer, next: &AtomicU64, bell: &Bell) -> u64 {
     let first = next.load(Ordering::Relaxed);
     let mut index = first;
-    while !bell.rang() {
+    loop {
         for _ in 0..BATCH {
             cache.insert(scatter(index), index);
             index += 1;
+        }
+        if bell.rang() {
+            break;
         }
     }
     next.store(index, Ordering::Relaxed);

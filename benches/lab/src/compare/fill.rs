@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arena::{BATCH, Bell, rate, work_for};
+use super::goal::{Goal, Rival};
 use super::keys::{Streams, scatter};
-use super::question::{About, Contender, Question, refused};
+use super::question::{About, Contender, Question, REFERENCE, refused};
 use crate::peers::{Lookup, Peer};
 
 /// How many different keys there are.
@@ -30,7 +31,14 @@ impl Fill {
 impl Question for Fill {
     fn abouts(&self) -> Vec<About> {
         let title = format!("get-or-insert, {KEYS} keys, Zipf 0.9, capacity {CAPACITY}");
-        vec![About::throughput(title, self.threads, &[])]
+        let goals: &[_] = match self.threads {
+            2 => &[
+                ("clockhand get", Goal::AtLeast(2.0, Rival::Named(REFERENCE))),
+                ("clockhand get", Goal::AtLeast(1.0, Rival::Named("scc"))),
+            ],
+            _ => &[],
+        };
+        vec![About::throughput(title, self.threads, goals)]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
@@ -62,13 +70,13 @@ fn fill<P: Peer>(cache: &P, keys: &[u64], bell: &Bell) -> u64 {
     let mut lookup = cache.lookup();
     let mut done = 0;
     for batch in keys.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for key in batch {
             get_or_insert(cache, &mut lookup, *key);
         }
         done += BATCH as u64;
+        if bell.rang() {
+            break;
+        }
     }
     done
 }

@@ -4,7 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::beside_best::{self, BesideBest, beside_best};
 use super::text::write_table;
+use super::weighted_ratios::{self, WeightedRatio};
+
+/// The policy that knows the future.
+const OPTIMUM: &str = "Belady";
 
 /// Hit ratios, and what follows from them.
 #[derive(Debug, Clone, Serialize)]
@@ -13,6 +18,10 @@ pub struct HitRatios {
     pub rows: Vec<HitRatio>,
     /// How far each is from the optimum on average.
     pub means: Vec<Mean>,
+    /// Each handle of clockhand beside the best peer of each trace and capacity, on one thread.
+    pub beside_best: Vec<BesideBest>,
+    /// The traces that have sizes, which are the weights.
+    pub weighted: Vec<WeightedRatio>,
 }
 
 /// The hits of one pass from an empty cache; unit weights, a get, and an insert if it missed.
@@ -32,6 +41,8 @@ pub struct HitRatio {
     pub hit_ratio: f64,
     /// The optimum's hit ratio less this one.
     pub distance: f64,
+    /// With many threads: points of the hit ratio, in percent, that one thread has more.
+    pub loss: Option<f64>,
     /// What the cache says that it held in the end; some keep more than their capacity.
     pub held: Option<u64>,
     /// Insertions that it refused.
@@ -49,6 +60,10 @@ pub struct Mean {
     pub rows: usize,
     /// The mean of their distances.
     pub distance: f64,
+    /// With many threads: the mean loss, in points.
+    pub loss: Option<f64>,
+    /// And the largest.
+    pub worst_loss: Option<f64>,
     /// What it held in the end through its capacity, on average; above 1 it is flattered.
     pub held: Option<f64>,
     /// Insertions that it refused, over all rows.
@@ -57,8 +72,9 @@ pub struct Mean {
 
 impl HitRatios {
     /// What follows from some rows.
-    pub(super) fn of(rows: Vec<HitRatio>) -> Self {
-        Self { means: means(&rows), rows }
+    pub(super) fn of(mut rows: Vec<HitRatio>, weighted: Vec<WeightedRatio>) -> Self {
+        rows.chunk_by_mut(same_place).for_each(hold_beside_each_other);
+        Self { means: means(&rows), beside_best: beside_best(&rows), rows, weighted }
     }
 }
 
@@ -66,42 +82,83 @@ impl HitRatio {
     pub(super) fn new(trace: &str, entries: u64, cache: &'static str, hit_ratio: f64) -> Self {
         let trace = trace.into();
         let (simulated, threads, distance) = (false, 1, 0.0);
-        let (held, refusals) = (None, None);
-        Self { trace, entries, cache, simulated, threads, hit_ratio, distance, held, refusals }
+        let (loss, held, refusals) = (None, None, None);
+        Self {
+            trace,
+            entries,
+            cache,
+            simulated,
+            threads,
+            hit_ratio,
+            distance,
+            loss,
+            held,
+            refusals,
+        }
+    }
+}
+
+/// Whether two rows are of the same trace and capacity.
+pub(super) fn same_place(one: &HitRatio, other: &HitRatio) -> bool {
+    (&one.trace, one.entries) == (&other.trace, other.entries)
+}
+
+/// Tells the rows of one trace and capacity how far they are from the optimum, and what they lose
+/// with many threads.
+fn hold_beside_each_other(rows: &mut [HitRatio]) {
+    let of = |rows: &[HitRatio], cache, threads| {
+        let same = |row: &&HitRatio| (row.cache, row.threads) == (cache, threads);
+        rows.iter().find(same).map(|row| row.hit_ratio)
+    };
+    let optimum = of(rows, OPTIMUM, 1);
+    for at in 0..rows.len() {
+        let alone = of(rows, rows[at].cache, 1).filter(|_| rows[at].threads > 1);
+        let row = &mut rows[at];
+        row.distance = optimum.map_or(0.0, |optimum| optimum - row.hit_ratio);
+        row.loss = alone.map(|alone| 100.0 * (alone - row.hit_ratio));
     }
 }
 
 fn means(rows: &[HitRatio]) -> Vec<Mean> {
-    let mut means = Vec::<Mean>::new();
+    let mut groups = Vec::<Vec<&HitRatio>>::new();
     for row in rows {
-        let HitRatio { cache, threads, distance, .. } = *row;
-        let held = row.held.map(|held| held as f64 / row.entries as f64);
-        let refusals = row.refusals.unwrap_or_default();
-        let same = |mean: &&mut Mean| (mean.cache, mean.threads) == (cache, threads);
-        match means.iter_mut().find(same) {
-            Some(mean) => {
-                mean.rows += 1;
-                mean.distance += distance;
-                mean.refusals += refusals;
-                mean.held = mean.held.zip(held).map(|(sum, held)| sum + held);
-            }
-            None => means.push(Mean { cache, threads, rows: 1, distance, held, refusals }),
+        let same = |group: &&mut Vec<&HitRatio>| {
+            (group[0].cache, group[0].threads) == (row.cache, row.threads)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
         }
     }
-    for mean in &mut means {
-        mean.distance /= mean.rows as f64;
-        mean.held = mean.held.map(|sum| sum / mean.rows as f64);
-    }
+    let mut means = groups.iter().map(|group| Mean::of(group)).collect::<Vec<_>>();
     means.sort_by(|one, other| one.distance.total_cmp(&other.distance));
     means
+}
+
+impl Mean {
+    /// Of rows of one cache with one number of threads.
+    fn of(rows: &[&HitRatio]) -> Self {
+        let mean = |value: &dyn Fn(&HitRatio) -> Option<f64>| {
+            let values = rows.iter().map(|row| value(row)).collect::<Option<Vec<_>>>();
+            values.map(|values| values.iter().sum::<f64>() / rows.len() as f64)
+        };
+        Self {
+            cache: rows[0].cache,
+            threads: rows[0].threads,
+            rows: rows.len(),
+            distance: mean(&|row| Some(row.distance)).unwrap_or_default(),
+            loss: mean(&|row| row.loss),
+            worst_loss: rows.iter().filter_map(|row| row.loss).reduce(f64::max),
+            held: mean(&|row| row.held.map(|held| held as f64 / row.entries as f64)),
+            refusals: rows.iter().filter_map(|row| row.refusals).sum(),
+        }
+    }
 }
 
 impl fmt::Display for HitRatios {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = |row: &HitRatio| name(row.cache, row.threads);
-        let groups = self
-            .rows
-            .chunk_by(|one, next| (&one.trace, one.entries) == (&next.trace, next.entries));
+        let groups = self.rows.chunk_by(same_place);
         let mut header = vec!["trace".to_owned(), "entries".to_owned()];
         header.extend(groups.clone().next().unwrap_or_default().iter().map(names));
         let header = header.iter().map(|name| &**name).collect::<Vec<_>>();
@@ -111,20 +168,37 @@ impl fmt::Display for HitRatios {
             line
         };
         write_table(f, "Hit ratio", &header, groups.map(line).collect(), 1)?;
-        let header = ["cache", "rows", "mean distance to Belady", "held / capacity", "refusals"];
-        let line = |mean: &Mean| {
-            let distance = format!("{:.4}", mean.distance);
-            let held = mean.held.map_or(String::new(), |held| format!("{held:.3}"));
-            vec![
-                name(mean.cache, mean.threads),
-                mean.rows.to_string(),
-                distance,
-                held,
-                mean.refusals.to_string(),
-            ]
+        let means = self.means.iter().map(Mean::cells).collect();
+        write_table(f, "Hit ratio, distance to the optimum", &MEANS, means, 1)?;
+        beside_best::write(f, &self.beside_best)?;
+        weighted_ratios::write(f, &self.weighted)
+    }
+}
+
+const MEANS: [&str; 7] = [
+    "cache",
+    "rows",
+    "mean distance to Belady",
+    "mean loss, points",
+    "worst loss, points",
+    "held / capacity",
+    "refusals",
+];
+
+impl Mean {
+    fn cells(&self) -> Vec<String> {
+        let figure = |value: Option<f64>, digits: usize| {
+            value.map_or(String::new(), |value| format!("{value:.digits$}"))
         };
-        let means = self.means.iter().map(line).collect();
-        write_table(f, "Hit ratio, distance to the optimum", &header, means, 1)
+        vec![
+            name(self.cache, self.threads),
+            self.rows.to_string(),
+            figure(Some(self.distance), 4),
+            figure(self.loss, 2),
+            figure(self.worst_loss, 2),
+            figure(self.held, 3),
+            self.refusals.to_string(),
+        ]
     }
 }
 

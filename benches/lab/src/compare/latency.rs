@@ -9,15 +9,17 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::arena::{BATCH, Bell, work_for};
+use super::goal::{Aim, Goal, Rival};
 use super::keys::{scatter, zipf_streams};
-use super::question::{About, Contender, Goal, Group, Question, Unit, refused};
+use super::question::{About, Contender, Group, Question, REFERENCE, Unit, refused};
 use crate::latency::{Quantiles, Sampler};
 use crate::peers::{Lookup, Peer};
 
 const KEYS: u64 = 100_000;
 const CAPACITY: u64 = 10_000;
 const INSERTS_PERCENT: u32 = 5;
-const SAMPLED_ONE_IN: u32 = 8;
+/// Every operation is timed.
+const SAMPLED_ONE_IN: u32 = 1;
 
 /// The operations that are timed.
 const OPERATIONS: [&str; 2] = ["get", "insert"];
@@ -36,14 +38,14 @@ enum Step {
 /// Threads that read and write, and are timed.
 pub(super) struct Latency {
     title: String,
-    goals: &'static [(&'static str, Goal)],
+    outnumbered: bool,
     streams: Arc<Vec<Vec<Step>>>,
     time: Duration,
 }
 
 impl Latency {
     /// 95 reads to 5 inserts: mostly reads, whose locks are seldom taken in vain.
-    pub(super) fn mostly_reads(threads: usize, time: Duration) -> Self {
+    pub(super) fn mostly_reads(threads: usize, outnumbered: bool, time: Duration) -> Self {
         let reads = 100 - INSERTS_PERCENT;
         let title = format!("{reads} % get, {INSERTS_PERCENT} % insert, {KEYS} keys, Zipf 0.99");
         let mut random = SmallRng::seed_from_u64(0);
@@ -51,21 +53,26 @@ impl Latency {
             true => Step::Insert(key),
             false => Step::Get(key),
         };
-        Self { title, goals: &[], streams: steps(0.99, threads, step), time }
+        Self { title, outnumbered, streams: steps(0.99, threads, step), time }
     }
 
-    /// A cache at work: a read, and an insert if it missed. Its goal is about threads that are
-    /// descheduled, so there is one only where these outnumber the cores.
+    /// A cache at work: a read, and an insert if it missed.
     pub(super) fn get_or_insert(threads: usize, outnumbered: bool, time: Duration) -> Self {
-        let goals: &[_] = match outnumbered {
-            true => &[
-                ("clockhand get", Goal::RatioAtMost(0.05)),
-                ("clockhand Reader", Goal::RatioAtMost(0.05)),
-            ],
-            false => &[],
-        };
         let title = format!("get-or-insert, {KEYS} keys, Zipf 0.9");
-        Self { title, goals, streams: steps(0.9, threads, Step::GetOrInsert), time }
+        Self { title, outnumbered, streams: steps(0.9, threads, Step::GetOrInsert), time }
+    }
+}
+
+/// Goals are about threads that are descheduled, so there are some only where these outnumber the
+/// cores.
+fn goals(measure: &str) -> &'static [Aim] {
+    match measure {
+        "get p99.9" => &[
+            ("clockhand get", Goal::Within(2000.0)),
+            ("clockhand get", Goal::AtMost(1.0, Rival::Named("TinyUFO"))),
+        ],
+        "insert p99.9" => &[("clockhand get", Goal::AtMost(0.1, Rival::Named(REFERENCE)))],
+        _ => &[],
     }
 }
 
@@ -79,7 +86,7 @@ impl Question for Latency {
         let about = |measure: String| About {
             group: Group::Latency,
             title: self.title.clone(),
-            goals: if measure == "get p99.9" { self.goals } else { &[] },
+            goals: if self.outnumbered { goals(&measure) } else { &[] },
             measure,
             threads: self.streams.len(),
             unit: Unit::Latency,
@@ -114,7 +121,7 @@ fn figures(of: &Quantiles) -> [f64; QUANTILES.len()] {
     [of.p50, of.p99, of.p999, of.p9999, of.max].map(|ns| ns as f64)
 }
 
-/// The latencies of the gets and of the inserts that were sampled until the bell.
+/// The latencies of the gets and of the inserts that were timed until the bell.
 fn mix(
     cache: &impl Peer,
     steps: &[Step],
@@ -125,9 +132,6 @@ fn mix(
     let mut gets = Sampler::new(SAMPLED_ONE_IN, 2 * seed);
     let mut inserts = Sampler::new(SAMPLED_ONE_IN, 2 * seed + 1);
     for batch in steps.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for step in batch {
             match *step {
                 Step::Insert(key) => inserts.run(|| cache.insert(key, key)),
@@ -140,6 +144,9 @@ fn mix(
                     }
                 }
             }
+        }
+        if bell.rang() {
+            break;
         }
     }
     (gets.finish(), inserts.finish())

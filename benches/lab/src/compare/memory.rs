@@ -1,40 +1,45 @@
 //! Resident memory of a full cache, each measured in a process of its own.
 
-use std::env;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::question::{About, Contender, Goal, Group, Question, Unit};
-use crate::failure::Failure;
-use crate::peers::{Hashers, Peer, Resident};
+use super::child;
+use super::goal::{Aim, Goal};
+use super::question::{About, Contender, Group, Question, Unit};
+use crate::peers::{Hashers, Peer, Resident, Size};
 
 /// A full cache, everything included.
 pub(super) struct Memory {
     hashers: Hashers,
+    size: Size,
     entries: u64,
 }
 
 impl Memory {
-    pub(super) fn new(hashers: Hashers, entries: u64) -> Self {
-        Self { hashers, entries }
+    pub(super) fn new(hashers: Hashers, size: Size, entries: u64) -> Self {
+        Self { hashers, size, entries }
     }
 }
 
 impl Question for Memory {
     fn abouts(&self) -> Vec<About> {
         let (group, unit) = (Group::Memory, Unit::Memory);
-        let title = format!("resident memory, {} u64 entries", self.entries);
-        let goals = &[("clockhand get", Goal::AtMost(80.0))];
+        let (what, goals): (_, &[Aim]) = match self.size {
+            Size::Narrow => ("u64 -> u64", &[("clockhand get", Goal::Within(72.0))]),
+            Size::Wide => ("16 -> 100 bytes", &[]),
+        };
+        let title = format!("memory, {} entries, {what}", self.entries);
         vec![About { group, title, measure: "resident".into(), threads: 1, unit, goals }]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
-        let &Self { hashers, entries } = self;
+        let &Self { hashers, size, entries } = self;
         let held = Arc::new(AtomicU64::new(entries));
         let counted = Arc::clone(&held);
         let turn = move || {
-            let resident = in_a_process(hashers, P::NAME, entries)?;
+            let (hashers, entries) = (hashers.to_string(), entries.to_string());
+            let arguments = ["resident", &hashers, P::NAME, size.name(), &entries];
+            let resident = child::measure::<Resident>(&arguments)?;
             counted.store(resident.entries, Ordering::Relaxed);
             Ok(vec![resident.bytes as f64 / resident.entries as f64])
         };
@@ -44,17 +49,4 @@ impl Question for Memory {
         };
         (P::WRITES && P::EVICTS).then(|| Contender::new::<P>(turn, remark))
     }
-}
-
-fn in_a_process(hashers: Hashers, peer: &str, entries: u64) -> Result<Resident, Failure> {
-    let child = env::current_exe().and_then(|lab| {
-        Command::new(lab)
-            .args(["resident", &hashers.to_string(), peer, &entries.to_string()])
-            .stderr(Stdio::inherit())
-            .output()
-    });
-    let child = child.map_err(Failure::machine("cannot start a process"))?;
-    serde_json::from_slice(&child.stdout).map_err(|_| {
-        Failure::Broken(format!("the process that fills {peer} failed ({})", child.status))
-    })
 }

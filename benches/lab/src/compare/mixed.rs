@@ -14,6 +14,9 @@ pub(super) const KEYS: u64 = 100_000;
 
 const CAPACITY: u64 = KEYS / 10;
 
+/// How many operations of a hundred are inserts, in each of the questions.
+pub(super) const PERCENT: [usize; 2] = [5, 50];
+
 /// So many operations of a hundred are inserts, the others are reads.
 pub(super) struct Mixed {
     streams: Streams,
@@ -65,9 +68,6 @@ fn mix(cache: &impl Peer, keys: &[u64], inserts_percent: usize, bell: &Bell) -> 
     let mut lookup = cache.lookup();
     let (mut done, mut sum, mut due) = (0, 0_u64, 0);
     for batch in keys.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for key in batch {
             due += inserts_percent;
             if due >= 100 {
@@ -78,6 +78,9 @@ fn mix(cache: &impl Peer, keys: &[u64], inserts_percent: usize, bell: &Bell) -> 
             }
         }
         done += BATCH as u64;
+        if bell.rang() {
+            break;
+        }
     }
     black_box(sum);
     done

@@ -2,9 +2,16 @@
 
 mod answers;
 pub(crate) mod arena;
+mod batches;
+mod beside_best;
+mod child;
 mod churn;
+mod course;
 mod effort;
+mod estimate;
+mod excess;
 mod fill;
+mod goal;
 mod hit_ratio;
 mod hit_ratios;
 pub mod keys;
@@ -16,18 +23,27 @@ mod question;
 mod read;
 mod speed;
 mod text;
+mod weighted;
+mod weighted_ratio;
+mod weighted_ratios;
 
 use indicatif::ProgressBar;
 
-pub use self::answers::{Best, Comparison, Row};
+pub use self::answers::{Best, Comparison, Reached, Row};
+pub use self::beside_best::BesideBest;
+use self::course::Course;
 pub use self::effort::Effort;
+use self::estimate::Estimate;
+use self::excess::Excess;
 pub use self::hit_ratios::{HitRatio, HitRatios, Mean};
+use self::memory::Memory;
 pub use self::question::{Group, Unit};
 use self::question::{Question, answer};
+pub use self::weighted_ratios::WeightedRatio;
 use crate::failure::Failure;
 use crate::latency::clock_cost;
 use crate::machine::CpuMeter;
-use crate::peers::{Peer, Visit, each};
+use crate::peers::{Peer, Size, Visit, each};
 use crate::progress;
 use crate::team::cores;
 
@@ -39,14 +55,17 @@ use crate::team::cores;
 /// usable.
 pub fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
     let course = effort.groups.contains(&Group::HitRatio);
-    let course = course.then(|| hit_ratio::Course::prepare(effort)).transpose()?;
-    let steps = course.as_ref().map_or(0, hit_ratio::Course::steps);
+    let course = course.then(|| Course::find(effort.traces.as_deref())).transpose()?;
+    let steps = course.as_ref().map_or(0, Course::steps);
     let bar = progress::bar(String::new(), questions(effort) + steps, "questions", quiet);
+    if !quiet {
+        progress::announce(&format!("this takes {}", Estimate::of(effort, course.as_ref())));
+    }
     let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
     let interview = Interview { effort, bar: &bar };
     let rows = ask_all(&interview);
     let hit_ratios = match (&rows, course) {
-        (Ok(_), Some(course)) => Some(course.run(&bar)),
+        (Ok(_), Some(course)) => Some(hit_ratio::run(&course, effort.peers, &bar)),
         _ => None,
     };
     bar.finish_and_clear();
@@ -78,7 +97,7 @@ fn questions(effort: &Effort) -> u64 {
     let of = |group: &Group| match group {
         Group::Speed => speed::questions(effort),
         Group::Latency => 2 * effort.latency_threads.len() as u64,
-        Group::Memory => 1,
+        Group::Memory => 3,
         Group::HitRatio => 0,
     };
     effort.groups.iter().map(of).sum()
@@ -93,7 +112,7 @@ fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
     if effort.groups.contains(&Group::Latency) {
         let (time, rounds) = (effort.latency, effort.rounds);
         for &threads in &effort.latency_threads {
-            let question = latency::Latency::mostly_reads(threads, time);
+            let question = latency::Latency::mostly_reads(threads, threads > cores(), time);
             rows.extend(interview.ask(&question, rounds)?);
         }
         for &threads in &effort.latency_threads {
@@ -102,8 +121,11 @@ fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
         }
     }
     if effort.groups.contains(&Group::Memory) {
-        let question = memory::Memory::new(effort.peers.hashers, effort.entries);
-        rows.extend(interview.ask(&question, effort.memory_rounds)?);
+        let (hashers, rounds) = (effort.peers.hashers, effort.memory_rounds);
+        for size in [Size::Narrow, Size::Wide] {
+            rows.extend(interview.ask(&Memory::new(hashers, size, effort.entries), rounds)?);
+        }
+        rows.extend(interview.ask(&Excess::new(hashers), rounds)?);
     }
     Ok(rows)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::answers::Row;
+use super::goal::Aim;
 use crate::failure::Failure;
 use crate::peers::{ClockhandGet, ClockhandReader, Peer, Peers, Visit, each};
 use crate::report::Spread;
@@ -41,16 +42,12 @@ pub(super) struct About {
     pub(super) measure: String,
     pub(super) threads: usize,
     pub(super) unit: Unit,
-    pub(super) goals: &'static [(&'static str, Goal)],
+    pub(super) goals: &'static [Aim],
 }
 
 impl About {
     /// A question about operations per second.
-    pub(super) fn throughput(
-        title: String,
-        threads: usize,
-        goals: &'static [(&'static str, Goal)],
-    ) -> Self {
+    pub(super) fn throughput(title: String, threads: usize, goals: &'static [Aim]) -> Self {
         let (group, unit) = (Group::Speed, Unit::Throughput);
         Self { group, title, measure: "throughput".into(), threads, unit, goals }
     }
@@ -68,14 +65,9 @@ pub enum Unit {
     /// Bytes per entry; less is better.
     #[serde(rename = "bytes/entry")]
     Memory,
-}
-
-/// What clockhand is to reach.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Goal {
-    RatioAtLeast(f64),
-    RatioAtMost(f64),
-    AtMost(f64),
+    /// Bytes; less is better.
+    #[serde(rename = "bytes")]
+    Excess,
 }
 
 /// Measures one round: one figure for each measure of the question.
@@ -130,7 +122,8 @@ pub(super) fn answer(
             reader: of(ClockhandReader::NAME),
         };
         let pairs = contenders.iter().zip(&figures);
-        rows.extend(pairs.map(|(contender, own)| rivals.row(about, contender, own)));
+        let answers = pairs.map(|(contender, own)| rivals.row(about, contender, own)).collect();
+        rows.extend(with_goals(answers, about.goals));
     }
     Ok(rows)
 }
@@ -145,10 +138,8 @@ struct Rivals<'a> {
 impl Rivals<'_> {
     fn row(&self, about: &About, contender: &Contender, own: &[f64]) -> Row {
         let other = |rival: Option<(_, _)>| rival.filter(|(name, _)| *name != contender.peer);
-        let ours = |rival| other(rival).map(|(_, rival)| ratio(rival, own));
-        let goal = about.goals.iter().find(|(name, _)| *name == contender.peer);
-        let (goal, value) = (goal.map(|(_, goal)| *goal), Spread::of(own));
-        let to_reference = other(self.reference).map(|(_, reference)| ratio(own, reference));
+        let ours = |rival| other(rival).and_then(|(_, rival)| ratio(rival, own));
+        let value = Spread::of(own);
         Row {
             group: about.group,
             question: about.title.clone(),
@@ -159,10 +150,9 @@ impl Rivals<'_> {
             unit: about.unit,
             ns_per_operation: (about.unit == Unit::Throughput)
                 .then(|| 1e3 * about.threads as f64 / value.median),
-            goal: goal.map(|goal| goal.to_string()),
-            met: goal.map(|goal| goal.met(value.median, to_reference.map(|ratio| ratio.median))),
+            goals: Vec::new(),
             value,
-            ratio: to_reference,
+            ratio: other(self.reference).and_then(|(_, reference)| ratio(own, reference)),
             clockhand_ratio: ours(self.get),
             reader_ratio: ours(self.reader),
             remark: (contender.remark)(),
@@ -170,8 +160,21 @@ impl Rivals<'_> {
     }
 }
 
-fn ratio(above: &[f64], below: &[f64]) -> Spread {
-    Spread::of(&above.iter().zip(below).map(|(above, below)| above / below).collect::<Vec<_>>())
+/// Round by round; nothing if there is nothing to divide by.
+fn ratio(above: &[f64], below: &[f64]) -> Option<Spread> {
+    let ratios = above.iter().zip(below).map(|(above, below)| above / below).collect::<Vec<_>>();
+    below.iter().all(|below| *below > 0.0).then(|| Spread::of(&ratios))
+}
+
+/// Tells each row what it is to reach and did.
+fn with_goals(mut rows: Vec<Row>, aims: &[Aim]) -> Vec<Row> {
+    for (handle, goal) in aims {
+        let reached = goal.reached(handle, &rows);
+        if let Some(row) = rows.iter_mut().find(|row| row.peer == *handle) {
+            row.goals.extend(reached);
+        }
+    }
+    rows
 }
 
 /// The remark that a cache refused insertions, which are done faster than others.

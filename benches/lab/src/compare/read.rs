@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::arena::{BATCH, Bell, rate, work_for};
+use super::goal::{Aim, Goal, Rival};
 use super::keys::{STREAM, Streams, scatter};
-use super::question::{About, Contender, Goal, Question};
+use super::question::{About, Contender, Question, REFERENCE};
 use crate::failure::Failure;
 use crate::peers::{Lookup, Peer};
 
@@ -20,7 +21,7 @@ pub(super) const MANY: u64 = 1_000_000;
 /// Every read finds its key, or none does.
 pub(super) struct Reads {
     title: String,
-    goals: &'static [(&'static str, Goal)],
+    goals: &'static [Aim],
     keys: u64,
     hit: bool,
     streams: Streams,
@@ -32,10 +33,15 @@ impl Reads {
     /// Reads that hit, with a stream of the first `keys` keys for each thread.
     pub(super) fn hits(keys: u64, streams: &Streams, threads: usize, time: Duration) -> Self {
         let goals: &[_] = match (keys, threads) {
-            (FEW, 2) => &[
-                ("clockhand get", Goal::RatioAtLeast(2.0)),
-                ("clockhand Reader", Goal::RatioAtLeast(3.0)),
+            (FEW, 1) => &[
+                ("clockhand get", Goal::AtLeast(1.2, Rival::Named(REFERENCE))),
+                ("clockhand Reader", Goal::AtLeast(1.0, Rival::Named("papaya map"))),
             ],
+            (FEW, 2) => &[
+                ("clockhand get", Goal::AtLeast(2.5, Rival::Named(REFERENCE))),
+                ("clockhand Reader", Goal::AtLeast(4.0, Rival::Named(REFERENCE))),
+            ],
+            (MANY, 2) => &[("clockhand Reader", Goal::AtLeast(1.5, Rival::BestCache))],
             _ => &[],
         };
         let title = format!("hit read, {keys} keys, Zipf 0.99");
@@ -46,8 +52,8 @@ impl Reads {
     pub(super) fn hot_key(threads: usize, time: Duration) -> Self {
         let goals: &[_] = match threads {
             2 => &[
-                ("clockhand get", Goal::RatioAtLeast(5.0)),
-                ("clockhand Reader", Goal::RatioAtLeast(5.0)),
+                ("clockhand get", Goal::AtLeast(2.0, Rival::Named("TinyUFO"))),
+                ("clockhand get", Goal::AtLeast(6.0, Rival::Named(REFERENCE))),
             ],
             _ => &[],
         };
@@ -118,9 +124,6 @@ fn read(cache: &impl Peer, keys: &[u64], bell: &Bell) -> Done {
     let mut lookup = cache.lookup();
     let (mut done, mut sum) = (Done { reads: 0, hits: 0 }, 0_u64);
     for batch in keys.chunks_exact(BATCH).cycle() {
-        if bell.rang() {
-            break;
-        }
         for key in batch {
             if let Some(value) = lookup.get(key) {
                 done.hits += 1;
@@ -128,6 +131,9 @@ fn read(cache: &impl Peer, keys: &[u64], bell: &Bell) -> Done {
             }
         }
         done.reads += BATCH as u64;
+        if bell.rang() {
+            break;
+        }
     }
     black_box(sum);
     done

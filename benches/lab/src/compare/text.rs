@@ -5,30 +5,10 @@ use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::answers::{Best, Comparison, Row};
+use super::answers::{Best, Comparison, Reached, Row};
 use super::latency::QUANTILES;
-use super::question::{Goal, Group, REFERENCE, Unit};
+use super::question::{Group, REFERENCE, Unit};
 use crate::report::Spread;
-
-impl Goal {
-    pub(super) fn met(self, value: f64, ratio: Option<f64>) -> bool {
-        match self {
-            Self::RatioAtLeast(least) => ratio.is_some_and(|ratio| ratio >= least),
-            Self::RatioAtMost(most) => ratio.is_some_and(|ratio| ratio <= most),
-            Self::AtMost(most) => value <= most,
-        }
-    }
-}
-
-impl fmt::Display for Goal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RatioAtLeast(least) => write!(f, "ratio >= {least}"),
-            Self::RatioAtMost(most) => write!(f, "ratio <= {most}"),
-            Self::AtMost(most) => write!(f, "<= {most}"),
-        }
-    }
-}
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,6 +16,7 @@ impl fmt::Display for Unit {
             Self::Throughput => "M/s",
             Self::Latency => "ns",
             Self::Memory => "B/entry",
+            Self::Excess => "B",
         })
     }
 }
@@ -52,7 +33,7 @@ impl fmt::Display for Comparison {
         }
         let best = self.best.iter().map(best_cells).collect();
         write_table(f, "clockhand beside the best", &BEST, best, 5)?;
-        let goals = self.rows.iter().filter(|row| row.goal.is_some()).map(goal_cells).collect();
+        let goals = self.rows.iter().flat_map(aims).collect();
         write_table(f, "Goals", &GOALS, goals, 4)?;
         if let Some(hit_ratios) = &self.hit_ratios {
             hit_ratios.fmt(f)?;
@@ -86,18 +67,23 @@ impl Comparison {
             ];
             let figures = QUANTILES.iter().filter_map(quantile).collect::<Vec<_>>();
             line.extend(figures.iter().map(|row| short(row.value.median)));
-            line.push(median(figures.get(2).and_then(|row| row.ratio)));
+            let tail = figures.get(TAIL);
+            line.push(median(tail.and_then(|row| row.ratio)));
+            line.push(median(tail.and_then(|row| row.clockhand_ratio)));
+            line.push(median(tail.and_then(|row| row.reader_ratio)));
             lines.push(line);
         }
-        let ratio = format!("p99.9 / {REFERENCE}");
+        let tail = QUANTILES[TAIL];
+        let ratio = format!("{tail} / {REFERENCE}");
+        let [get, reader] = ["get", "Reader"].map(|handle| format!("{handle} / this, {tail}"));
         let mut header = vec!["question", "threads", "cache"];
         header.extend(QUANTILES);
-        header.push(&ratio);
+        header.extend([&*ratio, &get, &reader]);
         let clock = self.clock_ns;
         write_table(f, "Latency", &header, lines, 3)?;
         writeln!(
             f,
-            "\nNanoseconds, medians of the rounds; one operation in 8 is timed, and the clock's own {clock} ns are included."
+            "\nNanoseconds, medians of the rounds; every operation is timed, and the clock's own {clock} ns are included."
         )
     }
 
@@ -114,6 +100,9 @@ impl Comparison {
     }
 }
 
+/// Which of the quantiles has its ratios in the table.
+const TAIL: usize = 2;
+
 const VALUES: [&str; 9] = [
     "question",
     "threads",
@@ -127,8 +116,12 @@ const VALUES: [&str; 9] = [
 ];
 
 fn value_cells(row: &Row) -> Vec<String> {
+    let question = match row.group {
+        Group::Memory => format!("{}: {}", row.question, row.measure),
+        _ => row.question.clone(),
+    };
     vec![
-        row.question.clone(),
+        question,
         row.threads.to_string(),
         row.peer.into(),
         format!("{} {}", short(row.value.median), row.unit),
@@ -156,18 +149,22 @@ fn best_cells(best: &Best) -> Vec<String> {
     ]
 }
 
-const GOALS: [&str; 7] = ["question", "threads", "measure", "cache", "median", "ratio", "goal"];
+const GOALS: [&str; 7] = ["question", "threads", "measure", "cache", "goal", "reached", "met"];
 
-fn goal_cells(row: &Row) -> Vec<String> {
-    let verdict = if row.met == Some(true) { "met" } else { "not met" };
+/// The goals of a row, one line each.
+fn aims(row: &Row) -> impl Iterator<Item = Vec<String>> {
+    row.goals.iter().map(|reached| goal_cells(row, reached))
+}
+
+fn goal_cells(row: &Row, reached: &Reached) -> Vec<String> {
     vec![
         row.question.clone(),
         row.threads.to_string(),
         row.measure.clone(),
         row.peer.into(),
-        format!("{} {}", short(row.value.median), row.unit),
-        median(row.ratio),
-        format!("{}: {verdict}", row.goal.as_deref().unwrap_or_default()),
+        reached.goal.clone(),
+        short(reached.reached),
+        if reached.met { "yes" } else { "no" }.into(),
     ]
 }
 
@@ -198,6 +195,7 @@ fn median(spread: Option<Spread>) -> String {
 /// Three digits or so, whatever the size.
 pub(super) fn short(value: f64) -> String {
     let decimals = match value.abs() {
+        0.0 => 0,
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         size if size >= 0.1 => 2,

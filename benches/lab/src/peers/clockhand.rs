@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Lookup, Peer};
+use super::{Lookup, Nobody, Peer, Weigh, Weight, Wide, WideKey, WideValue};
 
 type Cache = clockhand::Cache<u64, u64>;
 
@@ -18,6 +18,10 @@ impl Peer for ClockhandGet {
     const ID: &'static str = "clockhand";
 
     type Lookup<'a> = &'a Cache;
+
+    type Weighing<V: Weight> = clockhand::Cache<u64, V>;
+
+    type Wide = clockhand::Cache<WideKey, WideValue>;
 
     fn with_capacity(entries: u64) -> Self {
         Self(Cache::new(entries))
@@ -53,6 +57,10 @@ impl Peer for ClockhandReader {
 
     type Lookup<'a> = clockhand::Reader<u64, u64>;
 
+    type Weighing<V: Weight> = Nobody;
+
+    type Wide = Nobody;
+
     fn with_capacity(entries: u64) -> Self {
         Self(Cache::new(entries))
     }
@@ -78,10 +86,59 @@ impl Peer for ClockhandReader {
     }
 }
 
+impl<V: Weight> Weigh<V> for clockhand::Cache<u64, V> {
+    fn with_bound(weight: u64, entries: u64) -> Option<Self> {
+        let builder = clockhand::Cache::builder().capacity(weight);
+        let builder = builder.expected_entries(entries as usize);
+        builder.weigher(|_: &u64, value: &V| u64::from(value.weight())).build().ok()
+    }
+
+    #[inline]
+    fn get(&self, key: &u64) -> Option<V> {
+        clockhand::Cache::get(self, key)
+    }
+
+    #[inline]
+    fn insert(&self, key: u64, value: V) {
+        clockhand::Cache::insert(self, key, value);
+    }
+
+    fn refusals(&self) -> u64 {
+        self.stats().refusals
+    }
+
+    fn charge(&self) -> Option<u64> {
+        Some(self.usage().charged)
+    }
+
+    fn limbo(&self) -> u64 {
+        self.usage().limbo_capacity
+    }
+}
+
+impl Wide for clockhand::Cache<WideKey, WideValue> {
+    fn with_capacity(entries: u64) -> Option<Self> {
+        Some(clockhand::Cache::new(entries))
+    }
+
+    fn insert(&self, key: WideKey, value: WideValue) {
+        clockhand::Cache::insert(self, key, value);
+    }
+
+    fn entries(&self) -> u64 {
+        self.usage().entries as u64
+    }
+}
+
 impl Lookup for &Cache {
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         clockhand::Cache::get(self, key)
+    }
+
+    #[inline]
+    fn get_many(&mut self, keys: &[u64], found: impl FnMut(u64)) {
+        self.pin().get_many(keys).flatten().copied().for_each(found);
     }
 }
 
@@ -89,6 +146,11 @@ impl Lookup for clockhand::Reader<u64, u64> {
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         clockhand::Reader::get(self, key).copied()
+    }
+
+    #[inline]
+    fn get_many(&mut self, keys: &[u64], found: impl FnMut(u64)) {
+        clockhand::Reader::get_many(self, keys).flatten().copied().for_each(found);
     }
 }
 

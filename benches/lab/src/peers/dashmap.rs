@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 
 use dashmap::DashMap;
 
-use super::{Lookup, Peer};
+use super::{Lookup, Nobody, Peer, Weight};
 
 type Shards<B> = DashMap<u64, u64, B>;
 
@@ -24,6 +24,10 @@ where
     const EVICTS: bool = false;
 
     type Lookup<'a> = &'a Shards<B>;
+
+    type Weighing<V: Weight> = Nobody;
+
+    type Wide = Nobody;
 
     fn with_capacity(entries: u64) -> Self {
         Self(DashMap::with_capacity_and_hasher(entries as usize, B::default()))

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 
 use flurry::{HashMap, HashMapRef};
 
-use super::{Lookup, Peer};
+use super::{Lookup, Nobody, Peer, Weight};
 
 /// flurry's map with a hasher of choice.
 pub struct Flurry<B>(HashMap<u64, u64, B>);
@@ -22,6 +22,10 @@ where
     const EVICTS: bool = false;
 
     type Lookup<'a> = HashMapRef<'a, u64, u64, B>;
+
+    type Weighing<V: Weight> = Nobody;
+
+    type Wide = Nobody;
 
     fn with_capacity(entries: u64) -> Self {
         Self(HashMap::with_capacity_and_hasher(entries as usize, B::default()))

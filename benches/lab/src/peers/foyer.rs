@@ -2,12 +2,12 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 
 use foyer_memory::{Cache, CacheBuilder, EvictionConfig, LruConfig, S3FifoConfig};
 
-use super::{Lookup, Peer};
+use super::{Lookup, Peer, Weigh, Weight, Wide, WideKey, WideValue};
 
 type Shards<B> = Cache<u64, u64, B>;
 
@@ -79,6 +79,10 @@ where
 
     type Lookup<'a> = &'a Shards<B>;
 
+    type Weighing<V: Weight> = Other<P, u64, V, B>;
+
+    type Wide = Other<P, WideKey, WideValue, B>;
+
     fn with_capacity(entries: u64) -> Self {
         let builder = CacheBuilder::new(entries as usize).with_eviction_config(P::eviction());
         Self(builder.with_hash_builder(B::default()).build(), PhantomData)
@@ -102,6 +106,70 @@ where
 
     fn entries(&self) -> u64 {
         self.0.entries() as u64
+    }
+}
+
+/// foyer with other keys and values.
+pub struct Other<P, K, V, B>(Cache<K, V, B>, PhantomData<P>)
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    B: BuildHasher + Send + Sync + 'static;
+
+impl<P, V, B> Weigh<V> for Other<P, u64, V, B>
+where
+    P: Policy,
+    V: Weight,
+    B: BuildHasher + Default + fmt::Debug + Send + Sync + 'static,
+{
+    fn with_bound(weight: u64, _: u64) -> Option<Self> {
+        let builder = CacheBuilder::new(weight as usize).with_eviction_config(P::eviction());
+        let builder = builder.with_weighter(|_: &u64, value: &V| value.weight() as usize);
+        Some(Self(builder.with_hash_builder(B::default()).build(), PhantomData))
+    }
+
+    #[inline]
+    fn get(&self, key: &u64) -> Option<V> {
+        self.0.get(key).map(|entry| entry.value().clone())
+    }
+
+    #[inline]
+    fn insert(&self, key: u64, value: V) {
+        self.0.insert(key, value);
+    }
+
+    fn charge(&self) -> Option<u64> {
+        Some(self.0.usage() as u64)
+    }
+}
+
+impl<P, B> Wide for Other<P, WideKey, WideValue, B>
+where
+    P: Policy,
+    B: BuildHasher + Default + fmt::Debug + Send + Sync + 'static,
+{
+    fn with_capacity(entries: u64) -> Option<Self> {
+        let builder = CacheBuilder::new(entries as usize).with_eviction_config(P::eviction());
+        Some(Self(builder.with_hash_builder(B::default()).build(), PhantomData))
+    }
+
+    fn insert(&self, key: WideKey, value: WideValue) {
+        self.0.insert(key, value);
+    }
+
+    fn entries(&self) -> u64 {
+        self.0.entries() as u64
+    }
+}
+
+impl<P, K, V, B> fmt::Debug for Other<P, K, V, B>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    B: BuildHasher + Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("foyer")
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use super::{Lookup, Peer};
+use super::{Lookup, Nobody, Peer, Weight, Wide, WideKey, WideValue};
 
 type List<B> = LruCache<u64, u64, B>;
 
@@ -25,9 +25,12 @@ where
 
     type Lookup<'a> = &'a Mutex<List<B>>;
 
+    type Weighing<V: Weight> = Nobody;
+
+    type Wide = Mutex<LruCache<WideKey, WideValue, B>>;
+
     fn with_capacity(entries: u64) -> Self {
-        let entries = NonZeroUsize::new(entries as usize).unwrap_or(NonZeroUsize::MIN);
-        Self(Mutex::new(LruCache::with_hasher(entries, B::default())))
+        Self(locked(entries))
     }
 
     fn configuration() -> String {
@@ -44,6 +47,32 @@ where
 
     fn entries(&self) -> u64 {
         lock(&self.0).len() as u64
+    }
+}
+
+fn locked<K, V, B>(entries: u64) -> Mutex<LruCache<K, V, B>>
+where
+    K: Eq + Hash,
+    B: BuildHasher + Default,
+{
+    let entries = NonZeroUsize::new(entries as usize).unwrap_or(NonZeroUsize::MIN);
+    Mutex::new(LruCache::with_hasher(entries, B::default()))
+}
+
+impl<B> Wide for Mutex<LruCache<WideKey, WideValue, B>>
+where
+    B: BuildHasher + Default + 'static,
+{
+    fn with_capacity(entries: u64) -> Option<Self> {
+        Some(locked(entries))
+    }
+
+    fn insert(&self, key: WideKey, value: WideValue) {
+        lock(self).put(key, value);
+    }
+
+    fn entries(&self) -> u64 {
+        lock(self).len() as u64
     }
 }
 

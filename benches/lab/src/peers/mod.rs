@@ -6,6 +6,7 @@
 mod chosen;
 mod clockhand;
 mod dashmap;
+mod excess;
 mod flurry;
 mod foyer;
 mod lru;
@@ -15,6 +16,8 @@ mod quick_cache;
 mod resident;
 mod scc;
 mod tinyufo;
+mod weigh;
+mod wide;
 
 #[cfg(test)]
 mod tests;
@@ -28,15 +31,18 @@ use serde::Serialize;
 pub use self::chosen::{Chosen, IDS};
 pub use self::clockhand::{ClockhandGet, ClockhandReader};
 pub use self::dashmap::Dash;
+pub use self::excess::{Excess, MOST_BLOCKS, THREADS as EXCESS_THREADS, excess};
 pub use self::flurry::Flurry;
 pub use self::foyer::{Foyer, Lru, S3Fifo};
 pub use self::lru::LockedLru;
 pub use self::moka::Moka;
 pub use self::papaya::Papaya;
 pub use self::quick_cache::QuickCache;
-pub use self::resident::{Resident, resident};
+pub use self::resident::{Resident, Size, resident};
 pub use self::scc::Scc;
 pub use self::tinyufo::TinyUfoFast;
+pub use self::weigh::{Nobody, Weigh, Weight};
+pub use self::wide::{Wide, WideKey, WideValue};
 
 /// A cache of `u64` keys and values that can be shared between threads.
 pub trait Peer: Send + Sync + Sized + 'static {
@@ -54,6 +60,12 @@ pub trait Peer: Send + Sync + Sized + 'static {
 
     /// What one thread reads through.
     type Lookup<'a>: Lookup;
+
+    /// The same cache with weights, or [`Nobody`].
+    type Weighing<V: Weight>: Weigh<V>;
+
+    /// The same cache with larger entries, or [`Nobody`].
+    type Wide: Wide;
 
     /// A cache that holds this many entries.
     fn with_capacity(entries: u64) -> Self;
@@ -80,6 +92,12 @@ pub trait Peer: Send + Sync + Sized + 'static {
 pub trait Lookup {
     /// The value of a key.
     fn get(&mut self, key: &u64) -> Option<u64>;
+
+    /// The values of some keys, each handed over; one by one, where the cache has no better way.
+    #[inline]
+    fn get_many(&mut self, keys: &[u64], mut found: impl FnMut(u64)) {
+        keys.iter().filter_map(|key| self.get(key)).for_each(&mut found);
+    }
 }
 
 /// Which hashers the caches use.

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 
 use moka::sync::Cache;
 
-use super::{Lookup, Peer};
+use super::{Lookup, Peer, Weigh, Weight, Wide, WideKey, WideValue};
 
 type Buffered<B> = Cache<u64, u64, B>;
 
@@ -22,6 +22,10 @@ where
     const ID: &'static str = "moka";
 
     type Lookup<'a> = &'a Buffered<B>;
+
+    type Weighing<V: Weight> = Cache<u64, V, B>;
+
+    type Wide = Cache<WideKey, WideValue, B>;
 
     fn with_capacity(entries: u64) -> Self {
         Self(Cache::builder().max_capacity(entries).build_with_hasher(B::default()))
@@ -39,9 +43,53 @@ where
         self.0.insert(key, value);
     }
 
+    /// Before its pending tasks have run, so with what it holds beyond its capacity.
     fn entries(&self) -> u64 {
-        self.0.run_pending_tasks();
-        self.0.entry_count()
+        self.0.iter().count() as u64
+    }
+}
+
+impl<V, B> Weigh<V> for Cache<u64, V, B>
+where
+    V: Weight,
+    B: BuildHasher + Clone + Default + Send + Sync + 'static,
+{
+    fn with_bound(weight: u64, _: u64) -> Option<Self> {
+        let builder = Cache::builder().max_capacity(weight);
+        let builder = builder.weigher(|_: &u64, value: &V| value.weight());
+        Some(builder.build_with_hasher(B::default()))
+    }
+
+    #[inline]
+    fn get(&self, key: &u64) -> Option<V> {
+        Cache::get(self, key)
+    }
+
+    #[inline]
+    fn insert(&self, key: u64, value: V) {
+        Cache::insert(self, key, value);
+    }
+
+    /// Before its pending tasks have run.
+    fn charge(&self) -> Option<u64> {
+        Some(self.iter().map(|(_, value)| u64::from(value.weight())).sum())
+    }
+}
+
+impl<B> Wide for Cache<WideKey, WideValue, B>
+where
+    B: BuildHasher + Clone + Default + Send + Sync + 'static,
+{
+    fn with_capacity(entries: u64) -> Option<Self> {
+        Some(Cache::builder().max_capacity(entries).build_with_hasher(B::default()))
+    }
+
+    fn insert(&self, key: WideKey, value: WideValue) {
+        Cache::insert(self, key, value);
+    }
+
+    fn entries(&self) -> u64 {
+        self.iter().count() as u64
     }
 }
 

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 
 use papaya::{HashMap, HashMapRef, LocalGuard};
 
-use super::{Lookup, Peer};
+use super::{Lookup, Nobody, Peer, Weight};
 
 type Pinned<'a, B> = HashMapRef<'a, u64, u64, B, LocalGuard<'a>>;
 
@@ -24,6 +24,10 @@ where
     const EVICTS: bool = false;
 
     type Lookup<'a> = Pinned<'a, B>;
+
+    type Weighing<V: Weight> = Nobody;
+
+    type Wide = Nobody;
 
     fn with_capacity(entries: u64) -> Self {
         Self(HashMap::with_capacity_and_hasher(entries as usize, B::default()))

@@ -2,12 +2,12 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 use scc::HashCache;
 use scc::hash_cache::Entry;
 
-use super::{Lookup, Peer};
+use super::{Lookup, Nobody, Peer, Weight, Wide, WideKey, WideValue};
 
 type Buckets<B> = HashCache<u64, u64, B>;
 
@@ -24,10 +24,12 @@ where
 
     type Lookup<'a> = &'a Buckets<B>;
 
+    type Weighing<V: Weight> = Nobody;
+
+    type Wide = HashCache<WideKey, WideValue, B>;
+
     fn with_capacity(entries: u64) -> Self {
-        // At its full size at once: while it grows, it evicts from buckets that are full.
-        let entries = entries as usize;
-        Self(HashCache::with_capacity_and_hasher(entries, entries, B::default()))
+        Self(of_full_size(entries))
     }
 
     fn configuration() -> String {
@@ -42,18 +44,49 @@ where
     }
 
     fn insert(&self, key: u64, value: u64) {
-        match self.0.entry_sync(key) {
-            Entry::Occupied(mut entry) => {
-                entry.put(value);
-            }
-            Entry::Vacant(entry) => {
-                entry.put_entry(value);
-            }
-        }
+        put(&self.0, key, value);
     }
 
     fn entries(&self) -> u64 {
         self.0.len() as u64
+    }
+}
+
+/// At its full size at once: while it grows, it evicts from buckets that are full.
+fn of_full_size<K, V, B>(entries: u64) -> HashCache<K, V, B>
+where
+    K: Eq + Hash,
+    B: BuildHasher + Default,
+{
+    HashCache::with_capacity_and_hasher(entries as usize, entries as usize, B::default())
+}
+
+#[inline]
+fn put<K: Eq + Hash, V, B: BuildHasher>(cache: &HashCache<K, V, B>, key: K, value: V) {
+    match cache.entry_sync(key) {
+        Entry::Occupied(mut entry) => {
+            entry.put(value);
+        }
+        Entry::Vacant(entry) => {
+            entry.put_entry(value);
+        }
+    }
+}
+
+impl<B> Wide for HashCache<WideKey, WideValue, B>
+where
+    B: BuildHasher + Default + 'static,
+{
+    fn with_capacity(entries: u64) -> Option<Self> {
+        Some(of_full_size(entries))
+    }
+
+    fn insert(&self, key: WideKey, value: WideValue) {
+        put(self, key, value);
+    }
+
+    fn entries(&self) -> u64 {
+        self.len() as u64
     }
 }
 

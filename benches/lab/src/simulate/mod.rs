@@ -5,6 +5,7 @@
 mod belady;
 mod clock;
 mod lru;
+mod s3fifo;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,14 @@ use std::collections::HashMap;
 pub use self::belady::belady;
 pub use self::clock::clock;
 pub use self::lru::lru;
+pub use self::s3fifo::s3fifo;
+
+/// A policy's name, and the hits it has with so many entries.
+pub type Policy = (&'static str, fn(&Dense, usize) -> u64);
+
+/// The policies, by the names that the known figures have for them; the last is the optimum.
+pub const POLICIES: [Policy; 4] =
+    [("LRU", lru), ("CLOCK-1bit", clock), ("S3-FIFO", s3fifo), ("Belady", belady)];
 
 /// A trace whose keys are the numbers from 0 on, in order of first occurrence.
 #[derive(Debug, Clone)]

@@ -3,8 +3,7 @@ use std::collections::BTreeMap;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Dense, belady, clock, lru};
-use crate::source::Source;
+use super::{Dense, belady, clock, lru, s3fifo};
 
 fn random_trace(seed: u64, accesses: usize, keys: u32) -> Dense {
     let mut random = SmallRng::seed_from_u64(seed);
@@ -94,19 +93,28 @@ fn clock_passes_over_what_was_accessed() {
 fn nothing_is_evicted_where_all_fits() {
     let trace = random_trace(1, 500, 30);
     let hits = (trace.accesses.len() - trace.unique) as u64;
-    for simulate in [belady, clock, lru] {
+    for simulate in [belady, clock, lru, s3fifo] {
         assert_eq!(simulate(&trace, trace.unique), hits);
         assert!(simulate(&trace, trace.unique - 1) <= hits);
     }
 }
 
-/// The ratios that the trace's README states, to its three digits.
 #[test]
-fn the_built_in_trace() {
-    let keys = Source::BuiltIn.load(true).expect("the built-in trace is sound");
-    let trace = Dense::of(keys.keys());
-    for (entries, ratio) in [(69, 0.510), (138, 0.585), (688, 0.747), (1376, 0.800)] {
-        let simulated = belady(&trace, entries) as f64 / trace.accesses.len() as f64;
-        assert!((simulated - ratio).abs() <= 0.0005 + 1e-4, "{entries}: {simulated}");
-    }
+fn s3_fifo_keeps_scans_out_of_the_main_queue() {
+    // Ten entries: the small queue has room for one, and until the first eviction the rest goes to
+    // the main queue. Then new keys pass through the small queue one by one.
+    let hot = (0..10).collect::<Vec<u64>>();
+    let scan = (100..150).collect::<Vec<u64>>();
+    let trace = Dense::of(&[&hot[..], &hot, &scan, &hot].concat());
+    // The second time all ten hit; the scan pushes out the one in the small queue only.
+    assert_eq!(s3fifo(&trace, 10), 10 + 9);
+}
+
+#[test]
+fn s3_fifo_lets_ghosts_into_the_main_queue() {
+    // 0 is pushed out of the small queue by 10, and so comes back to the main queue, where the scan
+    // leaves it alone.
+    let fill = (0..10).collect::<Vec<u64>>();
+    let trace = Dense::of(&[&fill[..], &[10, 0, 11, 12, 13, 0]].concat());
+    assert_eq!(s3fifo(&trace, 10), 1);
 }

@@ -22,9 +22,9 @@ fn answers(comparison: &Value, peer: &str) -> usize {
 fn every_question_about_speed_is_answered() {
     let few = ["--rounds", "2", "--round-ms", "5", "--threads", "1,2"];
     let comparison = compare(&[&["speed", "--peers", "quick_cache"], &few[..]].concat());
-    assert_eq!(answers(&comparison, "quick_cache"), 15);
-    assert_eq!(answers(&comparison, "clockhand get"), 15);
-    assert_eq!(answers(&comparison, "clockhand Reader"), 13);
+    assert_eq!(answers(&comparison, "quick_cache"), 19);
+    assert_eq!(answers(&comparison, "clockhand get"), 19);
+    assert_eq!(answers(&comparison, "clockhand Reader"), 15);
     assert_eq!(answers(&comparison, "moka"), 0);
     for row in rows(&comparison) {
         assert!(row["value"]["median"].as_f64().is_some_and(|value| value > 0.0), "{row}");
@@ -32,7 +32,7 @@ fn every_question_about_speed_is_answered() {
         assert_eq!(row["clockhand_ratio"].is_null(), row["peer"] == "clockhand get", "{row}");
     }
     let best = comparison["best"].as_array().expect("best");
-    assert!(best.len() == 15 && best.iter().all(|best| best["peer"] == "quick_cache"), "{best:?}");
+    assert!(best.len() == 19 && best.iter().all(|best| best["peer"] == "quick_cache"), "{best:?}");
 }
 
 #[test]
@@ -44,11 +44,17 @@ fn every_cache_answers_about_latency_and_memory() {
     }
     assert_eq!(answers(&comparison, "papaya map"), 0);
     let comparison = compare(&[&["memory"], &few[..]].concat());
-    for row in rows(&comparison) {
+    let (resident, excess) =
+        rows(&comparison).iter().partition::<Vec<_>, _>(|row| row["measure"] == "resident");
+    for row in &resident {
         let bytes = row["value"]["median"].as_f64().expect("a number");
         assert!((16.0..1000.0).contains(&bytes), "{row}");
     }
-    assert_eq!(rows(&comparison).len(), 8);
+    assert_eq!(resident.len(), 2 * 8, "two sizes of entries");
+    assert_eq!(excess.len(), 2 * 6, "two measures of those that weigh");
+    let ours = |row: &&&Value| row["peer"] == "clockhand get" && !row["goals"][0].is_null();
+    let ours = excess.iter().find(ours).expect("a goal");
+    assert_eq!(ours["value"]["max"], 0.0, "{ours}");
 }
 
 #[test]
@@ -65,13 +71,34 @@ fn hit_ratios_stand_beside_the_optimum() {
     let comparison = compare(&["hit-ratio", "--peers", "lru"]);
     let rows = comparison["hit_ratios"]["rows"].as_array().expect("rows");
     let of = |cache: &str| rows.iter().filter(|row| row["cache"] == cache).collect::<Vec<_>>();
-    assert_eq!(of("Belady").len(), 4);
-    assert_eq!(of("clockhand get").len(), 8);
+    for policy in ["LRU", "CLOCK-1bit", "S3-FIFO", "Belady"] {
+        assert_eq!(of(policy).len(), 12, "{policy}");
+    }
+    assert_eq!(of("clockhand get").len(), 24);
+    for row in of("clockhand get") {
+        assert_eq!(row["loss"].is_null(), row["threads"] == 1, "{row}");
+    }
     for (simulated, measured) in of("LRU").iter().zip(of("Mutex<lru>")) {
         assert_eq!(simulated["hit_ratio"], measured["hit_ratio"]);
     }
+    assert_eq!(comparison["hit_ratios"]["beside_best"].as_array().map(Vec::len), Some(12));
     for row in rows {
         assert!(row["distance"].as_f64().is_some_and(|distance| distance >= 0.0), "{row}");
+    }
+}
+
+#[test]
+fn traces_with_sizes_are_replayed_by_weight() {
+    let comparison = compare(&["hit-ratio", "--peers", "foyer-lru,scc"]);
+    let rows = comparison["hit_ratios"]["weighted"].as_array().expect("rows");
+    // Four capacities of one trace; scc does not weigh.
+    assert_eq!(rows.len(), 4 * 3);
+    for row in rows {
+        let [hits, bytes] =
+            ["hit_ratio", "byte_hit_ratio"].map(|ratio| row[ratio].as_f64().expect("a ratio"));
+        assert!((0.0..1.0).contains(&hits) && (0.0..1.0).contains(&bytes), "{row}");
+        assert_eq!(row["clockhand_ratio"].is_null(), row["cache"] == "clockhand get", "{row}");
+        assert!(row["held"].as_f64().is_some_and(|held| held <= 1.0), "{row}");
     }
 }
 
@@ -119,9 +146,9 @@ fn charts_are_drawn_into_a_folder() {
         assert!(out.status.success(), "{out:?}");
     }
     let drawn = std::fs::read_dir(&charts).expect("the folder was made").count();
-    assert_eq!(drawn, 21);
+    assert_eq!(drawn, 20 + 3);
     let chart = std::fs::read_to_string(charts.join("hit-ratio-web12.svg")).expect("a chart");
-    for text in ["<svg", "clockhand get, 8 thr", "Belady", "2751 entries"] {
+    for text in ["<svg", "clockhand get, 8 thr", "Belady", "1376 entries"] {
         assert!(chart.contains(text), "{text}");
     }
 }

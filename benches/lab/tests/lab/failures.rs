@@ -74,6 +74,12 @@ fn arguments() {
     fails(&output(&mut lab(["compare", "--threads", "1,0"])), "from 1 to 1024");
     fails(&output(&mut lab(["compare", "--peers", "mokka"])), "there is no peer `mokka`");
     fails(&output(&mut lab(["compare", "--peers", ""])), "there is no peer ``");
+    fails(&output(&mut lab(["compare", "--peers", ","])), "there is no peer ``");
+    fails(&output(&mut lab(["compare", "--threads", ""])), "from 1 to 1024");
+    fails(&output(&mut lab(["compare", "--threads", "1,,2"])), "from 1 to 1024");
+    fails(&output(&mut lab(["compare", "--threads", "0"])), "from 1 to 1024");
+    fails(&output(&mut lab(["compare", "--round-ms", "0"])), "--round-ms");
+    fails(&output(&mut lab(["compare", "--entries", "0"])), "--entries");
     fails(
         &output(&mut lab(["compare", "--json", "no/such/file"])),
         "no/such/file cannot be written",
@@ -83,7 +89,8 @@ fn arguments() {
         "Cargo.toml/no cannot be made",
     );
     fails(&output(&mut lab(["compare", "--markdown", "/"])), "/ cannot be written");
-    fails(&output(&mut lab(["resident", "same", "nobody", "1"])), "nobody");
+    fails(&output(&mut lab(["resident", "same", "nobody", "narrow", "1"])), "nobody");
+    fails(&output(&mut lab(["excess", "same", "nobody", "1"])), "nobody");
 }
 
 #[test]

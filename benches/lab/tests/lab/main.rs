@@ -2,6 +2,7 @@
 
 mod compare;
 mod failures;
+mod figures;
 mod races;
 mod replay;
 mod support;

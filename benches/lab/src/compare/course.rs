@@ -1,0 +1,113 @@
+//! Which traces are replayed, with which capacities, and what is known of them.
+
+use std::path::Path;
+
+use super::known::{self, Known};
+use crate::failure::Failure;
+use crate::simulate::{Dense, POLICIES, Policy};
+use crate::source::Source;
+use crate::trace::Trace;
+
+/// How far a simulation may be from what is known: the figures have five digits.
+const TOLERANCE: f64 = 1e-4;
+
+/// Traces, each with some capacities.
+pub(super) struct Course {
+    traces: Vec<Stage>,
+    known: Vec<Known>,
+}
+
+/// One trace of a course.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) source: Source,
+    /// In entries.
+    pub(super) capacities: Vec<u64>,
+    /// How long the trace is.
+    pub(super) accesses: u64,
+}
+
+impl Course {
+    /// Finds the traces that a folder's figures are of, or those that are built in.
+    pub(super) fn find(folder: Option<&Path>) -> Result<Self, Failure> {
+        let known = folder.map_or_else(known::built_in, known::read)?;
+        let mut traces = Vec::<Stage>::new();
+        for row in &known {
+            let source = match folder {
+                Some(folder) => Source::File(folder.join(format!("{}.u64.zst", row.trace))),
+                None => Source::built_in(&row.trace).ok_or_else(|| {
+                    Failure::Broken(format!("there is no built-in trace {}", row.trace))
+                })?,
+            };
+            match traces.iter_mut().find(|stage| stage.source.name() == source.name()) {
+                Some(stage) if stage.capacities.contains(&row.entries) => {}
+                Some(stage) => stage.capacities.push(row.entries),
+                None => traces.push(Stage { source, capacities: vec![row.entries], accesses: 0 }),
+            }
+        }
+        traces.iter().try_for_each(|stage| stage.source.check())?;
+        // A trace that is not sound is found before anything is measured.
+        for stage in &mut traces {
+            stage.accesses = stage.load()?.keys().len() as u64;
+        }
+        Ok(Self { traces, known })
+    }
+
+    pub(super) fn stages(&self) -> &[Stage] {
+        &self.traces
+    }
+
+    /// How many capacities there are in all.
+    pub(super) fn steps(&self) -> u64 {
+        self.traces.iter().map(|stage| stage.capacities.len() as u64).sum()
+    }
+
+    /// How many accesses one cache is asked for.
+    pub(super) fn accesses(&self) -> u64 {
+        self.traces.iter().map(|stage| stage.accesses * stage.capacities.len() as u64).sum()
+    }
+
+    /// What each policy reaches on a trace.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Broken`] where something else is known of it.
+    pub(super) fn simulate(
+        &self,
+        trace: &str,
+        keys: &Dense,
+        entries: u64,
+    ) -> Result<Vec<(&'static str, f64)>, Failure> {
+        let reach = |(policy, simulate): Policy| {
+            let hits = simulate(keys, entries as usize) as f64;
+            let ratio = hits / keys.accesses.len() as f64;
+            self.agrees(trace, entries, policy, ratio).map(|()| (policy, ratio))
+        };
+        POLICIES.into_iter().map(reach).collect()
+    }
+
+    fn agrees(&self, trace: &str, entries: u64, policy: &str, ratio: f64) -> Result<(), Failure> {
+        let same = |known: &&Known| {
+            (&*known.trace, known.entries, &*known.policy) == (trace, entries, policy)
+        };
+        match self.known.iter().find(same) {
+            Some(known) if (known.hit_ratio - ratio).abs() > TOLERANCE => {
+                Err(Failure::Broken(format!(
+                    "{trace} with {entries} entries: {policy} hits {ratio:.5}, and {:.5} is known",
+                    known.hit_ratio
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Stage {
+    /// The trace, with its sizes if it has some.
+    pub(super) fn load(&self) -> Result<Trace, Failure> {
+        self.source.load(false)
+    }
+}
+
+#[cfg(test)]
+mod tests;
