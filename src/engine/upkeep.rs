@@ -84,7 +84,8 @@ where
     }
 
     /// Lets garbage ripen and frees some of it, whoever made it; whether it freed any. Gets nothing
-    /// done while another thread, or another guard of this one, stays pinned.
+    /// done while another thread, or another guard of this one, stays pinned: then it lets other threads
+    /// run, once.
     pub(super) fn relieve(&self, pin: &mut Pin<'_, K, V>) -> bool {
         let mut clearing = Clearing::new(self, pin.local());
         let mut freed = 0;
@@ -92,6 +93,9 @@ where
             pin.repin();
             let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
             freed += self.table.domain().collect(FREED_FOR_ROOM, free).freed;
+        }
+        if freed == 0 {
+            pin.pause();
         }
         freed > 0
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::bag::{Bag, Ledgered, Retired};
 use super::domain::Domain;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed, give_way};
 
 /// Set in the count of guards when the thread has given up the seat under them.
 const ORPHANED: u32 = 1 << 31;
@@ -152,6 +152,17 @@ impl<'d, T, L> Guard<'d, T, L> {
     pub(crate) fn repin(&mut self) {
         if self.seat.nested.get() == 1 {
             self.seat.leave();
+            self.seat.enter(self.domain);
+        }
+    }
+
+    /// Unpins, lets other threads run if there are more of them than processors, and pins anew: the
+    /// epoch may wait for one that is pinned and was descheduled. Does nothing while the thread holds
+    /// another guard.
+    pub(crate) fn pause(&mut self) {
+        if self.seat.nested.get() == 1 {
+            self.seat.leave();
+            give_way();
             self.seat.enter(self.domain);
         }
     }

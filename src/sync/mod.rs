@@ -135,6 +135,14 @@ pub(crate) fn publish_and_fence(word: &AtomicU64, value: u64) {
     }
 }
 
+/// Lets other threads run that have no processor. Returns at once if there are none.
+pub(crate) fn give_way() {
+    #[cfg(not(clockhand_loom))]
+    std::thread::yield_now();
+    #[cfg(clockhand_loom)]
+    loom::thread::yield_now();
+}
+
 /// Asks for the cache line that `target` begins in, to write to it. Changes nothing, whatever the
 /// machine.
 #[inline]
