@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
+use super::bury::Found;
 use super::{Batch, Desk, Engine, Garbage, Local};
 use crate::entry::EntryRef;
 use crate::expiry::Expiration;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
-use crate::table::View;
+use crate::table::{Glance, View};
 
 /// The cache under a pass: reading, and nothing else.
 pub(crate) struct Lens<'g, K, V, S> {
@@ -19,7 +20,7 @@ pub(crate) struct Lens<'g, K, V, S> {
 }
 
 impl<'g, K, V, S> Lens<'g, K, V, S> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         engine: &'g Engine<K, V, S>,
         pass: Pass<'g, Garbage<K, V>, Desk<K, V>>,
@@ -30,7 +31,7 @@ impl<'g, K, V, S> Lens<'g, K, V, S> {
 
 impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     /// The value of a key; counts, touches, and moves the idle deadline.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&'g V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -39,20 +40,36 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     }
 
     /// The same for a key whose hash is known.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get_hashed<Q>(&self, hash: u64, key: &Q) -> Option<&'g V>
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let tally = &self.view.local().tally;
-        let found = self.view.find(hash, |k| key.equivalent(k));
-        let Some(held) = found.filter(|held| self.note_read(held.entry())) else {
-            tally.misses.bump();
-            return None;
-        };
-        tally.hits.bump();
+        let mut eq = |k: &K| key.equivalent(k);
+        match self.view.glance(hash, &mut eq) {
+            Ok(held) => self.hit(held),
+            Err(Glance::Nothing) => self.miss(),
+            Err(Glance::Further) => match self.view.find_further(hash, eq) {
+                Some(held) => self.hit(held),
+                None => self.miss(),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn hit(&self, held: Found<'g, K, V>) -> Option<&'g V> {
+        if !self.note_read(held.entry()) {
+            return self.miss();
+        }
+        self.view.local().tally.hits.bump();
         held.touch();
         Some(held.entry().value())
+    }
+
+    #[inline(always)]
+    fn miss(&self) -> Option<&'g V> {
+        self.view.local().tally.misses.bump();
+        None
     }
 
     /// The value of a key, and whether it is to be renewed, being `age` old; as `get` otherwise.
@@ -98,9 +115,17 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     }
 
     /// Moves the deadlines of an entry that is being read; false if it has expired.
-    #[inline]
+    #[inline(always)]
     fn note_read(&self, entry: EntryRef<'g, K, V>) -> bool {
-        let Some(expiration) = &self.engine.rules.expiration else { return true };
+        match &self.engine.rules.expiration {
+            None => true,
+            Some(expiration) => Self::note_read_at(expiration, entry),
+        }
+    }
+
+    /// Apart, so that reads of a cache that keeps no time do without its registers.
+    #[inline(never)]
+    fn note_read_at(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> bool {
         let now = expiration.now();
         let live = expiration.is_live(entry, now);
         if live {

@@ -60,7 +60,7 @@ pub(crate) struct Open<'g, K, V, X> {
 }
 
 impl<'g, K, V, X> Home<'g, K, V, X> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(array: &'g Array<K, V, X>, index: usize) -> Self {
         Self { array, bucket: array.bucket(index), index }
     }
@@ -142,20 +142,31 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     /// Finds the key among the readable slots whose entries are sought.
-    #[inline]
+    #[inline(always)]
     pub(super) fn seek(
         &self,
         control: Control,
         sought: (u64, Sought),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Held<'g, K, V, X>> {
+        match self.seek_own(sought, eq) {
+            None if control.overflows() => self.seek_chain(sought, eq),
+            found => found,
+        }
+    }
+
+    /// Finds the key among the bucket's own slots.
+    #[inline(always)]
+    pub(super) fn seek_own(
+        &self,
+        sought: (u64, Sought),
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Option<Held<'g, K, V, X>> {
         let row = self.row();
         // SAFETY: a home is made by a pinned thread, of entries of the array's shape (T1).
-        if let Some(found) = unsafe { row.seek(self.array.shape, sought, eq) } {
-            let spot = self.spot(row, 0, found.lane);
-            return Some(Held { spot, word: found.word, shadow: found.shadow });
-        }
-        if control.overflows() { self.seek_chain(sought, eq) } else { None }
+        let found = unsafe { row.seek(self.array.shape, sought, eq) }?;
+        let spot = self.spot(row, 0, found.lane);
+        Some(Held { spot, word: found.word, shadow: found.shadow })
     }
 
     #[cold]

@@ -113,7 +113,7 @@ impl<K, V> Row<K, V> {
     /// # Safety
     ///
     /// The caller is pinned, and the row's entries are of this shape.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn seek(
         &self,
         shape: Shape,

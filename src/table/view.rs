@@ -33,6 +33,15 @@ pub(crate) enum Spotted<'g, K, V, X> {
     Open(Open<'g, K, V, X>),
 }
 
+/// What a look at six slots says of a key that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// It is nowhere.
+    Nothing,
+    /// It may be in the chain, or in the next generation.
+    Further,
+}
+
 /// An entry that was unlinked and has to be retired.
 pub(crate) type Unlinked<K, V> = Retired<Entry<K, V>>;
 
@@ -127,9 +136,48 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// Wait-free: the tags of one row and the slots whose tags agree; the rows of a chain where the
     /// home overflows, which grows only with keys of the same home; one more bucket for each
     /// doubling that completes meanwhile.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(
         &self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+    ) -> Option<Held<'g, K, V, X>> {
+        match self.glance(hash, &mut eq) {
+            Ok(held) => Some(held),
+            Err(Glance::Nothing) => None,
+            Err(Glance::Further) => self.find_further(hash, eq),
+        }
+    }
+
+    /// Looks at a key's six slots, where nearly every key is found.
+    ///
+    /// # Errors
+    ///
+    /// Whether it may be found further on.
+    #[inline(always)]
+    pub(crate) fn glance(
+        &self,
+        hash: u64,
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Result<Held<'g, K, V, X>, Glance> {
+        let array = self.current();
+        let home = Home::at(array, array.index_of(hash));
+        let control = home.control();
+        if control.is_moved() {
+            return Err(Glance::Further);
+        }
+        match home.seek_own((hash, Sought::Values), eq) {
+            Some(held) => Ok(held),
+            None if control.overflows() => Err(Glance::Further),
+            None => Err(Glance::Nothing),
+        }
+    }
+
+    /// Finds a key in a chain, or in a table that doubles.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn find_further(
+        self,
         hash: u64,
         mut eq: impl FnMut(&K) -> bool,
     ) -> Option<Held<'g, K, V, X>> {
