@@ -336,7 +336,7 @@ where
             Some(old) => Leading::new(&lead, pin!(self.loader.reload(&key, &old))).await,
             None => Leading::new(&lead, pin!(self.loader.load(&key))).await,
         };
-        settle(lead, loaded, Wish { stale: false, ..self.rules.wish() })
+        settle(lead, loaded, self.rules.fresh())
     }
 
     /// Loads the value of a key anew, whether it is there or not, and waits for it. If a load of the
@@ -351,14 +351,12 @@ where
                 Start::Lead(lead) => self.reload_async(lead).await,
                 Start::Nothing | Start::Live(_) => {
                     let load = self.loader.load(key);
-                    let wish = self.rules.wish();
-                    self.cache.load_missing_async(key, wish, load).await
+                    self.cache.load_missing_async(key, self.rules.fresh(), load).await
                 }
                 Start::Join(flight) => match self.cache.join(key, flight).await {
                     Ended::Promoted(lead) => self.reload_async(lead).await,
                     Ended::Over(outcome) => {
-                        let wish = self.rules.wish();
-                        match outcome.and_then(|outcome| told(&outcome, wish)) {
+                        match outcome.and_then(|outcome| told(&outcome, self.rules.fresh())) {
                             Some(loaded) => loaded,
                             None => continue,
                         }

@@ -67,6 +67,11 @@ impl Rules {
         Wish { terms, until: None, stale: self.stale_if_error.is_some() }
     }
 
+    /// For those to whom an old value is of no use.
+    pub(super) fn fresh(&self) -> Wish {
+        Wish { stale: false, ..self.wish() }
+    }
+
     /// In nanoseconds.
     fn pause(&self) -> u64 {
         let pause = self.refresh_after.unwrap_or_default() / PAUSE;
@@ -151,7 +156,8 @@ where
     ///
     /// # Panics
     ///
-    /// If a thread for a clock that has to tick could not be started.
+    /// If the cache's clock is coarser than `lifetime`, or, where it has none, a thread for one could
+    /// not be started.
     pub fn negative_ttl(mut self, lifetime: Duration) -> Self {
         let mut builder = Cache::builder().capacity(FAILURES).time_to_live(lifetime);
         if let Some(clock) = self.cache.engine().clock() {
@@ -306,11 +312,13 @@ where
             Some(old) => self.loader.reload(&lead.key, old),
             None => self.loader.load(&lead.key),
         };
-        settle(lead, loaded, Wish { stale: false, ..self.rules.wish() })
+        settle(lead, loaded, self.rules.fresh())
     }
 
     /// Loads the value of a key anew, whether it is there or not, and waits for it. If a load of the
-    /// key is under way, joins that.
+    /// key is under way, joins that. Errors that are remembered do not keep it from that.
+    ///
+    /// Where garbage leaves no room to renew a value that is there, that value is returned as it is.
     ///
     /// # Errors
     ///
@@ -333,11 +341,13 @@ where
         loop {
             let loaded = match start(&self.cache, key, Fare::Renew, Kind::Thread, 0) {
                 Start::Lead(lead) => self.reload(lead),
-                Start::Nothing | Start::Live(_) => self.load(key),
+                Start::Nothing | Start::Live(_) => {
+                    let load = |key: &K| self.loader.load(key);
+                    self.cache.load_missing(key, self.rules.fresh(), load)
+                }
                 Start::Join(flight) => match wait(&flight, None) {
                     Wait::Over(outcome) => {
-                        let wish = self.rules.wish();
-                        match outcome.and_then(|outcome| told(&outcome, wish)) {
+                        match outcome.and_then(|outcome| told(&outcome, self.rules.fresh())) {
                             Some(loaded) => loaded,
                             None => continue,
                         }
