@@ -8,7 +8,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::builder::Builder;
-use crate::engine::{Engine, Lens, Refused};
+use crate::engine::{Engine, Lens, Refused, Ticket};
 use crate::error::InsertError;
 use crate::guard::Pinned;
 use crate::iter::Iter;
@@ -237,14 +237,20 @@ where
         Lens::new(&self.engine, pin.pass()).peek(key).is_some()
     }
 
-    /// The value of a key, and whether it is to be renewed.
+    /// The value of a key, and whether it is to be renewed: it is that old, and no load whose ticket
+    /// `is_flown` is about to do it.
     #[inline]
-    pub(crate) fn get_and_age(&self, key: &K, age: (Duration, f64)) -> Option<(V, bool)>
+    pub(crate) fn get_and_age(
+        &self,
+        key: &K,
+        age: (Duration, f64),
+        is_flown: impl Fn(&Ticket) -> bool,
+    ) -> Option<(V, bool)>
     where
         V: Clone,
     {
         let pin = self.engine.pin();
-        let found = Lens::new(&self.engine, pin.pass()).get_and_age(key, age);
+        let found = Lens::new(&self.engine, pin.pass()).get_and_age(key, age, is_flown);
         found.map(|(value, due)| (value.clone(), due))
     }
 

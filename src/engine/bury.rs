@@ -51,19 +51,24 @@ impl<K, V, S> Engine<K, V, S> {
     ) -> bool {
         let local = view.local();
         let (entry, charge) = (held.entry(), held.entry().charge());
+        if entry.is_awaited() {
+            let Some((unlinked, _)) = view.unlink(held) else { return false };
+            view.retire(unlinked, self.berthed());
+            return true;
+        }
         let room = self.limbo_room(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
         self.policy.shift().left(bits, charge);
-        if entry.is_awaited() {
-            let account = self.pass_on(local, charge, room);
-            view.retire(unlinked, account);
-            return true;
-        }
         self.count(local, cause);
         let account = self.pass_on(local, charge, room);
         view.retire(unlinked, account);
         self.report(entry, cause);
         true
+    }
+
+    /// Who bears an awaited entry from the beginning.
+    pub(super) fn berthed(&self) -> Ledgered {
+        if self.limbo.limit() > 0 { Ledgered::Limbo } else { Ledgered::Nowhere }
     }
 
     /// Decides who bears an unlinked entry until it is freed: the limbo, where there is room, and

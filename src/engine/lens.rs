@@ -7,7 +7,7 @@ use equivalent::Equivalent;
 
 use super::bury::Found;
 use super::{Batch, Desk, Engine, Garbage, Local};
-use crate::entry::EntryRef;
+use crate::entry::{EntryRef, Ticket};
 use crate::expiry::Expiration;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
@@ -72,9 +72,15 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         None
     }
 
-    /// The value of a key, and whether it is to be renewed, being `age` old; as `get` otherwise.
+    /// The value of a key, and whether it is to be renewed, being `age` old, and by no load whose
+    /// ticket `is_flown`; as `get` otherwise.
     #[inline]
-    pub(crate) fn get_and_age<Q>(&self, key: &Q, age: (Duration, f64)) -> Option<(&'g V, bool)>
+    pub(crate) fn get_and_age<Q>(
+        &self,
+        key: &Q,
+        age: (Duration, f64),
+        is_flown: impl Fn(&Ticket) -> bool,
+    ) -> Option<(&'g V, bool)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -87,8 +93,10 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         tally.hits.bump();
         held.touch();
         let expiration = self.engine.rules.expiration.as_ref();
-        let is_due =
-            |expiration: &Expiration<K, V>| expiration.is_due(held.entry(), age, expiration.now());
+        let is_due = |expiration: &Expiration<K, V>| {
+            expiration.is_due(held.entry(), age, expiration.now())
+                && !held.entry().ticket().is_some_and(&is_flown)
+        };
         Some((held.entry().value(), expiration.is_some_and(is_due)))
     }
 

@@ -98,8 +98,9 @@ where
         }
     }
 
-    /// Removes the live entries in `places` that `keep` does not want, and the expired ones; loads
-    /// that are under way there will not put their values in, as nobody can ask `keep` about them.
+    /// Removes the live entries in `places` that `keep` does not want, and the expired ones; loads of
+    /// other keys that are under way there will not put their values in, as nobody can ask `keep` about
+    /// them. A value that `keep` wants may be renewed by a load that is under way.
     pub(crate) fn retain(&self, places: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
         let mut place = Some(places.start);
         while let Some(from) = place.filter(|&from| from < places.end) {
@@ -108,7 +109,11 @@ where
         }
     }
 
-    /// Removes an entry that a walk met, unless `keep` wants it.
+    /// Removes what a walk met of a key, unless `keep` wants it.
+    ///
+    /// What was met may have been replaced since: by a value that was loaded before this walk, or by the
+    /// same value with a ticket. So the key is looked at again until what it has is wanted or gone.
+    /// Ends: each further look follows a change by another thread.
     fn sift<'g>(
         &self,
         view: Table<'g, K, V>,
@@ -123,11 +128,9 @@ where
                 State::Live => RemovalCause::Invalidated,
                 State::Expired | State::Awaited => RemovalCause::Expired,
             };
-            let gone = self.remove_met(view, held, cause);
-            if gone || entry.ticket().is_none() || seeded("ticket-lands-behind-a-walk") {
+            if self.remove_met(view, held, cause) || seeded("ticket-lands-behind-a-walk") {
                 return;
             }
-            // Its load may have landed in between, with a value from before this walk.
             match view.locate(entry.hash(), |k| k == entry.key()) {
                 Spotted::Held(now) => held = now,
                 Spotted::Open(_) => return,

@@ -5,7 +5,8 @@
 //! removal, a sweep that invalidates) replaces or unlinks the entry, in the same step in which it
 //! takes effect; so the landing finds its ticket exactly if nothing has happened.
 //!
-//! An awaited entry weighs nothing and is never evicted: the loads that run bound their number. An
+//! An awaited entry weighs nothing and is never evicted. It takes its place in the limbo when it comes
+//! in, so the limbo bounds how many there are, and were. An
 //! entry that is renewed weighs what its older value weighs, and may be evicted like any other; its
 //! load then lands nowhere.
 
@@ -14,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bury::{Found, State, Table, plot};
+use super::room::Room;
 use super::write::{Attempt, Work};
-use super::{Engine, Pin};
+use super::{Engine, Local, Pin};
+use crate::accounting::Reservation;
 use crate::entry::{EntryRef, Ticket};
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
@@ -23,6 +26,9 @@ use crate::outcome::RemovalCause;
 use crate::reclaim::Ledgered;
 use crate::sync::seeded;
 use crate::table::Spotted;
+
+/// Items that lie about, at most, for a load to board in a cache without a limbo.
+const UNBERTHED: usize = 1 << 10;
 
 /// What a load found.
 #[derive(Debug)]
@@ -34,7 +40,7 @@ pub(crate) enum Boarding<V> {
     /// The ticket is in the table now. There may be an older value: live if it is to be renewed,
     /// else expired, and good only if the load fails.
     Boarded(Option<V>),
-    /// There is nothing to renew.
+    /// There is nothing to renew, or no room.
     Nothing,
 }
 
@@ -76,32 +82,42 @@ where
         is_over: impl Fn(&Ticket) -> bool,
     ) -> Boarding<V> {
         let hash = self.hash(key);
-        let pin = self.pin();
-        let boarding = loop {
-            if let Some(boarding) = self.try_board(&pin, (hash, key), fare, ticket, &is_over) {
-                break boarding;
-            }
-        };
-        self.tidy(pin);
+        let mut pin = self.pin();
+        let mut work = self.work(pin.local());
+        let boarding = self.persist(&mut pin, &mut work, |pin, work| {
+            self.try_board(pin, work, (hash, key), fare, ticket, &is_over)
+        });
+        drop(work);
+        let boarding = boarding.unwrap_or(Boarding::Nothing);
+        if let Boarding::Boarded(_) = boarding {
+            self.tidy(pin);
+        }
         boarding
     }
 
     fn try_board(
         &self,
         pin: &Pin<'_, K, V>,
+        work: &mut Work<'_>,
         (hash, key): (u64, &K),
         fare: Fare,
         ticket: &Ticket,
         is_over: impl Fn(&Ticket) -> bool,
-    ) -> Option<Boarding<V>> {
+    ) -> Attempt<Boarding<V>> {
         let view = self.table.view(pin.pass());
         let held = match view.locate(hash, |k| k == key) {
             Spotted::Held(held) => held,
-            Spotted::Open(_) if fare != Fare::Load => return Some(Boarding::Nothing),
+            Spotted::Open(_) if fare != Fare::Load => return Attempt::Done(Boarding::Nothing),
             Spotted::Open(open) => {
+                let Some(berth) = self.berth(work.local) else { return Attempt::Relieve };
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
                 let bits = self.admit(view, hash, 1);
-                return open.commit(entry, bits).ok().map(|()| Boarding::Boarded(None));
+                if open.commit(entry, bits).is_err() {
+                    return Attempt::Again;
+                }
+                let taken = if self.berthed() == Ledgered::Limbo { plot(0) } else { 0 };
+                berth.commit(taken);
+                return Attempt::Done(Boarding::Boarded(None));
             }
         };
         let state = self.state(held.entry());
@@ -109,18 +125,36 @@ where
         match (state, other) {
             (State::Live, _) if fare == Fare::Load => {
                 held.touch();
-                Some(Boarding::Live(held.entry().value().clone()))
+                Attempt::Done(Boarding::Live(held.entry().value().clone()))
             }
-            (_, Some(other)) => Some(Boarding::Joined(Arc::clone(other))),
+            (_, Some(other)) => Attempt::Done(Boarding::Joined(Arc::clone(other))),
             (State::Awaited, None) => {
                 // Left behind by a load that is over.
                 self.bury(view, held, RemovalCause::Expired);
-                None
+                Attempt::Again
             }
-            (State::Expired, None) if fare != Fare::Load => Some(Boarding::Nothing),
-            (State::Live, None) if !self.is_due(held.entry(), fare) => Some(Boarding::Nothing),
-            (State::Live | State::Expired, None) => self.renew(view, held, fare, ticket),
+            (State::Expired, None) if fare != Fare::Load => Attempt::Done(Boarding::Nothing),
+            (State::Expired, None) if !self.is_kept(held.entry()) => {
+                self.bury(view, held, RemovalCause::Expired);
+                Attempt::Again
+            }
+            (State::Live, None) if !self.is_due(held.entry(), fare) => {
+                Attempt::Done(Boarding::Nothing)
+            }
+            (State::Live | State::Expired, None) => self.renew(view, work, held, ticket),
         }
+    }
+
+    /// Room in the limbo for an awaited entry, which it takes from the beginning: garbage of loads that
+    /// fail, one after the other, is bounded like any other. So loads that run are no more than the limbo
+    /// has room for.
+    fn berth<'a>(&'a self, local: &'a Local) -> Option<Reservation<'a>> {
+        if self.limbo.limit() > 0 {
+            return self.limbo_room(local, 0);
+        }
+        // Where there is no limbo, loads are not to leave more behind than this.
+        let few = self.table.domain().backlog() < UNBERTHED;
+        few.then(|| self.limbo.reserve_up_to(&local.limbo, 0))
     }
 
     fn is_due(&self, entry: EntryRef<'_, K, V>, fare: Fare) -> bool {
@@ -133,28 +167,45 @@ where
     fn renew<'g>(
         &self,
         view: Table<'g, K, V>,
+        work: &mut Work<'_>,
         held: Found<'g, K, V>,
-        fare: Fare,
         ticket: &Ticket,
-    ) -> Option<Boarding<V>> {
+    ) -> Attempt<Boarding<V>> {
         let (old, charge) = (held.entry(), held.entry().charge());
-        let limbo = self.limbo_room(view.local(), charge);
-        let Some(limbo) = limbo.filter(|_| self.is_kept(old)) else {
-            if fare != Fare::Load {
-                // Garbage has to be freed first: another time.
-                return Some(Boarding::Nothing);
-            }
-            self.bury(view, held, RemovalCause::Expired);
-            return None;
-        };
+        let limbo = self.limbo_room(work.local, charge);
+        // Where the limbo has no room for it, the old entry stays charged, and the new one is, too.
+        let need = if limbo.is_some() { 0 } else { charge };
+        match self.make_room(view, work, need) {
+            Room::Made => {}
+            Room::Relieve => return Attempt::Relieve,
+            Room::None => return Attempt::Refused,
+        }
         let contents = (old.key().clone(), old.value().clone());
         let value = contents.1.clone();
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
-        let unlinked = view.replace(held, entry).ok()?;
-        limbo.commit(plot(charge));
-        view.retire(unlinked, Ledgered::Limbo);
-        Some(Boarding::Boarded(Some(value)))
+        let Ok(unlinked) = view.replace(held, entry) else { return Attempt::Again };
+        let account = match limbo {
+            Some(limbo) => {
+                limbo.commit(plot(charge));
+                Ledgered::Limbo
+            }
+            None => {
+                self.lingering.add(charge);
+                work.spend(charge);
+                Ledgered::Capacity
+            }
+        };
+        view.retire(unlinked, account);
+        Attempt::Done(Boarding::Boarded(Some(value)))
+    }
+
+    /// An older value that may stand in for one that could not be loaded.
+    pub(crate) fn kept(&self, key: &K) -> Option<V> {
+        let pin = self.pin();
+        let view = self.table.view(pin.pass());
+        let held = view.find(self.hash(key), |k| k == key)?;
+        self.is_kept(held.entry()).then(|| held.entry().value().clone())
     }
 
     /// Puts a value in the place of its ticket.

@@ -176,7 +176,7 @@ where
         back: &mut Option<Entry<K, V>>,
     ) -> Attempt<Inserted> {
         let (old, charge) = (held.entry().charge(), entry.as_ref().charge());
-        let limbo = self.limbo_room(work.local, old);
+        let limbo = if state == State::Awaited { None } else { self.limbo_room(work.local, old) };
         // What the limbo takes over is free for the new entry.
         let need = if limbo.is_some() { charge.saturating_sub(old) } else { charge };
         match self.make_room(view, work, need) {
@@ -214,7 +214,10 @@ where
         if let Some(cause) = cause {
             self.count(work.local, cause);
         }
-        let account = if let Some(limbo) = limbo {
+        let account = if state == State::Awaited {
+            work.spend(charge);
+            self.berthed()
+        } else if let Some(limbo) = limbo {
             limbo.commit(plot(old));
             work.exchange(need, old.saturating_sub(charge));
             Ledgered::Limbo

@@ -53,7 +53,9 @@ impl<K, V> Expiration<K, V> {
             (Some(written), _, _) => {
                 let written = Moment::from_word(written);
                 let spared = jitter * chance(entry.hash(), written);
-                written.after(after.mul_f64(1.0 - spared)).is_passed(now)
+                // Saturates: a duration may be longer than the clock runs.
+                let after = (after.as_nanos() as f64 * (1.0 - spared)) as u64;
+                written.after(Duration::from_nanos(after)).is_passed(now)
             }
             (None, Some(lifetime), Some(deadline)) => {
                 // What is left of the life, of which jitter has taken a part at the beginning.

@@ -8,13 +8,13 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::cycle::{self, Led, Waiting};
-use super::flight::{Flight, Kind, News, Outcome, Seat};
+use super::flight::{Flight, Kind, News, Outcome};
 use super::lead::{Lead, Start, start};
 use super::{LoadError, Loaded, Shared, Source, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::expiry::Terms;
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{AtomicBool, Ordering};
 
 /// How a load differs from the plain one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -196,25 +196,28 @@ where
             let lead = match start(self, key, Fare::Load, Kind::Thread, 0) {
                 Start::Live(value) => return Ok(Loaded::new(value, Source::Hit)),
                 Start::Lead(lead) => lead,
-                Start::Nothing => continue,
-                Start::Join(flight) => match wait(&flight, wish.until) {
+                Start::Nothing => return alone(load(key)),
+                Start::Join(lead) => match wait(lead, wish.until) {
                     Wait::Over(outcome) => match outcome.and_then(|outcome| told(&outcome, wish)) {
                         Some(result) => return result,
                         None => continue,
                     },
-                    Wait::Promoted(seat) => Lead::promoted(self, key, flight, seat),
+                    Wait::Promoted(lead) => lead,
                     Wait::Cycle => return Err(LoadError::Cycle),
-                    Wait::TimedOut(nobody) => {
-                        if nobody {
-                            self.engine().disembark(key, &(flight as _));
-                        }
-                        return Err(LoadError::TimedOut);
-                    }
+                    Wait::TimedOut => return Err(LoadError::TimedOut),
                 },
             };
             let loaded = load(&lead.key);
             return settle(lead, loaded, wish);
         }
+    }
+}
+
+/// What a caller has loaded for itself alone, as there was no room for a load that others could join.
+pub(super) fn alone<V, E>(loaded: Result<V, E>) -> Result<Loaded<V>, LoadError<E>> {
+    match loaded {
+        Ok(value) => Ok(Loaded::new(value, Source::Loaded)),
+        Err(error) => Err(LoadError::Failed(Shared::new(Arc::new(error)))),
     }
 }
 
@@ -257,9 +260,10 @@ where
             Ok(Loaded::new(value, Source::Loaded))
         }
         Err(error) => {
-            let (error, old) = (Arc::new(error), lead.old.take());
+            let old = if wish.stale { lead.stand_in() } else { None };
+            let error = Arc::new(error);
             lead.fail(Arc::clone(&error) as _, old.clone());
-            match old.filter(|_| wish.stale) {
+            match old {
                 Some(old) => Ok(Loaded::new(old, Source::Stale)),
                 None => Err(LoadError::Failed(Shared::new(error))),
             }
@@ -268,28 +272,36 @@ where
 }
 
 /// How waiting ended.
-pub(super) enum Wait<V> {
+pub(super) enum Wait<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
     Over(Option<Arc<Outcome<V>>>),
-    Promoted(Seat),
+    Promoted(Lead<K, V, S>),
     Cycle,
-    /// Whether nobody is left, and the ticket has to go.
-    TimedOut(bool),
+    TimedOut,
 }
 
 /// Waits for a flight.
-pub(super) fn wait<V: Send + Sync + 'static>(
-    flight: &Arc<Flight<V>>,
-    until: Option<Instant>,
-) -> Wait<V> {
+pub(super) fn wait<K, V, S>(lead: Lead<K, V, S>, until: Option<Instant>) -> Wait<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let flight = &lead.flight;
     let Some(_waiting) = Waiting::begin(Arc::clone(flight) as _) else { return Wait::Cycle };
-    let waker = waker();
+    let sleep = Sleep::new();
+    let waker = sleep.waker();
     let Some(seat) = flight.join(Kind::Thread, waker.clone()) else { return Wait::Over(None) };
     loop {
         match flight.poll(seat, &waker, now(), patience()) {
             News::Over(outcome) => return Wait::Over(outcome),
             News::Promoted => {
                 flight.led_by_thread(seat, cycle::thread());
-                return Wait::Promoted(seat);
+                return Wait::Promoted(lead.promote(seat));
             }
             News::Wait => {}
         }
@@ -297,27 +309,55 @@ pub(super) fn wait<V: Send + Sync + 'static>(
         let look = Duration::from_nanos(patience().woken);
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
-            return Wait::TimedOut(flight.leave(seat, now()));
+            if flight.leave(seat, now()) {
+                lead.clear_away();
+            }
+            return Wait::TimedOut;
         }
-        thread::park_timeout(left.map_or(look, |left| left.min(look)));
+        sleep.rest(left.map_or(look, |left| left.min(look)));
     }
 }
 
-/// Wakes the calling thread.
-pub(super) fn waker() -> Waker {
-    Waker::from(Arc::new(Unpark(thread::current())))
+/// The sleep of a thread, from which a waker wakes it. Not the park token alone, which user code that
+/// parks may use up.
+pub(super) struct Sleep(Arc<Unpark>);
+
+struct Unpark {
+    thread: Thread,
+    woken: AtomicBool,
 }
 
-struct Unpark(Thread);
+impl Sleep {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) }))
+    }
+
+    pub(super) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.0))
+    }
+
+    /// Sleeps until it is woken, or has been since the last time, but no longer than that.
+    pub(super) fn rest(&self, most: Duration) {
+        // ORDERING: Acquire: what was done before the wake is seen; pairs with `wake`. If it is not seen
+        // yet, the token that follows it ends the park.
+        if !self.0.woken.swap(false, Ordering::Acquire) {
+            thread::park_timeout(most);
+            // ORDERING: Acquire: as above.
+            self.0.woken.swap(false, Ordering::Acquire);
+        }
+    }
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        // ORDERING: Release: pairs with the swap in `rest`.
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
 impl<V: Send + Sync> Led for Flight<V> {
-    fn thread(&self) -> &Relaxed<AtomicU64> {
-        &self.thread
+    fn thread(&self) -> u64 {
+        self.thread()
     }
 }

@@ -1,8 +1,9 @@
 //! Many keys at a time: those that nobody loads yet are loaded together.
 
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
-use super::blocking::{Wait, told, wait};
+use super::blocking::{Wait, alone, told, wait};
 use super::flight::Kind;
 use super::lead::{Lead, Start, start};
 use super::{LoadError, Loader, Loading, Shared};
@@ -52,7 +53,15 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// Begins to load the keys that are neither there nor loaded by somebody.
-    pub(super) fn sort(&self, keys: &[K], kind: Kind) -> Sorted<K, V, S> {
+    ///
+    /// # Errors
+    ///
+    /// One that is remembered for one of them.
+    pub(super) fn sort<E: Send + Sync + 'static>(
+        &self,
+        keys: &[K],
+        kind: Kind,
+    ) -> Result<Sorted<K, V, S>, LoadError<E>> {
         let mut sorted = Sorted::none();
         for (place, key) in keys.iter().enumerate() {
             let value = self.glance(key).map(|(value, due)| {
@@ -61,6 +70,11 @@ where
                 }
                 value
             });
+            if value.is_none()
+                && let Some(error) = self.remembered(key)
+            {
+                return Err(error);
+            }
             let value = value.or_else(|| match start(&self.cache, key, Fare::Load, kind, 0) {
                 Start::Live(value) => Some(value),
                 Start::Lead(lead) => {
@@ -74,7 +88,7 @@ where
             });
             sorted.values.push(value);
         }
-        sorted
+        Ok(sorted)
     }
 
     /// Lands what was loaded; a key without a value goes to whoever waits for it.
@@ -97,12 +111,19 @@ where
                 Ok(())
             }
             Err(error) => {
-                let error = std::sync::Arc::new(error);
-                for (_, mut lead) in leads {
-                    let old = lead.old.take();
-                    lead.fail(std::sync::Arc::clone(&error) as _, old);
+                let (error, mut without) = (Arc::new(error), false);
+                for (place, mut lead) in leads {
+                    let stale = self.rules.stale_if_error.is_some();
+                    let old = if stale { lead.stand_in() } else { None };
+                    let key = lead.key.clone();
+                    lead.fail(Arc::clone(&error) as _, old.clone());
+                    without |= old.is_none();
+                    sorted.values[place] = old;
+                    let shared = Err::<(), _>(LoadError::Failed(Shared::new(Arc::clone(&error))));
+                    // Remembered for the next callers; this one has it.
+                    drop(self.remember(&key, shared));
                 }
-                Err(LoadError::Failed(Shared::new(error)))
+                if without { Err(LoadError::Failed(Shared::new(error))) } else { Ok(()) }
             }
         }
     }
@@ -145,7 +166,7 @@ where
     /// assert_eq!(values, [Some("7".to_string()), None, Some("7".to_string())]);
     /// ```
     pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
-        let mut sorted = self.sort(keys, Kind::Thread);
+        let mut sorted = self.sort(keys, Kind::Thread)?;
         if !sorted.leads.is_empty() {
             let wanted: Vec<K> = sorted.leads.iter().map(|(_, lead)| lead.key.clone()).collect();
             let loaded = self.loader.load_many(&wanted);
@@ -169,8 +190,12 @@ where
             let lead = match start(&self.cache, key, Fare::Load, Kind::Thread, 0) {
                 Start::Live(value) => return Ok(Some(value)),
                 Start::Lead(lead) => lead,
-                Start::Nothing => continue,
-                Start::Join(flight) => match wait(&flight, None) {
+                Start::Nothing => {
+                    let loaded = self.loader.load_many(std::slice::from_ref(key));
+                    let loaded = alone(loaded)?.value;
+                    return Ok(loaded.into_iter().next().flatten());
+                }
+                Start::Join(lead) => match wait(lead, None) {
                     Wait::Over(outcome) => {
                         let wish = self.rules.wish();
                         match outcome.and_then(|outcome| told(&outcome, wish)) {
@@ -178,9 +203,9 @@ where
                             None => continue,
                         }
                     }
-                    Wait::Promoted(seat) => Lead::promoted(&self.cache, key, flight, seat),
+                    Wait::Promoted(lead) => lead,
                     Wait::Cycle => return Err(LoadError::Cycle),
-                    Wait::TimedOut(_) => unreachable!("it waits for ever"),
+                    Wait::TimedOut => unreachable!("it waits for ever"),
                 },
             };
             let loaded = self.loader.load_many(std::slice::from_ref(key));

@@ -9,11 +9,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::sync::{AtomicU64, Relaxed, unique};
+use crate::sync::unique;
 
 /// Says which thread leads a flight; zero if none does.
 pub(super) trait Led: Send + Sync {
-    fn thread(&self) -> &Relaxed<AtomicU64>;
+    fn thread(&self) -> u64;
 }
 
 type Waits = HashMap<u64, Arc<dyn Led>>;
@@ -44,14 +44,14 @@ impl Waiting {
     pub(super) fn begin(flight: Arc<dyn Led>) -> Option<Self> {
         let own = thread();
         let mut waits = waits();
-        let mut leader = flight.thread().get();
+        let mut leader = flight.thread();
         // No chain is longer than the registry: there is no circle in it.
         for _ in 0..=waits.len() {
             if leader == own {
                 return None;
             }
             let Some(next) = waits.get(&leader) else { break };
-            leader = next.thread().get();
+            leader = next.thread();
         }
         waits.insert(own, flight);
         Some(Self { thread: own })

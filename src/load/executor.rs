@@ -74,10 +74,11 @@ impl fmt::Debug for Executor {
 
 #[cfg(feature = "async")]
 fn block_on(mut future: BoxFuture) {
-    let waker = super::blocking::waker();
+    let sleep = super::blocking::Sleep::new();
+    let waker = sleep.waker();
     let mut context = Context::from_waker(&waker);
     while future.as_mut().poll(&mut context).is_pending() {
-        thread::park();
+        sleep.rest(Duration::MAX);
     }
 }
 
@@ -112,7 +113,7 @@ impl Pool {
             return drop(job);
         }
         queue.jobs.push_back(job);
-        if queue.idle > 0 || queue.threads == THREADS {
+        if queue.idle >= queue.jobs.len() || queue.threads == THREADS {
             self.work.notify_one();
             return;
         }

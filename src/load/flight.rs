@@ -2,15 +2,16 @@
 //!
 //! | state | what may happen |
 //! |---|---|
-//! | flying | others join, leave, and take over from a leader that stalls; the leader begins to land, fails, or dies |
+//! | flying | others join, leave, and have the leader relieved if it stalls; the leader begins to land, fails, or dies |
 //! | landing | others join and leave; the leader ends it, or dies |
 //! | over | nothing; those who had joined read the outcome |
 //!
-//! A leader that dies promotes the waiter that came first. If there is none, the flight is over
-//! without an outcome.
+//! A leader that dies promotes the waiter that came first, and so does a waiter that finds the leader
+//! stalled. If there is none to promote, the flight is over without an outcome.
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -36,7 +37,7 @@ pub(super) enum News<V> {
     Wait,
     /// It is the leader now.
     Promoted,
-    /// The flight is over.
+    /// The flight is over. Said once to each waiter.
     Over(Option<Arc<Outcome<V>>>),
 }
 
@@ -49,11 +50,17 @@ pub(super) struct Patience {
     pub(super) woken: u64,
 }
 
+/// Each leader that was relieved doubles the time of the next one, so many times.
+const DOUBLINGS: u32 = 4;
+
 /// One load.
 #[derive(Debug)]
 pub(super) struct Flight<V> {
-    /// The thread that leads; zero if a task does. For `cycle`.
-    pub(super) thread: Relaxed<AtomicU64>,
+    /// The thread that leads, or that polls or lands for a task; zero if there is none. Changed under
+    /// the lock; read by `cycle` without it.
+    thread: Relaxed<AtomicU64>,
+    /// From when on a reader of the old value looks whether the flight is over, or nobody flies it.
+    look_at: Relaxed<AtomicU64>,
     state: Mutex<State<V>>,
 }
 
@@ -65,7 +72,7 @@ struct State<V> {
     phase: Phase<V>,
     /// Signs of life of a leader that is a task; a thread gives none and needs none.
     pulse: Option<Pulse>,
-    /// How often a leader was relieved: the next one gets twice the time.
+    /// How often a leader was relieved.
     relieved: u32,
     /// Whether `watch` looks after it.
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
@@ -94,13 +101,20 @@ struct Pulse {
     woken: Option<u64>,
     /// It has not begun.
     queued: bool,
+    /// It is being polled at this moment.
+    polling: bool,
 }
 
 #[derive(Debug)]
 enum Phase<V> {
     Flying,
     Landing,
-    Over { outcome: Option<Arc<Outcome<V>>>, failed: Option<u64> },
+    Over {
+        outcome: Option<Arc<Outcome<V>>>,
+        /// Waiters that have not read the outcome. The last one takes it: it may be large.
+        unread: usize,
+        failed: Option<u64>,
+    },
 }
 
 /// Whether waiters need an outcome that was not given.
@@ -118,24 +132,37 @@ impl<V> Flight<V> {
     /// The seat of whoever boarded.
     pub(super) const FIRST: Seat = 0;
 
-    /// A flight that its maker leads.
-    pub(super) fn new(kind: Kind, now: u64) -> Self {
+    /// A flight that its maker leads: the thread of this number, if it is one.
+    pub(super) fn new(kind: Kind, thread: u64, now: u64) -> Self {
         Self {
-            thread: Relaxed::<AtomicU64>::new(0),
+            thread: Relaxed::<AtomicU64>::new(if kind == Kind::Thread { thread } else { 0 }),
+            look_at: Relaxed::<AtomicU64>::new(u64::MAX),
             state: Mutex::new(State {
                 leader: Self::FIRST,
                 next: Self::FIRST + 1,
                 queue: VecDeque::new(),
                 phase: Phase::Flying,
-                pulse: match kind {
-                    Kind::Thread => None,
-                    Kind::Task => Some(Pulse { polled: now, woken: None, queued: false }),
-                    Kind::Job => Some(Pulse { polled: now, woken: None, queued: true }),
-                },
+                pulse: Pulse::of(kind, now, None),
                 relieved: 0,
                 watched: false,
             }),
         }
+    }
+
+    /// The thread that leads, polls or lands; zero if none does.
+    pub(super) fn thread(&self) -> u64 {
+        self.thread.get()
+    }
+
+    /// Sets the moment from which on readers of the old value look at the flight again.
+    pub(super) fn look_again(&self, at: u64) {
+        self.look_at.set(at);
+    }
+
+    /// Whether it is that late; a single load.
+    pub(super) fn is_worth_a_look(&self, now: impl FnOnce() -> u64) -> bool {
+        let at = self.look_at.get();
+        at != u64::MAX && at <= now()
     }
 
     /// Takes a seat, unless the flight is over.
@@ -150,31 +177,32 @@ impl<V> Flight<V> {
         Some(seat)
     }
 
-    /// What there is to know for the holder of a seat; `waker` is told when that changes.
+    /// What there is to know for the holder of a seat; `waker` is told when that changes. A leader that
+    /// stalls is relieved, whoever asks.
     pub(super) fn poll(&self, seat: Seat, waker: &Waker, now: u64, patience: Patience) -> News<V> {
         // Made before, and the old one dropped after the lock: both may run user code (L5).
         let mut waker = waker.clone();
         let mut state = lock(&self.state);
-        if let Phase::Over { outcome, .. } = &state.phase {
-            return News::Over(outcome.clone());
+        if let Some(outcome) = state.read_outcome() {
+            drop(state);
+            return News::Over(outcome);
         }
         if state.leader == seat {
             return News::Promoted;
         }
-        if state.queue.front().is_some_and(|first| first.seat == seat)
-            && state.is_stalled(now, patience)
-        {
-            state.relieved += 1;
-            let _own = state.promote(now);
-            drop(state);
-            return News::Promoted;
-        }
+        let promoted =
+            if state.is_stalled(now, patience) { self.relieve(&mut state, now) } else { None };
+        let mine = state.leader == seat;
         if let Some(own) = state.queue.iter_mut().find(|other| other.seat == seat)
             && !seeded("flight-first-waker")
         {
             std::mem::swap(&mut own.waker, &mut waker);
         }
         drop(state);
+        if mine {
+            return News::Promoted;
+        }
+        wake_all(promoted);
         News::Wait
     }
 
@@ -183,13 +211,19 @@ impl<V> Flight<V> {
     /// True if nobody is left: the caller takes the ticket out of the table.
     pub(super) fn leave(&self, seat: Seat, now: u64) -> bool {
         let mut state = lock(&self.state);
+        if let Some(outcome) = state.read_outcome() {
+            drop(state);
+            drop(outcome);
+            return false;
+        }
         if state.leader == seat && !seeded("flight-promotion-lost") {
             drop(state);
             return self.abandon(seat, now, false);
         }
         let place = state.queue.iter().position(|other| other.seat == seat);
-        let _left = place.and_then(|place| state.queue.remove(place));
+        let left = place.and_then(|place| state.queue.remove(place));
         drop(state);
+        drop(left);
         false
     }
 
@@ -202,27 +236,37 @@ impl<V> Flight<V> {
             return false;
         }
         state.phase = Phase::Flying;
+        self.thread.set(0);
         let promoted = state.promote(now);
         let over = promoted.is_none();
         if over {
-            state.phase = Phase::Over { outcome: None, failed: failed.then_some(now) };
+            let failed = failed.then_some(now);
+            state.phase = Phase::Over { outcome: None, unread: 0, failed };
         }
         drop(state);
-        self.thread.set(0);
-        if let Some(waker) = promoted
-            && !seeded("flight-promote-asleep")
-        {
-            waker.wake();
+        if !seeded("flight-promote-asleep") {
+            wake_all(promoted);
         }
         over
     }
 
-    /// The leader is about to land; false if it was relieved.
-    pub(super) fn begin_landing(&self, seat: Seat) -> bool {
+    /// Promotes the first waiter over the head of a leader that stalls.
+    fn relieve(&self, state: &mut State<V>, now: u64) -> Option<Waker> {
+        let promoted = state.promote(now)?;
+        state.relieved += 1;
+        self.thread.set(0);
+        Some(promoted)
+    }
+
+    /// The leader is about to land, on this thread; false if it was relieved.
+    pub(super) fn begin_landing(&self, seat: Seat, thread: u64) -> bool {
         let mut state = lock(&self.state);
         let leads = state.leader == seat && matches!(state.phase, Phase::Flying);
-        if leads && !seeded("flight-landing-unmarked") {
-            state.phase = Phase::Landing;
+        if leads {
+            self.thread.set(thread);
+            if !seeded("flight-landing-unmarked") {
+                state.phase = Phase::Landing;
+            }
         }
         leads
     }
@@ -241,14 +285,13 @@ impl<V> Flight<V> {
         if outcome.is_none() && !state.queue.is_empty() {
             return End::Wanted;
         }
-        state.phase = Phase::Over { outcome: outcome.clone(), failed };
         let queue = std::mem::take(&mut state.queue);
+        let (unread, outcome) = (queue.len(), outcome.clone().filter(|_| !queue.is_empty()));
+        state.phase = Phase::Over { outcome, unread, failed };
+        self.thread.set(0);
         drop(state);
-        if seeded("flight-tell-first-only") {
-            queue.into_iter().take(1).for_each(|waiter| waiter.waker.wake());
-        } else {
-            queue.into_iter().for_each(|waiter| waiter.waker.wake());
-        }
+        let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
+        wake_all(queue.into_iter().take(told).map(|waiter| waiter.waker));
         End::Over
     }
 
@@ -263,7 +306,7 @@ impl<V> Flight<V> {
     /// The leader, a thread, begins to work; false if it was relieved before.
     pub(super) fn led_by_thread(&self, seat: Seat, thread: u64) -> bool {
         let mut state = lock(&self.state);
-        let leads = state.leader == seat;
+        let leads = state.leader == seat && matches!(state.phase, Phase::Flying);
         if leads {
             state.pulse = None;
             self.thread.set(thread);
@@ -275,14 +318,27 @@ impl<V> Flight<V> {
 /// Leaders that are tasks.
 #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
 impl<V> Flight<V> {
-    /// The leader, a task, is polled; false if it was relieved before.
-    pub(super) fn polled(&self, seat: Seat, now: u64) -> bool {
+    /// This thread begins to poll the leader, a task; false if it was relieved before.
+    pub(super) fn begin_poll(&self, seat: Seat, thread: u64, now: u64) -> bool {
         let mut state = lock(&self.state);
-        let leads = state.leader == seat;
+        let leads = state.leader == seat && matches!(state.phase, Phase::Flying);
         if leads {
-            state.pulse = Some(Pulse { polled: now, woken: None, queued: false });
+            let pulse = Pulse { polled: now, woken: None, queued: false, polling: true };
+            state.pulse = Some(pulse);
+            self.thread.set(thread);
         }
         leads
+    }
+
+    /// The poll is over.
+    pub(super) fn end_poll(&self, seat: Seat, now: u64) {
+        let mut state = lock(&self.state);
+        if let State { leader, pulse: Some(pulse), .. } = &mut *state
+            && *leader == seat
+        {
+            (pulse.polled, pulse.polling) = (now, false);
+            self.thread.set(0);
+        }
     }
 
     /// The leader, a task, should be polled soon.
@@ -300,32 +356,33 @@ impl<V> Flight<V> {
         !std::mem::replace(&mut lock(&self.state).watched, true)
     }
 
-    /// Wakes the first waiter if the leader stalls. False if the flight is over.
+    /// Has the first waiter take over if the leader stalls. False if the flight is over.
     pub(super) fn nudge(&self, now: u64, patience: Patience) -> bool {
         let mut state = lock(&self.state);
         if matches!(state.phase, Phase::Over { .. }) {
             return false;
         }
-        let stalled = state.is_stalled(now, patience);
-        // Taken, as cloning it may run user code (L5): who is woken brings it again.
-        let asleep = || Waker::noop().clone();
-        let first = state.queue.front_mut().filter(|_| stalled);
-        let waker = first.map(|first| std::mem::replace(&mut first.waker, asleep()));
+        let promoted =
+            if state.is_stalled(now, patience) { self.relieve(&mut state, now) } else { None };
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(promoted);
         true
     }
 }
 
 impl<V> State<V> {
+    /// The outcome for one waiter, if the flight is over.
+    fn read_outcome(&mut self) -> Option<Option<Arc<Outcome<V>>>> {
+        let Phase::Over { outcome, unread, .. } = &mut self.phase else { return None };
+        *unread = unread.saturating_sub(1);
+        Some(if *unread == 0 { outcome.take() } else { outcome.clone() })
+    }
+
     /// Makes the first waiter the leader.
     fn promote(&mut self, now: u64) -> Option<Waker> {
         let first = self.queue.pop_front()?;
         self.leader = first.seat;
-        let pulse = Pulse { polled: now, woken: Some(now), queued: false };
-        self.pulse = (first.kind == Kind::Task).then_some(pulse);
+        self.pulse = Pulse::of(first.kind, now, Some(now));
         Some(first.waker)
     }
 
@@ -333,10 +390,30 @@ impl<V> State<V> {
         let Some(pulse) = self.pulse.filter(|_| matches!(self.phase, Phase::Flying)) else {
             return false;
         };
-        let times = 1_u64 << self.relieved.min(16);
+        let times = 1_u64 << self.relieved.min(DOUBLINGS);
         let over = |since: u64, limit: u64| now.saturating_sub(since) > limit.saturating_mul(times);
         pulse.queued
-            || over(pulse.polled, patience.silent)
-            || pulse.woken.is_some_and(|woken| over(woken, patience.woken))
+            || !pulse.polling
+                && (over(pulse.polled, patience.silent)
+                    || pulse.woken.is_some_and(|woken| over(woken, patience.woken)))
+    }
+}
+
+impl Pulse {
+    fn of(kind: Kind, polled: u64, woken: Option<u64>) -> Option<Self> {
+        let pulse = Self { polled, woken, queued: kind == Kind::Job, polling: false };
+        (kind != Kind::Thread).then_some(pulse)
+    }
+}
+
+/// Wakes everybody, and only then passes on the first panic.
+fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut panicked = None;
+    for waker in wakers {
+        let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        panicked = panicked.or(woken.err());
+    }
+    if let Some(panic) = panicked {
+        resume_unwind(panic);
     }
 }

@@ -3,16 +3,17 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::blocking::{Wish, settle, told};
+use super::blocking::{Wish, alone, settle, told};
 use super::bulk::{Sorted, first};
 use super::executor::{BoxFuture, Executor};
 use super::flight::{Flight, Kind, News, Outcome, Seat};
 use super::lead::{Lead, Start, start};
-use super::{AsyncLoader, LoadError, Loaded, Loading, Source, now, patience, watch};
+use super::{AsyncLoader, LoadError, Loaded, Loading, Source, cycle, now, patience, watch};
 use crate::cache::Cache;
 use crate::engine::Fare;
 
@@ -105,8 +106,8 @@ where
             match start(self, key, Fare::Load, Kind::Task, 0) {
                 Start::Live(value) => return Ok(Loaded::new(value, Source::Hit)),
                 Start::Lead(lead) => break lead,
-                Start::Nothing => {}
-                Start::Join(flight) => match self.join(key, flight).await {
+                Start::Nothing => return alone(load.await),
+                Start::Join(lead) => match join(lead).await {
                     Ended::Promoted(lead) => break lead,
                     Ended::Over(outcome) => {
                         if let Some(result) = outcome.and_then(|outcome| told(&outcome, wish)) {
@@ -116,16 +117,21 @@ where
                 },
             }
         };
-        let loaded = Leading::new(&lead, pin!(load)).await;
+        let loaded = Leading::new([&lead], pin!(load)).await;
         settle(lead, loaded, wish)
     }
+}
 
-    /// Waits for a flight.
-    async fn join(&self, key: &K, flight: Arc<Flight<V>>) -> Ended<K, V, S> {
-        watch::watch(&flight);
-        let mut waiting = Waiting { cache: self, key, flight, seat: None };
-        std::future::poll_fn(|context| waiting.poll(context)).await
-    }
+/// Waits for a flight.
+async fn join<K, V, S>(lead: Lead<K, V, S>) -> Ended<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    watch::watch(&lead.flight);
+    let mut waiting = Waiting { lead: Some(lead), seat: None };
+    std::future::poll_fn(|context| waiting.poll(context)).await
 }
 
 /// How waiting ended.
@@ -140,99 +146,113 @@ where
 }
 
 /// A waiter. Dropped, it leaves.
-struct Waiting<'c, K, V, S>
+struct Waiting<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    cache: &'c Cache<K, V, S>,
-    key: &'c K,
-    flight: Arc<Flight<V>>,
+    /// Until it is promoted.
+    lead: Option<Lead<K, V, S>>,
     seat: Option<Seat>,
 }
 
-impl<K, V, S> Waiting<'_, K, V, S>
+impl<K, V, S> Waiting<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
     fn poll(&mut self, context: &Context<'_>) -> Poll<Ended<K, V, S>> {
+        let Some(lead) = &self.lead else { return Poll::Pending };
         let seat = match self.seat {
             Some(seat) => seat,
-            None => match self.flight.join(Kind::Task, context.waker().clone()) {
+            None => match lead.flight.join(Kind::Task, context.waker().clone()) {
                 None => return Poll::Ready(Ended::Over(None)),
                 Some(seat) => *self.seat.insert(seat),
             },
         };
-        match self.flight.poll(seat, context.waker(), now(), patience()) {
+        match lead.flight.poll(seat, context.waker(), now(), patience()) {
             News::Wait => Poll::Pending,
             News::Over(outcome) => {
                 self.seat = None;
                 Poll::Ready(Ended::Over(outcome))
             }
             News::Promoted => {
-                let flight = Arc::clone(&self.flight);
-                let lead = Lead::promoted(self.cache, self.key, flight, seat);
                 // From here on the lead gives the flight up.
                 self.seat = None;
-                Poll::Ready(Ended::Promoted(lead))
+                let lead = self.lead.take().expect("it was there just now");
+                Poll::Ready(Ended::Promoted(lead.promote(seat)))
             }
         }
     }
 }
 
-impl<K, V, S> Drop for Waiting<'_, K, V, S>
+impl<K, V, S> Drop for Waiting<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        if let Some(seat) = self.seat
-            && self.flight.leave(seat, now())
-        {
-            self.cache.engine().disembark(self.key, &(Arc::clone(&self.flight) as _));
+        let (Some(lead), Some(seat)) = (&self.lead, self.seat) else { return };
+        // A panic of a waker, or of what looking for the key calls, stays here: it may be on the way
+        // already.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            if lead.flight.leave(seat, now()) {
+                lead.clear_away();
+            }
+        }));
+    }
+}
+
+/// A load that is polled by the leader of its flights, which gives signs of life.
+struct Leading<'p, F, V> {
+    load: Pin<&'p mut F>,
+    flights: Arc<Flights<V>>,
+    waker: Option<(Waker, Waker)>,
+}
+
+/// The flights of a load.
+struct Flights<V>(Vec<(Weak<Flight<V>>, Seat)>);
+
+/// Notes that the leader was woken.
+struct Alarm<V> {
+    flights: Arc<Flights<V>>,
+    task: Waker,
+}
+
+impl<V> Flights<V> {
+    fn each(&self, mut f: impl FnMut(&Flight<V>, Seat)) {
+        for (flight, seat) in &self.0 {
+            if let Some(flight) = flight.upgrade() {
+                f(&flight, *seat);
+            }
         }
     }
 }
 
-/// A load that is polled by its leader, which gives signs of life.
-struct Leading<'p, F, V> {
-    load: Pin<&'p mut F>,
-    pulse: Arc<Beat<V>>,
-    waker: Option<(Waker, Waker)>,
-}
-
-/// Notes that the leader was woken.
-struct Beat<V> {
-    flight: Weak<Flight<V>>,
-    seat: Seat,
-}
-
-struct BeatWaker<V> {
-    beat: Arc<Beat<V>>,
-    task: Waker,
-}
-
 impl<'p, F, V: Send + Sync + 'static> Leading<'p, F, V> {
-    fn new<K, S>(lead: &Lead<K, V, S>, load: Pin<&'p mut F>) -> Self
+    fn new<'l, K, S>(
+        leads: impl IntoIterator<Item = &'l Lead<K, V, S>>,
+        load: Pin<&'p mut F>,
+    ) -> Self
     where
         K: Hash + Eq + Clone + Send + Sync + 'static,
         V: Clone,
-        S: BuildHasher,
+        S: BuildHasher + 'l,
     {
-        let flight = Arc::downgrade(&lead.flight);
-        Self { load, pulse: Arc::new(Beat { flight, seat: lead.seat }), waker: None }
+        let flight = |lead: &Lead<K, V, S>| (Arc::downgrade(&lead.flight), lead.seat);
+        let flights = Arc::new(Flights(leads.into_iter().map(flight).collect()));
+        Self { load, flights, waker: None }
     }
 
-    /// A waker that tells the flight and then the task.
+    /// A waker that tells the flights and then the task.
     fn waker(&mut self, task: &Waker) -> &Waker {
         let known = self.waker.take().filter(|(known, _)| known.will_wake(task));
         let (_, own) = self.waker.insert(known.unwrap_or_else(|| {
-            let beat = BeatWaker { beat: Arc::clone(&self.pulse), task: task.clone() };
-            (task.clone(), Waker::from(Arc::new(beat)))
+            let alarm = Alarm { flights: Arc::clone(&self.flights), task: task.clone() };
+            (task.clone(), Waker::from(Arc::new(alarm)))
         }));
         own
     }
@@ -243,23 +263,28 @@ impl<F: Future, V: Send + Sync + 'static> Future for Leading<'_, F, V> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        if let Some(flight) = this.pulse.flight.upgrade() {
-            flight.polled(this.pulse.seat, now());
-        }
         let waker = this.waker(context.waker()).clone();
-        this.load.as_mut().poll(&mut Context::from_waker(&waker))
+        let began = now();
+        this.flights.each(|flight, seat| {
+            if flight.begin_poll(seat, cycle::thread(), began) {
+                flight.look_again(began.saturating_add(patience().silent));
+            }
+        });
+        let polled = this.load.as_mut().poll(&mut Context::from_waker(&waker));
+        let ended = now();
+        this.flights.each(|flight, seat| flight.end_poll(seat, ended));
+        polled
     }
 }
 
-impl<V: Send + Sync + 'static> Wake for BeatWaker<V> {
+impl<V: Send + Sync + 'static> Wake for Alarm<V> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(flight) = self.beat.flight.upgrade() {
-            flight.woken(self.beat.seat, now());
-        }
+        let woken = now();
+        self.flights.each(|flight, seat| flight.woken(seat, woken));
         self.task.wake_by_ref();
     }
 }
@@ -311,7 +336,7 @@ where
         if let Some(error) = self.remembered(key) {
             return Err(error);
         }
-        let load = self.loader.load(key);
+        let load = async { self.loader.load(key).await };
         let loaded = self.cache.load_missing_async(key, self.rules.wish(), load).await;
         self.remember(key, loaded)
     }
@@ -323,7 +348,7 @@ where
         let Some(lead) = self.begin_reload(key) else { return };
         let own = self.clone();
         self.rules.executor.spawn_future(Box::pin(async move {
-            if lead.flight.polled(lead.seat, now()) {
+            if lead.flight.begin_poll(lead.seat, cycle::thread(), now()) {
                 // A failure has been told to those that wait, and the value stays.
                 let _ = own.reload_async(lead).await;
             }
@@ -333,8 +358,8 @@ where
     async fn reload_async(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
         let key = lead.key.clone();
         let loaded = match lead.old.clone() {
-            Some(old) => Leading::new(&lead, pin!(self.loader.reload(&key, &old))).await,
-            None => Leading::new(&lead, pin!(self.loader.load(&key))).await,
+            Some(old) => Leading::new([&lead], pin!(self.loader.reload(&key, &old))).await,
+            None => Leading::new([&lead], pin!(self.loader.load(&key))).await,
         };
         settle(lead, loaded, self.rules.fresh())
     }
@@ -349,11 +374,8 @@ where
         loop {
             let loaded = match start(&self.cache, key, Fare::Renew, Kind::Task, 0) {
                 Start::Lead(lead) => self.reload_async(lead).await,
-                Start::Nothing | Start::Live(_) => {
-                    let load = self.loader.load(key);
-                    self.cache.load_missing_async(key, self.rules.fresh(), load).await
-                }
-                Start::Join(flight) => match self.cache.join(key, flight).await {
+                Start::Nothing | Start::Live(_) => self.load_anew_async(key).await,
+                Start::Join(lead) => match join(lead).await {
                     Ended::Promoted(lead) => self.reload_async(lead).await,
                     Ended::Over(outcome) => {
                         match outcome.and_then(|outcome| told(&outcome, self.rules.fresh())) {
@@ -367,6 +389,13 @@ where
         }
     }
 
+    /// As `load_anew`.
+    async fn load_anew_async(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
+        let load = async { self.loader.load(key).await };
+        let loaded = self.cache.load_missing_async(key, self.rules.fresh(), load).await?;
+        if loaded.source == Source::Hit { alone(self.loader.load(key).await) } else { Ok(loaded) }
+    }
+
     /// The values of several keys, in their order. Those that are missing and that nobody loads yet are
     /// loaded by one call of [`AsyncLoader::load_many`]; for those that others load, their loads are
     /// joined. A key that the loader has no value for is `None`.
@@ -375,10 +404,11 @@ where
     ///
     /// The loader's; what was there, or has been loaded, stays in the cache.
     pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
-        let mut sorted = self.sort(keys, Kind::Task);
+        let mut sorted = self.sort(keys, Kind::Task)?;
         if !sorted.leads.is_empty() {
             let wanted: Vec<K> = sorted.leads.iter().map(|(_, lead)| lead.key.clone()).collect();
-            let loaded = self.loader.load_many(&wanted).await;
+            let load = pin!(self.loader.load_many(&wanted));
+            let loaded = Leading::new(sorted.leads.iter().map(|(_, lead)| lead), load).await;
             self.land_all(&mut sorted, loaded)?;
         }
         for place in std::mem::take(&mut sorted.joined) {
@@ -397,8 +427,12 @@ where
             let lead = match start(&self.cache, key, Fare::Load, Kind::Task, 0) {
                 Start::Live(value) => return Ok(Some(value)),
                 Start::Lead(lead) => lead,
-                Start::Nothing => continue,
-                Start::Join(flight) => match self.cache.join(key, flight).await {
+                Start::Nothing => {
+                    let loaded = self.loader.load_many(std::slice::from_ref(key)).await;
+                    let loaded = alone(loaded)?.value;
+                    return Ok(loaded.into_iter().next().flatten());
+                }
+                Start::Join(lead) => match join(lead).await {
                     Ended::Promoted(lead) => lead,
                     Ended::Over(outcome) => {
                         let wish = self.rules.wish();
@@ -410,7 +444,7 @@ where
                 },
             };
             let load = pin!(self.loader.load_many(std::slice::from_ref(key)));
-            let loaded = Leading::new(&lead, load).await;
+            let loaded = Leading::new([&lead], load).await;
             let mut sorted = Sorted::one(lead);
             self.land_all(&mut sorted, loaded)?;
             return Ok(sorted.values.pop().flatten());

@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::hash::{BuildHasher, Hash};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::flight::{End, Flight, Kind, Outcome, Seat};
-use super::now;
+use super::{cycle, now};
 use crate::cache::Cache;
 use crate::engine::{Boarding, Fare, Landing, Ticket};
 use crate::expiry::Terms;
@@ -29,6 +30,8 @@ where
     pub(super) seat: Seat,
     /// What the key had.
     pub(super) old: Option<V>,
+    /// How long a reload that has failed is not tried again, in nanoseconds.
+    pause: u64,
     /// Whether the ticket may be in the table.
     boarded: bool,
 }
@@ -41,8 +44,10 @@ where
     S: BuildHasher,
 {
     Live(V),
-    Join(Arc<Flight<V>>),
+    /// Somebody else's load; the part to play if the caller is promoted.
+    Join(Lead<K, V, S>),
     Lead(Lead<K, V, S>),
+    /// There is nothing to renew, or no room.
     Nothing,
 }
 
@@ -62,24 +67,39 @@ where
     S: BuildHasher,
 {
     let began = now();
-    let own = Arc::new(Flight::<V>::new(kind, began));
-    if kind == Kind::Thread {
-        own.thread.set(super::cycle::thread());
-    }
+    let own = Arc::new(Flight::<V>::new(kind, cycle::thread(), began));
     let is_over = |ticket: &Ticket| flight::<V>(ticket).is_over(began.saturating_sub(pause));
     // Before it boards: if user code panics on the way, the flight is given up.
-    let mut lead = Lead::promoted(cache, key, own, Flight::<V>::FIRST);
+    let mut lead = Lead {
+        cache: cache.clone(),
+        key: key.clone(),
+        flight: own,
+        seat: Flight::<V>::FIRST,
+        old: None,
+        pause,
+        boarded: true,
+    };
     let boarding = cache.engine().board(key, fare, &lead.ticket(), is_over);
     lead.boarded = matches!(boarding, Boarding::Boarded(_));
     match boarding {
         Boarding::Live(value) => Start::Live(value),
-        Boarding::Joined(ticket) => Start::Join(flight(&ticket)),
         Boarding::Nothing => Start::Nothing,
+        Boarding::Joined(ticket) => {
+            lead.flight = flight(&ticket);
+            Start::Join(lead)
+        }
         Boarding::Boarded(old) => {
             lead.old = old;
             Start::Lead(lead)
         }
     }
+}
+
+/// Whether a load that has this ticket is about to renew a value, as far as that can be told at a
+/// glance.
+pub(super) fn is_flown<V: Send + Sync + 'static>(ticket: &Ticket) -> bool {
+    let flight: Option<&Flight<V>> = ticket.downcast_ref();
+    flight.is_some_and(|flight| !flight.is_worth_a_look(now))
 }
 
 impl<K, V, S> Lead<K, V, S>
@@ -88,14 +108,20 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// The part of a waiter that was promoted.
-    pub(super) fn promoted(
-        cache: &Cache<K, V, S>,
-        key: &K,
-        flight: Arc<Flight<V>>,
-        seat: Seat,
-    ) -> Self {
-        Self { cache: cache.clone(), key: key.clone(), flight, seat, old: None, boarded: true }
+    /// The waiter has been promoted.
+    pub(super) fn promote(mut self, seat: Seat) -> Self {
+        (self.seat, self.boarded) = (seat, true);
+        self
+    }
+
+    /// The waiter has left, and nobody is left: the ticket has to go.
+    pub(super) fn clear_away(&self) {
+        self.cache.engine().disembark(&self.key, &self.ticket());
+    }
+
+    /// An older value that may stand in.
+    pub(super) fn stand_in(&mut self) -> Option<V> {
+        self.old.take().or_else(|| self.cache.engine().kept(&self.key))
     }
 
     fn ticket(&self) -> Ticket {
@@ -104,7 +130,7 @@ where
 
     /// Puts the value in unless something has overtaken it, and gives it to all that wait.
     pub(super) fn land(self, value: &V, terms: Terms) -> Landing {
-        if !self.flight.begin_landing(self.seat) {
+        if !self.flight.begin_landing(self.seat, cycle::thread()) {
             return Landing::Overtaken;
         }
         let ticket = self.ticket();
@@ -115,9 +141,10 @@ where
 
     /// Gives the error to all that wait, and to nobody who comes later.
     pub(super) fn fail(self, error: Arc<dyn Any + Send + Sync>, stale: Option<V>) {
-        if self.flight.begin_landing(self.seat) {
-            self.cache.engine().disembark(&self.key, &self.ticket());
+        if self.flight.begin_landing(self.seat, cycle::thread()) {
+            self.clear_away();
             self.end(Some(now()), || Outcome::Failed(error, stale));
+            self.flight.look_again(now().saturating_add(self.pause));
         }
     }
 
@@ -136,9 +163,18 @@ where
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        // Nothing where the flight has ended, or goes on without this one.
-        if self.boarded && self.flight.abandon(self.seat, now(), true) {
-            self.cache.engine().disembark(&self.key, &self.ticket());
+        if !self.boarded {
+            return;
         }
+        // Nothing where the flight has ended, or goes on without this one. A panic (of a waker, or of what
+        // looking for the key calls) stays here: it may be on the way already. A ticket that is left
+        // behind is known to be over.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            let over = self.flight.abandon(self.seat, now(), true);
+            self.flight.look_again(now().saturating_add(self.pause));
+            if over {
+                self.clear_away();
+            }
+        }));
     }
 }

@@ -4,13 +4,14 @@ use std::any::Any;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
-use super::blocking::{Wait, Wish, settle, told, wait};
+use super::blocking::{Wait, Wish, alone, settle, told, wait};
 use super::executor::{Executor, Job};
-use super::flight::Kind;
-use super::lead::{Lead, Start, start};
-use super::{LoadError, Loaded, Loader, Shared, Source};
+use super::flight::{Kind, News};
+use super::lead::{Lead, Start, is_flown, start};
+use super::{LoadError, Loaded, Loader, Shared, Source, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::expiry::Terms;
@@ -208,7 +209,7 @@ where
     pub(super) fn glance(&self, key: &K) -> Option<(V, bool)> {
         match self.rules.refresh_after {
             None => self.cache.get(key).map(|value| (value, false)),
-            Some(after) => self.cache.get_and_age(key, (after, self.rules.jitter)),
+            Some(after) => self.cache.get_and_age(key, (after, self.rules.jitter), is_flown::<V>),
         }
     }
 
@@ -224,7 +225,8 @@ where
         loaded: Result<T, LoadError<E>>,
     ) -> Result<T, LoadError<E>> {
         if let (Some(failures), Err(LoadError::Failed(error))) = (&self.failures, &loaded) {
-            failures.insert(key.clone(), error.clone().into_arc());
+            // Of all that share the error the first one does it.
+            drop(failures.insert_if_absent(key.clone(), error.clone().into_arc()));
         }
         loaded
     }
@@ -233,9 +235,28 @@ where
     pub(super) fn begin_reload(&self, key: &K) -> Option<Lead<K, V, S>> {
         let fare = Fare::RenewAged(self.rules.refresh_after?, self.rules.jitter);
         match start(&self.cache, key, fare, Kind::Job, self.rules.pause()) {
-            Start::Lead(lead) => Some(lead),
-            Start::Live(_) | Start::Join(_) | Start::Nothing => None,
+            Start::Lead(lead) => {
+                // A job that nobody runs is begun anew after a while.
+                lead.flight.look_again(now().saturating_add(patience().silent));
+                Some(lead)
+            }
+            Start::Join(lead) => Self::take_over(lead),
+            Start::Live(_) | Start::Nothing => None,
         }
+    }
+
+    /// Takes a reload over that stalls. Nobody waits for it, so nobody else does.
+    fn take_over(lead: Lead<K, V, S>) -> Option<Lead<K, V, S>> {
+        let flight = &lead.flight;
+        flight.look_again(now().saturating_add(patience().silent));
+        let seat = flight.join(Kind::Job, Waker::noop().clone())?;
+        if let News::Promoted = flight.poll(seat, Waker::noop(), now(), patience()) {
+            return Some(lead.promote(seat));
+        }
+        if flight.leave(seat, now()) {
+            lead.clear_away();
+        }
+        None
     }
 }
 
@@ -301,6 +322,7 @@ where
         let own = self.clone();
         self.rules.executor.spawn(Box::new(move || {
             if lead.flight.led_by_thread(lead.seat, super::cycle::thread()) {
+                lead.flight.look_again(u64::MAX);
                 // A failure has been told to those that wait, and the value stays.
                 let _ = own.reload(lead);
             }
@@ -318,7 +340,7 @@ where
     /// Loads the value of a key anew, whether it is there or not, and waits for it. If a load of the
     /// key is under way, joins that. Errors that are remembered do not keep it from that.
     ///
-    /// Where garbage leaves no room to renew a value that is there, that value is returned as it is.
+    /// Where garbage leaves no room to renew a value that is there, the new one is returned and not put in.
     ///
     /// # Errors
     ///
@@ -341,26 +363,29 @@ where
         loop {
             let loaded = match start(&self.cache, key, Fare::Renew, Kind::Thread, 0) {
                 Start::Lead(lead) => self.reload(lead),
-                Start::Nothing | Start::Live(_) => {
-                    let load = |key: &K| self.loader.load(key);
-                    self.cache.load_missing(key, self.rules.fresh(), load)
-                }
-                Start::Join(flight) => match wait(&flight, None) {
+                Start::Nothing | Start::Live(_) => self.load_anew(key),
+                Start::Join(lead) => match wait(lead, None) {
                     Wait::Over(outcome) => {
                         match outcome.and_then(|outcome| told(&outcome, self.rules.fresh())) {
                             Some(loaded) => loaded,
                             None => continue,
                         }
                     }
-                    Wait::Promoted(seat) => {
-                        self.reload(Lead::promoted(&self.cache, key, flight, seat))
-                    }
+                    Wait::Promoted(lead) => self.reload(lead),
                     Wait::Cycle => Err(LoadError::Cycle),
-                    Wait::TimedOut(_) => unreachable!("it waits for ever"),
+                    Wait::TimedOut => unreachable!("it waits for ever"),
                 },
             };
             return loaded.map(|loaded| loaded.value);
         }
+    }
+
+    /// Loads a value where there is none, or no room to renew it.
+    fn load_anew(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
+        let loaded =
+            self.cache.load_missing(key, self.rules.fresh(), |key| self.loader.load(key))?;
+        // There is one after all.
+        if loaded.source == Source::Hit { alone(self.loader.load(key)) } else { Ok(loaded) }
     }
 }
 

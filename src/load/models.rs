@@ -58,7 +58,7 @@ fn wait(flight: &Toy) -> Ended {
 
 /// Ends a flight as leader; false if it was relieved.
 fn finish(flight: &Toy, seat: Seat, value: u64) -> bool {
-    if !flight.begin_landing(seat) {
+    if !flight.begin_landing(seat, 1) {
         return false;
     }
     if flight.end(seat, &None, None) == End::Wanted {
@@ -69,7 +69,7 @@ fn finish(flight: &Toy, seat: Seat, value: u64) -> bool {
 }
 
 fn flight(kind: Kind) -> Arc<Toy> {
-    Arc::new(Flight::new(kind, 0))
+    Arc::new(Flight::new(kind, 1, 0))
 }
 
 fn model(f: impl Fn() + Send + Sync + 'static) {
@@ -108,7 +108,7 @@ fn a_leader_that_dies_promotes_a_waiter() {
             Ended::Late => assert!(nobody, "it is over although somebody waits"),
             Ended::Promoted(seat) => {
                 assert!(!nobody);
-                assert!(!flight.begin_landing(Toy::FIRST), "the dead leader leads");
+                assert!(!flight.begin_landing(Toy::FIRST, 1), "the dead leader leads");
                 assert!(finish(&flight, seat, 7));
             }
             other => panic!("{other:?}"),
@@ -164,7 +164,7 @@ fn a_leader_that_lands_is_not_relieved() {
         let flight = flight(Kind::Task);
         let landing = Arc::new(AtomicUsize::new(0));
         let land = |flight: &Toy, landing: &AtomicUsize, seat: Seat| {
-            if flight.begin_landing(seat) {
+            if flight.begin_landing(seat, 1) {
                 assert_eq!(landing.fetch_add(1, Ordering::AcqRel), 0, "two land at once");
                 landing.fetch_sub(1, Ordering::AcqRel);
                 if flight.end(seat, &None, None) == End::Wanted {
@@ -188,16 +188,43 @@ fn a_leader_that_lands_is_not_relieved() {
 
 #[test]
 fn a_nudge_loses_no_news() {
-    // The watch takes the first waiter's waker to wake it, and the leader ends meanwhile.
+    // The watch has the first waiter take over, and the leader ends meanwhile.
     model(|| {
         let flight = flight(Kind::Task);
         let other = Arc::clone(&flight);
         let waiter = thread::spawn(move || wait(&other));
         let watch = Arc::clone(&flight);
         let watch = thread::spawn(move || watch.nudge(LATE, PATIENCE));
-        assert!(finish(&flight, Toy::FIRST, 7));
+        let finished = finish(&flight, Toy::FIRST, 7);
         watch.join().unwrap();
-        let ended = waiter.join().unwrap();
-        assert!(matches!(ended, Ended::Late | Ended::Over(Some(7))), "{ended:?}");
+        match waiter.join().unwrap() {
+            Ended::Late | Ended::Over(Some(7)) => assert!(finished),
+            Ended::Promoted(seat) => {
+                assert!(!finished, "two have led to the end");
+                assert!(finish(&flight, seat, 7));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(flight.is_over(u64::MAX));
+    });
+}
+
+#[test]
+fn the_thread_that_is_named_is_the_one_that_leads() {
+    model(|| {
+        let flight = flight(Kind::Thread);
+        let other = Arc::clone(&flight);
+        let waiter = thread::spawn(move || {
+            let ended = wait(&other);
+            if let Ended::Promoted(seat) = ended {
+                assert!(other.led_by_thread(seat, 9));
+            }
+            ended
+        });
+        flight.abandon(Toy::FIRST, SOON, false);
+        match waiter.join().unwrap() {
+            Ended::Promoted(_) => assert_eq!(flight.thread(), 9, "its number is lost"),
+            _ => assert_eq!(flight.thread(), 0, "it leads no more"),
+        }
     });
 }

@@ -26,7 +26,7 @@ fn is_promoted(flight: &Flight<u8>, seat: Seat, now: u64) -> bool {
 
 #[test]
 fn waiters_are_promoted_in_the_order_in_which_they_came() {
-    let flight = Flight::<u8>::new(Kind::Thread, 0);
+    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
     let seats: Vec<Seat> =
         (0..3).map(|_| flight.join(Kind::Thread, Waker::noop().clone()).unwrap()).collect();
     assert!(!flight.abandon(Flight::<u8>::FIRST, 0, false));
@@ -43,44 +43,84 @@ fn waiters_are_promoted_in_the_order_in_which_they_came() {
 
 #[test]
 fn a_task_that_nobody_polls_is_relieved() {
-    let flight = Flight::<u8>::new(Kind::Task, 0);
+    const FIRST: Seat = Flight::<u8>::FIRST;
+    let flight = Flight::<u8>::new(Kind::Task, 1, 0);
     let (bell, waker) = bell();
     let seat = flight.join(Kind::Task, waker).unwrap();
     let second = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
+    let third = flight.join(Kind::Thread, Waker::noop().clone()).unwrap();
     assert!(flight.nudge(1_000, PATIENCE) && bell.0.load(Ordering::Relaxed) == 0, "not late yet");
-    assert!(!is_promoted(&flight, seat, 1_000));
-    assert!(!is_promoted(&flight, second, 1_001), "the first one's turn");
-    assert!(flight.nudge(1_001, PATIENCE));
+    assert!(!is_promoted(&flight, second, 1_001), "it is the first one's turn");
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who is told so");
     assert!(is_promoted(&flight, seat, 1_001));
-    assert!(!flight.begin_landing(Flight::<u8>::FIRST), "what comes late is discarded");
-    assert_eq!(flight.end(Flight::<u8>::FIRST, &None, None), End::Relieved);
-    // The next one gets twice the time, from when it was woken.
-    flight.polled(seat, 2_000);
+    assert!(!flight.begin_landing(FIRST, 1), "what comes late is discarded");
+    assert_eq!(flight.end(FIRST, &None, None), End::Relieved);
+    // The next one gets twice the time, and is not late while it is polled.
+    assert!(flight.begin_poll(seat, 1, 2_000) && !flight.begin_poll(FIRST, 1, 2_000));
+    assert!(!is_promoted(&flight, second, u64::MAX));
+    flight.end_poll(seat, 2_000);
     assert!(!is_promoted(&flight, second, 4_000));
     flight.woken(seat, 3_000);
     assert!(!is_promoted(&flight, second, 3_200));
     assert!(is_promoted(&flight, second, 3_201));
+    // One that was promoted and sleeps is passed by like the first: nobody is stuck behind it.
+    assert!(flight.nudge(10_000, PATIENCE));
+    assert!(is_promoted(&flight, third, 10_000));
+}
+
+#[test]
+fn a_waker_that_panics_is_no_reason_not_to_wake_the_others() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            panic!("as wanted");
+        }
+    }
+    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
+    flight.join(Kind::Task, Waker::from(Arc::new(Bomb))).unwrap();
+    let (bell, waker) = bell();
+    flight.join(Kind::Task, waker).unwrap();
+    let outcome = Some(Arc::new(Outcome::Value(5)));
+    let end = || flight.end(Flight::<u8>::FIRST, &outcome, None);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(end)).is_err());
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn the_last_that_reads_an_outcome_takes_it_along() {
+    let flight = Flight::<Arc<u8>>::new(Kind::Thread, 1, 0);
+    let seats: Vec<Seat> =
+        (0..3).map(|_| flight.join(Kind::Thread, Waker::noop().clone()).unwrap()).collect();
+    let value = Arc::new(5);
+    let outcome = Some(Arc::new(Outcome::Value(Arc::clone(&value))));
+    flight.end(Flight::<u8>::FIRST, &outcome, None);
+    drop(outcome);
+    let read = |seat| matches!(flight.poll(seat, Waker::noop(), 0, PATIENCE), News::Over(Some(_)));
+    assert!(read(seats[0]) && !flight.leave(seats[1], 0));
+    assert_eq!(Arc::strong_count(&value), 2);
+    assert!(read(seats[2]));
+    assert_eq!(Arc::strong_count(&value), 1, "a flight that is over keeps a value");
 }
 
 #[test]
 fn a_thread_that_leads_is_never_relieved() {
-    let flight = Flight::<u8>::new(Kind::Thread, 0);
+    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
     let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
     assert!(!is_promoted(&flight, seat, u64::MAX));
     // A job that has not begun is, at once.
-    let queued = Flight::<u8>::new(Kind::Job, 0);
+    let queued = Flight::<u8>::new(Kind::Job, 1, 0);
     let seat = queued.join(Kind::Thread, Waker::noop().clone()).unwrap();
     assert!(is_promoted(&queued, seat, 0));
     assert!(!queued.led_by_thread(Flight::<u8>::FIRST, 9), "it comes too late");
     // Nor is a task that has become one.
-    let flight = Flight::<u8>::new(Kind::Task, 0);
+    let flight = Flight::<u8>::new(Kind::Task, 1, 0);
     let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
     flight.led_by_thread(Flight::<u8>::FIRST, 9);
     assert!(!is_promoted(&flight, seat, u64::MAX));
     // Nor one that is landing.
-    let flight = Flight::<u8>::new(Kind::Task, 0);
+    let flight = Flight::<u8>::new(Kind::Task, 1, 0);
     let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
-    assert!(flight.begin_landing(Flight::<u8>::FIRST));
+    assert!(flight.begin_landing(Flight::<u8>::FIRST, 1));
     assert!(!is_promoted(&flight, seat, u64::MAX));
     let outcome = Some(Arc::new(Outcome::Value(5)));
     assert_eq!(flight.end(Flight::<u8>::FIRST, &outcome, None), End::Over);
@@ -89,7 +129,7 @@ fn a_thread_that_leads_is_never_relieved() {
 
 #[test]
 fn a_flight_that_has_failed_counts_for_a_while() {
-    let flight = Flight::<u8>::new(Kind::Thread, 0);
+    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
     assert!(!flight.is_over(u64::MAX));
     assert!(flight.abandon(Flight::<u8>::FIRST, 500, true));
     assert!(!flight.is_over(499));

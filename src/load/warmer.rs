@@ -14,8 +14,8 @@ use super::{Loader, Loading};
 /// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
 ///
 /// It has a thread of its own, which loads one key after the other, a first time at once. A period
-/// that is shorter than the time to live renews every key ahead of its expiry. The thread ends when
-/// the warmer is stopped or dropped.
+/// that is shorter than the time to live renews every key ahead of its expiry. The thread ends after
+/// the warmer was stopped or dropped.
 ///
 /// # Examples
 ///
@@ -145,10 +145,15 @@ impl Warmer {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops after the load that is under way, and waits for that.
-    pub fn stop(self) -> WarmerStatus {
+    /// Stops after the load that is under way, and waits for that. Not to be called by a loader, which the
+    /// warmer may be waiting for; dropping a warmer waits for nothing.
+    pub fn stop(mut self) -> WarmerStatus {
         let status = Arc::clone(&self.status);
-        drop(self);
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported already.
+            let _ = thread.join();
+        }
         let status = status.lock().unwrap_or_else(PoisonError::into_inner);
         status.clone()
     }
@@ -156,13 +161,9 @@ impl Warmer {
 
 impl Drop for Warmer {
     fn drop(&mut self) {
+        // The thread sees it after the load that is under way. It is not waited for: that load may be the one
+        // that drops the warmer.
         drop(self.stop.take());
-        let Some(thread) = self.thread.take() else { return };
-        // It may be dropped by a loader, on the thread itself.
-        if thread.thread().id() != thread::current().id() {
-            // A panic there was reported already.
-            let _ = thread.join();
-        }
     }
 }
 

@@ -11,6 +11,8 @@ use crate::entry::EntryRef;
 pub(crate) struct Contents {
     pub(crate) entries: usize,
     pub(crate) charge: u64,
+    /// Entries whose values are being loaded.
+    pub(crate) awaited: u64,
     /// The charge of the entries on probation.
     pub(crate) probation: u64,
 }
@@ -58,6 +60,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                     assert_eq!(home.array.index_of(entry.hash()), home.index, "a home");
                     seen.push(entry);
                     contents.entries += usize::from(!entry.is_awaited());
+                    contents.awaited += u64::from(entry.is_awaited());
                     contents.charge += entry.charge();
                     contents.probation += if bits & 0b11 == 3 { 0 } else { entry.charge() };
                 }
