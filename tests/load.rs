@@ -540,3 +540,71 @@ fn a_later_message_is_not_undone() {
     });
     assert_eq!(cache.get(&1).unwrap().0, rounds - 1);
 }
+
+#[test]
+fn a_key_that_cannot_be_cloned_any_more_leaves_nobody_waiting() {
+    struct Frail(u64, Arc<AtomicBool>);
+    impl Clone for Frail {
+        fn clone(&self) -> Self {
+            assert!(!self.1.load(Ordering::SeqCst), "clones panic, as wanted");
+            Self(self.0, Arc::clone(&self.1))
+        }
+    }
+    impl PartialEq for Frail {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Frail {}
+    impl std::hash::Hash for Frail {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+    let (cache, sound) = (Cache::<Frail, u64>::new(10), Arc::new(AtomicBool::new(false)));
+    let breaks = Arc::new(AtomicBool::new(false));
+    let (go, gone) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let cache = &cache;
+        let leader = scope.spawn({
+            let key = Frail(1, Arc::clone(&sound));
+            move || {
+                let load = || {
+                    cache.get_or_load(key, |_| -> u64 {
+                        gone.recv_timeout(LONG).unwrap();
+                        panic!("as wanted")
+                    })
+                };
+                catch_unwind(AssertUnwindSafe(load)).is_err()
+            }
+        });
+        thread::sleep(Duration::from_millis(20));
+        let key = Frail(1, Arc::clone(&breaks));
+        let waiter = scope.spawn(move || {
+            catch_unwind(AssertUnwindSafe(|| cache.get_or_load(key, |_| 5))).is_ok()
+        });
+        thread::sleep(Duration::from_millis(20));
+        breaks.store(true, Ordering::SeqCst);
+        go.send(()).unwrap();
+        assert!(leader.join().unwrap());
+        drop(waiter.join());
+        let key = Frail(1, Arc::clone(&sound));
+        assert!(cache.get_or_load(key, |_| 6) >= 5, "nobody is stuck");
+    });
+}
+
+#[test]
+fn garbage_of_loads_that_fail_is_bounded() {
+    let cache = Cache::<u64, u64>::builder().capacity(100).limbo_capacity(10).build().unwrap();
+    let held = cache.pin();
+    for key in 0..support::size(5_000, 100_000) as u64 {
+        assert!(cache.try_get_or_load(key, |_| Err::<u64, _>("no".to_string())).is_err());
+        let backlog = cache.maintain(0).backlog;
+        assert!(backlog <= 1_100, "{backlog} items wait for the guard");
+    }
+    assert_eq!(cache.get_or_load(1, |_| 5), 5, "a load that others cannot join");
+    drop(held);
+    cache.validate();
+    assert_eq!(cache.get_or_load(1, |_| 6), 6);
+    assert_eq!(cache.get(&1), Some(6));
+}

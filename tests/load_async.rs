@@ -326,3 +326,75 @@ fn a_thread_waits_for_a_task_and_a_task_for_a_thread() {
         assert_eq!(futures_executor::block_on(waiter), 4);
     });
 }
+
+#[test]
+fn a_hit_allocates_nothing_while_its_value_is_being_renewed() {
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
+    let jobs: Arc<Mutex<Vec<clockhand::load::Job>>> = Arc::default();
+    let posted = Arc::clone(&jobs);
+    let loading = builder.build().unwrap().loading(|_: &u64| Ok::<_, String>(1));
+    let loading = loading.refresh_after(SECOND);
+    let loading = loading.executor(move |job| posted.lock().unwrap().push(job));
+    loading.get(&1).unwrap();
+    hand.advance(SECOND);
+    loading.get(&1).unwrap();
+    assert_eq!(jobs.lock().unwrap().len(), 1);
+    let before = heap::calls();
+    (0..1_000).for_each(|_| assert_eq!(loading.get(&1), Ok(1)));
+    assert_eq!(heap::calls(), before);
+    assert_eq!(jobs.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_landing_that_asks_for_its_own_key_is_told_so() {
+    let own: Arc<Mutex<Option<Cache<u64, u64>>>> = Arc::default();
+    let (inside, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (cache_in, count, tell) = (Arc::clone(&own), Arc::clone(&inside), Arc::clone(&told));
+    let cache = Cache::builder()
+        .capacity(100)
+        .weigher(move |key: &u64, _: &u64| {
+            if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                let cache = cache_in.lock().unwrap().clone().unwrap();
+                let again = cache.try_get_or_load(*key, |_| Ok::<_, String>(5));
+                tell.store(u64::from(again == Err(LoadError::Cycle)), Ordering::SeqCst);
+            }
+            1
+        })
+        .build()
+        .unwrap();
+    *own.lock().unwrap() = Some(cache.clone());
+    assert_eq!(futures_executor::block_on(cache.get_or_load_async(1, async { 7 })), 7);
+    assert_eq!((told.load(Ordering::SeqCst), cache.get(&1)), (1, Some(7)));
+    // The weigher holds the cache.
+    own.lock().unwrap().take();
+}
+
+#[test]
+fn a_future_that_parks_its_thread_is_polled_again() {
+    struct Parks;
+    impl AsyncLoader<u64, u64> for Parks {
+        type Error = String;
+        async fn load(&self, _: &u64) -> Result<u64, String> {
+            let mut again = false;
+            std::future::poll_fn(|context| {
+                if std::mem::replace(&mut again, true) {
+                    return Poll::Ready(Ok(9));
+                }
+                context.waker().wake_by_ref();
+                // Uses the token up that the wake has left.
+                thread::park_timeout(Duration::from_millis(1));
+                Poll::Pending
+            })
+            .await
+        }
+    }
+    let (clock, hand) = Clock::manual();
+    let cache =
+        Cache::builder().capacity(10).clock(clock).time_to_live(10 * SECOND).build().unwrap();
+    cache.insert(1, 1);
+    let loading = cache.loading(Parks).refresh_after(SECOND);
+    hand.advance(SECOND);
+    let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
+    assert!(support::eventually(|| get() == 9));
+}

@@ -386,3 +386,95 @@ fn a_warmer_survives_a_loader_that_panics() {
     let status = warmer.stop();
     assert!(status.failed >= 2 && status.renewed >= 2, "{status:?}");
 }
+
+#[test]
+fn a_walk_that_invalidates_is_not_undone_by_a_renewal() {
+    // While the walk looks at the value, a reader has it renewed: the same value, under a ticket.
+    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(SECOND));
+    loading.cache().insert(1, 7);
+    hand.advance(2 * SECOND);
+    loading.cache().retain(|key, _| {
+        assert_eq!(loading.get(key), Ok(7));
+        false
+    });
+    store.down.store(true, Ordering::SeqCst);
+    later.run();
+    assert_eq!(loading.cache().get(&1), None, "what was invalidated is there");
+    // And beside a walk on another thread.
+    let Rig { loading, hand, later, .. } = rig(|loading| loading.refresh_after(SECOND));
+    for round in 0..support::size(500, 20_000) as u64 {
+        loading.cache().insert(1, 1_000_000 + round);
+        hand.advance(SECOND);
+        thread::scope(|scope| {
+            scope.spawn(|| drop(loading.get(&1)));
+            loading.cache().invalidate_all();
+        });
+        let found = loading.cache().get(&1);
+        assert!(found != Some(1_000_000 + round), "what was invalidated is there");
+        later.0.lock().unwrap().clear();
+        loading.cache().invalidate_all();
+    }
+    loading.cache().validate();
+}
+
+#[test]
+fn a_refresh_is_fresh_even_if_there_is_no_room_to_renew() {
+    let builder = Cache::builder().capacity(1_000).limbo_capacity(50).weigher(|_, _: &u64| 100);
+    let store = Arc::new(Store::default());
+    let loading = builder.build().unwrap().loading(Shop(Arc::clone(&store)));
+    assert_eq!((loading.get(&1), loading.refresh(&1), loading.refresh(&1)), (Ok(1), Ok(2), Ok(3)));
+    // A guard is held, and garbage fills the limbo and the capacity.
+    let held = loading.cache().pin();
+    let fresh: Vec<u64> = (0..20).map(|_| loading.refresh(&1).unwrap()).collect();
+    assert!(
+        fresh.windows(2).all(|pair| pair[0] < pair[1]),
+        "an old value was passed on: {fresh:?}"
+    );
+    drop(held);
+    loading.cache().validate();
+}
+
+#[test]
+fn errors_and_old_values_are_the_same_for_many_keys() {
+    let Rig { loading, store, hand, .. } =
+        rig(|loading| loading.negative_ttl(5 * SECOND).stale_if_error(30 * SECOND));
+    assert_eq!(loading.get_many(&[1, 2]).unwrap(), [Some(10), Some(20)]);
+    store.down.store(true, Ordering::SeqCst);
+    hand.advance(10 * SECOND);
+    assert_eq!(
+        loading.get_many(&[1, 2]).unwrap(),
+        [Some(10), Some(20)],
+        "old, and better than none"
+    );
+    hand.advance(30 * SECOND);
+    let queries = store.queries.lock().unwrap().len();
+    for _ in 0..3 {
+        assert!(loading.get_many(&[1, 2]).is_err());
+        assert!(loading.get(&2).is_err() && loading.warm([1]).is_err());
+    }
+    assert_eq!(store.queries.lock().unwrap().len(), queries + 1, "the error is remembered");
+}
+
+#[test]
+fn durations_without_end_are_no_reason_to_panic() {
+    let (clock, hand) = Clock::manual();
+    let cache = Cache::builder().capacity(10).clock(clock).build().unwrap();
+    let loading = cache.loading(Shop(Arc::default())).refresh_after(Duration::MAX);
+    let loading = loading.stale_if_error(Duration::MAX).jitter(1.0);
+    loading.get(&1).unwrap();
+    hand.advance(Duration::MAX);
+    assert_eq!(loading.get(&1), Ok(1));
+}
+
+#[test]
+fn a_warmer_that_is_dropped_by_a_loader_waits_for_nothing() {
+    let cache = Cache::<u64, u64>::new(10);
+    let inner = cache.loading(|key: &u64| Ok::<u64, String>(*key));
+    let loaded = cache.get_or_load(1, |_| {
+        let warmer = Warmer::start(&inner, [1], Duration::from_millis(1)).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        drop(warmer);
+        5
+    });
+    assert_eq!(loaded, 5);
+}

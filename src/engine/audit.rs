@@ -21,9 +21,8 @@ where
         let usage = self.usage();
         assert_eq!(usage.entries, contents.entries, "entries");
         assert_eq!(usage.charged, contents.charge, "charge");
-        // Loads that are under way have their places already.
-        let berths = if usage.limbo_capacity > 0 { contents.awaited } else { 0 };
-        assert_eq!(usage.retired, berths, "limbo");
+        assert_eq!(usage.retired, 0, "limbo");
+        assert_eq!(self.berths.get(), contents.awaited, "loads that are under way");
         assert_eq!(self.lingering.get(), 0, "lingering charge");
         assert!(usage.charged <= usage.capacity, "the bound");
         if self.rules.weigher.is_none() {

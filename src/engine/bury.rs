@@ -53,7 +53,7 @@ impl<K, V, S> Engine<K, V, S> {
         let (entry, charge) = (held.entry(), held.entry().charge());
         if entry.is_awaited() {
             let Some((unlinked, _)) = view.unlink(held) else { return false };
-            view.retire(unlinked, self.berthed());
+            view.retire(unlinked, Ledgered::Nowhere);
             return true;
         }
         let room = self.limbo_room(local, charge);
@@ -64,11 +64,6 @@ impl<K, V, S> Engine<K, V, S> {
         view.retire(unlinked, account);
         self.report(entry, cause);
         true
-    }
-
-    /// Who bears an awaited entry from the beginning.
-    pub(super) fn berthed(&self) -> Ledgered {
-        if self.limbo.limit() > 0 { Ledgered::Limbo } else { Ledgered::Nowhere }
     }
 
     /// Decides who bears an unlinked entry until it is freed: the limbo, where there is room, and

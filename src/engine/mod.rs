@@ -89,6 +89,8 @@ pub(crate) struct Engine<K, V, S> {
     limbo: Ledger,
     /// Charges of unlinked entries that the limbo had no room for, and the capacity still bears.
     lingering: CachePadded<Relaxed<AtomicU64>>,
+    /// Awaited entries that are not freed yet.
+    berths: CachePadded<Relaxed<AtomicU64>>,
     /// Where the search for expired entries goes on.
     sweep: CachePadded<Relaxed<AtomicU64>>,
     inline: bool,
@@ -110,6 +112,7 @@ impl<K, V, S> Engine<K, V, S> {
             capacity: Ledger::new(plan.capacity),
             limbo: Ledger::new(plan.limbo_capacity),
             lingering: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             inline: plan.inline,
         }

@@ -5,8 +5,8 @@
 //! removal, a sweep that invalidates) replaces or unlinks the entry, in the same step in which it
 //! takes effect; so the landing finds its ticket exactly if nothing has happened.
 //!
-//! An awaited entry weighs nothing and is never evicted. It takes its place in the limbo when it comes
-//! in, so the limbo bounds how many there are, and were. An
+//! An awaited entry weighs nothing and is never evicted. It has a berth until it is freed, and the number of
+//! berths is bounded; a load that gets none is its caller's alone. An
 //! entry that is renewed weighs what its older value weighs, and may be evicted like any other; its
 //! load then lands nowhere.
 
@@ -17,8 +17,7 @@ use std::time::Duration;
 use super::bury::{Found, State, Table, plot};
 use super::room::Room;
 use super::write::{Attempt, Work};
-use super::{Engine, Local, Pin};
-use crate::accounting::Reservation;
+use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
@@ -27,8 +26,9 @@ use crate::reclaim::Ledgered;
 use crate::sync::seeded;
 use crate::table::Spotted;
 
-/// Items that lie about, at most, for a load to board in a cache without a limbo.
-const UNBERTHED: usize = 1 << 10;
+/// Awaited entries, those included that are not freed yet, that there may be in any case; where the limbo
+/// is larger, as many as it has room for.
+const BERTHS: u64 = 1 << 10;
 
 /// What a load found.
 #[derive(Debug)]
@@ -89,7 +89,8 @@ where
         });
         drop(work);
         let boarding = boarding.unwrap_or(Boarding::Nothing);
-        if let Boarding::Boarded(_) = boarding {
+        // A reader of an old value does not clean up.
+        if matches!(boarding, Boarding::Boarded(_)) && !matches!(fare, Fare::RenewAged(..)) {
             self.tidy(pin);
         }
         boarding
@@ -109,14 +110,16 @@ where
             Spotted::Held(held) => held,
             Spotted::Open(_) if fare != Fare::Load => return Attempt::Done(Boarding::Nothing),
             Spotted::Open(open) => {
-                let Some(berth) = self.berth(work.local) else { return Attempt::Relieve };
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
                 let bits = self.admit(view, hash, 1);
+                if !self.take_berth() {
+                    return Attempt::Relieve;
+                }
                 if open.commit(entry, bits).is_err() {
+                    self.berths.sub(1);
                     return Attempt::Again;
                 }
-                let taken = if self.berthed() == Ledgered::Limbo { plot(0) } else { 0 };
-                berth.commit(taken);
+                self.grow_if_crowded(view);
                 return Attempt::Done(Boarding::Boarded(None));
             }
         };
@@ -145,16 +148,14 @@ where
         }
     }
 
-    /// Room in the limbo for an awaited entry, which it takes from the beginning: garbage of loads that
-    /// fail, one after the other, is bounded like any other. So loads that run are no more than the limbo
-    /// has room for.
-    fn berth<'a>(&'a self, local: &'a Local) -> Option<Reservation<'a>> {
-        if self.limbo.limit() > 0 {
-            return self.limbo_room(local, 0);
+    /// Takes a berth for an awaited entry, until that is freed. Garbage of loads that fail one after the
+    /// other is bounded like any other.
+    fn take_berth(&self) -> bool {
+        let taken = self.berths.add(1) < self.limbo.limit().max(BERTHS);
+        if !taken {
+            self.berths.sub(1);
         }
-        // Where there is no limbo, loads are not to leave more behind than this.
-        let few = self.table.domain().backlog() < UNBERTHED;
-        few.then(|| self.limbo.reserve_up_to(&local.limbo, 0))
+        taken
     }
 
     fn is_due(&self, entry: EntryRef<'_, K, V>, fare: Fare) -> bool {

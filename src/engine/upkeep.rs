@@ -24,11 +24,12 @@ struct Clearing<'e, K, V, S> {
     local: &'e Local,
     limbo: u64,
     capacity: u64,
+    berths: u64,
 }
 
 impl<'e, K, V, S> Clearing<'e, K, V, S> {
     fn new(engine: &'e Engine<K, V, S>, local: &'e Local) -> Self {
-        Self { engine, local, limbo: 0, capacity: 0 }
+        Self { engine, local, limbo: 0, capacity: 0, berths: 0 }
     }
 
     #[inline]
@@ -39,6 +40,7 @@ impl<'e, K, V, S> Clearing<'e, K, V, S> {
         shredder: &Shredder<'_, K, V, Local>,
     ) {
         if let Junk::Entry(entry) = &junk {
+            self.berths += u64::from(entry.as_ref().is_awaited());
             let charge = entry.as_ref().charge();
             match account {
                 Ledgered::Nowhere => {}
@@ -53,6 +55,9 @@ impl<'e, K, V, S> Clearing<'e, K, V, S> {
 impl<K, V, S> Drop for Clearing<'_, K, V, S> {
     fn drop(&mut self) {
         let (engine, local) = (self.engine, self.local);
+        if self.berths > 0 {
+            engine.berths.sub(self.berths);
+        }
         if self.limbo > 0 {
             engine.limbo.give(&local.limbo, self.limbo);
         }

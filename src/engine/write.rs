@@ -216,7 +216,7 @@ where
         }
         let account = if state == State::Awaited {
             work.spend(charge);
-            self.berthed()
+            Ledgered::Nowhere
         } else if let Some(limbo) = limbo {
             limbo.commit(plot(old));
             work.exchange(need, old.saturating_sub(charge));
@@ -392,12 +392,19 @@ where
         self.policy.admit(view.annex(), rounds, hash, charge, self.load()).bits()
     }
 
+    #[inline(always)]
+    pub(super) fn grow_if_crowded(&self, view: Table<'_, K, V>) {
+        if view.is_crowded()
+            && self.len() + self.berths.get() as usize > view.buckets() * crate::table::LOAD
+        {
+            view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
+        }
+    }
+
     /// What a new entry may set off: the table doubles, probation's overflow is promoted.
     #[inline(always)]
     pub(super) fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
-        if view.is_crowded() && self.len() > view.buckets() * crate::table::LOAD {
-            view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
-        }
+        self.grow_if_crowded(view);
         let dial = Dial::new(self, view);
         self.policy.spread(&dial, &work.local.rounds, &work.shift, self.load());
     }
