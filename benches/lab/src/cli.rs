@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::charts;
 use crate::compare::{self, Effort, Group};
 use crate::failure::{Failure, one_line};
+use crate::load;
 use crate::output::{Output, is_standard_output};
 use crate::peers::{self, Chosen, Hashers, Peers};
 use crate::progress;
@@ -47,6 +48,11 @@ enum Command {
     /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
     /// the same work. Printed is how often it went wrong.
     Races(Races),
+    /// Measure what a hit, a miss and a wait for another's load cost, beside moka and quick_cache
+    ///
+    /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
+    /// caches take turns.
+    Load(load::Order),
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
     Resident { hashers: Hashers, peer: String, size: peers::Size, entries: u64 },
@@ -177,6 +183,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(order) => order.run(),
         Command::Compare(order) => order.run(),
         Command::Races(order) => order.run(),
+        Command::Load(order) => told(order.json.clone(), |quiet| load::run(&order.effort(), quiet)),
         Command::Resident { hashers, peer, size, entries } => {
             let resident = peers::resident(hashers, &peer, size, entries);
             resident.and_then(|resident| print_json(&resident))
@@ -270,6 +277,21 @@ impl Races {
     }
 }
 
+/// Runs something, which is told whether to be quiet, and prints its report: as text and, if there is
+/// a file for it, as JSON there; or only as JSON, if that file is standard output.
+fn told<R: serde::Serialize + std::fmt::Display>(
+    json: Option<PathBuf>,
+    run: impl FnOnce(bool) -> Result<R, Failure>,
+) -> Result<(), Failure> {
+    let quiet = json.as_deref().is_some_and(is_standard_output);
+    let json = json.filter(|_| !quiet).map(Output::create).transpose()?;
+    let report = run(quiet)?;
+    if let Some(json) = json {
+        json.write(&json_line(&report)?)?;
+    }
+    if quiet { print_json(&report) } else { print(&report.to_string()) }
+}
+
 fn contestants(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads) if (2..=MOST_THREADS).contains(&threads) => Ok(threads),
@@ -277,14 +299,14 @@ fn contestants(text: &str) -> Result<usize, String> {
     }
 }
 
-fn threads(text: &str) -> Result<usize, String> {
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
         _ => Err(format!("give a whole number from 1 to {MOST_THREADS}")),
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("give a number of seconds from 0 to 3600"),

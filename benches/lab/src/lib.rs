@@ -12,6 +12,7 @@ pub mod compare;
 pub mod failure;
 pub mod heap;
 pub mod latency;
+pub mod load;
 pub mod machine;
 mod output;
 pub mod peers;

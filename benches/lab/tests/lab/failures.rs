@@ -94,6 +94,18 @@ fn arguments() {
 }
 
 #[test]
+fn loads() {
+    let load = |arguments: &[&str], says| fails(&output(lab(["load"]).args(arguments)), says);
+    load(&["--threads", "1,0"], "from 1 to 1024");
+    load(&["--threads", ""], "from 1 to 1024");
+    load(&["--callers", "1"], "--callers");
+    load(&["--rounds", "0"], "--rounds");
+    load(&["--round-ms", "60001"], "--round-ms");
+    load(&["--json", "no/such/file"], "no/such/file cannot be written");
+    load(&["fast"], "fast");
+}
+
+#[test]
 fn folders_of_traces() {
     let folder = Folder::new();
     let path = folder.path().to_str().expect("a plain name");
