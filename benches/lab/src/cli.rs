@@ -19,6 +19,7 @@ use crate::progress;
 use crate::races::{self, Heat};
 use crate::replay::{self, Capacity, Order, ReadPath};
 use crate::source::Source;
+use crate::stampede;
 use crate::team::{MOST_THREADS, cores};
 
 /// Replays access traces through clockhand and compares it with other caches.
@@ -53,6 +54,11 @@ enum Command {
     /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
     /// caches take turns.
     Load(load::Order),
+    /// Let callers ask for a few keys while the store behind the cache is slow, in four ways
+    ///
+    /// Without a cache; by get and then insert; by `get_or_load`; by a `Loading` that renews values
+    /// ahead of their expiry. It takes the time of its options, about: three times `--seconds`.
+    Stampede(stampede::Order),
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
     Resident { hashers: Hashers, peer: String, size: peers::Size, entries: u64 },
@@ -184,6 +190,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Compare(order) => order.run(),
         Command::Races(order) => order.run(),
         Command::Load(order) => told(order.json.clone(), |quiet| load::run(&order.effort(), quiet)),
+        Command::Stampede(order) => stampede(&order),
         Command::Resident { hashers, peer, size, entries } => {
             let resident = peers::resident(hashers, &peer, size, entries);
             resident.and_then(|resident| print_json(&resident))
@@ -275,6 +282,18 @@ impl Races {
         let line = format!("clockhand lost races {} times", races.broken());
         if races.broken() == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
     }
+}
+
+fn stampede(order: &stampede::Order) -> Result<(), Failure> {
+    let plan = order.plan()?;
+    let mut broken = 0;
+    told(order.json.clone(), |quiet| {
+        let stampede = stampede::run(&plan, quiet)?;
+        broken = stampede.broken();
+        Ok(stampede)
+    })?;
+    let line = format!("clockhand loaded a key twice in one period, {broken} times");
+    if broken == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
 }
 
 /// Runs something, which is told whether to be quiet, and prints its report: as text and, if there is

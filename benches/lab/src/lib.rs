@@ -22,5 +22,6 @@ pub mod replay;
 pub mod report;
 pub mod simulate;
 pub mod source;
+pub mod stampede;
 pub mod team;
 pub mod trace;
