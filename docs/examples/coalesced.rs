@@ -50,7 +50,7 @@ fn a_function_that_remembers() {
     let calls = AtomicU64::new(0);
     let is_prime = memoize(&cache, "is_prime", day, |n: &u64| {
         calls.fetch_add(1, Ordering::Relaxed);
-        *n > 1 && (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)
+        *n > 1 && (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d))
     });
     assert!(is_prime(104_729) && is_prime(104_729) && !is_prime(104_730));
     drop(is_prime);

@@ -12,12 +12,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::charts;
 use crate::compare::{self, Effort, Group};
 use crate::failure::{Failure, one_line};
+use crate::load;
 use crate::output::{Output, is_standard_output};
 use crate::peers::{self, Chosen, Hashers, Peers};
 use crate::progress;
 use crate::races::{self, Heat};
 use crate::replay::{self, Capacity, Order, ReadPath};
 use crate::source::Source;
+use crate::stampede;
 use crate::team::{MOST_THREADS, cores};
 
 /// Replays access traces through clockhand and compares it with other caches.
@@ -47,6 +49,16 @@ enum Command {
     /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
     /// the same work. Printed is how often it went wrong.
     Races(Races),
+    /// Measure what a hit, a miss and a wait for another's load cost, beside moka and quick_cache
+    ///
+    /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
+    /// caches take turns.
+    Load(load::Order),
+    /// Let callers ask for a few keys while the store behind the cache is slow, in four ways
+    ///
+    /// Without a cache; by get and then insert; by `get_or_load`; by a `Loading` that renews values
+    /// ahead of their expiry. It takes the time of its options, about: three times `--seconds`.
+    Stampede(stampede::Order),
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
     Resident { hashers: Hashers, peer: String, size: peers::Size, entries: u64 },
@@ -177,6 +189,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(order) => order.run(),
         Command::Compare(order) => order.run(),
         Command::Races(order) => order.run(),
+        Command::Load(order) => told(order.json.clone(), |quiet| load::run(&order.effort(), quiet)),
+        Command::Stampede(order) => stampede(&order),
         Command::Resident { hashers, peer, size, entries } => {
             let resident = peers::resident(hashers, &peer, size, entries);
             resident.and_then(|resident| print_json(&resident))
@@ -270,6 +284,33 @@ impl Races {
     }
 }
 
+fn stampede(order: &stampede::Order) -> Result<(), Failure> {
+    let plan = order.plan()?;
+    let mut broken = 0;
+    told(order.json.clone(), |quiet| {
+        let stampede = stampede::run(&plan, quiet)?;
+        broken = stampede.broken();
+        Ok(stampede)
+    })?;
+    let line = format!("clockhand loaded a key twice in one period, {broken} times");
+    if broken == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+}
+
+/// Runs something, which is told whether to be quiet, and prints its report: as text and, if there is
+/// a file for it, as JSON there; or only as JSON, if that file is standard output.
+fn told<R: serde::Serialize + std::fmt::Display>(
+    json: Option<PathBuf>,
+    run: impl FnOnce(bool) -> Result<R, Failure>,
+) -> Result<(), Failure> {
+    let quiet = json.as_deref().is_some_and(is_standard_output);
+    let json = json.filter(|_| !quiet).map(Output::create).transpose()?;
+    let report = run(quiet)?;
+    if let Some(json) = json {
+        json.write(&json_line(&report)?)?;
+    }
+    if quiet { print_json(&report) } else { print(&report.to_string()) }
+}
+
 fn contestants(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads) if (2..=MOST_THREADS).contains(&threads) => Ok(threads),
@@ -277,14 +318,14 @@ fn contestants(text: &str) -> Result<usize, String> {
     }
 }
 
-fn threads(text: &str) -> Result<usize, String> {
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
         _ => Err(format!("give a whole number from 1 to {MOST_THREADS}")),
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("give a number of seconds from 0 to 3600"),

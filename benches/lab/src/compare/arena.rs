@@ -30,9 +30,18 @@ pub(crate) fn work_for<T: Send>(
     threads: usize,
     work: impl Fn(usize, &Bell) -> T + Sync,
 ) -> Result<Vec<Shift<T>>, Failure> {
+    work_beside(threads, work, || thread::sleep(time))
+}
+
+/// Lets threads work until `conduct`, on this thread, has ended.
+pub(crate) fn work_beside<T: Send>(
+    threads: usize,
+    work: impl Fn(usize, &Bell) -> T + Sync,
+    conduct: impl FnOnce(),
+) -> Result<Vec<Shift<T>>, Failure> {
     let bell = Bell::default();
     let ring = || {
-        thread::sleep(time);
+        conduct();
         bell.0.store(true, Ordering::Relaxed);
     };
     team::run(threads, |id| work(id, &bell), ring)

@@ -14,7 +14,7 @@ pub(super) const STREAM: usize = 1 << 15;
 const LONG_STREAM: usize = 1 << 20;
 
 /// A prepared stream of keys for each thread.
-pub(super) type Streams = Arc<Vec<Vec<u64>>>;
+pub(crate) type Streams = Arc<Vec<Vec<u64>>>;
 
 /// The key of an index: far from its neighbours', and no two indices share one.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn scatter(index: u64) -> u64 {
 }
 
 /// A stream of keys for each thread, drawn from `universe` of them with Zipf's law.
-pub(super) fn zipf_streams(universe: u64, exponent: f64, threads: usize) -> Streams {
+pub(crate) fn zipf_streams(universe: u64, exponent: f64, threads: usize) -> Streams {
     let law = Zipf::new(universe as f64, exponent).expect("the exponents are valid constants");
     let length = if universe < LONG_STREAM as u64 / 2 { STREAM } else { LONG_STREAM };
     let stream = |seed| {

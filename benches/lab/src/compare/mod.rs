@@ -22,7 +22,7 @@ mod mixed;
 mod question;
 mod read;
 mod speed;
-mod text;
+pub(crate) mod text;
 mod weighted;
 mod weighted_ratio;
 mod weighted_ratios;
@@ -130,11 +130,26 @@ fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-fn setup(effort: &Effort, clock_ns: u64, cores_taken: Option<f64>) -> Vec<String> {
+/// What was measured on.
+pub(crate) fn machine(clock_ns: u64) -> String {
     let build =
         if cfg!(debug_assertions) { "DEBUG build: compare nothing" } else { "release build" };
+    format!("{} cores, {build}, two readings of the clock {clock_ns} ns", cores())
+}
+
+/// What else the machine did meanwhile.
+pub(crate) fn others(cores: f64) -> String {
+    let verdict = if cores > 0.1 {
+        "too many, contention may be understated"
+    } else {
+        "few enough to trust contention"
+    };
+    format!("other processes kept {cores:.2} cores busy meanwhile: {verdict}")
+}
+
+fn setup(effort: &Effort, clock_ns: u64, cores_taken: Option<f64>) -> Vec<String> {
     let mut setup = vec![
-        format!("{} cores, {build}, two readings of the clock {clock_ns} ns", cores()),
+        machine(clock_ns),
         format!(
             "{} rounds of {} ms (latency {} ms, memory {} rounds), caches in turn",
             effort.rounds,
@@ -143,14 +158,7 @@ fn setup(effort: &Effort, clock_ns: u64, cores_taken: Option<f64>) -> Vec<String
             effort.memory_rounds
         ),
     ];
-    setup.extend(cores_taken.map(|cores| {
-        let verdict = if cores > 0.1 {
-            "too many, contention may be understated"
-        } else {
-            "few enough to trust contention"
-        };
-        format!("other processes kept {cores:.2} cores busy meanwhile: {verdict}")
-    }));
+    setup.extend(cores_taken.map(others));
     each(effort.peers, &mut Configurations(&mut setup));
     setup
 }

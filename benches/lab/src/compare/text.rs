@@ -193,7 +193,7 @@ fn median(spread: Option<Spread>) -> String {
 }
 
 /// Three digits or so, whatever the size.
-pub(super) fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         size if size >= 100.0 => 0,

@@ -94,6 +94,34 @@ fn arguments() {
 }
 
 #[test]
+fn loads() {
+    let load = |arguments: &[&str], says| fails(&output(lab(["load"]).args(arguments)), says);
+    load(&["--threads", "1,0"], "from 1 to 1024");
+    load(&["--threads", ""], "from 1 to 1024");
+    load(&["--callers", "1"], "--callers");
+    load(&["--rounds", "0"], "--rounds");
+    load(&["--round-ms", "60001"], "--round-ms");
+    load(&["--json", "no/such/file"], "no/such/file cannot be written");
+    load(&["fast"], "fast");
+}
+
+#[test]
+fn stampedes() {
+    let stampede =
+        |arguments: &[&str], says| fails(&output(lab(["stampede"]).args(arguments)), says);
+    stampede(&["--seconds", "-1"], "give a number of seconds from 0 to 3600");
+    stampede(&["--uncached-seconds", "soon"], "give a number of seconds from 0 to 3600");
+    stampede(&["--callers", "0"], "from 1 to 1024");
+    for option in ["--keys", "--think-ms", "--store-ms", "--life-ms", "--refresh-ms"] {
+        stampede(&[option, "0"], option);
+    }
+    stampede(&["--seconds", "3"], "give more --seconds");
+    stampede(&["--seconds", "0"], "give more --seconds");
+    stampede(&["--life-ms", "5000", "--refresh-ms", "5000"], "give less --refresh-ms");
+    stampede(&["--json", "no/such/file"], "no/such/file cannot be written");
+}
+
+#[test]
 fn folders_of_traces() {
     let folder = Folder::new();
     let path = folder.path().to_str().expect("a plain name");

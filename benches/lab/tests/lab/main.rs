@@ -3,6 +3,7 @@
 mod compare;
 mod failures;
 mod figures;
+mod load;
 mod races;
 mod replay;
 mod support;

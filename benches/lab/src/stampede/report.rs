@@ -1,0 +1,121 @@
+//! What the callers and the store met: the JSON object, and the table.
+
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::compare::text::short;
+use crate::latency::Quantiles;
+use crate::report::grouped;
+
+/// All ways.
+#[derive(Debug, Serialize)]
+pub struct Stampede {
+    /// What was configured, one fact a line.
+    pub setup: Vec<String>,
+    /// Cores that other processes kept busy.
+    pub cores_taken: Option<f64>,
+    /// One for each.
+    pub ways: Vec<Outcome>,
+}
+
+/// What one way led to.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// What it is called.
+    pub way: &'static str,
+    /// What the callers call.
+    pub by: &'static str,
+    /// How long it ran.
+    pub seconds: f64,
+    /// Requests of all callers.
+    pub requests: u64,
+    /// Requests that the store saw.
+    pub loads: u64,
+    /// The most of them at once.
+    pub most_at_once: u64,
+    /// How often a value has to be loaded anew: an entry's life, or the age at which it is renewed.
+    pub period_seconds: Option<f64>,
+    /// Loads, through the keys and the periods.
+    pub loads_per_key_and_period: Option<f64>,
+    /// The most loads of one key that began within one period.
+    pub most_per_key_and_period: Option<u64>,
+    /// Whether it promises that this is one.
+    pub coalesces: bool,
+    /// From a request to its response.
+    pub response_ns: Quantiles,
+    /// Requests that began after the warm-up and waited for the store.
+    pub late_requests_that_waited: u64,
+    /// Callers that such requests were from.
+    pub late_callers_that_waited: u64,
+    /// How much of the callers' time went by until the store had answered.
+    pub share_of_time_waiting: f64,
+}
+
+impl Stampede {
+    /// How often clockhand loaded a key that it had just loaded.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        let beyond = |way: &Outcome| way.most_per_key_and_period.map_or(0, |most| most.max(1) - 1);
+        self.ways.iter().filter(|way| way.coalesces).map(beyond).sum()
+    }
+}
+
+const HEADER: [&str; 13] = [
+    "way",
+    "requests",
+    "loads",
+    "at once",
+    "period, s",
+    "loads per key and period",
+    "most",
+    "p50, ms",
+    "p99, ms",
+    "p99.9, ms",
+    "max, ms",
+    "callers that waited when warm",
+    "time waiting, %",
+];
+
+impl fmt::Display for Stampede {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN).set_header(HEADER);
+        table.add_rows(self.ways.iter().map(cells));
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(f, "\n{table}\n")?;
+        writeln!(
+            f,
+            "Loads are what the store saw, with the most at once; the most loads of one key that began"
+        )?;
+        writeln!(f, "within one period; and what the callers met, from a request to its response.")
+    }
+}
+
+fn cells(way: &Outcome) -> Vec<String> {
+    let ms = |ns: u64| short(ns as f64 / 1e6);
+    let response = &way.response_ns;
+    vec![
+        way.way.into(),
+        grouped(way.requests),
+        grouped(way.loads),
+        grouped(way.most_at_once),
+        way.period_seconds.map_or(String::new(), short),
+        way.loads_per_key_and_period.map_or(String::new(), short),
+        way.most_per_key_and_period.map_or(String::new(), grouped),
+        ms(response.p50),
+        ms(response.p99),
+        ms(response.p999),
+        ms(response.max),
+        format!(
+            "{} ({} requests)",
+            way.late_callers_that_waited,
+            grouped(way.late_requests_that_waited)
+        ),
+        short(100.0 * way.share_of_time_waiting),
+    ]
+}

@@ -1,0 +1,106 @@
+//! Four ways to ask a slow store.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use clockhand::{BuildError, Cache, Source};
+
+use super::{Plan, Store};
+use crate::failure::Failure;
+
+/// Asks for a key; returns whether the caller has waited for the store.
+pub(super) type Ask = dyn Fn(u64) -> bool + Send + Sync;
+
+/// One of the ways.
+pub(super) struct Way {
+    pub(super) name: &'static str,
+    pub(super) by: &'static str,
+    /// How long it runs.
+    pub(super) time: fn(&Plan) -> Duration,
+    /// How often a value has to be loaded anew.
+    pub(super) period: fn(&Plan) -> Option<Duration>,
+    /// Whether it promises one load per key and period.
+    pub(super) coalesces: bool,
+    pub(super) make: fn(&Plan, &Arc<Store>) -> Result<Box<Ask>, Failure>,
+}
+
+pub(super) const WAYS: [Way; 4] = [
+    Way {
+        name: "no cache",
+        by: "the store",
+        time: |plan| plan.uncached,
+        period: |_| None,
+        coalesces: false,
+        make: uncached,
+    },
+    Way {
+        name: "get, then insert",
+        by: "Cache::get, Cache::insert",
+        time: |plan| plan.time,
+        period: |plan| Some(plan.life),
+        coalesces: false,
+        make: get_then_insert,
+    },
+    Way {
+        name: "get_or_load",
+        by: "Cache::get_or_load_with_source",
+        time: |plan| plan.time,
+        period: |plan| Some(plan.life),
+        coalesces: true,
+        make: get_or_load,
+    },
+    Way {
+        name: "refresh_after",
+        by: "Loading::get_with_source, refresh_after",
+        time: |plan| plan.time,
+        period: |plan| Some(plan.refresh),
+        coalesces: true,
+        make: refresh_after,
+    },
+];
+
+fn uncached(_: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+    let store = Arc::clone(store);
+    Ok(Box::new(move |key| {
+        store.load(key);
+        true
+    }))
+}
+
+fn get_then_insert(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+    let (cache, store) = (cache(plan)?, Arc::clone(store));
+    Ok(Box::new(move |key| {
+        let misses = cache.get(&key).is_none();
+        if misses {
+            cache.insert(key, store.load(key));
+        }
+        misses
+    }))
+}
+
+fn get_or_load(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+    let (cache, store) = (cache(plan)?, Arc::clone(store));
+    Ok(Box::new(move |key| {
+        let loaded = cache.get_or_load_with_source(key, |key| Ok::<_, String>(store.load(*key)));
+        loaded.map_or(true, |loaded| loaded.source != Source::Hit)
+    }))
+}
+
+fn refresh_after(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+    let store = Arc::clone(store);
+    let loading = cache(plan)?
+        .loading(move |key: &u64| Ok::<_, String>(store.load(*key)))
+        .refresh_after(plan.refresh)
+        // A renewal whose thread is refused is given up, and comes again with the next request.
+        .executor(|job| drop(thread::Builder::new().spawn(job)));
+    Ok(Box::new(move |key| {
+        loading.get_with_source(&key).map_or(true, |loaded| loaded.source != Source::Hit)
+    }))
+}
+
+/// With room for all keys.
+fn cache(plan: &Plan) -> Result<Cache<u64, u64>, Failure> {
+    let unusable = |error: BuildError| Failure::Broken(error.to_string());
+    Cache::builder().capacity(2 * plan.keys).time_to_live(plan.life).build().map_err(unusable)
+}
