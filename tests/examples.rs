@@ -1,14 +1,16 @@
 //! Runs the examples of `docs/examples`, which assert what they show.
 
 macro_rules! examples {
-    ($($name:ident = $path:literal),* $(,)?) => {
+    ($($(#[$when:meta])? $name:ident = $path:literal),* $(,)?) => {
         $(
+            $(#[$when])?
             #[path = $path]
             mod $name;
         )*
 
         mod runs {
             $(
+                $(#[$when])?
                 #[test]
                 fn $name() {
                     super::$name::main();
@@ -25,4 +27,6 @@ examples! {
     readers = "../docs/examples/readers.rs",
     listener = "../docs/examples/listener.rs",
     scan = "../docs/examples/scan.rs",
+    #[cfg(feature = "dedup")]
+    dedup = "../docs/examples/dedup.rs",
 }

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::charts;
 use crate::compare::{self, Effort, Group};
+use crate::dedup::{self, Log};
 use crate::failure::{Failure, one_line};
 use crate::output::{Output, is_standard_output};
 use crate::peers::{self, Chosen, Hashers, Peers};
@@ -47,6 +48,10 @@ enum Command {
     /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
     /// the same work. Printed is how often it went wrong.
     Races(Races),
+    /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
+    ///
+    /// Printed is how often a message was processed twice, and how often never.
+    Dedup(Dedup),
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
     Resident { hashers: Hashers, peer: String, entries: u64 },
@@ -159,6 +164,19 @@ struct Races {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct Dedup {
+    /// Deliveries of the log
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
+    deliveries: u64,
+    /// Threads that consume it; as many as cores by default, and two at least
+    #[arg(long, value_name = "N", value_parser = contestants, allow_hyphen_values = true)]
+    threads: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the lab with the process's arguments.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let lab = match Lab::try_parse_from(arguments) {
@@ -174,6 +192,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(order) => order.run(),
         Command::Compare(order) => order.run(),
         Command::Races(order) => order.run(),
+        Command::Dedup(order) => order.run(),
         Command::Resident { hashers, peer, entries } => {
             peers::resident(hashers, &peer, entries).and_then(|resident| print_json(&resident))
         }
@@ -260,6 +279,20 @@ impl Races {
         }
         let line = format!("clockhand lost races {} times", races.broken());
         if races.broken() == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+    }
+}
+
+impl Dedup {
+    fn run(self) -> Result<(), Failure> {
+        let threads = self.threads.unwrap_or_else(|| cores().clamp(2, MOST_THREADS));
+        let ways = dedup::run(Log { deliveries: self.deliveries, threads })?;
+        if self.json {
+            print_json(&ways)?;
+        } else {
+            print(&ways.to_string())?;
+        }
+        let line = format!("clockhand processed {} messages twice or never", ways.broken());
+        if ways.broken() == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod charts;
 pub mod cli;
 pub mod compare;
+pub mod dedup;
 pub mod failure;
 pub mod latency;
 pub mod machine;
