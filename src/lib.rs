@@ -55,7 +55,7 @@
 //!
 //! # Features
 //!
-//! - `dedup`, on by default: [`dedup`](crate::dedup), which processes every message exactly once.
+//! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
 //! - `async`: the forms for tasks, on no particular runtime.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 #![deny(unsafe_code)]
@@ -102,5 +102,5 @@ pub use time::{Clock, ManualClock};
 /// The examples of the README and of the guide.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-#[doc = include_str!("../docs/guide.md")]
+#[cfg_attr(feature = "dedup", doc = include_str!("../docs/guide.md"))]
 struct Texts;

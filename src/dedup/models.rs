@@ -9,7 +9,7 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 use super::ring::Ring;
-use super::word::{Ended, Slot, State, Until};
+use super::word::{Ended, Hold, Slot, State, Until};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Deadline, Moment};
 
@@ -48,13 +48,15 @@ impl Place {
         }
     }
 
-    /// `Store::claim`, with the same steps; the end of the lease if it was granted.
-    fn claim(&self, now: u64) -> Option<Until> {
-        let own = until(now + LEASE);
+    /// `Store::claim`, with the same steps; what the claim is known by if it was granted.
+    fn claim(&self, now: u64) -> Option<Hold> {
+        let end = until(now + LEASE);
         loop {
             let Some(slot) = self.look() else {
-                if self.insert_if_absent(Slot::claimed(own)) {
-                    return Some(own);
+                let slot = Slot::claimed(end);
+                let hold = slot.hold(end);
+                if self.insert_if_absent(slot) {
+                    return Some(hold);
                 }
                 continue;
             };
@@ -62,19 +64,23 @@ impl Place {
             match word.state() {
                 State::Done(due) if !due.is_passed(at(now)) => return None,
                 State::Claimed(lease) if !lease.is_passed(at(now)) => return None,
-                State::Claimed(_) if slot.take_over(word, own) => return Some(own),
+                State::Claimed(_) => {
+                    if let Some(hold) = slot.take_over(word, end) {
+                        return Some(hold);
+                    }
+                }
                 State::Done(_) if slot.forget(word) => self.remove_gone(),
                 State::Gone => self.remove_gone(),
-                State::Done(_) | State::Claimed(_) => {}
+                State::Done(_) => {}
             }
         }
     }
 
-    fn complete(&self, own: Until) -> Option<Ended> {
+    fn complete(&self, own: Hold) -> Option<Ended> {
         self.look()?.complete(own, until(1 << 20))
     }
 
-    fn abandon(&self, own: Until) -> Option<Ended> {
+    fn abandon(&self, own: Hold) -> Option<Ended> {
         let ended = self.look()?.abandon(own);
         if ended.is_some() {
             self.remove_gone();
@@ -125,6 +131,23 @@ fn an_old_ticket_beside_its_successor() {
 }
 
 #[test]
+fn an_old_ticket_beside_a_claim_by_an_old_reading_of_the_clock() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let old = place.claim(8).expect("it is new");
+        let successor = place.claim(8 + LEASE).expect("the lease ran out");
+        let theirs = Arc::clone(&place);
+        // It read the clock when the first one did, and was stopped until now.
+        let sleeper = thread::spawn(move || theirs.claim(8).map(|own| theirs.complete(own)));
+        assert!(place.abandon(successor).is_some());
+        assert!(place.complete(old).is_none(), "the claim is another's");
+        if let Some(completed) = sleeper.join().unwrap() {
+            assert!(completed.is_some());
+        }
+    });
+}
+
+#[test]
 fn a_claim_beside_one_that_is_given_back() {
     loom::model(|| {
         let place = Arc::new(Place::default());
@@ -164,7 +187,7 @@ fn a_late_removal_takes_only_what_is_gone() {
 fn an_id_is_forgotten_once() {
     loom::model(|| {
         let slot = Arc::new(Slot::claimed(until(8)));
-        assert!(slot.complete(until(8), until(16)).is_some());
+        assert!(slot.complete(slot.hold(until(8)), until(16)).is_some());
         let forget = |slot: &Slot| {
             let word = slot.read();
             matches!(word.state(), State::Done(_)) && slot.forget(word)
@@ -183,11 +206,11 @@ fn what_was_done_is_seen_by_who_forgets_it() {
         let (their_slot, their_work) = (Arc::clone(&slot), Arc::clone(&work));
         let holder = thread::spawn(move || {
             their_work.store(1, Ordering::Relaxed);
-            assert!(their_slot.complete(until(8), until(80)).is_some());
+            assert!(their_slot.complete(their_slot.hold(until(8)), until(80)).is_some());
         });
         // The word that it will have: with a load in between, the checker does not come to it.
         let done = Slot::claimed(until(8));
-        done.complete(until(8), until(80));
+        done.complete(done.hold(until(8)), until(80));
         if slot.forget(done.read()) {
             assert_eq!(work.load(Ordering::Relaxed), 1);
         }
@@ -203,7 +226,8 @@ fn whoever_joined_is_woken() {
         let waiting = Arc::new(Mutex::new((false, false)));
         let (their_slot, theirs) = (Arc::clone(&slot), Arc::clone(&waiting));
         let holder = thread::spawn(move || {
-            let Ended { joined } = their_slot.complete(until(8), until(80)).unwrap();
+            let Ended { joined } =
+                their_slot.complete(their_slot.hold(until(8)), until(80)).unwrap();
             if joined {
                 let mut waiting = theirs.lock().unwrap();
                 waiting.1 = waiting.0;

@@ -37,8 +37,8 @@ struct Lane {
 #[derive(Debug, Default)]
 struct Offsets {
     done: Window,
-    /// Offsets in progress, and the ends of their leases. As with ids (W2), the end of its lease is
-    /// what a claim is known by.
+    /// Offsets in progress, and the ends of their leases. The end of its lease is what a claim is known
+    /// by: no later claim of the offset has the same while the ticket is out.
     claims: BTreeMap<u64, Deadline>,
 }
 
@@ -58,9 +58,11 @@ impl Lane {
             self.count(Event::Untracked);
             return Claim::New(OffsetTicket { lane: None, offset, until: Deadline::NEVER });
         }
+        let mut offsets = self.offsets();
+        // Read under the lock: of two claims the later one's lease ends later, even if neither of them
+        // is there any more when the other's ticket comes.
         let now = self.shared.clock.now();
         let until = now.after(self.shared.lease);
-        let mut offsets = self.offsets();
         if offsets.done.is_done(offset) {
             drop(offsets);
             self.count(Event::Duplicate);

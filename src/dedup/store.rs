@@ -23,7 +23,7 @@ use super::record::{Placed, Record, Through, Wanted};
 use super::ring::{self, Oldest, Ring};
 use super::tally::{Event, Tally};
 use super::waiters::Waiters;
-use super::word::{Ended, Slot, State, Until};
+use super::word::{Ended, Hold, Slot, State, Until};
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
@@ -32,7 +32,7 @@ use crate::time::{Clock, Deadline, Moment};
 /// The cache's own bound, which is never reached: the ring bounds what is remembered.
 const ROOM: u64 = 1 << 40;
 /// Entries that the cache's table is made for, at most; it doubles when there are more.
-const FIRST_TABLE: u64 = 1 << 20;
+const FIRST_TABLE: u64 = 1 << 24;
 /// Cells that a completion looks at for what has expired.
 const SWEPT_PER_COMPLETION: usize = 2;
 /// Cells that a cleanup in passing looks at.
@@ -55,8 +55,8 @@ pub(super) struct Rules {
 #[derive(Debug, Clone)]
 pub(super) struct Grip<Id> {
     hash: u64,
-    /// The end of the lease, by which the claim is known; nothing if it left no trace.
-    until: Option<Until>,
+    /// Nothing if the claim left no trace.
+    hold: Option<Hold>,
     pub(super) id: Id,
 }
 
@@ -82,7 +82,7 @@ pub(super) enum Known {
 enum Seen {
     Done,
     InProgress,
-    TakenOver,
+    TakenOver(Hold),
     /// Stands for nothing and is to be removed.
     Gone,
     /// The word changed under the eyes.
@@ -157,7 +157,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         if !self.rules.enabled {
             self.tally.count(Event::New);
             self.tally.count(Event::Untracked);
-            return Answer::New(Grip { hash: 0, until: None, id });
+            return Answer::New(Grip { hash: 0, hold: None, id });
         }
         let answer = self.decide(id);
         self.tally.count(match &answer {
@@ -179,14 +179,15 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
                 Some(Seen::InProgress) => return Answer::InProgress,
                 Some(Seen::Gone) => self.remove_gone(hash, &id),
                 Some(Seen::Changed) => {}
-                Some(Seen::TakenOver) => {
+                Some(Seen::TakenOver(hold)) => {
                     self.tally.count(Event::LeaseExpired);
-                    return Answer::New(Grip { hash, until: Some(until), id });
+                    return Answer::New(Grip { hash, hold: Some(hold), id });
                 }
-                None if self.let_in(hash, &id, until) => {
-                    return Answer::New(Grip { hash, until: Some(until), id });
+                None => {
+                    if let Some(hold) = self.let_in(hash, &id, until) {
+                        return Answer::New(Grip { hash, hold: Some(hold), id });
+                    }
                 }
-                None => {}
             }
         }
     }
@@ -202,18 +203,22 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
                     Seen::Gone
                 }
                 State::Claimed(lease) if !lease.is_passed(now) => Seen::InProgress,
-                State::Claimed(_) if slot.take_over(word, until) => Seen::TakenOver,
+                State::Claimed(_) => {
+                    slot.take_over(word, until).map_or(Seen::Changed, Seen::TakenOver)
+                }
                 State::Gone => Seen::Gone,
-                State::Done(_) | State::Claimed(_) => Seen::Changed,
+                State::Done(_) => Seen::Changed,
             }
         })
     }
 
-    /// Puts a new record in; false if the id has one.
-    fn let_in(&self, hash: u64, id: &Id, until: Until) -> bool {
-        match self.cache.insert_if_absent(Record::new(hash, id.clone()), Slot::claimed(until)) {
-            Ok(()) => true,
-            Err(error) if error.kind == InsertErrorKind::Occupied => false,
+    /// Puts a new record in; nothing if the id has one.
+    fn let_in(&self, hash: u64, id: &Id, until: Until) -> Option<Hold> {
+        let slot = Slot::claimed(until);
+        let hold = slot.hold(until);
+        match self.cache.insert_if_absent(Record::new(hash, id.clone()), slot) {
+            Ok(()) => Some(hold),
+            Err(error) if error.kind == InsertErrorKind::Occupied => None,
             Err(error) => unreachable!("the cache has room for more than fits in memory: {error}"),
         }
     }
@@ -226,7 +231,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     pub(super) fn complete(&self, grip: &Grip<Id>) -> bool {
         let now = self.now();
         let completed = self.finish(grip, Until::new(now.after(self.rules.ttl)), now);
-        if grip.until.is_some() {
+        if grip.hold.is_some() {
             self.tally.count(if completed { Event::Added } else { Event::Late });
             self.sweep(SWEPT_PER_COMPLETION, now);
             self.clean_in_passing(now);
@@ -235,7 +240,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     }
 
     fn finish(&self, grip: &Grip<Id>, due: Until, now: Moment) -> bool {
-        let Some(own) = grip.until else { return true };
+        let Some(own) = grip.hold else { return true };
         let (hash, id) = (grip.hash, &grip.id);
         let completed = self.cache.look(&Wanted { hash, id }, |record, slot| {
             let Ended { joined } = slot.complete(own, due)?;
@@ -264,7 +269,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
 
     /// Gives a claim back. Nothing if it was taken over.
     pub(super) fn abandon(&self, grip: &Grip<Id>) {
-        let Some(own) = grip.until else { return };
+        let Some(own) = grip.hold else { return };
         let (hash, id) = (grip.hash, &grip.id);
         let ended = self.cache.look(&Wanted { hash, id }, |_, slot| slot.abandon(own)).flatten();
         let Some(Ended { joined }) = ended else {

@@ -28,12 +28,15 @@ fn a_deadline_in_the_word_is_never_earlier_and_at_most_eight_nanoseconds_later()
 #[test]
 fn a_word_goes_from_claimed_to_done_to_gone() {
     let slot = Slot::claimed(until(8));
+    let own = slot.hold(until(8));
     assert_eq!(slot.read().state(), State::Claimed(until(8)));
-    assert_eq!(slot.complete(until(16), until(80)), None, "another's claim");
+    assert_eq!(slot.complete(slot.hold(until(16)), until(80)), None, "another's claim");
+    let other = Slot::claimed(until(8));
+    assert_eq!(other.complete(own, until(80)), None, "another's record");
     assert!(slot.join(slot.read()) && slot.join(slot.read()));
-    assert_eq!(slot.complete(until(8), until(80)), Some(Ended { joined: true }));
+    assert_eq!(slot.complete(own, until(80)), Some(Ended { joined: true }));
     assert_eq!(slot.read().state(), State::Done(until(80)));
-    assert_eq!(slot.abandon(until(8)), None);
+    assert_eq!(slot.abandon(own), None);
     let seen = slot.read();
     assert!(slot.forget(seen) && !slot.forget(seen) && slot.is_gone());
 }
@@ -41,11 +44,11 @@ fn a_word_goes_from_claimed_to_done_to_gone() {
 #[test]
 fn a_claim_that_was_taken_over_keeps_those_who_wait() {
     let slot = Slot::claimed(until(8));
-    let seen = slot.read();
-    assert!(slot.join(seen) && !slot.take_over(seen, until(16)));
-    assert!(slot.take_over(slot.read(), until(16)));
-    assert_eq!(slot.complete(until(8), until(80)), None, "the old ticket");
-    assert_eq!(slot.abandon(until(16)), Some(Ended { joined: true }));
+    let (seen, old) = (slot.read(), slot.hold(until(8)));
+    assert!(slot.join(seen) && slot.take_over(seen, until(16)).is_none());
+    let new = slot.take_over(slot.read(), until(16)).expect("nobody else is here");
+    assert_eq!(slot.complete(old, until(80)), None, "the old ticket");
+    assert_eq!(slot.abandon(new), Some(Ended { joined: true }));
     assert!(slot.is_gone());
 }
 

@@ -26,12 +26,16 @@
 //!
 //! - **W1** A record is DONE once at most, and GONE is the end of it. Whoever makes it GONE removes it,
 //!   and anybody may help: removing what is GONE never removes anything else.
-//! - **W2** Of all tickets that are out, at most one knows the `until` of a CLAIMED word. A claim is
-//!   taken over at or after its `until`, for a lease above zero, so the new `until` is later; clocks
-//!   do not go back. A claim of the same `until` in a later record is possible only after the ticket
-//!   was used up. So `until` is the generation of the claim, and there is no other.
+//! - **W2** Within a record, no two claims have the same `until`: a claim is taken over at or after its
+//!   `until`, for a lease above zero, so the new `until` is later. So `until` is the generation of the
+//!   claim, and there is no other.
+//! - **W3** No two records have the same number. A ticket knows the number of its record: a later record
+//!   of the same id may have the same `until`, as whoever put it in may have read the clock long
+//!   before.
 
-use crate::sync::{AtomicU64, Ordering, seeded};
+use std::cell::Cell;
+
+use crate::sync::{AtomicU64, Ordering, seeded, unique};
 use crate::time::{Deadline, Moment};
 
 const STATE: u64 = 0b11;
@@ -99,6 +103,33 @@ impl Word {
     }
 }
 
+/// Numbers that a thread takes at a time.
+const BLOCK: u64 = 1 << 10;
+
+thread_local! {
+    /// The next number of the thread's block.
+    static NEXT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number that no other record has (W3).
+fn number() -> u64 {
+    let fresh = || unique().wrapping_mul(BLOCK);
+    let taken = NEXT.try_with(|next| {
+        let number = if next.get() % BLOCK == 0 { fresh() } else { next.get() };
+        next.set(number + 1);
+        number
+    });
+    // Where the thread's locals are gone already, a whole block is used up.
+    taken.unwrap_or_else(|_| fresh())
+}
+
+/// What a claim is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hold {
+    number: u64,
+    until: Until,
+}
+
 /// How a claim came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ended {
@@ -106,37 +137,45 @@ pub(super) struct Ended {
     pub(super) joined: bool,
 }
 
-/// The word of a record.
+/// The word of a record, and the record's number.
 #[derive(Debug)]
-pub(super) struct Slot(AtomicU64);
+pub(super) struct Slot {
+    word: AtomicU64,
+    number: u64,
+}
 
 impl Slot {
     pub(super) fn claimed(until: Until) -> Self {
-        Self(AtomicU64::new(Word::claimed(until).0))
+        Self { word: AtomicU64::new(Word::claimed(until).0), number: number() }
+    }
+
+    /// By what the claim of this record is known that ends then.
+    pub(super) fn hold(&self, until: Until) -> Hold {
+        Hold { number: self.number, until }
     }
 
     #[inline]
     pub(super) fn read(&self) -> Word {
         // ORDERING: Acquire: whoever sees an id DONE sees what was done before it was completed;
         // pairs with the exchange in `change`.
-        Word(self.0.load(Ordering::Acquire))
+        Word(self.word.load(Ordering::Acquire))
     }
 
     fn change(&self, from: Word, to: Word) -> bool {
         if seeded("dedup-change-by-store") {
-            self.0.store(to.0, Ordering::Release);
+            self.word.store(to.0, Ordering::Release);
             return true;
         }
         // ORDERING: AcqRel. Release: what the holder of a claim did is seen by whoever sees the claim
         // ended. Acquire: whoever takes a claim over sees what was there before. Outcomes: of all
         // who change a word one succeeds, the others look again.
-        self.0.compare_exchange(from.0, to.0, change(), Ordering::Relaxed).is_ok()
+        self.word.compare_exchange(from.0, to.0, change(), Ordering::Relaxed).is_ok()
     }
 
-    /// Takes over a claim whose lease ran out. False if the word has changed.
-    pub(super) fn take_over(&self, seen: Word, until: Until) -> bool {
+    /// Takes over a claim whose lease ran out. Nothing if the word has changed.
+    pub(super) fn take_over(&self, seen: Word, until: Until) -> Option<Hold> {
         let joined = seen.0 & JOINED;
-        self.change(seen, Word(Word::claimed(until).0 | joined))
+        self.change(seen, Word(Word::claimed(until).0 | joined)).then(|| self.hold(until))
     }
 
     /// Tells the holder of a claim to wake those who wait. False if the word has changed.
@@ -148,11 +187,14 @@ impl Slot {
     ///
     /// Ends: an exchange fails only where somebody joined, which happens once, or took the claim
     /// over, which is seen in the next round.
-    fn end(&self, own: Until, to: Word) -> Option<Ended> {
+    fn end(&self, own: Hold, to: Word) -> Option<Ended> {
+        if self.number != own.number && !seeded("dedup-end-any-record") {
+            return None;
+        }
         loop {
             let seen = self.read();
             let State::Claimed(until) = seen.state() else { return None };
-            if until != own && !seeded("dedup-end-any-claim") {
+            if until != own.until && !seeded("dedup-end-any-claim") {
                 return None;
             }
             if self.change(seen, to) {
@@ -161,13 +203,13 @@ impl Slot {
         }
     }
 
-    /// Makes the claim of `own` DONE; nothing if it is no longer its claim (W2).
-    pub(super) fn complete(&self, own: Until, until: Until) -> Option<Ended> {
+    /// Makes the claim of `own` DONE; nothing if it is no longer its claim (W2, W3).
+    pub(super) fn complete(&self, own: Hold, until: Until) -> Option<Ended> {
         self.end(own, Word::done(until))
     }
 
     /// Gives the claim of `own` back; nothing if it is no longer its claim.
-    pub(super) fn abandon(&self, own: Until) -> Option<Ended> {
+    pub(super) fn abandon(&self, own: Hold) -> Option<Ended> {
         self.end(own, Word(GONE))
     }
 
