@@ -166,6 +166,25 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_waker_that_panics_leaves_nobody_asleep() {
+    struct Wild;
+    impl Wake for Wild {
+        fn wake(self: Arc<Self>) {
+            panic!("in a waker");
+        }
+    }
+    let seen = deduplicator();
+    let ticket = seen.claim(1).ticket().expect("it is new");
+    let (wild, count) = (Waker::from(Arc::new(Wild)), Arc::new(Count::default()));
+    let calm = Waker::from(Arc::clone(&count));
+    let mut waits: Vec<_> = (0..2).map(|_| Box::pin(seen.wait_done_async(&1))).collect();
+    assert!(waits[0].as_mut().poll(&mut Context::from_waker(&wild)).is_pending());
+    assert!(waits[1].as_mut().poll(&mut Context::from_waker(&calm)).is_pending());
+    assert!(ticket.complete());
+    assert_eq!(count.0.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn a_cleanup_wakes_those_whose_holder_is_late() {
     let (clock, hand) = Clock::manual();
     let seen = Deduplicator::builder().clock(clock).build().expect("the defaults agree");

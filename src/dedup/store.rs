@@ -247,10 +247,11 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             Some((joined, self.place(record, hash, due)))
         });
         let Some((joined, oldest)) = completed.flatten() else { return false };
-        self.make_room(oldest, now);
+        // First, as it does not panic: a destructor that runs below may.
         if joined {
             self.waiters.wake(hash);
         }
+        self.make_room(oldest, now);
         true
     }
 
@@ -277,10 +278,10 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             return;
         };
         self.tally.count(Event::Abandoned);
-        self.remove_gone(hash, id);
         if joined {
             self.waiters.wake(hash);
         }
+        self.remove_gone(hash, id);
     }
 
     /// The same in a destructor: a panic of the id's `Eq` stays there, and the lease ends the claim.

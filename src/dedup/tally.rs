@@ -58,7 +58,7 @@ fn own() -> usize {
 impl Tally {
     pub(super) fn new() -> Self {
         let cores = thread::available_parallelism().map_or(8, usize::from);
-        let stripes = (2 * cores).next_power_of_two().clamp(4, 64);
+        let stripes = (2 * cores).next_power_of_two().clamp(16, 64);
         let stripe = |_| CachePadded::new(std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0)));
         Self((0..stripes).map(stripe).collect())
     }

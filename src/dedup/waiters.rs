@@ -4,6 +4,7 @@
 //! word. Whoever ends the claim sees that bit in the word that it exchanged, and wakes. If the claim
 //! ended before the bit could be set, the waiter sees it and does not wait.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -49,16 +50,23 @@ impl Waiters {
 
     /// Wakes those who wait for an id of this hash.
     pub(super) fn wake(&self, hash: u64) {
-        let woken: Vec<Waiter> =
-            self.shard(hash).extract_if(.., |waiter| waiter.hash == hash).collect();
-        woken.into_iter().for_each(|waiter| waiter.waker.wake());
+        let woken = self.shard(hash).extract_if(.., |waiter| waiter.hash == hash).collect();
+        wake_each(woken);
     }
 
     /// Wakes everybody, to look again.
     pub(super) fn wake_all(&self) {
         for shard in &self.0 {
             let woken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
-            woken.into_iter().for_each(|waiter| waiter.waker.wake());
+            wake_each(woken);
         }
+    }
+}
+
+/// Wakes them, with no lock held. A waker that panics was reported by the panic hook; the others are woken
+/// all the same.
+fn wake_each(woken: Vec<Waiter>) {
+    for waiter in woken {
+        let _ = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake()));
     }
 }
