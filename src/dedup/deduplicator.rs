@@ -33,7 +33,7 @@ use super::wait::{Waited, wait};
 /// # Memory
 ///
 /// At most `capacity` processed ids are remembered, beside those whose completion is under way, and
-/// those in progress. Each takes its own size, its heap memory, and about 110 bytes; 16 bytes for each
+/// those in progress. Each takes its own size, its heap memory, and about 90 bytes; 16 bytes for each
 /// id of the capacity come on top, as they are first used, and the table. An id is cloned once for its
 /// ticket: give text as `Arc<str>` where that matters. What was forgotten is freed a little later, once
 /// no thread that was stopped in the middle of an operation can look at it.
