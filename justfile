@@ -4,7 +4,7 @@
 ci:
     .ci/run
 
-# One stage: fmt clippy doc loom seeds asan fuzz bench lab deny rayon test
+# One stage: fmt clippy doc loom seeds asan fuzz bench lab deny rayon async test
 stage name:
     .ci/run {{name}}
 

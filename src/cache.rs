@@ -224,6 +224,18 @@ where
         Lens::new(&self.engine, pin.pass()).peek(key).map(|entry| entry.value().clone())
     }
 
+    /// Applies `f` to an entry, and nobody notices.
+    #[cfg(feature = "dedup")]
+    #[inline]
+    pub(crate) fn look<Q, R>(&self, key: &Q, f: impl FnOnce(&K, &V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = self.engine.pin();
+        let entry = Lens::new(&self.engine, pin.pass()).peek(key)?;
+        Some(f(entry.key(), entry.value()))
+    }
+
     /// Whether a key is there; like [`peek`](Self::peek), without the clone.
     ///
     /// # Progress

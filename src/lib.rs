@@ -55,12 +55,16 @@
 //!
 //! # Features
 //!
+//! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
+//! - `async`: the forms for tasks, on no particular runtime.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 #![deny(unsafe_code)]
 
 mod accounting;
 mod builder;
 mod cache;
+#[cfg(feature = "dedup")]
+pub mod dedup;
 mod engine;
 #[allow(unsafe_code)]
 mod entry;
@@ -84,6 +88,8 @@ mod time;
 
 pub use builder::{Builder, Maintenance};
 pub use cache::Cache;
+#[cfg(feature = "dedup")]
+pub use dedup::{Deduplicator, OffsetTracker};
 pub use equivalent::Equivalent;
 pub use error::{BuildError, InsertError, InsertErrorKind};
 pub use expiry::Expiry;
@@ -100,5 +106,5 @@ pub use time::{Clock, ManualClock};
 /// The examples of the README and of the guide.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-#[doc = include_str!("../docs/guide.md")]
+#[cfg_attr(feature = "dedup", doc = include_str!("../docs/guide.md"))]
 struct Texts;

@@ -32,4 +32,6 @@ examples! {
     bulk = "../docs/examples/bulk.rs",
     #[cfg(feature = "async")]
     async_loader = "../docs/examples/async_loader.rs",
+    #[cfg(feature = "dedup")]
+    dedup = "../docs/examples/dedup.rs",
 }

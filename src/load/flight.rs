@@ -90,6 +90,7 @@ struct Waiter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Thread,
+    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
     Task,
     /// Nothing yet: a job that waits for an executor. Whoever comes takes over at once.
     Job,

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::charts;
 use crate::compare::{self, Effort, Group};
+use crate::dedup::{self, Log};
 use crate::failure::{Failure, one_line};
 use crate::load;
 use crate::output::{Output, is_standard_output};
@@ -59,6 +60,10 @@ enum Command {
     /// Without a cache; by get and then insert; by `get_or_load`; by a `Loading` that renews values
     /// ahead of their expiry. It takes the time of its options, about: three times `--seconds`.
     Stampede(stampede::Order),
+    /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
+    ///
+    /// Printed is how often a message was processed twice, and how often never.
+    Dedup(Dedup),
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
     Resident { hashers: Hashers, peer: String, size: peers::Size, entries: u64 },
@@ -174,6 +179,19 @@ struct Races {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct Dedup {
+    /// Deliveries of the log
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
+    deliveries: u64,
+    /// Threads that consume it; as many as cores by default, and two at least
+    #[arg(long, value_name = "N", value_parser = contestants, allow_hyphen_values = true)]
+    threads: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the lab with the process's arguments.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let lab = match Lab::try_parse_from(arguments) {
@@ -198,6 +216,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Excess { hashers, peer, capacity } => {
             peers::excess(hashers, &peer, capacity).and_then(|excess| print_json(&excess))
         }
+        Command::Dedup(order) => order.run(),
     })
 }
 
@@ -309,6 +328,20 @@ fn told<R: serde::Serialize + std::fmt::Display>(
         json.write(&json_line(&report)?)?;
     }
     if quiet { print_json(&report) } else { print(&report.to_string()) }
+}
+
+impl Dedup {
+    fn run(self) -> Result<(), Failure> {
+        let threads = self.threads.unwrap_or_else(|| cores().clamp(2, MOST_THREADS));
+        let ways = dedup::run(Log { deliveries: self.deliveries, threads })?;
+        if self.json {
+            print_json(&ways)?;
+        } else {
+            print(&ways.to_string())?;
+        }
+        let line = format!("clockhand processed {} messages twice or never", ways.broken());
+        if ways.broken() == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+    }
 }
 
 fn contestants(text: &str) -> Result<usize, String> {

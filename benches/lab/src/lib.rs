@@ -9,6 +9,7 @@ pub mod built_in;
 pub mod charts;
 pub mod cli;
 pub mod compare;
+pub mod dedup;
 pub mod failure;
 pub mod heap;
 pub mod latency;

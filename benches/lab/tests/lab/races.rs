@@ -29,3 +29,14 @@ fn a_table_says_what_went_wrong() {
         assert!(text.contains(name), "{text}");
     }
 }
+
+#[test]
+fn every_message_is_processed_once() {
+    let out = output(&mut lab(["dedup", "--deliveries", "50000", "--threads", "4", "--json"]));
+    assert!(out.status.success(), "{out:?}");
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).expect("one JSON object");
+    let ways = told["ways"].as_array().expect("ways");
+    assert_eq!((ways.len(), &told["messages"]), (5, &45_000.into()));
+    assert_eq!((&ways[0]["twice"], &ways[0]["lost"]), (&0.into(), &0.into()));
+    assert_ne!(ways[2]["lost"], 0, "what fails after it was added is lost");
+}

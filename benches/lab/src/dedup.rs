@@ -1,0 +1,250 @@
+//! Exactly once: a log with redelivery, consumed with `clockhand::dedup` and with sets used the obvious
+//! ways. What is counted is how often a message was processed twice, or not at all.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clockhand::dedup::{Deduplicator, Outcome};
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::report::grouped;
+use crate::team;
+
+/// How long an id is remembered.
+const TTL: Duration = Duration::from_secs(300);
+/// Every so many deliveries, one is of the message before.
+const REDELIVERED: u64 = 10;
+/// Of the messages that are delivered twice, one in so many fails the first time.
+const FAILING: u64 = 16;
+
+/// What a consumer did with a delivery.
+enum Delivered {
+    /// Processed, or known already: acknowledged.
+    Acknowledged,
+    /// The log delivers it again.
+    Again,
+}
+
+/// Processing a message; an error the first time, for some.
+type Process<'a> = &'a dyn Fn() -> Result<(), ()>;
+
+/// A way to process each message once.
+trait Consumer: Sync {
+    fn consume(&self, id: u64, process: Process<'_>) -> Delivered;
+}
+
+fn answer(result: Result<(), ()>) -> Delivered {
+    if result.is_ok() { Delivered::Acknowledged } else { Delivered::Again }
+}
+
+struct Claims(Deduplicator<u64>);
+
+impl Consumer for Claims {
+    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
+        match self.0.process(id, process) {
+            Outcome::Processed(()) | Outcome::Duplicate => Delivered::Acknowledged,
+            Outcome::Failed(()) | Outcome::InProgress => Delivered::Again,
+        }
+    }
+}
+
+type Times = Mutex<HashMap<u64, Instant, ahash::RandomState>>;
+
+fn live(times: &HashMap<u64, Instant, ahash::RandomState>, id: u64) -> bool {
+    times.get(&id).is_some_and(|added| added.elapsed() < TTL)
+}
+
+/// Is it new? Then process it, and add it. A lock for each step.
+struct Locked(Times);
+
+impl Consumer for Locked {
+    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
+        let step = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if live(&step(), id) {
+            return Delivered::Acknowledged;
+        }
+        let result = process();
+        if result.is_ok() {
+            step().insert(id, Instant::now());
+        }
+        answer(result)
+    }
+}
+
+/// The same with one lock over check and add, before the message is processed.
+struct LockedAddFirst(Times);
+
+impl Consumer for LockedAddFirst {
+    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if live(&times, id) {
+            return Delivered::Acknowledged;
+        }
+        times.insert(id, Instant::now());
+        drop(times);
+        answer(process())
+    }
+}
+
+struct DashMap(dashmap::DashMap<u64, Instant, ahash::RandomState>);
+
+impl Consumer for DashMap {
+    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
+        if self.0.get(&id).is_some_and(|added| added.elapsed() < TTL) {
+            return Delivered::Acknowledged;
+        }
+        let result = process();
+        if result.is_ok() {
+            self.0.insert(id, Instant::now());
+        }
+        answer(result)
+    }
+}
+
+struct Moka(moka::sync::Cache<u64, (), ahash::RandomState>);
+
+impl Consumer for Moka {
+    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
+        if self.0.contains_key(&id) {
+            return Delivered::Acknowledged;
+        }
+        let result = process();
+        if result.is_ok() {
+            self.0.insert(id, ());
+        }
+        answer(result)
+    }
+}
+
+/// What one way came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Way {
+    /// Its name.
+    pub name: &'static str,
+    /// Deliveries per second, over all threads.
+    pub deliveries_per_second: f64,
+    /// Messages that were processed more than once.
+    pub twice: u64,
+    /// Messages that were not processed.
+    pub lost: u64,
+}
+
+/// All ways at the same work.
+#[derive(Debug, Serialize)]
+pub struct Ways {
+    /// Different messages.
+    pub messages: u64,
+    /// Threads that consume them.
+    pub threads: usize,
+    /// One for each.
+    pub ways: Vec<Way>,
+}
+
+impl Ways {
+    /// How often `clockhand` failed.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.ways.iter().filter(|way| way.name == "clockhand").map(|way| way.twice + way.lost).sum()
+    }
+}
+
+/// What is consumed.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    /// Deliveries of the log, redeliveries after a failure apart.
+    pub deliveries: u64,
+    /// Threads.
+    pub threads: usize,
+}
+
+impl Log {
+    /// The message of a delivery: every tenth is the one before, once more.
+    fn message(nth: u64) -> u64 {
+        nth / REDELIVERED * (REDELIVERED - 1) + (nth % REDELIVERED).min(REDELIVERED - 2)
+    }
+
+    fn messages(self) -> u64 {
+        self.deliveries.checked_sub(1).map_or(0, |last| Self::message(last) + 1)
+    }
+
+    fn consume(self, name: &'static str, consumer: &dyn Consumer) -> Result<Way, Failure> {
+        let processed: Vec<AtomicU8> = (0..self.messages()).map(|_| AtomicU8::new(0)).collect();
+        let failed: Vec<AtomicU8> =
+            (0..self.messages().div_ceil(REDELIVERED - 1)).map(|_| AtomicU8::new(0)).collect();
+        let next = AtomicU64::new(0);
+        let process = |id: u64| {
+            let (row, last) = (id / (REDELIVERED - 1), id % (REDELIVERED - 1) == REDELIVERED - 2);
+            let first = || failed[row as usize].swap(1, Ordering::Relaxed) == 0;
+            if last && row.is_multiple_of(FAILING) && first() {
+                return Err(());
+            }
+            processed[id as usize].fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let work = |_| {
+            loop {
+                let nth = next.fetch_add(1, Ordering::Relaxed);
+                if nth >= self.deliveries {
+                    return;
+                }
+                let id = Self::message(nth);
+                while let Delivered::Again = consumer.consume(id, &|| process(id)) {
+                    std::thread::yield_now();
+                }
+            }
+        };
+        let shifts = team::run(self.threads, work, || {})
+            .map_err(Failure::machine("cannot start the threads"))?;
+        let count = |wanted: fn(u8) -> bool| {
+            processed.iter().filter(|times| wanted(times.load(Ordering::Relaxed))).count() as u64
+        };
+        Ok(Way {
+            name,
+            deliveries_per_second: self.deliveries as f64 / team::elapsed(&shifts).as_secs_f64(),
+            twice: count(|times| times > 1),
+            lost: count(|times| times == 0),
+        })
+    }
+}
+
+/// Consumes the log in every way.
+///
+/// # Errors
+///
+/// When the system refuses a thread.
+pub fn run(log: Log) -> Result<Ways, Failure> {
+    let seen = Deduplicator::builder().capacity(log.messages().max(1)).ttl(TTL).build();
+    let seen = seen.map_err(|e| Failure::Input(e.to_string()))?;
+    let hasher = ahash::RandomState::new;
+    let times = || Mutex::new(HashMap::with_hasher(hasher()));
+    let moka = moka::sync::Cache::builder().max_capacity(log.messages()).time_to_live(TTL);
+    let ways = vec![
+        log.consume("clockhand", &Claims(seen))?,
+        log.consume("mutex, check then add", &Locked(times()))?,
+        log.consume("mutex, add first", &LockedAddFirst(times()))?,
+        log.consume("dashmap, check then add", &DashMap(dashmap::DashMap::with_hasher(hasher())))?,
+        log.consume("moka, check then add", &Moka(moka.build_with_hasher(hasher())))?,
+    ];
+    Ok(Ways { messages: log.messages(), threads: log.threads, ways })
+}
+
+impl fmt::Display for Ways {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(["way", "deliveries/s", "processed twice", "never processed"]);
+        for way in &self.ways {
+            let rate = grouped(way.deliveries_per_second as u64);
+            table.add_row([way.name, &rate, &grouped(way.twice), &grouped(way.lost)]);
+        }
+        let (messages, threads) = (grouped(self.messages), self.threads);
+        writeln!(f, "{messages} messages, a tenth of the deliveries twice, {threads} threads")?;
+        writeln!(f, "{table}")?;
+        writeln!(f, "Adding first and processing then is one step, but what fails is lost.")
+    }
+}

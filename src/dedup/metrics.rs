@@ -1,0 +1,82 @@
+//! What a deduplicator tells about itself.
+
+use std::time::Duration;
+
+/// What happened since a [`Deduplicator`](super::Deduplicator) or an
+/// [`OffsetTracker`](super::OffsetTracker) was built.
+///
+/// Every number is a sum of what threads counted on lines of their own, read one after the other:
+/// exact when nothing runs, nearly of one moment while something does.
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::dedup::Deduplicator;
+///
+/// let seen = Deduplicator::builder().build()?;
+/// assert!(seen.mark_processed(7));
+/// assert!(!seen.mark_processed(7));
+/// let metrics = seen.metrics();
+/// assert_eq!((metrics.checks, metrics.adds, metrics.duplicates, metrics.size), (2, 1, 1, 1));
+/// # Ok::<_, clockhand::dedup::SettingsError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Ids that were asked for, by whatever call.
+    pub checks: u64,
+    /// Claims that were granted; those on which `enabled(false)` left no trace included.
+    pub claims: u64,
+    /// Ids that were completed, and so are remembered.
+    pub adds: u64,
+    /// Checks that found the id done.
+    pub duplicates: u64,
+    /// Checks that found the id in progress.
+    pub in_progress_hits: u64,
+    /// Claims that were given back.
+    pub abandoned: u64,
+    /// Claims that were taken over, as their lease had run out.
+    pub lease_expired: u64,
+    /// Tickets that came too late: another caller had taken the claim over.
+    pub late: u64,
+    /// Ids that were forgotten before their time, to make room. Each may be processed again: raise
+    /// the capacity.
+    pub forgotten_early: u64,
+    /// Ids that were forgotten when their time was over.
+    pub expired: u64,
+    /// Ids that came from a snapshot.
+    pub restored: u64,
+    /// Claims granted without a trace, because of `enabled(false)`.
+    pub untracked: u64,
+    /// Cleanups, whoever ran them.
+    pub cleanups: u64,
+    /// What they took together.
+    pub cleanup_time: Duration,
+    /// Ids that are remembered or in progress, expired ones that were not removed yet included. Of a
+    /// tracker: offsets that are done and lie above the watermark.
+    pub size: u64,
+}
+
+/// Whether a deduplicator can keep its promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Every id was remembered for its whole time.
+    Healthy,
+    /// Ids were forgotten before their time, as there was no room. Their messages, delivered again,
+    /// are processed twice. Raise the capacity, or shorten the time to live.
+    Critical {
+        /// How many.
+        forgotten_early: u64,
+    },
+}
+
+impl Health {
+    pub(super) fn of(forgotten_early: u64) -> Self {
+        if forgotten_early == 0 { Self::Healthy } else { Self::Critical { forgotten_early } }
+    }
+
+    /// Whether all is well.
+    pub fn is_healthy(self) -> bool {
+        self == Self::Healthy
+    }
+}

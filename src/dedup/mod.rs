@@ -1,0 +1,66 @@
+//! Every message exactly once: ids that were processed, and offsets that were.
+//!
+//! A log with redelivery hands the same message out several times, to several threads at once. To look
+//! whether an id is known and then to add it are two steps, and two threads find the same id new. Here
+//! [`Deduplicator::claim`] is one step: exactly one caller gets [`Claim::New`], with a [`Ticket`] that
+//! it completes when the message is processed, or drops to give the claim back.
+//!
+//! | you have | use |
+//! |---|---|
+//! | ids of any kind, redelivered within some minutes | [`Deduplicator`] |
+//! | offsets of partitions, which are dense | [`OffsetTracker`]: nothing is forgotten, and it says what to commit |
+//!
+//! # Exactly once, and when not
+//!
+//! A message is processed once as long as its id is remembered, processing takes less than the lease,
+//! and the process lives. What was in flight when the process was killed is processed again after a
+//! restart, and so is what was processed after the last snapshot.
+//!
+//! # How it works
+//!
+//! | file | idea |
+//! |---|---|
+//! | `word` | the packed word that says what is known of an id; its states and invariants |
+//! | `record` | what the cache keeps of an id |
+//! | `ring` | the order of completion, in which ids are forgotten |
+//! | `store` | where these meet: claim, complete, give back, forget |
+//! | `waiters`, `wait` | joining a claim in progress |
+//! | `settings`, `error` | builders, environment variables, and what can be wrong with them |
+//! | `deduplicator`, `ticket` | what users see |
+//! | `snapshot`, `ident` | bytes that survive a restart |
+//! | `window`, `offsets` | watermark and gaps; the tracker |
+//! | `tally`, `metrics` | counters |
+//! | `keeper` | the cleanup thread |
+
+mod deduplicator;
+mod error;
+mod ident;
+mod keeper;
+mod metrics;
+#[cfg(all(test, clockhand_loom))]
+mod models;
+mod offsets;
+mod record;
+mod ring;
+mod settings;
+mod snapshot;
+mod store;
+mod tally;
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;
+mod ticket;
+mod wait;
+mod waiters;
+mod window;
+mod word;
+
+pub use deduplicator::Deduplicator;
+pub use error::{SettingsError, SnapshotError};
+pub use ident::SnapshotId;
+pub use metrics::{Health, Metrics};
+pub use offsets::{OffsetTicket, OffsetTracker, OffsetTrackerBuilder, Partition};
+pub use settings::DeduplicatorBuilder;
+pub use ticket::{Claim, Outcome, Ticket};
+#[cfg(feature = "async")]
+pub use wait::WaitDone;
+pub use wait::Waited;

@@ -1,0 +1,278 @@
+//! Models of the word and of the ring. Run with `--cfg clockhand_loom`.
+//!
+//! A cache is modelled by what it promises: a place for the record of one id, which is read, filled if
+//! it is empty, and emptied if a condition holds, each in one step.
+
+use std::sync::Arc as Plain;
+
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+use super::ring::Ring;
+use super::word::{Ended, Hold, Slot, State, Until};
+use crate::sync::{AtomicU64, Ordering};
+use crate::time::{Deadline, Moment};
+
+const LEASE: u64 = 80;
+
+fn until(nanos: u64) -> Until {
+    Until::new(Deadline::from_word(nanos))
+}
+
+fn at(nanos: u64) -> Moment {
+    Moment::from_word(nanos)
+}
+
+/// A cache with one key.
+#[derive(Default)]
+struct Place(Mutex<Option<Plain<Slot>>>);
+
+impl Place {
+    fn look(&self) -> Option<Plain<Slot>> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn insert_if_absent(&self, slot: Slot) -> bool {
+        let mut place = self.0.lock().unwrap();
+        let absent = place.is_none();
+        if absent {
+            *place = Some(Plain::new(slot));
+        }
+        absent
+    }
+
+    fn remove_gone(&self) {
+        let mut place = self.0.lock().unwrap();
+        if place.as_ref().is_some_and(|slot| slot.is_gone()) {
+            *place = None;
+        }
+    }
+
+    /// `Store::claim`, with the same steps; what the claim is known by if it was granted.
+    fn claim(&self, now: u64) -> Option<Hold> {
+        let end = until(now + LEASE);
+        loop {
+            let Some(slot) = self.look() else {
+                let slot = Slot::claimed(end);
+                let hold = slot.hold(end);
+                if self.insert_if_absent(slot) {
+                    return Some(hold);
+                }
+                continue;
+            };
+            let word = slot.read();
+            match word.state() {
+                State::Done(due) if !due.is_passed(at(now)) => return None,
+                State::Claimed(lease) if !lease.is_passed(at(now)) => return None,
+                State::Claimed(_) => {
+                    if let Some(hold) = slot.take_over(word, end) {
+                        return Some(hold);
+                    }
+                }
+                State::Done(_) if slot.forget(word) => self.remove_gone(),
+                State::Gone => self.remove_gone(),
+                State::Done(_) => {}
+            }
+        }
+    }
+
+    fn complete(&self, own: Hold) -> Option<Ended> {
+        self.look()?.complete(own, until(1 << 20))
+    }
+
+    fn abandon(&self, own: Hold) -> Option<Ended> {
+        let ended = self.look()?.abandon(own);
+        if ended.is_some() {
+            self.remove_gone();
+        }
+        ended
+    }
+}
+
+#[test]
+fn two_claims_of_a_new_id() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let theirs = Arc::clone(&place);
+        let other = thread::spawn(move || theirs.claim(8).is_some());
+        let mine = place.claim(8).is_some();
+        assert!(mine != other.join().unwrap(), "exactly one is new");
+    });
+}
+
+#[test]
+fn a_lease_that_ran_out_is_taken_over_once() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        assert!(place.claim(8).is_some());
+        let late = 8 + LEASE;
+        let theirs = Arc::clone(&place);
+        let other = thread::spawn(move || theirs.claim(late).is_some());
+        let mine = place.claim(late).is_some();
+        assert!(mine != other.join().unwrap(), "exactly one is new");
+    });
+}
+
+#[test]
+fn an_old_ticket_beside_its_successor() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let old = place.claim(8).expect("it is new");
+        let theirs = Arc::clone(&place);
+        let successor = thread::spawn(move || {
+            theirs.claim(8 + LEASE).map(|own| theirs.complete(own).is_some())
+        });
+        let completed = place.complete(old).is_some();
+        match successor.join().unwrap() {
+            None => assert!(completed, "it found the id done"),
+            Some(theirs) => assert!(theirs && !completed, "the claim was its own"),
+        }
+    });
+}
+
+#[test]
+fn an_old_ticket_beside_a_claim_by_an_old_reading_of_the_clock() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let old = place.claim(8).expect("it is new");
+        let successor = place.claim(8 + LEASE).expect("the lease ran out");
+        let theirs = Arc::clone(&place);
+        // It read the clock when the first one did, and was stopped until now.
+        let sleeper = thread::spawn(move || theirs.claim(8).map(|own| theirs.complete(own)));
+        assert!(place.abandon(successor).is_some());
+        assert!(place.complete(old).is_none(), "the claim is another's");
+        if let Some(completed) = sleeper.join().unwrap() {
+            assert!(completed.is_some());
+        }
+    });
+}
+
+#[test]
+fn a_claim_beside_one_that_is_given_back() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let first = place.claim(8).expect("it is new");
+        let theirs = Arc::clone(&place);
+        let other = thread::spawn(move || theirs.claim(8));
+        assert!(place.abandon(first).is_some());
+        let second = place.claim(8);
+        let other = other.join().unwrap();
+        assert!(second.is_some() != other.is_some(), "exactly one later caller");
+        assert!(place.complete(second.or(other).unwrap()).is_some());
+    });
+}
+
+#[test]
+fn a_late_removal_takes_only_what_is_gone() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let first = place.claim(8).expect("it is new");
+        let slot = place.look().expect("its record");
+        assert!(slot.complete(first, until(16)).is_some());
+        // The ring's turn has come for it, and two claims find it expired.
+        let theirs = Arc::clone(&place);
+        let forgetter = thread::spawn(move || {
+            let word = slot.read();
+            if matches!(word.state(), State::Done(_)) && slot.forget(word) {
+                theirs.remove_gone();
+            }
+        });
+        let mine = place.claim(16).is_some();
+        forgetter.join().unwrap();
+        assert!(mine && place.claim(16).is_none(), "the new claim stays");
+    });
+}
+
+#[test]
+fn an_id_is_forgotten_once() {
+    loom::model(|| {
+        let slot = Arc::new(Slot::claimed(until(8)));
+        assert!(slot.complete(slot.hold(until(8)), until(16)).is_some());
+        let forget = |slot: &Slot| {
+            let word = slot.read();
+            matches!(word.state(), State::Done(_)) && slot.forget(word)
+        };
+        let theirs = Arc::clone(&slot);
+        let other = thread::spawn(move || forget(&theirs));
+        assert!(forget(&slot) != other.join().unwrap());
+    });
+}
+
+#[test]
+fn what_was_done_is_seen_by_who_forgets_it() {
+    loom::model(|| {
+        let slot = Arc::new(Slot::claimed(until(8)));
+        let work = Arc::new(AtomicU64::new(0));
+        let (their_slot, their_work) = (Arc::clone(&slot), Arc::clone(&work));
+        let holder = thread::spawn(move || {
+            their_work.store(1, Ordering::Relaxed);
+            assert!(their_slot.complete(their_slot.hold(until(8)), until(80)).is_some());
+        });
+        // The word that it will have: with a load in between, the checker does not come to it.
+        let done = Slot::claimed(until(8));
+        done.complete(done.hold(until(8)), until(80));
+        if slot.forget(done.read()) {
+            assert_eq!(work.load(Ordering::Relaxed), 1);
+        }
+        holder.join().unwrap();
+    });
+}
+
+#[test]
+fn whoever_joined_is_woken() {
+    loom::model(|| {
+        let slot = Arc::new(Slot::claimed(until(8)));
+        // Entered, and woken: what `Waiters` keeps.
+        let waiting = Arc::new(Mutex::new((false, false)));
+        let (their_slot, theirs) = (Arc::clone(&slot), Arc::clone(&waiting));
+        let holder = thread::spawn(move || {
+            let Ended { joined } =
+                their_slot.complete(their_slot.hold(until(8)), until(80)).unwrap();
+            if joined {
+                let mut waiting = theirs.lock().unwrap();
+                waiting.1 = waiting.0;
+            }
+        });
+        waiting.lock().unwrap().0 = true;
+        let word = slot.read();
+        let sleeps = matches!(word.state(), State::Claimed(_)) && slot.join(word);
+        holder.join().unwrap();
+        assert!(!sleeps || waiting.lock().unwrap().1, "it sleeps for ever");
+    });
+}
+
+#[test]
+fn every_hash_is_taken_out_of_the_ring_once() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::new(1));
+        // Allocated beforehand; `OnceLock` is not modelled.
+        assert_eq!(ring.put(ring.take_place(), 1, until(8)), None);
+        let put = |ring: &Ring, hash| ring.put(ring.take_place(), hash, until(8)).unwrap().hash;
+        let theirs = Arc::clone(&ring);
+        let other = thread::spawn(move || put(&theirs, 2));
+        let mine = put(&ring, 3);
+        let mut out = [mine, other.join().unwrap(), ring.look(0).unwrap().hash];
+        out.sort_unstable();
+        assert_eq!(out, [1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_place_is_there_when_its_hash_comes_out() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::new(1));
+        ring.put(ring.take_place(), 1, until(8));
+        let record = Arc::new(AtomicU64::new(0));
+        let (their_ring, theirs) = (Arc::clone(&ring), Arc::clone(&record));
+        let completer = thread::spawn(move || {
+            let place = their_ring.take_place();
+            // As `Record::set_place` does.
+            theirs.store(place, Ordering::Relaxed);
+            their_ring.put(place, 2, until(8));
+        });
+        if ring.put(ring.take_place(), 3, until(8)).unwrap().hash == 2 {
+            assert_ne!(record.load(Ordering::Relaxed), 0);
+        }
+        completer.join().unwrap();
+    });
+}

@@ -1,0 +1,114 @@
+//! What the cache keeps of an id, and the ways to ask for it.
+
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use equivalent::Equivalent;
+
+use crate::sync::{AtomicU64, Relaxed};
+
+/// No place: the id is in progress, or its completion is under way.
+const NOWHERE: u64 = u64::MAX;
+
+/// A key of the cache: an id, its hash, and its place in the order of completion.
+#[derive(Debug)]
+pub(super) struct Record<Id> {
+    hash: u64,
+    /// Written once, by whoever completed the id, before its hash is put into the ring.
+    place: Relaxed<AtomicU64>,
+    id: Id,
+}
+
+impl<Id> Record<Id> {
+    pub(super) fn new(hash: u64, id: Id) -> Self {
+        Self { hash, place: Relaxed::<AtomicU64>::new(NOWHERE), id }
+    }
+
+    pub(super) fn id(&self) -> &Id {
+        &self.id
+    }
+
+    pub(super) fn set_place(&self, place: u64) {
+        self.place.set(place);
+    }
+}
+
+impl<Id> Hash for Record<Id> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<Id: PartialEq> PartialEq for Record<Id> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl<Id: Eq> Eq for Record<Id> {}
+
+/// Asks for the record of an id.
+pub(super) struct Wanted<'a, Id> {
+    pub(super) hash: u64,
+    pub(super) id: &'a Id,
+}
+
+impl<Id> Hash for Wanted<'_, Id> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<Id: PartialEq> Equivalent<Record<Id>> for Wanted<'_, Id> {
+    fn equivalent(&self, record: &Record<Id>) -> bool {
+        *self.id == record.id
+    }
+}
+
+/// Asks for the record that was completed at a certain cell of the ring. A record's place is written
+/// once, so it answers to this from then on, or never.
+pub(super) struct Placed {
+    pub(super) hash: u64,
+    pub(super) cell: u64,
+    /// The number of cells.
+    pub(super) cells: u64,
+    /// Not the record of this place, which came into the cell just now.
+    pub(super) but: Option<u64>,
+}
+
+impl Hash for Placed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<Id> Equivalent<Record<Id>> for Placed {
+    fn equivalent(&self, record: &Record<Id>) -> bool {
+        let place = record.place.get();
+        let here = place != NOWHERE && place % self.cells == self.cell;
+        here && self.but != Some(place) && record.hash == self.hash
+    }
+}
+
+/// A record's hash was computed when the record was made; the cache is to use it as it is.
+#[derive(Debug, Default)]
+pub(super) struct Passing(u64);
+
+impl Hasher for Passing {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not reached: records and the ways to ask for them write one word.
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+}
+
+/// Hands a record's hash through.
+pub(super) type Through = BuildHasherDefault<Passing>;

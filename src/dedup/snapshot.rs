@@ -1,0 +1,148 @@
+//! What survives a restart, as bytes.
+//!
+//! ```text
+//! +------------+-------------+--------------------+----------+---------+----------------+
+//! | "clkdedup" | version: 16 | whole length: 64   | contents | records | checksum: 32   |
+//! +------------+-------------+--------------------+----------+---------+----------------+
+//! ```
+//!
+//! Numbers are little-endian. `contents` is a text that names what the records are. The checksum is
+//! CRC-32 of all that is before it. A record of an id is the nanoseconds that it has left, all ones for
+//! ever, and the id. A record of a partition is its topic, its number, its watermark, whether all
+//! offsets are done, and its chunks.
+
+use std::time::Duration;
+
+use super::error::SnapshotError;
+use super::ident::SnapshotId;
+use super::window::{CHUNK_WORDS, Window};
+
+const MAGIC: &[u8; 8] = b"clkdedup";
+const VERSION: u16 = 1;
+const CHECKSUM: usize = size_of::<u32>();
+/// In front of the contents.
+const HEAD: usize = MAGIC.len() + size_of::<u16>() + size_of::<u64>();
+const FOR_EVER: u64 = u64::MAX;
+
+/// What a snapshot holds.
+#[derive(Debug)]
+pub(super) enum Contents {
+    Ids(String),
+    Offsets,
+}
+
+impl Contents {
+    fn name(&self) -> String {
+        match self {
+            Self::Ids(kind) => format!("ids of {kind}"),
+            Self::Offsets => "offsets".to_string(),
+        }
+    }
+}
+
+/// A snapshot that is being written.
+#[derive(Debug)]
+pub(super) struct Page(Vec<u8>);
+
+impl Page {
+    pub(super) fn new(contents: Contents) -> Self {
+        let mut bytes = MAGIC.to_vec();
+        VERSION.encode(&mut bytes);
+        // The length, filled in at the end.
+        0_u64.encode(&mut bytes);
+        contents.name().encode(&mut bytes);
+        Self(bytes)
+    }
+
+    pub(super) fn id<Id: SnapshotId>(&mut self, id: &Id, left: Option<Duration>) {
+        let nanos = |left: Duration| u64::try_from(left.as_nanos()).unwrap_or(FOR_EVER);
+        left.map_or(FOR_EVER, nanos).encode(&mut self.0);
+        id.encode(&mut self.0);
+    }
+
+    pub(super) fn partition(&mut self, topic: &str, partition: i32, window: &Window) {
+        topic.to_string().encode(&mut self.0);
+        partition.encode(&mut self.0);
+        window.low().encode(&mut self.0);
+        u8::from(window.is_full()).encode(&mut self.0);
+        (window.chunks().count() as u64).encode(&mut self.0);
+        for (number, words) in window.chunks() {
+            number.encode(&mut self.0);
+            words.iter().for_each(|word| word.encode(&mut self.0));
+        }
+    }
+
+    pub(super) fn seal(self) -> Vec<u8> {
+        let mut bytes = self.0;
+        let whole = (bytes.len() + CHECKSUM) as u64;
+        bytes[HEAD - size_of::<u64>()..HEAD].copy_from_slice(&whole.to_le_bytes());
+        crc32fast::hash(&bytes).encode(&mut bytes);
+        bytes
+    }
+}
+
+/// The records in a snapshot, if it is whole and undamaged, and holds what is wanted.
+fn open<'b>(bytes: &'b [u8], contents: &Contents) -> Result<&'b [u8], SnapshotError> {
+    let mut rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Foreign)?;
+    let found = bytes.len() as u64;
+    let short = SnapshotError::Length { expected: (HEAD + CHECKSUM) as u64, found };
+    let version = u16::decode(&mut rest).ok_or(short.clone())?;
+    if version != VERSION {
+        return Err(SnapshotError::Version { found: version });
+    }
+    let expected = u64::decode(&mut rest).ok_or(short.clone())?;
+    if expected != found {
+        return Err(SnapshotError::Length { expected, found });
+    }
+    let (mut rest, checksum) = rest.split_last_chunk::<CHECKSUM>().ok_or(short)?;
+    if crc32fast::hash(&bytes[..bytes.len() - CHECKSUM]) != u32::from_le_bytes(*checksum) {
+        return Err(SnapshotError::Corrupt);
+    }
+    let (found, expected) =
+        (String::decode(&mut rest).ok_or(SnapshotError::Corrupt)?, contents.name());
+    if found == expected { Ok(rest) } else { Err(SnapshotError::OtherContents { expected, found }) }
+}
+
+/// The ids in a snapshot, the oldest first, with the time that each has left.
+pub(super) fn ids<Id: SnapshotId>(
+    bytes: &[u8],
+) -> Result<Vec<(Id, Option<Duration>)>, SnapshotError> {
+    let mut rest = open(bytes, &Contents::Ids(Id::kind()))?;
+    let mut ids = Vec::new();
+    while !rest.is_empty() {
+        let nanos = u64::decode(&mut rest).ok_or(SnapshotError::Corrupt)?;
+        let id = Id::decode(&mut rest).ok_or(SnapshotError::Corrupt)?;
+        ids.push((id, (nanos != FOR_EVER).then(|| Duration::from_nanos(nanos))));
+    }
+    Ok(ids)
+}
+
+/// The partitions in a snapshot.
+pub(super) fn partitions(bytes: &[u8]) -> Result<Vec<(String, i32, Window)>, SnapshotError> {
+    let mut rest = open(bytes, &Contents::Offsets)?;
+    let mut partitions = Vec::new();
+    while !rest.is_empty() {
+        partitions.push(partition(&mut rest).ok_or(SnapshotError::Corrupt)?);
+    }
+    Ok(partitions)
+}
+
+fn partition(rest: &mut &[u8]) -> Option<(String, i32, Window)> {
+    let topic = String::decode(rest)?;
+    let partition = i32::decode(rest)?;
+    let mut window = Window::new(u64::decode(rest)?);
+    match u8::decode(rest)? {
+        0 => {}
+        1 => window.fill(),
+        _ => return None,
+    }
+    for _ in 0..u64::decode(rest)? {
+        let number = u64::decode(rest)?;
+        let mut words = [0; CHUNK_WORDS];
+        for word in &mut words {
+            *word = u64::decode(rest)?;
+        }
+        window.merge_chunk(number, &words)?;
+    }
+    Some((topic, partition, window))
+}

@@ -1,0 +1,402 @@
+//! Where the word, the cache and the ring meet: claim, complete, give back, forget.
+//!
+//! # Races
+//!
+//! - *Two claims of a new id*: `insert_if_absent` lets one record in; the other caller looks again.
+//! - *A claim beside the end of another*: the word decides. A claim that finds a record GONE helps to
+//!   remove it and looks again; removing takes nothing that is not GONE (W1).
+//! - *Forgetting beside forgetting* (the next completion in the cell, a cleanup, a claim that finds the
+//!   id expired): one exchange from DONE to GONE succeeds.
+//! - *Forgetting beside a claim*: a claim never takes up a record that is DONE. An expired one is
+//!   forgotten first, and its id comes in as a new record with a place of its own, so what is still in
+//!   the ring for the old record finds nothing.
+//! - *A completion that is stopped before its hash is in the ring*: the id is done for everybody, and is
+//!   forgotten by a claim or by nobody until the thread goes on.
+
+use std::hash::Hash;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::record::{Placed, Record, Through, Wanted};
+use super::ring::{self, Oldest, Ring};
+use super::tally::{Event, Tally};
+use super::waiters::Waiters;
+use super::word::{Ended, Hold, Slot, State, Until};
+use crate::cache::Cache;
+use crate::error::InsertErrorKind;
+use crate::sync::{AtomicU64, CachePadded, Relaxed};
+use crate::time::{Clock, Deadline, Moment};
+
+/// The cache's own bound, which is never reached: the ring bounds what is remembered.
+const ROOM: u64 = 1 << 40;
+/// Entries that the cache's table is made for, at most; it doubles when there are more.
+const FIRST_TABLE: u64 = 1 << 24;
+/// Cells that a completion looks at for what has expired.
+const SWEPT_PER_COMPLETION: usize = 2;
+/// Cells that a cleanup in passing looks at.
+const SWEPT_IN_PASSING: usize = 64;
+
+/// Settings that were found to agree.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub(super) capacity: u64,
+    pub(super) ttl: Duration,
+    pub(super) lease: Duration,
+    pub(super) cleanup_interval: Duration,
+    pub(super) enabled: bool,
+    /// Whether completions and claims clean up in passing.
+    pub(super) inline: bool,
+    pub(super) clock: Clock,
+}
+
+/// What the holder of a claim knows.
+#[derive(Debug, Clone)]
+pub(super) struct Grip<Id> {
+    hash: u64,
+    /// Nothing if the claim left no trace.
+    hold: Option<Hold>,
+    pub(super) id: Id,
+}
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub(super) enum Answer<Id> {
+    New(Grip<Id>),
+    InProgress,
+    Done,
+}
+
+/// What is known of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Done,
+    /// Claimed, and its lease runs.
+    InProgress,
+    /// A claim would be granted.
+    Open,
+}
+
+/// What one look at an id's record came to.
+enum Seen {
+    Done,
+    InProgress,
+    TakenOver(Hold),
+    /// Stands for nothing and is to be removed.
+    Gone,
+    /// The word changed under the eyes.
+    Changed,
+}
+
+/// A handle on the store. Tickets count on their handle's share, so threads with a handle each do not
+/// change the same count.
+#[derive(Debug)]
+pub(super) struct Share<Id>(pub(super) Arc<Store<Id>>);
+
+impl<Id> Deref for Share<Id> {
+    type Target = Store<Id>;
+
+    fn deref(&self) -> &Store<Id> {
+        &self.0
+    }
+}
+
+/// All that a deduplicator's handles and tickets share.
+#[derive(Debug)]
+pub(super) struct Store<Id> {
+    cache: Cache<Record<Id>, Slot, Through>,
+    hasher: ahash::RandomState,
+    ring: Ring,
+    pub(super) rules: Rules,
+    pub(super) tally: Tally,
+    pub(super) waiters: Waiters,
+    next_cleanup: CachePadded<Relaxed<AtomicU64>>,
+}
+
+impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
+    pub(super) fn new(rules: Rules) -> Self {
+        let cache = Cache::builder()
+            .capacity(ROOM)
+            .expected_entries(rules.capacity.min(FIRST_TABLE) as usize)
+            .hasher(Through::default())
+            .build()
+            .expect("a capacity and fewer expected entries agree");
+        let first = rules.clock.now().after(rules.cleanup_interval).to_word();
+        Self {
+            cache,
+            hasher: ahash::RandomState::new(),
+            ring: Ring::new(rules.capacity),
+            tally: Tally::new(),
+            waiters: Waiters::default(),
+            next_cleanup: CachePadded::new(Relaxed::<AtomicU64>::new(first)),
+            rules,
+        }
+    }
+
+    pub(super) fn hash(&self, id: &Id) -> u64 {
+        ring::token(self.hasher.hash_one(id))
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.rules.clock.now()
+    }
+
+    /// Ids that are remembered or in progress.
+    pub(super) fn size(&self) -> u64 {
+        self.cache.len() as u64
+    }
+
+    /// Bytes of the structures beside the records.
+    pub(super) fn overhead(&self) -> usize {
+        self.cache.overhead() + self.ring.bytes()
+    }
+
+    /// Asks for an id, and claims it if it is new.
+    pub(super) fn claim(&self, id: Id) -> Answer<Id> {
+        if !self.rules.enabled {
+            self.tally.count(Event::New);
+            self.tally.count(Event::Untracked);
+            return Answer::New(Grip { hash: 0, hold: None, id });
+        }
+        let answer = self.decide(id);
+        self.tally.count(match &answer {
+            Answer::New(_) => Event::New,
+            Answer::InProgress => Event::InProgress,
+            Answer::Done => Event::Duplicate,
+        });
+        answer
+    }
+
+    /// Ends: every round but the last saw that another thread had changed the id's record.
+    fn decide(&self, id: Id) -> Answer<Id> {
+        let hash = self.hash(&id);
+        loop {
+            let now = self.now();
+            let until = Until::new(now.after(self.rules.lease));
+            match self.look_to_claim(hash, &id, now, until) {
+                Some(Seen::Done) => return Answer::Done,
+                Some(Seen::InProgress) => return Answer::InProgress,
+                Some(Seen::Gone) => self.remove_gone(hash, &id),
+                Some(Seen::Changed) => {}
+                Some(Seen::TakenOver(hold)) => {
+                    self.tally.count(Event::LeaseExpired);
+                    return Answer::New(Grip { hash, hold: Some(hold), id });
+                }
+                None => {
+                    if let Some(hold) = self.let_in(hash, &id, until) {
+                        return Answer::New(Grip { hash, hold: Some(hold), id });
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn look_to_claim(&self, hash: u64, id: &Id, now: Moment, until: Until) -> Option<Seen> {
+        self.cache.look(&Wanted { hash, id }, |_, slot| {
+            let word = slot.read();
+            match word.state() {
+                State::Done(due) if !due.is_passed(now) => Seen::Done,
+                State::Done(_) if slot.forget(word) => {
+                    self.tally.count(Event::Expired);
+                    Seen::Gone
+                }
+                State::Claimed(lease) if !lease.is_passed(now) => Seen::InProgress,
+                State::Claimed(_) => {
+                    slot.take_over(word, until).map_or(Seen::Changed, Seen::TakenOver)
+                }
+                State::Gone => Seen::Gone,
+                State::Done(_) => Seen::Changed,
+            }
+        })
+    }
+
+    /// Puts a new record in; nothing if the id has one.
+    fn let_in(&self, hash: u64, id: &Id, until: Until) -> Option<Hold> {
+        let slot = Slot::claimed(until);
+        let hold = slot.hold(until);
+        match self.cache.insert_if_absent(Record::new(hash, id.clone()), slot) {
+            Ok(()) => Some(hold),
+            Err(error) if error.kind == InsertErrorKind::Occupied => None,
+            Err(error) => unreachable!("the cache has room for more than fits in memory: {error}"),
+        }
+    }
+
+    fn remove_gone(&self, hash: u64, id: &Id) {
+        self.cache.remove_if(&Wanted { hash, id }, Slot::is_gone);
+    }
+
+    /// Makes a claim's id done. False if the claim was taken over.
+    pub(super) fn complete(&self, grip: &Grip<Id>) -> bool {
+        let now = self.now();
+        let completed = self.finish(grip, Until::new(now.after(self.rules.ttl)), now);
+        if grip.hold.is_some() {
+            self.tally.count(if completed { Event::Added } else { Event::Late });
+            self.sweep(SWEPT_PER_COMPLETION, now);
+            self.clean_in_passing(now);
+        }
+        completed
+    }
+
+    fn finish(&self, grip: &Grip<Id>, due: Until, now: Moment) -> bool {
+        let Some(own) = grip.hold else { return true };
+        let (hash, id) = (grip.hash, &grip.id);
+        let completed = self.cache.look(&Wanted { hash, id }, |record, slot| {
+            let Ended { joined } = slot.complete(own, due)?;
+            Some((joined, self.place(record, hash, due)))
+        });
+        let Some((joined, oldest)) = completed.flatten() else { return false };
+        // First, as it does not panic: a destructor that runs below may.
+        if joined {
+            self.waiters.wake(hash);
+        }
+        self.make_room(oldest, now);
+        true
+    }
+
+    /// Gives a record that is done its place; what has to go for it.
+    fn place(&self, record: &Record<Id>, hash: u64, due: Until) -> (u64, Option<Oldest>) {
+        let place = self.ring.take_place();
+        record.set_place(place);
+        (place, self.ring.put(place, hash, due))
+    }
+
+    fn make_room(&self, (place, oldest): (u64, Option<Oldest>), now: Moment) {
+        if let Some(oldest) = oldest {
+            self.forget(oldest, Some(place), now, |_| true);
+        }
+    }
+
+    /// Gives a claim back. Nothing if it was taken over.
+    pub(super) fn abandon(&self, grip: &Grip<Id>) {
+        let Some(own) = grip.hold else { return };
+        let (hash, id) = (grip.hash, &grip.id);
+        let ended = self.cache.look(&Wanted { hash, id }, |_, slot| slot.abandon(own)).flatten();
+        let Some(Ended { joined }) = ended else {
+            self.tally.count(Event::Late);
+            return;
+        };
+        self.tally.count(Event::Abandoned);
+        if joined {
+            self.waiters.wake(hash);
+        }
+        self.remove_gone(hash, id);
+    }
+
+    /// The same in a destructor: a panic of the id's `Eq` stays there, and the lease ends the claim.
+    pub(super) fn abandon_in_drop(&self, grip: &Grip<Id>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.abandon(grip)));
+    }
+
+    /// Forgets the record that was completed at a cell, if `wanted` its expiry or the lack of it.
+    fn forget(&self, at: Oldest, but: Option<u64>, now: Moment, wanted: impl Fn(bool) -> bool) {
+        let placed = Placed { hash: at.hash, cell: at.cell, cells: self.ring.cells(), but };
+        let forgotten = self.cache.look(&placed, |_, slot| {
+            let word = slot.read();
+            let State::Done(due) = word.state() else { return None };
+            let expired = due.is_passed(now);
+            (wanted(expired) && slot.forget(word)).then_some(expired)
+        });
+        if let Some(expired) = forgotten.flatten() {
+            self.tally.count(if expired { Event::Expired } else { Event::ForgottenEarly });
+            self.cache.remove_if(&placed, Slot::is_gone);
+        }
+    }
+
+    /// What is known of an id.
+    pub(super) fn known(&self, hash: u64, id: &Id) -> Known {
+        let now = self.now();
+        let known = self.cache.look(&Wanted { hash, id }, |_, slot| match slot.read().state() {
+            State::Done(due) if !due.is_passed(now) => Known::Done,
+            State::Claimed(lease) if !lease.is_passed(now) => Known::InProgress,
+            State::Done(_) | State::Claimed(_) | State::Gone => Known::Open,
+        });
+        known.unwrap_or(Known::Open)
+    }
+
+    /// Has whoever ends the id's claim wake those who wait. False if it has ended.
+    pub(super) fn join(&self, hash: u64, id: &Id) -> bool {
+        let now = self.now();
+        let joined = self.cache.look(&Wanted { hash, id }, |_, slot| {
+            let word = slot.read();
+            let runs = matches!(word.state(), State::Claimed(lease) if !lease.is_passed(now));
+            runs && slot.join(word)
+        });
+        joined.unwrap_or(false)
+    }
+
+    /// Forgets what has expired, in up to `most` cells from the oldest on.
+    fn sweep(&self, most: usize, now: Moment) {
+        for _ in 0..most {
+            let Some(place) = self.ring.next_due(now) else { return };
+            self.sweep_place(place, now);
+        }
+    }
+
+    fn sweep_place(&self, place: u64, now: Moment) {
+        if let Some(due) = self.ring.take_due(place, now) {
+            self.forget(due, None, now, |expired| expired);
+        }
+    }
+
+    /// A bounded cleanup when the last one is long enough ago; one thread does it.
+    fn clean_in_passing(&self, now: Moment) {
+        let next = self.next_cleanup.get();
+        if !self.rules.inline || !Deadline::from_word(next).is_passed(now) {
+            return;
+        }
+        let after = now.after(self.rules.cleanup_interval).to_word();
+        if self.next_cleanup.try_set(next, after) {
+            self.timed(|| self.sweep(SWEPT_IN_PASSING, now));
+        }
+    }
+
+    /// Looks at every cell for what has expired; how many ids were forgotten.
+    pub(super) fn clean(&self) -> u64 {
+        let (now, before) = (self.now(), self.tally.expired());
+        self.timed(|| self.ring.places().for_each(|place| self.sweep_place(place, now)));
+        self.tally.expired().saturating_sub(before)
+    }
+
+    fn timed(&self, work: impl FnOnce()) {
+        let begin = Instant::now();
+        work();
+        // Somebody may wait for a claim whose lease has run out.
+        self.waiters.wake_all();
+        self.tally.count(Event::Cleanup);
+        let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.tally.add(Event::CleanupNanos, took);
+    }
+
+    /// Calls `f` for what is remembered, the oldest first, with the time that it has left; none if
+    /// it is remembered for ever.
+    pub(super) fn for_each_done(&self, mut f: impl FnMut(&Id, Option<Duration>)) {
+        let (now, cells) = (self.now(), self.ring.cells());
+        for place in self.ring.places() {
+            let Some(Oldest { hash, cell }) = self.ring.look(place) else { continue };
+            let placed = Placed { hash, cell, cells, but: None };
+            self.cache.look(&placed, |record, slot| match slot.read().state() {
+                State::Done(due) if !due.is_passed(now) => {
+                    f(record.id(), due.deadline().remaining(now));
+                }
+                _ => {}
+            });
+        }
+    }
+
+    /// Remembers an id for so long, but no longer than one that is completed now. Nothing if it is
+    /// known.
+    pub(super) fn remember(&self, id: Id, left: Option<Duration>) {
+        let left = left.unwrap_or(Duration::MAX).min(self.rules.ttl);
+        if left.is_zero() || !self.rules.enabled {
+            return;
+        }
+        if let Answer::New(grip) = self.decide(id) {
+            let now = self.now();
+            if self.finish(&grip, Until::new(now.after(left)), now) {
+                self.tally.count(Event::Restored);
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What is counted, each thread on a line of its own.
+
+use std::cell::Cell;
+use std::thread;
+use std::time::Duration;
+
+use super::metrics::Metrics;
+use crate::sync::{AtomicU64, CachePadded, Relaxed, unique};
+
+/// What can be counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// A claim of a new id was granted.
+    New,
+    /// An id was found done.
+    Duplicate,
+    /// An id was found in progress.
+    InProgress,
+    /// `is_processed` did not find the id done.
+    Unknown,
+    Added,
+    Abandoned,
+    LeaseExpired,
+    Late,
+    ForgottenEarly,
+    Expired,
+    Restored,
+    Untracked,
+    Cleanup,
+    CleanupNanos,
+}
+
+const EVENTS: usize = Event::CleanupNanos as usize + 1;
+/// A thread's counters fill whole lines.
+type Stripe = CachePadded<[Relaxed<AtomicU64>; EVENTS]>;
+
+/// The counters. Adding is one locked instruction on a line that is another thread's only if there are
+/// many threads.
+#[derive(Debug)]
+pub(super) struct Tally(Box<[Stripe]>);
+
+thread_local! {
+    static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// A number for the calling thread.
+fn own() -> usize {
+    // Where the thread's locals are gone already, any stripe does.
+    let number = OWN.try_with(|own| {
+        if own.get() == usize::MAX {
+            own.set(unique() as usize);
+        }
+        own.get()
+    });
+    number.unwrap_or(0)
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        let cores = thread::available_parallelism().map_or(8, usize::from);
+        let stripes = (2 * cores).next_power_of_two().clamp(16, 64);
+        let stripe = |_| CachePadded::new(std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0)));
+        Self((0..stripes).map(stripe).collect())
+    }
+
+    #[inline]
+    pub(super) fn count(&self, event: Event) {
+        self.add(event, 1);
+    }
+
+    #[inline]
+    pub(super) fn add(&self, event: Event, by: u64) {
+        self.0[own() % self.0.len()][event as usize].add(by);
+    }
+
+    fn sum(&self, event: Event) -> u64 {
+        self.0.iter().map(|stripe| stripe[event as usize].get()).fold(0, u64::wrapping_add)
+    }
+
+    /// Everything but what is counted elsewhere: `size` and `in_progress`.
+    pub(super) fn metrics(&self) -> Metrics {
+        let duplicates = self.sum(Event::Duplicate);
+        let in_progress_hits = self.sum(Event::InProgress);
+        let claims = self.sum(Event::New);
+        Metrics {
+            checks: claims + duplicates + in_progress_hits + self.sum(Event::Unknown),
+            claims,
+            adds: self.sum(Event::Added),
+            duplicates,
+            in_progress_hits,
+            abandoned: self.sum(Event::Abandoned),
+            lease_expired: self.sum(Event::LeaseExpired),
+            late: self.sum(Event::Late),
+            forgotten_early: self.forgotten_early(),
+            expired: self.sum(Event::Expired),
+            restored: self.sum(Event::Restored),
+            untracked: self.sum(Event::Untracked),
+            cleanups: self.sum(Event::Cleanup),
+            cleanup_time: Duration::from_nanos(self.sum(Event::CleanupNanos)),
+            size: 0,
+        }
+    }
+
+    pub(super) fn forgotten_early(&self) -> u64 {
+        self.sum(Event::ForgottenEarly)
+    }
+
+    pub(super) fn expired(&self) -> u64 {
+        self.sum(Event::Expired)
+    }
+}

@@ -1,0 +1,547 @@
+//! Every id is granted once: to exactly one caller among all threads, as long as it is remembered.
+
+#![cfg(feature = "dedup")]
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use clockhand::dedup::{
+    Claim, Deduplicator, DeduplicatorBuilder, Health, OffsetTracker, Outcome, SettingsError,
+    SnapshotError, Ticket, Waited,
+};
+use clockhand::{Clock, Maintenance, ManualClock};
+use support::{Random, in_time, size, together};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A deduplicator with a hand on its clock: 10 s of lease, 100 s of memory.
+fn timed(capacity: u64) -> (Deduplicator<u64>, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    let builder = Deduplicator::builder().capacity(capacity).clock(clock);
+    (builder.lease(10 * SECOND).ttl(100 * SECOND).build().expect("the settings agree"), hand)
+}
+
+fn ticket(seen: &Deduplicator<u64>, id: u64) -> Ticket<u64> {
+    seen.claim(id).ticket().expect("the id is open")
+}
+
+#[test]
+fn exactly_one_caller_gets_an_id() {
+    let ids = size(2000, 200_000) as u64;
+    let (seen, _hand) = timed(ids);
+    let granted: Vec<AtomicUsize> = (0..ids).map(|_| AtomicUsize::new(0)).collect();
+    together(6, |thread| {
+        let mut random = Random::new(thread as u64);
+        for nth in 0..2 * ids {
+            let id = if random.one_in(2) { nth / 2 } else { random.below(ids) };
+            if let Claim::New(ticket) = seen.claim(id) {
+                if random.one_in(8) {
+                    drop(ticket);
+                } else {
+                    granted[id as usize].fetch_add(1, Ordering::Relaxed);
+                    assert!(ticket.complete());
+                }
+            }
+        }
+    });
+    assert!(granted.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+    let metrics = seen.metrics();
+    assert_eq!((metrics.adds, metrics.size, metrics.forgotten_early), (ids, ids, 0));
+    assert_eq!(metrics.claims, metrics.adds + metrics.abandoned);
+}
+
+#[test]
+fn claims_that_run_out_beside_those_that_complete() {
+    let (ids, rounds) = (64, size(2000, 100_000) as u64);
+    let (clock, hand) = Clock::manual();
+    let builder = Deduplicator::builder().capacity(ids).clock(clock);
+    let seen = builder.lease(SECOND).ttl(2 * SECOND).build().expect("the settings agree");
+    // For each id, a moment that was not after its last completion.
+    let completed: Vec<AtomicU64> = (0..ids).map(|_| AtomicU64::new(0)).collect();
+    let millis = || hand.elapsed().as_millis() as u64;
+    together(4, |thread| {
+        let mut random = Random::new(thread as u64);
+        let mut kept = Vec::new();
+        for _ in 0..rounds {
+            let id = random.below(ids);
+            if let Claim::New(ticket) = seen.claim(id) {
+                let last = completed[id as usize].load(Ordering::SeqCst);
+                assert!(last == 0 || millis() >= last + 2000, "granted while it is remembered");
+                kept.push((id, ticket));
+            }
+            if random.one_in(4) {
+                hand.advance(Duration::from_millis(1));
+            }
+            // Some are kept beyond their lease, and others claim their ids meanwhile.
+            while kept.len() > random.below(16) as usize {
+                let (id, ticket) = kept.swap_remove(random.below(kept.len() as u64) as usize);
+                let before = millis();
+                if ticket.complete() {
+                    completed[id as usize].fetch_max(before, Ordering::SeqCst);
+                }
+            }
+        }
+    });
+    hand.advance(3 * SECOND);
+    seen.cleanup();
+    assert_eq!(seen.metrics().forgotten_early, 0);
+    assert!((0..ids).all(|id| seen.claim(id).is_new()));
+}
+
+#[test]
+fn a_claim_given_back_is_new_for_one_later_caller() {
+    let (seen, _hand) = timed(100);
+    drop(ticket(&seen, 1));
+    assert_eq!(seen.len(), 0, "nothing is left of it");
+    let second = ticket(&seen, 1);
+    assert!(seen.claim(1).is_in_progress() && !seen.is_processed(&1));
+    assert!(second.complete() && seen.claim(1).is_done() && seen.is_processed(&1));
+    assert_eq!((seen.metrics().abandoned, seen.metrics().in_progress_hits), (1, 1));
+}
+
+#[test]
+fn an_old_ticket_does_not_complete_over_its_successor() {
+    let (seen, hand) = timed(100);
+    let old = ticket(&seen, 1);
+    hand.advance(10 * SECOND - Duration::from_millis(1));
+    assert!(seen.claim(1).is_in_progress());
+    hand.advance(Duration::from_millis(1));
+    let new = ticket(&seen, 1);
+    assert!(seen.claim(1).is_in_progress());
+    assert!(!old.complete());
+    assert!(seen.claim(1).is_in_progress(), "the successor's claim stands");
+    assert!(new.complete());
+    let metrics = seen.metrics();
+    assert_eq!((metrics.lease_expired, metrics.late, metrics.adds), (1, 1, 1));
+}
+
+#[test]
+fn an_old_ticket_that_is_dropped_gives_nothing_back() {
+    let (seen, hand) = timed(100);
+    let old = ticket(&seen, 1);
+    hand.advance(10 * SECOND);
+    let new = ticket(&seen, 1);
+    drop(old);
+    assert!(seen.claim(1).is_in_progress());
+    drop(new);
+    assert!(seen.claim(1).is_new());
+}
+
+#[test]
+fn a_ticket_that_nobody_succeeded_completes_late_all_the_same() {
+    let (seen, hand) = timed(100);
+    let late = ticket(&seen, 1);
+    hand.advance(99 * SECOND);
+    assert!(late.complete() && seen.claim(1).is_done());
+}
+
+#[test]
+fn an_id_is_remembered_for_its_time() {
+    let (seen, hand) = timed(100);
+    assert!(seen.mark_processed(1));
+    hand.advance(100 * SECOND - Duration::from_nanos(8));
+    assert!(seen.claim(1).is_done());
+    hand.advance(Duration::from_nanos(8));
+    assert!(!seen.is_processed(&1));
+    assert!(seen.mark_processed(1));
+    assert_eq!((seen.metrics().expired, seen.metrics().forgotten_early), (1, 0));
+}
+
+#[test]
+fn a_clock_that_jumps_to_its_end() {
+    let (seen, hand) = timed(100);
+    let held = ticket(&seen, 1);
+    assert!(seen.mark_processed(2));
+    hand.advance(Duration::MAX);
+    let successor = ticket(&seen, 1);
+    assert!(!held.complete() && successor.complete());
+    assert!(seen.mark_processed(2) && seen.claim(2).is_done());
+}
+
+#[test]
+fn times_without_end() {
+    let (clock, hand) = Clock::manual();
+    let builder = Deduplicator::builder().capacity(3).clock(clock);
+    let seen = builder.ttl(Duration::MAX).lease(Duration::MAX).build().expect("they agree");
+    let held = ticket(&seen, 0);
+    (1..=4).for_each(|id| assert!(seen.mark_processed(id)));
+    hand.advance(Duration::MAX);
+    assert!(seen.claim(0).is_in_progress() && seen.claim(4).is_done());
+    assert!(held.complete());
+    assert_eq!((seen.cleanup(), seen.len(), seen.metrics().forgotten_early), (0, 3, 2));
+}
+
+#[test]
+fn the_oldest_go_first_and_each_is_counted() {
+    let (seen, hand) = timed(100);
+    for id in 0..100 {
+        assert!(seen.mark_processed(id));
+        hand.advance(Duration::from_millis(1));
+    }
+    assert_eq!(seen.health(), Health::Healthy);
+    let held: Vec<_> = (1000..1500).map(|id| ticket(&seen, id)).collect();
+    assert_eq!(seen.health(), Health::Healthy, "claims in progress come on top");
+    for id in 100..150 {
+        assert!(seen.mark_processed(id));
+    }
+    assert!((0..150).all(|id| seen.is_processed(&id) == (id >= 50)));
+    assert_eq!(seen.health(), Health::Critical { forgotten_early: 50 });
+    assert!(held.into_iter().all(Ticket::complete), "claims in progress were not forgotten");
+    assert_eq!(seen.len(), 100);
+}
+
+#[test]
+fn the_oldest_go_first_under_many_threads() {
+    let (capacity, threads, each) = (1000, 4, size(5000, 200_000) as u64);
+    let (seen, _hand) = timed(capacity);
+    let order = AtomicUsize::new(0);
+    together(threads, |_| {
+        for _ in 0..each {
+            assert!(seen.mark_processed(order.fetch_add(1, Ordering::Relaxed) as u64));
+        }
+    });
+    let all = threads as u64 * each;
+    assert_eq!(seen.len() as u64, capacity);
+    assert_eq!(seen.metrics().forgotten_early, all - capacity);
+    // A thread may be stopped between its number and its completion: 10 % of the order, as promised.
+    let recent = (all - capacity..all).filter(|id| seen.is_processed(id)).count() as u64;
+    assert!(recent >= capacity * 9 / 10, "{recent} of the latest {capacity}");
+}
+
+#[test]
+fn what_has_expired_makes_room_without_being_forgotten_early() {
+    let (seen, hand) = timed(100);
+    for round in 0..5 {
+        for id in 0..100 {
+            assert!(seen.mark_processed(1000 * round + id));
+        }
+        hand.advance(100 * SECOND);
+    }
+    assert_eq!(seen.health(), Health::Healthy);
+    assert_eq!(seen.cleanup(), 100);
+    let metrics = seen.metrics();
+    assert_eq!((metrics.size, metrics.expired), (0, 500));
+    assert!(metrics.cleanups >= 1);
+}
+
+#[test]
+fn completions_clean_up_in_passing() {
+    let (seen, hand) = timed(10_000);
+    (0..1000).for_each(|id| assert!(seen.mark_processed(id)));
+    hand.advance(100 * SECOND);
+    (1000..1500).for_each(|id| assert!(seen.mark_processed(id)));
+    let metrics = seen.metrics();
+    assert_eq!((metrics.size, metrics.expired), (500, 1000), "two for each completion");
+    assert_eq!(metrics.cleanups, 1, "and one cleanup, as the interval was over");
+}
+
+#[test]
+fn a_thread_cleans_up_where_it_is_asked_for() {
+    let (clock, hand) = Clock::manual();
+    let builder = Deduplicator::builder().maintenance(Maintenance::Thread).clock(clock);
+    let seen = builder.cleanup_interval(Duration::from_millis(1)).build().expect("they agree");
+    (0..100).for_each(|id| assert!(seen.mark_processed(id)));
+    hand.advance(300 * SECOND);
+    assert!(support::eventually(|| seen.is_empty()));
+    assert!(seen.metrics().cleanups > 0);
+    in_time(move || drop(seen));
+}
+
+#[test]
+fn nothing_is_tracked_when_it_is_switched_off() {
+    let seen = Deduplicator::builder().enabled(false).build().expect("they agree");
+    for _ in 0..3 {
+        assert!(ticket(&seen, 1).complete() && seen.mark_processed(1));
+        drop(ticket(&seen, 1));
+    }
+    assert!(!seen.is_processed(&1) && seen.is_empty());
+    let metrics = seen.metrics();
+    assert_eq!((metrics.untracked, metrics.adds, metrics.abandoned), (9, 0, 0));
+}
+
+#[test]
+fn a_panic_or_a_failure_in_process_gives_the_claim_back() {
+    let (seen, _hand) = timed(100);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        seen.process(1, || -> Result<(), ()> { panic!("in the middle of it") })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(seen.process(1, || Err::<(), _>("failed")), Outcome::Failed("failed"));
+    let inner = seen.process(1, || {
+        assert_eq!(seen.process(1, || Ok::<_, ()>(())), Outcome::InProgress);
+        Ok::<_, ()>(7)
+    });
+    assert_eq!(inner, Outcome::Processed(7));
+    assert_eq!(seen.process(1, || Ok::<_, ()>(8)), Outcome::Duplicate);
+    assert_eq!(seen.metrics().abandoned, 2);
+}
+
+#[test]
+fn an_id_that_panics_leaves_nothing_stuck() {
+    use std::sync::atomic::AtomicBool;
+    static WILD: AtomicBool = AtomicBool::new(false);
+    #[derive(Clone, Debug)]
+    struct Wild(u64);
+    impl std::hash::Hash for Wild {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            state.write_u64(self.0);
+        }
+    }
+    impl PartialEq for Wild {
+        fn eq(&self, other: &Self) -> bool {
+            assert!(!WILD.load(Ordering::Relaxed), "a comparison that panics");
+            self.0 == other.0
+        }
+    }
+    impl Eq for Wild {}
+    let seen = Deduplicator::builder().build().expect("the defaults agree");
+    let held = seen.claim(Wild(1)).ticket().expect("new");
+    WILD.store(true, Ordering::Relaxed);
+    assert!(support::oblivious(|| support::ignore(held.complete())));
+    assert!(support::oblivious(|| support::ignore(seen.claim(Wild(1)))));
+    WILD.store(false, Ordering::Relaxed);
+    assert!(seen.claim(Wild(1)).is_in_progress(), "until the lease runs out");
+    assert!(seen.mark_processed(Wild(2)));
+}
+
+#[test]
+fn waiting_for_another_callers_claim() {
+    let (seen, hand) = timed(100);
+    let soon = Duration::from_millis(1);
+    assert_eq!(seen.wait_done(&1, soon), Waited::Open);
+    let held = ticket(&seen, 1);
+    assert_eq!(seen.wait_done(&1, soon), Waited::TimedOut);
+    assert_eq!(seen.wait_done(&1, Duration::ZERO), Waited::TimedOut);
+    let waiter = {
+        let seen = seen.clone();
+        std::thread::spawn(move || seen.wait_done(&1, 60 * SECOND))
+    };
+    assert!(held.complete());
+    assert_eq!(waiter.join().expect("it waits"), Waited::Done);
+
+    let held = ticket(&seen, 2);
+    let waiters: Vec<_> = (0..4)
+        .map(|_| {
+            let seen = seen.clone();
+            std::thread::spawn(move || seen.wait_done(&2, 60 * SECOND))
+        })
+        .collect();
+    drop(held);
+    waiters.into_iter().for_each(|w| assert_eq!(w.join().expect("it waits"), Waited::Open));
+
+    let _held = ticket(&seen, 3);
+    hand.advance(10 * SECOND);
+    assert_eq!(seen.wait_done(&3, 60 * SECOND), Waited::Open, "its lease ran out");
+}
+
+#[test]
+fn many_wait_for_many() {
+    let rounds = size(200, 20_000) as u64;
+    let (seen, _hand) = timed(rounds);
+    in_time(move || {
+        together(4, |_| {
+            for id in 0..rounds {
+                match seen.claim(id) {
+                    Claim::New(ticket) => assert!(ticket.complete()),
+                    Claim::InProgress | Claim::Done => {
+                        assert_eq!(seen.wait_done(&id, 60 * SECOND), Waited::Done);
+                    }
+                }
+            }
+        });
+    });
+}
+
+#[test]
+fn settings_that_contradict_are_named() {
+    let wrong = |builder: DeduplicatorBuilder<u64>| builder.build().expect_err("it is wrong");
+    let builder = Deduplicator::<u64>::builder;
+    let told = |error: SettingsError, text: &str| {
+        assert!(error.to_string().starts_with(text), "{error}");
+    };
+    told(wrong(builder().capacity(0)), "capacity is zero");
+    told(wrong(builder().capacity(u64::MAX)), "capacity is 18446744073709551615");
+    told(wrong(builder().ttl(Duration::ZERO)), "ttl is zero");
+    told(wrong(builder().lease(Duration::ZERO)), "lease is zero");
+    told(wrong(builder().cleanup_interval(Duration::ZERO)), "cleanup_interval is zero");
+    told(wrong(builder().ttl(SECOND).lease(2 * SECOND)), "ttl is 1s, less than the lease of 2s");
+    let coarse = Clock::coarse(2 * SECOND);
+    told(
+        wrong(builder().ttl(SECOND).clock(coarse)),
+        "lease is 1s, which a clock that ticks every 2s",
+    );
+    told(wrong(builder().clock(Clock::coarse(Duration::ZERO))), "lease is 60s");
+    assert!(builder().ttl(SECOND).build().is_ok(), "the lease is no longer than that by itself");
+    assert!(builder().ttl(Duration::from_nanos(1)).build().is_ok());
+}
+
+#[test]
+fn variables_of_the_environment_are_named() {
+    let build = |name: &'static str, value: &str| {
+        let of = |asked: &str| (asked == name).then(|| value.to_string());
+        Deduplicator::<u64>::builder().from_variables(of)?.build()
+    };
+    let variables = [
+        "MAX_TRACKED_OFFSETS",
+        "OFFSET_CACHE_TTL_SECONDS",
+        "OFFSET_CLEANUP_INTERVAL",
+        "OFFSET_TRACKING_ENABLED",
+    ];
+    for name in variables {
+        for value in ["", "-1", "many", "1e3", "18446744073709551616", "0.5"] {
+            let error = build(name, value).expect_err("it cannot be read").to_string();
+            assert!(error.starts_with(&format!("{name} is {value:?}")), "{error}");
+        }
+    }
+    for name in &variables[..3] {
+        assert_eq!(
+            build(name, "0").expect_err("zero").to_string(),
+            format!("{name} is zero: give at least one")
+        );
+        assert!(build(name, " 70 ").is_ok());
+    }
+    let lease = |name: &str| (name == "OFFSET_CACHE_TTL_SECONDS").then(|| "5".to_string());
+    let builder = Deduplicator::<u64>::builder().lease(6 * SECOND).from_variables(lease);
+    let error = builder.expect("readable").build().expect_err("it contradicts the lease");
+    assert!(error.to_string().starts_with("OFFSET_CACHE_TTL_SECONDS is 5s"), "{error}");
+    assert_eq!(build("MAX_TRACKED_OFFSETS", "7").expect("readable").capacity(), 7);
+    let off = build("OFFSET_TRACKING_ENABLED", "False").expect("readable");
+    assert!(off.mark_processed(1) && off.mark_processed(1));
+    assert!(Deduplicator::<u64>::from_env().is_ok(), "nothing is set here");
+}
+
+/// A run that is killed in the middle, and goes on from its last snapshot.
+#[test]
+fn a_restart_from_a_snapshot_processes_again_only_what_was_in_flight() {
+    let messages = size(2000, 100_000) as u64;
+    let (first, _hand) = timed(messages);
+    let processed: Vec<AtomicUsize> = (0..messages).map(|_| AtomicUsize::new(0)).collect();
+    let work = |seen: &Deduplicator<u64>, message: u64| {
+        let count = || Ok::<_, ()>(processed[message as usize].fetch_add(1, Ordering::SeqCst));
+        support::ignore(seen.process(message, count));
+    };
+    let half = messages / 2;
+    let together_to = |seen: &Deduplicator<u64>, end: u64| {
+        together(4, |nth| (nth as u64..end).step_by(4).for_each(|message| work(seen, message)));
+    };
+    together_to(&first, half);
+    // In flight when the snapshot is taken: claimed, and the work done, but not completed.
+    let in_flight: Vec<u64> = (half..half + 10).collect();
+    let held: Vec<_> = in_flight.iter().map(|&message| ticket(&first, message)).collect();
+    in_flight
+        .iter()
+        .for_each(|&m| support::ignore(processed[m as usize].fetch_add(1, Ordering::SeqCst)));
+    let bytes = first.snapshot();
+    std::mem::forget(held);
+    drop(first);
+
+    let (second, _hand) = timed(messages);
+    assert_eq!(second.restore(&bytes), Ok(half as usize));
+    together_to(&second, messages);
+    for (message, count) in processed.iter().enumerate() {
+        let twice = in_flight.contains(&(message as u64));
+        assert_eq!(count.load(Ordering::SeqCst), 1 + usize::from(twice), "{message}");
+    }
+}
+
+#[test]
+fn a_snapshot_beside_writers_has_what_was_done_before_it() {
+    let ids = size(1000, 50_000) as u64;
+    let (seen, _hand) = timed(4 * ids);
+    (0..ids).for_each(|id| assert!(seen.mark_processed(id)));
+    let snapshots = together(3, |thread| {
+        if thread == 0 {
+            return (0..5).map(|_| seen.snapshot()).collect::<Vec<_>>();
+        }
+        let first = thread as u64 * ids;
+        (first..first + ids).for_each(|id| assert!(seen.mark_processed(id)));
+        Vec::new()
+    });
+    for bytes in snapshots.into_iter().flatten() {
+        let (other, _hand) = timed(4 * ids);
+        assert!(other.restore(&bytes).expect("it is whole") >= ids as usize);
+        assert!((0..ids).all(|id| other.is_processed(&id)));
+    }
+}
+
+#[test]
+fn what_is_restored_keeps_its_age_and_its_time() {
+    let (first, hand) = timed(100);
+    for id in 0..100 {
+        assert!(first.mark_processed(id));
+        hand.advance(SECOND / 2);
+    }
+    let bytes = first.snapshot();
+    let (second, later) = timed(50);
+    later.advance(1000 * SECOND);
+    assert!(second.mark_processed(99));
+    let held = ticket(&second, 98);
+    assert_eq!(second.restore(&bytes), Ok(100));
+    assert_eq!(second.len(), 51, "the capacity, and one in progress");
+    assert!((51..98).all(|id| second.is_processed(&id)) && !second.is_processed(&40));
+    assert!(held.complete());
+    // The last one had half a second less than all its time, the one before half a second less.
+    later.advance(100 * SECOND - SECOND);
+    assert!(!second.is_processed(&96) && !second.is_processed(&97));
+    assert_eq!(second.restore(&first.snapshot()), Ok(100));
+}
+
+#[test]
+fn bytes_that_are_no_snapshot_change_nothing() {
+    let (seen, _hand) = timed(100);
+    assert!(seen.mark_processed(7));
+    let bytes = seen.snapshot();
+    let (other, _hand) = timed(100);
+    let wrong = |bytes: &[u8]| {
+        let error = other.restore(bytes).expect_err("it is damaged");
+        assert!(other.is_empty(), "{error}");
+        error
+    };
+    assert_eq!(wrong(b""), SnapshotError::Foreign);
+    assert_eq!(wrong(b"{\"offsets\": []}"), SnapshotError::Foreign);
+    for end in 8..bytes.len() {
+        assert!(matches!(wrong(&bytes[..end]), SnapshotError::Length { .. }));
+    }
+    assert!(matches!(wrong(&[&bytes[..], &[0]].concat()), SnapshotError::Length { .. }));
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            wrong(&damaged);
+        }
+    }
+    let texts = Deduplicator::<String>::builder().build().expect("the defaults agree");
+    let error = texts.restore(&bytes).expect_err("other ids");
+    assert_eq!(error.to_string(), "the snapshot holds ids of u64, not ids of text");
+    let tracker = OffsetTracker::builder().build().expect("the defaults agree");
+    assert!(tracker.restore(&bytes).is_err());
+    assert!(matches!(wrong(&tracker.snapshot()), SnapshotError::OtherContents { .. }));
+    assert_eq!(other.restore(&bytes), Ok(1));
+}
+
+#[test]
+fn ids_of_any_kind() {
+    let seen = Deduplicator::<(String, u32, u64)>::builder().build().expect("the defaults agree");
+    let id = |offset| ("orders".to_string(), 3, offset);
+    assert!(seen.mark_processed(id(1)) && seen.mark_processed(id(u64::MAX)));
+    assert!(!seen.mark_processed(id(1)) && seen.is_processed(&id(u64::MAX)));
+    let other = Deduplicator::builder().build().expect("the defaults agree");
+    assert_eq!(other.restore(&seen.snapshot()), Ok(2));
+    assert!(other.claim(id(1)).is_done());
+}
+
+#[test]
+fn handles_can_be_shared() {
+    fn shared<T: Send + Sync + std::fmt::Debug + 'static>() {}
+    shared::<Deduplicator<String>>();
+    shared::<Ticket<String>>();
+    shared::<Claim<Ticket<u64>>>();
+    shared::<OffsetTracker>();
+    let seen = Deduplicator::builder().build().expect("the defaults agree");
+    let held = ticket(&seen.clone(), 1);
+    drop(seen);
+    assert!(std::thread::spawn(move || held.complete()).join().expect("it completes"));
+}
