@@ -34,6 +34,12 @@
 //! ([`Cache::for_each`], [`Cache::iter`], [`Cache::retain`]) run beside writers and visit every entry
 //! that is there throughout exactly once.
 //!
+//! # Loading
+//!
+//! [`Cache::get_or_load`] fills the cache: of any number of callers that miss at once, one runs its
+//! loader, and a value that anything has overtaken meanwhile is not put in. [`Cache::loading`] makes a
+//! cache that fills itself, ahead of expiry if you like. The rules are in [`load`].
+//!
 //! # Memory
 //!
 //! The weights of the entries never exceed the capacity, at any instant and over all threads. What

@@ -160,11 +160,12 @@ impl<K, V, S> Engine<K, V, S> {
         // The bound may be moved meanwhile: the higher one was in force for a part of the time.
         let before = self.capacity.limit();
         let charged = self.capacity.charged(self.credits());
+        let entries = self.len();
         let capacity = before.max(self.capacity.limit());
         Usage {
             charged: charged.min(capacity),
             retired: self.limbo.charged(self.limbo_credits()),
-            entries: self.len(),
+            entries,
             capacity,
             limbo_capacity: self.limbo.limit(),
         }

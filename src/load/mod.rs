@@ -1,5 +1,18 @@
 //! Loading: one load per key, and never a stale one.
 //!
+//! - A key has one load at a time; whoever else misses waits for it. Threads and tasks may wait for the
+//!   same load.
+//! - A value is put in only if nothing was inserted, removed, invalidated or computed for its key since
+//!   its load began, and nothing has invalidated all. Callers that come later start a new load.
+//! - An error goes to all that waited, and is not kept. A panic, or a task that is dropped, is its
+//!   caller's alone: the one that has waited longest loads next.
+//! - Nothing is held while a loader runs. One that would wait for itself gets [`LoadError::Cycle`].
+//!
+//! The entry points are [`Cache::get_or_load`](crate::Cache::get_or_load) and its kin,
+//! [`Cache::loading`](crate::Cache::loading), [`Warmer`] and [`memoize`].
+//!
+//! # How it is built
+//!
 //! | file | idea |
 //! |---|---|
 //! | `flight` | who loads, who waits, who is next |
