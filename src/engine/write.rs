@@ -381,6 +381,9 @@ where
     fn prefetch(&self, pin: &Pin<'_, K, V>, hash: u64) {
         let view = self.table.view(pin.pass());
         view.prefetch(hash);
+        if self.load().is_far_from_full() {
+            return;
+        }
         view.annex().prefetch(hash);
         for place in view.local().rounds.ahead() {
             view.prefetch(place.0);

@@ -33,6 +33,14 @@ pub(crate) struct Load {
     pub(crate) free: u64,
 }
 
+impl Load {
+    /// Whether nearly all of the capacity is free, as in a map that never evicts.
+    #[inline]
+    pub(crate) fn is_far_from_full(self) -> bool {
+        self.free > self.capacity - self.capacity / 16
+    }
+}
+
 /// The state of the policy, apart from what it remembers of keys ([`Memory`]).
 #[derive(Debug)]
 pub(crate) struct Policy {
@@ -80,6 +88,10 @@ impl Policy {
         rounds.miss(&self.misses, memory.pace);
         let now = self.now(rounds);
         self.weigh(charge);
+        if load.is_far_from_full() {
+            // Nothing was evicted for long, or ever, and nothing will be for a while.
+            return Marks::NEW;
+        }
         memory.sketch.hear(hash, now);
         if let Some(ghost) = memory.ghosts.find(Region::Probation, hash, now)
             && self.came_back_soon(ghost.absent, now)
