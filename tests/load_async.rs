@@ -332,10 +332,13 @@ fn a_hit_allocates_nothing_while_its_value_is_being_renewed() {
     let (clock, hand) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let jobs: Arc<Mutex<Vec<clockhand::load::Job>>> = Arc::default();
-    let posted = Arc::clone(&jobs);
+    // The jobs hold the executor, which does not hold the jobs.
+    let posted = Arc::downgrade(&jobs);
     let loading = builder.build().unwrap().loading(|_: &u64| Ok::<_, String>(1));
     let loading = loading.refresh_after(SECOND);
-    let loading = loading.executor(move |job| posted.lock().unwrap().push(job));
+    let loading = loading.executor(move |job| {
+        posted.upgrade().expect("the test has them").lock().unwrap().push(job);
+    });
     loading.get(&1).unwrap();
     hand.advance(SECOND);
     loading.get(&1).unwrap();

@@ -69,6 +69,16 @@ impl Loader<u64, u64> for Shop {
 struct Later(Arc<Mutex<Vec<Job>>>);
 
 impl Later {
+    /// What an executor does with a job. The jobs hold the executor, which does not hold the jobs.
+    fn post(&self) -> impl Fn(Job) + Send + Sync + use<> {
+        let jobs = Arc::downgrade(&self.0);
+        move |job| {
+            if let Some(jobs) = jobs.upgrade() {
+                jobs.lock().unwrap().push(job);
+            }
+        }
+    }
+
     fn run(&self) -> usize {
         let jobs = std::mem::take(&mut *self.0.lock().unwrap());
         let count = jobs.len();
@@ -90,9 +100,8 @@ fn rig(configure: impl FnOnce(Loading<u64, u64, Shop>) -> Loading<u64, u64, Shop
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let cache = builder.build().unwrap();
     let (store, later) = (Arc::new(Store::default()), Later::default());
-    let jobs = later.clone();
     let loading = cache.loading(Shop(Arc::clone(&store)));
-    let loading = configure(loading).executor(move |job| jobs.0.lock().unwrap().push(job));
+    let loading = configure(loading).executor(later.post());
     Rig { loading, store, hand, later }
 }
 
@@ -168,9 +177,8 @@ fn a_renewal_that_is_given_up_comes_again() {
     hand.advance(SECOND);
     loading.get(&1).unwrap();
     let later = Later::default();
-    let jobs = later.clone();
     // The pause after a failure is a tenth of the time, in real time.
-    let loading = loading.executor(move |job| jobs.0.lock().unwrap().push(job));
+    let loading = loading.executor(later.post());
     assert!(support::eventually(|| {
         loading.get(&1).unwrap();
         later.run() == 1
@@ -313,12 +321,8 @@ fn settings_that_need_time_say_so() {
     let cache = Cache::builder().capacity(10).clock(clock).build().unwrap();
     let store = Arc::new(Store::default());
     let later = Later::default();
-    let jobs = later.clone();
-    let loading = cache
-        .loading(Shop(store))
-        .refresh_after(SECOND)
-        .jitter(f64::NAN)
-        .executor(move |job| jobs.0.lock().unwrap().push(job));
+    let loading =
+        cache.loading(Shop(store)).refresh_after(SECOND).jitter(f64::NAN).executor(later.post());
     loading.get(&1).unwrap();
     hand.advance(SECOND);
     loading.get(&1).unwrap();
