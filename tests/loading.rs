@@ -346,7 +346,6 @@ fn our_own_threads_renew_values() {
     let loading = loading.refresh_after(SECOND);
     hand.advance(5 * SECOND);
     (0..50).for_each(|key| assert!(loading.get(&key).is_ok()));
-    loading.cache().validate();
 }
 
 #[test]

@@ -338,6 +338,11 @@ where
     /// live from now. Ids that are known already stay as they are. If there are more than the capacity,
     /// the oldest are forgotten again, and counted.
     ///
+    /// Meant for a deduplicator that has completed nothing yet. Later, ids with little time left get places
+    /// behind newer ones: they give way where they would displace one that is due later, but ids may be
+    /// forgotten early before there are as many as the capacity. An id that is claimed at the moment is
+    /// left to its ticket.
+    ///
     /// # Errors
     ///
     /// If the bytes are not a whole, undamaged snapshot of ids of this type. Nothing is changed then.

@@ -8,7 +8,7 @@ use std::sync::Arc as Plain;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::ring::Ring;
+use super::ring::{Put, Ring};
 use super::word::{Ended, Hold, Slot, State, Until};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Deadline, Moment};
@@ -246,12 +246,26 @@ fn every_hash_is_taken_out_of_the_ring_once() {
     loom::model(|| {
         let ring = Arc::new(Ring::new(1));
         // Allocated beforehand; `OnceLock` is not modelled.
-        assert_eq!(ring.put(ring.take_place(), 1, until(8)), None);
-        let put = |ring: &Ring, hash| ring.put(ring.take_place(), hash, until(8)).unwrap().hash;
+        assert_eq!(ring.put(ring.take_place(), 1, until(8), false), Put::Placed(None));
+        // What has to go, and whether it went for what came later.
+        let put = |ring: &Ring, hash| {
+            let place = ring.take_place();
+            match ring.put(place, hash, until(8), false) {
+                Put::Placed(Some(oldest)) => {
+                    assert!(oldest.lap < ring.lap(place), "the newer one went");
+                    oldest.hash
+                }
+                Put::Placed(None) => panic!("the cell was not empty"),
+                Put::Late => hash,
+            }
+        };
         let theirs = Arc::clone(&ring);
         let other = thread::spawn(move || put(&theirs, 2));
         let mine = put(&ring, 3);
-        let mut out = [mine, other.join().unwrap(), ring.look(0).unwrap().hash];
+        let theirs = other.join().unwrap();
+        let left = ring.look(0).unwrap();
+        assert_eq!(left.lap, 2, "the last place's hash stays");
+        let mut out = [mine, theirs, left.hash];
         out.sort_unstable();
         assert_eq!(out, [1, 2, 3]);
     });
@@ -261,16 +275,19 @@ fn every_hash_is_taken_out_of_the_ring_once() {
 fn a_place_is_there_when_its_hash_comes_out() {
     loom::model(|| {
         let ring = Arc::new(Ring::new(1));
-        ring.put(ring.take_place(), 1, until(8));
+        ring.put(ring.take_place(), 1, until(8), false);
         let record = Arc::new(AtomicU64::new(0));
         let (their_ring, theirs) = (Arc::clone(&ring), Arc::clone(&record));
         let completer = thread::spawn(move || {
             let place = their_ring.take_place();
             // As `Record::set_place` does.
             theirs.store(place, Ordering::Relaxed);
-            their_ring.put(place, 2, until(8));
+            their_ring.put(place, 2, until(8), false);
         });
-        if ring.put(ring.take_place(), 3, until(8)).unwrap().hash == 2 {
+        let put = ring.put(ring.take_place(), 3, until(8), false);
+        if let Put::Placed(Some(oldest)) = put
+            && oldest.hash == 2
+        {
             assert_ne!(record.load(Ordering::Relaxed), 0);
         }
         completer.join().unwrap();

@@ -4,6 +4,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use equivalent::Equivalent;
 
+use super::ring::Oldest;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// No place: the id is in progress, or its completion is under way.
@@ -64,28 +65,25 @@ impl<Id: PartialEq> Equivalent<Record<Id>> for Wanted<'_, Id> {
     }
 }
 
-/// Asks for the record that was completed at a certain cell of the ring. A record's place is written
+/// Asks for the record that was completed at a certain place of the ring. A record's place is written
 /// once, so it answers to this from then on, or never.
 pub(super) struct Placed {
-    pub(super) hash: u64,
-    pub(super) cell: u64,
+    pub(super) at: Oldest,
     /// The number of cells.
     pub(super) cells: u64,
-    /// Not the record of this place, which came into the cell just now.
-    pub(super) but: Option<u64>,
 }
 
 impl Hash for Placed {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+        state.write_u64(self.at.hash);
     }
 }
 
 impl<Id> Equivalent<Record<Id>> for Placed {
     fn equivalent(&self, record: &Record<Id>) -> bool {
         let place = record.place.get();
-        let here = place != NOWHERE && place % self.cells == self.cell;
-        here && self.but != Some(place) && record.hash == self.hash
+        let here = place % self.cells == self.at.cell && (place / self.cells) as u16 == self.at.lap;
+        here && place != NOWHERE && record.hash == self.at.hash
     }
 }
 

@@ -4,11 +4,22 @@
 //! exchange was completed a round earlier and is the oldest: it has to go. So there is neither a
 //! count to compare with a limit, nor a list, nor a sort, and every completion pays for itself.
 //!
+//! ```text
+//!   63                                        16 15      0
+//!   +-------------------------------------------+---------+
+//!   | hash, 48 bits                             | lap     |   zero: empty
+//!   +-------------------------------------------+---------+
+//! ```
+//!
+//! The *lap* says in which round the hash came in. A completion that was stopped between its place and its
+//! cell, for a round or more, finds a later lap there: then it is the oldest itself. (It would have to sleep
+//! for 2^15 rounds to be deceived.)
+//!
 //! # Invariants
 //!
-//! - **A1** A hash that was put into a cell is taken out of it once, by the next completion there, and
-//!   whoever takes it out forgets the record of that hash and cell, if it is still there. So no more
-//!   records are DONE than there are cells, but for those whose completion is under way.
+//! - **A1** A hash that was put into a cell is taken out of it once, by a completion of a later lap there,
+//!   and whoever takes it out forgets the record of that place, if it is still there. So no more records
+//!   are DONE than there are cells, but for those whose completion is under way.
 //! - **A2** A cell's `due` is a hint, for those who look for what has expired without asking the
 //!   cache: the record's word decides.
 
@@ -26,18 +37,28 @@ const STRIDE: u64 = if cfg!(clockhand_loom) { 1 } else { 4 };
 /// The most cells that a ring can have.
 pub(super) const MOST: u64 = 1 << 32;
 
-/// A hash that stands for a record, or zero.
+/// A hash that stands for a record, with its lap, or zero.
 #[derive(Debug)]
 struct Cell {
-    hash: AtomicU64,
+    word: AtomicU64,
     due: Relaxed<AtomicU64>,
 }
 
-/// A hash taken out of a cell.
+/// A hash in a cell, and when it came there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Oldest {
     pub(super) hash: u64,
     pub(super) cell: u64,
+    pub(super) lap: u16,
+}
+
+/// What putting a hash into the ring came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is there; what was there has to go.
+    Placed(Option<Oldest>),
+    /// It has to go itself: the cell holds what was completed later.
+    Late,
 }
 
 /// The ring.
@@ -51,9 +72,16 @@ pub(super) struct Ring {
     head: CachePadded<Relaxed<AtomicU64>>,
 }
 
-/// No hash is zero.
+const LAP_BITS: u32 = u16::BITS;
+
+/// The part of a hash that stands for a record; never zero.
 pub(super) fn token(hash: u64) -> u64 {
-    hash.max(1)
+    (hash >> LAP_BITS).max(1)
+}
+
+/// Whether lap `a` is later than lap `b`; laps begin anew after 2^16.
+fn is_later(a: u16, b: u16) -> bool {
+    a != b && a.wrapping_sub(b) < 1 << (LAP_BITS - 1)
 }
 
 impl Ring {
@@ -80,21 +108,44 @@ impl Ring {
         self.tail.add(1)
     }
 
-    /// Puts a hash into the cell of a place, and takes out what was there.
-    pub(super) fn put(&self, place: u64, hash: u64, until: Until) -> Option<Oldest> {
-        let number = place % self.cells;
+    /// In which round a place comes.
+    pub(super) fn lap(&self, place: u64) -> u16 {
+        (place / self.cells) as u16
+    }
+
+    /// Puts a hash into the cell of a place, and takes out what was there. A `guest` (an id that was not
+    /// completed just now) gives way to what is due later.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: an attempt fails where a completion a round away took effect.
+    pub(super) fn put(&self, place: u64, hash: u64, until: Until, guest: bool) -> Put {
+        let (number, lap) = (place % self.cells, self.lap(place));
         let cell = self.at_or_new(number);
-        cell.due.set(until.deadline().to_word());
-        // ORDERING: AcqRel. Release: whoever takes the hash out finds the record, with its place.
-        // Acquire: the same for the one that comes out.
-        let before = if seeded("dedup-ring-by-store") {
-            let before = cell.hash.load(Ordering::Acquire);
-            cell.hash.store(token(hash), Ordering::Release);
-            before
-        } else {
-            cell.hash.swap(token(hash), exchange())
-        };
-        (before != 0).then_some(Oldest { hash: before, cell: number })
+        let due = until.deadline().to_word();
+        // ORDERING: Acquire: what comes out of the cell; pairs with the exchange.
+        let mut seen = cell.word.load(Ordering::Acquire);
+        loop {
+            let late = seen != 0
+                && (is_later(seen as u16, lap) && !seeded("dedup-ring-takes-the-later")
+                    || guest && cell.due.get() != u64::MAX && cell.due.get() > due);
+            if late {
+                return Put::Late;
+            }
+            let own = hash << LAP_BITS | u64::from(lap);
+            if seeded("dedup-ring-by-store") {
+                cell.word.store(own, Ordering::Release);
+                break;
+            }
+            // ORDERING: AcqRel. Release: whoever takes the hash out finds the record, with its place.
+            // Acquire: the same for the one that comes out.
+            match cell.word.compare_exchange(seen, own, exchange(), Ordering::Acquire) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        cell.due.set(due);
+        Put::Placed(Oldest::of(seen, number))
     }
 
     /// The places whose cells are in use, the oldest first.
@@ -107,8 +158,7 @@ impl Ring {
     pub(super) fn look(&self, place: u64) -> Option<Oldest> {
         let number = place % self.cells;
         // ORDERING: Acquire: pairs with `put`.
-        let hash = self.at(number)?.hash.load(Ordering::Acquire);
-        (hash != 0).then_some(Oldest { hash, cell: number })
+        Oldest::of(self.at(number)?.word.load(Ordering::Acquire), number)
     }
 
     /// The same, if it is due by the hint. Says so once for each hint, so a cell is not looked at
@@ -144,11 +194,17 @@ impl Ring {
         let segment = &self.segments[(number / SEGMENT) as usize];
         if segment.get().is_none() {
             let cell =
-                |_| Cell { hash: AtomicU64::new(0), due: Relaxed::<AtomicU64>::new(u64::MAX) };
+                |_| Cell { word: AtomicU64::new(0), due: Relaxed::<AtomicU64>::new(u64::MAX) };
             // Allocated beforehand: another thread waits for the store only.
             let _ = segment.set((0..SEGMENT).map(cell).collect());
         }
         self.at(number).expect("the segment was set just now, here or elsewhere")
+    }
+}
+
+impl Oldest {
+    fn of(word: u64, cell: u64) -> Option<Self> {
+        (word != 0).then_some(Self { hash: word >> LAP_BITS, cell, lap: word as u16 })
     }
 }
 

@@ -15,12 +15,12 @@
 
 use std::hash::Hash;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::record::{Placed, Record, Through, Wanted};
-use super::ring::{self, Oldest, Ring};
+use super::ring::{self, Oldest, Put, Ring};
 use super::tally::{Event, Tally};
 use super::waiters::Waiters;
 use super::word::{Ended, Hold, Slot, State, Until};
@@ -46,7 +46,7 @@ pub(super) struct Rules {
     pub(super) lease: Duration,
     pub(super) cleanup_interval: Duration,
     pub(super) enabled: bool,
-    /// Whether completions and claims clean up in passing.
+    /// Whether completions, and claims that are given back, clean up in passing.
     pub(super) inline: bool,
     pub(super) clock: Clock,
 }
@@ -216,7 +216,14 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     fn let_in(&self, hash: u64, id: &Id, until: Until) -> Option<Hold> {
         let slot = Slot::claimed(until);
         let hold = slot.hold(until);
-        match self.cache.insert_if_absent(Record::new(hash, id.clone()), slot) {
+        let record = Record::new(hash, id.clone());
+        let put = catch_unwind(AssertUnwindSafe(|| self.cache.insert_if_absent(record, slot)));
+        let put = put.unwrap_or_else(|panic| {
+            // A destructor of something that was freed in passing. The record may be in, and nobody has it.
+            self.abandon_in_drop(&Grip { hash, hold: Some(hold), id: id.clone() });
+            resume_unwind(panic)
+        });
+        match put {
             Ok(()) => Some(hold),
             Err(error) if error.kind == InsertErrorKind::Occupied => None,
             Err(error) => unreachable!("the cache has room for more than fits in memory: {error}"),
@@ -230,7 +237,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     /// Makes a claim's id done. False if the claim was taken over.
     pub(super) fn complete(&self, grip: &Grip<Id>) -> bool {
         let now = self.now();
-        let completed = self.finish(grip, Until::new(now.after(self.rules.ttl)), now);
+        let completed = self.finish(grip, Until::new(now.after(self.rules.ttl)), now, false);
         if grip.hold.is_some() {
             self.tally.count(if completed { Event::Added } else { Event::Late });
             self.sweep(SWEPT_PER_COMPLETION, now);
@@ -239,32 +246,35 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         completed
     }
 
-    fn finish(&self, grip: &Grip<Id>, due: Until, now: Moment) -> bool {
+    /// Makes an id done; a `guest` gives way to others.
+    fn finish(&self, grip: &Grip<Id>, due: Until, now: Moment, guest: bool) -> bool {
         let Some(own) = grip.hold else { return true };
         let (hash, id) = (grip.hash, &grip.id);
         let completed = self.cache.look(&Wanted { hash, id }, |record, slot| {
             let Ended { joined } = slot.complete(own, due)?;
-            Some((joined, self.place(record, hash, due)))
+            Some((joined, self.place(record, hash, due, guest)))
         });
         let Some((joined, oldest)) = completed.flatten() else { return false };
         // First, as it does not panic: a destructor that runs below may.
         if joined {
             self.waiters.wake(hash);
         }
-        self.make_room(oldest, now);
+        if let Some(oldest) = oldest {
+            self.forget(oldest, now, |_| true);
+        }
         true
     }
 
     /// Gives a record that is done its place; what has to go for it.
-    fn place(&self, record: &Record<Id>, hash: u64, due: Until) -> (u64, Option<Oldest>) {
+    fn place(&self, record: &Record<Id>, hash: u64, due: Until, guest: bool) -> Option<Oldest> {
         let place = self.ring.take_place();
         record.set_place(place);
-        (place, self.ring.put(place, hash, due))
-    }
-
-    fn make_room(&self, (place, oldest): (u64, Option<Oldest>), now: Moment) {
-        if let Some(oldest) = oldest {
-            self.forget(oldest, Some(place), now, |_| true);
+        match self.ring.put(place, hash, due, guest) {
+            Put::Placed(oldest) => oldest,
+            Put::Late => {
+                let (cell, lap) = (place % self.ring.cells(), self.ring.lap(place));
+                Some(Oldest { hash, cell, lap })
+            }
         }
     }
 
@@ -282,6 +292,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             self.waiters.wake(hash);
         }
         self.remove_gone(hash, id);
+        self.clean_in_passing(self.now());
     }
 
     /// The same in a destructor: a panic of the id's `Eq` stays there, and the lease ends the claim.
@@ -289,9 +300,9 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let _ = catch_unwind(AssertUnwindSafe(|| self.abandon(grip)));
     }
 
-    /// Forgets the record that was completed at a cell, if `wanted` its expiry or the lack of it.
-    fn forget(&self, at: Oldest, but: Option<u64>, now: Moment, wanted: impl Fn(bool) -> bool) {
-        let placed = Placed { hash: at.hash, cell: at.cell, cells: self.ring.cells(), but };
+    /// Forgets the record that was completed at a place, if `wanted` its expiry or the lack of it.
+    fn forget(&self, at: Oldest, now: Moment, wanted: impl Fn(bool) -> bool) {
+        let placed = Placed { at, cells: self.ring.cells() };
         let forgotten = self.cache.look(&placed, |_, slot| {
             let word = slot.read();
             let State::Done(due) = word.state() else { return None };
@@ -336,7 +347,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
 
     fn sweep_place(&self, place: u64, now: Moment) {
         if let Some(due) = self.ring.take_due(place, now) {
-            self.forget(due, None, now, |expired| expired);
+            self.forget(due, now, |expired| expired);
         }
     }
 
@@ -374,8 +385,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     pub(super) fn for_each_done(&self, mut f: impl FnMut(&Id, Option<Duration>)) {
         let (now, cells) = (self.now(), self.ring.cells());
         for place in self.ring.places() {
-            let Some(Oldest { hash, cell }) = self.ring.look(place) else { continue };
-            let placed = Placed { hash, cell, cells, but: None };
+            let Some(at) = self.ring.look(place) else { continue };
+            let placed = Placed { at, cells };
             self.cache.look(&placed, |record, slot| match slot.read().state() {
                 State::Done(due) if !due.is_passed(now) => {
                     f(record.id(), due.deadline().remaining(now));
@@ -394,7 +405,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
         if let Answer::New(grip) = self.decide(id) {
             let now = self.now();
-            if self.finish(&grip, Until::new(now.after(left)), now) {
+            if self.finish(&grip, Until::new(now.after(left)), now, true) {
                 self.tally.count(Event::Restored);
             }
         }

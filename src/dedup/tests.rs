@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::ident::SnapshotId;
-use super::ring::{Oldest, Ring};
+use super::ring::{Oldest, Put, Ring};
 use super::window::Window;
 use super::word::{Ended, Slot, State, Until};
 use super::*;
@@ -59,8 +59,9 @@ fn a_ring_gives_back_what_was_put_in_a_round_earlier() {
         for hash in 1..3 * cells {
             let place = ring.take_place();
             let cell = place % cells;
-            let wanted = (hash > cells).then(|| Oldest { hash: hash - cells, cell });
-            assert_eq!(ring.put(place, hash, until(hash)), wanted);
+            let lap = ring.lap(place).wrapping_sub(1);
+            let wanted = (hash > cells).then(|| Oldest { hash: hash - cells, cell, lap });
+            assert_eq!(ring.put(place, hash, until(hash), false), Put::Placed(wanted));
         }
         let hashes = ring.places().map(|place| ring.look(place).expect("there").hash);
         assert!(hashes.eq(2 * cells..3 * cells), "in the order of completion");
@@ -68,10 +69,25 @@ fn a_ring_gives_back_what_was_put_in_a_round_earlier() {
 }
 
 #[test]
+fn a_completion_that_comes_a_round_late_gives_way() {
+    let ring = Ring::new(3);
+    let late = ring.take_place();
+    for hash in 11..=13 {
+        ring.put(ring.take_place(), hash, until(80), false);
+    }
+    assert_eq!(ring.put(late, 10, until(80), false), Put::Late, "13 was completed after it");
+    assert_eq!(ring.look(late).map(|oldest| oldest.hash), Some(13));
+    // A guest gives way to what is due later, in whatever order they came.
+    assert_eq!(ring.put(ring.take_place(), 14, until(40), true), Put::Late);
+    let put = ring.put(ring.take_place(), 15, until(88), true);
+    assert!(matches!(put, Put::Placed(Some(Oldest { hash: 12, .. }))), "{put:?}");
+}
+
+#[test]
 fn a_ring_tells_once_what_is_due() {
     let ring = Ring::new(10);
     for hash in 1..=10 {
-        ring.put(ring.take_place(), hash, until(8 * hash));
+        ring.put(ring.take_place(), hash, until(8 * hash), false);
     }
     let now = Moment::from_word(40);
     let due: Vec<u64> = std::iter::from_fn(|| ring.next_due(now)).collect();
