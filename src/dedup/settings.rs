@@ -261,7 +261,7 @@ impl<Id> DeduplicatorBuilder<Id> {
             let Named { value, setting } = ttl;
             return Err(SettingsError::TtlBelowLease { setting, ttl: value, lease: lease.value });
         }
-        let clock = start(self.clock, &[lease, ttl, self.cleanup_interval])?;
+        let clock = start(self.clock, &[ttl, lease, self.cleanup_interval])?;
         Ok(Rules {
             capacity: capacity.value,
             ttl: ttl.value,
