@@ -111,8 +111,10 @@ where
 
     /// Removes what a walk met of a key, unless `keep` wants it.
     ///
-    /// What was met may have been replaced since: by a value that was loaded before this walk, or by the
-    /// same value with a ticket. So the key is looked at again until what it has is wanted or gone.
+    /// What was met may have been replaced since. If that was by a load, the value may be from before this
+    /// walk, or the same with a ticket: the key is looked at again until what it has is wanted or gone.
+    /// What somebody has inserted meanwhile stays.
+    ///
     /// Ends: each further look follows a change by another thread.
     fn sift<'g>(
         &self,
@@ -131,10 +133,13 @@ where
             if self.remove_met(view, held, cause) || seeded("ticket-lands-behind-a-walk") {
                 return;
             }
-            match view.locate(entry.hash(), |k| k == entry.key()) {
-                Spotted::Held(now) => held = now,
-                Spotted::Open(_) => return,
+            let Spotted::Held(now) = view.locate(entry.hash(), |k| k == entry.key()) else {
+                return;
+            };
+            if entry.ticket().is_none() && now.entry().ticket().is_none() {
+                return;
             }
+            held = now;
         }
     }
 
