@@ -371,7 +371,7 @@ fn settings_that_contradict_are_named() {
     let coarse = Clock::coarse(2 * SECOND);
     told(
         wrong(builder().ttl(SECOND).clock(coarse)),
-        "lease is 1s, which a clock that ticks every 2s",
+        "ttl is 1s, which a clock that ticks every 2s",
     );
     told(wrong(builder().clock(Clock::coarse(Duration::ZERO))), "lease is 60s");
     assert!(builder().ttl(SECOND).build().is_ok(), "the lease is no longer than that by itself");
