@@ -37,19 +37,26 @@ pub(super) struct Striping {
 }
 
 impl Striping {
-    /// All stripes together hold at most a 512th of the limit, so 99.8 % is in plain sight. Near the
-    /// limit nothing goes to stripes, so a full cache has no credit to sweep.
-    fn of_this_machine() -> Self {
+    /// All stripes together hold at most one part in two to the power of `part_shift`. Near the limit
+    /// nothing goes to stripes, so a full cache has no credit to sweep.
+    fn of_this_machine(part_shift: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(8, std::num::NonZero::get);
         let stripes = (2 * cores).next_power_of_two().clamp(8, 256) as u64;
-        Self { stripes, share_shift: 9 + stripes.trailing_zeros(), plenty_shift: 4 }
+        Self { stripes, share_shift: part_shift + stripes.trailing_zeros(), plenty_shift: 4 }
     }
 }
 
 impl Ledger {
-    /// A ledger over `capacity` units, all of them free.
+    /// A ledger over `capacity` units, all of them free: for units that are to be used to the last, so
+    /// 99.8 % of them are in plain sight.
     pub(crate) fn new(capacity: u64) -> Self {
-        Self::striped(capacity, Striping::of_this_machine())
+        Self::striped(capacity, Striping::of_this_machine(9))
+    }
+
+    /// The same for units that come and go all the time and are seldom used up: an eighth of them may
+    /// lie on stripes, so that a thread takes again what it has given.
+    pub(crate) fn of_passage(capacity: u64) -> Self {
+        Self::striped(capacity, Striping::of_this_machine(3))
     }
 
     pub(super) fn striped(capacity: u64, striping: Striping) -> Self {

@@ -110,7 +110,7 @@ impl<K, V, S> Engine<K, V, S> {
             rules,
             policy: Policy::new(),
             capacity: Ledger::new(plan.capacity),
-            limbo: Ledger::new(plan.limbo_capacity),
+            limbo: Ledger::of_passage(plan.limbo_capacity),
             lingering: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),

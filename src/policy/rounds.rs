@@ -30,16 +30,17 @@ impl Rounds {
         self.probation.ahead().chain(self.protected.ahead())
     }
 
-    /// Counts a miss, and reports when there are `pace` of them.
+    /// Counts a miss, and reports when there are `pace` of them; whether it did.
     #[inline]
-    pub(super) fn miss(&self, misses: &Relaxed<AtomicU64>, pace: u64) {
+    pub(super) fn miss(&self, misses: &Relaxed<AtomicU64>, pace: u64) -> bool {
         let unreported = self.unreported.get() + 1;
         if unreported < pace {
             self.unreported.set(unreported);
-        } else {
-            self.unreported.set(0);
-            misses.add(unreported);
+            return false;
         }
+        self.unreported.set(0);
+        misses.add(unreported);
+        true
     }
 
     /// Misses that only this thread knows of.

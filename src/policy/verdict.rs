@@ -50,7 +50,7 @@ pub(crate) struct Policy {
     pub(super) probation: CachePadded<Relaxed<AtomicU64>>,
     /// How much of it there should be, as the bits of a float.
     target: CachePadded<Relaxed<AtomicU64>>,
-    /// What a new entry weighs, as a moving average.
+    /// What a new entry weighs, as a moving average over those with which misses were reported.
     typical: Relaxed<AtomicU64>,
     probation_hand: Hand,
     protected_hand: Hand,
@@ -85,9 +85,10 @@ impl Policy {
         charge: u64,
         load: Load,
     ) -> Marks {
-        rounds.miss(&self.misses, memory.pace);
+        if rounds.miss(&self.misses, memory.pace) {
+            self.weigh(charge);
+        }
         let now = self.now(rounds);
-        self.weigh(charge);
         if load.is_far_from_full() {
             // Nothing was evicted for long, or ever, and nothing will be for a while.
             return Marks::NEW;

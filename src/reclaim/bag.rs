@@ -1,4 +1,13 @@
 //! What one seat has retired: an open batch, and sealed ones that wait until they are ripe.
+//!
+//! ```text
+//!   retire --> open batch --full--> sealed (a stack) --take all--> queue, oldest first --> freed
+//! ```
+//!
+//! Whoever collects takes the queue and the stack as a whole, so no batch is ever looked at by two threads
+//! (R4), frees from the front what is ripe, and puts the rest back. The stack is turned round once, when it joins the
+//! queue: what a collection costs depends on what it frees and on what was sealed since the last one, not
+//! on how much waits for a reader that sleeps.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -6,7 +15,8 @@ use std::ops::Deref;
 use std::ptr;
 
 use super::domain::Domain;
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed};
+use super::queue::{Batch, Queue};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed, seeded};
 
 /// Items in a batch. Small where races are looked for.
 const BATCH: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 2 } else { 32 };
@@ -64,22 +74,16 @@ pub(crate) struct Collected {
     pub(crate) freed: usize,
 }
 
-pub(super) struct Batch<T> {
-    /// The epoch when the batch was sealed (R3).
-    tag: u64,
-    next: *mut Batch<T>,
-    items: Vec<(Retired<T>, Ledgered)>,
-}
-
 /// The retired items of one seat.
 ///
 /// The holder of the seat puts items in; anybody may take a whole batch out.
 #[derive(Debug)]
 pub(super) struct Bag<T> {
     open: AtomicPtr<Batch<T>>,
-    /// A stack of sealed batches, pushed one by one and taken as a whole, so that no batch is ever
-    /// looked at by two threads (R4).
+    /// The batches that were sealed last, pushed one by one.
     sealed: AtomicPtr<Batch<T>>,
+    /// Those that a collection has put back.
+    queue: AtomicPtr<Batch<T>>,
     retired: Relaxed<AtomicUsize>,
     freed: Relaxed<AtomicUsize>,
 }
@@ -89,6 +93,7 @@ impl<T> Bag<T> {
         Self {
             open: AtomicPtr::new(ptr::null_mut()),
             sealed: AtomicPtr::new(ptr::null_mut()),
+            queue: AtomicPtr::new(ptr::null_mut()),
             retired: Relaxed::<AtomicUsize>::new(0),
             freed: Relaxed::<AtomicUsize>::new(0),
         }
@@ -97,7 +102,7 @@ impl<T> Bag<T> {
     /// Adds an item, and seals the batch when it is full. Called by the seat's holder only.
     pub(super) fn put<L>(&self, domain: &Domain<T, L>, item: Retired<T>, account: Ledgered) {
         self.retired.set(self.retired.get().wrapping_add(1));
-        let mut batch = take(&self.open).unwrap_or_else(Batch::new);
+        let mut batch = self.take_open().unwrap_or_else(|| Batch::new(BATCH));
         batch.items.push((item, account));
         if batch.items.len() == BATCH {
             self.seal(domain, batch);
@@ -112,12 +117,13 @@ impl<T> Bag<T> {
     /// retired since the last time.
     pub(super) fn is_due(&self) -> bool {
         // ORDERING: Relaxed: a hint.
-        self.retired().is_multiple_of(LOOK) && !self.sealed.load(Ordering::Relaxed).is_null()
+        let any = |word: &AtomicPtr<Batch<T>>| !word.load(Ordering::Relaxed).is_null();
+        self.retired().is_multiple_of(LOOK) && (any(&self.queue) || any(&self.sealed))
     }
 
     /// Seals the batch that is being filled, whoever fills it.
     pub(super) fn seal_open<L>(&self, domain: &Domain<T, L>) {
-        if let Some(batch) = take(&self.open) {
+        if let Some(batch) = self.take_open() {
             self.seal(domain, batch);
         }
     }
@@ -143,7 +149,7 @@ impl<T> Bag<T> {
         }
     }
 
-    /// Passes ripe items to `sink` until `left` is used up; the rest stays.
+    /// Passes ripe items to `sink`, oldest first, until `left` is used up; the rest stays.
     pub(super) fn collect<L>(
         &self,
         domain: &Domain<T, L>,
@@ -152,28 +158,55 @@ impl<T> Bag<T> {
     ) {
         // Goes last: after everything was put back.
         let put_back = PutBack { domain, ripe: Cell::new(false) };
-        let mut chain = Chain { bag: self, rest: take(&self.sealed), freed: 0 };
-        while let Some(mut batch) = chain.pop() {
-            let tag = batch.tag;
-            if !domain.is_ripe(tag) {
-                self.push(batch);
-                // It may have ripened while it could not be found.
-                put_back.ripe.set(put_back.ripe.get() || domain.is_ripe(tag));
-                continue;
-            }
-            while *left > 0 {
-                let Some((item, account)) = batch.items.pop() else { break };
-                *left -= 1;
-                chain.freed += 1;
-                let guard = Remainder { bag: self, batch: Some(batch) };
-                sink(ManuallyDrop::into_inner(item.0), account);
-                batch = guard.defuse();
-            }
-            if !batch.items.is_empty() {
-                self.push(batch);
-                put_back.ripe.set(true);
-            }
+        let mut hand = Hand { bag: self, batches: self.take_queue(), freed: 0 };
+        hand.batches.append(self.take_sealed());
+        while *left > 0 && hand.batches.first().is_some_and(|batch| domain.is_ripe(batch.tag)) {
+            *left -= usize::from(hand.free(sink));
         }
+        let rest = hand.batches.first().map(|batch| batch.tag);
+        drop(hand);
+        // They may have ripened while they could not be found.
+        put_back.ripe.set(rest.is_some_and(|tag| domain.is_ripe(tag)));
+    }
+
+    /// Leaves batches to the next collection.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: an attempt fails only where another collection has put batches back.
+    fn put_back(&self, mut batches: Queue<T>) {
+        while batches.first().is_some() {
+            let first = batches.into_first();
+            if seeded("reclaim-put-back-over") {
+                // ORDERING: Release: the seeded bug.
+                return self.queue.store(first, Ordering::Release);
+            }
+            // ORDERING: Release: hands the batches over; pairs with `take`. On failure others were put
+            // back here: both are put back together.
+            let (none, put) = (ptr::null_mut(), Ordering::Release);
+            if self.queue.compare_exchange(none, first, put, Ordering::Relaxed).is_ok() {
+                return;
+            }
+            // SAFETY: given up above, and not handed over.
+            batches = unsafe { Queue::of_queue(first) };
+            batches.join(self.take_queue());
+        }
+    }
+
+    fn take_queue(&self) -> Queue<T> {
+        // SAFETY: the word holds what `put_back` has put there, and it is ours now (R4).
+        unsafe { Queue::of_queue(take(&self.queue)) }
+    }
+
+    fn take_sealed(&self) -> Queue<T> {
+        // SAFETY: the word holds what `push` has put there, and it is ours now (R4).
+        unsafe { Queue::of_stack(take(&self.sealed)) }
+    }
+
+    fn take_open(&self) -> Option<Box<Batch<T>>> {
+        let batch = take(&self.open);
+        // SAFETY: by R4 the word held a batch that came from a box, and it is ours now.
+        (!batch.is_null()).then(|| unsafe { Box::from_raw(batch) })
     }
 
     pub(super) fn retired(&self) -> usize {
@@ -190,16 +223,13 @@ impl<T> Bag<T> {
     ///
     /// Nobody is pinned in the domain, and nobody will be.
     pub(super) unsafe fn clear(&self, sink: &mut impl FnMut(T, Ledgered)) {
-        for word in [&self.open, &self.sealed] {
-            let mut chain = Chain { bag: self, rest: take(word), freed: 0 };
-            while let Some(mut batch) = chain.pop() {
-                while let Some((item, account)) = batch.items.pop() {
-                    chain.freed += 1;
-                    let guard = Remainder { bag: self, batch: Some(batch) };
-                    sink(ManuallyDrop::into_inner(item.0), account);
-                    batch = guard.defuse();
-                }
-            }
+        if let Some(batch) = self.take_open() {
+            self.push(batch);
+        }
+        let mut hand = Hand { bag: self, batches: self.take_queue(), freed: 0 };
+        hand.batches.append(self.take_sealed());
+        while hand.batches.first().is_some() {
+            hand.free(sink);
         }
     }
 }
@@ -211,22 +241,14 @@ impl<T> Drop for Bag<T> {
     }
 }
 
-impl<T> Batch<T> {
-    fn new() -> Box<Self> {
-        Box::new(Self { tag: 0, next: ptr::null_mut(), items: Vec::with_capacity(BATCH) })
-    }
-}
-
-/// Takes a batch, or a whole stack of them, out of a word (R4).
-fn take<T>(word: &AtomicPtr<Batch<T>>) -> Option<Box<Batch<T>>> {
+/// Takes a batch, a stack of them, or a queue, out of a word (R4); null if there is none.
+fn take<T>(word: &AtomicPtr<Batch<T>>) -> *mut Batch<T> {
     // ORDERING: Relaxed: saves the exchange when there is nothing.
     if word.load(Ordering::Relaxed).is_null() {
-        return None;
+        return ptr::null_mut();
     }
-    // ORDERING: Acquire: the batch as it was put; pairs with the release in `put` and `push`.
-    let batch = word.swap(ptr::null_mut(), Ordering::Acquire);
-    // SAFETY: by R4 the word held a batch that came from a box, and it is ours now.
-    (!batch.is_null()).then(|| unsafe { Box::from_raw(batch) })
+    // ORDERING: Acquire: the batch as it was put; pairs with the release in `put`, `push` and `put_back`.
+    word.swap(ptr::null_mut(), Ordering::Acquire)
 }
 
 /// Tells the domain when ripe items were put back, also by a panic.
@@ -243,50 +265,32 @@ impl<T, L> Drop for PutBack<'_, T, L> {
     }
 }
 
-/// Batches that were taken and not looked at yet; a panic puts them back.
-struct Chain<'b, T> {
+/// Batches that were taken; what is left of them at the end, also by a panic, is put back.
+struct Hand<'b, T> {
     bag: &'b Bag<T>,
-    rest: Option<Box<Batch<T>>>,
+    batches: Queue<T>,
     freed: usize,
 }
 
-impl<T> Chain<'_, T> {
-    fn pop(&mut self) -> Option<Box<Batch<T>>> {
-        let mut batch = self.rest.take()?;
-        let next = std::mem::replace(&mut batch.next, ptr::null_mut());
-        // SAFETY: the stack was taken as a whole (R4), and each batch in it came from a box.
-        self.rest = (!next.is_null()).then(|| unsafe { Box::from_raw(next) });
-        Some(batch)
+impl<T> Hand<'_, T> {
+    /// Passes one item of the first batch on; false, and the batch is gone, if there was none.
+    fn free(&mut self, sink: &mut impl FnMut(T, Ledgered)) -> bool {
+        let item = self.batches.first().and_then(|batch| batch.items.pop());
+        let Some((item, account)) = item else {
+            drop(self.batches.pop());
+            return false;
+        };
+        self.freed += 1;
+        sink(ManuallyDrop::into_inner(item.0), account);
+        true
     }
 }
 
-impl<T> Drop for Chain<'_, T> {
+impl<T> Drop for Hand<'_, T> {
     fn drop(&mut self) {
-        while let Some(batch) = self.pop() {
-            self.bag.push(batch);
-        }
+        self.bag.put_back(std::mem::take(&mut self.batches));
         if self.freed > 0 {
             self.bag.freed.add(self.freed);
-        }
-    }
-}
-
-/// A batch whose item is being dropped; a panic puts the others back.
-struct Remainder<'b, T> {
-    bag: &'b Bag<T>,
-    batch: Option<Box<Batch<T>>>,
-}
-
-impl<T> Remainder<'_, T> {
-    fn defuse(mut self) -> Box<Batch<T>> {
-        self.batch.take().expect("the batch is there until the guard is gone")
-    }
-}
-
-impl<T> Drop for Remainder<'_, T> {
-    fn drop(&mut self) {
-        if let Some(batch) = self.batch.take() {
-            self.bag.push(batch);
         }
     }
 }

@@ -22,7 +22,7 @@
 //!   after it can no longer be reached by a new reader.
 //! - **R3** A batch's tag is read from the epoch after a sequentially consistent fence that follows
 //!   the unlinking of all its items.
-//! - **R4** A batch is owned by whoever took its pointer out of the bag's word by a swap.
+//! - **R4** A batch is owned by whoever took its pointer out of the bag's word by a swap; one in a stack or a queue with the first of it.
 //! - **R5** Seats are freed with the domain, never before; a seat has one holder at a time.
 //!
 //! # Why three
@@ -39,6 +39,7 @@
 
 mod bag;
 mod domain;
+mod queue;
 mod roster;
 mod seat;
 

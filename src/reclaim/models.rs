@@ -162,6 +162,35 @@ fn a_parked_reader_holds_nothing_up() {
     });
 }
 
+/// Two collections at a time, each with more than it may free: what they put back meets.
+#[test]
+fn what_is_put_back_is_not_lost() {
+    model(|| {
+        let domain = Arc::new(Domain::new());
+        let retire = |domain: &Arc<Domain<Item, ()>>| {
+            let (item, probe) = Item::new();
+            // SAFETY: never linked.
+            let retired = unsafe { Retired::new(item) };
+            domain.visit().pass().retire(retired, Ledgered::Nowhere);
+            domain.seal_all();
+            probe
+        };
+        let first = [retire(&domain), retire(&domain)];
+        (0..super::GRACE).for_each(|_| _ = domain.advance());
+        let other = {
+            let domain = Arc::clone(&domain);
+            thread::spawn(move || domain.collect(1, |item, _| drop(item)).freed)
+        };
+        let second = retire(&domain);
+        let mut freed = domain.collect(0, |item, _| drop(item)).freed;
+        freed += other.join().unwrap();
+        (0..=super::GRACE).for_each(|_| freed += domain.collect(9, |item, _| drop(item)).freed);
+        assert_eq!((freed, domain.backlog()), (3, 0));
+        let frees = |probe: &Probe| probe.frees.load(Ordering::Relaxed);
+        assert!(first.iter().chain([&second]).all(|probe| frees(probe) == 1));
+    });
+}
+
 #[test]
 fn every_item_is_freed_once() {
     model(|| {

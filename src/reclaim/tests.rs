@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use super::queue::TURNED;
 use super::{Domain, GRACE, Ledgered, Retired};
 
 /// Counts its drops.
@@ -128,6 +129,47 @@ fn a_budget_is_kept() {
     assert!(freed > 0 && freed <= 7, "{freed} freed");
     assert_eq!(domain.backlog(), 100 - freed);
     assert_eq!(collect(&domain), 100 - freed);
+}
+
+/// What waits for a reader that sleeps is put in order once, however often somebody looks whether it is ripe.
+#[test]
+fn a_backlog_is_not_gone_through_again() {
+    const ITEMS: usize = 10_000;
+    let (domain, drops) = toy();
+    let mut perch = domain.perch();
+    perch.pass();
+    let before = TURNED.get();
+    for _ in 0..ITEMS {
+        retire(&domain, &drops, 1);
+        domain.pin().close(16, |item, _, _| drop(item));
+    }
+    assert_eq!(drops.load(Ordering::SeqCst), 0, "a reader may be looking");
+    let turned = TURNED.get() - before;
+    assert!(turned > 0 && turned <= ITEMS, "{turned} batches were looked at");
+    drop(perch);
+    // At the end, too, each look is for what it frees.
+    while domain.backlog() > 0 {
+        domain.collect(16, |item, _| drop(item));
+    }
+    let turned = TURNED.get() - before;
+    assert!(turned <= ITEMS, "{turned} batches were looked at");
+    assert_eq!(drops.load(Ordering::SeqCst), ITEMS);
+}
+
+#[test]
+fn what_was_retired_first_is_freed_first() {
+    let domain: Arc<Domain<usize, ()>> = Arc::new(Domain::new());
+    for nth in 0..1_000 {
+        // SAFETY: a number.
+        domain.pin().pass().retire(unsafe { Retired::new(nth) }, Ledgered::Nowhere);
+    }
+    let mut freed = Vec::new();
+    while domain.backlog() > 0 {
+        domain.collect(100, |nth, _| freed.push(nth));
+    }
+    // Within a batch in any order.
+    let late = freed.iter().enumerate().filter(|&(at, &nth)| nth > at + 32).count();
+    assert_eq!((freed.len(), late), (1_000, 0));
 }
 
 #[test]

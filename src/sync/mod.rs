@@ -68,7 +68,6 @@ macro_rules! relaxed {
     };
 }
 relaxed!(AtomicU32, u32);
-relaxed!(AtomicU32, u32, exchanges);
 relaxed!(AtomicU64, u64, counts);
 relaxed!(AtomicU64, u64, exchanges);
 relaxed!(AtomicUsize, usize, counts);

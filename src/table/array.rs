@@ -45,8 +45,8 @@ pub(crate) const LOAD: usize = 4;
 /// One generation of the table.
 pub(crate) struct Array<K, V, X> {
     pub(super) shape: Shape,
-    /// The number of buckets is two to this power; at least one.
-    bits: u32,
+    /// There are two to the power of 64 less this of buckets; at most 63.
+    shift: u32,
     buckets: Box<[Bucket<K, V>]>,
     /// The chain of each bucket; looked at only where the control word says OVERFLOWS.
     heads: Box<[AtomicPtr<Link<K, V>>]>,
@@ -65,9 +65,10 @@ pub(crate) struct Array<K, V, X> {
 impl<K, V, X> Array<K, V, X> {
     pub(super) fn new(shape: Shape, bits: u32, annex: X) -> Self {
         let buckets = 1_usize << bits;
+        debug_assert!(bits > 0, "a generation of one bucket");
         Self {
             shape,
-            bits,
+            shift: u64::BITS - bits,
             buckets: zeroed(buckets, || Bucket { control: AtomicU64::new(0), row: Row::new() }),
             heads: zeroed(buckets, || AtomicPtr::new(std::ptr::null_mut())),
             summaries: Summaries::new(buckets),
@@ -80,7 +81,7 @@ impl<K, V, X> Array<K, V, X> {
     }
 
     pub(super) fn bits(&self) -> u32 {
-        self.bits
+        u64::BITS - self.shift
     }
 
     pub(super) fn len(&self) -> usize {
@@ -90,17 +91,25 @@ impl<K, V, X> Array<K, V, X> {
     /// The home of a hash, or of a place: its leading bits.
     #[inline]
     pub(super) fn index_of(&self, hash: u64) -> usize {
-        (hash >> (64 - self.bits)) as usize
+        (hash >> self.shift) as usize
     }
 
     /// The first place of a bucket.
     pub(super) fn place_of(&self, index: usize) -> u64 {
-        (index as u64) << (64 - self.bits)
+        (index as u64) << self.shift
     }
 
     #[inline]
     pub(super) fn bucket(&self, index: usize) -> &Bucket<K, V> {
         &self.buckets[index]
+    }
+
+    /// The bucket of a hash, or of a place.
+    #[inline]
+    pub(super) fn bucket_of(&self, hash: u64) -> &Bucket<K, V> {
+        // SAFETY: what is left of the hash is below two to the power of 64 less `shift`, and so many
+        // buckets were allocated.
+        unsafe { self.buckets.get_unchecked(self.index_of(hash)) }
     }
 
     pub(super) fn head(&self, index: usize) -> Head<K, V> {

@@ -65,6 +65,12 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         Self { array, bucket: array.bucket(index), index }
     }
 
+    /// The home of a hash, or of a place.
+    #[inline(always)]
+    pub(super) fn of(array: &'g Array<K, V, X>, hash: u64) -> Self {
+        Self { array, bucket: array.bucket_of(hash), index: array.index_of(hash) }
+    }
+
     #[inline]
     pub(super) fn row(&self) -> &'g Row<K, V> {
         &self.bucket.row

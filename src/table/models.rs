@@ -311,7 +311,7 @@ fn seek(home: Home<'static, u64, u64, ()>, key: u64) -> Option<Held<'static, u64
 }
 
 fn value_in(array: &'static Array<u64, u64, ()>, key: u64) -> Option<u64> {
-    let home = Home::at(array, array.index_of(key));
+    let home = Home::of(array, key);
     seek(home, key).map(|held| *held.entry().value())
 }
 

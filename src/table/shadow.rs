@@ -137,9 +137,12 @@ impl Shadow {
     pub(super) fn touched(self, lane: usize) -> Option<Self> {
         let shift = lane_shift(lane);
         let bits = self.0 >> shift;
-        let full = bits & COUNT_MASK == COUNT_MASK;
+        // What is read most is full: nothing else is looked at then.
+        if bits & COUNT_MASK == COUNT_MASK {
+            return None;
+        }
         let vacant = bits & STAGE_MASK == 0;
-        (!full && !vacant && !self.is_frozen()).then(|| Self(self.0 + (COUNT_ONE << shift)))
+        (!vacant && !self.is_frozen()).then(|| Self(self.0 + (COUNT_ONE << shift)))
     }
 
     #[inline]

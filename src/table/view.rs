@@ -109,21 +109,21 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
         let array = self.current();
-        prefetch(array.bucket(array.index_of(hash)));
+        prefetch(array.bucket_of(hash));
     }
 
     /// Asks for the bucket of a hash, which is going to be read.
     #[inline]
     pub(crate) fn prefetch_to_read(&self, hash: u64) {
         let array = self.current();
-        prefetch_to_read(array.bucket(array.index_of(hash)));
+        prefetch_to_read(array.bucket_of(hash));
     }
 
     /// Asks for the entry that the tags of a hash's bucket lead to first.
     #[inline]
     pub(crate) fn prefetch_entry(&self, hash: u64) {
         let array = self.current();
-        let row = Home::at(array, array.index_of(hash)).row();
+        let row = Home::of(array, hash).row();
         if let Some(lane) = row.shadow().matching(tag_of(hash)).next() {
             prefetch_to_read(row.word(lane).node().cast_const());
         }
@@ -161,7 +161,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Result<Held<'g, K, V, X>, Glance> {
         let array = self.current();
-        let home = Home::at(array, array.index_of(hash));
+        let home = Home::of(array, hash);
         let control = home.control();
         if control.is_moved() {
             return Err(Glance::Further);
@@ -183,7 +183,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ) -> Option<Held<'g, K, V, X>> {
         let mut array = self.current();
         loop {
-            let home = Home::at(array, array.index_of(hash));
+            let home = Home::of(array, hash);
             let control = home.control();
             if !control.is_moved() {
                 return home.seek(control, (hash, Sought::Values), &mut eq);
@@ -205,7 +205,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             self.help(array, next);
         }
         loop {
-            let home = Home::at(array, array.index_of(hash));
+            let home = Home::of(array, hash);
             let control = home.settle();
             if control.is_frozen() {
                 let next = self.next(array).expect("a frozen bucket has somewhere to go");

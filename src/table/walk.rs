@@ -151,7 +151,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     fn home_at(&self, place: u64) -> Home<'g, K, V, X> {
         let mut array = self.current();
         loop {
-            let home = Home::at(array, array.index_of(place));
+            let home = Home::of(array, place);
             match self.next(array) {
                 Some(next) if home.control().is_moved() => array = next,
                 _ => return home,
