@@ -13,7 +13,7 @@ use crate::table::{self, Junk, Shredder};
 /// Retired entries that a write frees in passing, at every eighth that is retired.
 const FREED_PER_WRITE: usize = 16;
 /// Retired entries that a write frees that cannot do without.
-const FREED_FOR_ROOM: usize = 64;
+const FREED_FOR_ROOM: usize = 16;
 /// Buckets that a write searches for expired entries.
 const SWEPT_PER_WRITE: usize = 1;
 
@@ -95,9 +95,11 @@ where
         let mut clearing = Clearing::new(self, pin.local());
         let mut freed = 0;
         for _ in 0..=GRACE {
-            pin.repin();
-            let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
-            freed += self.table.domain().collect(FREED_FOR_ROOM, free).freed;
+            if freed == 0 {
+                pin.repin();
+                let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
+                freed = self.table.domain().collect(FREED_FOR_ROOM, free).freed;
+            }
         }
         if freed == 0 {
             pin.pause();
