@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cache", TOP),
     ("guard", TOP),
     ("iter", TOP),
-    ("janitor", TOP),
+    ("janitor", &["engine", "sync"]),
     ("reader", TOP),
     (
         "engine",
