@@ -4,11 +4,10 @@
 //! word. Whoever ends the claim sees that bit in the word that it exchanged, and wakes. If the claim
 //! ended before the bit could be set, the waiter sees it and does not wait.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::sync::unique;
+use crate::sync::{unique, wake_all};
 
 /// Waiters of different ids seldom meet.
 const SHARDS: usize = 16;
@@ -63,10 +62,7 @@ impl Waiters {
     }
 }
 
-/// Wakes them, with no lock held. A waker that panics was reported by the panic hook; the others are woken
-/// all the same.
+/// Wakes them, with no lock held. A waker that panics is no concern of whoever ended the claim.
 fn wake_each(woken: Vec<Waiter>) {
-    for waiter in woken {
-        let _ = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake()));
-    }
+    let _ = wake_all(woken.into_iter().map(|waiter| waiter.waker));
 }

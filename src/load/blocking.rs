@@ -3,8 +3,6 @@
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::task::{Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::cycle::{self, Led, Waiting};
@@ -14,7 +12,7 @@ use super::{LoadError, Loaded, Shared, Source, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::expiry::Terms;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::Sleep;
 
 /// How a load differs from the plain one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -315,44 +313,6 @@ where
             return Wait::TimedOut;
         }
         sleep.rest(left.map_or(look, |left| left.min(look)));
-    }
-}
-
-/// The sleep of a thread, from which a waker wakes it. Not the park token alone, which user code that
-/// parks may use up.
-pub(super) struct Sleep(Arc<Unpark>);
-
-struct Unpark {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Sleep {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) }))
-    }
-
-    pub(super) fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.0))
-    }
-
-    /// Sleeps until it is woken, or has been since the last time, but no longer than that.
-    pub(super) fn rest(&self, most: Duration) {
-        // ORDERING: Acquire: what was done before the wake is seen; pairs with `wake`. If it is not seen
-        // yet, the token that follows it ends the park.
-        if !self.0.woken.swap(false, Ordering::Acquire) {
-            thread::park_timeout(most);
-            // ORDERING: Acquire: as above.
-            self.0.woken.swap(false, Ordering::Acquire);
-        }
-    }
-}
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        // ORDERING: Release: pairs with the swap in `rest`.
-        self.woken.store(true, Ordering::Release);
-        self.thread.unpark();
     }
 }
 

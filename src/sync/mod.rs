@@ -5,8 +5,10 @@
 //! same code runs under the model checker.
 
 mod patrol;
+mod sleep;
 
 pub(crate) use patrol::Patrol;
+pub(crate) use sleep::{Sleep, wake_all};
 
 #[cfg(not(clockhand_loom))]
 pub(crate) use std::sync::atomic::{
