@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{SettingsError, SnapshotError};
@@ -12,6 +12,7 @@ use super::snapshot::{self, Contents, Page};
 use super::tally::{Event, Tally};
 use super::ticket::Claim;
 use super::window::Window;
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::time::{Clock, Deadline};
 
 /// A topic's partitions. Never removed, so the map only ever grows by new ones.
@@ -45,7 +46,7 @@ struct Offsets {
 impl Lane {
     /// No user code runs under the lock, and nothing that panics but the allocator.
     fn offsets(&self) -> MutexGuard<'_, Offsets> {
-        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.offsets)
     }
 
     fn count(&self, event: Event) {
