@@ -15,6 +15,7 @@ use super::{LoadError, Loaded, Loader, Shared, Source, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::expiry::Terms;
+use crate::time::nanos;
 
 /// Errors that are kept at most, where they are.
 const FAILURES: u64 = 1024;
@@ -75,8 +76,7 @@ impl Rules {
 
     /// In nanoseconds.
     fn pause(&self) -> u64 {
-        let pause = self.refresh_after.unwrap_or_default() / PAUSE;
-        u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX)
+        nanos(self.refresh_after.unwrap_or_default() / PAUSE)
     }
 }
 

@@ -95,6 +95,7 @@ pub use warmer::{Warmer, WarmerStatus};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::time::nanos;
 use flight::Patience;
 
 /// How long a task that leads a load may give no sign of life while others wait, in silence or since
@@ -103,11 +104,11 @@ const SILENT: Duration = Duration::from_secs(5);
 const WOKEN: Duration = Duration::from_millis(500);
 
 fn patience() -> Patience {
-    Patience { silent: SILENT.as_nanos() as u64, woken: WOKEN.as_nanos() as u64 }
+    Patience { silent: nanos(SILENT), woken: nanos(WOKEN) }
 }
 
 /// Nanoseconds since some moment in the past of this process; never zero.
 fn now() -> u64 {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    ORIGIN.get_or_init(Instant::now).elapsed().as_nanos() as u64 + 1
+    nanos(ORIGIN.get_or_init(Instant::now).elapsed()) + 1
 }
