@@ -3,9 +3,10 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use super::blocking::{Wait, alone, told, wait};
+use super::blocking::turn;
 use super::flight::Kind;
 use super::lead::{Lead, Start, start};
+use super::turn::{Turn, alone};
 use super::{LoadError, Loader, Loading, Shared};
 use crate::engine::Fare;
 
@@ -33,11 +34,6 @@ where
 {
     fn none() -> Self {
         Self { values: Vec::new(), leads: Vec::new(), joined: Vec::new(), due: Vec::new() }
-    }
-
-    /// A single flight.
-    pub(super) fn one(lead: Lead<K, V, S>) -> Self {
-        Self { values: vec![None], leads: vec![(0, lead)], ..Self::none() }
     }
 }
 
@@ -127,6 +123,17 @@ where
             }
         }
     }
+
+    /// The same for a single flight.
+    pub(super) fn land_one<E: Send + Sync + 'static>(
+        &self,
+        lead: Lead<K, V, S>,
+        loaded: Result<Vec<Option<V>>, E>,
+    ) -> Result<Option<V>, LoadError<E>> {
+        let mut sorted = Sorted { values: vec![None], leads: vec![(0, lead)], ..Sorted::none() };
+        self.land_all(&mut sorted, loaded)?;
+        Ok(sorted.values.pop().flatten())
+    }
 }
 
 impl<K, V, L, S> Loading<K, V, L, S>
@@ -186,32 +193,11 @@ where
     /// The value of a key that somebody else was loading; if there is none in the end, it is asked for
     /// as one of many.
     fn get_one(&self, key: &K) -> Result<Option<V>, LoadError<L::Error>> {
-        loop {
-            let lead = match start(&self.cache, key, Fare::Load, Kind::Thread, 0) {
-                Start::Live(value) => return Ok(Some(value)),
-                Start::Lead(lead) => lead,
-                Start::Nothing => {
-                    let loaded = self.loader.load_many(std::slice::from_ref(key));
-                    let loaded = alone(loaded)?.value;
-                    return Ok(loaded.into_iter().next().flatten());
-                }
-                Start::Join(lead) => match wait(lead, None) {
-                    Wait::Over(outcome) => {
-                        let wish = self.rules.wish();
-                        match outcome.and_then(|outcome| told(&outcome, wish)) {
-                            Some(loaded) => return loaded.map(|loaded| Some(loaded.value)),
-                            None => continue,
-                        }
-                    }
-                    Wait::Promoted(lead) => lead,
-                    Wait::Cycle => return Err(LoadError::Cycle),
-                    Wait::TimedOut => unreachable!("it waits for ever"),
-                },
-            };
-            let loaded = self.loader.load_many(std::slice::from_ref(key));
-            let mut sorted = Sorted::one(lead);
-            self.land_all(&mut sorted, loaded)?;
-            return Ok(sorted.values.pop().flatten());
+        let load = || self.loader.load_many(std::slice::from_ref(key));
+        match turn(&self.cache, key, Fare::Load, self.rules.wish()) {
+            Turn::Told(loaded) => loaded.map(|loaded| Some(loaded.value)),
+            Turn::Alone => Ok(alone(load())?.value.into_iter().next().flatten()),
+            Turn::Lead(lead) => self.land_one(lead, load()),
         }
     }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::blocking::{Wait, Wish, alone, settle, told, wait};
+use super::blocking::turn;
 use super::executor::{Executor, Job};
 use super::flight::{Kind, News};
 use super::lead::{Lead, Start, is_flown, start};
+use super::turn::{Turn, Wish, alone, settle};
 use super::{LoadError, Loaded, Loader, Shared, Source, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
@@ -360,24 +361,12 @@ where
     /// assert_eq!(cache.get(&"key"), Ok(2));
     /// ```
     pub fn refresh(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        loop {
-            let loaded = match start(&self.cache, key, Fare::Renew, Kind::Thread, 0) {
-                Start::Lead(lead) => self.reload(lead),
-                Start::Nothing | Start::Live(_) => self.load_anew(key),
-                Start::Join(lead) => match wait(lead, None) {
-                    Wait::Over(outcome) => {
-                        match outcome.and_then(|outcome| told(&outcome, self.rules.fresh())) {
-                            Some(loaded) => loaded,
-                            None => continue,
-                        }
-                    }
-                    Wait::Promoted(lead) => self.reload(lead),
-                    Wait::Cycle => Err(LoadError::Cycle),
-                    Wait::TimedOut => unreachable!("it waits for ever"),
-                },
-            };
-            return loaded.map(|loaded| loaded.value);
-        }
+        let loaded = match turn(&self.cache, key, Fare::Renew, self.rules.fresh()) {
+            Turn::Told(loaded) => loaded,
+            Turn::Lead(lead) => self.reload(lead),
+            Turn::Alone => self.load_anew(key),
+        };
+        loaded.map(|loaded| loaded.value)
     }
 
     /// Loads a value where there is none, or no room to renew it.

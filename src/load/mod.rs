@@ -21,6 +21,7 @@
 //! | `cycle` | threads that would wait for each other |
 //! | `future` | waiting as a task (feature `async`) |
 //! | `watch` | leaders that nobody polls (feature `async`) |
+//! | `turn` | what a caller does next: it is told, it leads, it loads for itself |
 //! | `outcome` | what a caller learns |
 //! | `reserve` | charge for the work of a load |
 //! | `loader` | where values come from |
@@ -71,6 +72,7 @@ mod loading;
 mod memoize;
 mod outcome;
 mod reserve;
+mod turn;
 mod warmer;
 #[cfg(feature = "async")]
 mod watch;
