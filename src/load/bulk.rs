@@ -93,14 +93,14 @@ where
         sorted: &mut Sorted<K, V, S>,
         loaded: Result<Vec<Option<V>>, E>,
     ) -> Result<(), LoadError<E>> {
-        let terms = self.rules.wish().terms;
+        let wish = self.rules.wish();
         let leads = std::mem::take(&mut sorted.leads);
         match loaded {
             Ok(loaded) => {
                 let mut loaded = loaded.into_iter();
                 for (place, lead) in leads {
                     if let Some(value) = loaded.next().flatten() {
-                        lead.land(&value, terms);
+                        lead.land(&value, wish.terms);
                         sorted.values[place] = Some(value);
                     }
                 }
@@ -108,11 +108,9 @@ where
             }
             Err(error) => {
                 let (error, mut without) = (Arc::new(error), false);
-                for (place, mut lead) in leads {
-                    let stale = self.rules.stale_if_error.is_some();
-                    let old = if stale { lead.stand_in() } else { None };
+                for (place, lead) in leads {
                     let key = lead.key.clone();
-                    lead.fail(Arc::clone(&error) as _, old.clone());
+                    let old = lead.fail(Arc::clone(&error) as _, wish.stale);
                     without |= old.is_none();
                     sorted.values[place] = old;
                     let shared = Err::<(), _>(LoadError::Failed(Shared::new(Arc::clone(&error))));

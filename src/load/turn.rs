@@ -96,7 +96,7 @@ pub(super) fn alone<V, E>(loaded: Result<V, E>) -> Result<Loaded<V>, LoadError<E
 
 /// Ends a flight with what its leader has loaded.
 pub(super) fn settle<K, V, S, E>(
-    mut lead: Lead<K, V, S>,
+    lead: Lead<K, V, S>,
     loaded: Result<V, E>,
     wish: Wish,
 ) -> Result<Loaded<V>, LoadError<E>>
@@ -112,10 +112,8 @@ where
             Ok(Loaded::new(value, Source::Loaded))
         }
         Err(error) => {
-            let old = if wish.stale { lead.stand_in() } else { None };
             let error = Arc::new(error);
-            lead.fail(Arc::clone(&error) as _, old.clone());
-            match old {
+            match lead.fail(Arc::clone(&error) as _, wish.stale) {
                 Some(old) => Ok(Loaded::new(old, Source::Stale)),
                 None => Err(LoadError::Failed(Shared::new(error))),
             }
