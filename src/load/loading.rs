@@ -130,7 +130,7 @@ where
     /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
     pub fn refresh_after(mut self, age: Duration) -> Self {
-        self.expect_time("refresh_after");
+        expect_time(&self.cache, "refresh_after");
         self.rules.refresh_after = Some(age);
         self
     }
@@ -144,7 +144,7 @@ where
     /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
     pub fn stale_if_error(mut self, grace: Duration) -> Self {
-        self.expect_time("stale_if_error");
+        expect_time(&self.cache, "stale_if_error");
         self.cache.engine().keep_expired(grace);
         self.rules.stale_if_error = Some(grace);
         self
@@ -195,14 +195,6 @@ where
     pub fn executor(mut self, spawn: impl Fn(Job) + Send + Sync + 'static) -> Self {
         self.rules.executor = Executor::Given(Arc::new(spawn));
         self
-    }
-
-    fn expect_time(&self, what: &str) {
-        assert!(
-            self.cache.engine().clock().is_some(),
-            "{what} needs a cache that keeps time: give its builder time_to_live, time_to_idle, \
-             expiry or clock"
-        );
     }
 
     /// The value if it is there, and whether it is to be renewed.
@@ -376,6 +368,15 @@ where
         // There is one after all.
         if loaded.source == Source::Hit { alone(self.loader.load(key)) } else { Ok(loaded) }
     }
+}
+
+/// Panics if the cache keeps no time, which `what` needs.
+pub(super) fn expect_time<K, V, S>(cache: &Cache<K, V, S>, what: &str) {
+    assert!(
+        cache.engine().clock().is_some(),
+        "{what} needs a cache that keeps time: give its builder time_to_live, time_to_idle, expiry \
+         or clock"
+    );
 }
 
 impl<K, V, L, S> Clone for Loading<K, V, L, S> {
