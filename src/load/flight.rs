@@ -191,8 +191,7 @@ impl<V> Flight<V> {
         if state.leader == seat {
             return News::Promoted;
         }
-        let promoted =
-            if state.is_stalled(now, patience) { self.relieve(&mut state, now) } else { None };
+        let promoted = self.relieve(&mut state, now, patience);
         let mine = state.leader == seat;
         if let Some(own) = state.queue.iter_mut().find(|other| other.seat == seat)
             && !seeded("flight-first-waker")
@@ -251,8 +250,11 @@ impl<V> Flight<V> {
         over
     }
 
-    /// Promotes the first waiter over the head of a leader that stalls.
-    fn relieve(&self, state: &mut State<V>, now: u64) -> Option<Waker> {
+    /// Promotes the first waiter over the head of the leader, if that stalls.
+    fn relieve(&self, state: &mut State<V>, now: u64, patience: Patience) -> Option<Waker> {
+        if !state.is_stalled(now, patience) {
+            return None;
+        }
         let promoted = state.promote(now)?;
         state.relieved += 1;
         self.thread.set(0);
@@ -363,8 +365,7 @@ impl<V> Flight<V> {
         if matches!(state.phase, Phase::Over { .. }) {
             return false;
         }
-        let promoted =
-            if state.is_stalled(now, patience) { self.relieve(&mut state, now) } else { None };
+        let promoted = self.relieve(&mut state, now, patience);
         drop(state);
         wake(promoted);
         true
