@@ -35,6 +35,11 @@ where
     fn none() -> Self {
         Self { values: Vec::new(), leads: Vec::new(), joined: Vec::new(), due: Vec::new() }
     }
+
+    /// The keys of the flights that have to be led.
+    pub(super) fn wanted(&self) -> Vec<K> {
+        self.leads.iter().map(|(_, lead)| lead.key.clone()).collect()
+    }
 }
 
 /// Where the same key came before.
@@ -85,6 +90,11 @@ where
             sorted.values.push(value);
         }
         Ok(sorted)
+    }
+
+    /// Those of the keys that are not there.
+    pub(super) fn missing(&self, keys: impl IntoIterator<Item = K>) -> Vec<K> {
+        keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect()
     }
 
     /// Lands what was loaded; a key without a value goes to whoever waits for it.
@@ -173,7 +183,7 @@ where
     pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
         let mut sorted = self.sort(keys, Kind::Thread)?;
         if !sorted.leads.is_empty() {
-            let wanted: Vec<K> = sorted.leads.iter().map(|(_, lead)| lead.key.clone()).collect();
+            let wanted = sorted.wanted();
             let loaded = self.loader.load_many(&wanted);
             self.land_all(&mut sorted, loaded)?;
         }
@@ -216,9 +226,7 @@ where
     /// assert_eq!(cache.warm(5..=11), Ok(1));
     /// ```
     pub fn warm(&self, keys: impl IntoIterator<Item = K>) -> Result<usize, LoadError<L::Error>> {
-        let missing: Vec<K> =
-            keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect();
-        let values = self.get_many(&missing)?;
+        let values = self.get_many(&self.missing(keys))?;
         Ok(values.iter().flatten().count())
     }
 }

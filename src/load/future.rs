@@ -403,7 +403,7 @@ where
     pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
         let mut sorted = self.sort(keys, Kind::Task)?;
         if !sorted.leads.is_empty() {
-            let wanted: Vec<K> = sorted.leads.iter().map(|(_, lead)| lead.key.clone()).collect();
+            let wanted = sorted.wanted();
             let load = pin!(self.loader.load_many(&wanted));
             let loaded = Leading::new(sorted.leads.iter().map(|(_, lead)| lead), load).await;
             self.land_all(&mut sorted, loaded)?;
@@ -440,9 +440,7 @@ where
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<usize, LoadError<L::Error>> {
-        let missing: Vec<K> =
-            keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect();
-        let values = self.get_many_async(&missing).await?;
+        let values = self.get_many_async(&self.missing(keys)).await?;
         Ok(values.iter().flatten().count())
     }
 }
