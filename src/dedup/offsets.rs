@@ -43,6 +43,17 @@ struct Offsets {
     claims: BTreeMap<u64, Deadline>,
 }
 
+impl Offsets {
+    /// Takes a claim out. False if it was taken over.
+    fn take(&mut self, offset: u64, until: Deadline) -> bool {
+        let own = self.claims.get(&offset) == Some(&until);
+        if own {
+            self.claims.remove(&offset);
+        }
+        own
+    }
+}
+
 impl Lane {
     /// No user code runs under the lock, and nothing that panics but the allocator.
     fn offsets(&self) -> MutexGuard<'_, Offsets> {
@@ -86,9 +97,8 @@ impl Lane {
 
     fn complete(&self, offset: u64, until: Deadline) -> bool {
         let mut offsets = self.offsets();
-        let own = offsets.claims.get(&offset) == Some(&until);
+        let own = offsets.take(offset, until);
         if own {
-            offsets.claims.remove(&offset);
             offsets.done.mark(offset);
         }
         drop(offsets);
@@ -97,12 +107,7 @@ impl Lane {
     }
 
     fn abandon(&self, offset: u64, until: Deadline) {
-        let mut offsets = self.offsets();
-        let own = offsets.claims.get(&offset) == Some(&until);
-        if own {
-            offsets.claims.remove(&offset);
-        }
-        drop(offsets);
+        let own = self.offsets().take(offset, until);
         self.count(if own { Event::Abandoned } else { Event::Late });
     }
 
