@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cache", TOP),
     ("guard", TOP),
     ("iter", TOP),
-    ("janitor", TOP),
+    ("janitor", &["engine", "sync"]),
     ("reader", TOP),
     (
         "engine",
@@ -58,7 +58,7 @@ const FACE: &[&str] = &[
     "sync", "time",
 ];
 /// What takes part in the table, too.
-const LOAD: &[&str] = &["cache", "engine", "error", "expiry", "sync"];
+const LOAD: &[&str] = &["cache", "engine", "error", "expiry", "sync", "time"];
 /// What makes the public surface.
 const TOP: &[&str] = &[
     "builder", "cache", "engine", "error", "expiry", "guard", "iter", "janitor", "outcome",

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::error::{SettingsError, SnapshotError};
 use super::ident::SnapshotId;
-use super::keeper::Keeper;
 use super::metrics::{Health, Metrics};
 use super::settings::DeduplicatorBuilder;
 use super::snapshot::{self, Contents};
@@ -15,6 +14,7 @@ use super::store::{Answer, Known, Share, Store};
 use super::tally::Event;
 use super::ticket::{Claim, Outcome, Ticket};
 use super::wait::{Waited, wait};
+use crate::sync::Patrol;
 
 /// Remembers which ids were processed, so that each is processed once.
 ///
@@ -53,7 +53,7 @@ pub struct Deduplicator<Id> {
     store: Arc<Share<Id>>,
     /// Dropped after the store's handle: the last one waits for the thread, which may be the last to
     /// let go of the store.
-    keeper: Option<Arc<Keeper>>,
+    keeper: Option<Arc<Patrol>>,
 }
 
 impl<Id> Clone for Deduplicator<Id> {
@@ -64,7 +64,7 @@ impl<Id> Clone for Deduplicator<Id> {
 }
 
 impl<Id> Deduplicator<Id> {
-    pub(super) fn assemble(store: Arc<Store<Id>>, keeper: Option<Arc<Keeper>>) -> Self {
+    pub(super) fn assemble(store: Arc<Store<Id>>, keeper: Option<Arc<Patrol>>) -> Self {
         Self { store: Arc::new(Share(store)), keeper }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{SettingsError, SnapshotError};
@@ -12,6 +12,7 @@ use super::snapshot::{self, Contents, Page};
 use super::tally::{Event, Tally};
 use super::ticket::Claim;
 use super::window::Window;
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::time::{Clock, Deadline};
 
 /// A topic's partitions. Never removed, so the map only ever grows by new ones.
@@ -42,10 +43,21 @@ struct Offsets {
     claims: BTreeMap<u64, Deadline>,
 }
 
+impl Offsets {
+    /// Takes a claim out. False if it was taken over.
+    fn take(&mut self, offset: u64, until: Deadline) -> bool {
+        let own = self.claims.get(&offset) == Some(&until);
+        if own {
+            self.claims.remove(&offset);
+        }
+        own
+    }
+}
+
 impl Lane {
     /// No user code runs under the lock, and nothing that panics but the allocator.
     fn offsets(&self) -> MutexGuard<'_, Offsets> {
-        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.offsets)
     }
 
     fn count(&self, event: Event) {
@@ -85,9 +97,8 @@ impl Lane {
 
     fn complete(&self, offset: u64, until: Deadline) -> bool {
         let mut offsets = self.offsets();
-        let own = offsets.claims.get(&offset) == Some(&until);
+        let own = offsets.take(offset, until);
         if own {
-            offsets.claims.remove(&offset);
             offsets.done.mark(offset);
         }
         drop(offsets);
@@ -96,12 +107,7 @@ impl Lane {
     }
 
     fn abandon(&self, offset: u64, until: Deadline) {
-        let mut offsets = self.offsets();
-        let own = offsets.claims.get(&offset) == Some(&until);
-        if own {
-            offsets.claims.remove(&offset);
-        }
-        drop(offsets);
+        let own = self.offsets().take(offset, until);
         self.count(if own { Event::Abandoned } else { Event::Late });
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::error::SnapshotError;
 use super::ident::SnapshotId;
 use super::window::{CHUNK_WORDS, Window};
+use crate::time::nanos;
 
 const MAGIC: &[u8; 8] = b"clkdedup";
 const VERSION: u16 = 1;
@@ -55,7 +56,6 @@ impl Page {
     }
 
     pub(super) fn id<Id: SnapshotId>(&mut self, id: &Id, left: Option<Duration>) {
-        let nanos = |left: Duration| u64::try_from(left.as_nanos()).unwrap_or(FOR_EVER);
         left.map_or(FOR_EVER, nanos).encode(&mut self.0);
         id.encode(&mut self.0);
     }

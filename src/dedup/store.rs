@@ -27,7 +27,7 @@ use super::word::{Ended, Hold, Slot, State, Until};
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
-use crate::time::{Clock, Deadline, Moment};
+use crate::time::{Clock, Deadline, Moment, nanos};
 
 /// The cache's own bound, which is never reached: the ring bounds what is remembered.
 const ROOM: u64 = 1 << 40;
@@ -376,8 +376,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         // Somebody may wait for a claim whose lease has run out.
         self.waiters.wake_all();
         self.tally.count(Event::Cleanup);
-        let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.tally.add(Event::CleanupNanos, took);
+        self.tally.add(Event::CleanupNanos, nanos(begin.elapsed()));
     }
 
     /// Calls `f` for what is remembered, the oldest first, with the time that it has left; none if

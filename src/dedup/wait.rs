@@ -1,12 +1,11 @@
 //! Joining a claim that is in progress.
 
 use std::hash::Hash;
-use std::sync::Arc;
-use std::task::{Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::store::{Known, Store};
+use crate::sync::Sleep;
 
 /// How long a thread sleeps before it looks at the lease again: the clock need not be the system's.
 const NAP: Duration = Duration::from_millis(10);
@@ -28,15 +27,6 @@ impl Waited {
     /// Whether the id is done.
     pub fn is_done(self) -> bool {
         self == Self::Done
-    }
-}
-
-/// Unparks a thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }
 
@@ -68,7 +58,7 @@ where
 {
     let hash = store.hash(id);
     let begin = Instant::now();
-    let mut waker = None;
+    let mut sleep = None;
     loop {
         match store.known(hash, id) {
             Known::Done => return Waited::Done,
@@ -78,10 +68,10 @@ where
         let Some(left) = timeout.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) else {
             return Waited::TimedOut;
         };
-        let waker = waker.get_or_insert_with(|| Waker::from(Arc::new(Unpark(thread::current()))));
-        let entered = Entered::new(store, hash, waker);
+        let sleep = sleep.get_or_insert_with(Sleep::new);
+        let entered = Entered::new(store, hash, &sleep.waker());
         if store.join(hash, id) {
-            thread::park_timeout(left.min(NAP));
+            sleep.rest(left.min(NAP));
         }
         drop(entered);
     }

@@ -4,11 +4,9 @@
 //! word. Whoever ends the claim sees that bit in the word that it exchanged, and wakes. If the claim
 //! ended before the bit could be set, the waiter sees it and does not wait.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::sync::unique;
+use crate::sync::{Mutex, MutexGuard, lock, unique, wake_all};
 
 /// Waiters of different ids seldom meet.
 const SHARDS: usize = 16;
@@ -26,9 +24,7 @@ pub(super) struct Waiters([Mutex<Vec<Waiter>>; SHARDS]);
 
 impl Waiters {
     fn shard(&self, hash: u64) -> MutexGuard<'_, Vec<Waiter>> {
-        let shard = &self.0[(hash >> 32) as usize % SHARDS];
-        // Nothing that panics is done under the lock.
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0[(hash >> 32) as usize % SHARDS])
     }
 
     /// Enters a waiter, which is to call [`leave`](Self::leave) in any case.
@@ -57,16 +53,13 @@ impl Waiters {
     /// Wakes everybody, to look again.
     pub(super) fn wake_all(&self) {
         for shard in &self.0 {
-            let woken = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            let woken = std::mem::take(&mut *lock(shard));
             wake_each(woken);
         }
     }
 }
 
-/// Wakes them, with no lock held. A waker that panics was reported by the panic hook; the others are woken
-/// all the same.
+/// Wakes them, with no lock held. A waker that panics is no concern of whoever ended the claim.
 fn wake_each(woken: Vec<Waiter>) {
-    for waiter in woken {
-        let _ = catch_unwind(AssertUnwindSafe(|| waiter.waker.wake()));
-    }
+    let _ = wake_all(woken.into_iter().map(|waiter| waiter.waker));
 }

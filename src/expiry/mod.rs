@@ -18,7 +18,7 @@ pub(crate) use terms::Terms;
 
 use crate::entry::{EntryRef, Shape};
 use crate::sync::{AtomicU64, Relaxed, Stamp};
-use crate::time::{Clock, Deadline, Moment};
+use crate::time::{Clock, Deadline, Moment, nanos};
 
 /// How long entries live, and by which clock.
 pub(crate) struct Expiration<K, V> {
@@ -47,7 +47,7 @@ impl<K, V> Expiration<K, V> {
 
     /// Keeps what has expired for so long at least.
     pub(crate) fn keep(&self, grace: Duration) {
-        self.grace.max(u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX));
+        self.grace.max(nanos(grace));
     }
 
     /// The words that entries need.

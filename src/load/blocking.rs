@@ -3,28 +3,16 @@
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::task::{Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::cycle::{self, Led, Waiting};
-use super::flight::{Flight, Kind, News, Outcome};
+use super::flight::{Flight, Kind, News};
 use super::lead::{Lead, Start, start};
-use super::{LoadError, Loaded, Shared, Source, now, patience};
+use super::turn::{Ended, Turn, Wish, alone, settle};
+use super::{LoadError, Loaded, Source, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
-use crate::expiry::Terms;
-use crate::sync::{AtomicBool, Ordering};
-
-/// How a load differs from the plain one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wish {
-    pub(super) terms: Terms,
-    /// When a caller that has joined a load stops to wait.
-    pub(super) until: Option<Instant>,
-    /// Whether an expired value may stand in for an error.
-    pub(super) stale: bool,
-}
+use crate::sync::Sleep;
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -192,116 +180,65 @@ where
     where
         E: Send + Sync + 'static,
     {
-        loop {
-            let lead = match start(self, key, Fare::Load, Kind::Thread, 0) {
-                Start::Live(value) => return Ok(Loaded::new(value, Source::Hit)),
-                Start::Lead(lead) => lead,
-                Start::Nothing => return alone(load(key)),
-                Start::Join(lead) => match wait(lead, wish.until) {
-                    Wait::Over(outcome) => match outcome.and_then(|outcome| told(&outcome, wish)) {
-                        Some(result) => return result,
-                        None => continue,
-                    },
-                    Wait::Promoted(lead) => lead,
-                    Wait::Cycle => return Err(LoadError::Cycle),
-                    Wait::TimedOut => return Err(LoadError::TimedOut),
-                },
-            };
-            let loaded = load(&lead.key);
-            return settle(lead, loaded, wish);
-        }
-    }
-}
-
-/// What a caller has loaded for itself alone, as there was no room for a load that others could join.
-pub(super) fn alone<V, E>(loaded: Result<V, E>) -> Result<Loaded<V>, LoadError<E>> {
-    match loaded {
-        Ok(value) => Ok(Loaded::new(value, Source::Loaded)),
-        Err(error) => Err(LoadError::Failed(Shared::new(Arc::new(error)))),
-    }
-}
-
-/// What a caller makes of the outcome that it waited for; nothing if it is an error of another type.
-pub(super) fn told<V, E>(
-    outcome: &Outcome<V>,
-    wish: Wish,
-) -> Option<Result<Loaded<V>, LoadError<E>>>
-where
-    V: Clone,
-    E: Send + Sync + 'static,
-{
-    match outcome {
-        Outcome::Value(value) => Some(Ok(Loaded::new(value.clone(), Source::Joined))),
-        Outcome::Failed(_, Some(old)) if wish.stale => {
-            Some(Ok(Loaded::new(old.clone(), Source::Stale)))
-        }
-        Outcome::Failed(error, _) => {
-            let error = Arc::clone(error).downcast::<E>().ok()?;
-            Some(Err(LoadError::Failed(Shared::new(error))))
-        }
-    }
-}
-
-/// Ends a flight with what its leader has loaded.
-pub(super) fn settle<K, V, S, E>(
-    mut lead: Lead<K, V, S>,
-    loaded: Result<V, E>,
-    wish: Wish,
-) -> Result<Loaded<V>, LoadError<E>>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-    S: BuildHasher,
-    E: Send + Sync + 'static,
-{
-    match loaded {
-        Ok(value) => {
-            lead.land(&value, wish.terms);
-            Ok(Loaded::new(value, Source::Loaded))
-        }
-        Err(error) => {
-            let old = if wish.stale { lead.stand_in() } else { None };
-            let error = Arc::new(error);
-            lead.fail(Arc::clone(&error) as _, old.clone());
-            match old {
-                Some(old) => Ok(Loaded::new(old, Source::Stale)),
-                None => Err(LoadError::Failed(Shared::new(error))),
+        match turn(self, key, Fare::Load, wish) {
+            Turn::Told(loaded) => loaded,
+            Turn::Alone => alone(load(key)),
+            Turn::Lead(lead) => {
+                let loaded = load(&lead.key);
+                settle(lead, loaded, wish)
             }
         }
     }
 }
 
-/// How waiting ended.
-pub(super) enum Wait<K, V, S>
+/// Looks for the value of a key, begins its load, or joins it and waits as a thread, until there is
+/// something for the caller to learn or to do.
+///
+/// Ends: each round but the last has met a load that ended, with nothing that this caller could use.
+pub(super) fn turn<K, V, S, E>(
+    cache: &Cache<K, V, S>,
+    key: &K,
+    fare: Fare,
+    wish: Wish,
+) -> Turn<K, V, S, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
+    E: Send + Sync + 'static,
 {
-    Over(Option<Arc<Outcome<V>>>),
-    Promoted(Lead<K, V, S>),
-    Cycle,
-    TimedOut,
+    loop {
+        match start(cache, key, fare, Kind::Thread, 0) {
+            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, Source::Hit))),
+            Start::Lead(lead) => return Turn::Lead(lead),
+            Start::Nothing => return Turn::Alone,
+            Start::Join(lead) => {
+                if let Some(turn) = wait(lead, wish.until).turn(wish) {
+                    return turn;
+                }
+            }
+        }
+    }
 }
 
 /// Waits for a flight.
-pub(super) fn wait<K, V, S>(lead: Lead<K, V, S>, until: Option<Instant>) -> Wait<K, V, S>
+fn wait<K, V, S>(lead: Lead<K, V, S>, until: Option<Instant>) -> Ended<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
     let flight = &lead.flight;
-    let Some(_waiting) = Waiting::begin(Arc::clone(flight) as _) else { return Wait::Cycle };
+    let Some(_waiting) = Waiting::begin(Arc::clone(flight) as _) else { return Ended::Cycle };
     let sleep = Sleep::new();
     let waker = sleep.waker();
-    let Some(seat) = flight.join(Kind::Thread, waker.clone()) else { return Wait::Over(None) };
+    let Some(seat) = flight.join(Kind::Thread, waker.clone()) else { return Ended::Over(None) };
     loop {
         match flight.poll(seat, &waker, now(), patience()) {
-            News::Over(outcome) => return Wait::Over(outcome),
+            News::Over(outcome) => return Ended::Over(outcome),
             News::Promoted => {
                 flight.led_by_thread(seat, cycle::thread());
-                return Wait::Promoted(lead.promote(seat));
+                return Ended::Promoted(lead.promote(seat));
             }
             News::Wait => {}
         }
@@ -312,47 +249,9 @@ where
             if flight.leave(seat, now()) {
                 lead.clear_away();
             }
-            return Wait::TimedOut;
+            return Ended::TimedOut;
         }
         sleep.rest(left.map_or(look, |left| left.min(look)));
-    }
-}
-
-/// The sleep of a thread, from which a waker wakes it. Not the park token alone, which user code that
-/// parks may use up.
-pub(super) struct Sleep(Arc<Unpark>);
-
-struct Unpark {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Sleep {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) }))
-    }
-
-    pub(super) fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.0))
-    }
-
-    /// Sleeps until it is woken, or has been since the last time, but no longer than that.
-    pub(super) fn rest(&self, most: Duration) {
-        // ORDERING: Acquire: what was done before the wake is seen; pairs with `wake`. If it is not seen
-        // yet, the token that follows it ends the park.
-        if !self.0.woken.swap(false, Ordering::Acquire) {
-            thread::park_timeout(most);
-            // ORDERING: Acquire: as above.
-            self.0.woken.swap(false, Ordering::Acquire);
-        }
-    }
-}
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        // ORDERING: Release: pairs with the swap in `rest`.
-        self.woken.store(true, Ordering::Release);
-        self.thread.unpark();
     }
 }
 

@@ -3,9 +3,10 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use super::blocking::{Wait, alone, told, wait};
+use super::blocking::turn;
 use super::flight::Kind;
 use super::lead::{Lead, Start, start};
+use super::turn::{Turn, alone};
 use super::{LoadError, Loader, Loading, Shared};
 use crate::engine::Fare;
 
@@ -35,9 +36,9 @@ where
         Self { values: Vec::new(), leads: Vec::new(), joined: Vec::new(), due: Vec::new() }
     }
 
-    /// A single flight.
-    pub(super) fn one(lead: Lead<K, V, S>) -> Self {
-        Self { values: vec![None], leads: vec![(0, lead)], ..Self::none() }
+    /// The keys of the flights that have to be led.
+    pub(super) fn wanted(&self) -> Vec<K> {
+        self.leads.iter().map(|(_, lead)| lead.key.clone()).collect()
     }
 }
 
@@ -91,20 +92,25 @@ where
         Ok(sorted)
     }
 
+    /// Those of the keys that are not there.
+    pub(super) fn missing(&self, keys: impl IntoIterator<Item = K>) -> Vec<K> {
+        keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect()
+    }
+
     /// Lands what was loaded; a key without a value goes to whoever waits for it.
     pub(super) fn land_all<E: Send + Sync + 'static>(
         &self,
         sorted: &mut Sorted<K, V, S>,
         loaded: Result<Vec<Option<V>>, E>,
     ) -> Result<(), LoadError<E>> {
-        let terms = self.rules.wish().terms;
+        let wish = self.rules.wish();
         let leads = std::mem::take(&mut sorted.leads);
         match loaded {
             Ok(loaded) => {
                 let mut loaded = loaded.into_iter();
                 for (place, lead) in leads {
                     if let Some(value) = loaded.next().flatten() {
-                        lead.land(&value, terms);
+                        lead.land(&value, wish.terms);
                         sorted.values[place] = Some(value);
                     }
                 }
@@ -112,11 +118,9 @@ where
             }
             Err(error) => {
                 let (error, mut without) = (Arc::new(error), false);
-                for (place, mut lead) in leads {
-                    let stale = self.rules.stale_if_error.is_some();
-                    let old = if stale { lead.stand_in() } else { None };
+                for (place, lead) in leads {
                     let key = lead.key.clone();
-                    lead.fail(Arc::clone(&error) as _, old.clone());
+                    let old = lead.fail(Arc::clone(&error) as _, wish.stale);
                     without |= old.is_none();
                     sorted.values[place] = old;
                     let shared = Err::<(), _>(LoadError::Failed(Shared::new(Arc::clone(&error))));
@@ -126,6 +130,17 @@ where
                 if without { Err(LoadError::Failed(Shared::new(error))) } else { Ok(()) }
             }
         }
+    }
+
+    /// The same for a single flight.
+    pub(super) fn land_one<E: Send + Sync + 'static>(
+        &self,
+        lead: Lead<K, V, S>,
+        loaded: Result<Vec<Option<V>>, E>,
+    ) -> Result<Option<V>, LoadError<E>> {
+        let mut sorted = Sorted { values: vec![None], leads: vec![(0, lead)], ..Sorted::none() };
+        self.land_all(&mut sorted, loaded)?;
+        Ok(sorted.values.pop().flatten())
     }
 }
 
@@ -168,7 +183,7 @@ where
     pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
         let mut sorted = self.sort(keys, Kind::Thread)?;
         if !sorted.leads.is_empty() {
-            let wanted: Vec<K> = sorted.leads.iter().map(|(_, lead)| lead.key.clone()).collect();
+            let wanted = sorted.wanted();
             let loaded = self.loader.load_many(&wanted);
             self.land_all(&mut sorted, loaded)?;
         }
@@ -186,32 +201,11 @@ where
     /// The value of a key that somebody else was loading; if there is none in the end, it is asked for
     /// as one of many.
     fn get_one(&self, key: &K) -> Result<Option<V>, LoadError<L::Error>> {
-        loop {
-            let lead = match start(&self.cache, key, Fare::Load, Kind::Thread, 0) {
-                Start::Live(value) => return Ok(Some(value)),
-                Start::Lead(lead) => lead,
-                Start::Nothing => {
-                    let loaded = self.loader.load_many(std::slice::from_ref(key));
-                    let loaded = alone(loaded)?.value;
-                    return Ok(loaded.into_iter().next().flatten());
-                }
-                Start::Join(lead) => match wait(lead, None) {
-                    Wait::Over(outcome) => {
-                        let wish = self.rules.wish();
-                        match outcome.and_then(|outcome| told(&outcome, wish)) {
-                            Some(loaded) => return loaded.map(|loaded| Some(loaded.value)),
-                            None => continue,
-                        }
-                    }
-                    Wait::Promoted(lead) => lead,
-                    Wait::Cycle => return Err(LoadError::Cycle),
-                    Wait::TimedOut => unreachable!("it waits for ever"),
-                },
-            };
-            let loaded = self.loader.load_many(std::slice::from_ref(key));
-            let mut sorted = Sorted::one(lead);
-            self.land_all(&mut sorted, loaded)?;
-            return Ok(sorted.values.pop().flatten());
+        let load = || self.loader.load_many(std::slice::from_ref(key));
+        match turn(&self.cache, key, Fare::Load, self.rules.wish()) {
+            Turn::Told(loaded) => loaded.map(|loaded| Some(loaded.value)),
+            Turn::Alone => Ok(alone(load())?.value.into_iter().next().flatten()),
+            Turn::Lead(lead) => self.land_one(lead, load()),
         }
     }
 
@@ -232,9 +226,7 @@ where
     /// assert_eq!(cache.warm(5..=11), Ok(1));
     /// ```
     pub fn warm(&self, keys: impl IntoIterator<Item = K>) -> Result<usize, LoadError<L::Error>> {
-        let missing: Vec<K> =
-            keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect();
-        let values = self.get_many(&missing)?;
+        let values = self.get_many(&self.missing(keys))?;
         Ok(values.iter().flatten().count())
     }
 }

@@ -7,9 +7,9 @@
 //! promoted thread, which runs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use crate::sync::unique;
+use crate::sync::{Mutex, MutexGuard, lock, unique};
 
 /// Says which thread leads a flight; zero if none does.
 pub(super) trait Led: Send + Sync {
@@ -20,8 +20,7 @@ type Waits = HashMap<u64, Arc<dyn Led>>;
 
 fn waits() -> MutexGuard<'static, Waits> {
     static WAITS: OnceLock<Mutex<Waits>> = OnceLock::new();
-    let waits = WAITS.get_or_init(Mutex::default);
-    waits.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(WAITS.get_or_init(Mutex::default))
 }
 
 /// The number of the calling thread; never zero.

@@ -74,7 +74,7 @@ impl fmt::Debug for Executor {
 
 #[cfg(feature = "async")]
 fn block_on(mut future: BoxFuture) {
-    let sleep = super::blocking::Sleep::new();
+    let sleep = crate::sync::Sleep::new();
     let waker = sleep.waker();
     let mut context = Context::from_waker(&waker);
     while future.as_mut().poll(&mut context).is_pending() {

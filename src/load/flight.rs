@@ -11,11 +11,11 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::sync::{AtomicU64, Mutex, Relaxed, lock, seeded};
+use crate::sync::{AtomicU64, Mutex, Relaxed, lock, seeded, wake_all};
 
 /// A place in a flight. Seats are numbered in the order in which they are taken; the first one is
 /// that of whoever boarded.
@@ -191,8 +191,7 @@ impl<V> Flight<V> {
         if state.leader == seat {
             return News::Promoted;
         }
-        let promoted =
-            if state.is_stalled(now, patience) { self.relieve(&mut state, now) } else { None };
+        let promoted = self.relieve(&mut state, now, patience);
         let mine = state.leader == seat;
         if let Some(own) = state.queue.iter_mut().find(|other| other.seat == seat)
             && !seeded("flight-first-waker")
@@ -203,7 +202,7 @@ impl<V> Flight<V> {
         if mine {
             return News::Promoted;
         }
-        wake_all(promoted);
+        wake(promoted);
         News::Wait
     }
 
@@ -246,13 +245,16 @@ impl<V> Flight<V> {
         }
         drop(state);
         if !seeded("flight-promote-asleep") {
-            wake_all(promoted);
+            wake(promoted);
         }
         over
     }
 
-    /// Promotes the first waiter over the head of a leader that stalls.
-    fn relieve(&self, state: &mut State<V>, now: u64) -> Option<Waker> {
+    /// Promotes the first waiter over the head of the leader, if that stalls.
+    fn relieve(&self, state: &mut State<V>, now: u64, patience: Patience) -> Option<Waker> {
+        if !state.is_stalled(now, patience) {
+            return None;
+        }
         let promoted = state.promote(now)?;
         state.relieved += 1;
         self.thread.set(0);
@@ -292,7 +294,7 @@ impl<V> Flight<V> {
         self.thread.set(0);
         drop(state);
         let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
-        wake_all(queue.into_iter().take(told).map(|waiter| waiter.waker));
+        wake(queue.into_iter().take(told).map(|waiter| waiter.waker));
         End::Over
     }
 
@@ -363,10 +365,9 @@ impl<V> Flight<V> {
         if matches!(state.phase, Phase::Over { .. }) {
             return false;
         }
-        let promoted =
-            if state.is_stalled(now, patience) { self.relieve(&mut state, now) } else { None };
+        let promoted = self.relieve(&mut state, now, patience);
         drop(state);
-        wake_all(promoted);
+        wake(promoted);
         true
     }
 }
@@ -407,14 +408,7 @@ impl Pulse {
     }
 }
 
-/// Wakes everybody, and only then passes on the first panic.
-fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    let mut panicked = None;
-    for waker in wakers {
-        let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-        panicked = panicked.or(woken.err());
-    }
-    if let Some(panic) = panicked {
-        resume_unwind(panic);
-    }
+/// Wakes them all, and only then passes on the first panic.
+fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    wake_all(wakers).unwrap_or_else(|panic| resume_unwind(panic));
 }

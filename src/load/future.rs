@@ -8,11 +8,11 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::blocking::{Wish, alone, settle, told};
-use super::bulk::{Sorted, first};
+use super::bulk::first;
 use super::executor::{BoxFuture, Executor};
-use super::flight::{Flight, Kind, News, Outcome, Seat};
+use super::flight::{Flight, Kind, News, Seat};
 use super::lead::{Lead, Start, start};
+use super::turn::{Ended, Turn, Wish, alone, settle};
 use super::{AsyncLoader, LoadError, Loaded, Loading, Source, cycle, now, patience, watch};
 use crate::cache::Cache;
 use crate::engine::Fare;
@@ -102,23 +102,41 @@ where
     where
         E: Send + Sync + 'static,
     {
-        let lead = loop {
-            match start(self, key, Fare::Load, Kind::Task, 0) {
-                Start::Live(value) => return Ok(Loaded::new(value, Source::Hit)),
-                Start::Lead(lead) => break lead,
-                Start::Nothing => return alone(load.await),
-                Start::Join(lead) => match join(lead).await {
-                    Ended::Promoted(lead) => break lead,
-                    Ended::Over(outcome) => {
-                        if let Some(result) = outcome.and_then(|outcome| told(&outcome, wish)) {
-                            return result;
-                        }
-                    }
-                },
+        match turn_async(self, key, Fare::Load, wish).await {
+            Turn::Told(loaded) => loaded,
+            Turn::Alone => alone(load.await),
+            Turn::Lead(lead) => {
+                let loaded = Leading::new([&lead], pin!(load)).await;
+                settle(lead, loaded, wish)
             }
-        };
-        let loaded = Leading::new([&lead], pin!(load)).await;
-        settle(lead, loaded, wish)
+        }
+    }
+}
+
+/// As `turn`, for a task.
+async fn turn_async<K, V, S, E>(
+    cache: &Cache<K, V, S>,
+    key: &K,
+    fare: Fare,
+    wish: Wish,
+) -> Turn<K, V, S, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+    E: Send + Sync + 'static,
+{
+    loop {
+        match start(cache, key, fare, Kind::Task, 0) {
+            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, Source::Hit))),
+            Start::Lead(lead) => return Turn::Lead(lead),
+            Start::Nothing => return Turn::Alone,
+            Start::Join(lead) => {
+                if let Some(turn) = join(lead).await.turn(wish) {
+                    return turn;
+                }
+            }
+        }
     }
 }
 
@@ -132,17 +150,6 @@ where
     watch::watch(&lead.flight);
     let mut waiting = Waiting { lead: Some(lead), seat: None };
     std::future::poll_fn(|context| waiting.poll(context)).await
-}
-
-/// How waiting ended.
-enum Ended<K, V, S>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-    S: BuildHasher,
-{
-    Over(Option<Arc<Outcome<V>>>),
-    Promoted(Lead<K, V, S>),
 }
 
 /// A waiter. Dropped, it leaves.
@@ -371,22 +378,12 @@ where
     ///
     /// As [`get_async`](Self::get_async); a value that is there stays.
     pub async fn refresh_async(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        loop {
-            let loaded = match start(&self.cache, key, Fare::Renew, Kind::Task, 0) {
-                Start::Lead(lead) => self.reload_async(lead).await,
-                Start::Nothing | Start::Live(_) => self.load_anew_async(key).await,
-                Start::Join(lead) => match join(lead).await {
-                    Ended::Promoted(lead) => self.reload_async(lead).await,
-                    Ended::Over(outcome) => {
-                        match outcome.and_then(|outcome| told(&outcome, self.rules.fresh())) {
-                            Some(loaded) => loaded,
-                            None => continue,
-                        }
-                    }
-                },
-            };
-            return loaded.map(|loaded| loaded.value);
-        }
+        let loaded = match turn_async(&self.cache, key, Fare::Renew, self.rules.fresh()).await {
+            Turn::Told(loaded) => loaded,
+            Turn::Lead(lead) => self.reload_async(lead).await,
+            Turn::Alone => self.load_anew_async(key).await,
+        };
+        loaded.map(|loaded| loaded.value)
     }
 
     /// As `load_anew`.
@@ -406,7 +403,7 @@ where
     pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
         let mut sorted = self.sort(keys, Kind::Task)?;
         if !sorted.leads.is_empty() {
-            let wanted: Vec<K> = sorted.leads.iter().map(|(_, lead)| lead.key.clone()).collect();
+            let wanted = sorted.wanted();
             let load = pin!(self.loader.load_many(&wanted));
             let loaded = Leading::new(sorted.leads.iter().map(|(_, lead)| lead), load).await;
             self.land_all(&mut sorted, loaded)?;
@@ -423,31 +420,14 @@ where
 
     /// As `get_one`.
     async fn get_one_async(&self, key: &K) -> Result<Option<V>, LoadError<L::Error>> {
-        loop {
-            let lead = match start(&self.cache, key, Fare::Load, Kind::Task, 0) {
-                Start::Live(value) => return Ok(Some(value)),
-                Start::Lead(lead) => lead,
-                Start::Nothing => {
-                    let loaded = self.loader.load_many(std::slice::from_ref(key)).await;
-                    let loaded = alone(loaded)?.value;
-                    return Ok(loaded.into_iter().next().flatten());
-                }
-                Start::Join(lead) => match join(lead).await {
-                    Ended::Promoted(lead) => lead,
-                    Ended::Over(outcome) => {
-                        let wish = self.rules.wish();
-                        match outcome.and_then(|outcome| told(&outcome, wish)) {
-                            Some(loaded) => return loaded.map(|loaded| Some(loaded.value)),
-                            None => continue,
-                        }
-                    }
-                },
-            };
-            let load = pin!(self.loader.load_many(std::slice::from_ref(key)));
-            let loaded = Leading::new([&lead], load).await;
-            let mut sorted = Sorted::one(lead);
-            self.land_all(&mut sorted, loaded)?;
-            return Ok(sorted.values.pop().flatten());
+        let load = || self.loader.load_many(std::slice::from_ref(key));
+        match turn_async(&self.cache, key, Fare::Load, self.rules.wish()).await {
+            Turn::Told(loaded) => loaded.map(|loaded| Some(loaded.value)),
+            Turn::Alone => Ok(alone(load().await)?.value.into_iter().next().flatten()),
+            Turn::Lead(lead) => {
+                let loaded = Leading::new([&lead], pin!(load())).await;
+                self.land_one(lead, loaded)
+            }
         }
     }
 
@@ -460,9 +440,7 @@ where
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<usize, LoadError<L::Error>> {
-        let missing: Vec<K> =
-            keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect();
-        let values = self.get_many_async(&missing).await?;
+        let values = self.get_many_async(&self.missing(keys)).await?;
         Ok(values.iter().flatten().count())
     }
 }

@@ -120,7 +120,7 @@ where
     }
 
     /// An older value that may stand in.
-    pub(super) fn stand_in(&mut self) -> Option<V> {
+    fn stand_in(&mut self) -> Option<V> {
         self.old.take().or_else(|| self.cache.engine().kept(&self.key))
     }
 
@@ -139,13 +139,18 @@ where
         landing
     }
 
-    /// Gives the error to all that wait, and to nobody who comes later.
-    pub(super) fn fail(self, error: Arc<dyn Any + Send + Sync>, stale: Option<V>) {
+    /// Gives the error to all that wait, and to nobody who comes later. If `stale`, an older value may
+    /// stand in for the one that was wanted: for them, and for the caller.
+    pub(super) fn fail(mut self, error: Arc<dyn Any + Send + Sync>, stale: bool) -> Option<V> {
+        let old = if stale { self.stand_in() } else { None };
+        // Before the landing begins: if `Clone` panics, the first waiter leads.
+        let theirs = old.clone();
         if self.flight.begin_landing(self.seat, cycle::thread()) {
             self.clear_away();
-            self.end(Some(now()), || Outcome::Failed(error, stale));
+            self.end(Some(now()), || Outcome::Failed(error, theirs));
             self.flight.look_again(now().saturating_add(self.pause));
         }
+        old
     }
 
     fn end(&self, failed: Option<u64>, outcome: impl FnOnce() -> Outcome<V>) {

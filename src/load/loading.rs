@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use super::blocking::{Wait, Wish, alone, settle, told, wait};
+use super::blocking::turn;
 use super::executor::{Executor, Job};
 use super::flight::{Kind, News};
 use super::lead::{Lead, Start, is_flown, start};
+use super::turn::{Turn, Wish, alone, settle};
 use super::{LoadError, Loaded, Loader, Shared, Source, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::expiry::Terms;
+use crate::time::nanos;
 
 /// Errors that are kept at most, where they are.
 const FAILURES: u64 = 1024;
@@ -75,8 +77,7 @@ impl Rules {
 
     /// In nanoseconds.
     fn pause(&self) -> u64 {
-        let pause = self.refresh_after.unwrap_or_default() / PAUSE;
-        u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX)
+        nanos(self.refresh_after.unwrap_or_default() / PAUSE)
     }
 }
 
@@ -129,7 +130,7 @@ where
     /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
     pub fn refresh_after(mut self, age: Duration) -> Self {
-        self.expect_time("refresh_after");
+        expect_time(&self.cache, "refresh_after");
         self.rules.refresh_after = Some(age);
         self
     }
@@ -143,7 +144,7 @@ where
     /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
     pub fn stale_if_error(mut self, grace: Duration) -> Self {
-        self.expect_time("stale_if_error");
+        expect_time(&self.cache, "stale_if_error");
         self.cache.engine().keep_expired(grace);
         self.rules.stale_if_error = Some(grace);
         self
@@ -194,14 +195,6 @@ where
     pub fn executor(mut self, spawn: impl Fn(Job) + Send + Sync + 'static) -> Self {
         self.rules.executor = Executor::Given(Arc::new(spawn));
         self
-    }
-
-    fn expect_time(&self, what: &str) {
-        assert!(
-            self.cache.engine().clock().is_some(),
-            "{what} needs a cache that keeps time: give its builder time_to_live, time_to_idle, \
-             expiry or clock"
-        );
     }
 
     /// The value if it is there, and whether it is to be renewed.
@@ -360,24 +353,12 @@ where
     /// assert_eq!(cache.get(&"key"), Ok(2));
     /// ```
     pub fn refresh(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        loop {
-            let loaded = match start(&self.cache, key, Fare::Renew, Kind::Thread, 0) {
-                Start::Lead(lead) => self.reload(lead),
-                Start::Nothing | Start::Live(_) => self.load_anew(key),
-                Start::Join(lead) => match wait(lead, None) {
-                    Wait::Over(outcome) => {
-                        match outcome.and_then(|outcome| told(&outcome, self.rules.fresh())) {
-                            Some(loaded) => loaded,
-                            None => continue,
-                        }
-                    }
-                    Wait::Promoted(lead) => self.reload(lead),
-                    Wait::Cycle => Err(LoadError::Cycle),
-                    Wait::TimedOut => unreachable!("it waits for ever"),
-                },
-            };
-            return loaded.map(|loaded| loaded.value);
-        }
+        let loaded = match turn(&self.cache, key, Fare::Renew, self.rules.fresh()) {
+            Turn::Told(loaded) => loaded,
+            Turn::Lead(lead) => self.reload(lead),
+            Turn::Alone => self.load_anew(key),
+        };
+        loaded.map(|loaded| loaded.value)
     }
 
     /// Loads a value where there is none, or no room to renew it.
@@ -387,6 +368,15 @@ where
         // There is one after all.
         if loaded.source == Source::Hit { alone(self.loader.load(key)) } else { Ok(loaded) }
     }
+}
+
+/// Panics if the cache keeps no time, which `what` needs.
+pub(super) fn expect_time<K, V, S>(cache: &Cache<K, V, S>, what: &str) {
+    assert!(
+        cache.engine().clock().is_some(),
+        "{what} needs a cache that keeps time: give its builder time_to_live, time_to_idle, expiry \
+         or clock"
+    );
 }
 
 impl<K, V, L, S> Clone for Loading<K, V, L, S> {

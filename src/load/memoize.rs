@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
-use super::blocking::Wish;
+use super::loading::expect_time;
+use super::turn::Wish;
 use crate::cache::Cache;
 use crate::expiry::Terms;
 
@@ -46,11 +47,7 @@ where
     S: BuildHasher + Send + Sync + 'static,
     F: Fn(&A) -> V + Send + Sync,
 {
-    assert!(
-        cache.engine().clock().is_some(),
-        "memoize needs a cache that keeps time: give its builder time_to_live, time_to_idle, expiry \
-         or clock"
-    );
+    expect_time(cache, "memoize");
     let cache = cache.clone();
     let terms = Terms { lifetime: Some(ttl), jitter: 0.0 };
     let wish = Wish { terms, ..Wish::default() };

@@ -21,6 +21,7 @@
 //! | `cycle` | threads that would wait for each other |
 //! | `future` | waiting as a task (feature `async`) |
 //! | `watch` | leaders that nobody polls (feature `async`) |
+//! | `turn` | what a caller does next: it is told, it leads, it loads for itself |
 //! | `outcome` | what a caller learns |
 //! | `reserve` | charge for the work of a load |
 //! | `loader` | where values come from |
@@ -71,6 +72,7 @@ mod loading;
 mod memoize;
 mod outcome;
 mod reserve;
+mod turn;
 mod warmer;
 #[cfg(feature = "async")]
 mod watch;
@@ -95,6 +97,7 @@ pub use warmer::{Warmer, WarmerStatus};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::time::nanos;
 use flight::Patience;
 
 /// How long a task that leads a load may give no sign of life while others wait, in silence or since
@@ -103,11 +106,11 @@ const SILENT: Duration = Duration::from_secs(5);
 const WOKEN: Duration = Duration::from_millis(500);
 
 fn patience() -> Patience {
-    Patience { silent: SILENT.as_nanos() as u64, woken: WOKEN.as_nanos() as u64 }
+    Patience { silent: nanos(SILENT), woken: nanos(WOKEN) }
 }
 
 /// Nanoseconds since some moment in the past of this process; never zero.
 fn now() -> u64 {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    ORIGIN.get_or_init(Instant::now).elapsed().as_nanos() as u64 + 1
+    nanos(ORIGIN.get_or_init(Instant::now).elapsed()) + 1
 }

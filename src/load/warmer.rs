@@ -4,12 +4,13 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::{Loader, Loading};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
 ///
@@ -142,7 +143,7 @@ impl Warmer {
 
     /// What it has done so far.
     pub fn status(&self) -> WarmerStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.status).clone()
     }
 
     /// Stops after the load that is under way, and waits for that. Not to be called by a loader, which the
@@ -154,8 +155,7 @@ impl Warmer {
             // A panic there was reported already.
             let _ = thread.join();
         }
-        let status = status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.clone()
+        lock(&status).clone()
     }
 }
 
@@ -172,7 +172,7 @@ struct Running(Arc<Mutex<WarmerStatus>>);
 
 impl Running {
     fn status(&self) -> MutexGuard<'_, WarmerStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn note(&self, renewed: Result<(), String>) {

@@ -6,12 +6,13 @@
 //! none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
 use super::flight::Flight;
 use super::{now, patience};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A flight of whatever values.
 trait Watched: Send + Sync {
@@ -33,8 +34,7 @@ struct Watch {
 
 fn state() -> MutexGuard<'static, Watch> {
     static WATCH: OnceLock<Mutex<Watch>> = OnceLock::new();
-    let watch = WATCH.get_or_init(Mutex::default);
-    watch.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(WATCH.get_or_init(Mutex::default))
 }
 
 /// Looks after a flight until it is over.

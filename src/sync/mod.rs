@@ -1,7 +1,14 @@
-//! The floor that every other module stands on: atomics, and the cells built from them.
+//! The floor that every other module stands on: atomics, the cells built from them, and threads that
+//! rest.
 //!
 //! This is the only file that names `std::sync::atomic` or `loom`. With `--cfg clockhand_loom` the
 //! same code runs under the model checker.
+
+mod patrol;
+mod sleep;
+
+pub(crate) use patrol::Patrol;
+pub(crate) use sleep::{Sleep, wake_all};
 
 #[cfg(not(clockhand_loom))]
 pub(crate) use std::sync::atomic::{

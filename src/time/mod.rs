@@ -10,7 +10,7 @@ mod ticker;
 
 pub use clock::Clock;
 pub use manual::ManualClock;
-pub(crate) use moment::{Deadline, Moment};
+pub(crate) use moment::{Deadline, Moment, nanos};
 
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;

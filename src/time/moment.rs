@@ -17,7 +17,8 @@ pub(crate) struct Moment(u64);
 pub(crate) struct Deadline(u64);
 
 /// As nanoseconds, or `u64::MAX` if they are more than that.
-pub(super) fn nanos(duration: Duration) -> u64 {
+#[inline]
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::moment::{Moment, nanos};
-use crate::sync::{AtomicU64, CachePadded, Relaxed};
+use crate::sync::{AtomicU64, CachePadded, Mutex, Relaxed, lock};
 
 /// A clock's face: one word, alone on its line, read by everybody and turned by one.
 ///
@@ -65,8 +65,7 @@ impl Ticker {
         if self.resolution.is_zero() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the resolution is zero"));
         }
-        // The lock is held over nothing that panics.
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = lock(&self.line);
         if line.is_none() {
             let (sender, receiver) = channel();
             let (dial, resolution) = (Arc::clone(dial), self.resolution);
