@@ -67,8 +67,9 @@ fn claims_that_run_out_beside_those_that_complete() {
         let mut kept = Vec::new();
         for _ in 0..rounds {
             let id = random.below(ids);
+            // Before the claim: while it is held, it may run out, and another one be completed.
+            let last = completed[id as usize].load(Ordering::SeqCst);
             if let Claim::New(ticket) = seen.claim(id) {
-                let last = completed[id as usize].load(Ordering::SeqCst);
                 assert!(last == 0 || millis() >= last + 2000, "granted while it is remembered");
                 kept.push((id, ticket));
             }
