@@ -118,7 +118,7 @@ struct Compare {
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     entries: u64,
     /// Which caches take part, beside clockhand and quick_cache: `all`, or some of moka, foyer-s3fifo,
-    /// foyer-lru, tinyufo, scc, lru, papaya, flurry, dashmap
+    /// foyer-lru, tinyufo, scc, lru, papaya, flurry, dashmap, loads
     #[arg(long, value_name = "NAME,NAME", default_value = "all")]
     peers: Chosen,
     /// Which hashers the caches use: all the same ahash, or each its own default

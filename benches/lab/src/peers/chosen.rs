@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 /// What users call the peers.
-pub const IDS: [&str; 11] = [
+pub const IDS: [&str; 12] = [
     "clockhand",
     "quick_cache",
     "moka",
@@ -15,6 +15,7 @@ pub const IDS: [&str; 11] = [
     "papaya",
     "flurry",
     "dashmap",
+    "loads",
 ];
 
 /// clockhand, which is measured, and `quick_cache`, which the others are held against.

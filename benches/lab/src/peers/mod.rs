@@ -9,6 +9,7 @@ mod dashmap;
 mod excess;
 mod flurry;
 mod foyer;
+mod loads;
 mod lru;
 mod moka;
 mod papaya;
@@ -34,6 +35,7 @@ pub use self::dashmap::Dash;
 pub use self::excess::{Excess, MOST_BLOCKS, THREADS as EXCESS_THREADS, excess};
 pub use self::flurry::Flurry;
 pub use self::foyer::{Foyer, Lru, S3Fifo};
+pub use self::loads::Loads;
 pub use self::lru::LockedLru;
 pub use self::moka::Moka;
 pub use self::papaya::Papaya;
@@ -159,6 +161,7 @@ where
     visit.visit::<Papaya<B>>();
     visit.visit::<Flurry<B>>();
     visit.visit::<Dash<B>>();
+    visit.visit::<Loads<B>>();
 }
 
 fn own(visit: &mut impl Visit) {
@@ -172,6 +175,7 @@ fn own(visit: &mut impl Visit) {
     visit.visit::<Papaya<RandomState>>();
     visit.visit::<Flurry<::flurry::DefaultHashBuilder>>();
     visit.visit::<Dash<RandomState>>();
+    visit.visit::<Loads<RandomState>>();
 }
 
 /// Lets through the peers that take part.
