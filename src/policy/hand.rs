@@ -10,7 +10,7 @@ const CHECKPOINTS: usize = 64;
 /// Entries whose places a thread keeps of its stretch.
 const AHEAD: usize = 32;
 /// Stretches that are taken for one entry.
-const STRETCHES: u64 = 64;
+const STRETCHES: u64 = 16;
 
 /// Hands out the face to evictors, one stretch after the other, and notes when it passed the
 /// checkpoints: so one knows how long ago the hand was last where it is now, without a word in each

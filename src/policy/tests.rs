@@ -41,7 +41,7 @@ impl Face for Vector {
     type Slot = usize;
 
     fn stretch(&self) -> u64 {
-        1 << (64 - 6)
+        1 << (64 - 4)
     }
 
     fn survey(

@@ -20,8 +20,10 @@ pub(crate) enum Noted {
     Enough,
 }
 
-/// A word of the summaries tells of two to this power of buckets.
-const WORD_BITS: u32 = u64::BITS.trailing_zeros();
+/// Buckets in a stretch of a large table, as a power of two: four words of the summaries.
+const STRETCH_BITS: u32 = 8;
+/// Stretches in a round of a table that is not large, as a power of two.
+const ROUND_BITS: u32 = 4;
 
 /// How often a scan reads a bucket again because keys came in.
 const READS: usize = 4;
@@ -159,12 +161,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// The part of the table, in places, that an evictor takes of a hand's round at a time: as many
-    /// buckets as one word of the summaries tells of; fewer in a table that is not large.
+    /// The part of the table, in places, that an evictor takes of a hand's round at a time: 256 buckets; fewer
+    /// in a table that is not large.
     #[inline]
     pub(crate) fn stretch(&self) -> u64 {
         let bits = self.current().bits();
-        let stretches = bits.saturating_sub(WORD_BITS).max(bits.min(WORD_BITS));
+        let stretches = bits.saturating_sub(STRETCH_BITS).max(bits.min(ROUND_BITS));
         1 << (u64::BITS - stretches)
     }
 
