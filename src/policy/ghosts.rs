@@ -1,32 +1,40 @@
 //! Who was evicted lately, from where, and when.
 //!
 //! ```text
-//!            latest                                        oldest
-//!   tags     | tag  | tag  | tag  | tag  |   | tag  | ... | tag  |    a tag of zero: nobody
-//!   times    | time | time | time | time |   | time | ... | time |
+//!            latest                                                         oldest
+//!   tags     | tag  | tag  | tag  | tag  | ... | tag  | tag  |     a tag of zero: nobody
+//!   times    | time | time | time | time | ... | time | time |
 //! ```
 //!
-//! A set-associative table. A set is one cache line: eight ways for those that left probation, and
-//! eight for those that left the protected part, each half two words of tags and two of times. The
-//! ways of a half are in the order in which they were filled: a newcomer comes in at the front, and those
-//! before the first hole move on by one; if there is no hole, the last one drops out.
+//! A set-associative table. A set is one cache line, four words of tags and four of times: thirteen ways
+//! for those that left probation, and three for those that left the protected part. The ways of a
+//! region are in the order in which they were filled: a newcomer comes in at the front, and those before
+//! the first hole move on by one; if there is no hole, the last one drops out.
 
 use super::marks::Region;
 use super::scale::Scale;
 use crate::sync::{AtomicU64, CachePadded, Relaxed, prefetch};
 
-/// Words of tags in a half, and of times; and lanes in a word.
-const WORDS: usize = 2;
-const LANES: usize = 4;
-const WAYS: usize = WORDS * LANES;
-const LANE_BITS: u32 = u64::BITS / LANES as u32;
+/// Words of tags in a set, and of times.
+const WORDS: usize = 4;
+const LANE_BITS: u32 = 16;
 const LANE: u64 = (1 << LANE_BITS) - 1;
-/// The lowest bit of each lane.
-const ONES: u128 = u128::MAX / LANE as u128;
-/// Ghosts of each region for each hundred entries of the cache.
-const PERCENT: usize = 15;
+/// The lowest bit of each lane, and the highest.
+const ONES: u64 = u64::MAX / LANE;
+const HIGHS: u64 = ONES << (LANE_BITS - 1);
+/// Lanes of a set for those that left probation, who are remembered long enough to tell a new working
+/// set that is nearly as large as the cache: thirteen.
+const PROBATION: [Part; 4] =
+    [Part::of(0, u64::MAX), Part::of(1, u64::MAX), Part::of(2, u64::MAX), Part::of(3, LANE)];
+/// The three others, for those that left the protected part.
+const PROTECTED: [Part; 1] = [Part::of(3, !LANE)];
+const PROTECTED_WAYS: usize = 3;
+/// Entries of the cache that one set is for: so there are 65 and 15 ghosts for each hundred.
+const ENTRIES: usize = 20;
 /// Steps of the coarse time while as many misses happen as the cache has entries.
 const STEPS: u64 = 256;
+/// The part of the capacity within which a ghost is near, in misses.
+const NEAR: u64 = 5;
 const FULL_BITS: u32 = 16;
 /// Sets of which the fill is the average.
 const SAMPLES: u64 = 64;
@@ -34,10 +42,10 @@ const SAMPLES: u64 = 64;
 #[derive(Debug)]
 pub(super) struct Ghosts {
     sets: Box<[Set]>,
-    /// How many ways of a half are used, so that there are as many ghosts as there should be.
-    ways: usize,
     /// Misses in a step of the coarse time.
     step: Scale,
+    /// How long ago a near ghost left at most: a little more probation would have kept it.
+    near: u64,
     /// How many ways are used in the sets that were written last, in 1/65,536 of all: a moving average,
     /// as an exact count would be one more word that all threads change.
     fill: CachePadded<[Relaxed<AtomicU64>; 2]>,
@@ -45,53 +53,68 @@ pub(super) struct Ghosts {
 
 #[derive(Debug)]
 #[repr(align(64))]
-struct Set([Half; 2]);
-
-/// The ghosts of one region in a set.
-#[derive(Debug)]
-struct Half {
+struct Set {
     tags: [Relaxed<AtomicU64>; WORDS],
     times: [Relaxed<AtomicU64>; WORDS],
+}
+
+/// Lanes of one word of tags, and of one of times, that belong to a region.
+struct Part {
+    word: usize,
+    lanes: u64,
+    /// All but the first, and where the first and the last begin.
+    behind: u64,
+    first: u32,
+    last: u32,
+}
+
+impl Part {
+    const fn of(word: usize, lanes: u64) -> Self {
+        let last = u64::BITS - lanes.leading_zeros() - LANE_BITS;
+        Self {
+            word,
+            lanes,
+            behind: lanes & lanes << LANE_BITS,
+            first: lanes.trailing_zeros(),
+            last,
+        }
+    }
+}
+
+/// Where in a set a region's ghosts are.
+#[inline]
+fn parts(region: Region) -> &'static [Part] {
+    match region {
+        Region::Probation => &PROBATION,
+        Region::Protected => &PROTECTED,
+    }
 }
 
 /// A key that was evicted.
 #[derive(Debug)]
 pub(super) struct Ghost<'g> {
-    half: &'g Half,
-    lane: usize,
-    tag: u64,
+    word: &'g Relaxed<AtomicU64>,
+    bits: u64,
+    lane: u64,
     /// How long ago.
     pub(super) absent: u64,
+    pub(super) near: bool,
 }
 
 impl Ghost<'_> {
-    /// Forgets it; false if somebody else did, or others came into the set.
+    /// Forgets it; false if somebody else did, or its set has changed.
     #[inline]
     pub(super) fn lay(self) -> bool {
-        let word = &self.half.tags[self.lane / LANES];
-        let (bits, shift) = (word.get(), self.lane as u32 % LANES as u32 * LANE_BITS);
-        bits >> shift & LANE == self.tag && word.try_set(bits, bits & !(LANE << shift))
-    }
-}
-
-#[inline]
-fn nth(region: Region) -> usize {
-    match region {
-        Region::Probation => 0,
-        Region::Protected => 1,
+        self.word.try_set(self.bits, self.bits & !self.lane)
     }
 }
 
 impl Ghosts {
     pub(super) fn new(entries: usize) -> Self {
-        let wanted = (entries.div_ceil(100).saturating_mul(PERCENT))
-            .min(entries.saturating_mul(PERCENT).div_ceil(100))
-            .max(1);
-        let sets = wanted.div_ceil(WAYS);
         Self {
-            sets: (0..sets).map(|_| Set([Half::new(), Half::new()])).collect(),
-            ways: wanted.div_ceil(sets),
+            sets: (0..entries.div_ceil(ENTRIES).max(1)).map(|_| Set::new()).collect(),
             step: Scale::new(entries as u64 / STEPS),
+            near: entries as u64 / NEAR,
             fill: CachePadded::new(std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0))),
         }
     }
@@ -100,14 +123,23 @@ impl Ghosts {
         size_of_val(&*self.sets)
     }
 
-    /// How many ghosts of a region there are, roughly.
     #[inline]
-    pub(super) fn count(&self, region: Region) -> usize {
-        let all = (self.sets.len() * self.ways) as u64;
-        ((all * self.fill[nth(region)].get()) >> FULL_BITS) as usize
+    fn fill(&self, region: Region) -> &Relaxed<AtomicU64> {
+        match region {
+            Region::Probation => &self.fill[0],
+            Region::Protected => &self.fill[1],
+        }
     }
 
-    /// How many ghosts of `some` there are for one of `others`; one at least.
+    /// How many ghosts of a region there are, roughly, if each had as many ways as the protected part.
+    #[inline]
+    pub(super) fn count(&self, region: Region) -> usize {
+        let all = (self.sets.len() * PROTECTED_WAYS) as u64;
+        ((all * self.fill(region).get()) >> FULL_BITS) as usize
+    }
+
+    /// How many ghosts of `some` there are for one of `others`, beside what there is place for; one
+    /// at least.
     #[inline]
     pub(super) fn ratio(&self, some: Region, others: Region) -> f64 {
         (self.count(some) as f64 / (self.count(others) as f64).max(1.0)).max(1.0)
@@ -116,10 +148,13 @@ impl Ghosts {
     /// Remembers that a key was evicted from a region now.
     #[inline]
     pub(super) fn put(&self, region: Region, hash: u64, now: u64) {
-        let used = self.half(region, hash).put(tag(hash), self.coarse(now), self.ways);
-        let fill = &self.fill[nth(region)];
-        let full = 1 << FULL_BITS;
-        let seen = if used == self.ways { full } else { (used as u64 * full) / self.ways as u64 };
+        let set = self.set(hash);
+        let seen = if set.put(parts(region), tag(hash), self.coarse(now)) {
+            set.fill(parts(region))
+        } else {
+            1 << FULL_BITS
+        };
+        let fill = self.fill(region);
         let before = fill.get();
         let after = before - before / SAMPLES + seen / SAMPLES;
         if after != before {
@@ -130,11 +165,20 @@ impl Ghosts {
     /// A key that is remembered to have left a region.
     #[inline]
     pub(super) fn find(&self, region: Region, hash: u64, now: u64) -> Option<Ghost<'_>> {
-        let (half, tag) = (self.half(region, hash), tag(hash));
-        // All ways are looked at, used or not.
-        let (lane, time) = half.find(tag)?;
-        let absent = self.step.times(u64::from(self.coarse(now).wrapping_sub(time)));
-        Some(Ghost { half, lane, tag, absent })
+        let (set, tag) = (self.set(hash), tag(hash));
+        for part in parts(region) {
+            let word = &set.tags[part.word];
+            let bits = word.get();
+            let found = zeros(bits ^ (tag * ONES)) & part.lanes;
+            if found != 0 {
+                let shift = found.trailing_zeros() / LANE_BITS * LANE_BITS;
+                let time = (set.times[part.word].get() >> shift) as u16;
+                let absent = self.step.times(u64::from(self.coarse(now).wrapping_sub(time)));
+                let near = absent <= self.near;
+                return Some(Ghost { word, bits, lane: LANE << shift, absent, near });
+            }
+        }
+        None
     }
 
     #[inline]
@@ -150,68 +194,59 @@ impl Ghosts {
     }
 
     #[inline]
-    fn half(&self, region: Region, hash: u64) -> &Half {
-        &self.set(hash).0[nth(region)]
-    }
-
-    #[inline]
     fn coarse(&self, now: u64) -> u16 {
         self.step.steps(now) as u16
     }
 }
 
-impl Half {
+impl Set {
     fn new() -> Self {
         let words = || std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0));
         Self { tags: words(), times: words() }
     }
 
-    /// Puts a ghost in front of the others, of which there are `ways` at most, and returns how many there
-    /// were. Two threads that write one set at a time lose ghosts, or one gets the time of another.
+    /// Puts a ghost in front of the others; whether there was a hole, or an older ghost of the key, whose place
+    /// was filled. Two threads that write one set at a time lose ghosts, or one gets another's time.
     #[inline]
-    fn put(&self, tag: u64, time: u16, ways: usize) -> usize {
-        let tags = joined(&self.tags);
-        let hole = first_zero(tags).unwrap_or(ways);
-        let same = first_zero(tags ^ u128::from(tag) * ONES).unwrap_or(ways);
-        let end = hole.min(same).min(ways - 1);
-        let moved = u128::MAX >> (u128::BITS - LANE_BITS * (end as u32 + 1));
-        let shift = |lanes: u128, first: u64| {
-            lanes & !moved | (lanes << LANE_BITS | u128::from(first)) & moved
-        };
-        part(&self.tags, shift(tags, tag));
-        part(&self.times, shift(joined(&self.times), u64::from(time)));
-        if hole < ways { used(tags) } else { ways }
+    fn put(&self, parts: &[Part], tag: u64, time: u16) -> bool {
+        let (mut first, mut at) = (tag, u64::from(time));
+        for part in parts {
+            let (tags, times) = (self.tags[part.word].get(), self.times[part.word].get());
+            let ends = (zeros(tags) | zeros(tags ^ (tag * ONES))) & part.lanes;
+            // All lanes up to the one where the move ends; all, if it goes on.
+            let moved = part.lanes & (ends ^ ends.wrapping_sub(1));
+            let shifted = |word: u64, first: u64| {
+                word & !moved | (word << LANE_BITS & part.behind | first << part.first) & moved
+            };
+            self.tags[part.word].set(shifted(tags, first));
+            self.times[part.word].set(shifted(times, at));
+            if ends != 0 {
+                return true;
+            }
+            (first, at) = (tags >> part.last & LANE, times >> part.last & LANE);
+        }
+        false
     }
 
-    #[inline]
-    fn find(&self, tag: u64) -> Option<(usize, u16)> {
-        let lane = first_zero(joined(&self.tags) ^ u128::from(tag) * ONES)?;
-        Some((lane, (joined(&self.times) >> (lane as u32 * LANE_BITS)) as u16))
+    /// Which part of a region's ways is used, in 1/65,536.
+    #[cold]
+    fn fill(&self, parts: &[Part]) -> u64 {
+        let (mut used, mut ways) = (0, 0);
+        for part in parts {
+            let holes = zeros(self.tags[part.word].get());
+            ways += u64::from((HIGHS & part.lanes).count_ones());
+            used += u64::from((HIGHS & part.lanes & !holes).count_ones());
+        }
+        (used << FULL_BITS) / ways
     }
 }
 
+/// The highest bit of each lane that is zero.
 #[inline]
-fn joined(words: &[Relaxed<AtomicU64>; WORDS]) -> u128 {
-    u128::from(words[0].get()) | u128::from(words[1].get()) << u64::BITS
-}
-
-#[inline]
-fn part(words: &[Relaxed<AtomicU64>; WORDS], lanes: u128) {
-    words[0].set(lanes as u64);
-    words[1].set((lanes >> u64::BITS) as u64);
-}
-
-/// The lowest lane that is zero.
-#[inline]
-fn first_zero(lanes: u128) -> Option<usize> {
-    // A borrow goes up only from a lane that is zero, so the lowest one that is marked is.
-    let zeros = lanes.wrapping_sub(ONES) & !lanes & (ONES << (LANE_BITS - 1));
-    (zeros != 0).then(|| (zeros.trailing_zeros() / LANE_BITS) as usize)
-}
-
-/// How many lanes are not zero.
-fn used(lanes: u128) -> usize {
-    (0..WAYS).filter(|&nth| lanes >> (nth as u32 * LANE_BITS) & u128::from(LANE) != 0).count()
+fn zeros(lanes: u64) -> u64 {
+    // Adding all bits but the highest carries into the highest, unless the lane is zero, and never out of
+    // the lane.
+    !(((lanes & !HIGHS) + !HIGHS) | lanes) & HIGHS
 }
 
 /// Never zero, so that no ghost looks like nobody.

@@ -61,7 +61,7 @@ const PACE: u64 = 16;
 const PACE_PART: u64 = 256;
 
 impl Memory {
-    /// A memory for a cache of so many entries: about nine bytes for each.
+    /// A memory for a cache of so many entries: about eleven bytes for each.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
             sketch: Sketch::new(entries),

@@ -3,15 +3,17 @@
 use super::face::Place;
 use super::hand::Stretch;
 use super::marks::Region;
+use super::verdict::KNOWN_BETTER;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// What a thread keeps for itself, so that an eviction changes no word that others change, too: its
-/// stretches of the two hands' rounds, and the misses that it has not reported yet. Words of one
-/// writer; a thread that ends leaves them to the next one that takes its seat.
+/// stretches of the two hands' rounds, what it saw there, and the misses that it has not reported yet.
+/// Words of one writer; a thread that ends leaves them to the next one that takes its seat.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     pub(super) probation: Stretch,
     pub(super) protected: Stretch,
+    pub(super) sitter: Sitter,
     unreported: Relaxed<AtomicU64>,
 }
 
@@ -47,5 +49,49 @@ impl Rounds {
     #[inline]
     pub(super) fn unreported(&self) -> u64 {
         self.unreported.get()
+    }
+}
+
+/// Candidates that are compared with what was seen of the entry at the protected hand, until the thread
+/// looks at it again.
+const TRUSTED: u64 = 4;
+
+/// What a thread saw of the entry at the protected hand when it looked last.
+#[derive(Debug, Default)]
+pub(crate) struct Sitter {
+    /// Zero if it was read, one if it was not, and two more than how well the sketch knew it if it stayed.
+    seen: Relaxed<AtomicU64>,
+    trusted: Relaxed<AtomicU64>,
+}
+
+impl Sitter {
+    /// The hand came to an entry that was not read, or found all read.
+    #[inline]
+    pub(super) fn found(&self, unread: bool) {
+        self.seen.set(u64::from(unread));
+    }
+
+    /// It won over a candidate, being known so well.
+    #[inline]
+    pub(super) fn stays(&self, known: u64) {
+        self.seen.set(2 + known);
+        self.trusted.set(TRUSTED);
+    }
+
+    #[inline]
+    pub(super) fn is_unread(&self) -> bool {
+        self.seen.get() > 0
+    }
+
+    /// Whether it would stay beside this candidate, too: the sketch knows nobody less than it did a moment
+    /// ago. Saves a look at the entry and at the sketch.
+    #[inline]
+    pub(super) fn is_better(&self, candidate: u64) -> bool {
+        let (seen, trusted) = (self.seen.get(), self.trusted.get());
+        if seen < 2 || trusted == 0 {
+            return false;
+        }
+        self.trusted.set(trusted - 1);
+        (candidate..candidate + KNOWN_BETTER).contains(&(seen - 2))
     }
 }

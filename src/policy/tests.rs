@@ -219,6 +219,19 @@ fn a_loop_longer_than_the_cache_keeps_a_stable_part() {
 }
 
 #[test]
+fn a_new_working_set_takes_the_place_of_one_that_is_dead() {
+    let mut toy = Toy::new(400);
+    let length = 340;
+    (0..length * 30).for_each(|access| toy.access(access % length));
+    let renewed = |access: u64| 10_000 + access % length;
+    (0..length * 5).for_each(|access| toy.access(renewed(access)));
+    toy.hits = 0;
+    (0..length * 5).for_each(|access| toy.access(renewed(access)));
+    let ratio = toy.hits as f64 / (length * 5) as f64;
+    assert!(ratio > 0.7, "{ratio}");
+}
+
+#[test]
 fn an_expired_entry_goes_first() {
     let mut toy = Toy::new(50);
     (0..50).for_each(|key| toy.access(key));
@@ -269,19 +282,21 @@ fn the_sketch_counts_up_to_fifteen_and_halves() {
 fn ghosts_remember_the_latest_and_how_long_ago() {
     let ghosts = ghosts::Ghosts::new(1_000);
     let left = Region::Probation;
-    for key in 0..1_000 {
+    for key in 0..2_000 {
         ghosts.put(left, mix(key), key);
     }
     let count = ghosts.count(left);
     assert!((130..=160).contains(&count), "{count} ghosts");
     assert_eq!(ghosts.count(Region::Protected), 0, "they left probation");
-    assert!(ghosts.find(Region::Protected, mix(999), 1_000).is_none());
-    let found = |key: u64| ghosts.find(left, mix(key), 1_000).map(|ghost| ghost.absent);
-    assert!((0..400).all(|key| found(key).is_none()), "an old one is still there");
-    let young: Vec<u64> = (950..1_000).filter_map(found).collect();
+    assert!(ghosts.find(Region::Protected, mix(1_999), 2_000).is_none());
+    let found = |key: u64| ghosts.find(left, mix(key), 2_000).map(|ghost| ghost.absent);
+    assert!((0..800).all(|key| found(key).is_none()), "an old one is still there");
+    let young: Vec<u64> = (1_950..2_000).filter_map(found).collect();
     assert!(young.len() > 40 && young.iter().all(|&absent| absent <= 53), "{young:?}");
-    assert!(ghosts.find(left, mix(999), 1_000).expect("it is there").lay());
-    assert!(found(999).is_none());
+    let near = |key: u64| ghosts.find(left, mix(key), 2_000).is_some_and(|ghost| ghost.near);
+    assert!((1_950..2_000).any(near) && !(0..1_790).any(near), "a fifth of the capacity is near");
+    assert!(ghosts.find(left, mix(1_999), 2_000).expect("it is there").lay());
+    assert!(found(1_999).is_none());
 }
 
 #[test]

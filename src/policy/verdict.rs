@@ -15,13 +15,15 @@ const MOST: f64 = 0.80;
 /// What is added, in rounds of probation's hand, to the time since a ghost left, to tell how long its
 /// key was not asked for.
 const ROUNDS: f64 = 1.5;
+/// How much longer than that an entry of the protected part must have been unread.
+const LONGER: f64 = 2.0;
 /// Entries that a hand looks at for one victim. Where all were read since it came by last, the last
 /// one goes by force.
 const PROBATION_STEPS: usize = 24;
 const PROTECTED_STEPS: usize = 10;
 /// How much better the sketch must know the entry at the protected hand than the one that challenges
 /// it, for the hand to go on to the next.
-const KNOWN_BETTER: u64 = 6;
+pub(super) const KNOWN_BETTER: u64 = 6;
 /// Entries that are promoted for one insert while there is room.
 const SPREAD_STEPS: usize = 4;
 
@@ -95,13 +97,15 @@ impl Policy {
         }
         memory.sketch.hear(hash, now);
         if let Some(ghost) = memory.ghosts.find(Region::Probation, hash, now)
-            && self.came_back_soon(ghost.absent, now)
+            && self.came_back_soon(ghost.absent, rounds, now)
         {
-            if ghost.lay() {
+            let near = ghost.near;
+            if ghost.lay() && near {
                 let many = memory.ghosts.ratio(Region::Protected, Region::Probation);
                 self.aim(many * self.step(), load);
             }
-            return Marks::new(Stage::Protected, 0);
+            // Who was away for long is not asked for again at once: the hand passes by once.
+            return Marks::new(Stage::Protected, u8::from(!near));
         }
         let ghost = memory.ghosts.find(Region::Protected, hash, now);
         if ghost.is_some_and(Ghost::lay) {
@@ -121,13 +125,15 @@ impl Policy {
         marks << 8 | memory.sketch.estimate(hash, self.now(rounds))
     }
 
-    /// Whether a key that left probation came back within the time that an entry of the protected
-    /// part is kept. Without this test, a loop a little longer than the cache makes every key that
-    /// was turned away come back as a ghost, and probation eats the rest.
+    /// Whether a key that left probation came back in much less time than the entry at the protected
+    /// hand has not been read for, which is a round if the thread found it unread. Without this
+    /// test, a loop a little longer than the cache makes every key that was turned away come back as a
+    /// ghost, and probation eats the rest.
     #[inline]
-    fn came_back_soon(&self, absent: u64, now: u64) -> bool {
+    fn came_back_soon(&self, absent: u64, rounds: &Rounds, now: u64) -> bool {
         let away = absent as f64 + ROUNDS * self.probation_hand.age(now) as f64;
-        away < self.protected_hand.age(now) as f64 || seeded("policy-no-age-test")
+        rounds.sitter.is_unread() && LONGER * away < self.protected_hand.age(now) as f64
+            || seeded("policy-no-age-test")
     }
 
     /// The time, counted in misses.
@@ -247,11 +253,15 @@ impl Policy {
             }
             return None;
         }
+        let known = |slot| memory.sketch.estimate(face.hash(slot), now);
+        let candidate = known(slot);
+        if rounds.sitter.is_better(candidate) {
+            return Some(slot);
+        }
         let Some(other) = self.protected_victim(face, rounds, memory, now) else {
             return Some(slot);
         };
-        let known = |slot| memory.sketch.estimate(face.hash(slot), now);
-        let (candidate, sitting) = (known(slot), known(other));
+        let sitting = known(other);
         if face.expired(other) || candidate > sitting {
             rounds.protected.step();
             return promote(face, slot, shift).then_some(other);
@@ -259,6 +269,8 @@ impl Policy {
         if sitting >= candidate + KNOWN_BETTER {
             // Or it would turn everybody away until the sketch forgets it.
             rounds.protected.step();
+        } else {
+            rounds.sitter.stays(sitting);
         }
         Some(slot)
     }
@@ -280,6 +292,7 @@ impl Policy {
             };
             let marks = face.marks(slot);
             if marks.count == 0 || face.expired(slot) {
+                rounds.sitter.found(true);
                 return Some(slot);
             }
             rounds.protected.step();
@@ -288,6 +301,7 @@ impl Policy {
             }
             seen = Some(slot);
         }
+        rounds.sitter.found(false);
         seen
     }
 
