@@ -228,7 +228,7 @@ where
                 return Attempt::kept(&mut new, entry, Attempt::Done(Landing::Overtaken));
             };
             let state = self.state(held.entry());
-            let attempt = self.put_over(view, work, (held, state), entry, &mut new);
+            let attempt = self.put_at(view, work, (held, state), entry, &mut new);
             if let Attempt::Done(_) = attempt {
                 self.settle_in(view, work);
             }

@@ -7,7 +7,7 @@ use super::face::Dial;
 use super::room::Room;
 use super::{Engine, Local, Pin};
 use crate::accounting::Reservation;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryRef};
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
@@ -129,7 +129,7 @@ where
                     *new = Some(entry);
                     return Attempt::Done(Err(InsertErrorKind::Occupied));
                 }
-                self.put_over(view, work, (held, state), entry, new).map(Ok)
+                self.put_at(view, work, (held, state), entry, new).map(Ok)
             }
             Spotted::Open(open) => self.put_new(view, work, open, entry, new).map(Ok),
         }
@@ -152,9 +152,7 @@ where
             Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
             Room::None => return Attempt::kept(back, entry, Attempt::Refused),
         }
-        if let Some(expiration) = &self.rules.expiration {
-            expiration.create(entry.as_ref());
-        }
+        self.date(entry.as_ref(), None, &work.terms);
         work.shift.joined(bits, charge);
         if let Err(entry) = open.commit(entry, bits) {
             work.shift.left(bits, charge);
@@ -166,8 +164,8 @@ where
         Attempt::Done(Inserted::New)
     }
 
-    /// Replaces an entry, which was in this state when it was looked at.
-    pub(super) fn put_over<'g>(
+    /// Links an entry in the place of another, which was in this state when it was looked at.
+    pub(super) fn put_at<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
@@ -175,72 +173,109 @@ where
         entry: Entry<K, V>,
         back: &mut Option<Entry<K, V>>,
     ) -> Attempt<Inserted> {
-        let (old, charge) = (held.entry().charge(), entry.as_ref().charge());
-        let limbo = if state == State::Awaited { None } else { self.limbo_room(work.local, old) };
-        // What the limbo takes over is free for the new entry.
-        let need = if limbo.is_some() { charge.saturating_sub(old) } else { charge };
-        match self.make_room(view, work, need) {
+        match state {
+            State::Live => self.put_over(view, work, (held, true), entry, back),
+            State::Expired => self.put_over(view, work, (held, false), entry, back),
+            State::Awaited => self.put_awaited(view, work, held, entry, back),
+        }
+    }
+
+    /// Links an entry in the place of one whose value is awaited: that is charged to nobody, and
+    /// nobody hears of it.
+    fn put_awaited<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        held: Found<'g, K, V>,
+        entry: Entry<K, V>,
+        back: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
+        let charge = entry.as_ref().charge();
+        match self.make_room(view, work, charge) {
             Room::Made => {}
             Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
             Room::None => return Attempt::kept(back, entry, Attempt::Refused),
         }
-        if let Some(expiration) = &self.rules.expiration {
-            match state {
-                State::Live => expiration.update(entry.as_ref(), held.entry()),
-                State::Expired | State::Awaited => expiration.create(entry.as_ref()),
-            }
-            expiration.shorten(entry.as_ref(), &work.terms);
-        }
-        let (old_entry, bits) = (held.entry(), held.bits_now());
-        if state == State::Awaited {
-            // The policy does not move what weighs nothing, so these are its bits; and from the
-            // exchange on, whoever unlinks the new entry counts it out.
-            work.shift.joined(bits, charge);
-        }
+        self.date(entry.as_ref(), None, &work.terms);
+        // The policy does not move what weighs nothing, so these are its bits; and from the exchange
+        // on, whoever unlinks the new entry counts it out.
+        let bits = held.bits_now();
+        work.shift.joined(bits, charge);
         let unlinked = match view.replace(held, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
-                if state == State::Awaited {
-                    work.shift.left(bits, charge);
-                }
+                work.shift.left(bits, charge);
                 return Attempt::kept(back, entry, Attempt::Again);
             }
         };
-        let cause = match state {
-            State::Live => Some(RemovalCause::Replaced),
-            State::Expired => Some(RemovalCause::Expired),
-            State::Awaited => None,
-        };
-        if let Some(cause) = cause {
-            self.count(work.local, cause);
+        work.spend(charge);
+        work.local.tally.insertions.bump();
+        held.touch();
+        view.retire(unlinked, Ledgered::Nowhere);
+        Attempt::Done(Inserted::New)
+    }
+
+    /// Replaces an entry with a value, which was live or had expired.
+    fn put_over<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        (held, live): (Found<'g, K, V>, bool),
+        entry: Entry<K, V>,
+        back: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
+        let old = held.entry();
+        let (left, charge) = (old.charge(), entry.as_ref().charge());
+        let limbo = self.limbo_room(work.local, left);
+        // What the limbo takes over is free for the new entry.
+        let free = if limbo.is_some() { left } else { 0 };
+        match self.make_room(view, work, charge.saturating_sub(free)) {
+            Room::Made => {}
+            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
+            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
         }
-        let account = if state == State::Awaited {
-            work.spend(charge);
-            Ledgered::Nowhere
-        } else if let Some(limbo) = limbo {
-            limbo.commit(plot(old));
-            work.exchange(need, old.saturating_sub(charge));
+        self.date(entry.as_ref(), live.then_some(old), &work.terms);
+        let unlinked = match view.replace(held, entry) {
+            Ok(unlinked) => unlinked,
+            Err(entry) => return Attempt::kept(back, entry, Attempt::Again),
+        };
+        let (cause, inserted) = if live {
+            (RemovalCause::Replaced, Inserted::Replaced)
+        } else {
+            (RemovalCause::Expired, Inserted::New)
+        };
+        self.count(work.local, cause);
+        let account = if let Some(limbo) = limbo {
+            limbo.commit(plot(left));
             Ledgered::Limbo
         } else {
-            self.lingering.add(old);
-            work.spend(charge);
+            self.lingering.add(left);
             Ledgered::Capacity
         };
-        if state != State::Live {
+        work.hand.add(free);
+        work.spend(charge);
+        if inserted == Inserted::New {
             work.local.tally.insertions.bump();
         }
-        if state != State::Awaited {
-            // The lane may have changed while room was made.
-            let bits = held.bits_now();
-            work.shift.left(bits, old);
-            work.shift.joined(bits, charge);
-        }
+        // The lane may have changed while room was made.
+        let bits = held.bits_now();
+        work.shift.left(bits, left);
+        work.shift.joined(bits, charge);
         held.touch();
         view.retire(unlinked, account);
-        if let Some(cause) = cause {
-            self.report(old_entry, cause);
+        self.report(old, cause);
+        Attempt::Done(inserted)
+    }
+
+    /// Sets the deadlines of an entry that is about to come in, or to take the place of `old`.
+    fn date(&self, entry: EntryRef<'_, K, V>, old: Option<EntryRef<'_, K, V>>, terms: &Terms) {
+        if let Some(expiration) = &self.rules.expiration {
+            match old {
+                Some(old) => expiration.update(entry, old),
+                None => expiration.create(entry),
+            }
+            expiration.shorten(entry, terms);
         }
-        Attempt::Done(if state == State::Live { Inserted::Replaced } else { Inserted::New })
     }
 
     /// Applies `f` to what a key has, until nothing came in between.
@@ -323,7 +358,7 @@ where
         let entry = view.entry(hash, own, value, charge);
         let mut back = None;
         let attempt = match spotted {
-            Spotted::Held(held) => self.put_over(view, work, (held, state), entry, &mut back),
+            Spotted::Held(held) => self.put_at(view, work, (held, state), entry, &mut back),
             Spotted::Open(open) => self.put_new(view, work, open, entry, &mut back),
         };
         let attempt = attempt.map(|inserted| match inserted {
@@ -440,12 +475,5 @@ impl Work<'_> {
     pub(super) fn spend(&mut self, charge: u64) {
         let part = self.hand.split(charge).expect("room was made before the entry was linked");
         part.commit(charge);
-    }
-
-    /// An entry was replaced whose charge the limbo has taken over: `spent` was needed on top of it,
-    /// or `left` was not needed.
-    fn exchange(&mut self, spent: u64, left: u64) {
-        self.spend(spent);
-        self.hand.add(left);
     }
 }
