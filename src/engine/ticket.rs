@@ -15,8 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bury::{Found, State, Table, plot};
-use super::room::Room;
-use super::write::{Attempt, Work};
+use super::write::{Attempt, Obstacle, Work};
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
 use crate::error::InsertErrorKind;
@@ -108,19 +107,19 @@ where
         let view = self.table.view(pin.pass());
         let held = match view.locate(hash, |k| k == key) {
             Spotted::Held(held) => held,
-            Spotted::Open(_) if fare != Fare::Load => return Attempt::Done(Boarding::Nothing),
+            Spotted::Open(_) if fare != Fare::Load => return Ok(Boarding::Nothing),
             Spotted::Open(open) => {
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
                 let bits = self.admit(view, hash, 1);
                 if !self.take_berth() {
-                    return Attempt::Relieve;
+                    return Err(Obstacle::Garbage);
                 }
                 if open.commit(entry, bits).is_err() {
                     self.berths.sub(1);
-                    return Attempt::Again;
+                    return Err(Obstacle::Changed);
                 }
                 self.grow_if_crowded(view);
-                return Attempt::Done(Boarding::Boarded(None));
+                return Ok(Boarding::Boarded(None));
             }
         };
         let state = self.state(held.entry());
@@ -128,22 +127,20 @@ where
         match (state, other) {
             (State::Live, _) if fare == Fare::Load => {
                 held.touch();
-                Attempt::Done(Boarding::Live(held.entry().value().clone()))
+                Ok(Boarding::Live(held.entry().value().clone()))
             }
-            (_, Some(other)) => Attempt::Done(Boarding::Joined(Arc::clone(other))),
+            (_, Some(other)) => Ok(Boarding::Joined(Arc::clone(other))),
             (State::Awaited, None) => {
                 // Left behind by a load that is over.
                 self.bury(view, held, RemovalCause::Expired);
-                Attempt::Again
+                Err(Obstacle::Changed)
             }
-            (State::Expired, None) if fare != Fare::Load => Attempt::Done(Boarding::Nothing),
+            (State::Expired, None) if fare != Fare::Load => Ok(Boarding::Nothing),
             (State::Expired, None) if !self.is_kept(held.entry()) => {
                 self.bury(view, held, RemovalCause::Expired);
-                Attempt::Again
+                Err(Obstacle::Changed)
             }
-            (State::Live, None) if !self.is_due(held.entry(), fare) => {
-                Attempt::Done(Boarding::Nothing)
-            }
+            (State::Live, None) if !self.is_due(held.entry(), fare) => Ok(Boarding::Nothing),
             (State::Live | State::Expired, None) => self.renew(view, work, held, ticket),
         }
     }
@@ -176,16 +173,12 @@ where
         let limbo = self.limbo_room(work.local, charge);
         // Where the limbo has no room for it, the old entry stays charged, and the new one is, too.
         let need = if limbo.is_some() { 0 } else { charge };
-        match self.make_room(view, work, need) {
-            Room::Made => {}
-            Room::Relieve => return Attempt::Relieve,
-            Room::None => return Attempt::Refused,
-        }
+        self.make_room(view, work, need)?;
         let contents = (old.key().clone(), old.value().clone());
         let value = contents.1.clone();
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
-        let Ok(unlinked) = view.replace(held, entry) else { return Attempt::Again };
+        let Ok(unlinked) = view.replace(held, entry) else { return Err(Obstacle::Changed) };
         let account = match limbo {
             Some(limbo) => {
                 limbo.commit(plot(charge));
@@ -198,7 +191,7 @@ where
             }
         };
         view.retire(unlinked, account);
-        Attempt::Done(Boarding::Boarded(Some(value)))
+        Ok(Boarding::Boarded(Some(value)))
     }
 
     /// An older value that may stand in for one that could not be loaded.
@@ -225,14 +218,20 @@ where
             let view = self.table.view(pin.pass());
             let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
             let Some(held) = self.ticketed(view, hash, key, ticket) else {
-                return Attempt::kept(&mut new, entry, Attempt::Done(Landing::Overtaken));
+                new = Some(entry);
+                return Ok(Landing::Overtaken);
             };
             let state = self.state(held.entry());
-            let attempt = self.put_at(view, work, (held, state), entry, &mut new);
-            if let Attempt::Done(_) = attempt {
-                self.settle_in(view, work);
+            match self.put_at(view, work, (held, state), entry) {
+                Ok(_) => {
+                    self.settle_in(view, work);
+                    Ok(Landing::Installed)
+                }
+                Err((obstacle, entry)) => {
+                    new = Some(entry);
+                    Err(obstacle)
+                }
             }
-            attempt.map(|_| Landing::Installed)
         });
         if let Some(landing) = landing {
             drop(work);

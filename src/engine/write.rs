@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, Hash};
 
 use super::bury::{Found, State, Table, plot};
 use super::face::Dial;
-use super::room::Room;
 use super::{Engine, Local, Pin};
 use crate::accounting::Reservation;
 use crate::entry::{Entry, EntryRef};
@@ -40,15 +39,21 @@ pub(super) struct Work<'e> {
     vain_reliefs: usize,
 }
 
-/// What an attempt came to.
-pub(super) enum Attempt<T> {
-    Done(T),
+/// What stood in the way of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
     /// Something changed: look again.
-    Again,
+    Changed,
     /// Garbage has to be freed first, which needs the pin to be renewed.
-    Relieve,
-    Refused,
+    Garbage,
+    /// Nothing was found to evict.
+    NoRoom,
 }
+
+/// What an attempt came to.
+pub(super) type Attempt<T> = Result<T, Obstacle>;
+/// The same for one that gives its entry back.
+pub(super) type Linked<K, V> = Result<Inserted, (Obstacle, Entry<K, V>)>;
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -100,12 +105,12 @@ where
     ) -> Option<T> {
         loop {
             match attempt(pin, work) {
-                Attempt::Done(done) => return Some(done),
-                Attempt::Again => {}
-                Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => {
+                Ok(done) => return Some(done),
+                Err(Obstacle::Changed) => {}
+                Err(Obstacle::Garbage) if work.vain_reliefs < VAIN_RELIEFS => {
                     work.vain_reliefs += usize::from(!self.relieve(pin));
                 }
-                Attempt::Relieve | Attempt::Refused => return None,
+                Err(Obstacle::Garbage | Obstacle::NoRoom) => return None,
             }
         }
     }
@@ -121,18 +126,21 @@ where
         let view = self.table.view(pin.pass());
         let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
         let (hash, key) = (entry.as_ref().hash(), entry.as_ref().key());
-        let spotted = view.locate(hash, |k| k == key);
-        match spotted {
+        let linked = match view.locate(hash, |k| k == key) {
             Spotted::Held(held) => {
                 let state = self.state(held.entry());
                 if state == State::Live && !over(held.entry().value(), entry.as_ref().value()) {
                     *new = Some(entry);
-                    return Attempt::Done(Err(InsertErrorKind::Occupied));
+                    return Ok(Err(InsertErrorKind::Occupied));
                 }
-                self.put_at(view, work, (held, state), entry, new).map(Ok)
+                self.put_at(view, work, (held, state), entry)
             }
-            Spotted::Open(open) => self.put_new(view, work, open, entry, new).map(Ok),
-        }
+            Spotted::Open(open) => self.put_new(view, work, open, entry),
+        };
+        linked.map(Ok).map_err(|(obstacle, entry)| {
+            *new = Some(entry);
+            obstacle
+        })
     }
 
     /// Links an entry whose key is not there.
@@ -143,25 +151,22 @@ where
         work: &mut Work<'_>,
         open: Open<'g, K, V, Memory>,
         entry: Entry<K, V>,
-        back: &mut Option<Entry<K, V>>,
-    ) -> Attempt<Inserted> {
+    ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
         let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, charge));
-        match self.make_room(view, work, charge) {
-            Room::Made => {}
-            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
-            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
+        if let Err(obstacle) = self.make_room(view, work, charge) {
+            return Err((obstacle, entry));
         }
         self.date(entry.as_ref(), None, &work.terms);
         work.shift.joined(bits, charge);
         if let Err(entry) = open.commit(entry, bits) {
             work.shift.left(bits, charge);
-            return Attempt::kept(back, entry, Attempt::Again);
+            return Err((Obstacle::Changed, entry));
         }
         work.spend(charge);
         work.local.tally.insertions.bump();
         self.settle_in(view, work);
-        Attempt::Done(Inserted::New)
+        Ok(Inserted::New)
     }
 
     /// Links an entry in the place of another, which was in this state when it was looked at.
@@ -171,12 +176,11 @@ where
         work: &mut Work<'_>,
         (held, state): (Found<'g, K, V>, State),
         entry: Entry<K, V>,
-        back: &mut Option<Entry<K, V>>,
-    ) -> Attempt<Inserted> {
+    ) -> Linked<K, V> {
         match state {
-            State::Live => self.put_over(view, work, (held, true), entry, back),
-            State::Expired => self.put_over(view, work, (held, false), entry, back),
-            State::Awaited => self.put_awaited(view, work, held, entry, back),
+            State::Live => self.put_over(view, work, (held, true), entry),
+            State::Expired => self.put_over(view, work, (held, false), entry),
+            State::Awaited => self.put_awaited(view, work, held, entry),
         }
     }
 
@@ -188,13 +192,10 @@ where
         work: &mut Work<'_>,
         held: Found<'g, K, V>,
         entry: Entry<K, V>,
-        back: &mut Option<Entry<K, V>>,
-    ) -> Attempt<Inserted> {
+    ) -> Linked<K, V> {
         let charge = entry.as_ref().charge();
-        match self.make_room(view, work, charge) {
-            Room::Made => {}
-            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
-            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
+        if let Err(obstacle) = self.make_room(view, work, charge) {
+            return Err((obstacle, entry));
         }
         self.date(entry.as_ref(), None, &work.terms);
         // The policy does not move what weighs nothing, so these are its bits; and from the exchange
@@ -205,14 +206,14 @@ where
             Ok(unlinked) => unlinked,
             Err(entry) => {
                 work.shift.left(bits, charge);
-                return Attempt::kept(back, entry, Attempt::Again);
+                return Err((Obstacle::Changed, entry));
             }
         };
         work.spend(charge);
         work.local.tally.insertions.bump();
         held.touch();
         view.retire(unlinked, Ledgered::Nowhere);
-        Attempt::Done(Inserted::New)
+        Ok(Inserted::New)
     }
 
     /// Replaces an entry with a value, which was live or had expired.
@@ -222,22 +223,19 @@ where
         work: &mut Work<'_>,
         (held, live): (Found<'g, K, V>, bool),
         entry: Entry<K, V>,
-        back: &mut Option<Entry<K, V>>,
-    ) -> Attempt<Inserted> {
+    ) -> Linked<K, V> {
         let old = held.entry();
         let (left, charge) = (old.charge(), entry.as_ref().charge());
         let limbo = self.limbo_room(work.local, left);
         // What the limbo takes over is free for the new entry.
         let free = if limbo.is_some() { left } else { 0 };
-        match self.make_room(view, work, charge.saturating_sub(free)) {
-            Room::Made => {}
-            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
-            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
+        if let Err(obstacle) = self.make_room(view, work, charge.saturating_sub(free)) {
+            return Err((obstacle, entry));
         }
         self.date(entry.as_ref(), live.then_some(old), &work.terms);
         let unlinked = match view.replace(held, entry) {
             Ok(unlinked) => unlinked,
-            Err(entry) => return Attempt::kept(back, entry, Attempt::Again),
+            Err(entry) => return Err((Obstacle::Changed, entry)),
         };
         let (cause, inserted) = if live {
             (RemovalCause::Replaced, Inserted::Replaced)
@@ -264,7 +262,7 @@ where
         held.touch();
         view.retire(unlinked, account);
         self.report(old, cause);
-        Attempt::Done(inserted)
+        Ok(inserted)
     }
 
     /// Sets the deadlines of an entry that is about to come in, or to take the place of `old`.
@@ -290,9 +288,9 @@ where
         let mut key = Some(key);
         let computed = loop {
             match self.try_compute(&pin, &mut work, hash, &mut key, &mut f) {
-                Attempt::Done(computed) => break computed,
-                Attempt::Relieve => work.vain_reliefs += usize::from(!self.relieve(&mut pin)),
-                Attempt::Again | Attempt::Refused => {}
+                Ok(computed) => break computed,
+                Err(Obstacle::Garbage) => work.vain_reliefs += usize::from(!self.relieve(&mut pin)),
+                Err(Obstacle::Changed | Obstacle::NoRoom) => {}
             }
         };
         if matches!(computed, Computed::Refused { .. }) {
@@ -333,12 +331,12 @@ where
                     State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
                 };
                 let removed = self.bury(view, held, cause);
-                return if removed { Attempt::Done(computed) } else { Attempt::Again };
+                return if removed { Ok(computed) } else { Err(Obstacle::Changed) };
             }
             (Compute::Keep, _) if live.is_some() => Computed::Kept,
             (Compute::Keep | Compute::Remove, _) => Computed::Absent,
         };
-        Attempt::Done(value)
+        Ok(value)
     }
 
     fn put_computed<'g>(
@@ -353,26 +351,26 @@ where
         let own = key.take().expect("the key comes back after every attempt");
         let charge = self.rules.weigh(&own, &value);
         if let Some(kind) = self.never_fits(charge) {
-            return Attempt::Done(Computed::Refused { kind, value });
+            return Ok(Computed::Refused { kind, value });
         }
         let entry = view.entry(hash, own, value, charge);
-        let mut back = None;
-        let attempt = match spotted {
-            Spotted::Held(held) => self.put_at(view, work, (held, state), entry, &mut back),
-            Spotted::Open(open) => self.put_new(view, work, open, entry, &mut back),
+        let linked = match spotted {
+            Spotted::Held(held) => self.put_at(view, work, (held, state), entry),
+            Spotted::Open(open) => self.put_new(view, work, open, entry),
         };
-        let attempt = attempt.map(|inserted| match inserted {
-            Inserted::New => Computed::Inserted,
-            Inserted::Replaced => Computed::Replaced,
-        });
-        let Some((own, value)) = back.map(Entry::into_parts) else { return attempt };
+        let (obstacle, entry) = match linked {
+            Ok(Inserted::New) => return Ok(Computed::Inserted),
+            Ok(Inserted::Replaced) => return Ok(Computed::Replaced),
+            Err(back) => back,
+        };
+        let (own, value) = entry.into_parts();
         *key = Some(own);
-        match attempt {
-            Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => Attempt::Relieve,
-            Attempt::Relieve | Attempt::Refused => {
-                Attempt::Done(Computed::Refused { kind: InsertErrorKind::NoRoom, value })
+        match obstacle {
+            Obstacle::Garbage if work.vain_reliefs < VAIN_RELIEFS => Err(obstacle),
+            Obstacle::Changed => Err(obstacle),
+            Obstacle::Garbage | Obstacle::NoRoom => {
+                Ok(Computed::Refused { kind: InsertErrorKind::NoRoom, value })
             }
-            attempt => attempt,
         }
     }
 
@@ -445,23 +443,6 @@ where
         self.grow_if_crowded(view);
         let dial = Dial::new(self, view);
         self.policy.spread(&dial, &work.local.rounds, &work.shift, self.load());
-    }
-}
-
-impl<T> Attempt<T> {
-    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Attempt<U> {
-        match self {
-            Self::Done(done) => Attempt::Done(f(done)),
-            Self::Again => Attempt::Again,
-            Self::Relieve => Attempt::Relieve,
-            Self::Refused => Attempt::Refused,
-        }
-    }
-
-    /// An attempt that did not use its entry up.
-    pub(super) fn kept<E>(back: &mut Option<E>, entry: E, attempt: Self) -> Self {
-        *back = Some(entry);
-        attempt
     }
 }
 
