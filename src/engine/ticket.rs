@@ -18,7 +18,6 @@ use super::bury::{Found, State, Table, plot};
 use super::write::{Attempt, Obstacle, Work};
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
-use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::outcome::RemovalCause;
 use crate::reclaim::Ledgered;
@@ -53,17 +52,6 @@ pub(crate) enum Fare {
     /// To renew it if it is so old, or up to a part younger. The caller has seen one that was; another
     /// load may have landed since.
     RenewAged(Duration, f64),
-}
-
-/// What became of a value that was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Landing {
-    /// It is in the cache.
-    Installed,
-    /// Something happened to the key since the load began.
-    Overtaken,
-    /// The bound does not let it in; whatever stood there is gone.
-    Refused(InsertErrorKind),
 }
 
 impl<K, V, S> Engine<K, V, S>
@@ -202,44 +190,37 @@ where
         self.is_kept(held.entry()).then(|| held.entry().value().clone())
     }
 
-    /// Puts a value in the place of its ticket.
-    pub(crate) fn land(&self, key: &K, value: V, ticket: &Ticket, terms: Terms) -> Landing {
+    /// Puts a value in the place of its ticket, unless something has happened to the key since that
+    /// came in. A value that the bound does not let in goes, and what stood there, too.
+    pub(crate) fn land(&self, key: &K, value: V, ticket: &Ticket, terms: Terms) {
         let charge = self.rules.weigh(key, &value);
         let hash = self.hash(key);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         work.terms = terms;
-        if let Some(kind) = self.never_fits(charge) {
-            return self.turn_away(pin, work, (hash, key, &value), ticket, kind);
+        if self.never_fits(charge).is_some() {
+            return self.turn_away(pin, work, (hash, key, &value), ticket);
         }
         let new = self.table.view(pin.pass()).entry(hash, key.clone(), value, charge);
         let mut new = Some(new);
-        let landing = self.persist(&mut pin, &mut work, |pin, work| {
+        let done = self.persist(&mut pin, &mut work, |pin, work| {
             let view = self.table.view(pin.pass());
-            let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
-            let Some(held) = self.ticketed(view, hash, key, ticket) else {
-                new = Some(entry);
-                return Ok(Landing::Overtaken);
-            };
+            let Some(held) = self.ticketed(view, hash, key, ticket) else { return Ok(()) };
             let state = self.state(held.entry());
-            match self.put_at(view, work, (held, state), entry) {
-                Ok(_) => {
-                    self.settle_in(view, work);
-                    Ok(Landing::Installed)
-                }
-                Err((obstacle, entry)) => {
-                    new = Some(entry);
-                    Err(obstacle)
-                }
-            }
+            let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
+            self.put_at(view, work, (held, state), entry).map_err(|(obstacle, entry)| {
+                new = Some(entry);
+                obstacle
+            })?;
+            self.settle_in(view, work);
+            Ok(())
         });
-        if let Some(landing) = landing {
+        if done.is_some() {
             drop(work);
-            self.tidy(pin);
-            return landing;
+            return self.tidy(pin);
         }
         let (_, value) = new.expect("an entry that was refused is still here").into_parts();
-        self.turn_away(pin, work, (hash, key, &value), ticket, InsertErrorKind::NoRoom)
+        self.turn_away(pin, work, (hash, key, &value), ticket);
     }
 
     /// Takes the ticket out of the table with a value that the bound does not let in.
@@ -249,47 +230,36 @@ where
         work: Work<'_>,
         (hash, key, value): (u64, &K, &V),
         ticket: &Ticket,
-        kind: InsertErrorKind,
-    ) -> Landing {
+    ) {
         work.local.tally.refusals.bump();
         drop(work);
-        let left = self.take_out(&pin, (hash, key), ticket, RemovalCause::Invalidated);
-        self.tidy(pin);
-        if !left {
-            return Landing::Overtaken;
+        if self.take_out(pin, (hash, key), ticket, |_| true) {
+            self.rules.notify(key, value, RemovalCause::Refused);
         }
-        self.rules.notify(key, value, RemovalCause::Refused);
-        Landing::Refused(kind)
     }
 
     /// Takes the ticket of a load that has failed out of the table, unless there is a value with it.
     pub(crate) fn disembark(&self, key: &K, ticket: &Ticket) {
         let hash = self.hash(key);
-        let pin = self.pin();
-        let view = self.table.view(pin.pass());
-        while let Some(held) = self.ticketed(view, hash, key, ticket) {
-            if !held.entry().is_awaited() || self.bury(view, held, RemovalCause::Expired) {
-                break;
-            }
-        }
-        self.tidy(pin);
+        self.take_out(self.pin(), (hash, key), ticket, |entry| entry.is_awaited());
     }
 
-    /// Removes the entry with this ticket; whether it was there.
-    fn take_out(
-        &self,
-        pin: &Pin<'_, K, V>,
+    /// Removes the entry with this ticket if it `may_go`; whether it did.
+    fn take_out<'e>(
+        &'e self,
+        pin: Pin<'e, K, V>,
         (hash, key): (u64, &K),
         ticket: &Ticket,
-        cause: RemovalCause,
+        may_go: impl Fn(EntryRef<'_, K, V>) -> bool,
     ) -> bool {
         let view = self.table.view(pin.pass());
-        while let Some(held) = self.ticketed(view, hash, key, ticket) {
-            if self.bury(view, held, cause) {
-                return true;
-            }
+        let find = || self.ticketed(view, hash, key, ticket).filter(|held| may_go(held.entry()));
+        let mut gone = false;
+        while !gone && let Some(held) = find() {
+            gone = self.bury(view, held, RemovalCause::Invalidated);
         }
-        false
+        self.tidy(pin);
+        gone
     }
 
     /// The entry of a key, if it carries this ticket.
