@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bury::{Found, State, Table, plot};
-use super::write::{Attempt, Obstacle, Work};
+use super::write::{Attempt, Obstacle, Site, Work};
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
 use crate::expiry::Terms;
@@ -207,11 +207,7 @@ where
             let view = self.table.view(pin.pass());
             let Some(held) = self.ticketed(view, hash, key, ticket) else { return Ok(()) };
             let state = self.state(held.entry());
-            let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
-            self.put_at(view, work, (held, state), entry).map_err(|(obstacle, entry)| {
-                new = Some(entry);
-                obstacle
-            })?;
+            self.put_from(view, work, Site::Held(held, state), &mut new)?;
             self.settle_in(view, work);
             Ok(())
         });

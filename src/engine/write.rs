@@ -26,6 +26,9 @@ pub(crate) struct Refused<K, V> {
 /// thread that stood in the way may have gone by then.
 const VAIN_RELIEFS: usize = 2;
 
+/// What every attempt relies on.
+const KEPT: &str = "an attempt leaves the entry unless it succeeds";
+
 /// One write on its way: the charge in its hand, and what the policy said of its key.
 pub(super) struct Work<'e> {
     pub(super) local: &'e Local,
@@ -37,6 +40,14 @@ pub(super) struct Work<'e> {
     /// How the life of a value that was loaded differs from others'.
     pub(super) terms: Terms,
     vain_reliefs: usize,
+}
+
+/// Where an entry may be linked.
+pub(super) enum Site<'g, K, V> {
+    /// Where its key is not there.
+    Open(Open<'g, K, V, Memory>),
+    /// In the place of another, which was in this state when it was looked at.
+    Held(Found<'g, K, V>, State),
 }
 
 /// What stood in the way of an attempt.
@@ -124,23 +135,55 @@ where
         over: &impl Fn(&V, &V) -> bool,
     ) -> Attempt<Result<Inserted, InsertErrorKind>> {
         let view = self.table.view(pin.pass());
-        let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
-        let (hash, key) = (entry.as_ref().hash(), entry.as_ref().key());
-        let linked = match view.locate(hash, |k| k == key) {
-            Spotted::Held(held) => {
-                let state = self.state(held.entry());
-                if state == State::Live && !over(held.entry().value(), entry.as_ref().value()) {
-                    *new = Some(entry);
-                    return Ok(Err(InsertErrorKind::Occupied));
-                }
-                self.put_at(view, work, (held, state), entry)
-            }
-            Spotted::Open(open) => self.put_new(view, work, open, entry),
-        };
-        linked.map(Ok).map_err(|(obstacle, entry)| {
+        let entry = new.as_ref().expect(KEPT).as_ref();
+        let (hash, key) = (entry.hash(), entry.key());
+        let site = self.site(view, hash, key);
+        if site.value().is_some_and(|old| !over(old, entry.value())) {
+            return Ok(Err(InsertErrorKind::Occupied));
+        }
+        self.put_from(view, work, site, new).map(Ok)
+    }
+
+    /// Looks for the place of a key.
+    #[inline(always)]
+    fn site<'g>(&self, view: Table<'g, K, V>, hash: u64, key: &K) -> Site<'g, K, V> {
+        match view.locate(hash, |k| k == key) {
+            Spotted::Open(open) => Site::Open(open),
+            Spotted::Held(held) => Site::Held(held, self.state(held.entry())),
+        }
+    }
+
+    /// Links an entry, which stays where it is unless that succeeds.
+    #[inline(always)]
+    pub(super) fn put_from<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        site: Site<'g, K, V>,
+        new: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
+        let entry = new.take().expect(KEPT);
+        self.put_at(view, work, site, entry).map_err(|(obstacle, entry)| {
             *new = Some(entry);
             obstacle
         })
+    }
+
+    /// Links an entry.
+    #[inline(always)]
+    fn put_at<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        site: Site<'g, K, V>,
+        entry: Entry<K, V>,
+    ) -> Linked<K, V> {
+        match site {
+            Site::Open(open) => self.put_new(view, work, open, entry),
+            Site::Held(held, State::Live) => self.put_over(view, work, (held, true), entry),
+            Site::Held(held, State::Expired) => self.put_over(view, work, (held, false), entry),
+            Site::Held(held, State::Awaited) => self.put_awaited(view, work, held, entry),
+        }
     }
 
     /// Links an entry whose key is not there.
@@ -167,21 +210,6 @@ where
         work.local.tally.insertions.bump();
         self.settle_in(view, work);
         Ok(Inserted::New)
-    }
-
-    /// Links an entry in the place of another, which was in this state when it was looked at.
-    pub(super) fn put_at<'g>(
-        &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        (held, state): (Found<'g, K, V>, State),
-        entry: Entry<K, V>,
-    ) -> Linked<K, V> {
-        match state {
-            State::Live => self.put_over(view, work, (held, true), entry),
-            State::Expired => self.put_over(view, work, (held, false), entry),
-            State::Awaited => self.put_awaited(view, work, held, entry),
-        }
     }
 
     /// Links an entry in the place of one whose value is awaited: that is charged to nobody, and
@@ -311,42 +339,29 @@ where
     ) -> Attempt<Computed<V>> {
         let view = self.table.view(pin.pass());
         let own = key.as_ref().expect("the key comes back after every attempt");
-        let spotted = view.locate(hash, |k| k == own);
-        let state = match &spotted {
-            Spotted::Held(held) => self.state(held.entry()),
-            Spotted::Open(_) => State::Expired,
-        };
-        let live = match &spotted {
-            Spotted::Held(held) if state == State::Live => Some(held.entry()),
-            _ => None,
-        };
-        let value = match (f(live.map(|entry| entry.value())), spotted) {
-            (Compute::Put(value), spotted) => {
-                return self.put_computed(view, work, (spotted, state), key, value, hash);
-            }
-            (Compute::Remove, Spotted::Held(held)) => {
+        let site = self.site(view, hash, own);
+        match (f(site.value()), site) {
+            (Compute::Put(value), site) => self.put_computed(view, work, site, (hash, key), value),
+            (Compute::Keep, Site::Held(_, State::Live)) => Ok(Computed::Kept),
+            (Compute::Remove, Site::Held(held, state)) => {
                 let (cause, computed) = match state {
                     State::Live => (RemovalCause::Invalidated, Computed::Removed),
                     // With it goes a load that is under way.
                     State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
                 };
-                let removed = self.bury(view, held, cause);
-                return if removed { Ok(computed) } else { Err(Obstacle::Changed) };
+                if self.bury(view, held, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
             }
-            (Compute::Keep, _) if live.is_some() => Computed::Kept,
-            (Compute::Keep | Compute::Remove, _) => Computed::Absent,
-        };
-        Ok(value)
+            (Compute::Keep | Compute::Remove, _) => Ok(Computed::Absent),
+        }
     }
 
     fn put_computed<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        (spotted, state): (Spotted<'g, K, V, Memory>, State),
-        key: &mut Option<K>,
+        site: Site<'g, K, V>,
+        (hash, key): (u64, &mut Option<K>),
         value: V,
-        hash: u64,
     ) -> Attempt<Computed<V>> {
         let own = key.take().expect("the key comes back after every attempt");
         let charge = self.rules.weigh(&own, &value);
@@ -354,11 +369,7 @@ where
             return Ok(Computed::Refused { kind, value });
         }
         let entry = view.entry(hash, own, value, charge);
-        let linked = match spotted {
-            Spotted::Held(held) => self.put_at(view, work, (held, state), entry),
-            Spotted::Open(open) => self.put_new(view, work, open, entry),
-        };
-        let (obstacle, entry) = match linked {
+        let (obstacle, entry) = match self.put_at(view, work, site, entry) {
             Ok(Inserted::New) => return Ok(Computed::Inserted),
             Ok(Inserted::Replaced) => return Ok(Computed::Replaced),
             Err(back) => back,
@@ -443,6 +454,17 @@ where
         self.grow_if_crowded(view);
         let dial = Dial::new(self, view);
         self.policy.spread(&dial, &work.local.rounds, &work.shift, self.load());
+    }
+}
+
+impl<'g, K, V> Site<'g, K, V> {
+    /// The live value that is there.
+    #[inline]
+    fn value(&self) -> Option<&'g V> {
+        match self {
+            Self::Held(held, State::Live) => Some(held.entry().value()),
+            _ => None,
+        }
     }
 }
 
