@@ -117,11 +117,9 @@ where
         loop {
             match attempt(pin, work) {
                 Ok(done) => return Some(done),
-                Err(Obstacle::Changed) => {}
-                Err(Obstacle::Garbage) if work.vain_reliefs < VAIN_RELIEFS => {
-                    work.vain_reliefs += usize::from(!self.relieve(pin));
-                }
-                Err(Obstacle::Garbage | Obstacle::NoRoom) => return None,
+                Err(obstacle) if work.gives_up(obstacle) => return None,
+                Err(Obstacle::Garbage) => work.vain_reliefs += usize::from(!self.relieve(pin)),
+                Err(_) => {}
             }
         }
     }
@@ -314,13 +312,10 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         let mut key = Some(key);
-        let computed = loop {
-            match self.try_compute(&pin, &mut work, hash, &mut key, &mut f) {
-                Ok(computed) => break computed,
-                Err(Obstacle::Garbage) => work.vain_reliefs += usize::from(!self.relieve(&mut pin)),
-                Err(Obstacle::Changed | Obstacle::NoRoom) => {}
-            }
-        };
+        let computed = self.persist(&mut pin, &mut work, |pin, work| {
+            self.try_compute(pin, work, (hash, &mut key), &mut f)
+        });
+        let computed = computed.expect("an attempt that gives up hands its value back");
         if matches!(computed, Computed::Refused { .. }) {
             work.local.tally.refusals.bump();
         }
@@ -333,8 +328,7 @@ where
         &self,
         pin: &Pin<'_, K, V>,
         work: &mut Work<'_>,
-        hash: u64,
-        key: &mut Option<K>,
+        (hash, key): (u64, &mut Option<K>),
         f: &mut impl FnMut(Option<&V>) -> Compute<V>,
     ) -> Attempt<Computed<V>> {
         let view = self.table.view(pin.pass());
@@ -376,13 +370,10 @@ where
         };
         let (own, value) = entry.into_parts();
         *key = Some(own);
-        match obstacle {
-            Obstacle::Garbage if work.vain_reliefs < VAIN_RELIEFS => Err(obstacle),
-            Obstacle::Changed => Err(obstacle),
-            Obstacle::Garbage | Obstacle::NoRoom => {
-                Ok(Computed::Refused { kind: InsertErrorKind::NoRoom, value })
-            }
+        if work.gives_up(obstacle) {
+            return Ok(Computed::Refused { kind: InsertErrorKind::NoRoom, value });
         }
+        Err(obstacle)
     }
 
     /// Tells of an entry that `insert` could not take, and removes an older value of its key.
@@ -472,6 +463,15 @@ impl Work<'_> {
     /// Whether garbage could be freed whenever the operation tried.
     pub(super) fn has_hope(&self) -> bool {
         self.vain_reliefs == 0
+    }
+
+    /// Whether this ends the operation.
+    fn gives_up(&self, obstacle: Obstacle) -> bool {
+        match obstacle {
+            Obstacle::Changed => false,
+            Obstacle::Garbage => self.vain_reliefs >= VAIN_RELIEFS,
+            Obstacle::NoRoom => true,
+        }
     }
 
     /// The charge in hand has become an entry's.
