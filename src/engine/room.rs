@@ -108,13 +108,12 @@ where
         if live {
             self.policy.evicted(memory, rounds, entry.hash(), bits);
         }
-        let (account, outcome) = if let Some(limbo) = limbo {
-            limbo.commit(plot(charge));
+        let account = self.pass_on(charge, limbo);
+        let outcome = if account == Ledgered::Limbo {
             work.hand.add(charge);
-            (Ledgered::Limbo, Eviction::Done)
+            Eviction::Done
         } else {
-            self.lingering.add(charge);
-            (Ledgered::Capacity, Eviction::Relieve)
+            Eviction::Relieve
         };
         view.retire(unlinked, account);
         self.report(entry, cause);

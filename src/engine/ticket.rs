@@ -14,13 +14,12 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bury::{Found, State, Table, plot};
+use super::bury::{Found, State, Table};
 use super::write::{Attempt, Obstacle, Site, Work};
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
 use crate::expiry::Terms;
 use crate::outcome::RemovalCause;
-use crate::reclaim::Ledgered;
 use crate::sync::seeded;
 use crate::table::Spotted;
 
@@ -167,17 +166,8 @@ where
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
         let Ok(unlinked) = view.replace(held, entry) else { return Err(Obstacle::Changed) };
-        let account = match limbo {
-            Some(limbo) => {
-                limbo.commit(plot(charge));
-                Ledgered::Limbo
-            }
-            None => {
-                self.lingering.add(charge);
-                work.spend(charge);
-                Ledgered::Capacity
-            }
-        };
+        let account = self.pass_on(charge, limbo);
+        work.spend(need);
         view.retire(unlinked, account);
         Ok(Boarding::Boarded(Some(value)))
     }

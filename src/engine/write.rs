@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use super::bury::{Found, State, Table, plot};
+use super::bury::{Found, State, Table};
 use super::face::Dial;
 use super::{Engine, Local, Pin};
 use crate::accounting::Reservation;
@@ -269,13 +269,7 @@ where
             (RemovalCause::Expired, Inserted::New)
         };
         self.count(work.local, cause);
-        let account = if let Some(limbo) = limbo {
-            limbo.commit(plot(left));
-            Ledgered::Limbo
-        } else {
-            self.lingering.add(left);
-            Ledgered::Capacity
-        };
+        let account = self.pass_on(left, limbo);
         work.hand.add(free);
         work.spend(charge);
         if inserted == Inserted::New {
