@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::bury::{Found, State, Table};
 use super::face::Dial;
-use super::{Engine, Local, Pin};
+use super::{Engine, Lens, Local, Pin};
 use crate::accounting::Reservation;
 use crate::entry::{Entry, EntryRef};
 use crate::error::InsertErrorKind;
@@ -83,7 +83,8 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         if let Some(kind) = self.never_fits(charge) {
-            if self.holds(&pin, &key, |old| !over(old, &value)) {
+            let old = Lens::new(self, pin.pass()).peek(&key);
+            if old.is_some_and(|old| !over(old.value(), &value)) {
                 return Err(Refused { kind: InsertErrorKind::Occupied, key, value });
             }
             work.local.tally.refusals.bump();
@@ -372,17 +373,7 @@ where
 
     /// Tells of an entry that `insert` could not take, and removes an older value of its key.
     pub(crate) fn refuse(&self, key: &K, value: &V) {
-        let hash = self.hash(key);
-        let pin = self.pin();
-        let view = self.table.view(pin.pass());
-        while let Spotted::Held(held) = view.locate(hash, |k| k == key) {
-            let live = self.is_live(held.entry());
-            let cause = if live { RemovalCause::Invalidated } else { RemovalCause::Expired };
-            if self.bury(view, held, cause) {
-                break;
-            }
-        }
-        self.tidy(pin);
+        self.remove(key, |_| Some(()));
         self.rules.notify(key, value, RemovalCause::Refused);
     }
 
@@ -397,11 +388,6 @@ where
         let capacity = self.capacity();
         (charge > capacity || capacity == 0)
             .then_some(InsertErrorKind::TooLarge { charge, capacity })
-    }
-
-    fn holds(&self, pin: &Pin<'_, K, V>, key: &K, wish: impl FnOnce(&V) -> bool) -> bool {
-        let held = self.table.view(pin.pass()).find(self.hash(key), |k| k == key);
-        held.is_some_and(|held| self.is_live(held.entry()) && wish(held.entry().value()))
     }
 
     /// Asks for the lines that an insert is going to write, all at once: another thread may have
