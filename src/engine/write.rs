@@ -64,7 +64,7 @@ pub(super) enum Obstacle {
 /// What an attempt came to.
 pub(super) type Attempt<T> = Result<T, Obstacle>;
 /// The same for one that gives its entry back.
-pub(super) type Linked<K, V> = Result<Inserted, (Obstacle, Entry<K, V>)>;
+type Linked<K, V> = Result<Inserted, (Obstacle, Entry<K, V>)>;
 
 impl<K, V, S> Engine<K, V, S>
 where
