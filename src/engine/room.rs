@@ -122,7 +122,7 @@ where
 
     /// Takes charge for what is not an entry.
     pub(crate) fn set_aside(&self, charge: u64) -> Result<(), InsertErrorKind> {
-        self.never_fits(charge).map_or(Ok(()), Err)?;
+        self.fits(charge)?;
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         let taken = self.persist(&mut pin, &mut work, |pin, work| {

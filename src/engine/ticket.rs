@@ -188,7 +188,7 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         work.terms = terms;
-        if self.never_fits(charge).is_some() {
+        if self.fits(charge).is_err() {
             return self.turn_away(pin, work, (hash, key, &value), ticket);
         }
         let new = self.table.view(pin.pass()).entry(hash, key.clone(), value, charge);

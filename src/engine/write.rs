@@ -82,7 +82,7 @@ where
         let charge = self.rules.weigh(&key, &value);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
-        if let Some(kind) = self.never_fits(charge) {
+        if let Err(kind) = self.fits(charge) {
             let old = Lens::new(self, pin.pass()).peek(&key);
             if old.is_some_and(|old| !over(old.value(), &value)) {
                 return Err(Refused { kind: InsertErrorKind::Occupied, key, value });
@@ -354,7 +354,7 @@ where
     ) -> Attempt<Computed<V>> {
         let own = key.take().expect("the key comes back after every attempt");
         let charge = self.rules.weigh(&own, &value);
-        if let Some(kind) = self.never_fits(charge) {
+        if let Err(kind) = self.fits(charge) {
             return Ok(Computed::Refused { kind, value });
         }
         let entry = view.entry(hash, own, value, charge);
@@ -384,10 +384,13 @@ where
         Work { local, hand, shift: self.policy.shift(), bits: None, terms, vain_reliefs: 0 }
     }
 
-    pub(super) fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
+    /// Whether a charge may be in the cache at all.
+    pub(super) fn fits(&self, charge: u64) -> Result<(), InsertErrorKind> {
         let capacity = self.capacity();
-        (charge > capacity || capacity == 0)
-            .then_some(InsertErrorKind::TooLarge { charge, capacity })
+        if charge > capacity || capacity == 0 {
+            return Err(InsertErrorKind::TooLarge { charge, capacity });
+        }
+        Ok(())
     }
 
     /// Asks for the lines that an insert is going to write, all at once: another thread may have
