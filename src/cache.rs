@@ -8,7 +8,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::builder::Builder;
-use crate::engine::{Engine, Lens, Refused, Ticket};
+use crate::engine::{EVERYWHERE, Engine, Lens, Refused, Ticket};
 use crate::error::InsertError;
 use crate::guard::Pinned;
 use crate::iter::Iter;
@@ -16,9 +16,6 @@ use crate::janitor::Janitor;
 use crate::outcome::{Compute, Computed, Inserted};
 use crate::reader::Reader;
 use crate::report::{Maintained, Stats, Usage};
-
-/// Everything there is, in table order.
-const EVERYWHERE: std::ops::Range<u64> = 0..u64::MAX;
 
 /// A concurrent cache with wait-free reads and an exact bound.
 ///

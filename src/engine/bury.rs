@@ -60,19 +60,22 @@ impl<K, V, S> Engine<K, V, S> {
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
         self.policy.shift().left(bits, charge);
         self.count(local, cause);
-        let account = self.pass_on(local, charge, room);
+        let account = self.pass_on(charge, room);
+        if account == Ledgered::Limbo {
+            self.capacity.give(&local.credit, charge);
+        }
         view.retire(unlinked, account);
         self.report(entry, cause);
         true
     }
 
     /// Decides who bears an unlinked entry until it is freed: the limbo, where there is room, and
-    /// then the charge is free; else the capacity.
-    fn pass_on(&self, local: &Local, charge: u64, room: Option<Reservation<'_>>) -> Ledgered {
+    /// then the charge is the caller's; else the capacity.
+    #[inline]
+    pub(super) fn pass_on(&self, charge: u64, room: Option<Reservation<'_>>) -> Ledgered {
         match room {
             Some(room) => {
                 room.commit(plot(charge));
-                self.capacity.give(&local.credit, charge);
                 Ledgered::Limbo
             }
             None => {

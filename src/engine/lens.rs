@@ -45,31 +45,7 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        let mut eq = |k: &K| key.equivalent(k);
-        match self.view.glance(hash, &mut eq) {
-            Ok(held) => self.hit(held),
-            Err(Glance::Nothing) => self.miss(),
-            Err(Glance::Further) => match self.view.find_further(hash, eq) {
-                Some(held) => self.hit(held),
-                None => self.miss(),
-            },
-        }
-    }
-
-    #[inline(always)]
-    fn hit(&self, held: Found<'g, K, V>) -> Option<&'g V> {
-        if !self.note_read(held.entry()) {
-            return self.miss();
-        }
-        self.view.local().tally.hits.bump();
-        held.touch();
-        Some(held.entry().value())
-    }
-
-    #[inline(always)]
-    fn miss(&self) -> Option<&'g V> {
-        self.view.local().tally.misses.bump();
-        None
+        self.read(hash, key).map(|entry| entry.value())
     }
 
     /// The value of a key, and whether it is to be renewed, being `age` old, and by no load whose
@@ -84,20 +60,44 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let tally = &self.view.local().tally;
-        let found = self.view.find(self.engine.hash(key), |k| key.equivalent(k));
-        let Some(held) = found.filter(|held| self.note_read(held.entry())) else {
-            tally.misses.bump();
-            return None;
-        };
-        tally.hits.bump();
-        held.touch();
-        let expiration = self.engine.rules.expiration.as_ref();
+        let entry = self.read(self.engine.hash(key), key)?;
         let is_due = |expiration: &Expiration<K, V>| {
-            expiration.is_due(held.entry(), age, expiration.now())
-                && !held.entry().ticket().is_some_and(&is_flown)
+            expiration.is_due(entry, age, expiration.now()) && !entry.ticket().is_some_and(is_flown)
         };
-        Some((held.entry().value(), expiration.is_some_and(is_due)))
+        Some((entry.value(), self.engine.rules.expiration.as_ref().is_some_and(is_due)))
+    }
+
+    /// The live entry of a key; counts, touches, and moves the idle deadline.
+    #[inline(always)]
+    fn read<Q>(&self, hash: u64, key: &Q) -> Option<EntryRef<'g, K, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let mut eq = |k: &K| key.equivalent(k);
+        match self.view.glance(hash, &mut eq) {
+            Ok(held) => self.hit(held),
+            Err(Glance::Nothing) => self.miss(),
+            Err(Glance::Further) => match self.view.find_further(hash, eq) {
+                Some(held) => self.hit(held),
+                None => self.miss(),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn hit(&self, held: Found<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
+        if !self.note_read(held.entry()) {
+            return self.miss();
+        }
+        self.view.local().tally.hits.bump();
+        held.touch();
+        Some(held.entry())
+    }
+
+    #[inline(always)]
+    fn miss(&self) -> Option<EntryRef<'g, K, V>> {
+        self.view.local().tally.misses.bump();
+        None
     }
 
     /// The values of some keys, in their order.

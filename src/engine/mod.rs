@@ -45,7 +45,8 @@ pub(crate) use batch::Batch;
 pub(crate) use lens::Lens;
 pub(crate) use local::Local;
 pub(crate) use rules::Rules;
-pub(crate) use ticket::{Boarding, Fare, Landing};
+pub(crate) use scan::EVERYWHERE;
+pub(crate) use ticket::{Boarding, Fare};
 pub(crate) use write::Refused;
 
 use crate::accounting::{Ledger, Stripe};

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use super::Engine;
 use super::bury::{Table, plot};
 use super::face::Dial;
-use super::write::{Attempt, Work};
+use super::write::{Attempt, Obstacle, Work};
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
 use crate::policy::Load;
@@ -21,16 +21,6 @@ const BUCKETS_PER_VAIN: usize = 1 << 11;
 
 /// Victims of one insert whose charge pays for a shrink.
 const PAID: usize = 2;
-
-/// Whether there is room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
-    Made,
-    /// Not before garbage has been freed.
-    Relieve,
-    /// Nothing was found to evict.
-    None,
-}
 
 /// Vain attempts after which a search for victims ends.
 pub(super) fn patience<K, V>(view: Table<'_, K, V>) -> usize {
@@ -56,15 +46,20 @@ where
     /// Collects `need` in the operation's hand, and evicts only where all that is free is not
     /// enough. What was found stays in the hand in any case.
     #[inline(always)]
-    pub(super) fn make_room(&self, view: Table<'_, K, V>, work: &mut Work<'_>, need: u64) -> Room {
+    pub(super) fn make_room(
+        &self,
+        view: Table<'_, K, V>,
+        work: &mut Work<'_>,
+        need: u64,
+    ) -> Attempt<()> {
         let (mut vain, mut paid) = (0, 0);
         while !work.hand.gather(need, self.credits()) {
             if self.lingering.get() > 0 && work.has_hope() {
                 // Garbage is charged to the capacity: it goes before an entry does.
-                return Room::Relieve;
+                return Err(Obstacle::Garbage);
             }
             if self.lingering.get() > 0 && self.len() == 0 {
-                return Room::None;
+                return Err(Obstacle::NoRoom);
             }
             match self.evict(view, work) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
@@ -73,12 +68,14 @@ where
                     paid += 1;
                 }
                 Eviction::Done => {}
-                Eviction::Relieve => return Room::Relieve,
-                Eviction::Vain if vain >= patience(view) || self.len() == 0 => return Room::None,
+                Eviction::Relieve => return Err(Obstacle::Garbage),
+                Eviction::Vain if vain >= patience(view) || self.len() == 0 => {
+                    return Err(Obstacle::NoRoom);
+                }
                 Eviction::Vain => vain += 1,
             }
         }
-        Room::Made
+        Ok(())
     }
 
     /// Evicts one entry. Its charge comes into the hand.
@@ -111,13 +108,12 @@ where
         if live {
             self.policy.evicted(memory, rounds, entry.hash(), bits);
         }
-        let (account, outcome) = if let Some(limbo) = limbo {
-            limbo.commit(plot(charge));
+        let account = self.pass_on(charge, limbo);
+        let outcome = if account == Ledgered::Limbo {
             work.hand.add(charge);
-            (Ledgered::Limbo, Eviction::Done)
+            Eviction::Done
         } else {
-            self.lingering.add(charge);
-            (Ledgered::Capacity, Eviction::Relieve)
+            Eviction::Relieve
         };
         view.retire(unlinked, account);
         self.report(entry, cause);
@@ -126,18 +122,13 @@ where
 
     /// Takes charge for what is not an entry.
     pub(crate) fn set_aside(&self, charge: u64) -> Result<(), InsertErrorKind> {
-        self.never_fits(charge).map_or(Ok(()), Err)?;
+        self.fits(charge)?;
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         let taken = self.persist(&mut pin, &mut work, |pin, work| {
-            match self.make_room(self.table.view(pin.pass()), work, charge) {
-                Room::Made => {
-                    work.spend(charge);
-                    Attempt::Done(())
-                }
-                Room::Relieve => Attempt::Relieve,
-                Room::None => Attempt::Refused,
-            }
+            self.make_room(self.table.view(pin.pass()), work, charge)?;
+            work.spend(charge);
+            Ok(())
         });
         drop(work);
         self.tidy(pin);

@@ -13,6 +13,9 @@ use crate::outcome::RemovalCause;
 use crate::sync::seeded;
 use crate::table::Spotted;
 
+/// Everything there is, in table order.
+pub(crate) const EVERYWHERE: Range<u64> = 0..u64::MAX;
+
 impl<K, V, S> Engine<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -47,13 +50,9 @@ where
         removed
     }
 
-    /// Visits all entries with a value, bucket by bucket, expired ones included. The pin is renewed between
-    /// buckets, so a long walk holds nothing up.
+    /// Visits all entries with a value, expired ones included.
     pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>)) {
-        let mut place = Some(0);
-        while let Some(from) = place {
-            place = self.step(from, &mut visit);
-        }
+        stride(EVERYWHERE, |from| self.step(from, &mut visit));
     }
 
     /// Visits the entries with a value of the bucket at `from`; returns where the next one begins.
@@ -85,28 +84,30 @@ where
         next
     }
 
+    /// Visits the live ones only.
+    fn step_live(&self, from: u64, visit: &mut impl FnMut(&K, &V)) -> Option<u64> {
+        self.step(from, &mut |_, held| {
+            let entry = held.entry();
+            if self.is_live(entry) {
+                visit(entry.key(), entry.value());
+            }
+        })
+    }
+
     /// Visits the live entries whose places lie in `places`.
     pub(crate) fn visit(&self, places: Range<u64>, mut visit: impl FnMut(&K, &V)) {
-        let mut place = Some(places.start);
-        while let Some(from) = place.filter(|&from| from < places.end) {
-            place = self.step(from, &mut |_, held| {
-                let entry = held.entry();
-                if self.is_live(entry) {
-                    visit(entry.key(), entry.value());
-                }
-            });
-        }
+        stride(places, |from| self.step_live(from, &mut visit));
     }
 
     /// Removes the live entries in `places` that `keep` does not want, and the expired ones; loads of
     /// other keys that are under way there will not put their values in, as nobody can ask `keep` about
     /// them. A value that `keep` wants may be renewed by a load that is under way.
     pub(crate) fn retain(&self, places: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
-        let mut place = Some(places.start);
-        while let Some(from) = place.filter(|&from| from < places.end) {
-            place = self.step_all(from, &mut |view, held| self.sift(view, held, &mut keep));
+        stride(places, |from| {
+            let next = self.step_all(from, &mut |view, held| self.sift(view, held, &mut keep));
             self.tidy(self.pin());
-        }
+            next
+        });
     }
 
     /// Removes what a walk met of a key, unless `keep` wants it.
@@ -149,12 +150,7 @@ where
         K: Clone,
         V: Clone,
     {
-        self.step(from, &mut |_, held| {
-            let entry = held.entry();
-            if self.is_live(entry) {
-                out.push((entry.key().clone(), entry.value().clone()));
-            }
-        })
+        self.step_live(from, &mut |key, value| out.push((key.clone(), value.clone())))
     }
 
     /// The keys that are used most, up to so many; the most used ones first.
@@ -206,5 +202,14 @@ where
                 _ => return false,
             }
         }
+    }
+}
+
+/// Walks from bucket to bucket in `places`; `step` visits one and says where the next one begins. Each
+/// is visited under a pin of its own, so a long walk holds nothing up.
+fn stride(places: Range<u64>, mut step: impl FnMut(u64) -> Option<u64>) {
+    let mut place = Some(places.start);
+    while let Some(from) = place.filter(|&from| from < places.end) {
+        place = step(from);
     }
 }

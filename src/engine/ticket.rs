@@ -14,15 +14,12 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bury::{Found, State, Table, plot};
-use super::room::Room;
-use super::write::{Attempt, Work};
+use super::bury::{Found, State, Table};
+use super::write::{Attempt, Obstacle, Site, Work};
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
-use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::outcome::RemovalCause;
-use crate::reclaim::Ledgered;
 use crate::sync::seeded;
 use crate::table::Spotted;
 
@@ -54,17 +51,6 @@ pub(crate) enum Fare {
     /// To renew it if it is so old, or up to a part younger. The caller has seen one that was; another
     /// load may have landed since.
     RenewAged(Duration, f64),
-}
-
-/// What became of a value that was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Landing {
-    /// It is in the cache.
-    Installed,
-    /// Something happened to the key since the load began.
-    Overtaken,
-    /// The bound does not let it in; whatever stood there is gone.
-    Refused(InsertErrorKind),
 }
 
 impl<K, V, S> Engine<K, V, S>
@@ -108,19 +94,19 @@ where
         let view = self.table.view(pin.pass());
         let held = match view.locate(hash, |k| k == key) {
             Spotted::Held(held) => held,
-            Spotted::Open(_) if fare != Fare::Load => return Attempt::Done(Boarding::Nothing),
+            Spotted::Open(_) if fare != Fare::Load => return Ok(Boarding::Nothing),
             Spotted::Open(open) => {
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
                 let bits = self.admit(view, hash, 1);
                 if !self.take_berth() {
-                    return Attempt::Relieve;
+                    return Err(Obstacle::Garbage);
                 }
                 if open.commit(entry, bits).is_err() {
                     self.berths.sub(1);
-                    return Attempt::Again;
+                    return Err(Obstacle::Changed);
                 }
                 self.grow_if_crowded(view);
-                return Attempt::Done(Boarding::Boarded(None));
+                return Ok(Boarding::Boarded(None));
             }
         };
         let state = self.state(held.entry());
@@ -128,22 +114,20 @@ where
         match (state, other) {
             (State::Live, _) if fare == Fare::Load => {
                 held.touch();
-                Attempt::Done(Boarding::Live(held.entry().value().clone()))
+                Ok(Boarding::Live(held.entry().value().clone()))
             }
-            (_, Some(other)) => Attempt::Done(Boarding::Joined(Arc::clone(other))),
+            (_, Some(other)) => Ok(Boarding::Joined(Arc::clone(other))),
             (State::Awaited, None) => {
                 // Left behind by a load that is over.
                 self.bury(view, held, RemovalCause::Expired);
-                Attempt::Again
+                Err(Obstacle::Changed)
             }
-            (State::Expired, None) if fare != Fare::Load => Attempt::Done(Boarding::Nothing),
+            (State::Expired, None) if fare != Fare::Load => Ok(Boarding::Nothing),
             (State::Expired, None) if !self.is_kept(held.entry()) => {
                 self.bury(view, held, RemovalCause::Expired);
-                Attempt::Again
+                Err(Obstacle::Changed)
             }
-            (State::Live, None) if !self.is_due(held.entry(), fare) => {
-                Attempt::Done(Boarding::Nothing)
-            }
+            (State::Live, None) if !self.is_due(held.entry(), fare) => Ok(Boarding::Nothing),
             (State::Live | State::Expired, None) => self.renew(view, work, held, ticket),
         }
     }
@@ -176,29 +160,16 @@ where
         let limbo = self.limbo_room(work.local, charge);
         // Where the limbo has no room for it, the old entry stays charged, and the new one is, too.
         let need = if limbo.is_some() { 0 } else { charge };
-        match self.make_room(view, work, need) {
-            Room::Made => {}
-            Room::Relieve => return Attempt::Relieve,
-            Room::None => return Attempt::Refused,
-        }
+        self.make_room(view, work, need)?;
         let contents = (old.key().clone(), old.value().clone());
         let value = contents.1.clone();
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
-        let Ok(unlinked) = view.replace(held, entry) else { return Attempt::Again };
-        let account = match limbo {
-            Some(limbo) => {
-                limbo.commit(plot(charge));
-                Ledgered::Limbo
-            }
-            None => {
-                self.lingering.add(charge);
-                work.spend(charge);
-                Ledgered::Capacity
-            }
-        };
+        let Ok(unlinked) = view.replace(held, entry) else { return Err(Obstacle::Changed) };
+        let account = self.pass_on(charge, limbo);
+        work.spend(need);
         view.retire(unlinked, account);
-        Attempt::Done(Boarding::Boarded(Some(value)))
+        Ok(Boarding::Boarded(Some(value)))
     }
 
     /// An older value that may stand in for one that could not be loaded.
@@ -209,38 +180,33 @@ where
         self.is_kept(held.entry()).then(|| held.entry().value().clone())
     }
 
-    /// Puts a value in the place of its ticket.
-    pub(crate) fn land(&self, key: &K, value: V, ticket: &Ticket, terms: Terms) -> Landing {
+    /// Puts a value in the place of its ticket, unless something has happened to the key since that
+    /// came in. A value that the bound does not let in goes, and what stood there, too.
+    pub(crate) fn land(&self, key: &K, value: V, ticket: &Ticket, terms: Terms) {
         let charge = self.rules.weigh(key, &value);
         let hash = self.hash(key);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         work.terms = terms;
-        if let Some(kind) = self.never_fits(charge) {
-            return self.turn_away(pin, work, (hash, key, &value), ticket, kind);
+        if self.fits(charge).is_err() {
+            return self.turn_away(pin, work, (hash, key, &value), ticket);
         }
         let new = self.table.view(pin.pass()).entry(hash, key.clone(), value, charge);
         let mut new = Some(new);
-        let landing = self.persist(&mut pin, &mut work, |pin, work| {
+        let done = self.persist(&mut pin, &mut work, |pin, work| {
             let view = self.table.view(pin.pass());
-            let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
-            let Some(held) = self.ticketed(view, hash, key, ticket) else {
-                return Attempt::kept(&mut new, entry, Attempt::Done(Landing::Overtaken));
-            };
+            let Some(held) = self.ticketed(view, hash, key, ticket) else { return Ok(()) };
             let state = self.state(held.entry());
-            let attempt = self.put_over(view, work, (held, state), entry, &mut new);
-            if let Attempt::Done(_) = attempt {
-                self.settle_in(view, work);
-            }
-            attempt.map(|_| Landing::Installed)
+            self.put_from(view, work, Site::Held(held, state), &mut new)?;
+            self.settle_in(view, work);
+            Ok(())
         });
-        if let Some(landing) = landing {
+        if done.is_some() {
             drop(work);
-            self.tidy(pin);
-            return landing;
+            return self.tidy(pin);
         }
         let (_, value) = new.expect("an entry that was refused is still here").into_parts();
-        self.turn_away(pin, work, (hash, key, &value), ticket, InsertErrorKind::NoRoom)
+        self.turn_away(pin, work, (hash, key, &value), ticket);
     }
 
     /// Takes the ticket out of the table with a value that the bound does not let in.
@@ -250,47 +216,36 @@ where
         work: Work<'_>,
         (hash, key, value): (u64, &K, &V),
         ticket: &Ticket,
-        kind: InsertErrorKind,
-    ) -> Landing {
+    ) {
         work.local.tally.refusals.bump();
         drop(work);
-        let left = self.take_out(&pin, (hash, key), ticket, RemovalCause::Invalidated);
-        self.tidy(pin);
-        if !left {
-            return Landing::Overtaken;
+        if self.take_out(pin, (hash, key), ticket, |_| true) {
+            self.rules.notify(key, value, RemovalCause::Refused);
         }
-        self.rules.notify(key, value, RemovalCause::Refused);
-        Landing::Refused(kind)
     }
 
     /// Takes the ticket of a load that has failed out of the table, unless there is a value with it.
     pub(crate) fn disembark(&self, key: &K, ticket: &Ticket) {
         let hash = self.hash(key);
-        let pin = self.pin();
-        let view = self.table.view(pin.pass());
-        while let Some(held) = self.ticketed(view, hash, key, ticket) {
-            if !held.entry().is_awaited() || self.bury(view, held, RemovalCause::Expired) {
-                break;
-            }
-        }
-        self.tidy(pin);
+        self.take_out(self.pin(), (hash, key), ticket, |entry| entry.is_awaited());
     }
 
-    /// Removes the entry with this ticket; whether it was there.
-    fn take_out(
-        &self,
-        pin: &Pin<'_, K, V>,
+    /// Removes the entry with this ticket if it `may_go`; whether it did.
+    fn take_out<'e>(
+        &'e self,
+        pin: Pin<'e, K, V>,
         (hash, key): (u64, &K),
         ticket: &Ticket,
-        cause: RemovalCause,
+        may_go: impl Fn(EntryRef<'_, K, V>) -> bool,
     ) -> bool {
         let view = self.table.view(pin.pass());
-        while let Some(held) = self.ticketed(view, hash, key, ticket) {
-            if self.bury(view, held, cause) {
-                return true;
-            }
+        let find = || self.ticketed(view, hash, key, ticket).filter(|held| may_go(held.entry()));
+        let mut gone = false;
+        while !gone && let Some(held) = find() {
+            gone = self.bury(view, held, RemovalCause::Invalidated);
         }
-        false
+        self.tidy(pin);
+        gone
     }
 
     /// The entry of a key, if it carries this ticket.

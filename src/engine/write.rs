@@ -2,12 +2,11 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use super::bury::{Found, State, Table, plot};
+use super::bury::{Found, State, Table};
 use super::face::Dial;
-use super::room::Room;
-use super::{Engine, Local, Pin};
+use super::{Engine, Lens, Local, Pin};
 use crate::accounting::Reservation;
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryRef};
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
@@ -27,6 +26,9 @@ pub(crate) struct Refused<K, V> {
 /// thread that stood in the way may have gone by then.
 const VAIN_RELIEFS: usize = 2;
 
+/// What every attempt relies on.
+const KEPT: &str = "an attempt leaves the entry unless it succeeds";
+
 /// One write on its way: the charge in its hand, and what the policy said of its key.
 pub(super) struct Work<'e> {
     pub(super) local: &'e Local,
@@ -40,15 +42,29 @@ pub(super) struct Work<'e> {
     vain_reliefs: usize,
 }
 
-/// What an attempt came to.
-pub(super) enum Attempt<T> {
-    Done(T),
-    /// Something changed: look again.
-    Again,
-    /// Garbage has to be freed first, which needs the pin to be renewed.
-    Relieve,
-    Refused,
+/// Where an entry may be linked.
+pub(super) enum Site<'g, K, V> {
+    /// Where its key is not there.
+    Open(Open<'g, K, V, Memory>),
+    /// In the place of another, which was in this state when it was looked at.
+    Held(Found<'g, K, V>, State),
 }
+
+/// What stood in the way of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Something changed: look again.
+    Changed,
+    /// Garbage has to be freed first, which needs the pin to be renewed.
+    Garbage,
+    /// Nothing was found to evict.
+    NoRoom,
+}
+
+/// What an attempt came to.
+pub(super) type Attempt<T> = Result<T, Obstacle>;
+/// The same for one that gives its entry back.
+type Linked<K, V> = Result<Inserted, (Obstacle, Entry<K, V>)>;
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -66,8 +82,9 @@ where
         let charge = self.rules.weigh(&key, &value);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
-        if let Some(kind) = self.never_fits(charge) {
-            if self.holds(&pin, &key, |old| !over(old, &value)) {
+        if let Err(kind) = self.fits(charge) {
+            let old = Lens::new(self, pin.pass()).peek(&key);
+            if old.is_some_and(|old| !over(old.value(), &value)) {
                 return Err(Refused { kind: InsertErrorKind::Occupied, key, value });
             }
             work.local.tally.refusals.bump();
@@ -100,12 +117,10 @@ where
     ) -> Option<T> {
         loop {
             match attempt(pin, work) {
-                Attempt::Done(done) => return Some(done),
-                Attempt::Again => {}
-                Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => {
-                    work.vain_reliefs += usize::from(!self.relieve(pin));
-                }
-                Attempt::Relieve | Attempt::Refused => return None,
+                Ok(done) => return Some(done),
+                Err(obstacle) if work.gives_up(obstacle) => return None,
+                Err(Obstacle::Garbage) => work.vain_reliefs += usize::from(!self.relieve(pin)),
+                Err(_) => {}
             }
         }
     }
@@ -119,19 +134,54 @@ where
         over: &impl Fn(&V, &V) -> bool,
     ) -> Attempt<Result<Inserted, InsertErrorKind>> {
         let view = self.table.view(pin.pass());
-        let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
-        let (hash, key) = (entry.as_ref().hash(), entry.as_ref().key());
-        let spotted = view.locate(hash, |k| k == key);
-        match spotted {
-            Spotted::Held(held) => {
-                let state = self.state(held.entry());
-                if state == State::Live && !over(held.entry().value(), entry.as_ref().value()) {
-                    *new = Some(entry);
-                    return Attempt::Done(Err(InsertErrorKind::Occupied));
-                }
-                self.put_over(view, work, (held, state), entry, new).map(Ok)
-            }
-            Spotted::Open(open) => self.put_new(view, work, open, entry, new).map(Ok),
+        let entry = new.as_ref().expect(KEPT).as_ref();
+        let (hash, key) = (entry.hash(), entry.key());
+        let site = self.site(view, hash, key);
+        if site.value().is_some_and(|old| !over(old, entry.value())) {
+            return Ok(Err(InsertErrorKind::Occupied));
+        }
+        self.put_from(view, work, site, new).map(Ok)
+    }
+
+    /// Looks for the place of a key.
+    #[inline(always)]
+    fn site<'g>(&self, view: Table<'g, K, V>, hash: u64, key: &K) -> Site<'g, K, V> {
+        match view.locate(hash, |k| k == key) {
+            Spotted::Open(open) => Site::Open(open),
+            Spotted::Held(held) => Site::Held(held, self.state(held.entry())),
+        }
+    }
+
+    /// Links an entry, which stays where it is unless that succeeds.
+    #[inline(always)]
+    pub(super) fn put_from<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        site: Site<'g, K, V>,
+        new: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
+        let entry = new.take().expect(KEPT);
+        self.put_at(view, work, site, entry).map_err(|(obstacle, entry)| {
+            *new = Some(entry);
+            obstacle
+        })
+    }
+
+    /// Links an entry.
+    #[inline(always)]
+    fn put_at<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        site: Site<'g, K, V>,
+        entry: Entry<K, V>,
+    ) -> Linked<K, V> {
+        match site {
+            Site::Open(open) => self.put_new(view, work, open, entry),
+            Site::Held(held, State::Live) => self.put_over(view, work, (held, true), entry),
+            Site::Held(held, State::Expired) => self.put_over(view, work, (held, false), entry),
+            Site::Held(held, State::Awaited) => self.put_awaited(view, work, held, entry),
         }
     }
 
@@ -143,104 +193,108 @@ where
         work: &mut Work<'_>,
         open: Open<'g, K, V, Memory>,
         entry: Entry<K, V>,
-        back: &mut Option<Entry<K, V>>,
-    ) -> Attempt<Inserted> {
+    ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
         let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, charge));
-        match self.make_room(view, work, charge) {
-            Room::Made => {}
-            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
-            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
+        if let Err(obstacle) = self.make_room(view, work, charge) {
+            return Err((obstacle, entry));
         }
-        if let Some(expiration) = &self.rules.expiration {
-            expiration.create(entry.as_ref());
-        }
+        self.date(entry.as_ref(), None, &work.terms);
         work.shift.joined(bits, charge);
         if let Err(entry) = open.commit(entry, bits) {
             work.shift.left(bits, charge);
-            return Attempt::kept(back, entry, Attempt::Again);
+            return Err((Obstacle::Changed, entry));
         }
         work.spend(charge);
         work.local.tally.insertions.bump();
         self.settle_in(view, work);
-        Attempt::Done(Inserted::New)
+        Ok(Inserted::New)
     }
 
-    /// Replaces an entry, which was in this state when it was looked at.
-    pub(super) fn put_over<'g>(
+    /// Links an entry in the place of one whose value is awaited: that is charged to nobody, and
+    /// nobody hears of it.
+    fn put_awaited<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        (held, state): (Found<'g, K, V>, State),
+        held: Found<'g, K, V>,
         entry: Entry<K, V>,
-        back: &mut Option<Entry<K, V>>,
-    ) -> Attempt<Inserted> {
-        let (old, charge) = (held.entry().charge(), entry.as_ref().charge());
-        let limbo = if state == State::Awaited { None } else { self.limbo_room(work.local, old) };
-        // What the limbo takes over is free for the new entry.
-        let need = if limbo.is_some() { charge.saturating_sub(old) } else { charge };
-        match self.make_room(view, work, need) {
-            Room::Made => {}
-            Room::Relieve => return Attempt::kept(back, entry, Attempt::Relieve),
-            Room::None => return Attempt::kept(back, entry, Attempt::Refused),
+    ) -> Linked<K, V> {
+        let charge = entry.as_ref().charge();
+        if let Err(obstacle) = self.make_room(view, work, charge) {
+            return Err((obstacle, entry));
         }
-        if let Some(expiration) = &self.rules.expiration {
-            match state {
-                State::Live => expiration.update(entry.as_ref(), held.entry()),
-                State::Expired | State::Awaited => expiration.create(entry.as_ref()),
-            }
-            expiration.shorten(entry.as_ref(), &work.terms);
-        }
-        let (old_entry, bits) = (held.entry(), held.bits_now());
-        if state == State::Awaited {
-            // The policy does not move what weighs nothing, so these are its bits; and from the
-            // exchange on, whoever unlinks the new entry counts it out.
-            work.shift.joined(bits, charge);
-        }
+        self.date(entry.as_ref(), None, &work.terms);
+        // The policy does not move what weighs nothing, so these are its bits; and from the exchange
+        // on, whoever unlinks the new entry counts it out.
+        let bits = held.bits_now();
+        work.shift.joined(bits, charge);
         let unlinked = match view.replace(held, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
-                if state == State::Awaited {
-                    work.shift.left(bits, charge);
-                }
-                return Attempt::kept(back, entry, Attempt::Again);
+                work.shift.left(bits, charge);
+                return Err((Obstacle::Changed, entry));
             }
         };
-        let cause = match state {
-            State::Live => Some(RemovalCause::Replaced),
-            State::Expired => Some(RemovalCause::Expired),
-            State::Awaited => None,
-        };
-        if let Some(cause) = cause {
-            self.count(work.local, cause);
+        work.spend(charge);
+        work.local.tally.insertions.bump();
+        held.touch();
+        view.retire(unlinked, Ledgered::Nowhere);
+        Ok(Inserted::New)
+    }
+
+    /// Replaces an entry with a value, which was live or had expired.
+    fn put_over<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        (held, live): (Found<'g, K, V>, bool),
+        entry: Entry<K, V>,
+    ) -> Linked<K, V> {
+        let old = held.entry();
+        let (left, charge) = (old.charge(), entry.as_ref().charge());
+        let limbo = self.limbo_room(work.local, left);
+        // What the limbo takes over is free for the new entry.
+        let free = if limbo.is_some() { left } else { 0 };
+        if let Err(obstacle) = self.make_room(view, work, charge.saturating_sub(free)) {
+            return Err((obstacle, entry));
         }
-        let account = if state == State::Awaited {
-            work.spend(charge);
-            Ledgered::Nowhere
-        } else if let Some(limbo) = limbo {
-            limbo.commit(plot(old));
-            work.exchange(need, old.saturating_sub(charge));
-            Ledgered::Limbo
-        } else {
-            self.lingering.add(old);
-            work.spend(charge);
-            Ledgered::Capacity
+        self.date(entry.as_ref(), live.then_some(old), &work.terms);
+        let unlinked = match view.replace(held, entry) {
+            Ok(unlinked) => unlinked,
+            Err(entry) => return Err((Obstacle::Changed, entry)),
         };
-        if state != State::Live {
+        let (cause, inserted) = if live {
+            (RemovalCause::Replaced, Inserted::Replaced)
+        } else {
+            (RemovalCause::Expired, Inserted::New)
+        };
+        self.count(work.local, cause);
+        let account = self.pass_on(left, limbo);
+        work.hand.add(free);
+        work.spend(charge);
+        if inserted == Inserted::New {
             work.local.tally.insertions.bump();
         }
-        if state != State::Awaited {
-            // The lane may have changed while room was made.
-            let bits = held.bits_now();
-            work.shift.left(bits, old);
-            work.shift.joined(bits, charge);
-        }
+        // The lane may have changed while room was made.
+        let bits = held.bits_now();
+        work.shift.left(bits, left);
+        work.shift.joined(bits, charge);
         held.touch();
         view.retire(unlinked, account);
-        if let Some(cause) = cause {
-            self.report(old_entry, cause);
+        self.report(old, cause);
+        Ok(inserted)
+    }
+
+    /// Sets the deadlines of an entry that is about to come in, or to take the place of `old`.
+    fn date(&self, entry: EntryRef<'_, K, V>, old: Option<EntryRef<'_, K, V>>, terms: &Terms) {
+        if let Some(expiration) = &self.rules.expiration {
+            match old {
+                Some(old) => expiration.update(entry, old),
+                None => expiration.create(entry),
+            }
+            expiration.shorten(entry, terms);
         }
-        Attempt::Done(if state == State::Live { Inserted::Replaced } else { Inserted::New })
     }
 
     /// Applies `f` to what a key has, until nothing came in between.
@@ -253,13 +307,10 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         let mut key = Some(key);
-        let computed = loop {
-            match self.try_compute(&pin, &mut work, hash, &mut key, &mut f) {
-                Attempt::Done(computed) => break computed,
-                Attempt::Relieve => work.vain_reliefs += usize::from(!self.relieve(&mut pin)),
-                Attempt::Again | Attempt::Refused => {}
-            }
-        };
+        let computed = self.persist(&mut pin, &mut work, |pin, work| {
+            self.try_compute(pin, work, (hash, &mut key), &mut f)
+        });
+        let computed = computed.expect("an attempt that gives up hands its value back");
         if matches!(computed, Computed::Refused { .. }) {
             work.local.tally.refusals.bump();
         }
@@ -272,88 +323,57 @@ where
         &self,
         pin: &Pin<'_, K, V>,
         work: &mut Work<'_>,
-        hash: u64,
-        key: &mut Option<K>,
+        (hash, key): (u64, &mut Option<K>),
         f: &mut impl FnMut(Option<&V>) -> Compute<V>,
     ) -> Attempt<Computed<V>> {
         let view = self.table.view(pin.pass());
         let own = key.as_ref().expect("the key comes back after every attempt");
-        let spotted = view.locate(hash, |k| k == own);
-        let state = match &spotted {
-            Spotted::Held(held) => self.state(held.entry()),
-            Spotted::Open(_) => State::Expired,
-        };
-        let live = match &spotted {
-            Spotted::Held(held) if state == State::Live => Some(held.entry()),
-            _ => None,
-        };
-        let value = match (f(live.map(|entry| entry.value())), spotted) {
-            (Compute::Put(value), spotted) => {
-                return self.put_computed(view, work, (spotted, state), key, value, hash);
-            }
-            (Compute::Remove, Spotted::Held(held)) => {
+        let site = self.site(view, hash, own);
+        match (f(site.value()), site) {
+            (Compute::Put(value), site) => self.put_computed(view, work, site, (hash, key), value),
+            (Compute::Keep, Site::Held(_, State::Live)) => Ok(Computed::Kept),
+            (Compute::Remove, Site::Held(held, state)) => {
                 let (cause, computed) = match state {
                     State::Live => (RemovalCause::Invalidated, Computed::Removed),
                     // With it goes a load that is under way.
                     State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
                 };
-                let removed = self.bury(view, held, cause);
-                return if removed { Attempt::Done(computed) } else { Attempt::Again };
+                if self.bury(view, held, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
             }
-            (Compute::Keep, _) if live.is_some() => Computed::Kept,
-            (Compute::Keep | Compute::Remove, _) => Computed::Absent,
-        };
-        Attempt::Done(value)
+            (Compute::Keep | Compute::Remove, _) => Ok(Computed::Absent),
+        }
     }
 
     fn put_computed<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        (spotted, state): (Spotted<'g, K, V, Memory>, State),
-        key: &mut Option<K>,
+        site: Site<'g, K, V>,
+        (hash, key): (u64, &mut Option<K>),
         value: V,
-        hash: u64,
     ) -> Attempt<Computed<V>> {
         let own = key.take().expect("the key comes back after every attempt");
         let charge = self.rules.weigh(&own, &value);
-        if let Some(kind) = self.never_fits(charge) {
-            return Attempt::Done(Computed::Refused { kind, value });
+        if let Err(kind) = self.fits(charge) {
+            return Ok(Computed::Refused { kind, value });
         }
         let entry = view.entry(hash, own, value, charge);
-        let mut back = None;
-        let attempt = match spotted {
-            Spotted::Held(held) => self.put_over(view, work, (held, state), entry, &mut back),
-            Spotted::Open(open) => self.put_new(view, work, open, entry, &mut back),
+        let (obstacle, entry) = match self.put_at(view, work, site, entry) {
+            Ok(Inserted::New) => return Ok(Computed::Inserted),
+            Ok(Inserted::Replaced) => return Ok(Computed::Replaced),
+            Err(back) => back,
         };
-        let attempt = attempt.map(|inserted| match inserted {
-            Inserted::New => Computed::Inserted,
-            Inserted::Replaced => Computed::Replaced,
-        });
-        let Some((own, value)) = back.map(Entry::into_parts) else { return attempt };
+        let (own, value) = entry.into_parts();
         *key = Some(own);
-        match attempt {
-            Attempt::Relieve if work.vain_reliefs < VAIN_RELIEFS => Attempt::Relieve,
-            Attempt::Relieve | Attempt::Refused => {
-                Attempt::Done(Computed::Refused { kind: InsertErrorKind::NoRoom, value })
-            }
-            attempt => attempt,
+        if work.gives_up(obstacle) {
+            return Ok(Computed::Refused { kind: InsertErrorKind::NoRoom, value });
         }
+        Err(obstacle)
     }
 
     /// Tells of an entry that `insert` could not take, and removes an older value of its key.
     pub(crate) fn refuse(&self, key: &K, value: &V) {
-        let hash = self.hash(key);
-        let pin = self.pin();
-        let view = self.table.view(pin.pass());
-        while let Spotted::Held(held) = view.locate(hash, |k| k == key) {
-            let live = self.is_live(held.entry());
-            let cause = if live { RemovalCause::Invalidated } else { RemovalCause::Expired };
-            if self.bury(view, held, cause) {
-                break;
-            }
-        }
-        self.tidy(pin);
+        self.remove(key, |_| Some(()));
         self.rules.notify(key, value, RemovalCause::Refused);
     }
 
@@ -364,15 +384,13 @@ where
         Work { local, hand, shift: self.policy.shift(), bits: None, terms, vain_reliefs: 0 }
     }
 
-    pub(super) fn never_fits(&self, charge: u64) -> Option<InsertErrorKind> {
+    /// Whether a charge may be in the cache at all.
+    pub(super) fn fits(&self, charge: u64) -> Result<(), InsertErrorKind> {
         let capacity = self.capacity();
-        (charge > capacity || capacity == 0)
-            .then_some(InsertErrorKind::TooLarge { charge, capacity })
-    }
-
-    fn holds(&self, pin: &Pin<'_, K, V>, key: &K, wish: impl FnOnce(&V) -> bool) -> bool {
-        let held = self.table.view(pin.pass()).find(self.hash(key), |k| k == key);
-        held.is_some_and(|held| self.is_live(held.entry()) && wish(held.entry().value()))
+        if charge > capacity || capacity == 0 {
+            return Err(InsertErrorKind::TooLarge { charge, capacity });
+        }
+        Ok(())
     }
 
     /// Asks for the lines that an insert is going to write, all at once: another thread may have
@@ -413,20 +431,14 @@ where
     }
 }
 
-impl<T> Attempt<T> {
-    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Attempt<U> {
+impl<'g, K, V> Site<'g, K, V> {
+    /// The live value that is there.
+    #[inline]
+    fn value(&self) -> Option<&'g V> {
         match self {
-            Self::Done(done) => Attempt::Done(f(done)),
-            Self::Again => Attempt::Again,
-            Self::Relieve => Attempt::Relieve,
-            Self::Refused => Attempt::Refused,
+            Self::Held(held, State::Live) => Some(held.entry().value()),
+            _ => None,
         }
-    }
-
-    /// An attempt that did not use its entry up.
-    pub(super) fn kept<E>(back: &mut Option<E>, entry: E, attempt: Self) -> Self {
-        *back = Some(entry);
-        attempt
     }
 }
 
@@ -436,16 +448,18 @@ impl Work<'_> {
         self.vain_reliefs == 0
     }
 
+    /// Whether this ends the operation.
+    fn gives_up(&self, obstacle: Obstacle) -> bool {
+        match obstacle {
+            Obstacle::Changed => false,
+            Obstacle::Garbage => self.vain_reliefs >= VAIN_RELIEFS,
+            Obstacle::NoRoom => true,
+        }
+    }
+
     /// The charge in hand has become an entry's.
     pub(super) fn spend(&mut self, charge: u64) {
         let part = self.hand.split(charge).expect("room was made before the entry was linked");
         part.commit(charge);
-    }
-
-    /// An entry was replaced whose charge the limbo has taken over: `spent` was needed on top of it,
-    /// or `left` was not needed.
-    fn exchange(&mut self, spent: u64, left: u64) {
-        self.spend(spent);
-        self.hand.add(left);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::flight::{End, Flight, Kind, Outcome, Seat};
 use super::{cycle, now};
 use crate::cache::Cache;
-use crate::engine::{Boarding, Fare, Landing, Ticket};
+use crate::engine::{Boarding, Fare, Ticket};
 use crate::expiry::Terms;
 
 /// The flight of a ticket.
@@ -129,14 +129,11 @@ where
     }
 
     /// Puts the value in unless something has overtaken it, and gives it to all that wait.
-    pub(super) fn land(self, value: &V, terms: Terms) -> Landing {
-        if !self.flight.begin_landing(self.seat, cycle::thread()) {
-            return Landing::Overtaken;
+    pub(super) fn land(self, value: &V, terms: Terms) {
+        if self.flight.begin_landing(self.seat, cycle::thread()) {
+            self.cache.engine().land(&self.key, value.clone(), &self.ticket(), terms);
+            self.end(None, || Outcome::Value(value.clone()));
         }
-        let ticket = self.ticket();
-        let landing = self.cache.engine().land(&self.key, value.clone(), &ticket, terms);
-        self.end(None, || Outcome::Value(value.clone()));
-        landing
     }
 
     /// Gives the error to all that wait, and to nobody who comes later. If `stale`, an older value may
