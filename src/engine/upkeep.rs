@@ -14,6 +14,8 @@ use crate::table::{self, Junk, Shredder};
 const FREED_PER_WRITE: usize = 16;
 /// Retired entries that a write frees that cannot do without.
 const FREED_FOR_ROOM: usize = 16;
+/// Retired entries that maintenance frees before it gives back what they were charged with.
+const PORTION: usize = 64;
 /// Buckets that a write searches for expired entries.
 const SWEPT_PER_WRITE: usize = 1;
 
@@ -155,16 +157,16 @@ where
 
     /// Frees up to `budget` retired entries.
     pub(super) fn collect(&self, budget: usize) -> usize {
-        let pin = self.pin();
-        let mut clearing = Clearing::new(self, pin.local());
-        drop(pin);
-        let domain = self.table.domain();
-        let mut freed = 0;
-        for _ in 0..=GRACE {
-            if freed < budget {
-                let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
-                freed += domain.collect(budget - freed, free).freed;
-            }
+        let local = self.pin().local();
+        let (mut freed, mut vain) = (0, 0);
+        while freed < budget && vain <= GRACE {
+            // By portions: writers wait for what is given back.
+            let portion = PORTION.min(budget - freed);
+            let mut clearing = Clearing::new(self, local);
+            let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
+            let done = self.table.domain().collect(portion, free).freed;
+            freed += done;
+            vain += u64::from(done == 0);
         }
         freed
     }

@@ -16,7 +16,7 @@ use std::ptr;
 
 use super::domain::Domain;
 use super::queue::{Batch, Queue};
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed, seeded};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed, fence, seeded};
 
 /// Items in a batch. Small where races are looked for.
 const BATCH: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 2 } else { 32 };
@@ -85,6 +85,8 @@ pub(super) struct Bag<T> {
     /// Those that a collection has put back.
     queue: AtomicPtr<Batch<T>>,
     retired: Relaxed<AtomicUsize>,
+    /// How many were retired when the holder last looked for ripe ones.
+    looked: Relaxed<AtomicUsize>,
     freed: Relaxed<AtomicUsize>,
 }
 
@@ -95,6 +97,7 @@ impl<T> Bag<T> {
             sealed: AtomicPtr::new(ptr::null_mut()),
             queue: AtomicPtr::new(ptr::null_mut()),
             retired: Relaxed::<AtomicUsize>::new(0),
+            looked: Relaxed::<AtomicUsize>::new(0),
             freed: Relaxed::<AtomicUsize>::new(0),
         }
     }
@@ -114,11 +117,16 @@ impl<T> Bag<T> {
     }
 
     /// Whether it is time to see if sealed batches are ripe: they are there, and a few items were
-    /// retired since the last time.
-    pub(super) fn is_due(&self) -> bool {
+    /// retired since it was last asked in time. Called by the seat's holder only.
+    pub(super) fn look_is_due(&self) -> bool {
+        let retired = self.retired();
+        if retired.wrapping_sub(self.looked.get()) < LOOK {
+            return false;
+        }
+        self.looked.set(retired);
         // ORDERING: Relaxed: a hint.
         let any = |word: &AtomicPtr<Batch<T>>| !word.load(Ordering::Relaxed).is_null();
-        self.retired().is_multiple_of(LOOK) && (any(&self.queue) || any(&self.sealed))
+        any(&self.queue) || any(&self.sealed)
     }
 
     /// Seals the batch that is being filled, whoever fills it.
@@ -150,6 +158,9 @@ impl<T> Bag<T> {
     }
 
     /// Passes ripe items to `sink`, oldest first, until `left` is used up; the rest stays.
+    ///
+    /// Only what is going to be freed, and what was sealed together with that, is out of reach of other
+    /// collections while user code runs.
     pub(super) fn collect<L>(
         &self,
         domain: &Domain<T, L>,
@@ -157,35 +168,57 @@ impl<T> Bag<T> {
         sink: &mut impl FnMut(T, Ledgered),
     ) {
         // Goes last: after everything was put back.
-        let put_back = PutBack { domain, ripe: Cell::new(false) };
-        let mut hand = Hand { bag: self, batches: self.take_queue(), freed: 0 };
-        hand.batches.append(self.take_sealed());
-        while *left > 0 && hand.batches.first().is_some_and(|batch| domain.is_ripe(batch.tag)) {
+        let notice = Notice { domain, ripe: Cell::new(false) };
+        let (mut hand, mut items) = (Hand::new(self), 0);
+        let mut rest = self.take_queue();
+        rest.join(self.take_sealed());
+        while items < *left
+            && rest.first().is_some_and(|batch| domain.is_ripe(batch.tag))
+            && let Some(batch) = rest.pop()
+        {
+            items += batch.items.len();
+            hand.batches.push(batch);
+        }
+        self.put_back_unripe(domain, rest);
+        while *left > 0 && hand.batches.first().is_some() {
             *left -= usize::from(hand.free(sink));
         }
-        let rest = hand.batches.first().map(|batch| batch.tag);
+        notice.ripe.set(hand.batches.first().is_some());
         drop(hand);
-        // They may have ripened while they could not be found.
-        put_back.ripe.set(rest.is_some_and(|tag| domain.is_ripe(tag)));
     }
 
-    /// Leaves batches to the next collection.
+    /// Leaves batches to the next collection, and sees to it that there is one if they have ripened while
+    /// they could not be found.
+    fn put_back_unripe<L>(&self, domain: &Domain<T, L>, batches: Queue<T>) {
+        let Some(oldest) = self.put_back(batches) else { return };
+        // ORDERING: SeqCst fence: either a collection that knows a later epoch finds the batches, or this
+        // thread sees that epoch; pairs with the fence in `Domain::collect`.
+        fence(Ordering::SeqCst);
+        if domain.is_ripe(oldest) {
+            domain.note_put_back();
+        }
+    }
+
+    /// Leaves batches to the next collection; the tag of the oldest of them, and of those that were put
+    /// back together with them.
     ///
     /// # Progress
     ///
     /// Lock-free: an attempt fails only where another collection has put batches back.
-    fn put_back(&self, mut batches: Queue<T>) {
-        while batches.first().is_some() {
+    fn put_back(&self, mut batches: Queue<T>) -> Option<u64> {
+        loop {
+            let oldest = batches.first()?.tag;
             let first = batches.into_first();
             if seeded("reclaim-put-back-over") {
                 // ORDERING: Release: the seeded bug.
-                return self.queue.store(first, Ordering::Release);
+                self.queue.store(first, Ordering::Release);
+                return Some(oldest);
             }
             // ORDERING: Release: hands the batches over; pairs with `take`. On failure others were put
             // back here: both are put back together.
             let (none, put) = (ptr::null_mut(), Ordering::Release);
             if self.queue.compare_exchange(none, first, put, Ordering::Relaxed).is_ok() {
-                return;
+                return Some(oldest);
             }
             // SAFETY: given up above, and not handed over.
             batches = unsafe { Queue::of_queue(first) };
@@ -226,8 +259,9 @@ impl<T> Bag<T> {
         if let Some(batch) = self.take_open() {
             self.push(batch);
         }
-        let mut hand = Hand { bag: self, batches: self.take_queue(), freed: 0 };
-        hand.batches.append(self.take_sealed());
+        let mut hand = Hand::new(self);
+        hand.batches = self.take_queue();
+        hand.batches.join(self.take_sealed());
         while hand.batches.first().is_some() {
             hand.free(sink);
         }
@@ -252,12 +286,12 @@ fn take<T>(word: &AtomicPtr<Batch<T>>) -> *mut Batch<T> {
 }
 
 /// Tells the domain when ripe items were put back, also by a panic.
-struct PutBack<'d, T, L> {
+struct Notice<'d, T, L> {
     domain: &'d Domain<T, L>,
     ripe: Cell<bool>,
 }
 
-impl<T, L> Drop for PutBack<'_, T, L> {
+impl<T, L> Drop for Notice<'_, T, L> {
     fn drop(&mut self) {
         if self.ripe.get() || std::thread::panicking() {
             self.domain.note_put_back();
@@ -272,7 +306,11 @@ struct Hand<'b, T> {
     freed: usize,
 }
 
-impl<T> Hand<'_, T> {
+impl<'b, T> Hand<'b, T> {
+    fn new(bag: &'b Bag<T>) -> Self {
+        Self { bag, batches: Queue::default(), freed: 0 }
+    }
+
     /// Passes one item of the first batch on; false, and the batch is gone, if there was none.
     fn free(&mut self, sink: &mut impl FnMut(T, Ledgered)) -> bool {
         let item = self.batches.first().and_then(|batch| batch.items.pop());

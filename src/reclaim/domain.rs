@@ -123,6 +123,9 @@ impl<T, L> Domain<T, L> {
         let moved = self.advance();
         // ORDERING: Relaxed: only compared; what is ripe is decided by `is_ripe`.
         let epoch = self.epoch.load(Ordering::Relaxed);
+        // ORDERING: SeqCst fence: what was put back by a thread that does not see this epoch is found;
+        // pairs with the fence in `Bag::put_back_unripe`.
+        fence(Ordering::SeqCst);
         // ORDERING: Acquire: what was put back before is found; pairs with `note_put_back`.
         let search = epoch << 32 | self.put_back.load(Ordering::Acquire) & 0xffff_ffff;
         if !moved && self.searched.get() == search {
@@ -221,15 +224,14 @@ impl<T, L: Default> Domain<T, L> {
     }
 
     fn add_seat(&self) -> &Seat<T, L> {
-        let seat = Box::into_raw(Box::new(Seat::new(L::default())));
+        let new = Box::into_raw(Box::new(Seat::new(L::default())));
         // SAFETY: just made from a box, and freed with the domain only (R5).
-        let seat = unsafe { &*seat };
+        let seat = unsafe { &*new };
         // ORDERING: Relaxed: the exchange below checks it.
         let mut head = self.seats.load(Ordering::Relaxed);
         loop {
             // ORDERING: Relaxed: published by the exchange.
             seat.next.store(head, Ordering::Relaxed);
-            let new = std::ptr::from_ref(seat).cast_mut();
             // ORDERING: Release: publishes the seat; pairs with the acquire load in `seats`. On
             // failure another seat was added; take the new head and try again.
             match self.seats.compare_exchange(head, new, Ordering::Release, Ordering::Relaxed) {

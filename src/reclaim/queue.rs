@@ -58,17 +58,23 @@ impl<T> Queue<T> {
     ///
     /// The batches came from boxes and are the caller's (R4).
     pub(super) unsafe fn of_stack(top: *mut Batch<T>) -> Self {
-        let mut queue = Self { first: ptr::null_mut(), last: top };
-        let mut next = top;
+        let (mut queue, mut next) = (Self::default(), top);
         while !next.is_null() {
-            #[cfg(all(test, not(clockhand_loom)))]
-            TURNED.set(TURNED.get() + 1);
-            let batch = next;
-            // SAFETY: the caller's promise.
-            next = unsafe { std::mem::replace(&mut (*batch).next, queue.first) };
-            queue.first = batch;
+            // SAFETY: the caller's promise; each is taken once.
+            let batch = unsafe { Box::from_raw(next) };
+            next = batch.next;
+            count_turned();
+            let mut older = Self::of_one(batch);
+            older.join(queue);
+            queue = older;
         }
         queue
+    }
+
+    fn of_one(mut batch: Box<Batch<T>>) -> Self {
+        batch.next = ptr::null_mut();
+        let batch = Box::into_raw(batch);
+        Self { first: batch, last: batch }
     }
 
     /// Gives the batches up: a pointer to the first, which tells of all; null if there are none.
@@ -85,6 +91,20 @@ impl<T> Queue<T> {
         unsafe { self.first.as_mut() }
     }
 
+    /// The tag of the first batch; none is later than anything.
+    fn oldest(&mut self) -> u64 {
+        self.first().map_or(u64::MAX, |batch| batch.tag)
+    }
+
+    /// The tag of the last batch; none is earlier than anything.
+    fn youngest(&mut self) -> u64 {
+        if self.first.is_null() {
+            return 0;
+        }
+        // SAFETY: as in `first`; where one is there, the last one is.
+        unsafe { (*self.last).tag }
+    }
+
     /// Takes the first batch out.
     pub(super) fn pop(&mut self) -> Option<Box<Batch<T>>> {
         if self.first.is_null() {
@@ -96,24 +116,46 @@ impl<T> Queue<T> {
         Some(batch)
     }
 
-    /// Puts others behind these.
-    pub(super) fn append(&mut self, others: Self) {
+    /// Puts a batch behind the others.
+    pub(super) fn push(&mut self, batch: Box<Batch<T>>) {
+        self.append(Self::of_one(batch));
+    }
+
+    fn append(&mut self, others: Self) {
         if self.first.is_null() {
             *self = others;
         } else if !others.first.is_null() {
-            // SAFETY: as in `first`; where one is there, the last one is.
+            // SAFETY: as in `youngest`.
             unsafe { (*self.last).next = others.first };
             self.last = others.last;
         }
     }
 
-    /// Puts others behind these or in front, as the first batches tell. Two hands that meet had
-    /// batches of nearly the same time: what is out of order then waits a little longer.
+    /// Puts others among these, by their tags. That is one step if these are older than those or the
+    /// other way round, as they are unless two collections meet, or a thread was descheduled while
+    /// it sealed.
     pub(super) fn join(&mut self, mut others: Self) {
-        let older = |queue: &mut Self| queue.first().map_or(u64::MAX, |batch| batch.tag);
-        if older(&mut others) < older(self) {
-            std::mem::swap(self, &mut others);
+        let mut early = std::mem::take(self);
+        if others.oldest() < early.oldest() {
+            std::mem::swap(&mut early, &mut others);
         }
+        // `early` begins no later than `others`, each time.
+        while early.youngest() > others.oldest() {
+            while early.oldest() <= others.oldest() {
+                count_turned();
+                self.append(early.pop().map_or_else(Self::default, Self::of_one));
+            }
+            std::mem::swap(&mut early, &mut others);
+        }
+        self.append(early);
         self.append(others);
     }
 }
+
+#[cfg(all(test, not(clockhand_loom)))]
+fn count_turned() {
+    TURNED.set(TURNED.get() + 1);
+}
+
+#[cfg(not(all(test, not(clockhand_loom))))]
+fn count_turned() {}

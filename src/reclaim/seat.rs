@@ -175,7 +175,7 @@ impl<'d, T, L> Guard<'d, T, L> {
     pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered, Option<&L>)) {
         let (domain, seat, transient) = (self.domain, self.seat, self.transient);
         drop(self);
-        if seat.bag.is_due() && seat.nested.get() == 0 {
+        if seat.nested.get() == 0 && seat.bag.look_is_due() {
             domain.advance();
             let mut left = budget;
             let local = (!transient).then_some(&seat.local);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use super::queue::TURNED;
+use super::queue::{Batch, Queue, TURNED};
 use super::{Domain, GRACE, Ledgered, Retired};
 
 /// Counts its drops.
@@ -154,6 +154,92 @@ fn a_backlog_is_not_gone_through_again() {
     let turned = TURNED.get() - before;
     assert!(turned <= ITEMS, "{turned} batches were looked at");
     assert_eq!(drops.load(Ordering::SeqCst), ITEMS);
+}
+
+/// Whatever the number of items is that a thread retires between two of its looks.
+#[test]
+fn ripe_items_are_looked_for_however_many_are_retired_at_a_time() {
+    for (first, step) in [(1, 2), (0, 1), (3, 5), (0, 7), (5, 8), (1, 64)] {
+        let (domain, drops) = toy();
+        retire(&domain, &drops, first);
+        for _ in 0..200 {
+            let before = domain.backlog();
+            retire(&domain, &drops, step);
+            domain.pin().close(2 * step.max(16), |item, _, _| drop(item));
+            assert!(domain.backlog() <= before + step);
+        }
+        // What is open, and what is not ripe yet.
+        let left = domain.backlog();
+        assert!(left <= 32 + 4 * (8 + step) + 32, "{left} of {}, {step} at a time", 200 * step);
+    }
+}
+
+#[test]
+fn batches_that_meet_are_put_in_order() {
+    fn queue(tags: &[u64]) -> Queue<u64> {
+        let mut queue = Queue::default();
+        for &tag in tags {
+            let mut batch = Batch::new(1);
+            batch.tag = tag;
+            queue.push(batch);
+        }
+        queue
+    }
+    let tags = |mut queue: Queue<u64>| -> Vec<u64> {
+        std::iter::from_fn(|| queue.pop()).map(|batch| batch.tag).collect()
+    };
+    let lists: [&[u64]; 8] =
+        [&[], &[5], &[5, 7], &[6, 6, 6], &[1, 2, 9], &[5, 5, 8, 9, 9], &[9], &[1, 1]];
+    for these in lists {
+        for those in lists {
+            let mut joined = queue(these);
+            joined.join(queue(those));
+            let mut both = [these, those].concat();
+            both.sort_unstable();
+            // Given up and taken again, and put behind: its end is where it should be.
+            // SAFETY: given up just now.
+            let mut joined = unsafe { Queue::of_queue(joined.into_first()) };
+            joined.join(queue(&[10]));
+            both.push(10);
+            assert_eq!(tags(joined), both, "{these:?} and {those:?}");
+        }
+        // As a stack: pushed one by one, maybe late.
+        let mut top = std::ptr::null_mut();
+        for &tag in these {
+            let mut batch = Batch::new(1);
+            (batch.tag, batch.next) = (tag, top);
+            top = Box::into_raw(batch);
+        }
+        // SAFETY: made from boxes above.
+        assert_eq!(tags(unsafe { Queue::of_stack(top) }), these);
+        let mut top = std::ptr::null_mut();
+        for &tag in these.iter().rev() {
+            let mut batch = Batch::new(1);
+            (batch.tag, batch.next) = (tag, top);
+            top = Box::into_raw(batch);
+        }
+        // SAFETY: as above.
+        assert_eq!(tags(unsafe { Queue::of_stack(top) }), these);
+    }
+}
+
+/// A destructor that uses its cache finds what the collection that called it does not need.
+#[test]
+fn a_collection_leaves_to_others_what_it_will_not_free() {
+    let (domain, drops) = toy();
+    retire(&domain, &drops, 320);
+    let mut inner = 0;
+    let mut outer = 0;
+    while outer == 0 {
+        outer = domain
+            .collect(1, |item, _| {
+                drop(item);
+                inner += domain.collect(1_000, |item, _| drop(item)).freed;
+            })
+            .freed;
+    }
+    assert!(inner >= 320 - 32, "{inner} were within reach");
+    assert_eq!(inner + outer + collect(&domain), 320);
 }
 
 #[test]

@@ -135,8 +135,9 @@ pub(crate) fn publish_and_fence(word: &AtomicU64, value: u64) {
     }
     #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
     {
-        // ORDERING: Relaxed store, SeqCst fence: the fence publishes; pairs as above.
-        word.store(value, Ordering::Relaxed);
+        // ORDERING: Release store: what was read before, under an older value, was read before it; SeqCst
+        // fence: publishes; pairs as above.
+        word.store(value, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 }

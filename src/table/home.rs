@@ -3,6 +3,7 @@
 use super::array::{Array, Bucket, Contents};
 use super::chain::{Head, Link};
 use super::control::Control;
+use super::outlived::Outlived;
 use super::row::Row;
 use super::shadow::{LANES, Region, Shadow};
 use super::word::Word;
@@ -246,7 +247,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     /// Takes empty links off the chain; those that come off go to `retire`.
-    pub(super) fn dissolve(&self, mut retire: impl FnMut(Box<Link<K, V>>)) {
+    pub(super) fn dissolve(&self, mut retire: impl FnMut(Outlived<Link<K, V>>)) {
         loop {
             let head = self.head();
             let Some(link) = self.links(head).next() else { return };
@@ -260,7 +261,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             self.array.links.sub(1);
             // SAFETY: we took it off, and links come from boxes; `retire` keeps it until nobody
             // looks at it any more.
-            retire(unsafe { Box::from_raw(head.link()) });
+            retire(unsafe { Outlived::new(head.link()) });
             if link.next.is_null() {
                 return self.drop_overflow();
             }

@@ -14,6 +14,7 @@
 //! | `array` | one generation: buckets, chains, summaries |
 //! | `summary` | which buckets a hand can pass by |
 //! | `migrate` | doubling |
+//! | `outlived` | what was taken out of reach and may still be looked at |
 //! | `desk` | what is kept for each thread |
 //! | `view` | what a pinned thread may do |
 //! | `walk` | hands and scans |
@@ -66,6 +67,7 @@ mod control;
 mod desk;
 mod home;
 mod migrate;
+mod outlived;
 mod row;
 mod shadow;
 mod summary;
@@ -92,6 +94,7 @@ pub(crate) use walk::Noted;
 
 use array::Array;
 use chain::Link;
+use outlived::Outlived;
 
 use crate::entry::{Entry, Shape};
 use crate::reclaim::{Domain, Guard, Ledgered, Pass, Perch};
@@ -103,9 +106,9 @@ pub(crate) enum Junk<K, V, X> {
     /// An entry.
     Entry(Entry<K, V>),
     /// A link of a chain.
-    Link(#[allow(dead_code, reason = "kept to be dropped")] Box<Link<K, V>>),
+    Link(#[allow(dead_code, reason = "kept to be dropped")] Outlived<Link<K, V>>),
     /// A generation.
-    Array(#[allow(dead_code, reason = "kept to be dropped")] Box<Array<K, V, X>>),
+    Array(#[allow(dead_code, reason = "kept to be dropped")] Outlived<Array<K, V, X>>),
 }
 
 /// The domain of a table, which its threads share.

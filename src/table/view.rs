@@ -3,6 +3,7 @@
 use super::array::Array;
 use super::desk::Desk;
 use super::home::{Held, Home, Open};
+use super::outlived::Outlived;
 use super::shadow::tag_of;
 use super::{Junk, Table};
 use crate::entry::{Entry, EntryRef, Hull, Kind, Sought, Ticket};
@@ -326,19 +327,22 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     fn migrate(&self, home: Home<'g, K, V, X>, next: &'g Array<K, V, X>) {
         if home.migrate(next) {
-            self.complete(home.array, next);
+            self.complete(home.array);
         }
     }
 
     /// Lets go of a generation that is moved completely.
-    fn complete(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>) {
-        let next = std::ptr::from_ref(next).cast_mut();
+    fn complete(&self, array: &'g Array<K, V, X>) {
+        // ORDERING: Relaxed, both: only the one that completed a generation gets here, so the word still
+        // holds it, and the next one was seen before.
+        let done = self.table.current.load(Ordering::Relaxed);
+        let next = array.next.load(Ordering::Relaxed);
+        debug_assert!(std::ptr::eq(done, array), "another generation was completed");
         // ORDERING: Release: whoever starts at the next generation sees it filled; pairs with the
-        // load in `current`. Only the one that completed a generation gets here, so the word still
-        // holds it.
+        // load in `current`.
         self.table.current.store(next, Ordering::Release);
         // SAFETY: generations come from boxes, and this one can be reached by nobody who comes now.
-        let array = unsafe { Box::from_raw(std::ptr::from_ref(array).cast_mut()) };
+        let array = unsafe { Outlived::new(done) };
         // SAFETY: taken out of reach by this thread, which is pinned (R2).
         let array = unsafe { Retired::new(Junk::Array(array)) };
         self.pass.retire(array, Ledgered::Nowhere);

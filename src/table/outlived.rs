@@ -1,0 +1,30 @@
+//! What was taken out of reach while others may still be looking at it.
+
+use std::ptr::NonNull;
+
+/// A box that is not touched, not even moved as a box, before it is dropped.
+#[derive(Debug)]
+pub(crate) struct Outlived<T>(NonNull<T>);
+
+impl<T> Outlived<T> {
+    /// Takes charge of it.
+    ///
+    /// # Safety
+    ///
+    /// The pointer came from a box and is the caller's, and whoever looks at what it leads to has done
+    /// so when this is dropped.
+    pub(super) unsafe fn new(boxed: *mut T) -> Self {
+        // SAFETY: a pointer that came from a box is not null.
+        Self(unsafe { NonNull::new_unchecked(boxed) })
+    }
+}
+
+impl<T> Drop for Outlived<T> {
+    fn drop(&mut self) {
+        // SAFETY: by the promise made to `new`.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+// SAFETY: it owns what a box would own.
+unsafe impl<T: Send> Send for Outlived<T> {}
