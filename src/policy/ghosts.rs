@@ -8,8 +8,8 @@
 //!
 //! A set-associative table. A set is one cache line, four words of tags and four of times: thirteen ways
 //! for those that left probation, and three for those that left the protected part. The ways of a
-//! region are in the order in which they were filled: a newcomer comes in at the front, and those before
-//! the first hole move on by one; if there is no hole, the last one drops out.
+//! region are in the order in which they were filled: a newcomer comes in at the front, the others move on
+//! by one, and the last one drops out.
 
 use super::marks::Region;
 use super::scale::Scale;
@@ -19,15 +19,15 @@ use crate::sync::{AtomicU64, CachePadded, Relaxed, prefetch};
 const WORDS: usize = 4;
 const LANE_BITS: u32 = 16;
 const LANE: u64 = (1 << LANE_BITS) - 1;
+const ALL: u64 = u64::MAX;
 /// The lowest bit of each lane, and the highest.
 const ONES: u64 = u64::MAX / LANE;
 const HIGHS: u64 = ONES << (LANE_BITS - 1);
-/// Lanes of a set for those that left probation, who are remembered long enough to tell a new working
-/// set that is nearly as large as the cache: thirteen.
-const PROBATION: [Part; 4] =
-    [Part::of(0, u64::MAX), Part::of(1, u64::MAX), Part::of(2, u64::MAX), Part::of(3, LANE)];
+/// The lanes of each word for those that left probation, who are remembered long enough to tell a new
+/// working set that is nearly as large as the cache: thirteen.
+const PROBATION: [u64; WORDS] = [ALL, ALL, ALL, LANE];
 /// The three others, for those that left the protected part.
-const PROTECTED: [Part; 1] = [Part::of(3, !LANE)];
+const PROTECTED: [u64; WORDS] = [0, 0, 0, !LANE];
 const PROTECTED_WAYS: usize = 3;
 /// Entries of the cache that one set is for: so there are 65 and 15 ghosts for each hundred.
 const ENTRIES: usize = 20;
@@ -36,8 +36,9 @@ const STEPS: u64 = 256;
 /// The part of the capacity within which a ghost is near, in misses.
 const NEAR: u64 = 5;
 const FULL_BITS: u32 = 16;
-/// Sets of which the fill is the average.
-const SAMPLES: u64 = 64;
+/// Sets of which the fill is the average, and the part of those that are written which are looked at.
+const SAMPLES: u64 = 16;
+const SAMPLED: u64 = 8;
 
 #[derive(Debug)]
 pub(super) struct Ghosts {
@@ -58,32 +59,9 @@ struct Set {
     times: [Relaxed<AtomicU64>; WORDS],
 }
 
-/// Lanes of one word of tags, and of one of times, that belong to a region.
-struct Part {
-    word: usize,
-    lanes: u64,
-    /// All but the first, and where the first and the last begin.
-    behind: u64,
-    first: u32,
-    last: u32,
-}
-
-impl Part {
-    const fn of(word: usize, lanes: u64) -> Self {
-        let last = u64::BITS - lanes.leading_zeros() - LANE_BITS;
-        Self {
-            word,
-            lanes,
-            behind: lanes & lanes << LANE_BITS,
-            first: lanes.trailing_zeros(),
-            last,
-        }
-    }
-}
-
-/// Where in a set a region's ghosts are.
+/// Which lanes of a set a region's ghosts are in.
 #[inline]
-fn parts(region: Region) -> &'static [Part] {
+fn lanes(region: Region) -> &'static [u64; WORDS] {
     match region {
         Region::Probation => &PROBATION,
         Region::Protected => &PROTECTED,
@@ -148,17 +126,16 @@ impl Ghosts {
     /// Remembers that a key was evicted from a region now.
     #[inline]
     pub(super) fn put(&self, region: Region, hash: u64, now: u64) {
-        let set = self.set(hash);
-        let seen = if set.put(parts(region), tag(hash), self.coarse(now)) {
-            set.fill(parts(region))
-        } else {
-            1 << FULL_BITS
-        };
-        let fill = self.fill(region);
-        let before = fill.get();
-        let after = before - before / SAMPLES + seen / SAMPLES;
-        if after != before {
-            fill.set(after);
+        let (set, tag) = (self.set(hash), tag(hash));
+        shift_in(&set.tags, region, tag);
+        shift_in(&set.times, region, u64::from(self.coarse(now)));
+        if tag % SAMPLED == 0 {
+            let (fill, seen) = (self.fill(region), set.fill(lanes(region)));
+            let before = fill.get();
+            let after = before - before / SAMPLES + seen / SAMPLES;
+            if after != before {
+                fill.set(after);
+            }
         }
     }
 
@@ -166,19 +143,28 @@ impl Ghosts {
     #[inline]
     pub(super) fn find(&self, region: Region, hash: u64, now: u64) -> Option<Ghost<'_>> {
         let (set, tag) = (self.set(hash), tag(hash));
-        for part in parts(region) {
-            let word = &set.tags[part.word];
-            let bits = word.get();
-            let found = zeros(bits ^ (tag * ONES)) & part.lanes;
-            if found != 0 {
-                let shift = found.trailing_zeros() / LANE_BITS * LANE_BITS;
-                let time = (set.times[part.word].get() >> shift) as u16;
-                let absent = self.step.times(u64::from(self.coarse(now).wrapping_sub(time)));
-                let near = absent <= self.near;
-                return Some(Ghost { word, bits, lane: LANE << shift, absent, near });
+        let alike = |nth: usize, lanes: u64| zeros(set.tags[nth].get() ^ (tag * ONES)) & lanes;
+        let nth = match region {
+            Region::Probation => {
+                let all = [alike(0, ALL), alike(1, ALL), alike(2, ALL), alike(3, LANE)];
+                if all == [0; WORDS] {
+                    return None;
+                }
+                all.iter().position(|&alike| alike != 0)?
             }
+            Region::Protected => WORDS - 1,
+        };
+        let word = &set.tags[nth];
+        let bits = word.get();
+        let found = zeros(bits ^ (tag * ONES)) & lanes(region)[nth];
+        if found == 0 {
+            return None;
         }
-        None
+        let shift = found.trailing_zeros() / LANE_BITS * LANE_BITS;
+        let time = (set.times[nth].get() >> shift) as u16;
+        let absent = self.step.times(u64::from(self.coarse(now).wrapping_sub(time)));
+        let near = absent <= self.near;
+        Some(Ghost { word, bits, lane: LANE << shift, absent, near })
     }
 
     #[inline]
@@ -205,39 +191,38 @@ impl Set {
         Self { tags: words(), times: words() }
     }
 
-    /// Puts a ghost in front of the others; whether there was a hole, or an older ghost of the key, whose place
-    /// was filled. Two threads that write one set at a time lose ghosts, or one gets another's time.
-    #[inline]
-    fn put(&self, parts: &[Part], tag: u64, time: u16) -> bool {
-        let (mut first, mut at) = (tag, u64::from(time));
-        for part in parts {
-            let (tags, times) = (self.tags[part.word].get(), self.times[part.word].get());
-            let ends = (zeros(tags) | zeros(tags ^ (tag * ONES))) & part.lanes;
-            // All lanes up to the one where the move ends; all, if it goes on.
-            let moved = part.lanes & (ends ^ ends.wrapping_sub(1));
-            let shifted = |word: u64, first: u64| {
-                word & !moved | (word << LANE_BITS & part.behind | first << part.first) & moved
-            };
-            self.tags[part.word].set(shifted(tags, first));
-            self.times[part.word].set(shifted(times, at));
-            if ends != 0 {
-                return true;
-            }
-            (first, at) = (tags >> part.last & LANE, times >> part.last & LANE);
-        }
-        false
-    }
-
     /// Which part of a region's ways is used, in 1/65,536.
     #[cold]
-    fn fill(&self, parts: &[Part]) -> u64 {
+    fn fill(&self, lanes: &[u64; WORDS]) -> u64 {
         let (mut used, mut ways) = (0, 0);
-        for part in parts {
-            let holes = zeros(self.tags[part.word].get());
-            ways += u64::from((HIGHS & part.lanes).count_ones());
-            used += u64::from((HIGHS & part.lanes & !holes).count_ones());
+        for (word, lanes) in self.tags.iter().zip(lanes) {
+            let holes = zeros(word.get());
+            ways += u64::from((HIGHS & lanes).count_ones());
+            used += u64::from((HIGHS & lanes & !holes).count_ones());
         }
         (used << FULL_BITS) / ways
+    }
+}
+
+/// Puts a lane in front of a region's others, which move on by one; the last one drops out. Two
+/// threads that write one set at a time lose ghosts, or one gets another's time.
+#[inline]
+fn shift_in(words: &[Relaxed<AtomicU64>; WORDS], region: Region, first: u64) {
+    let [front @ .., last] = words;
+    let bits = last.get();
+    match region {
+        Region::Probation => {
+            let mut first = first;
+            for word in front {
+                let bits = word.get();
+                word.set(bits << LANE_BITS | first);
+                first = bits >> (u64::BITS - LANE_BITS);
+            }
+            last.set(bits & !LANE | first);
+        }
+        Region::Protected => {
+            last.set((bits & !LANE | first) << LANE_BITS | bits & LANE);
+        }
     }
 }
 
