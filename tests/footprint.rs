@@ -14,7 +14,7 @@ const ENTRIES: u64 = 1_000_000;
 
 /// Bytes that were asked of the allocator for each entry, when this was reached, rounded up. What the
 /// allocator adds is its own; the lab measures that too.
-const REACHED: f64 = 56.5;
+const REACHED: f64 = 60.5;
 
 #[test]
 fn an_entry_takes_as_little_as_it_did() {

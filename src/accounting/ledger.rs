@@ -83,7 +83,7 @@ impl Ledger {
     #[inline]
     pub(crate) fn take_up_to(&self, own: &Stripe, charge: u64) -> u64 {
         let part = own.take_up_to(charge);
-        part + self.pool.take_up_to(charge - part)
+        if part == charge { part } else { part + self.pool.take_up_to(charge - part) }
     }
 
     /// Takes the credit of `stripes` until it has `wanted`, and no more. One load if no stripe holds

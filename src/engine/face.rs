@@ -50,6 +50,12 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     }
 
     #[inline]
+    fn recall(&self, region: Region, hash: u64, known: u64) -> Option<Self::Slot> {
+        let slot = self.view.recall(region_of(region), hash, known)?;
+        (slot.entry().charge() > 0).then_some(slot)
+    }
+
+    #[inline]
     fn marks(&self, slot: Self::Slot) -> Marks {
         Marks::from_bits(slot.bits()).expect("a slot that was met is occupied")
     }

@@ -195,16 +195,18 @@ where
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, charge));
         if let Err(obstacle) = self.make_room(view, work, charge) {
             return Err((obstacle, entry));
         }
+        // After that, as what it looks at takes a while to come.
+        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, charge));
         self.date(entry.as_ref(), None, &work.terms);
         work.shift.joined(bits, charge);
         if let Err(entry) = open.commit(entry, bits) {
             work.shift.left(bits, charge);
             return Err((Obstacle::Changed, entry));
         }
+        self.policy.arrived(view.annex(), &work.local.rounds, hash, bits);
         work.spend(charge);
         work.local.tally.insertions.bump();
         self.settle_in(view, work);
@@ -220,7 +222,7 @@ where
         held: Found<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
-        let charge = entry.as_ref().charge();
+        let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
         if let Err(obstacle) = self.make_room(view, work, charge) {
             return Err((obstacle, entry));
         }
@@ -236,6 +238,7 @@ where
                 return Err((Obstacle::Changed, entry));
             }
         };
+        self.policy.arrived(view.annex(), &work.local.rounds, hash, bits);
         work.spend(charge);
         work.local.tally.insertions.bump();
         held.touch();
@@ -393,8 +396,9 @@ where
         Ok(())
     }
 
-    /// Asks for the lines that an insert is going to write, all at once: another thread may have
-    /// written them last, and one after the other they would take most of the time.
+    /// Asks for the lines that an insert is going to write, and for those of the next one's victim, all
+    /// at once: another thread may have written them last, and one after the other they would take most
+    /// of the time.
     #[inline]
     fn prefetch(&self, pin: &Pin<'_, K, V>, hash: u64) {
         let view = self.table.view(pin.pass());
@@ -403,8 +407,17 @@ where
             return;
         }
         view.annex().prefetch(hash);
-        for place in view.local().rounds.ahead() {
-            view.prefetch(place.0);
+        let rounds = &view.local().rounds;
+        if let Some(hash) = rounds.candidate() {
+            // Its bucket was asked for when it was the one after.
+            view.prefetch_entry(hash);
+        }
+        if let Some(hash) = rounds.candidate_after() {
+            view.prefetch(hash);
+            view.annex().prefetch(hash);
+        }
+        if let Some(place) = rounds.sitter_after() {
+            view.prefetch(place);
         }
     }
 
@@ -418,7 +431,7 @@ where
         if view.is_crowded()
             && self.len() + self.berths.get() as usize > view.buckets() * crate::table::LOAD
         {
-            view.grow(|buckets| Memory::new(buckets * crate::table::LOAD));
+            view.grow(|old, buckets| old.grown(buckets * crate::table::LOAD));
         }
     }
 
@@ -427,7 +440,8 @@ where
     pub(super) fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
         self.grow_if_crowded(view);
         let dial = Dial::new(self, view);
-        self.policy.spread(&dial, &work.local.rounds, &work.shift, self.load());
+        let (rounds, memory) = (&work.local.rounds, view.annex());
+        self.policy.spread(&dial, rounds, memory, &work.shift, self.load());
     }
 }
 

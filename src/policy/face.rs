@@ -40,6 +40,9 @@ pub(crate) trait Face {
     /// The entry at a place, if it is of this region.
     fn look(&self, region: Region, at: Place) -> Option<Self::Slot>;
 
+    /// The entry whose hash agrees with `hash` in the bits that are `known`, if it is of this region.
+    fn recall(&self, region: Region, hash: u64, known: u64) -> Option<Self::Slot>;
+
     /// What the policy knew of the entry when it was met.
     fn marks(&self, slot: Self::Slot) -> Marks;
 

@@ -11,6 +11,7 @@
 //! region are in the order in which they were filled: a newcomer comes in at the front, the others move on
 //! by one, and the last one drops out.
 
+use super::arrivals::KNOWN;
 use super::marks::Region;
 use super::scale::Scale;
 use crate::sync::{AtomicU64, CachePadded, Relaxed, prefetch};
@@ -174,7 +175,7 @@ impl Ghosts {
 
     #[inline]
     fn set(&self, hash: u64) -> &Set {
-        let mixed = hash.wrapping_mul(0xa24b_aed4_963e_e407);
+        let mixed = (hash & KNOWN).wrapping_mul(0xa24b_aed4_963e_e407);
         let nth = (u128::from(mixed) * self.sets.len() as u128) >> 64;
         &self.sets[nth as usize]
     }

@@ -7,7 +7,7 @@ use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 /// Points on the face at which a hand notes the time.
 const CHECKPOINTS: usize = 64;
-/// Entries whose places a thread keeps of its stretch.
+/// Entries of which a thread knows where they are.
 const AHEAD: usize = 32;
 /// Stretches that are taken for one entry.
 const STRETCHES: u64 = 16;
@@ -22,14 +22,16 @@ pub(super) struct Hand {
     passed: [Relaxed<AtomicU64>; CHECKPOINTS],
 }
 
-/// What a thread has taken of a hand's round: the places of the next entries, and the part of the
-/// stretch that it has not surveyed yet. Used by its thread alone, so a step costs no locked
+/// What a thread has taken of a hand's round, or of the arrivals: where the next entries are, and the
+/// part of the stretch that it has not surveyed yet. Used by its thread alone, so a step costs no locked
 /// instruction. What lies there waits while the thread does something else; the hand comes by again.
 #[derive(Debug, Default)]
 pub(super) struct Stretch {
     at: Relaxed<AtomicU64>,
     left: Relaxed<AtomicU64>,
     ahead: [Relaxed<AtomicU64>; AHEAD],
+    /// Zero if the thread has places ahead, or else what is known of the hashes that it has.
+    known: Relaxed<AtomicU64>,
     next: Relaxed<AtomicUsize>,
     end: Relaxed<AtomicUsize>,
 }
@@ -61,25 +63,43 @@ impl Hand {
         if let Some(slot) = stretch.meet(face, region) {
             return Some(slot);
         }
-        self.go_on(face, region, stretch, now)
+        self.go_on(face, region, rounds, now)
     }
 
-    #[inline(never)]
-    fn go_on<F: Face>(
+    /// Surveys so many places of the thread's stretch.
+    pub(super) fn survey_part<F: Face>(
         &self,
         face: &F,
         region: Region,
-        stretch: &Stretch,
+        rounds: &Rounds,
+        now: u64,
+        places: u64,
+    ) {
+        let (length, stretch) = (face.stretch(), rounds.stretch(region));
+        if stretch.left.get() == 0 {
+            stretch.at.set(self.claim(length, now).0);
+            stretch.left.set(length);
+        }
+        stretch.survey(face, region, stretch.left.get().min(places));
+    }
+
+    /// Surveys what is left of the thread's stretch, and the next ones until an entry is found.
+    #[inline(never)]
+    pub(super) fn go_on<F: Face>(
+        &self,
+        face: &F,
+        region: Region,
+        rounds: &Rounds,
         now: u64,
     ) -> Option<F::Slot> {
-        let length = face.stretch();
+        let (length, stretch) = (face.stretch(), rounds.stretch(region));
         // The rest of a stretch, and at most once round.
         for _ in 0..=STRETCHES.min(2 << length.leading_zeros()) {
             if stretch.left.get() == 0 {
                 stretch.at.set(self.claim(length, now).0);
                 stretch.left.set(length);
             }
-            stretch.survey(face, region);
+            stretch.survey(face, region, stretch.left.get());
             if let Some(slot) = stretch.meet(face, region) {
                 return Some(slot);
             }
@@ -117,10 +137,14 @@ impl Hand {
 impl Stretch {
     /// The entry that the thread stands before, if it has one ahead.
     #[inline]
-    fn meet<F: Face>(&self, face: &F, region: Region) -> Option<F::Slot> {
+    pub(super) fn meet<F: Face>(&self, face: &F, region: Region) -> Option<F::Slot> {
+        let known = self.known.get();
         while self.next.get() < self.end.get() {
-            let place = Place(self.ahead[self.next.get()].get());
-            let slot = face.look(region, place);
+            let ahead = self.ahead[self.next.get()].get();
+            let slot = match known {
+                0 => face.look(region, Place(ahead)),
+                known => face.recall(region, ahead, known),
+            };
             if slot.is_some() {
                 return slot;
             }
@@ -129,11 +153,35 @@ impl Stretch {
         None
     }
 
-    /// The next two places.
+    /// Has the entries with these hashes ahead, of which some bits are known.
+    pub(super) fn see(&self, known: u64, hashes: impl Iterator<Item = u64>) {
+        let mut end = 0;
+        for (hash, ahead) in hashes.zip(&self.ahead) {
+            ahead.set(hash);
+            end += 1;
+        }
+        self.known.set(known);
+        self.next.set(0);
+        self.end.set(end);
+    }
+
+    /// The place or the hash after so many others.
     #[inline]
-    pub(super) fn ahead(&self) -> impl Iterator<Item = Place> {
-        let (next, end) = (self.next.get(), self.end.get());
-        self.ahead[..end.min(next + 2)].iter().skip(next).map(|place| Place(place.get()))
+    fn ahead(&self, after: usize) -> Option<u64> {
+        let nth = self.next.get() + after;
+        (nth < self.end.get()).then(|| self.ahead[nth % AHEAD].get())
+    }
+
+    /// The hash of the entry that the thread stands before, as far as it is known.
+    #[inline]
+    pub(super) fn hash(&self) -> Option<u64> {
+        self.ahead(0).filter(|_| self.known.get() != 0)
+    }
+
+    /// The place or the hash of the entry after that, either of which says where its bucket is.
+    #[inline]
+    pub(super) fn bucket_after(&self) -> Option<u64> {
+        self.ahead(1)
     }
 
     /// Leaves the entry behind that the thread stands before.
@@ -142,12 +190,12 @@ impl Stretch {
         self.next.set(self.next.get() + 1);
     }
 
-    /// Looks at what is left of the stretch, as far as it can keep what is there. Young entries that
+    /// Looks at the next `length` places of the stretch, as far as it can keep what is there. Young entries that
     /// were not read become old and are passed by: the hand comes to them in the next round.
-    fn survey<F: Face>(&self, face: &F, region: Region) {
+    fn survey<F: Face>(&self, face: &F, region: Region, length: u64) {
         let (at, left) = (self.at.get(), self.left.get());
         let mut end = 0;
-        let behind = face.survey(region, Place(at), left, |place, marks| {
+        let behind = face.survey(region, Place(at), length, |place, marks| {
             if marks == Marks::NEW {
                 return Noted::Marked(Marks::new(Stage::Old, 0));
             }
@@ -158,6 +206,7 @@ impl Stretch {
             end += 1;
             Noted::Seen
         });
+        self.known.set(0);
         self.next.set(0);
         self.end.set(end);
         self.at.set(at.wrapping_add(behind));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `marks` | what the policy knows of an entry, in four bits |
 //! | `face` | the table as the hands see it |
+//! | `arrivals` | the order in which entries came on probation |
 //! | `hand` | a position that walks round the table, and how long a round takes |
 //! | `rounds` | one thread's part in the rounds of the hands |
 //! | `sketch` | how often a key was heard of lately |
@@ -21,6 +22,7 @@
 //! *ARC*, FAST 2003), admission by a frequency sketch (G. Einziger, R. Friedman and B. Manes,
 //! *TinyLFU*, ACM TOS 2017), hands over a clock (F. J. Corbató, 1968). `docs/design.md` tells them.
 
+mod arrivals;
 mod face;
 mod ghosts;
 mod hand;
@@ -42,6 +44,7 @@ pub(crate) use rounds::Rounds;
 pub(crate) use share::Shift;
 pub(crate) use verdict::{Load, Policy};
 
+use arrivals::Arrivals;
 use ghosts::Ghosts;
 use sketch::Sketch;
 
@@ -51,6 +54,7 @@ use sketch::Sketch;
 pub(crate) struct Memory {
     sketch: Sketch,
     ghosts: Ghosts,
+    arrivals: Arrivals,
     /// Misses that a thread counts before it reports them.
     pace: u64,
 }
@@ -61,13 +65,19 @@ const PACE: u64 = 16;
 const PACE_PART: u64 = 256;
 
 impl Memory {
-    /// A memory for a cache of so many entries: about eleven bytes for each.
+    /// A memory for a cache of so many entries: about fifteen bytes for each.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
             sketch: Sketch::new(entries),
             ghosts: Ghosts::new(entries),
+            arrivals: Arrivals::new(entries),
             pace: (entries as u64 / PACE_PART).clamp(1, PACE),
         }
+    }
+
+    /// A larger one, for a table that has doubled. It knows who came on probation before, and nothing else.
+    pub(crate) fn grown(&self, entries: usize) -> Self {
+        Self { arrivals: self.arrivals.grown(entries), ..Self::new(entries) }
     }
 
     /// Asks for what it keeps of a key, which is going to be written.
@@ -79,6 +89,6 @@ impl Memory {
 
     /// The bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.sketch.bytes() + self.ghosts.bytes()
+        self.sketch.bytes() + self.ghosts.bytes() + self.arrivals.bytes()
     }
 }

@@ -1,9 +1,10 @@
-//! A model of the hand. Run with `--cfg clockhand_loom`.
+//! Models of the hand and of the arrivals. Run with `--cfg clockhand_loom`.
 
 use std::sync::Arc;
 
 use loom::thread;
 
+use super::arrivals::{Arrivals, Collected};
 use super::hand::Hand;
 
 #[test]
@@ -16,5 +17,27 @@ fn a_stretch_belongs_to_one_evictor() {
         let mut claimed = [claim(&hand), other.join().unwrap()].concat();
         claimed.sort_unstable();
         assert_eq!(claimed, [0, 1, 2, 3], "each stretch of the round, once");
+    });
+}
+
+#[test]
+fn a_name_is_taken_once() {
+    loom::model(|| {
+        let arrivals = Arc::new(Arrivals::new(2));
+        let add = |arrivals: &Arrivals, nth: u64| {
+            arrivals.add(&Collected::default(), nth << 40, nth);
+        };
+        add(&arrivals, 1);
+        let theirs = Arc::clone(&arrivals);
+        let other = thread::spawn(move || {
+            add(&theirs, 2);
+            theirs.take(&Collected::default(), 3).collect::<Vec<_>>()
+        });
+        let own: Vec<u64> = arrivals.take(&Collected::default(), 3).collect();
+        let theirs = other.join().unwrap();
+        let rest: Vec<u64> = arrivals.take(&Collected::default(), 3).collect();
+        let mut taken = [own, theirs, rest].concat();
+        taken.sort_unstable();
+        assert!(taken == [1 << 40, 2 << 40] || taken == [0, 1 << 40], "{taken:?}");
     });
 }

@@ -1,6 +1,6 @@
 //! One thread's part in the rounds of the hands.
 
-use super::face::Place;
+use super::arrivals::Collected;
 use super::hand::Stretch;
 use super::marks::Region;
 use super::verdict::KNOWN_BETTER;
@@ -13,11 +13,24 @@ use crate::sync::{AtomicU64, Relaxed};
 pub(crate) struct Rounds {
     pub(super) probation: Stretch,
     pub(super) protected: Stretch,
+    pub(super) collected: Collected,
     pub(super) sitter: Sitter,
     unreported: Relaxed<AtomicU64>,
+    turns: Relaxed<AtomicU64>,
 }
 
+/// Batches of arrivals that are taken for one turn of probation's hand.
+pub(super) const TURNS: u64 = 8;
+
 impl Rounds {
+    /// Whether probation's hand goes on before the next arrivals are looked at.
+    #[inline]
+    pub(super) fn is_turn_of_hand(&self) -> bool {
+        let turns = self.turns.get() + 1;
+        self.turns.set(turns % TURNS);
+        turns == TURNS
+    }
+
     #[inline]
     pub(super) fn stretch(&self, region: Region) -> &Stretch {
         match region {
@@ -26,10 +39,22 @@ impl Rounds {
         }
     }
 
-    /// Where the next evictions will look.
+    /// What is known of the hash of the entry that the next eviction looks at first.
     #[inline]
-    pub(crate) fn ahead(&self) -> impl Iterator<Item = Place> {
-        self.probation.ahead().chain(self.protected.ahead())
+    pub(crate) fn candidate(&self) -> Option<u64> {
+        self.probation.hash()
+    }
+
+    /// A place or a hash in the bucket of the entry that comes after it.
+    #[inline]
+    pub(crate) fn candidate_after(&self) -> Option<u64> {
+        self.probation.bucket_after()
+    }
+
+    /// The same for the protected part.
+    #[inline]
+    pub(crate) fn sitter_after(&self) -> Option<u64> {
+        self.protected.bucket_after()
     }
 
     /// Counts a miss, and reports when there are `pace` of them; whether it did.

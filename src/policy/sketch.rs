@@ -8,6 +8,7 @@
 //!
 //! Two threads that count in one word at the same time may lose one of the counts.
 
+use super::arrivals::KNOWN;
 use super::scale::Scale;
 use crate::sync::{AtomicU64, Relaxed, prefetch};
 
@@ -85,7 +86,7 @@ impl Sketch {
 
     #[inline]
     fn block_of(&self, hash: u64) -> &Block {
-        let mixed = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mixed = (hash & KNOWN).wrapping_mul(0xd6e8_feb8_6659_fd93);
         let nth = (u128::from(mixed) * self.blocks.len() as u128) >> 64;
         &self.blocks[nth as usize]
     }

@@ -1,6 +1,7 @@
 //! The rules.
 
 use super::Memory;
+use super::arrivals::KNOWN;
 use super::face::Face;
 use super::ghosts::Ghost;
 use super::hand::Hand;
@@ -12,9 +13,6 @@ use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
 /// Probation's target: at the start and at least, and at most, as parts of the capacity.
 const LEAST: f64 = 0.01;
 const MOST: f64 = 0.80;
-/// What is added, in rounds of probation's hand, to the time since a ghost left, to tell how long its
-/// key was not asked for.
-const ROUNDS: f64 = 1.5;
 /// How much longer than that an entry of the protected part must have been unread.
 const LONGER: f64 = 2.0;
 /// Entries that a hand looks at for one victim. Where all were read since it came by last, the last
@@ -24,6 +22,8 @@ const PROTECTED_STEPS: usize = 10;
 /// How much better the sketch must know the entry at the protected hand than the one that challenges
 /// it, for the hand to go on to the next.
 pub(super) const KNOWN_BETTER: u64 = 6;
+/// Batches of arrivals that are taken for one victim.
+const BATCHES: usize = 4;
 /// Entries that are promoted for one insert while there is room.
 const SPREAD_STEPS: usize = 4;
 
@@ -97,7 +97,7 @@ impl Policy {
         }
         memory.sketch.hear(hash, now);
         if let Some(ghost) = memory.ghosts.find(Region::Probation, hash, now)
-            && self.came_back_soon(ghost.absent, rounds, now)
+            && self.came_back_soon(ghost.absent + memory.arrivals.waited(), rounds, now)
         {
             let near = ghost.near;
             if ghost.lay() && near {
@@ -130,8 +130,8 @@ impl Policy {
     /// test, a loop a little longer than the cache makes every key that was turned away come back as a
     /// ghost, and probation eats the rest.
     #[inline]
-    fn came_back_soon(&self, absent: u64, rounds: &Rounds, now: u64) -> bool {
-        let away = absent as f64 + ROUNDS * self.probation_hand.age(now) as f64;
+    fn came_back_soon(&self, away: u64, rounds: &Rounds, now: u64) -> bool {
+        let away = away as f64;
         rounds.sitter.is_unread() && LONGER * away < self.protected_hand.age(now) as f64
             || seeded("policy-no-age-test")
     }
@@ -179,7 +179,14 @@ impl Policy {
     /// While there is room: promotes what probation holds beyond its target. That is what keeps a
     /// stable part of a loop that is longer than the cache.
     #[inline]
-    pub(crate) fn spread<F: Face>(&self, face: &F, rounds: &Rounds, shift: &Shift<'_>, load: Load) {
+    pub(crate) fn spread<F: Face>(
+        &self,
+        face: &F,
+        rounds: &Rounds,
+        memory: &Memory,
+        shift: &Shift<'_>,
+        load: Load,
+    ) {
         // With weights, an eviction leaves a little free as a rule: that is no room to speak of.
         if load.free == 0 || (load.free as f64) < LEAST * load.capacity as f64 {
             return;
@@ -189,7 +196,7 @@ impl Policy {
             if shift.probation() as f64 <= self.target(load) {
                 return;
             }
-            let Some(slot) = self.probation_hand.meet(face, Region::Probation, rounds, now) else {
+            let Some(slot) = self.candidate(face, rounds, memory, shift, now) else {
                 return;
             };
             rounds.probation.step();
@@ -220,7 +227,7 @@ impl Policy {
                 rounds.protected.step();
                 return Some(slot);
             }
-            let Some(slot) = self.probation_hand.meet(face, Region::Probation, rounds, now) else {
+            let Some(slot) = self.candidate(face, rounds, memory, shift, now) else {
                 break;
             };
             rounds.probation.step();
@@ -230,6 +237,58 @@ impl Policy {
             }
         }
         seen.or_else(|| self.protected_victim(face, rounds, memory, now))
+    }
+
+    /// The entry on probation that came first, as far as is known.
+    #[inline]
+    fn candidate<F: Face>(
+        &self,
+        face: &F,
+        rounds: &Rounds,
+        memory: &Memory,
+        shift: &Shift<'_>,
+        now: u64,
+    ) -> Option<F::Slot> {
+        let met = rounds.probation.meet(face, Region::Probation);
+        if met.is_some() { met } else { self.next_candidate(face, rounds, memory, shift, now) }
+    }
+
+    #[inline(never)]
+    fn next_candidate<F: Face>(
+        &self,
+        face: &F,
+        rounds: &Rounds,
+        memory: &Memory,
+        shift: &Shift<'_>,
+        now: u64,
+    ) -> Option<F::Slot> {
+        let (hand, stretch) = (&self.probation_hand, &rounds.probation);
+        if rounds.is_turn_of_hand()
+            || memory.arrivals.are_few(shift.probation() / self.typical.get().max(1))
+        {
+            let places = memory.arrivals.places_per_turn();
+            hand.survey_part(face, Region::Probation, rounds, now, places);
+            let slot = stretch.meet(face, Region::Probation);
+            if slot.is_some() {
+                return slot;
+            }
+        }
+        for _ in 0..BATCHES {
+            stretch.see(KNOWN, memory.arrivals.take(&rounds.collected, now));
+            let slot = stretch.meet(face, Region::Probation);
+            if slot.is_some() {
+                return slot;
+            }
+        }
+        hand.go_on(face, Region::Probation, rounds, now)
+    }
+
+    /// Hears of a new entry that has come in.
+    #[inline]
+    pub(crate) fn arrived(&self, memory: &Memory, rounds: &Rounds, hash: u64, bits: u8) {
+        if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
+            memory.arrivals.add(&rounds.collected, hash, self.now(rounds));
+        }
     }
 
     /// What becomes of the entry that probation's hand has come to; the victim, if one goes now.

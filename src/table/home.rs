@@ -348,13 +348,6 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         unsafe { EntryRef::from_raw(self.word.node(), self.spot.home.array.shape) }
     }
 
-    /// Its place.
-    #[inline]
-    pub(crate) fn place(&self) -> u64 {
-        let home = &self.spot.home;
-        home.array.place_of(home.index) + self.spot.rank() as u64
-    }
-
     /// The policy bits of the slot, as they were when the entry was found.
     #[inline]
     pub(crate) fn bits(&self) -> u8 {
@@ -392,7 +385,6 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
                 Ok(()) => {
                     if Region::of(from) != Region::of(to) {
                         self.spot.home.array.summaries().note(self.spot.home.index, to);
-                        self.spot.summarize(from, marked);
                     }
                     return true;
                 }
@@ -424,9 +416,7 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         let lane = self.spot.lane();
         let before = self.spot.row.undress(lane);
         self.spot.row.vacate(lane);
-        let bits = before.lane(lane);
-        self.spot.summarize(bits, before.with_lane(lane, 0));
-        Some(bits)
+        Some(before.lane(lane))
     }
 
     /// Clears an announcement of the entry, before it leaves its slot (T3); false if it has left.
@@ -454,16 +444,6 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
 }
 
 impl<K, V, X> Spot<'_, K, V, X> {
-    /// Clears the bucket's bit in the summary of the region that an entry with these bits has left,
-    /// if the shadow that it left behind says that it was the last one.
-    #[inline(always)]
-    fn summarize(&self, bits: u8, shadow: Shadow) {
-        let Some(region) = Region::of(bits) else { return };
-        if shadow.of(region).is_empty() && !self.home.control().overflows() {
-            self.home.forget(region);
-        }
-    }
-
     pub(super) fn is_in_chain(&self) -> bool {
         self.rank() >= LANES
     }

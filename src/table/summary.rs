@@ -6,7 +6,8 @@ use crate::sync::{AtomicU64, Relaxed};
 
 /// For each region one bit a bucket: whether an entry of the region may be there.
 ///
-/// A hint. A bit that is set without need costs a look. One that is missing keeps its bucket out of
+/// A hint. A bit stays until a hand has found nobody there, so one that is set without need costs one
+/// look. One that is missing keeps its bucket out of
 /// the hand's sight until the next entry of the region comes there; to lose one, an insert's load
 /// of the word would have to be reordered before the locked exchange that dressed its lane, which
 /// no machine does whose locked exchanges are full barriers.

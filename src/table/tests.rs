@@ -266,7 +266,7 @@ fn compare(bits: u32, homes: u64, keys: u64, grow: bool) {
             _ => assert_eq!(insert(&table, key, step), map.insert(key, step)),
         }
         if grow && step % 500 == 250 {
-            with(&table, |view| view.grow(|_| ()));
+            with(&table, |view| view.grow(|_, _| ()));
         }
         if step % 100 == 0 {
             assert_eq!(audit(&table), map.len());
@@ -306,7 +306,7 @@ fn a_walk_meets_everything_once() {
         let keys: Vec<u64> = (0..100).map(|_| numbers.next()).collect();
         keys.iter().for_each(|&key| assert_eq!(insert(&table, key, key), None));
         if grow {
-            with(&table, |view| view.grow(|_| ()));
+            with(&table, |view| view.grow(|_, _| ()));
             // A write moves some buckets.
             insert(&table, keys[0], keys[0]);
         }
@@ -358,7 +358,8 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
                 assert!(at >= place, "in order");
                 assert!(view.look(Region::Protected, at).is_none());
                 let held = view.look(Region::Probation, at).expect("just surveyed");
-                assert_eq!(held.place(), at);
+                let home = held.spot.home;
+                assert_eq!(home.array.place_of(home.index) + held.spot.rank() as u64, at);
                 marked += usize::from(held.bits() == 2);
                 met.push(*held.entry().key());
             }
@@ -366,6 +367,14 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
             if place == 0 {
                 break;
             }
+        }
+        const TAG: u64 = 0x3f;
+        for &key in &keys {
+            let known = u64::MAX << 40 | TAG;
+            let held = view.recall(Region::Probation, key & known, known).expect("it is there");
+            assert_eq!((held.entry().key() ^ key) & known, 0);
+            assert!(view.recall(Region::Protected, key & known, known).is_none());
+            assert!(view.recall(Region::Probation, key ^ 1 << 45, known).is_none());
         }
         let mut none = true;
         view.survey(Region::Protected, 0, stretch, |_, _| {
@@ -420,7 +429,7 @@ fn dropping_a_table_drops_what_it_holds() {
             let entry = Entry::new(Shape::TIMED, key, key, Arc::clone(&value), 1);
             assert!(open.commit(entry, 1).is_ok());
             if grow && key == 98 {
-                view.grow(|_| ());
+                view.grow(|_, _| ());
             }
         }
         assert_eq!(Arc::strong_count(&value), 101);

@@ -295,13 +295,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     }
 
     /// Starts to double the table, unless that is under way.
-    pub(crate) fn grow(&self, annex: impl FnOnce(usize) -> X) {
+    pub(crate) fn grow(&self, annex: impl FnOnce(&X, usize) -> X) {
         let array = self.current();
         if self.next(array).is_some() || array.bits() >= Table::<K, V, X, L>::MAX_BITS {
             return;
         }
         let bits = array.bits() + 1;
-        let next = Box::into_raw(Box::new(Array::new(array.shape, bits, annex(1 << bits))));
+        let next =
+            Box::into_raw(Box::new(Array::new(array.shape, bits, annex(&array.annex, 1 << bits))));
         // ORDERING: Release: publishes the generation; pairs with the load in `next`. On failure
         // another thread was faster.
         let lost = array

@@ -6,7 +6,7 @@
 
 use super::home::{Held, Home};
 use super::row::Row;
-use super::shadow::{LANES, Region, Shadow};
+use super::shadow::{LANES, Region, Shadow, tag_of};
 use super::view::View;
 
 /// What becomes of an entry that a survey shows.
@@ -136,6 +136,25 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         links.filter_map(|link| self.first_of_row(&link.row, link.base, region, rank)).last()
     }
 
+    #[inline]
+    fn recall(
+        &self,
+        row: &'g Row<K, V>,
+        base: usize,
+        (region, hash, known): (Region, u64, u64),
+    ) -> Option<Held<'g, K, V, X>> {
+        let shadow = row.shadow();
+        { shadow.matching(tag_of(hash)) }
+            .filter(|&lane| Region::of(shadow.lane(lane)) == Some(region))
+            .filter_map(|lane| self.held(row, base, lane, shadow))
+            .find(|held| (held.entry().hash() ^ hash) & known == 0)
+    }
+
+    #[cold]
+    fn recall_from_chain(&self, sought: (Region, u64, u64)) -> Option<Held<'g, K, V, X>> {
+        self.links(self.head()).find_map(|link| self.recall(&link.row, link.base, sought))
+    }
+
     fn gather(&self, out: &mut Vec<Held<'g, K, V, X>>) {
         let mut row = |row: &'g Row<K, V>, base: usize| {
             let shadow = row.shadow();
@@ -232,13 +251,33 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             return None;
         }
         if rank >= LANES {
-            return home.first_of_chain(region, rank).filter(|held| held.place() == place);
+            return home.first_of_chain(region, rank).filter(|held| held.spot.rank() == rank);
         }
         let shadow = home.row().shadow();
         if Region::of(shadow.lane(rank)) != Some(region) {
             return None;
         }
         home.held(home.row(), 0, rank, shadow)
+    }
+
+    /// The entry of this region whose hash agrees with `hash` in the bits that are `known`: those that
+    /// say which bucket and the tag are among them.
+    #[inline]
+    pub(crate) fn recall(
+        &self,
+        region: Region,
+        hash: u64,
+        known: u64,
+    ) -> Option<Held<'g, K, V, X>> {
+        let home = self.home_at(hash);
+        let control = home.control();
+        if control.is_frozen() {
+            return None;
+        }
+        match home.recall(home.row(), 0, (region, hash, known)) {
+            None if control.overflows() => home.recall_from_chain((region, hash, known)),
+            found => found,
+        }
     }
 
     /// Collects the entries of the bucket at a place, of all kinds; returns the place of the next bucket, or

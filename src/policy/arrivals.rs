@@ -1,0 +1,208 @@
+//! The order in which entries came on probation.
+//!
+//! ```text
+//!   taken                             put
+//!     v                                v
+//!     | batch | batch | batch | batch |          a ring; every batch has the time when it was put
+//!       name name name ..
+//! ```
+//!
+//! A *name* is 32 bits of the entry's hash: the leading ones, which say where its bucket is, and the lowest,
+//! which are its tag there. A thread collects the names of those that it brought in, and puts them
+//! into the ring when it has a batch; evictors take the oldest batch. That is one exchange for a batch at
+//! each end.
+//!
+//! Names are hints. The entry may have gone, or been promoted: whoever takes a name looks who is there. An
+//! entry may have no name: the ring was full of later ones, or its name was taken and it stayed. The hand finds it,
+//! which goes round all the while, but slowly.
+
+use super::rounds::TURNS;
+use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
+
+/// Names in a batch at most, and entries of the cache for each name in it.
+pub(super) const BATCH: usize = 32;
+const ENTRIES_PER_NAME: usize = 1 << 10;
+/// The lowest bits of a name are the lowest of the hash.
+const LOW_BITS: u32 = 6;
+const LOW: u32 = (1 << LOW_BITS) - 1;
+/// The bits of a hash that its name tells.
+pub(super) const KNOWN: u64 = (!LOW as u64) << u32::BITS | LOW as u64;
+/// Entries of a cache whose buckets the leading bits of a name can tell apart.
+const MOST: u64 = 1 << (u32::BITS - LOW_BITS);
+/// Batches that are with threads, and not counted.
+const SPARE: u64 = 4;
+/// Entries that arrive while the hand goes round, for each that the cache has.
+const ARRIVALS: u64 = 2;
+/// Attempts to take a batch that may be lost to others.
+const ATTEMPTS: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    /// As many batches as `times`, which are a power of two.
+    names: Box<[Relaxed<AtomicU32>]>,
+    times: Box<[Relaxed<AtomicU64>]>,
+    batch: usize,
+    places_per_turn: u64,
+    put: CachePadded<Relaxed<AtomicU64>>,
+    taken: CachePadded<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    batches: Relaxed<AtomicU64>,
+    /// How long the batch that was taken last had been there.
+    waited: Relaxed<AtomicU64>,
+}
+
+/// The names that a thread has collected. Words of one writer.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    names: [Relaxed<AtomicU32>; BATCH],
+    len: Relaxed<AtomicUsize>,
+}
+
+#[inline]
+fn name(hash: u64) -> u32 {
+    (hash >> u32::BITS) as u32 & !LOW | hash as u32 & LOW
+}
+
+/// What is [known](KNOWN) of the hash.
+#[inline]
+fn hash(name: u32) -> u64 {
+    u64::from(name & !LOW) << u32::BITS | u64::from(name & LOW)
+}
+
+impl Arrivals {
+    /// With room for so many names; none where names are too short to tell the buckets apart.
+    pub(super) fn new(entries: usize) -> Self {
+        let batch = (entries / ENTRIES_PER_NAME).clamp(1, BATCH);
+        let batches = (entries / batch).max(1).next_power_of_two();
+        let batches = if entries as u64 > MOST { 0 } else { batches };
+        Self {
+            names: (0..batches * batch).map(|_| Relaxed::<AtomicU32>::new(0)).collect(),
+            times: (0..batches).map(|_| Relaxed::<AtomicU64>::new(0)).collect(),
+            batch,
+            places_per_turn: (u64::MAX / ARRIVALS / entries.max(1) as u64)
+                .saturating_mul(batch as u64 * TURNS),
+            put: CachePadded::default(),
+            taken: CachePadded::default(),
+        }
+    }
+
+    /// A larger one, with the names that are here.
+    pub(super) fn grown(&self, entries: usize) -> Self {
+        let (grown, collected) = (Self::new(entries), Collected::default());
+        let (oldest, mut time) = (self.taken.batches.get(), 0);
+        for nth in oldest..oldest + self.batches() {
+            let nth = self.nth(nth);
+            time = self.times[nth].get();
+            for name in &self.names[nth * self.batch..][..self.batch] {
+                grown.add(&collected, hash(name.get()), time);
+            }
+        }
+        if collected.len.get() > 0 {
+            grown.put(&collected, time);
+        }
+        grown
+    }
+
+    /// Whether they are clearly fewer than the entries that are on probation.
+    #[inline]
+    pub(super) fn are_few(&self, entries: u64) -> bool {
+        entries - entries / 8 > (self.batches() + SPARE) * self.batch as u64
+    }
+
+    /// How many there are. None, where the load of what was put is older than that of what was taken.
+    #[inline]
+    fn batches(&self) -> u64 {
+        let taken = self.taken.batches.get();
+        self.put.get().saturating_sub(taken)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.names) + size_of_val(&*self.times)
+    }
+
+    /// How far the hand goes for [`TURNS`] batches: round once while as many entries arrive as the
+    /// cache has, and as many again.
+    #[inline]
+    pub(super) fn places_per_turn(&self) -> u64 {
+        self.places_per_turn
+    }
+
+    /// How long those were there that are taken now.
+    #[inline]
+    pub(super) fn waited(&self) -> u64 {
+        self.taken.waited.get()
+    }
+
+    /// Adds an entry that has come in.
+    #[inline]
+    pub(super) fn add(&self, collected: &Collected, hash: u64, now: u64) {
+        let len = collected.len.get();
+        collected.names[len % BATCH].set(name(hash));
+        collected.len.set(len + 1);
+        if len + 1 >= self.batch {
+            self.put(collected, now);
+        }
+    }
+
+    /// Puts what a thread has collected into the ring, if need be in the place of the oldest.
+    fn put(&self, collected: &Collected, now: u64) {
+        let len = collected.len.get().min(self.batch);
+        collected.len.set(0);
+        if self.times.is_empty() {
+            return;
+        }
+        if self.batches() >= self.times.len() as u64 {
+            self.take_oldest(now);
+        }
+        let nth = self.nth(self.put.add(1));
+        self.times[nth].set(now);
+        let names = &self.names[nth * self.batch..][..self.batch];
+        for (to, from) in names.iter().zip(&collected.names[..len]) {
+            to.set(from.get());
+        }
+    }
+
+    /// Takes the oldest batch, or else what the thread itself has collected: the hashes of those that
+    /// came first, as far as they are known.
+    pub(super) fn take<'a>(
+        &'a self,
+        collected: &'a Collected,
+        now: u64,
+    ) -> impl Iterator<Item = u64> + 'a {
+        let names = self.take_oldest(now).unwrap_or_else(|| {
+            let len = collected.len.get().min(BATCH);
+            collected.len.set(0);
+            &collected.names[..len]
+        });
+        names.iter().map(|name| hash(name.get()))
+    }
+
+    fn take_oldest(&self, now: u64) -> Option<&[Relaxed<AtomicU32>]> {
+        for _ in 0..ATTEMPTS {
+            let oldest = self.taken.batches.get();
+            if oldest >= self.put.get() {
+                break;
+            }
+            let taken = if seeded("policy-batch-by-store") {
+                self.taken.batches.set(oldest + 1);
+                true
+            } else {
+                self.taken.batches.try_set(oldest, oldest + 1)
+            };
+            if taken {
+                let nth = self.nth(oldest);
+                self.taken.waited.set(now.saturating_sub(self.times[nth].get()));
+                return Some(&self.names[nth * self.batch..][..self.batch]);
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn nth(&self, batch: u64) -> usize {
+        batch as usize & (self.times.len() - 1)
+    }
+}
