@@ -165,7 +165,9 @@ where
         let value = contents.1.clone();
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
-        let Ok(unlinked) = view.replace(held, entry) else { return Err(Obstacle::Changed) };
+        let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
+            return Err(Obstacle::Changed);
+        };
         let account = self.pass_on(charge, limbo);
         work.spend(need);
         view.retire(unlinked, account);
