@@ -241,6 +241,11 @@ fn a_caller_that_gives_up_takes_nobody_with_it() {
 
 #[test]
 fn a_load_of_its_own_key_is_an_error() {
+    // Or it waits for itself for ever.
+    support::in_time(load_own_key);
+}
+
+fn load_own_key() {
     let cache = Cache::<u64, u64>::new(10);
     let load = cache.try_get_or_load(1, |_| {
         let again = cache.try_get_or_load(1, |_| Ok::<u64, String>(5));
@@ -267,6 +272,11 @@ fn a_load_may_load_other_keys() {
 
 #[test]
 fn a_circle_of_threads_is_an_error() {
+    // Or they wait for each other for ever.
+    support::in_time(load_in_circles);
+}
+
+fn load_in_circles() {
     // Each thread loads its own key and, in its loader, asks for the next one's.
     for threads in [2, 3, 5] {
         let (a, b) = (Cache::<u64, u64>::new(100), Cache::<u64, u64>::new(100));
