@@ -115,7 +115,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// value own on the heap: their own size, and 80 bytes for the entry's record and its share of
     /// the table (`docs/guide.md` has the formula).
     ///
-    /// An entry that weighs nothing is never evicted.
+    /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more never comes in.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.rules.weigher = Some(Box::new(weigher));
         self

@@ -241,6 +241,11 @@ fn a_caller_that_gives_up_takes_nobody_with_it() {
 
 #[test]
 fn a_load_of_its_own_key_is_an_error() {
+    // Or it waits for itself for ever.
+    support::in_time(load_own_key);
+}
+
+fn load_own_key() {
     let cache = Cache::<u64, u64>::new(10);
     let load = cache.try_get_or_load(1, |_| {
         let again = cache.try_get_or_load(1, |_| Ok::<u64, String>(5));
@@ -267,6 +272,11 @@ fn a_load_may_load_other_keys() {
 
 #[test]
 fn a_circle_of_threads_is_an_error() {
+    // Or they wait for each other for ever.
+    support::in_time(load_in_circles);
+}
+
+fn load_in_circles() {
     // Each thread loads its own key and, in its loader, asks for the next one's.
     for threads in [2, 3, 5] {
         let (a, b) = (Cache::<u64, u64>::new(100), Cache::<u64, u64>::new(100));
@@ -608,4 +618,48 @@ fn garbage_of_loads_that_fail_is_bounded() {
     cache.validate();
     assert_eq!(cache.get_or_load(1, |_| 6), 6);
     assert_eq!(cache.get(&1), Some(6));
+}
+
+#[test]
+fn a_key_is_cloned_for_the_table_only_where_there_is_a_berth() {
+    /// Counts its clones down, and panics instead of the last one.
+    struct Numbered(u64, Arc<AtomicU64>);
+    impl Clone for Numbered {
+        fn clone(&self) -> Self {
+            assert!(self.1.fetch_sub(1, Ordering::SeqCst) > 1, "clones panic, as wanted");
+            Self(self.0, Arc::clone(&self.1))
+        }
+    }
+    impl PartialEq for Numbered {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Numbered {}
+    impl std::hash::Hash for Numbered {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+    let left = Arc::new(AtomicU64::new(u64::MAX));
+    let key = |key| Numbered(key, Arc::clone(&left));
+    let cache = Cache::<Numbered, u64>::builder().capacity(100).limbo_capacity(10).build().unwrap();
+    let held = cache.pin();
+    for nth in 0..1_100 {
+        let failed = cache.try_get_or_load(key(nth), |_| Err::<u64, _>("no".to_string()));
+        assert!(failed.is_err());
+    }
+    left.store(1_000, Ordering::SeqCst);
+    assert_eq!(cache.get_or_load(key(1), |_| 5), 5);
+    assert_eq!(left.load(Ordering::SeqCst), 999, "the leader's, and none for the table");
+    drop(held);
+    cache.validate();
+    // The leader has its clone, and the one for the table fails: the berth is not lost.
+    left.store(2, Ordering::SeqCst);
+    assert!(catch_unwind(AssertUnwindSafe(|| cache.get_or_load(key(1), |_| 6))).is_err());
+    assert_eq!(left.load(Ordering::SeqCst), 0);
+    left.store(1_000, Ordering::SeqCst);
+    cache.validate();
+    assert_eq!(cache.get_or_load(key(1), |_| 7), 7);
+    cache.validate();
 }

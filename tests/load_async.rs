@@ -284,6 +284,39 @@ fn a_cache_fills_itself_with_tasks() {
 }
 
 #[test]
+fn many_keys_are_loaded_once_each_and_renewed_by_tasks() {
+    /// Counts the queries; no key but one has a value.
+    struct Sparse(Arc<AtomicU64>);
+    impl AsyncLoader<u64, u64> for Sparse {
+        type Error = String;
+        async fn load(&self, key: &u64) -> Result<u64, String> {
+            Ok(*key + 100)
+        }
+        async fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<u64>>, String> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(keys.iter().map(|&key| (key == 1).then_some(10)).collect())
+        }
+    }
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
+    let (queries, futures) = (Arc::new(AtomicU64::new(0)), Arc::<Mutex<Vec<BoxFuture>>>::default());
+    let spawned = Arc::clone(&futures);
+    let loading = builder.build().unwrap().loading(Sparse(Arc::clone(&queries)));
+    let loading = loading
+        .refresh_after(4 * SECOND)
+        .spawner(move |future| spawned.lock().unwrap().push(future));
+    let many = |keys: &[u64]| futures_executor::block_on(loading.get_many_async(keys)).unwrap();
+    assert_eq!(many(&[2, 1, 2, 1]), [None, Some(10), None, Some(10)]);
+    assert_eq!(queries.load(Ordering::SeqCst), 1, "also for a key that has no value");
+    hand.advance(4 * SECOND);
+    assert_eq!(many(&[1]), [Some(10)], "the current value, at once");
+    let jobs = std::mem::take(&mut *futures.lock().unwrap());
+    assert_eq!(jobs.len(), 1);
+    jobs.into_iter().for_each(futures_executor::block_on);
+    assert_eq!(many(&[1]), [Some(101)]);
+}
+
+#[test]
 fn futures_are_renewed_by_our_own_threads_where_nobody_spawns_them() {
     let (clock, hand) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);

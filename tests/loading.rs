@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -129,6 +130,47 @@ fn a_value_is_renewed_ahead_of_its_expiry() {
     assert_eq!(source(&loading), (3, Source::Loaded), "the job has not run, and it has expired");
     assert_eq!(later.run(), 1);
     assert_eq!(source(&loading), (3, Source::Hit), "what came too late is discarded");
+    loading.cache().validate();
+}
+
+thread_local! {
+    /// What happens on this thread the next time that a key is cloned.
+    static NEXT: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Fateful(u64);
+
+impl Clone for Fateful {
+    fn clone(&self) -> Self {
+        if let Some(next) = NEXT.with(|next| next.borrow_mut().take()) {
+            next();
+        }
+        Self(self.0)
+    }
+}
+
+#[test]
+fn a_value_that_was_renewed_since_it_was_seen_is_not_renewed_again() {
+    let ((clock, hand), later) = (Clock::manual(), Later::default());
+    let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
+    let (cache, version) = (builder.build().unwrap(), AtomicU64::new(0));
+    let load = move |_: &Fateful| Ok::<_, String>(version.fetch_add(1, Ordering::SeqCst) + 1);
+    let loading = cache.loading(load).refresh_after(4 * SECOND).executor(later.post());
+    assert_eq!(loading.get(&Fateful(1)), Ok(1));
+    hand.advance(3 * SECOND);
+    NEXT.set(Some(Box::new(|| panic!("a hit that is not due clones no key"))));
+    assert_eq!((loading.get(&Fateful(1)), NEXT.take().is_some()), (Ok(1), true));
+    hand.advance(SECOND);
+    // A reader clones the key when it has seen that the value is due, and before it begins to renew it.
+    let other = loading.clone();
+    NEXT.set(Some(Box::new(move || assert_eq!(other.refresh(&Fateful(1)), Ok(2)))));
+    assert_eq!(loading.get(&Fateful(1)), Ok(1), "as it was when it was read");
+    assert!(NEXT.take().is_none(), "the other one came in between");
+    assert_eq!((later.run(), loading.get(&Fateful(1))), (0, Ok(2)), "it is not due any more");
+    hand.advance(4 * SECOND);
+    assert_eq!((loading.get(&Fateful(1)), later.run()), (Ok(2), 1));
+    assert_eq!(loading.get(&Fateful(1)), Ok(3));
     loading.cache().validate();
 }
 
@@ -263,11 +305,28 @@ fn many_keys_are_one_query() {
     assert_eq!(loading.get_many(&[]).unwrap(), []);
     assert_eq!(loading.warm([1, 2, 4]), Ok(1));
     assert_eq!(store.queries.lock().unwrap()[1..], [vec![4]]);
+    assert_eq!(loading.get_many(&[3_000, 1, 3_000]).unwrap(), [None, Some(10), None]);
+    assert_eq!(store.queries.lock().unwrap()[2..], [vec![3_000]], "once, though it has no value");
     store.down.store(true, Ordering::SeqCst);
     assert!(loading.get_many(&[1, 9]).is_err());
     store.down.store(false, Ordering::SeqCst);
     assert_eq!(loading.get_many(&[1, 9]).unwrap(), [Some(10), Some(90)], "nothing is stuck");
     loading.cache().validate();
+}
+
+#[test]
+fn a_read_of_many_keys_renews_those_that_are_due() {
+    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    loading.get_many(&[1, 2]).unwrap();
+    // A store's versions only grow.
+    store.version.store(100, Ordering::SeqCst);
+    hand.advance(2 * SECOND);
+    loading.cache().insert(3, 33);
+    hand.advance(2 * SECOND);
+    let values = loading.get_many(&[1, 2, 3]).unwrap();
+    assert_eq!(values, [Some(10), Some(20), Some(33)], "the current ones, at once");
+    assert_eq!((later.run(), store.asked()), (2, (0, 2)), "of 1 and of 2");
+    assert_eq!((later.run(), store.queries.lock().unwrap().len()), (0, 1));
 }
 
 #[test]

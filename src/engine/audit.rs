@@ -25,9 +25,8 @@ where
         assert_eq!(self.berths.get(), contents.awaited, "loads that are under way");
         assert_eq!(self.lingering.get(), 0, "lingering charge");
         assert!(usage.charged <= usage.capacity, "the bound");
-        if self.rules.weigher.is_none() {
-            assert_eq!(self.policy.probation(), contents.probation, "probation's share");
-        }
+        let share = if self.marks_counted() { contents.counted } else { contents.probation };
+        assert_eq!(self.policy.probation(), share, "probation's share");
         self.walk(|view, held| {
             let entry = held.entry();
             assert_eq!(self.hash(entry.key()), entry.hash(), "a hash");

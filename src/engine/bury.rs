@@ -58,7 +58,7 @@ impl<K, V, S> Engine<K, V, S> {
         }
         let room = self.limbo_room(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
-        self.policy.shift().left(bits, charge);
+        self.count_out(&self.policy.shift(), entry, bits);
         self.count(local, cause);
         let account = self.pass_on(charge, room);
         if account == Ledgered::Limbo {

@@ -71,8 +71,8 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     }
 
     #[inline]
-    fn charge(&self, slot: Self::Slot) -> u64 {
-        slot.entry().charge()
+    fn promoted(&self, slot: Self::Slot) -> u64 {
+        self.engine.promoted(slot.entry())
     }
 
     #[inline]

@@ -7,6 +7,7 @@
 //! | `write` | how an entry comes in: insert, replace, compute |
 //! | `room` | how charge is found for it: credit, pool, victims |
 //! | `bury` | how an entry leaves |
+//! | `share` | what it is of probation's share |
 //! | `ticket` | how a load takes part in the table |
 //! | `scan` | walking all entries beside writers |
 //! | `upkeep` | freeing, expiring, resizing |
@@ -33,9 +34,13 @@ mod local;
 mod room;
 mod rules;
 mod scan;
+mod share;
 mod ticket;
 mod upkeep;
 mod write;
+
+#[cfg(all(test, clockhand_loom))]
+mod models;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};

@@ -104,7 +104,7 @@ where
         let Some((unlinked, bits)) = view.unlink(held) else { return Eviction::Vain };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
         self.count(work.local, cause);
-        work.shift.left(bits, charge);
+        self.count_out(&work.shift, entry, bits);
         if live {
             self.policy.evicted(memory, rounds, entry.hash(), bits);
         }

@@ -20,7 +20,7 @@ use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
 use crate::expiry::Terms;
 use crate::outcome::RemovalCause;
-use crate::sync::seeded;
+use crate::sync::{AtomicU64, Relaxed, seeded};
 use crate::table::Spotted;
 
 /// Awaited entries, those included that are not freed yet, that there may be in any case; where the limbo
@@ -39,6 +39,23 @@ pub(crate) enum Boarding<V> {
     Boarded(Option<V>),
     /// There is nothing to renew, or no room.
     Nothing,
+}
+
+/// A berth for an entry that is not in the table yet. Given back if it does not get there, as its key
+/// may panic when it is cloned.
+struct Berth<'e>(&'e Relaxed<AtomicU64>);
+
+impl Berth<'_> {
+    /// Leaves it to the entry, until that is freed.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Berth<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
 }
 
 /// What is asked for.
@@ -96,15 +113,11 @@ where
             Spotted::Held(held) => held,
             Spotted::Open(_) if fare != Fare::Load => return Ok(Boarding::Nothing),
             Spotted::Open(open) => {
+                let berth = self.berth().ok_or(Obstacle::Garbage)?;
+                let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, 1));
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
-                let bits = self.admit(view, hash, 1);
-                if !self.take_berth() {
-                    return Err(Obstacle::Garbage);
-                }
-                if open.commit(entry, bits).is_err() {
-                    self.berths.sub(1);
-                    return Err(Obstacle::Changed);
-                }
+                open.commit(entry, bits).map_err(|_| Obstacle::Changed)?;
+                berth.keep();
                 self.grow_if_crowded(view);
                 return Ok(Boarding::Boarded(None));
             }
@@ -134,12 +147,10 @@ where
 
     /// Takes a berth for an awaited entry, until that is freed. Garbage of loads that fail one after the
     /// other is bounded like any other.
-    fn take_berth(&self) -> bool {
-        let taken = self.berths.add(1) < self.limbo.limit().max(BERTHS);
-        if !taken {
-            self.berths.sub(1);
-        }
-        taken
+    fn berth(&self) -> Option<Berth<'_>> {
+        let taken = self.berths.add(1);
+        let berth = Berth(&self.berths);
+        (taken < self.limbo.limit().max(BERTHS)).then_some(berth)
     }
 
     fn is_due(&self, entry: EntryRef<'_, K, V>, fare: Fare) -> bool {
@@ -165,7 +176,9 @@ where
         let value = contents.1.clone();
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
-        let Ok(unlinked) = view.replace(held, entry) else { return Err(Obstacle::Changed) };
+        let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
+            return Err(Obstacle::Changed);
+        };
         let account = self.pass_on(charge, limbo);
         work.spend(need);
         view.retire(unlinked, account);

@@ -6,7 +6,7 @@ use super::bury::{Found, State, Table};
 use super::face::Dial;
 use super::{Engine, Lens, Local, Pin};
 use crate::accounting::Reservation;
-use crate::entry::{Entry, EntryRef};
+use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
@@ -201,9 +201,9 @@ where
         // After that, as what it looks at takes a while to come.
         let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, charge));
         self.date(entry.as_ref(), None, &work.terms);
-        work.shift.joined(bits, charge);
+        self.count_in(&work.shift, entry.as_ref(), bits);
         if let Err(entry) = open.commit(entry, bits) {
-            work.shift.left(bits, charge);
+            self.count_out(&work.shift, entry.as_ref(), bits);
             return Err((Obstacle::Changed, entry));
         }
         self.policy.arrived(view.annex(), &work.local.rounds, hash, bits);
@@ -227,16 +227,11 @@ where
             return Err((obstacle, entry));
         }
         self.date(entry.as_ref(), None, &work.terms);
-        // The policy does not move what weighs nothing, so these are its bits; and from the exchange
-        // on, whoever unlinks the new entry counts it out.
+        // The policy does not move what weighs nothing.
         let bits = held.bits_now();
-        work.shift.joined(bits, charge);
-        let unlinked = match view.replace(held, entry) {
+        let unlinked = match self.replace(view, &work.shift, held, entry) {
             Ok(unlinked) => unlinked,
-            Err(entry) => {
-                work.shift.left(bits, charge);
-                return Err((Obstacle::Changed, entry));
-            }
+            Err(entry) => return Err((Obstacle::Changed, entry)),
         };
         self.policy.arrived(view.annex(), &work.local.rounds, hash, bits);
         work.spend(charge);
@@ -263,7 +258,7 @@ where
             return Err((obstacle, entry));
         }
         self.date(entry.as_ref(), live.then_some(old), &work.terms);
-        let unlinked = match view.replace(held, entry) {
+        let unlinked = match self.replace(view, &work.shift, held, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((Obstacle::Changed, entry)),
         };
@@ -279,10 +274,6 @@ where
         if inserted == Inserted::New {
             work.local.tally.insertions.bump();
         }
-        // The lane may have changed while room was made.
-        let bits = held.bits_now();
-        work.shift.left(bits, left);
-        work.shift.joined(bits, charge);
         held.touch();
         view.retire(unlinked, account);
         self.report(old, cause);
@@ -389,7 +380,7 @@ where
 
     /// Whether a charge may be in the cache at all.
     pub(super) fn fits(&self, charge: u64) -> Result<(), InsertErrorKind> {
-        let capacity = self.capacity();
+        let capacity = self.capacity().min(HEAVIEST);
         if charge > capacity || capacity == 0 {
             return Err(InsertErrorKind::TooLarge { charge, capacity });
         }

@@ -63,6 +63,12 @@ pub(crate) struct Hull<K, V> {
     kind: Kind,
 }
 
+/// In the charge word: the charge is a part of a sum that the owner keeps.
+const COUNTED: u64 = 1 << 63;
+
+/// The most that an entry may weigh.
+pub(crate) const HEAVIEST: u64 = COUNTED - 1;
+
 /// The largest memory that is kept for another entry, in bytes.
 const LARGEST_SPARE: usize = 256;
 
@@ -324,6 +330,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     }
 
     fn write_words(&self, charge: u64) {
+        debug_assert!(charge <= HEAVIEST, "heavier than an entry may be");
         for nth in 1..=self.shape.words() {
             let value = if nth == 1 { charge } else { 0 };
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
@@ -337,7 +344,29 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// still to come.
     #[inline]
     pub(crate) fn charge(&self) -> u64 {
-        if self.is_awaited() { 0 } else { self.word(1).map_or(1, Stamp::get) }
+        if self.is_awaited() { 0 } else { self.word(1).map_or(1, |word| word.get() & HEAVIEST) }
+    }
+
+    /// Notes that the charge is counted. Only before the entry is linked.
+    pub(crate) fn count(&self) {
+        if let Some(word) = self.word(1) {
+            word.set(word.get() | COUNTED);
+        }
+    }
+
+    /// Whether the charge is counted.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.word(1).is_some_and(|word| word.get() & COUNTED != 0)
+    }
+
+    /// Takes that note back; the charge if it was counted, and nothing else. Of all who call this, one
+    /// gets the charge.
+    #[inline]
+    pub(crate) fn uncount(&self) -> u64 {
+        match self.word(1) {
+            Some(word) if word.take(COUNTED) => self.charge(),
+            _ => 0,
+        }
     }
 
     /// When the entry expires whatever happens to it.

@@ -2,7 +2,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::{Entry, EntryRef, Hull, Kind, Node, Shape, Sought, Ticket, layout, plain_hash};
+use super::{
+    Entry, EntryRef, HEAVIEST, Hull, Kind, Node, Shape, Sought, Ticket, layout, plain_hash,
+};
 use crate::sync::Stamp;
 
 const SHAPES: [Shape; 4] = [Shape::PLAIN, Shape::WEIGHED, Shape::TIMED, Shape::IDLING];
@@ -94,8 +96,23 @@ fn records_are_told_apart_even_without_contents() {
 
 #[test]
 fn charges_of_all_sizes_are_kept() {
-    for charge in [0, 1, u64::MAX] {
+    for charge in [0, 1, HEAVIEST] {
         assert_eq!(Entry::new(Shape::WEIGHED, 0, 0, 0, charge).as_ref().charge(), charge);
+    }
+}
+
+#[test]
+fn a_charge_is_counted_out_once() {
+    for charge in [0, 1, HEAVIEST] {
+        let entry = Entry::new(Shape::WEIGHED, 0, 0, 0, charge);
+        let entry = entry.as_ref();
+        assert_eq!((entry.is_counted(), entry.uncount()), (false, 0));
+        entry.count();
+        assert!(entry.is_counted());
+        assert_eq!(entry.charge(), charge);
+        assert_eq!((entry.uncount(), entry.uncount()), (charge, 0));
+        assert!(!entry.is_counted());
+        assert_eq!(entry.charge(), charge);
     }
 }
 

@@ -9,7 +9,7 @@
 //! - Nothing is held while a loader runs. One that would wait for itself gets [`LoadError::Cycle`].
 //!
 //! The entry points are [`Cache::get_or_load`](crate::Cache::get_or_load) and its kin,
-//! [`Cache::loading`](crate::Cache::loading), [`Warmer`] and [`memoize`].
+//! [`Cache::loading`](crate::Cache::loading), [`Warmer`] and [`memoize()`].
 //!
 //! # How it is built
 //!

@@ -1,7 +1,9 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
+use std::thread;
 
+use super::cycle::{self, Led, Waiting};
 use super::flight::{End, Flight, Kind, News, Outcome, Patience, Seat};
 
 const PATIENCE: Patience = Patience { silent: 1_000, woken: 100 };
@@ -134,4 +136,56 @@ fn a_flight_that_has_failed_counts_for_a_while() {
     assert!(flight.abandon(Flight::<u8>::FIRST, 500, true));
     assert!(!flight.is_over(499));
     assert!(flight.is_over(500));
+}
+
+/// Whatever this thread leads.
+struct LedBy(u64);
+
+impl Led for LedBy {
+    fn thread(&self) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_flight_of_its_own() {
+    let waiting = Waiting::begin(Arc::new(LedBy(cycle::thread())));
+    assert!(waiting.is_none());
+}
+
+#[test]
+fn who_closes_a_circle_is_told_so() {
+    let own = cycle::thread();
+    let (numbers, number) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        // One waits for this thread, and another one for that.
+        let waiter = |leader: u64, gone: mpsc::Receiver<()>| {
+            let numbers = numbers.clone();
+            scope.spawn(move || {
+                let waiting = Waiting::begin(Arc::new(LedBy(leader)));
+                numbers.send((cycle::thread(), waiting.is_some())).expect("somebody listens");
+                let _ = gone.recv();
+            });
+        };
+        let (go_too, gone_too) = mpsc::channel::<()>();
+        waiter(own, gone);
+        let (first, waits) = number.recv().expect("it tells");
+        assert!(waits);
+        waiter(first, gone_too);
+        let (second, waits) = number.recv().expect("it tells");
+        assert!(waits);
+        assert!(Waiting::begin(Arc::new(LedBy(second))).is_none(), "that would be a circle");
+        assert!(Waiting::begin(Arc::new(LedBy(0))).is_some(), "that is none");
+        drop((go, go_too));
+    });
+}
+
+#[test]
+fn who_has_waited_is_forgotten() {
+    let flight = Arc::new(LedBy(0));
+    let waiting = Waiting::begin(Arc::clone(&flight) as _).expect("nobody leads it");
+    assert_eq!(Arc::strong_count(&flight), 2);
+    drop(waiting);
+    assert_eq!(Arc::strong_count(&flight), 1);
 }

@@ -52,8 +52,9 @@ pub(crate) trait Face {
     /// The hash of the entry's key.
     fn hash(&self, slot: Self::Slot) -> u64;
 
-    /// What the entry weighs.
-    fn charge(&self, slot: Self::Slot) -> u64;
+    /// How much of probation's share an entry was that was met there, and is marked as protected
+    /// now. Asked once, by the one who marked it.
+    fn promoted(&self, slot: Self::Slot) -> u64;
 
     /// Whether the entry's time is over.
     fn expired(&self, slot: Self::Slot) -> bool;

@@ -19,25 +19,27 @@ impl<'p> Shift<'p> {
         Self { policy, by: Cell::new(0) }
     }
 
-    /// An entry with these bits has come in.
+    /// An entry with these bits has come in; whether it is on probation.
     #[inline]
-    pub(crate) fn joined(&self, bits: u8, charge: u64) {
-        if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
+    pub(crate) fn joined(&self, bits: u8, charge: u64) -> bool {
+        let counts = is_on_probation(bits);
+        if counts {
             self.by.set(self.by.get().wrapping_add(charge));
         }
+        counts
     }
 
     /// An entry with these bits has left: the bits that its slot had when it was unlinked.
     #[inline]
     pub(crate) fn left(&self, bits: u8, charge: u64) {
-        if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
-            self.by.set(self.by.get().wrapping_sub(charge));
+        if is_on_probation(bits) {
+            self.lost(charge);
         }
     }
 
-    /// An entry on probation was promoted.
+    /// So much is not on probation any more.
     #[inline]
-    pub(super) fn promoted(&self, charge: u64) {
+    pub(crate) fn lost(&self, charge: u64) {
         self.by.set(self.by.get().wrapping_sub(charge));
     }
 
@@ -48,6 +50,12 @@ impl<'p> Shift<'p> {
         // Other operations' changes come in any order: for a moment, less than nothing.
         if share > u64::MAX / 2 { 0 } else { share }
     }
+}
+
+/// Whether an entry with these bits is on probation.
+#[inline]
+fn is_on_probation(bits: u8) -> bool {
+    Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation)
 }
 
 impl Drop for Shift<'_> {

@@ -97,7 +97,7 @@ impl Face for Vector {
         self.slots.borrow()[slot].expect("a slot that was met").0
     }
 
-    fn charge(&self, _: usize) -> u64 {
+    fn promoted(&self, _: usize) -> u64 {
         1
     }
 

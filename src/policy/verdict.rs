@@ -384,7 +384,7 @@ impl Policy {
 fn promote<F: Face>(face: &F, slot: F::Slot, shift: &Shift<'_>) -> bool {
     let promoted = face.mark(slot, Marks::new(Stage::Protected, 0));
     if promoted {
-        shift.promoted(face.charge(slot));
+        shift.lost(face.promoted(slot));
     }
     promoted
 }

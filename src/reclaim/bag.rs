@@ -194,7 +194,7 @@ impl<T> Bag<T> {
         // ORDERING: SeqCst fence: either a collection that knows a later epoch finds the batches, or this
         // thread sees that epoch; pairs with the fence in `Domain::collect`.
         fence(Ordering::SeqCst);
-        if domain.is_ripe(oldest) {
+        if domain.is_ripe(oldest) && !seeded("reclaim-put-back-unnoticed") {
             domain.note_put_back();
         }
     }

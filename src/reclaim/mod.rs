@@ -1,7 +1,7 @@
 //! When memory that was unlinked may be freed.
 //!
 //! Epochs, in the manner of K. Fraser, *Practical lock-freedom* (2004), §5.2.3. A [`Domain`] has an
-//! epoch, a counter. A thread sits on a [`Seat`] and writes the epoch there before it follows a
+//! epoch, a counter. A thread sits on a [`Seat`](seat::Seat) and writes the epoch there before it follows a
 //! pointer (it is *pinned*). The epoch moves from `e` to `e + 1` only when every pinned seat shows
 //! `e`. What was unlinked and *retired* while the epoch was `t` may be freed once the epoch is
 //! [`GRACE`] ahead of `t`.

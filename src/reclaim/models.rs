@@ -191,6 +191,32 @@ fn what_is_put_back_is_not_lost() {
     });
 }
 
+/// A collection has a batch in its hand that is not ripe; another one moves the epoch on meanwhile, and
+/// does not find it. It may be the last one to do so for long.
+#[test]
+fn what_ripens_out_of_reach_is_found_by_the_next_collection() {
+    model(|| {
+        let domain = Arc::new(Domain::<Item, ()>::new());
+        let (item, probe) = Item::new();
+        // SAFETY: never linked.
+        let retired = unsafe { Retired::new(item) };
+        domain.visit().pass().retire(retired, Ledgered::Nowhere);
+        domain.seal_all();
+        (1..super::GRACE).for_each(|_| _ = domain.advance());
+        // Lets the epoch move once more, which is enough, and no further.
+        let guard = domain.visit();
+        let other = {
+            let domain = Arc::clone(&domain);
+            thread::spawn(move || domain.collect_ripe())
+        };
+        domain.collect(9, |item, _| drop(item));
+        other.join().unwrap();
+        domain.collect(9, |item, _| drop(item));
+        assert_eq!(probe.frees.load(Ordering::Relaxed), 1, "it is ripe, and nobody knows");
+        drop(guard);
+    });
+}
+
 #[test]
 fn every_item_is_freed_once() {
     model(|| {

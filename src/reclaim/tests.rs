@@ -288,6 +288,28 @@ fn a_panic_in_the_sink_loses_no_other_item() {
     assert_eq!((panics, drops.load(Ordering::SeqCst)), (100, 100));
 }
 
+/// The destructor that panics has collected before, and has seen that nothing else is ripe.
+#[test]
+fn what_a_panic_leaves_is_found_though_the_epoch_stands_still() {
+    let (domain, drops) = toy();
+    retire(&domain, &drops, 20);
+    domain.collect(0, |item, _| drop(item));
+    (2..GRACE + 1).for_each(|_| assert!(domain.advance()));
+    // Lets the epoch move once more, and no further.
+    let guard = domain.pin();
+    let collect = || {
+        domain.collect(usize::MAX, |_item, _| {
+            domain.collect(usize::MAX, |_item, _| unreachable!("all are in the outer one's hand"));
+            panic!("a destructor panics");
+        })
+    };
+    assert!(catch_unwind(AssertUnwindSafe(collect)).is_err());
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+    let freed = domain.collect(usize::MAX, |item, _| drop(item)).freed;
+    assert_eq!((freed, drops.load(Ordering::SeqCst)), (19, 20));
+    drop(guard);
+}
+
 #[test]
 fn a_domain_that_is_dropped_frees_everything() {
     let (domain, drops) = toy();

@@ -181,8 +181,8 @@ pub(crate) fn prefetch_to_read<T>(target: *const T) {
     let _ = target;
 }
 
-/// A word inside an entry: a moment or a deadline, exact to itself and ordered with nothing. Never
-/// modelled, so that it may live in memory that was allocated by hand.
+/// A word inside an entry: a moment, a deadline, a charge; exact to itself and ordered with nothing.
+/// Never modelled, so that it may live in memory that was allocated by hand.
 #[derive(Debug)]
 pub(crate) struct Stamp(std::sync::atomic::AtomicU64);
 
@@ -198,6 +198,13 @@ impl Stamp {
     #[inline]
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, std::sync::atomic::Ordering::Relaxed);
+    }
+    /// Takes bits out; whether they were there. One caller is told so, however many there are.
+    #[inline]
+    pub(crate) fn take(&self, bits: u64) -> bool {
+        // What is gone never comes back, so most callers can do without the exchange.
+        self.get() & bits != 0
+            && self.0.fetch_and(!bits, std::sync::atomic::Ordering::Relaxed) & bits != 0
     }
 }
 

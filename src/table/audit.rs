@@ -13,8 +13,9 @@ pub(crate) struct Contents {
     pub(crate) charge: u64,
     /// Entries whose values are being loaded.
     pub(crate) awaited: u64,
-    /// The charge of the entries on probation.
+    /// The charge of the entries on probation, and of those that say that it is counted.
     pub(crate) probation: u64,
+    pub(crate) counted: u64,
 }
 
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
@@ -63,6 +64,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                     contents.awaited += u64::from(entry.is_awaited());
                     contents.charge += entry.charge();
                     contents.probation += if bits & 0b11 == 3 { 0 } else { entry.charge() };
+                    contents.counted += if entry.is_counted() { entry.charge() } else { 0 };
                 }
             }
         };

@@ -89,7 +89,7 @@ pub(crate) use array::LOAD;
 pub(crate) use desk::{Desk, Shredder};
 pub(crate) use home::{Held, Open};
 pub(crate) use shadow::Region;
-pub(crate) use view::{Glance, Spotted, View};
+pub(crate) use view::{Glance, Spotted, Unlinked, View};
 pub(crate) use walk::Noted;
 
 use array::Array;
