@@ -199,14 +199,14 @@ where
             return Err((obstacle, entry));
         }
         // After that, as what it looks at takes a while to come.
-        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash, charge));
+        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash));
         self.date(entry.as_ref(), None, &work.terms);
         self.count_in(&work.shift, entry.as_ref(), bits);
         if let Err(entry) = open.commit(entry, bits) {
             self.count_out(&work.shift, entry.as_ref(), bits);
             return Err((Obstacle::Changed, entry));
         }
-        self.policy.arrived(view.annex(), &work.local.rounds, hash, bits);
+        self.policy.arrived(view.annex(), &work.local.rounds, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
         self.settle_in(view, work);
@@ -214,7 +214,7 @@ where
     }
 
     /// Links an entry in the place of one whose value is awaited: that is charged to nobody, and
-    /// nobody hears of it.
+    /// nobody hears of it. For the policy, the entry comes in now; to be loaded is not to be read.
     fn put_awaited<'g>(
         &self,
         view: Table<'g, K, V>,
@@ -233,10 +233,9 @@ where
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((Obstacle::Changed, entry)),
         };
-        self.policy.arrived(view.annex(), &work.local.rounds, hash, bits);
+        self.policy.arrived(view.annex(), &work.local.rounds, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
-        held.touch();
         view.retire(unlinked, Ledgered::Nowhere);
         Ok(Inserted::New)
     }
@@ -412,9 +411,9 @@ where
         }
     }
 
-    pub(super) fn admit(&self, view: Table<'_, K, V>, hash: u64, charge: u64) -> u8 {
+    pub(super) fn admit(&self, view: Table<'_, K, V>, hash: u64) -> u8 {
         let rounds = &view.local().rounds;
-        self.policy.admit(view.annex(), rounds, hash, charge, self.load()).bits()
+        self.policy.admit(view.annex(), rounds, hash, self.load()).bits()
     }
 
     #[inline(always)]

@@ -40,6 +40,7 @@ const ATTEMPTS: usize = 4;
 pub(super) struct Arrivals {
     /// As many batches as `times`, which are a power of two.
     names: Box<[Relaxed<AtomicU32>]>,
+    /// When each batch was put, and one more; zero while it is written, and once it was taken.
     times: Box<[Relaxed<AtomicU64>]>,
     batch: usize,
     places_per_turn: u64,
@@ -95,8 +96,8 @@ impl Arrivals {
         let (oldest, mut time) = (self.taken.batches.get(), 0);
         for nth in oldest..oldest + self.batches() {
             let nth = self.nth(nth);
-            time = self.times[nth].get();
-            for name in &self.names[nth * self.batch..][..self.batch] {
+            time = self.times[nth].get().saturating_sub(1);
+            for name in self.names(nth) {
                 grown.add(&collected, hash(name.get()), time);
             }
         }
@@ -136,15 +137,17 @@ impl Arrivals {
         self.taken.waited.get()
     }
 
-    /// Adds an entry that has come in.
+    /// Adds an entry that has come in; whether that made a batch full.
     #[inline]
-    pub(super) fn add(&self, collected: &Collected, hash: u64, now: u64) {
+    pub(super) fn add(&self, collected: &Collected, hash: u64, now: u64) -> bool {
         let len = collected.len.get();
         collected.names[len % BATCH].set(name(hash));
         collected.len.set(len + 1);
-        if len + 1 >= self.batch {
+        let full = len + 1 >= self.batch;
+        if full {
             self.put(collected, now);
         }
+        full
     }
 
     /// Puts what a thread has collected into the ring, if need be in the place of the oldest.
@@ -155,14 +158,13 @@ impl Arrivals {
             return;
         }
         if self.batches() >= self.times.len() as u64 {
-            self.take_oldest(now);
+            self.take_oldest();
         }
         let nth = self.nth(self.put.add(1));
-        self.times[nth].set(now);
-        let names = &self.names[nth * self.batch..][..self.batch];
-        for (to, from) in names.iter().zip(&collected.names[..len]) {
+        for (to, from) in self.names(nth).iter().zip(&collected.names[..len]) {
             to.set(from.get());
         }
+        self.times[nth].set(now + 1);
     }
 
     /// Takes the oldest batch, or else what the thread itself has collected: the hashes of those that
@@ -172,15 +174,22 @@ impl Arrivals {
         collected: &'a Collected,
         now: u64,
     ) -> impl Iterator<Item = u64> + 'a {
-        let names = self.take_oldest(now).unwrap_or_else(|| {
+        let names = if let Some(nth) = self.take_oldest() {
+            let time = self.times[nth].get();
+            if time > 0 {
+                self.times[nth].set(0);
+                self.taken.waited.set((now + 1).saturating_sub(time));
+            }
+            self.names(nth)
+        } else {
             let len = collected.len.get().min(BATCH);
             collected.len.set(0);
             &collected.names[..len]
-        });
+        };
         names.iter().map(|name| hash(name.get()))
     }
 
-    fn take_oldest(&self, now: u64) -> Option<&[Relaxed<AtomicU32>]> {
+    fn take_oldest(&self) -> Option<usize> {
         for _ in 0..ATTEMPTS {
             let oldest = self.taken.batches.get();
             if oldest >= self.put.get() {
@@ -193,12 +202,15 @@ impl Arrivals {
                 self.taken.batches.try_set(oldest, oldest + 1)
             };
             if taken {
-                let nth = self.nth(oldest);
-                self.taken.waited.set(now.saturating_sub(self.times[nth].get()));
-                return Some(&self.names[nth * self.batch..][..self.batch]);
+                return Some(self.nth(oldest));
             }
         }
         None
+    }
+
+    #[inline]
+    fn names(&self, nth: usize) -> &[Relaxed<AtomicU32>] {
+        &self.names[nth * self.batch..][..self.batch]
     }
 
     #[inline]

@@ -9,6 +9,8 @@ use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 const CHECKPOINTS: usize = 64;
 /// Entries of which a thread knows where they are.
 const AHEAD: usize = 32;
+/// Parts of a stretch that are surveyed one after the other.
+const PARTS: u64 = 8;
 /// Stretches that are taken for one entry.
 const STRETCHES: u64 = 16;
 
@@ -83,7 +85,8 @@ impl Hand {
         stretch.survey(face, region, stretch.left.get().min(places));
     }
 
-    /// Surveys what is left of the thread's stretch, and the next ones until an entry is found.
+    /// Surveys what is left of the thread's stretch, and the next ones, part by part, until an entry is
+    /// found.
     #[inline(never)]
     pub(super) fn go_on<F: Face>(
         &self,
@@ -92,16 +95,15 @@ impl Hand {
         rounds: &Rounds,
         now: u64,
     ) -> Option<F::Slot> {
-        let (length, stretch) = (face.stretch(), rounds.stretch(region));
+        let length = face.stretch();
         // The rest of a stretch, and at most once round.
-        for _ in 0..=STRETCHES.min(2 << length.leading_zeros()) {
-            if stretch.left.get() == 0 {
-                stretch.at.set(self.claim(length, now).0);
-                stretch.left.set(length);
-            }
-            stretch.survey(face, region, stretch.left.get());
-            if let Some(slot) = stretch.meet(face, region) {
-                return Some(slot);
+        let stretches = STRETCHES.min(2 << length.leading_zeros()) + 1;
+        let places = (length / PARTS).max(1);
+        for _ in 0..stretches * PARTS {
+            self.survey_part(face, region, rounds, now, places);
+            let slot = rounds.stretch(region).meet(face, region);
+            if slot.is_some() {
+                return slot;
             }
         }
         None

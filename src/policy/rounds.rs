@@ -57,17 +57,16 @@ impl Rounds {
         self.protected.bucket_after()
     }
 
-    /// Counts a miss, and reports when there are `pace` of them; whether it did.
+    /// Counts a miss, and reports when there are `pace` of them.
     #[inline]
-    pub(super) fn miss(&self, misses: &Relaxed<AtomicU64>, pace: u64) -> bool {
+    pub(super) fn miss(&self, misses: &Relaxed<AtomicU64>, pace: u64) {
         let unreported = self.unreported.get() + 1;
         if unreported < pace {
             self.unreported.set(unreported);
-            return false;
+            return;
         }
         self.unreported.set(0);
         misses.add(unreported);
-        true
     }
 
     /// Misses that only this thread knows of.

@@ -146,7 +146,7 @@ impl Toy {
             slots[slot] = Some((hash, if bits >> 2 < 3 { bits + 4 } else { bits }));
             return;
         }
-        let marks = self.policy.admit(&self.memory, &self.rounds, hash, 1, self.load());
+        let marks = self.policy.admit(&self.memory, &self.rounds, hash, self.load());
         while self.len == self.capacity {
             self.evict();
         }
@@ -158,7 +158,7 @@ impl Toy {
         self.len += 1;
         let shift = self.policy.shift();
         shift.joined(marks.bits(), 1);
-        self.policy.arrived(&self.memory, &self.rounds, hash, marks.bits());
+        self.policy.arrived(&self.memory, &self.rounds, (hash, marks.bits()), 1);
         self.policy.spread(&self.face, &self.rounds, &self.memory, &shift, self.load());
     }
 
@@ -318,8 +318,8 @@ fn who_came_first_is_named_first() {
     let known = |key: u64| mix(key) & arrivals::KNOWN;
     let take = |now| arrivals.take(&own, now).collect::<Vec<_>>();
     assert_eq!(take(0), [0; 0], "there is nobody");
-    (0..20).for_each(|key| arrivals.add(&own, mix(key), key));
-    (100..116).for_each(|key| arrivals.add(&other, mix(key), key));
+    (0..20).for_each(|key| _ = arrivals.add(&own, mix(key), key));
+    (100..116).for_each(|key| _ = arrivals.add(&other, mix(key), key));
     for first in [0, 8, 100, 108] {
         assert_eq!(take(200), (first..first + 8).map(known).collect::<Vec<_>>());
         assert_eq!(arrivals.waited(), 200 - (first + 7), "put when it was full");
@@ -332,7 +332,7 @@ fn who_came_first_is_named_first() {
 fn the_oldest_names_make_room() {
     let arrivals = arrivals::Arrivals::new(100);
     let own = arrivals::Collected::default();
-    (0..1_000).for_each(|key| arrivals.add(&own, mix(key), key));
+    (0..1_000).for_each(|key| _ = arrivals.add(&own, mix(key), key));
     let names: Vec<u64> = (0..1_000).flat_map(|_| arrivals.take(&own, 1_000)).collect();
     let last = (1_000 - 128..1_000).map(|key| mix(key) & arrivals::KNOWN);
     assert_eq!(names, last.collect::<Vec<_>>());
@@ -342,7 +342,7 @@ fn the_oldest_names_make_room() {
 fn names_move_to_a_larger_memory() {
     let arrivals = arrivals::Arrivals::new(4 << 10);
     let own = arrivals::Collected::default();
-    (0..40).for_each(|key| arrivals.add(&own, mix(key), key));
+    (0..40).for_each(|key| _ = arrivals.add(&own, mix(key), key));
     let before: Vec<u64> = arrivals.take(&own, 50).collect();
     let grown = arrivals.grown(8 << 10);
     let names: Vec<u64> = (0..40).flat_map(|_| grown.take(&own, 50)).collect();
@@ -401,7 +401,7 @@ fn misses_are_reported_by_the_handful() {
     let (busy, idle) = (Rounds::default(), Rounds::default());
     let load = Load { capacity: 100_000, free: 0 };
     for nth in 1..=100 {
-        policy.admit(&memory, &busy, mix(nth), 1, load);
+        policy.admit(&memory, &busy, mix(nth), load);
         assert_eq!(policy.now(&busy), nth, "a thread knows its own");
         assert!(nth - policy.now(&idle) < 16, "others know them a little later");
     }
@@ -413,7 +413,9 @@ fn extreme_sizes_do_not_overflow() {
         let memory = Memory::new(entries);
         let policy = Policy::new();
         for capacity in [0, 1, u64::MAX] {
-            policy.admit(&memory, &Rounds::default(), 7, u64::MAX, Load { capacity, free: 0 });
+            let rounds = Rounds::default();
+            policy.admit(&memory, &rounds, 7, Load { capacity, free: 0 });
+            policy.arrived(&memory, &rounds, (7, Marks::NEW.bits()), u64::MAX);
         }
         assert!(memory.bytes() > 0);
     }

@@ -52,7 +52,7 @@ pub(crate) struct Policy {
     pub(super) probation: CachePadded<Relaxed<AtomicU64>>,
     /// How much of it there should be, as the bits of a float.
     target: CachePadded<Relaxed<AtomicU64>>,
-    /// What a new entry weighs, as a moving average over those with which misses were reported.
+    /// What a new entry weighs, as a moving average over those with which a batch of names was full.
     typical: Relaxed<AtomicU64>,
     probation_hand: Hand,
     protected_hand: Hand,
@@ -79,17 +79,8 @@ impl Policy {
 
     /// Hears of a new key, and says where its entry starts.
     #[inline]
-    pub(crate) fn admit(
-        &self,
-        memory: &Memory,
-        rounds: &Rounds,
-        hash: u64,
-        charge: u64,
-        load: Load,
-    ) -> Marks {
-        if rounds.miss(&self.misses, memory.pace) {
-            self.weigh(charge);
-        }
+    pub(crate) fn admit(&self, memory: &Memory, rounds: &Rounds, hash: u64, load: Load) -> Marks {
+        rounds.miss(&self.misses, memory.pace);
         let now = self.now(rounds);
         if load.is_far_from_full() {
             // Nothing was evicted for long, or ever, and nothing will be for a while.
@@ -283,11 +274,21 @@ impl Policy {
         hand.go_on(face, Region::Probation, rounds, now)
     }
 
-    /// Hears of a new entry that has come in.
+    /// Hears of a new entry that has come in. One that weighs nothing makes no room, and has no name.
     #[inline]
-    pub(crate) fn arrived(&self, memory: &Memory, rounds: &Rounds, hash: u64, bits: u8) {
-        if Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation) {
-            memory.arrivals.add(&rounds.collected, hash, self.now(rounds));
+    pub(crate) fn arrived(
+        &self,
+        memory: &Memory,
+        rounds: &Rounds,
+        (hash, bits): (u64, u8),
+        charge: u64,
+    ) {
+        let marks = Marks::from_bits(bits);
+        if charge > 0
+            && marks.is_some_and(|marks| marks.region() == Region::Probation)
+            && memory.arrivals.add(&rounds.collected, hash, self.now(rounds))
+        {
+            self.weigh(charge);
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) enum Noted {
 /// Buckets in a stretch of a large table, as a power of two: four words of the summaries.
 const STRETCH_BITS: u32 = 8;
 /// Stretches in a round of a table that is not large, as a power of two.
-const ROUND_BITS: u32 = 4;
+const ROUND_BITS: u32 = 6;
 
 /// How often a scan reads a bucket again because keys came in.
 const READS: usize = 4;
@@ -92,6 +92,9 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// shadow as it is then, or as it was.
     fn mark_seen(&self, shadow: Shadow, lane: usize, bits: u8) -> Shadow {
         let marked = shadow.with_lane(lane, bits);
+        if shadow.is_frozen() {
+            return shadow;
+        }
         if self.row().try_shadow(shadow, marked).is_ok() { marked } else { shadow }
     }
 
@@ -233,7 +236,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             let home = self.home_at(place);
             let rank = (place - home.start()) as usize;
             if let Err(rank) = home.survey(region, rank, &mut note) {
-                return home.start() + rank as u64 - from;
+                // The stretch may be one of another generation, and reach beyond the table.
+                return (home.start() + rank as u64).wrapping_sub(from);
             }
             left = left.saturating_sub(home.end().wrapping_sub(place));
             place = home.end();
