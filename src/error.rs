@@ -13,7 +13,7 @@ pub enum InsertErrorKind {
     TooLarge {
         /// What the entry weighs.
         charge: u64,
-        /// What the cache may hold.
+        /// What the cache may hold, or 2^63 - 1 if that is less: an entry cannot weigh more.
         capacity: u64,
     },
     /// There is no room at this moment: retired entries that readers still hold fill the limbo, or

@@ -102,9 +102,14 @@ impl Model {
         if self.plan.weighed { weight } else { 1 }
     }
 
+    /// What an entry may weigh at most.
+    pub(crate) fn heaviest(&self) -> u64 {
+        self.capacity.min((1 << 63) - 1)
+    }
+
     /// Whether such a charge can never come in.
     pub(crate) fn is_too_large(&self, charge: u64) -> bool {
-        charge > self.capacity || self.capacity == 0
+        charge > self.heaviest() || self.capacity == 0
     }
 
     /// A read that counts: what it must return.

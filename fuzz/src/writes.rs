@@ -221,7 +221,7 @@ impl World {
     fn infer(&self, write: Write, early: &[Event], replaced: Option<Record>) -> Outcome {
         if early.last().is_some_and(|event| event.cause == RemovalCause::Refused) {
             assert!(!self.model.entries.contains_key(&write.key), "an older value stayed");
-            let (charge, capacity) = (write.charge, self.model.capacity);
+            let (charge, capacity) = (write.charge, self.model.heaviest());
             let kind = if self.model.is_too_large(charge) {
                 InsertErrorKind::TooLarge { charge, capacity }
             } else {
@@ -243,7 +243,7 @@ impl World {
         self.model.stats.refusals += 1;
         match kind {
             InsertErrorKind::TooLarge { charge, capacity } => {
-                assert_eq!((charge, capacity), (write.charge, self.model.capacity));
+                assert_eq!((charge, capacity), (write.charge, self.model.heaviest()));
                 assert!(self.model.is_too_large(charge));
             }
             InsertErrorKind::NoRoom => {
