@@ -130,7 +130,12 @@ impl World {
                 assert_eq!(value.id(), write.id);
                 self.refused(write, kind);
             }
-            // The first attempt was to put a value, and then its key was evicted.
+            Computed::Absent => {
+                // The first attempt was to put a value, and made room by evicting its own key; the
+                // second found nothing and kept that.
+                assert!(was_evicted(write, &early), "{write:?} was given up");
+                assert!(!self.model.entries.contains_key(&write.key));
+            }
             other => panic!("{other:?} although a value was given"),
         }
         self.absorb_late(&late);
