@@ -199,9 +199,13 @@ where
         let (mut evicted, mut vain) = (0, 0);
         let patience = patience(self.table.view(pin.pass()));
         while evicted < most && vain < patience && self.capacity.debt() > 0 {
-            let mut work = self.work(pin.local());
-            let eviction = self.evict(self.table.view(pin.pass()), &mut work);
-            drop(work);
+            // What lingers will pay for as much, once it is freed.
+            let eviction = if self.capacity.debt() > self.lingering.get() {
+                let mut work = self.work(pin.local());
+                self.evict(self.table.view(pin.pass()), &mut work)
+            } else {
+                Eviction::Relieve
+            };
             match eviction {
                 Eviction::Done => (evicted, vain) = (evicted + 1, 0),
                 Eviction::Vain => vain += 1,

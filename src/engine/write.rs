@@ -250,7 +250,8 @@ where
     ) -> Linked<K, V> {
         let old = held.entry();
         let (left, charge) = (old.charge(), entry.as_ref().charge());
-        let limbo = self.limbo_room(work.local, left);
+        // Where nothing could be freed, the limbo's last room may be what an eviction waits for.
+        let limbo = if work.has_hope() { self.limbo_room(work.local, left) } else { None };
         // What the limbo takes over is free for the new entry.
         let free = if limbo.is_some() { left } else { 0 };
         if let Err(obstacle) = self.make_room(view, work, charge.saturating_sub(free)) {
