@@ -1,5 +1,6 @@
 //! A hand: a position that walks round the table, stretch by stretch.
 
+use super::arrivals::BATCH;
 use super::face::{Face, Noted, Place};
 use super::marks::{Marks, Region, Stage};
 use super::rounds::Rounds;
@@ -7,8 +8,8 @@ use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 /// Points on the face at which a hand notes the time.
 const CHECKPOINTS: usize = 64;
-/// Entries of which a thread knows where they are.
-const AHEAD: usize = 32;
+/// Entries of which a thread knows where they are: a batch of arrivals at most.
+const AHEAD: usize = BATCH;
 /// Parts of a stretch that are surveyed one after the other.
 const PARTS: u64 = 8;
 /// Stretches that are taken for one entry.

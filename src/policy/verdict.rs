@@ -13,7 +13,8 @@ use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
 /// Probation's target: at the start and at least, and at most, as parts of the capacity.
 const LEAST: f64 = 0.01;
 const MOST: f64 = 0.80;
-/// How much longer than that an entry of the protected part must have been unread.
+/// How much longer than a ghost's key was not asked for an entry of the protected part must have been
+/// unread.
 const LONGER: f64 = 2.0;
 /// Entries that a hand looks at for one victim. Where all were read since it came by last, the last
 /// one goes by force.
@@ -292,7 +293,7 @@ impl Policy {
         }
     }
 
-    /// What becomes of the entry that probation's hand has come to; the victim, if one goes now.
+    /// What becomes of a candidate; the victim, if one goes now.
     #[inline]
     fn judge<F: Face>(
         &self,
