@@ -329,6 +329,18 @@ fn who_came_first_is_named_first() {
 }
 
 #[test]
+fn what_weighs_nothing_has_no_name() {
+    let (memory, policy, rounds) = (Memory::new(100), Policy::new(), Rounds::default());
+    let names = || memory.arrivals.take(&rounds.collected, 0).count();
+    policy.arrived(&memory, &rounds, (mix(1), Marks::NEW.bits()), 0);
+    assert_eq!(names(), 0);
+    policy.arrived(&memory, &rounds, (mix(1), Marks::new(Stage::Protected, 0).bits()), 1);
+    assert_eq!(names(), 0, "nor has what starts protected");
+    policy.arrived(&memory, &rounds, (mix(1), Marks::NEW.bits()), 1);
+    assert_eq!(names(), 1);
+}
+
+#[test]
 fn the_oldest_names_make_room() {
     let arrivals = arrivals::Arrivals::new(100);
     let own = arrivals::Collected::default();

@@ -326,6 +326,14 @@ fn a_walk_meets_everything_once() {
 }
 
 #[test]
+fn a_small_table_has_stretches_for_many_threads() {
+    // With fewer, 64 threads hold more of a round than there is, and it seems to be short.
+    for (bits, stretches) in [(1, 1), (5, 5), (6, 6), (12, 6), (14, 6), (15, 7)] {
+        assert_eq!(with(&toy(bits), |view| view.stretch()), 1 << (64 - stretches), "{bits} bits");
+    }
+}
+
+#[test]
 fn a_hand_meets_everything_of_its_region_in_a_round() {
     let table = toy(3);
     let mut numbers = Numbers(5);
