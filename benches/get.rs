@@ -33,7 +33,7 @@ fn reads(c: &mut Criterion) {
     });
     reader.park();
     let pinned = cache.pin();
-    group.bench_function("hit, Pinned", |b| {
+    group.bench_function("hit, Guard", |b| {
         b.iter(|| pinned.get(black_box(&stride(&mut key))).copied());
     });
     drop(pinned);

@@ -10,6 +10,7 @@ use crate::error::BuildError;
 use crate::expiry::{Expiration, Expiry};
 use crate::janitor;
 use crate::outcome::RemovalCause;
+use crate::random_state::RandomState;
 use crate::time::Clock;
 
 /// Entries for which the first table is made, at most, where nobody says how many to expect.
@@ -20,14 +21,14 @@ const UNASKED_WEIGHED: usize = 1 << 10;
 const MOST: usize = 1 << 34;
 /// The resolution of the clock where none was chosen.
 const TICK: Duration = Duration::from_millis(1);
-/// What the limbo holds at least, where nobody says: what a busy writer retires while another thread
+/// What the retired capacity holds at least, where nobody says: what a busy writer retires while another thread
 /// is not scheduled for some ten milliseconds.
-const LIMBO: u64 = 1 << 16;
+const MIN_RETIRED: u64 = 1 << 16;
 /// But no more than so many times the capacity.
-const LIMBO_PART: u64 = 64;
+const MAX_RETIRED_FACTOR: u64 = 64;
 
-fn default_limbo(capacity: u64) -> u64 {
-    (capacity / 8).max(LIMBO.min(capacity.saturating_mul(LIMBO_PART)))
+fn default_retired_capacity(capacity: u64) -> u64 {
+    (capacity / 8).max(MIN_RETIRED.min(capacity.saturating_mul(MAX_RETIRED_FACTOR)))
 }
 
 /// Who frees what was retired and removes what has expired.
@@ -35,15 +36,16 @@ fn default_limbo(capacity: u64) -> u64 {
 /// Whatever is chosen: an expired entry is never returned, no bound is ever exceeded, and an insert
 /// evicts what has to make room for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Maintenance {
     /// Every write does a small, bounded part. No thread is started.
     #[default]
     Inline,
     /// A thread of the cache does it, named `clockhand-keep`; it ends with the cache. Destructors
-    /// of values run there, and on a writer only when the limbo is full.
+    /// of values run there, and on a writer only when the retired capacity is full.
     Thread,
-    /// Nobody does, until [`Cache::maintain`] or [`Cache::expire`] is called; on a writer only when
-    /// the limbo is full.
+    /// Nobody does, until [`Cache::maintain`] or [`Cache::remove_expired`] is called; on a writer only when
+    /// the retired capacity is full.
     Manual,
 }
 
@@ -65,9 +67,9 @@ pub enum Maintenance {
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
 #[must_use = "a builder does nothing until build() is called"]
-pub struct Builder<K, V, S = ahash::RandomState> {
+pub struct Builder<K, V, S = RandomState> {
     capacity: Option<u64>,
-    limbo_capacity: Option<u64>,
+    retired_capacity: Option<u64>,
     expected_entries: Option<usize>,
     maintenance: Maintenance,
     clock: Option<Clock>,
@@ -82,7 +84,7 @@ impl<K, V> Builder<K, V> {
     pub(crate) fn new() -> Self {
         Self {
             capacity: None,
-            limbo_capacity: None,
+            retired_capacity: None,
             expected_entries: None,
             maintenance: Maintenance::Inline,
             clock: None,
@@ -90,7 +92,7 @@ impl<K, V> Builder<K, V> {
             time_to_idle: None,
             expiry: None,
             rules: Rules { weigher: None, listener: None, expiration: None },
-            hasher: ahash::RandomState::new(),
+            hasher: RandomState::new(),
         }
     }
 }
@@ -159,7 +161,7 @@ impl<K, V, S> Builder<K, V, S> {
     pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
         Builder {
             capacity: self.capacity,
-            limbo_capacity: self.limbo_capacity,
+            retired_capacity: self.retired_capacity,
             expected_entries: self.expected_entries,
             maintenance: self.maintenance,
             clock: self.clock,
@@ -174,7 +176,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// The clock by which entries expire. Without it, a coarse one that ticks every millisecond, or a
     /// precise one if entries are to live for less than that.
     /// A cache that is given a clock keeps time, even if its entries do not expire:
-    /// [`Loading::refresh_after`](crate::Loading::refresh_after) needs that. Without any of these it
+    /// [`LoadingCache::refresh_after`](crate::LoadingCache::refresh_after) needs that. Without any of these it
     /// reads no clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
@@ -187,9 +189,9 @@ impl<K, V, S> Builder<K, V, S> {
     ///
     /// When that much is waiting, an insert that would have to evict is refused. With zero, an
     /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is
-    /// heavier than the whole limbo, makes room only when no reader is in the cache.
-    pub fn limbo_capacity(mut self, capacity: u64) -> Self {
-        self.limbo_capacity = Some(capacity);
+    /// heavier than the whole retired capacity, makes room only when no reader is in the cache.
+    pub fn retired_capacity(mut self, capacity: u64) -> Self {
+        self.retired_capacity = Some(capacity);
         self
     }
 
@@ -265,7 +267,9 @@ where
         let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
         let plan = Plan {
             capacity,
-            limbo_capacity: self.limbo_capacity.unwrap_or_else(|| default_limbo(capacity)),
+            retired_capacity: self
+                .retired_capacity
+                .unwrap_or_else(|| default_retired_capacity(capacity)),
             entries: self.entries(capacity)?,
             inline: self.maintenance == Maintenance::Inline,
         };
@@ -285,7 +289,7 @@ impl<K, V, S> fmt::Debug for Builder<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("capacity", &self.capacity)
-            .field("limbo_capacity", &self.limbo_capacity)
+            .field("retired_capacity", &self.retired_capacity)
             .field("expected_entries", &self.expected_entries)
             .field("maintenance", &self.maintenance)
             .field("clock", &self.clock)

@@ -10,10 +10,11 @@ use equivalent::Equivalent;
 use crate::builder::Builder;
 use crate::engine::{EVERYWHERE, Engine, Lens, Refused, Ticket};
 use crate::error::InsertError;
-use crate::guard::Pinned;
+use crate::guard::Guard;
 use crate::iter::Iter;
 use crate::janitor::Janitor;
 use crate::outcome::{Compute, Computed, Inserted};
+use crate::random_state::RandomState;
 use crate::reader::Reader;
 use crate::report::{Maintained, Stats, Usage};
 
@@ -44,7 +45,7 @@ use crate::report::{Maintained, Stats, Usage};
 /// assert_eq!(cache.get("EURGBP"), None);
 /// assert_eq!(cache.stats().hits, 1);
 /// ```
-pub struct Cache<K, V, S = ahash::RandomState> {
+pub struct Cache<K, V, S = RandomState> {
     engine: Arc<Engine<K, V, S>>,
     /// Dropped after the engine's handle: the last one waits for the thread, which may be the last
     /// to let go of the engine.
@@ -114,7 +115,7 @@ impl<K, V, S> Cache<K, V, S> {
 
     /// What the cache holds: charge, retired garbage, entries, and their bounds.
     ///
-    /// `charged <= capacity` and `retired <= limbo_capacity` hold in every answer.
+    /// `charged <= capacity` and `retired <= retired_capacity` hold in every answer.
     ///
     /// # Progress
     ///
@@ -129,10 +130,10 @@ impl<K, V, S> Cache<K, V, S> {
     }
 
     /// How many epochs the most backward reader is behind: nought or one in good health. A number
-    /// that stays at one while [`usage`](Self::usage) shows the limbo full means that a guard is
+    /// that stays at one while [`usage`](Self::usage) shows the retired capacity full means that a guard is
     /// held or a [`Reader`] was not parked.
-    pub fn lag(&self) -> u64 {
-        self.engine.lag()
+    pub fn reclamation_lag(&self) -> u64 {
+        self.engine.reclamation_lag()
     }
 }
 
@@ -160,7 +161,7 @@ where
         self.read(key, V::clone)
     }
 
-    /// Clones of the values of some keys, in their order: [`Pinned::get_many`], which is faster than
+    /// Clones of the values of some keys, in their order: [`Guard::get_many`], which is faster than
     /// a [`get`](Self::get) for each.
     ///
     /// # Examples
@@ -268,8 +269,8 @@ where
     /// # Progress
     ///
     /// Wait-free: one locked instruction, none if the thread is pinned already.
-    pub fn pin(&self) -> Pinned<'_, K, V, S> {
-        Pinned::new(&self.engine, self.engine.pin())
+    pub fn pin(&self) -> Guard<'_, K, V, S> {
+        Guard::new(&self.engine, self.engine.pin())
     }
 
     /// A handle for a thread that reads all the time: its reads need no fence.
@@ -299,7 +300,7 @@ where
     /// # Progress
     ///
     /// Lock-free. Evicts as many entries as the new one's charge needs, and frees some retired ones:
-    /// up to sixteen at every eighth that its thread retires, more where the limbo is full.
+    /// up to sixteen at every eighth that its thread retires, more where the retired capacity is full.
     pub fn insert(&self, key: K, value: V) {
         if let Err(Refused { key, value, .. }) = self.engine.put(key, value, |_, _| true) {
             self.engine.refuse(&key, &value);
@@ -563,10 +564,10 @@ where
     /// Sets the capacity, while everything else goes on.
     ///
     /// More is there at once. Less is in force when the call returns: until the entries fit, it
-    /// evicts. If readers hold so much retired garbage that the limbo is full, the call does not
+    /// evicts. If readers hold so much retired garbage that the retired capacity is full, the call does not
     /// wait for them: [`usage`](Self::usage) shows the bound in force. Whatever is freed lowers it
     /// before anything else can use it, each insert that evicts evicts up to two entries more, and
-    /// [`maintain`](Self::maintain) goes on with it. The limbo keeps the size that it was built with.
+    /// [`maintain`](Self::maintain) goes on with it. The retired capacity keeps the size that it was built with.
     ///
     /// # Progress
     ///
@@ -596,8 +597,8 @@ where
     /// # Progress
     ///
     /// Lock-free; walks the whole table.
-    pub fn expire(&self) -> usize {
-        self.engine.expire()
+    pub fn remove_expired(&self) -> usize {
+        self.engine.remove_expired()
     }
 
     /// The bytes that the table and the policy's memory take now, entries not included: the part of
@@ -616,7 +617,7 @@ where
     /// # Panics
     ///
     /// If the cache is inconsistent, or in use.
-    #[doc(hidden)]
+    #[cfg(any(fuzzing, clockhand_fuzz))]
     pub fn validate(&self) {
         self.engine.validate();
     }
@@ -630,13 +631,13 @@ impl<K, V> From<Refused<K, V>> for InsertError<K, V> {
 
 impl<K, V, S> fmt::Debug for Cache<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Usage { charged, retired, entries, capacity, limbo_capacity } = self.usage();
+        let Usage { charged, retired, entries, capacity, retired_capacity } = self.usage();
         f.debug_struct("Cache")
             .field("entries", &entries)
             .field("charged", &charged)
             .field("capacity", &capacity)
             .field("retired", &retired)
-            .field("limbo_capacity", &limbo_capacity)
+            .field("retired_capacity", &retired_capacity)
             .finish_non_exhaustive()
     }
 }

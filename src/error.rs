@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// Why an entry was not inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum InsertErrorKind {
     /// The key is there already.
     Occupied,
@@ -16,7 +17,7 @@ pub enum InsertErrorKind {
         /// What the cache may hold, or 2^63 - 1 if that is less: an entry cannot weigh more.
         capacity: u64,
     },
-    /// There is no room at this moment: retired entries that readers still hold fill the limbo, or
+    /// There is no room at this moment: retired entries that readers still hold fill the retired capacity, or
     /// other writers hold what there is. A later attempt may succeed.
     NoRoom,
 }
@@ -32,7 +33,7 @@ impl fmt::Display for InsertErrorKind {
             ),
             Self::NoRoom => f.write_str(
                 "no room at the moment: retired entries are still being read; release long-held \
-                 guards, park idle readers, or raise limbo_capacity",
+                 guards, park idle readers, or raise retired_capacity",
             ),
         }
     }

@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::engine::{Engine, Lens, Pin};
+use crate::iter::GetMany;
+use crate::random_state::RandomState;
 
 /// The cache, pinned: values can be borrowed from it, several at a time, without a clone.
 ///
@@ -14,7 +16,7 @@ use crate::engine::{Engine, Lens, Pin};
 /// on its thread.
 ///
 /// A guard that is held keeps *all* retired entries of the cache from being freed, those that were
-/// never read included. They fill the limbo, and when that is full the cache refuses new entries: a
+/// never read included. They fill the retired capacity, and when that is full the cache refuses new entries: a
 /// forgotten guard ([`std::mem::forget`]) costs refusals for as long as the cache lives, also after
 /// its thread has ended, but never memory beyond the bound. Hold it for a moment; for a thread
 /// that reads all the time there is [`Reader`](crate::Reader).
@@ -31,12 +33,12 @@ use crate::engine::{Engine, Lens, Pin};
 /// }
 /// ```
 #[must_use = "a guard that is dropped at once lends nothing"]
-pub struct Pinned<'c, K, V, S = ahash::RandomState> {
+pub struct Guard<'c, K, V, S = RandomState> {
     engine: &'c Engine<K, V, S>,
     pin: Pin<'c, K, V>,
 }
 
-impl<'c, K, V, S> Pinned<'c, K, V, S> {
+impl<'c, K, V, S> Guard<'c, K, V, S> {
     pub(crate) fn new(engine: &'c Engine<K, V, S>, pin: Pin<'c, K, V>) -> Self {
         Self { engine, pin }
     }
@@ -46,7 +48,7 @@ impl<'c, K, V, S> Pinned<'c, K, V, S> {
     }
 }
 
-impl<K, V, S: BuildHasher> Pinned<'_, K, V, S> {
+impl<K, V, S: BuildHasher> Guard<'_, K, V, S> {
     /// The value of a key, borrowed for as long as the guard is.
     ///
     /// Counts as a read, like [`Cache::get`](crate::Cache::get).
@@ -81,11 +83,11 @@ impl<K, V, S: BuildHasher> Pinned<'_, K, V, S> {
     /// # Progress
     ///
     /// Wait-free for each key. Allocates nothing.
-    pub fn get_many<'p, Q>(&'p self, keys: &'p [Q]) -> impl ExactSizeIterator<Item = Option<&'p V>>
+    pub fn get_many<'p, Q>(&'p self, keys: &'p [Q]) -> GetMany<'p, K, V, S, Q>
     where
         Q: Hash + Equivalent<K>,
     {
-        self.lens().get_many(keys)
+        GetMany::new(self.lens().get_many(keys))
     }
 
     /// The value of a key, and nobody notices: neither counted nor touched.
@@ -113,8 +115,8 @@ impl<K, V, S: BuildHasher> Pinned<'_, K, V, S> {
     }
 }
 
-impl<K, V, S> fmt::Debug for Pinned<'_, K, V, S> {
+impl<K, V, S> fmt::Debug for Guard<'_, K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pinned").finish_non_exhaustive()
+        f.debug_struct("Guard").finish_non_exhaustive()
     }
 }

@@ -20,7 +20,7 @@
 //! |---|---|---|---|
 //! | [`Cache::get`] | a clone | one locked instruction to pin | during the call |
 //! | [`Cache::read`] | a reference, inside a closure | the same | while the closure runs |
-//! | [`Pinned`], from [`Cache::pin`] | references, several at a time | that instruction once for the guard | while the guard lives |
+//! | [`Guard`], from [`Cache::pin`] | references, several at a time | that instruction once for the guard | while the guard lives |
 //! | [`Reader`], from [`Cache::reader`] | a reference until the next read | no fence while it is in use | until it reads again or [parks](Reader::park) |
 //!
 //! Each may also write one word of the bucket, to count the read. [`Cache::peek`] and
@@ -43,8 +43,8 @@
 //! # Memory
 //!
 //! The weights of the entries never exceed the capacity, at any instant and over all threads. What
-//! has left the cache and may still be looked at is bounded by the limbo's capacity
-//! ([`Builder::limbo_capacity`]), on top. When that is full, as a reader sleeps in a guard, inserts that
+//! has left the cache and may still be looked at is bounded by the retired capacity
+//! ([`Builder::retired_capacity`]), on top. When that is full, as a reader sleeps in a guard, inserts that
 //! would have to evict are refused: [`Cache::try_insert`] returns [`InsertErrorKind::NoRoom`], and
 //! [`Cache::insert`] counts a refusal and removes the older value of the key. Nothing waits.
 //! [`Cache::usage`] shows all of it.
@@ -83,6 +83,7 @@ mod janitor;
 pub mod load;
 mod outcome;
 mod policy;
+mod random_state;
 mod reader;
 #[allow(unsafe_code)]
 mod reclaim;
@@ -99,12 +100,13 @@ pub use dedup::{Deduplicator, OffsetTracker};
 pub use equivalent::Equivalent;
 pub use error::{BuildError, InsertError, InsertErrorKind};
 pub use expiry::Expiry;
-pub use guard::Pinned;
-pub use iter::Iter;
+pub use guard::Guard;
+pub use iter::{GetMany, Iter};
 #[cfg(feature = "async")]
 pub use load::AsyncLoader;
-pub use load::{LoadError, Loaded, Loader, Loading, Source, Warmer, memoize};
+pub use load::{LoadError, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize};
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
+pub use random_state::{DefaultHasher, RandomState};
 pub use reader::Reader;
 pub use report::{Maintained, Stats, Usage};
 pub use time::{Clock, ManualClock};

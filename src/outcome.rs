@@ -4,6 +4,7 @@ use crate::error::InsertErrorKind;
 
 /// What [`Cache::try_insert`](crate::Cache::try_insert) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Inserted {
     /// The key was not there, or its entry had expired.
     New,
@@ -24,6 +25,7 @@ pub enum Compute<V> {
 
 /// What [`Cache::compute`](crate::Cache::compute) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Computed<V> {
     /// The key is not there, and it was not there before.
     Absent,
@@ -48,6 +50,7 @@ pub enum Computed<V> {
 ///
 /// Every entry that was accepted leaves for exactly one reason. Dropping the cache reports nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RemovalCause {
     /// Another value was put in its place.
     Replaced,

@@ -7,6 +7,8 @@ use equivalent::Equivalent;
 
 use crate::cache::Cache;
 use crate::engine::{Lens, Seat};
+use crate::iter::GetMany;
+use crate::random_state::RandomState;
 
 /// A latency-critical thread's own handle: it stays pinned from one read to the next, so that a read
 /// needs neither a fence nor a locked instruction.
@@ -14,11 +16,11 @@ use crate::engine::{Lens, Seat};
 /// Made by [`Cache::reader`]. What a read returns is borrowed until the next one. The handle stays
 /// on its thread and keeps the cache alive.
 ///
-/// Between two reads the reader holds up the freeing of retired entries, as a [`Pinned`] does: a
+/// Between two reads the reader holds up the freeing of retired entries, as a [`Guard`] does: a
 /// thread that goes idle must [`park`](Self::park) first. One that does not costs the cache
 /// refusals, never memory.
 ///
-/// [`Pinned`]: crate::Pinned
+/// [`Guard`]: crate::Guard
 ///
 /// # Examples
 ///
@@ -29,7 +31,7 @@ use crate::engine::{Lens, Seat};
 /// assert_eq!(reader.get("EURUSD"), Some(&1.0842));
 /// reader.park(); // nothing to read for a while
 /// ```
-pub struct Reader<K, V, S = ahash::RandomState> {
+pub struct Reader<K, V, S = RandomState> {
     // The seat goes before the cache: a table has no seats left when it is dropped.
     seat: Seat<K, V>,
     cache: Cache<K, V, S>,
@@ -98,14 +100,11 @@ impl<K, V, S: BuildHasher> Reader<K, V, S> {
     /// # Progress
     ///
     /// Wait-free for each key, without a fence. Allocates nothing.
-    pub fn get_many<'r, Q>(
-        &'r mut self,
-        keys: &'r [Q],
-    ) -> impl ExactSizeIterator<Item = Option<&'r V>>
+    pub fn get_many<'r, Q>(&'r mut self, keys: &'r [Q]) -> GetMany<'r, K, V, S, Q>
     where
         Q: Hash + Equivalent<K>,
     {
-        Lens::new(self.cache.engine(), self.seat.pass()).get_many(keys)
+        GetMany::new(Lens::new(self.cache.engine(), self.seat.pass()).get_many(keys))
     }
 
     /// The value of a key, and nobody notices: neither counted nor touched.

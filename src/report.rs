@@ -7,6 +7,7 @@
 /// runs it is exact, and
 /// `insertions = entries + evictions + expirations + invalidations` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// Reads that found their key.
     pub hits: u64,
@@ -36,12 +37,13 @@ impl Stats {
 
 /// What a cache holds at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Usage {
     /// The sum of the charges of the entries, with what running operations have reserved; never
     /// above `capacity`.
     pub charged: u64,
     /// The charges of entries that were unlinked and are not freed yet; never above
-    /// `limbo_capacity`.
+    /// `retired_capacity`.
     pub retired: u64,
     /// The number of entries, expired ones that were not removed yet included.
     pub entries: usize,
@@ -49,11 +51,12 @@ pub struct Usage {
     /// capacity this is higher until all that is above has been freed.
     pub capacity: u64,
     /// The bound of `retired`.
-    pub limbo_capacity: u64,
+    pub retired_capacity: u64,
 }
 
 /// What a call of [`Cache::maintain`](crate::Cache::maintain) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Maintained {
     /// Entries looked at for their deadlines.
     pub swept: usize,

@@ -17,12 +17,12 @@ const CAPACITIES: [u64; 5] = [1, 7, 100, 10_000, 1_000_000];
 const WRITERS: usize = 8;
 
 fn weighed(capacity: u64) -> Cache<u64, u64> {
-    weighed_beside_limbo(capacity, capacity)
+    weighed_beside_retired(capacity, capacity)
 }
 
 /// A cache where a value is its own weight.
-fn weighed_beside_limbo(capacity: u64, limbo: u64) -> Cache<u64, u64> {
-    let builder = Cache::builder().capacity(capacity).limbo_capacity(limbo);
+fn weighed_beside_retired(capacity: u64, retired_capacity: u64) -> Cache<u64, u64> {
+    let builder = Cache::builder().capacity(capacity).retired_capacity(retired_capacity);
     builder.weigher(|_, &weight| weight).build().expect("a sound configuration")
 }
 
@@ -32,7 +32,7 @@ fn assert_full_without_loss(cache: &Cache<u64, u64>, capacity: u64) {
     assert_eq!(cache.len() as u64, capacity);
     assert_eq!(cache.usage().charged, capacity);
     assert!((0..capacity).all(|key| cache.peek(&key) == Some(key)));
-    cache.validate();
+    support::validate(cache);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_full_cache_evicts_one_for_one() {
         assert_eq!(cache.len(), 1000);
     }
     assert_eq!(cache.stats().refusals, 0);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn replacing_and_removing_make_room_without_an_eviction() {
         }
     }
     assert_eq!((cache.stats().evictions, cache.stats().refusals), (0, 0));
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn weights_that_fit_stay() {
         }
         assert_eq!((cache.stats().evictions, cache.stats().refusals), (0, 0));
         assert_eq!(cache.len() as u64, key);
-        cache.validate();
+        support::validate(&cache);
     }
 }
 
@@ -150,23 +150,23 @@ fn probations_share_is_known_however_entries_are_replaced_by_heavier_ones() {
                 }
             }
         });
-        cache.validate();
+        support::validate(&cache);
     }
 }
 
 #[test]
 fn the_bounds_hold_at_every_instant_beside_eight_writers() {
     const HEAVIEST: u64 = 100;
-    let (capacity, limbo) = (20_000, 4_000);
+    let (capacity, retired_capacity) = (20_000, 4_000);
     let alive = Arc::new(AtomicI64::new(0));
     let cache = Cache::builder()
         .capacity(capacity)
-        .limbo_capacity(limbo)
+        .retired_capacity(retired_capacity)
         .weigher(|_, value: &Weighty| value.weight)
         .build()
         .expect("sound");
     // Beside entries and garbage there is what each writer has in its hands: a new value.
-    let most = capacity + limbo + WRITERS as u64 * HEAVIEST;
+    let most = capacity + retired_capacity + WRITERS as u64 * HEAVIEST;
     let check = || {
         assert_bounds(&cache);
         let alive = alive.load(Ordering::SeqCst);
@@ -188,7 +188,7 @@ fn the_bounds_hold_at_every_instant_beside_eight_writers() {
     }
     assert!(cache.usage().charged >= capacity * 99 / 100, "it is used: {:?}", cache.usage());
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
     assert_eq!(alive.load(Ordering::SeqCst), cache.usage().charged.cast_signed());
 }
 
@@ -213,7 +213,7 @@ fn no_more_entries_than_capacity_beside_eight_writers() {
             },
         );
         assert_balanced(&cache);
-        cache.validate();
+        support::validate(&cache);
     }
 }
 
@@ -235,7 +235,7 @@ fn nothing_is_lost_of_the_capacity_after_a_storm() {
     assert_eq!(cache.stats().evictions, before.evictions);
     assert_eq!(cache.stats().refusals, before.refusals);
     assert_eq!(cache.len() as u64, capacity);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn an_insert_that_is_refused_removes_the_older_value() {
     let stats = cache.stats();
     assert_eq!((stats.refusals, stats.invalidations, stats.evictions), (1, 1, 0));
     assert_eq!(cache.usage().charged, 0);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_capacity_of_zero_refuses_everything() {
     assert_eq!(refused.load(Ordering::SeqCst), 1, "only insert tells the listener");
     assert_eq!(cache.stats().refusals, 4);
     assert!(cache.is_empty());
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -308,13 +308,13 @@ fn a_capacity_of_one_keeps_the_newest() {
         assert_eq!(cache.len(), 1);
     }
     assert_eq!(cache.stats().refusals, 0);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
 fn the_largest_capacity_does_not_overflow() {
     let half = u64::MAX / 2;
-    let cache = weighed_beside_limbo(u64::MAX, u64::MAX);
+    let cache = weighed_beside_retired(u64::MAX, u64::MAX);
     cache.insert(1, half);
     cache.insert(2, half);
     cache.insert(3, 1);
@@ -325,13 +325,13 @@ fn the_largest_capacity_does_not_overflow() {
     let refused = cache.try_insert(5, half + 1).expect_err("no entry may weigh so much");
     assert_eq!(refused.kind, InsertErrorKind::TooLarge { charge: half + 1, capacity: half });
     cache.invalidate_all();
-    cache.validate();
+    support::validate(&cache);
     cache.insert(4, 1);
     assert_eq!(cache.usage().charged, 1);
     cache.set_capacity(1);
     cache.set_capacity(u64::MAX);
     assert_eq!((cache.usage().charged, cache.capacity()), (1, u64::MAX));
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn an_unbounded_cache_of_units_works() {
     let cache = Cache::new(u64::MAX);
     (0..10_000).for_each(|key| cache.insert(key, key));
     assert_eq!((cache.len(), cache.stats().evictions), (10_000, 0));
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn a_smaller_capacity_is_in_force_on_return() {
         cache.set_capacity(capacity);
         assert_eq!((cache.capacity(), cache.usage().capacity), (capacity, capacity));
         assert_eq!(cache.len() as u64, capacity, "and not one entry more was evicted");
-        cache.validate();
+        support::validate(&cache);
     }
     cache.insert(1, 1);
     assert!(cache.is_empty());
@@ -391,25 +391,28 @@ fn the_capacity_changes_both_ways_beside_writers() {
     cache.set_capacity(50);
     assert_eq!(cache.usage().capacity, 50);
     assert!(cache.len() <= 50);
-    cache.validate();
+    support::validate(&cache);
     cache.set_capacity(5_000);
     cache.invalidate_all();
     (0..5_000).for_each(|key| cache.insert(key, key));
     assert_eq!(cache.len(), 5_000);
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
 fn a_heavy_entry_takes_the_place_of_many_light_ones() {
-    for limbo in [0, 10, 1000, 100_000] {
-        let cache = weighed_beside_limbo(10_000, limbo);
+    for retired_capacity in [0, 10, 1000, 100_000] {
+        let cache = weighed_beside_retired(10_000, retired_capacity);
         (0..10_000).for_each(|key| cache.insert(key, 1));
         let evicted = cache.stats().evictions;
         let inserted = cache.try_insert(1_000_000, 5_000);
-        assert!(inserted.is_ok(), "nobody reads, so there is room, with a limbo of {limbo}");
+        assert!(
+            inserted.is_ok(),
+            "nobody reads, so there is room, with a retired capacity of {retired_capacity}"
+        );
         assert_eq!(cache.stats().evictions - evicted, 5_000);
-        cache.validate();
+        support::validate(&cache);
     }
 }
 
@@ -421,13 +424,13 @@ fn a_heavier_value_makes_the_room_it_needs() {
     assert!(cache.try_insert(7, 51).is_ok(), "nobody reads, so there is room");
     assert_eq!(cache.get(&7), Some(51));
     assert_eq!(cache.usage().charged, 100);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
 fn a_lower_capacity_beside_weightless_entries_and_a_guard_comes_to_an_end() {
     in_time(|| {
-        let cache = weighed_beside_limbo(100, 0);
+        let cache = weighed_beside_retired(100, 0);
         cache.insert(1, 0);
         cache.insert(2, 100);
         let pinned = cache.pin();
@@ -441,12 +444,12 @@ fn a_lower_capacity_beside_weightless_entries_and_a_guard_comes_to_an_end() {
 
 /// A cache of 1,000 entries whose shrink to 100 was stopped by a reader.
 fn stopped_shrink() -> Cache<u64, u64> {
-    let cache = Cache::builder().capacity(1_000).limbo_capacity(50).build().expect("it fits");
+    let cache = Cache::builder().capacity(1_000).retired_capacity(50).build().expect("it fits");
     (0..1_000).for_each(|key| cache.insert(key, key));
     let pinned = cache.pin();
     cache.set_capacity(100);
     let usage = cache.usage();
-    assert!((900..1_000).contains(&usage.capacity), "the limbo stops it: {usage:?}");
+    assert!((900..1_000).contains(&usage.capacity), "the retired capacity stops it: {usage:?}");
     drop(pinned);
     cache
 }
@@ -492,9 +495,9 @@ fn a_shrink_finds_the_few_entries_of_a_large_table() {
 }
 
 #[test]
-fn a_replacement_does_not_keep_the_limbo_from_its_own_victims() {
+fn a_replacement_does_not_keep_the_retired_capacity_from_its_own_victims() {
     for seed in 0..2_000 {
-        let builder = Cache::builder().capacity(3).limbo_capacity(1).weigher(|_, &weight| weight);
+        let builder = Cache::builder().capacity(3).retired_capacity(1).weigher(|_, &weight| weight);
         let hasher = ahash::RandomState::with_seeds(seed, 2, 3, 4);
         let cache: Cache<u64, u64, _> = builder.hasher(hasher).build().unwrap();
         let mut random = Random::new(seed);
@@ -509,13 +512,14 @@ fn a_replacement_does_not_keep_the_limbo_from_its_own_victims() {
 fn a_shrink_evicts_no_more_than_will_pay_for_it() {
     let mut spared = 0;
     for seed in 0..20 {
-        let builder = Cache::builder().capacity(40).limbo_capacity(8).weigher(|_, &weight| weight);
+        let builder =
+            Cache::builder().capacity(40).retired_capacity(8).weigher(|_, &weight| weight);
         let hasher = ahash::RandomState::with_seeds(seed, 2, 3, 4);
         let cache: Cache<u64, u64, _> = builder.hasher(hasher).build().unwrap();
         cache.insert(1, 13);
         cache.insert(2, 3);
         let guard = cache.pin();
-        // If the heavier one goes first, which is heavier than the limbo, the other one may stay.
+        // If the heavier one goes first, which is heavier than the retired capacity, the other one may stay.
         cache.set_capacity(8);
         assert!(!cache.contains_key(&1));
         spared += usize::from(cache.contains_key(&2));

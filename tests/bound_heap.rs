@@ -1,5 +1,5 @@
 //! P3 and P4 in bytes: with a weigher that returns real sizes, the live heap stays within capacity,
-//! limbo and a stated overhead at every instant.
+//! retired capacity and a stated overhead at every instant.
 //!
 //! Alone in its file, as it counts what the whole process allocates.
 
@@ -12,7 +12,7 @@ use support::{Random, heap, ignore, size, together, watched};
 static HEAP: heap::Counting = heap::Counting;
 
 const CAPACITY: u64 = 8 << 20;
-const LIMBO: u64 = 1 << 20;
+const RETIRED: u64 = 1 << 20;
 const WRITERS: usize = 8;
 const LARGEST: u64 = 4096;
 
@@ -39,19 +39,19 @@ fn churn(cache: &Cache<u64, Box<[u8]>>, nth: usize) {
 
 #[test]
 #[allow(clippy::borrowed_box, reason = "a weigher is given the value as it is")]
-fn the_heap_stays_within_capacity_limbo_and_overhead() {
+fn the_heap_stays_within_both_capacities_and_overhead() {
     let bare = heap::live();
     // Large enough from the start, so that what the table takes is known: it does not double.
     let cache = Cache::builder()
         .expected_entries(8_192)
         .capacity(CAPACITY)
-        .limbo_capacity(LIMBO)
+        .retired_capacity(RETIRED)
         .weigher(|_: &u64, value: &Box<[u8]>| value.len() as u64 + ENTRY)
         .build()
         .expect("sound");
     let before = heap::live();
     heap::forget_peak();
-    let most = before + (CAPACITY + LIMBO + OVERHEAD).cast_signed();
+    let most = before + (CAPACITY + RETIRED + OVERHEAD).cast_signed();
     let check = || {
         let live = heap::live();
         assert!(live <= most, "{live} bytes, {most} allowed: {:?}", cache.usage());

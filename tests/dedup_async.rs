@@ -52,6 +52,7 @@ fn every_task_gets_its_answer() {
                         Outcome::Failed(_) => 1,
                         Outcome::Duplicate => 2,
                         Outcome::InProgress => 3,
+                        other => panic!("{other:?}"),
                     };
                     answers[at] += 1;
                 }

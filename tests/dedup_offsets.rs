@@ -196,6 +196,7 @@ proptest! {
                         prop_assert!(held.iter().any(|other| other.offset() == offset));
                     }
                     Claim::Done => prop_assert!(done.contains(&offset)),
+                    other => panic!("{other:?}"),
                 },
                 Step::Complete(nth) if nth < held.len() => {
                     let ticket = held.swap_remove(nth);

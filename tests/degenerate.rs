@@ -13,7 +13,7 @@ use clockhand::{
 };
 use support::{Constant, Identity, Random, assert_balanced, ignore, size, together};
 
-/// A limbo that does not fill up while a thread is kept from running inside of an operation.
+/// A retired capacity that does not fill up while a thread is kept from running inside of an operation.
 const AMPLE: u64 = 1 << 20;
 
 /// A full life: fill, overfill, replace, find, remove, scan, clear.
@@ -24,18 +24,18 @@ fn exercise<S: BuildHasher + Send + Sync + 'static>(cache: &Cache<u64, u64, S>, 
     assert_eq!(cache.get(&1), None);
     (0..capacity).for_each(|key| cache.insert(key << 32, key + 1));
     assert_eq!(cache.snapshot().len() as u64, capacity);
-    cache.validate();
+    support::validate(cache);
     (0..capacity / 2).for_each(|key| assert!(cache.invalidate(&(key << 32))));
-    cache.validate();
+    support::validate(cache);
     (0..2 * capacity).for_each(|key| cache.insert(key << 16, key));
     assert_eq!(cache.len() as u64, capacity);
-    cache.validate();
+    support::validate(cache);
     cache.invalidate_all();
     cache.maintain(1 << 20);
     assert_eq!((cache.usage().charged, cache.usage().retired), (0, 0));
     assert_eq!(cache.stats().refusals, 0);
     assert_balanced(cache);
-    cache.validate();
+    support::validate(cache);
 }
 
 fn beside_each_other<S: BuildHasher + Send + Sync + 'static>(
@@ -54,7 +54,7 @@ fn beside_each_other<S: BuildHasher + Send + Sync + 'static>(
         }
     });
     assert_balanced(cache);
-    cache.validate();
+    support::validate(cache);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_constant_hasher_is_slow_and_not_wrong() {
     }
     let cache = Cache::builder()
         .capacity(60)
-        .limbo_capacity(AMPLE)
+        .retired_capacity(AMPLE)
         .hasher(Constant)
         .build()
         .expect("sound");
@@ -78,7 +78,7 @@ fn an_identity_hasher_works() {
         let builder = Cache::builder().capacity(5_000).expected_entries(expected);
         exercise(&builder.hasher(Identity::default()).build().expect("sound"), 5_000);
     }
-    let builder = Cache::builder().capacity(500).limbo_capacity(AMPLE).expected_entries(1);
+    let builder = Cache::builder().capacity(500).retired_capacity(AMPLE).expected_entries(1);
     let builder = builder.hasher(Identity::default());
     beside_each_other(&builder.build().expect("sound"), 1_000);
 }
@@ -89,15 +89,15 @@ fn types_of_no_size_work() {
     unit.insert((), ());
     unit.insert((), ());
     assert_eq!((unit.len(), unit.get(&()), unit.stats().replacements), (1, Some(()), 1));
-    unit.validate();
+    support::validate(&unit);
     assert_eq!(unit.remove(&()), Some(()));
-    unit.validate();
+    support::validate(&unit);
 
     let set = Cache::builder().capacity(100).expected_entries(1).build().expect("sound");
     (0..200_u64).for_each(|key| set.insert(key, ()));
     assert_eq!(set.len(), 100);
     set.retain(|key, ()| key % 2 == 0);
-    set.validate();
+    support::validate(&set);
 
     let cell = Cache::new(1);
     cell.insert((), "a".to_string());
@@ -105,7 +105,7 @@ fn types_of_no_size_work() {
     assert_eq!(cell.snapshot(), [((), "b".to_string())]);
     cell.retain(|(), _| false);
     assert!(cell.is_empty());
-    cell.validate();
+    support::validate(&cell);
 }
 
 #[test]
@@ -113,18 +113,18 @@ fn values_of_one_byte_and_of_a_mebibyte_work() {
     let bytes = Cache::new(1000);
     (0..2000_u16).for_each(|key| bytes.insert(key, key as u8));
     bytes.for_each(|&key, &value| assert_eq!(key as u8, value));
-    bytes.validate();
+    support::validate(&bytes);
 
     let large = Cache::builder()
         .capacity(16 << 20)
-        .limbo_capacity(4 << 20)
+        .retired_capacity(4 << 20)
         .weigher(|_: &u8, value: &Vec<u8>| value.len() as u64)
         .build()
         .expect("sound");
     (0..64).for_each(|key| large.insert(key, vec![key; 1 << 20]));
     assert_eq!((large.len(), large.stats().refusals), (16, 0));
     large.for_each(|&key, value| assert!(value.iter().all(|&byte| byte == key)));
-    large.validate();
+    support::validate(&large);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_large_value_may_lie_in_the_entry_itself() {
     (0..8_u64).for_each(|key| cache.insert(key, [key; 4096]));
     assert_eq!(cache.len(), 4);
     cache.for_each(|&key, value| assert!(value.iter().all(|&part| part == key)));
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn over_aligned_values_are_aligned() {
             assert_eq!(value.0, key);
             assert!(std::ptr::from_ref(value).addr().is_multiple_of(128));
         });
-        cache.validate();
+        support::validate(&cache);
     }
 }
 
@@ -216,7 +216,7 @@ fn what_weighs_nothing_is_never_evicted() {
     (100..200).for_each(|key| cache.insert(key, 5));
     assert!((0..100).all(|key| cache.contains_key(&key)));
     assert_eq!(cache.len(), 102);
-    cache.validate();
+    support::validate(&cache);
 }
 
 fn refused(builder: Builder<u64, u64>) -> (BuildError, String) {
@@ -309,7 +309,7 @@ fn a_listener_may_use_the_cache() {
     let calls = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&calls);
     let cache = shared(|cell| {
-        Cache::builder().capacity(50).limbo_capacity(AMPLE).removal_listener(move |&key, _, _| {
+        Cache::builder().capacity(50).retired_capacity(AMPLE).removal_listener(move |&key, _, _| {
             // What a listener sets off must come to an end: it reacts to its own keys no more.
             if key < 10_000 {
                 counter.fetch_add(1, Ordering::Relaxed);
@@ -326,7 +326,7 @@ fn a_listener_may_use_the_cache() {
     cache.retain(|_, _| false);
     assert!(calls.load(Ordering::Relaxed) >= 800);
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn a_weigher_may_use_the_cache() {
     });
     (0..500).for_each(|key| cache.insert(key, key));
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn closures_may_use_the_cache() {
     cache.for_each(|&key, _| use_all(&cache, 50_000 + key % 100));
     cache.iter().take(1000).for_each(|(key, _)| use_all(&cache, 60_000 + key % 100));
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a_closure_that_changes_its_own_key_is_asked_again() {
     });
     assert!(removed);
     assert_eq!(cache.get(&1), None);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -416,7 +416,7 @@ fn an_expiry_may_use_the_cache() {
     let cache = shared(|cell| Cache::builder().capacity(100).expiry(Curious(cell)));
     (0..500).for_each(|key| cache.insert(key, key));
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 /// A value whose destructor uses the cache it comes from.
@@ -437,7 +437,8 @@ impl Drop for Restless {
 fn a_destructor_may_use_the_cache() {
     for maintenance in [Maintenance::Inline, Maintenance::Thread, Maintenance::Manual] {
         let cell = Arc::new(OnceLock::new());
-        let builder = Cache::builder().capacity(20).limbo_capacity(AMPLE).maintenance(maintenance);
+        let builder =
+            Cache::builder().capacity(20).retired_capacity(AMPLE).maintenance(maintenance);
         let cache: Cache<u64, Restless> = builder.build().expect("sound");
         assert!(cell.set(cache.clone()).is_ok(), "set once");
         for key in 0..500 {

@@ -66,7 +66,7 @@ fn assert_same<S: BuildHasher + Send + Sync + 'static>(cache: &Cache<u64, u64, S
     assert_eq!(ours, theirs);
     assert_eq!(cache.len(), theirs.len());
     assert_eq!((cache.stats().evictions, cache.stats().refusals), (0, 0));
-    cache.validate();
+    support::validate(cache);
 }
 
 fn alone<S>(cache: &Cache<u64, u64, S>, keys: u64, steps: usize)
@@ -105,7 +105,7 @@ where
 }
 
 fn roomy<S: BuildHasher + Send + Sync + 'static>(expected: usize, hasher: S) -> Cache<u64, u64, S> {
-    let builder = Cache::builder().capacity(1 << 40).limbo_capacity(1 << 40);
+    let builder = Cache::builder().capacity(1 << 40).retired_capacity(1 << 40);
     builder.expected_entries(expected).hasher(hasher).build().expect("sound")
 }
 

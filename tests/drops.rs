@@ -36,6 +36,7 @@ impl Notes {
             RemovalCause::Evicted => 2,
             RemovalCause::Expired => 3,
             RemovalCause::Refused => 4,
+            other => panic!("{other:?}"),
         };
         let before = self.causes[person.id].swap(nth + 1, Ordering::SeqCst);
         assert_eq!(before, 0, "{person:?} had a cause before");
@@ -57,7 +58,7 @@ fn crowded(maintenance: Maintenance, notes: &Arc<Notes>) -> (Cache<u64, Person>,
     let notes = Arc::clone(notes);
     let cache = Cache::builder()
         .capacity(KEYS)
-        .limbo_capacity(KEYS / 2)
+        .retired_capacity(KEYS / 2)
         .expected_entries(1)
         .weigher(|key, _| 1 + key % 5)
         .time_to_live(Duration::from_millis(500))
@@ -81,7 +82,7 @@ fn churn(cache: &Cache<u64, Person>, hand: &ManualClock, census: &Arc<Census>, n
             3 => drop(cache.compute(key, |_| Compute::Remove)),
             4 | 5 => hand.advance(Duration::from_millis(1)),
             6 if step % 50 == 0 => cache.retain(|key, _| key % 3 == 0),
-            7 if step % 50 == 0 => ignore(cache.expire()),
+            7 if step % 50 == 0 => ignore(cache.remove_expired()),
             8 if step % 50 == 0 => cache.set_capacity(KEYS / 2 + random.below(KEYS)),
             9 if step % 500 == 0 => cache.invalidate_all(),
             10 => ignore(cache.maintain(20)),
@@ -97,7 +98,7 @@ fn assert_each_value_goes_once(maintenance: Maintenance) {
     let (cache, hand) = crowded(maintenance, &notes);
     together(THREADS, |nth| churn(&cache, &hand, &census, nth));
     // So that the maintenance thread, if there is one, comes to rest.
-    cache.expire();
+    cache.remove_expired();
     let told = || [0, 1, 2, 3].map(|nth| notes.count(nth));
     let removed = || {
         let stats = cache.stats();
@@ -109,7 +110,7 @@ fn assert_each_value_goes_once(maintenance: Maintenance) {
     assert!(notes.count(4) <= stats.refusals, "{stats:?}");
     cache.for_each(|_, person| assert!(!notes.has_left(person.id), "{person:?} left and is there"));
     if maintenance != Maintenance::Thread {
-        cache.validate(); // for which nobody else may use the cache
+        support::validate(&cache); // for which nobody else may use the cache
     }
     assert!(census.born() - census.dead() <= KEYS as usize * 2, "what left is gone");
     drop(cache);
@@ -153,7 +154,7 @@ fn dropping_the_last_of_many_handles_frees_everything() {
         let census = Census::new(10_000);
         let cache = Cache::builder()
             .capacity(50)
-            .limbo_capacity(1 << 20)
+            .retired_capacity(1 << 20)
             .maintenance(maintenance)
             .build()
             .expect("sound");

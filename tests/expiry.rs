@@ -29,7 +29,7 @@ fn is_there(cache: &Cache<u64, u64>, key: u64) -> bool {
     let there = peeked(cache, key);
     assert_eq!(cache.get(&key).is_some(), there, "get");
     assert_eq!(cache.read(&key, |_| ()).is_some(), there, "read");
-    assert_eq!(cache.pin().get(&key).is_some(), there, "Pinned::get");
+    assert_eq!(cache.pin().get(&key).is_some(), there, "Guard::get");
     assert_eq!(cache.reader().get(&key).is_some(), there, "Reader::get");
     there
 }
@@ -38,8 +38,8 @@ fn is_there(cache: &Cache<u64, u64>, key: u64) -> bool {
 fn peeked(cache: &Cache<u64, u64>, key: u64) -> bool {
     let there = cache.contains_key(&key);
     assert_eq!(cache.peek(&key).is_some(), there, "peek");
-    assert_eq!(cache.pin().peek(&key).is_some(), there, "Pinned::peek");
-    assert_eq!(cache.pin().contains_key(&key), there, "Pinned::contains_key");
+    assert_eq!(cache.pin().peek(&key).is_some(), there, "Guard::peek");
+    assert_eq!(cache.pin().contains_key(&key), there, "Guard::contains_key");
     assert_eq!(cache.reader().peek(&key).is_some(), there, "Reader::peek");
     assert_eq!(cache.iter().any(|(k, _)| k == key), there, "iter");
     assert_eq!(cache.snapshot().iter().any(|&(k, _)| k == key), there, "snapshot");
@@ -130,7 +130,7 @@ fn a_duration_of_zero_is_over_at_once() {
         assert_eq!(cache.try_insert(1, 2).expect("there is room"), Inserted::New);
         assert!(cache.insert_if_absent(1, 3).is_ok());
         assert!(!is_there(&cache, 1));
-        cache.validate();
+        support::validate(&cache);
     }
 }
 
@@ -149,7 +149,7 @@ fn the_longest_duration_is_for_ever() {
         assert!(is_there(&cache, 1));
         hand.advance(Duration::MAX);
         assert!(is_there(&cache, 1));
-        assert_eq!(cache.expire(), 0);
+        assert_eq!(cache.remove_expired(), 0);
     }
 }
 
@@ -325,7 +325,7 @@ fn an_expired_entry_is_absent_to_every_write() {
     cache.retain(|_, _| panic!("nobody to ask about"));
     assert!(cache.is_empty(), "retain clears up");
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -352,17 +352,17 @@ fn expire_removes_what_has_expired_and_nothing_else() {
         b.expiry(ByValue::default()).removal_listener(listener).maintenance(Maintenance::Manual)
     });
     (0..100).for_each(|key| cache.insert(key, 1 + key % 2 * 10));
-    assert_eq!(cache.expire(), 0);
+    assert_eq!(cache.remove_expired(), 0);
     hand.advance(SECOND);
     assert_eq!(cache.len(), 100, "expired ones that were not removed yet included");
-    assert_eq!(cache.expire(), 50);
+    assert_eq!(cache.remove_expired(), 50);
     assert_eq!(cache.len(), 50);
     let mut told = told.lock().expect("not poisoned");
     told.sort_unstable_by_key(|&(key, _)| key);
     let expected = (0..100).filter(|key| key % 2 == 0).map(|key| (key, RemovalCause::Expired));
     assert!(told.iter().copied().eq(expected));
     assert_eq!(cache.stats().expirations, 50);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn maintain_expires_within_its_budget() {
     assert_eq!(cache.stats().expirations, 1000);
     cache.maintain(10_000);
     assert_eq!(cache.usage().retired, 0);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -422,7 +422,7 @@ fn an_expired_entry_makes_room_as_expired() {
     assert_eq!(cache.len(), 1000);
     assert_eq!(cache.stats().refusals, 0);
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 /// A value that its expiry stamps with the moment from which its life counts.
@@ -477,7 +477,7 @@ fn nothing_expired_is_returned_beside_writers_and_a_moving_clock() {
                 0 => cache.insert(key, Stamped::default()),
                 1 => drop(cache.compute(key, |_| Compute::Put(Stamped::default()))),
                 2 => hand.advance(Duration::from_millis(1)),
-                3 if step % 64 == 0 => ignore(cache.expire()),
+                3 if step % 64 == 0 => ignore(cache.remove_expired()),
                 4 => ignore(cache.maintain(10)),
                 5 if step % 64 == 0 => cache.for_each(|_, value| assert_young(value, asked)),
                 _ => drop(cache.read(&key, |value| assert_young(value, asked))),
@@ -485,10 +485,10 @@ fn nothing_expired_is_returned_beside_writers_and_a_moving_clock() {
         }
     });
     hand.advance(LIFE);
-    cache.expire();
+    cache.remove_expired();
     assert!(cache.is_empty());
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]

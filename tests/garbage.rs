@@ -13,10 +13,10 @@ use support::{
 };
 
 const CAPACITY: u64 = 2_000;
-const LIMBO: u64 = 500;
+const RETIRED: u64 = 500;
 
-fn cache_with(limbo: u64, maintenance: Maintenance) -> Cache<u64, u64> {
-    let builder = Cache::builder().capacity(CAPACITY).limbo_capacity(limbo);
+fn cache_with(retired_capacity: u64, maintenance: Maintenance) -> Cache<u64, u64> {
+    let builder = Cache::builder().capacity(CAPACITY).retired_capacity(retired_capacity);
     builder.maintenance(maintenance).build().expect("sound")
 }
 
@@ -47,7 +47,7 @@ fn assert_recovers(cache: &Cache<u64, u64>) {
     assert_eq!(cache.len() as u64, CAPACITY, "the whole capacity is there");
     drain(cache);
     assert_balanced(cache);
-    cache.validate();
+    support::validate(cache);
 }
 
 /// Frees all garbage. The maintenance thread, where there is one, may have a part of it in its hands.
@@ -67,8 +67,8 @@ fn patience() -> Duration {
     if is_full() { Duration::from_secs(10) } else { Duration::ZERO }
 }
 
-fn a_guard_is_held(limbo: u64, maintenance: Maintenance) {
-    let cache = cache_with(limbo, maintenance);
+fn a_guard_is_held(retired_capacity: u64, maintenance: Maintenance) {
+    let cache = cache_with(retired_capacity, maintenance);
     (0..CAPACITY).for_each(|key| cache.insert(key, value_of(key)));
     let pinned = cache.pin();
     let lent: Vec<_> = (0..CAPACITY).map(|key| (key, pinned.get(&key))).collect();
@@ -82,27 +82,27 @@ fn a_guard_is_held(limbo: u64, maintenance: Maintenance) {
 
 #[test]
 fn a_held_guard_costs_refusals_and_never_memory() {
-    a_guard_is_held(LIMBO, Maintenance::Inline);
+    a_guard_is_held(RETIRED, Maintenance::Inline);
 }
 
 #[test]
 fn a_held_guard_costs_refusals_with_a_maintenance_thread() {
-    a_guard_is_held(LIMBO, Maintenance::Thread);
+    a_guard_is_held(RETIRED, Maintenance::Thread);
 }
 
 #[test]
 fn a_held_guard_costs_refusals_without_maintenance() {
-    a_guard_is_held(LIMBO, Maintenance::Manual);
+    a_guard_is_held(RETIRED, Maintenance::Manual);
 }
 
 #[test]
-fn a_held_guard_costs_refusals_without_a_limbo() {
+fn a_held_guard_costs_refusals_without_retired_capacity() {
     a_guard_is_held(0, Maintenance::Inline);
 }
 
 #[test]
 fn a_reader_that_is_not_parked_costs_refusals_and_never_memory() {
-    let cache = cache_with(LIMBO, Maintenance::Inline);
+    let cache = cache_with(RETIRED, Maintenance::Inline);
     (0..CAPACITY).for_each(|key| cache.insert(key, value_of(key)));
     let mut reader = cache.reader();
     let lent = reader.get(&1).expect("it is there");
@@ -115,7 +115,7 @@ fn a_reader_that_is_not_parked_costs_refusals_and_never_memory() {
 
 #[test]
 fn a_parked_reader_and_a_renewed_one_cost_nothing() {
-    let cache = cache_with(LIMBO, Maintenance::Inline);
+    let cache = cache_with(RETIRED, Maintenance::Inline);
     let mut parked = cache.reader();
     let mut renewed = cache.reader();
     parked.get(&1);
@@ -128,17 +128,17 @@ fn a_parked_reader_and_a_renewed_one_cost_nothing() {
 }
 
 #[test]
-fn what_lives_stays_within_capacity_and_limbo_while_a_guard_is_held() {
+fn what_lives_stays_within_both_capacities_while_a_guard_is_held() {
     const HEAVIEST: u64 = 50;
     let rounds = size(5, 20) as u64;
     let alive = Arc::new(AtomicI64::new(0));
     let cache = Cache::builder()
         .capacity(CAPACITY)
-        .limbo_capacity(LIMBO)
+        .retired_capacity(RETIRED)
         .weigher(|_, value: &Weighty| value.weight)
         .build()
         .expect("sound");
-    let most = (CAPACITY + LIMBO + 4 * HEAVIEST).cast_signed();
+    let most = (CAPACITY + RETIRED + 4 * HEAVIEST).cast_signed();
     let pinned = cache.pin();
     let check = || {
         assert_bounds(&cache);
@@ -158,21 +158,21 @@ fn what_lives_stays_within_capacity_and_limbo_while_a_guard_is_held() {
     drop(pinned);
     cache.maintain(1 << 20);
     assert_eq!(alive.load(Ordering::SeqCst), cache.usage().charged.cast_signed());
-    cache.validate();
+    support::validate(&cache);
 }
 
-/// Fills the limbo: until an insert is refused.
-fn fill_limbo(cache: &Cache<u64, u64>) {
+/// Fills the retired capacity: until an insert is refused.
+fn fill_retired(cache: &Cache<u64, u64>) {
     let refused = (1_000_000..).take(100_000).any(|key| cache.try_insert(key, 0).is_err());
-    assert!(refused, "the limbo fills up while a guard is held");
+    assert!(refused, "the retired capacity fills up while a guard is held");
 }
 
 #[test]
 fn a_key_whose_new_value_is_refused_is_not_left_stale() {
-    let cache = cache_with(LIMBO, Maintenance::Inline);
+    let cache = cache_with(RETIRED, Maintenance::Inline);
     (0..CAPACITY).for_each(|key| cache.insert(key, 1));
     let pinned = cache.pin();
-    fill_limbo(&cache);
+    fill_retired(&cache);
     for key in 0..CAPACITY {
         cache.insert(key, 2);
         assert_ne!(cache.get(&key), Some(1), "key {key} is stale");
@@ -182,10 +182,10 @@ fn a_key_whose_new_value_is_refused_is_not_left_stale() {
 
 #[test]
 fn try_insert_and_compute_leave_what_they_could_not_replace() {
-    let cache = cache_with(LIMBO, Maintenance::Inline);
+    let cache = cache_with(RETIRED, Maintenance::Inline);
     (0..CAPACITY).for_each(|key| cache.insert(key, 1));
     let pinned = cache.pin();
-    fill_limbo(&cache);
+    fill_retired(&cache);
     let key = (0..CAPACITY).find(|key| cache.contains_key(key)).expect("most are there");
     let error = cache.try_insert(key, 2).expect_err("there is no room");
     assert_eq!((error.kind, error.key, error.value), (InsertErrorKind::NoRoom, key, 2));
@@ -203,11 +203,11 @@ fn try_insert_and_compute_leave_what_they_could_not_replace() {
 }
 
 #[test]
-fn removing_works_while_the_limbo_is_full() {
-    let cache = cache_with(LIMBO, Maintenance::Inline);
+fn removing_works_while_the_retired_capacity_is_full() {
+    let cache = cache_with(RETIRED, Maintenance::Inline);
     (0..CAPACITY).for_each(|key| cache.insert(key, 1));
     let pinned = cache.pin();
-    fill_limbo(&cache);
+    fill_retired(&cache);
     cache.retain(|key, _| key % 2 == 0);
     assert!((0..CAPACITY).all(|key| key % 2 == 0 || !cache.contains_key(&key)));
     cache.invalidate_all();
@@ -218,19 +218,19 @@ fn removing_works_while_the_limbo_is_full() {
 }
 
 #[test]
-fn without_a_limbo_a_cache_works_as_long_as_nobody_stays() {
+fn without_retired_capacity_a_cache_works_as_long_as_nobody_stays() {
     let cache = cache_with(0, Maintenance::Inline);
     for key in 0..3 * CAPACITY {
         cache.insert(key, value_of(key));
         assert_eq!(cache.get(&key), Some(value_of(key)));
     }
-    assert_eq!(cache.usage().limbo_capacity, 0);
+    assert_eq!(cache.usage().retired_capacity, 0);
     assert_recovers(&cache);
 }
 
 #[test]
-fn an_entry_that_is_larger_than_the_limbo_makes_room_when_nobody_reads() {
-    let cache = Cache::builder().capacity(1000).limbo_capacity(10).weigher(|_, &w: &u64| w);
+fn an_entry_that_is_larger_than_the_retired_capacity_makes_room_when_nobody_reads() {
+    let cache = Cache::builder().capacity(1000).retired_capacity(10).weigher(|_, &w: &u64| w);
     let cache = cache.build().expect("sound");
     cache.insert(1, 1000);
     cache.insert(2, 1000);
@@ -245,12 +245,12 @@ fn an_entry_that_is_larger_than_the_limbo_makes_room_when_nobody_reads() {
     drop(pinned);
     assert!(cache.try_insert(11, 1000).is_ok());
     assert_eq!(cache.snapshot(), [(11, 1000)]);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
 fn a_sleeping_reader_does_not_empty_a_cache_of_large_entries() {
-    let cache = Cache::builder().capacity(100).limbo_capacity(1).weigher(|_, _: &u64| 10);
+    let cache = Cache::builder().capacity(100).retired_capacity(1).weigher(|_, _: &u64| 10);
     let cache = cache.build().expect("sound");
     (0..10).for_each(|key| cache.insert(key, key));
     let pinned = cache.pin();
@@ -261,7 +261,7 @@ fn a_sleeping_reader_does_not_empty_a_cache_of_large_entries() {
 
 #[test]
 fn a_forgotten_guard_costs_refusals_and_never_memory() {
-    let cache = cache_with(LIMBO, Maintenance::Inline);
+    let cache = cache_with(RETIRED, Maintenance::Inline);
     let forget = || std::mem::forget(cache.pin());
     // It outlives its thread: it cannot be told from one that is still used.
     std::thread::scope(|scope| scope.spawn(forget).join().expect("no panic"));
@@ -270,13 +270,13 @@ fn a_forgotten_guard_costs_refusals_and_never_memory() {
     assert_bounds(&cache);
     cache.maintain(1 << 20);
     assert!(cache.usage().retired > 0, "what the guard may lend is not freed");
-    assert_eq!(cache.lag(), 1, "the report names it");
+    assert_eq!(cache.reclamation_lag(), 1, "the report names it");
 }
 
 #[test]
 fn a_guard_on_the_writing_thread_itself_ends_in_refusals_too() {
     in_time(|| {
-        let cache = cache_with(LIMBO, Maintenance::Inline);
+        let cache = cache_with(RETIRED, Maintenance::Inline);
         let pinned = cache.pin();
         (0..10 * CAPACITY).for_each(|key| cache.insert(key, value_of(key)));
         assert!(cache.stats().refusals > 0);
@@ -288,13 +288,13 @@ fn a_guard_on_the_writing_thread_itself_ends_in_refusals_too() {
 
 #[test]
 fn the_lag_shows_a_guard_that_holds_things_up() {
-    let cache = cache_with(LIMBO, Maintenance::Inline);
-    assert_eq!(cache.lag(), 0);
+    let cache = cache_with(RETIRED, Maintenance::Inline);
+    assert_eq!(cache.reclamation_lag(), 0);
     let pinned = cache.pin();
     (0..10 * CAPACITY).for_each(|key| cache.insert(key, 0));
-    assert_eq!(cache.lag(), 1);
+    assert_eq!(cache.reclamation_lag(), 1);
     drop(pinned);
-    assert_eq!(cache.lag(), 0);
+    assert_eq!(cache.reclamation_lag(), 0);
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl Race {
         for (key, events) in self.run(cache) {
             assert!(linearizable(&events, misses), "key {key}: {events:#?}");
         }
-        cache.validate();
+        support::validate(cache);
     }
 }
 
@@ -150,13 +150,13 @@ fn short_histories_are_linearizable_in_one_bucket() {
 #[test]
 fn short_histories_are_linearizable_while_entries_are_evicted() {
     let race = Race { threads: 4, keys: 4, steps: 10, rounds: size(1_000, 100_000) };
-    let cache = Cache::builder().capacity(6).limbo_capacity(100).build().expect("sound");
+    let cache = Cache::builder().capacity(6).retired_capacity(100).build().expect("sound");
     // A refused insert removes what was there, and so does the eviction that the checker allows.
     for (key, events) in race.run(&cache) {
         let events: Vec<_> = events.into_iter().filter(is_certain).collect();
         assert!(linearizable(&events, Misses::Free), "key {key}: {events:#?}");
     }
-    cache.validate();
+    support::validate(&cache);
 }
 
 /// Whether an event tells what it did even where the cache may refuse.
@@ -166,7 +166,7 @@ fn is_certain(event: &Event) -> bool {
 
 /// Few keys, many events.
 fn long_histories(capacity: u64, misses: Misses) {
-    let cache = Cache::builder().capacity(capacity).limbo_capacity(1 << 40).expected_entries(1);
+    let cache = Cache::builder().capacity(capacity).retired_capacity(1 << 40).expected_entries(1);
     let cache = cache.build().expect("sound");
     let stamps = Stamps::default();
     let logs = together(4, |nth| {
@@ -182,7 +182,7 @@ fn long_histories(capacity: u64, misses: Misses) {
     for (key, events) in by_key(logs) {
         assert_eq!(explain(&events, misses), None, "key {key}");
     }
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]

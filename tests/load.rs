@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use clockhand::{Cache, Clock, Compute, LoadError, Source, memoize};
+use clockhand::{Cache, Clock, Compute, LoadError, LoadSource, memoize};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -56,7 +56,7 @@ fn a_thousand_callers_cause_one_load() {
         assert_eq!(loads.load(Ordering::Relaxed), round + 1);
     }
     assert_eq!(cache.len(), 20);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -64,8 +64,8 @@ fn a_value_says_where_it_came_from() {
     let cache = Cache::new(10);
     let load = |_: &u64| Ok::<_, String>(7);
     let source = |cache: &Cache<u64, u64>| cache.get_or_load_with_source(1, load).unwrap().source;
-    assert_eq!(source(&cache), Source::Loaded);
-    assert_eq!(source(&cache), Source::Hit);
+    assert_eq!(source(&cache), LoadSource::Loaded);
+    assert_eq!(source(&cache), LoadSource::Hit);
     cache.invalidate(&1);
     let (go, leader) = held_load(&cache, 1, 5);
     let own = cache.clone();
@@ -74,7 +74,7 @@ fn a_value_says_where_it_came_from() {
     thread::sleep(Duration::from_millis(20));
     go.send(()).unwrap();
     let joined = joined.join().unwrap();
-    assert_eq!((joined.value, joined.source), (5, Source::Joined));
+    assert_eq!((joined.value, joined.source), (5, LoadSource::Joined));
     assert_eq!(leader.join().unwrap(), 5);
 }
 
@@ -101,7 +101,7 @@ fn what_happens_to_a_key_detaches_its_load() {
         go.send(()).unwrap();
         assert_eq!(leader.join().unwrap(), 7, "{name}: the leader has its own");
         assert_eq!(cache.get(&1), Some(left.unwrap_or(8)), "{name}: a stale value was installed");
-        cache.validate();
+        support::validate(&cache);
     }
 }
 
@@ -120,7 +120,7 @@ fn what_changes_nothing_detaches_nothing() {
     go.send(()).unwrap();
     leader.join().unwrap();
     assert_eq!(cache.get(&1), Some(7));
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_panic_is_its_callers_alone() {
     });
     assert_eq!((panics, runs.load(Ordering::Relaxed)), (5, 6));
     assert_eq!(cache.get(&1), Some(7));
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_panic_that_nobody_waits_for_leaves_nothing_behind() {
         let load = || cache.get_or_load(key, |_| panic!("as wanted"));
         assert!(catch_unwind(AssertUnwindSafe(load)).is_err());
     }
-    cache.validate();
+    support::validate(&cache);
     assert_eq!((cache.len(), cache.get_or_load(1, |_| "one".to_string())), (0, "one".to_string()));
 }
 
@@ -308,8 +308,8 @@ fn load_in_circles() {
             loads.into_iter().map(|load| usize::from(load.join().unwrap())).sum()
         });
         assert!(errors >= 1, "nobody has seen the circle");
-        a.validate();
-        b.validate();
+        support::validate(&a);
+        support::validate(&b);
     }
 }
 
@@ -333,8 +333,8 @@ fn a_value_that_the_bound_refuses_is_returned() {
     assert_eq!(cache.get(&1), Some(5));
     let nothing = Cache::<u64, u64>::new(0);
     assert_eq!(nothing.get_or_load(1, |_| 3), 3);
-    nothing.validate();
-    cache.validate();
+    support::validate(&nothing);
+    support::validate(&cache);
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn loads_that_run_count_against_the_capacity() {
         vec![1; 300]
     });
     assert_eq!((value.len(), cache.usage().charged), (300, 300));
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn more_loads_than_the_cache_has_room_for() {
             });
         }
     });
-    cache.validate();
+    support::validate(&cache);
     support::assert_balanced(&cache);
 }
 
@@ -421,7 +421,7 @@ fn loads_and_writers_never_bring_the_past_back() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -459,7 +459,7 @@ fn a_load_beside_a_table_that_doubles() {
     assert_eq!((leader.join().unwrap(), stopped.join().unwrap()), (7, 7));
     assert_eq!((cache.get(&u64::MAX), cache.get(&(u64::MAX - 1))), (Some(7), None));
     assert_eq!(cache.len(), 20_001);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -476,7 +476,7 @@ fn keys_that_collide_load_apart() {
         }
     });
     assert_eq!(cache.len(), 100);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -504,7 +504,7 @@ fn user_code_that_panics_on_the_way_leaves_no_load_behind() {
     assert!(catch_unwind(AssertUnwindSafe(load)).is_err());
     breaks.store(false, Ordering::Relaxed);
     assert_eq!(load().0, 1, "nobody waits for a dead load");
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -605,7 +605,7 @@ fn a_key_that_cannot_be_cloned_any_more_leaves_nobody_waiting() {
 
 #[test]
 fn garbage_of_loads_that_fail_is_bounded() {
-    let cache = Cache::<u64, u64>::builder().capacity(100).limbo_capacity(10).build().unwrap();
+    let cache = Cache::<u64, u64>::builder().capacity(100).retired_capacity(10).build().unwrap();
     let held = cache.pin();
     // More than there are berths.
     for key in 0..support::size(5_000, 100_000).max(2_000) as u64 {
@@ -615,7 +615,7 @@ fn garbage_of_loads_that_fail_is_bounded() {
     }
     assert_eq!(cache.get_or_load(1, |_| 5), 5, "a load that others cannot join");
     drop(held);
-    cache.validate();
+    support::validate(&cache);
     assert_eq!(cache.get_or_load(1, |_| 6), 6);
     assert_eq!(cache.get(&1), Some(6));
 }
@@ -643,7 +643,8 @@ fn a_key_is_cloned_for_the_table_only_where_there_is_a_berth() {
     }
     let left = Arc::new(AtomicU64::new(u64::MAX));
     let key = |key| Numbered(key, Arc::clone(&left));
-    let cache = Cache::<Numbered, u64>::builder().capacity(100).limbo_capacity(10).build().unwrap();
+    let cache =
+        Cache::<Numbered, u64>::builder().capacity(100).retired_capacity(10).build().unwrap();
     let held = cache.pin();
     for nth in 0..1_100 {
         let failed = cache.try_get_or_load(key(nth), |_| Err::<u64, _>("no".to_string()));
@@ -653,13 +654,13 @@ fn a_key_is_cloned_for_the_table_only_where_there_is_a_berth() {
     assert_eq!(cache.get_or_load(key(1), |_| 5), 5);
     assert_eq!(left.load(Ordering::SeqCst), 999, "the leader's, and none for the table");
     drop(held);
-    cache.validate();
+    support::validate(&cache);
     // The leader has its clone, and the one for the table fails: the berth is not lost.
     left.store(2, Ordering::SeqCst);
     assert!(catch_unwind(AssertUnwindSafe(|| cache.get_or_load(key(1), |_| 6))).is_err());
     assert_eq!(left.load(Ordering::SeqCst), 0);
     left.store(1_000, Ordering::SeqCst);
-    cache.validate();
+    support::validate(&cache);
     assert_eq!(cache.get_or_load(key(1), |_| 7), 7);
-    cache.validate();
+    support::validate(&cache);
 }

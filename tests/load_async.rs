@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use clockhand::load::{AsyncLoader, BoxFuture};
-use clockhand::{Cache, Clock, LoadError, Source};
+use clockhand::{Cache, Clock, LoadError, LoadSource};
 use support::heap;
 
 #[global_allocator]
@@ -57,7 +57,7 @@ fn a_thousand_tasks_and_sixty_four_threads_cause_one_load() {
         });
         assert_eq!(loads.load(Ordering::Relaxed), round + 1);
     }
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn leaders_that_are_dropped_leave_nothing_behind() {
             cache.invalidate(&key);
         }
     }
-    cache.validate();
+    support::validate(&cache);
     assert_eq!(cache.len(), 0);
 }
 
@@ -226,7 +226,7 @@ fn threads_and_tasks_that_are_cancelled_at_random() {
             task.await.unwrap();
         }
     });
-    cache.validate();
+    support::validate(&cache);
     support::assert_balanced(&cache);
 }
 
@@ -263,7 +263,7 @@ fn a_cache_fills_itself_with_tasks() {
         hand.advance(4 * SECOND);
         for _ in 0..3 {
             let loaded = loading.get_with_source_async(&1).await.unwrap();
-            assert_eq!((loaded.value, loaded.source), (1, Source::Hit));
+            assert_eq!((loaded.value, loaded.source), (1, LoadSource::Hit));
         }
         let jobs = std::mem::take(&mut *futures.lock().unwrap());
         assert_eq!(jobs.len(), 1);
@@ -280,7 +280,7 @@ fn a_cache_fills_itself_with_tasks() {
         assert!(values[1].is_some() && values[1] == values[2] && values[3].is_some());
         assert_eq!(loading.warm_async([1, 2, 3, 4]).await, Ok(1));
     });
-    loading.cache().validate();
+    support::validate(loading.cache());
 }
 
 #[test]

@@ -5,6 +5,8 @@
 #![cfg(feature = "async")]
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
+mod support;
+
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -102,7 +104,7 @@ impl Cell {
             Operation::Evict => (100..200).for_each(|key| self.cache.insert(key, 0)),
             Operation::Expire => {
                 self.hand.advance(2 * LIFE);
-                self.cache.expire();
+                self.cache.remove_expired();
             }
         }
     }
@@ -126,7 +128,7 @@ impl Cell {
         if operation == Operation::Insert && key == KEY {
             assert_eq!(self.cache.get(&KEY), Some(INSERTED), "{cell}: what was inserted is gone");
         }
-        self.cache.validate();
+        support::validate(&self.cache);
     }
 }
 

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use clockhand::load::Job;
-use clockhand::{Cache, Clock, LoadError, Loader, Loading, ManualClock, Source, Warmer};
+use clockhand::{Cache, Clock, LoadError, LoadSource, Loader, LoadingCache, ManualClock, Warmer};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -89,14 +89,16 @@ impl Later {
 }
 
 struct Rig {
-    loading: Loading<u64, u64, Shop>,
+    loading: LoadingCache<u64, u64, Shop>,
     store: Arc<Store>,
     hand: ManualClock,
     later: Later,
 }
 
 /// Values live for ten seconds; jobs wait until they are run.
-fn rig(configure: impl FnOnce(Loading<u64, u64, Shop>) -> Loading<u64, u64, Shop>) -> Rig {
+fn rig(
+    configure: impl FnOnce(LoadingCache<u64, u64, Shop>) -> LoadingCache<u64, u64, Shop>,
+) -> Rig {
     let (clock, hand) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let cache = builder.build().unwrap();
@@ -106,7 +108,7 @@ fn rig(configure: impl FnOnce(Loading<u64, u64, Shop>) -> Loading<u64, u64, Shop
     Rig { loading, store, hand, later }
 }
 
-fn source(loading: &Loading<u64, u64, Shop>) -> (u64, Source) {
+fn source(loading: &LoadingCache<u64, u64, Shop>) -> (u64, LoadSource) {
     let loaded = loading.get_with_source(&1).unwrap();
     (loaded.value, loaded.source)
 }
@@ -114,23 +116,27 @@ fn source(loading: &Loading<u64, u64, Shop>) -> (u64, Source) {
 #[test]
 fn a_value_is_renewed_ahead_of_its_expiry() {
     let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
-    assert_eq!(source(&loading), (1, Source::Loaded));
+    assert_eq!(source(&loading), (1, LoadSource::Loaded));
     hand.advance(3 * SECOND);
-    assert_eq!((source(&loading), later.run()), ((1, Source::Hit), 0));
+    assert_eq!((source(&loading), later.run()), ((1, LoadSource::Hit), 0));
     hand.advance(SECOND);
     for _ in 0..5 {
-        assert_eq!(source(&loading), (1, Source::Hit), "the current value, at once");
+        assert_eq!(source(&loading), (1, LoadSource::Hit), "the current value, at once");
     }
     assert_eq!(later.run(), 1, "one reload for any number of reads");
-    assert_eq!((source(&loading), store.asked()), ((2, Source::Hit), (1, 1)));
+    assert_eq!((source(&loading), store.asked()), ((2, LoadSource::Hit), (1, 1)));
     // It has a life of its own.
     hand.advance(9 * SECOND);
-    assert_eq!(source(&loading), (2, Source::Hit));
+    assert_eq!(source(&loading), (2, LoadSource::Hit));
     hand.advance(SECOND);
-    assert_eq!(source(&loading), (3, Source::Loaded), "the job has not run, and it has expired");
+    assert_eq!(
+        source(&loading),
+        (3, LoadSource::Loaded),
+        "the job has not run, and it has expired"
+    );
     assert_eq!(later.run(), 1);
-    assert_eq!(source(&loading), (3, Source::Hit), "what came too late is discarded");
-    loading.cache().validate();
+    assert_eq!(source(&loading), (3, LoadSource::Hit), "what came too late is discarded");
+    support::validate(loading.cache());
 }
 
 thread_local! {
@@ -171,7 +177,7 @@ fn a_value_that_was_renewed_since_it_was_seen_is_not_renewed_again() {
     hand.advance(4 * SECOND);
     assert_eq!((loading.get(&Fateful(1)), later.run()), (Ok(2), 1));
     assert_eq!(loading.get(&Fateful(1)), Ok(3));
-    loading.cache().validate();
+    support::validate(loading.cache());
 }
 
 #[test]
@@ -191,7 +197,7 @@ fn a_renewal_is_detached_by_whatever_happens_to_the_key() {
         operation(loading.cache());
         assert_eq!(later.run(), 1);
         assert_eq!(loading.cache().get(&1), left);
-        loading.cache().validate();
+        support::validate(loading.cache());
     }
 }
 
@@ -202,12 +208,12 @@ fn a_renewal_that_fails_leaves_the_value_until_it_expires() {
     hand.advance(4 * SECOND);
     loading.get(&1).unwrap();
     store.down.store(true, Ordering::SeqCst);
-    assert_eq!((later.run(), source(&loading)), (1, (1, Source::Hit)));
+    assert_eq!((later.run(), source(&loading)), (1, (1, LoadSource::Hit)));
     hand.advance(6 * SECOND);
     let error = loading.get(&1).unwrap_err();
     assert_eq!(error.error().map(String::as_str), Some("the store is down"));
     store.down.store(false, Ordering::SeqCst);
-    assert_eq!(source(&loading), (2, Source::Loaded));
+    assert_eq!(source(&loading), (2, LoadSource::Loaded));
 }
 
 #[test]
@@ -236,17 +242,17 @@ fn an_old_value_stands_in_for_an_error() {
     store.down.store(true, Ordering::SeqCst);
     hand.advance(10 * SECOND);
     for _ in 0..3 {
-        assert_eq!(source(&loading), (1, Source::Stale));
+        assert_eq!(source(&loading), (1, LoadSource::Stale));
         assert_eq!(loading.cache().get(&1), None, "the cache itself returns nothing expired");
-        loading.cache().expire();
+        loading.cache().remove_expired();
     }
     hand.advance(29 * SECOND);
-    assert_eq!(source(&loading), (1, Source::Stale));
+    assert_eq!(source(&loading), (1, LoadSource::Stale));
     hand.advance(SECOND);
     assert!(loading.get(&1).is_err());
     store.down.store(false, Ordering::SeqCst);
-    assert_eq!(source(&loading), (2, Source::Loaded));
-    loading.cache().validate();
+    assert_eq!(source(&loading), (2, LoadSource::Loaded));
+    support::validate(loading.cache());
 }
 
 #[test]
@@ -257,7 +263,7 @@ fn a_stale_value_is_for_all_that_wait() {
     hand.advance(10 * SECOND);
     support::together(8, |_| {
         for _ in 0..200 {
-            assert_eq!(source(&loading), (1, Source::Stale));
+            assert_eq!(source(&loading), (1, LoadSource::Stale));
         }
     });
 }
@@ -311,7 +317,7 @@ fn many_keys_are_one_query() {
     assert!(loading.get_many(&[1, 9]).is_err());
     store.down.store(false, Ordering::SeqCst);
     assert_eq!(loading.get_many(&[1, 9]).unwrap(), [Some(10), Some(90)], "nothing is stuck");
-    loading.cache().validate();
+    support::validate(loading.cache());
 }
 
 #[test]
@@ -361,7 +367,7 @@ fn a_refresh_loads_anew_and_waits() {
     support::together(8, |_| drop(loading.refresh(&1)));
     let (_, reloads) = store.asked();
     assert!(reloads <= 10, "{reloads}");
-    loading.cache().validate();
+    support::validate(loading.cache());
 }
 
 #[test]
@@ -476,16 +482,16 @@ fn a_walk_that_invalidates_is_not_undone_by_a_renewal() {
         later.0.lock().unwrap().clear();
         loading.cache().invalidate_all();
     }
-    loading.cache().validate();
+    support::validate(loading.cache());
 }
 
 #[test]
 fn a_refresh_is_fresh_even_if_there_is_no_room_to_renew() {
-    let builder = Cache::builder().capacity(1_000).limbo_capacity(50).weigher(|_, _: &u64| 100);
+    let builder = Cache::builder().capacity(1_000).retired_capacity(50).weigher(|_, _: &u64| 100);
     let store = Arc::new(Store::default());
     let loading = builder.build().unwrap().loading(Shop(Arc::clone(&store)));
     assert_eq!((loading.get(&1), loading.refresh(&1), loading.refresh(&1)), (Ok(1), Ok(2), Ok(3)));
-    // A guard is held, and garbage fills the limbo and the capacity.
+    // A guard is held, and garbage fills the retired capacity and the capacity.
     let held = loading.cache().pin();
     let fresh: Vec<u64> = (0..20).map(|_| loading.refresh(&1).unwrap()).collect();
     assert!(
@@ -493,7 +499,7 @@ fn a_refresh_is_fresh_even_if_there_is_no_room_to_renew() {
         "an old value was passed on: {fresh:?}"
     );
     drop(held);
-    loading.cache().validate();
+    support::validate(loading.cache());
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn work<S: std::hash::BuildHasher + 'static>(
             5 if step % 100 == 0 => cache.retain(|key, _| key % 5 != 0),
             6 if step % 100 == 0 => cache.set_capacity(keys / 2 + random.below(keys)),
             7 if step % 100 == 0 => drop(cache.snapshot()),
-            8 if step % 100 == 0 => ignore(cache.expire()),
+            8 if step % 100 == 0 => ignore(cache.remove_expired()),
             9 => {
                 let pinned = cache.pin();
                 std::thread::yield_now();
@@ -50,7 +50,7 @@ fn assert_all_finish(maintenance: Maintenance) {
     let (clock, hand) = Clock::manual();
     let cache = Cache::builder()
         .capacity(keys / 2)
-        .limbo_capacity(1 << 20)
+        .retired_capacity(1 << 20)
         .expected_entries(1)
         .time_to_live(Duration::from_millis(50))
         .clock(clock)
@@ -66,14 +66,14 @@ fn assert_all_finish(maintenance: Maintenance) {
     });
     if maintenance != Maintenance::Thread {
         assert_balanced(&cache);
-        cache.validate(); // for which nobody else may use the cache
+        support::validate(&cache); // for which nobody else may use the cache
     }
 }
 
 /// The capacity in force is read last, so only what is never exceeded can be asserted here.
 fn assert_unit_bounds_while_resized(cache: &Cache<u64, u64>) {
     let usage = cache.usage();
-    assert!(usage.retired <= usage.limbo_capacity, "{usage:?}");
+    assert!(usage.retired <= usage.retired_capacity, "{usage:?}");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn all_threads_finish_beside_a_maintenance_thread() {
 
 #[test]
 fn all_threads_finish_on_one_key() {
-    let cache = Cache::builder().capacity(4).limbo_capacity(1 << 20).build().expect("sound");
+    let cache = Cache::builder().capacity(4).retired_capacity(1 << 20).build().expect("sound");
     let steps = size(500, 100_000) as u64;
     together(THREADS, |_| {
         for _ in 0..steps {
@@ -98,20 +98,20 @@ fn all_threads_finish_on_one_key() {
     assert_unit_bounds(&cache);
     let counted = cache.get(&1).expect("it is there");
     assert_eq!(counted + cache.stats().refusals, THREADS as u64 * steps, "no update is lost");
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
 fn all_threads_finish_in_one_bucket() {
     let cache = Cache::builder()
         .capacity(40)
-        .limbo_capacity(1 << 20)
+        .retired_capacity(1 << 20)
         .hasher(Constant)
         .build()
         .expect("sound");
     together(THREADS, |nth| work(&cache, nth, 60, size(300, 50_000)));
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 /// Of many threads that want to be the first, one is: the two steps "look and add" are one here.
@@ -128,7 +128,7 @@ fn exactly_one_of_many_is_the_first() {
     .sum();
     assert_eq!(firsts, messages, "no message twice, and none lost");
     assert_eq!(processed.len() as u64, messages);
-    processed.validate();
+    support::validate(&processed);
 }
 
 #[test]

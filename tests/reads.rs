@@ -44,7 +44,7 @@ fn crowded<V: Send + Sync + 'static>(
     let reported = Arc::clone(reported);
     Cache::builder()
         .capacity(KEYS / 2)
-        .limbo_capacity(KEYS / 4)
+        .retired_capacity(KEYS / 4)
         .expected_entries(1)
         .time_to_idle(Duration::from_secs(5))
         .expiry(Sliding)
@@ -241,13 +241,13 @@ fn no_read_is_older_than_the_last_finished_write() {
             }
         }
     });
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
 fn what_a_guard_lends_stays_as_it_was() {
     let census = Census::new(1 << 16);
-    let cache = Cache::builder().capacity(8).limbo_capacity(1000).build().expect("sound");
+    let cache = Cache::builder().capacity(8).retired_capacity(1000).build().expect("sound");
     (0..8).for_each(|key| cache.insert(key, census.person(key)));
     let pinned = cache.pin();
     let lent: Vec<&Person> = (0..8).filter_map(|key| pinned.get(&key)).collect();

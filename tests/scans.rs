@@ -53,7 +53,7 @@ fn beside_writers(cache: &Cache<u64, u64>, mut scan: impl FnMut()) {
         }
         (0..size(40, 2_000)).for_each(|_| scan());
     });
-    cache.validate();
+    support::validate(cache);
 }
 
 /// How often each key was visited.
@@ -139,7 +139,7 @@ fn a_scan_of_one_long_chain_visits_each_entry_once() {
             assert!(visits.0.values().all(|&count| count == 1), "{:?}", visits.0);
         }
     });
-    cache.validate();
+    support::validate(&cache);
 }
 
 /// Odd values are unwanted. A writer makes every value even again at once: `retain` may remove an
@@ -167,7 +167,7 @@ fn retain_removes_only_what_it_has_seen() {
         over.store(true, Ordering::Relaxed);
     });
     assert_eq!(lost.load(Ordering::Relaxed), 0, "values that retain has never seen");
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -194,12 +194,12 @@ fn invalidate_all_leaves_nothing_that_was_there_before() {
     cache.invalidate_all();
     assert!(cache.is_empty());
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
 fn a_long_scan_holds_nothing_up() {
-    let cache = Cache::builder().capacity(2000).limbo_capacity(200).build().expect("sound");
+    let cache = Cache::builder().capacity(2000).retired_capacity(200).build().expect("sound");
     (0..2000).for_each(|key| cache.insert(key, key));
     // Another thread inserts once for each entry that the scan visits.
     let (ask, asked) = mpsc::channel::<u64>();
@@ -322,7 +322,7 @@ mod parallel {
             assert_eq!(visits.0.len(), 10_000);
             cache.par_retain(|key, _| key % 2 == 0);
             assert_eq!(cache.len(), 5_000);
-            cache.validate();
+            support::validate(&cache);
         }
     }
 

@@ -294,7 +294,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
         let millis = Duration::from_millis;
         let mut builder = Cache::builder()
             .capacity(plan.capacity)
-            .limbo_capacity(1 << 20)
+            .retired_capacity(1 << 20)
             .expected_entries(1)
             .weigher(|_, value: &Value| value.weight)
             .removal_listener(move |&key, &value, cause| {
@@ -399,7 +399,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
             }
             Op::Expire => {
                 let expired = model.expired();
-                assert_eq!(cache.expire(), expired.len());
+                assert_eq!(cache.remove_expired(), expired.len());
                 expired.into_iter().for_each(|key| model.take(key));
             }
             Op::Maintain(budget) => {
@@ -443,6 +443,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
         let expected = match self.model.put(key, value) {
             Inserted::New => Computed::Inserted,
             Inserted::Replaced => Computed::Replaced,
+            other => panic!("{other:?}"),
         };
         assert_eq!(answer, expected);
     }
@@ -469,7 +470,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
         assert_eq!(usage.entries, model.entries.len());
         assert_eq!((usage.capacity, self.cache.capacity()), (model.capacity, model.capacity));
         assert_eq!(self.cache.stats(), model.stats);
-        self.cache.validate();
+        support::validate(&self.cache);
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clockhand::{Cache, Clock, Source};
+use clockhand::{Cache, Clock, LoadSource};
 
 const CALLERS: usize = 100;
 const KEYS: u64 = 20;
@@ -55,7 +55,7 @@ fn a_minute_of_requests() {
                     for key in 0..KEYS {
                         let key = (key + random.below(KEYS)) % KEYS;
                         let loaded = loading.get_with_source(&key).expect("the store is up");
-                        if began >= WARM && loaded.source != Source::Hit {
+                        if began >= WARM && loaded.source != LoadSource::Hit {
                             waited.fetch_add(1, Ordering::Relaxed);
                         }
                     }

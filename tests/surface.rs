@@ -9,9 +9,9 @@ use std::hash::{Hash, RandomState};
 use std::time::{Duration, Instant};
 
 use clockhand::{
-    BuildError, Builder, Cache, Clock, Compute, Computed, Equivalent, Expiry, InsertError,
-    InsertErrorKind, Inserted, Iter, Maintained, Maintenance, ManualClock, Pinned, Reader,
-    RemovalCause, Stats, Usage,
+    BuildError, Builder, Cache, Clock, Compute, Computed, Equivalent, Expiry, Guard, InsertError,
+    InsertErrorKind, Inserted, Iter, Maintained, Maintenance, ManualClock, Reader, RemovalCause,
+    Stats, Usage,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -58,7 +58,7 @@ fn built() -> Texts {
         .removal_listener(|_: &String, _: &Vec<u8>, _: RemovalCause| ())
         .hasher(RandomState::new())
         .clock(Clock::coarse(Duration::from_millis(1)))
-        .limbo_capacity(100_u64)
+        .retired_capacity(100_u64)
         .expected_entries(10_usize)
         .maintenance(Maintenance::Inline)
         .build();
@@ -85,7 +85,7 @@ fn reads_take_borrowed_keys() {
     let _: Option<Vec<u8>> = cache.peek("a");
     let _: bool = cache.contains_key("a");
     {
-        let pinned: Pinned<'_, String, Vec<u8>, RandomState> = cache.pin();
+        let pinned: Guard<'_, String, Vec<u8>, RandomState> = cache.pin();
         let one: Option<&Vec<u8>> = pinned.get("a");
         let other: Option<&Vec<u8>> = pinned.get("b");
         assert_eq!((one.map(Vec::len), other), (Some(1), None));
@@ -154,11 +154,11 @@ fn scans_bounds_and_upkeep() {
     let _: () = cache.set_capacity(500_u64);
     let _: usize = cache.len();
     let _: bool = cache.is_empty();
-    let Usage { charged, retired, entries, capacity, limbo_capacity, .. } = cache.usage();
-    let _: (u64, u64, usize, u64, u64) = (charged, retired, entries, capacity, limbo_capacity);
+    let Usage { charged, retired, entries, capacity, retired_capacity, .. } = cache.usage();
+    let _: (u64, u64, usize, u64, u64) = (charged, retired, entries, capacity, retired_capacity);
     let Maintained { swept, expired, freed, backlog, .. } = cache.maintain(10_usize);
     let _: (usize, usize, usize, usize) = (swept, expired, freed, backlog);
-    let _: usize = cache.expire();
+    let _: usize = cache.remove_expired();
     let Stats {
         hits,
         misses,
@@ -214,7 +214,7 @@ fn handles_are_shared_and_guards_stay_on_their_threads() {
     sent::<Builder<String, Vec<u8>>>();
     sent::<Iter<String, Vec<u8>>>();
     // These lines compile only as long as the types are not `Send`.
-    <Pinned<'_, u64, u64> as NotSend<_>>::ask();
+    <Guard<'_, u64, u64> as NotSend<_>>::ask();
     <Reader<u64, u64> as NotSend<_>>::ask();
 }
 
@@ -222,7 +222,7 @@ fn handles_are_shared_and_guards_stay_on_their_threads() {
 fn everything_can_be_shown() {
     fn shown<T: Debug>() {}
     fn plain<T: Copy + PartialEq + Debug>() {}
-    shown::<Pinned<'_, u64, u64>>();
+    shown::<Guard<'_, u64, u64>>();
     shown::<Reader<u64, u64>>();
     shown::<Iter<u64, u64>>();
     shown::<Builder<u64, u64>>();

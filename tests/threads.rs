@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::sync::OnceLock;
 use std::thread;
 
-use clockhand::{Cache, Pinned};
+use clockhand::{Cache, Guard};
 use support::{assert_balanced, heap, size};
 
 #[global_allocator]
@@ -53,7 +53,7 @@ fn short_lived_threads_leave_nothing_behind() {
     assert_eq!((stats.insertions, stats.replacements), (CAPACITY, lives - CAPACITY));
     assert_eq!((cache.usage().charged, cache.usage().retired), (CAPACITY, 0));
     assert_balanced(&cache);
-    cache.validate();
+    support::validate(&cache);
 }
 
 #[test]
@@ -105,11 +105,11 @@ fn destructors_at_the_end_of_a_thread_may_use_the_cache() {
         };
         thread::spawn(end).join().expect("the destructors work");
     }
-    shared().validate();
+    support::validate(shared());
 }
 
 /// Holds a guard until its thread ends, and reads once more then.
-struct Holder(Pinned<'static, u64, u64>);
+struct Holder(Guard<'static, u64, u64>);
 
 impl Drop for Holder {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use clockhand::{Cache, LoadError, Source, memoize};
+use clockhand::{Cache, LoadError, LoadSource, memoize};
 
 pub(crate) fn main() {
     one_load_for_many_callers();
@@ -30,7 +30,7 @@ fn one_load_for_many_callers() {
     // Whoever updates the database invalidates the key. A load that began before will not come in.
     cache.invalidate(&7);
     let loaded = cache.get_or_load_with_source(7, |user| Ok::<_, String>(query(user)));
-    assert_eq!(loaded.map(|loaded| loaded.source), Ok(Source::Loaded));
+    assert_eq!(loaded.map(|loaded| loaded.source), Ok(LoadSource::Loaded));
 }
 
 fn errors_are_not_kept() {

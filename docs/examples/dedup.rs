@@ -87,7 +87,7 @@ fn by_ids() {
                         // Acknowledge it.
                         Outcome::Processed(()) | Outcome::Duplicate => {}
                         // Do not: the claim was given back, or another thread may fail yet.
-                        Outcome::Failed(_) | Outcome::InProgress => log.redeliver(message),
+                        _ => log.redeliver(message),
                     }
                 }
             });
@@ -109,9 +109,9 @@ fn by_offsets() {
                         Claim::New(ticket) if work.process(message).is_ok() => {
                             ticket.complete();
                         }
-                        // The ticket was dropped, or another thread has it: the log tries again.
-                        Claim::New(_) | Claim::InProgress => log.redeliver(message),
                         Claim::Done => {}
+                        // The ticket was dropped, or another thread has it: the log tries again.
+                        _ => log.redeliver(message),
                     }
                 }
             });

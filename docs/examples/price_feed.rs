@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use clockhand::{Cache, Clock, Loader, Source, Warmer};
+use clockhand::{Cache, Clock, LoadSource, Loader, Warmer};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,7 +57,7 @@ pub(crate) fn main() {
     assert_eq!(prices.get(&"EURUSD"), Ok(2));
     time.advance(10 * SECOND);
     let loaded = prices.get_with_source(&"EURUSD").expect("an old price is better than none");
-    assert_eq!((loaded.value, loaded.source), (2, Source::Stale));
+    assert_eq!((loaded.value, loaded.source), (2, LoadSource::Stale));
     assert!(prices.get(&"USDJPY").is_err(), "there never was one");
 
     // Keys that have to be there before anybody asks for them.

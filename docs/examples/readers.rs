@@ -42,12 +42,12 @@ fn read_all_the_time() {
 }
 
 fn a_held_guard_costs_refusals() -> Result<(), BuildError> {
-    let cache = Cache::builder().capacity(10).limbo_capacity(5).build()?;
+    let cache = Cache::builder().capacity(10).retired_capacity(5).build()?;
     (0..10).for_each(|key| cache.insert(key, key));
 
     let pinned = cache.pin();
     let first = pinned.get(&0);
-    // Each insert evicts, and nothing that was evicted can be freed. After five the limbo is full.
+    // Each insert evicts, and nothing that was evicted can be freed. After five the retired capacity is full.
     let refused = (10..30).filter_map(|key| cache.try_insert(key, key).err()).collect::<Vec<_>>();
     assert_eq!(refused.len(), 15);
     assert!(refused.iter().all(|error| error.kind == InsertErrorKind::NoRoom));

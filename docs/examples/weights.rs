@@ -30,7 +30,7 @@ fn count_bytes() -> Result<(), BuildError> {
     assert!(usage.charged > (1 << 20) * 99 / 100, "almost all of the capacity is used");
 
     // What was evicted but may still be looked at has a bound of its own.
-    assert!(usage.retired <= usage.limbo_capacity);
+    assert!(usage.retired <= usage.retired_capacity);
     Ok(())
 }
 

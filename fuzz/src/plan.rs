@@ -13,7 +13,7 @@ use crate::parts::{Hash8, Log, Subject, Wish, Wishes};
 pub struct Plan {
     pub(crate) capacity: u64,
     pub(crate) weighed: bool,
-    pub(crate) limbo_capacity: Option<u64>,
+    pub(crate) retired_capacity: Option<u64>,
     pub(crate) expected_entries: Option<usize>,
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) time_to_idle: Option<Duration>,
@@ -50,7 +50,7 @@ impl Plan {
         let mut plan = Self {
             capacity: bytes.one_of(&[8, 1, 2, 3, 16, 40, 64, 100, 0, u64::MAX]),
             weighed: flag(0),
-            limbo_capacity: None,
+            retired_capacity: None,
             expected_entries: None,
             time_to_live: None,
             time_to_idle: None,
@@ -60,7 +60,7 @@ impl Plan {
             keys: bytes.one_of(&[16, 4, 64, 255]),
         };
         if flag(2) {
-            plan.limbo_capacity = Some(bytes.one_of(&[0, 1, 2, 8, 64, u64::MAX]));
+            plan.retired_capacity = Some(bytes.one_of(&[0, 1, 2, 8, 64, u64::MAX]));
         }
         if flag(3) {
             plan.expected_entries = Some(bytes.one_of(&[1, 0, 8, 32, 200]));
@@ -84,7 +84,7 @@ impl Plan {
         Self {
             capacity: bytes.one_of(&[24, 8, 13, 7, 6, 40]),
             weighed: false,
-            limbo_capacity: bytes.one_of(&[None, Some(2), Some(0)]),
+            retired_capacity: bytes.one_of(&[None, Some(2), Some(0)]),
             expected_entries: Some(1),
             time_to_live: None,
             time_to_idle: None,
@@ -109,8 +109,8 @@ impl Plan {
         if self.weighed {
             builder = builder.weigher(|_, value: &crate::parts::Value| value.weight());
         }
-        if let Some(capacity) = self.limbo_capacity {
-            builder = builder.limbo_capacity(capacity);
+        if let Some(capacity) = self.retired_capacity {
+            builder = builder.retired_capacity(capacity);
         }
         if let Some(entries) = self.expected_entries {
             builder = builder.expected_entries(entries);

@@ -80,8 +80,8 @@ impl World {
     }
 
     /// Removes what has expired.
-    pub(crate) fn expire(&mut self) {
-        let expired = self.subject.expire();
+    pub(crate) fn remove_expired(&mut self) {
+        let expired = self.subject.remove_expired();
         assert_eq!(expired, self.absorb_expired());
         assert_eq!(self.model.entries.len(), self.model.contents().len(), "expired ones stayed");
     }

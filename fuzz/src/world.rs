@@ -109,7 +109,7 @@ impl World {
             17 => self.invalidate_all(),
             18 => self.set_capacity(bytes),
             19 => self.maintain(bytes),
-            20 => self.expire(),
+            20 => self.remove_expired(),
             21 | 22 => self.advance(bytes),
             23 => self.scan(),
             24 if !deep => self.pin(bytes),
@@ -145,7 +145,7 @@ impl World {
         let cache = &self.subject;
         if self.is_free() {
             cache.validate();
-            assert_eq!(cache.lag(), 0);
+            assert_eq!(cache.reclamation_lag(), 0);
         }
         assert_eq!(Counts::from(cache.stats()), self.model.stats);
         assert_eq!(cache.len(), self.model.entries.len());
@@ -154,7 +154,7 @@ impl World {
         let (usage, charge) = (cache.usage(), self.model.charge());
         assert_eq!(usage.entries, self.model.entries.len());
         assert!(charge <= usage.charged && usage.charged <= usage.capacity, "{usage:?}, {charge}");
-        assert!(usage.retired <= usage.limbo_capacity, "{usage:?}");
+        assert!(usage.retired <= usage.retired_capacity, "{usage:?}");
         if self.is_free() {
             assert_eq!((usage.charged, usage.retired), (charge, 0), "{usage:?}");
             // What nobody uses has paid the debt. What is left of it, the entries stand for.

@@ -287,6 +287,7 @@ fn outcome(write: Write, told: Result<Inserted, InsertError<Key, Value>>) -> Out
     match told {
         Ok(Inserted::New) => Outcome::New,
         Ok(Inserted::Replaced) => Outcome::Replaced,
+        Ok(other) => panic!("{other:?}"),
         Err(error) => {
             assert_eq!((error.key.number(), error.value.id()), (write.key, write.id));
             Outcome::Refused(error.kind)

@@ -6,7 +6,7 @@ use super::reservation::Reservation;
 use super::stripe::{Put, Stripe};
 use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
 
-/// The capacity of one cache (or of its limbo), conserved.
+/// The capacity of one cache (or of its retired capacity), conserved.
 ///
 /// All methods may be called by any thread at any time, and none waits for another thread. Charges
 /// that are given back must have been taken before; nothing else is asked of the caller.

@@ -104,7 +104,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     ///         // Process the message, and then:
     ///         ticket.complete();
     ///     }
-    ///     Claim::InProgress | Claim::Done => unreachable!("nobody else is here"),
+    ///     _ => unreachable!("nobody else is here"),
     /// }
     /// assert!(seen.is_processed(&"message-1"));
     /// # Ok::<_, clockhand::dedup::SettingsError>(())

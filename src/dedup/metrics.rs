@@ -59,6 +59,7 @@ pub struct Metrics {
 
 /// Whether a deduplicator can keep its promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Health {
     /// Every id was remembered for its whole time.
     Healthy,

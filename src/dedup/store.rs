@@ -13,7 +13,7 @@
 //! - *A completion that is stopped before its hash is in the ring*: the id is done for everybody, and is
 //!   forgotten by a claim or by nobody until the thread goes on.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use super::waiters::Waiters;
 use super::word::{Ended, Hold, Slot, State, Until};
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
+use crate::random_state::RandomState;
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
 use crate::time::{Clock, Deadline, Moment, nanos};
 
@@ -106,7 +107,7 @@ impl<Id> Deref for Share<Id> {
 #[derive(Debug)]
 pub(super) struct Store<Id> {
     cache: Cache<Record<Id>, Slot, Through>,
-    hasher: ahash::RandomState,
+    hasher: RandomState,
     ring: Ring,
     pub(super) rules: Rules,
     pub(super) tally: Tally,
@@ -125,7 +126,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let first = rules.clock.now().after(rules.cleanup_interval).to_word();
         Self {
             cache,
-            hasher: ahash::RandomState::new(),
+            hasher: RandomState::new(),
             ring: Ring::new(rules.capacity),
             tally: Tally::new(),
             waiters: Waiters::default(),

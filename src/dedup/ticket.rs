@@ -11,6 +11,7 @@ use super::store::{Grip, Share};
 /// `T` is the ticket: [`Ticket`] for ids, [`OffsetTicket`](super::OffsetTicket) for offsets.
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped gives the claim back"]
+#[non_exhaustive]
 pub enum Claim<T> {
     /// The id is new, or was given back, or its lease ran out: process it, and complete the ticket.
     /// Exactly one caller gets this.
@@ -49,6 +50,7 @@ impl<T> Claim<T> {
 /// What came of [`Deduplicator::process`](super::Deduplicator::process).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "it says whether the message was processed"]
+#[non_exhaustive]
 pub enum Outcome<T, E> {
     /// It was processed just now, with this result.
     Processed(T),

@@ -13,6 +13,7 @@ const NAP: Duration = Duration::from_millis(10);
 /// What waiting for an id came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "it says whether the id is done"]
+#[non_exhaustive]
 pub enum Waited {
     /// The id is done.
     Done,

@@ -21,7 +21,7 @@ where
         let usage = self.usage();
         assert_eq!(usage.entries, contents.entries, "entries");
         assert_eq!(usage.charged, contents.charge, "charge");
-        assert_eq!(usage.retired, 0, "limbo");
+        assert_eq!(usage.retired, 0, "retired capacity");
         assert_eq!(self.berths.get(), contents.awaited, "loads that are under way");
         assert_eq!(self.lingering.get(), 0, "lingering charge");
         assert!(usage.charged <= usage.capacity, "the bound");

@@ -22,26 +22,26 @@ pub(super) enum State {
     Awaited,
 }
 
-/// What a retired entry takes of the limbo. An entry that weighs nothing takes one, so that the
-/// limbo bounds their number, too.
+/// What a retired entry takes of the retired capacity. An entry that weighs nothing takes one, so that the
+/// retired capacity bounds their number, too.
 #[inline]
 pub(super) fn plot(charge: u64) -> u64 {
     charge.max(1)
 }
 
 impl<K, V, S> Engine<K, V, S> {
-    /// Room in the limbo for an entry that is about to be unlinked.
+    /// Room in the retired capacity for an entry that is about to be unlinked.
     #[inline(always)]
-    pub(super) fn limbo_room<'a>(
+    pub(super) fn retired_room<'a>(
         &'a self,
         local: &'a Local,
         charge: u64,
     ) -> Option<Reservation<'a>> {
-        let mut room = self.limbo.reserve_up_to(&local.limbo, plot(charge));
-        room.gather(plot(charge), self.limbo_credits()).then_some(room)
+        let mut room = self.retired.reserve_up_to(&local.retired, plot(charge));
+        room.gather(plot(charge), self.retired_credits()).then_some(room)
     }
 
-    /// Removes an entry if it is still there. Its charge goes back to the ledger: now if the limbo
+    /// Removes an entry if it is still there. Its charge goes back to the ledger: now if the retired capacity
     /// has room, else when it is freed. A load whose ticket goes with it will not put its value in.
     pub(super) fn bury<'g>(
         &self,
@@ -56,12 +56,12 @@ impl<K, V, S> Engine<K, V, S> {
             view.retire(unlinked, Ledgered::Nowhere);
             return true;
         }
-        let room = self.limbo_room(local, charge);
+        let room = self.retired_room(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
         self.count_out(&self.policy.shift(), entry, bits);
         self.count(local, cause);
         let account = self.pass_on(charge, room);
-        if account == Ledgered::Limbo {
+        if account == Ledgered::Retired {
             self.capacity.give(&local.credit, charge);
         }
         view.retire(unlinked, account);
@@ -69,14 +69,14 @@ impl<K, V, S> Engine<K, V, S> {
         true
     }
 
-    /// Decides who bears an unlinked entry until it is freed: the limbo, where there is room, and
+    /// Decides who bears an unlinked entry until it is freed: the retired capacity, where there is room, and
     /// then the charge is the caller's; else the capacity.
     #[inline]
     pub(super) fn pass_on(&self, charge: u64, room: Option<Reservation<'_>>) -> Ledgered {
         match room {
             Some(room) => {
                 room.commit(plot(charge));
-                Ledgered::Limbo
+                Ledgered::Retired
             }
             None => {
                 self.lingering.add(charge);

@@ -10,9 +10,9 @@ use crate::sync::Own;
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     pub(super) tally: Tally,
-    /// Credit with the capacity, and with the limbo.
+    /// Credit with the capacity, and with the retired capacity.
     pub(super) credit: Stripe,
-    pub(super) limbo: Stripe,
+    pub(super) retired: Stripe,
     pub(super) rounds: Rounds,
 }
 

@@ -18,13 +18,14 @@
 //!
 //! - **G1** An entry is linked only by an operation that holds its charge; the charge is then the
 //!   entry's. It goes to the evictor's hand or back to the ledger when the entry is unlinked and
-//!   the limbo has taken it over, or else when the entry is freed.
+//!   the retired capacity has taken it over, or else when the entry is freed.
 //! - **G2** No user code runs between the claim of a slot and its announcement, or between an
 //!   unlink and the retirement of what was unlinked. A panic anywhere else drops a reservation, a
 //!   guard or an entry, which give back what they hold.
 //! - **G3** A departure is counted before the charge is passed on, an arrival after it was taken.
 //!   So arrivals counted before departures never exceed what the capacity allows.
 
+#[cfg(any(test, fuzzing, clockhand_fuzz))]
 mod audit;
 mod batch;
 mod bury;
@@ -78,7 +79,7 @@ pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Desk<K, V>>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) capacity: u64,
-    pub(crate) limbo_capacity: u64,
+    pub(crate) retired_capacity: u64,
     /// Entries for which the first table is made.
     pub(crate) entries: usize,
     /// Whether writes clean up behind themselves.
@@ -92,8 +93,8 @@ pub(crate) struct Engine<K, V, S> {
     rules: Rules<K, V>,
     policy: Policy,
     capacity: Ledger,
-    limbo: Ledger,
-    /// Charges of unlinked entries that the limbo had no room for, and the capacity still bears.
+    retired: Ledger,
+    /// Charges of unlinked entries that the retired capacity had no room for, and the capacity still bears.
     lingering: CachePadded<Relaxed<AtomicU64>>,
     /// Awaited entries that are not freed yet.
     berths: CachePadded<Relaxed<AtomicU64>>,
@@ -116,7 +117,7 @@ impl<K, V, S> Engine<K, V, S> {
             rules,
             policy: Policy::new(),
             capacity: Ledger::new(plan.capacity),
-            limbo: Ledger::of_passage(plan.limbo_capacity),
+            retired: Ledger::of_passage(plan.retired_capacity),
             lingering: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
@@ -140,8 +141,8 @@ impl<K, V, S> Engine<K, V, S> {
         self.locals().map(|local| &local.credit)
     }
 
-    fn limbo_credits(&self) -> impl Iterator<Item = &Stripe> {
-        self.locals().map(|local| &local.limbo)
+    fn retired_credits(&self) -> impl Iterator<Item = &Stripe> {
+        self.locals().map(|local| &local.retired)
     }
 
     /// The capacity that was asked for last.
@@ -170,10 +171,10 @@ impl<K, V, S> Engine<K, V, S> {
         let capacity = before.max(self.capacity.limit());
         Usage {
             charged: charged.min(capacity),
-            retired: self.limbo.charged(self.limbo_credits()),
+            retired: self.retired.charged(self.retired_credits()),
             entries,
             capacity,
-            limbo_capacity: self.limbo.limit(),
+            retired_capacity: self.retired.limit(),
         }
     }
 
@@ -190,8 +191,8 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     /// The most backward pinned seat, in epochs.
-    pub(crate) fn lag(&self) -> u64 {
-        self.table.domain().lag()
+    pub(crate) fn reclamation_lag(&self) -> u64 {
+        self.table.domain().reclamation_lag()
     }
 }
 

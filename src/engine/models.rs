@@ -22,7 +22,7 @@ const YOUNG: u8 = 1;
 const PROTECTED: u8 = 3;
 
 fn toy() -> Arc<Toy> {
-    let plan = Plan { capacity: 100, limbo_capacity: 100, entries: 1, inline: false };
+    let plan = Plan { capacity: 100, retired_capacity: 100, entries: 1, inline: false };
     let rules = Rules { weigher: Some(Box::new(|_, &v| v)), listener: None, expiration: None };
     Arc::new(Engine::new(plan, rules, BuildHasherDefault::default()))
 }

@@ -33,7 +33,7 @@ pub(super) enum Eviction {
     Done,
     /// The victim was used or gone, or the policy found none within its steps.
     Vain,
-    /// The limbo is full.
+    /// The retired capacity is full.
     Relieve,
 }
 
@@ -80,12 +80,12 @@ where
 
     /// Evicts one entry. Its charge comes into the hand.
     ///
-    /// An entry that is larger than the limbo can never lie there: the capacity bears it until it
+    /// An entry that is larger than the retired capacity can never lie there: the capacity bears it until it
     /// is freed, and there may be only one such at a time, or inserts would empty the cache while a
     /// reader sleeps.
     #[inline(always)]
     pub(super) fn evict(&self, view: Table<'_, K, V>, work: &mut Work<'_>) -> Eviction {
-        if self.limbo.limit() == 0 && self.lingering.get() > 0 {
+        if self.retired.limit() == 0 && self.lingering.get() > 0 {
             return Eviction::Relieve;
         }
         let dial = Dial::new(self, view);
@@ -95,9 +95,9 @@ where
             return Eviction::Vain;
         };
         let (entry, charge) = (held.entry(), held.entry().charge());
-        let limbo = self.limbo_room(work.local, charge);
-        let oversized = plot(charge) > self.limbo.limit() && self.lingering.get() == 0;
-        if limbo.is_none() && !oversized {
+        let room = self.retired_room(work.local, charge);
+        let oversized = plot(charge) > self.retired.limit() && self.lingering.get() == 0;
+        if room.is_none() && !oversized {
             return Eviction::Relieve;
         }
         let live = self.is_live(entry);
@@ -108,8 +108,8 @@ where
         if live {
             self.policy.evicted(memory, rounds, entry.hash(), bits);
         }
-        let account = self.pass_on(charge, limbo);
-        let outcome = if account == Ledgered::Limbo {
+        let account = self.pass_on(charge, room);
+        let outcome = if account == Ledgered::Retired {
             work.hand.add(charge);
             Eviction::Done
         } else {

@@ -23,7 +23,7 @@ use crate::outcome::RemovalCause;
 use crate::sync::{AtomicU64, Relaxed, seeded};
 use crate::table::Spotted;
 
-/// Awaited entries, those included that are not freed yet, that there may be in any case; where the limbo
+/// Awaited entries, those included that are not freed yet, that there may be in any case; where the retired capacity
 /// is larger, as many as it has room for.
 const BERTHS: u64 = 1 << 10;
 
@@ -150,7 +150,7 @@ where
     fn berth(&self) -> Option<Berth<'_>> {
         let taken = self.berths.add(1);
         let berth = Berth(&self.berths);
-        (taken < self.limbo.limit().max(BERTHS)).then_some(berth)
+        (taken < self.retired.limit().max(BERTHS)).then_some(berth)
     }
 
     fn is_due(&self, entry: EntryRef<'_, K, V>, fare: Fare) -> bool {
@@ -168,9 +168,9 @@ where
         ticket: &Ticket,
     ) -> Attempt<Boarding<V>> {
         let (old, charge) = (held.entry(), held.entry().charge());
-        let limbo = self.limbo_room(work.local, charge);
-        // Where the limbo has no room for it, the old entry stays charged, and the new one is, too.
-        let need = if limbo.is_some() { 0 } else { charge };
+        let room = self.retired_room(work.local, charge);
+        // Where the retired capacity has no room for it, the old entry stays charged, and the new one is, too.
+        let need = if room.is_some() { 0 } else { charge };
         self.make_room(view, work, need)?;
         let contents = (old.key().clone(), old.value().clone());
         let value = contents.1.clone();
@@ -179,7 +179,7 @@ where
         let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
             return Err(Obstacle::Changed);
         };
-        let account = self.pass_on(charge, limbo);
+        let account = self.pass_on(charge, room);
         work.spend(need);
         view.retire(unlinked, account);
         Ok(Boarding::Boarded(Some(value)))

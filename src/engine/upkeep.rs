@@ -24,14 +24,14 @@ const SWEPT_PER_WRITE: usize = 1;
 struct Clearing<'e, K, V, S> {
     engine: &'e Engine<K, V, S>,
     local: &'e Local,
-    limbo: u64,
+    retired: u64,
     capacity: u64,
     berths: u64,
 }
 
 impl<'e, K, V, S> Clearing<'e, K, V, S> {
     fn new(engine: &'e Engine<K, V, S>, local: &'e Local) -> Self {
-        Self { engine, local, limbo: 0, capacity: 0, berths: 0 }
+        Self { engine, local, retired: 0, capacity: 0, berths: 0 }
     }
 
     #[inline]
@@ -46,7 +46,7 @@ impl<'e, K, V, S> Clearing<'e, K, V, S> {
             let charge = entry.as_ref().charge();
             match account {
                 Ledgered::Nowhere => {}
-                Ledgered::Limbo => self.limbo += plot(charge),
+                Ledgered::Retired => self.retired += plot(charge),
                 Ledgered::Capacity => self.capacity += charge,
             }
         }
@@ -60,8 +60,8 @@ impl<K, V, S> Drop for Clearing<'_, K, V, S> {
         if self.berths > 0 {
             engine.berths.sub(self.berths);
         }
-        if self.limbo > 0 {
-            engine.limbo.give(&local.limbo, self.limbo);
+        if self.retired > 0 {
+            engine.retired.give(&local.retired, self.retired);
         }
         if self.capacity > 0 {
             engine.lingering.sub(self.capacity);
@@ -172,7 +172,7 @@ where
     }
 
     /// Removes every entry that has expired; returns how many.
-    pub(crate) fn expire(&self) -> usize {
+    pub(crate) fn remove_expired(&self) -> usize {
         if self.rules.expiration.is_none() {
             return 0;
         }

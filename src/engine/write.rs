@@ -250,10 +250,10 @@ where
     ) -> Linked<K, V> {
         let old = held.entry();
         let (left, charge) = (old.charge(), entry.as_ref().charge());
-        // Where nothing could be freed, the limbo's last room may be what an eviction waits for.
-        let limbo = if work.has_hope() { self.limbo_room(work.local, left) } else { None };
-        // What the limbo takes over is free for the new entry.
-        let free = if limbo.is_some() { left } else { 0 };
+        // Where nothing could be freed, the retired capacity's last room may be what an eviction waits for.
+        let room = if work.has_hope() { self.retired_room(work.local, left) } else { None };
+        // What the retired capacity takes over is free for the new entry.
+        let free = if room.is_some() { left } else { 0 };
         if let Err(obstacle) = self.make_room(view, work, charge.saturating_sub(free)) {
             return Err((obstacle, entry));
         }
@@ -268,7 +268,7 @@ where
             (RemovalCause::Expired, Inserted::New)
         };
         self.count(work.local, cause);
-        let account = self.pass_on(left, limbo);
+        let account = self.pass_on(left, room);
         work.hand.add(free);
         work.spend(charge);
         if inserted == Inserted::New {

@@ -355,6 +355,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     }
 
     /// Whether the charge is counted.
+    #[cfg(any(test, fuzzing, clockhand_fuzz))]
     pub(crate) fn is_counted(&self) -> bool {
         self.word(1).is_some_and(|word| word.get() & COUNTED != 0)
     }

@@ -9,7 +9,7 @@ use super::cycle::{self, Led, Waiting};
 use super::flight::{Flight, Kind, News};
 use super::lead::{Lead, Start, start};
 use super::turn::{Ended, Turn, Wish, alone, settle};
-use super::{LoadError, Loaded, Source, now, patience};
+use super::{LoadError, LoadSource, Loaded, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::sync::Sleep;
@@ -102,12 +102,12 @@ where
     ///
     /// ```
     /// use clockhand::Cache;
-    /// use clockhand::load::Source;
+    /// use clockhand::load::LoadSource;
     ///
     /// let cache = Cache::new(100);
     /// let load = |_: &u8| Ok::<_, String>("value");
-    /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, Source::Loaded);
-    /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, Source::Hit);
+    /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, LoadSource::Loaded);
+    /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, LoadSource::Hit);
     /// ```
     pub fn get_or_load_with_source<E>(
         &self,
@@ -164,7 +164,7 @@ where
         E: Send + Sync + 'static,
     {
         match self.get(&key) {
-            Some(value) => Ok(Loaded::new(value, Source::Hit)),
+            Some(value) => Ok(Loaded::new(value, LoadSource::Hit)),
             None => self.load_missing(&key, wish, load),
         }
     }
@@ -209,7 +209,7 @@ where
 {
     loop {
         match start(cache, key, fare, Kind::Thread, 0) {
-            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, Source::Hit))),
+            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, LoadSource::Hit))),
             Start::Lead(lead) => return Turn::Lead(lead),
             Start::Nothing => return Turn::Alone,
             Start::Join(lead) => {

@@ -7,7 +7,7 @@ use super::blocking::turn;
 use super::flight::Kind;
 use super::lead::{Lead, Start, start};
 use super::turn::{Turn, alone};
-use super::{LoadError, Loader, Loading, Shared};
+use super::{LoadError, Loader, LoadingCache, SharedError};
 use crate::engine::Fare;
 
 /// What became of each key, and the flights that have to be led.
@@ -47,7 +47,7 @@ pub(super) fn first<K: Eq>(keys: &[K], place: usize) -> Option<usize> {
     keys[..place].iter().position(|other| *other == keys[place])
 }
 
-impl<K, V, L, S> Loading<K, V, L, S>
+impl<K, V, L, S> LoadingCache<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -123,11 +123,12 @@ where
                     let old = lead.fail(Arc::clone(&error) as _, wish.stale);
                     without |= old.is_none();
                     sorted.values[place] = old;
-                    let shared = Err::<(), _>(LoadError::Failed(Shared::new(Arc::clone(&error))));
+                    let shared =
+                        Err::<(), _>(LoadError::Failed(SharedError::new(Arc::clone(&error))));
                     // Remembered for the next callers; this one has it.
                     drop(self.remember(&key, shared));
                 }
-                if without { Err(LoadError::Failed(Shared::new(error))) } else { Ok(()) }
+                if without { Err(LoadError::Failed(SharedError::new(error))) } else { Ok(()) }
             }
         }
     }
@@ -144,7 +145,7 @@ where
     }
 }
 
-impl<K, V, L, S> Loading<K, V, L, S>
+impl<K, V, L, S> LoadingCache<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,

@@ -13,7 +13,9 @@ use super::executor::{BoxFuture, Executor};
 use super::flight::{Flight, Kind, News, Seat};
 use super::lead::{Lead, Start, start};
 use super::turn::{Ended, Turn, Wish, alone, settle};
-use super::{AsyncLoader, LoadError, Loaded, Loading, Source, cycle, now, patience, watch};
+use super::{
+    AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, now, patience, watch,
+};
 use crate::cache::Cache;
 use crate::engine::Fare;
 
@@ -128,7 +130,7 @@ where
 {
     loop {
         match start(cache, key, fare, Kind::Task, 0) {
-            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, Source::Hit))),
+            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, LoadSource::Hit))),
             Start::Lead(lead) => return Turn::Lead(lead),
             Start::Nothing => return Turn::Alone,
             Start::Join(lead) => {
@@ -296,7 +298,7 @@ impl<V: Send + Sync + 'static> Wake for Alarm<V> {
     }
 }
 
-impl<K, V, L, S> Loading<K, V, L, S>
+impl<K, V, L, S> LoadingCache<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -338,7 +340,7 @@ where
             if due {
                 self.refresh_soon_async(key);
             }
-            return Ok(Loaded::new(value, Source::Hit));
+            return Ok(Loaded::new(value, LoadSource::Hit));
         }
         if let Some(error) = self.remembered(key) {
             return Err(error);
@@ -390,7 +392,11 @@ where
     async fn load_anew_async(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
         let load = async { self.loader.load(key).await };
         let loaded = self.cache.load_missing_async(key, self.rules.fresh(), load).await?;
-        if loaded.source == Source::Hit { alone(self.loader.load(key).await) } else { Ok(loaded) }
+        if loaded.source == LoadSource::Hit {
+            alone(self.loader.load(key).await)
+        } else {
+            Ok(loaded)
+        }
     }
 
     /// The values of several keys, in their order. Those that are missing and that nobody loads yet are

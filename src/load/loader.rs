@@ -3,7 +3,7 @@
 #[cfg(feature = "async")]
 use std::future::Future;
 
-/// Where the values of a [`Loading`](crate::load::Loading) cache come from.
+/// Where the values of a [`LoadingCache`](crate::load::LoadingCache) cache come from.
 ///
 /// Functions that take a key and return a result are loaders. A method is called once for each load,
 /// however many callers wait, on the thread of the caller that leads it, or, to renew a value, on a

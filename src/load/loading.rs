@@ -12,10 +12,11 @@ use super::executor::{Executor, Job};
 use super::flight::{Kind, News};
 use super::lead::{Lead, Start, is_flown, start};
 use super::turn::{Turn, Wish, alone, settle};
-use super::{LoadError, Loaded, Loader, Shared, Source, now, patience};
+use super::{LoadError, LoadSource, Loaded, Loader, SharedError, now, patience};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::expiry::Terms;
+use crate::random_state::RandomState;
 use crate::time::nanos;
 
 /// Errors that are kept at most, where they are.
@@ -45,7 +46,7 @@ const PAUSE: u32 = 10;
 /// assert_eq!(prices.get(&"EURUSD".to_string()), Ok(6.0));
 /// # Ok::<(), clockhand::BuildError>(())
 /// ```
-pub struct Loading<K, V, L, S = ahash::RandomState> {
+pub struct LoadingCache<K, V, L, S = RandomState> {
     pub(super) cache: Cache<K, V, S>,
     pub(super) loader: Arc<L>,
     pub(super) rules: Rules,
@@ -99,18 +100,18 @@ where
     /// assert_eq!(lengths.get(&"four"), Ok(4));
     /// assert_eq!(lengths.cache().len(), 1);
     /// ```
-    pub fn loading<L>(&self, loader: L) -> Loading<K, V, L, S> {
+    pub fn loading<L>(&self, loader: L) -> LoadingCache<K, V, L, S> {
         let rules = Rules {
             refresh_after: None,
             stale_if_error: None,
             jitter: 0.0,
             executor: Executor::Pool,
         };
-        Loading { cache: self.clone(), loader: Arc::new(loader), rules, failures: None }
+        LoadingCache { cache: self.clone(), loader: Arc::new(loader), rules, failures: None }
     }
 }
 
-impl<K, V, L, S> Loading<K, V, L, S>
+impl<K, V, L, S> LoadingCache<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -136,7 +137,7 @@ where
     }
 
     /// Lets a value stand in for one that could not be loaded, for so long after it has expired. Only
-    /// reads through this handle return it, as [`Source::Stale`]; until then it stays in memory,
+    /// reads through this handle return it, as [`LoadSource::Stale`]; until then it stays in memory,
     /// unless its room is needed.
     ///
     /// # Panics
@@ -208,7 +209,7 @@ where
 
     pub(super) fn remembered<E: Send + Sync + 'static>(&self, key: &K) -> Option<LoadError<E>> {
         let fault = self.failures.as_ref()?.get(key)?;
-        Some(LoadError::Failed(Shared::new(fault.downcast().ok()?)))
+        Some(LoadError::Failed(SharedError::new(fault.downcast().ok()?)))
     }
 
     /// Remembers the error of a load.
@@ -253,7 +254,7 @@ where
     }
 }
 
-impl<K, V, L, S> Loading<K, V, L, S>
+impl<K, V, L, S> LoadingCache<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -274,7 +275,7 @@ where
     ///
     /// # Examples
     ///
-    /// See [`Loading`].
+    /// See [`LoadingCache`].
     #[inline]
     pub fn get(&self, key: &K) -> Result<V, LoadError<L::Error>> {
         self.get_with_source(key).map(|loaded| loaded.value)
@@ -292,7 +293,7 @@ where
                 if due {
                     self.refresh_soon(key);
                 }
-                Ok(Loaded::new(value, Source::Hit))
+                Ok(Loaded::new(value, LoadSource::Hit))
             }
             None => self.load(key),
         }
@@ -366,7 +367,7 @@ where
         let loaded =
             self.cache.load_missing(key, self.rules.fresh(), |key| self.loader.load(key))?;
         // There is one after all.
-        if loaded.source == Source::Hit { alone(self.loader.load(key)) } else { Ok(loaded) }
+        if loaded.source == LoadSource::Hit { alone(self.loader.load(key)) } else { Ok(loaded) }
     }
 }
 
@@ -379,7 +380,7 @@ pub(super) fn expect_time<K, V, S>(cache: &Cache<K, V, S>, what: &str) {
     );
 }
 
-impl<K, V, L, S> Clone for Loading<K, V, L, S> {
+impl<K, V, L, S> Clone for LoadingCache<K, V, L, S> {
     fn clone(&self) -> Self {
         Self {
             cache: self.cache.clone(),
@@ -390,9 +391,9 @@ impl<K, V, L, S> Clone for Loading<K, V, L, S> {
     }
 }
 
-impl<K, V, L, S> fmt::Debug for Loading<K, V, L, S> {
+impl<K, V, L, S> fmt::Debug for LoadingCache<K, V, L, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loading")
+        f.debug_struct("LoadingCache")
             .field("cache", &self.cache)
             .field("rules", &self.rules)
             .field("remembers_errors", &self.failures.is_some())

@@ -88,10 +88,10 @@ pub use executor::Job;
 #[cfg(feature = "async")]
 pub use loader::AsyncLoader;
 pub use loader::Loader;
-pub use loading::Loading;
+pub use loading::LoadingCache;
 pub use memoize::memoize;
-pub use outcome::{LoadError, Loaded, Shared, Source};
-pub use reserve::Reserved;
+pub use outcome::{LoadError, LoadSource, Loaded, SharedError};
+pub use reserve::Reservation;
 pub use warmer::{Warmer, WarmerStatus};
 
 use std::sync::OnceLock;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Source {
+#[non_exhaustive]
+pub enum LoadSource {
     /// It was in the cache.
     Hit,
     /// This caller's loader made it.
@@ -15,21 +16,22 @@ pub enum Source {
     /// Another caller's loader made it, while this one waited.
     Joined,
     /// It could not be renewed: it is older than it should be, and within
-    /// [`stale_if_error`](crate::load::Loading::stale_if_error).
+    /// [`stale_if_error`](crate::load::LoadingCache::stale_if_error).
     Stale,
 }
 
 /// A value, and where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Loaded<V> {
     /// The value.
     pub value: V,
     /// Where it came from.
-    pub source: Source,
+    pub source: LoadSource,
 }
 
 impl<V> Loaded<V> {
-    pub(super) fn new(value: V, source: Source) -> Self {
+    pub(super) fn new(value: V, source: LoadSource) -> Self {
         Self { value, source }
     }
 }
@@ -53,9 +55,9 @@ impl<V> Loaded<V> {
 ///     other => panic!("{other:?}"),
 /// }
 /// ```
-pub struct Shared<E>(Arc<E>);
+pub struct SharedError<E>(Arc<E>);
 
-impl<E> Shared<E> {
+impl<E> SharedError<E> {
     pub(super) fn new(error: Arc<E>) -> Self {
         Self(error)
     }
@@ -74,46 +76,46 @@ impl<E> Shared<E> {
     }
 }
 
-impl<E> Clone for Shared<E> {
+impl<E> Clone for SharedError<E> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<E> Deref for Shared<E> {
+impl<E> Deref for SharedError<E> {
     type Target = E;
     fn deref(&self) -> &E {
         &self.0
     }
 }
 
-impl<E> AsRef<E> for Shared<E> {
+impl<E> AsRef<E> for SharedError<E> {
     fn as_ref(&self) -> &E {
         &self.0
     }
 }
 
-impl<E: PartialEq> PartialEq for Shared<E> {
+impl<E: PartialEq> PartialEq for SharedError<E> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl<E: PartialEq> PartialEq<E> for Shared<E> {
+impl<E: PartialEq> PartialEq<E> for SharedError<E> {
     fn eq(&self, other: &E) -> bool {
         **self == *other
     }
 }
 
-impl<E: Eq> Eq for Shared<E> {}
+impl<E: Eq> Eq for SharedError<E> {}
 
-impl<E: fmt::Debug> fmt::Debug for Shared<E> {
+impl<E: fmt::Debug> fmt::Debug for SharedError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Shared<E> {
+impl<E: fmt::Display> fmt::Display for SharedError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -126,7 +128,7 @@ impl<E: fmt::Display> fmt::Display for Shared<E> {
 #[non_exhaustive]
 pub enum LoadError<E> {
     /// The loader failed: this caller's own, or the one of the caller that it had joined.
-    Failed(Shared<E>),
+    Failed(SharedError<E>),
     /// The load would wait for itself: the loader asks for its own key, or for a key whose loader
     /// waits, over other threads, for this one's.
     Cycle,

@@ -5,12 +5,13 @@ use std::hash::{BuildHasher, Hash};
 
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
+use crate::random_state::RandomState;
 
 /// A part of a cache's capacity that no entry has while this lives.
 ///
 /// From [`Cache::reserve`]; dropped, it gives the capacity back.
 #[must_use = "a reservation that is dropped gives its charge back"]
-pub struct Reserved<K, V, S = ahash::RandomState>
+pub struct Reservation<K, V, S = RandomState>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
@@ -53,13 +54,13 @@ where
     /// assert_eq!((page.len(), cache.usage().charged), (512, 512));
     /// # Ok::<(), clockhand::BuildError>(())
     /// ```
-    pub fn reserve(&self, charge: u64) -> Result<Reserved<K, V, S>, InsertErrorKind> {
+    pub fn reserve(&self, charge: u64) -> Result<Reservation<K, V, S>, InsertErrorKind> {
         self.engine().set_aside(charge)?;
-        Ok(Reserved { cache: self.clone(), charge })
+        Ok(Reservation { cache: self.clone(), charge })
     }
 }
 
-impl<K, V, S> Reserved<K, V, S>
+impl<K, V, S> Reservation<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
@@ -71,7 +72,7 @@ where
     }
 }
 
-impl<K, V, S> Drop for Reserved<K, V, S>
+impl<K, V, S> Drop for Reservation<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
@@ -82,13 +83,13 @@ where
     }
 }
 
-impl<K, V, S> fmt::Debug for Reserved<K, V, S>
+impl<K, V, S> fmt::Debug for Reservation<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reserved").field("charge", &self.charge).finish_non_exhaustive()
+        f.debug_struct("Reservation").field("charge", &self.charge).finish_non_exhaustive()
     }
 }

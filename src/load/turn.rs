@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::flight::Outcome;
 use super::lead::Lead;
-use super::{LoadError, Loaded, Shared, Source};
+use super::{LoadError, LoadSource, Loaded, SharedError};
 use crate::expiry::Terms;
 
 /// How a load differs from the plain one.
@@ -75,13 +75,13 @@ where
     E: Send + Sync + 'static,
 {
     match outcome {
-        Outcome::Value(value) => Some(Ok(Loaded::new(value.clone(), Source::Joined))),
+        Outcome::Value(value) => Some(Ok(Loaded::new(value.clone(), LoadSource::Joined))),
         Outcome::Failed(_, Some(old)) if wish.stale => {
-            Some(Ok(Loaded::new(old.clone(), Source::Stale)))
+            Some(Ok(Loaded::new(old.clone(), LoadSource::Stale)))
         }
         Outcome::Failed(error, _) => {
             let error = Arc::clone(error).downcast::<E>().ok()?;
-            Some(Err(LoadError::Failed(Shared::new(error))))
+            Some(Err(LoadError::Failed(SharedError::new(error))))
         }
     }
 }
@@ -89,8 +89,8 @@ where
 /// What a caller has loaded for itself alone, as there was no room for a load that others could join.
 pub(super) fn alone<V, E>(loaded: Result<V, E>) -> Result<Loaded<V>, LoadError<E>> {
     match loaded {
-        Ok(value) => Ok(Loaded::new(value, Source::Loaded)),
-        Err(error) => Err(LoadError::Failed(Shared::new(Arc::new(error)))),
+        Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
+        Err(error) => Err(LoadError::Failed(SharedError::new(Arc::new(error)))),
     }
 }
 
@@ -109,13 +109,13 @@ where
     match loaded {
         Ok(value) => {
             lead.land(&value, wish.terms);
-            Ok(Loaded::new(value, Source::Loaded))
+            Ok(Loaded::new(value, LoadSource::Loaded))
         }
         Err(error) => {
             let error = Arc::new(error);
             match lead.fail(Arc::clone(&error) as _, wish.stale) {
-                Some(old) => Ok(Loaded::new(old, Source::Stale)),
-                None => Err(LoadError::Failed(Shared::new(error))),
+                Some(old) => Ok(Loaded::new(old, LoadSource::Stale)),
+                None => Err(LoadError::Failed(SharedError::new(error))),
             }
         }
     }

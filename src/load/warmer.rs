@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Loader, Loading};
+use super::{Loader, LoadingCache};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
@@ -68,7 +68,7 @@ impl Warmer {
     ///
     /// If the thread could not be started.
     pub fn start<K, V, L, S>(
-        loading: &Loading<K, V, L, S>,
+        loading: &LoadingCache<K, V, L, S>,
         keys: impl IntoIterator<Item = K>,
         period: Duration,
     ) -> io::Result<Self>
@@ -89,7 +89,7 @@ impl Warmer {
     ///
     /// If the thread could not be started.
     pub fn start_hottest<K, V, L, S>(
-        loading: &Loading<K, V, L, S>,
+        loading: &LoadingCache<K, V, L, S>,
         most: usize,
         period: Duration,
     ) -> io::Result<Self>
@@ -104,7 +104,7 @@ impl Warmer {
     }
 
     fn run<K, V, L, S>(
-        loading: Loading<K, V, L, S>,
+        loading: LoadingCache<K, V, L, S>,
         keys: Choice<K>,
         period: Duration,
     ) -> io::Result<Self>

@@ -376,6 +376,7 @@ impl Policy {
     }
 
     /// The charge of the entries on probation, when no operation runs.
+    #[cfg(any(test, fuzzing, clockhand_fuzz))]
     pub(crate) fn probation(&self) -> u64 {
         self.probation.get()
     }

@@ -61,9 +61,9 @@ impl<T> Deref for Retired<T> {
 pub(crate) enum Ledgered {
     /// To none.
     Nowhere,
-    /// To the limbo.
-    Limbo,
-    /// Still to the capacity, as the limbo had no room.
+    /// To the retired capacity.
+    Retired,
+    /// Still to the capacity, as the retired capacity had no room.
     Capacity,
 }
 

@@ -181,7 +181,7 @@ impl<T, L> Domain<T, L> {
     }
 
     /// How many epochs the most backward pinned seat is behind.
-    pub(crate) fn lag(&self) -> u64 {
+    pub(crate) fn reclamation_lag(&self) -> u64 {
         // ORDERING: Acquire, both: a report, ordered only so that the difference is not negative
         // without cause.
         let epoch = self.epoch.load(Ordering::Acquire);
@@ -328,7 +328,7 @@ impl<T, L> fmt::Debug for Domain<T, L> {
         f.debug_struct("Domain")
             .field("id", &self.id)
             .field("seats", &self.population())
-            .field("lag", &self.lag())
+            .field("lag", &self.reclamation_lag())
             .finish_non_exhaustive()
     }
 }

@@ -27,7 +27,7 @@ fn retire(domain: &Toy, drops: &Arc<AtomicUsize>, count: usize) {
     for _ in 0..count {
         // SAFETY: nobody else has ever seen the item, and the thread is pinned.
         let item = unsafe { Retired::new(Item(Arc::clone(drops))) };
-        guard.pass().retire(item, Ledgered::Limbo);
+        guard.pass().retire(item, Ledgered::Retired);
     }
 }
 
@@ -59,10 +59,10 @@ fn a_guard_holds_what_is_retired_after_it_was_made() {
         });
         pinned.wait();
         retire(domain, drops, 10);
-        assert_eq!((collect(domain), domain.lag()), (0, 1));
+        assert_eq!((collect(domain), domain.reclamation_lag()), (0, 1));
         done.wait();
     });
-    assert_eq!((collect(&domain), domain.lag()), (10, 0));
+    assert_eq!((collect(&domain), domain.reclamation_lag()), (10, 0));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn what_was_retired_first_is_freed_first() {
 #[test]
 fn the_account_comes_back_with_the_item() {
     let (domain, drops) = toy();
-    let accounts = [Ledgered::Limbo, Ledgered::Capacity, Ledgered::Nowhere];
+    let accounts = [Ledgered::Retired, Ledgered::Capacity, Ledgered::Nowhere];
     for account in accounts {
         let guard = domain.pin();
         // SAFETY: as in `retire`.

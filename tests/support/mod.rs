@@ -13,6 +13,8 @@ pub(crate) use values::{
     Census, Constant, Identity, Person, Weighty, on_reading_thread, read_only,
 };
 
+use std::hash::{BuildHasher, Hash};
+
 use clockhand::Cache;
 
 /// Stress tests run at `small`; at `full` size with `CLOCKHAND_STRESS=full`, and at a fifth of
@@ -41,7 +43,7 @@ pub(crate) fn ignore<T>(_: T) {}
 pub(crate) fn assert_bounds<K, V, S>(cache: &Cache<K, V, S>) {
     let usage = cache.usage();
     assert!(usage.charged <= usage.capacity, "the bound: {usage:?}");
-    assert!(usage.retired <= usage.limbo_capacity, "the limbo's bound: {usage:?}");
+    assert!(usage.retired <= usage.retired_capacity, "the retired capacity's bound: {usage:?}");
 }
 
 /// The same for a cache whose entries weigh one.
@@ -56,4 +58,18 @@ pub(crate) fn assert_balanced<K, V, S>(cache: &Cache<K, V, S>) {
     let stats = cache.stats();
     let gone = stats.evictions + stats.expirations + stats.invalidations;
     assert_eq!(stats.insertions, cache.len() as u64 + gone, "entries come and go: {stats:?}");
+}
+
+/// Recomputes every count from the contents, and panics where one is off. Does nothing where the
+/// library was built without it, as under a `RUSTFLAGS` of one's own.
+pub(crate) fn validate<K, V, S>(cache: &Cache<K, V, S>)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    #[cfg(any(fuzzing, clockhand_fuzz))]
+    cache.validate();
+    #[cfg(not(any(fuzzing, clockhand_fuzz)))]
+    ignore(cache);
 }

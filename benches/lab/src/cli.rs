@@ -57,7 +57,7 @@ enum Command {
     Load(load::Order),
     /// Let callers ask for a few keys while the store behind the cache is slow, in four ways
     ///
-    /// Without a cache; by get and then insert; by `get_or_load`; by a `Loading` that renews values
+    /// Without a cache; by get and then insert; by `get_or_load`; by a `LoadingCache` that renews values
     /// ahead of their expiry. It takes the time of its options, about: three times `--seconds`.
     Stampede(stampede::Order),
     /// Consume a log with redelivery, with clockhand and with sets used the obvious ways

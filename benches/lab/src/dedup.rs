@@ -48,7 +48,7 @@ impl Consumer for Claims {
     fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
         match self.0.process(id, process) {
             Outcome::Processed(()) | Outcome::Duplicate => Delivered::Acknowledged,
-            Outcome::Failed(()) | Outcome::InProgress => Delivered::Again,
+            _ => Delivered::Again,
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct Replay {
     /// The most that was sampled as unlinked but not freed.
     pub peak_retired: u64,
     /// The bound of that.
-    pub limbo_capacity: u64,
+    pub retired_capacity: u64,
     /// How often both were sampled.
     pub usage_samples: u64,
     /// Entries in the cache at the end.
@@ -203,9 +203,9 @@ impl Replay {
         )?;
         let full = 100.0 * self.peak_charge as f64 / self.capacity.max(1) as f64;
         let [charge, retired] = [self.peak_charge, self.peak_retired].map(grouped);
-        let [capacity, limbo] = [self.capacity, self.limbo_capacity].map(grouped);
+        let [capacity, retired_capacity] = [self.capacity, self.retired_capacity].map(grouped);
         writeln!(f, "  peak charge   {charge:>14} of capacity {capacity} ({full:.1} %)")?;
-        writeln!(f, "  peak retired  {retired:>14} of limbo capacity {limbo}")?;
+        writeln!(f, "  peak retired  {retired:>14} of retired capacity {retired_capacity}")?;
         let entries = grouped(self.resident_entries);
         writeln!(
             f,

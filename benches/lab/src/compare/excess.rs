@@ -55,13 +55,14 @@ impl Question for Excess {
             Ok([excess.over_bound(), excess.over_capacity()].map(|bytes| bytes as f64).to_vec())
         };
         let remark = move || {
-            let peers::Excess { capacity, limbo, in_hand, peak, refusals } = last.get()?;
-            let limbo = match limbo {
+            let peers::Excess { capacity, retired_capacity, in_hand, peak, refusals } =
+                last.get()?;
+            let retired_capacity = match retired_capacity {
                 0 => String::new(),
-                limbo => format!(", {limbo} of limbo"),
+                retired_capacity => format!(", {retired_capacity} of retired capacity"),
             };
             Some(format!(
-                "values took {peak} bytes at most; the bound is {capacity}{limbo}, and {in_hand} \
+                "values took {peak} bytes at most; the bound is {capacity}{retired_capacity}, and {in_hand} \
                  in the threads' hands; refused {refusals} insertions"
             ))
         };

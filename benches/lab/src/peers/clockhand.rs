@@ -111,8 +111,8 @@ impl<V: Weight> Weigh<V> for clockhand::Cache<u64, V> {
         Some(self.usage().charged)
     }
 
-    fn limbo(&self) -> u64 {
-        self.usage().limbo_capacity
+    fn retired_capacity(&self) -> u64 {
+        self.usage().retired_capacity
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Excess {
     /// The capacity that was configured, in bytes.
     pub capacity: u64,
     /// What evicted values may take besides, where that is configured too.
-    pub limbo: u64,
+    pub retired_capacity: u64,
     /// What the threads may have had in their hands, a value each.
     pub in_hand: u64,
     /// The most that values took at any instant.
@@ -46,7 +46,7 @@ impl Excess {
     /// How far the peak was beyond all that was configured, and what was in the threads' hands.
     #[must_use]
     pub fn over_bound(&self) -> u64 {
-        self.peak.saturating_sub(self.capacity + self.limbo + self.in_hand)
+        self.peak.saturating_sub(self.capacity + self.retired_capacity + self.in_hand)
     }
 }
 
@@ -106,6 +106,6 @@ fn churn(cache: &impl Weigh<Blocks>, capacity: u64, entries: u64) -> Result<Exce
     };
     team::run(THREADS, work, || ()).map_err(Failure::machine("cannot start a thread"))?;
     let in_hand = (THREADS * MOST_BLOCKS * BLOCK) as u64;
-    let (limbo, refusals) = (cache.limbo(), cache.refusals());
-    Ok(Excess { capacity, limbo, in_hand, peak: heap::peak(), refusals })
+    let (retired_capacity, refusals) = (cache.retired_capacity(), cache.refusals());
+    Ok(Excess { capacity, retired_capacity, in_hand, peak: heap::peak(), refusals })
 }

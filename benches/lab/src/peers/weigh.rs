@@ -42,7 +42,7 @@ pub trait Weigh<V: Weight>: Send + Sync + Sized + 'static {
     }
 
     /// What was evicted and not freed yet may weigh so much beside the bound, as configured.
-    fn limbo(&self) -> u64 {
+    fn retired_capacity(&self) -> u64 {
         0
     }
 }

@@ -46,8 +46,8 @@ fn naive(heat: Heat) -> Result<Tally, Failure> {
 }
 
 fn clockhand(heat: Heat) -> Result<Tally, Failure> {
-    let (capacity, limbo) = (2 * KEYS * heat.threads as u64, 1 << 20);
-    let cache = Cache::builder().capacity(capacity).limbo_capacity(limbo).build();
+    let (capacity, retired_capacity) = (2 * KEYS * heat.threads as u64, 1 << 20);
+    let cache = Cache::builder().capacity(capacity).retired_capacity(retired_capacity).build();
     let cache = cache.map_err(|error| Failure::Input(error.to_string()))?;
     let clean = || cache.retain(|_, state| *state == State::Fresh);
     let put = |key, state| cache.try_insert(key, state).is_ok();

@@ -108,7 +108,7 @@ pub fn replay(
         latency: passes.latency,
         peak_charge: peaks.charge.max(usage.charged),
         peak_retired: peaks.retired.max(usage.retired),
-        limbo_capacity: usage.limbo_capacity,
+        retired_capacity: usage.retired_capacity,
         usage_samples: peaks.samples + 1,
         resident_entries: usage.entries as u64,
         resident_charge: usage.charged,
@@ -202,10 +202,10 @@ fn broken(report: &Replay, wrong: u64, counted: (u64, u64)) -> Vec<String> {
     if report.peak_charge > report.capacity {
         broken.push(format!("the charge reached {} of {}", report.peak_charge, report.capacity));
     }
-    if report.peak_retired > report.limbo_capacity {
+    if report.peak_retired > report.retired_capacity {
         broken.push(format!(
             "{} were retired where {} may be",
-            report.peak_retired, report.limbo_capacity
+            report.peak_retired, report.retired_capacity
         ));
     }
     let replayed = (report.cold.hits + report.warm.hits, report.cold.misses + report.warm.misses);

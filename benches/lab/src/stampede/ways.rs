@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use clockhand::{BuildError, Cache, Source};
+use clockhand::{BuildError, Cache, LoadSource};
 
 use super::{Plan, Store};
 use crate::failure::Failure;
@@ -52,7 +52,7 @@ pub(super) const WAYS: [Way; 4] = [
     },
     Way {
         name: "refresh_after",
-        by: "Loading::get_with_source, refresh_after",
+        by: "LoadingCache::get_with_source, refresh_after",
         time: |plan| plan.time,
         period: |plan| Some(plan.refresh),
         coalesces: true,
@@ -83,7 +83,7 @@ fn get_or_load(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let (cache, store) = (cache(plan)?, Arc::clone(store));
     Ok(Box::new(move |key| {
         let loaded = cache.get_or_load_with_source(key, |key| Ok::<_, String>(store.load(*key)));
-        loaded.map_or(true, |loaded| loaded.source != Source::Hit)
+        loaded.map_or(true, |loaded| loaded.source != LoadSource::Hit)
     }))
 }
 
@@ -95,7 +95,7 @@ fn refresh_after(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
         // A renewal whose thread is refused is given up, and comes again with the next request.
         .executor(|job| drop(thread::Builder::new().spawn(job)));
     Ok(Box::new(move |key| {
-        loading.get_with_source(&key).map_or(true, |loaded| loaded.source != Source::Hit)
+        loading.get_with_source(&key).map_or(true, |loaded| loaded.source != LoadSource::Hit)
     }))
 }
 

@@ -63,7 +63,7 @@ fn the_bound_is_kept_by_eight_threads_with_values_of_random_sizes() {
     assert!(out.status.success(), "{out:?}");
     let excess: Value = serde_json::from_slice(&out.stdout).expect("one object");
     let of = |field: &str| excess[field].as_u64().expect("a number");
-    let bound = of("capacity") + of("limbo") + of("in_hand");
+    let bound = of("capacity") + of("retired_capacity") + of("in_hand");
     assert!(of("peak") <= bound, "{excess}");
     assert!(of("peak") >= of("capacity") * 9 / 10, "the capacity was used: {excess}");
 }
