@@ -65,20 +65,6 @@ impl Ledger {
         Self { pool: Pool::new(capacity), terms }
     }
 
-    #[cfg(test)]
-    /// Takes `charge` from the stripe and the pool, or nothing at all.
-    ///
-    /// A refusal means that these two did not have it; other stripes may ([`sweep`](Self::sweep)).
-    #[inline]
-    pub(crate) fn take(&self, own: &Stripe, charge: u64) -> bool {
-        let part = own.take_up_to(charge);
-        if part == charge || self.pool.take(charge - part) {
-            return true;
-        }
-        self.give(own, part);
-        false
-    }
-
     /// Takes what the stripe and the pool have, up to `charge`.
     #[inline]
     pub(crate) fn take_up_to(&self, own: &Stripe, charge: u64) -> u64 {
@@ -94,8 +80,7 @@ impl Ledger {
         stripes: impl IntoIterator<Item = &'s Stripe>,
         wanted: u64,
     ) -> u64 {
-        // ORDERING: Relaxed: a hint, like `Stripe::is_blank`.
-        if wanted == 0 || self.terms.listed.load(Ordering::Relaxed) == 0 {
+        if wanted == 0 || self.listed() == 0 {
             return 0;
         }
         self.steal_each(stripes.into_iter().filter(|stripe| !stripe.is_blank()), wanted)
@@ -105,20 +90,18 @@ impl Ledger {
     /// pool.
     #[inline]
     pub(crate) fn give(&self, own: &Stripe, charge: u64) {
-        self.put_down(Some(own), charge);
-    }
-
-    #[cfg(test)]
-    /// [`give`](Self::give) for a caller that has no stripe.
-    pub(crate) fn give_to_pool(&self, charge: u64) {
-        self.put_down(None, charge);
-    }
-
-    #[cfg(test)]
-    /// Takes `charge` in hand, or nothing.
-    #[inline]
-    pub(crate) fn reserve<'a>(&'a self, own: &'a Stripe, charge: u64) -> Option<Reservation<'a>> {
-        self.take(own, charge).then(|| Reservation::of(self, own, charge))
+        let bound = &self.terms.bound;
+        let rest = if bound.is_settled() { charge } else { bound.balance(charge) };
+        if rest == 0 {
+            return;
+        }
+        let kept = self.keep(own, rest).then_some(own);
+        if kept.is_none() {
+            self.pool.put(rest);
+        }
+        if !bound.is_settled() && !seeded("ledger-no-recheck") {
+            self.settle(self.steal_each(kept, self.debt()));
+        }
     }
 
     /// Takes in hand what the stripe and the pool have, up to `charge`; maybe nothing.
@@ -131,9 +114,15 @@ impl Ledger {
     /// nothing moves.
     #[inline]
     pub(crate) fn free<'s>(&self, stripes: impl IntoIterator<Item = &'s Stripe>) -> u64 {
-        let pool = self.pool.units();
+        let pool = self.pooled();
         let free = stripes.into_iter().fold(pool, |sum, s| sum.saturating_add(s.credit()));
         free.min(self.limit())
+    }
+
+    /// What lies in the pool.
+    #[inline]
+    pub(super) fn pooled(&self) -> u64 {
+        self.pool.units()
     }
 
     /// What is linked or in the hand of a running operation. Never above the limit; exact when
@@ -194,21 +183,6 @@ impl Ledger {
         self.settle(hand);
     }
 
-    fn put_down(&self, own: Option<&Stripe>, charge: u64) {
-        let bound = &self.terms.bound;
-        let rest = if bound.is_settled() { charge } else { bound.balance(charge) };
-        if rest == 0 {
-            return;
-        }
-        let kept = own.filter(|stripe| self.keep(stripe, rest));
-        if kept.is_none() {
-            self.pool.put(rest);
-        }
-        if !bound.is_settled() && !seeded("ledger-no-recheck") {
-            self.settle(self.steal_each(kept, self.debt()));
-        }
-    }
-
     /// Leaves `units` on the stripe, if there is plenty and it may hold them.
     fn keep(&self, own: &Stripe, units: u64) -> bool {
         let Striping { stripes, share_shift, plenty_shift } = self.terms.striping;
@@ -238,6 +212,13 @@ impl Ledger {
         }
         self.unlist();
         false
+    }
+
+    /// How many stripes may hold credit.
+    #[inline]
+    pub(super) fn listed(&self) -> u64 {
+        // ORDERING: Relaxed: a hint, like `Stripe::is_blank`.
+        self.terms.listed.load(Ordering::Relaxed)
     }
 
     fn unlist(&self) {
@@ -284,15 +265,5 @@ impl Ledger {
             }
             hand = 0;
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn listed(&self) -> u64 {
-        self.terms.listed.load(Ordering::Acquire)
-    }
-
-    #[cfg(test)]
-    pub(super) fn pooled(&self) -> u64 {
-        self.pool.units()
     }
 }

@@ -45,6 +45,8 @@
 //! - *Resizes at the same time.* The target is one word and the last value stands. The limit only
 //!   follows it, in steps that carry their units in a hand, so no order of the steps overflows.
 
+#[cfg(any(test, fuzzing, clockhand_fuzz))]
+mod audit;
 mod bound;
 mod ledger;
 mod pool;

@@ -42,10 +42,16 @@ impl Arena {
         })
     }
 
-    /// Takes and links; returns what is linked then, or nothing if the ledger refused.
+    /// Takes and links as the engine does; returns what is linked then, or nothing if the ledger
+    /// refused.
     fn link(&self, own: usize, charge: u64) -> Option<u64> {
-        let took = self.ledger.take(&self.stripes[own], charge);
-        took.then(|| self.linked.fetch_add(charge, Ordering::AcqRel) + charge)
+        let mut hand = self.ledger.reserve_up_to(&self.stripes[own], 0);
+        if !hand.gather(charge, &self.stripes) {
+            return None;
+        }
+        let linked = self.linked.fetch_add(charge, Ordering::AcqRel) + charge;
+        hand.split(charge).expect("that much was gathered").commit(charge);
+        Some(linked)
     }
 
     fn unlink(&self, own: usize, charge: u64) {
@@ -59,16 +65,7 @@ impl Arena {
 
     /// L1, L3 and L4, which must hold when all threads have ended.
     fn settle_up(&self) {
-        let linked = self.linked.load(Ordering::Acquire);
-        let free = self.ledger.free(&self.stripes);
-        let placed = self.ledger.pooled() + self.stripes.iter().map(Stripe::credit).sum::<u64>();
-        assert_eq!(self.ledger.limit(), linked + placed, "conservation");
-        assert_eq!(self.ledger.charged(&self.stripes), linked);
-        assert!(self.ledger.limit() >= self.ledger.capacity(), "growth was lost");
-        assert!(self.ledger.debt() == 0 || free == 0, "debt while there is free room");
-        let listed = self.stripes.iter().filter(|stripe| stripe.is_listed()).count();
-        assert_eq!(self.ledger.listed(), listed as u64);
-        assert!(self.stripes.iter().all(|stripe| stripe.is_listed() || stripe.credit() == 0));
+        self.ledger.audit(&self.stripes, self.linked.load(Ordering::Acquire));
     }
 }
 

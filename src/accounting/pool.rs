@@ -19,26 +19,15 @@ impl Pool {
         self.0.load(Ordering::Acquire)
     }
 
-    #[cfg(test)]
-    /// Takes all of `wanted`, or nothing.
-    pub(super) fn take(&self, wanted: u64) -> bool {
-        self.take_if(wanted, wanted) == wanted
-    }
-
     /// Takes `wanted`, or what there is.
-    #[inline]
-    pub(super) fn take_up_to(&self, wanted: u64) -> u64 {
-        self.take_if(wanted, 1)
-    }
-
-    /// Takes what there is up to `wanted`, unless that is below `least`.
     ///
     /// Lock-free: the exchange fails only if somebody else's succeeded.
-    fn take_if(&self, wanted: u64, least: u64) -> u64 {
+    #[inline]
+    pub(super) fn take_up_to(&self, wanted: u64) -> u64 {
         let mut units = self.0.load(Ordering::Relaxed);
         loop {
             let part = units.min(wanted);
-            if part == 0 || part < least {
+            if part == 0 {
                 return 0;
             }
             if seeded("ledger-check-then-act") {
@@ -61,7 +50,7 @@ impl Pool {
     #[inline]
     pub(super) fn put(&self, units: u64) {
         // ORDERING: AcqRel. Release: hands over the raise of the limit that the units came from;
-        // pairs with `take_if`. Acquire: if a shrink was here before (`meet`), its target is visible
+        // pairs with `take_up_to`. Acquire: if a shrink was here before (`meet`), its target is visible
         // to the caller, who looks for debt next.
         let before = self.0.fetch_add(units, exchange());
         debug_assert!(before.checked_add(units).is_some(), "more given than was taken");

@@ -12,19 +12,13 @@ use super::stripe::Stripe;
 pub(crate) struct Reservation<'a> {
     ledger: &'a Ledger,
     own: &'a Stripe,
-    held: u64,
+    pub(super) held: u64,
 }
 
 impl<'a> Reservation<'a> {
     #[inline]
     pub(super) fn of(ledger: &'a Ledger, own: &'a Stripe, held: u64) -> Self {
         Self { ledger, own, held }
-    }
-
-    #[cfg(test)]
-    /// What is held.
-    pub(crate) fn held(&self) -> u64 {
-        self.held
     }
 
     /// Takes over the charge of an entry that the caller unlinked.
@@ -63,14 +57,6 @@ impl<'a> Reservation<'a> {
     pub(crate) fn split(&mut self, charge: u64) -> Option<Self> {
         self.held = self.held.checked_sub(charge)?;
         Some(Self::of(self.ledger, self.own, charge))
-    }
-
-    #[cfg(test)]
-    /// Gives back what is held beyond `charge`.
-    pub(crate) fn trim(&mut self, charge: u64) {
-        let surplus = self.held.saturating_sub(charge);
-        self.held -= surplus;
-        self.ledger.give(self.own, surplus);
     }
 
     /// The entry that was just linked now has `charge`; the rest goes back.

@@ -69,7 +69,7 @@ impl Arena {
                 let Some(victim) = entries.pop() else { break };
                 hand.add(self.unlink(victim));
             }
-            if hand.held() >= charge {
+            if hand.held >= charge {
                 self.link(charge, most);
                 entries.push(charge);
                 hand.commit(charge);
@@ -111,15 +111,10 @@ impl Arena {
 
     fn settle_up(&self, entries: Vec<u64>) {
         let linked: u64 = entries.iter().sum();
-        let free = self.ledger.free(&self.stripes);
-        assert_eq!(self.ledger.limit(), free + linked, "conservation");
-        assert_eq!(self.ledger.charged(&self.stripes), linked);
-        assert!(self.ledger.debt() == 0 || free == 0, "debt while there is free room");
+        self.ledger.audit(&self.stripes, linked);
         entries.into_iter().for_each(|charge| self.ledger.give(&self.stripes[0], charge));
+        self.ledger.audit(&self.stripes, 0);
         assert_eq!(self.ledger.limit(), self.ledger.capacity());
-        assert_eq!(self.ledger.free(&self.stripes), self.ledger.capacity());
-        let listed = self.stripes.iter().filter(|stripe| stripe.is_listed()).count();
-        assert_eq!(self.ledger.listed(), listed as u64);
     }
 }
 

@@ -73,11 +73,6 @@ impl Stripe {
         self.0.load(Ordering::Acquire) & CREDIT
     }
 
-    #[cfg(test)]
-    pub(super) fn is_listed(&self) -> bool {
-        self.0.load(Ordering::Acquire) & LISTED != 0
-    }
-
     /// Whether a sweep can pass by.
     #[inline]
     pub(super) fn is_blank(&self) -> bool {

@@ -12,35 +12,45 @@ fn generous(capacity: u64) -> (Ledger, [Stripe; 3]) {
     (Ledger::striped(capacity, GENEROUS), [Stripe::new(), Stripe::new(), Stripe::new()])
 }
 
+/// Takes `charge` from the stripe and the pool as the engine does, or nothing.
+pub(super) fn take(ledger: &Ledger, own: &Stripe, charge: u64) -> bool {
+    let mut hand = ledger.reserve_up_to(own, 0);
+    let found = hand.gather(charge, []);
+    if found {
+        hand.commit(charge);
+    }
+    found
+}
+
 #[test]
 fn takes_all_or_nothing() {
     let (ledger, [own, ..]) = generous(10);
-    assert!(ledger.take(&own, 10));
-    assert!(!ledger.take(&own, 1));
-    assert!(ledger.take(&own, 0));
+    assert!(take(&ledger, &own, 10));
+    assert!(!take(&ledger, &own, 1));
+    assert!(take(&ledger, &own, 0));
     assert_eq!(ledger.charged([&own]), 10);
     ledger.give(&own, 10);
     assert_eq!(ledger.free([&own]), 10);
-    assert!(!ledger.take(&own, 11));
+    assert!(!take(&ledger, &own, 11));
     assert_eq!(ledger.take_up_to(&own, 11), 10);
 }
 
 #[test]
 fn credit_and_pool_add_up() {
     let (ledger, [own, ..]) = generous(16);
-    assert!(ledger.take(&own, 4));
+    assert!(take(&ledger, &own, 4));
     ledger.give(&own, 4);
     assert_eq!((own.credit(), ledger.pooled()), (4, 12));
-    assert!(!ledger.take(&own, 17));
+    assert!(!take(&ledger, &own, 17));
     assert_eq!(ledger.free([&own]), 16);
-    assert!(ledger.take(&own, 16));
+    assert!(take(&ledger, &own, 16));
     assert_eq!(ledger.charged([&own]), 16);
 }
 
 #[test]
 fn a_stripe_keeps_its_share_and_spills_the_rest() {
     let (ledger, [own, ..]) = generous(16);
-    assert!(ledger.take(&own, 7));
+    assert!(take(&ledger, &own, 7));
     for _ in 0..7 {
         ledger.give(&own, 1);
     }
@@ -50,7 +60,7 @@ fn a_stripe_keeps_its_share_and_spills_the_rest() {
 #[test]
 fn nothing_stays_on_stripes_near_the_limit() {
     let (ledger, [own, ..]) = generous(16);
-    assert!(ledger.take(&own, 14));
+    assert!(take(&ledger, &own, 14));
     ledger.give(&own, 2);
     assert_eq!((own.credit(), ledger.pooled(), ledger.listed()), (0, 4, 0));
 }
@@ -58,7 +68,7 @@ fn nothing_stays_on_stripes_near_the_limit() {
 #[test]
 fn few_stripes_hold_credit_at_a_time() {
     let (ledger, stripes) = generous(16);
-    assert!(ledger.take(&stripes[0], 3));
+    assert!(take(&ledger, &stripes[0], 3));
     stripes.iter().for_each(|own| ledger.give(own, 1));
     assert_eq!(stripes.each_ref().map(Stripe::credit), [1, 1, 0]);
     assert_eq!(ledger.listed(), 2);
@@ -69,7 +79,7 @@ fn few_stripes_hold_credit_at_a_time() {
 #[test]
 fn a_sweep_takes_no_more_than_it_wants() {
     let (ledger, stripes) = generous(16);
-    assert!(ledger.take(&stripes[0], 6));
+    assert!(take(&ledger, &stripes[0], 6));
     ledger.give(&stripes[0], 3);
     ledger.give(&stripes[1], 3);
     assert_eq!(ledger.sweep(&stripes, 4), 4);
@@ -84,7 +94,7 @@ fn the_default_strands_less_than_half_a_percent() {
     let capacity = 1 << 30;
     let ledger = Ledger::new(capacity);
     let stripes: Vec<Stripe> = (0..1000).map(|_| Stripe::new()).collect();
-    assert!(ledger.take(&stripes[0], capacity / 2));
+    assert!(take(&ledger, &stripes[0], capacity / 2));
     for i in 0..capacity as usize >> 11 {
         ledger.give(&stripes[i % 1000], 1 << 10);
     }
@@ -92,13 +102,13 @@ fn the_default_strands_less_than_half_a_percent() {
     assert!(credit > 0 && credit <= capacity / 200, "{credit} of {capacity}");
     assert_eq!(ledger.free(&stripes), capacity);
     let near = ledger.reserve_up_to(&stripes[0], capacity);
-    assert!(near.held() >= capacity - capacity / 200);
+    assert!(near.held >= capacity - capacity / 200);
 }
 
 #[test]
 fn a_shrink_is_paid_from_what_is_free_and_then_by_what_comes_back() {
     let (ledger, stripes) = generous(16);
-    assert!(ledger.take(&stripes[0], 10));
+    assert!(take(&ledger, &stripes[0], 10));
     ledger.give(&stripes[0], 2);
     assert_eq!((stripes[0].credit(), ledger.pooled()), (2, 6));
     ledger.set_capacity(3, &stripes);
@@ -113,7 +123,7 @@ fn a_shrink_is_paid_from_what_is_free_and_then_by_what_comes_back() {
 #[test]
 fn growth_cancels_debt_first() {
     let (ledger, stripes) = generous(16);
-    assert!(ledger.take(&stripes[0], 16));
+    assert!(take(&ledger, &stripes[0], 16));
     ledger.set_capacity(4, &stripes);
     assert_eq!((ledger.limit(), ledger.debt()), (16, 12));
     ledger.set_capacity(10, &stripes);
@@ -126,8 +136,8 @@ fn growth_cancels_debt_first() {
 fn the_ends_of_the_range_work() {
     let (ledger, stripes) = generous(u64::MAX);
     let own = &stripes[0];
-    assert!(ledger.take(own, u64::MAX - 3));
-    assert!(!ledger.take(own, 4));
+    assert!(take(&ledger, own, u64::MAX - 3));
+    assert!(!take(&ledger, own, 4));
     ledger.set_capacity(0, &stripes);
     assert_eq!((ledger.limit(), ledger.free(&stripes)), (u64::MAX - 3, 0));
     ledger.set_capacity(u64::MAX, &stripes);
@@ -136,37 +146,27 @@ fn the_ends_of_the_range_work() {
     assert_eq!(ledger.free(&stripes), u64::MAX);
     ledger.set_capacity(0, &stripes);
     assert_eq!((ledger.limit(), ledger.free(&stripes)), (0, 0));
-    assert!(ledger.take(own, 0) && !ledger.take(own, 1));
+    assert!(take(&ledger, own, 0) && !take(&ledger, own, 1));
     ledger.set_capacity(u64::MAX, &stripes);
-    assert!(ledger.take(own, u64::MAX));
+    assert!(take(&ledger, own, u64::MAX));
     assert_eq!(ledger.charged(&stripes), u64::MAX);
     let nothing = Ledger::new(0);
-    assert!(!nothing.take(own, 1));
+    assert!(!take(&nothing, own, 1));
     assert_eq!((nothing.limit(), nothing.charged(&stripes)), (0, 0));
-}
-
-#[test]
-fn a_caller_without_a_stripe_gives_to_the_pool_and_pays_debt() {
-    let (ledger, stripes) = generous(16);
-    assert!(ledger.take(&stripes[0], 16));
-    ledger.set_capacity(12, &stripes);
-    ledger.give_to_pool(5);
-    assert_eq!((ledger.limit(), ledger.pooled()), (12, 1));
 }
 
 #[test]
 fn an_evictor_adds_victims_to_its_hand_and_returns_the_surplus() {
     let (ledger, stripes) = generous(16);
     let own = &stripes[0];
-    ledger.reserve(own, 14).expect("it is empty").commit(14);
-    assert!(ledger.reserve(own, 5).is_none());
+    assert!(take(&ledger, own, 14));
+    assert!(!take(&ledger, own, 5));
     let mut hand = ledger.reserve_up_to(own, 5);
-    assert_eq!((hand.held(), ledger.free(&stripes)), (2, 0));
+    assert_eq!((hand.held, ledger.free(&stripes)), (2, 0));
     assert!(!hand.gather(5, &stripes));
     hand.add(7);
     assert!(hand.gather(5, &stripes));
-    hand.trim(6);
-    assert_eq!((hand.held(), ledger.free(&stripes)), (6, 3));
+    assert_eq!((hand.held, ledger.free(&stripes)), (9, 0));
     hand.commit(5);
     assert_eq!((ledger.free(&stripes), ledger.charged(&stripes)), (4, 12));
 }
@@ -175,15 +175,15 @@ fn an_evictor_adds_victims_to_its_hand_and_returns_the_surplus() {
 fn gather_looks_everywhere() {
     let (ledger, stripes) = generous(16);
     let own = &stripes[0];
-    assert!(ledger.take(own, 6));
+    assert!(take(&ledger, own, 6));
     ledger.give(own, 2);
     ledger.give(&stripes[1], 3);
     let mut hand = ledger.reserve_up_to(own, 0);
     assert!(!hand.gather(16, &stripes));
-    assert_eq!((hand.held(), ledger.listed()), (15, 0));
+    assert_eq!((hand.held, ledger.listed()), (15, 0));
     let part = hand.split(10).expect("15 are held");
     assert!(hand.split(6).is_none());
-    assert_eq!((hand.held(), part.held()), (5, 10));
+    assert_eq!((hand.held, part.held), (5, 10));
     drop(part);
     assert_eq!(ledger.free(&stripes), 10);
 }
@@ -192,7 +192,7 @@ fn gather_looks_everywhere() {
 fn a_panic_gives_the_charge_back() {
     let (ledger, stripes) = generous(16);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let _hand = ledger.reserve(&stripes[0], 9).expect("it is empty");
+        let _hand = ledger.reserve_up_to(&stripes[0], 9);
         panic!("user code");
     }));
     assert!(outcome.is_err());
@@ -203,5 +203,13 @@ fn a_panic_gives_the_charge_back() {
 #[should_panic(expected = "committed more than was reserved")]
 fn a_commit_beyond_the_reservation_is_refused() {
     let (ledger, [own, ..]) = generous(16);
-    ledger.reserve(&own, 2).expect("it is empty").commit(3);
+    ledger.reserve_up_to(&own, 2).commit(3);
+}
+
+#[test]
+#[should_panic(expected = "L1: conservation")]
+fn the_audit_sees_a_unit_that_is_lost() {
+    let (ledger, stripes) = generous(16);
+    std::mem::forget(ledger.reserve_up_to(&stripes[0], 1));
+    ledger.audit(&stripes, 0);
 }

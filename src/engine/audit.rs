@@ -25,6 +25,8 @@ where
         assert_eq!(self.berths.get(), contents.awaited, "loads that are under way");
         assert_eq!(self.lingering.get(), 0, "lingering charge");
         assert!(usage.charged <= usage.capacity, "the bound");
+        self.capacity.audit(self.credits(), contents.charge);
+        self.retired.audit(self.retired_credits(), 0);
         let share = if self.marks_counted() { contents.counted } else { contents.probation };
         assert_eq!(self.policy.probation(), share, "probation's share");
         self.walk(|view, held| {

@@ -1,0 +1,20 @@
+//! What holds of a ledger at rest.
+
+use super::ledger::Ledger;
+use super::stripe::Stripe;
+
+impl Ledger {
+    /// Panics where the ledger contradicts L1, L3 or L4. No operation runs meanwhile, `stripes` are
+    /// all of the ledger's, and `linked` is what the charges of linked entries add up to.
+    pub(crate) fn audit<'s>(&self, stripes: impl IntoIterator<Item = &'s Stripe>, linked: u64) {
+        let stripes: Vec<&Stripe> = stripes.into_iter().collect();
+        let each = || stripes.iter().copied();
+        let free = self.pooled() + each().map(Stripe::credit).sum::<u64>();
+        assert_eq!(self.limit(), linked + free, "L1: conservation");
+        assert_eq!(self.charged(each()), linked, "L1: what an observer reads");
+        assert!(self.limit() >= self.capacity(), "L3: growth was lost");
+        assert!(self.debt() == 0 || free == 0, "L3: debt while there is free room");
+        let filled = each().filter(|stripe| !stripe.is_blank()).count();
+        assert_eq!(self.listed(), filled as u64, "L4: stripes that are counted");
+    }
+}
