@@ -64,7 +64,18 @@
 //! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
 //! - `async`: the forms for tasks, on no particular runtime.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
+//!
+//! # Platforms
+//!
+//! Targets with pointers and atomics of 64 bits; on others it does not compile.
 #![deny(unsafe_code)]
+
+// Capacities, hashes and places are 64 bits wide and name what lies in memory; a bucket of eight
+// pointers is one cache line.
+#[cfg(not(all(target_pointer_width = "64", target_has_atomic = "64")))]
+compile_error!(
+    "clockhand supports targets with 64-bit pointers and 64-bit atomics only; for a 32-bit target use another cache"
+);
 
 mod accounting;
 mod builder;
