@@ -1,17 +1,22 @@
 //! The public surface: every name and signature that users compile against, and what the types can
 //! do. If this file compiles, it has done most of its work.
 
+#[cfg(feature = "dedup")]
+#[path = "surface/dedup.rs"]
+mod dedup;
+#[path = "surface/load.rs"]
+mod load;
 mod support;
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
-use std::hash::{Hash, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use clockhand::{
-    BuildError, Builder, Cache, Clock, Compute, Computed, Equivalent, Expiry, Guard, InsertError,
-    InsertErrorKind, Inserted, Iter, Maintained, Maintenance, ManualClock, Reader, RemovalCause,
-    Stats, Usage,
+    BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Equivalent, Expiry,
+    GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Maintained, Maintenance,
+    ManualClock, Reader, RemovalCause, Stats, Usage,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -89,11 +94,23 @@ fn reads_take_borrowed_keys() {
         let one: Option<&Vec<u8>> = pinned.get("a");
         let other: Option<&Vec<u8>> = pinned.get("b");
         assert_eq!((one.map(Vec::len), other), (Some(1), None));
+        let _: (Option<&Vec<u8>>, bool) = (pinned.peek("a"), pinned.contains_key("a"));
+        let keys = ["a", "b"].map(String::from);
+        let many: GetMany<'_, String, Vec<u8>, RandomState, String> = pinned.get_many(&keys);
+        assert_eq!(many.len(), 2);
+        assert_eq!(many.map(|value| value.is_some()).collect::<Vec<bool>>(), [true, false]);
     }
+    let many: Vec<Option<Vec<u8>>> = cache.get_many(&["a".to_string()]);
+    assert_eq!(many, [Some(vec![1])]);
     let mut reader: Reader<String, Vec<u8>, RandomState> = cache.reader();
     let value: Option<&Vec<u8>> = reader.get("a");
     assert_eq!(value, Some(&vec![1]));
+    let _: Option<&Vec<u8>> = reader.peek("a");
+    let keys = ["a".to_string()];
+    let many: GetMany<'_, String, Vec<u8>, RandomState, String> = reader.get_many(&keys);
+    assert_eq!(many.count(), 1);
     reader.park();
+    let _: &Texts = reader.cache();
 }
 
 #[test]
@@ -113,6 +130,7 @@ fn writes_tell_what_they_did() {
         Some(_) => Compute::Put(vec![4]),
     });
     assert_eq!(computed, Computed::Replaced);
+    let _: bool = cache.insert_if_newer(key(), vec![5], |value: &Vec<u8>| value.len()).is_ok();
     let _: Option<Vec<u8>> = cache.remove("a");
     let _: bool = cache.invalidate("a");
     let _: bool = cache.remove_if("a", |value: &Vec<u8>| value.is_empty());
@@ -159,6 +177,7 @@ fn scans_bounds_and_upkeep() {
     let Maintained { swept, expired, freed, backlog, .. } = cache.maintain(10_usize);
     let _: (usize, usize, usize, usize) = (swept, expired, freed, backlog);
     let _: usize = cache.remove_expired();
+    let _: (u64, usize) = (cache.reclamation_lag(), cache.overhead());
     let Stats {
         hits,
         misses,
@@ -195,6 +214,24 @@ fn clocks_and_kinds() {
     ];
 }
 
+/// The hasher of a cache that was given none is the crate's own type, and can be written down.
+#[test]
+fn the_hasher_has_a_name() {
+    struct Prices {
+        cache: Cache<u64, u64, clockhand::RandomState>,
+    }
+    let Prices { cache } = Prices { cache: Cache::new(1) };
+    let cache: Cache<u64, u64> = cache;
+    cache.insert(1, 1);
+    let state: clockhand::RandomState = clockhand::RandomState::new();
+    let mut hasher: DefaultHasher = state.build_hasher();
+    hasher.write_u64(7);
+    let hash = hasher.finish();
+    assert_eq!(state.clone().hash_one(7_u64), hash, "a clone hashes alike");
+    let other = clockhand::RandomState::default();
+    assert_ne!(other.hash_one(7_u64), hash, "each state has keys of its own");
+}
+
 /// `Shared` is `Send + Sync`; the marker trait has no method that a type could have by chance.
 trait NotSend<Marker> {
     fn ask() {}
@@ -211,11 +248,14 @@ fn handles_are_shared_and_guards_stay_on_their_threads() {
     shared::<Cache<String, std::sync::Arc<str>, RandomState>>();
     shared::<Clock>();
     shared::<ManualClock>();
+    shared::<clockhand::RandomState>();
+    shared::<DefaultHasher>();
     sent::<Builder<String, Vec<u8>>>();
     sent::<Iter<String, Vec<u8>>>();
     // These lines compile only as long as the types are not `Send`.
     <Guard<'_, u64, u64> as NotSend<_>>::ask();
     <Reader<u64, u64> as NotSend<_>>::ask();
+    <GetMany<'_, u64, u64, RandomState, u64> as NotSend<_>>::ask();
 }
 
 #[test]
@@ -225,6 +265,7 @@ fn everything_can_be_shown() {
     shown::<Guard<'_, u64, u64>>();
     shown::<Reader<u64, u64>>();
     shown::<Iter<u64, u64>>();
+    shown::<GetMany<'_, u64, u64, RandomState, u64>>();
     shown::<Builder<u64, u64>>();
     shown::<BuildError>();
     shown::<InsertError<u64, u64>>();
@@ -245,6 +286,10 @@ fn errors_are_errors() {
     fn error<T: Error + Display + Debug + 'static>() {}
     error::<BuildError>();
     error::<InsertError<u64, u64>>();
+    fn threads<T: Send + Sync>() {}
+    threads::<BuildError>();
+    threads::<InsertError<u64, u64>>();
+    threads::<InsertErrorKind>();
     // Even where key and value cannot be shown.
     struct Opaque;
     error::<InsertError<Opaque, Opaque>>();

@@ -1,0 +1,129 @@
+//! The names and signatures of de-duplication.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use clockhand::dedup::{
+    Claim, DeduplicatorBuilder, Health, Metrics, OffsetTicket, OffsetTrackerBuilder, Outcome,
+    Partition, SettingsError, SnapshotError, SnapshotId, Ticket, Waited,
+};
+use clockhand::{Clock, Deduplicator, Maintenance, OffsetTracker};
+
+fn seen() -> Deduplicator<u64> {
+    let builder: DeduplicatorBuilder<u64> = Deduplicator::builder();
+    let built: Result<Deduplicator<u64>, SettingsError> = builder
+        .capacity(100_u64)
+        .ttl(Duration::from_secs(60))
+        .cleanup_interval(Duration::from_secs(1))
+        .lease(Duration::from_secs(10))
+        .enabled(true)
+        .maintenance(Maintenance::Inline)
+        .clock(Clock::manual().0)
+        .build();
+    built.expect("the settings agree")
+}
+
+#[test]
+fn ids_are_claimed_once() {
+    let seen = seen();
+    let claim: Claim<Ticket<u64>> = seen.claim(1);
+    assert!(claim.is_new() && !claim.is_done() && !claim.is_in_progress());
+    let ticket: Ticket<u64> = claim.ticket().expect("it is new");
+    let _: &u64 = ticket.id();
+    assert!(matches!(seen.claim(1), Claim::InProgress));
+    let in_time: bool = ticket.complete();
+    assert!(in_time && matches!(seen.claim(1), Claim::Done));
+    let _: (bool, bool) = (seen.is_processed(&1), seen.mark_processed(2));
+    let outcome: Outcome<u8, String> = seen.process(3, || Ok(1));
+    assert!(!outcome.is_duplicate());
+    assert_eq!(outcome.processed(), Some(1));
+    let waited: Waited = seen.wait_done(&3, Duration::from_secs(1));
+    assert!(waited.is_done());
+}
+
+#[test]
+fn what_is_remembered_can_be_seen_and_kept() {
+    let seen = seen();
+    let _: (usize, bool, u64, usize) =
+        (seen.len(), seen.is_empty(), seen.capacity(), seen.overhead());
+    let _: u64 = seen.cleanup();
+    let metrics: Metrics = seen.metrics();
+    let health: Health = seen.health();
+    assert!(health.is_healthy(), "{metrics:?}");
+    let bytes: Vec<u8> = seen.snapshot();
+    let restored: Result<usize, SnapshotError> = seen.restore(&bytes);
+    assert_eq!(restored, Ok(0));
+    let from_env: Result<Deduplicator<u64>, SettingsError> = Deduplicator::from_env();
+    assert!(from_env.is_ok());
+    let variables = |name: &str| (name == "MAX_TRACKED_OFFSETS").then(|| "many".into());
+    assert!(Deduplicator::<u64>::builder().from_variables(variables).is_err());
+}
+
+#[test]
+fn offsets_are_tracked() {
+    let builder: OffsetTrackerBuilder = OffsetTracker::builder();
+    let built: Result<OffsetTracker, SettingsError> =
+        builder.lease(Duration::from_secs(10)).clock(Clock::manual().0).enabled(true).build();
+    let tracker = built.expect("the settings agree");
+    tracker.start_at("orders", 0_i32, 5_u64);
+    let claim: Claim<OffsetTicket> = tracker.claim("orders", 0, 5);
+    let ticket: OffsetTicket = claim.ticket().expect("it is new");
+    let _: u64 = ticket.offset();
+    let _: bool = ticket.complete();
+    let _: (bool, bool) =
+        (tracker.is_processed("orders", 0, 5), tracker.mark_processed("orders", 0, 6));
+    let _: u64 = tracker.committable("orders", 0);
+    let _: Vec<(String, i32, u64)> = tracker.committables();
+    let _: (usize, Metrics) = (tracker.gap_bytes(), tracker.metrics());
+    let restored: Result<usize, SnapshotError> = tracker.restore(&tracker.snapshot());
+    assert!(restored.is_ok());
+    let orders: Partition = tracker.partition("orders", 0);
+    orders.start_at(5);
+    let _: Claim<OffsetTicket> = orders.claim(7);
+    let _: (bool, bool) = (orders.is_processed(7), orders.mark_processed(8));
+    let _: (u64, bool) = (orders.committable(), orders.is_complete());
+}
+
+#[test]
+fn what_deduplication_gives_can_be_shared_and_shown() {
+    fn handle<T: Clone + Send + Sync + Debug + 'static>() {}
+    fn sent<T: Send + Sync + Debug + 'static>() {}
+    fn plain<T: Copy + PartialEq + Debug + Send + Sync>() {}
+    fn error<T: Error + Send + Sync + 'static>() {}
+    handle::<Deduplicator<String>>();
+    handle::<OffsetTracker>();
+    handle::<Partition>();
+    handle::<OffsetTrackerBuilder>();
+    sent::<DeduplicatorBuilder<String>>();
+    sent::<Ticket<String>>();
+    sent::<OffsetTicket>();
+    sent::<Claim<Ticket<String>>>();
+    plain::<Outcome<u8, u8>>();
+    plain::<Waited>();
+    plain::<Health>();
+    plain::<Metrics>();
+    error::<SettingsError>();
+    error::<SnapshotError>();
+    fn kept<T: SnapshotId>() {}
+    kept::<u64>();
+    kept::<String>();
+    kept::<Vec<u8>>();
+    kept::<[u8; 16]>();
+    kept::<(String, i32, u64)>();
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn tasks_wait_and_process() {
+    use clockhand::dedup::WaitDone;
+    use std::future::Future;
+
+    fn sent<T>(future: impl Future<Output = T> + Send) -> T {
+        futures_executor::block_on(future)
+    }
+    let seen = seen();
+    let _: Outcome<u8, String> = sent(seen.process_async(1, || async { Ok(1) }));
+    let waiting: WaitDone<'_, u64> = seen.wait_done_async(&1);
+    let _: Waited = sent(waiting);
+}

@@ -1,0 +1,189 @@
+//! The names and signatures of loading.
+
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
+use std::time::Duration;
+
+use clockhand::load::{Job, Reservation, SharedError, WarmerStatus, memoize};
+use clockhand::{
+    Cache, InsertErrorKind, LoadError, LoadSource, Loaded, Loader, LoadingCache, RandomState,
+    Warmer,
+};
+
+/// An error without a trait but the one that every error has to have here.
+#[derive(Debug, PartialEq)]
+struct Down;
+
+impl Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("down")
+    }
+}
+
+impl Error for Down {}
+
+struct Squares;
+
+impl Loader<u64, u64> for Squares {
+    type Error = Down;
+
+    fn load(&self, key: &u64) -> Result<u64, Down> {
+        key.checked_mul(*key).ok_or(Down)
+    }
+}
+
+/// A type that users write down: they keep it in a field.
+struct Service {
+    squares: LoadingCache<u64, u64, Squares>,
+    named: LoadingCache<u64, u64, Squares, RandomState>,
+}
+
+fn service() -> Service {
+    let cache: Cache<u64, u64> = Cache::builder()
+        .capacity(100)
+        .time_to_live(Duration::from_secs(100))
+        .build()
+        .expect("the settings agree");
+    let squares = cache
+        .loading(Squares)
+        .refresh_after(Duration::from_secs(10))
+        .stale_if_error(Duration::from_secs(10))
+        .negative_ttl(Duration::from_secs(1))
+        .jitter(0.1_f64)
+        .executor(|job: Job| job());
+    Service { named: squares.clone(), squares }
+}
+
+#[test]
+fn caches_are_filled_by_calls() {
+    let cache: Cache<u64, u64> = Cache::new(100);
+    let _: u64 = cache.get_or_load(1, |key: &u64| *key);
+    let loaded: Result<u64, LoadError<Down>> = cache.try_get_or_load(2, |_: &u64| Err(Down));
+    assert_eq!(loaded.as_ref().map_err(LoadError::error), Err(Some(&Down)));
+    let loaded: Result<Loaded<u64>, LoadError<Down>> =
+        cache.get_or_load_with_source(3, |key: &u64| Ok(*key));
+    let Loaded { value, source, .. } = loaded.expect("it loads");
+    assert_eq!((value, source), (3, LoadSource::Loaded));
+    let _: Result<u64, LoadError<Down>> =
+        cache.get_or_load_timeout(4, Duration::from_secs(1), |key: &u64| Ok(*key));
+    let _: Vec<u64> = cache.hottest(1_usize);
+    let reserved: Result<Reservation<u64, u64>, InsertErrorKind> = cache.reserve(1_u64);
+    let charge: u64 = reserved.expect("there is room").charge();
+    assert_eq!(charge, 1);
+}
+
+#[test]
+fn caches_fill_themselves() {
+    let Service { squares, named } = service();
+    let _: Result<u64, LoadError<Down>> = squares.get(&2);
+    let _: Result<Loaded<u64>, LoadError<Down>> = squares.get_with_source(&2);
+    let _: Result<Vec<Option<u64>>, LoadError<Down>> = squares.get_many(&[1, 2]);
+    let _: Result<u64, LoadError<Down>> = squares.refresh(&2);
+    let _: Result<usize, LoadError<Down>> = squares.warm(0..3_u64);
+    let cache: &Cache<u64, u64> = named.cache();
+    assert_eq!(cache.peek(&2), Some(4), "a clone shares what is there");
+}
+
+#[test]
+fn values_are_kept_fresh() {
+    let Service { squares, .. } = service();
+    let started: std::io::Result<Warmer> = Warmer::start(&squares, [1, 2], Duration::from_secs(9));
+    let warmer = started.expect("a thread can be started");
+    let WarmerStatus { running, rounds, renewed, failed, last_failure, .. } = warmer.status();
+    let _: (bool, u64, u64, u64, Option<String>) = (running, rounds, renewed, failed, last_failure);
+    let stopped: WarmerStatus = warmer.stop();
+    assert!(!stopped.running);
+    let _: std::io::Result<Warmer> =
+        Warmer::start_hottest(&squares, 10_usize, Duration::from_secs(9));
+}
+
+#[test]
+fn functions_are_memoized() {
+    let lives = Cache::builder().capacity(10).time_to_live(Duration::from_secs(10));
+    let cache: Cache<(&'static str, u64), u64> = lives.build().expect("sound");
+    let double = memoize(&cache, "double", Duration::from_secs(1), |n: &u64| n * 2);
+    fn callable(f: impl Fn(u64) -> u64 + Send + Sync) -> u64 {
+        f(4)
+    }
+    assert_eq!(callable(&double), 8);
+}
+
+#[test]
+fn what_loading_gives_can_be_shared_shown_and_compared() {
+    fn handle<T: Clone + Send + Sync + Debug + 'static>() {}
+    fn sent<T: Send + Sync + Debug + 'static>() {}
+    fn plain<T: Copy + PartialEq + Debug + Send + Sync>() {}
+    fn error<T: Error + Clone + PartialEq + Send + Sync + 'static>() {}
+    handle::<LoadingCache<u64, u64, Squares>>();
+    handle::<WarmerStatus>();
+    sent::<Warmer>();
+    sent::<Reservation<u64, u64>>();
+    sent::<SharedError<Down>>();
+    plain::<LoadSource>();
+    plain::<Loaded<u64>>();
+    error::<LoadError<Down>>();
+    // Whatever the caller's error can do, an error that was shared is one of many that hold it.
+    fn cloned<T: Clone>() {}
+    struct Opaque;
+    cloned::<SharedError<Opaque>>();
+    cloned::<LoadError<Opaque>>();
+}
+
+#[test]
+fn a_shared_error_gives_its_error() {
+    let cache: Cache<u64, u64> = Cache::new(1);
+    let failed = cache.try_get_or_load(1, |_| Err::<u64, Down>(Down));
+    let Err(LoadError::Failed(shared)) = failed else { panic!("it failed") };
+    let shared: SharedError<Down> = shared;
+    assert_eq!(shared, Down);
+    assert_eq!((&*shared, shared.as_ref()), (&Down, &Down));
+    assert_eq!(shared.to_string(), "down");
+    assert!(shared.clone().into_inner().is_err(), "another holds it, too");
+    assert_eq!(shared.into_inner(), Ok(Down));
+}
+
+#[test]
+fn functions_are_loaders() {
+    fn loader<L: Loader<u64, u64, Error = Down>>(_: &L) {}
+    loader(&Squares);
+    loader(&|key: &u64| Ok::<u64, Down>(*key));
+}
+
+#[cfg(feature = "async")]
+mod tasks {
+    use super::*;
+
+    use std::future::Future;
+
+    use clockhand::AsyncLoader;
+    use clockhand::load::BoxFuture;
+
+    struct Roots;
+
+    impl AsyncLoader<u64, u64> for Roots {
+        type Error = Down;
+
+        async fn load(&self, key: &u64) -> Result<u64, Down> {
+            Ok(key.isqrt())
+        }
+    }
+
+    fn sent<T>(future: impl Future<Output = T> + Send) -> T {
+        futures_executor::block_on(future)
+    }
+
+    #[test]
+    fn tasks_load() {
+        let cache: Cache<u64, u64> = Cache::new(100);
+        let _: u64 = sent(cache.get_or_load_async(1, async { 1 }));
+        let _: Result<u64, LoadError<Down>> =
+            sent(cache.try_get_or_load_async(2, async { Err(Down) }));
+        let roots: LoadingCache<u64, u64, Roots> =
+            cache.loading(Roots).spawner(|task: BoxFuture| futures_executor::block_on(task));
+        let _: Result<u64, LoadError<Down>> = sent(roots.get_async(&4));
+        let _: Result<Loaded<u64>, LoadError<Down>> = sent(roots.get_with_source_async(&4));
+        let _: Result<u64, LoadError<Down>> = sent(roots.refresh_async(&4));
+        let _: Result<Vec<Option<u64>>, LoadError<Down>> = sent(roots.get_many_async(&[1, 4]));
+        let _: Result<usize, LoadError<Down>> = sent(roots.warm_async(0..3_u64));
+    }
+}
