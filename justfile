@@ -4,21 +4,31 @@
 ci:
     .ci/run
 
-# One stage: fmt clippy doc loom seeds asan fuzz bench lab deny rayon async test
-stage name:
-    .ci/run {{name}}
+# Some stages, in this order
+stages +names:
+    .ci/run {{names}}
+
+# Changes what `fmt` finds
+format:
+    cargo fmt --all
 
 fmt:
-    cargo fmt --all
+    .ci/run fmt
 
 clippy:
     .ci/run clippy
 
-test:
-    .ci/run test
+features:
+    .ci/run features
+
+msrv:
+    .ci/run msrv
 
 doc:
     .ci/run doc
+
+deny:
+    .ci/run deny
 
 loom:
     .ci/run loom
@@ -29,14 +39,14 @@ seeds:
 asan:
     .ci/run asan
 
-fuzz-smoke:
+fuzz:
     .ci/run fuzz
 
-bench-smoke:
+bench:
     .ci/run bench
 
-lab-smoke:
+lab:
     .ci/run lab
 
-deny:
-    .ci/run deny
+test:
+    .ci/run test

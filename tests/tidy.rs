@@ -1,6 +1,13 @@
 //! The rules of the source that no compiler checks: layers, who may name atomics, comments on
 //! orderings and unsafe code, the table of seeds. Each rule is shown to find what it forbids.
 
+#[path = "tidy/growth.rs"]
+mod growth;
+#[path = "tidy/links.rs"]
+mod links;
+#[path = "tidy/stages.rs"]
+mod stages;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
