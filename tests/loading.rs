@@ -275,15 +275,19 @@ fn errors_are_remembered_if_that_is_wanted() {
         assert!(matches!(loading.get(&5_000), Err(LoadError::Failed(_))));
     }
     assert_eq!(store.asked(), (1, 0));
-    assert_eq!(loading.cache().len(), 0, "beside the cache");
+    assert_eq!(loading.cache().len(), 0, "an error is no entry");
     loading.cache().insert(5_000, 9);
-    assert_eq!(loading.get(&5_000), Ok(9), "a value hides it");
+    assert_eq!(loading.get(&5_000), Ok(9), "a value takes its place");
     loading.cache().invalidate(&5_000);
     assert!(loading.get(&5_000).is_err());
-    assert_eq!(store.asked(), (1, 0));
-    hand.advance(5 * SECOND);
+    assert_eq!(store.asked(), (2, 0), "it was forgotten");
+    hand.advance(4 * SECOND);
     assert!(loading.get(&5_000).is_err());
     assert_eq!(store.asked(), (2, 0));
+    hand.advance(SECOND);
+    assert!(loading.get(&5_000).is_err());
+    assert_eq!(store.asked(), (3, 0));
+    support::validate(loading.cache());
 }
 
 #[test]
@@ -331,8 +335,12 @@ fn a_read_of_many_keys_renews_those_that_are_due() {
     hand.advance(2 * SECOND);
     let values = loading.get_many(&[1, 2, 3]).unwrap();
     assert_eq!(values, [Some(10), Some(20), Some(33)], "the current ones, at once");
-    assert_eq!((later.run(), store.asked()), (2, (0, 2)), "of 1 and of 2");
-    assert_eq!((later.run(), store.queries.lock().unwrap().len()), (0, 1));
+    assert_eq!((later.run(), store.asked()), (1, (0, 0)), "both by one query");
+    assert_eq!(store.queries.lock().unwrap()[1..], [vec![1, 2]]);
+    assert_eq!(later.run(), 0);
+    hand.advance(4 * SECOND);
+    assert_eq!(loading.get_many(&[2]).unwrap(), [Some(20)]);
+    assert_eq!((later.run(), store.asked()), (1, (0, 1)), "one alone is reloaded");
 }
 
 #[test]

@@ -104,10 +104,21 @@ impl<K, V, S> Engine<K, V, S> {
         self.state(entry) == State::Live
     }
 
-    /// Whether an entry with a value is not to be collected: live, or worth something if a load fails.
+    /// Whether an entry with a value is not to be collected: live, worth something if a load fails, or
+    /// with a ticket that counts, which would go with it.
     pub(super) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
         let in_time = |expiration: &Expiration<K, V>| expiration.is_kept(entry, expiration.now());
         self.rules.expiration.as_ref().is_none_or(in_time)
+            || entry.ticket().is_some_and(|ticket| ticket.holds())
+    }
+
+    /// Whether an entry may be swept away: its time is over, or that of the failure that it stands for.
+    pub(super) fn is_outdated(&self, entry: EntryRef<'_, K, V>) -> bool {
+        if entry.is_awaited() {
+            entry.ticket().is_some_and(|ticket| !ticket.holds())
+        } else {
+            !self.is_kept(entry)
+        }
     }
 
     pub(super) fn state(&self, entry: EntryRef<'_, K, V>) -> State {

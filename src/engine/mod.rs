@@ -9,6 +9,7 @@
 //! | `bury` | how an entry leaves |
 //! | `share` | what it is of probation's share |
 //! | `ticket` | how a load takes part in the table |
+//! | `failures` | which failures of loads are remembered, the oldest first |
 //! | `scan` | walking all entries beside writers |
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `face` | the table as the policy sees it |
@@ -30,6 +31,7 @@ mod audit;
 mod batch;
 mod bury;
 mod face;
+mod failures;
 mod lens;
 mod local;
 mod room;
@@ -48,16 +50,17 @@ use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
 pub(crate) use batch::Batch;
+use failures::Failures;
 pub(crate) use lens::Lens;
 pub(crate) use local::Local;
 pub(crate) use rules::Rules;
 pub(crate) use scan::EVERYWHERE;
-pub(crate) use ticket::{Boarding, Fare};
+pub(crate) use ticket::{Boarding, Fare, Kept};
 pub(crate) use write::Refused;
 
 use crate::accounting::{Ledger, Stripe};
 use crate::entry::Shape;
-pub(crate) use crate::entry::Ticket;
+pub(crate) use crate::entry::{Hold, Ticket};
 use crate::expiry::Expiration;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
@@ -98,6 +101,10 @@ pub(crate) struct Engine<K, V, S> {
     lingering: CachePadded<Relaxed<AtomicU64>>,
     /// Awaited entries that are not freed yet.
     berths: CachePadded<Relaxed<AtomicU64>>,
+    /// Keys of the batches that are being loaded.
+    batched: Relaxed<AtomicU64>,
+    /// Failures that are remembered.
+    failures: Failures<K>,
     /// Where the search for expired entries goes on.
     sweep: CachePadded<Relaxed<AtomicU64>>,
     inline: bool,
@@ -120,6 +127,8 @@ impl<K, V, S> Engine<K, V, S> {
             retired: Ledger::of_passage(plan.retired_capacity),
             lingering: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            batched: Relaxed::<AtomicU64>::new(0),
+            failures: Failures::default(),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             inline: plan.inline,
         }

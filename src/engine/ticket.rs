@@ -18,7 +18,7 @@ use super::bury::{Found, State, Table};
 use super::write::{Attempt, Obstacle, Site, Work};
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
-use crate::expiry::Terms;
+use crate::expiry::{Expiration, Terms};
 use crate::outcome::RemovalCause;
 use crate::sync::{AtomicU64, Relaxed, seeded};
 use crate::table::Spotted;
@@ -28,7 +28,6 @@ use crate::table::Spotted;
 const BERTHS: u64 = 1 << 10;
 
 /// What a load found.
-#[derive(Debug)]
 pub(crate) enum Boarding<V> {
     /// A value that may be read.
     Live(V),
@@ -39,6 +38,28 @@ pub(crate) enum Boarding<V> {
     Boarded(Option<V>),
     /// There is nothing to renew, or no room.
     Nothing,
+}
+
+/// A value that may stand in for one that could not be loaded.
+pub(crate) struct Kept<V> {
+    pub(crate) value: V,
+    /// Whether it has not expired.
+    pub(crate) live: bool,
+    /// Of a load that is to replace it, or could not.
+    pub(crate) ticket: Option<Ticket>,
+}
+
+/// Keys that are loaded together: while this lives, each may have a berth on top of all others.
+#[derive(Debug)]
+pub(crate) struct BatchOfLoads<'e> {
+    batched: &'e Relaxed<AtomicU64>,
+    keys: u64,
+}
+
+impl Drop for BatchOfLoads<'_> {
+    fn drop(&mut self) {
+        self.batched.sub(self.keys);
+    }
 }
 
 /// A berth for an entry that is not in the table yet. Given back if it does not get there, as its key
@@ -145,12 +166,22 @@ where
         }
     }
 
+    /// Makes room for the loads of so many keys. They are as many as the caller has in its hands, so it
+    /// is the caller who bounds them; what they leave to be freed is bounded like that of other loads.
+    pub(crate) fn batch_of_loads(&self, keys: usize) -> BatchOfLoads<'_> {
+        let keys = keys as u64;
+        self.batched.add(keys);
+        BatchOfLoads { batched: &self.batched, keys }
+    }
+
     /// Takes a berth for an awaited entry, until that is freed. Garbage of loads that fail one after the
     /// other is bounded like any other.
     fn berth(&self) -> Option<Berth<'_>> {
         let taken = self.berths.add(1);
         let berth = Berth(&self.berths);
-        (taken < self.retired.limit().max(BERTHS)).then_some(berth)
+        let more = self.failures.len().saturating_add(self.batched.get());
+        let berths = self.retired.limit().max(BERTHS).saturating_add(more);
+        (taken < berths).then_some(berth)
     }
 
     fn is_due(&self, entry: EntryRef<'_, K, V>, fare: Fare) -> bool {
@@ -185,12 +216,22 @@ where
         Ok(Boarding::Boarded(Some(value)))
     }
 
-    /// An older value that may stand in for one that could not be loaded.
-    pub(crate) fn kept(&self, key: &K) -> Option<V> {
+    /// What a key has at this moment, live or expired for less than `grace`: it may stand in for a value that could not be loaded. What was replaced, removed or
+    /// invalidated is not in the table, and so is never returned.
+    pub(crate) fn stand_in(&self, key: &K, grace: Duration) -> Option<Kept<V>> {
         let pin = self.pin();
         let view = self.table.view(pin.pass());
         let held = view.find(self.hash(key), |k| k == key)?;
-        self.is_kept(held.entry()).then(|| held.entry().value().clone())
+        let entry = held.entry();
+        let in_time =
+            |expiration: &Expiration<K, V>| expiration.was_live(entry, expiration.now(), grace);
+        let live = self.is_live(entry);
+        if !live && !self.rules.expiration.as_ref().is_none_or(in_time) {
+            return None;
+        }
+        held.touch();
+        let ticket = entry.ticket().map(Arc::clone);
+        Some(Kept { value: entry.value().clone(), live, ticket })
     }
 
     /// Puts a value in the place of its ticket, unless something has happened to the key since that
@@ -241,6 +282,28 @@ where
     pub(crate) fn disembark(&self, key: &K, ticket: &Ticket) {
         let hash = self.hash(key);
         self.take_out(self.pin(), (hash, key), ticket, |entry| entry.is_awaited());
+    }
+
+    /// Removes what a key has if it carries this ticket: its load says that there is no value.
+    pub(crate) fn vacate(&self, key: &K, ticket: &Ticket) {
+        let hash = self.hash(key);
+        self.take_out(self.pin(), (hash, key), ticket, |entry| !entry.is_awaited());
+    }
+
+    /// Leaves the ticket of a load that has failed where it is, if it is still there, as long as it
+    /// counts and not too many others do.
+    pub(crate) fn remember(&self, key: &K, ticket: &Ticket) {
+        let hash = self.hash(key);
+        let pin = self.pin();
+        let held = self.ticketed(self.table.view(pin.pass()), hash, key, ticket);
+        // With a value it is charged, and goes when that does.
+        let key = held.filter(|held| held.entry().is_awaited()).map(|_| key.clone());
+        drop(pin);
+        if let Some(key) = key {
+            for (key, ticket) in self.failures.push(key, ticket) {
+                self.disembark(&key, &ticket);
+            }
+        }
     }
 
     /// Removes the entry with this ticket if it `may_go`; whether it did.

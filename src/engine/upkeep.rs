@@ -117,11 +117,11 @@ where
             let mut found = Vec::new();
             let next = view.gather(self.sweep.get(), &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
-            found.retain(|held| !held.entry().is_awaited());
-            swept += found.len();
             for held in found {
-                if !self.is_kept(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
-                    expired += 1;
+                let awaited = held.entry().is_awaited();
+                swept += usize::from(!awaited);
+                if self.is_outdated(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
+                    expired += usize::from(!awaited);
                 }
             }
         }

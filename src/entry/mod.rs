@@ -35,7 +35,7 @@ use std::ptr::{self, NonNull};
 
 pub(crate) use shape::Shape;
 pub(crate) use spares::Spares;
-pub(crate) use ticket::{Kind, Sought, Ticket, plain_hash};
+pub(crate) use ticket::{Hold, Kind, Sought, Ticket, plain_hash};
 
 use crate::sync::Stamp;
 use ticket::{Awaited, Renewed};

@@ -3,7 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::{
-    Entry, EntryRef, HEAVIEST, Hull, Kind, Node, Shape, Sought, Ticket, layout, plain_hash,
+    Entry, EntryRef, HEAVIEST, Hold, Hull, Kind, Node, Shape, Sought, Ticket, layout, plain_hash,
 };
 use crate::sync::Stamp;
 
@@ -147,6 +147,12 @@ fn a_destructor_that_panics_keeps_neither_the_other_nor_the_memory() {
         assert!(catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err());
         // That the memory is freed is for the leak check of a sanitizer to see.
         assert_eq!((drops.get(), Rc::strong_count(&drops)), (2, 1));
+    }
+}
+
+impl Hold for u8 {
+    fn holds(&self) -> bool {
+        true
     }
 }
 

@@ -22,7 +22,14 @@ use std::sync::Arc;
 use super::{Entry, Hull, Node};
 
 /// Whose load it is. The cache does not look inside.
-pub(crate) type Ticket = Arc<dyn Any + Send + Sync>;
+pub(crate) type Ticket = Arc<dyn Hold + Send + Sync>;
+
+/// What a ticket is of.
+pub(crate) trait Hold: Any {
+    /// Whether it still counts: its load is under way, or has failed and is remembered. One that does
+    /// not may be swept away.
+    fn holds(&self) -> bool;
+}
 
 const AWAITED: u64 = 1 << 6;
 const RENEWED: u64 = 1 << 7;

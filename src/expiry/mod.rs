@@ -72,11 +72,17 @@ impl<K, V> Expiration<K, V> {
             && (self.expiry.is_none() || self.lives_still(entry, now))
     }
 
-    /// Whether it is live, or was until a short while ago, so that its value may stand in for one that
-    /// cannot be loaded.
+    /// Whether it is live, or was until so short a while ago that its value may be worth something to
+    /// somebody.
     #[inline]
     pub(crate) fn is_kept(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        self.is_live(entry, now.before(Duration::from_nanos(self.grace.get())))
+        self.was_live(entry, now, Duration::from_nanos(self.grace.get()))
+    }
+
+    /// Whether it is live, or was until less than `grace` ago.
+    #[inline]
+    pub(crate) fn was_live(&self, entry: EntryRef<'_, K, V>, now: Moment, grace: Duration) -> bool {
+        self.is_live(entry, now.before(grace))
     }
 
     /// Whether an entry's time to live is not over, where the deadline is the user's own.

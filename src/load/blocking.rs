@@ -182,7 +182,8 @@ where
     {
         match turn(self, key, Fare::Load, wish) {
             Turn::Told(loaded) => loaded,
-            Turn::Alone => alone(load(key)),
+            // Nobody tells this caller that there is no value: its own loader decides.
+            Turn::Alone | Turn::Absent => alone(load(key)),
             Turn::Lead(lead) => {
                 let loaded = load(&lead.key);
                 settle(lead, loaded, wish)
@@ -208,12 +209,18 @@ where
     E: Send + Sync + 'static,
 {
     loop {
-        match start(cache, key, fare, Kind::Thread, 0) {
+        match start(cache, key, fare, Kind::Thread, |rest| wish.failure::<E>(rest).is_some()) {
             Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, LoadSource::Hit))),
             Start::Lead(lead) => return Turn::Lead(lead),
             Start::Nothing => return Turn::Alone,
+            Start::Failed(rest) => {
+                let failure = wish.failure::<E>(&rest);
+                if let Some(turn) = failure.and_then(|failure| wish.answer(cache, key, failure)) {
+                    return turn;
+                }
+            }
             Start::Join(lead) => {
-                if let Some(turn) = wait(lead, wish.until).turn(wish) {
+                if let Some(turn) = wait(lead, wish.until).turn(cache, key, wish) {
                     return turn;
                 }
             }

@@ -1,50 +1,90 @@
 //! Many keys at a time: those that nobody loads yet are loaded together.
+//!
+//! Every key is answered by itself: one that fails takes no other with it. A query is made with
+//! nothing awaited: whoever loads many keys waits for others' loads only when its own are over.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::blocking::turn;
 use super::flight::Kind;
 use super::lead::{Lead, Start, start};
-use super::turn::{Turn, alone};
-use super::{LoadError, Loader, LoadingCache, SharedError};
+use super::rest::Failure;
+use super::turn::{Turn, Wish, alone, old_or_newer, settle, shared};
+use super::{LoadError, Loaded, Loader, LoadingCache, cycle, many};
 use crate::engine::Fare;
 
-/// What became of each key, and the flights that have to be led.
-pub(super) struct Sorted<K, V, S>
+/// What became of each key, and what is still to be done.
+pub(super) struct Batch<K, V, S, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
     pub(super) values: Vec<Option<V>>,
-    /// With the places of their keys.
-    pub(super) leads: Vec<(usize, Lead<K, V, S>)>,
+    /// The first error.
+    error: Option<LoadError<E>>,
+    /// Those to be loaded here.
+    pub(super) wanted: Wanted<K, V, S>,
     /// The places of keys that somebody else loads.
     pub(super) joined: Vec<usize>,
-    /// The places of keys whose values are to be renewed.
-    pub(super) due: Vec<usize>,
+    /// The places of keys that came before, and where.
+    repeated: Vec<(usize, usize)>,
+    /// The loads of keys that are to be renewed.
+    pub(super) due: Vec<Lead<K, V, S>>,
 }
 
-impl<K, V, S> Sorted<K, V, S>
+/// The places of keys that have to be loaded, and their loads, where there is room for such that others
+/// may join.
+pub(super) type Wanted<K, V, S> = Vec<(usize, Option<Lead<K, V, S>>)>;
+
+/// What a query for many keys came to.
+type Queried<V, E> = Result<Vec<Option<V>>, E>;
+
+impl<K, V, S, E> Batch<K, V, S, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
+    E: Send + Sync + 'static,
 {
-    fn none() -> Self {
-        Self { values: Vec::new(), leads: Vec::new(), joined: Vec::new(), due: Vec::new() }
+    fn with_capacity(keys: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(keys),
+            error: None,
+            wanted: Vec::new(),
+            joined: Vec::new(),
+            repeated: Vec::new(),
+            due: Vec::new(),
+        }
     }
 
-    /// The keys of the flights that have to be led.
-    pub(super) fn wanted(&self) -> Vec<K> {
-        self.leads.iter().map(|(_, lead)| lead.key.clone()).collect()
+    /// The keys to be loaded here.
+    pub(super) fn keys(&self, keys: &[K]) -> Vec<K> {
+        self.wanted.iter().map(|(place, _)| keys[*place].clone()).collect()
     }
-}
 
-/// Where the same key came before.
-pub(super) fn first<K: Eq>(keys: &[K], place: usize) -> Option<usize> {
-    keys[..place].iter().position(|other| *other == keys[place])
+    pub(super) fn note(&mut self, place: usize, loaded: Result<Option<V>, LoadError<E>>) {
+        match loaded {
+            Ok(value) => self.values[place] = value,
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
+    /// The answer to the caller.
+    pub(super) fn finish(mut self) -> Result<Vec<Option<V>>, LoadError<E>> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        for (place, first) in self.repeated {
+            self.values[place] = self.values[first].clone();
+        }
+        Ok(self.values)
+    }
 }
 
 impl<K, V, L, S> LoadingCache<K, V, L, S>
@@ -53,96 +93,148 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Begins to load the keys that are neither there nor loaded by somebody.
-    ///
-    /// # Errors
-    ///
-    /// One that is remembered for one of them.
-    pub(super) fn sort<E: Send + Sync + 'static>(
+    /// Looks for the keys, and begins to load those that are neither there nor loaded by somebody.
+    pub(super) fn sort<E>(&self, keys: &[K], kind: Kind) -> Batch<K, V, S, E>
+    where
+        E: Send + Sync + 'static,
+    {
+        let (mut batch, mut first) = (Batch::with_capacity(keys.len()), HashMap::new());
+        let mut due = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            if let Some((value, is_due)) = self.glance(key) {
+                batch.values.push(Some(value));
+                due.extend(self.rules.aged().filter(|_| is_due).map(|fare| (place, fare)));
+                continue;
+            }
+            batch.values.push(None);
+            match first.entry(key) {
+                Entry::Occupied(first) => batch.repeated.push((place, *first.get())),
+                Entry::Vacant(vacant) => {
+                    vacant.insert(place);
+                    if let Some((stale, is_due)) = self.stale(key) {
+                        batch.values[place] = Some(stale.value);
+                        due.extend(is_due.then_some((place, Fare::Load)));
+                    } else {
+                        self.sort_missing(&mut batch, (place, key), kind);
+                    }
+                }
+            }
+        }
+        let begin = |(place, fare): (usize, Fare)| self.begin_reload(&keys[place], fare);
+        batch.due = due.into_iter().filter_map(begin).collect();
+        batch
+    }
+
+    /// Begins to load a key that is not there.
+    fn sort_missing<E>(&self, batch: &mut Batch<K, V, S, E>, (place, key): (usize, &K), kind: Kind)
+    where
+        E: Send + Sync + 'static,
+    {
+        let wish = self.rules.many();
+        match start(&self.cache, key, Fare::Load, kind, |rest| wish.failure::<E>(rest).is_some()) {
+            Start::Live(value) => batch.values[place] = Some(value),
+            Start::Lead(lead) => batch.wanted.push((place, Some(lead))),
+            Start::Nothing => batch.wanted.push((place, None)),
+            Start::Join(_) => batch.joined.push(place),
+            Start::Failed(rest) => {
+                let failure = wish.failure::<E>(&rest);
+                match failure.and_then(|failure| wish.answer(&self.cache, key, failure)) {
+                    Some(turn) => batch.note(place, told(turn).unwrap_or(Ok(None))),
+                    // It was remembered until a moment ago.
+                    None => batch.joined.push(place),
+                }
+            }
+        }
+    }
+
+    /// Lands what was loaded by one query.
+    pub(super) fn land_all<E>(
         &self,
         keys: &[K],
-        kind: Kind,
-    ) -> Result<Sorted<K, V, S>, LoadError<E>> {
-        let mut sorted = Sorted::none();
-        for (place, key) in keys.iter().enumerate() {
-            let value = self.glance(key).map(|(value, due)| {
-                if due {
-                    sorted.due.push(place);
-                }
-                value
-            });
-            if value.is_none()
-                && let Some(error) = self.remembered(key)
-            {
-                return Err(error);
-            }
-            let value = value.or_else(|| match start(&self.cache, key, Fare::Load, kind, 0) {
-                Start::Live(value) => Some(value),
-                Start::Lead(lead) => {
-                    sorted.leads.push((place, lead));
-                    None
-                }
-                Start::Join(_) | Start::Nothing => {
-                    sorted.joined.push(place);
-                    None
-                }
-            });
-            sorted.values.push(value);
+        batch: &mut Batch<K, V, S, E>,
+        loaded: Queried<V, E>,
+    ) where
+        E: Send + Sync + 'static,
+    {
+        let wish = self.rules.many();
+        let mut loaded = each(loaded);
+        for (place, lead) in std::mem::take(&mut batch.wanted) {
+            let landed = self.land_one((&keys[place], lead), loaded(), wish);
+            batch.note(place, landed);
         }
-        Ok(sorted)
+    }
+
+    /// Lands what a query has brought for one key.
+    pub(super) fn land_one<E>(
+        &self,
+        (key, lead): (&K, Option<Lead<K, V, S>>),
+        loaded: Result<V, Failure>,
+        wish: Wish,
+    ) -> Result<Option<V>, LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        let failure = match (loaded, lead) {
+            (Ok(value), lead) => {
+                if let Some(lead) = lead {
+                    lead.land(&value, wish.terms);
+                }
+                return Ok(Some(value));
+            }
+            (Err(failure), lead) => match lead {
+                Some(lead) => (lead.fail(&failure, &wish), failure),
+                None => (wish.stand_in(&self.cache, key, &failure), failure),
+            },
+        };
+        match failure {
+            (Some(old), _) => Ok(Some(old_or_newer(old).value)),
+            (None, Failure::Absent) => Ok(None),
+            (None, Failure::Error(error)) => {
+                Err(shared(error.downcast().expect("an error of this query")))
+            }
+        }
     }
 
     /// Those of the keys that are not there.
     pub(super) fn missing(&self, keys: impl IntoIterator<Item = K>) -> Vec<K> {
         keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect()
     }
+}
 
-    /// Lands what was loaded; a key without a value goes to whoever waits for it.
-    pub(super) fn land_all<E: Send + Sync + 'static>(
-        &self,
-        sorted: &mut Sorted<K, V, S>,
-        loaded: Result<Vec<Option<V>>, E>,
-    ) -> Result<(), LoadError<E>> {
-        let wish = self.rules.wish();
-        let leads = std::mem::take(&mut sorted.leads);
-        match loaded {
-            Ok(loaded) => {
-                let mut loaded = loaded.into_iter();
-                for (place, lead) in leads {
-                    if let Some(value) = loaded.next().flatten() {
-                        lead.land(&value, wish.terms);
-                        sorted.values[place] = Some(value);
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let (error, mut without) = (Arc::new(error), false);
-                for (place, lead) in leads {
-                    let key = lead.key.clone();
-                    let old = lead.fail(Arc::clone(&error) as _, wish.stale);
-                    without |= old.is_none();
-                    sorted.values[place] = old;
-                    let shared =
-                        Err::<(), _>(LoadError::Failed(SharedError::new(Arc::clone(&error))));
-                    // Remembered for the next callers; this one has it.
-                    drop(self.remember(&key, shared));
-                }
-                if without { Err(LoadError::Failed(SharedError::new(error))) } else { Ok(()) }
-            }
-        }
+/// What a query has brought, key by key, in the order of its keys.
+pub(super) fn each<V, E>(loaded: Queried<V, E>) -> impl FnMut() -> Result<V, Failure>
+where
+    E: Send + Sync + 'static,
+{
+    let (values, error) = match loaded {
+        Ok(values) => (values, None),
+        Err(error) => (Vec::new(), Some(Failure::Error(Arc::new(error)))),
+    };
+    let mut values = values.into_iter();
+    move || match &error {
+        Some(error) => Err(error.clone()),
+        None => values.next().flatten().ok_or(Failure::Absent),
     }
+}
 
-    /// The same for a single flight.
-    pub(super) fn land_one<E: Send + Sync + 'static>(
-        &self,
-        lead: Lead<K, V, S>,
-        loaded: Result<Vec<Option<V>>, E>,
-    ) -> Result<Option<V>, LoadError<E>> {
-        let mut sorted = Sorted { values: vec![None], leads: vec![(0, lead)], ..Sorted::none() };
-        self.land_all(&mut sorted, loaded)?;
-        Ok(sorted.values.pop().flatten())
+/// What a turn tells one who asks for many keys; nothing if there is something to do.
+pub(super) fn told<K, V, S, E>(turn: Turn<K, V, S, E>) -> Option<Result<Option<V>, LoadError<E>>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    match turn {
+        Turn::Told(loaded) => Some(some(loaded)),
+        Turn::Absent => Some(Ok(None)),
+        Turn::Lead(_) | Turn::Alone => None,
     }
+}
+
+pub(super) fn some<V, E>(
+    loaded: Result<Loaded<V>, LoadError<E>>,
+) -> Result<Option<V>, LoadError<E>> {
+    loaded.map(|loaded| Some(loaded.value))
 }
 
 impl<K, V, L, S> LoadingCache<K, V, L, S>
@@ -153,12 +245,17 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// The values of several keys, in their order. Those that are missing and that nobody loads yet are
-    /// loaded by one call of [`Loader::load_many`]; for those that others load, their loads are joined.
-    /// A key that the loader has no value for is `None`.
+    /// loaded by one call of [`Loader::load_many`], however many they are; for those that others load,
+    /// their loads are joined. A key that the loader has no value for is `None`. Values that are to be
+    /// renewed are, by one call as well, in the background.
+    ///
+    /// A loader without a `load_many` of its own, such as a function, is called for one key after the
+    /// other, and each of them succeeds or fails by itself.
     ///
     /// # Errors
     ///
-    /// The loader's; what was there, or has been loaded, stays in the cache.
+    /// The first key's that has one, also if that is remembered. All others are loaded nevertheless:
+    /// what was there, or has been loaded, stays in the cache.
     ///
     /// # Examples
     ///
@@ -182,31 +279,98 @@ where
     /// assert_eq!(values, [Some("7".to_string()), None, Some("7".to_string())]);
     /// ```
     pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
-        let mut sorted = self.sort(keys, Kind::Thread)?;
-        if !sorted.leads.is_empty() {
-            let wanted = sorted.wanted();
-            let loaded = self.loader.load_many(&wanted);
-            self.land_all(&mut sorted, loaded)?;
+        let room = self.cache.engine().batch_of_loads(keys.len());
+        let mut batch = self.sort(keys, Kind::Thread);
+        self.renew_soon(std::mem::take(&mut batch.due));
+        if !batch.wanted.is_empty() {
+            self.load_wanted(keys, &mut batch);
         }
+        drop(room);
         // Our own loads are over by now, so nobody waits for this thread while it waits.
-        for place in std::mem::take(&mut sorted.joined) {
-            sorted.values[place] = match first(keys, place) {
-                Some(first) => sorted.values[first].clone(),
-                None => self.get_one(&keys[place])?,
-            };
+        for place in std::mem::take(&mut batch.joined) {
+            let loaded = self.get_one(&keys[place]);
+            batch.note(place, loaded);
         }
-        sorted.due.into_iter().for_each(|place| self.refresh_soon(&keys[place]));
-        Ok(sorted.values)
+        batch.finish()
+    }
+
+    fn load_wanted(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
+        let wanted = batch.keys(keys);
+        match many::ask(&wanted, || self.loader.load_many(&wanted)) {
+            Some(loaded) => self.land_all(keys, batch, loaded),
+            None => {
+                for (place, lead) in std::mem::take(&mut batch.wanted) {
+                    let loaded = self.load_one(&keys[place], lead);
+                    batch.note(place, some(loaded));
+                }
+            }
+        }
+    }
+
+    /// Loads a key by itself.
+    fn load_one(
+        &self,
+        key: &K,
+        lead: Option<Lead<K, V, S>>,
+    ) -> Result<Loaded<V>, LoadError<L::Error>> {
+        let loaded = self.loader.load(key);
+        match lead {
+            Some(lead) => settle(lead, loaded, self.rules.wish()),
+            None => alone(loaded),
+        }
     }
 
     /// The value of a key that somebody else was loading; if there is none in the end, it is asked for
     /// as one of many.
     fn get_one(&self, key: &K) -> Result<Option<V>, LoadError<L::Error>> {
-        let load = || self.loader.load_many(std::slice::from_ref(key));
-        match turn(&self.cache, key, Fare::Load, self.rules.wish()) {
-            Turn::Told(loaded) => loaded.map(|loaded| Some(loaded.value)),
-            Turn::Alone => Ok(alone(load())?.value.into_iter().next().flatten()),
-            Turn::Lead(lead) => self.land_one(lead, load()),
+        let wish = self.rules.many();
+        let lead = match turn(&self.cache, key, Fare::Load, wish) {
+            Turn::Lead(lead) => Some(lead),
+            Turn::Alone => None,
+            turn => return told(turn).unwrap_or(Ok(None)),
+        };
+        let keys = std::slice::from_ref(key);
+        match many::ask(keys, || self.loader.load_many(keys)) {
+            Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
+            None => some(self.load_one(key, lead)),
+        }
+    }
+
+    /// Renews values in the background, by one query if they are several.
+    pub(super) fn renew_soon(&self, leads: Vec<Lead<K, V, S>>) {
+        if leads.is_empty() {
+            return;
+        }
+        let own = self.clone();
+        self.rules.executor.spawn(Box::new(move || {
+            let begin = |lead: &Lead<K, V, S>| {
+                lead.flight.look_again(u64::MAX);
+                lead.flight.led_by_thread(lead.seat, cycle::thread())
+            };
+            let leads: Vec<_> = leads.into_iter().filter(begin).collect();
+            // A failure has been told to those that wait, and the value stays.
+            own.renew(leads, |_| {});
+        }));
+    }
+
+    /// Renews values, by one query if they are several, and tells what became of each.
+    pub(super) fn renew(
+        &self,
+        leads: Vec<Lead<K, V, S>>,
+        mut tell: impl FnMut(Result<Option<V>, LoadError<L::Error>>),
+    ) {
+        let wish = Wish { absent: true, ..self.rules.fresh() };
+        let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
+        let loaded = match keys.len() {
+            0 | 1 => None,
+            _ => many::ask(&keys, || self.loader.load_many(&keys)),
+        };
+        let mut loaded = loaded.map(each);
+        for (lead, key) in leads.into_iter().zip(&keys) {
+            tell(match &mut loaded {
+                Some(loaded) => self.land_one((key, Some(lead)), loaded(), wish),
+                None => some(self.reload(lead)),
+            });
         }
     }
 

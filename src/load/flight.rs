@@ -9,12 +9,13 @@
 //! A leader that dies promotes the waiter that came first, and so does a waiter that finds the leader
 //! stalled. If there is none to promote, the flight is over without an outcome.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use super::rest::{Failure, Rest};
+use crate::engine::Hold;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, seeded, wake_all};
 
 /// A place in a flight. Seats are numbered in the order in which they are taken; the first one is
@@ -26,8 +27,8 @@ pub(super) type Seat = u64;
 pub(super) enum Outcome<V> {
     /// The value.
     Value(V),
-    /// The error, and an older value that may stand in for the one that was wanted.
-    Failed(Arc<dyn Any + Send + Sync>, Option<V>),
+    /// Why there is none.
+    Failed(Failure),
 }
 
 /// What a waiter learns.
@@ -61,6 +62,9 @@ pub(super) struct Flight<V> {
     thread: Relaxed<AtomicU64>,
     /// From when on a reader of the old value looks whether the flight is over, or nobody flies it.
     look_at: Relaxed<AtomicU64>,
+    /// What is left of it once it has failed; and of the load that failed before, until then.
+    pub(super) rest: OnceLock<Arc<Rest>>,
+    pub(super) heritage: OnceLock<Arc<Rest>>,
     state: Mutex<State<V>>,
 }
 
@@ -138,6 +142,8 @@ impl<V> Flight<V> {
         Self {
             thread: Relaxed::<AtomicU64>::new(if kind == Kind::Thread { thread } else { 0 }),
             look_at: Relaxed::<AtomicU64>::new(u64::MAX),
+            rest: OnceLock::new(),
+            heritage: OnceLock::new(),
             state: Mutex::new(State {
                 leader: Self::FIRST,
                 next: Self::FIRST + 1,
@@ -369,6 +375,12 @@ impl<V> Flight<V> {
         drop(state);
         wake(promoted);
         true
+    }
+}
+
+impl<V: Send + Sync + 'static> Hold for Flight<V> {
+    fn holds(&self) -> bool {
+        self.rest.get().is_none_or(|rest| rest.is_kept())
     }
 }
 

@@ -8,13 +8,13 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::bulk::first;
+use super::bulk::{Batch, each, some, told};
 use super::executor::{BoxFuture, Executor};
 use super::flight::{Flight, Kind, News, Seat};
 use super::lead::{Lead, Start, start};
 use super::turn::{Ended, Turn, Wish, alone, settle};
 use super::{
-    AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, now, patience, watch,
+    AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, many, now, patience, watch,
 };
 use crate::cache::Cache;
 use crate::engine::Fare;
@@ -106,7 +106,7 @@ where
     {
         match turn_async(self, key, Fare::Load, wish).await {
             Turn::Told(loaded) => loaded,
-            Turn::Alone => alone(load.await),
+            Turn::Alone | Turn::Absent => alone(load.await),
             Turn::Lead(lead) => {
                 let loaded = Leading::new([&lead], pin!(load)).await;
                 settle(lead, loaded, wish)
@@ -129,12 +129,18 @@ where
     E: Send + Sync + 'static,
 {
     loop {
-        match start(cache, key, fare, Kind::Task, 0) {
+        match start(cache, key, fare, Kind::Task, |rest| wish.failure::<E>(rest).is_some()) {
             Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, LoadSource::Hit))),
             Start::Lead(lead) => return Turn::Lead(lead),
             Start::Nothing => return Turn::Alone,
+            Start::Failed(rest) => {
+                let failure = wish.failure::<E>(&rest);
+                if let Some(turn) = failure.and_then(|failure| wish.answer(cache, key, failure)) {
+                    return turn;
+                }
+            }
             Start::Join(lead) => {
-                if let Some(turn) = join(lead).await.turn(wish) {
+                if let Some(turn) = join(lead).await.turn(cache, key, wish) {
                     return turn;
                 }
             }
@@ -342,26 +348,66 @@ where
             }
             return Ok(Loaded::new(value, LoadSource::Hit));
         }
-        if let Some(error) = self.remembered(key) {
-            return Err(error);
+        if let Some((stale, due)) = self.stale(key) {
+            if due {
+                let lead = self.begin_reload(key, Fare::Load);
+                self.renew_soon_async(lead.into_iter().collect());
+            }
+            return Ok(stale);
         }
         let load = async { self.loader.load(key).await };
-        let loaded = self.cache.load_missing_async(key, self.rules.wish(), load).await;
-        self.remember(key, loaded)
+        self.cache.load_missing_async(key, self.rules.wish(), load).await
     }
 
     /// Starts a reload in the background, unless one is under way: by the spawner, or a thread of the
     /// executor that waits for it.
     #[cold]
     fn refresh_soon_async(&self, key: &K) {
-        let Some(lead) = self.begin_reload(key) else { return };
+        let lead = self.rules.aged().and_then(|aged| self.begin_reload(key, aged));
+        self.renew_soon_async(lead.into_iter().collect());
+    }
+
+    /// Renews values in the background, by one query if they are several.
+    fn renew_soon_async(&self, leads: Vec<Lead<K, V, S>>) {
+        if leads.is_empty() {
+            return;
+        }
         let own = self.clone();
         self.rules.executor.spawn_future(Box::pin(async move {
-            if lead.flight.begin_poll(lead.seat, cycle::thread(), now()) {
-                // A failure has been told to those that wait, and the value stays.
-                let _ = own.reload_async(lead).await;
-            }
+            let begin =
+                |lead: &Lead<K, V, S>| lead.flight.begin_poll(lead.seat, cycle::thread(), now());
+            let leads: Vec<_> = leads.into_iter().filter(begin).collect();
+            // A failure has been told to those that wait, and the value stays.
+            own.renew_async(leads).await;
         }));
+    }
+
+    /// As `renew`.
+    async fn renew_async(&self, leads: Vec<Lead<K, V, S>>) {
+        let wish = Wish { absent: true, ..self.rules.fresh() };
+        let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
+        let loaded = match keys.len() {
+            0 | 1 => None,
+            _ => self.query(&keys, &leads.iter().collect::<Vec<_>>()).await,
+        };
+        let mut loaded = loaded.map(each);
+        for (lead, key) in leads.into_iter().zip(&keys) {
+            match &mut loaded {
+                Some(loaded) => drop(self.land_one::<L::Error>((key, Some(lead)), loaded(), wish)),
+                None => drop(self.reload_async(lead).await),
+            }
+        }
+    }
+
+    /// Asks for many keys at once, as the leader of their loads; nothing if the loader cannot do that.
+    async fn query(
+        &self,
+        keys: &[K],
+        leads: &[&Lead<K, V, S>],
+    ) -> Option<Result<Vec<Option<V>>, L::Error>> {
+        // The default declines when it is called, and any other has not begun.
+        let mut load = pin!(many::ask(keys, || self.loader.load_many(keys))?);
+        Some(Leading::new(leads.iter().copied(), load.as_mut()).await)
     }
 
     async fn reload_async(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
@@ -383,7 +429,7 @@ where
         let loaded = match turn_async(&self.cache, key, Fare::Renew, self.rules.fresh()).await {
             Turn::Told(loaded) => loaded,
             Turn::Lead(lead) => self.reload_async(lead).await,
-            Turn::Alone => self.load_anew_async(key).await,
+            Turn::Alone | Turn::Absent => self.load_anew_async(key).await,
         };
         loaded.map(|loaded| loaded.value)
     }
@@ -399,41 +445,70 @@ where
         }
     }
 
-    /// The values of several keys, in their order. Those that are missing and that nobody loads yet are
-    /// loaded by one call of [`AsyncLoader::load_many`]; for those that others load, their loads are
-    /// joined. A key that the loader has no value for is `None`.
+    /// The values of several keys, in their order: as
+    /// [`get_many`](LoadingCache::get_many), by [`AsyncLoader::load_many`].
     ///
     /// # Errors
     ///
-    /// The loader's; what was there, or has been loaded, stays in the cache.
+    /// The first key's that has one, also if that is remembered. All others are loaded nevertheless:
+    /// what was there, or has been loaded, stays in the cache.
     pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
-        let mut sorted = self.sort(keys, Kind::Task)?;
-        if !sorted.leads.is_empty() {
-            let wanted = sorted.wanted();
-            let load = pin!(self.loader.load_many(&wanted));
-            let loaded = Leading::new(sorted.leads.iter().map(|(_, lead)| lead), load).await;
-            self.land_all(&mut sorted, loaded)?;
+        let room = self.cache.engine().batch_of_loads(keys.len());
+        let mut batch = self.sort(keys, Kind::Task);
+        self.renew_soon_async(std::mem::take(&mut batch.due));
+        if !batch.wanted.is_empty() {
+            self.load_wanted_async(keys, &mut batch).await;
         }
-        for place in std::mem::take(&mut sorted.joined) {
-            sorted.values[place] = match first(keys, place) {
-                Some(first) => sorted.values[first].clone(),
-                None => self.get_one_async(&keys[place]).await?,
-            };
+        drop(room);
+        for place in std::mem::take(&mut batch.joined) {
+            let loaded = self.get_one_async(&keys[place]).await;
+            batch.note(place, loaded);
         }
-        sorted.due.into_iter().for_each(|place| self.refresh_soon_async(&keys[place]));
-        Ok(sorted.values)
+        batch.finish()
+    }
+
+    /// As `load_wanted`.
+    async fn load_wanted_async(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
+        let wanted = batch.keys(keys);
+        let leads: Vec<_> = batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref()).collect();
+        let loaded = self.query(&wanted, &leads).await;
+        match loaded {
+            Some(loaded) => self.land_all(keys, batch, loaded),
+            None => {
+                for (place, lead) in std::mem::take(&mut batch.wanted) {
+                    let loaded = self.load_one_async(&keys[place], lead).await;
+                    batch.note(place, some(loaded));
+                }
+            }
+        }
+    }
+
+    /// Loads a key by itself.
+    async fn load_one_async(
+        &self,
+        key: &K,
+        lead: Option<Lead<K, V, S>>,
+    ) -> Result<Loaded<V>, LoadError<L::Error>> {
+        let loaded = Leading::new(&lead, pin!(self.loader.load(key))).await;
+        match lead {
+            Some(lead) => settle(lead, loaded, self.rules.wish()),
+            None => alone(loaded),
+        }
     }
 
     /// As `get_one`.
     async fn get_one_async(&self, key: &K) -> Result<Option<V>, LoadError<L::Error>> {
-        let load = || self.loader.load_many(std::slice::from_ref(key));
-        match turn_async(&self.cache, key, Fare::Load, self.rules.wish()).await {
-            Turn::Told(loaded) => loaded.map(|loaded| Some(loaded.value)),
-            Turn::Alone => Ok(alone(load().await)?.value.into_iter().next().flatten()),
-            Turn::Lead(lead) => {
-                let loaded = Leading::new([&lead], pin!(load())).await;
-                self.land_one(lead, loaded)
-            }
+        let wish = self.rules.many();
+        let lead = match turn_async(&self.cache, key, Fare::Load, wish).await {
+            Turn::Lead(lead) => Some(lead),
+            Turn::Alone => None,
+            turn => return told(turn).unwrap_or(Ok(None)),
+        };
+        let keys = std::slice::from_ref(key);
+        let loaded = self.query(keys, &lead.iter().collect::<Vec<_>>()).await;
+        match loaded {
+            Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
+            None => some(self.load_one_async(key, lead).await),
         }
     }
 

@@ -1,19 +1,24 @@
 //! The leader's part of a flight.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::hash::{BuildHasher, Hash};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::flight::{End, Flight, Kind, Outcome, Seat};
+use super::rest::{Failure, Rest};
+use super::turn::Wish;
 use super::{cycle, now};
 use crate::cache::Cache;
-use crate::engine::{Boarding, Fare, Ticket};
+use crate::engine::{Boarding, Fare, Kept, Ticket};
 use crate::expiry::Terms;
 
 /// The flight of a ticket.
 pub(super) fn flight<V: Send + Sync + 'static>(ticket: &Ticket) -> Arc<Flight<V>> {
-    Arc::clone(ticket).downcast().expect("the tickets of a cache are of flights of its values")
+    let ticket: Arc<dyn Any + Send + Sync> = Arc::clone(ticket) as _;
+    ticket.downcast().expect("the tickets of a cache are of flights of its values")
 }
 
 /// A caller that has to load. When it is dropped before the flight has ended, as in a panic or when
@@ -24,14 +29,12 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    cache: Cache<K, V, S>,
+    pub(super) cache: Cache<K, V, S>,
     pub(super) key: K,
     pub(super) flight: Arc<Flight<V>>,
     pub(super) seat: Seat,
     /// What the key had.
     pub(super) old: Option<V>,
-    /// How long a reload that has failed is not tried again, in nanoseconds.
-    pause: u64,
     /// Whether the ticket may be in the table.
     boarded: bool,
 }
@@ -47,19 +50,21 @@ where
     /// Somebody else's load; the part to play if the caller is promoted.
     Join(Lead<K, V, S>),
     Lead(Lead<K, V, S>),
+    /// A load that has failed, and still counts for the caller.
+    Failed(Arc<Rest>),
     /// There is nothing to renew, or no room.
     Nothing,
 }
 
 /// Looks for the value of a key or its load, and else begins one.
 ///
-/// A flight that is over is none; one that has failed counts until `pause` nanoseconds later.
+/// A load that has failed `counts` for the caller as long as that says.
 pub(super) fn start<K, V, S>(
     cache: &Cache<K, V, S>,
     key: &K,
     fare: Fare,
     kind: Kind,
-    pause: u64,
+    counts: impl Fn(&Rest) -> bool,
 ) -> Start<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -68,7 +73,17 @@ where
 {
     let began = now();
     let own = Arc::new(Flight::<V>::new(kind, cycle::thread(), began));
-    let is_over = |ticket: &Ticket| flight::<V>(ticket).is_over(began.saturating_sub(pause));
+    // What is left of a load that failed before, and does not keep this one from being begun.
+    let heritage = RefCell::new(None);
+    let is_over = |ticket: &Ticket| {
+        let flight = flight::<V>(ticket);
+        if !flight.is_over(u64::MAX) {
+            return false;
+        }
+        let rest = flight.rest.get();
+        heritage.replace(rest.filter(|rest| rest.is_kept()).map(Arc::clone));
+        !rest.is_some_and(|rest| counts(rest))
+    };
     // Before it boards: if user code panics on the way, the flight is given up.
     let mut lead = Lead {
         cache: cache.clone(),
@@ -76,7 +91,6 @@ where
         flight: own,
         seat: Flight::<V>::FIRST,
         old: None,
-        pause,
         boarded: true,
     };
     let boarding = cache.engine().board(key, fare, &lead.ticket(), is_over);
@@ -86,20 +100,32 @@ where
         Boarding::Nothing => Start::Nothing,
         Boarding::Joined(ticket) => {
             lead.flight = flight(&ticket);
-            Start::Join(lead)
+            match lead.flight.rest.get().filter(|rest| counts(rest)) {
+                Some(rest) => Start::Failed(Arc::clone(rest)),
+                None => Start::Join(lead),
+            }
         }
         Boarding::Boarded(old) => {
+            if let Some(rest) = heritage.take() {
+                let _ = lead.flight.heritage.set(rest);
+            }
             lead.old = old;
             Start::Lead(lead)
         }
     }
 }
 
-/// Whether a load that has this ticket is about to renew a value, as far as that can be told at a
-/// glance.
-pub(super) fn is_flown<V: Send + Sync + 'static>(ticket: &Ticket) -> bool {
-    let flight: Option<&Flight<V>> = ticket.downcast_ref();
-    flight.is_some_and(|flight| !flight.is_worth_a_look(now))
+/// Whether a load that has this ticket is about to renew a value, or has failed and `counts`, as far as
+/// that can be told at a glance.
+pub(super) fn is_flown<V: Send + Sync + 'static>(
+    ticket: &Ticket,
+    counts: impl Fn(&Rest) -> bool,
+) -> bool {
+    let ticket: &dyn Any = &**ticket;
+    ticket.downcast_ref::<Flight<V>>().is_some_and(|flight| match flight.rest.get() {
+        Some(rest) => counts(rest),
+        None => !flight.is_worth_a_look(now),
+    })
 }
 
 impl<K, V, S> Lead<K, V, S>
@@ -119,11 +145,6 @@ where
         self.cache.engine().disembark(&self.key, &self.ticket());
     }
 
-    /// An older value that may stand in.
-    fn stand_in(&mut self) -> Option<V> {
-        self.old.take().or_else(|| self.cache.engine().kept(&self.key))
-    }
-
     fn ticket(&self) -> Ticket {
         Arc::clone(&self.flight) as Ticket
     }
@@ -132,28 +153,48 @@ where
     pub(super) fn land(self, value: &V, terms: Terms) {
         if self.flight.begin_landing(self.seat, cycle::thread()) {
             self.cache.engine().land(&self.key, value.clone(), &self.ticket(), terms);
-            self.end(None, || Outcome::Value(value.clone()));
+            self.end(|| Outcome::Value(value.clone()));
         }
     }
 
-    /// Gives the error to all that wait, and to nobody who comes later. If `stale`, an older value may
-    /// stand in for the one that was wanted: for them, and for the caller.
-    pub(super) fn fail(mut self, error: Arc<dyn Any + Send + Sync>, stale: bool) -> Option<V> {
-        let old = if stale { self.stand_in() } else { None };
+    /// Tells all that wait why there is no value, and, if it is to be remembered, those that come later.
+    /// What the key has may stand in for the value that was wanted, as the caller wishes.
+    pub(super) fn fail(self, failure: &Failure, wish: &Wish) -> Option<Kept<V>> {
         // Before the landing begins: if `Clone` panics, the first waiter leads.
-        let theirs = old.clone();
+        let old = wish.stand_in(&self.cache, &self.key, failure);
         if self.flight.begin_landing(self.seat, cycle::thread()) {
-            self.clear_away();
-            self.end(Some(now()), || Outcome::Failed(error, theirs));
-            self.flight.look_again(now().saturating_add(self.pause));
+            if let Failure::Absent = failure {
+                self.cache.engine().vacate(&self.key, &self.ticket());
+            }
+            let rest = self.rest(Some(failure.clone()), wish.negative);
+            let kept = rest.is_kept();
+            if !kept {
+                self.clear_away();
+            }
+            // Before the end: who finds the flight over finds what is left of it.
+            let _ = self.flight.rest.set(rest);
+            self.end(|| Outcome::Failed(failure.clone()));
+            if kept {
+                self.cache.engine().remember(&self.key, &self.ticket());
+            }
         }
         old
     }
 
-    fn end(&self, failed: Option<u64>, outcome: impl FnOnce() -> Outcome<V>) {
-        if self.flight.end(self.seat, &None, failed) == End::Wanted {
+    /// What is left of a load that ends now without a value.
+    fn rest(&self, failure: Option<Failure>, lifetime: Option<Duration>) -> Arc<Rest> {
+        let rest = Rest::new(failure, self.cache.engine().clock(), lifetime);
+        let before = self.flight.heritage.get().filter(|before| before.is_kept());
+        match before {
+            Some(before) if !rest.is_kept() => Arc::clone(before),
+            _ => Arc::new(rest),
+        }
+    }
+
+    fn end(&self, outcome: impl FnOnce() -> Outcome<V>) {
+        if self.flight.end(self.seat, &None, None) == End::Wanted {
             let outcome = Some(Arc::new(outcome()));
-            self.flight.end(self.seat, &outcome, failed);
+            self.flight.end(self.seat, &outcome, None);
         }
     }
 }
@@ -172,10 +213,15 @@ where
         // looking for the key calls) stays here: it may be on the way already. A ticket that is left
         // behind is known to be over.
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            let over = self.flight.abandon(self.seat, now(), true);
-            self.flight.look_again(now().saturating_add(self.pause));
-            if over {
-                self.clear_away();
+            if self.flight.abandon(self.seat, now(), false) {
+                let rest = self.rest(None, None);
+                let kept = rest.is_kept();
+                let _ = self.flight.rest.set(rest);
+                if kept {
+                    self.cache.engine().remember(&self.key, &self.ticket());
+                } else {
+                    self.clear_away();
+                }
             }
         }));
     }

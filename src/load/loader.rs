@@ -3,6 +3,8 @@
 #[cfg(feature = "async")]
 use std::future::Future;
 
+use super::many;
+
 /// Where the values of a [`LoadingCache`](crate::load::LoadingCache) cache come from.
 ///
 /// Functions that take a key and return a result are loaders. A method is called once for each load,
@@ -43,12 +45,16 @@ pub trait Loader<K, V>: Send + Sync {
     /// Loads the values of several keys, which are all different: one for each, in their order, or
     /// none for a key that has no value. Where there are too few, the rest has none.
     ///
-    /// By default one after the other.
+    /// By default one after the other. The cache does not call that: where a loader has no `load_many`
+    /// of its own, it calls [`load`](Self::load) for each key, which then succeeds or fails by itself.
     ///
     /// # Errors
     ///
     /// What the callers for all of these keys are to get.
     fn load_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, Self::Error> {
+        if many::declines(keys) {
+            return Ok(Vec::new());
+        }
         keys.iter().map(|key| self.load(key).map(Some)).collect()
     }
 
@@ -107,7 +113,8 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
     /// Loads the values of several keys, which are all different: one for each, in their order, or
     /// none for a key that has no value. Where there are too few, the rest has none.
     ///
-    /// By default one after the other.
+    /// By default one after the other. The cache does not call that: where a loader has no `load_many`
+    /// of its own, it calls [`load`](Self::load) for each key, which then succeeds or fails by itself.
     ///
     /// # Errors
     ///
@@ -116,7 +123,11 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
         &self,
         keys: &[K],
     ) -> impl Future<Output = Result<Vec<Option<V>>, Self::Error>> + Send {
+        let declined = many::declines(keys);
         async move {
+            if declined {
+                return Ok(Vec::new());
+            }
             let mut values = Vec::with_capacity(keys.len());
             for key in keys {
                 values.push(Some(self.load(key).await?));

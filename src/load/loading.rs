@@ -1,28 +1,19 @@
 //! A cache that fills itself.
 
-use std::any::Any;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use super::blocking::turn;
-use super::executor::{Executor, Job};
 use super::flight::{Kind, News};
 use super::lead::{Lead, Start, is_flown, start};
-use super::turn::{Turn, Wish, alone, settle};
-use super::{LoadError, LoadSource, Loaded, Loader, SharedError, now, patience};
+use super::settings::Rules;
+use super::turn::{Turn, alone, old_or_newer, settle};
+use super::{LoadError, LoadSource, Loaded, Loader, now, patience};
 use crate::cache::Cache;
-use crate::engine::Fare;
-use crate::expiry::Terms;
+use crate::engine::{Fare, Ticket};
 use crate::random_state::RandomState;
-use crate::time::nanos;
-
-/// Errors that are kept at most, where they are.
-const FAILURES: u64 = 1024;
-/// A value whose renewal has failed is not renewed again for this part of `refresh_after`.
-const PAUSE: u32 = 10;
 
 /// A cache with a loader: it fills itself.
 ///
@@ -50,36 +41,6 @@ pub struct LoadingCache<K, V, L, S = RandomState> {
     pub(super) cache: Cache<K, V, S>,
     pub(super) loader: Arc<L>,
     pub(super) rules: Rules,
-    /// Errors that are remembered.
-    pub(super) failures: Option<Cache<K, Fault>>,
-}
-
-type Fault = Arc<dyn Any + Send + Sync>;
-
-/// How values are loaded.
-#[derive(Debug, Clone)]
-pub(super) struct Rules {
-    pub(super) refresh_after: Option<Duration>,
-    pub(super) stale_if_error: Option<Duration>,
-    pub(super) jitter: f64,
-    pub(super) executor: Executor,
-}
-
-impl Rules {
-    pub(super) fn wish(&self) -> Wish {
-        let terms = Terms { lifetime: None, jitter: self.jitter };
-        Wish { terms, until: None, stale: self.stale_if_error.is_some() }
-    }
-
-    /// For those to whom an old value is of no use.
-    pub(super) fn fresh(&self) -> Wish {
-        Wish { stale: false, ..self.wish() }
-    }
-
-    /// In nanoseconds.
-    fn pause(&self) -> u64 {
-        nanos(self.refresh_after.unwrap_or_default() / PAUSE)
-    }
 }
 
 impl<K, V, S> Cache<K, V, S>
@@ -101,13 +62,7 @@ where
     /// assert_eq!(lengths.cache().len(), 1);
     /// ```
     pub fn loading<L>(&self, loader: L) -> LoadingCache<K, V, L, S> {
-        let rules = Rules {
-            refresh_after: None,
-            stale_if_error: None,
-            jitter: 0.0,
-            executor: Executor::Pool,
-        };
-        LoadingCache { cache: self.clone(), loader: Arc::new(loader), rules, failures: None }
+        LoadingCache { cache: self.clone(), loader: Arc::new(loader), rules: Rules::new() }
     }
 }
 
@@ -122,120 +77,41 @@ where
         &self.cache
     }
 
-    /// Renews values ahead of their expiry: a read of a value that is this old returns it at once,
-    /// and starts one reload in the background. If that fails, the value stays until it expires, and
-    /// is tried again after a tenth of this time.
-    ///
-    /// # Panics
-    ///
-    /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
-    /// `clock`.
-    pub fn refresh_after(mut self, age: Duration) -> Self {
-        expect_time(&self.cache, "refresh_after");
-        self.rules.refresh_after = Some(age);
-        self
-    }
-
-    /// Lets a value stand in for one that could not be loaded, for so long after it has expired. Only
-    /// reads through this handle return it, as [`LoadSource::Stale`]; until then it stays in memory,
-    /// unless its room is needed.
-    ///
-    /// # Panics
-    ///
-    /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
-    /// `clock`.
-    pub fn stale_if_error(mut self, grace: Duration) -> Self {
-        expect_time(&self.cache, "stale_if_error");
-        self.cache.engine().keep_expired(grace);
-        self.rules.stale_if_error = Some(grace);
-        self
-    }
-
-    /// Remembers errors for so long: whoever asks for the key meanwhile gets the error, and nothing is
-    /// loaded. The last thousand or so are remembered.
-    ///
-    /// An error is remembered beside the cache: removing or invalidating its key does not forget it,
-    /// inserting a value hides it.
-    ///
-    /// # Panics
-    ///
-    /// If the cache's clock is coarser than `lifetime`, or, where it has none, a thread for one could
-    /// not be started.
-    pub fn negative_ttl(mut self, lifetime: Duration) -> Self {
-        let mut builder = Cache::builder().capacity(FAILURES).time_to_live(lifetime);
-        if let Some(clock) = self.cache.engine().clock() {
-            builder = builder.clock(clock);
-        }
-        self.failures = match builder.build() {
-            Ok(failures) => Some(failures),
-            Err(error) => panic!("negative_ttl: {error}"),
-        };
-        self
-    }
-
-    /// Shortens the life of each loaded value by a part of it that is chosen anew each time, up to
-    /// this fraction, so that what was loaded together does not expire together. Zero to begin with;
-    /// at most one.
-    pub fn jitter(mut self, fraction: f64) -> Self {
-        // A fraction that is not a number is none.
-        self.rules.jitter = if fraction > 0.0 { fraction.min(1.0) } else { 0.0 };
-        self
-    }
-
-    /// Renews values on an executor of the user's. The function is called with a job by the thread
-    /// that reads: it should pass the job on, and not run it. Without one, two threads renew the values
-    /// of all caches of the process; what they cannot keep up with is given up, and comes again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use clockhand::Cache;
-    /// # let loading = Cache::<u8, u8>::new(10).loading(|key: &u8| Ok::<_, String>(*key));
-    /// let loading = loading.executor(|job| { std::thread::spawn(job); });
-    /// ```
-    pub fn executor(mut self, spawn: impl Fn(Job) + Send + Sync + 'static) -> Self {
-        self.rules.executor = Executor::Given(Arc::new(spawn));
-        self
-    }
-
     /// The value if it is there, and whether it is to be renewed.
     #[inline]
     pub(super) fn glance(&self, key: &K) -> Option<(V, bool)> {
-        match self.rules.refresh_after {
-            None => self.cache.get(key).map(|value| (value, false)),
-            Some(after) => self.cache.get_and_age(key, (after, self.rules.jitter), is_flown::<V>),
-        }
+        let Some(after) = self.rules.refresh_after else {
+            return self.cache.get(key).map(|value| (value, false));
+        };
+        let age = (after, self.rules.jitter);
+        let is_flown = |ticket: &Ticket| self.is_flown(ticket, Fare::RenewAged(after, age.1));
+        self.cache.get_and_age(key, age, is_flown)
     }
 
-    pub(super) fn remembered<E: Send + Sync + 'static>(&self, key: &K) -> Option<LoadError<E>> {
-        let fault = self.failures.as_ref()?.get(key)?;
-        Some(LoadError::Failed(SharedError::new(fault.downcast().ok()?)))
+    /// A value that has expired and is served all the same, and whether it is to be renewed.
+    pub(super) fn stale(&self, key: &K) -> Option<(Loaded<V>, bool)> {
+        let grace = self.rules.stale_while_revalidate?;
+        let kept = self.cache.engine().stand_in(key, grace)?;
+        let flown = kept.ticket.as_ref().is_some_and(|ticket| self.is_flown(ticket, Fare::Load));
+        let due = !kept.live && !flown;
+        Some((old_or_newer(kept), due))
     }
 
-    /// Remembers the error of a load.
-    pub(super) fn remember<T, E: Send + Sync + 'static>(
-        &self,
-        key: &K,
-        loaded: Result<T, LoadError<E>>,
-    ) -> Result<T, LoadError<E>> {
-        if let (Some(failures), Err(LoadError::Failed(error))) = (&self.failures, &loaded) {
-            // Of all that share the error the first one does it.
-            drop(failures.insert_if_absent(key.clone(), error.clone().into_arc()));
-        }
-        loaded
+    /// Whether the background has nothing to do for a load with this ticket.
+    fn is_flown(&self, ticket: &Ticket, fare: Fare) -> bool {
+        is_flown::<V>(ticket, |rest| self.rules.defers(fare, rest))
     }
 
-    /// Begins to renew a value, unless that is under way.
-    pub(super) fn begin_reload(&self, key: &K) -> Option<Lead<K, V, S>> {
-        let fare = Fare::RenewAged(self.rules.refresh_after?, self.rules.jitter);
-        match start(&self.cache, key, fare, Kind::Job, self.rules.pause()) {
+    /// Begins a load for the background, unless one is under way or has just failed.
+    pub(super) fn begin_reload(&self, key: &K, fare: Fare) -> Option<Lead<K, V, S>> {
+        match start(&self.cache, key, fare, Kind::Job, |rest| self.rules.defers(fare, rest)) {
             Start::Lead(lead) => {
                 // A job that nobody runs is begun anew after a while.
                 lead.flight.look_again(now().saturating_add(patience().silent));
                 Some(lead)
             }
-            Start::Join(lead) => Self::take_over(lead),
-            Start::Live(_) | Start::Nothing => None,
+            Start::Join(lead) if lead.flight.is_worth_a_look(now) => Self::take_over(lead),
+            Start::Join(_) | Start::Live(_) | Start::Failed(_) | Start::Nothing => None,
         }
     }
 
@@ -301,29 +177,23 @@ where
 
     #[cold]
     fn load(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
-        if let Some(error) = self.remembered(key) {
-            return Err(error);
+        if let Some((stale, due)) = self.stale(key) {
+            if due {
+                self.renew_soon(self.begin_reload(key, Fare::Load).into_iter().collect());
+            }
+            return Ok(stale);
         }
-        let wish = self.rules.wish();
-        let loaded = self.cache.load_missing(key, wish, |key| self.loader.load(key));
-        self.remember(key, loaded)
+        self.cache.load_missing(key, self.rules.wish(), |key| self.loader.load(key))
     }
 
     /// Starts a reload in the background, unless one is under way.
     #[cold]
-    pub(super) fn refresh_soon(&self, key: &K) {
-        let Some(lead) = self.begin_reload(key) else { return };
-        let own = self.clone();
-        self.rules.executor.spawn(Box::new(move || {
-            if lead.flight.led_by_thread(lead.seat, super::cycle::thread()) {
-                lead.flight.look_again(u64::MAX);
-                // A failure has been told to those that wait, and the value stays.
-                let _ = own.reload(lead);
-            }
-        }));
+    fn refresh_soon(&self, key: &K) {
+        let lead = self.rules.aged().and_then(|aged| self.begin_reload(key, aged));
+        self.renew_soon(lead.into_iter().collect());
     }
 
-    fn reload(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
+    pub(super) fn reload(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
         let loaded = match &lead.old {
             Some(old) => self.loader.reload(&lead.key, old),
             None => self.loader.load(&lead.key),
@@ -357,7 +227,7 @@ where
         let loaded = match turn(&self.cache, key, Fare::Renew, self.rules.fresh()) {
             Turn::Told(loaded) => loaded,
             Turn::Lead(lead) => self.reload(lead),
-            Turn::Alone => self.load_anew(key),
+            Turn::Alone | Turn::Absent => self.load_anew(key),
         };
         loaded.map(|loaded| loaded.value)
     }
@@ -371,22 +241,12 @@ where
     }
 }
 
-/// Panics if the cache keeps no time, which `what` needs.
-pub(super) fn expect_time<K, V, S>(cache: &Cache<K, V, S>, what: &str) {
-    assert!(
-        cache.engine().clock().is_some(),
-        "{what} needs a cache that keeps time: give its builder time_to_live, time_to_idle, expiry \
-         or clock"
-    );
-}
-
 impl<K, V, L, S> Clone for LoadingCache<K, V, L, S> {
     fn clone(&self) -> Self {
         Self {
             cache: self.cache.clone(),
             loader: Arc::clone(&self.loader),
             rules: self.rules.clone(),
-            failures: self.failures.clone(),
         }
     }
 }
@@ -396,7 +256,6 @@ impl<K, V, L, S> fmt::Debug for LoadingCache<K, V, L, S> {
         f.debug_struct("LoadingCache")
             .field("cache", &self.cache)
             .field("rules", &self.rules)
-            .field("remembers_errors", &self.failures.is_some())
             .finish_non_exhaustive()
     }
 }

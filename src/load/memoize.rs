@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
-use super::loading::expect_time;
+use super::settings::expect_time;
 use super::turn::Wish;
 use crate::cache::Cache;
 use crate::expiry::Terms;

@@ -22,11 +22,14 @@
 //! | `future` | waiting as a task (feature `async`) |
 //! | `watch` | leaders that nobody polls (feature `async`) |
 //! | `turn` | what a caller does next: it is told, it leads, it loads for itself |
+//! | `rest` | what is left of a load that has failed |
 //! | `outcome` | what a caller learns |
 //! | `reserve` | charge for the work of a load |
 //! | `loader` | where values come from |
 //! | `loading` | a cache that fills itself |
+//! | `settings` | how it loads |
 //! | `bulk` | many keys at a time |
+//! | `many` | loaders that can load many keys at a time |
 //! | `executor` | where values are renewed |
 //! | `warmer` | keys that are kept fresh |
 //! | `memoize` | a function whose results are kept |
@@ -69,9 +72,12 @@ mod future;
 mod lead;
 mod loader;
 mod loading;
+mod many;
 mod memoize;
 mod outcome;
 mod reserve;
+mod rest;
+mod settings;
 mod turn;
 mod warmer;
 #[cfg(feature = "async")]

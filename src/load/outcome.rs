@@ -62,10 +62,6 @@ impl<E> SharedError<E> {
         Self(error)
     }
 
-    pub(super) fn into_arc(self) -> Arc<E> {
-        self.0
-    }
-
     /// The error itself, if no other caller has it.
     ///
     /// # Errors

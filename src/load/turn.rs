@@ -2,11 +2,14 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::flight::Outcome;
 use super::lead::Lead;
+use super::rest::{Failure, Rest};
 use super::{LoadError, LoadSource, Loaded, SharedError};
+use crate::cache::Cache;
+use crate::engine::Kept;
 use crate::expiry::Terms;
 
 /// How a load differs from the plain one.
@@ -15,8 +18,14 @@ pub(super) struct Wish {
     pub(super) terms: Terms,
     /// When a caller that has joined a load stops to wait.
     pub(super) until: Option<Instant>,
-    /// Whether an expired value may stand in for an error.
-    pub(super) stale: bool,
+    /// For how long after its expiry a value may stand in for an error.
+    pub(super) stale: Option<Duration>,
+    /// For how long a failure is remembered.
+    pub(super) negative: Option<Duration>,
+    /// Whether the caller asks though a failure is remembered.
+    pub(super) anew: bool,
+    /// Whether the caller is content to learn that a key has no value. Others ask for it themselves.
+    pub(super) absent: bool,
 }
 
 /// How waiting ended.
@@ -44,10 +53,66 @@ where
 {
     /// Nothing.
     Told(Result<Loaded<V>, LoadError<E>>),
+    /// Nothing: the key has no value. Only for callers that are content with that.
+    Absent,
     /// To load, and to end the flight with that.
     Lead(Lead<K, V, S>),
     /// To load for itself: there is nothing to renew, or no room.
     Alone,
+}
+
+impl Wish {
+    /// What a load that failed has left for this caller.
+    pub(super) fn failure<'r, E: 'static>(&self, rest: &'r Rest) -> Option<&'r Failure> {
+        if self.anew { None } else { rest.failure(self.negative).filter(|f| self.takes::<E>(f)) }
+    }
+
+    /// Whether a failure answers this caller, whose loader has this type of errors.
+    fn takes<E: 'static>(&self, failure: &Failure) -> bool {
+        match failure {
+            Failure::Error(error) => error.is::<E>(),
+            Failure::Absent => self.absent,
+        }
+    }
+
+    /// What the key has, if it may stand in: never what was replaced, removed or invalidated.
+    pub(super) fn stand_in<K, V, S>(
+        &self,
+        cache: &Cache<K, V, S>,
+        key: &K,
+        failure: &Failure,
+    ) -> Option<Kept<V>>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        S: BuildHasher,
+    {
+        let grace = self.stale.filter(|_| matches!(failure, Failure::Error(_)))?;
+        cache.engine().stand_in(key, grace)
+    }
+
+    /// What a caller makes of a failure of somebody else's load; nothing if that is no answer for it.
+    pub(super) fn answer<K, V, S, E>(
+        &self,
+        cache: &Cache<K, V, S>,
+        key: &K,
+        failure: &Failure,
+    ) -> Option<Turn<K, V, S, E>>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        S: BuildHasher,
+        E: Send + Sync + 'static,
+    {
+        match failure {
+            failure if !self.takes::<E>(failure) => None,
+            Failure::Absent => Some(Turn::Absent),
+            Failure::Error(error) => Some(Turn::Told(match self.stand_in(cache, key, failure) {
+                Some(old) => Ok(old_or_newer(old)),
+                None => Err(shared(Arc::clone(error).downcast().ok()?)),
+            })),
+        }
+    }
 }
 
 impl<K, V, S> Ended<K, V, S>
@@ -58,9 +123,19 @@ where
 {
     /// Whose turn it is then; nothing if the caller has to look again, as the flight has come to
     /// nothing that it could use.
-    pub(super) fn turn<E: Send + Sync + 'static>(self, wish: Wish) -> Option<Turn<K, V, S, E>> {
+    pub(super) fn turn<E: Send + Sync + 'static>(
+        self,
+        cache: &Cache<K, V, S>,
+        key: &K,
+        wish: Wish,
+    ) -> Option<Turn<K, V, S, E>> {
         match self {
-            Self::Over(outcome) => told(&*outcome?, wish).map(Turn::Told),
+            Self::Over(outcome) => match &*outcome? {
+                Outcome::Value(value) => {
+                    Some(Turn::Told(Ok(Loaded::new(value.clone(), LoadSource::Joined))))
+                }
+                Outcome::Failed(failure) => wish.answer(cache, key, failure),
+            },
             Self::Promoted(lead) => Some(Turn::Lead(lead)),
             Self::Cycle => Some(Turn::Told(Err(LoadError::Cycle))),
             Self::TimedOut => Some(Turn::Told(Err(LoadError::TimedOut))),
@@ -68,29 +143,20 @@ where
     }
 }
 
-/// What a caller makes of the outcome that it waited for; nothing if it is an error of another type.
-fn told<V, E>(outcome: &Outcome<V>, wish: Wish) -> Option<Result<Loaded<V>, LoadError<E>>>
-where
-    V: Clone,
-    E: Send + Sync + 'static,
-{
-    match outcome {
-        Outcome::Value(value) => Some(Ok(Loaded::new(value.clone(), LoadSource::Joined))),
-        Outcome::Failed(_, Some(old)) if wish.stale => {
-            Some(Ok(Loaded::new(old.clone(), LoadSource::Stale)))
-        }
-        Outcome::Failed(error, _) => {
-            let error = Arc::clone(error).downcast::<E>().ok()?;
-            Some(Err(LoadError::Failed(SharedError::new(error))))
-        }
-    }
+/// What stands in for an error: a value that has expired, or one that has come in meanwhile.
+pub(super) fn old_or_newer<V>(kept: Kept<V>) -> Loaded<V> {
+    Loaded::new(kept.value, if kept.live { LoadSource::Hit } else { LoadSource::Stale })
+}
+
+pub(super) fn shared<E>(error: Arc<E>) -> LoadError<E> {
+    LoadError::Failed(SharedError::new(error))
 }
 
 /// What a caller has loaded for itself alone, as there was no room for a load that others could join.
 pub(super) fn alone<V, E>(loaded: Result<V, E>) -> Result<Loaded<V>, LoadError<E>> {
     match loaded {
         Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
-        Err(error) => Err(LoadError::Failed(SharedError::new(Arc::new(error)))),
+        Err(error) => Err(shared(Arc::new(error))),
     }
 }
 
@@ -113,9 +179,9 @@ where
         }
         Err(error) => {
             let error = Arc::new(error);
-            match lead.fail(Arc::clone(&error) as _, wish.stale) {
-                Some(old) => Ok(Loaded::new(old, LoadSource::Stale)),
-                None => Err(LoadError::Failed(SharedError::new(error))),
+            match lead.fail(&Failure::Error(Arc::clone(&error) as _), &wish) {
+                Some(old) => Ok(old_or_newer(old)),
+                None => Err(shared(error)),
             }
         }
     }

@@ -10,7 +10,7 @@ use super::array::Array;
 use super::home::{Held, Home, Open};
 use super::view::{Spotted, View};
 use super::{Table, shadow};
-use crate::entry::{Entry, Shape, Sought, Ticket};
+use crate::entry::{Entry, Hold, Shape, Sought, Ticket};
 use crate::reclaim::Ledgered;
 
 type Toy = Table<u64, u64, (), ()>;
@@ -405,6 +405,12 @@ fn land(table: &Toy, key: u64, ticket: &Ticket, value: u64) -> bool {
             }
         }
     })
+}
+
+impl Hold for () {
+    fn holds(&self) -> bool {
+        true
+    }
 }
 
 /// Puts a ticket in where there is nothing.
