@@ -93,6 +93,13 @@ pub enum BuildError {
         /// The shortest time that entries were to live.
         shortest: Duration,
     },
+    /// Values would be renewed ahead of an expiry that comes first.
+    RefreshAfterExpiry {
+        /// What was given to `refresh_after`.
+        refresh_after: Duration,
+        /// What was given to `time_to_live`.
+        time_to_live: Duration,
+    },
     /// A thread of the cache could not be started.
     Thread(std::io::Error),
 }
@@ -121,6 +128,11 @@ impl fmt::Display for BuildError {
                 f,
                 "a clock that ticks every {resolution:?} cannot keep entries for {shortest:?}: give \
                  Clock::coarse a shorter resolution, or use Clock::precise()"
+            ),
+            Self::RefreshAfterExpiry { refresh_after, time_to_live } => write!(
+                f,
+                "refresh_after({refresh_after:?}) comes too late for values that live for \
+                 {time_to_live:?}: give it less than the time to live"
             ),
             Self::Thread(error) => write!(
                 f,

@@ -192,6 +192,11 @@ impl<K, V, S> Engine<K, V, S> {
         self.rules.expiration.as_ref().map(Expiration::clock)
     }
 
+    /// How long entries live at most, where that is the same for all.
+    pub(crate) fn time_to_live(&self) -> Option<Duration> {
+        self.rules.expiration.as_ref().and_then(Expiration::time_to_live)
+    }
+
     /// Keeps expired entries for so long at least, as their values may stand in for others.
     pub(crate) fn keep_expired(&self, grace: Duration) {
         if let Some(expiration) = &self.rules.expiration {

@@ -41,6 +41,11 @@ impl<K, V> Expiration<K, V> {
         Self { clock, time_to_live, time_to_idle, expiry, grace }
     }
 
+    /// How long entries live at most, where that is the same for all.
+    pub(crate) fn time_to_live(&self) -> Option<Duration> {
+        self.time_to_live
+    }
+
     pub(crate) fn clock(&self) -> Clock {
         self.clock.clone()
     }

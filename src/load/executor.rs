@@ -1,4 +1,7 @@
-//! Where values are renewed: what the user gives, or two threads of our own.
+//! Where values are renewed: what the user gives, or threads of our own.
+//!
+//! All caches of the process share those. A load that hangs takes its thread with it; so one that has
+//! run for long does not count, and another thread may start in its place, up to a bound.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,14 +14,24 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 #[cfg(feature = "async")]
 use std::task::Context;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Work for the background: a reload. Dropped instead of called, it is given up, and the value stays
 /// as it is.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads that a process has at most for caches without an executor.
-const THREADS: usize = 2;
+/// How many threads a process has for caches without an executor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Those at most whose jobs have not run for long.
+    pub(super) threads: usize,
+    /// How long that is.
+    pub(super) long: Duration,
+    /// All of them, whatever they do.
+    pub(super) most: usize,
+}
+
+const LIMITS: Limits = Limits { threads: 8, long: Duration::from_secs(1), most: 64 };
 /// Jobs that wait for them at most; what comes on top of it is given up, and comes again with the
 /// next read.
 const WAITING: usize = 4096;
@@ -82,8 +95,8 @@ fn block_on(mut future: BoxFuture) {
     }
 }
 
-#[derive(Default)]
-struct Pool {
+pub(super) struct Pool {
+    limits: Limits,
     queue: Mutex<Queue>,
     work: Condvar,
 }
@@ -93,19 +106,25 @@ struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
+    /// When the jobs began that are running.
+    began: Vec<Instant>,
 }
 
 fn pool() -> &'static Pool {
     static POOL: OnceLock<Pool> = OnceLock::new();
-    POOL.get_or_init(Pool::default)
+    POOL.get_or_init(|| Pool::new(LIMITS))
 }
 
 impl Pool {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, queue: Mutex::default(), work: Condvar::new() }
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spawn(&'static self, job: Job) {
+    pub(super) fn spawn(&'static self, job: Job) {
         let mut queue = self.queue();
         if queue.jobs.len() >= WAITING {
             // Dropping it runs user code.
@@ -113,8 +132,15 @@ impl Pool {
             return drop(job);
         }
         queue.jobs.push_back(job);
-        if queue.idle >= queue.jobs.len() || queue.threads == THREADS {
-            self.work.notify_one();
+        drop(queue);
+        self.work.notify_one();
+        self.grow();
+    }
+
+    /// Starts a thread if jobs wait that nobody is about to do, and there may be one more.
+    fn grow(&'static self) {
+        let mut queue = self.queue();
+        if queue.idle >= queue.jobs.len() || !queue.may_grow(self.limits) {
             return;
         }
         queue.threads += 1;
@@ -136,19 +162,24 @@ impl Pool {
         drop(jobs);
     }
 
-    fn run(&self) {
-        while let Some(job) = self.next() {
+    fn run(&'static self) {
+        while let Some((job, began)) = self.next() {
+            // Others may have run for long since the last job came.
+            self.grow();
             // A panic was reported by the panic hook, and the flight has gone to the next one.
             let _ = catch_unwind(AssertUnwindSafe(job));
+            self.queue().end(began);
         }
     }
 
     /// The next job; nothing if the thread is not needed any more.
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<(Job, Instant)> {
         let mut queue = self.queue();
         loop {
             if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
+                let began = Instant::now();
+                queue.began.push(began);
+                return Some((job, began));
             }
             queue.idle += 1;
             let (back, waited) =
@@ -159,6 +190,21 @@ impl Pool {
                 queue.threads -= 1;
                 return None;
             }
+        }
+    }
+}
+
+impl Queue {
+    /// Whether one more thread may start.
+    fn may_grow(&self, limits: Limits) -> bool {
+        let long = self.began.iter().filter(|began| began.elapsed() >= limits.long).count();
+        self.threads < limits.most && self.threads - long < limits.threads
+    }
+
+    /// A job that began at that moment is over. Those that began at the same one are alike.
+    fn end(&mut self, began: Instant) {
+        if let Some(place) = self.began.iter().position(|&other| other == began) {
+            self.began.swap_remove(place);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::rest::Rest;
 use super::turn::Wish;
 use crate::cache::Cache;
 use crate::engine::Fare;
+use crate::error::BuildError;
 use crate::expiry::Terms;
 use crate::time::nanos;
 
@@ -79,6 +80,40 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
+    /// Checks the settings against each other and against the cache's. A cache that is used without
+    /// this does what it can of settings that contradict each other.
+    ///
+    /// # Errors
+    ///
+    /// [`RefreshAfterExpiry`](BuildError::RefreshAfterExpiry) if values would be renewed when they
+    /// have expired only: unchecked, they never are, and a read after their expiry waits for a load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{BuildError, Cache};
+    ///
+    /// let second = Duration::from_secs(1);
+    /// let cache = Cache::builder().capacity(100).time_to_live(5 * second).build()?;
+    /// let load = |key: &u64| Ok::<_, String>(key * 2);
+    /// let doubles = cache.loading(load).refresh_after(4 * second).build()?;
+    /// assert_eq!(doubles.get(&2), Ok(4));
+    ///
+    /// let never = cache.loading(load).refresh_after(5 * second).build();
+    /// assert!(matches!(never, Err(BuildError::RefreshAfterExpiry { .. })));
+    /// # Ok::<(), BuildError>(())
+    /// ```
+    pub fn build(self) -> Result<Self, BuildError> {
+        let life = self.cache.engine().time_to_live();
+        match self.rules.refresh_after.zip(life) {
+            Some((refresh_after, time_to_live)) if refresh_after >= time_to_live => {
+                Err(BuildError::RefreshAfterExpiry { refresh_after, time_to_live })
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// Renews values ahead of their expiry: a read of a value that is this old returns it at once,
     /// and starts one reload in the background. If that fails, the value stays until it expires, and
     /// is tried again after a tenth of this time, or after [`negative_ttl`](Self::negative_ttl) if
@@ -178,8 +213,12 @@ where
     }
 
     /// Renews values on an executor of the user's. The function is called with a job by the thread
-    /// that reads: it should pass the job on, and not run it. Without one, two threads renew the values
-    /// of all caches of the process; what they cannot keep up with is given up, and comes again.
+    /// that reads: it should pass the job on, and not run it.
+    ///
+    /// Without one, threads named `clockhand-load` renew the values of all caches of the process: eight
+    /// at most, not counting those whose loads have run for more than a second, and sixty-four in all.
+    /// They are started as they are needed, and end after ten seconds without work. What they cannot
+    /// keep up with is given up, and comes again.
     ///
     /// # Examples
     ///

@@ -2,9 +2,64 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 use super::cycle::{self, Led, Waiting};
+use super::executor::{Limits, Pool};
 use super::flight::{End, Flight, Kind, News, Outcome, Patience, Seat};
+
+/// Jobs that hang until this is dropped.
+#[derive(Default)]
+struct Hung(Vec<mpsc::Sender<()>>);
+
+impl Hung {
+    /// One more. What it gives is told when the job begins.
+    fn add(&mut self, pool: &'static Pool) -> mpsc::Receiver<()> {
+        let ((begin, begun), (hold, held)) = (mpsc::channel(), mpsc::channel::<()>());
+        self.0.push(hold);
+        pool.spawn(Box::new(move || {
+            begin.send(()).unwrap();
+            let _ = held.recv();
+        }));
+        begun
+    }
+}
+
+#[test]
+fn jobs_that_hang_do_not_stop_the_others() {
+    // As if every job had run for long as soon as it runs.
+    let limits = Limits { threads: 2, long: Duration::ZERO, most: 6 };
+    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
+    let mut hung = Hung::default();
+    for _ in 0..5 {
+        hung.add(pool).recv_timeout(FOR_EVER).expect("each of them gets a thread");
+    }
+    let (done, told) = mpsc::channel();
+    pool.spawn(Box::new(move || done.send(()).unwrap()));
+    told.recv_timeout(FOR_EVER).expect("one that is left runs the rest");
+    hung.add(pool).recv_timeout(FOR_EVER).expect("the sixth");
+    let seventh = hung.add(pool);
+    assert!(seventh.try_recv().is_err(), "there are not more than the limit");
+    drop(hung);
+    seventh.recv_timeout(FOR_EVER).expect("threads that are free again go on");
+}
+
+#[test]
+fn jobs_that_do_not_hang_get_few_threads() {
+    let limits = Limits { threads: 2, long: FOR_EVER, most: 6 };
+    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
+    let mut hung = Hung::default();
+    for _ in 0..2 {
+        hung.add(pool).recv_timeout(FOR_EVER).expect("two threads");
+    }
+    let third = hung.add(pool);
+    assert!(third.try_recv().is_err(), "a third thread has started");
+    drop(hung);
+    third.recv_timeout(FOR_EVER).expect("it was the others' turn");
+}
+
+/// No wait takes so long unless it never ends.
+const FOR_EVER: Duration = Duration::from_secs(60);
 
 const PATIENCE: Patience = Patience { silent: 1_000, woken: 100 };
 
