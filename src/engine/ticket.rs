@@ -151,6 +151,7 @@ where
                 Ok(Boarding::Live(held.entry().value().clone()))
             }
             (_, Some(other)) => Ok(Boarding::Joined(Arc::clone(other))),
+            (State::Awaited, None) if fare != Fare::Load => Ok(Boarding::Nothing),
             (State::Awaited, None) => {
                 // Left behind by a load that is over.
                 self.bury(view, held, RemovalCause::Expired);

@@ -14,7 +14,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use super::rest::{Failure, Rest};
+use super::rest::{Failure, Memory, Rest};
 use crate::engine::Hold;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, seeded, wake_all};
 
@@ -64,7 +64,7 @@ pub(super) struct Flight<V> {
     look_at: Relaxed<AtomicU64>,
     /// What is left of it once it has failed; and of the load that failed before, until then.
     pub(super) rest: OnceLock<Arc<Rest>>,
-    pub(super) heritage: OnceLock<Arc<Rest>>,
+    pub(super) heritage: OnceLock<Arc<Memory>>,
     state: Mutex<State<V>>,
 }
 

@@ -81,7 +81,7 @@ where
             return false;
         }
         let rest = flight.rest.get();
-        heritage.replace(rest.filter(|rest| rest.is_kept()).map(Arc::clone));
+        heritage.replace(rest.and_then(|rest| rest.memory()).map(Arc::clone));
         !rest.is_some_and(|rest| counts(rest))
     };
     // Before it boards: if user code panics on the way, the flight is given up.
@@ -106,8 +106,8 @@ where
             }
         }
         Boarding::Boarded(old) => {
-            if let Some(rest) = heritage.take() {
-                let _ = lead.flight.heritage.set(rest);
+            if let Some(memory) = heritage.take() {
+                let _ = lead.flight.heritage.set(memory);
             }
             lead.old = old;
             Start::Lead(lead)
@@ -166,7 +166,7 @@ where
             if let Failure::Absent = failure {
                 self.cache.engine().vacate(&self.key, &self.ticket());
             }
-            let rest = self.rest(Some(failure.clone()), wish.negative);
+            let rest = self.rest(Some(failure.clone()).zip(wish.negative));
             let kept = rest.is_kept();
             if !kept {
                 self.clear_away();
@@ -182,13 +182,9 @@ where
     }
 
     /// What is left of a load that ends now without a value.
-    fn rest(&self, failure: Option<Failure>, lifetime: Option<Duration>) -> Arc<Rest> {
-        let rest = Rest::new(failure, self.cache.engine().clock(), lifetime);
-        let before = self.flight.heritage.get().filter(|before| before.is_kept());
-        match before {
-            Some(before) if !rest.is_kept() => Arc::clone(before),
-            _ => Arc::new(rest),
-        }
+    fn rest(&self, failure: Option<(Failure, Duration)>) -> Arc<Rest> {
+        let clock = self.cache.engine().clock();
+        Arc::new(Rest::new(failure, self.flight.heritage.get(), clock))
     }
 
     fn end(&self, outcome: impl FnOnce() -> Outcome<V>) {
@@ -214,7 +210,7 @@ where
         // behind is known to be over.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             if self.flight.abandon(self.seat, now(), false) {
-                let rest = self.rest(None, None);
+                let rest = self.rest(None);
                 let kept = rest.is_kept();
                 let _ = self.flight.rest.set(rest);
                 if kept {

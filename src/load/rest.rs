@@ -24,15 +24,22 @@ pub(super) enum Failure {
 /// What is left of a load that has failed.
 #[derive(Debug)]
 pub(super) struct Rest {
-    /// Nothing if the load was given up, or nobody is to remember why.
-    failure: Option<Failure>,
     ended: Ended,
-    /// For how long it is kept where its key has no value, in nanoseconds.
+    /// Of this load, or of one before.
+    memory: Option<Arc<Memory>>,
+}
+
+/// A failure that is remembered.
+#[derive(Debug)]
+pub(super) struct Memory {
+    failure: Failure,
+    at: Ended,
+    /// In nanoseconds.
     lifetime: u64,
 }
 
-/// When it ended, in nanoseconds.
-#[derive(Debug)]
+/// When a load ended, in nanoseconds.
+#[derive(Debug, Clone)]
 struct Ended {
     /// By the process's clock.
     real: u64,
@@ -41,30 +48,39 @@ struct Ended {
 }
 
 impl Rest {
-    /// Of a load that ends now, of a cache with this clock. A failure is remembered for `lifetime`.
+    /// Of a load that ends now, of a cache with this clock. A failure is remembered for so long, if it is
+    /// at all. Who remembers the failure `before` for longer goes on to remember.
     pub(super) fn new(
-        failure: Option<Failure>,
+        failure: Option<(Failure, Duration)>,
+        before: Option<&Arc<Memory>>,
         clock: Option<Clock>,
-        lifetime: Option<Duration>,
     ) -> Self {
-        let failure = failure.filter(|_| lifetime.is_some());
-        let told = clock.map(|clock| {
-            let moment = clock.now().to_word();
-            (clock, moment)
-        });
-        let lifetime = lifetime.map_or(0, nanos);
-        Self { failure, ended: Ended { real: now(), told }, lifetime }
+        let ended = Ended::now(clock);
+        let before = before.filter(|before| before.left() > 0);
+        let memory = match failure {
+            Some((failure, lifetime)) => {
+                let lifetime = nanos(lifetime).max(before.map_or(0, |before| before.left()));
+                Some(Arc::new(Memory { failure, at: ended.clone(), lifetime }))
+            }
+            None => before.map(Arc::clone),
+        };
+        Self { ended, memory }
     }
 
     /// Whether there is a failure that somebody may remember.
     pub(super) fn is_kept(&self) -> bool {
-        self.failure.is_some() && self.ended.ago() < self.lifetime
+        self.memory().is_some()
+    }
+
+    /// The failure that somebody may remember.
+    pub(super) fn memory(&self) -> Option<&Arc<Memory>> {
+        self.memory.as_ref().filter(|memory| memory.left() > 0)
     }
 
     /// The failure, for somebody who remembers failures for so long.
     pub(super) fn failure(&self, remembered: Option<Duration>) -> Option<&Failure> {
-        let remembered = remembered.is_some_and(|remembered| self.ended.ago() < nanos(remembered));
-        self.failure.as_ref().filter(|_| remembered)
+        let (memory, remembered) = (self.memory()?, remembered?);
+        (memory.at.ago() < nanos(remembered)).then_some(&memory.failure)
     }
 
     /// Whether the load ended less than so many nanoseconds ago. Of the two clocks, the one that says
@@ -74,7 +90,22 @@ impl Rest {
     }
 }
 
+impl Memory {
+    /// For how long it will still be kept, in nanoseconds.
+    fn left(&self) -> u64 {
+        self.lifetime.saturating_sub(self.at.ago())
+    }
+}
+
 impl Ended {
+    fn now(clock: Option<Clock>) -> Self {
+        let told = clock.map(|clock| {
+            let moment = clock.now().to_word();
+            (clock, moment)
+        });
+        Self { real: now(), told }
+    }
+
     fn ago(&self) -> u64 {
         match &self.told {
             Some((clock, moment)) => clock.now().to_word().saturating_sub(*moment),
