@@ -9,6 +9,7 @@ use crate::engine::{Engine, Plan, Rules};
 use crate::error::BuildError;
 use crate::expiry::{Expiration, Expiry};
 use crate::janitor;
+use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
 use crate::random_state::RandomState;
 use crate::time::Clock;
@@ -91,7 +92,12 @@ impl<K, V> Builder<K, V> {
             time_to_live: None,
             time_to_idle: None,
             expiry: None,
-            rules: Rules { weigher: None, listener: None, expiration: None },
+            rules: Rules {
+                weigher: None,
+                listener: None,
+                expiration: None,
+                load_policy: LoadPolicy::new(),
+            },
             hasher: RandomState::new(),
         }
     }
@@ -192,6 +198,12 @@ impl<K, V, S> Builder<K, V, S> {
     /// heavier than the whole retired capacity, makes room only when no reader is in the cache.
     pub fn retired_capacity(mut self, capacity: u64) -> Self {
         self.retired_capacity = Some(capacity);
+        self
+    }
+
+    /// When loads are taken over from leaders that make no progress. Without it, [`LoadPolicy::new`].
+    pub fn load_policy(mut self, policy: LoadPolicy) -> Self {
+        self.rules.load_policy = policy;
         self
     }
 

@@ -8,7 +8,7 @@ mod patrol;
 mod sleep;
 
 pub(crate) use patrol::Patrol;
-pub(crate) use sleep::{Sleep, wake_all};
+pub(crate) use sleep::{Sleep, discard, quietly, wake_all};
 
 #[cfg(not(clockhand_loom))]
 pub(crate) use std::sync::atomic::{
