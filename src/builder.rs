@@ -50,21 +50,45 @@ pub enum Maintenance {
     Manual,
 }
 
+/// Bytes that an entry takes beside its key, its value, and what these own on the heap: for weighers
+/// that count bytes.
+///
+/// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
+/// That is 67 to 95 bytes, as the table is full or has just doubled, and up to 16 more with a time to
+/// idle or an [`Expiry`].
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::ENTRY_OVERHEAD;
+///
+/// fn bytes(key: &String, value: &Vec<u8>) -> u64 {
+///     let own = size_of_val(key) + key.capacity() + size_of_val(value) + value.capacity();
+///     own as u64 + ENTRY_OVERHEAD
+/// }
+/// let cache = clockhand::Cache::builder().capacity(64 << 20).weigher(bytes).build()?;
+/// # cache.insert(String::new(), Vec::new());
+/// # Ok::<_, clockhand::BuildError>(())
+/// ```
+pub const ENTRY_OVERHEAD: u64 = 96;
+
 /// Configures a cache. Made by [`Cache::builder`].
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::Duration;
-/// use clockhand::Cache;
+/// use clockhand::{Cache, ENTRY_OVERHEAD};
 ///
 /// let cache = Cache::builder()
 ///     .capacity(64 << 20)
-///     .weigher(|key: &String, value: &Vec<u8>| (key.capacity() + value.capacity() + 96) as u64)
+///     .weigher(|key: &u64, value: &Vec<u8>| {
+///         (size_of_val(key) + size_of_val(value) + value.capacity()) as u64 + ENTRY_OVERHEAD
+///     })
 ///     .time_to_live(Duration::from_secs(60))
 ///     .build()?;
-/// cache.insert("greeting".to_string(), b"hello".to_vec());
-/// assert!(cache.contains_key("greeting"));
+/// cache.insert(17, b"hello".to_vec());
+/// assert!(cache.contains_key(&17));
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
 #[must_use = "a builder does nothing until build() is called"]
@@ -119,9 +143,8 @@ impl<K, V, S> Builder<K, V, S> {
     /// it returns is the entry's charge as long as it lives. It may use the cache. A panic in it
     /// leaves the cache as it was.
     ///
-    /// The unit is yours. With bytes, add what an entry costs beside the memory that your key and
-    /// value own on the heap: their own size, and 80 bytes for the entry's record and its share of
-    /// the table (`docs/guide.md` has the formula).
+    /// The unit is yours. With bytes: the size of key and value, what they own on the heap, and
+    /// [`ENTRY_OVERHEAD`] (`docs/guide.md` says what is in it).
     ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more never comes in.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {

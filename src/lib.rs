@@ -105,7 +105,7 @@ mod sync;
 mod table;
 mod time;
 
-pub use builder::{Builder, Maintenance};
+pub use builder::{Builder, ENTRY_OVERHEAD, Maintenance};
 pub use cache::Cache;
 #[cfg(feature = "dedup")]
 pub use dedup::{Deduplicator, OffsetTracker};
