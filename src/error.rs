@@ -84,9 +84,9 @@ pub enum BuildError {
         /// The most that is possible.
         limit: usize,
     },
-    /// The coarse clock never ticks.
+    /// The coarse clock's resolution is zero.
     ClockResolutionZero,
-    /// The coarse clock ticks less often than entries expire.
+    /// The coarse clock's resolution is longer than entries are to live.
     ClockTooCoarse {
         /// The clock's resolution.
         resolution: Duration,
@@ -137,7 +137,7 @@ impl fmt::Display for BuildError {
             Self::Thread(error) => write!(
                 f,
                 "a thread of the cache could not be started ({error}): free resources, or use \
-                 Maintenance::Inline with Clock::precise()"
+                 Maintenance::Inline"
             ),
         }
     }

@@ -42,7 +42,7 @@ pub enum SettingsError {
         /// The lease.
         lease: Duration,
     },
-    /// The coarse clock ticks less often than a time that is to be kept.
+    /// The coarse clock's resolution is longer than a time that is to be kept.
     ClockTooCoarse {
         /// The name of the time.
         setting: &'static str,
@@ -78,7 +78,7 @@ impl fmt::Display for SettingsError {
             Self::Thread(error) => write!(
                 f,
                 "a thread could not be started ({error}): free resources, or use \
-                 Maintenance::Inline with Clock::precise()"
+                 Maintenance::Inline"
             ),
         }
     }

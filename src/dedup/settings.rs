@@ -48,8 +48,8 @@ impl Named<Duration> {
     }
 }
 
-/// Makes the clock tick, if it can keep these times.
-fn start(clock: Option<Clock>, times: &[Named<Duration>]) -> Result<Clock, SettingsError> {
+/// The clock, if it can keep these times.
+fn clock_for(clock: Option<Clock>, times: &[Named<Duration>]) -> Result<Clock, SettingsError> {
     let shortest = times.iter().min_by_key(|time| time.value);
     let clock = clock.unwrap_or_else(|| {
         // A clock that nobody chose is as fine as the times ask for.
@@ -63,7 +63,6 @@ fn start(clock: Option<Clock>, times: &[Named<Duration>]) -> Result<Clock, Setti
     {
         return Err(SettingsError::ClockTooCoarse { setting, time, resolution });
     }
-    clock.start().map_err(SettingsError::Thread)?;
     Ok(clock)
 }
 
@@ -74,7 +73,7 @@ pub(super) fn lease_and_clock(
 ) -> Result<(Duration, Clock), SettingsError> {
     let lease = Named::new("lease", lease.unwrap_or(LEASE));
     lease.not_zero()?;
-    Ok((lease.value, start(clock, &[lease])?))
+    Ok((lease.value, clock_for(clock, &[lease])?))
 }
 
 /// Configures a [`Deduplicator`]. Made by [`Deduplicator::builder`].
@@ -261,7 +260,7 @@ impl<Id> DeduplicatorBuilder<Id> {
             let Named { value, setting } = ttl;
             return Err(SettingsError::TtlBelowLease { setting, ttl: value, lease: lease.value });
         }
-        let clock = start(self.clock, &[ttl, lease, self.cleanup_interval])?;
+        let clock = clock_for(self.clock, &[ttl, lease, self.cleanup_interval])?;
         Ok(Rules {
             capacity: capacity.value,
             ttl: ttl.value,

@@ -54,7 +54,10 @@ pub(super) struct Until(u64);
 
 impl Until {
     pub(super) fn new(deadline: Deadline) -> Self {
-        Self(deadline.to_word().saturating_add((1 << UNTIL_SHIFT) - 1) >> UNTIL_SHIFT)
+        if deadline == Deadline::NEVER {
+            return Self(NEVER);
+        }
+        Self(deadline.to_word().div_ceil(1 << UNTIL_SHIFT))
     }
 
     #[inline]

@@ -1,14 +1,16 @@
-//! The floor that every other module stands on: atomics, the cells built from them, and threads that
-//! rest.
+//! The floor that every other module stands on: atomics, the cells built from them, threads that
+//! rest, and the processor's counter.
 //!
 //! This is the only file that names `std::sync::atomic` or `loom`. With `--cfg clockhand_loom` the
 //! same code runs under the model checker.
 
+mod counter;
 mod patrol;
 mod sleep;
 
+pub(crate) use counter::{counter, has_counter};
 pub(crate) use patrol::Patrol;
-pub(crate) use sleep::{Sleep, discard, quietly, wake_all};
+pub(crate) use sleep::{Sleep, wake_all};
 
 #[cfg(not(clockhand_loom))]
 pub(crate) use std::sync::atomic::{
@@ -198,6 +200,12 @@ impl Stamp {
     #[inline]
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, std::sync::atomic::Ordering::Relaxed);
+    }
+    /// One attempt to change `from` into `to`; what is there instead, if it fails.
+    #[inline]
+    pub(crate) fn exchange(&self, from: u64, to: u64) -> Result<(), u64> {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.0.compare_exchange(from, to, Relaxed, Relaxed).map(drop)
     }
     /// Takes bits out; whether they were there. One caller is told so, however many there are.
     #[inline]

@@ -1,22 +1,22 @@
 //! The clocks that a cache can have.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::manual::ManualClock;
+use super::dial::Dial;
+use super::manual::{Hand, ManualClock};
 use super::moment::{Moment, nanos};
-use super::ticker::{Dial, Ticker};
 
 /// Where a cache with expiry gets the time from.
 ///
 /// | clock | an entry is expired | a reading costs |
 /// |---|---|---|
-/// | [`coarse`](Self::coarse), the default | within a tick of its deadline | a load |
+/// | [`coarse`](Self::coarse), the default | within its resolution of the deadline | a reading of the processor's counter; once in each resolution, one of the system's clock |
 /// | [`precise`](Self::precise) | at its deadline | a reading of the system's clock, often more than the lookup |
 /// | [`manual`](Self::manual) | when a test says so | a load |
 ///
-/// Clones are the same clock, and one clock can serve many caches. No clock ever goes back.
+/// Clones are the same clock, and one clock can serve many caches. No clock ever goes back, none has a
+/// thread, and none does anything while nobody reads it.
 ///
 /// # Examples
 ///
@@ -29,33 +29,33 @@ use super::ticker::{Dial, Ticker};
 /// # drop(for_another_cache);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Clock {
-    origin: Instant,
-    source: Source,
-}
+pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// Somebody else turns the dial: the ticker, or a test.
-    Dial { dial: Arc<Dial>, ticker: Option<Arc<Ticker>> },
+    /// The dial of all coarse clocks of this resolution.
+    Coarse(Arc<Dial>),
+    /// A test moves it.
+    Manual { origin: Instant, hand: Arc<Hand> },
     /// Every reading asks the system.
-    System,
+    System { origin: Instant },
 }
 
 impl Clock {
-    /// A clock that ticks every `resolution`.
+    /// A clock whose time is never older than `resolution`.
     ///
-    /// A thread named `clockhand-clock` reads the system's clock once a tick and leaves the time
-    /// where readers find it. It is started when the first cache with this clock is built, and ends
-    /// when the last clone of the clock is gone; it keeps neither a cache nor the process alive.
+    /// All coarse clocks of the process that have the same resolution are one: they share a reading of
+    /// the system's clock. Who finds that it is older, by the processor's counter of time, takes the next one. So entries expire
+    /// within this resolution of their deadlines, however busy the machine is, and no thread is needed for it.
     ///
-    /// A tick can be late, if the machine is busy, but the time does not lag for long: a tick shows
-    /// what the system's clock shows, however many ticks before it were missed. Building a cache
-    /// fails if `resolution` is zero, or if the thread cannot be started.
+    /// The counter is that of x86-64 processors which count at one rate (all of the last fifteen years).
+    /// Elsewhere, this clock asks the system at every reading, as a [`precise`](Self::precise) one does.
+    ///
+    /// Building a cache fails if `resolution` is zero, or longer than its entries are to live.
     ///
     /// # Progress
     ///
-    /// A reading is wait-free: one load.
+    /// A reading is wait-free.
     ///
     /// # Examples
     ///
@@ -68,8 +68,7 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn coarse(resolution: Duration) -> Self {
-        let ticker = Some(Arc::new(Ticker::new(resolution)));
-        Self::on_dial(Arc::new(Dial::new()), ticker)
+        Self(Source::Coarse(Dial::shared(resolution)))
     }
 
     /// A clock that asks the system, through [`Instant`], at every reading.
@@ -89,7 +88,7 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn precise() -> Self {
-        Self { origin: Instant::now(), source: Source::System }
+        Self(Source::System { origin: Instant::now() })
     }
 
     /// A clock that stands still, and the hand that moves it.
@@ -112,47 +111,38 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn manual() -> (Self, ManualClock) {
-        let dial = Arc::new(Dial::new());
-        (Self::on_dial(Arc::clone(&dial), None), ManualClock::new(dial))
+        let hand = Arc::new(Hand::new());
+        let moved = ManualClock::new(Arc::clone(&hand));
+        (Self(Source::Manual { origin: Instant::now(), hand }), moved)
     }
 
-    fn on_dial(dial: Arc<Dial>, ticker: Option<Arc<Ticker>>) -> Self {
-        Self { origin: Instant::now(), source: Source::Dial { dial, ticker } }
-    }
-
-    /// Makes a coarse clock tick; nothing to do for the others, or if it ticks already.
-    ///
-    /// Before that its time stands still. Fails if the thread cannot be started, and then may be
-    /// called again.
-    pub(crate) fn start(&self) -> io::Result<()> {
-        match &self.source {
-            Source::Dial { dial, ticker: Some(ticker) } => ticker.start(dial, self.origin),
-            Source::Dial { ticker: None, .. } | Source::System => Ok(()),
-        }
-    }
-
-    /// How far apart the ticks of a coarse clock are; nothing if the clock does not tick.
+    /// How old the time of a coarse clock may be; nothing if the clock is another.
     pub(crate) fn resolution(&self) -> Option<Duration> {
-        match &self.source {
-            Source::Dial { ticker, .. } => ticker.as_ref().map(|ticker| ticker.resolution()),
-            Source::System => None,
+        match &self.0 {
+            Source::Coarse(dial) => Some(dial.resolution()),
+            Source::Manual { .. } | Source::System { .. } => None,
         }
     }
 
     #[inline]
     pub(crate) fn now(&self) -> Moment {
-        match &self.source {
-            Source::Dial { dial, .. } => dial.read(),
-            Source::System => Moment::at(nanos(self.origin.elapsed())),
+        match &self.0 {
+            Source::Coarse(dial) => dial.read(),
+            Source::Manual { hand, .. } => hand.read(),
+            Source::System { origin } => Moment::at(nanos(origin.elapsed())),
         }
     }
 
     /// For callbacks that speak of instants. What the platform cannot express becomes the latest
     /// instant of the kind that it can.
     pub(crate) fn to_instant(&self, moment: Moment) -> Instant {
+        let origin = match &self.0 {
+            Source::Coarse(dial) => dial.origin(),
+            Source::Manual { origin, .. } | Source::System { origin } => *origin,
+        };
         let mut offset = moment.since(Moment::ORIGIN);
         loop {
-            match self.origin.checked_add(offset) {
+            match origin.checked_add(offset) {
                 Some(instant) => return instant,
                 None => offset /= 2,
             }
@@ -161,9 +151,9 @@ impl Clock {
 
     #[cfg(test)]
     pub(super) fn dial(&self) -> Option<&Arc<Dial>> {
-        match &self.source {
-            Source::Dial { dial, .. } => Some(dial),
-            Source::System => None,
+        match &self.0 {
+            Source::Coarse(dial) => Some(dial),
+            Source::Manual { .. } | Source::System { .. } => None,
         }
     }
 }

@@ -4,13 +4,15 @@
 //! cost one instruction. A cache without expiry never asks.
 
 mod clock;
+mod dial;
 mod manual;
 mod moment;
-mod ticker;
 
 pub use clock::Clock;
 pub use manual::ManualClock;
 pub(crate) use moment::{Deadline, Moment, nanos};
 
+#[cfg(all(test, clockhand_loom))]
+mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;

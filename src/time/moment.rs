@@ -3,8 +3,10 @@
 //! | value | as a moment | as a deadline |
 //! |---|---|---|
 //! | 0 | the clock's origin | due from the beginning |
-//! | `u64::MAX - 1` | the last moment, at which a clock stops | the last deadline |
-//! | `u64::MAX` | does not occur | never |
+//! | `2^63 - 2` | the last moment, at which a clock stops | the last deadline |
+//! | `2^63 - 1` | does not occur | never |
+//!
+//! So the highest bit of a word is free for those who keep a moment or a deadline in it.
 
 use std::time::Duration;
 
@@ -25,18 +27,25 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 impl Moment {
     /// When the clock was made.
     pub(crate) const ORIGIN: Self = Self(0);
-    const LAST: Self = Self(u64::MAX - 1);
+    const LAST: Self = Self(Deadline::NEVER.0 - 1);
 
     #[inline]
     pub(super) fn at(nanos: u64) -> Self {
         Self(nanos.min(Self::LAST.0))
     }
 
+    /// The same for what a process has counted, which is far from the last moment.
+    #[inline]
+    pub(super) fn of_dial(nanos: u64) -> Self {
+        debug_assert!(nanos <= Self::LAST.0, "beyond the end of the clock");
+        Self(nanos)
+    }
+
     /// When something is due that is good for `lifetime` from now: at once if that is zero, never if
     /// it is longer than the clock runs.
     #[inline]
     pub(crate) fn after(self, lifetime: Duration) -> Deadline {
-        Deadline(self.0.saturating_add(nanos(lifetime)))
+        Deadline(self.0.saturating_add(nanos(lifetime)).min(Deadline::NEVER.0))
     }
 
     /// The moment that was so long ago; the origin if the clock did not run yet.
@@ -64,7 +73,7 @@ impl Moment {
 
 impl Deadline {
     /// Later than every moment.
-    pub(crate) const NEVER: Self = Self(u64::MAX);
+    pub(crate) const NEVER: Self = Self(u64::MAX >> 1);
 
     #[inline]
     pub(crate) fn is_passed(self, now: Moment) -> bool {
@@ -78,13 +87,13 @@ impl Deadline {
 
     /// For a word in an entry.
     #[inline]
-    pub(crate) fn to_word(self) -> u64 {
+    pub(crate) const fn to_word(self) -> u64 {
         self.0
     }
 
     /// What [`to_word`](Self::to_word) made.
     #[inline]
-    pub(crate) fn from_word(word: u64) -> Self {
+    pub(crate) const fn from_word(word: u64) -> Self {
         Self(word)
     }
 }

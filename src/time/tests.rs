@@ -2,21 +2,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::dial::Dial;
 use super::{Clock, Deadline, ManualClock, Moment};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Waits for what another thread is about to do, without a length of time that must be right.
-fn eventually(mut holds: impl FnMut() -> bool) -> bool {
-    let begin = Instant::now();
-    while begin.elapsed() < 60 * SECOND {
-        if holds() {
-            return true;
-        }
-        thread::yield_now();
-    }
-    false
-}
 
 #[test]
 fn a_lifetime_of_zero_is_over_at_once_and_the_longest_never_is() {
@@ -44,7 +33,7 @@ fn the_last_moments_do_not_wrap() {
     assert_eq!(last.after(SECOND), Deadline::NEVER);
     assert_eq!(Moment::ORIGIN.since(last), Duration::ZERO);
     assert!(!Deadline::NEVER.is_passed(last));
-    assert!(Moment::ORIGIN.after(Duration::from_nanos(u64::MAX - 1)).is_passed(last));
+    assert!(Moment::ORIGIN.after(Duration::from_nanos((1 << 63) - 2)).is_passed(last));
 }
 
 #[test]
@@ -74,7 +63,7 @@ fn a_manual_clock_moves_when_told() {
 #[test]
 fn a_manual_clock_stops_at_the_end() {
     let (clock, hand) = Clock::manual();
-    let late = clock.now().after(Duration::from_secs(500 * 365 * 24 * 3600));
+    let late = clock.now().after(Duration::from_secs(250 * 365 * 24 * 3600));
     for _ in 0..3 {
         hand.advance(Duration::MAX);
     }
@@ -120,24 +109,120 @@ fn a_precise_clock_follows_the_system() {
         }
     }
     assert!(last.since(first) >= Duration::from_millis(1));
-    assert!(clock.start().is_ok());
+}
+
+/// A dial whose counter counts once in a nanosecond, from a thousand on, and which nothing turns but the
+/// test.
+fn dial(resolution: Duration) -> Dial {
+    Dial::from(resolution, Instant::now(), Some(1000))
+}
+
+const MILLI: u64 = 1_000_000;
+
+#[test]
+fn a_time_is_given_until_it_is_as_old_as_the_resolution() {
+    let dial = dial(Duration::from_millis(1));
+    assert_eq!(dial.young(1000), None, "nobody has asked the system's clock yet");
+    assert_eq!(dial.set(1000 + 5 * MILLI, 5 * MILLI), Moment::at(5 * MILLI));
+    for counter in [5 * MILLI, 5 * MILLI + 1, 6 * MILLI - 1] {
+        assert_eq!(dial.young(1000 + counter), Some(Moment::at(5 * MILLI)));
+    }
+    // Nobody turns the dial, for however long: no reader takes its time for the present one.
+    for counter in [6 * MILLI, 7 * MILLI, 1 << 40, u64::MAX - 1000] {
+        assert_eq!(dial.young(1000 + counter), None);
+    }
 }
 
 #[test]
-fn a_coarse_clock_stands_still_until_it_is_started() {
-    let clock = Clock::coarse(Duration::from_micros(100));
-    assert_eq!(clock.now(), Moment::ORIGIN);
-    clock.start().expect("a thread can be started");
-    let started = clock.now();
-    assert!(started > Moment::ORIGIN);
-    assert!(eventually(|| clock.now() > started));
-    assert!(clock.to_instant(clock.now()) <= Instant::now());
+fn a_stamp_that_lies_ahead_is_not_young() {
+    let dial = dial(Duration::from_millis(1));
+    dial.set(1000 + 5 * MILLI, 5 * MILLI);
+    // The counter of another processor, or of another machine to which this one was moved.
+    assert_eq!(dial.young(999 + 5 * MILLI), None);
+    assert_eq!(dial.young(0), None);
+    // It goes on from there.
+    assert_eq!(dial.set(2 * MILLI, 5 * MILLI + 7), Moment::at(5 * MILLI + 7));
+    assert_eq!(dial.young(2 * MILLI), Some(Moment::at(5 * MILLI + 7)));
+}
+
+#[test]
+fn a_dial_is_never_turned_back() {
+    let dial = dial(Duration::from_millis(1));
+    dial.set(1000 + 5 * MILLI, 5 * MILLI);
+    // A thread that asked the system's clock and then slept.
+    assert_eq!(dial.set(1000 + 4 * MILLI, 4 * MILLI), Moment::at(5 * MILLI));
+    assert_eq!(dial.young(1000 + 4 * MILLI), Some(Moment::at(5 * MILLI)));
+    assert_eq!(dial.young(1000 + 5 * MILLI), None, "its stamp is as old as its reading");
+}
+
+#[test]
+fn a_reader_always_asks_until_the_counters_rate_is_known() {
+    let dial = dial(Duration::from_millis(1));
+    dial.set(1000 + 99_999, 99_999);
+    assert_eq!(dial.young(1000 + 99_999), None);
+    dial.set(1000 + 100_000, 100_000);
+    assert_eq!(dial.young(1000 + 100_000), Some(Moment::at(100_000)));
+}
+
+#[test]
+fn a_thread_that_sleeps_between_its_readings_makes_no_time_seem_younger() {
+    // The counter at the origin was read late, or the system's clock was.
+    for (counter, elapsed) in [(1000 + 3 * MILLI, 5 * MILLI), (1000 + 5 * MILLI, 50 * MILLI)] {
+        let dial = dial(Duration::from_millis(1));
+        dial.set(counter, elapsed);
+        assert_eq!(dial.young(counter + MILLI), None);
+    }
+}
+
+#[test]
+fn counters_of_all_rates_are_understood() {
+    for rate in [1_u64, 3, 1000] {
+        let dial = dial(Duration::from_millis(1));
+        dial.set(1000 + 2 * MILLI * rate, 2 * MILLI);
+        assert!(dial.young(1000 + (3 * MILLI - 1) * rate).is_some());
+        assert!(dial.young(1000 + 3 * MILLI * rate).is_none());
+    }
+    // Once in ten nanoseconds, and after a hundred years.
+    let dial = dial(Duration::from_millis(1));
+    let century = 100 * 365 * 24 * 3600 * 1000 * MILLI;
+    dial.set(1000 + century / 10, century);
+    assert!(dial.young(1000 + century / 10 + MILLI / 10 - 1).is_some());
+    assert!(dial.young(1000 + century / 10 + MILLI / 10).is_none());
+}
+
+#[test]
+fn a_machine_without_a_counter_asks_at_every_reading() {
+    let dial = Dial::from(SECOND, Instant::now(), None);
+    assert_eq!(dial.set(5, 5 * MILLI), Moment::at(5 * MILLI));
+    for counter in [0, 5, 6, u64::MAX] {
+        assert_eq!(dial.young(counter), None);
+    }
+}
+
+#[test]
+fn the_longest_resolution_does_not_overflow() {
+    let dial = dial(Duration::MAX);
+    dial.set(u64::MAX, 1 << 62);
+    assert!(dial.young(u64::MAX).is_some());
+}
+
+#[test]
+fn a_coarse_clock_is_never_older_than_its_resolution() {
+    let resolution = Duration::from_millis(5);
+    let clock = Clock::coarse(resolution);
+    let begin = Instant::now();
+    while begin.elapsed() < 10 * resolution {
+        // Looked at before the clock: what comes in between makes the clock later.
+        let asked = Instant::now();
+        let now = clock.to_instant(clock.now());
+        // A hundredth for the counter's rate, which is measured.
+        assert!(now + resolution * 101 / 100 >= asked, "{:?} old", asked - now);
+    }
 }
 
 #[test]
 fn a_coarse_clock_never_goes_back_nor_ahead() {
     let clock = Clock::coarse(Duration::from_micros(50));
-    clock.start().expect("a thread can be started");
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -153,38 +238,44 @@ fn a_coarse_clock_never_goes_back_nor_ahead() {
 }
 
 #[test]
-fn the_thread_is_started_once_and_ends_with_the_last_clone() {
-    // A tick would never come, so only the end of the clock can wake the thread.
-    let clock = Clock::coarse(Duration::MAX);
-    let dial = Arc::downgrade(clock.dial().expect("a coarse clock has one"));
-    let clones = [clock.clone(), clock.clone()];
-    assert_eq!(dial.strong_count(), 3);
-    clones.iter().for_each(|clone| clone.start().expect("a thread can be started"));
-    assert_eq!(dial.strong_count(), 4, "one thread for all clones");
-    drop(clock);
-    drop(clones);
-    assert!(eventually(|| dial.strong_count() == 0), "the thread is still there");
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn the_thread_has_a_name() {
-    fn threads() -> usize {
-        let tasks = std::fs::read_dir("/proc/self/task").expect("there are tasks");
-        let names = tasks.filter_map(|task| std::fs::read(task.ok()?.path().join("comm")).ok());
-        names.filter(|name| name == b"clockhand-clock\n").count()
+fn coarse_clocks_of_one_resolution_are_one_and_go_with_the_last() {
+    let resolution = Duration::from_micros(777);
+    let own = |clock: &Clock| Arc::downgrade(clock.dial().expect("a coarse clock has one"));
+    let (one, other) = (Clock::coarse(resolution), Clock::coarse(resolution));
+    let dial = own(&one);
+    assert!(dial.ptr_eq(&own(&other)) && dial.ptr_eq(&own(&one.clone())));
+    assert!(!dial.ptr_eq(&own(&Clock::coarse(resolution * 2))), "two resolutions at once");
+    drop(one);
+    assert_eq!(dial.strong_count(), 1);
+    drop(other);
+    assert_eq!(dial.strong_count(), 0);
+    for _ in 0..1000 {
+        let again = Clock::coarse(resolution);
+        assert!(!dial.ptr_eq(&own(&again)));
+        again.now();
     }
-    let clock = Clock::coarse(Duration::from_millis(1));
-    clock.start().expect("a thread can be started");
-    assert!(eventually(|| threads() > 0));
 }
 
 #[test]
-fn a_resolution_of_zero_is_told_and_not_started() {
-    let clock = Clock::coarse(Duration::ZERO);
-    assert_eq!(clock.resolution(), Some(Duration::ZERO));
-    assert!(clock.start().is_err());
-    assert_eq!(Clock::coarse(SECOND).resolution(), Some(SECOND));
+fn clocks_are_made_and_dropped_by_many_threads() {
+    thread::scope(|scope| {
+        for nth in 0..4 {
+            scope.spawn(move || {
+                for round in 0..500 {
+                    let clock = Clock::coarse(Duration::from_micros(900 + (nth + round) % 3));
+                    let first = clock.now();
+                    assert!(clock.now() >= first);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn resolutions_are_told() {
+    for resolution in [Duration::ZERO, SECOND, Duration::MAX] {
+        assert_eq!(Clock::coarse(resolution).resolution(), Some(resolution));
+    }
     assert_eq!(Clock::precise().resolution(), None);
     assert_eq!(Clock::manual().0.resolution(), None);
 }
