@@ -255,14 +255,40 @@ fn an_expiry_is_told_what_is_left_and_may_change_it() {
     assert_eq!(asked.lock().expect("not poisoned").last(), Some(&("create", None)));
 }
 
+/// Lives are the value's seconds, and nothing is said of updates.
+struct OwnLife;
+
+impl Expiry<u64, u64> for OwnLife {
+    fn expire_after_create(&self, _: &u64, value: &u64, _: Instant) -> Option<Duration> {
+        Some(Duration::from_secs(*value))
+    }
+}
+
 #[test]
-fn an_expiry_without_a_word_on_updates_keeps_what_was_left() {
-    let (cache, hand) = timed(|b| b.expiry(ByValue::default()));
-    cache.insert(1, 10);
-    hand.advance(6 * SECOND);
-    cache.insert(1, 100);
-    hand.advance(4 * SECOND);
-    assert!(!is_there(&cache, 1));
+fn a_value_that_replaces_another_has_its_own_life() {
+    type Put = fn(&Cache<u64, u64>, u64);
+    let puts: [Put; 5] = [
+        |cache, value| cache.insert(1, value),
+        |cache, value| ignore(cache.try_insert(1, value).expect("there is room")),
+        |cache, value| ignore(cache.compute(1, |_| Compute::Put(value))),
+        |cache, value| ignore(cache.insert_if_newer(1, value, |&it| it == value).is_ok()),
+        |cache, value| {
+            let loading = cache.loading(move |_: &u64| Ok::<_, String>(value));
+            assert_eq!(loading.refresh(&1), Ok(value));
+        },
+    ];
+    for put in puts {
+        for (first, second) in [(3600, 5), (5, 3600)] {
+            let (cache, hand) = timed(|b| b.expiry(OwnLife));
+            cache.insert(1, first);
+            hand.advance(SECOND);
+            put(&cache, second);
+            hand.advance(Duration::from_secs(second) - NANO);
+            assert_eq!(cache.peek(&1), Some(second));
+            hand.advance(NANO);
+            assert_eq!(cache.peek(&1), None);
+        }
+    }
 }
 
 #[test]

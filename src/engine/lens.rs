@@ -12,6 +12,7 @@ use crate::expiry::Expiration;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
 use crate::table::{Glance, View};
+use crate::time::Moment;
 
 /// The cache under a pass: reading, and nothing else.
 pub(crate) struct Lens<'g, K, V, S> {
@@ -45,7 +46,7 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.read(hash, key).map(|entry| entry.value())
+        self.read(hash, key).map(|(entry, _)| entry.value())
     }
 
     /// The value of a key, and whether it is to be renewed, being `age` old, and by no load whose
@@ -60,16 +61,16 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let entry = self.read(self.engine.hash(key), key)?;
+        let (entry, now) = self.read(self.engine.hash(key), key)?;
         let is_due = |expiration: &Expiration<K, V>| {
-            expiration.is_due(entry, age, expiration.now()) && !entry.ticket().is_some_and(is_flown)
+            expiration.is_due(entry, age, now) && !entry.ticket().is_some_and(is_flown)
         };
         Some((entry.value(), self.engine.rules.expiration.as_ref().is_some_and(is_due)))
     }
 
-    /// The live entry of a key; counts, touches, and moves the idle deadline.
+    /// The live entry of a key, and at which time it was; counts, touches, and moves its deadlines.
     #[inline(always)]
-    fn read<Q>(&self, hash: u64, key: &Q) -> Option<EntryRef<'g, K, V>>
+    fn read<Q>(&self, hash: u64, key: &Q) -> Option<(EntryRef<'g, K, V>, Moment)>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -85,17 +86,17 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     }
 
     #[inline(always)]
-    fn hit(&self, held: Found<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
-        if !self.note_read(held.entry()) {
+    fn hit(&self, held: Found<'g, K, V>) -> Option<(EntryRef<'g, K, V>, Moment)> {
+        let Some(now) = self.note_read(held.entry()) else {
             return self.miss();
-        }
+        };
         self.view.local().tally.hits.bump();
         held.touch();
-        Some(held.entry())
+        Some((held.entry(), now))
     }
 
     #[inline(always)]
-    fn miss(&self) -> Option<EntryRef<'g, K, V>> {
+    fn miss<T>(&self) -> Option<T> {
         self.view.local().tally.misses.bump();
         None
     }
@@ -122,24 +123,22 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         self.view.prefetch_entry(hash);
     }
 
-    /// Moves the deadlines of an entry that is being read; false if it has expired.
+    /// Moves the deadlines of an entry that is being read; the time at which it was live, or nothing if
+    /// it has expired.
     #[inline(always)]
-    fn note_read(&self, entry: EntryRef<'g, K, V>) -> bool {
+    fn note_read(&self, entry: EntryRef<'g, K, V>) -> Option<Moment> {
         match &self.engine.rules.expiration {
-            None => true,
+            None => Some(Moment::ORIGIN),
             Some(expiration) => Self::note_read_at(expiration, entry),
         }
     }
 
     /// Apart, so that reads of a cache that keeps no time do without its registers.
     #[inline(never)]
-    fn note_read_at(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> bool {
+    fn note_read_at(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> Option<Moment> {
+        // After the entry was found, however long that took: who finds it later finds a later time.
         let now = expiration.now();
-        let live = expiration.is_live(entry, now);
-        if live {
-            expiration.read(entry, now);
-        }
-        live
+        expiration.read(entry, now).then_some(now)
     }
 
     /// The entry of a key, and nobody notices.

@@ -62,7 +62,6 @@ use crate::accounting::{Ledger, Stripe};
 use crate::entry::Shape;
 pub(crate) use crate::entry::{Hold, Ticket};
 use crate::expiry::Expiration;
-use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
 use crate::report::{Stats, Usage};
@@ -113,11 +112,8 @@ pub(crate) struct Engine<K, V, S> {
 
 impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn new(plan: Plan, rules: Rules<K, V>, hasher: S) -> Self {
-        let shape = match &rules.expiration {
-            Some(expiration) => expiration.shape(),
-            None if rules.weigher.is_some() => Shape::WEIGHED,
-            None => Shape::PLAIN,
-        };
+        let times = rules.expiration.as_ref().map_or(Shape::PLAIN, Expiration::shape);
+        let shape = if rules.weigher.is_some() { times.weighed() } else { times };
         let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
         Self {
             table: Table::new(shape, bits, Memory::new(plan.entries)),
@@ -196,11 +192,6 @@ impl<K, V, S> Engine<K, V, S> {
     /// How long entries live at most, where that is the same for all.
     pub(crate) fn time_to_live(&self) -> Option<Duration> {
         self.rules.expiration.as_ref().and_then(Expiration::time_to_live)
-    }
-
-    /// When loads are taken over.
-    pub(crate) fn load_policy(&self) -> LoadPolicy {
-        self.rules.load_policy
     }
 
     /// Keeps expired entries for so long at least, as their values may stand in for others.

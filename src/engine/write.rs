@@ -284,10 +284,9 @@ where
     fn date(&self, entry: EntryRef<'_, K, V>, old: Option<EntryRef<'_, K, V>>, terms: &Terms) {
         if let Some(expiration) = &self.rules.expiration {
             match old {
-                Some(old) => expiration.update(entry, old),
-                None => expiration.create(entry),
+                Some(old) => expiration.update(entry, old, terms),
+                None => expiration.create(entry, terms),
             }
-            expiration.shorten(entry, terms);
         }
     }
 

@@ -5,9 +5,11 @@
 //! the cache needs: an entry pays only for what is used.
 //!
 //! ```text
-//!   [ modified | idle | deadline | charge ] hash | key | value [ ticket ]
-//!     -4         -3     -2         -1       ^ what a slot points to
+//!   [ charge | idle | modified | deadline ] hash | key | value [ ticket ]
+//!              -3     -2         -1         ^ what a slot points to
 //! ```
+//!
+//! The charge lies in front of what there is of the others.
 //!
 //! An entry whose value is being loaded carries a ticket behind it: see `ticket`.
 //!
@@ -317,22 +319,35 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         ptr::eq(self.node.as_ptr(), other.node.as_ptr())
     }
 
-    /// The word at `-nth`, if the shape has it.
+    /// The word of time at `-nth`, if the shape has it.
     #[inline]
-    fn word(&self, nth: usize) -> Option<&'g Stamp> {
-        if nth > self.shape.words() {
-            return None;
-        }
+    fn time(&self, nth: usize) -> Option<&'g Stamp> {
+        if nth > self.shape.times() { None } else { Some(self.word(nth)) }
+    }
+
+    /// The word of the charge, if the shape has it.
+    #[inline]
+    fn weight(&self) -> Option<&'g Stamp> {
+        self.shape.is_weighed().then(|| self.word(self.shape.words()))
+    }
+
+    /// The word at `-nth`, which the shape has.
+    #[inline]
+    fn word(&self, nth: usize) -> &'g Stamp {
+        debug_assert!(
+            (1..=self.shape.words()).contains(&nth),
+            "a word that the entry does not have"
+        );
         // SAFETY: by E1 the shape's words lie directly in front of the fixed part.
         let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
         // SAFETY: initialised by E1 and alive during `'g` by E2; a stamp is an atomic.
-        Some(unsafe { word.as_ref() })
+        unsafe { word.as_ref() }
     }
 
     fn write_words(&self, charge: u64) {
         debug_assert!(charge <= HEAVIEST, "heavier than an entry may be");
         for nth in 1..=self.shape.words() {
-            let value = if nth == 1 { charge } else { 0 };
+            let value = if nth > self.shape.times() { charge } else { 0 };
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
             let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
             // SAFETY: as above, and nobody else has the entry yet.
@@ -344,12 +359,12 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// still to come.
     #[inline]
     pub(crate) fn charge(&self) -> u64 {
-        if self.is_awaited() { 0 } else { self.word(1).map_or(1, |word| word.get() & HEAVIEST) }
+        if self.is_awaited() { 0 } else { self.weight().map_or(1, |word| word.get() & HEAVIEST) }
     }
 
     /// Notes that the charge is counted. Only before the entry is linked.
     pub(crate) fn count(&self) {
-        if let Some(word) = self.word(1) {
+        if let Some(word) = self.weight() {
             word.set(word.get() | COUNTED);
         }
     }
@@ -357,35 +372,35 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// Whether the charge is counted.
     #[cfg(any(test, fuzzing, clockhand_fuzz))]
     pub(crate) fn is_counted(&self) -> bool {
-        self.word(1).is_some_and(|word| word.get() & COUNTED != 0)
+        self.weight().is_some_and(|word| word.get() & COUNTED != 0)
     }
 
     /// Takes that note back; the charge if it was counted, and nothing else. Of all who call this, one
     /// gets the charge.
     #[inline]
     pub(crate) fn uncount(&self) -> u64 {
-        match self.word(1) {
+        match self.weight() {
             Some(word) if word.take(COUNTED) => self.charge(),
             _ => 0,
         }
     }
 
-    /// When the entry expires whatever happens to it.
+    /// When the entry expires, unless reads move that.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<&'g Stamp> {
-        self.word(2)
-    }
-
-    /// When the entry expires unless it is read.
-    #[inline]
-    pub(crate) fn idle_deadline(&self) -> Option<&'g Stamp> {
-        self.word(3)
+        self.time(1)
     }
 
     /// When the value was written.
     #[inline]
     pub(crate) fn modified(&self) -> Option<&'g Stamp> {
-        self.word(4)
+        self.time(2)
+    }
+
+    /// When the entry expires unless it is read.
+    #[inline]
+    pub(crate) fn idle_deadline(&self) -> Option<&'g Stamp> {
+        self.time(3)
     }
 }
 

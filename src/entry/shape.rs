@@ -1,21 +1,45 @@
 //! Which words an entry has in front of it.
 
-/// How many of the optional words the entries of one cache have.
+/// How many of the optional words the entries of one cache have: those of time, and the charge.
+///
+/// ```text
+///     7      6   2 1   0
+///   +--------+-----+-----+
+///   | WEIGHED| 0   |times|
+///   +--------+-----+-----+
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape(u8);
 
+const WEIGHED: u8 = 1 << 7;
+
 impl Shape {
-    /// Every entry weighs one and never expires.
+    /// Every entry weighs one, and the cache keeps no time.
     pub(crate) const PLAIN: Self = Self(0);
-    /// Entries are weighed.
-    pub(crate) const WEIGHED: Self = Self(1);
-    /// Entries have a deadline, too.
+    /// Entries have a deadline and know when their value was written.
     pub(crate) const TIMED: Self = Self(2);
-    /// Reads move the deadline: the idle deadline and the moment of the last write are kept, too.
-    pub(crate) const IDLING: Self = Self(4);
+    /// They have a deadline that reads set, too.
+    pub(crate) const IDLING: Self = Self(3);
+
+    /// The same with entries that are weighed.
+    pub(crate) const fn weighed(self) -> Self {
+        Self(self.0 | WEIGHED)
+    }
 
     #[inline]
+    pub(super) fn is_weighed(self) -> bool {
+        self.0 & WEIGHED != 0
+    }
+
+    /// The words of time.
+    #[inline]
+    pub(super) fn times(self) -> usize {
+        usize::from(self.0 & !WEIGHED)
+    }
+
+    /// All words.
+    #[inline]
     pub(super) fn words(self) -> usize {
-        usize::from(self.0)
+        self.times() + usize::from(self.is_weighed())
     }
 }

@@ -1,10 +1,22 @@
 //! When entries expire.
 //!
-//! An entry carries its deadlines with it (`entry`): one that reads do not move, from the time to
-//! live or from the user's [`Expiry`], and one that they do, from the time to idle. It is live while
-//! both lie ahead. There is no timer wheel: an expired entry is a miss at once, and is collected by
+//! An entry carries its deadlines with it (`entry`): its own, from the time to live or from the user's
+//! [`Expiry`], and one that every read sets anew, from the time to idle. It is live while all lie
+//! ahead. There is no timer wheel: an expired entry is a miss at once, and is collected by
 //! the hands that meet it and by sweeps.
+//!
+//! | the cache has | own deadline | idle deadline | last write |
+//! |---|---|---|---|
+//! | a time to live, or a clock alone | fixed | | for the age |
+//! | a time to idle | fixed | moved by reads | the same |
+//! | an `Expiry` | moved by reads | as above | the time to live counts from it |
+//!
+//! A deadline that reads move is over once somebody has seen it passed: see `moving`. One that is
+//! fixed needs no mark: it stays passed, as no clock goes back.
 
+#[cfg(all(test, clockhand_loom))]
+mod models;
+mod moving;
 mod policy;
 mod terms;
 #[cfg(all(test, not(clockhand_loom)))]
@@ -19,6 +31,10 @@ pub(crate) use terms::Terms;
 use crate::entry::{EntryRef, Shape};
 use crate::sync::{AtomicU64, Relaxed, Stamp};
 use crate::time::{Clock, Deadline, Moment, nanos};
+
+/// How often a read asks the user's expiry, if other reads of the entry are faster. Then their answers
+/// stand.
+const ATTEMPTS: usize = 4;
 
 /// How long entries live, and by which clock.
 pub(crate) struct Expiration<K, V> {
@@ -57,10 +73,7 @@ impl<K, V> Expiration<K, V> {
 
     /// The words that entries need.
     pub(crate) fn shape(&self) -> Shape {
-        match (&self.expiry, self.time_to_idle, self.time_to_live) {
-            (None, None, Some(_)) => Shape::TIMED,
-            _ => Shape::IDLING,
-        }
+        if self.time_to_idle.is_some() { Shape::IDLING } else { Shape::TIMED }
     }
 
     #[inline]
@@ -68,17 +81,18 @@ impl<K, V> Expiration<K, V> {
         self.clock.now()
     }
 
-    /// Whether an entry's time is not over.
+    /// Whether an entry's time is not over. Who is told that it is may rely on it: it stays so.
     #[inline]
     pub(crate) fn is_live(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        let ahead = |word: &Stamp| !Deadline::from_word(word.get()).is_passed(now);
-        entry.deadline().is_none_or(ahead)
-            && entry.idle_deadline().is_none_or(ahead)
-            && (self.expiry.is_none() || self.lives_still(entry, now))
+        let own = match &self.expiry {
+            Some(_) => self.lives_still(entry, now) && self.own_ahead(entry, now).is_some(),
+            None => is_ahead(entry, now),
+        };
+        own && entry.idle_deadline().is_none_or(|word| moving::ahead(word, now).is_some())
     }
 
     /// Whether it is live, or was until so short a while ago that its value may be worth something to
-    /// somebody.
+    /// somebody. Who is told that it is not may rely on it.
     #[inline]
     pub(crate) fn is_kept(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         self.was_live(entry, now, Duration::from_nanos(self.grace.get()))
@@ -87,87 +101,139 @@ impl<K, V> Expiration<K, V> {
     /// Whether it is live, or was until less than `grace` ago.
     #[inline]
     pub(crate) fn was_live(&self, entry: EntryRef<'_, K, V>, now: Moment, grace: Duration) -> bool {
-        self.is_live(entry, now.before(grace))
+        // That first: a deadline that is over is not moved any more.
+        self.is_live(entry, now) || (!grace.is_zero() && self.lived(entry, now.before(grace)))
+    }
+
+    /// Whether the deadlines of an entry that has expired were ahead then.
+    fn lived(&self, entry: EntryRef<'_, K, V>, then: Moment) -> bool {
+        let ahead = |word: &Stamp| !moving::deadline(word).is_passed(then);
+        entry.deadline().is_none_or(ahead)
+            && entry.idle_deadline().is_none_or(ahead)
+            && (self.expiry.is_none() || self.lives_still(entry, then))
     }
 
     /// Whether an entry's time to live is not over, where the deadline is the user's own.
     fn lives_still(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        let written = Moment::from_word(entry.modified().map_or(0, Stamp::get));
-        !after(written, self.time_to_live).is_passed(now)
+        !after(modified(entry), self.time_to_live).is_passed(now)
+    }
+
+    /// The deadline from the user's expiry, if it lies ahead.
+    fn own_ahead(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Option<Deadline> {
+        entry.deadline().map_or(Some(Deadline::NEVER), |word| moving::ahead(word, now))
     }
 
     /// Sets the words of an entry that is about to come in.
-    pub(crate) fn create(&self, entry: EntryRef<'_, K, V>) {
+    pub(crate) fn create(&self, entry: EntryRef<'_, K, V>, terms: &Terms) {
         let now = self.now();
         let wanted = self.expiry.as_ref().and_then(|expiry| {
             expiry.expire_after_create(entry.key(), entry.value(), self.clock.to_instant(now))
         });
-        self.begin(entry, now, wanted);
+        self.begin(entry, now, wanted, terms);
     }
 
     /// Sets the words of an entry that is about to take the place of `old`.
-    pub(crate) fn update(&self, entry: EntryRef<'_, K, V>, old: EntryRef<'_, K, V>) {
+    pub(crate) fn update(&self, entry: EntryRef<'_, K, V>, old: EntryRef<'_, K, V>, terms: &Terms) {
         let now = self.now();
         let wanted = self.expiry.as_ref().and_then(|expiry| {
-            let (at, left) = (self.clock.to_instant(now), remaining(now, old));
-            expiry.expire_after_update(entry.key(), entry.value(), at, left)
+            let left = old.deadline().and_then(|word| moving::deadline(word).remaining(now));
+            expiry.expire_after_update(entry.key(), entry.value(), self.clock.to_instant(now), left)
         });
-        self.begin(entry, now, wanted);
+        self.begin(entry, now, wanted, terms);
     }
 
-    fn begin(&self, entry: EntryRef<'_, K, V>, now: Moment, wanted: Option<Duration>) {
-        set(entry.deadline(), self.deadline(now, wanted).to_word());
+    fn begin(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        now: Moment,
+        wanted: Option<Duration>,
+        terms: &Terms,
+    ) {
+        // What the user's expiry wants, where there is one; the time to live counts from the last write
+        // then, which the entry remembers.
+        let life = if self.expiry.is_some() { wanted } else { self.time_to_live };
+        let deadline = terms.shorten(after(now, life), entry.hash(), now, self.time_to_live);
+        set(entry.deadline(), deadline.to_word());
         set(entry.idle_deadline(), after(now, self.time_to_idle).to_word());
         set(entry.modified(), now.to_word());
     }
 
-    /// Notes that an entry was read. Writes only where a deadline really moves, which is at most
-    /// once for each tick of the clock.
+    /// Reads an entry: whether it is live, and if so, moves its deadlines. Writes only where a deadline
+    /// really moves, which is at most once for each time that the clock shows.
     #[inline]
-    pub(crate) fn read(&self, entry: EntryRef<'_, K, V>, now: Moment) {
-        if self.time_to_idle.is_some() {
-            set(entry.idle_deadline(), after(now, self.time_to_idle).to_word());
-        }
-        if let Some(expiry) = &self.expiry {
-            self.ask_after_read(&**expiry, entry, now);
+    pub(crate) fn read(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+        match &self.expiry {
+            None => is_ahead(entry, now) && self.idle_from(entry, now),
+            Some(expiry) => self.read_and_ask(&**expiry, entry, now),
         }
     }
 
+    /// Moves the idle deadline, if it lies ahead; whether it does.
+    #[inline]
+    fn idle_from(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+        let extend = |word: &Stamp| moving::extend(word, now, after(now, self.time_to_idle));
+        entry.idle_deadline().is_none_or(extend)
+    }
+
     #[cold]
-    fn ask_after_read(
+    fn read_and_ask(
         &self,
         expiry: &(dyn Expiry<K, V> + Send + Sync),
         entry: EntryRef<'_, K, V>,
         now: Moment,
-    ) {
-        let left = remaining(now, entry);
-        let modified = Moment::from_word(entry.modified().map_or(0, Stamp::get));
-        let (read, modified) = (self.clock.to_instant(now), self.clock.to_instant(modified));
-        let wanted = expiry.expire_after_read(entry.key(), entry.value(), read, left, modified);
-        if wanted != left {
-            set(entry.deadline(), self.deadline(now, wanted).to_word());
+    ) -> bool {
+        if !self.is_live(entry, now) {
+            return false;
         }
+        let mut asked = now;
+        for _ in 0..ATTEMPTS {
+            // Not over a moment ago, but other readers' clocks go on.
+            let Some(found) = self.own_ahead(entry, asked) else { return false };
+            let wanted = self.ask_after_read(expiry, entry, found, asked);
+            let to = after(asked, wanted);
+            if found.remaining(asked) == wanted
+                || entry.deadline().is_none_or(|word| moving::change(word, found, to))
+            {
+                break;
+            }
+            // Another read was faster. What it has left is from a later time than ours, perhaps.
+            asked = self.now();
+        }
+        // Of the time at which the entry was found live, and forward only: so whatever the user's
+        // expiry has let pass meanwhile, this does not undo what others have seen.
+        self.idle_from(entry, now)
     }
 
-    /// What the user's expiry wants, where there is one; the time to live counts from the last write
-    /// then, which the entry remembers.
-    fn deadline(&self, now: Moment, wanted: Option<Duration>) -> Deadline {
-        after(now, if self.expiry.is_some() { wanted } else { self.time_to_live })
+    fn ask_after_read(
+        &self,
+        expiry: &(dyn Expiry<K, V> + Send + Sync),
+        entry: EntryRef<'_, K, V>,
+        found: Deadline,
+        now: Moment,
+    ) -> Option<Duration> {
+        let (read, modified) = (self.clock.to_instant(now), self.clock.to_instant(modified(entry)));
+        let left = found.remaining(now);
+        expiry.expire_after_read(entry.key(), entry.value(), read, left, modified)
     }
+}
+
+/// Whether the entry's own deadline lies ahead, where it is fixed.
+#[inline]
+fn is_ahead<K, V>(entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+    entry.deadline().is_none_or(|word| !Deadline::from_word(word.get()).is_passed(now))
+}
+
+/// When the value was written.
+fn modified<K, V>(entry: EntryRef<'_, K, V>) -> Moment {
+    Moment::from_word(entry.modified().map_or(0, Stamp::get))
 }
 
 fn after(now: Moment, duration: Option<Duration>) -> Deadline {
     duration.map_or(Deadline::NEVER, |duration| now.after(duration))
 }
 
-/// How long an entry has until its deadline; `None` if it has none.
-fn remaining<K, V>(now: Moment, entry: EntryRef<'_, K, V>) -> Option<Duration> {
-    let deadline = Deadline::from_word(entry.deadline()?.get());
-    deadline.remaining(now)
-}
-
 fn set(stamp: Option<&Stamp>, word: u64) {
-    if let Some(stamp) = stamp.filter(|stamp| stamp.get() != word) {
+    if let Some(stamp) = stamp {
         stamp.set(word);
     }
 }

@@ -14,8 +14,11 @@ use std::time::{Duration, Instant};
 /// On the calling thread, while it is pinned and nothing is held: a method may read and write the
 /// cache, but not endlessly, and it should be quick. A panic goes to the caller of the operation
 /// and leaves the cache as it was. `expire_after_create` and `expire_after_update` run once for each
-/// attempt of a write, `expire_after_read` at every hit, so a cache with an `Expiry` reads its clock
-/// and calls a function where others do neither.
+/// attempt of a write, `expire_after_read` at every hit, and up to four times if other reads of the same entry
+/// change its deadline meanwhile. So a cache with an `Expiry` calls a function where others do not.
+///
+/// An answer is for the deadline that the method was told of: if that has changed when the answer comes, the answer is
+/// not used. An entry that anybody has seen as expired stays so, whatever a slow method answers.
 ///
 /// # Examples
 ///
@@ -48,6 +51,7 @@ pub trait Expiry<K, V> {
 
     /// How long an entry lives after it was read.
     ///
+    /// Asked at every read of the value, and by nothing that only looks (`peek`, `contains_key`, scans).
     /// `duration_until_expiry` is what it has left; returning it changes nothing, which is what
     /// happens without an implementation.
     fn expire_after_read(
@@ -62,10 +66,12 @@ pub trait Expiry<K, V> {
         duration_until_expiry
     }
 
-    /// How long an entry lives after its value was replaced.
+    /// How long an entry lives after its value was replaced, by a write, by a load or by a renewal.
     ///
-    /// `duration_until_expiry` is what the old value had left of a deadline of its own, which is kept
-    /// without an implementation. A time to live begins anew.
+    /// `duration_until_expiry` is what the old value had left of a deadline of its own; return it to keep
+    /// the old deadline. Without an implementation, a new value has its own life: that of
+    /// [`expire_after_create`](Self::expire_after_create). (In moka and Caffeine it keeps the old one's.) A
+    /// time to live begins anew in any case.
     fn expire_after_update(
         &self,
         key: &K,
@@ -73,7 +79,7 @@ pub trait Expiry<K, V> {
         updated_at: Instant,
         duration_until_expiry: Option<Duration>,
     ) -> Option<Duration> {
-        let _ = (key, value, updated_at);
-        duration_until_expiry
+        let _ = duration_until_expiry;
+        self.expire_after_create(key, value, updated_at)
     }
 }

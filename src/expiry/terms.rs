@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::Expiration;
+use super::{Expiration, after, modified};
 use crate::entry::EntryRef;
-use crate::sync::Stamp;
 use crate::time::{Deadline, Moment};
 
 /// What a load asks for its value. By default it lives like any other.
@@ -17,53 +16,58 @@ pub(crate) struct Terms {
     pub(crate) jitter: f64,
 }
 
-impl<K, V> Expiration<K, V> {
-    /// Shortens the life of an entry that is about to come in.
+impl Terms {
+    /// The deadline of a value that is written now, and would have this one without a load.
     #[inline]
-    pub(crate) fn shorten(&self, entry: EntryRef<'_, K, V>, terms: &Terms) {
-        if *terms != Terms::default() {
-            self.apply(entry, terms);
+    pub(super) fn shorten(
+        &self,
+        deadline: Deadline,
+        hash: u64,
+        now: Moment,
+        time_to_live: Option<Duration>,
+    ) -> Deadline {
+        if *self == Self::default() {
+            deadline
+        } else {
+            self.apply(deadline, hash, now, time_to_live)
         }
     }
 
     #[cold]
-    fn apply(&self, entry: EntryRef<'_, K, V>, terms: &Terms) {
-        let (Some(word), now) = (entry.deadline(), self.now()) else { return };
-        let mut deadline = Deadline::from_word(word.get());
-        if let Some(lifetime) = terms.lifetime {
-            deadline = deadline.min(now.after(lifetime));
+    fn apply(
+        &self,
+        deadline: Deadline,
+        hash: u64,
+        now: Moment,
+        time_to_live: Option<Duration>,
+    ) -> Deadline {
+        // The whole life is spread, whichever setting it comes from.
+        let deadline = deadline.min(after(now, self.lifetime)).min(after(now, time_to_live));
+        match deadline.remaining(now).filter(|_| self.jitter > 0.0) {
+            Some(left) => {
+                let spared = left.mul_f64(self.jitter.min(1.0) * chance(hash, now));
+                now.after(left.saturating_sub(spared))
+            }
+            None => deadline,
         }
-        if let Some(left) = deadline.remaining(now).filter(|_| terms.jitter > 0.0) {
-            let spared = left.mul_f64(terms.jitter.min(1.0) * chance(entry.hash(), now));
-            deadline = now.after(left.saturating_sub(spared));
-        }
-        word.set(deadline.to_word());
     }
+}
 
-    /// Whether an entry is so old that its value is to be renewed: `after` so long, or up to a part
-    /// earlier, by `jitter`.
+impl<K, V> Expiration<K, V> {
+    /// Whether an entry is so old that its value is to be renewed: `age` since it was written, or up to a
+    /// part earlier, by `jitter`. How long it has left to live does not matter.
     #[inline]
     pub(crate) fn is_due(
         &self,
         entry: EntryRef<'_, K, V>,
-        (after, jitter): (Duration, f64),
+        (age, jitter): (Duration, f64),
         now: Moment,
     ) -> bool {
-        match (entry.modified().map(Stamp::get), self.time_to_live, entry.deadline()) {
-            (Some(written), _, _) => {
-                let written = Moment::from_word(written);
-                let spared = jitter * chance(entry.hash(), written);
-                // Saturates: a duration may be longer than the clock runs.
-                let after = (after.as_nanos() as f64 * (1.0 - spared)) as u64;
-                written.after(Duration::from_nanos(after)).is_passed(now)
-            }
-            (None, Some(lifetime), Some(deadline)) => {
-                // What is left of the life, of which jitter has taken a part at the beginning.
-                let left = Deadline::from_word(deadline.get()).remaining(now);
-                left.is_some_and(|left| left <= lifetime.saturating_sub(after))
-            }
-            _ => false,
-        }
+        let written = modified(entry);
+        let spared = jitter * chance(entry.hash(), written);
+        // Saturates: a duration may be longer than the clock runs.
+        let age = (age.as_nanos() as f64 * (1.0 - spared)) as u64;
+        written.after(Duration::from_nanos(age)).is_passed(now)
     }
 }
 

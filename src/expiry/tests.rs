@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
-use super::{Expiration, Expiry};
+use super::{Expiration, Expiry, Terms};
 use crate::entry::{Entry, Shape};
-use crate::time::{Clock, ManualClock};
+use crate::time::{Clock, ManualClock, Moment};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -53,7 +53,7 @@ fn rule(
 
 fn created(rule: &Rule) -> Entry<u8, u8> {
     let entry = Entry::new(rule.shape(), 0, 1, 1, 1);
-    rule.create(entry.as_ref());
+    rule.create(entry.as_ref(), &Terms::default());
     entry
 }
 
@@ -76,7 +76,8 @@ fn seconds_left(rule: &Rule, hand: &ManualClock, entry: &Entry<u8, u8>) -> u32 {
 fn entries_have_the_words_that_the_rule_needs() {
     assert_eq!(rule(Some(SECOND), None, None).0.shape(), Shape::TIMED);
     assert_eq!(rule(None, Some(SECOND), None).0.shape(), Shape::IDLING);
-    assert_eq!(rule(None, None, Some(Lives::default())).0.shape(), Shape::IDLING);
+    assert_eq!(rule(None, None, Some(Lives::default())).0.shape(), Shape::TIMED);
+    assert_eq!(rule(None, None, None).0.shape(), Shape::TIMED, "a clock alone");
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn an_update_keeps_or_replaces_what_was_left() {
         let old = created(&rule);
         hand.advance(6 * SECOND);
         let new = Entry::new(rule.shape(), 0, 1, 2, 1);
-        rule.update(new.as_ref(), old.as_ref());
+        rule.update(new.as_ref(), old.as_ref(), &Terms::default());
         assert_eq!(seconds_left(&rule, &hand, &new), expected);
     }
 }
@@ -161,4 +162,113 @@ fn the_longest_durations_never_end() {
     hand.advance(Duration::MAX);
     rule.read(entry.as_ref(), rule.now());
     assert!(is_live(&rule, &entry));
+}
+
+/// A rule of each kind under which entries live for longer than the tests last.
+fn long_lives() -> Vec<(Rule, ManualClock)> {
+    let long = Some(1000 * SECOND);
+    let lives = |create| Some(Lives { create, ..Lives::default() });
+    vec![
+        rule(None, None, None),
+        rule(Some(Duration::MAX), None, None),
+        rule(long, None, None),
+        rule(None, long, None),
+        rule(None, None, lives(None)),
+        rule(None, None, lives(long)),
+        rule(long, long, lives(long)),
+    ]
+}
+
+#[test]
+fn a_value_is_due_when_it_is_old_however_long_it_lives() {
+    for terms in [
+        Terms::default(),
+        Terms { lifetime: None, jitter: 0.9 },
+        Terms { lifetime: Some(50 * SECOND), jitter: 0.0 },
+        Terms { lifetime: Some(500 * SECOND), jitter: 0.5 },
+    ] {
+        for (rule, hand) in long_lives() {
+            hand.advance(100 * SECOND);
+            let entry = Entry::new(rule.shape(), 7, 1, 1, 1);
+            rule.create(entry.as_ref(), &terms);
+            let is_due = || rule.is_due(entry.as_ref(), (10 * SECOND, 0.0), rule.now());
+            assert!(!is_due(), "just written");
+            hand.advance(10 * SECOND - Duration::from_nanos(1));
+            assert!(!is_due());
+            rule.read(entry.as_ref(), rule.now());
+            hand.advance(Duration::from_nanos(1));
+            assert!(is_due(), "{rule:?}");
+        }
+    }
+}
+
+#[test]
+fn jitter_takes_a_part_of_the_life_and_of_the_age() {
+    let (rule, hand) = rule(Some(100 * SECOND), None, None);
+    for hash in 0..100 {
+        let entry = Entry::new(rule.shape(), hash << 32, 1, 1, 1);
+        rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 0.5 });
+        hand.advance(5 * SECOND - Duration::from_nanos(1));
+        assert!(!rule.is_due(entry.as_ref(), (10 * SECOND, 0.5), rule.now()), "not half as old");
+        hand.advance(5 * SECOND + Duration::from_nanos(1));
+        assert!(rule.is_due(entry.as_ref(), (10 * SECOND, 0.5), rule.now()));
+        hand.advance(40 * SECOND - Duration::from_nanos(1));
+        assert!(is_live(&rule, &entry), "half of its life is not over");
+        hand.advance(50 * SECOND + Duration::from_nanos(1));
+        assert!(!is_live(&rule, &entry));
+    }
+}
+
+#[test]
+fn jitter_spreads_the_time_to_live_beside_an_expiry_too() {
+    let (rule, hand) = rule(Some(90 * SECOND), None, Some(Lives::default()));
+    let lives: std::collections::HashSet<_> = (0..20)
+        .map(|hash| {
+            let entry = Entry::new(rule.shape(), hash << 32, 1, 1, 1);
+            rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 1.0 });
+            seconds_left(&rule, &hand, &entry)
+        })
+        .collect();
+    assert!(lives.len() > 5 && lives.iter().all(|&life| life <= 90), "{lives:?}");
+}
+
+#[test]
+fn what_has_expired_is_worth_something_for_as_long_whether_or_not_it_was_seen() {
+    let lives = Lives { create: Some(10 * SECOND), ..Lives::default() };
+    for seen in [true, false] {
+        for (rule, hand) in [
+            rule(Some(10 * SECOND), None, None),
+            rule(None, Some(10 * SECOND), None),
+            rule(None, None, Some(lives)),
+            rule(Some(10 * SECOND), None, Some(Lives::default())),
+        ] {
+            rule.keep(5 * SECOND);
+            let entry = created(&rule);
+            let is_kept = || rule.is_kept(entry.as_ref(), rule.now());
+            hand.advance(10 * SECOND);
+            if seen {
+                assert!(!rule.read(entry.as_ref(), rule.now()));
+            }
+            assert!(is_kept() && !is_live(&rule, &entry));
+            hand.advance(5 * SECOND - Duration::from_nanos(1));
+            assert!(is_kept());
+            hand.advance(Duration::from_nanos(1));
+            assert!(!is_kept());
+        }
+    }
+}
+
+#[test]
+fn a_deadline_is_marked_when_it_was_seen_as_passed_and_told_as_it_was() {
+    let create = Some(10 * SECOND);
+    let (rule, hand) = rule(None, None, Some(Lives { create, ..Lives::default() }));
+    let old = created(&rule);
+    hand.advance(10 * SECOND);
+    assert!(!is_live(&rule, &old));
+    // A read whose clock is older: too late.
+    assert!(!rule.read(old.as_ref(), Moment::ORIGIN));
+    // The user's expiry is told that nothing is left.
+    let new = Entry::new(rule.shape(), 0, 1, 2, 1);
+    rule.update(new.as_ref(), old.as_ref(), &Terms::default());
+    assert_eq!(seconds_left(&rule, &hand, &new), 0);
 }

@@ -4,7 +4,6 @@
 pub(crate) mod heap;
 pub(crate) mod history;
 mod random;
-pub(crate) mod strict;
 mod threads;
 mod values;
 
