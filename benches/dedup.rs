@@ -67,6 +67,18 @@ fn offsets(c: &mut Criterion) {
     group.bench_function("claim a duplicate", |b| {
         b.iter(|| partition.claim(black_box(0)).is_done());
     });
+    // Every tenth offset is a marker.
+    let mut next = 0;
+    group.bench_function("poll, claim and complete nine with a marker", |b| {
+        b.iter(|| {
+            let records = next..next + 9;
+            next += 10;
+            tracker.polled("markers", 3, records.clone());
+            records
+                .filter(|&offset| tracker.mark_processed("markers", 3, black_box(offset)))
+                .count()
+        });
+    });
     group.finish();
 }
 

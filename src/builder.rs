@@ -9,6 +9,7 @@ use crate::engine::{Engine, Plan, Rules};
 use crate::error::BuildError;
 use crate::expiry::{Expiration, Expiry};
 use crate::janitor;
+use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
 use crate::random_state::RandomState;
 use crate::time::Clock;
@@ -49,21 +50,45 @@ pub enum Maintenance {
     Manual,
 }
 
+/// Bytes that an entry takes beside its key, its value, and what these own on the heap: for weighers
+/// that count bytes.
+///
+/// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
+/// That is 67 to 95 bytes, as the table is full or has just doubled, and up to 16 more with a time to
+/// idle or an [`Expiry`].
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::ENTRY_OVERHEAD;
+///
+/// fn bytes(key: &String, value: &Vec<u8>) -> u64 {
+///     let own = size_of_val(key) + key.capacity() + size_of_val(value) + value.capacity();
+///     own as u64 + ENTRY_OVERHEAD
+/// }
+/// let cache = clockhand::Cache::builder().capacity(64 << 20).weigher(bytes).build()?;
+/// # cache.insert(String::new(), Vec::new());
+/// # Ok::<_, clockhand::BuildError>(())
+/// ```
+pub const ENTRY_OVERHEAD: u64 = 96;
+
 /// Configures a cache. Made by [`Cache::builder`].
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::Duration;
-/// use clockhand::Cache;
+/// use clockhand::{Cache, ENTRY_OVERHEAD};
 ///
 /// let cache = Cache::builder()
 ///     .capacity(64 << 20)
-///     .weigher(|key: &String, value: &Vec<u8>| (key.capacity() + value.capacity() + 96) as u64)
+///     .weigher(|key: &u64, value: &Vec<u8>| {
+///         (size_of_val(key) + size_of_val(value) + value.capacity()) as u64 + ENTRY_OVERHEAD
+///     })
 ///     .time_to_live(Duration::from_secs(60))
 ///     .build()?;
-/// cache.insert("greeting".to_string(), b"hello".to_vec());
-/// assert!(cache.contains_key("greeting"));
+/// cache.insert(17, b"hello".to_vec());
+/// assert!(cache.contains_key(&17));
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
 #[must_use = "a builder does nothing until build() is called"]
@@ -91,7 +116,12 @@ impl<K, V> Builder<K, V> {
             time_to_live: None,
             time_to_idle: None,
             expiry: None,
-            rules: Rules { weigher: None, listener: None, expiration: None },
+            rules: Rules {
+                weigher: None,
+                listener: None,
+                expiration: None,
+                load_policy: LoadPolicy::new(),
+            },
             hasher: RandomState::new(),
         }
     }
@@ -113,9 +143,8 @@ impl<K, V, S> Builder<K, V, S> {
     /// it returns is the entry's charge as long as it lives. It may use the cache. A panic in it
     /// leaves the cache as it was.
     ///
-    /// The unit is yours. With bytes, add what an entry costs beside the memory that your key and
-    /// value own on the heap: their own size, and 80 bytes for the entry's record and its share of
-    /// the table (`docs/guide.md` has the formula).
+    /// The unit is yours. With bytes: the size of key and value, what they own on the heap, and
+    /// [`ENTRY_OVERHEAD`] (`docs/guide.md` says what is in it).
     ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more never comes in.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
@@ -192,6 +221,12 @@ impl<K, V, S> Builder<K, V, S> {
     /// heavier than the whole retired capacity, makes room only when no reader is in the cache.
     pub fn retired_capacity(mut self, capacity: u64) -> Self {
         self.retired_capacity = Some(capacity);
+        self
+    }
+
+    /// When loads are taken over from leaders that make no progress. Without it, [`LoadPolicy::new`].
+    pub fn load_policy(mut self, policy: LoadPolicy) -> Self {
+        self.rules.load_policy = policy;
         self
     }
 

@@ -92,6 +92,7 @@ mod hash;
 mod iter;
 mod janitor;
 pub mod load;
+mod load_policy;
 mod outcome;
 mod policy;
 mod random_state;
@@ -104,7 +105,7 @@ mod sync;
 mod table;
 mod time;
 
-pub use builder::{Builder, Maintenance};
+pub use builder::{Builder, ENTRY_OVERHEAD, Maintenance};
 pub use cache::Cache;
 #[cfg(feature = "dedup")]
 pub use dedup::{Deduplicator, OffsetTracker};
@@ -115,7 +116,7 @@ pub use guard::Guard;
 pub use iter::{GetMany, Iter};
 #[cfg(feature = "async")]
 pub use load::AsyncLoader;
-pub use load::{LoadError, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize};
+pub use load::{LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize};
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::Reader;

@@ -200,7 +200,8 @@ fn by_threads(messages: &[u64], unique: usize) -> usize {
     let (seen, threads) = (deduplicator(unique), 8);
     let detected = together(threads, |thread| {
         let mine = messages.iter().skip(thread).step_by(threads);
-        mine.filter(|&&message| seen.process(message, || Ok::<_, ()>(())).is_duplicate()).count()
+        mine.filter(|&&message| seen.process(message, || Ok::<_, ()>(())).processed().is_none())
+            .count()
     });
     detected.into_iter().sum()
 }
@@ -222,7 +223,8 @@ fn by_tasks(messages: Vec<u64>, unique: usize) -> usize {
                         tokio::task::yield_now().await;
                         Ok::<_, ()>(())
                     };
-                    detected += usize::from(seen.process_async(message, work).await.is_duplicate());
+                    let outcome = seen.process_async(message, work).await;
+                    detected += usize::from(outcome.processed().is_none());
                 }
                 detected
             })

@@ -1,10 +1,12 @@
 //! What an entry takes, all told: table, policy and the entry itself.
 //!
-//! Alone in its file, as it counts what the whole process allocates.
+//! Alone in its file and in one test, as it counts what the whole process allocates.
 
 mod support;
 
-use clockhand::Cache;
+use std::time::Duration;
+
+use clockhand::{Builder, Cache, ENTRY_OVERHEAD};
 use support::heap;
 
 #[global_allocator]
@@ -16,8 +18,11 @@ const ENTRIES: u64 = 1_000_000;
 /// allocator adds is its own; the lab measures that too.
 const REACHED: f64 = 60.5;
 
+/// What an allocator adds to the allocation of an entry: a word, and rounding up to the next sixteen.
+const ALLOCATOR: f64 = 16.0;
+
 #[test]
-fn an_entry_takes_as_little_as_it_did() {
+fn an_entry_takes_as_little_as_it_did_and_as_weighers_are_told() {
     let before = heap::live();
     let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
     let cache = Cache::builder().capacity(ENTRIES).hasher(hasher).build().expect("sound");
@@ -25,4 +30,30 @@ fn an_entry_takes_as_little_as_it_did() {
     assert_eq!(cache.usage().entries as u64, ENTRIES);
     let each = (heap::live() - before) as f64 / ENTRIES as f64;
     assert!(each <= REACHED, "{each} bytes an entry, once {REACHED}");
+    drop(cache);
+
+    let hour = Duration::from_secs(3600);
+    what_weighers_add(0.0, |builder| builder);
+    what_weighers_add(0.0, |builder| builder.time_to_live(hour));
+    what_weighers_add(16.0, |builder| builder.time_to_idle(hour));
+}
+
+/// A weigher that adds `ENTRY_OVERHEAD`, and `more` with some settings, counts what is used: from a
+/// table that has doubled to one that is about to.
+fn what_weighers_add(more: f64, settings: impl Fn(Builder<u64, u64>) -> Builder<u64, u64>) {
+    let before = heap::live();
+    let builder = Cache::builder().capacity(u64::MAX >> 1).weigher(|_: &u64, _: &u64| 1);
+    let cache = settings(builder).build().expect("sound");
+    let (mut least, mut most) = (f64::MAX, 0.0_f64);
+    for entries in (160_000..=260_000).step_by(10_000) {
+        for key in cache.len() as u64..entries {
+            cache.insert(key, key);
+        }
+        while cache.maintain(1000).backlog > 0 {}
+        let each = (heap::live() - before) as f64 / cache.len() as f64;
+        let beside = each - 16.0 + ALLOCATOR;
+        (least, most) = (least.min(beside), most.max(beside));
+    }
+    let told = ENTRY_OVERHEAD as f64 + more;
+    assert!(most <= told && least >= told * 0.6, "{least} to {most} bytes, told {told}");
 }

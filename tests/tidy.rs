@@ -35,6 +35,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error",
             "expiry",
             "hash",
+            "load_policy",
             "outcome",
             "policy",
             "reclaim",
@@ -56,6 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("error", &[]),
     ("hash", &[]),
+    ("load_policy", &[]),
     ("random_state", &[]),
     ("time", &["sync"]),
     ("sync", &[]),
@@ -77,7 +79,8 @@ const FACE: &[&str] = &[
     "time",
 ];
 /// What takes part in the table, too.
-const LOAD: &[&str] = &["cache", "engine", "error", "expiry", "random_state", "sync", "time"];
+const LOAD: &[&str] =
+    &["cache", "engine", "error", "expiry", "load_policy", "random_state", "sync", "time"];
 /// What makes the public surface.
 const TOP: &[&str] = &[
     "builder",
@@ -88,6 +91,7 @@ const TOP: &[&str] = &[
     "guard",
     "iter",
     "janitor",
+    "load_policy",
     "outcome",
     "random_state",
     "reader",

@@ -1,12 +1,11 @@
 //! Bound the memory, not the number of entries.
 
-use clockhand::{BuildError, Cache, InsertErrorKind};
+use clockhand::{BuildError, Cache, ENTRY_OVERHEAD, InsertErrorKind};
 
-/// What an entry costs beside what the key and the value own on the heap. See `docs/guide.md`.
-const OVERHEAD: usize = size_of::<String>() + size_of::<Vec<u8>>() + 80;
-
+/// What an entry takes. See `docs/guide.md`.
 fn bytes(key: &String, value: &Vec<u8>) -> u64 {
-    (key.capacity() + value.capacity() + OVERHEAD) as u64
+    let own = size_of_val(key) + key.capacity() + size_of_val(value) + value.capacity();
+    own as u64 + ENTRY_OVERHEAD
 }
 
 pub(crate) fn main() {

@@ -55,7 +55,7 @@ fn restore(bytes: &[u8]) {
 /// Records of the fuzzer's with a head and a checksum that are right.
 fn sealed(contents: &str, records: &[u8]) -> Vec<u8> {
     let mut bytes = b"clkdedup".to_vec();
-    1_u16.encode(&mut bytes);
+    2_u16.encode(&mut bytes);
     let length = bytes.len() + 8 + 8 + contents.len() + records.len() + 4;
     (length as u64).encode(&mut bytes);
     contents.to_string().encode(&mut bytes);

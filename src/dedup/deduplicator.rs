@@ -8,12 +8,14 @@ use std::time::Duration;
 use super::error::{SettingsError, SnapshotError};
 use super::ident::SnapshotId;
 use super::metrics::{Health, Metrics};
+use super::process::process;
 use super::settings::DeduplicatorBuilder;
 use super::snapshot::{self, Contents};
-use super::store::{Answer, Known, Share, Store};
+use super::store::AwaitedId;
+use super::store::{Answer, Share, Store};
 use super::tally::Event;
 use super::ticket::{Claim, Outcome, Ticket};
-use super::wait::{Waited, wait};
+use super::wait::{Known, Waited, wait};
 use crate::sync::Patrol;
 
 /// Remembers which ids were processed, so that each is processed once.
@@ -151,8 +153,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// Processes an id unless that was done, or is being done.
     ///
     /// If `work` fails or panics, the claim is given back. If it takes longer than the lease and another
-    /// caller has claimed the id, its result is returned all the same, and
-    /// [`Metrics::late`](super::Metrics::late) counts it.
+    /// caller has claimed the id, its result is returned as [`Late`](Outcome::Late).
     ///
     /// # Progress
     ///
@@ -171,18 +172,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn process<T, E>(&self, id: Id, work: impl FnOnce() -> Result<T, E>) -> Outcome<T, E> {
-        let ticket = match self.claim(id) {
-            Claim::New(ticket) => ticket,
-            Claim::InProgress => return Outcome::InProgress,
-            Claim::Done => return Outcome::Duplicate,
-        };
-        match work() {
-            Ok(result) => {
-                ticket.complete();
-                Outcome::Processed(result)
-            }
-            Err(error) => Outcome::Failed(error),
-        }
+        process(self.claim(id), work)
     }
 
     /// The same for a future. Needs feature `async`, and no particular runtime.
@@ -195,18 +185,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let ticket = match self.claim(id) {
-            Claim::New(ticket) => ticket,
-            Claim::InProgress => return Outcome::InProgress,
-            Claim::Done => return Outcome::Duplicate,
-        };
-        match work().await {
-            Ok(result) => {
-                ticket.complete();
-                Outcome::Processed(result)
-            }
-            Err(error) => Outcome::Failed(error),
-        }
+        super::process::process_async(self.claim(id), work).await
     }
 
     /// Waits until an id that is in progress is done or given back, or for so long.
@@ -233,20 +212,21 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn wait_done(&self, id: &Id, timeout: Duration) -> Waited {
-        wait(&self.store, id, timeout)
+        wait(&AwaitedId::new(&self.store, id), timeout)
     }
 
-    /// The same for a task. Needs feature `async`, and no particular runtime.
+    /// The same for a task, which is woken when the lease runs out, too. Needs feature `async`, and no
+    /// particular runtime.
     ///
-    /// A holder that neither completes its claim nor gives it back wakes nobody: the task looks again at
-    /// the next cleanup. Put a time limit of your runtime around it.
+    /// While tasks wait, a thread named `clockhand-wait` looks at their leases every ten milliseconds. If it cannot
+    /// be started, a task whose holder never comes back looks again at the next cleanup.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind.
     #[cfg(feature = "async")]
     pub fn wait_done_async<'d>(&'d self, id: &'d Id) -> super::wait::WaitDone<'d, Id> {
-        super::wait::WaitDone::new(&self.store, id)
+        super::wait::WaitDone(super::wait::Waiting::new(AwaitedId::new(&self.store, id)))
     }
 
     /// Forgets what has expired; how many ids.

@@ -48,6 +48,12 @@ pub struct Metrics {
     pub restored: u64,
     /// Claims granted without a trace, because of `enabled(false)`.
     pub untracked: u64,
+    /// Negative offsets, which leave no trace.
+    pub invalid: u64,
+    /// Offsets that were folded as not existing, and were delivered after all.
+    pub unfolded: u64,
+    /// Tickets of offsets that came too late: their partition was assigned anew, revoked, forgotten or sought in.
+    pub fenced: u64,
     /// Cleanups, whoever ran them.
     pub cleanups: u64,
     /// What they took together.
@@ -55,6 +61,8 @@ pub struct Metrics {
     /// Ids that are remembered or in progress, expired ones that were not removed yet included. Of a
     /// tracker: offsets that are done and lie above the watermark.
     pub size: u64,
+    /// Claims in progress now, whose tickets are out.
+    pub in_progress: u64,
 }
 
 /// Whether a deduplicator can keep its promise.

@@ -8,7 +8,7 @@
 //! | you have | use |
 //! |---|---|
 //! | ids of any kind, redelivered within some minutes | [`Deduplicator`] |
-//! | offsets of partitions, which are dense | [`OffsetTracker`]: nothing is forgotten, and it says what to commit |
+//! | offsets of partitions | [`OffsetTracker`]: it says what to commit, in memory that goes with the gaps |
 //!
 //! # Exactly once, and when not
 //!
@@ -28,7 +28,9 @@
 //! | `settings`, `error` | builders, environment variables, and what can be wrong with them |
 //! | `deduplicator`, `ticket` | what users see |
 //! | `snapshot`, `ident` | bytes that survive a restart |
-//! | `window`, `offsets` | watermark and gaps; the tracker |
+//! | `set`, `span`, `lane` | sets of offsets; what is known of a partition; its lock, its generations |
+//! | `offsets`, `offset_ticket` | the tracker, as users see it |
+//! | `process` | from a claim to an outcome |
 //! | `tally`, `metrics` | counters |
 //! | `keeper` | the cleanup thread |
 
@@ -36,14 +38,19 @@ mod deduplicator;
 mod error;
 mod ident;
 mod keeper;
+mod lane;
 mod metrics;
 #[cfg(all(test, clockhand_loom))]
 mod models;
+mod offset_ticket;
 mod offsets;
+mod process;
 mod record;
 mod ring;
+mod set;
 mod settings;
 mod snapshot;
+mod span;
 mod store;
 mod tally;
 #[cfg(all(test, not(clockhand_loom)))]
@@ -51,16 +58,16 @@ mod tests;
 mod ticket;
 mod wait;
 mod waiters;
-mod window;
 mod word;
 
 pub use deduplicator::Deduplicator;
 pub use error::{SettingsError, SnapshotError};
 pub use ident::SnapshotId;
 pub use metrics::{Health, Metrics};
-pub use offsets::{OffsetTicket, OffsetTracker, OffsetTrackerBuilder, Partition};
+pub use offset_ticket::OffsetTicket;
+pub use offsets::{OffsetTracker, OffsetTrackerBuilder, Partition, PendingOffset};
 pub use settings::DeduplicatorBuilder;
 pub use ticket::{Claim, Outcome, Ticket};
-#[cfg(feature = "async")]
-pub use wait::WaitDone;
 pub use wait::Waited;
+#[cfg(feature = "async")]
+pub use wait::{WaitDone, WaitOffset};

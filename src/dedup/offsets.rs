@@ -1,149 +1,73 @@
-//! Exactly once by offsets: what is contiguous is one number.
+//! Every message once by offsets: what is contiguous is one number.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{SettingsError, SnapshotError};
+use super::lane::{AwaitedOffset, Lane, Lanes, Shared, told};
 use super::metrics::Metrics;
+use super::offset_ticket::OffsetTicket;
+use super::process::process;
 use super::settings;
 use super::snapshot::{self, Contents, Page};
+use super::span::Span;
 use super::tally::{Event, Tally};
-use super::ticket::Claim;
-use super::window::Window;
-use crate::sync::{Mutex, MutexGuard, lock};
-use crate::time::{Clock, Deadline};
+use super::ticket::{Claim, Outcome};
+use super::wait::{Waited, wait};
+use super::waiters::Waiters;
+use crate::time::Clock;
 
-/// A topic's partitions. Never removed, so the map only ever grows by new ones.
-type Topic = flurry::HashMap<i32, Arc<Lane>>;
+/// Offsets that are taken from an iterator before the partition's lock is taken for them.
+const AT_ONCE: usize = 128;
 
-/// What tickets and partitions of a tracker share.
-#[derive(Debug)]
-struct Shared {
-    lease: Duration,
-    clock: Clock,
-    enabled: bool,
-    tally: Tally,
-}
-
-/// A partition: its offsets under one lock.
-#[derive(Debug)]
-struct Lane {
-    shared: Arc<Shared>,
-    offsets: Mutex<Offsets>,
-}
-
-/// What is known of a partition's offsets.
-#[derive(Debug, Default)]
-struct Offsets {
-    done: Window,
-    /// Offsets in progress, and the ends of their leases. The end of its lease is what a claim is known
-    /// by: no later claim of the offset has the same while the ticket is out.
-    claims: BTreeMap<u64, Deadline>,
-}
-
-impl Offsets {
-    /// Takes a claim out. False if it was taken over.
-    fn take(&mut self, offset: u64, until: Deadline) -> bool {
-        let own = self.claims.get(&offset) == Some(&until);
-        if own {
-            self.claims.remove(&offset);
-        }
-        own
-    }
-}
-
-impl Lane {
-    /// No user code runs under the lock, and nothing that panics but the allocator.
-    fn offsets(&self) -> MutexGuard<'_, Offsets> {
-        lock(&self.offsets)
-    }
-
-    fn count(&self, event: Event) {
-        self.shared.tally.count(event);
-    }
-
-    fn claim(self: &Arc<Self>, offset: u64) -> Claim<OffsetTicket> {
-        if !self.shared.enabled {
-            self.count(Event::New);
-            self.count(Event::Untracked);
-            return Claim::New(OffsetTicket { lane: None, offset, until: Deadline::NEVER });
-        }
-        let mut offsets = self.offsets();
-        // Read under the lock: of two claims the later one's lease ends later, even if neither of them
-        // is there any more when the other's ticket comes.
-        let now = self.shared.clock.now();
-        let until = now.after(self.shared.lease);
-        if offsets.done.is_done(offset) {
-            drop(offsets);
-            self.count(Event::Duplicate);
-            return Claim::Done;
-        }
-        match offsets.claims.get(&offset) {
-            Some(lease) if !lease.is_passed(now) => {
-                drop(offsets);
-                self.count(Event::InProgress);
-                return Claim::InProgress;
-            }
-            Some(_) => self.count(Event::LeaseExpired),
-            None => {}
-        }
-        offsets.claims.insert(offset, until);
-        drop(offsets);
-        self.count(Event::New);
-        Claim::New(OffsetTicket { lane: Some(Arc::clone(self)), offset, until })
-    }
-
-    fn complete(&self, offset: u64, until: Deadline) -> bool {
-        let mut offsets = self.offsets();
-        let own = offsets.take(offset, until);
-        if own {
-            offsets.done.mark(offset);
-        }
-        drop(offsets);
-        self.count(if own { Event::Added } else { Event::Late });
-        own
-    }
-
-    fn abandon(&self, offset: u64, until: Deadline) {
-        let own = self.offsets().take(offset, until);
-        self.count(if own { Event::Abandoned } else { Event::Late });
-    }
-
-    fn is_processed(&self, offset: u64) -> bool {
-        let done = self.offsets().done.is_done(offset);
-        self.count(if done { Event::Duplicate } else { Event::Unknown });
-        done
-    }
-}
-
-/// Remembers which offsets of which partitions were processed, in memory that goes with the gaps and
-/// not with the history.
+/// Remembers which offsets of which partitions were processed, and says what to commit, in memory that goes with the
+/// gaps and not with the history.
 ///
-/// For logs whose offsets are dense: what is contiguous folds into a watermark for each partition, and
-/// nothing is ever forgotten. [`committable`](Self::committable) is the offset to commit: all below it
-/// is done. A `OffsetTracker` is a handle: clones share everything.
+/// An `OffsetTracker` is a handle: clones share everything. Offsets are `i64`, as the clients of logs have them. A
+/// negative one is new to everybody, leaves no trace, and is counted as [`invalid`](Metrics::invalid): it is
+/// processed rather than lost.
+///
+/// # What exists
+///
+/// Logs have holes: markers of transactions, records that were compacted away or filtered. The tracker cannot know
+/// which offsets exist; it has to be told, in one of these ways.
+///
+/// | the consumer | tells it by |
+/// |---|---|
+/// | polls batches, and hands them to workers | [`polled`](Self::polled), with each batch, before the workers get it |
+/// | claims in the order of delivery, on one thread | [`in_order`](OffsetTrackerBuilder::in_order) |
+/// | knows that nothing is left below an offset | [`skip_to`](Self::skip_to) |
+///
+/// What is folded as not existing, and is delivered after all, is new: it is processed rather than lost, and holds
+/// the watermark until it is done ([`unfolded`](Metrics::unfolded) counts it).
+///
+/// # Who has a partition
+///
+/// Call [`assign`](Self::assign) and [`revoke`](Self::revoke) in the callback of a rebalance, and
+/// [`seek`](Self::seek) with the consumer. Each begins a new generation: tickets of an older one are fenced, and what
+/// they stand for is not committed by this consumer.
 ///
 /// # Consistency
 ///
-/// For each offset, calls are linearizable: exactly one caller gets [`Claim::New`], until the claim is
-/// given back or its lease runs out, and then exactly one later caller. Partitions have no common
+/// For each offset, calls are linearizable: exactly one caller gets [`Claim::New`], until the claim is given back or
+/// its lease runs out, and then exactly one later caller. [`committable`](Self::committable) never passes an offset
+/// that is in progress or was given back, and never one that was polled and is not done. Partitions have no common
 /// order.
 ///
 /// # Memory
 ///
-/// For each partition about 200 bytes; 100 for each offset in progress; and about as much for every 512
-/// offsets among which one is done above the watermark. An offset far away costs one such piece. The
-/// number of gaps is not bounded: an offset that is never completed keeps the watermark below it, and
-/// what is done above it takes a bit each.
+/// For each partition about 500 bytes; 100 for each offset in progress; and about as much for every 512 offsets among
+/// which there is a gap, or one that is done above the watermark. A gap costs the same however long it is. What does
+/// not exist is remembered below the watermark, too, for 2^14 such pieces; of what is older, it is forgotten whether
+/// it was done, and if it is delivered again, it is processed again. What is pending is not bounded, but shown: by
+/// [`gap_bytes`](Self::gap_bytes), [`oldest_pending`](Self::oldest_pending) and the metrics.
 ///
 /// # Progress
 ///
-/// Finding the partition is a read of a concurrent map, without a lock; a new partition is put in under
-/// a lock of a part of the map. Every call on an offset takes its partition's lock for the time of a few
-/// look-ups in a small tree: **blocking**, if the thread that has it is not scheduled. No user code runs
-/// under it. Give each partition one consumer thread, as logs do, and nobody waits.
+/// Finding the partition is a read of a [`Cache`](crate::Cache). Every call on an offset takes its partition's lock
+/// for the time of a few look-ups in small trees: **blocking**, if the thread that has it is not scheduled. No user
+/// code runs under it. Give each partition one consumer thread, as logs do, and nobody waits.
 ///
 /// # Examples
 ///
@@ -151,117 +75,271 @@ impl Lane {
 /// use clockhand::dedup::{Claim, OffsetTracker};
 ///
 /// let tracker = OffsetTracker::builder().build()?;
-/// tracker.start_at("orders", 3, 1000); // committed in an earlier run
-/// for offset in [1000, 1002, 1001, 1000, 1004] {
+/// tracker.assign("orders", 3, 1000); // committed in an earlier run
+/// tracker.polled("orders", 3, [1000, 1001, 1003, 1004]); // 1002 is the marker of a transaction
+/// for offset in [1000, 1003, 1001, 1000] {
 ///     if let Claim::New(ticket) = tracker.claim("orders", 3, offset) {
+///         // Process it, and then:
 ///         ticket.complete();
 ///     }
 /// }
-/// assert_eq!(tracker.committable("orders", 3), 1003);
-/// assert!(tracker.claim("orders", 3, 1003).is_new());
+/// assert_eq!(tracker.committable("orders", 3), Some(1004));
+/// assert_eq!(tracker.oldest_pending("orders", 3).map(|pending| pending.offset), Some(1004));
 /// # Ok::<_, clockhand::dedup::SettingsError>(())
 /// ```
 #[derive(Clone)]
 pub struct OffsetTracker {
-    shared: Arc<Shared>,
-    topics: Arc<flurry::HashMap<Arc<str>, Arc<Topic>>>,
+    lanes: Arc<Lanes>,
 }
 
+/// An offset that is not done: what holds the watermark, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PendingOffset {
+    /// The offset.
+    pub offset: i64,
+    /// How long ago it was polled or, if it was not, claimed for the first time. Of an offset that was neither, how
+    /// long the watermark has been waiting for it.
+    pub age: Duration,
+    /// Whether somebody has claimed it, and the lease runs.
+    pub claimed: bool,
+}
+
+impl PendingOffset {
+    fn of((offset, age, claimed): (i64, Duration, bool)) -> Self {
+        Self { offset, age, claimed }
+    }
+}
+
+/// Claims and what comes of them.
 impl OffsetTracker {
     /// Configures a tracker.
     pub fn builder() -> OffsetTrackerBuilder {
-        OffsetTrackerBuilder { lease: None, clock: None, enabled: true }
+        OffsetTrackerBuilder { lease: None, clock: None, enabled: true, in_order: false }
     }
 
-    /// A handle on a partition, which is made if it is new: for consumers that stay with one, as it
-    /// saves looking the partition up for each message.
+    /// A handle on a partition, which saves looking it up for each message: for threads that stay with one.
     ///
     /// # Progress
     ///
-    /// Wait-free in effect for a partition that is there: a read of a concurrent map of topics, and of
-    /// one of the topic's partitions.
+    /// Wait-free for a partition that is there: a read of a cache. Lock-free for a new one.
     pub fn partition(&self, topic: &str, partition: i32) -> Partition {
-        if let Some(lane) = self.find(topic, partition) {
-            return Partition(lane);
-        }
-        let topics = self.topics.pin();
-        let fresh = || Arc::new(Topic::new());
-        let topic = topics.get(topic).cloned().unwrap_or_else(|| {
-            match topics.try_insert(Arc::from(topic), fresh()) {
-                Ok(topic) => Arc::clone(topic),
-                Err(other) => Arc::clone(other.current),
-            }
-        });
-        let lanes = topic.pin();
-        let offsets = Mutex::new(Offsets::default());
-        let lane = Arc::new(Lane { shared: Arc::clone(&self.shared), offsets });
-        Partition(match lanes.try_insert(partition, lane) {
-            Ok(lane) => Arc::clone(lane),
-            Err(other) => Arc::clone(other.current),
-        })
-    }
-
-    fn find(&self, topic: &str, partition: i32) -> Option<Arc<Lane>> {
-        let topics = self.topics.pin();
-        let lanes = topics.get(topic)?.pin();
-        lanes.get(&partition).cloned()
+        Partition { lanes: Arc::clone(&self.lanes), lane: self.lanes.get(topic, partition) }
     }
 
     /// Asks whether to process an offset, and takes it in the same step.
+    ///
+    /// An offset below the start that was [assigned](Self::assign) is done. One that comes before all that was
+    /// polled or claimed is new where no start was given, and the watermark goes back to it.
     #[inline]
-    pub fn claim(&self, topic: &str, partition: i32, offset: u64) -> Claim<OffsetTicket> {
-        self.partition(topic, partition).claim(offset)
+    pub fn claim(&self, topic: &str, partition: i32, offset: i64) -> Claim<OffsetTicket> {
+        self.lanes.ask(topic, partition, |lane| lane.claim(offset))
     }
 
-    /// Whether an offset was processed.
-    pub fn is_processed(&self, topic: &str, partition: i32, offset: u64) -> bool {
-        if let Some(lane) = self.find(topic, partition) {
+    /// Whether an offset was processed. To decide by this whether to process it is a mistake: the answer may be out
+    /// of date when it arrives.
+    pub fn is_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
+        if let Some(lane) = self.lanes.find(topic, partition) {
             return lane.is_processed(offset);
         }
-        self.shared.tally.count(Event::Unknown);
+        self.lanes.shared.tally.count(Event::Unknown);
         false
     }
 
     /// Makes an offset processed. True for exactly one caller; false if it was, or is in progress.
-    pub fn mark_processed(&self, topic: &str, partition: i32, offset: u64) -> bool {
-        self.partition(topic, partition).mark_processed(offset)
+    pub fn mark_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
+        self.claim(topic, partition, offset).ticket().is_some_and(OffsetTicket::complete)
     }
 
-    /// Everything below `offset` is processed from now on: where a consumer starts that has committed
-    /// before. The watermark never goes back.
-    pub fn start_at(&self, topic: &str, partition: i32, offset: u64) {
-        self.partition(topic, partition).start_at(offset);
-    }
-
-    /// The offset below which all is done: the one to commit. Zero for a partition that is not known.
+    /// Processes an offset unless that was done, or is being done.
     ///
-    /// The number never goes back. When all offsets that there are were processed it is `u64::MAX`, as
-    /// there is no larger one; see [`Partition::is_complete`].
-    pub fn committable(&self, topic: &str, partition: i32) -> u64 {
-        self.find(topic, partition).map_or(0, |lane| lane.offsets().done.low())
+    /// If `work` fails or panics, the claim is given back. If the ticket came too late or is fenced, the outcome is
+    /// [`Late`](Outcome::Late).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::dedup::{OffsetTracker, Outcome};
+    ///
+    /// let tracker = OffsetTracker::builder().build()?;
+    /// assert_eq!(tracker.process("orders", 3, 9, || Err::<(), _>("away")), Outcome::Failed("away"));
+    /// assert_eq!(tracker.process("orders", 3, 9, || Ok::<_, &str>(42)), Outcome::Processed(42));
+    /// assert_eq!(tracker.process("orders", 3, 9, || Ok::<_, &str>(43)), Outcome::Duplicate);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
+    pub fn process<T, E>(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Outcome<T, E> {
+        process(self.claim(topic, partition, offset), work)
     }
 
-    /// All partitions that are known: topic, number, and the offset to commit. In no particular order.
-    pub fn committables(&self) -> Vec<(String, i32, u64)> {
+    /// The same for a future. Needs feature `async`, and no particular runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the claim back.
+    #[cfg(feature = "async")]
+    pub async fn process_async<T, E, F>(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        work: impl FnOnce() -> F,
+    ) -> Outcome<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let claim = self.claim(topic, partition, offset);
+        super::process::process_async(claim, work).await
+    }
+
+    /// Waits until an offset that is in progress is done or given back, or for so long. Returns at once if nobody
+    /// processes it.
+    ///
+    /// # Progress
+    ///
+    /// Blocking: it waits for the holder of the claim, at most until its lease runs out or `timeout` is over.
+    pub fn wait_done(&self, topic: &str, partition: i32, offset: i64, timeout: Duration) -> Waited {
+        wait(&self.awaited(topic, partition, offset), timeout)
+    }
+
+    /// The same for a task, which is woken when the lease runs out, too. Needs feature `async`, and no particular
+    /// runtime. The future keeps nothing of the tracker's handle.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    #[cfg(feature = "async")]
+    pub fn wait_done_async(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> super::wait::WaitOffset {
+        let awaited = self.awaited(topic, partition, offset);
+        super::wait::WaitOffset(super::wait::Waiting::new(awaited))
+    }
+
+    fn awaited(&self, topic: &str, partition: i32, offset: i64) -> AwaitedOffset {
+        AwaitedOffset { lane: self.lanes.get(topic, partition), offset }
+    }
+}
+
+/// What the log says.
+impl OffsetTracker {
+    /// The consumer was given these offsets, in this order: they exist, and what lies between two of them does not,
+    /// nor does what lies between the end of the last poll (or the start) and the first.
+    ///
+    /// Call it on the thread that polls, before workers get the records; they may claim in any order. What was
+    /// polled before changes nothing. Polls that are told in the wrong order, or that jump back, are no harm: what
+    /// was folded as not existing and is polled after all is pending, but a commit in between may have passed it.
+    ///
+    /// After [`revoke`](Self::revoke) it begins anew, as [`assign`](Self::assign) without a start does.
+    ///
+    /// # Panics
+    ///
+    /// If the iterator does; what it gave before counts.
+    ///
+    /// # Progress
+    ///
+    /// Takes the partition's lock once for some dozen offsets, and not while the iterator runs.
+    pub fn polled(&self, topic: &str, partition: i32, offsets: impl IntoIterator<Item = i64>) {
+        in_batches(offsets, |batch| self.lanes.ask(topic, partition, |lane| lane.polled(batch)));
+    }
+
+    /// Nothing that was never claimed is left below `offset`: it does not exist, or is not wanted. Claims in progress
+    /// below, and those that were given back, stay and hold the watermark. A negative offset changes nothing.
+    pub fn skip_to(&self, topic: &str, partition: i32, offset: i64) {
+        self.lanes.ask(topic, partition, |lane| lane.skip_to(offset));
+    }
+
+    /// This consumer has the partition from now on, and begins at `start`: all below is done, nothing above. A new
+    /// generation: tickets from before are fenced. With a negative `start`, as clients have it where nothing was
+    /// committed, the partition begins with the first offset that is polled or claimed.
+    ///
+    /// What a snapshot knows is added by [`restore`](Self::restore) *after* this.
+    pub fn assign(&self, topic: &str, partition: i32, start: i64) {
+        self.lanes.ask(topic, partition, |lane| lane.assign(start));
+    }
+
+    /// Another consumer has the partition from now on: it is reported no longer, and its tickets are fenced. The
+    /// last committable, for a last commit; nothing if there was none.
+    ///
+    /// Workers that claim late are granted each offset once, as ever, and change nothing that is reported. The
+    /// partition comes back with [`assign`](Self::assign) or [`polled`](Self::polled).
+    pub fn revoke(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.lanes.ask(topic, partition, |lane| lane.revoke())
+    }
+
+    /// The consumer goes on at `offset`, be it backwards or forwards: what is at or after it is processed again, and
+    /// its tickets are fenced. What lies between the watermark and `offset` is skipped, as by
+    /// [`skip_to`](Self::skip_to). A negative offset, as clients have it for the ends of a log, forgets everything
+    /// that is known of the partition.
+    pub fn seek(&self, topic: &str, partition: i32, offset: i64) {
+        self.lanes.ask(topic, partition, |lane| lane.seek(offset));
+    }
+
+    /// Forgets a partition, and fences its tickets; whether something was known of it.
+    pub fn forget(&self, topic: &str, partition: i32) -> bool {
+        self.lanes.forget(topic, partition)
+    }
+}
+
+/// What to commit, and what is in the way.
+impl OffsetTracker {
+    /// The offset below which nothing is left to do: the one to commit.
+    ///
+    /// Nothing before the partition was assigned, polled or claimed, and after it was revoked. Never below the start;
+    /// without a start, not below the first offset that was polled or claimed. It goes back where an offset below it
+    /// turns out to exist. When `i64::MAX` is done it stays there, as there is no larger one.
+    pub fn committable(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.lanes.find(topic, partition)?.committable()
+    }
+
+    /// What to commit of all partitions that are assigned or active: topic, number, offset. In no particular order.
+    pub fn committables(&self) -> Vec<(String, i32, i64)> {
         let mut all = Vec::new();
-        self.for_each(|topic, partition, lane| {
-            all.push((topic.to_string(), partition, lane.offsets().done.low()));
+        self.for_each_committable(|topic, partition, offset| {
+            all.push((topic.to_string(), partition, offset));
         });
         all
     }
 
-    fn for_each(&self, mut f: impl FnMut(&str, i32, &Lane)) {
-        for (name, topic) in &self.topics.pin() {
-            for (&partition, lane) in &topic.pin() {
-                f(name, partition, lane);
+    /// Calls `f` for what [`committables`](Self::committables) has, without an allocation. No lock is held meanwhile,
+    /// and `f` may use the tracker.
+    pub fn for_each_committable(&self, mut f: impl FnMut(&str, i32, i64)) {
+        self.lanes.for_each(|lane| {
+            if let Some(offset) = lane.committable() {
+                f(lane.topic(), lane.number(), offset);
             }
-        }
+        });
+    }
+
+    /// What holds the watermark, and for how long. Nothing if there is nothing to wait for.
+    ///
+    /// Where it was not told what exists, this may be an offset that does not.
+    pub fn oldest_pending(&self, topic: &str, partition: i32) -> Option<PendingOffset> {
+        let lane = self.lanes.find(topic, partition)?;
+        let (pending, now) = lane.pending(Span::oldest_pending)?;
+        Some(PendingOffset::of(told(pending?, now)))
+    }
+
+    /// All offsets that exist and are not done, in order; of a gap of which nothing is known, the first offset.
+    pub fn pending(&self, topic: &str, partition: i32) -> Vec<PendingOffset> {
+        let lane = self.lanes.find(topic, partition);
+        let pending = lane.and_then(|lane| lane.pending(Span::pending));
+        let Some((pending, now)) = pending else { return Vec::new() };
+        pending.into_iter().map(|pending| PendingOffset::of(told(pending, now))).collect()
     }
 
     /// The bytes that the gaps take now, offsets in progress apart.
     pub fn gap_bytes(&self) -> usize {
         let mut bytes = 0;
-        self.for_each(|_, _, lane| bytes += lane.offsets().done.bytes());
+        self.lanes.for_each(|lane| bytes += lane.reported(Span::bytes).unwrap_or(0));
         bytes
     }
 
@@ -269,37 +347,53 @@ impl OffsetTracker {
     ///
     /// # Progress
     ///
-    /// Blocking: takes the lock of each partition, one after the other.
+    /// Blocking: takes the lock of each partition, one after the other, and looks at each offset in progress.
     pub fn metrics(&self) -> Metrics {
-        let mut size = 0;
-        self.for_each(|_, _, lane| size += lane.offsets().done.above());
-        Metrics { size, ..self.shared.tally.metrics() }
+        let shared = &self.lanes.shared;
+        let now = shared.clock.now();
+        let (mut size, mut in_progress) = (0_u64, 0);
+        self.lanes.for_each(|lane| {
+            let counts = lane.reported(|span| (span.done_above(), span.in_progress(now)));
+            let (done, claimed) = counts.unwrap_or_default();
+            size = size.saturating_add(done);
+            in_progress += claimed;
+        });
+        Metrics { size, in_progress, ..shared.tally.metrics() }
     }
+}
 
-    /// Watermarks and gaps of all partitions as bytes. Offsets in progress are not done: after a restart
-    /// they are new.
+/// Surviving a restart.
+impl OffsetTracker {
+    /// What is known of all partitions that are assigned or active, as bytes. Offsets in progress are not done: after
+    /// a restart they are new.
     ///
     /// Each partition is of one moment during the call; together they are not.
     pub fn snapshot(&self) -> Vec<u8> {
         let mut page = Page::new(Contents::Offsets);
-        self.for_each(|topic, partition, lane| {
+        self.lanes.for_each(|lane| {
             // A copy, so that nothing is written under the lock.
-            let done = lane.offsets().done.clone();
-            page.partition(topic, partition, &done);
+            if let Some(span) = lane.reported(Span::clone) {
+                page.partition(lane.topic(), lane.number(), &span);
+            }
         });
         page.seal()
     }
 
     /// Adds what is in a snapshot to what is known; how many partitions the snapshot has.
     ///
+    /// To a partition that is assigned or active, what was done is added; its watermark does not go back, and offsets
+    /// in progress are left to their tickets. A partition of which nothing is known is taken over as it was. One that
+    /// was revoked stays so. The snapshot must be of the same log: of one that was made anew, forget it.
+    ///
     /// # Errors
     ///
     /// If the bytes are not a whole, undamaged snapshot of a tracker. Nothing is changed then.
     pub fn restore(&self, bytes: &[u8]) -> Result<usize, SnapshotError> {
-        let partitions = snapshot::partitions(bytes)?;
-        for (topic, partition, window) in &partitions {
-            self.partition(topic, *partition).0.offsets().done.merge(window);
-            self.shared.tally.count(Event::Restored);
+        let shared = &self.lanes.shared;
+        let partitions = snapshot::partitions(bytes, shared.clock.now())?;
+        for (topic, partition, span) in &partitions {
+            self.lanes.ask(topic, *partition, |lane| lane.restore(span));
+            shared.tally.count(Event::Restored);
         }
         Ok(partitions.len())
     }
@@ -308,96 +402,82 @@ impl OffsetTracker {
 impl fmt::Debug for OffsetTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OffsetTracker")
-            .field("topics", &self.topics.len())
-            .field("lease", &self.shared.lease)
+            .field("partitions", &self.lanes.len())
+            .field("lease", &self.lanes.shared.lease)
             .finish_non_exhaustive()
     }
 }
 
-/// One partition of an [`OffsetTracker`]. Clones are the same partition.
+/// Hands the items of an iterator on in batches, so that it does not run while a lock is held.
+fn in_batches(offsets: impl IntoIterator<Item = i64>, mut take: impl FnMut(&[i64])) {
+    let mut offsets = offsets.into_iter().fuse();
+    let mut batch = [0; AT_ONCE];
+    loop {
+        let mut filled = 0;
+        for (place, offset) in batch.iter_mut().zip(&mut offsets) {
+            *place = offset;
+            filled += 1;
+        }
+        if filled == 0 {
+            return;
+        }
+        take(&batch[..filled]);
+    }
+}
+
+/// One partition of an [`OffsetTracker`]: what threads that stay with it do for each message. Clones are the same
+/// partition, and if it is [forgotten](OffsetTracker::forget), they are the one that comes after it.
 ///
 /// # Progress
 ///
 /// Every method takes the partition's lock; see [`OffsetTracker`].
 #[derive(Clone)]
-pub struct Partition(Arc<Lane>);
+pub struct Partition {
+    lanes: Arc<Lanes>,
+    lane: Arc<Lane>,
+}
 
 impl Partition {
-    /// Asks whether to process an offset, and takes it in the same step.
-    #[inline]
-    pub fn claim(&self, offset: u64) -> Claim<OffsetTicket> {
-        self.0.claim(offset)
+    /// Asks the lane, or the one that came after it.
+    fn ask<R>(&self, mut f: impl FnMut(&Arc<Lane>) -> Option<R>) -> R {
+        let answer = f(&self.lane);
+        answer.unwrap_or_else(|| self.lanes.ask(self.lane.topic(), self.lane.number(), f))
     }
 
-    /// Whether an offset was processed.
-    pub fn is_processed(&self, offset: u64) -> bool {
-        self.0.is_processed(offset)
+    /// Asks whether to process an offset, and takes it in the same step; see [`OffsetTracker::claim`].
+    #[inline]
+    pub fn claim(&self, offset: i64) -> Claim<OffsetTicket> {
+        self.ask(|lane| lane.claim(offset))
     }
 
     /// Makes an offset processed. True for exactly one caller; false if it was, or is in progress.
-    pub fn mark_processed(&self, offset: u64) -> bool {
+    pub fn mark_processed(&self, offset: i64) -> bool {
         self.claim(offset).ticket().is_some_and(OffsetTicket::complete)
     }
 
-    /// Everything below `offset` is processed from now on. The watermark never goes back.
-    pub fn start_at(&self, offset: u64) {
-        self.0.offsets().done.raise(offset);
+    /// Whether an offset was processed; see [`OffsetTracker::is_processed`].
+    pub fn is_processed(&self, offset: i64) -> bool {
+        self.ask(|lane| Some(lane.is_processed(offset)))
     }
 
-    /// The offset below which all is done; see [`OffsetTracker::committable`].
-    pub fn committable(&self) -> u64 {
-        self.0.offsets().done.low()
+    /// The consumer was given these offsets, in this order; see [`OffsetTracker::polled`].
+    pub fn polled(&self, offsets: impl IntoIterator<Item = i64>) {
+        in_batches(offsets, |batch| self.ask(|lane| lane.polled(batch)));
     }
 
-    /// Whether all offsets, `u64::MAX` included, were processed.
-    pub fn is_complete(&self) -> bool {
-        self.0.offsets().done.is_full()
+    /// The offset below which nothing is left to do; see [`OffsetTracker::committable`].
+    pub fn committable(&self) -> Option<i64> {
+        self.ask(|lane| Some(lane.committable()))
     }
 }
 
 impl fmt::Debug for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Partition")
+            .field("topic", &self.lane.topic())
+            .field("partition", &self.lane.number())
             .field("committable", &self.committable())
             .finish_non_exhaustive()
-    }
-}
-
-/// The right to process an offset, and the duty to say how it ended. Dropping it gives the claim back;
-/// see [`Ticket`](super::Ticket), which is the same for ids.
-#[must_use = "a ticket that is dropped gives the claim back"]
-pub struct OffsetTicket {
-    /// Nothing if the claim left no trace, or has ended.
-    lane: Option<Arc<Lane>>,
-    offset: u64,
-    until: Deadline,
-}
-
-impl OffsetTicket {
-    /// The offset.
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Makes the offset processed. False if it came too late: the lease had run out and another caller
-    /// has claimed the offset since.
-    pub fn complete(mut self) -> bool {
-        let lane = self.lane.take();
-        lane.is_none_or(|lane| lane.complete(self.offset, self.until))
-    }
-}
-
-impl Drop for OffsetTicket {
-    fn drop(&mut self) {
-        if let Some(lane) = self.lane.take() {
-            lane.abandon(self.offset, self.until);
-        }
-    }
-}
-
-impl fmt::Debug for OffsetTicket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OffsetTicket").field("offset", &self.offset).finish_non_exhaustive()
     }
 }
 
@@ -408,6 +488,7 @@ pub struct OffsetTrackerBuilder {
     lease: Option<Duration>,
     clock: Option<Clock>,
     enabled: bool,
+    in_order: bool,
 }
 
 impl OffsetTrackerBuilder {
@@ -429,6 +510,27 @@ impl OffsetTrackerBuilder {
         self
     }
 
+    /// Whether each partition is claimed by one thread at a time, in the order of delivery. Then a claim says what
+    /// [`polled`](OffsetTracker::polled) with this one offset does: nothing exists between it and the one that was
+    /// claimed before. Without it, a claim says nothing about other offsets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::dedup::OffsetTracker;
+    ///
+    /// let tracker = OffsetTracker::builder().in_order(true).build()?;
+    /// for offset in [0, 1, 2, 4, 5] {
+    ///     assert!(tracker.mark_processed("orders", 3, offset)); // 3 is a marker
+    /// }
+    /// assert_eq!(tracker.committable("orders", 3), Some(6));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
+    pub fn in_order(mut self, in_order: bool) -> Self {
+        self.in_order = in_order;
+        self
+    }
+
     /// Builds the tracker.
     ///
     /// # Errors
@@ -436,7 +538,9 @@ impl OffsetTrackerBuilder {
     /// If the lease is zero or too short for the clock, or if the clock's thread cannot be started.
     pub fn build(self) -> Result<OffsetTracker, SettingsError> {
         let (lease, clock) = settings::lease_and_clock(self.lease, self.clock)?;
-        let shared = Shared { lease, clock, enabled: self.enabled, tally: Tally::new() };
-        Ok(OffsetTracker { shared: Arc::new(shared), topics: Arc::new(flurry::HashMap::new()) })
+        let waiters = Waiters::new(clock.clone());
+        let Self { enabled, in_order, .. } = self;
+        let shared = Shared { lease, clock, enabled, in_order, tally: Tally::new(), waiters };
+        Ok(OffsetTracker { lanes: Arc::new(Lanes::new(shared)) })
     }
 }

@@ -8,18 +8,19 @@
 //!
 //! Numbers are little-endian. `contents` is a text that names what the records are. The checksum is
 //! CRC-32 of all that is before it. A record of an id is the nanoseconds that it has left, all ones for
-//! ever, and the id. A record of a partition is its topic, its number, its watermark, whether all
-//! offsets are done, and its chunks.
+//! ever, and the id. A record of a partition is its topic, its number, the five offsets and the three sets of
+//! its span, and the offsets that are open, each with whether it was claimed.
 
 use std::time::Duration;
 
 use super::error::SnapshotError;
 use super::ident::SnapshotId;
-use super::window::{CHUNK_WORDS, Window};
-use crate::time::nanos;
+use super::set::{END, OffsetSet};
+use super::span::{NOWHERE, Span};
+use crate::time::{Moment, nanos};
 
 const MAGIC: &[u8; 8] = b"clkdedup";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const CHECKSUM: usize = size_of::<u32>();
 /// In front of the contents.
 const HEAD: usize = MAGIC.len() + size_of::<u16>() + size_of::<u64>();
@@ -60,15 +61,19 @@ impl Page {
         id.encode(&mut self.0);
     }
 
-    pub(super) fn partition(&mut self, topic: &str, partition: i32, window: &Window) {
+    pub(super) fn partition(&mut self, topic: &str, partition: i32, span: &Span) {
         topic.to_string().encode(&mut self.0);
         partition.encode(&mut self.0);
-        window.low().encode(&mut self.0);
-        u8::from(window.is_full()).encode(&mut self.0);
-        (window.chunks().count() as u64).encode(&mut self.0);
-        for (number, words) in window.chunks() {
-            number.encode(&mut self.0);
-            words.iter().for_each(|word| word.encode(&mut self.0));
+        for offset in [span.floor, span.first, span.low, span.frontier, span.position] {
+            offset.encode(&mut self.0);
+        }
+        for set in [&span.resolved, &span.absent, &span.unknown] {
+            set.encode(&mut self.0);
+        }
+        (span.open().len() as u64).encode(&mut self.0);
+        for (offset, claimed) in span.open() {
+            offset.encode(&mut self.0);
+            u8::from(claimed).encode(&mut self.0);
         }
     }
 
@@ -118,31 +123,39 @@ pub(super) fn ids<Id: SnapshotId>(
 }
 
 /// The partitions in a snapshot.
-pub(super) fn partitions(bytes: &[u8]) -> Result<Vec<(String, i32, Window)>, SnapshotError> {
+pub(super) fn partitions(
+    bytes: &[u8],
+    now: Moment,
+) -> Result<Vec<(String, i32, Span)>, SnapshotError> {
     let mut rest = open(bytes, &Contents::Offsets)?;
     let mut partitions = Vec::new();
     while !rest.is_empty() {
-        partitions.push(partition(&mut rest).ok_or(SnapshotError::Corrupt)?);
+        partitions.push(partition(&mut rest, now).ok_or(SnapshotError::Corrupt)?);
     }
     Ok(partitions)
 }
 
-fn partition(rest: &mut &[u8]) -> Option<(String, i32, Window)> {
+fn partition(rest: &mut &[u8], now: Moment) -> Option<(String, i32, Span)> {
     let topic = String::decode(rest)?;
     let partition = i32::decode(rest)?;
-    let mut window = Window::new(u64::decode(rest)?);
-    match u8::decode(rest)? {
-        0 => {}
-        1 => window.fill(),
-        _ => return None,
+    let mut offset = || u64::decode(rest);
+    let (floor, first, low, frontier, position) =
+        (offset()?, offset()?, offset()?, offset()?, offset()?);
+    let [resolved, absent, unknown] =
+        [OffsetSet::decode(rest)?, OffsetSet::decode(rest)?, OffsetSet::decode(rest)?];
+    let in_order = floor <= first && first <= low && low <= END && first <= frontier;
+    if !in_order || frontier > END || (position > frontier && position != NOWHERE) {
+        return None;
     }
+    let mut span = Span::new(first, floor, now);
+    (span.low, span.frontier, span.position) = (low, frontier, position);
+    (span.resolved, span.absent, span.unknown) = (resolved, absent, unknown);
     for _ in 0..u64::decode(rest)? {
-        let number = u64::decode(rest)?;
-        let mut words = [0; CHUNK_WORDS];
-        for word in &mut words {
-            *word = u64::decode(rest)?;
+        let (offset, claimed) = (u64::decode(rest)?, u8::decode(rest)? != 0);
+        if !span.reopen(offset, claimed, now) {
+            return None;
         }
-        window.merge_chunk(number, &words)?;
     }
-    Some((topic, partition, window))
+    span.settle(now);
+    Some((topic, partition, span))
 }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use super::record::{Placed, Record, Through, Wanted};
 use super::ring::{self, Oldest, Put, Ring};
 use super::tally::{Event, Tally};
+use super::wait::{Awaited, Known};
 use super::waiters::Waiters;
 use super::word::{Ended, Hold, Slot, State, Until};
 use crate::cache::Cache;
@@ -69,16 +70,6 @@ pub(super) enum Answer<Id> {
     Done,
 }
 
-/// What is known of an id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Done,
-    /// Claimed, and its lease runs.
-    InProgress,
-    /// A claim would be granted.
-    Open,
-}
-
 /// What one look at an id's record came to.
 enum Seen {
     Done,
@@ -88,6 +79,38 @@ enum Seen {
     Gone,
     /// The word changed under the eyes.
     Changed,
+}
+
+/// An id, to be waited for.
+#[derive(Debug)]
+pub(super) struct AwaitedId<'s, Id> {
+    store: &'s Store<Id>,
+    id: &'s Id,
+    hash: u64,
+}
+
+impl<'s, Id: Hash + Eq + Clone + Send + Sync + 'static> AwaitedId<'s, Id> {
+    pub(super) fn new(store: &'s Store<Id>, id: &'s Id) -> Self {
+        Self { store, id, hash: store.hash(id) }
+    }
+}
+
+impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Awaited for AwaitedId<'_, Id> {
+    fn known(&self) -> Known {
+        self.store.known(self.hash, self.id)
+    }
+
+    fn key(&self) -> u64 {
+        self.hash
+    }
+
+    fn waiters(&self) -> &Arc<Waiters> {
+        &self.store.waiters
+    }
+
+    fn join(&self) -> bool {
+        self.store.join(self.hash, self.id)
+    }
 }
 
 /// A handle on the store. Tickets count on their handle's share, so threads with a handle each do not
@@ -111,7 +134,7 @@ pub(super) struct Store<Id> {
     ring: Ring,
     pub(super) rules: Rules,
     pub(super) tally: Tally,
-    pub(super) waiters: Waiters,
+    pub(super) waiters: Arc<Waiters>,
     next_cleanup: CachePadded<Relaxed<AtomicU64>>,
 }
 
@@ -129,7 +152,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             hasher: RandomState::new(),
             ring: Ring::new(rules.capacity),
             tally: Tally::new(),
-            waiters: Waiters::default(),
+            waiters: Waiters::new(rules.clock.clone()),
             next_cleanup: CachePadded::new(Relaxed::<AtomicU64>::new(first)),
             rules,
         }
@@ -321,7 +344,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let now = self.now();
         let known = self.cache.look(&Wanted { hash, id }, |_, slot| match slot.read().state() {
             State::Done(due) if !due.is_passed(now) => Known::Done,
-            State::Claimed(lease) if !lease.is_passed(now) => Known::InProgress,
+            State::Claimed(lease) if !lease.is_passed(now) => Known::InProgress(lease.deadline()),
             State::Done(_) | State::Claimed(_) | State::Gone => Known::Open,
         });
         known.unwrap_or(Known::Open)

@@ -26,6 +26,12 @@ pub(super) enum Event {
     Expired,
     Restored,
     Untracked,
+    /// A negative offset.
+    Invalid,
+    /// An offset came after all that was folded as not existing.
+    Unfolded,
+    /// A ticket of an older generation came.
+    Fenced,
     Cleanup,
     CleanupNanos,
 }
@@ -95,9 +101,13 @@ impl Tally {
             expired: self.sum(Event::Expired),
             restored: self.sum(Event::Restored),
             untracked: self.sum(Event::Untracked),
+            invalid: self.sum(Event::Invalid),
+            unfolded: self.sum(Event::Unfolded),
+            fenced: self.sum(Event::Fenced),
             cleanups: self.sum(Event::Cleanup),
             cleanup_time: Duration::from_nanos(self.sum(Event::CleanupNanos)),
             size: 0,
+            in_progress: 0,
         }
     }
 

@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::ident::SnapshotId;
 use super::ring::{Oldest, Put, Ring};
-use super::window::Window;
+use super::set::{END, OffsetSet};
 use super::word::{Ended, Slot, State, Until};
 use super::*;
 use crate::time::{Clock, Deadline, Moment};
@@ -99,113 +99,88 @@ fn a_ring_tells_once_what_is_due() {
     assert!(due.iter().all(|&place| ring.take_due(place, now).is_none()));
 }
 
-/// Offsets that meet often, at both ends of `u64` and in the middle.
+/// Offsets that meet often, at both ends and in the middle.
 fn offset() -> impl Strategy<Value = u64> {
     prop_oneof![
         4 => 0..40_u64,
-        3 => (0..40_u64).prop_map(|back| u64::MAX - back),
-        2 => (0..1200_u64).prop_map(|on| (1 << 40) + on),
-        1 => any::<u64>(),
+        3 => (1..40_u64).prop_map(|back| END - back),
+        3 => (0..3000_u64).prop_map(|on| (1 << 40) + on),
+        1 => 0..END,
     ]
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Mark(u64),
-    /// Marks so many from an offset on.
-    Run(u64, u64),
-    Raise(u64),
+/// Runs that are short, or many chunks long.
+fn run() -> impl Strategy<Value = Range<u64>> {
+    let length = prop_oneof![3 => Just(1_u64), 3 => 1..40_u64, 2 => 400..2200_u64, 1 => 0..END];
+    (offset(), length).prop_map(|(from, length)| from..from.saturating_add(length).min(END))
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => offset().prop_map(Step::Mark),
-        2 => (offset(), 1..1100_u64).prop_map(|(from, length)| Step::Run(from, length)),
-        1 => offset().prop_map(Step::Raise),
-    ]
-}
+/// What a set of offsets must be: the ends of runs, sorted, none empty, and none touching.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Runs(Vec<Range<u64>>);
 
-/// What a window must be: everything below `low`, and a set.
-#[derive(Default)]
-struct Plain {
-    low: u128,
-    done: BTreeSet<u64>,
-}
-
-impl Plain {
-    fn mark(&mut self, offset: u64) -> bool {
-        let new = u128::from(offset) >= self.low && self.done.insert(offset);
-        self.settle();
-        new
+impl Runs {
+    fn contains(&self, offset: u64) -> bool {
+        self.0.iter().any(|run| run.contains(&offset))
     }
 
-    fn settle(&mut self) {
-        while self.low <= u128::from(u64::MAX) && self.done.contains(&(self.low as u64)) {
-            self.low += 1;
-        }
-        self.done = match u64::try_from(self.low) {
-            Ok(low) => self.done.split_off(&low),
-            Err(_) => BTreeSet::new(),
+    fn remove(&mut self, gone: &Range<u64>) {
+        let cut = |run: &Range<u64>| {
+            [run.start..run.end.min(gone.start), run.start.max(gone.end)..run.end]
         };
+        self.0 = self.0.iter().flat_map(cut).filter(|run| !run.is_empty()).collect();
     }
 
-    fn is_done(&self, offset: u64) -> bool {
-        u128::from(offset) < self.low || self.done.contains(&offset)
+    fn insert(&mut self, new: &Range<u64>) {
+        let touches = |run: &Range<u64>| run.start <= new.end && new.start <= run.end;
+        let (touching, mut apart): (Vec<_>, Vec<_>) = self.0.drain(..).partition(touches);
+        let start = touching.iter().map(|run| run.start).min().unwrap_or(END).min(new.start);
+        let end = touching.iter().map(|run| run.end).max().unwrap_or(0).max(new.end);
+        apart.push(start..end);
+        apart.sort_by_key(|run| run.start);
+        self.0 = apart;
     }
-}
-
-fn run_steps(steps: &[Step]) -> (Window, Plain) {
-    let (mut window, mut plain) = (Window::default(), Plain::default());
-    for step in steps {
-        match *step {
-            Step::Mark(offset) => assert_eq!(window.mark(offset), plain.mark(offset)),
-            Step::Run(from, length) => {
-                for offset in from..=from.saturating_add(length) {
-                    assert_eq!(window.mark(offset), plain.mark(offset), "{offset}");
-                }
-            }
-            Step::Raise(low) => {
-                window.raise(low);
-                plain.low = plain.low.max(u128::from(low));
-                plain.settle();
-            }
-        }
-        assert_eq!(window.is_full(), plain.low == 1 << 64);
-        assert_eq!(u128::from(window.low()) + u128::from(window.is_full()), plain.low);
-        assert_eq!(window.above(), plain.done.len() as u64);
-    }
-    (window, plain)
 }
 
 proptest! {
     #[test]
-    fn a_window_is_a_watermark_and_a_set(
-        steps in prop::collection::vec(step(), 0..40),
+    fn a_set_of_offsets_is_its_runs(
+        steps in prop::collection::vec((prop::bool::weighted(0.6), run()), 0..40),
         asked in prop::collection::vec(offset(), 0..40),
+        part in run(),
     ) {
-        let (window, plain) = run_steps(&steps);
-        let near = plain.done.iter().flat_map(|&o| [o, o.wrapping_sub(1), o.wrapping_add(1)]);
-        for offset in asked.into_iter().chain(near) {
-            prop_assert_eq!(window.is_done(offset), plain.is_done(offset), "{}", offset);
+        let (mut set, mut plain) = (OffsetSet::default(), Runs::default());
+        for (insert, run) in steps {
+            if insert {
+                set.insert_run(run.clone());
+                if !run.is_empty() {
+                    plain.insert(&run);
+                }
+            } else {
+                set.remove_run(run.clone());
+                plain.remove(&run);
+            }
+            prop_assert!(set.runs(0..END).eq(plain.0.iter().cloned()), "{:?} {:?}", set, plain);
         }
-        // A chunk is there only where something is done above the watermark.
-        let chunks: BTreeSet<u64> = plain.done.iter().map(|offset| offset / 512).collect();
-        prop_assert!(window.chunks().map(|(number, _)| number).eq(chunks));
-    }
-
-    #[test]
-    fn merged_windows_are_united_sets(
-        ours in prop::collection::vec(step(), 0..12),
-        theirs in prop::collection::vec(step(), 0..12),
-        asked in prop::collection::vec(offset(), 0..40),
-    ) {
-        let (mut window, one) = run_steps(&ours);
-        let (merged, other) = run_steps(&theirs);
-        window.merge(&merged);
-        for offset in asked.into_iter().chain(one.done.clone()).chain(other.done.clone()) {
-            let done = one.is_done(offset) || other.is_done(offset);
-            prop_assert_eq!(window.is_done(offset), done, "{}", offset);
+        prop_assert_eq!(set.is_empty(), plain.0.is_empty());
+        prop_assert_eq!(set.end(), plain.0.last().map_or(0, |run| run.end));
+        let near = plain.0.iter().flat_map(|run| [run.start, run.end.min(END - 1)]);
+        for offset in asked.into_iter().chain(near).flat_map(|o| [o, o.saturating_sub(1)]) {
+            prop_assert_eq!(set.contains(offset), plain.contains(offset), "{}", offset);
         }
+        // Gaps are what runs are not.
+        let mut rest = Runs(vec![part.clone()]);
+        plain.0.iter().for_each(|run| rest.remove(run));
+        rest.0.retain(|run| !run.is_empty());
+        prop_assert!(set.gaps(part.clone()).eq(rest.0.iter().cloned()));
+        let mut bytes = Vec::new();
+        set.encode(&mut bytes);
+        prop_assert_eq!(OffsetSet::decode(&mut &bytes[..]), Some(set.clone()), "read back");
+        // Blurred, it has all that it had, and is unchanged from the offset on.
+        let before = set.clone();
+        set.blur(2, part.start);
+        prop_assert!(before.runs(0..END).all(|run| set.gaps(run).next().is_none()));
+        prop_assert!(set.runs(part.start..END).eq(before.runs(part.start..END)));
     }
 
     #[test]
@@ -223,15 +198,6 @@ proptest! {
             prop_assert!(!(whole && Vec::<u8>::decode(&mut cut).is_some()));
         }
     }
-}
-
-#[test]
-fn every_offset_there_is_makes_a_window_full() {
-    let mut window = Window::new(u64::MAX - 600);
-    (u64::MAX - 599..=u64::MAX).for_each(|offset| assert!(window.mark(offset)));
-    assert!(!window.is_full() && window.mark(u64::MAX - 600));
-    assert!(window.is_full() && window.low() == u64::MAX && window.chunks().count() == 0);
-    assert!(window.is_done(u64::MAX) && !window.mark(u64::MAX));
 }
 
 #[test]

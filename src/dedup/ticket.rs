@@ -54,6 +54,9 @@ impl<T> Claim<T> {
 pub enum Outcome<T, E> {
     /// It was processed just now, with this result.
     Processed(T),
+    /// It was processed just now, but the lease had run out and another caller had it, or the ticket was fenced:
+    /// it may be processed twice. Of an id, [`Metrics::late`](super::Metrics::late) counts it.
+    Late(T),
     /// Processing failed. The claim was given back: a redelivery is processed.
     Failed(E),
     /// It had been processed before.
@@ -66,14 +69,15 @@ impl<T, E> Outcome<T, E> {
     /// What processing returned, if it took place and succeeded.
     pub fn processed(self) -> Option<T> {
         match self {
-            Self::Processed(result) => Some(result),
+            Self::Processed(result) | Self::Late(result) => Some(result),
             Self::Failed(_) | Self::Duplicate | Self::InProgress => None,
         }
     }
 
-    /// Whether the message was left alone.
+    /// Whether it had been processed before. Then it may be acknowledged; while another caller is processing it, it
+    /// may not, as that one may fail.
     pub fn is_duplicate(&self) -> bool {
-        matches!(self, Self::Duplicate | Self::InProgress)
+        matches!(self, Self::Duplicate)
     }
 }
 

@@ -1,16 +1,16 @@
 //! Joining a claim that is in progress.
 
+#[cfg(feature = "async")]
 use std::hash::Hash;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::store::{Known, Store};
+use super::waiters::{NAP, Waiters};
 use crate::sync::Sleep;
+use crate::time::Deadline;
 
-/// How long a thread sleeps before it looks at the lease again: the clock need not be the system's.
-const NAP: Duration = Duration::from_millis(10);
-
-/// What waiting for an id came to.
+/// What waiting for an id or an offset came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "it says whether the id is done"]
 #[non_exhaustive]
@@ -31,99 +31,149 @@ impl Waited {
     }
 }
 
+/// What is known of an id or an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Done,
+    /// Claimed, and its lease runs until then.
+    InProgress(Deadline),
+    /// A claim would be granted.
+    Open,
+}
+
+/// What may be waited for.
+pub(super) trait Awaited {
+    fn known(&self) -> Known;
+    /// By which whoever ends the claim finds those who wait for it.
+    fn key(&self) -> u64;
+    fn waiters(&self) -> &Arc<Waiters>;
+    /// Has whoever ends the claim wake those who wait. False if it has ended.
+    fn join(&self) -> bool;
+}
+
 /// A place among the waiters; left when this is dropped.
-struct Entered<'s, Id: Hash + Eq + Clone + Send + Sync + 'static> {
-    store: &'s Store<Id>,
-    hash: u64,
+struct Entered {
+    waiters: Arc<Waiters>,
+    key: u64,
     number: u64,
 }
 
-impl<'s, Id: Hash + Eq + Clone + Send + Sync + 'static> Entered<'s, Id> {
-    fn new(store: &'s Store<Id>, hash: u64, waker: &Waker) -> Self {
-        Self { store, hash, number: store.waiters.enter(hash, waker) }
+impl Entered {
+    fn new(awaited: &impl Awaited, until: Deadline, waker: &Waker) -> Self {
+        let (waiters, key) = (Arc::clone(awaited.waiters()), awaited.key());
+        let number = waiters.enter(key, until, waker);
+        Self { waiters, key, number }
     }
 }
 
-impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Drop for Entered<'_, Id> {
+impl Drop for Entered {
     fn drop(&mut self) {
-        self.store.waiters.leave(self.hash, self.number);
+        self.waiters.leave(self.key, self.number);
     }
 }
 
 /// Waits on this thread.
 ///
-/// Ends: each round looks at the word, and the time limit is checked in each.
-pub(super) fn wait<Id>(store: &Store<Id>, id: &Id, timeout: Duration) -> Waited
-where
-    Id: Hash + Eq + Clone + Send + Sync + 'static,
-{
-    let hash = store.hash(id);
+/// Ends: each round looks at the claim, and the time limit is checked in each.
+pub(super) fn wait(awaited: &impl Awaited, timeout: Duration) -> Waited {
     let begin = Instant::now();
     let mut sleep = None;
     loop {
-        match store.known(hash, id) {
+        let until = match awaited.known() {
             Known::Done => return Waited::Done,
             Known::Open => return Waited::Open,
-            Known::InProgress => {}
-        }
+            Known::InProgress(until) => until,
+        };
         let Some(left) = timeout.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) else {
             return Waited::TimedOut;
         };
         let sleep = sleep.get_or_insert_with(Sleep::new);
-        let entered = Entered::new(store, hash, &sleep.waker());
-        if store.join(hash, id) {
+        let entered = Entered::new(awaited, until, &sleep.waker());
+        if awaited.join() {
             sleep.rest(left.min(NAP));
         }
         drop(entered);
     }
 }
 
-/// Waits in a task. Made by [`Deduplicator::wait_done_async`](super::Deduplicator::wait_done_async).
+/// Waits in a task.
 #[cfg(feature = "async")]
-#[must_use = "a future does nothing until it is polled"]
-pub struct WaitDone<'d, Id: Hash + Eq + Clone + Send + Sync + 'static> {
-    store: &'d Store<Id>,
-    id: &'d Id,
-    hash: u64,
-    entered: Option<Entered<'d, Id>>,
+pub(super) struct Waiting<A> {
+    awaited: A,
+    place: Option<Entered>,
 }
 
 #[cfg(feature = "async")]
-impl<'d, Id: Hash + Eq + Clone + Send + Sync + 'static> WaitDone<'d, Id> {
-    pub(super) fn new(store: &'d Store<Id>, id: &'d Id) -> Self {
-        Self { store, id, hash: store.hash(id), entered: None }
+impl<A: Awaited> Waiting<A> {
+    pub(super) fn new(awaited: A) -> Self {
+        Self { awaited, place: None }
     }
-}
-
-#[cfg(feature = "async")]
-impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Future for WaitDone<'_, Id> {
-    type Output = Waited;
 
     /// Ends: each round but the last saw that the claim had ended after it was looked at.
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Waited> {
+    fn poll(&mut self, context: &std::task::Context<'_>) -> std::task::Poll<Waited> {
         use std::task::Poll;
+        let awaited = &self.awaited;
         loop {
-            self.entered = None;
-            match self.store.known(self.hash, self.id) {
+            self.place = None;
+            let until = match awaited.known() {
                 Known::Done => return Poll::Ready(Waited::Done),
                 Known::Open => return Poll::Ready(Waited::Open),
-                Known::InProgress => {}
-            }
+                Known::InProgress(until) => until,
+            };
             // Entered first: whoever ends the claim after `join` finds this waiter.
-            self.entered = Some(Entered::new(self.store, self.hash, context.waker()));
-            if self.store.join(self.hash, self.id) {
+            self.place = Some(Entered::new(awaited, until, context.waker()));
+            if awaited.join() {
+                awaited.waiters().watch();
                 return Poll::Pending;
             }
         }
     }
 }
 
+/// Waits for an id in a task. Made by [`Deduplicator::wait_done_async`](super::Deduplicator::wait_done_async).
 #[cfg(feature = "async")]
-impl<Id: Hash + Eq + Clone + Send + Sync + 'static> std::fmt::Debug for WaitDone<'_, Id> {
+#[must_use = "a future does nothing until it is polled"]
+pub struct WaitDone<'d, Id>(pub(super) Waiting<super::store::AwaitedId<'d, Id>>);
+
+#[cfg(feature = "async")]
+impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Future for WaitDone<'_, Id> {
+    type Output = Waited;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Waited> {
+        self.0.poll(context)
+    }
+}
+
+#[cfg(feature = "async")]
+impl<Id> std::fmt::Debug for WaitDone<'_, Id> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WaitDone").field("waits", &self.entered.is_some()).finish_non_exhaustive()
+        f.debug_struct("WaitDone").field("waits", &self.0.place.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Waits for an offset in a task. Made by [`OffsetTracker::wait_done_async`](super::OffsetTracker::wait_done_async).
+#[cfg(feature = "async")]
+#[must_use = "a future does nothing until it is polled"]
+pub struct WaitOffset(pub(super) Waiting<super::lane::AwaitedOffset>);
+
+#[cfg(feature = "async")]
+impl Future for WaitOffset {
+    type Output = Waited;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Waited> {
+        self.0.poll(context)
+    }
+}
+
+#[cfg(feature = "async")]
+impl std::fmt::Debug for WaitOffset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WaitOffset").field("waits", &self.0.place.is_some()).finish_non_exhaustive()
     }
 }

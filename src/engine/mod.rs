@@ -62,6 +62,7 @@ use crate::accounting::{Ledger, Stripe};
 use crate::entry::Shape;
 pub(crate) use crate::entry::{Hold, Ticket};
 use crate::expiry::Expiration;
+use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
 use crate::report::{Stats, Usage};
@@ -192,6 +193,11 @@ impl<K, V, S> Engine<K, V, S> {
     /// How long entries live at most, where that is the same for all.
     pub(crate) fn time_to_live(&self) -> Option<Duration> {
         self.rules.expiration.as_ref().and_then(Expiration::time_to_live)
+    }
+
+    /// When loads are taken over.
+    pub(crate) fn load_policy(&self) -> LoadPolicy {
+        self.rules.load_policy
     }
 
     /// Keeps expired entries for so long at least, as their values may stand in for others.

@@ -23,7 +23,12 @@ const PROTECTED: u8 = 3;
 
 fn toy() -> Arc<Toy> {
     let plan = Plan { capacity: 100, retired_capacity: 100, entries: 1, inline: false };
-    let rules = Rules { weigher: Some(Box::new(|_, &v| v)), listener: None, expiration: None };
+    let rules = Rules {
+        weigher: Some(Box::new(|_, &v| v)),
+        listener: None,
+        expiration: None,
+        load_policy: crate::load_policy::LoadPolicy::new(),
+    };
     Arc::new(Engine::new(plan, rules, BuildHasherDefault::default()))
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::expiry::Expiration;
+use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
 
 pub(crate) type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
@@ -14,6 +15,7 @@ pub(crate) struct Rules<K, V> {
     pub(crate) weigher: Option<Box<Weigher<K, V>>>,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
+    pub(crate) load_policy: LoadPolicy,
 }
 
 impl<K, V> Rules<K, V> {
@@ -36,6 +38,7 @@ impl<K, V> fmt::Debug for Rules<K, V> {
             .field("weigher", &self.weigher.is_some())
             .field("listener", &self.listener.is_some())
             .field("expiration", &self.expiration)
+            .field("load_policy", &self.load_policy)
             .finish()
     }
 }

@@ -5,11 +5,11 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cycle::{self, Led, Waiting};
-use super::flight::{Flight, Kind, News};
+use super::cycle::Waiting;
+use super::flight::{Kind, News};
 use super::lead::{Lead, Start, start};
 use super::turn::{Ended, Turn, Wish, alone, settle};
-use super::{LoadError, LoadSource, Loaded, now, patience};
+use super::{LoadError, LoadSource, Loaded, now};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::sync::Sleep;
@@ -185,7 +185,8 @@ where
             // Nobody tells this caller that there is no value: its own loader decides.
             Turn::Alone | Turn::Absent => alone(load(key)),
             Turn::Lead(lead) => {
-                let loaded = load(&lead.key);
+                lead.begin(Kind::Thread);
+                let loaded = lead.enter(|| load(&lead.key));
                 settle(lead, loaded, wish)
             }
         }
@@ -236,21 +237,19 @@ where
     S: BuildHasher,
 {
     let flight = &lead.flight;
-    let Some(_waiting) = Waiting::begin(Arc::clone(flight) as _) else { return Ended::Cycle };
+    let Some(waiting) = Waiting::begin(Arc::clone(flight) as _, true) else { return Ended::Cycle };
     let sleep = Sleep::new();
     let waker = sleep.waker();
     let Some(seat) = flight.join(Kind::Thread, waker.clone()) else { return Ended::Over(None) };
     loop {
-        match flight.poll(seat, &waker, now(), patience()) {
+        match flight.poll(seat, &waker, now()) {
             News::Over(outcome) => return Ended::Over(outcome),
             News::Promoted => {
-                flight.led_by_thread(seat, cycle::thread());
+                drop(waiting);
                 return Ended::Promoted(lead.promote(seat));
             }
             News::Wait => {}
         }
-        // A leader that is a task may stall: a waiter looks from time to time.
-        let look = Duration::from_nanos(patience().woken);
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
             if flight.leave(seat, now()) {
@@ -258,12 +257,8 @@ where
             }
             return Ended::TimedOut;
         }
+        // The leader may stall: a waiter looks from time to time.
+        let look = flight.limits().period();
         sleep.rest(left.map_or(look, |left| left.min(look)));
-    }
-}
-
-impl<V: Send + Sync> Led for Flight<V> {
-    fn thread(&self) -> u64 {
-        self.thread()
     }
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::blocking::turn;
 use super::flight::Kind;
-use super::lead::{Lead, Start, start};
+use super::lead::{Lead, Start, begin, begin_jobs, start};
 use super::rest::Failure;
 use super::turn::{Turn, Wish, alone, old_or_newer, settle, shared};
-use super::{LoadError, Loaded, Loader, LoadingCache, cycle, many};
+use super::{LoadError, Loaded, Loader, LoadingCache, many};
 use crate::engine::Fare;
 
 /// What became of each key, and what is still to be done.
@@ -296,7 +296,8 @@ where
 
     fn load_wanted(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
         let wanted = batch.keys(keys);
-        match many::ask(&wanted, || self.loader.load_many(&wanted)) {
+        let run = begin(batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref()), Kind::Thread);
+        run.enter(|| match many::ask(&wanted, || self.loader.load_many(&wanted)) {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
                 for (place, lead) in std::mem::take(&mut batch.wanted) {
@@ -304,7 +305,7 @@ where
                     batch.note(place, some(loaded));
                 }
             }
-        }
+        });
     }
 
     /// Loads a key by itself.
@@ -330,10 +331,10 @@ where
             turn => return told(turn).unwrap_or(Ok(None)),
         };
         let keys = std::slice::from_ref(key);
-        match many::ask(keys, || self.loader.load_many(keys)) {
+        begin(&lead, Kind::Thread).enter(|| match many::ask(keys, || self.loader.load_many(keys)) {
             Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
             None => some(self.load_one(key, lead)),
-        }
+        })
     }
 
     /// Renews values in the background, by one query if they are several.
@@ -343,13 +344,8 @@ where
         }
         let own = self.clone();
         self.rules.executor.spawn(Box::new(move || {
-            let begin = |lead: &Lead<K, V, S>| {
-                lead.flight.look_again(u64::MAX);
-                lead.flight.led_by_thread(lead.seat, cycle::thread())
-            };
-            let leads: Vec<_> = leads.into_iter().filter(begin).collect();
             // A failure has been told to those that wait, and the value stays.
-            own.renew(leads, |_| {});
+            own.renew(begin_jobs(leads, Kind::Thread), |_| {});
         }));
     }
 
@@ -361,9 +357,10 @@ where
     ) {
         let wish = Wish { absent: true, ..self.rules.fresh() };
         let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
+        let run = begin(&leads, Kind::Thread);
         let loaded = match keys.len() {
             0 | 1 => None,
-            _ => many::ask(&keys, || self.loader.load_many(&keys)),
+            _ => run.enter(|| many::ask(&keys, || self.loader.load_many(&keys))),
         };
         let mut loaded = loaded.map(each);
         for (lead, key) in leads.into_iter().zip(&keys) {

@@ -1,66 +1,84 @@
-//! Threads that would wait for each other for ever.
+//! Loads that would wait for each other for ever.
 //!
-//! One registry for the process says which thread waits for which flight; each flight says which
-//! thread leads it. Before a thread waits it follows the chain that starts at the flight: if it ends
-//! at the thread itself, waiting would close a circle. Edges come in only here, under one lock, so of
-//! the threads that would close a circle the last one sees it. A promotion adds no edge from the
-//! promoted thread, which runs.
+//! A flight makes progress by the run of its leader. A run that joins a flight waits for that flight's
+//! leader, and so for whatever that one's run waits for. Before it joins, the chain is followed: if it
+//! ends at the run itself, waiting would close a circle. Which runs wait is known by where the join
+//! happens: inside a loader of a thread, or inside a poll of a task that leads.
+//!
+//! Edges come in only here, and only if runs are on the thread's stack, under one lock of the
+//! process: of those that would close a circle the last one sees it. A caller that leads nothing waits
+//! without that lock, as nobody waits for it.
+//!
+//! What a run hands to other tasks or threads and awaits there is not seen. A circle over that is ended
+//! by time limits only.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::sync::{Mutex, MutexGuard, lock, unique};
+use super::run::{Led, Run, stack, thread};
+use crate::sync::{Mutex, MutexGuard, lock};
 
-/// Says which thread leads a flight; zero if none does.
-pub(super) trait Led: Send + Sync {
-    fn thread(&self) -> u64;
+fn edges() -> MutexGuard<'static, ()> {
+    static EDGES: OnceLock<Mutex<()>> = OnceLock::new();
+    lock(EDGES.get_or_init(Mutex::default))
 }
 
-type Waits = HashMap<u64, Arc<dyn Led>>;
-
-fn waits() -> MutexGuard<'static, Waits> {
-    static WAITS: OnceLock<Mutex<Waits>> = OnceLock::new();
-    lock(WAITS.get_or_init(Mutex::default))
-}
-
-/// The number of the calling thread; never zero.
-pub(super) fn thread() -> u64 {
-    thread_local! {
-        static NUMBER: u64 = unique();
-    }
-    // While a thread ends it gets numbers that nobody waits for.
-    NUMBER.try_with(|number| *number).unwrap_or_else(|_| unique())
-}
-
-/// The calling thread waits for a flight, while this lives.
-#[derive(Debug)]
+/// The runs on the stack of a thread wait for a flight, while this lives.
 pub(super) struct Waiting {
-    thread: u64,
+    runs: Vec<Arc<Run>>,
+    flight: Arc<dyn Led>,
 }
 
 impl Waiting {
-    /// Nothing if it would wait for itself.
-    pub(super) fn begin(flight: Arc<dyn Led>) -> Option<Self> {
-        let own = thread();
-        let mut waits = waits();
-        let mut leader = flight.thread();
-        // No chain is longer than the registry: there is no circle in it.
-        for _ in 0..=waits.len() {
-            if leader == own {
-                return None;
-            }
-            let Some(next) = waits.get(&leader) else { break };
-            leader = next.thread();
+    /// Nothing if it would be for ever. A thread that `blocks` polls no task meanwhile.
+    pub(super) fn begin(flight: Arc<dyn Led>, blocks: bool) -> Option<Self> {
+        let runs = stack();
+        let blocked = blocks.then(thread);
+        let closes = |run: &Arc<Run>| {
+            runs.iter().any(|own| Arc::ptr_eq(own, run))
+                || blocked.is_some_and(|thread| run.rests_with(thread))
+        };
+        if runs.is_empty() {
+            let closed = blocks && flight.run().is_some_and(|run| closes(&run));
+            return (!closed).then_some(Self { runs, flight });
         }
-        waits.insert(own, flight);
-        Some(Self { thread: own })
+        let edges = edges();
+        let (closed, met) = follow(&flight, closes);
+        if !closed {
+            runs.iter().for_each(|run| run.begin_wait(Arc::clone(&flight)));
+        }
+        drop(edges);
+        // After the lock: a flight may hold a value whose destructor is the user's.
+        drop(met);
+        (!closed).then_some(Self { runs, flight })
     }
+}
+
+/// What the chain from a flight on has come by.
+type Met = (Vec<Arc<dyn Led>>, Vec<Arc<Run>>);
+
+/// Whether the chain that starts at a flight comes by such a run.
+fn follow(flight: &Arc<dyn Led>, closes: impl Fn(&Arc<Run>) -> bool) -> (bool, Met) {
+    let (mut flights, mut runs) = (vec![Arc::clone(flight)], Vec::<Arc<Run>>::new());
+    let mut next = 0;
+    // Ends: each run is followed once, and no edge comes in meanwhile.
+    while next < flights.len() {
+        if let Some(run) = flights[next].run() {
+            if closes(&run) {
+                runs.push(run);
+                return (true, (flights, runs));
+            }
+            if !runs.iter().any(|other| Arc::ptr_eq(other, &run)) {
+                flights.extend(run.waits_for());
+                runs.push(run);
+            }
+        }
+        next += 1;
+    }
+    (false, (flights, runs))
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let gone = waits().remove(&self.thread);
-        // After the lock: the flight may hold a value whose destructor is the user's.
-        drop(gone);
+        self.runs.iter().for_each(|run| run.end_wait(&self.flight));
     }
 }

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::fmt;
 #[cfg(feature = "async")]
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "async")]
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,6 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Context;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::sync::quietly;
 
 /// Work for the background: a reload. Dropped instead of called, it is given up, and the value stays
 /// as it is.
@@ -167,7 +168,7 @@ impl Pool {
             // Others may have run for long since the last job came.
             self.grow();
             // A panic was reported by the panic hook, and the flight has gone to the next one.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            quietly(job);
             self.queue().end(began);
         }
     }

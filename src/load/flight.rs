@@ -1,22 +1,30 @@
 //! A flight: one load of one key, with a leader and those who wait for it.
 //!
-//! | state | what may happen |
+//! | phase | what may happen |
 //! |---|---|
-//! | flying | others join, leave, and have the leader relieved if it stalls; the leader begins to land, fails, or dies |
-//! | landing | others join and leave; the leader ends it, or dies |
+//! | flying | others join, leave, and have the leader relieved if it stalls; somebody begins to land; the leader fails, or dies |
+//! | landing | others join and leave; the one that lands ends it, or dies |
 //! | over | nothing; those who had joined read the outcome |
 //!
-//! A leader that dies promotes the waiter that came first, and so does a waiter that finds the leader
-//! stalled. If there is none to promote, the flight is over without an outcome.
+//! A waiter is in one place: in the queue; in the leader's seat, from when it is promoted until it
+//! comes; or among those that are told, from when the flight is over until it reads the outcome.
+//!
+//! A leader that dies promotes the next waiter, and so does whoever finds the leader stalled. If the one
+//! that stalled is a waiter that was promoted and has not come, it goes back into the queue. If it is one
+//! whose loader runs, it is *relieved*: nobody stops it, and if its value is the first that
+//! arrives it lands. If there is nobody to promote, and nobody lands, the flight is over without
+//! an outcome.
 
-use std::collections::VecDeque;
 use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use super::leader::{Leader, Limits};
+use super::queue::{Queue, Waiter};
 use super::rest::{Failure, Memory, Rest};
+use super::run::{Led, Run};
 use crate::engine::Hold;
-use crate::sync::{AtomicU64, Mutex, Relaxed, lock, seeded, wake_all};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, lock, seeded, wake_all};
 
 /// A place in a flight. Seats are numbered in the order in which they are taken; the first one is
 /// that of whoever boarded.
@@ -42,54 +50,6 @@ pub(super) enum News<V> {
     Over(Option<Arc<Outcome<V>>>),
 }
 
-/// How long a leader that is a task may give no sign of life, in nanoseconds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Since it was polled last.
-    pub(super) silent: u64,
-    /// Since it should have been polled.
-    pub(super) woken: u64,
-}
-
-/// Each leader that was relieved doubles the time of the next one, so many times.
-const DOUBLINGS: u32 = 4;
-
-/// One load.
-#[derive(Debug)]
-pub(super) struct Flight<V> {
-    /// The thread that leads, or that polls or lands for a task; zero if there is none. Changed under
-    /// the lock; read by `cycle` without it.
-    thread: Relaxed<AtomicU64>,
-    /// From when on a reader of the old value looks whether the flight is over, or nobody flies it.
-    look_at: Relaxed<AtomicU64>,
-    /// What is left of it once it has failed; and of the load that failed before, until then.
-    pub(super) rest: OnceLock<Arc<Rest>>,
-    pub(super) heritage: OnceLock<Arc<Memory>>,
-    state: Mutex<State<V>>,
-}
-
-#[derive(Debug)]
-struct State<V> {
-    leader: Seat,
-    next: Seat,
-    queue: VecDeque<Waiter>,
-    phase: Phase<V>,
-    /// Signs of life of a leader that is a task; a thread gives none and needs none.
-    pulse: Option<Pulse>,
-    /// How often a leader was relieved.
-    relieved: u32,
-    /// Whether `watch` looks after it.
-    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
-    watched: bool,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    seat: Seat,
-    waker: Waker,
-    kind: Kind,
-}
-
 /// What runs a leader or a waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -100,25 +60,52 @@ pub(super) enum Kind {
     Job,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Pulse {
-    polled: u64,
-    woken: Option<u64>,
-    /// It has not begun.
-    queued: bool,
-    /// It is being polled at this moment.
-    polling: bool,
+/// What a landing brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Landing {
+    Value,
+    /// From the leader only: others may be successful yet.
+    Error,
+}
+
+/// One load.
+#[derive(Debug)]
+pub(super) struct Flight<V> {
+    limits: Limits,
+    /// From when on a reader of the old value looks whether the flight is over, or has to be taken over.
+    look_at: Relaxed<AtomicU64>,
+    /// What is left of it once it has failed; and of the load that failed before, until then.
+    pub(super) rest: OnceLock<Arc<Rest>>,
+    pub(super) heritage: OnceLock<Arc<Memory>>,
+    state: Mutex<State<V>>,
+}
+
+#[derive(Debug)]
+struct State<V> {
+    /// There is none when the flight is over, and when the leader has given up while another one lands.
+    leader: Option<Leader>,
+    next: Seat,
+    queue: Queue,
+    phase: Phase<V>,
+    /// How often a leader was relieved.
+    relieved: u32,
+    /// Whether `watch` looks after it.
+    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
+    watched: bool,
+    /// Those that have joined, and have not been told, have not come as leaders, and have not left.
+    #[cfg(test)]
+    seated: std::collections::BTreeSet<Seat>,
 }
 
 #[derive(Debug)]
 enum Phase<V> {
     Flying,
-    Landing,
+    /// The one in this seat lands.
+    Landing(Seat),
     Over {
         outcome: Option<Arc<Outcome<V>>>,
         /// Waiters that have not read the outcome. The last one takes it: it may be large.
         unread: usize,
-        failed: Option<u64>,
     },
 }
 
@@ -129,7 +116,7 @@ pub(super) enum End {
     Over,
     /// Somebody waits for an outcome: call again with one.
     Wanted,
-    /// The caller is not the leader.
+    /// The caller does not land.
     Relieved,
 }
 
@@ -137,28 +124,28 @@ impl<V> Flight<V> {
     /// The seat of whoever boarded.
     pub(super) const FIRST: Seat = 0;
 
-    /// A flight that its maker leads: the thread of this number, if it is one.
-    pub(super) fn new(kind: Kind, thread: u64, now: u64) -> Self {
+    /// A flight that its maker leads.
+    pub(super) fn new(kind: Kind, renews: bool, limits: Limits, now: u64) -> Self {
         Self {
-            thread: Relaxed::<AtomicU64>::new(if kind == Kind::Thread { thread } else { 0 }),
+            limits,
             look_at: Relaxed::<AtomicU64>::new(u64::MAX),
             rest: OnceLock::new(),
             heritage: OnceLock::new(),
             state: Mutex::new(State {
-                leader: Self::FIRST,
+                leader: Some(Leader::boarding(Self::FIRST, kind, renews, now)),
                 next: Self::FIRST + 1,
-                queue: VecDeque::new(),
+                queue: Queue::default(),
                 phase: Phase::Flying,
-                pulse: Pulse::of(kind, now, None),
                 relieved: 0,
                 watched: false,
+                #[cfg(test)]
+                seated: std::collections::BTreeSet::new(),
             }),
         }
     }
 
-    /// The thread that leads, polls or lands; zero if none does.
-    pub(super) fn thread(&self) -> u64 {
-        self.thread.get()
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Sets the moment from which on readers of the old value look at the flight again.
@@ -172,42 +159,49 @@ impl<V> Flight<V> {
         at != u64::MAX && at <= now()
     }
 
+    fn state(&self) -> MutexGuard<'_, State<V>> {
+        lock(&self.state)
+    }
+
     /// Takes a seat, unless the flight is over.
     pub(super) fn join(&self, kind: Kind, waker: Waker) -> Option<Seat> {
-        let mut state = lock(&self.state);
+        let mut state = self.state();
         if matches!(state.phase, Phase::Over { .. }) {
             return None;
         }
         let seat = state.next;
         state.next += 1;
-        state.queue.push_back(Waiter { seat, waker, kind });
+        state.queue.put(seat, Waiter { waker: Some(waker), kind });
+        #[cfg(test)]
+        state.seated.insert(seat);
         Some(seat)
     }
 
     /// What there is to know for the holder of a seat; `waker` is told when that changes. A leader that
     /// stalls is relieved, whoever asks.
-    pub(super) fn poll(&self, seat: Seat, waker: &Waker, now: u64, patience: Patience) -> News<V> {
+    pub(super) fn poll(&self, seat: Seat, waker: &Waker, now: u64) -> News<V> {
         // Made before, and the old one dropped after the lock: both may run user code (L5).
-        let mut waker = waker.clone();
-        let mut state = lock(&self.state);
-        if let Some(outcome) = state.read_outcome() {
+        let mut waker = Some(waker.clone());
+        let mut state = self.state();
+        if let Some(outcome) = state.read_outcome(seat) {
             drop(state);
             return News::Over(outcome);
         }
-        if state.leader == seat {
+        let promoted = if state.is_led_from(seat) { None } else { state.relieve(now, self.limits) };
+        if let Some(leader) = state.leader.as_mut().filter(|leader| leader.seat == seat) {
+            let old = leader.come(now);
+            #[cfg(test)]
+            state.seated.remove(&seat);
+            drop(state);
+            drop((old, promoted));
             return News::Promoted;
         }
-        let promoted = self.relieve(&mut state, now, patience);
-        let mine = state.leader == seat;
-        if let Some(own) = state.queue.iter_mut().find(|other| other.seat == seat)
-            && !seeded("flight-first-waker")
+        if let Some(own) = state.queue.get(seat)
+            && !(seeded("flight-first-waker") && own.waker.is_some())
         {
             std::mem::swap(&mut own.waker, &mut waker);
         }
         drop(state);
-        if mine {
-            return News::Promoted;
-        }
         wake(promoted);
         News::Wait
     }
@@ -216,162 +210,122 @@ impl<V> Flight<V> {
     ///
     /// True if nobody is left: the caller takes the ticket out of the table.
     pub(super) fn leave(&self, seat: Seat, now: u64) -> bool {
-        let mut state = lock(&self.state);
-        if let Some(outcome) = state.read_outcome() {
+        let mut state = self.state();
+        if let Some(outcome) = state.read_outcome(seat) {
             drop(state);
             drop(outcome);
             return false;
         }
-        if state.leader == seat && !seeded("flight-promotion-lost") {
-            drop(state);
-            return self.abandon(seat, now, false);
+        #[cfg(test)]
+        state.seated.remove(&seat);
+        if state.is_led_from(seat) && !seeded("flight-promotion-lost") {
+            return Self::give_up(state, seat, now);
         }
-        let place = state.queue.iter().position(|other| other.seat == seat);
-        let left = place.and_then(|place| state.queue.remove(place));
+        let left = state.queue.remove(seat);
         drop(state);
         drop(left);
         false
     }
 
-    /// The leader dies, or has failed where nobody wants to know why: the first waiter is promoted.
+    /// The leader, or one that was relieved, dies: the next waiter is promoted, unless somebody else leads
+    /// or lands.
     ///
     /// True if nobody waits: the flight is over, and the caller takes the ticket out of the table.
-    pub(super) fn abandon(&self, seat: Seat, now: u64, failed: bool) -> bool {
-        let mut state = lock(&self.state);
-        if state.leader != seat || matches!(state.phase, Phase::Over { .. }) {
-            return false;
+    pub(super) fn abandon(&self, seat: Seat, now: u64) -> bool {
+        Self::give_up(self.state(), seat, now)
+    }
+
+    fn give_up(mut state: MutexGuard<'_, State<V>>, seat: Seat, now: u64) -> bool {
+        match state.phase {
+            Phase::Over { .. } => return false,
+            Phase::Landing(lands) if lands == seat => state.phase = Phase::Flying,
+            Phase::Flying | Phase::Landing(_) => {}
         }
-        state.phase = Phase::Flying;
-        self.thread.set(0);
-        let promoted = state.promote(now);
-        let over = promoted.is_none();
+        let gone = state.leader.take_if(|leader| leader.seat == seat);
+        let is_led = state.leader.is_some() || matches!(state.phase, Phase::Landing(_));
+        let promoted = if is_led { None } else { state.promote(now) };
+        let over = !is_led && state.leader.is_none();
         if over {
-            let failed = failed.then_some(now);
-            state.phase = Phase::Over { outcome: None, unread: 0, failed };
+            state.phase = Phase::Over { outcome: None, unread: 0 };
         }
         drop(state);
+        // Its waker is the user's, and so is what its run waits for.
+        drop(gone);
         if !seeded("flight-promote-asleep") {
             wake(promoted);
         }
         over
     }
 
-    /// Promotes the first waiter over the head of the leader, if that stalls.
-    fn relieve(&self, state: &mut State<V>, now: u64, patience: Patience) -> Option<Waker> {
-        if !state.is_stalled(now, patience) {
-            return None;
-        }
-        let promoted = state.promote(now)?;
-        state.relieved += 1;
-        self.thread.set(0);
-        Some(promoted)
+    /// The loader of a leader begins to run; false if it was relieved before.
+    pub(super) fn begin(&self, seat: Seat, kind: Kind, run: &Arc<Run>, now: u64) -> bool {
+        let mut state = self.state();
+        let leader = state.leader.as_mut().filter(|leader| leader.seat == seat);
+        leader.map(|leader| leader.begin(kind, Arc::clone(run), now)).is_some()
     }
 
-    /// The leader is about to land, on this thread; false if it was relieved.
-    pub(super) fn begin_landing(&self, seat: Seat, thread: u64) -> bool {
-        let mut state = lock(&self.state);
-        let leads = state.leader == seat && matches!(state.phase, Phase::Flying);
-        if leads {
-            self.thread.set(thread);
-            if !seeded("flight-landing-unmarked") {
-                state.phase = Phase::Landing;
-            }
+    /// One whose loader has run is about to land; false if another one has come before it.
+    pub(super) fn begin_landing(&self, seat: Seat, landing: Landing) -> bool {
+        let mut state = self.state();
+        let may = landing == Landing::Value || state.is_led_from(seat);
+        let lands = may && matches!(state.phase, Phase::Flying);
+        if lands && !seeded("flight-landing-unmarked") {
+            state.phase = Phase::Landing(seat);
         }
-        leads
+        lands
     }
 
-    /// The leader ends the flight; everybody who waits is told.
-    pub(super) fn end(
-        &self,
-        seat: Seat,
-        outcome: &Option<Arc<Outcome<V>>>,
-        failed: Option<u64>,
-    ) -> End {
-        let mut state = lock(&self.state);
-        if state.leader != seat || matches!(state.phase, Phase::Over { .. }) {
+    /// The one that lands ends the flight; everybody who waits is told.
+    pub(super) fn end(&self, seat: Seat, outcome: &Option<Arc<Outcome<V>>>) -> End {
+        let mut state = self.state();
+        let lands = matches!(state.phase, Phase::Landing(lands) if lands == seat)
+            || seeded("flight-landing-unmarked") && matches!(state.phase, Phase::Flying);
+        if !lands {
             return End::Relieved;
         }
-        if outcome.is_none() && !state.queue.is_empty() {
+        let absent = state.leader.as_ref().is_some_and(|leader| leader.absent.is_some());
+        let unread = state.queue.len() + usize::from(absent);
+        if outcome.is_none() && unread != 0 {
             return End::Wanted;
         }
+        let outcome = outcome.clone().filter(|_| unread != 0);
+        state.phase = Phase::Over { outcome, unread };
         let queue = std::mem::take(&mut state.queue);
-        let (unread, outcome) = (queue.len(), outcome.clone().filter(|_| !queue.is_empty()));
-        state.phase = Phase::Over { outcome, unread, failed };
-        self.thread.set(0);
+        let leader = state.leader.take();
         drop(state);
         let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
-        wake(queue.into_iter().take(told).map(|waiter| waiter.waker));
+        // One that was promoted has been woken, and is told when it comes.
+        drop(leader);
+        wake(queue.into_wakers().take(told));
         End::Over
     }
 
-    /// Whether the flight is over, and if it failed, before that moment.
-    pub(super) fn is_over(&self, failed_before: u64) -> bool {
-        match lock(&self.state).phase {
-            Phase::Over { failed, .. } => failed.is_none_or(|failed| failed <= failed_before),
-            Phase::Flying | Phase::Landing => false,
-        }
-    }
-
-    /// The leader, a thread, begins to work; false if it was relieved before.
-    pub(super) fn led_by_thread(&self, seat: Seat, thread: u64) -> bool {
-        let mut state = lock(&self.state);
-        let leads = state.leader == seat && matches!(state.phase, Phase::Flying);
-        if leads {
-            state.pulse = None;
-            self.thread.set(thread);
-        }
-        leads
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state().phase, Phase::Over { .. })
     }
 }
 
-/// Leaders that are tasks.
+/// For `watch`.
 #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
 impl<V> Flight<V> {
-    /// This thread begins to poll the leader, a task; false if it was relieved before.
-    pub(super) fn begin_poll(&self, seat: Seat, thread: u64, now: u64) -> bool {
-        let mut state = lock(&self.state);
-        let leads = state.leader == seat && matches!(state.phase, Phase::Flying);
-        if leads {
-            let pulse = Pulse { polled: now, woken: None, queued: false, polling: true };
-            state.pulse = Some(pulse);
-            self.thread.set(thread);
-        }
-        leads
-    }
-
-    /// The poll is over.
-    pub(super) fn end_poll(&self, seat: Seat, now: u64) {
-        let mut state = lock(&self.state);
-        if let State { leader, pulse: Some(pulse), .. } = &mut *state
-            && *leader == seat
-        {
-            (pulse.polled, pulse.polling) = (now, false);
-            self.thread.set(0);
-        }
-    }
-
-    /// The leader, a task, should be polled soon.
-    pub(super) fn woken(&self, seat: Seat, now: u64) {
-        let mut state = lock(&self.state);
-        if let State { leader, pulse: Some(pulse), .. } = &mut *state
-            && *leader == seat
-        {
-            pulse.woken.get_or_insert(now);
-        }
-    }
-
     /// Whether nobody looks after it yet; from now on the caller does.
     pub(super) fn begin_watch(&self) -> bool {
-        !std::mem::replace(&mut lock(&self.state).watched, true)
+        !std::mem::replace(&mut self.state().watched, true)
     }
 
-    /// Has the first waiter take over if the leader stalls. False if the flight is over.
-    pub(super) fn nudge(&self, now: u64, patience: Patience) -> bool {
-        let mut state = lock(&self.state);
+    /// Wakes one that waits: its time is over.
+    pub(super) fn rouse(&self, seat: Seat) {
+        let waker = self.state().queue.get(seat).and_then(|waiter| waiter.waker.take());
+        wake(waker);
+    }
+
+    /// Promotes the next waiter if the leader stalls. False if the flight is over.
+    pub(super) fn nudge(&self, now: u64) -> bool {
+        let mut state = self.state();
         if matches!(state.phase, Phase::Over { .. }) {
             return false;
         }
-        let promoted = self.relieve(&mut state, now, patience);
+        let promoted = state.relieve(now, self.limits);
         drop(state);
         wake(promoted);
         true
@@ -384,39 +338,75 @@ impl<V: Send + Sync + 'static> Hold for Flight<V> {
     }
 }
 
-impl<V> State<V> {
-    /// The outcome for one waiter, if the flight is over.
-    fn read_outcome(&mut self) -> Option<Option<Arc<Outcome<V>>>> {
-        let Phase::Over { outcome, unread, .. } = &mut self.phase else { return None };
-        *unread = unread.saturating_sub(1);
-        Some(if *unread == 0 { outcome.take() } else { outcome.clone() })
-    }
-
-    /// Makes the first waiter the leader.
-    fn promote(&mut self, now: u64) -> Option<Waker> {
-        let first = self.queue.pop_front()?;
-        self.leader = first.seat;
-        self.pulse = Pulse::of(first.kind, now, Some(now));
-        Some(first.waker)
-    }
-
-    fn is_stalled(&self, now: u64, patience: Patience) -> bool {
-        let Some(pulse) = self.pulse.filter(|_| matches!(self.phase, Phase::Flying)) else {
-            return false;
-        };
-        let times = 1_u64 << self.relieved.min(DOUBLINGS);
-        let over = |since: u64, limit: u64| now.saturating_sub(since) > limit.saturating_mul(times);
-        pulse.queued
-            || !pulse.polling
-                && (over(pulse.polled, patience.silent)
-                    || pulse.woken.is_some_and(|woken| over(woken, patience.woken)))
+impl<V: Send + Sync> Led for Flight<V> {
+    fn run(&self) -> Option<Arc<Run>> {
+        self.state().leader.as_ref().and_then(Leader::run).cloned()
     }
 }
 
-impl Pulse {
-    fn of(kind: Kind, polled: u64, woken: Option<u64>) -> Option<Self> {
-        let pulse = Self { polled, woken, queued: kind == Kind::Job, polling: false };
-        (kind != Kind::Thread).then_some(pulse)
+impl<V> State<V> {
+    fn is_led_from(&self, seat: Seat) -> bool {
+        self.leader.as_ref().is_some_and(|leader| leader.seat == seat)
+    }
+
+    /// The outcome for one waiter, if the flight is over.
+    fn read_outcome(&mut self, seat: Seat) -> Option<Option<Arc<Outcome<V>>>> {
+        let Phase::Over { outcome, unread, .. } = &mut self.phase else { return None };
+        *unread = unread.saturating_sub(1);
+        #[cfg(test)]
+        assert!(self.seated.remove(&seat), "seat {seat} is told twice");
+        let _ = seat;
+        Some(if *unread == 0 { outcome.take() } else { outcome.clone() })
+    }
+
+    /// Makes the next waiter the leader.
+    fn promote(&mut self, now: u64) -> Option<Waker> {
+        let (seat, mut waiter) = self.queue.next()?;
+        let waker = waiter.waker.take();
+        self.leader = Some(Leader::promoted((seat, waiter), now));
+        waker
+    }
+
+    /// Promotes the next waiter over the head of the leader, if that stalls.
+    fn relieve(&mut self, now: u64, limits: Limits) -> Option<Waker> {
+        let leader = self.leader.as_ref().filter(|_| matches!(self.phase, Phase::Flying))?;
+        if self.queue.is_empty() || !leader.is_stalled(now, limits, self.relieved) {
+            return None;
+        }
+        let old = self.leader.take();
+        let waker = self.promote(now);
+        match old.and_then(|old| Some((old.seat, old.absent?))) {
+            // It does not know that it was promoted. When it comes, it waits.
+            Some((seat, waiter)) if !seeded("flight-passed-by") => self.queue.put(seat, waiter),
+            Some(_) => {}
+            None => self.relieved += 1,
+        }
+        waker
+    }
+}
+
+#[cfg(test)]
+impl<V> Flight<V> {
+    /// Each waiter is in exactly one place (L4).
+    pub(super) fn check(&self) {
+        let state = self.state();
+        let mut places: Vec<Seat> = state.queue.seats().collect();
+        let absent = state.leader.as_ref().filter(|leader| leader.absent.is_some());
+        places.extend(absent.map(|leader| leader.seat));
+        places.sort_unstable();
+        match &state.phase {
+            Phase::Over { unread, outcome, .. } => {
+                assert!(places.is_empty(), "{places:?} wait for a flight that is over");
+                assert_eq!(state.seated.len(), *unread, "those that are told");
+                assert!(outcome.is_none() || *unread != 0, "an outcome that nobody reads is kept");
+            }
+            Phase::Flying | Phase::Landing(_) => {
+                let seated: Vec<Seat> = state.seated.iter().copied().collect();
+                assert_eq!(seated, places, "those that have joined, and those that have a place");
+                let leads = state.leader.is_some() || matches!(state.phase, Phase::Landing(_));
+                assert!(leads, "nobody leads");
+            }
+        }
     }
 }
 

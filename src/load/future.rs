@@ -3,21 +3,22 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
 
 use super::bulk::{Batch, each, some, told};
 use super::executor::{BoxFuture, Executor};
-use super::flight::{Flight, Kind, News, Seat};
-use super::lead::{Lead, Start, start};
+use super::flight::{Kind, News, Seat};
+use super::lead::{Lead, Start, begin, begin_jobs, start};
+use super::run::Run;
 use super::turn::{Ended, Turn, Wish, alone, settle};
-use super::{
-    AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, many, now, patience, watch,
-};
+use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, many, now, watch};
 use crate::cache::Cache;
 use crate::engine::Fare;
+use crate::sync::quietly;
+use crate::time::nanos;
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -108,7 +109,7 @@ where
             Turn::Told(loaded) => loaded,
             Turn::Alone | Turn::Absent => alone(load.await),
             Turn::Lead(lead) => {
-                let loaded = Leading::new([&lead], pin!(load)).await;
+                let loaded = Leading::new(lead.begin(Kind::Task), pin!(load)).await;
                 settle(lead, loaded, wish)
             }
         }
@@ -140,7 +141,7 @@ where
                 }
             }
             Start::Join(lead) => {
-                if let Some(turn) = join(lead).await.turn(cache, key, wish) {
+                if let Some(turn) = join(lead, wish.until).await.turn(cache, key, wish) {
                     return turn;
                 }
             }
@@ -149,14 +150,15 @@ where
 }
 
 /// Waits for a flight.
-async fn join<K, V, S>(lead: Lead<K, V, S>) -> Ended<K, V, S>
+async fn join<K, V, S>(lead: Lead<K, V, S>, until: Option<Instant>) -> Ended<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    watch::watch(&lead.flight);
-    let mut waiting = Waiting { lead: Some(lead), seat: None };
+    let until = until
+        .map(|until| now().saturating_add(nanos(until.saturating_duration_since(Instant::now()))));
+    let mut waiting = Waiting { lead: Some(lead), seat: None, edge: None, until };
     std::future::poll_fn(|context| waiting.poll(context)).await
 }
 
@@ -170,6 +172,9 @@ where
     /// Until it is promoted.
     lead: Option<Lead<K, V, S>>,
     seat: Option<Seat>,
+    edge: Option<cycle::Waiting>,
+    /// When it gives up.
+    until: Option<u64>,
 }
 
 impl<K, V, S> Waiting<K, V, S>
@@ -182,12 +187,26 @@ where
         let Some(lead) = &self.lead else { return Poll::Pending };
         let seat = match self.seat {
             Some(seat) => seat,
-            None => match lead.flight.join(Kind::Task, context.waker().clone()) {
-                None => return Poll::Ready(Ended::Over(None)),
-                Some(seat) => *self.seat.insert(seat),
-            },
+            None => {
+                self.edge = cycle::Waiting::begin(Arc::clone(&lead.flight) as _, false);
+                if self.edge.is_none() {
+                    return Poll::Ready(Ended::Cycle);
+                }
+                let seat = lead.flight.join(Kind::Task, context.waker().clone());
+                let Some(seat) = seat else { return Poll::Ready(Ended::Over(None)) };
+                self.seat = Some(seat);
+                watch::watch(&lead.flight);
+                if let Some(until) = self.until {
+                    watch::rouse_at(&lead.flight, seat, until);
+                }
+                seat
+            }
         };
-        match lead.flight.poll(seat, context.waker(), now(), patience()) {
+        match lead.flight.poll(seat, context.waker(), now()) {
+            News::Wait if self.until.is_some_and(|until| until <= now()) => {
+                self.leave();
+                Poll::Ready(Ended::TimedOut)
+            }
             News::Wait => Poll::Pending,
             News::Over(outcome) => {
                 self.seat = None;
@@ -196,9 +215,25 @@ where
             News::Promoted => {
                 // From here on the lead gives the flight up.
                 self.seat = None;
+                self.edge = None;
                 let lead = self.lead.take().expect("it was there just now");
                 Poll::Ready(Ended::Promoted(lead.promote(seat)))
             }
+        }
+    }
+}
+
+impl<K, V, S> Waiting<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    fn leave(&mut self) {
+        if let (Some(lead), Some(seat)) = (&self.lead, self.seat.take())
+            && lead.flight.leave(seat, now())
+        {
+            lead.clear_away();
         }
     }
 }
@@ -210,96 +245,55 @@ where
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        let (Some(lead), Some(seat)) = (&self.lead, self.seat) else { return };
         // A panic of a waker, or of what looking for the key calls, stays here: it may be on the way
         // already.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            if lead.flight.leave(seat, now()) {
-                lead.clear_away();
-            }
-        }));
+        quietly(|| self.leave());
     }
 }
 
 /// A load that is polled by the leader of its flights, which gives signs of life.
-struct Leading<'p, F, V> {
+struct Leading<'p, F> {
     load: Pin<&'p mut F>,
-    flights: Arc<Flights<V>>,
+    run: Arc<Run>,
+    /// The task's, and the one that is made of it.
     waker: Option<(Waker, Waker)>,
 }
 
-/// The flights of a load.
-struct Flights<V>(Vec<(Weak<Flight<V>>, Seat)>);
-
 /// Notes that the leader was woken.
-struct Alarm<V> {
-    flights: Arc<Flights<V>>,
+struct Alarm {
+    run: Arc<Run>,
     task: Waker,
 }
 
-impl<V> Flights<V> {
-    fn each(&self, mut f: impl FnMut(&Flight<V>, Seat)) {
-        for (flight, seat) in &self.0 {
-            if let Some(flight) = flight.upgrade() {
-                f(&flight, *seat);
-            }
-        }
+impl<'p, F> Leading<'p, F> {
+    fn new(run: Arc<Run>, load: Pin<&'p mut F>) -> Self {
+        Self { load, run, waker: None }
     }
 }
 
-impl<'p, F, V: Send + Sync + 'static> Leading<'p, F, V> {
-    fn new<'l, K, S>(
-        leads: impl IntoIterator<Item = &'l Lead<K, V, S>>,
-        load: Pin<&'p mut F>,
-    ) -> Self
-    where
-        K: Hash + Eq + Clone + Send + Sync + 'static,
-        V: Clone,
-        S: BuildHasher + 'l,
-    {
-        let flight = |lead: &Lead<K, V, S>| (Arc::downgrade(&lead.flight), lead.seat);
-        let flights = Arc::new(Flights(leads.into_iter().map(flight).collect()));
-        Self { load, flights, waker: None }
-    }
-
-    /// A waker that tells the flights and then the task.
-    fn waker(&mut self, task: &Waker) -> &Waker {
-        let known = self.waker.take().filter(|(known, _)| known.will_wake(task));
-        let (_, own) = self.waker.insert(known.unwrap_or_else(|| {
-            let alarm = Alarm { flights: Arc::clone(&self.flights), task: task.clone() };
-            (task.clone(), Waker::from(Arc::new(alarm)))
-        }));
-        own
-    }
-}
-
-impl<F: Future, V: Send + Sync + 'static> Future for Leading<'_, F, V> {
+impl<F: Future> Future for Leading<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        let waker = this.waker(context.waker()).clone();
-        let began = now();
-        this.flights.each(|flight, seat| {
-            if flight.begin_poll(seat, cycle::thread(), began) {
-                flight.look_again(began.saturating_add(patience().silent));
-            }
-        });
-        let polled = this.load.as_mut().poll(&mut Context::from_waker(&waker));
-        let ended = now();
-        this.flights.each(|flight, seat| flight.end_poll(seat, ended));
-        polled
+        let task = context.waker();
+        let known = this.waker.take().filter(|(known, _)| known.will_wake(task));
+        let (_, own) = this.waker.insert(known.unwrap_or_else(|| {
+            let alarm = Alarm { run: Arc::clone(&this.run), task: task.clone() };
+            (task.clone(), Waker::from(Arc::new(alarm)))
+        }));
+        let mut context = Context::from_waker(own);
+        this.run.poll(now, || this.load.as_mut().poll(&mut context))
     }
 }
 
-impl<V: Send + Sync + 'static> Wake for Alarm<V> {
+impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let woken = now();
-        self.flights.each(|flight, seat| flight.woken(seat, woken));
+        self.run.wake(now());
         self.task.wake_by_ref();
     }
 }
@@ -374,11 +368,8 @@ where
         }
         let own = self.clone();
         self.rules.executor.spawn_future(Box::pin(async move {
-            let begin =
-                |lead: &Lead<K, V, S>| lead.flight.begin_poll(lead.seat, cycle::thread(), now());
-            let leads: Vec<_> = leads.into_iter().filter(begin).collect();
             // A failure has been told to those that wait, and the value stays.
-            own.renew_async(leads).await;
+            own.renew_async(begin_jobs(leads, Kind::Task)).await;
         }));
     }
 
@@ -388,7 +379,7 @@ where
         let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
         let loaded = match keys.len() {
             0 | 1 => None,
-            _ => self.query(&keys, &leads.iter().collect::<Vec<_>>()).await,
+            _ => self.query(&keys, begin(&leads, Kind::Task)).await,
         };
         let mut loaded = loaded.map(each);
         for (lead, key) in leads.into_iter().zip(&keys) {
@@ -400,21 +391,17 @@ where
     }
 
     /// Asks for many keys at once, as the leader of their loads; nothing if the loader cannot do that.
-    async fn query(
-        &self,
-        keys: &[K],
-        leads: &[&Lead<K, V, S>],
-    ) -> Option<Result<Vec<Option<V>>, L::Error>> {
+    async fn query(&self, keys: &[K], run: Arc<Run>) -> Option<Result<Vec<Option<V>>, L::Error>> {
         // The default declines when it is called, and any other has not begun.
-        let mut load = pin!(many::ask(keys, || self.loader.load_many(keys))?);
-        Some(Leading::new(leads.iter().copied(), load.as_mut()).await)
+        let load = pin!(run.enter(|| many::ask(keys, || self.loader.load_many(keys)))?);
+        Some(Leading::new(run, load).await)
     }
 
     async fn reload_async(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
-        let key = lead.key.clone();
+        let (key, run) = (lead.key.clone(), lead.begin(Kind::Task));
         let loaded = match lead.old.clone() {
-            Some(old) => Leading::new([&lead], pin!(self.loader.reload(&key, &old))).await,
-            None => Leading::new([&lead], pin!(self.loader.load(&key))).await,
+            Some(old) => Leading::new(run, pin!(self.loader.reload(&key, &old))).await,
+            None => Leading::new(run, pin!(self.loader.load(&key))).await,
         };
         settle(lead, loaded, self.rules.fresh())
     }
@@ -470,13 +457,14 @@ where
     /// As `load_wanted`.
     async fn load_wanted_async(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
         let wanted = batch.keys(keys);
-        let leads: Vec<_> = batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref()).collect();
-        let loaded = self.query(&wanted, &leads).await;
-        match loaded {
+        let leads = batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref());
+        let run = begin(leads, Kind::Task);
+        match self.query(&wanted, Arc::clone(&run)).await {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
                 for (place, lead) in std::mem::take(&mut batch.wanted) {
-                    let loaded = self.load_one_async(&keys[place], lead).await;
+                    let load = self.load_one_async(&keys[place], lead, Arc::clone(&run));
+                    let loaded = load.await;
                     batch.note(place, some(loaded));
                 }
             }
@@ -488,8 +476,9 @@ where
         &self,
         key: &K,
         lead: Option<Lead<K, V, S>>,
+        run: Arc<Run>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
-        let loaded = Leading::new(&lead, pin!(self.loader.load(key))).await;
+        let loaded = Leading::new(run, pin!(self.loader.load(key))).await;
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
             None => alone(loaded),
@@ -505,10 +494,10 @@ where
             turn => return told(turn).unwrap_or(Ok(None)),
         };
         let keys = std::slice::from_ref(key);
-        let loaded = self.query(keys, &lead.iter().collect::<Vec<_>>()).await;
-        match loaded {
+        let run = begin(&lead, Kind::Task);
+        match self.query(keys, Arc::clone(&run)).await {
             Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
-            None => some(self.load_one_async(key, lead).await),
+            None => some(self.load_one_async(key, lead, run).await),
         }
     }
 

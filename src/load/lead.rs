@@ -3,17 +3,19 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hash};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::flight::{End, Flight, Kind, Outcome, Seat};
+use super::flight::{End, Flight, Kind, Landing, Outcome, Seat};
+use super::leader::Limits;
+use super::now;
 use super::rest::{Failure, Rest};
+use super::run::Run;
 use super::turn::Wish;
-use super::{cycle, now};
 use crate::cache::Cache;
 use crate::engine::{Boarding, Fare, Kept, Ticket};
 use crate::expiry::Terms;
+use crate::sync::quietly;
 
 /// The flight of a ticket.
 pub(super) fn flight<V: Send + Sync + 'static>(ticket: &Ticket) -> Arc<Flight<V>> {
@@ -37,6 +39,8 @@ where
     pub(super) old: Option<V>,
     /// Whether the ticket may be in the table.
     boarded: bool,
+    /// From when the loader begins to run.
+    run: OnceLock<Arc<Run>>,
 }
 
 /// What a caller found who looked for a value or a load.
@@ -71,13 +75,13 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    let began = now();
-    let own = Arc::new(Flight::<V>::new(kind, cycle::thread(), began));
+    let limits = Limits::of(cache.engine().load_policy());
+    let own = Arc::new(Flight::<V>::new(kind, fare != Fare::Load, limits, now()));
     // What is left of a load that failed before, and does not keep this one from being begun.
     let heritage = RefCell::new(None);
     let is_over = |ticket: &Ticket| {
         let flight = flight::<V>(ticket);
-        if !flight.is_over(u64::MAX) {
+        if !flight.is_over() {
             return false;
         }
         let rest = flight.rest.get();
@@ -92,6 +96,7 @@ where
         seat: Flight::<V>::FIRST,
         old: None,
         boarded: true,
+        run: OnceLock::new(),
     };
     let boarding = cache.engine().board(key, fare, &lead.ticket(), is_over);
     lead.boarded = matches!(boarding, Boarding::Boarded(_));
@@ -113,6 +118,41 @@ where
             Start::Lead(lead)
         }
     }
+}
+
+/// One run of a loader begins, for all of these flights, unless it has.
+pub(super) fn begin<'l, K, V, S>(
+    leads: impl IntoIterator<Item = &'l Lead<K, V, S>>,
+    kind: Kind,
+) -> Arc<Run>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + 'l,
+{
+    let (mut leads, now) = (leads.into_iter().peekable(), now());
+    let begun = leads.peek().and_then(|lead| lead.run.get()).map(Arc::clone);
+    let run = begun.unwrap_or_default();
+    for lead in leads {
+        lead.flight.begin(lead.seat, kind, lead.run.get_or_init(|| Arc::clone(&run)), now);
+    }
+    run
+}
+
+/// The same for jobs, on a thread or as a task: those that no reader has taken over before.
+pub(super) fn begin_jobs<K, V, S>(leads: Vec<Lead<K, V, S>>, kind: Kind) -> Vec<Lead<K, V, S>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let (run, now) = (Arc::new(Run::default()), now());
+    let begin = |lead: &Lead<K, V, S>| {
+        let flight = &lead.flight;
+        flight.look_again(now.saturating_add(flight.limits().renewal));
+        flight.begin(lead.seat, kind, lead.run.get_or_init(|| Arc::clone(&run)), now)
+    };
+    leads.into_iter().filter(begin).collect()
 }
 
 /// Whether a load that has this ticket is about to renew a value, or has failed and `counts`, as far as
@@ -140,6 +180,22 @@ where
         self
     }
 
+    /// The run of its loader, which begins if it has not.
+    pub(super) fn begin(&self, kind: Kind) -> Arc<Run> {
+        match self.run.get() {
+            Some(run) => Arc::clone(run),
+            None => begin([self], kind),
+        }
+    }
+
+    /// Runs user code as a part of its run: if that asks for the key, it closes a circle.
+    pub(super) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
+        match self.run.get() {
+            Some(run) => run.enter(part),
+            None => part(),
+        }
+    }
+
     /// The waiter has left, and nobody is left: the ticket has to go.
     pub(super) fn clear_away(&self) {
         self.cache.engine().disembark(&self.key, &self.ticket());
@@ -151,10 +207,12 @@ where
 
     /// Puts the value in unless something has overtaken it, and gives it to all that wait.
     pub(super) fn land(self, value: &V, terms: Terms) {
-        if self.flight.begin_landing(self.seat, cycle::thread()) {
-            self.cache.engine().land(&self.key, value.clone(), &self.ticket(), terms);
-            self.end(|| Outcome::Value(value.clone()));
-        }
+        self.enter(|| {
+            if self.flight.begin_landing(self.seat, Landing::Value) {
+                self.cache.engine().land(&self.key, value.clone(), &self.ticket(), terms);
+                self.end(|| Outcome::Value(value.clone()));
+            }
+        });
     }
 
     /// Tells all that wait why there is no value, and, if it is to be remembered, those that come later.
@@ -162,7 +220,12 @@ where
     pub(super) fn fail(self, failure: &Failure, wish: &Wish) -> Option<Kept<V>> {
         // Before the landing begins: if `Clone` panics, the first waiter leads.
         let old = wish.stand_in(&self.cache, &self.key, failure);
-        if self.flight.begin_landing(self.seat, cycle::thread()) {
+        self.enter(|| self.fail_all(failure, wish));
+        old
+    }
+
+    fn fail_all(&self, failure: &Failure, wish: &Wish) {
+        if self.flight.begin_landing(self.seat, Landing::Error) {
             if let Failure::Absent = failure {
                 self.cache.engine().vacate(&self.key, &self.ticket());
             }
@@ -178,7 +241,6 @@ where
                 self.cache.engine().remember(&self.key, &self.ticket());
             }
         }
-        old
     }
 
     /// What is left of a load that ends now without a value.
@@ -188,9 +250,9 @@ where
     }
 
     fn end(&self, outcome: impl FnOnce() -> Outcome<V>) {
-        if self.flight.end(self.seat, &None, None) == End::Wanted {
+        if self.flight.end(self.seat, &None) == End::Wanted {
             let outcome = Some(Arc::new(outcome()));
-            self.flight.end(self.seat, &outcome, None);
+            self.flight.end(self.seat, &outcome);
         }
     }
 }
@@ -208,8 +270,8 @@ where
         // Nothing where the flight has ended, or goes on without this one. A panic (of a waker, or of what
         // looking for the key calls) stays here: it may be on the way already. A ticket that is left
         // behind is known to be over.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            if self.flight.abandon(self.seat, now(), false) {
+        quietly(|| {
+            if self.flight.abandon(self.seat, now()) {
                 let rest = self.rest(None);
                 let kept = rest.is_kept();
                 let _ = self.flight.rest.set(rest);
@@ -219,6 +281,6 @@ where
                     self.clear_away();
                 }
             }
-        }));
+        });
     }
 }

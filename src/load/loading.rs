@@ -10,7 +10,7 @@ use super::flight::{Kind, News};
 use super::lead::{Lead, Start, is_flown, start};
 use super::settings::Rules;
 use super::turn::{Turn, alone, old_or_newer, settle};
-use super::{LoadError, LoadSource, Loaded, Loader, now, patience};
+use super::{LoadError, LoadSource, Loaded, Loader, now};
 use crate::cache::Cache;
 use crate::engine::{Fare, Ticket};
 use crate::random_state::RandomState;
@@ -107,7 +107,7 @@ where
         match start(&self.cache, key, fare, Kind::Job, |rest| self.rules.defers(fare, rest)) {
             Start::Lead(lead) => {
                 // A job that nobody runs is begun anew after a while.
-                lead.flight.look_again(now().saturating_add(patience().silent));
+                lead.flight.look_again(now().saturating_add(lead.flight.limits().renewal));
                 Some(lead)
             }
             Start::Join(lead) if lead.flight.is_worth_a_look(now) => Self::take_over(lead),
@@ -118,9 +118,9 @@ where
     /// Takes a reload over that stalls. Nobody waits for it, so nobody else does.
     fn take_over(lead: Lead<K, V, S>) -> Option<Lead<K, V, S>> {
         let flight = &lead.flight;
-        flight.look_again(now().saturating_add(patience().silent));
+        flight.look_again(now().saturating_add(flight.limits().renewal));
         let seat = flight.join(Kind::Job, Waker::noop().clone())?;
-        if let News::Promoted = flight.poll(seat, Waker::noop(), now(), patience()) {
+        if let News::Promoted = flight.poll(seat, Waker::noop(), now()) {
             return Some(lead.promote(seat));
         }
         if flight.leave(seat, now()) {
@@ -194,10 +194,11 @@ where
     }
 
     pub(super) fn reload(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
-        let loaded = match &lead.old {
+        lead.begin(Kind::Thread);
+        let loaded = lead.enter(|| match &lead.old {
             Some(old) => self.loader.reload(&lead.key, old),
             None => self.loader.load(&lead.key),
-        };
+        });
         settle(lead, loaded, self.rules.fresh())
     }
 

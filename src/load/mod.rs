@@ -6,7 +6,8 @@
 //!   its load began, and nothing has invalidated all. Callers that come later start a new load.
 //! - An error goes to all that waited, and is not kept. A panic, or a task that is dropped, is its
 //!   caller's alone: the one that has waited longest loads next.
-//! - Nothing is held while a loader runs. One that would wait for itself gets [`LoadError::Cycle`].
+//! - Nothing is held while a loader runs. One that would wait for itself gets [`LoadError::Cycle`], thread or
+//!   task.
 //!
 //! The entry points are [`Cache::get_or_load`](crate::Cache::get_or_load) and its kin,
 //! [`Cache::loading`](crate::Cache::loading), [`Warmer`] and [`memoize()`].
@@ -16,11 +17,14 @@
 //! | file | idea |
 //! |---|---|
 //! | `flight` | who loads, who waits, who is next |
+//! | `leader` | who has the leader's seat, and whether it makes progress |
+//! | `queue` | those who wait, and whose turn is next |
+//! | `run` | one run of a loader: its signs of life, what it waits for |
 //! | `lead` | the leader's part: a value lands, an error is shared, a death is survived |
 //! | `blocking` | waiting as a thread; [`Cache::get_or_load`](crate::Cache::get_or_load) |
-//! | `cycle` | threads that would wait for each other |
+//! | `cycle` | loads that would wait for each other |
 //! | `future` | waiting as a task (feature `async`) |
-//! | `watch` | leaders that nobody polls (feature `async`) |
+//! | `watch` | leaders that nobody polls, and time limits (feature `async`) |
 //! | `turn` | what a caller does next: it is told, it leads, it loads for itself |
 //! | `rest` | what is left of a load that has failed |
 //! | `outcome` | what a caller learns |
@@ -48,10 +52,11 @@
 //!   invalidates) replaces or unlinks its entry in the step in which it takes effect. So a landing,
 //!   which replaces the entry with its own ticket and nothing else, puts no value in that anything
 //!   has overtaken.
-//! - **L3** A flight has one leader at a time, until it is over: the seat that its state names. Only
-//!   the leader may land, and nobody takes over from a leader that is landing.
-//! - **L4** A waiter is in the flight's queue until it was promoted, was told the outcome, or has
-//!   left. Leaving passes a promotion on.
+//! - **L3** A flight has one leader at a time, until it is over: the seat that its state names. The leader,
+//!   and those that were relieved, may land; one of them does, and nobody takes over meanwhile.
+//! - **L4** A waiter that has joined and not left is in exactly one place: the flight's queue; the
+//!   leader's seat, from when it is promoted until it comes; those that are told, once the flight is
+//!   over. Leaving passes a promotion on. `Flight::check` recounts it in tests.
 //! - **L5** No lock is held while user code runs: loaders, `Clone`, `Drop`, wakers.
 //!
 //! # Races
@@ -59,8 +64,12 @@
 //! *A flight ends, and a caller has just found its ticket.* It is told so when it wants to join, and
 //! looks at the table again.
 //!
-//! *A leader is overtaken by its own waiter.* A leader whose future nobody polls is relieved after a
-//! while. It is not the leader any more when it wakes up: what it loaded goes to its own caller.
+//! *A leader is overtaken by its own waiter.* A leader that was woken and that nobody polls is relieved
+//! after a while. If it is the first to have a value, that lands and goes to all; else what it loaded goes
+//! to its own caller.
+//!
+//! *A waiter is promoted and sleeps on.* It is passed by, and back in the queue before the next one leads.
+//! When it comes, it finds itself waiting, and leaves its waker.
 
 mod blocking;
 mod bulk;
@@ -70,13 +79,16 @@ mod flight;
 #[cfg(feature = "async")]
 mod future;
 mod lead;
+mod leader;
 mod loader;
 mod loading;
 mod many;
 mod memoize;
 mod outcome;
+mod queue;
 mod reserve;
 mod rest;
+mod run;
 mod settings;
 mod turn;
 mod warmer;
@@ -88,6 +100,7 @@ mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
+pub use crate::load_policy::LoadPolicy;
 #[cfg(feature = "async")]
 pub use executor::BoxFuture;
 pub use executor::Job;
@@ -101,19 +114,9 @@ pub use reserve::Reservation;
 pub use warmer::{Warmer, WarmerStatus};
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::time::nanos;
-use flight::Patience;
-
-/// How long a task that leads a load may give no sign of life while others wait, in silence or since
-/// it was woken, before a waiter takes over.
-const SILENT: Duration = Duration::from_secs(5);
-const WOKEN: Duration = Duration::from_millis(500);
-
-fn patience() -> Patience {
-    Patience { silent: nanos(SILENT), woken: nanos(WOKEN) }
-}
 
 /// Nanoseconds since some moment in the past of this process; never zero.
 fn now() -> u64 {

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::LoadingCache;
 use super::executor::{Executor, Job};
@@ -24,6 +24,7 @@ pub(super) struct Rules {
     pub(super) stale_if_error: Option<Duration>,
     pub(super) stale_while_revalidate: Option<Duration>,
     pub(super) negative_ttl: Option<Duration>,
+    pub(super) load_timeout: Option<Duration>,
     pub(super) jitter: f64,
     pub(super) executor: Executor,
 }
@@ -35,6 +36,7 @@ impl Rules {
             stale_if_error: None,
             stale_while_revalidate: None,
             negative_ttl: None,
+            load_timeout: None,
             jitter: 0.0,
             executor: Executor::Pool,
         }
@@ -45,6 +47,7 @@ impl Rules {
             terms: Terms { lifetime: None, jitter: self.jitter },
             stale: self.stale_if_error,
             negative: self.negative_ttl,
+            until: self.load_timeout.and_then(|limit| Instant::now().checked_add(limit)),
             ..Wish::default()
         }
     }
@@ -200,6 +203,29 @@ where
     /// The time is the cache's, where it keeps one, and the system's where it does not.
     pub fn negative_ttl(mut self, lifetime: Duration) -> Self {
         self.rules.negative_ttl = Some(lifetime);
+        self
+    }
+
+    /// How long a call waits for a load that it has joined; then it gets [`LoadError::TimedOut`], or the
+    /// old value as [`stale_if_error`](Self::stale_if_error) says. The load goes on, and its value is
+    /// put in. The caller that leads the load is not interrupted: its loader should have limits of
+    /// its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Cache;
+    ///
+    /// let prices = Cache::new(100)
+    ///     .loading(|symbol: &String| Ok::<_, String>(symbol.len()))
+    ///     .load_timeout(Duration::from_millis(200));
+    /// assert_eq!(prices.get(&"EURUSD".to_string()), Ok(6));
+    /// ```
+    ///
+    /// [`LoadError::TimedOut`]: crate::load::LoadError::TimedOut
+    pub fn load_timeout(mut self, limit: Duration) -> Self {
+        self.rules.load_timeout = Some(limit);
         self
     }
 

@@ -1,12 +1,480 @@
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::cycle::{self, Led, Waiting};
-use super::executor::{Limits, Pool};
-use super::flight::{End, Flight, Kind, News, Outcome, Patience, Seat};
+use super::cycle::Waiting;
+use super::executor::{self, Pool};
+use super::flight::{End, Flight, Kind, Landing, News, Outcome, Seat};
+use super::leader::Limits;
+use super::run::{Led, Run};
+
+const LIMITS: Limits = Limits { woken: 100, renewal: 1_000 };
+const FIRST: Seat = Flight::<u8>::FIRST;
+
+fn flight(kind: Kind) -> Flight<u8> {
+    Flight::new(kind, false, LIMITS, 0)
+}
+
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn bell() -> (Arc<Bell>, Waker) {
+    let bell = Arc::new(Bell::default());
+    (Arc::clone(&bell), Waker::from(bell))
+}
+
+fn join(flight: &Flight<u8>, kind: Kind) -> Seat {
+    flight.join(kind, Waker::noop().clone()).unwrap()
+}
+
+fn is_promoted(flight: &Flight<u8>, seat: Seat, now: u64) -> bool {
+    let news = flight.poll(seat, Waker::noop(), now);
+    flight.check();
+    matches!(news, News::Promoted)
+}
+
+fn value<V>(flight: &Flight<V>, seat: Seat) -> Option<V>
+where
+    V: Clone,
+{
+    match flight.poll(seat, Waker::noop(), 0) {
+        News::Over(Some(outcome)) => match &*outcome {
+            Outcome::Value(value) => Some(value.clone()),
+            Outcome::Failed(..) => None,
+        },
+        _ => None,
+    }
+}
+
+/// Lands a value; false if another one has come before it.
+fn land<V>(flight: &Flight<V>, seat: Seat, value: V) -> bool {
+    let lands = flight.begin_landing(seat, Landing::Value);
+    if lands {
+        let outcome = Some(Arc::new(Outcome::Value(value)));
+        assert_eq!(flight.end(seat, &outcome), End::Over);
+    }
+    flight.check();
+    lands
+}
+
+/// The loader of a leader begins to run.
+fn begin(flight: &Flight<u8>, seat: Seat, kind: Kind, now: u64) -> Option<Arc<Run>> {
+    let run = Arc::new(Run::default());
+    flight.begin(seat, kind, &run, now).then_some(run)
+}
+
+#[test]
+fn waiters_are_promoted_in_the_order_in_which_they_came() {
+    let flight = flight(Kind::Thread);
+    let seats: Vec<Seat> = (0..3).map(|_| join(&flight, Kind::Thread)).collect();
+    assert!(!flight.abandon(FIRST, 0));
+    assert_eq!(
+        seats.iter().map(|&seat| is_promoted(&flight, seat, 0)).collect::<Vec<_>>(),
+        [true, false, false]
+    );
+    assert!(!flight.leave(seats[1], 0), "one that waits leaves the leader alone");
+    assert!(!flight.abandon(seats[0], 0));
+    assert!(is_promoted(&flight, seats[2], 0));
+    assert!(flight.abandon(seats[2], 0), "nobody is left");
+    assert!(flight.is_over() && flight.join(Kind::Thread, Waker::noop().clone()).is_none());
+}
+
+#[test]
+fn a_task_is_relieved_if_it_was_woken_and_is_not_polled() {
+    let flight = flight(Kind::Task);
+    let run = begin(&flight, FIRST, Kind::Task, 0).unwrap();
+    run.poll(|| 0, || ());
+    let (bell, waker) = bell();
+    let seat = flight.join(Kind::Task, waker).unwrap();
+    let second = join(&flight, Kind::Task);
+    assert!(flight.nudge(1 << 40), "nothing has woken it: it may wait for its source for days");
+    assert_eq!(bell.0.load(Ordering::Relaxed), 0);
+    run.wake(1_000);
+    assert!(flight.nudge(1_100) && bell.0.load(Ordering::Relaxed) == 0, "not late yet");
+    assert!(!is_promoted(&flight, second, 1_101), "it is the first one's turn");
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who is told so");
+    assert!(is_promoted(&flight, seat, 1_101));
+    // The next one gets twice the time, and is not late while it is polled, whatever wakes it.
+    let next = begin(&flight, seat, Kind::Task, 2_000).unwrap();
+    next.poll(
+        || 5_000,
+        || {
+            next.wake(2_000);
+            assert!(!is_promoted(&flight, second, 4_000));
+        },
+    );
+    assert!(!is_promoted(&flight, second, 5_200));
+    assert!(is_promoted(&flight, second, 5_201));
+}
+
+#[test]
+fn the_first_value_that_arrives_lands_whoever_has_it() {
+    let flight = flight(Kind::Task);
+    let run = begin(&flight, FIRST, Kind::Task, 0).unwrap();
+    run.wake(1);
+    let (second, waits) = (join(&flight, Kind::Task), join(&flight, Kind::Thread));
+    assert!(is_promoted(&flight, second, 1_000));
+    begin(&flight, second, Kind::Task, 1_000).unwrap();
+    assert!(!flight.begin_landing(FIRST, Landing::Error), "an error of one that was relieved");
+    assert!(land(&flight, FIRST, 7));
+    assert!(!land(&flight, second, 8), "it comes too late");
+    assert!(!flight.abandon(second, 0));
+    assert_eq!(value(&flight, waits), Some(7));
+    flight.check();
+}
+
+#[test]
+fn a_landing_that_dies_goes_on_with_who_leads_or_waits() {
+    let stalled = || {
+        let flight = flight(Kind::Task);
+        begin(&flight, FIRST, Kind::Task, 0).unwrap().wake(1);
+        let (second, third) = (join(&flight, Kind::Task), join(&flight, Kind::Task));
+        assert!(is_promoted(&flight, second, 1_000));
+        assert!(flight.begin_landing(FIRST, Landing::Value));
+        (flight, second, third)
+    };
+    // The leader runs yet, and lands instead.
+    let (flight, second, third) = stalled();
+    assert!(!flight.abandon(FIRST, 1_000));
+    assert!(!is_promoted(&flight, third, 1_000), "there is a leader");
+    assert!(land(&flight, second, 8));
+    assert_eq!(value(&flight, third), Some(8));
+    // The leader has given up meanwhile.
+    let (flight, second, third) = stalled();
+    assert!(!flight.begin_landing(second, Landing::Value), "another one is at it");
+    assert!(!flight.abandon(second, 1_000));
+    assert!(!is_promoted(&flight, third, 1_000), "somebody lands");
+    assert!(!flight.abandon(FIRST, 1_000));
+    assert!(is_promoted(&flight, third, 1_000));
+    // And nobody is left.
+    assert!(flight.abandon(third, 1_000));
+}
+
+#[test]
+fn one_that_was_promoted_and_does_not_come_is_passed_by_and_waits_again() {
+    let flight = flight(Kind::Thread);
+    let bells: Vec<_> = (0..3).map(|_| bell()).collect();
+    let seats: Vec<Seat> =
+        bells.iter().map(|(_, waker)| flight.join(Kind::Task, waker.clone()).unwrap()).collect();
+    let rung = |nth: usize| bells[nth].0.0.load(Ordering::Relaxed);
+    assert!(!flight.abandon(FIRST, 0));
+    assert_eq!((rung(0), rung(1)), (1, 0));
+    assert!(flight.nudge(100) && rung(1) == 0);
+    assert!(flight.nudge(101) && rung(1) == 1, "the next one's turn");
+    flight.check();
+    assert!(flight.nudge(202) && rung(2) == 1, "and the next one's, without twice the time");
+    flight.check();
+    // It comes at last, and somebody else leads: it waits, and is woken at the end.
+    assert!(!is_promoted(&flight, seats[1], 202));
+    assert!(matches!(flight.poll(seats[1], &bells[1].1, 202), News::Wait));
+    assert!(is_promoted(&flight, seats[2], 202));
+    assert!(land(&flight, seats[2], 5));
+    assert_eq!((rung(0), rung(1)), (1, 2), "the other one is on its way");
+    assert_eq!((value(&flight, seats[0]), value(&flight, seats[1])), (Some(5), Some(5)));
+}
+
+#[test]
+fn a_waiter_that_comes_is_found_behind_any_number_that_do_not() {
+    let flight = flight(Kind::Thread);
+    let absent: Vec<Seat> = (0..5).map(|_| join(&flight, Kind::Task)).collect();
+    assert!(!flight.abandon(FIRST, 0));
+    // All of them are passed by, more than once.
+    let mut now = 0;
+    for _ in 0..13 {
+        now += 101;
+        assert!(flight.nudge(now));
+        flight.check();
+    }
+    let (_, waker) = bell();
+    let late = flight.join(Kind::Task, waker.clone()).unwrap();
+    let comes = (0..=absent.len()).any(|_| {
+        now += 101;
+        flight.nudge(now);
+        matches!(flight.poll(late, &waker, now), News::Promoted)
+    });
+    assert!(comes, "its turn never comes");
+}
+
+#[test]
+fn a_waker_that_panics_is_no_reason_not_to_wake_the_others() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            // Its destructor panics as well.
+            std::panic::panic_any(Shrapnel);
+        }
+    }
+    struct Shrapnel;
+    impl Drop for Shrapnel {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                panic!("as wanted");
+            }
+        }
+    }
+    let flight = flight(Kind::Thread);
+    let bombs = [(); 2].map(|()| flight.join(Kind::Task, Waker::from(Arc::new(Bomb))).unwrap());
+    let (bell, waker) = bell();
+    flight.join(Kind::Task, waker).unwrap();
+    let end = AssertUnwindSafe(|| land(&flight, FIRST, 5));
+    crate::sync::discard(catch_unwind(end).unwrap_err());
+    flight.check();
+    assert_eq!(bombs.map(|seat| value(&flight, seat)), [Some(5); 2]);
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn the_last_that_reads_an_outcome_takes_it_along() {
+    let flight = Flight::<Arc<u8>>::new(Kind::Thread, false, LIMITS, 0);
+    let seats: Vec<Seat> =
+        (0..3).map(|_| flight.join(Kind::Thread, Waker::noop().clone()).unwrap()).collect();
+    let held = Arc::new(5);
+    assert!(land(&flight, FIRST, Arc::clone(&held)));
+    assert!(value(&flight, seats[0]).is_some() && !flight.leave(seats[1], 0));
+    assert_eq!(Arc::strong_count(&held), 2);
+    assert!(value(&flight, seats[2]).is_some());
+    assert_eq!(Arc::strong_count(&held), 1, "a flight that is over keeps a value");
+}
+
+#[test]
+fn who_is_never_relieved_and_who_is_at_once() {
+    // A thread that loads for its own caller.
+    let led = flight(Kind::Thread);
+    let seat = join(&led, Kind::Task);
+    begin(&led, FIRST, Kind::Thread, 0).unwrap();
+    assert!(!is_promoted(&led, seat, u64::MAX));
+    // A job that has not begun.
+    let queued = flight(Kind::Job);
+    let seat = join(&queued, Kind::Thread);
+    assert!(is_promoted(&queued, seat, 0));
+    assert!(begin(&queued, FIRST, Kind::Thread, 0).is_none(), "it comes too late");
+    // One that has, for a while: a thread that hangs as well as a task that is polled.
+    for kind in [Kind::Thread, Kind::Task] {
+        let renewal = flight(Kind::Job);
+        let seat = join(&renewal, Kind::Thread);
+        let run = begin(&renewal, FIRST, kind, 500).unwrap();
+        run.poll(
+            || 0,
+            || {
+                assert!(!is_promoted(&renewal, seat, 1_500));
+                assert!(is_promoted(&renewal, seat, 1_501));
+            },
+        );
+        assert!(land(&renewal, FIRST, 5), "its value is as good as any");
+    }
+    // One that lands.
+    let landing = flight(Kind::Task);
+    begin(&landing, FIRST, Kind::Task, 0).unwrap().wake(1);
+    let seat = join(&landing, Kind::Task);
+    assert!(landing.begin_landing(FIRST, Landing::Value));
+    assert!(!is_promoted(&landing, seat, u64::MAX));
+}
+
+/// A waker that enters the number of its task.
+struct Post(usize, Arc<Mutex<BTreeSet<usize>>>);
+
+impl Wake for Post {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().unwrap().insert(self.0);
+    }
+}
+
+/// A caller of the random walk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Caller {
+    Waits(Seat),
+    Leads(Seat),
+    Gone,
+}
+
+/// Random steps of callers that are polled only after they were woken, and not always then; at the
+/// end everybody who is polled whenever it was woken must have been told.
+#[test]
+fn nobody_is_forgotten_whatever_the_order_of_the_steps() {
+    let steps = 500;
+    for seed in 0..steps {
+        walk(seed);
+    }
+}
+
+fn walk(seed: u64) {
+    let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut below = move |most: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % most
+    };
+    let (flight, woken) = (flight(Kind::Task), Arc::new(Mutex::new(BTreeSet::new())));
+    let mut runs: BTreeMap<Seat, Arc<Run>> = BTreeMap::new();
+    runs.insert(FIRST, begin(&flight, FIRST, Kind::Task, 0).unwrap());
+    let mut callers = vec![Caller::Leads(FIRST)];
+    let waker = |nth: usize| Waker::from(Arc::new(Post(nth, Arc::clone(&woken))));
+    let mut now = 0;
+    let mut step = |callers: &mut Vec<Caller>, steps: u64, lazy: bool| {
+        for _ in 0..steps {
+            now += below(80);
+            let nth = below(callers.len() as u64) as usize;
+            let polled = !lazy || below(3) != 0;
+            match (callers[nth], below(8)) {
+                (_, 0) if lazy && callers.len() < 6 => {
+                    let own = callers.len();
+                    if let Some(seat) = flight.join(Kind::Task, waker(own)) {
+                        callers.push(Caller::Waits(seat));
+                    }
+                }
+                (Caller::Waits(seat), 1) if lazy => {
+                    flight.leave(seat, now);
+                    callers[nth] = Caller::Gone;
+                }
+                (Caller::Waits(seat), _) if polled && woken.lock().unwrap().remove(&nth) => {
+                    match flight.poll(seat, &waker(nth), now) {
+                        News::Wait => {}
+                        News::Over(_) => callers[nth] = Caller::Gone,
+                        News::Promoted => {
+                            callers[nth] = Caller::Leads(seat);
+                            runs.insert(seat, begin(&flight, seat, Kind::Task, now).unwrap());
+                        }
+                    }
+                }
+                (Caller::Leads(seat), 1) => {
+                    flight.abandon(seat, now);
+                    callers[nth] = Caller::Gone;
+                }
+                (Caller::Leads(seat), 2) if !lazy => {
+                    if !land(&flight, seat, 1) {
+                        flight.abandon(seat, now);
+                    }
+                    callers[nth] = Caller::Gone;
+                }
+                (Caller::Leads(seat), 3) if flight.begin_landing(seat, Landing::Value) => {
+                    flight.check();
+                    // It dies on the way.
+                    flight.abandon(seat, now);
+                    callers[nth] = Caller::Gone;
+                }
+                (Caller::Leads(seat), 4) if lazy => runs[&seat].wake(now),
+                (_, 5) => drop(flight.nudge(now)),
+                _ => {}
+            }
+            flight.check();
+        }
+    };
+    step(&mut callers, 40, true);
+    step(&mut callers, 2_000, false);
+    assert!(callers.iter().all(|&caller| caller == Caller::Gone), "seed {seed}: {callers:?}");
+}
+
+/// A flight whose leader's run is known.
+struct LedBy(Option<Arc<Run>>);
+
+impl Led for LedBy {
+    fn run(&self) -> Option<Arc<Run>> {
+        self.0.clone()
+    }
+}
+
+fn led_by(run: &Arc<Run>) -> Arc<LedBy> {
+    Arc::new(LedBy(Some(Arc::clone(run))))
+}
+
+#[test]
+fn nobody_waits_for_a_flight_of_its_own() {
+    let (outer, inner) = (Arc::new(Run::default()), Arc::new(Run::default()));
+    outer.enter(|| {
+        inner.enter(|| {
+            for blocks in [false, true] {
+                assert!(Waiting::begin(led_by(&inner), blocks).is_none());
+                assert!(Waiting::begin(led_by(&outer), blocks).is_none(), "that waits for it");
+            }
+        });
+        assert!(Waiting::begin(led_by(&inner), true).is_some(), "it runs no more");
+    });
+    assert!(Waiting::begin(led_by(&outer), true).is_some());
+}
+
+#[test]
+fn who_closes_a_circle_is_told_so() {
+    let runs = [(); 3].map(|()| Arc::new(Run::default()));
+    let waits = |run: usize, flight: usize| {
+        runs[run].enter(|| Waiting::begin(led_by(&runs[flight]), false))
+    };
+    let _first = waits(0, 1).expect("nobody waits yet");
+    let second = waits(1, 2).expect("that is a chain");
+    assert!(waits(2, 0).is_none(), "that would be a circle");
+    assert!(waits(2, 1).is_none(), "and that one, too");
+    drop(second);
+    assert!(waits(2, 0).is_some(), "there is none any more");
+    let nobody = runs[2].enter(|| Waiting::begin(Arc::new(LedBy(None)), false));
+    assert!(nobody.is_some(), "a flight that nobody leads yet");
+}
+
+#[test]
+fn a_thread_does_not_wait_for_a_task_that_only_it_polls() {
+    let task = Arc::new(Run::default());
+    assert!(Waiting::begin(led_by(&task), true).is_some(), "nobody has polled it");
+    task.poll(
+        || 0,
+        || {
+            let other = thread::scope(|scope| {
+                scope.spawn(|| Waiting::begin(led_by(&task), true).is_some()).join().unwrap()
+            });
+            assert!(other, "another thread may wait for it");
+        },
+    );
+    assert!(Waiting::begin(led_by(&task), true).is_none());
+    assert!(Waiting::begin(led_by(&task), false).is_some(), "a task waits without the thread");
+    let (chain, own) = (Arc::new(Run::default()), Arc::new(Run::default()));
+    let edge = chain.enter(|| Waiting::begin(led_by(&task), false));
+    own.enter(|| assert!(Waiting::begin(led_by(&chain), true).is_none(), "over another load"));
+    drop(edge);
+    // One that moves from thread to thread is polled by another one.
+    thread::scope(|scope| scope.spawn(|| task.poll(|| 0, || ())).join().unwrap());
+    assert!(Waiting::begin(led_by(&task), true).is_some());
+}
+
+#[test]
+fn who_has_waited_is_forgotten() {
+    let (run, flight) = (Arc::new(Run::default()), Arc::new(LedBy(None)));
+    let waiting = run.enter(|| Waiting::begin(Arc::clone(&flight) as _, true));
+    assert_eq!((Arc::strong_count(&flight), run.waits_for().len()), (3, 1));
+    drop(waiting);
+    assert_eq!((Arc::strong_count(&flight), run.waits_for().len()), (1, 0));
+}
+
+#[test]
+fn circles_that_are_closed_at_once_are_told_at_least_once() {
+    for _ in 0..200 {
+        let runs = [(); 4].map(|()| Arc::new(Run::default()));
+        let (told, tells) = mpsc::channel();
+        let done = std::sync::Barrier::new(4);
+        thread::scope(|scope| {
+            for nth in 0..4 {
+                let (runs, told, done) = (&runs, told.clone(), &done);
+                scope.spawn(move || {
+                    let next = led_by(&runs[(nth + 1) % 4]);
+                    let waits = runs[nth].enter(|| Waiting::begin(next, true));
+                    told.send(waits.is_some()).unwrap();
+                    done.wait();
+                });
+            }
+        });
+        drop(told);
+        assert_eq!(tells.iter().filter(|waits| *waits).count(), 3, "the last one closes it");
+    }
+}
 
 /// Jobs that hang until this is dropped.
 #[derive(Default)]
@@ -28,7 +496,7 @@ impl Hung {
 #[test]
 fn jobs_that_hang_do_not_stop_the_others() {
     // As if every job had run for long as soon as it runs.
-    let limits = Limits { threads: 2, long: Duration::ZERO, most: 6 };
+    let limits = executor::Limits { threads: 2, long: Duration::ZERO, most: 6 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
     let mut hung = Hung::default();
     for _ in 0..5 {
@@ -46,7 +514,7 @@ fn jobs_that_hang_do_not_stop_the_others() {
 
 #[test]
 fn jobs_that_do_not_hang_get_few_threads() {
-    let limits = Limits { threads: 2, long: FOR_EVER, most: 6 };
+    let limits = executor::Limits { threads: 2, long: FOR_EVER, most: 6 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
     let mut hung = Hung::default();
     for _ in 0..2 {
@@ -60,187 +528,3 @@ fn jobs_that_do_not_hang_get_few_threads() {
 
 /// No wait takes so long unless it never ends.
 const FOR_EVER: Duration = Duration::from_secs(60);
-
-const PATIENCE: Patience = Patience { silent: 1_000, woken: 100 };
-
-#[derive(Default)]
-struct Bell(AtomicUsize);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn bell() -> (Arc<Bell>, Waker) {
-    let bell = Arc::new(Bell::default());
-    (Arc::clone(&bell), Waker::from(bell))
-}
-
-fn is_promoted(flight: &Flight<u8>, seat: Seat, now: u64) -> bool {
-    matches!(flight.poll(seat, Waker::noop(), now, PATIENCE), News::Promoted)
-}
-
-#[test]
-fn waiters_are_promoted_in_the_order_in_which_they_came() {
-    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
-    let seats: Vec<Seat> =
-        (0..3).map(|_| flight.join(Kind::Thread, Waker::noop().clone()).unwrap()).collect();
-    assert!(!flight.abandon(Flight::<u8>::FIRST, 0, false));
-    assert_eq!(
-        seats.iter().map(|&seat| is_promoted(&flight, seat, 0)).collect::<Vec<_>>(),
-        [true, false, false]
-    );
-    assert!(!flight.leave(seats[1], 0), "one that waits leaves the leader alone");
-    assert!(!flight.leave(seats[0], 0));
-    assert!(is_promoted(&flight, seats[2], 0));
-    assert!(flight.leave(seats[2], 0), "nobody is left");
-    assert!(flight.is_over(0) && flight.join(Kind::Thread, Waker::noop().clone()).is_none());
-}
-
-#[test]
-fn a_task_that_nobody_polls_is_relieved() {
-    const FIRST: Seat = Flight::<u8>::FIRST;
-    let flight = Flight::<u8>::new(Kind::Task, 1, 0);
-    let (bell, waker) = bell();
-    let seat = flight.join(Kind::Task, waker).unwrap();
-    let second = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
-    let third = flight.join(Kind::Thread, Waker::noop().clone()).unwrap();
-    assert!(flight.nudge(1_000, PATIENCE) && bell.0.load(Ordering::Relaxed) == 0, "not late yet");
-    assert!(!is_promoted(&flight, second, 1_001), "it is the first one's turn");
-    assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who is told so");
-    assert!(is_promoted(&flight, seat, 1_001));
-    assert!(!flight.begin_landing(FIRST, 1), "what comes late is discarded");
-    assert_eq!(flight.end(FIRST, &None, None), End::Relieved);
-    // The next one gets twice the time, and is not late while it is polled.
-    assert!(flight.begin_poll(seat, 1, 2_000) && !flight.begin_poll(FIRST, 1, 2_000));
-    assert!(!is_promoted(&flight, second, u64::MAX));
-    flight.end_poll(seat, 2_000);
-    assert!(!is_promoted(&flight, second, 4_000));
-    flight.woken(seat, 3_000);
-    assert!(!is_promoted(&flight, second, 3_200));
-    assert!(is_promoted(&flight, second, 3_201));
-    // One that was promoted and sleeps is passed by like the first: nobody is stuck behind it.
-    assert!(flight.nudge(10_000, PATIENCE));
-    assert!(is_promoted(&flight, third, 10_000));
-}
-
-#[test]
-fn a_waker_that_panics_is_no_reason_not_to_wake_the_others() {
-    struct Bomb;
-    impl Wake for Bomb {
-        fn wake(self: Arc<Self>) {
-            panic!("as wanted");
-        }
-    }
-    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
-    flight.join(Kind::Task, Waker::from(Arc::new(Bomb))).unwrap();
-    let (bell, waker) = bell();
-    flight.join(Kind::Task, waker).unwrap();
-    let outcome = Some(Arc::new(Outcome::Value(5)));
-    let end = || flight.end(Flight::<u8>::FIRST, &outcome, None);
-    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(end)).is_err());
-    assert_eq!(bell.0.load(Ordering::Relaxed), 1);
-}
-
-#[test]
-fn the_last_that_reads_an_outcome_takes_it_along() {
-    let flight = Flight::<Arc<u8>>::new(Kind::Thread, 1, 0);
-    let seats: Vec<Seat> =
-        (0..3).map(|_| flight.join(Kind::Thread, Waker::noop().clone()).unwrap()).collect();
-    let value = Arc::new(5);
-    let outcome = Some(Arc::new(Outcome::Value(Arc::clone(&value))));
-    flight.end(Flight::<u8>::FIRST, &outcome, None);
-    drop(outcome);
-    let read = |seat| matches!(flight.poll(seat, Waker::noop(), 0, PATIENCE), News::Over(Some(_)));
-    assert!(read(seats[0]) && !flight.leave(seats[1], 0));
-    assert_eq!(Arc::strong_count(&value), 2);
-    assert!(read(seats[2]));
-    assert_eq!(Arc::strong_count(&value), 1, "a flight that is over keeps a value");
-}
-
-#[test]
-fn a_thread_that_leads_is_never_relieved() {
-    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
-    let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
-    assert!(!is_promoted(&flight, seat, u64::MAX));
-    // A job that has not begun is, at once.
-    let queued = Flight::<u8>::new(Kind::Job, 1, 0);
-    let seat = queued.join(Kind::Thread, Waker::noop().clone()).unwrap();
-    assert!(is_promoted(&queued, seat, 0));
-    assert!(!queued.led_by_thread(Flight::<u8>::FIRST, 9), "it comes too late");
-    // Nor is a task that has become one.
-    let flight = Flight::<u8>::new(Kind::Task, 1, 0);
-    let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
-    flight.led_by_thread(Flight::<u8>::FIRST, 9);
-    assert!(!is_promoted(&flight, seat, u64::MAX));
-    // Nor one that is landing.
-    let flight = Flight::<u8>::new(Kind::Task, 1, 0);
-    let seat = flight.join(Kind::Task, Waker::noop().clone()).unwrap();
-    assert!(flight.begin_landing(Flight::<u8>::FIRST, 1));
-    assert!(!is_promoted(&flight, seat, u64::MAX));
-    let outcome = Some(Arc::new(Outcome::Value(5)));
-    assert_eq!(flight.end(Flight::<u8>::FIRST, &outcome, None), End::Over);
-    assert!(matches!(flight.poll(seat, Waker::noop(), 0, PATIENCE), News::Over(Some(_))));
-}
-
-#[test]
-fn a_flight_that_has_failed_counts_for_a_while() {
-    let flight = Flight::<u8>::new(Kind::Thread, 1, 0);
-    assert!(!flight.is_over(u64::MAX));
-    assert!(flight.abandon(Flight::<u8>::FIRST, 500, true));
-    assert!(!flight.is_over(499));
-    assert!(flight.is_over(500));
-}
-
-/// Whatever this thread leads.
-struct LedBy(u64);
-
-impl Led for LedBy {
-    fn thread(&self) -> u64 {
-        self.0
-    }
-}
-
-#[test]
-fn nobody_waits_for_a_flight_of_its_own() {
-    let waiting = Waiting::begin(Arc::new(LedBy(cycle::thread())));
-    assert!(waiting.is_none());
-}
-
-#[test]
-fn who_closes_a_circle_is_told_so() {
-    let own = cycle::thread();
-    let (numbers, number) = mpsc::channel();
-    let (go, gone) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        // One waits for this thread, and another one for that.
-        let waiter = |leader: u64, gone: mpsc::Receiver<()>| {
-            let numbers = numbers.clone();
-            scope.spawn(move || {
-                let waiting = Waiting::begin(Arc::new(LedBy(leader)));
-                numbers.send((cycle::thread(), waiting.is_some())).expect("somebody listens");
-                let _ = gone.recv();
-            });
-        };
-        let (go_too, gone_too) = mpsc::channel::<()>();
-        waiter(own, gone);
-        let (first, waits) = number.recv().expect("it tells");
-        assert!(waits);
-        waiter(first, gone_too);
-        let (second, waits) = number.recv().expect("it tells");
-        assert!(waits);
-        assert!(Waiting::begin(Arc::new(LedBy(second))).is_none(), "that would be a circle");
-        assert!(Waiting::begin(Arc::new(LedBy(0))).is_some(), "that is none");
-        drop((go, go_too));
-    });
-}
-
-#[test]
-fn who_has_waited_is_forgotten() {
-    let flight = Arc::new(LedBy(0));
-    let waiting = Waiting::begin(Arc::clone(&flight) as _).expect("nobody leads it");
-    assert_eq!(Arc::strong_count(&flight), 2);
-    drop(waiting);
-    assert_eq!(Arc::strong_count(&flight), 1);
-}

@@ -87,8 +87,17 @@ impl Wish {
         V: Clone + Send + Sync + 'static,
         S: BuildHasher,
     {
-        let grace = self.stale.filter(|_| matches!(failure, Failure::Error(_)))?;
-        cache.engine().stand_in(key, grace)
+        if matches!(failure, Failure::Absent) { None } else { self.old(cache, key) }
+    }
+
+    /// What the key has, if it may stand in for a value that does not come.
+    fn old<K, V, S>(&self, cache: &Cache<K, V, S>, key: &K) -> Option<Kept<V>>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        S: BuildHasher,
+    {
+        cache.engine().stand_in(key, self.stale?)
     }
 
     /// What a caller makes of a failure of somebody else's load; nothing if that is no answer for it.
@@ -138,7 +147,10 @@ where
             },
             Self::Promoted(lead) => Some(Turn::Lead(lead)),
             Self::Cycle => Some(Turn::Told(Err(LoadError::Cycle))),
-            Self::TimedOut => Some(Turn::Told(Err(LoadError::TimedOut))),
+            Self::TimedOut => {
+                let old = wish.old(cache, key).map(old_or_newer);
+                Some(Turn::Told(old.ok_or(LoadError::TimedOut)))
+            }
         }
     }
 }

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::{Loader, LoadingCache};
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, MutexGuard, discard, lock, quietly};
 
 /// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
 ///
@@ -125,11 +124,11 @@ impl Warmer {
                         if is_stopped() {
                             return;
                         }
-                        let renewed = catch_unwind(AssertUnwindSafe(|| loading.refresh(&key)));
+                        let renewed = quietly(|| loading.refresh(&key));
                         shared.note(match renewed {
-                            Ok(Ok(_)) => Ok(()),
-                            Ok(Err(error)) => Err(error.to_string()),
-                            Err(_) => Err("the loader panicked".to_string()),
+                            Some(Ok(_)) => Ok(()),
+                            Some(Err(error)) => Err(error.to_string()),
+                            None => Err("the loader panicked".to_string()),
                         });
                     }
                     shared.status().rounds += 1;
@@ -153,7 +152,7 @@ impl Warmer {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A panic there was reported already.
-            let _ = thread.join();
+            thread.join().unwrap_or_else(discard);
         }
         lock(&status).clone()
     }

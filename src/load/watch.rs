@@ -1,75 +1,154 @@
-//! Leaders that nobody polls.
+//! What no task comes back for by itself: leaders that nobody polls, and time limits.
 //!
 //! A waiter that is a task sleeps until it is woken, and the one who should wake it may be a leader
 //! that its owner has put aside. One thread of the process looks, from time to time, at the flights
-//! that tasks wait for, and wakes the first waiter of a leader that stalls. It ends when there are
-//! none.
+//! that tasks wait for, and has the next waiter take over from a leader that stalls. The same thread
+//! wakes those whose time is over. It rests while there are none, and ends when that lasts.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock, Weak};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::flight::Flight;
-use super::{now, patience};
-use crate::sync::{Mutex, MutexGuard, lock};
+use super::flight::{Flight, Seat};
+use super::now;
+use crate::sync::quietly;
+use crate::time::nanos;
+
+/// How long the thread stays when there is nothing to watch.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// A flight of whatever values.
 trait Watched: Send + Sync {
-    /// False if there is nothing to watch any more.
-    fn look(&self) -> bool;
+    /// Says how long it may be left alone; nothing if there is nothing to watch any more.
+    fn look(&self) -> Option<Duration>;
+    /// Wakes one that waits.
+    fn rouse(&self, seat: Seat);
 }
 
 impl<V: Send + Sync> Watched for Flight<V> {
-    fn look(&self) -> bool {
-        self.nudge(now(), patience())
+    fn look(&self) -> Option<Duration> {
+        self.nudge(now()).then(|| self.limits().period())
+    }
+
+    fn rouse(&self, seat: Seat) {
+        self.rouse(seat);
+    }
+}
+
+/// Something to do at some moment.
+struct Entry {
+    at: u64,
+    flight: Weak<dyn Watched>,
+    /// To wake that one; else to look at the flight.
+    seat: Option<Seat>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+impl Entry {
+    /// Does it; the entry that follows it, if one does. User code may run.
+    fn act(mut self) -> Option<Self> {
+        let flight = self.flight.upgrade()?;
+        if let Some(seat) = self.seat {
+            flight.rouse(seat);
+            return None;
+        }
+        self.at = now().saturating_add(nanos(flight.look()?));
+        Some(self)
     }
 }
 
 #[derive(Default)]
 struct Watch {
-    flights: Vec<Weak<dyn Watched>>,
+    entries: BinaryHeap<Reverse<Entry>>,
     running: bool,
+    /// When the thread wakes up by itself.
+    rests_until: u64,
 }
 
-fn state() -> MutexGuard<'static, Watch> {
-    static WATCH: OnceLock<Mutex<Watch>> = OnceLock::new();
-    lock(WATCH.get_or_init(Mutex::default))
+static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
+static EARLIER: Condvar = Condvar::new();
+
+fn state() -> MutexGuard<'static, Option<Watch>> {
+    WATCH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Looks after a flight until it is over.
 pub(super) fn watch<V: Send + Sync + 'static>(flight: &Arc<Flight<V>>) {
-    if !flight.begin_watch() {
-        return;
+    if flight.begin_watch() {
+        let at = now().saturating_add(nanos(flight.limits().period()));
+        enter(Entry { at, flight: Arc::downgrade(flight) as _, seat: None });
     }
-    let flight: Weak<dyn Watched> = Arc::downgrade(flight) as _;
-    let mut watch = state();
-    watch.flights.push(flight);
-    if watch.running {
-        return;
+}
+
+/// Wakes whoever waits in that seat, at that moment, if it waits yet.
+pub(super) fn rouse_at<V: Send + Sync + 'static>(flight: &Arc<Flight<V>>, seat: Seat, at: u64) {
+    enter(Entry { at, flight: Arc::downgrade(flight) as _, seat: Some(seat) });
+}
+
+fn enter(entry: Entry) {
+    let mut state = state();
+    let watch = state.get_or_insert_default();
+    let earlier = entry.at < watch.rests_until;
+    watch.entries.push(Reverse(entry));
+    if !watch.running {
+        let started = thread::Builder::new().name("clockhand-watch".to_string()).spawn(run);
+        // Without it leaders that stall, and time limits, are not noticed until there is another entry.
+        watch.running = started.is_ok();
+    } else if earlier {
+        EARLIER.notify_one();
     }
-    let started = thread::Builder::new().name("clockhand-watch".to_string()).spawn(run);
-    // Without it leaders that stall are not noticed, until the next flight is watched.
-    watch.running = started.is_ok();
 }
 
 fn run() {
-    let pause = Duration::from_nanos(patience().woken / 2);
+    let mut state = state();
     loop {
-        thread::sleep(pause);
-        // Looked at without the lock, as waking a task runs user code.
-        let flights = std::mem::take(&mut state().flights);
-        let look = |flight: &Weak<dyn Watched>| {
-            // A waker that panics was reported by the panic hook.
-            let look = || flight.upgrade().is_some_and(|flight| flight.look());
-            catch_unwind(AssertUnwindSafe(look)).unwrap_or(true)
-        };
-        let left: Vec<_> = flights.into_iter().filter(look).collect();
-        let mut watch = state();
-        watch.flights.extend(left);
-        if watch.flights.is_empty() {
-            watch.running = false;
-            return;
+        let watch = state.get_or_insert_default();
+        let began = now();
+        match watch.entries.peek().map(|Reverse(next)| next.at) {
+            Some(at) if at <= began => {
+                let entry = watch.entries.pop();
+                // Without the lock, as waking a task runs user code.
+                drop(state);
+                let next = entry.and_then(|Reverse(entry)| quietly(|| entry.act()).flatten());
+                state = self::state();
+                if let Some(next) = next {
+                    state.get_or_insert_default().entries.push(Reverse(next));
+                }
+            }
+            next => {
+                let rest = next.map_or(IDLE, |at| Duration::from_nanos(at - began));
+                watch.rests_until = next.unwrap_or(u64::MAX);
+                let rested = EARLIER.wait_timeout(state, rest);
+                let (back, timed_out) = rested.unwrap_or_else(PoisonError::into_inner);
+                state = back;
+                let watch = state.get_or_insert_default();
+                watch.rests_until = 0;
+                if timed_out.timed_out() && watch.entries.is_empty() {
+                    watch.running = false;
+                    return;
+                }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ mod sleep;
 
 pub(crate) use counter::{counter, has_counter};
 pub(crate) use patrol::Patrol;
-pub(crate) use sleep::{Sleep, wake_all};
+pub(crate) use sleep::{Sleep, discard, quietly, wake_all};
 
 #[cfg(not(clockhand_loom))]
 pub(crate) use std::sync::atomic::{

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use super::{discard, quietly};
 
 /// The thread. It ends when this is dropped, and is waited for.
 #[derive(Debug)]
@@ -30,11 +31,10 @@ impl Patrol {
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
             let mut next = rest;
             while end.recv_timeout(next) == Err(RecvTimeoutError::Timeout) {
-                let Some(wanted) = catch_unwind(AssertUnwindSafe(&mut round)).unwrap_or(Some(rest))
-                else {
-                    return;
-                };
-                next = wanted;
+                match quietly(&mut round).unwrap_or(Some(rest)) {
+                    Some(wanted) => next = wanted,
+                    None => return,
+                }
             }
         })?;
         Ok(Self { line: Some(line), thread: Some(thread) })
@@ -48,7 +48,7 @@ impl Drop for Patrol {
         // The last handle may be dropped by a destructor or a listener on the thread itself.
         if thread.thread().id() != thread::current().id() {
             // A panic there was reported already.
-            let _ = thread.join();
+            thread.join().unwrap_or_else(discard);
         }
     }
 }

@@ -48,9 +48,36 @@ impl Wake for Unpark {
     }
 }
 
+/// Runs user code where nobody is to whom a panic could be passed on: it was reported by the panic hook,
+/// and ends here. Nothing if it panicked.
+pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => Some(done),
+        Err(panic) => {
+            discard(panic);
+            None
+        }
+    }
+}
+
+/// Drops what a panic has brought. Its destructor is the user's and may panic, too; what that brings is
+/// left behind, as there would be no end to it.
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(another);
+    }
+}
+
 /// Calls every waker, whatever the others do; the first panic among them, for the caller to pass on or
 /// not. It was reported by the panic hook.
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) -> Result<(), Box<dyn Any + Send>> {
-    let wake = |waker: Waker| catch_unwind(AssertUnwindSafe(|| waker.wake()));
-    wakers.into_iter().map(wake).reduce(Result::and).unwrap_or(Ok(()))
+    let mut first = Ok(());
+    for waker in wakers {
+        match (&first, catch_unwind(AssertUnwindSafe(|| waker.wake()))) {
+            (Ok(()), Err(panic)) => first = Err(panic),
+            (Err(_), Err(panic)) => discard(panic),
+            (_, Ok(())) => {}
+        }
+    }
+    first
 }

@@ -4,6 +4,7 @@
 pub(crate) mod heap;
 pub(crate) mod history;
 mod random;
+pub(crate) mod strict;
 mod threads;
 mod values;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clockhand::dedup::{
     Claim, DeduplicatorBuilder, Health, Metrics, OffsetTicket, OffsetTrackerBuilder, Outcome,
-    Partition, SettingsError, SnapshotError, SnapshotId, Ticket, Waited,
+    Partition, PendingOffset, SettingsError, SnapshotError, SnapshotId, Ticket, Waited,
 };
 use clockhand::{Clock, Deduplicator, Maintenance, OffsetTracker};
 
@@ -66,23 +66,40 @@ fn offsets_are_tracked() {
     let built: Result<OffsetTracker, SettingsError> =
         builder.lease(Duration::from_secs(10)).clock(Clock::manual().0).enabled(true).build();
     let tracker = built.expect("the settings agree");
-    tracker.start_at("orders", 0_i32, 5_u64);
+    tracker.assign("orders", 0_i32, 5_i64);
+    tracker.polled("orders", 0, [5_i64, 6, 8]);
+    tracker.skip_to("orders", 0, 5);
+    tracker.seek("orders", 0, 5);
     let claim: Claim<OffsetTicket> = tracker.claim("orders", 0, 5);
-    let ticket: OffsetTicket = claim.ticket().expect("it is new");
-    let _: u64 = ticket.offset();
+    let mut ticket: OffsetTicket = claim.ticket().expect("it is new");
+    let _: (&str, i32, i64) = (ticket.topic(), ticket.partition(), ticket.offset());
+    let _: bool = ticket.extend(Duration::from_secs(1));
+    let oldest: Option<PendingOffset> = tracker.oldest_pending("orders", 0);
+    let pending: Vec<PendingOffset> = tracker.pending("orders", 0);
+    assert_eq!(oldest, pending.first().copied());
+    let _: Option<(i64, Duration, bool)> = oldest.map(|it| (it.offset, it.age, it.claimed));
+    let waited: Waited = tracker.wait_done("orders", 0, 5, Duration::from_millis(1));
+    assert_eq!(waited, Waited::TimedOut);
     let _: bool = ticket.complete();
+    let outcome: Outcome<u8, String> = tracker.process("orders", 0, 9, || Ok(1));
+    assert_eq!(outcome, Outcome::Processed(1));
     let _: (bool, bool) =
         (tracker.is_processed("orders", 0, 5), tracker.mark_processed("orders", 0, 6));
-    let _: u64 = tracker.committable("orders", 0);
-    let _: Vec<(String, i32, u64)> = tracker.committables();
+    let _: Option<i64> = tracker.committable("orders", 0);
+    let _: Vec<(String, i32, i64)> = tracker.committables();
+    tracker.for_each_committable(|_: &str, _: i32, _: i64| {});
     let _: (usize, Metrics) = (tracker.gap_bytes(), tracker.metrics());
     let restored: Result<usize, SnapshotError> = tracker.restore(&tracker.snapshot());
     assert!(restored.is_ok());
     let orders: Partition = tracker.partition("orders", 0);
-    orders.start_at(5);
+    orders.polled([7_i64]);
     let _: Claim<OffsetTicket> = orders.claim(7);
     let _: (bool, bool) = (orders.is_processed(7), orders.mark_processed(8));
-    let _: (u64, bool) = (orders.committable(), orders.is_complete());
+    let _: Option<i64> = orders.committable();
+    let last: Option<i64> = tracker.revoke("orders", 0);
+    let known: bool = tracker.forget("orders", 0);
+    assert!(last.is_some() && known);
+    assert!(OffsetTracker::builder().in_order(true).build().is_ok());
 }
 
 #[test]
@@ -116,7 +133,7 @@ fn what_deduplication_gives_can_be_shared_and_shown() {
 #[cfg(feature = "async")]
 #[test]
 fn tasks_wait_and_process() {
-    use clockhand::dedup::WaitDone;
+    use clockhand::dedup::{WaitDone, WaitOffset};
     use std::future::Future;
 
     fn sent<T>(future: impl Future<Output = T> + Send) -> T {
@@ -125,5 +142,9 @@ fn tasks_wait_and_process() {
     let seen = seen();
     let _: Outcome<u8, String> = sent(seen.process_async(1, || async { Ok(1) }));
     let waiting: WaitDone<'_, u64> = seen.wait_done_async(&1);
+    let _: Waited = sent(waiting);
+    let tracker = OffsetTracker::builder().build().expect("the defaults agree");
+    let _: Outcome<u8, String> = sent(tracker.process_async("t", 0, 1, || async { Ok(1) }));
+    let waiting: WaitOffset = tracker.wait_done_async("t", 0, 1);
     let _: Waited = sent(waiting);
 }

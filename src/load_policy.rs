@@ -1,0 +1,63 @@
+//! When a load is taken over from the caller that leads it.
+
+use std::time::Duration;
+
+/// When a waiter takes a load over from a leader that makes no progress.
+///
+/// The leader that is relieved is not interrupted. Of all that load a key, the first value that
+/// arrives goes into the cache and to all that wait.
+///
+/// A thread that loads for its own caller is never relieved; a caller that cannot wait so long asks with
+/// a time limit ([`get_or_load_timeout`](crate::Cache::get_or_load_timeout),
+/// [`load_timeout`](crate::LoadingCache::load_timeout)).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use clockhand::{Cache, LoadPolicy};
+///
+/// let policy = LoadPolicy::new().woken_limit(Duration::from_secs(2));
+/// let cache: Cache<String, u64> = Cache::builder().capacity(100).load_policy(policy).build()?;
+/// # drop(cache);
+/// # Ok::<_, clockhand::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a policy does nothing until a builder has it"]
+pub struct LoadPolicy {
+    pub(crate) woken_limit: Duration,
+    pub(crate) renewal_limit: Duration,
+}
+
+impl LoadPolicy {
+    /// Half a second for a task that was woken, five seconds for a renewal.
+    pub fn new() -> Self {
+        Self { woken_limit: Duration::from_millis(500), renewal_limit: Duration::from_secs(5) }
+    }
+
+    /// How long a task that was woken may not be polled before the first waiter takes over: its owner has
+    /// put it aside, or its runtime is stalled. A task that nothing has woken waits for its source, and is
+    /// left alone however long that takes. Each leader that was relieved doubles the limit for the next
+    /// one, up to sixteen times.
+    ///
+    /// The same limit holds for a waiter that was promoted and does not come: the next one is promoted in
+    /// its place.
+    pub fn woken_limit(mut self, limit: Duration) -> Self {
+        self.woken_limit = limit;
+        self
+    }
+
+    /// How long a renewal (in the background, or by [`refresh`](crate::LoadingCache::refresh)) may run,
+    /// on a thread or as a task, before a reader that waits for it loads for itself; and before a read
+    /// of the value, where that lives yet, starts another one. Doubled as above.
+    pub fn renewal_limit(mut self, limit: Duration) -> Self {
+        self.renewal_limit = limit;
+        self
+    }
+}
+
+impl Default for LoadPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
