@@ -1,10 +1,12 @@
 //! The rules of the source that no compiler checks: layers, who may name atomics, comments on
-//! orderings and unsafe code, the table of seeds. Each rule is shown to find what it forbids.
+//! orderings and unsafe code, the register of orderings and seeds, sizes, links, stages. Each rule is shown to find what it forbids.
 
 #[path = "tidy/growth.rs"]
 mod growth;
 #[path = "tidy/links.rs"]
 mod links;
+#[path = "tidy/register.rs"]
+mod register;
 #[path = "tidy/stages.rs"]
 mod stages;
 
@@ -336,8 +338,8 @@ fn orderings(source: &Source) -> Vec<String> {
         }
         let begin = (0..=nth).rev().find(|&at| has_word(line_at(at), "fn")).unwrap_or(0);
         let for_tests = line_at(begin.saturating_sub(1)) == "#[cfg(test)]";
-        let told = source.lines[begin..=nth].iter().any(|l| l.comment.contains("ORDERING:"));
-        (!told && !for_tests).then(|| format!("`Ordering::{used}` without `ORDERING:` above"))
+        let told = source.lines[begin..=nth].iter().any(|l| l.comment.contains("ORDERING "));
+        (!told && !for_tests).then(|| format!("`Ordering::{used}` without `ORDERING` above"))
     })
 }
 
@@ -371,31 +373,6 @@ fn sizes(source: &Source) -> Vec<String> {
         found.push(format!("{}: more than two folders deep", source.path));
     }
     found
-}
-
-/// The seeds in a text of code.
-fn seeds(text: &str) -> BTreeSet<String> {
-    let name = |rest: &str| rest.split('"').next().map(str::to_string);
-    text.split(concat!("seeded", "(\"")).skip(1).filter_map(name).collect()
-}
-
-/// The rows of the table of seeds: a seed, and the model that fails with it.
-fn seed_rows(table: &str) -> Vec<(String, String)> {
-    let quoted = |cell: &str| cell.trim().strip_prefix('`')?.strip_suffix('`').map(str::to_string);
-    let row = |line: &str| {
-        let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').collect();
-        let [seed, _, model] = cells[..] else { return None };
-        Some((quoted(seed)?, quoted(model)?))
-    };
-    table.lines().filter_map(row).collect()
-}
-
-/// Whether a model such as `table::models::two_removals` is there.
-fn has_model(files: &[(String, String)], model: &str) -> bool {
-    let Some((module, name)) = model.rsplit_once("::") else { return false };
-    let path = format!("{}.rs", module.replace("::", "/"));
-    let declared = format!("fn {name}(");
-    files.iter().any(|(file, text)| *file == path && text.contains(&declared))
 }
 
 fn root() -> PathBuf {
@@ -502,22 +479,6 @@ fn files_are_short_and_near() {
     assert_tidy(sizes);
 }
 
-#[test]
-fn every_seed_is_in_the_table() {
-    let sources = files("src");
-    let there: BTreeSet<String> = sources.iter().flat_map(|(_, text)| seeds(text)).collect();
-    let table = fs::read_to_string(root().join("docs/seeds.md")).expect("the table of seeds");
-    for seed in &there {
-        assert!(table.contains(&format!("`{seed}`")), "docs/seeds.md has no row for `{seed}`");
-    }
-    let rows = seed_rows(&table);
-    assert!(!rows.is_empty());
-    for (seed, model) in rows {
-        assert!(there.contains(&seed), "docs/seeds.md has `{seed}`, which src has not");
-        assert!(has_model(&sources, &model), "docs/seeds.md names `{model}`, which is not there");
-    }
-}
-
 /// Whether a rule objects to a text in a certain place.
 fn objects(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> bool {
     !rule(&Source::new(path, text, false)).is_empty()
@@ -567,8 +528,8 @@ fn the_rule_on_unsafe_code_can_fail() {
 #[test]
 fn the_rule_on_orderings_can_fail() {
     let bare = "fn f() {\n    word.load(Ordering::Acquire)\n}";
-    let above = "// ORDERING: Acquire: of another function\n";
-    let told = "fn f() {\n    // ORDERING: Acquire: pairs\n    word.load(Ordering::Acquire)\n}";
+    let above = "// ORDERING A-b: Acquire: of another function\n";
+    let told = "fn f() {\n    // ORDERING A-b: Acquire: pairs\n    word.load(Ordering::Acquire)\n}";
     assert!(objects(orderings, "table/row.rs", bare));
     assert!(objects(orderings, "table/row.rs", &format!("{above}{bare}")));
     assert!(objects(orderings, "sync/mod.rs", bare));
@@ -605,17 +566,6 @@ fn the_rule_on_sizes_can_fail() {
     assert!(objects(sizes, "a.rs", &"f();\n".repeat(LONGEST + 1)));
     assert!(objects(sizes, "a/b/c.rs", ""));
     assert!(!objects(sizes, "a/b.rs", &"// f();\n\n".repeat(LONGEST + 1)));
-}
-
-#[test]
-fn the_rule_on_seeds_can_fail() {
-    let table = "| seed | breaks | fails |\n|---|---|---|\n| `a-b` | it | `table::models::c` |\n";
-    assert_eq!(seed_rows(table), [("a-b".to_string(), "table::models::c".to_string())]);
-    assert_eq!(seeds(concat!("if seeded", "(\"a-b\") {")), BTreeSet::from(["a-b".to_string()]));
-    let models = [("table/models.rs".to_string(), "fn c() {}".to_string())];
-    assert!(has_model(&models, "table::models::c"));
-    assert!(!has_model(&models, "table::models::d"));
-    assert!(!has_model(&models, "policy::models::c"));
 }
 
 #[test]

@@ -18,14 +18,14 @@ impl Bound {
 
     #[inline]
     pub(super) fn limit(&self) -> u64 {
-        // ORDERING: Acquire: an observer's later loads are no older than this one; pairs with the
-        // exchange in `balance`.
+        // ORDERING L-h: Acquire: an observer's later loads are no older than this one; pairs with
+        // the exchange in `balance`.
         self.limit.load(Ordering::Acquire)
     }
 
     #[inline]
     pub(super) fn target(&self) -> u64 {
-        // ORDERING: Relaxed: a single word; where it matters that the newest one is seen, an
+        // ORDERING L-g: Relaxed: a single word; where it matters that the newest one is seen, an
         // exchange on the limit, the pool or a stripe has acquired it.
         self.target.load(Ordering::Relaxed)
     }
@@ -39,7 +39,7 @@ impl Bound {
     /// Whether the limit is where it was asked to be.
     #[inline]
     pub(super) fn is_settled(&self) -> bool {
-        // ORDERING: Relaxed: a hint before units are put down; afterwards the exchange that put
+        // ORDERING S-h: Relaxed: a hint before units are put down; afterwards the exchange that put
         // them down has acquired what a shrink wrote (see the races of this module).
         self.limit.load(Ordering::Relaxed) == self.target.load(Ordering::Relaxed)
     }
@@ -47,11 +47,11 @@ impl Bound {
     /// Sets the target, and meets everybody who is moving the limit.
     #[inline]
     pub(super) fn aim(&self, target: u64) {
-        // ORDERING: AcqRel: published to whoever acquires from the exchanges that the caller makes
-        // next, on the limit here and on the pool and the stripes in `Ledger::set_capacity`.
+        // ORDERING L-g: AcqRel: published to whoever acquires from the exchanges that the caller
+        // makes next, on the limit here and on the pool and the stripes in `Ledger::set_capacity`.
         self.target.swap(target, Ordering::AcqRel);
-        // ORDERING: AcqRel: a payment by an older target is either before, and the caller reads the
-        // limit that it left, or after, and the payer, which looks again, reads this target.
+        // ORDERING L-f: AcqRel: a payment by an older target is either before, and the caller reads
+        // the limit that it left, or after, and the payer, which looks again, reads this target.
         self.limit.fetch_add(0, exchange());
     }
 
@@ -67,10 +67,10 @@ impl Bound {
             if next == limit {
                 return hand;
             }
-            // ORDERING: AcqRel. Release: a raise is visible to whoever gets the units that it made,
-            // through the pool. Acquire: if a resize met this word before (`aim`), the next round
-            // reads its target. Outcomes: of two who move the limit one succeeds, the other decides
-            // anew. Relaxed on failure: the next round loads again.
+            // ORDERING L-f: AcqRel. Release: a raise is visible to whoever gets the units that it
+            // made, through the pool. Acquire: if a resize met this word before (`aim`), the next
+            // round reads its target. Outcomes: of two who move the limit one succeeds, the other
+            // decides anew. Relaxed on failure: the next round loads again.
             if self.limit.compare_exchange(limit, next, exchange(), Ordering::Relaxed).is_ok() {
                 hand = if next > limit { hand + (next - limit) } else { hand - (limit - next) };
                 if seeded("ledger-no-second-look") {

@@ -169,7 +169,7 @@ impl Ledger {
             return;
         }
         self.terms.bound.aim(capacity);
-        // ORDERING: AcqRel: a stripe that is listed later belongs to a thread that acquires the
+        // ORDERING L-e: AcqRel: a stripe that is listed later belongs to a thread that acquires the
         // target; of a stripe listed before, the seat is visible to the iteration that follows.
         self.terms.listed.fetch_add(0, Ordering::AcqRel);
         let hand = if seeded("ledger-shrink-skips-blank") {
@@ -200,7 +200,7 @@ impl Ledger {
 
     /// Counts the stripe, if there is room for one more, and then lets it hold credit.
     fn list(&self, own: &Stripe, most: u64) -> bool {
-        // ORDERING: AcqRel. Acquire: if a resize was here before, its target is visible to the
+        // ORDERING L-e: AcqRel. Acquire: if a resize was here before, its target is visible to the
         // caller. Release: pairs with it in the other direction.
         if seeded("ledger-lists-late") {
             if !own.list() || self.terms.listed.fetch_add(1, Ordering::AcqRel) < most {
@@ -217,12 +217,12 @@ impl Ledger {
     /// How many stripes may hold credit.
     #[inline]
     pub(super) fn listed(&self) -> u64 {
-        // ORDERING: Relaxed: a hint, like `Stripe::is_blank`.
+        // ORDERING S-h: Relaxed: a hint, like `Stripe::is_blank`.
         self.terms.listed.load(Ordering::Relaxed)
     }
 
     fn unlist(&self) {
-        // ORDERING: AcqRel: keeps the count's exchanges one chain of releases, see `list`.
+        // ORDERING L-e: AcqRel: keeps the count's exchanges one chain of releases, see `list`.
         let before = self.terms.listed.fetch_sub(1, Ordering::AcqRel);
         debug_assert!(before != 0, "a stripe was unlisted that was not counted");
     }

@@ -1,19 +1,5 @@
 //! The ledger under the model checker: every interleaving, and every value that a load may return.
-//!
-//! | seeded bug | models that fail |
-//! |---|---|
-//! | `ledger-check-then-act` | `two_takers_and_one_unit_left` and most others |
-//! | `ledger-gives-first` | `a_shrink_collects_before_it_lowers`, and others with a shrink |
-//! | `ledger-resize-publishes-first` | `growth_raises_before_it_publishes`, and others with growth |
-//! | `ledger-no-second-look` | `a_payment_beside_growth_loses_nothing`, `the_whole_range_up_and_down_at_once` |
-//! | `ledger-no-recheck` | `a_give_...`, `a_kept_credit_beside_a_shrink_leaves_no_debt_behind` |
-//! | `ledger-shrink-passes-pool` | `a_give_to_an_empty_pool_beside_a_shrink_leaves_no_debt_behind` |
-//! | `ledger-shrink-skips-blank` | `a_first_credit_beside_a_shrink_leaves_no_debt_behind`, `a_give_...` |
-//! | `ledger-steal-by-store` | `a_sweep_and_the_owner_share_nothing` and others |
-//! | `ledger-lists-late` | `credit_in_place_is_never_overlooked` |
-//! | `ledger-pool-relaxed` | `growth_raises_before_it_publishes`, `a_give_...`, `a_kept_credit_...` |
-//! | `ledger-limit-relaxed` | `a_payment_beside_growth_loses_nothing`, `the_whole_range_up_and_down_at_once` |
-//! | `ledger-stripe-relaxed` | `a_give_beside_a_shrink_leaves_no_debt_behind` |
+//! Which seed makes which of them fail is in `docs/memory-ordering.md`.
 
 use loom::thread;
 

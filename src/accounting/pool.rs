@@ -14,8 +14,8 @@ impl Pool {
     /// What lies here now, for observers and as a hint.
     #[inline]
     pub(super) fn units(&self) -> u64 {
-        // ORDERING: Acquire: an observer's later loads are no older than this one; pairs with the
-        // exchanges below. Wherever the value decides, an exchange on this word checks it.
+        // ORDERING L-h: Acquire: an observer's later loads are no older than this one; pairs with
+        // the exchanges below. Wherever the value decides, an exchange on this word checks it.
         self.0.load(Ordering::Acquire)
     }
 
@@ -34,11 +34,11 @@ impl Pool {
                 self.0.store(units - part, Ordering::Release);
                 return part;
             }
-            // ORDERING: AcqRel on success. Acquire: the raise of the limit that these units came
-            // from happened before, so a payment with them cannot lower the limit below zero; pairs
-            // with `put`. Release: a shrink publishes its target to whoever puts units here later.
-            // Outcomes: two takers of the last unit meet on this word, one succeeds and the other
-            // sees what is left. Relaxed on failure: the value is only tried again.
+            // ORDERING L-a: AcqRel on success. Acquire: the raise of the limit that these units
+            // came from happened before, so a payment with them cannot lower the limit below zero;
+            // pairs with `put`. Release: a shrink publishes its target to whoever puts units here
+            // later. Outcomes: two takers of the last unit meet on this word, one succeeds and the
+            // other sees what is left. Relaxed on failure: the value is only tried again.
             match self.0.compare_exchange_weak(units, units - part, exchange(), Ordering::Relaxed) {
                 Ok(_) => return part,
                 Err(seen) => units = seen,
@@ -49,9 +49,9 @@ impl Pool {
     /// Puts units here; wait-free.
     #[inline]
     pub(super) fn put(&self, units: u64) {
-        // ORDERING: AcqRel. Release: hands over the raise of the limit that the units came from;
-        // pairs with `take_up_to`. Acquire: if a shrink was here before (`meet`), its target is visible
-        // to the caller, who looks for debt next.
+        // ORDERING L-b: AcqRel. Release: hands over the raise of the limit that the units came
+        // from; pairs with `take_up_to`. Acquire: if a shrink was here before (`meet`), its target
+        // is visible to the caller, who looks for debt next.
         let before = self.0.fetch_add(units, exchange());
         debug_assert!(before.checked_add(units).is_some(), "more given than was taken");
     }
@@ -59,8 +59,8 @@ impl Pool {
     /// Changes nothing, but orders the caller, a resize, with every `put`.
     #[inline]
     pub(super) fn meet(&self) {
-        // ORDERING: AcqRel: a `put` is either before, and the caller finds its units, or after, and
-        // the putter finds the caller's target.
+        // ORDERING L-b: AcqRel: a `put` is either before, and the caller finds its units, or after,
+        // and the putter finds the caller's target.
         self.0.fetch_add(0, exchange());
     }
 }

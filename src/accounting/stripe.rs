@@ -68,16 +68,16 @@ impl Stripe {
     /// The credit now, for observers and as a hint.
     #[inline]
     pub(super) fn credit(&self) -> u64 {
-        // ORDERING: Acquire: an observer's later loads are no older than this one; pairs with the
-        // exchange in `swap`.
+        // ORDERING L-h: Acquire: an observer's later loads are no older than this one; pairs with
+        // the exchange in `swap`.
         self.0.load(Ordering::Acquire) & CREDIT
     }
 
     /// Whether a sweep can pass by.
     #[inline]
     pub(super) fn is_blank(&self) -> bool {
-        // ORDERING: Relaxed: a hint; whoever wants units and misses those that are being put here
-        // now could have come a moment earlier.
+        // ORDERING S-h: Relaxed: a hint; whoever wants units and misses those that are being put
+        // here now could have come a moment earlier.
         self.0.load(Ordering::Relaxed) == 0
     }
 
@@ -138,17 +138,18 @@ impl Stripe {
     /// Marks the stripe as counted; false if it was already.
     #[inline]
     pub(super) fn list(&self) -> bool {
-        // ORDERING: AcqRel: the count was raised before, which whoever unlists must see; pairs with
-        // the exchange in `swap`.
+        // ORDERING L-d: AcqRel: the count was raised before, which whoever unlists must see; pairs
+        // with the exchange in `swap`.
         self.0.fetch_or(LISTED, Ordering::AcqRel) & LISTED == 0
     }
 
     #[inline]
     fn swap(&self, from: u64, to: u64) -> Result<(), u64> {
-        // ORDERING: AcqRel on success. Release: hands over what made the units (see `Pool::put`),
-        // and a shrink's target to an owner that puts units here later. Acquire: the counterpart of
-        // both, and of `list`. Outcomes: the owner and a sweep meet on this word, and the second of
-        // them sees what the first has left. Relaxed on failure: the value is only tried again.
+        // ORDERING L-c: AcqRel on success. Release: hands over what made the units (see
+        // `Pool::put`), and a shrink's target to an owner that puts units here later. Acquire: the
+        // counterpart of both, and of `list`. Outcomes: the owner and a sweep meet on this word,
+        // and the second of them sees what the first has left. Relaxed on failure: the value is
+        // only tried again.
         let exchange =
             if seeded("ledger-stripe-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
         self.0.compare_exchange(from, to, exchange, Ordering::Relaxed).map(drop)

@@ -123,7 +123,7 @@ impl Ring {
         let (number, lap) = (place % self.cells, self.lap(place));
         let cell = self.at_or_new(number);
         let due = until.deadline().to_word();
-        // ORDERING: Acquire: what comes out of the cell; pairs with the exchange.
+        // ORDERING D-c: Acquire: what comes out of the cell; pairs with the exchange.
         let mut seen = cell.word.load(Ordering::Acquire);
         loop {
             let late = seen != 0
@@ -137,8 +137,8 @@ impl Ring {
                 cell.word.store(own, Ordering::Release);
                 break;
             }
-            // ORDERING: AcqRel. Release: whoever takes the hash out finds the record, with its place.
-            // Acquire: the same for the one that comes out.
+            // ORDERING D-c: AcqRel. Release: whoever takes the hash out finds the record, with its
+            // place. Acquire: the same for the one that comes out.
             match cell.word.compare_exchange(seen, own, exchange(), Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => seen = now,
@@ -157,7 +157,7 @@ impl Ring {
     /// What is in the cell of a place.
     pub(super) fn look(&self, place: u64) -> Option<Oldest> {
         let number = place % self.cells;
-        // ORDERING: Acquire: pairs with `put`.
+        // ORDERING D-c: Acquire: pairs with `put`.
         Oldest::of(self.at(number)?.word.load(Ordering::Acquire), number)
     }
 

@@ -159,8 +159,8 @@ impl Slot {
 
     #[inline]
     pub(super) fn read(&self) -> Word {
-        // ORDERING: Acquire: whoever sees an id DONE sees what was done before it was completed;
-        // pairs with the exchange in `change`.
+        // ORDERING D-a: Acquire: whoever sees an id DONE sees what was done before it was
+        // completed; pairs with the exchange in `change`.
         Word(self.word.load(Ordering::Acquire))
     }
 
@@ -169,9 +169,9 @@ impl Slot {
             self.word.store(to.0, Ordering::Release);
             return true;
         }
-        // ORDERING: AcqRel. Release: what the holder of a claim did is seen by whoever sees the claim
-        // ended. Acquire: whoever takes a claim over sees what was there before. Outcomes: of all
-        // who change a word one succeeds, the others look again.
+        // ORDERING D-b: AcqRel. Release: what the holder of a claim did is seen by whoever sees the
+        // claim ended. Acquire: whoever takes a claim over sees what was there before. Outcomes: of
+        // all who change a word one succeeds, the others look again.
         self.word.compare_exchange(from.0, to.0, change(), Ordering::Relaxed).is_ok()
     }
 

@@ -110,8 +110,8 @@ impl<T> Bag<T> {
         if batch.items.len() == BATCH {
             self.seal(domain, batch);
         } else {
-            // ORDERING: Release: hands the batch to whoever takes it; pairs with `take`. The word
-            // is null here, as only the holder fills it.
+            // ORDERING R-i: Release: hands the batch to whoever takes it; pairs with `take`. The
+            // word is null here, as only the holder fills it.
             self.open.store(Box::into_raw(batch), Ordering::Release);
         }
     }
@@ -124,7 +124,7 @@ impl<T> Bag<T> {
             return false;
         }
         self.looked.set(retired);
-        // ORDERING: Relaxed: a hint.
+        // ORDERING S-h: Relaxed: a hint.
         let any = |word: &AtomicPtr<Batch<T>>| !word.load(Ordering::Relaxed).is_null();
         any(&self.queue) || any(&self.sealed)
     }
@@ -143,12 +143,12 @@ impl<T> Bag<T> {
 
     fn push(&self, batch: Box<Batch<T>>) {
         let batch = Box::into_raw(batch);
-        // ORDERING: Relaxed: the exchange below checks it.
+        // ORDERING S-h: Relaxed: the exchange below checks it.
         let mut head = self.sealed.load(Ordering::Relaxed);
         loop {
             // SAFETY: not published yet, so it is ours alone (R4).
             unsafe { (*batch).next = head };
-            // ORDERING: Release: hands the batch over; pairs with `take`. On failure somebody
+            // ORDERING R-i: Release: hands the batch over; pairs with `take`. On failure somebody
             // pushed or took all; link to what is there now.
             match self.sealed.compare_exchange(head, batch, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -191,8 +191,8 @@ impl<T> Bag<T> {
     /// they could not be found.
     fn put_back_unripe<L>(&self, domain: &Domain<T, L>, batches: Queue<T>) {
         let Some(oldest) = self.put_back(batches) else { return };
-        // ORDERING: SeqCst fence: either a collection that knows a later epoch finds the batches, or this
-        // thread sees that epoch; pairs with the fence in `Domain::collect`.
+        // ORDERING R-m: SeqCst fence: either a collection that knows a later epoch finds the
+        // batches, or this thread sees that epoch; pairs with the fence in `Domain::collect`.
         fence(Ordering::SeqCst);
         if domain.is_ripe(oldest) && !seeded("reclaim-put-back-unnoticed") {
             domain.note_put_back();
@@ -210,12 +210,12 @@ impl<T> Bag<T> {
             let oldest = batches.first()?.tag;
             let first = batches.into_first();
             if seeded("reclaim-put-back-over") {
-                // ORDERING: Release: the seeded bug.
+                // ORDERING R-i: Release: the seeded bug.
                 self.queue.store(first, Ordering::Release);
                 return Some(oldest);
             }
-            // ORDERING: Release: hands the batches over; pairs with `take`. On failure others were put
-            // back here: both are put back together.
+            // ORDERING R-i: Release: hands the batches over; pairs with `take`. On failure others
+            // were put back here: both are put back together.
             let (none, put) = (ptr::null_mut(), Ordering::Release);
             if self.queue.compare_exchange(none, first, put, Ordering::Relaxed).is_ok() {
                 return Some(oldest);
@@ -277,11 +277,12 @@ impl<T> Drop for Bag<T> {
 
 /// Takes a batch, a stack of them, or a queue, out of a word (R4); null if there is none.
 fn take<T>(word: &AtomicPtr<Batch<T>>) -> *mut Batch<T> {
-    // ORDERING: Relaxed: saves the exchange when there is nothing.
+    // ORDERING S-h: Relaxed: saves the exchange when there is nothing.
     if word.load(Ordering::Relaxed).is_null() {
         return ptr::null_mut();
     }
-    // ORDERING: Acquire: the batch as it was put; pairs with the release in `put`, `push` and `put_back`.
+    // ORDERING R-i: Acquire: the batch as it was put; pairs with the release in `put`, `push` and
+    // `put_back`.
     word.swap(ptr::null_mut(), Ordering::Acquire)
 }
 

@@ -42,11 +42,11 @@ impl<T, L> Domain<T, L> {
     /// Writes the epoch on a seat, before any shared pointer is followed.
     #[inline]
     pub(super) fn pin_seat(&self, state: &AtomicU64) {
-        // ORDERING: Acquire: what was unlinked two advances ago and more is seen as unlinked (see
-        // "Why three"); pairs with the exchange in `advance`.
+        // ORDERING R-e: Acquire: what was unlinked two advances ago and more is seen as unlinked
+        // (see "Why three"); pairs with the exchange in `advance`.
         let epoch = self.epoch.load(Ordering::Acquire);
         if seeded("reclaim-pin-unfenced") {
-            // ORDERING: Relaxed: the seeded bug.
+            // ORDERING R-a: Relaxed: the seeded bug.
             return state.store(epoch << 1 | 1, Ordering::Relaxed);
         }
         publish_and_fence(state, epoch << 1 | 1);
@@ -55,11 +55,11 @@ impl<T, L> Domain<T, L> {
     /// Brings a seat that stays pinned up to the present epoch.
     #[inline]
     pub(super) fn renew_seat(&self, state: &AtomicU64) {
-        // ORDERING: Acquire: as in `pin_seat`; this load is all that a renewed seat has instead of
-        // a fence.
+        // ORDERING R-e: Acquire: as in `pin_seat`; this load is all that a renewed seat has instead
+        // of a fence.
         let epoch = self.epoch.load(Ordering::Acquire);
         let wanted = epoch << 1 | 1;
-        // ORDERING: Relaxed: only the holder writes its state (R1).
+        // ORDERING S-o: Relaxed: only the holder writes its state (R1).
         let shown = state.load(Ordering::Relaxed);
         if shown == wanted {
             return;
@@ -67,8 +67,8 @@ impl<T, L> Domain<T, L> {
         if shown == 0 {
             publish_and_fence(state, wanted);
         } else {
-            // ORDERING: Release: the reads of the last use end before the new epoch is shown; pairs
-            // with the acquire load in `advance`. If it is seen late, the epoch only waits.
+            // ORDERING R-d: Release: the reads of the last use end before the new epoch is shown;
+            // pairs with the acquire load in `advance`. If it is seen late, the epoch only waits.
             state.store(wanted, Ordering::Release);
         }
     }
@@ -79,20 +79,21 @@ impl<T, L> Domain<T, L> {
     ///
     /// Wait-free; one load for each seat that was ever taken at the same time.
     pub(crate) fn advance(&self) -> bool {
-        // ORDERING: Acquire: continues the chain of advances; pairs with the exchange below.
+        // ORDERING R-f: Acquire: continues the chain of advances; pairs with the exchange below.
         let epoch = self.epoch.load(Ordering::Acquire);
-        // ORDERING: SeqCst fence: either a seat that pins now is seen below, or its thread sees all
-        // that was unlinked before this fence; pairs with `publish_and_fence`.
+        // ORDERING R-b: SeqCst fence: either a seat that pins now is seen below, or its thread sees
+        // all that was unlinked before this fence; pairs with `publish_and_fence`.
         fence(Ordering::SeqCst);
         for seat in self.seats() {
-            // ORDERING: Acquire: what the seat's holder read before it moved on or left, it read
-            // before the release of anything that this advance lets ripen.
+            // ORDERING R-b: Acquire: what the seat's holder read before it moved on or left, it
+            // read before the release of anything that this advance lets ripen.
             let state = seat.state.load(Ordering::Acquire);
             if state & 1 == 1 && state >> 1 != epoch && !seeded("reclaim-ignore-laggard") {
                 return false;
             }
         }
-        // ORDERING: AcqRel: publishes what was acquired from the seats to whoever reads the epoch.
+        // ORDERING R-f: AcqRel: publishes what was acquired from the seats to whoever reads the
+        // epoch.
         let moved =
             self.epoch.compare_exchange(epoch, epoch + 1, Ordering::AcqRel, Ordering::Relaxed);
         moved.is_ok()
@@ -100,17 +101,17 @@ impl<T, L> Domain<T, L> {
 
     /// The tag of a batch that is sealed now (R3).
     pub(super) fn tag(&self) -> u64 {
-        // ORDERING: SeqCst fence: a reader whose fence comes later sees the batch's items as
+        // ORDERING R-g: SeqCst fence: a reader whose fence comes later sees the batch's items as
         // unlinked; one whose fence came earlier read an epoch no later than the tag.
         fence(Ordering::SeqCst);
-        // ORDERING: Relaxed: ordered by the fence.
+        // ORDERING R-g: Relaxed: ordered by the fence.
         self.epoch.load(Ordering::Relaxed)
     }
 
     /// Whether a batch with this tag may be freed.
     pub(super) fn is_ripe(&self, tag: u64) -> bool {
-        // ORDERING: Acquire: the reads of all who could reach the items are over; pairs with the
-        // exchange in `advance`.
+        // ORDERING R-h: Acquire: the reads of all who could reach the items are over; pairs with
+        // the exchange in `advance`.
         self.epoch.load(Ordering::Acquire) >= tag + GRACE
     }
 
@@ -121,12 +122,12 @@ impl<T, L> Domain<T, L> {
     /// stay for the next call.
     pub(crate) fn collect(&self, budget: usize, mut sink: impl FnMut(T, Ledgered)) -> Collected {
         let moved = self.advance();
-        // ORDERING: Relaxed: only compared; what is ripe is decided by `is_ripe`.
+        // ORDERING R-m: Relaxed: only compared; what is ripe is decided by `is_ripe`.
         let epoch = self.epoch.load(Ordering::Relaxed);
-        // ORDERING: SeqCst fence: what was put back by a thread that does not see this epoch is found;
-        // pairs with the fence in `Bag::put_back_unripe`.
+        // ORDERING R-m: SeqCst fence: what was put back by a thread that does not see this epoch is
+        // found; pairs with the fence in `Bag::put_back_unripe`.
         fence(Ordering::SeqCst);
-        // ORDERING: Acquire: what was put back before is found; pairs with `note_put_back`.
+        // ORDERING R-m: Acquire: what was put back before is found; pairs with `note_put_back`.
         let search = epoch << 32 | self.put_back.load(Ordering::Acquire) & 0xffff_ffff;
         if !moved && self.searched.get() == search {
             // Somebody is in the way, and what was ripe is gone.
@@ -146,7 +147,7 @@ impl<T, L> Domain<T, L> {
     /// Ripe items were put back after a collection had taken them out, so one that ran meanwhile has
     /// not seen all.
     pub(super) fn note_put_back(&self) {
-        // ORDERING: Release: after the push; pairs with the load in `collect`.
+        // ORDERING R-m: Release: after the push; pairs with the load in `collect`.
         self.put_back.fetch_add(1, Ordering::Release);
     }
 
@@ -182,8 +183,8 @@ impl<T, L> Domain<T, L> {
 
     /// How many epochs the most backward pinned seat is behind.
     pub(crate) fn reclamation_lag(&self) -> u64 {
-        // ORDERING: Acquire, both: a report, ordered only so that the difference is not negative
-        // without cause.
+        // ORDERING R-n: Acquire, both: a report, ordered only so that the difference is not
+        // negative without cause.
         let epoch = self.epoch.load(Ordering::Acquire);
         self.seats()
             .map(|seat| seat.state.load(Ordering::Acquire))
@@ -194,12 +195,12 @@ impl<T, L> Domain<T, L> {
     }
 
     fn seats(&self) -> impl Iterator<Item = &Seat<T, L>> {
-        // ORDERING: Acquire: pairs with the exchange in `occupy`, which publishes the seat.
+        // ORDERING R-k: Acquire: pairs with the exchange in `occupy`, which publishes the seat.
         let mut next = self.seats.load(Ordering::Acquire);
         std::iter::from_fn(move || {
             // SAFETY: by R5 a published seat lives as long as the domain.
             let seat = unsafe { next.as_ref() }?;
-            // ORDERING: Relaxed: written before the seat was published.
+            // ORDERING S-o: Relaxed: written before the seat was published.
             next = seat.next.load(Ordering::Relaxed);
             Some(seat)
         })
@@ -210,8 +211,8 @@ impl<T, L: Default> Domain<T, L> {
     /// Takes a free seat, or adds one.
     pub(super) fn occupy(&self) -> &Seat<T, L> {
         for seat in self.seats() {
-            // ORDERING: Acquire: what the last holder left on the seat; pairs with the release in
-            // `Seat::release`.
+            // ORDERING R-j: Acquire: what the last holder left on the seat; pairs with the release
+            // in `Seat::release`.
             if seat
                 .taken
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
@@ -227,12 +228,12 @@ impl<T, L: Default> Domain<T, L> {
         let new = Box::into_raw(Box::new(Seat::new(L::default())));
         // SAFETY: just made from a box, and freed with the domain only (R5).
         let seat = unsafe { &*new };
-        // ORDERING: Relaxed: the exchange below checks it.
+        // ORDERING S-h: Relaxed: the exchange below checks it.
         let mut head = self.seats.load(Ordering::Relaxed);
         loop {
-            // ORDERING: Relaxed: published by the exchange.
+            // ORDERING S-o: Relaxed: published by the exchange.
             seat.next.store(head, Ordering::Relaxed);
-            // ORDERING: Release: publishes the seat; pairs with the acquire load in `seats`. On
+            // ORDERING R-k: Release: publishes the seat; pairs with the acquire load in `seats`. On
             // failure another seat was added; take the new head and try again.
             match self.seats.compare_exchange(head, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return seat,
@@ -286,7 +287,7 @@ impl<T, L> Domain<T, L> {
 
     /// Lets the threads that still have a seat here forget it.
     pub(crate) fn close(&self) {
-        // ORDERING: Relaxed: a hint to the rosters.
+        // ORDERING S-h: Relaxed: a hint to the rosters.
         self.closed.store(true, Ordering::Relaxed);
     }
 }
@@ -299,19 +300,19 @@ impl<T: Send, L: Send + Sync> Registry for Domain<T, L> {
     }
 
     fn closed(&self) -> bool {
-        // ORDERING: Relaxed: a hint.
+        // ORDERING S-h: Relaxed: a hint.
         self.closed.load(Ordering::Relaxed)
     }
 }
 
 impl<T, L> Drop for Domain<T, L> {
     fn drop(&mut self) {
-        // ORDERING: Acquire: as in `seats`; nobody else is here any more.
+        // ORDERING R-l: Acquire: as in `seats`; nobody else is here any more.
         let mut next = self.seats.load(Ordering::Acquire);
         while !next.is_null() {
             // SAFETY: every seat was made by `add_seat` from a box, and is freed here once.
             let seat = unsafe { Box::from_raw(next) };
-            // ORDERING: Relaxed: written before the seat was published.
+            // ORDERING S-o: Relaxed: written before the seat was published.
             next = seat.next.load(Ordering::Relaxed);
         }
     }

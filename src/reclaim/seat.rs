@@ -47,11 +47,11 @@ impl<T, L> Seat<T, L> {
     /// Leaves the seat to the next thread. Its bag and its local part stay as they are.
     pub(super) fn release(&self) {
         self.nested.set(0);
-        // ORDERING: Release: the holder's reads of shared memory end before the seat is quiescent;
-        // pairs with the acquire load in `Domain::advance`.
+        // ORDERING R-c: Release: the holder's reads of shared memory end before the seat is
+        // quiescent; pairs with the acquire load in `Domain::advance`.
         self.state.store(0, Ordering::Release);
-        // ORDERING: Release: hands the seat's local part to the next holder; pairs with the acquire
-        // exchange in `Domain::occupy`.
+        // ORDERING R-j: Release: hands the seat's local part to the next holder; pairs with the
+        // acquire exchange in `Domain::occupy`.
         self.taken.store(false, Ordering::Release);
     }
 
@@ -79,7 +79,7 @@ impl<T, L> Seat<T, L> {
         let depth = self.nested.get() - 1;
         self.nested.set(depth);
         if depth == 0 {
-            // ORDERING: Release: what was read under the guard was read before; pairs with the
+            // ORDERING R-c: Release: what was read under the guard was read before; pairs with the
             // acquire load in `Domain::advance`.
             self.state.store(0, Ordering::Release);
         } else if depth == ORPHANED {
@@ -232,7 +232,7 @@ impl<T, L> Perch<T, L> {
 
     /// Unpins until the next use.
     pub(crate) fn park(&mut self) {
-        // ORDERING: Release: as in `Seat::leave`.
+        // ORDERING R-c: Release: as in `Seat::leave`.
         self.seat().state.store(0, Ordering::Release);
     }
 }

@@ -109,16 +109,16 @@ impl Own {
     /// Adds one. Called by the owner only: no locked instruction.
     #[inline]
     pub(crate) fn bump(&self) {
-        // ORDERING: Relaxed: nobody else writes.
+        // ORDERING S-o: Relaxed: nobody else writes.
         let value = self.0.load(Ordering::Relaxed);
-        // ORDERING: Release: whoever sees this number sees what was counted before it, by any
+        // ORDERING S-a: Release: whoever sees this number sees what was counted before it, by any
         // thread; pairs with `get`. So arrivals that are read before departures are never too many.
         self.0.store(value.wrapping_add(1), Ordering::Release);
     }
 
     #[inline]
     pub(crate) fn get(&self) -> u64 {
-        // ORDERING: Acquire: pairs with `bump`.
+        // ORDERING S-a: Acquire: pairs with `bump`.
         self.0.load(Ordering::Acquire)
     }
 }
@@ -130,15 +130,15 @@ impl Own {
 pub(crate) fn publish_and_fence(word: &AtomicU64, value: u64) {
     #[cfg(all(target_arch = "x86_64", not(clockhand_loom)))]
     {
-        // ORDERING: SeqCst: a locked instruction orders all accesses around it on this machine;
+        // ORDERING R-a: SeqCst: a locked instruction orders all accesses around it on this machine;
         // pairs with the fence in `Domain::advance` and the one before a batch's tag.
         word.swap(value, Ordering::SeqCst);
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
     }
     #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
     {
-        // ORDERING: Release store: what was read before, under an older value, was read before it; SeqCst
-        // fence: publishes; pairs as above.
+        // ORDERING R-a: Release store: what was read before, under an older value, was read before
+        // it; SeqCst fence: publishes; pairs as above.
         word.store(value, Ordering::Release);
         fence(Ordering::SeqCst);
     }

@@ -30,11 +30,11 @@ impl Sleep {
 
     /// Sleeps until it is woken, or has been since the last time, but no longer than that.
     pub(crate) fn rest(&self, most: Duration) {
-        // ORDERING: Acquire: what was done before the wake is seen; pairs with `wake`. If it is not seen
-        // yet, the token that follows it ends the park.
+        // ORDERING S-e: Acquire: what was done before the wake is seen; pairs with `wake`. If it is
+        // not seen yet, the token that follows it ends the park.
         if !self.0.woken.swap(false, Ordering::Acquire) {
             thread::park_timeout(most);
-            // ORDERING: Acquire: as above.
+            // ORDERING S-e: Acquire: as above.
             self.0.woken.swap(false, Ordering::Acquire);
         }
     }
@@ -42,7 +42,7 @@ impl Sleep {
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        // ORDERING: Release: pairs with the swap in `rest`.
+        // ORDERING S-e: Release: pairs with the swap in `rest`.
         self.woken.store(true, Ordering::Release);
         self.thread.unpark();
     }

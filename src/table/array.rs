@@ -24,17 +24,17 @@ const _: () = assert!(size_of::<Bucket<u64, u64>>() == 64);
 impl<K, V> Bucket<K, V> {
     #[inline]
     pub(super) fn control(&self) -> Control {
-        // ORDERING: Acquire: the slots are looked at after the word that counts what came in; pairs
-        // with `try_control`.
+        // ORDERING T-a: Acquire: the slots are looked at after the word that counts what came in;
+        // pairs with `try_control`.
         Control(self.control.load(Ordering::Acquire))
     }
 
     /// One attempt to change the control word.
     #[inline]
     pub(super) fn try_control(&self, from: Control, to: Control) -> bool {
-        // ORDERING: AcqRel: Release publishes the claim that is announced, or the slots that were
-        // frozen or filled; Acquire continues the chain. On failure something came in or out of
-        // announcement, and the caller looks again.
+        // ORDERING T-b: AcqRel: Release publishes the claim that is announced, or the slots that
+        // were frozen or filled; Acquire continues the chain. On failure something came in or out
+        // of announcement, and the caller looks again.
         self.control.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
@@ -113,12 +113,13 @@ impl<K, V, X> Array<K, V, X> {
     }
 
     pub(super) fn head(&self, index: usize) -> Head<K, V> {
-        // ORDERING: Acquire: the links; pairs with `try_head`.
+        // ORDERING T-h: Acquire: the links; pairs with `try_head`.
         Head::from_raw(self.heads[index].load(Ordering::Acquire))
     }
 
     pub(super) fn try_head(&self, index: usize, from: Head<K, V>, to: Head<K, V>) -> bool {
-        // ORDERING: AcqRel: Release publishes the link; Acquire lets whoever takes one off read it.
+        // ORDERING T-i: AcqRel: Release publishes the link; Acquire lets whoever takes one off read
+        // it.
         self.heads[index]
             .compare_exchange(from.raw(), to.raw(), Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()

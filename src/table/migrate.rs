@@ -105,7 +105,7 @@ impl<K, V, X> Home<'_, K, V, X> {
                 return false;
             }
             if self.try_control(control, control.moved()) {
-                // ORDERING: AcqRel: whoever completes the generation has seen all of it moved.
+                // ORDERING T-l: AcqRel: whoever completes the generation has seen all of it moved.
                 let before = self.array.moved.fetch_add(1, Ordering::AcqRel);
                 return before + 1 == self.array.len();
             }

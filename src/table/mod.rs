@@ -224,7 +224,7 @@ struct Generations<'t, K, V, X>(&'t AtomicPtr<Array<K, V, X>>);
 
 impl<K, V, X> Drop for Generations<'_, K, V, X> {
     fn drop(&mut self) {
-        // ORDERING: Acquire: all that other threads did before they let go of the table.
+        // ORDERING T-m: Acquire: all that other threads did before they let go of the table.
         let first = self.0.load(Ordering::Acquire);
         if first.is_null() {
             return;

@@ -29,14 +29,14 @@ impl<K, V> Row<K, V> {
 
     #[inline]
     pub(super) fn shadow(&self) -> Shadow {
-        // ORDERING: Acquire: the slots are looked at after their tags; pairs with `dress`.
+        // ORDERING T-f: Acquire: the slots are looked at after their tags; pairs with `dress`.
         Shadow(self.shadow.load(Ordering::Acquire))
     }
 
     /// One attempt to change the shadow.
     #[inline]
     pub(super) fn try_shadow(&self, from: Shadow, to: Shadow) -> Result<(), Shadow> {
-        // ORDERING: AcqRel: Release keeps the chain of tags that `dress` began; Acquire as in
+        // ORDERING T-g: AcqRel: Release keeps the chain of tags that `dress` began; Acquire as in
         // `shadow`. A lost race means that another lane or this one's count has changed.
         self.shadow
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
@@ -80,7 +80,7 @@ impl<K, V> Row<K, V> {
 
     #[inline]
     pub(super) fn word(&self, lane: usize) -> Word<Node<K, V>> {
-        // ORDERING: Acquire: the entry's contents; pairs with the release of whoever made it
+        // ORDERING T-c: Acquire: the entry's contents; pairs with the release of whoever made it
         // visible (`try_word`).
         Word::from_raw(self.slots[lane].load(Ordering::Acquire))
     }
@@ -92,7 +92,7 @@ impl<K, V> Row<K, V> {
         from: Word<Node<K, V>>,
         to: Word<Node<K, V>>,
     ) -> Result<(), Word<Node<K, V>>> {
-        // ORDERING: AcqRel: Release publishes the entry's contents to `word`; Acquire lets the
+        // ORDERING T-d: AcqRel: Release publishes the entry's contents to `word`; Acquire lets the
         // winner read the entry that it took out. The loser sees what the winner left.
         self.slots[lane]
             .compare_exchange(from.raw(), to.raw(), Ordering::AcqRel, Ordering::Acquire)
@@ -102,7 +102,7 @@ impl<K, V> Row<K, V> {
 
     /// Empties a slot whose dead entry the caller unlinked.
     pub(super) fn vacate(&self, lane: usize) {
-        // ORDERING: Release: the lane is cleared before the slot can be claimed; pairs with the
+        // ORDERING T-e: Release: the lane is cleared before the slot can be claimed; pairs with the
         // claimer's exchange. A plain store, as nobody else may change a dead word but to freeze
         // it, and a frozen row takes no new key whatever its slots say (T5).
         self.slots[lane].store(Word::<Node<K, V>>::vacant().raw(), Ordering::Release);
@@ -189,7 +189,7 @@ impl<K, V> Row<K, V> {
     /// Fills a row that nobody can see yet.
     pub(super) fn fill(&mut self, lane: usize, node: *mut Node<K, V>, hash: u64, bits: u8) {
         let shadow = self.shadow().with_tag(lane, tag_of(hash)).with_lane(lane, bits);
-        // ORDERING: Relaxed, both: published with the row.
+        // ORDERING S-o: Relaxed, both: published with the row.
         self.shadow.store(shadow.0, Ordering::Relaxed);
         self.slots[lane].store(node, Ordering::Relaxed);
     }

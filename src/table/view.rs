@@ -63,7 +63,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     #[inline]
     pub(super) fn current(&self) -> &'g Array<K, V, X> {
-        // ORDERING: Acquire: the generation's contents; pairs with the store in `complete`.
+        // ORDERING T-k: Acquire: the generation's contents; pairs with the store in `complete`.
         let array = self.table.current.load(Ordering::Acquire);
         // SAFETY: never null, and not freed while the thread is pinned (T1).
         unsafe { &*array }
@@ -71,7 +71,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     #[inline]
     pub(super) fn next(&self, array: &'g Array<K, V, X>) -> Option<&'g Array<K, V, X>> {
-        // ORDERING: Acquire: the generation's contents; pairs with the exchange in `grow`.
+        // ORDERING T-j: Acquire: the generation's contents; pairs with the exchange in `grow`.
         let next = array.next.load(Ordering::Acquire);
         // SAFETY: a generation is retired after the one before it, and the thread is pinned (T1).
         unsafe { next.as_ref() }
@@ -303,8 +303,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         let bits = array.bits() + 1;
         let next =
             Box::into_raw(Box::new(Array::new(array.shape, bits, annex(&array.annex, 1 << bits))));
-        // ORDERING: Release: publishes the generation; pairs with the load in `next`. On failure
-        // another thread was faster.
+        // ORDERING T-j: Release: publishes the generation; pairs with the load in `next`. On
+        // failure another thread was faster.
         let lost = array
             .next
             .compare_exchange(std::ptr::null_mut(), next, Ordering::Release, Ordering::Relaxed)
@@ -334,13 +334,13 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// Lets go of a generation that is moved completely.
     fn complete(&self, array: &'g Array<K, V, X>) {
-        // ORDERING: Relaxed, both: only the one that completed a generation gets here, so the word still
-        // holds it, and the next one was seen before.
+        // ORDERING T-k: Relaxed, both: only the one that completed a generation gets here, so the
+        // word still holds it, and the next one was seen before.
         let done = self.table.current.load(Ordering::Relaxed);
         let next = array.next.load(Ordering::Relaxed);
         debug_assert!(std::ptr::eq(done, array), "another generation was completed");
-        // ORDERING: Release: whoever starts at the next generation sees it filled; pairs with the
-        // load in `current`.
+        // ORDERING T-k: Release: whoever starts at the next generation sees it filled; pairs with
+        // the load in `current`.
         self.table.current.store(next, Ordering::Release);
         // SAFETY: generations come from boxes, and this one can be reached by nobody who comes now.
         let array = unsafe { Outlived::new(done) };

@@ -96,7 +96,8 @@ impl Dial {
     /// The time that the dial shows, if it is young enough where the counter shows this.
     #[inline]
     pub(super) fn young(&self, counter: u64) -> Option<Moment> {
-        // ORDERING: Acquire: the time that is read next is at least as young (C2); pairs with `set`.
+        // ORDERING S-b: Acquire: the time that is read next is at least as young (C2); pairs with
+        // `set`.
         let stamp = self.face.stamp.load(Ordering::Acquire);
         // A stamp beyond the counter wraps, and is not young: somebody has turned the dial in this
         // moment, or the counters of two processors differ.
@@ -119,13 +120,13 @@ impl Dial {
         let Some(first) = self.first else { return Moment::at(elapsed) };
         let stamp_first = seeded("clock-stamp-first");
         if stamp_first {
-            // ORDERING: Release: the seed's wrong order.
+            // ORDERING S-b: Release: the seed's wrong order.
             self.face.stamp.store(counter, Ordering::Release);
         }
         let now = self.face.time.max(elapsed).max(elapsed);
         if !stamp_first {
-            // ORDERING: Release: whoever reads this stamp reads the time above, or a later one (C2);
-            // pairs with `young`.
+            // ORDERING S-b: Release: whoever reads this stamp reads the time above, or a later one
+            // (C2); pairs with `young`.
             self.face.stamp.store(counter, Ordering::Release);
         }
         if elapsed >= SETTLING {
