@@ -317,7 +317,7 @@ fn many_keys_are_loaded_once_each_and_renewed_by_tasks() {
 }
 
 #[test]
-fn futures_are_renewed_by_our_own_threads_where_nobody_spawns_them() {
+fn futures_are_renewed_by_those_who_read_where_nobody_spawns_them() {
     let (clock, hand) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let loading = builder.build().unwrap().loading(Store(Arc::default())).refresh_after(SECOND);

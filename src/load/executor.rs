@@ -65,13 +65,15 @@ impl Executor {
         }
     }
 
-    /// Runs a future: where there are only threads, one of them waits for it.
+    /// Runs a future: on a user's thread one waits for it. Gives it back if nothing of the user's is there.
     #[cfg(feature = "async")]
-    pub(super) fn spawn_future(&self, future: BoxFuture) {
+    pub(super) fn spawn_future(&self, future: BoxFuture) -> Option<BoxFuture> {
         match self {
             Self::Tasks(spawn) => spawn(future),
-            Self::Pool | Self::Given(_) => self.spawn(Box::new(|| block_on(future))),
+            Self::Given(spawn) => spawn(Box::new(|| block_on(future))),
+            Self::Pool => return Some(future),
         }
+        None
     }
 }
 

@@ -306,8 +306,12 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// Renews values as tasks of the user's runtime: the function is called with a future by the task
-    /// that reads, and should spawn it. Without it, threads wait for the futures, which those of a
-    /// runtime may not like.
+    /// that reads, and should spawn it.
+    ///
+    /// Without it, the calls of this handle and its clones carry a renewal on: the one that starts it polls it
+    /// once, and whenever it was woken the next call does, whatever key that asks for. None waits for
+    /// it, unless it wants that very value and there is no other. Where nobody reads, nothing is renewed; what
+    /// is not done within [`renewal_limit`](crate::LoadPolicy::renewal_limit) is given up.
     pub fn spawner(mut self, spawn: impl Fn(BoxFuture) + Send + Sync + 'static) -> Self {
         self.rules.executor = Executor::Tasks(Arc::new(spawn));
         self
@@ -336,6 +340,7 @@ where
     ///
     /// As there.
     pub async fn get_with_source_async(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
+        self.drive();
         if let Some((value, due)) = self.glance(key) {
             if due {
                 self.refresh_soon_async(key);
@@ -350,11 +355,10 @@ where
             return Ok(stale);
         }
         let load = async { self.loader.load(key).await };
-        self.cache.load_missing_async(key, self.rules.wish(), load).await
+        self.attend(self.cache.load_missing_async(key, self.rules.wish(), load)).await
     }
 
-    /// Starts a reload in the background, unless one is under way: by the spawner, or a thread of the
-    /// executor that waits for it.
+    /// Starts a reload in the background, unless one is under way.
     #[cold]
     fn refresh_soon_async(&self, key: &K) {
         let lead = self.rules.aged().and_then(|aged| self.begin_reload(key, aged));
@@ -366,11 +370,35 @@ where
         if leads.is_empty() {
             return;
         }
-        let own = self.clone();
-        self.rules.executor.spawn_future(Box::pin(async move {
+        let mut own = self.clone();
+        // Or it would keep itself.
+        own.rules.driven = None;
+        let future = self.rules.executor.spawn_future(Box::pin(async move {
             // A failure has been told to those that wait, and the value stays.
             own.renew_async(begin_jobs(leads, Kind::Task)).await;
         }));
+        if let (Some(future), Some(driven)) = (future, &self.rules.driven) {
+            let limit = self.cache.engine().load_policy().renewal_limit;
+            driven.spawn(future, nanos(limit));
+        }
+    }
+
+    /// Waits for a load, and carries renewals on meanwhile.
+    async fn attend<T>(&self, load: impl Future<Output = T>) -> T {
+        let mut load = pin!(load);
+        std::future::poll_fn(|context| {
+            if let Some(driven) = &self.rules.driven {
+                driven.attend(context.waker());
+            }
+            load.as_mut().poll(context)
+        })
+        .await
+    }
+
+    fn drive(&self) {
+        if let Some(driven) = &self.rules.driven {
+            driven.drive();
+        }
     }
 
     /// As `renew`.
@@ -413,7 +441,8 @@ where
     ///
     /// As [`get_async`](Self::get_async); a value that is there stays.
     pub async fn refresh_async(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        let loaded = match turn_async(&self.cache, key, Fare::Renew, self.rules.fresh()).await {
+        let turn = turn_async(&self.cache, key, Fare::Renew, self.rules.fresh());
+        let loaded = match self.attend(turn).await {
             Turn::Told(loaded) => loaded,
             Turn::Lead(lead) => self.reload_async(lead).await,
             Turn::Alone | Turn::Absent => self.load_anew_async(key).await,
@@ -440,6 +469,7 @@ where
     /// The first key's that has one, also if that is remembered. All others are loaded nevertheless:
     /// what was there, or has been loaded, stays in the cache.
     pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
+        self.drive();
         let room = self.cache.engine().batch_of_loads(keys.len());
         let mut batch = self.sort(keys, Kind::Task);
         self.renew_soon_async(std::mem::take(&mut batch.due));
@@ -448,7 +478,7 @@ where
         }
         drop(room);
         for place in std::mem::take(&mut batch.joined) {
-            let loaded = self.get_one_async(&keys[place]).await;
+            let loaded = self.attend(self.get_one_async(&keys[place])).await;
             batch.note(place, loaded);
         }
         batch.finish()

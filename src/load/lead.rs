@@ -146,7 +146,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    let (run, now) = (Arc::new(Run::default()), now());
+    let (run, now) = (Arc::new(Run::background()), now());
     let begin = |lead: &Lead<K, V, S>| {
         let flight = &lead.flight;
         flight.look_again(now.saturating_add(flight.limits().renewal));

@@ -35,6 +35,7 @@
 //! | `bulk` | many keys at a time |
 //! | `many` | loaders that can load many keys at a time |
 //! | `executor` | where values are renewed |
+//! | `driven` | renewals that reads carry on (feature `async`) |
 //! | `warmer` | keys that are kept fresh |
 //! | `memoize` | a function whose results are kept |
 //!
@@ -74,6 +75,8 @@
 mod blocking;
 mod bulk;
 mod cycle;
+#[cfg(feature = "async")]
+mod driven;
 mod executor;
 mod flight;
 #[cfg(feature = "async")]

@@ -23,6 +23,8 @@ pub(super) trait Led: Send + Sync {
 pub(super) struct Run {
     /// When it was woken, if it has not been polled since; else zero.
     woken: Relaxed<AtomicU64>,
+    /// Whether it renews a value in the background: whoever waits for it takes over after a while.
+    background: bool,
     /// How many threads poll it at this moment: one or none.
     polling: Relaxed<AtomicU64>,
     /// The thread that has polled it; zero if none has, or `SEVERAL`.
@@ -52,7 +54,25 @@ pub(super) fn stack() -> Vec<Arc<Run>> {
     STACK.try_with(|stack| stack.borrow().clone()).unwrap_or_default()
 }
 
+/// Runs something that the runs on the thread's stack do not wait for.
+#[cfg_attr(not(feature = "async"), allow(dead_code, reason = "nothing is polled by others"))]
+pub(super) fn apart<T>(part: impl FnOnce() -> T) -> T {
+    struct Back(Vec<Arc<Run>>);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            let _ = STACK.try_with(|stack| stack.replace(std::mem::take(&mut self.0)));
+        }
+    }
+    let _back = Back(STACK.try_with(RefCell::take).unwrap_or_default());
+    part()
+}
+
 impl Run {
+    /// One that renews values in the background.
+    pub(super) fn background() -> Self {
+        Self { background: true, ..Self::default() }
+    }
+
     /// Runs a part of it: the whole loader of a thread, one poll of a task, a landing.
     pub(super) fn enter<T>(self: &Arc<Self>, part: impl FnOnce() -> T) -> T {
         struct Leave;
@@ -91,9 +111,10 @@ impl Run {
         drop(gone);
     }
 
-    /// Whether no thread but this one has polled it so far, and it is not at it now.
+    /// Whether it is a task that a caller waits for, no thread but this one has polled it so far, and it is
+    /// not at it now.
     pub(super) fn rests_with(&self, thread: u64) -> bool {
-        self.thread.get() == thread && self.polling.get() == 0
+        !self.background && self.thread.get() == thread && self.polling.get() == 0
     }
 }
 

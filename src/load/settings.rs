@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::LoadingCache;
+#[cfg(feature = "async")]
+use super::driven::Driven;
 use super::executor::{Executor, Job};
 use super::rest::Rest;
 use super::turn::Wish;
@@ -27,6 +29,9 @@ pub(super) struct Rules {
     pub(super) load_timeout: Option<Duration>,
     pub(super) jitter: f64,
     pub(super) executor: Executor,
+    /// The renewals that are left to those who read; nothing in the handle that one of them has.
+    #[cfg(feature = "async")]
+    pub(super) driven: Option<Arc<Driven>>,
 }
 
 impl Rules {
@@ -39,6 +44,8 @@ impl Rules {
             load_timeout: None,
             jitter: 0.0,
             executor: Executor::Pool,
+            #[cfg(feature = "async")]
+            driven: Some(Arc::default()),
         }
     }
 

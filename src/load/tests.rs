@@ -513,6 +513,24 @@ fn jobs_that_hang_do_not_stop_the_others() {
 }
 
 #[test]
+fn jobs_that_panic_leave_their_thread_alive() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as wanted");
+        }
+    }
+    let limits = executor::Limits { threads: 1, long: FOR_EVER, most: 1 };
+    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
+    for _ in 0..3 {
+        pool.spawn(Box::new(|| std::panic::panic_any(Bomb)));
+    }
+    let (done, told) = mpsc::channel();
+    pool.spawn(Box::new(move || done.send(()).unwrap()));
+    told.recv_timeout(FOR_EVER).expect("the only thread has ended");
+}
+
+#[test]
 fn jobs_that_do_not_hang_get_few_threads() {
     let limits = executor::Limits { threads: 2, long: FOR_EVER, most: 6 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));

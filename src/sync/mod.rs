@@ -8,6 +8,9 @@ mod counter;
 mod patrol;
 mod sleep;
 
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;
+
 pub(crate) use counter::{counter, has_counter};
 pub(crate) use patrol::Patrol;
 pub(crate) use sleep::{Sleep, discard, quietly, wake_all};
