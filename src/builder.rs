@@ -54,8 +54,8 @@ pub enum Maintenance {
 /// that count bytes.
 ///
 /// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
-/// That is 67 to 95 bytes, as the table is full or has just doubled, and up to 16 more with a time to
-/// idle or an [`Expiry`].
+/// That is 67 to 95 bytes, as the table is full or has just doubled; up to 8 more with a time to live, an
+/// [`Expiry`] or a clock, and up to 16 more with a time to idle.
 ///
 /// # Examples
 ///

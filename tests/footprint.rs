@@ -34,7 +34,7 @@ fn an_entry_takes_as_little_as_it_did_and_as_weighers_are_told() {
 
     let hour = Duration::from_secs(3600);
     what_weighers_add(0.0, |builder| builder);
-    what_weighers_add(0.0, |builder| builder.time_to_live(hour));
+    what_weighers_add(8.0, |builder| builder.time_to_live(hour));
     what_weighers_add(16.0, |builder| builder.time_to_idle(hour));
 }
 
