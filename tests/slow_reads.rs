@@ -294,9 +294,16 @@ fn a_read_asks_a_bounded_number_of_times() {
     assert!(!cache.contains_key(&1));
 }
 
-/// A key whose comparison takes ten seconds, once.
+/// A key that is slow to compare, once.
 #[derive(Clone)]
-struct SlowKey(Arc<Mutex<Option<ManualClock>>>);
+struct SlowKey(Arc<Mutex<Option<Deed>>>);
+
+impl SlowKey {
+    /// What happens while the next comparison is under way.
+    fn in_the_next_comparison(&self, deed: impl FnOnce() + Send + 'static) {
+        *self.0.lock().expect("not poisoned") = Some(Box::new(deed));
+    }
+}
 
 impl Hash for SlowKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -306,39 +313,68 @@ impl Hash for SlowKey {
 
 impl PartialEq for SlowKey {
     fn eq(&self, _: &Self) -> bool {
-        if let Some(hand) = self.0.lock().expect("not poisoned").take() {
-            hand.advance(LIFE);
+        let deed = self.0.lock().expect("not poisoned").take();
+        if let Some(deed) = deed {
+            deed();
         }
         true
     }
 }
 impl Eq for SlowKey {}
 
+type LookFor = fn(&Cache<SlowKey, u64>, &SlowKey) -> bool;
+
+const LOOKS_FOR: [LookFor; 9] = [
+    |cache, key| cache.get(key).is_some(),
+    |cache, key| cache.read(key, |_| ()).is_some(),
+    |cache, key| cache.pin().get(key).is_some(),
+    |cache, key| cache.pin().peek(key).is_some(),
+    |cache, key| cache.reader().get(key).is_some(),
+    |cache, key| cache.get_many(std::slice::from_ref(key))[0].is_some(),
+    |cache, key| cache.peek(key).is_some(),
+    |cache, key| cache.contains_key(key),
+    |cache, key| cache.remove(key).is_some(),
+];
+
+/// A cache with one slow key, by time to idle or to live.
+fn slow_to_compare(idle: bool) -> (Cache<SlowKey, u64>, ManualClock, SlowKey) {
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(10).clock(clock);
+    let builder = if idle { builder.time_to_idle(LIFE) } else { builder.time_to_live(LIFE) };
+    let (cache, key) = (builder.build().expect("sound"), SlowKey(Arc::default()));
+    cache.insert(key.clone(), 1);
+    (cache, hand, key)
+}
+
 /// The clock is read after the entry was found, however long that took.
 #[test]
 fn a_key_that_is_slow_to_compare_finds_nothing_that_has_expired() {
-    type Look = fn(&Cache<SlowKey, u64>, &SlowKey) -> bool;
-    let looks: [Look; 8] = [
-        |cache, key| cache.get(key).is_some(),
-        |cache, key| cache.read(key, |_| ()).is_some(),
-        |cache, key| cache.pin().get(key).is_some(),
-        |cache, key| cache.reader().get(key).is_some(),
-        |cache, key| cache.get_many(std::slice::from_ref(key))[0].is_some(),
-        |cache, key| cache.peek(key).is_some(),
-        |cache, key| cache.contains_key(key),
-        |cache, key| cache.remove(key).is_some(),
-    ];
     for idle in [true, false] {
-        for look in looks {
-            let (clock, hand) = Clock::manual();
-            let builder = Cache::builder().capacity(10).clock(clock);
-            let builder =
-                if idle { builder.time_to_idle(LIFE) } else { builder.time_to_live(LIFE) };
-            let cache = builder.build().expect("sound");
-            let key = SlowKey(Arc::default());
-            cache.insert(key.clone(), 1);
-            *key.0.lock().expect("not poisoned") = Some(hand.clone());
+        for look in LOOKS_FOR {
+            let (cache, hand, key) = slow_to_compare(idle);
+            key.in_the_next_comparison(move || hand.advance(LIFE));
             assert!(!look(&cache, &key));
+        }
+    }
+}
+
+/// While the key is compared, its entry is replaced, and would have expired: the key was there all the
+/// while.
+#[test]
+fn a_key_that_is_slow_to_compare_finds_what_has_replaced_it_in_time() {
+    for idle in [true, false] {
+        for (nth, look) in LOOKS_FOR.into_iter().enumerate() {
+            let (cache, hand, key) = slow_to_compare(idle);
+            let world = cache.clone();
+            key.in_the_next_comparison(move || {
+                hand.advance(LIFE / 2);
+                world.insert(SlowKey(Arc::default()), 2);
+                hand.advance(LIFE / 2);
+            });
+            assert!(look(&cache, &key), "look {nth}");
+            let stats = cache.stats();
+            assert_eq!(stats.expirations, 0);
+            assert_eq!(stats.misses, 0, "look {nth}");
         }
     }
 }

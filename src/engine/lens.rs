@@ -14,6 +14,9 @@ use crate::reclaim::Pass;
 use crate::table::{Glance, View};
 use crate::time::Moment;
 
+/// How many values of a key a read looks at that came in and expired while it was under way.
+const SUCCESSORS: usize = 4;
+
 /// The cache under a pass: reading, and nothing else.
 pub(crate) struct Lens<'g, K, V, S> {
     engine: &'g Engine<K, V, S>,
@@ -75,24 +78,77 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         Q: Equivalent<K> + ?Sized,
     {
         let mut eq = |k: &K| key.equivalent(k);
-        match self.view.glance(hash, &mut eq) {
-            Ok(held) => self.hit(held),
-            Err(Glance::Nothing) => self.miss(),
+        let held = match self.view.glance(hash, &mut eq) {
+            Ok(held) => held,
+            Err(Glance::Nothing) => return self.miss(),
             Err(Glance::Further) => match self.view.find_further(hash, eq) {
-                Some(held) => self.hit(held),
-                None => self.miss(),
+                Some(held) => held,
+                None => return self.miss(),
             },
+        };
+        match self.note_read(held.entry()) {
+            Some(now) => Some(self.hit(held, now)),
+            None => self.read_again(hash, key, held.entry()),
         }
     }
 
     #[inline(always)]
-    fn hit(&self, held: Found<'g, K, V>) -> Option<(EntryRef<'g, K, V>, Moment)> {
-        let Some(now) = self.note_read(held.entry()) else {
-            return self.miss();
-        };
+    fn hit(&self, held: Found<'g, K, V>, now: Moment) -> (EntryRef<'g, K, V>, Moment) {
         self.view.local().tally.hits.bump();
         held.touch();
-        Some((held.entry(), now))
+        (held.entry(), now)
+    }
+
+    /// Reads what has taken the place of an entry that had expired when the clock was asked, if
+    /// anything has.
+    #[cold]
+    #[inline(never)]
+    fn read_again<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        expired: EntryRef<'g, K, V>,
+    ) -> Option<(EntryRef<'g, K, V>, Moment)>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let note = |held: Found<'g, K, V>| self.note_read(held.entry()).map(|now| (held, now));
+        match self.successor(hash, key, expired, note) {
+            Some((held, now)) => Some(self.hit(held, now)),
+            None => self.miss(),
+        }
+    }
+
+    /// The first successor of an expired entry of which `look` says something.
+    ///
+    /// The entry was found, and then the clock was asked. In between it may have been replaced before
+    /// its time was over: then the key was there all the while.
+    ///
+    /// Ends: each further look is at a value that came in since the one before. As a read waits for
+    /// nobody, it gives up after a few that had all expired when it came to them.
+    fn successor<Q, T>(
+        &self,
+        hash: u64,
+        key: &Q,
+        expired: EntryRef<'g, K, V>,
+        look: impl Fn(Found<'g, K, V>) -> Option<T>,
+    ) -> Option<T>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let mut last = expired;
+        for _ in 0..SUCCESSORS {
+            let held = self.view.find(hash, |k| key.equivalent(k))?;
+            if held.entry().is(last) {
+                return None;
+            }
+            let said = look(held);
+            if said.is_some() {
+                return said;
+            }
+            last = held.entry();
+        }
+        None
     }
 
     #[inline(always)]
@@ -146,7 +202,10 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let held = self.view.find(self.engine.hash(key), |k| key.equivalent(k))?;
-        Some(held.entry()).filter(|entry| self.engine.is_live(*entry))
+        let hash = self.engine.hash(key);
+        let live =
+            |held: Found<'g, K, V>| Some(held.entry()).filter(|entry| self.engine.is_live(*entry));
+        let held = self.view.find(hash, |k| key.equivalent(k))?;
+        live(held).or_else(|| self.successor(hash, key, held.entry(), live))
     }
 }
