@@ -3,7 +3,7 @@
 //! rest of the world does meanwhile is done there, on the same thread, so nothing depends on a scheduler.
 
 use std::cell::Cell;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -376,5 +376,42 @@ fn a_key_that_is_slow_to_compare_finds_what_has_replaced_it_in_time() {
             assert_eq!(stats.expirations, 0);
             assert_eq!(stats.misses, 0, "look {nth}");
         }
+    }
+}
+
+/// All keys are in one bucket, which a scan reads at once.
+#[derive(Default)]
+struct Same;
+
+impl Hasher for Same {
+    fn finish(&self) -> u64 {
+        0
+    }
+    fn write(&mut self, _: &[u8]) {}
+}
+
+/// While a scan visits one key, the others are replaced, and would have expired.
+#[test]
+fn a_slow_scan_visits_what_was_there_all_the_while() {
+    for idle in [true, false] {
+        let (clock, hand) = Clock::manual();
+        let builder = Cache::builder().capacity(10).clock(clock);
+        let builder = builder.hasher(BuildHasherDefault::<Same>::default());
+        let builder = if idle { builder.time_to_idle(LIFE) } else { builder.time_to_live(LIFE) };
+        let cache = builder.build().expect("sound");
+        (0..8).for_each(|key| cache.insert(key, 0));
+        let mut visited = Vec::new();
+        cache.for_each(|&key, &value| {
+            if visited.is_empty() {
+                hand.advance(LIFE / 2);
+                (0..7).for_each(|key| cache.insert(key, 1));
+                hand.advance(LIFE / 2);
+            }
+            visited.push((key, value));
+        });
+        visited.sort_unstable();
+        let keys: Vec<u64> = visited.iter().map(|&(key, _)| key).collect();
+        assert!(keys == [0, 1, 2, 3, 4, 5, 6] || keys == [0, 1, 2, 3, 4, 5, 6, 7], "{visited:?}");
+        assert_eq!(visited.iter().filter(|&&(_, value)| value == 0).count(), 1, "{visited:?}");
     }
 }

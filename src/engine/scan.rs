@@ -86,12 +86,25 @@ where
 
     /// Visits the live ones only.
     fn step_live(&self, from: u64, visit: &mut impl FnMut(&K, &V)) -> Option<u64> {
-        self.step(from, &mut |_, held| {
-            let entry = held.entry();
-            if self.is_live(entry) {
+        self.step(from, &mut |view, held| {
+            if let Some(entry) = self.live_or_successor(view, held.entry()) {
                 visit(entry.key(), entry.value());
             }
         })
+    }
+
+    /// An entry that a walk met, if it is live. If it has expired since, it may have been replaced before
+    /// that, as visits may take long; then the key was there all the while, and this is what it has now.
+    fn live_or_successor<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        met: EntryRef<'g, K, V>,
+    ) -> Option<EntryRef<'g, K, V>> {
+        if self.is_live(met) {
+            return Some(met);
+        }
+        let now = view.find(met.hash(), |k| k == met.key())?.entry();
+        (!now.is(met) && self.is_live(now)).then_some(now)
     }
 
     /// Visits the live entries whose places lie in `places`.
