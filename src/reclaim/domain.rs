@@ -105,14 +105,16 @@ impl<T, L> Domain<T, L> {
         // unlinked; one whose fence came earlier read an epoch no later than the tag.
         fence(Ordering::SeqCst);
         // ORDERING R-g: Relaxed: ordered by the fence.
-        self.epoch.load(Ordering::Relaxed)
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        if seeded("reclaim-tag-old") { epoch.saturating_sub(1) } else { epoch }
     }
 
     /// Whether a batch with this tag may be freed.
     pub(super) fn is_ripe(&self, tag: u64) -> bool {
         // ORDERING R-h: Acquire: the reads of all who could reach the items are over; pairs with
         // the exchange in `advance`.
-        self.epoch.load(Ordering::Acquire) >= tag + GRACE
+        let epoch = self.epoch.load(Ordering::Acquire);
+        epoch >= tag + if seeded("reclaim-grace-two") { 2 } else { GRACE }
     }
 
     /// Moves the epoch if it can be moved, and frees up to `budget` ripe items, whoever retired
@@ -248,6 +250,13 @@ impl<T, L: Default> Domain<T, L> {
     /// A guard on a seat that is taken for it alone: the model checker's threads have no rosters.
     pub(crate) fn visit(&self) -> Guard<'_, T, L> {
         Guard::new(self, self.occupy(), true)
+    }
+
+    /// Retires an item with a tag of its own, without a pin, in the bag of the seat that was added last.
+    pub(super) fn retire_unpinned(&self, item: super::Retired<T>) {
+        let seat = self.seats().next().expect("a seat was added");
+        seat.bag.put(self, item, Ledgered::Nowhere);
+        seat.bag.seal_open(self);
     }
 
     pub(super) fn seal_all(&self) {

@@ -27,15 +27,41 @@
 //!
 //! # Why three
 //!
-//! Let an item be unlinked under tag `t`. A reader that pinned with a fence and can still reach the
-//! item fenced before the unlinker did, so it read an epoch of at most `t`, and the advance from
-//! `t + 1` to `t + 2` sees its seat and stops. A reader that renewed without a fence to epoch `g`
-//! read `g` with acquire. Every advance up to `g` acquired the unpinning of the writers before it,
-//! hence the reader sees everything that was unlinked under `g - 2` or earlier, and the item's tag
-//! is at least `g - 1`. It is freed at `t + 3 >= g + 2`, and the advance to `g + 2` needs the
-//! reader's seat to show `g + 1`: it has finished with the item. With two instead of three the
-//! item could be freed under the eyes of such a reader wherever the load of the epoch and the load
-//! of the pointer are not kept in order with other threads' writes.
+//! The proof rests on the fences alone, and not on who is pinned. A writer may sleep between its load of
+//! the epoch and its fence; its seat then shows an epoch that is long over, or shows nothing yet to an
+//! advance that has fenced before it did. So nothing is concluded from a writer's seat.
+//!
+//! Let an item be unlinked, then *F* be the sealer's fence, and then `t` the tag that it reads (R3). All
+//! sequentially consistent fences are in one order. Each epoch is written once, by one advance, which
+//! loads the epoch before, fences, and looks at the seats. Two facts follow, for the fence *A* of the
+//! advance from `e` to `e + 1`:
+//!
+//! 1. If *A* is before *F*, then `t >= e`: the load that *A* follows has read `e`, so what is loaded after
+//!    *F* is no older.
+//! 2. If *F* is before *A*, then whoever reads `e + 1` with acquire, or an epoch after it, sees the item as
+//!    unlinked from then on: *A* happens before its next load of the link.
+//!
+//! *A reader that pinned with a fence P, having loaded `g`.* If *F* is before *P*, it sees the item as
+//! unlinked. Otherwise *P* is before *F*, and as `g` was loaded before *P*, `t >= g`. Let *A* be the fence of
+//! the advance from `t + 1` to `t + 2`. It is after *F*, or else `t >= t + 1` by the first fact. So it is
+//! after *P*, and that advance sees the seat as it was after *P*, with `g`, and stops, as `g` is not `t + 1`;
+//! or it sees what was stored later, with release, when the reader was done.
+//!
+//! *A reader that renewed without a fence, to epoch `g`.* Let *A* be the fence of the advance from `g - 1` to
+//! `g`, which the reader acquired. If *F* is before *A*, it sees the item as unlinked, by the second fact.
+//! Otherwise `t >= g - 1`, by the first. So what the reader can still reach is freed at `t + 3 >= g + 2`, after
+//! an advance from `g + 1` to `g + 2`. The fence of that one is after the fence with which the seat was
+//! pinned, or else the reader would have loaded no `g` but `g + 1` at least since. So it sees that pin
+//! or something later, and goes on only if it sees `g + 1` or a seat that is free, both of which the reader
+//! stores with release after it is done with what it read under `g`. Stores of the seat that are seen late
+//! only hold the epoch up.
+//!
+//! Whoever frees acquires the epoch, and with it all that the advances have seen.
+//!
+//! With two instead of three the item could be freed at `g + 1`, and the advance to that one is content with
+//! a seat that shows `g`. The model `a_reader_that_renewed_beside_an_unlink_keeps_what_it_reads` finds this
+//! (seed `reclaim-grace-two`): the advance to `g` fences; the writer unlinks, fences and reads the tag `g - 1`;
+//! the reader renews to `g` and follows the link as it was; the epoch moves to `g + 1`.
 
 mod bag;
 mod domain;

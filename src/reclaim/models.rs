@@ -139,6 +139,49 @@ fn a_renewed_reader_keeps_what_it_reads() {
     });
 }
 
+/// The same for a writer that was not seen by any advance: it slept between its load of the epoch and its
+/// fence, so its seat says nothing, and the fence before the tag is all there is. The reader renews to an
+/// epoch whose advance has fenced before that fence, reads what was linked before, and shows an epoch
+/// that lets the next advance through.
+#[test]
+fn a_reader_that_renewed_beside_an_unlink_keeps_what_it_reads() {
+    model_of(3, || {
+        let (world, item) = World::new();
+        // So that a tag can be too old.
+        world.domain.advance();
+        let mut seated = Seated(Perch::new(Arc::clone(&world.domain)));
+        seated.0.pass();
+        let spawn = |f: Box<dyn FnOnce(&World) + Send>| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || f(&world))
+        };
+        let threads = [
+            spawn(Box::new(|world| _ = world.domain.advance())),
+            spawn(Box::new(move |world| {
+                world.link.store(0, Ordering::Release);
+                // SAFETY: unlinked by this thread alone; the model sees to the pin.
+                world.domain.retire_unpinned(unsafe { Retired::new(item) });
+                world.domain.advance();
+                world.domain.advance();
+                world.domain.collect_ripe();
+            })),
+            spawn(Box::new(move |world| {
+                let Seated(mut perch) = { seated };
+                perch.pass();
+                world.look();
+                perch.park();
+            })),
+        ];
+        threads.map(|thread| thread.join().unwrap());
+    });
+}
+
+/// A perch on its way to the thread that reads.
+struct Seated(Perch<Item, ()>);
+
+// SAFETY: from here on, only the thread that it is moved to uses it.
+unsafe impl Send for Seated {}
+
 #[test]
 fn a_parked_reader_holds_nothing_up() {
     model(|| {
