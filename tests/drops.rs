@@ -295,3 +295,211 @@ fn a_destructor_that_panics_while_the_table_doubles_keeps_no_other_from_being_dr
     assert!(catch_unwind(AssertUnwindSafe(|| drop(cache))).is_err(), "the bomb went off");
     assert_eq!(state.0.load(Ordering::Relaxed), inserted);
 }
+
+/// Everything of the user's that a cache drops, all of it with destructors that panic, in turns and together.
+mod bombs {
+    use std::cell::Cell;
+    use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+    use std::panic::{self, AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
+
+    use clockhand::{Cache, Clock, Expiry, Maintenance};
+
+    /// A payload whose destructor panics: that of the first panic goes to the caller, the others are dropped.
+    struct Payload(&'static str);
+
+    thread_local!(static DEFUSED: Cell<bool> = const { Cell::new(false) });
+
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            if !DEFUSED.get() {
+                panic::resume_unwind(Box::new("a payload"));
+            }
+        }
+    }
+
+    /// What has gone off, in order.
+    #[derive(Default)]
+    struct Site {
+        live: Vec<&'static str>,
+        gone: Mutex<Vec<&'static str>>,
+        made: AtomicUsize,
+    }
+
+    impl Site {
+        fn count(&self) -> usize {
+            self.gone.lock().expect("not poisoned").len()
+        }
+    }
+
+    /// Panics when dropped if its name is among the live ones.
+    struct Bomb(&'static str, Arc<Site>);
+
+    impl Bomb {
+        fn new(name: &'static str, site: &Arc<Site>) -> Self {
+            site.made.fetch_add(1, SeqCst);
+            Self(name, Arc::clone(site))
+        }
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.1.gone.lock().expect("not poisoned").push(self.0);
+            if self.1.live.contains(&self.0) {
+                panic::resume_unwind(Box::new(Payload(self.0)));
+            }
+        }
+    }
+
+    struct Key(u64, #[allow(dead_code)] Bomb);
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            self.0 == other.0
+        }
+    }
+    impl Eq for Key {}
+    impl Hash for Key {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    struct Keyed(RandomState, #[allow(dead_code)] Bomb);
+    impl BuildHasher for Keyed {
+        type Hasher = DefaultHasher;
+        fn build_hasher(&self) -> DefaultHasher {
+            self.0.build_hasher()
+        }
+    }
+
+    struct Lives(#[allow(dead_code)] Bomb);
+    impl Expiry<Key, Bomb> for Lives {
+        fn expire_after_create(&self, _: &Key, _: &Bomb, _: Instant) -> Option<Duration> {
+            None
+        }
+    }
+
+    type Tested = Cache<Key, Bomb, Keyed>;
+    const NAMES: [&str; 6] = ["value", "key", "hasher", "weigher", "listener", "expiry"];
+
+    /// A cache in the middle of a doubling, with garbage, and bombs all over.
+    fn laid(site: &Arc<Site>) -> Tested {
+        let (weigher, listener) = (Bomb::new("weigher", site), Bomb::new("listener", site));
+        // Each closure has its bomb as a whole.
+        let weigh = move |_: &Key, _: &Bomb| {
+            let weigher = &weigher;
+            weigher.0.len() as u64
+        };
+        let listen = move |_: &Key, _: &Bomb, _| {
+            let listener = &listener;
+            assert_eq!(listener.0, "listener");
+        };
+        let cache = Cache::builder()
+            .capacity(1 << 20)
+            .expected_entries(256)
+            .maintenance(Maintenance::Manual)
+            .hasher(Keyed(RandomState::new(), Bomb::new("hasher", site)))
+            .weigher(weigh)
+            .removal_listener(listen)
+            .expiry(Lives(Bomb::new("expiry", site)))
+            .clock(Clock::manual().0)
+            .build()
+            .expect("sound");
+        let (start, mut key) = (cache.overhead(), 0);
+        while cache.overhead() < start * 3 / 2 {
+            cache.insert(Key(key, Bomb::new("key", site)), Bomb::new("value", site));
+            key += 1;
+        }
+        for key in key - 40..key + 3 {
+            cache.insert(Key(key, Bomb::new("key", site)), Bomb::new("value", site));
+        }
+        cache
+    }
+
+    /// Drops a cache with such bombs by `end`; the name of the one whose panic arrived.
+    fn blast(live: &[&'static str], end: impl FnOnce(Tested)) -> Option<&'static str> {
+        let site = Arc::new(Site { live: live.to_vec(), ..Site::default() });
+        DEFUSED.set(false);
+        let cache = laid(&site);
+        let before = site.count();
+        let panicked = catch_unwind(AssertUnwindSafe(|| end(cache)));
+        DEFUSED.set(true);
+        let name = panicked.err().map(|panic| match panic.downcast::<Payload>() {
+            Ok(payload) => payload.0,
+            Err(_) => "another panic",
+        });
+        assert!(before < site.count());
+        assert_eq!(site.count(), site.made.load(SeqCst), "{live:?}: each is dropped, and once");
+        if let Some(name) = name.filter(|name| live.contains(name)) {
+            let gone = site.gone.lock().expect("not poisoned");
+            let first = gone[before..].iter().find(|name| live.contains(name));
+            assert_eq!(first, Some(&name), "the first panic is passed on");
+        }
+        name
+    }
+
+    #[test]
+    fn what_panics_at_the_end_keeps_nothing_else_from_being_dropped() {
+        for set in 0..1 << NAMES.len() {
+            let live: Vec<_> =
+                (0..NAMES.len()).filter(|nth| set >> nth & 1 == 1).map(|nth| NAMES[nth]).collect();
+            let first = blast(&live, drop);
+            assert_eq!(first.is_some(), !live.is_empty(), "{live:?}");
+            assert_ne!(first, Some("another panic"), "{live:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_handle_may_be_a_reader_or_an_iterator_or_on_another_thread() {
+        let first = blast(&NAMES, |cache| {
+            let mut reader = cache.reader();
+            drop(cache);
+            let _ = reader.get(&Key(1, Bomb::new("none", &Arc::default())));
+        });
+        assert!(matches!(first, Some("key" | "value")), "{first:?}");
+        let first = blast(&NAMES, |cache| {
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(move || drop(cache));
+                panic::resume_unwind(thread.join().expect_err("it panics there"));
+            });
+        });
+        assert!(matches!(first, Some("key" | "value")), "{first:?}");
+    }
+
+    /// A second panic would end the process.
+    #[test]
+    fn a_thread_that_panics_already_is_told_of_none() {
+        let first = blast(&NAMES, |cache| {
+            let _cache = cache;
+            panic::resume_unwind(Box::new("the first"));
+        });
+        assert_eq!(first, Some("another panic"));
+    }
+
+    /// Both parts of an entry panic, in an ordinary write and in one of a thread that panics already.
+    #[test]
+    fn both_parts_of_an_entry_may_panic_at_once() {
+        struct Writes<'c>(&'c Tested);
+        impl Drop for Writes<'_> {
+            fn drop(&mut self) {
+                while self.0.maintain(100).backlog > 0 {}
+            }
+        }
+        let first = blast(&["key", "value"], |cache| {
+            // One panic for each entry, and no more.
+            while cache.maintain(0).backlog > 0 {
+                let _ =
+                    catch_unwind(AssertUnwindSafe(|| cache.maintain(1))).map_err(std::mem::forget);
+            }
+            drop(cache);
+        });
+        assert!(matches!(first, Some("key" | "value")), "{first:?}");
+        let first = blast(&["key", "value"], |cache| {
+            let _writes = Writes(&cache);
+            panic::resume_unwind(Box::new("the first"));
+        });
+        assert_eq!(first, Some("another panic"));
+    }
+}

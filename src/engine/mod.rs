@@ -66,7 +66,7 @@ use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
 use crate::report::{Stats, Usage};
-use crate::sync::{AtomicU64, CachePadded, Relaxed};
+use crate::sync::{AtomicU64, CachePadded, NoAbort, Relaxed};
 use crate::table::{self, Junk, Table};
 use crate::time::Clock;
 
@@ -93,7 +93,7 @@ pub(crate) struct Plan {
 /// A cache without its public face.
 pub(crate) struct Engine<K, V, S> {
     table: Table<K, V, Memory, Local>,
-    hasher: S,
+    hasher: NoAbort<S>,
     rules: Rules<K, V>,
     policy: Policy,
     capacity: Ledger,
@@ -118,7 +118,7 @@ impl<K, V, S> Engine<K, V, S> {
         let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
         Self {
             table: Table::new(shape, bits, Memory::new(plan.entries)),
-            hasher,
+            hasher: NoAbort::new(hasher),
             rules,
             policy: Policy::new(),
             capacity: Ledger::new(plan.capacity),

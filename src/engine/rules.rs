@@ -5,6 +5,7 @@ use std::fmt;
 use crate::expiry::Expiration;
 use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
+use crate::sync::FirstPanic;
 
 pub(crate) type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 pub(crate) type Listener<K, V> = dyn Fn(&K, &V, RemovalCause) + Send + Sync;
@@ -29,6 +30,17 @@ impl<K, V> Rules<K, V> {
         if let Some(listener) = &self.listener {
             listener(key, value, cause);
         }
+    }
+}
+
+impl<K, V> Drop for Rules<K, V> {
+    /// Drops one after the other, whatever panics.
+    fn drop(&mut self) {
+        let mut panics = FirstPanic::default();
+        panics.catch(|| drop(self.weigher.take()));
+        panics.catch(|| drop(self.listener.take()));
+        panics.catch(|| drop(self.expiration.take()));
+        panics.pass_on();
     }
 }
 

@@ -32,15 +32,15 @@ mod ticket;
 use std::alloc::{self, Layout};
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::{self, NonNull};
 
 pub(crate) use shape::Shape;
 pub(crate) use spares::Spares;
 pub(crate) use ticket::{Hold, Kind, Sought, Ticket, plain_hash};
 
-use crate::sync::Stamp;
-use ticket::{Awaited, Renewed};
+use crate::sync::{FirstPanic, Stamp};
+use ticket::Renewed;
 
 /// The fixed part of an entry. Opaque outside: slots hold pointers to it.
 #[repr(C)]
@@ -156,7 +156,8 @@ impl<K, V> Entry<K, V> {
         unsafe { entry.emptied() }
     }
 
-    /// Drops the contents in place.
+    /// Drops the contents in place: all of them, whichever panics. The first panic is passed on at the
+    /// end, unless the thread is panicking already.
     ///
     /// # Safety
     ///
@@ -167,15 +168,44 @@ impl<K, V> Entry<K, V> {
         // Freed even if a destructor panics.
         let hull = Hull { node: self.node, shape: self.shape, kind };
         let node = self.node.as_ptr();
-        match kind {
+        let at_most_one = !(needs_drop::<K>() && needs_drop::<V>());
+        if kind == Kind::Plain && at_most_one && !std::thread::panicking() {
             // SAFETY: initialised by E1, owned by E2, dropped once by the caller's promise.
-            Kind::Plain => unsafe { ptr::drop_in_place(node) },
-            // SAFETY: as above, laid out so by E3.
-            Kind::Awaited => unsafe { ptr::drop_in_place(node.cast::<Awaited<K, V>>()) },
-            // SAFETY: as above.
-            Kind::Renewed => unsafe { ptr::drop_in_place(node.cast::<Renewed<K, V>>()) },
+            unsafe { ptr::drop_in_place(node) };
+            return hull;
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.drop_parts(kind) };
         hull
+    }
+
+    /// Drops key, value and ticket one after the other.
+    ///
+    /// # Safety
+    ///
+    /// As for [`emptied`](Self::emptied), of an entry of this kind.
+    unsafe fn drop_parts(&self, kind: Kind) {
+        let mut panics = FirstPanic::default();
+        let node = self.node.as_ptr();
+        // SAFETY: within the fixed part by E1, as are the parts below.
+        let key = unsafe { &raw mut (*node).key };
+        // SAFETY: initialised by E1, owned by E2, dropped once by the caller's promise.
+        panics.catch(|| unsafe { ptr::drop_in_place(key) });
+        if kind != Kind::Awaited {
+            // SAFETY: as for the key.
+            let value = unsafe { &raw mut (*node).value };
+            // SAFETY: as for the key; the value is there by E1.
+            panics.catch(|| unsafe { ptr::drop_in_place(value) });
+        }
+        if kind != Kind::Plain {
+            let renewed = node.cast::<Renewed<K, V>>();
+            // SAFETY: laid out so by E3; behind a value that is missing the ticket lies where it lies
+            // behind one that is not.
+            let ticket = unsafe { &raw mut (*renewed).ticket };
+            // SAFETY: as for the key.
+            panics.catch(|| unsafe { ptr::drop_in_place(ticket) });
+        }
+        panics.pass_on();
     }
 
     /// Borrows the entry.

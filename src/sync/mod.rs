@@ -5,6 +5,7 @@
 //! same code runs under the model checker.
 
 mod counter;
+mod panics;
 mod patrol;
 mod sleep;
 
@@ -12,8 +13,9 @@ mod sleep;
 mod tests;
 
 pub(crate) use counter::{counter, has_counter};
+pub(crate) use panics::{FirstPanic, NoAbort, discard, quietly};
 pub(crate) use patrol::Patrol;
-pub(crate) use sleep::{Sleep, discard, quietly, wake_all};
+pub(crate) use sleep::{Sleep, wake_all};
 
 #[cfg(not(clockhand_loom))]
 pub(crate) use std::sync::atomic::{

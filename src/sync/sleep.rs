@@ -7,6 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use super::panics::discard;
 use super::{AtomicBool, Ordering};
 
 /// The sleep of a thread, from which a waker wakes it. Not the park token alone, which user code that
@@ -45,26 +46,6 @@ impl Wake for Unpark {
         // ORDERING S-e: Release: pairs with the swap in `rest`.
         self.woken.store(true, Ordering::Release);
         self.thread.unpark();
-    }
-}
-
-/// Runs user code where nobody is to whom a panic could be passed on: it was reported by the panic hook,
-/// and ends here. Nothing if it panicked.
-pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => Some(done),
-        Err(panic) => {
-            discard(panic);
-            None
-        }
-    }
-}
-
-/// Drops what a panic has brought. Its destructor is the user's and may panic, too; what that brings is
-/// left behind, as there would be no end to it.
-pub(crate) fn discard(panic: Box<dyn Any + Send>) {
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(another);
     }
 }
 

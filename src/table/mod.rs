@@ -83,7 +83,6 @@ mod models;
 mod tests;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 pub(crate) use array::LOAD;
@@ -99,7 +98,7 @@ use outlived::Outlived;
 
 use crate::entry::{Entry, Shape};
 use crate::reclaim::{Domain, Guard, Ledgered, Pass, Perch};
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, FirstPanic, Ordering};
 
 /// What the table unlinks and a domain keeps until nobody looks at it.
 #[derive(Debug)]
@@ -199,71 +198,42 @@ where
 }
 
 impl<K, V, X, L> Drop for Table<K, V, X, L> {
+    /// Drops the garbage and then the entries, one by one. A destructor that panics keeps no other from
+    /// running; the first panic is passed on at the end, unless the thread is panicking already.
     fn drop(&mut self) {
         self.domain.close();
-        // Drops the generations after the garbage, even if a destructor in it panics.
-        let _generations = Generations(&self.current);
+        let mut panics = FirstPanic::default();
         // SAFETY: guards and views borrow the table, perches are kept beside a handle of it: there
         // are none left.
         let clear = || unsafe { self.domain.clear(|junk, _| drop(junk)) };
         // A destructor that panics has used up its item: there is an end to this.
-        let mut panicked = None;
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(clear)) {
-            panicked = Some(panic);
-        }
-        if let Some(panic) = panicked
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
-        }
-    }
-}
-
-/// The generations of a table that is being dropped.
-struct Generations<'t, K, V, X>(&'t AtomicPtr<Array<K, V, X>>);
-
-impl<K, V, X> Drop for Generations<'_, K, V, X> {
-    fn drop(&mut self) {
+        while !panics.catch(clear) {}
         // ORDERING T-m: Acquire: all that other threads did before they let go of the table.
-        let first = self.0.load(Ordering::Acquire);
-        if first.is_null() {
-            return;
+        let mut next = self.current.load(Ordering::Acquire);
+        while !next.is_null() {
+            // SAFETY: generations come from boxes, and this one is reachable by nobody else.
+            let array = unsafe { Box::from_raw(next) };
+            drop_entries(&array, &mut panics);
+            // ORDERING T-m: Acquire: as above.
+            next = array.next.load(Ordering::Acquire);
         }
-        // SAFETY: generations come from boxes, and this one is reachable by nobody else.
-        let array = unsafe { Box::from_raw(first) };
-        // Whatever happens to this one, the next one is dropped.
-        let _rest = Generations(&array.next);
-        Sweep { array: &array, index: 0 }.run();
+        panics.pass_on();
     }
 }
 
-/// Drops the entries of a generation; goes on after a destructor that panics.
-struct Sweep<'a, K, V, X> {
-    array: &'a Array<K, V, X>,
-    index: usize,
-}
-
-impl<K, V, X> Sweep<'_, K, V, X> {
-    fn run(&mut self) {
-        while self.index < self.array.len() {
-            let home = home::Home::at(self.array, self.index);
-            self.index += 1;
-            if !home.control().is_moved() {
-                let own = |(node, _, _)| {
-                    // SAFETY: the table is being dropped; an entry is readable in one bucket that
-                    // was not moved, and nowhere else (T2).
-                    unsafe { Entry::from_raw(node, self.array.shape) }
-                };
-                let entries: Vec<Entry<K, V>> = home.contents().1.into_iter().map(own).collect();
-                drop(entries);
-            }
+/// Drops the entries of a generation that nobody else can reach.
+fn drop_entries<K, V, X>(array: &Array<K, V, X>, panics: &mut FirstPanic) {
+    for index in 0..array.len() {
+        let home = home::Home::at(array, index);
+        if home.control().is_moved() {
+            continue;
         }
-    }
-}
-
-impl<K, V, X> Drop for Sweep<'_, K, V, X> {
-    fn drop(&mut self) {
-        self.run();
+        for (node, _, _) in home.contents().1 {
+            // SAFETY: the table is being dropped; an entry is readable in one bucket that was not
+            // moved, and nowhere else (T2).
+            let entry = unsafe { Entry::from_raw(node, array.shape) };
+            panics.catch(|| drop(entry));
+        }
     }
 }
 

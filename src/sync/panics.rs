@@ -1,0 +1,82 @@
+//! User code that may panic where that must not go further, or not yet.
+
+use std::any::Any;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+/// Runs user code where nobody is to whom a panic could be passed on: it was reported by the panic hook,
+/// and ends here. Nothing if it panicked.
+pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => Some(done),
+        Err(panic) => {
+            discard(panic);
+            None
+        }
+    }
+}
+
+/// Drops what a panic has brought. Its destructor is the user's and may panic, too; what that brings is
+/// left behind, as there would be no end to it.
+pub(crate) fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(another);
+    }
+}
+
+/// The first panic of several pieces of user code, to be passed on when all have run.
+#[derive(Default)]
+#[must_use = "a panic that is not passed on is lost"]
+pub(crate) struct FirstPanic(Option<Box<dyn Any + Send>>);
+
+impl FirstPanic {
+    /// Runs a piece; whether it went through without a panic.
+    pub(crate) fn catch(&mut self, run: impl FnOnce()) -> bool {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { return true };
+        match &self.0 {
+            None => self.0 = Some(panic),
+            Some(_) => discard(panic),
+        }
+        false
+    }
+
+    /// Panics with the first panic, unless the thread is panicking already: that would end the process.
+    pub(crate) fn pass_on(self) {
+        match self.0 {
+            Some(panic) if thread::panicking() => discard(panic),
+            Some(panic) => resume_unwind(panic),
+            None => {}
+        }
+    }
+}
+
+/// A value of the user's that may be dropped while a panic is passed on: if its destructor panics then,
+/// that goes no further.
+#[derive(Debug)]
+pub(crate) struct NoAbort<T>(ManuallyDrop<T>);
+
+impl<T> NoAbort<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(ManuallyDrop::new(value))
+    }
+}
+
+impl<T> Deref for NoAbort<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Drop for NoAbort<T> {
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        let mut panics = FirstPanic::default();
+        // SAFETY: this is the end of it, and nothing drops it again.
+        panics.catch(|| unsafe { ManuallyDrop::drop(&mut self.0) });
+        panics.pass_on();
+    }
+}
