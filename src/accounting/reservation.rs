@@ -21,6 +21,11 @@ impl<'a> Reservation<'a> {
         Self { ledger, own, held }
     }
 
+    /// What is held.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+
     /// Takes over the charge of an entry that the caller unlinked.
     #[inline]
     pub(crate) fn add(&mut self, victim: u64) {

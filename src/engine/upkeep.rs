@@ -1,5 +1,6 @@
 //! Freeing what was retired, removing what has expired, resizing.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
 
 use super::bury::{Table, plot};
@@ -8,16 +9,37 @@ use super::{Engine, Garbage, Local, Pin};
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
 use crate::report::Maintained;
+use crate::sync::{Outermost, seeded, thread_local};
 use crate::table::{self, Junk, Shredder};
 
 /// Retired entries that a write frees in passing, at every eighth that is retired.
 const FREED_PER_WRITE: usize = 16;
-/// Retired entries that a write frees that cannot do without.
+/// Retired entries that a write frees at a time that cannot do without.
 const FREED_FOR_ROOM: usize = 16;
+/// How often a write does that without getting further: what is freed may be taken by others, or come
+/// back, as destructors may write. So a write with one entry to make room for frees no more than
+/// `FREED_FOR_ROOM` x `RELIEFS` + `FREED_PER_WRITE` entries, 272, writes within their destructors
+/// included: those free nothing.
+pub(super) const RELIEFS: usize = 16;
 /// Retired entries that maintenance frees before it gives back what they were charged with.
 const PORTION: usize = 64;
 /// Buckets that a write searches for expired entries.
 const SWEPT_PER_WRITE: usize = 1;
+
+thread_local! {
+    /// Whether the thread is removing expired entries. That calls the listener, which may write: such a
+    /// write does not remove the next ones, or listeners would nest as deep as there are expired entries.
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom's has no such form")]
+    static SWEEPING: Cell<bool> = Cell::new(false);
+}
+
+/// From now on the calling thread is sweeping, unless it is already.
+fn begin_sweep() -> Option<Outermost> {
+    if seeded("upkeep-sweep-inside") {
+        SWEEPING.with(|sweeping| sweeping.set(false));
+    }
+    Outermost::enter(&SWEEPING)
+}
 
 /// Frees what nobody looks at any more, and gives back at the end what it was charged with, even if
 /// a destructor panics.
@@ -76,12 +98,15 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Ends a write: unpins, and frees a little if writes are to clean up.
+    /// Ends a write: unpins, and frees a little if writes are to clean up. Does neither sweep nor free
+    /// where the thread is sweeping or freeing already.
     pub(super) fn tidy(&self, pin: Pin<'_, K, V>) {
         if !self.inline {
             return;
         }
-        if self.rules.expiration.is_some() {
+        if self.rules.expiration.is_some()
+            && let Some(_sweeping) = begin_sweep()
+        {
             self.sweep(self.table.view(pin.pass()), SWEPT_PER_WRITE);
         }
         let mut clearing = Clearing::new(self, pin.local());
@@ -132,7 +157,9 @@ where
     /// goes on with a shrink that readers stopped.
     pub(crate) fn maintain(&self, budget: usize) -> Maintained {
         let mut done = Maintained::default();
-        if self.rules.expiration.is_some() {
+        if self.rules.expiration.is_some()
+            && let Some(_sweeping) = begin_sweep()
+        {
             let mut pin = self.pin();
             let mut spent = 0;
             // Each bucket counts for one at least, and once round the table is enough.
@@ -155,9 +182,11 @@ where
         done
     }
 
-    /// Frees up to `budget` retired entries.
+    /// Frees up to `budget` retired entries, and no more than there are when it begins: destructors may
+    /// write, and what they put in is retired again.
     pub(super) fn collect(&self, budget: usize) -> usize {
         let local = self.pin().local();
+        let budget = budget.min(self.table.domain().backlog());
         let (mut freed, mut vain) = (0, 0);
         while freed < budget && vain <= GRACE {
             // By portions: writers wait for what is given back.
@@ -196,9 +225,12 @@ where
     /// the way; inserts and `maintain` go on.
     fn shrink(&self, most: usize) {
         let mut pin = self.pin();
-        let (mut evicted, mut vain) = (0, 0);
+        let (mut evicted, mut vain, mut reliefs, mut least) = (0, 0, 0, u64::MAX);
         let patience = patience(self.table.view(pin.pass()));
         while evicted < most && vain < patience && self.capacity.debt() > 0 {
+            if self.capacity.debt() < least {
+                (least, reliefs) = (self.capacity.debt(), 0);
+            }
             // What lingers will pay for as much, once it is freed.
             let eviction = if self.capacity.debt() > self.lingering.get() {
                 let mut work = self.work(pin.local());
@@ -209,7 +241,9 @@ where
             match eviction {
                 Eviction::Done => (evicted, vain) = (evicted + 1, 0),
                 Eviction::Vain => vain += 1,
-                Eviction::Relieve if self.relieve(&mut pin) => vain = 0,
+                Eviction::Relieve if reliefs < RELIEFS && self.relieve(&mut pin) => {
+                    (vain, reliefs) = (0, reliefs + 1);
+                }
                 Eviction::Relieve => vain += patience / 4,
             }
         }

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::bury::{Found, State, Table};
 use super::face::Dial;
+use super::upkeep::RELIEFS;
 use super::{Engine, Lens, Local, Pin};
 use crate::accounting::Reservation;
 use crate::entry::{Entry, EntryRef, HEAVIEST};
@@ -40,6 +41,9 @@ pub(super) struct Work<'e> {
     /// How the life of a value that was loaded differs from others'.
     pub(super) terms: Terms,
     vain_reliefs: usize,
+    /// How often it had garbage freed since it last got further, and how far it had got then.
+    reliefs: usize,
+    furthest: u64,
 }
 
 /// Where an entry may be linked.
@@ -119,7 +123,10 @@ where
             match attempt(pin, work) {
                 Ok(done) => return Some(done),
                 Err(obstacle) if work.gives_up(obstacle) => return None,
-                Err(Obstacle::Garbage) => work.vain_reliefs += usize::from(!self.relieve(pin)),
+                Err(Obstacle::Garbage) => {
+                    let freed = self.relieve(pin);
+                    work.note_relief(freed, self.retired.free(self.retired_credits()));
+                }
                 Err(_) => {}
             }
         }
@@ -374,7 +381,9 @@ where
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
         let terms = Terms::default();
-        Work { local, hand, shift: self.policy.shift(), bits: None, terms, vain_reliefs: 0 }
+        let (vain_reliefs, reliefs, furthest) = (0, 0, 0);
+        let shift = self.policy.shift();
+        Work { local, hand, shift, bits: None, terms, vain_reliefs, reliefs, furthest }
     }
 
     /// Whether a charge may be in the cache at all.
@@ -456,9 +465,21 @@ impl Work<'_> {
     fn gives_up(&self, obstacle: Obstacle) -> bool {
         match obstacle {
             Obstacle::Changed => false,
-            Obstacle::Garbage => self.vain_reliefs >= VAIN_RELIEFS,
+            Obstacle::Garbage => self.vain_reliefs >= VAIN_RELIEFS || self.reliefs >= RELIEFS,
             Obstacle::NoRoom => true,
         }
+    }
+
+    /// Notes that garbage was to be freed, whether some was, and what is free of the retired capacity now.
+    /// Destructors may retire as much as was freed, and other threads take it: only more than ever before
+    /// counts as getting further.
+    fn note_relief(&mut self, freed: bool, free: u64) {
+        let far = self.hand.held().saturating_add(free);
+        if far > self.furthest {
+            (self.furthest, self.reliefs) = (far, 0);
+        }
+        self.reliefs += 1;
+        self.vain_reliefs += usize::from(!freed);
     }
 
     /// The charge in hand has become an entry's.

@@ -116,14 +116,15 @@ impl<T> Bag<T> {
         }
     }
 
-    /// Whether it is time to see if sealed batches are ripe: they are there, and a few items were
-    /// retired since it was last asked in time. Called by the seat's holder only.
-    pub(super) fn look_is_due(&self) -> bool {
-        let retired = self.retired();
-        if retired.wrapping_sub(self.looked.get()) < LOOK {
-            return false;
-        }
-        self.looked.set(retired);
+    /// Whether it is time to look for ripe batches: a few items were retired since the last look. Called
+    /// by the seat's holder only.
+    pub(super) fn is_look_due(&self) -> bool {
+        self.retired().wrapping_sub(self.looked.get()) >= LOOK
+    }
+
+    /// Notes that a look is taken; whether there is anything to look at. Called by the seat's holder only.
+    pub(super) fn begin_look(&self) -> bool {
+        self.looked.set(self.retired());
         // ORDERING S-h: Relaxed: a hint.
         let any = |word: &AtomicPtr<Batch<T>>| !word.load(Ordering::Relaxed).is_null();
         any(&self.queue) || any(&self.sealed)

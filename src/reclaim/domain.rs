@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::bag::{Collected, Ledgered};
+use super::freeing;
 use super::roster::{self, Registry};
 use super::seat::{Guard, Seat};
 use super::{GRACE, Perch};
@@ -118,11 +119,13 @@ impl<T, L> Domain<T, L> {
     }
 
     /// Moves the epoch if it can be moved, and frees up to `budget` ripe items, whoever retired
-    /// them. To be called unpinned, or three calls free nothing.
+    /// them. To be called unpinned, or three calls free nothing; inside `sink`, of whatever domain, none
+    /// frees anything (R6).
     ///
     /// Each item goes to `sink`, which drops it. A panic in `sink` loses nothing: the other items
     /// stay for the next call.
     pub(crate) fn collect(&self, budget: usize, mut sink: impl FnMut(T, Ledgered)) -> Collected {
+        let Some(_freeing) = freeing::begin() else { return Collected { freed: 0 } };
         let moved = self.advance();
         // ORDERING R-m: Relaxed: only compared; what is ripe is decided by `is_ripe`.
         let epoch = self.epoch.load(Ordering::Relaxed);

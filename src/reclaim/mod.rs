@@ -24,6 +24,8 @@
 //!   the unlinking of all its items.
 //! - **R4** A batch is owned by whoever took its pointer out of the bag's word by a swap; one in a stack or a queue with the first of it.
 //! - **R5** Seats are freed with the domain, never before; a seat has one holder at a time.
+//! - **R6** A thread that is freeing items of any domain frees none inside, of whatever domain: destructors
+//!   are as deep in one another as user code nests them, and no deeper.
 //!
 //! # Why three
 //!
@@ -65,6 +67,7 @@
 
 mod bag;
 mod domain;
+mod freeing;
 mod queue;
 mod roster;
 mod seat;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::bag::{Bag, Ledgered, Retired};
 use super::domain::Domain;
+use super::freeing;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed, give_way};
 
 /// Set in the count of guards when the thread has given up the seat under them.
@@ -168,14 +169,18 @@ impl<'d, T, L> Guard<'d, T, L> {
     }
 
     /// Unpins, and then frees up to `budget` of the items that were retired on this seat, if any
-    /// wait there and the thread holds no other guard. Looks only after some retirements, as each
-    /// look has to move the epoch.
+    /// wait there, the thread holds no other guard, and it is not freeing already (R6). Looks only after
+    /// some retirements, as each look has to move the epoch.
     ///
     /// `sink` gets the seat's local part with each item if the thread keeps the seat.
     pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered, Option<&L>)) {
         let (domain, seat, transient) = (self.domain, self.seat, self.transient);
         drop(self);
-        if seat.nested.get() == 0 && seat.bag.look_is_due() {
+        if seat.nested.get() == 0
+            && seat.bag.is_look_due()
+            && let Some(_freeing) = freeing::begin()
+            && seat.bag.begin_look()
+        {
             domain.advance();
             let mut left = budget;
             let local = (!transient).then_some(&seat.local);

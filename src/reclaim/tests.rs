@@ -223,7 +223,7 @@ fn batches_that_meet_are_put_in_order() {
     }
 }
 
-/// A destructor that uses its cache finds what the collection that called it does not need.
+/// Another thread finds, while a destructor runs, what the collection that called it does not need.
 #[test]
 fn a_collection_leaves_to_others_what_it_will_not_free() {
     let (domain, drops) = toy();
@@ -234,12 +234,67 @@ fn a_collection_leaves_to_others_what_it_will_not_free() {
         outer = domain
             .collect(1, |item, _| {
                 drop(item);
-                inner += domain.collect(1_000, |item, _| drop(item)).freed;
+                let other = || domain.collect(1_000, |item, _| drop(item)).freed;
+                inner += thread::scope(|scope| scope.spawn(other).join().expect("no panic"));
             })
             .freed;
     }
     assert!(inner >= 320 - 32, "{inner} were within reach");
     assert_eq!(inner + outer + collect(&domain), 320);
+}
+
+/// R6, for a destructor that collects, one that writes, and one that goes through another domain.
+#[test]
+fn a_thread_that_is_freeing_frees_nothing_inside() {
+    const ITEMS: usize = 320;
+    let ((domain, drops), (other, theirs)) = (toy(), toy());
+    retire(&domain, &drops, ITEMS);
+    retire(&other, &theirs, ITEMS);
+    let before = || drops.load(Ordering::SeqCst) + theirs.load(Ordering::SeqCst);
+    let mut freed = 0;
+    while freed < ITEMS {
+        freed += domain
+            .collect(7, |item, _| {
+                drop(item);
+                let now = before();
+                for domain in [&domain, &other] {
+                    assert_eq!(collect(domain), 0);
+                    retire(domain, &drops, 9);
+                    domain.pin().close(100, |item, _, _| drop(item));
+                }
+                assert_eq!(before(), now, "freed inside");
+            })
+            .freed;
+    }
+    // Nothing was forgotten: a write is due, and finds what the ones inside have left.
+    let now = theirs.load(Ordering::SeqCst);
+    for _ in 0..=GRACE {
+        retire(&other, &drops, 8);
+        other.pin().close(100, |item, _, _| drop(item));
+    }
+    assert!(theirs.load(Ordering::SeqCst) > now, "the write that was not inside frees");
+    while domain.backlog() + other.backlog() > 0 {
+        collect(&domain);
+        collect(&other);
+    }
+}
+
+/// A destructor that panics leaves its thread as it was.
+#[test]
+fn a_thread_whose_destructor_panicked_frees_again() {
+    let (domain, drops) = toy();
+    retire(&domain, &drops, 100);
+    while catch_unwind(AssertUnwindSafe(|| domain.collect(9, |_, _| panic!("a destructor"))))
+        .is_ok()
+    {}
+    assert_eq!(collect(&domain), 99);
+    retire(&domain, &drops, 100);
+    let close = || domain.pin().close(9, |_, _, _| panic!("a destructor"));
+    while catch_unwind(AssertUnwindSafe(close)).is_ok() {
+        retire(&domain, &drops, 8);
+    }
+    assert!(collect(&domain) > 0);
+    assert_eq!(domain.backlog(), 0);
 }
 
 #[test]
@@ -299,7 +354,8 @@ fn what_a_panic_leaves_is_found_though_the_epoch_stands_still() {
     let guard = domain.pin();
     let collect = || {
         domain.collect(usize::MAX, |_item, _| {
-            domain.collect(usize::MAX, |_item, _| unreachable!("all are in the outer one's hand"));
+            let other = || domain.collect(usize::MAX, |_item, _| unreachable!("all are in a hand"));
+            thread::scope(|scope| scope.spawn(|| other().freed).join().expect("no panic"));
             panic!("a destructor panics");
         })
     };

@@ -5,6 +5,7 @@
 //! same code runs under the model checker.
 
 mod counter;
+mod outermost;
 mod panics;
 mod patrol;
 mod sleep;
@@ -13,6 +14,7 @@ mod sleep;
 mod tests;
 
 pub(crate) use counter::{counter, has_counter};
+pub(crate) use outermost::{Outermost, thread_local};
 pub(crate) use panics::{FirstPanic, NoAbort, discard, quietly};
 pub(crate) use patrol::Patrol;
 pub(crate) use sleep::{Sleep, wake_all};

@@ -1,0 +1,281 @@
+//! P2 and P10 for destructors that write: a thread that is freeing frees nothing inside, so destructors
+//! are not in one another as deep as there is garbage; and one write frees no more than a stated number
+//! of entries, however many come back meanwhile.
+
+mod support;
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clockhand::{Cache, Clock, Maintenance, RemovalCause};
+
+/// Destructors that one write may run whose entry weighs one, with those that its own destructors cause.
+const MOST: usize = 16 * 16 + 16;
+/// More than a thread's stack could hold destructors in one another.
+const BACKLOG: usize = 20_000;
+
+thread_local!(static DEPTH: Cell<usize> = const { Cell::new(0) });
+
+/// What a destructor does with the key of its value.
+type Act = dyn Fn(&Arc<Log>, u64) + Send + Sync;
+
+/// What the destructors of a test do, and have done.
+#[derive(Default)]
+struct Log {
+    act: OnceLock<Box<Act>>,
+    on: AtomicBool,
+    born: AtomicUsize,
+    dead: AtomicUsize,
+    deepest: AtomicUsize,
+}
+
+impl Log {
+    fn alive(&self) -> usize {
+        self.born.load(SeqCst) - self.dead.load(SeqCst)
+    }
+
+    /// How many destructors `write` runs.
+    fn count(&self, write: impl FnOnce()) -> usize {
+        let before = self.dead.load(SeqCst);
+        write();
+        self.dead.load(SeqCst) - before
+    }
+}
+
+/// A value whose destructor acts, unless it is a quiet one.
+struct Value {
+    key: u64,
+    log: Arc<Log>,
+    quiet: bool,
+}
+
+impl Value {
+    fn new(log: &Arc<Log>, key: u64, quiet: bool) -> Self {
+        log.born.fetch_add(1, SeqCst);
+        Self { key, log: Arc::clone(log), quiet }
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        let depth = DEPTH.get() + 1;
+        DEPTH.set(depth);
+        self.log.deepest.fetch_max(depth, SeqCst);
+        // Were they as deep as the garbage, the test ends before the stack does.
+        if !self.quiet && depth < 50 && self.log.on.load(SeqCst) {
+            self.log.act.get().expect("set before anything is freed")(&self.log, self.key);
+        }
+        self.log.dead.fetch_add(1, SeqCst);
+        DEPTH.set(depth - 1);
+    }
+}
+
+type Tested = Cache<u64, Value>;
+
+fn built(retired: u64, maintenance: Maintenance) -> Tested {
+    let builder = Cache::builder().capacity(100).retired_capacity(retired);
+    builder.maintenance(maintenance).build().expect("sound")
+}
+
+/// Fills a cache with garbage that is not freed, as a guard is held meanwhile.
+fn fill(cache: &Tested, log: &Arc<Log>) {
+    let _guard = cache.pin();
+    (0..BACKLOG as u64).for_each(|key| cache.insert(key, Value::new(log, key, false)));
+    assert_eq!(cache.stats().refusals, 0);
+}
+
+/// Lets no destructor act any more, and frees everything.
+fn finish(caches: &[&Tested], log: &Arc<Log>) {
+    log.on.store(false, SeqCst);
+    for cache in caches {
+        cache.invalidate_all();
+        while cache.maintain(usize::MAX).backlog > 0 {}
+    }
+    assert_eq!(log.alive(), 0);
+}
+
+/// A log whose values put themselves back into one of the caches.
+fn put_back(caches: &[&Tested]) -> Arc<Log> {
+    let log = Arc::new(Log::default());
+    let caches: Vec<Tested> = caches.iter().map(|&cache| cache.clone()).collect();
+    log.act
+        .set(Box::new(move |log, key| {
+            // What came from one cache goes into the next.
+            let cache = &caches[(key as usize + 1) % caches.len()];
+            cache.insert(key + 1, Value::new(log, key + 1, false));
+        }))
+        .ok()
+        .expect("once");
+    log.on.store(true, SeqCst);
+    log
+}
+
+#[test]
+fn values_that_are_put_back_are_not_in_one_another() {
+    for maintenance in [Maintenance::Inline, Maintenance::Manual, Maintenance::Thread] {
+        let cache = built(60_000, maintenance);
+        let log = put_back(&[&cache]);
+        fill(&cache, &log);
+        for key in 0..200 {
+            let freed = log.count(|| cache.insert(key, Value::new(&log, key, false)));
+            assert!(maintenance == Maintenance::Thread || freed <= MOST, "{freed} in one write");
+        }
+        assert_eq!(cache.stats().refusals, 0);
+        finish(&[&cache], &log);
+        if maintenance != Maintenance::Thread {
+            support::validate(&cache); // for which nobody else may use the cache
+        }
+        assert_eq!(log.deepest.load(SeqCst), 1, "{maintenance:?}");
+    }
+}
+
+#[test]
+fn caches_whose_values_move_over_are_not_in_one_another() {
+    let caches = [built(60_000, Maintenance::Inline), built(60_000, Maintenance::Inline)];
+    let log = put_back(&[&caches[0], &caches[1]]);
+    caches.iter().for_each(|cache| fill(cache, &log));
+    for key in 0..200 {
+        let cache = &caches[key as usize % 2];
+        let freed = log.count(|| cache.insert(key, Value::new(&log, key, false)));
+        assert!(freed <= MOST, "{freed} in one write");
+    }
+    finish(&[&caches[0], &caches[1]], &log);
+    caches.iter().for_each(support::validate);
+    assert_eq!(log.deepest.load(SeqCst), 1);
+}
+
+/// What is freed comes back and takes the room that was made: no call goes on until there is none left.
+#[test]
+fn no_call_waits_for_the_end_of_what_comes_back() {
+    let cache = built(60_000, Maintenance::Manual);
+    let log = put_back(&[&cache]);
+    fill(&cache, &log);
+    let calls: [(&str, &dyn Fn()); 4] = [
+        ("maintain", &|| _ = cache.maintain(usize::MAX)),
+        ("remove_expired", &|| _ = cache.remove_expired()),
+        ("set_capacity", &|| cache.set_capacity(10)),
+        ("invalidate_all", &|| cache.invalidate_all()),
+    ];
+    for (name, call) in calls {
+        let garbage = cache.maintain(0).backlog;
+        let freed = log.count(call);
+        assert!(freed <= garbage + MOST, "{name} freed {freed}, of {garbage}");
+    }
+    finish(&[&cache], &log);
+    assert_eq!(log.deepest.load(SeqCst), 1);
+}
+
+/// The same where there is no room for more: what cannot come in is refused, and the writes end.
+#[test]
+fn a_write_ends_though_what_it_frees_takes_the_room() {
+    for lingering in [false, true] {
+        // The second one has no place for garbage, so that each older value bears on the capacity.
+        let cache = built(if lingering { 0 } else { 300 }, Maintenance::Inline);
+        let log = Arc::new(Log::default());
+        let inner = cache.clone();
+        let act = move |log: &Arc<Log>, key: u64| {
+            let again = Value::new(log, key, false);
+            if let Err(refused) = inner.try_insert(key % 400, again) {
+                // Or its destructor would try again, without an end that a cache could give it.
+                let mut value = refused.value;
+                value.quiet = true;
+            }
+        };
+        log.act.set(Box::new(act)).ok().expect("once");
+        log.on.store(true, SeqCst);
+        for key in 0..400 {
+            let write = || drop(cache.try_insert(key % 400, Value::new(&log, key, false)));
+            let destroyed = log.count(write);
+            // For each that is freed, one more may have been refused.
+            assert!(destroyed <= 2 * MOST + 2, "{destroyed} in one write");
+        }
+        finish(&[&cache], &log);
+    }
+}
+
+/// Every destructor writes, and nothing is refused for it, nor does garbage gather.
+#[test]
+fn a_cache_whose_destructors_all_write_is_not_starved() {
+    let cache = built(2_000, Maintenance::Inline);
+    let log = Arc::new(Log::default());
+    let inner = cache.clone();
+    let act = move |log: &Arc<Log>, key| inner.insert(key + 1_000_000, Value::new(log, key, true));
+    log.act.set(Box::new(act)).ok().expect("once");
+    log.on.store(true, SeqCst);
+    for key in 0..50_000 {
+        cache.insert(key, Value::new(&log, key, false));
+    }
+    assert_eq!(cache.stats().refusals, 0);
+    assert!(log.alive() < 2_100, "{} values", log.alive());
+    finish(&[&cache], &log);
+    assert_eq!(log.deepest.load(SeqCst), 1);
+}
+
+/// Among them one that drops the last handle of another cache, whose values write as well.
+#[test]
+fn the_end_of_a_cache_inside_a_destructor() {
+    let cache = built(60_000, Maintenance::Inline);
+    let log = Arc::new(Log::default());
+    let inner = cache.clone();
+    let act = move |log: &Arc<Log>, key: u64| {
+        if key.is_multiple_of(1_000) {
+            let other = built(1_000, Maintenance::Inline);
+            (0..150).for_each(|nth| other.insert(nth, Value::new(log, 1, false)));
+        } else {
+            inner.insert(key, Value::new(log, key, true));
+        }
+    };
+    log.act.set(Box::new(act)).ok().expect("once");
+    log.on.store(true, SeqCst);
+    fill(&cache, &log);
+    for key in 1..5_000 {
+        cache.insert(key, Value::new(&log, key, true));
+    }
+    finish(&[&cache], &log);
+    // One that is freed, and one of the cache that ends there, and one that this one refused or evicted.
+    assert!(log.deepest.load(SeqCst) <= 3, "{}", log.deepest.load(SeqCst));
+}
+
+/// The sweep of a write tells the listener, whose write does not sweep on.
+#[test]
+fn a_listener_that_writes_is_not_inside_of_itself() {
+    thread_local!(static INSIDE: Cell<usize> = const { Cell::new(0) });
+    const ENTRIES: u64 = 10_000;
+    let deepest = Arc::new(AtomicUsize::new(0));
+    let (clock, hand) = Clock::manual();
+    let shared: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
+    let (inner, most) = (Arc::downgrade(&shared), Arc::clone(&deepest));
+    let builder = Cache::builder().capacity(4 * ENTRIES).time_to_live(Duration::from_secs(1));
+    let builder = builder.clock(clock).removal_listener(move |&key: &u64, _: &u64, cause| {
+        let depth = INSIDE.get() + 1;
+        INSIDE.set(depth);
+        most.fetch_max(depth, SeqCst);
+        let cache = inner.upgrade().and_then(|shared| shared.get().cloned());
+        if cause == RemovalCause::Expired
+            && depth < 50
+            && let Some(cache) = cache
+        {
+            cache.insert(key + ENTRIES, 0);
+        }
+        INSIDE.set(depth - 1);
+    });
+    let cache = shared.get_or_init(|| builder.build().expect("sound"));
+    for maintained in [false, true] {
+        (0..ENTRIES).for_each(|key| cache.insert(key, 0));
+        hand.advance(Duration::from_secs(1));
+        for key in 0..10 {
+            if maintained {
+                cache.maintain(100);
+            } else {
+                cache.insert(key, 1);
+            }
+        }
+        // One that an insert over an expired value tells, and one of the sweep of its own insert.
+        assert!(deepest.load(SeqCst) <= 2, "{} deep", deepest.load(SeqCst));
+        cache.invalidate_all();
+    }
+    // The listener keeps no handle, but let it find none while the cache ends.
+    support::validate(cache);
+}
