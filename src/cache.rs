@@ -135,6 +135,38 @@ impl<K, V, S> Cache<K, V, S> {
     pub fn reclamation_lag(&self) -> u64 {
         self.engine.reclamation_lag()
     }
+
+    /// Makes the cache usable in a child process that `fork` made; returns how many threads' places in the
+    /// cache it has cleared.
+    ///
+    /// Only the thread that called `fork` is in the child. The guards and readers of all others are in its
+    /// copy of the cache all the same and are never dropped there: nothing would ever be freed, and once
+    /// the retired capacity is full, inserts would be refused. This lets go of them. Guards and readers of
+    /// the calling thread, and of threads that the child has started, stay as they are.
+    ///
+    /// Call it for each cache, in the child, on the thread that called `fork`, which must have built or used
+    /// some cache of this library before. On another thread, in a process that was not forked, and a second
+    /// time it does nothing.
+    ///
+    /// What the other threads had in their hands at the moment of the fork is lost to the child: the units of
+    /// capacity of an entry on its way in, some retired entries that were being freed, the load of a key.
+    /// Threads that clean up and threads that tick a clock are not in the child, nor are executors.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free; visits every place that was ever taken at the same time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert(1, "one");
+    /// // In the child: cache.reset_after_fork();
+    /// assert_eq!(cache.reset_after_fork(), 0, "nobody was left behind");
+    /// ```
+    pub fn reset_after_fork(&self) -> usize {
+        self.engine.reset_after_fork()
+    }
 }
 
 /// Reads.

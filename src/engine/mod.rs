@@ -207,6 +207,11 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
+    /// Takes their seats from the threads that a fork has left behind; how many.
+    pub(crate) fn reset_after_fork(&self) -> usize {
+        self.table.domain().reset_after_fork()
+    }
+
     /// The most backward pinned seat, in epochs.
     pub(crate) fn reclamation_lag(&self) -> u64 {
         self.table.domain().reclamation_lag()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::bag::{Collected, Ledgered};
 use super::freeing;
+use super::holder::Holder;
 use super::roster::{self, Registry};
 use super::seat::{Guard, Seat};
 use super::{GRACE, Perch};
@@ -30,6 +31,8 @@ pub(crate) struct Domain<T, L> {
 
 impl<T, L> Domain<T, L> {
     pub(crate) fn new() -> Self {
+        // From now on the thread can be told after a fork.
+        Holder::me();
         Self {
             id: unique(),
             epoch: CachePadded::new(AtomicU64::new(0)),
@@ -215,16 +218,8 @@ impl<T, L> Domain<T, L> {
 impl<T, L: Default> Domain<T, L> {
     /// Takes a free seat, or adds one.
     pub(super) fn occupy(&self) -> &Seat<T, L> {
-        for seat in self.seats() {
-            // ORDERING R-j: Acquire: what the last holder left on the seat; pairs with the release
-            // in `Seat::release`.
-            if seat
-                .taken
-                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-            {
-                return seat;
-            }
+        if let Some(seat) = self.seats().find(|seat| seat.try_take()) {
+            return seat;
         }
         self.add_seat()
     }
@@ -295,6 +290,21 @@ impl<T: Send + 'static, L: Default + Send + Sync + 'static> Domain<T, L> {
 impl<T, L> Domain<T, L> {
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Takes their seats from the threads that a fork has left behind; how many. To be called in the child,
+    /// by the thread that called `fork`; called by another, or elsewhere, it does nothing.
+    ///
+    /// What such a thread had in its hands is lost: a batch that it filled or freed.
+    pub(crate) fn reset_after_fork(&self) -> usize {
+        let me = Holder::me();
+        if !me.is_from_elsewhere() {
+            return 0;
+        }
+        // This is the one thread that was not left behind, and no other calls this: what these holders
+        // had is nobody's (R1, R5).
+        let left = self.seats().filter(|seat| seat.was_left_by_fork(me));
+        left.map(Seat::release).count()
     }
 
     /// Lets the threads that still have a seat here forget it.

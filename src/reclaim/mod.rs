@@ -68,6 +68,7 @@
 mod bag;
 mod domain;
 mod freeing;
+mod holder;
 mod queue;
 mod roster;
 mod seat;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::bag::{Bag, Ledgered, Retired};
 use super::domain::Domain;
 use super::freeing;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed, give_way};
+use super::holder::Holder;
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed, give_way};
 
 /// Set in the count of guards when the thread has given up the seat under them.
 const ORPHANED: u32 = 1 << 31;
@@ -25,7 +26,8 @@ const MOST: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 pub(crate) struct Seat<T, L> {
     /// Zero, or `epoch << 1 | 1` (R1).
     pub(super) state: AtomicU64,
-    pub(super) taken: AtomicBool,
+    /// Which thread sits here; none if nobody does.
+    holder: AtomicU64,
     /// How many guards the holder has, and whether its thread has ended under them.
     nested: Relaxed<AtomicU32>,
     pub(super) next: AtomicPtr<Seat<T, L>>,
@@ -37,7 +39,7 @@ impl<T, L> Seat<T, L> {
     pub(super) fn new(local: L) -> Self {
         Self {
             state: AtomicU64::new(0),
-            taken: AtomicBool::new(true),
+            holder: AtomicU64::new(Holder::me().into_raw()),
             nested: Relaxed::<AtomicU32>::new(0),
             next: AtomicPtr::new(std::ptr::null_mut()),
             bag: Bag::new(),
@@ -51,9 +53,23 @@ impl<T, L> Seat<T, L> {
         // ORDERING R-c: Release: the holder's reads of shared memory end before the seat is
         // quiescent; pairs with the acquire load in `Domain::advance`.
         self.state.store(0, Ordering::Release);
-        // ORDERING R-j: Release: hands the seat's local part to the next holder; pairs with the
-        // acquire exchange in `Domain::occupy`.
-        self.taken.store(false, Ordering::Release);
+        // ORDERING R-j: Release: hands the seat's local part to the next holder; pairs with the exchange in
+        // `try_take`.
+        self.holder.store(Holder::NONE, Ordering::Release);
+    }
+
+    /// Takes the seat for the calling thread if nobody has it.
+    pub(super) fn try_take(&self) -> bool {
+        let (from, to) = (Holder::NONE, Holder::me().into_raw());
+        // ORDERING R-j: Acquire: what the last holder left on the seat; pairs with the release in `release`.
+        self.holder.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the seat's holder is a thread of the process that this one was forked from, and not `me`.
+    pub(super) fn was_left_by_fork(&self, me: Holder) -> bool {
+        // ORDERING R-j: Relaxed: what a thread that is not here has written was copied with everything else.
+        let holder = Holder::from_raw(self.holder.load(Ordering::Relaxed));
+        holder.is_some_and(|holder| holder != me && holder.is_from_elsewhere())
     }
 
     /// Leaves the seat when the holder's last guard is gone, which may be later than the roster of

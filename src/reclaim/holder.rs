@@ -1,0 +1,59 @@
+//! Which thread holds a seat, so that a child that `fork` made can tell who is not there.
+//!
+//! ```text
+//!   63          32 31           0
+//!   +-------------+-------------+
+//!   | process     | thread      |     zero: nobody
+//!   +-------------+-------------+
+//! ```
+//!
+//! A thread is given its number in the process in which it first takes part. Only one thread survives a
+//! `fork`: the one that called it. So in the child
+//!
+//! - a thread whose number names another process is that one, and
+//! - every other holder whose number names another process is not there.
+//!
+//! Threads that the child starts are numbered in the child. A thread that has no number when it is forked
+//! is numbered in the child, too, and then nobody is taken for gone: that is safe, and of no use, so the
+//! thread that builds a cache is given its number there.
+
+use std::cell::Cell;
+
+use crate::sync::unique;
+
+/// A thread, by the process that it was numbered in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holder(u64);
+
+impl Holder {
+    /// Nobody.
+    pub(super) const NONE: u64 = 0;
+
+    /// The calling thread.
+    pub(super) fn me() -> Self {
+        thread_local!(static ME: Cell<u64> = const { Cell::new(Holder::NONE) });
+        if ME.get() == Self::NONE {
+            let thread = unique() & u64::from(u32::MAX);
+            ME.set(u64::from(process()) << 32 | thread);
+        }
+        Self(ME.get())
+    }
+
+    pub(super) fn from_raw(word: u64) -> Option<Self> {
+        (word != Self::NONE).then_some(Self(word))
+    }
+
+    pub(super) fn into_raw(self) -> u64 {
+        self.0
+    }
+
+    /// Whether the thread was numbered in another process than this one.
+    pub(super) fn is_from_elsewhere(self) -> bool {
+        self.0 >> 32 != u64::from(process())
+    }
+}
+
+/// The number of this process, which is not zero.
+fn process() -> u32 {
+    if cfg!(unix) { std::process::id() } else { 1 }
+}
