@@ -25,6 +25,24 @@ pub struct Stats {
     pub invalidations: u64,
     /// Entries that the cache did not take: too large, or no room.
     pub refusals: u64,
+    /// Loads that were started, each key of many counted by itself. What is neither in
+    /// `loads_succeeded` nor in `loads_failed` is under way: if that does not change, loaders hang.
+    pub loads_started: u64,
+    /// Loads that brought a value, or the answer that there is none.
+    pub loads_succeeded: u64,
+    /// Loads that ended with an error or a panic, or were given up.
+    pub loads_failed: u64,
+    /// Calls that waited for another's load.
+    pub loads_joined: u64,
+    /// Calls that did not wait any longer.
+    pub loads_timed_out: u64,
+    /// Loads that a waiter, or another reader, has taken over from a leader that died or stalled.
+    pub loads_relieved: u64,
+    /// Loads of values ahead of their expiry, or in the place of one that has expired, that were
+    /// started in the background; they are in `loads_started` once they run.
+    pub renewals: u64,
+    /// Those that failed, were given up, or were taken over. The old value stays until it expires.
+    pub renewals_failed: u64,
 }
 
 impl Stats {

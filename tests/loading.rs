@@ -442,7 +442,9 @@ fn a_warmer_keeps_keys_fresh() {
     let warmer = Warmer::start_hottest(&loading, 5, Duration::from_secs(3_600)).unwrap();
     assert!(support::eventually(|| warmer.status().rounds == 1));
     drop(warmer);
-    assert_eq!(store.asked(), (before.0, before.1 + 5));
+    assert_eq!(store.asked(), before);
+    let last = store.queries.lock().unwrap().last().unwrap().len();
+    assert_eq!(last, 5, "they are renewed by one query");
     let mut hottest = loading.cache().hottest(5);
     hottest.sort_unstable();
     assert_eq!(hottest, [20, 21, 22, 23, 24]);
@@ -553,4 +555,97 @@ fn a_warmer_that_is_dropped_by_a_loader_waits_for_nothing() {
         5
     });
     assert_eq!(loaded, 5);
+}
+
+/// Loads that were started, succeeded and failed; renewals, and those that failed.
+fn counted(cache: &Cache<u64, u64>) -> ([u64; 3], [u64; 2]) {
+    let stats = cache.stats();
+    let loads = [stats.loads_started, stats.loads_succeeded, stats.loads_failed];
+    (loads, [stats.renewals, stats.renewals_failed])
+}
+
+#[test]
+fn loads_and_renewals_are_counted() {
+    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    let cache = loading.cache();
+    loading.get(&1).unwrap();
+    assert!(loading.get(&5_000).is_err());
+    loading.get_many(&[1, 2, 3, 2_000]).unwrap();
+    assert_eq!(counted(cache), ([5, 4, 1], [0, 0]), "each key of many by itself");
+    // A store's versions only grow.
+    store.version.store(100, Ordering::SeqCst);
+    hand.advance(4 * SECOND);
+    loading.get(&1).unwrap();
+    assert_eq!(counted(cache), ([5, 4, 1], [1, 0]), "begun, and not started");
+    store.down.store(true, Ordering::SeqCst);
+    later.run();
+    assert_eq!(counted(cache), ([6, 4, 2], [1, 1]), "a renewal that fails leaves a trace");
+    store.down.store(false, Ordering::SeqCst);
+    loading.get(&2).unwrap();
+    later.0.lock().unwrap().clear();
+    assert_eq!(counted(cache), ([6, 4, 2], [2, 2]), "one that is given up, too");
+    loading.get(&3).unwrap();
+    later.run();
+    assert_eq!(counted(cache), ([7, 5, 2], [3, 2]));
+    let panics = catch_unwind(AssertUnwindSafe(|| cache.get_or_load(9, |_| panic!("as wanted"))));
+    assert!(panics.is_err());
+    assert_eq!(counted(cache), ([8, 5, 3], [3, 2]));
+    // One that waits, and gives up.
+    thread::scope(|scope| {
+        cache.get_or_load(10, |_| {
+            let waits = || cache.get_or_load_timeout(10, SECOND / 100, |_| Ok::<_, String>(0));
+            assert_eq!(scope.spawn(waits).join().unwrap(), Err(LoadError::TimedOut));
+            1
+        });
+    });
+    let stats = cache.stats();
+    assert_eq!((stats.loads_joined, stats.loads_timed_out), (1, 1));
+    assert_eq!((counted(cache).0, stats.loads_relieved), ([9, 6, 3], 0));
+}
+
+#[test]
+fn a_load_that_hangs_shows() {
+    let (clock, hand) = Clock::manual();
+    let cache = Cache::builder().capacity(10).clock(clock).time_to_live(10 * SECOND);
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let (held, first) = (Mutex::new(held), AtomicBool::new(true));
+    let loading = cache.build().unwrap().loading(move |key: &u64| {
+        if !first.swap(false, Ordering::SeqCst) {
+            support::ignore(held.lock().unwrap().recv());
+        }
+        Ok::<_, String>(*key)
+    });
+    let loading = loading.refresh_after(SECOND);
+    loading.get(&1).unwrap();
+    hand.advance(SECOND);
+    loading.get(&1).unwrap();
+    let stats = || loading.cache().stats();
+    assert!(support::eventually(|| stats().loads_started == 2));
+    assert_eq!((stats().loads_succeeded, stats().loads_failed, stats().renewals), (1, 0, 1));
+    drop(hold);
+    assert!(support::eventually(|| stats().loads_succeeded == 2));
+}
+
+#[test]
+fn a_warmer_asks_once_for_all_and_heeds_what_is_remembered() {
+    let Rig { loading, store, hand, .. } = rig(|loading| loading.negative_ttl(5 * SECOND));
+    let rounds = |more: u64, warmer: &Warmer| {
+        let until = warmer.status().rounds + more;
+        assert!(support::eventually(|| warmer.status().rounds >= until));
+    };
+    store.down.store(true, Ordering::SeqCst);
+    let keys = (0..50).chain(0..50).chain([2_000]);
+    let warmer = Warmer::start(&loading, keys, Duration::from_millis(1)).unwrap();
+    rounds(3, &warmer);
+    assert_eq!(store.queries.lock().unwrap().len(), 1, "an upstream that is down is left alone");
+    assert_eq!(store.queries.lock().unwrap()[0].len(), 51);
+    assert!(warmer.status().failed >= 2 * 51 && warmer.status().renewed == 0);
+    store.down.store(false, Ordering::SeqCst);
+    hand.advance(5 * SECOND);
+    rounds(2, &warmer);
+    let status = warmer.stop();
+    assert!(status.renewed >= 50, "{status:?}");
+    assert_eq!(loading.cache().len(), 50);
+    assert_eq!(store.asked(), (0, 0), "never one by one");
+    support::validate(loading.cache());
 }

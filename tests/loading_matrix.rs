@@ -590,7 +590,7 @@ impl Drop for Story {
 }
 
 fn histories(tasks: bool) {
-    for choice in 0..16 {
+    for choice in 0..32 {
         for other in 0..3 {
             let settings = [Settings::chosen(choice), Settings::of_another(other)];
             for seed in 0..support::size(4, 200) as u64 {

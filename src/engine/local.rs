@@ -14,6 +14,33 @@ pub(crate) struct Local {
     pub(super) credit: Stripe,
     pub(super) retired: Stripe,
     pub(super) rounds: Rounds,
+    pub(super) loads: LoadTally,
+}
+
+/// What one thread has counted of loads.
+#[derive(Debug, Default)]
+pub(crate) struct LoadTally {
+    pub(crate) started: Own,
+    pub(crate) succeeded: Own,
+    pub(crate) failed: Own,
+    pub(crate) joined: Own,
+    pub(crate) timed_out: Own,
+    pub(crate) relieved: Own,
+    pub(crate) renewals: Own,
+    pub(crate) renewals_failed: Own,
+}
+
+impl LoadTally {
+    pub(super) fn add_to(&self, stats: &mut Stats) {
+        stats.loads_started += self.started.get();
+        stats.loads_succeeded += self.succeeded.get();
+        stats.loads_failed += self.failed.get();
+        stats.loads_joined += self.joined.get();
+        stats.loads_timed_out += self.timed_out.get();
+        stats.loads_relieved += self.relieved.get();
+        stats.renewals += self.renewals.get();
+        stats.renewals_failed += self.renewals_failed.get();
+    }
 }
 
 /// What one thread has done.

@@ -52,7 +52,7 @@ use std::time::Duration;
 pub(crate) use batch::Batch;
 use failures::Failures;
 pub(crate) use lens::Lens;
-pub(crate) use local::Local;
+pub(crate) use local::{LoadTally, Local};
 pub(crate) use rules::Rules;
 pub(crate) use scan::EVERYWHERE;
 pub(crate) use ticket::{Boarding, Fare, Kept};
@@ -66,7 +66,7 @@ use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
 use crate::report::{Stats, Usage};
-use crate::sync::{AtomicU64, CachePadded, NoAbort, Relaxed};
+use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Junk, Table};
 use crate::time::Clock;
 
@@ -166,7 +166,10 @@ impl<K, V, S> Engine<K, V, S> {
 
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        self.locals().for_each(|local| local.tally.add_to(&mut stats));
+        for local in self.locals() {
+            local.tally.add_to(&mut stats);
+            local.loads.add_to(&mut stats);
+        }
         stats
     }
 
@@ -223,6 +226,11 @@ where
     K: Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
+    /// Counts something of a load, for the calling thread.
+    pub(crate) fn count_load(&self, what: impl Fn(&LoadTally) -> &Own) {
+        what(&self.pin().local().loads).bump();
+    }
+
     #[inline]
     pub(crate) fn pin(&self) -> Pin<'_, K, V> {
         self.table.pin()

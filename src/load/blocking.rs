@@ -183,7 +183,7 @@ where
         match turn(self, key, Fare::Load, wish) {
             Turn::Told(loaded) => loaded,
             // Nobody tells this caller that there is no value: its own loader decides.
-            Turn::Alone | Turn::Absent => alone(load(key)),
+            Turn::Alone | Turn::Absent => alone(self, load(key)),
             Turn::Lead(lead) => {
                 lead.begin(Kind::Thread);
                 let loaded = lead.enter(|| load(&lead.key));
@@ -241,6 +241,7 @@ where
     let sleep = Sleep::new();
     let waker = sleep.waker();
     let Some(seat) = flight.join(Kind::Thread, waker.clone()) else { return Ended::Over(None) };
+    lead.cache.engine().count_load(|loads| &loads.joined);
     loop {
         match flight.poll(seat, &waker, now()) {
             News::Over(outcome) => return Ended::Over(outcome),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::blocking::turn;
 use super::flight::Kind;
-use super::lead::{Lead, Start, begin, begin_jobs, start};
+use super::lead::{Lead, Start, begin, start};
 use super::rest::Failure;
 use super::turn::{Turn, Wish, alone, old_or_newer, settle, shared};
 use super::{LoadError, Loaded, Loader, LoadingCache, many};
@@ -28,7 +28,7 @@ where
     error: Option<LoadError<E>>,
     /// Those to be loaded here.
     pub(super) wanted: Wanted<K, V, S>,
-    /// The places of keys that somebody else loads.
+    /// The places of keys that somebody else loads, or that are loaded one after the other.
     pub(super) joined: Vec<usize>,
     /// The places of keys that came before, and where.
     repeated: Vec<(usize, usize)>,
@@ -114,6 +114,9 @@ where
                     if let Some((stale, is_due)) = self.stale(key) {
                         batch.values[place] = Some(stale.value);
                         due.extend(is_due.then_some((place, Fare::Load)));
+                    } else if self.is_single() {
+                        // Begun when it is its turn, so that others need not wait for that.
+                        batch.joined.push(place);
                     } else {
                         self.sort_missing(&mut batch, (place, key), kind);
                     }
@@ -193,6 +196,23 @@ where
                 Err(shared(error.downcast().expect("an error of this query")))
             }
         }
+    }
+
+    /// Whether the loader is known to load one key after the other only.
+    pub(super) fn is_single(&self) -> bool {
+        self.single.get().is_some()
+    }
+
+    /// Calls the loader's `load_many` by `call`, unless that is the default.
+    pub(super) fn ask_many<R>(&self, keys: &[K], call: impl FnOnce() -> R) -> Option<R> {
+        if self.is_single() {
+            return None;
+        }
+        let answer = many::ask(keys, call);
+        if answer.is_none() {
+            let _ = self.single.set(());
+        }
+        answer
     }
 
     /// Those of the keys that are not there.
@@ -297,7 +317,7 @@ where
     fn load_wanted(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
         let wanted = batch.keys(keys);
         let run = begin(batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref()), Kind::Thread);
-        run.enter(|| match many::ask(&wanted, || self.loader.load_many(&wanted)) {
+        run.enter(|| match self.query(&wanted) {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
                 for (place, lead) in std::mem::take(&mut batch.wanted) {
@@ -306,6 +326,11 @@ where
                 }
             }
         });
+    }
+
+    /// Asks for many keys at once; nothing if the loader cannot do that.
+    pub(super) fn query(&self, keys: &[K]) -> Option<Queried<V, L::Error>> {
+        self.ask_many(keys, || self.loader.load_many(keys))
     }
 
     /// Loads a key by itself.
@@ -317,7 +342,7 @@ where
         let loaded = self.loader.load(key);
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone(loaded),
+            None => alone(&self.cache, loaded),
         }
     }
 
@@ -331,44 +356,10 @@ where
             turn => return told(turn).unwrap_or(Ok(None)),
         };
         let keys = std::slice::from_ref(key);
-        begin(&lead, Kind::Thread).enter(|| match many::ask(keys, || self.loader.load_many(keys)) {
+        begin(&lead, Kind::Thread).enter(|| match self.query(keys) {
             Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
             None => some(self.load_one(key, lead)),
         })
-    }
-
-    /// Renews values in the background, by one query if they are several.
-    pub(super) fn renew_soon(&self, leads: Vec<Lead<K, V, S>>) {
-        if leads.is_empty() {
-            return;
-        }
-        let own = self.clone();
-        self.rules.executor.spawn(Box::new(move || {
-            // A failure has been told to those that wait, and the value stays.
-            own.renew(begin_jobs(leads, Kind::Thread), |_| {});
-        }));
-    }
-
-    /// Renews values, by one query if they are several, and tells what became of each.
-    pub(super) fn renew(
-        &self,
-        leads: Vec<Lead<K, V, S>>,
-        mut tell: impl FnMut(Result<Option<V>, LoadError<L::Error>>),
-    ) {
-        let wish = Wish { absent: true, ..self.rules.fresh() };
-        let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
-        let run = begin(&leads, Kind::Thread);
-        let loaded = match keys.len() {
-            0 | 1 => None,
-            _ => run.enter(|| many::ask(&keys, || self.loader.load_many(&keys))),
-        };
-        let mut loaded = loaded.map(each);
-        for (lead, key) in leads.into_iter().zip(&keys) {
-            tell(match &mut loaded {
-                Some(loaded) => self.land_one((key, Some(lead)), loaded(), wish),
-                None => some(self.reload(lead)),
-            });
-        }
     }
 
     /// Loads the keys that are missing, by one call of [`Loader::load_many`]; returns how many.

@@ -14,7 +14,7 @@ use super::flight::{Kind, News, Seat};
 use super::lead::{Lead, Start, begin, begin_jobs, start};
 use super::run::Run;
 use super::turn::{Ended, Turn, Wish, alone, settle};
-use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, many, now, watch};
+use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, now, watch};
 use crate::cache::Cache;
 use crate::engine::Fare;
 use crate::sync::quietly;
@@ -107,7 +107,7 @@ where
     {
         match turn_async(self, key, Fare::Load, wish).await {
             Turn::Told(loaded) => loaded,
-            Turn::Alone | Turn::Absent => alone(load.await),
+            Turn::Alone | Turn::Absent => alone(self, load.await),
             Turn::Lead(lead) => {
                 let loaded = Leading::new(lead.begin(Kind::Task), pin!(load)).await;
                 settle(lead, loaded, wish)
@@ -195,6 +195,7 @@ where
                 let seat = lead.flight.join(Kind::Task, context.waker().clone());
                 let Some(seat) = seat else { return Poll::Ready(Ended::Over(None)) };
                 self.seat = Some(seat);
+                lead.cache.engine().count_load(|loads| &loads.joined);
                 watch::watch(&lead.flight);
                 if let Some(until) = self.until {
                     watch::rouse_at(&lead.flight, seat, until);
@@ -257,6 +258,15 @@ struct Leading<'p, F> {
     run: Arc<Run>,
     /// The task's, and the one that is made of it.
     waker: Option<(Waker, Waker)>,
+}
+
+/// Polls a future until it is done or panics, which was reported by the panic hook.
+async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| match quietly(|| future.as_mut().poll(context)) {
+        Some(polled) => polled.map(Some),
+        None => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Notes that the leader was woken.
@@ -407,21 +417,25 @@ where
         let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
         let loaded = match keys.len() {
             0 | 1 => None,
-            _ => self.query(&keys, begin(&leads, Kind::Task)).await,
+            _ => self.query_async(&keys, begin(&leads, Kind::Task)).await,
         };
         let mut loaded = loaded.map(each);
         for (lead, key) in leads.into_iter().zip(&keys) {
             match &mut loaded {
                 Some(loaded) => drop(self.land_one::<L::Error>((key, Some(lead)), loaded(), wish)),
-                None => drop(self.reload_async(lead).await),
+                None => drop(caught(pin!(self.reload_async(lead))).await),
             }
         }
     }
 
     /// Asks for many keys at once, as the leader of their loads; nothing if the loader cannot do that.
-    async fn query(&self, keys: &[K], run: Arc<Run>) -> Option<Result<Vec<Option<V>>, L::Error>> {
+    async fn query_async(
+        &self,
+        keys: &[K],
+        run: Arc<Run>,
+    ) -> Option<Result<Vec<Option<V>>, L::Error>> {
         // The default declines when it is called, and any other has not begun.
-        let load = pin!(run.enter(|| many::ask(keys, || self.loader.load_many(keys)))?);
+        let load = pin!(run.enter(|| self.ask_many(keys, || self.loader.load_many(keys)))?);
         Some(Leading::new(run, load).await)
     }
 
@@ -455,7 +469,7 @@ where
         let load = async { self.loader.load(key).await };
         let loaded = self.cache.load_missing_async(key, self.rules.fresh(), load).await?;
         if loaded.source == LoadSource::Hit {
-            alone(self.loader.load(key).await)
+            alone(&self.cache, self.loader.load(key).await)
         } else {
             Ok(loaded)
         }
@@ -489,7 +503,7 @@ where
         let wanted = batch.keys(keys);
         let leads = batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref());
         let run = begin(leads, Kind::Task);
-        match self.query(&wanted, Arc::clone(&run)).await {
+        match self.query_async(&wanted, Arc::clone(&run)).await {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
                 for (place, lead) in std::mem::take(&mut batch.wanted) {
@@ -511,7 +525,7 @@ where
         let loaded = Leading::new(run, pin!(self.loader.load(key))).await;
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone(loaded),
+            None => alone(&self.cache, loaded),
         }
     }
 
@@ -525,7 +539,7 @@ where
         };
         let keys = std::slice::from_ref(key);
         let run = begin(&lead, Kind::Task);
-        match self.query(keys, Arc::clone(&run)).await {
+        match self.query_async(keys, Arc::clone(&run)).await {
             Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
             None => some(self.load_one_async(key, lead, run).await),
         }

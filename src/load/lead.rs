@@ -41,6 +41,10 @@ where
     boarded: bool,
     /// From when the loader begins to run.
     run: OnceLock<Arc<Run>>,
+    /// Whether it is a load of the background.
+    renews: bool,
+    /// Whether the loader has come to an end of its own.
+    ended: bool,
 }
 
 /// What a caller found who looked for a value or a load.
@@ -97,6 +101,8 @@ where
         old: None,
         boarded: true,
         run: OnceLock::new(),
+        renews: false,
+        ended: false,
     };
     let boarding = cache.engine().board(key, fare, &lead.ticket(), is_over);
     lead.boarded = matches!(boarding, Boarding::Boarded(_));
@@ -134,7 +140,7 @@ where
     let begun = leads.peek().and_then(|lead| lead.run.get()).map(Arc::clone);
     let run = begun.unwrap_or_default();
     for lead in leads {
-        lead.flight.begin(lead.seat, kind, lead.run.get_or_init(|| Arc::clone(&run)), now);
+        lead.flight.begin(lead.seat, kind, lead.begin_run(&run), now);
     }
     run
 }
@@ -150,7 +156,7 @@ where
     let begin = |lead: &Lead<K, V, S>| {
         let flight = &lead.flight;
         flight.look_again(now.saturating_add(flight.limits().renewal));
-        flight.begin(lead.seat, kind, lead.run.get_or_init(|| Arc::clone(&run)), now)
+        flight.begin(lead.seat, kind, lead.begin_run(&run), now)
     };
     leads.into_iter().filter(begin).collect()
 }
@@ -188,6 +194,31 @@ where
         }
     }
 
+    fn begin_run(&self, run: &Arc<Run>) -> &Arc<Run> {
+        self.run.get_or_init(|| {
+            self.cache.engine().count_load(|loads| &loads.started);
+            Arc::clone(run)
+        })
+    }
+
+    /// Notes that it is a load of the background.
+    pub(super) fn renews(&mut self) {
+        self.renews = true;
+        self.cache.engine().count_load(|loads| &loads.renewals);
+    }
+
+    /// Notes how the loader has ended.
+    fn count_end(&mut self, succeeded: bool) {
+        self.ended = true;
+        let engine = self.cache.engine();
+        if self.run.get().is_some() {
+            engine.count_load(|loads| if succeeded { &loads.succeeded } else { &loads.failed });
+        }
+        if self.renews && !succeeded {
+            engine.count_load(|loads| &loads.renewals_failed);
+        }
+    }
+
     /// Runs user code as a part of its run: if that asks for the key, it closes a circle.
     pub(super) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
         match self.run.get() {
@@ -206,7 +237,8 @@ where
     }
 
     /// Puts the value in unless something has overtaken it, and gives it to all that wait.
-    pub(super) fn land(self, value: &V, terms: Terms) {
+    pub(super) fn land(mut self, value: &V, terms: Terms) {
+        self.count_end(true);
         self.enter(|| {
             if self.flight.begin_landing(self.seat, Landing::Value) {
                 self.cache.engine().land(&self.key, value.clone(), &self.ticket(), terms);
@@ -217,7 +249,8 @@ where
 
     /// Tells all that wait why there is no value, and, if it is to be remembered, those that come later.
     /// What the key has may stand in for the value that was wanted, as the caller wishes.
-    pub(super) fn fail(self, failure: &Failure, wish: &Wish) -> Option<Kept<V>> {
+    pub(super) fn fail(mut self, failure: &Failure, wish: &Wish) -> Option<Kept<V>> {
+        self.count_end(matches!(failure, Failure::Absent));
         // Before the landing begins: if `Clone` panics, the first waiter leads.
         let old = wish.stand_in(&self.cache, &self.key, failure);
         self.enter(|| self.fail_all(failure, wish));
@@ -270,6 +303,9 @@ where
         // Nothing where the flight has ended, or goes on without this one. A panic (of a waker, or of what
         // looking for the key calls) stays here: it may be on the way already. A ticket that is left
         // behind is known to be over.
+        if !self.ended {
+            self.count_end(false);
+        }
         quietly(|| {
             if self.flight.abandon(self.seat, now()) {
                 let rest = self.rest(None);

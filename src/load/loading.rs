@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::sync::Arc;
-use std::task::Waker;
+use std::sync::{Arc, OnceLock};
 
 use super::blocking::turn;
-use super::flight::{Kind, News};
-use super::lead::{Lead, Start, is_flown, start};
+use super::lead::is_flown;
 use super::settings::Rules;
-use super::turn::{Turn, alone, old_or_newer, settle};
-use super::{LoadError, LoadSource, Loaded, Loader, now};
+use super::turn::{Turn, alone, old_or_newer};
+use super::{LoadError, LoadSource, Loaded, Loader};
 use crate::cache::Cache;
 use crate::engine::{Fare, Ticket};
 use crate::random_state::RandomState;
@@ -41,6 +39,8 @@ pub struct LoadingCache<K, V, L, S = RandomState> {
     pub(super) cache: Cache<K, V, S>,
     pub(super) loader: Arc<L>,
     pub(super) rules: Rules,
+    /// Set once the loader is known to have no `load_many` of its own.
+    pub(super) single: Arc<OnceLock<()>>,
 }
 
 impl<K, V, S> Cache<K, V, S>
@@ -62,7 +62,12 @@ where
     /// assert_eq!(lengths.cache().len(), 1);
     /// ```
     pub fn loading<L>(&self, loader: L) -> LoadingCache<K, V, L, S> {
-        LoadingCache { cache: self.clone(), loader: Arc::new(loader), rules: Rules::new() }
+        LoadingCache {
+            cache: self.clone(),
+            loader: Arc::new(loader),
+            rules: Rules::new(),
+            single: Arc::default(),
+        }
     }
 }
 
@@ -100,33 +105,6 @@ where
     /// Whether the background has nothing to do for a load with this ticket.
     fn is_flown(&self, ticket: &Ticket, fare: Fare) -> bool {
         is_flown::<V>(ticket, |rest| self.rules.defers(fare, rest))
-    }
-
-    /// Begins a load for the background, unless one is under way or has just failed.
-    pub(super) fn begin_reload(&self, key: &K, fare: Fare) -> Option<Lead<K, V, S>> {
-        match start(&self.cache, key, fare, Kind::Job, |rest| self.rules.defers(fare, rest)) {
-            Start::Lead(lead) => {
-                // A job that nobody runs is begun anew after a while.
-                lead.flight.look_again(now().saturating_add(lead.flight.limits().renewal));
-                Some(lead)
-            }
-            Start::Join(lead) if lead.flight.is_worth_a_look(now) => Self::take_over(lead),
-            Start::Join(_) | Start::Live(_) | Start::Failed(_) | Start::Nothing => None,
-        }
-    }
-
-    /// Takes a reload over that stalls. Nobody waits for it, so nobody else does.
-    fn take_over(lead: Lead<K, V, S>) -> Option<Lead<K, V, S>> {
-        let flight = &lead.flight;
-        flight.look_again(now().saturating_add(flight.limits().renewal));
-        let seat = flight.join(Kind::Job, Waker::noop().clone())?;
-        if let News::Promoted = flight.poll(seat, Waker::noop(), now()) {
-            return Some(lead.promote(seat));
-        }
-        if flight.leave(seat, now()) {
-            lead.clear_away();
-        }
-        None
     }
 }
 
@@ -193,15 +171,6 @@ where
         self.renew_soon(lead.into_iter().collect());
     }
 
-    pub(super) fn reload(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
-        lead.begin(Kind::Thread);
-        let loaded = lead.enter(|| match &lead.old {
-            Some(old) => self.loader.reload(&lead.key, old),
-            None => self.loader.load(&lead.key),
-        });
-        settle(lead, loaded, self.rules.fresh())
-    }
-
     /// Loads the value of a key anew, whether it is there or not, and waits for it. If a load of the
     /// key is under way, joins that. Errors that are remembered do not keep it from that.
     ///
@@ -238,7 +207,11 @@ where
         let loaded =
             self.cache.load_missing(key, self.rules.fresh(), |key| self.loader.load(key))?;
         // There is one after all.
-        if loaded.source == LoadSource::Hit { alone(self.loader.load(key)) } else { Ok(loaded) }
+        if loaded.source == LoadSource::Hit {
+            alone(&self.cache, self.loader.load(key))
+        } else {
+            Ok(loaded)
+        }
     }
 }
 
@@ -248,6 +221,7 @@ impl<K, V, L, S> Clone for LoadingCache<K, V, L, S> {
             cache: self.cache.clone(),
             loader: Arc::clone(&self.loader),
             rules: self.rules.clone(),
+            single: Arc::clone(&self.single),
         }
     }
 }

@@ -34,7 +34,8 @@
 //! | `settings` | how it loads |
 //! | `bulk` | many keys at a time |
 //! | `many` | loaders that can load many keys at a time |
-//! | `executor` | where values are renewed |
+//! | `renewal` | values that are renewed in the background |
+//! | `executor` | where that happens |
 //! | `driven` | renewals that reads carry on (feature `async`) |
 //! | `warmer` | keys that are kept fresh |
 //! | `memoize` | a function whose results are kept |
@@ -89,6 +90,7 @@ mod many;
 mod memoize;
 mod outcome;
 mod queue;
+mod renewal;
 mod reserve;
 mod rest;
 mod run;

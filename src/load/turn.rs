@@ -145,9 +145,13 @@ where
                 }
                 Outcome::Failed(failure) => wish.answer(cache, key, failure),
             },
-            Self::Promoted(lead) => Some(Turn::Lead(lead)),
+            Self::Promoted(lead) => {
+                cache.engine().count_load(|loads| &loads.relieved);
+                Some(Turn::Lead(lead))
+            }
             Self::Cycle => Some(Turn::Told(Err(LoadError::Cycle))),
             Self::TimedOut => {
+                cache.engine().count_load(|loads| &loads.timed_out);
                 let old = wish.old(cache, key).map(old_or_newer);
                 Some(Turn::Told(old.ok_or(LoadError::TimedOut)))
             }
@@ -165,7 +169,18 @@ pub(super) fn shared<E>(error: Arc<E>) -> LoadError<E> {
 }
 
 /// What a caller has loaded for itself alone, as there was no room for a load that others could join.
-pub(super) fn alone<V, E>(loaded: Result<V, E>) -> Result<Loaded<V>, LoadError<E>> {
+pub(super) fn alone<K, V, S, E>(
+    cache: &Cache<K, V, S>,
+    loaded: Result<V, E>,
+) -> Result<Loaded<V>, LoadError<E>>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let engine = cache.engine();
+    engine.count_load(|loads| &loads.started);
+    engine.count_load(|loads| if loaded.is_ok() { &loads.succeeded } else { &loads.failed });
     match loaded {
         Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
         Err(error) => Err(shared(Arc::new(error))),

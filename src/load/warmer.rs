@@ -1,5 +1,6 @@
 //! Keys that are kept fresh.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::io;
@@ -8,14 +9,18 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::bulk::some;
+use super::renewal::{Begun, Renewed};
 use super::{Loader, LoadingCache};
 use crate::sync::{Mutex, MutexGuard, discard, lock, quietly};
 
 /// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
 ///
-/// It has a thread of its own, which loads one key after the other, a first time at once. A period
-/// that is shorter than the time to live renews every key ahead of its expiry. The thread ends after
-/// the warmer was stopped or dropped.
+/// It has a thread of its own, which loads the keys by one call of [`Loader::load_many`], a first time at
+/// once; where the loader has none of its own, one key after the other. A period that is shorter than
+/// the time to live renews every key ahead of its expiry. A key whose failure is remembered
+/// ([`negative_ttl`](LoadingCache::negative_ttl)) is not asked for, and counts as failed. The thread
+/// ends after the warmer was stopped or dropped.
 ///
 /// # Examples
 ///
@@ -77,7 +82,8 @@ impl Warmer {
         L: Loader<K, V, Error: fmt::Display> + 'static,
         S: BuildHasher + Send + Sync + 'static,
     {
-        let keys: Vec<K> = keys.into_iter().collect();
+        let mut seen = HashSet::new();
+        let keys: Vec<K> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
         Self::run(loading.clone(), Box::new(move || keys.clone()), period)
     }
 
@@ -118,18 +124,16 @@ impl Warmer {
         let shared = Running(Arc::clone(&status));
         let thread =
             thread::Builder::new().name("clockhand-warm".to_string()).spawn(move || {
-                let is_stopped = || stopped.try_recv() != Err(mpsc::TryRecvError::Empty);
+                let goes_on = || stopped.try_recv() == Err(mpsc::TryRecvError::Empty);
                 loop {
-                    for key in keys() {
-                        if is_stopped() {
-                            return;
-                        }
-                        let renewed = quietly(|| loading.refresh(&key));
-                        shared.note(match renewed {
-                            Some(Ok(_)) => Ok(()),
-                            Some(Err(error)) => Err(error.to_string()),
-                            None => Err("the loader panicked".to_string()),
-                        });
+                    // A panic outside of the loader (a key's `Clone`, say) ends the round only.
+                    let told = |renewed| {
+                        shared.note(in_words(renewed));
+                        goes_on()
+                    };
+                    quietly(|| round(&loading, keys(), told));
+                    if !goes_on() {
+                        return;
                     }
                     shared.status().rounds += 1;
                     if stopped.recv_timeout(period) != Err(RecvTimeoutError::Timeout) {
@@ -163,6 +167,54 @@ impl Drop for Warmer {
         // The thread sees it after the load that is under way. It is not waited for: that load may be the one
         // that drops the warmer.
         drop(self.stop.take());
+    }
+}
+
+/// Renews the keys, by one query those that can be, as long as `tell` says to go on.
+fn round<K, V, L, S>(
+    loading: &LoadingCache<K, V, L, S>,
+    keys: Vec<K>,
+    tell: impl Fn(Renewed<V, L::Error>) -> bool,
+) where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    L: Loader<K, V> + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    let room = loading.cache.engine().batch_of_loads(keys.len());
+    let (mut leads, mut others) = (Vec::new(), Vec::new());
+    for key in keys {
+        let begun = if loading.is_single() { Begun::Other } else { loading.begin_refresh(&key) };
+        match begun {
+            Begun::Lead(lead) => leads.push(lead),
+            Begun::Failed(failed) => drop(tell(Some(failed))),
+            Begun::Other => others.push(key),
+        }
+    }
+    let mut stopped = false;
+    loading.renew(leads, |renewed| {
+        stopped = !tell(renewed);
+        !stopped
+    });
+    drop(room);
+    for key in others {
+        if stopped {
+            return;
+        }
+        stopped = !tell(quietly(|| match loading.begin_refresh(&key) {
+            Begun::Lead(lead) => some(loading.reload(lead)),
+            Begun::Failed(failed) => failed,
+            Begun::Other => loading.refresh(&key).map(Some),
+        }));
+    }
+}
+
+fn in_words<V, E: fmt::Display>(renewed: Renewed<V, E>) -> Result<(), String> {
+    match renewed {
+        Some(Ok(Some(_))) => Ok(()),
+        Some(Ok(None)) => Err("there is no such key".to_string()),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("the loader panicked".to_string()),
     }
 }
 
