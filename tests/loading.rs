@@ -216,6 +216,23 @@ fn a_renewal_that_fails_leaves_the_value_until_it_expires() {
     assert_eq!(source(&loading), (2, LoadSource::Loaded));
 }
 
+/// A renewal lands while a walk decides about the value that it replaces: what landed was loaded before
+/// the walk came by.
+#[test]
+fn a_renewal_that_lands_under_a_walk_goes_with_what_it_replaced() {
+    let Rig { loading, hand, later, .. } = rig(|loading| loading.refresh_after(4 * SECOND));
+    loading.get(&1).unwrap();
+    hand.advance(4 * SECOND);
+    assert_eq!(loading.get(&1), Ok(1), "and its renewal is under way");
+    let mut met = Vec::new();
+    loading.cache().retain(|_, &value| {
+        met.push(value);
+        later.run();
+        false
+    });
+    assert_eq!((met, loading.cache().peek(&1)), (vec![1, 2], None));
+}
+
 #[test]
 fn a_renewal_that_is_given_up_comes_again() {
     let Rig { loading, hand, .. } = rig(|loading| loading.refresh_after(SECOND));
