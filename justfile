@@ -39,6 +39,9 @@ seeds:
 asan:
     .ci/run asan
 
+tsan:
+    .ci/run tsan
+
 fuzz:
     .ci/run fuzz
 
