@@ -66,7 +66,8 @@ where
     /// # Errors
     ///
     /// [`LoadError::Failed`] with the loader's error; [`LoadError::Cycle`] instead of waiting for
-    /// oneself.
+    /// oneself, or for a task that no other thread has polled so far: if that is a task of the runtime that
+    /// this thread runs, nobody would poll it. Tasks should use `try_get_or_load_async`.
     ///
     /// # Examples
     ///

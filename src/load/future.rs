@@ -34,9 +34,15 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it takes nobody with it. Dropped while it loads, the caller that has
-    /// waited longest loads in its place. A task that loads and is not polled, for half a second after
-    /// it was woken or for five seconds in any case, is relieved in the same way, and its value goes
-    /// to its own caller only; each further one gets twice the time.
+    /// waited longest loads in its place. So it is when a task that loads was woken and is not polled for
+    /// half a second, or as [`LoadPolicy`](crate::LoadPolicy) says; that task goes on, and the first value
+    /// that arrives goes to all. One that nothing has woken is left alone, however long it takes.
+    ///
+    /// # Panics
+    ///
+    /// If the future asks for its own key, or for one whose load waits for it:
+    /// [`try_get_or_load_async`](Self::try_get_or_load_async) makes that an error. It is seen where the
+    /// future itself asks, not where it waits for another task or thread that does.
     ///
     /// # Progress
     ///
@@ -73,11 +79,12 @@ where
     /// The value of a key, loaded if it is not there, by a future that may fail.
     ///
     /// As [`get_or_load_async`](Self::get_or_load_async) and
-    /// [`try_get_or_load`](Self::try_get_or_load). A task that waits for itself is not told.
+    /// [`try_get_or_load`](Self::try_get_or_load).
     ///
     /// # Errors
     ///
-    /// [`LoadError::Failed`] with the future's error, or that of the load that was joined.
+    /// [`LoadError::Failed`] with the future's error, or that of the load that was joined;
+    /// [`LoadError::Cycle`] instead of waiting for itself, over other loads or not.
     pub async fn try_get_or_load_async<E>(
         &self,
         key: K,

@@ -119,14 +119,38 @@ impl<E: fmt::Display> fmt::Display for SharedError<E> {
 
 /// Why there is no value.
 ///
-/// `?` passes it on wherever a `Box<dyn Error + Send + Sync>` is returned.
+/// It is an [`Error`] if the loader's error is one that borrows nothing: if `E: Error + 'static`. Then `?` turns
+/// it into a `Box<dyn Error>`, and into a `Box<dyn Error + Send + Sync>` as well, as a loader's errors are
+/// `Send + Sync`; `source` is the loader's error. Where `E` is no `Error`, such as a `String`, turn
+/// the error into one of your own, or into its text, with `map_err`.
+///
+/// # Examples
+///
+/// ```
+/// use std::error::Error;
+/// use clockhand::Cache;
+///
+/// fn port(cache: &Cache<String, u16>, name: &str) -> Result<u16, Box<dyn Error + Send + Sync>> {
+///     let parsed = cache.try_get_or_load(name.to_string(), |name| name.parse::<u16>())?;
+///     // The error of this loader is a text.
+///     let low = |_: &String| if parsed < 1024 { Err("a low port".to_string()) } else { Ok(parsed) };
+///     let port = cache.try_get_or_load(format!("{name}, checked"), low);
+///     Ok(port.map_err(|error| error.to_string())?)
+/// }
+///
+/// let cache = Cache::new(100);
+/// assert_eq!(port(&cache, "8080").unwrap(), 8080);
+/// assert!(port(&cache, "http").unwrap_err().source().is_some());
+/// assert!(port(&cache, "80").unwrap_err().to_string().contains("a low port"));
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadError<E> {
     /// The loader failed: this caller's own, or the one of the caller that it had joined.
     Failed(SharedError<E>),
     /// The load would wait for itself: the loader asks for its own key, or for a key whose loader
-    /// waits, over other threads, for this one's.
+    /// waits, over other threads or tasks, for this one's. Or a thread would wait for a task that only
+    /// this thread has polled so far.
     Cycle,
     /// The load that the caller had joined did not end in time. It goes on.
     TimedOut,
@@ -158,7 +182,8 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
             Self::Failed(error) => write!(f, "the value could not be loaded: {error}"),
             Self::Cycle => f.write_str(
                 "the load would wait for itself: a loader must not ask for its own key, nor for \
-                 one whose loader waits for it",
+                 one whose loader waits for it, nor a thread that runs tasks for one that they load \
+                 (use the async form there)",
             ),
             Self::TimedOut => f.write_str(
                 "the load did not end in time: wait longer, or ask again; it goes on meanwhile",
