@@ -230,8 +230,8 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// How many entries to make the first table for. It doubles when there are more; a table that
-    /// is large enough from the start saves that.
+    /// How many entries to make the first table for. It grows when there are more, which a table that
+    /// is large enough from the start saves, and shrinks again after a burst, but never below this size.
     pub fn expected_entries(mut self, entries: usize) -> Self {
         self.expected_entries = Some(entries);
         self

@@ -436,7 +436,7 @@ where
     /// # Progress
     ///
     /// Lock-free: `f` runs again where another write of the key, or a new key in the same bucket, took
-    /// effect, where the bucket is moved as the table doubles, and where garbage had to be freed to
+    /// effect, where the bucket is moved as the table grows or shrinks, and where garbage had to be freed to
     /// make room.
     ///
     /// # Examples

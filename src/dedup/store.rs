@@ -33,7 +33,7 @@ use crate::time::{Clock, Deadline, Moment, nanos};
 
 /// The cache's own bound, which is never reached: the ring bounds what is remembered.
 const ROOM: u64 = 1 << 40;
-/// Entries that the cache's table is made for, at most; it doubles when there are more.
+/// Entries that the cache's table is made for, at most; it grows when there are more.
 const FIRST_TABLE: u64 = 1 << 24;
 /// Cells that a completion looks at for what has expired.
 const SWEPT_PER_COMPLETION: usize = 2;

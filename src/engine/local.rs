@@ -3,7 +3,7 @@
 use crate::accounting::Stripe;
 use crate::policy::Rounds;
 use crate::report::Stats;
-use crate::sync::Own;
+use crate::sync::{AtomicU64, Own, Relaxed};
 
 /// One thread's part of the cache. It lies in the thread's seat, so what a thread counted and what
 /// it was lent outlive it.
@@ -15,6 +15,22 @@ pub(crate) struct Local {
     pub(super) retired: Stripe,
     pub(super) rounds: Rounds,
     pub(super) loads: LoadTally,
+    /// Writes, as a number that only this thread changes.
+    writes: Relaxed<AtomicU64>,
+}
+
+/// Writes of a thread from one look at the table's size to the next: a look adds up the counts of
+/// all threads.
+const LOOK: u64 = 64;
+
+impl Local {
+    /// Counts a write; whether it is time to see if the table is too large.
+    #[inline]
+    pub(super) fn is_turn_to_look(&self) -> bool {
+        let writes = self.writes.get() + 1;
+        self.writes.set(writes);
+        writes.is_multiple_of(LOOK)
+    }
 }
 
 /// What one thread has counted of loads.

@@ -240,10 +240,10 @@ where
     pub(crate) fn overhead(&self) -> usize {
         let pin = self.pin();
         let view = self.table.view(pin.pass());
-        view.bytes() + view.annex().bytes()
+        view.bytes(Memory::bytes)
     }
 
-    /// The number of buckets, before those that are being divided.
+    /// The number of buckets, before their number changes.
     #[cfg(feature = "rayon")]
     pub(crate) fn buckets(&self) -> usize {
         self.table.view(self.pin().pass()).buckets()

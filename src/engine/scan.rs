@@ -52,16 +52,16 @@ where
 
     /// Visits all entries with a value, expired ones included.
     pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>)) {
-        stride(EVERYWHERE, |from| self.step(from, &mut visit));
+        stride(EVERYWHERE, |places| self.step(places, &mut visit));
     }
 
-    /// Visits the entries with a value of the bucket at `from`; returns where the next one begins.
+    /// Visits the entries with a value of the bucket where `places` begins; returns where the next one begins.
     fn step(
         &self,
-        from: u64,
+        places: Range<u64>,
         visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
     ) -> Option<u64> {
-        self.step_all(from, &mut |view, held| {
+        self.step_all(places, &mut |view, held| {
             if !held.entry().is_awaited() {
                 visit(view, held);
             }
@@ -71,13 +71,13 @@ where
     /// Visits those without a value, too.
     fn step_all(
         &self,
-        from: u64,
+        places: Range<u64>,
         visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
     ) -> Option<u64> {
         let pin = self.pin();
         let view = self.table.view(pin.pass());
         let mut found = Vec::new();
-        let next = view.gather(from, &mut found, |a, b| a == b);
+        let next = view.gather(places, &mut found, |a, b| a == b);
         for held in found {
             visit(view, held);
         }
@@ -85,8 +85,8 @@ where
     }
 
     /// Visits the live ones only.
-    fn step_live(&self, from: u64, visit: &mut impl FnMut(&K, &V)) -> Option<u64> {
-        self.step(from, &mut |view, held| {
+    fn step_live(&self, places: Range<u64>, visit: &mut impl FnMut(&K, &V)) -> Option<u64> {
+        self.step(places, &mut |view, held| {
             if let Some(entry) = self.live_or_successor(view, held.entry()) {
                 visit(entry.key(), entry.value());
             }
@@ -109,18 +109,19 @@ where
 
     /// Visits the live entries whose places lie in `places`.
     pub(crate) fn visit(&self, places: Range<u64>, mut visit: impl FnMut(&K, &V)) {
-        stride(places, |from| self.step_live(from, &mut visit));
+        stride(places, |rest| self.step_live(rest, &mut visit));
     }
 
     /// Removes the live entries in `places` that `keep` does not want, and the expired ones; loads of
     /// other keys that are under way there will not put their values in, as nobody can ask `keep` about
     /// them. A value that `keep` wants may be renewed by a load that is under way.
     pub(crate) fn retain(&self, places: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
-        stride(places, |from| {
-            let next = self.step_all(from, &mut |view, held| self.sift(view, held, &mut keep));
+        stride(places, |rest| {
+            let next = self.step_all(rest, &mut |view, held| self.sift(view, held, &mut keep));
             self.tidy(self.pin());
             next
         });
+        self.resize(usize::MAX);
     }
 
     /// Removes what a walk met of a key, unless `keep` wants it.
@@ -163,7 +164,9 @@ where
         K: Clone,
         V: Clone,
     {
-        self.step_live(from, &mut |key, value| out.push((key.clone(), value.clone())))
+        self.step_live(from..EVERYWHERE.end, &mut |key, value| {
+            out.push((key.clone(), value.clone()))
+        })
     }
 
     /// The keys that are used most, up to so many; the most used ones first.
@@ -203,7 +206,7 @@ where
         if self.bury(view, held, cause) {
             return true;
         }
-        // It may have been moved while the table doubles: it is the same record there.
+        // It may have been moved while the table's size changes: it is the same record there.
         let is_it = |found: &EntryRef<'_, K, V>| found.is(entry);
         loop {
             match view.locate(entry.hash(), |k| std::ptr::eq(k, entry.key())) {
@@ -218,11 +221,11 @@ where
     }
 }
 
-/// Walks from bucket to bucket in `places`; `step` visits one and says where the next one begins. Each
-/// is visited under a pin of its own, so a long walk holds nothing up.
-fn stride(places: Range<u64>, mut step: impl FnMut(u64) -> Option<u64>) {
+/// Walks from bucket to bucket in `places`; `step` visits the first of those that are left, and says
+/// where the next one begins. Each is visited under a pin of its own, so a long walk holds nothing up.
+fn stride(places: Range<u64>, mut step: impl FnMut(Range<u64>) -> Option<u64>) {
     let mut place = Some(places.start);
     while let Some(from) = place.filter(|&from| from < places.end) {
-        place = step(from);
+        place = step(from..places.end);
     }
 }

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::bury::{Table, plot};
 use super::room::{Eviction, patience};
+use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
@@ -104,6 +105,9 @@ where
         if !self.inline {
             return;
         }
+        if pin.local().is_turn_to_look() {
+            self.shrink_if_sparse(self.table.view(pin.pass()));
+        }
         if self.rules.expiration.is_some()
             && let Some(_sweeping) = begin_sweep()
         {
@@ -140,7 +144,7 @@ where
         let (mut swept, mut expired) = (0, 0);
         for _ in 0..buckets {
             let mut found = Vec::new();
-            let next = view.gather(self.sweep.get(), &mut found, |a, b| a == b);
+            let next = view.gather(self.sweep.get()..EVERYWHERE.end, &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
             for held in found {
                 let awaited = held.entry().is_awaited();
@@ -153,8 +157,33 @@ where
         (swept, expired)
     }
 
-    /// Frees up to `budget` retired entries, looks at about `budget` entries for their deadlines, and
-    /// goes on with a shrink that readers stopped.
+    /// Begins to make the table smaller if it is far too large for what it holds.
+    fn shrink_if_sparse(&self, view: Table<'_, K, V>) {
+        if view.is_grown() {
+            let entries = self.len() + self.berths.get() as usize;
+            view.shrink(entries, |old, buckets| old.resized(buckets * table::LOAD));
+        }
+    }
+
+    /// Makes the table smaller if it is far too large, and goes on with a change of its size: migrates
+    /// about `budget` buckets.
+    pub(super) fn resize(&self, budget: usize) {
+        let (mut pin, mut left) = (self.pin(), budget);
+        while left > 0 {
+            let view = self.table.view(pin.pass());
+            self.shrink_if_sparse(view);
+            let migrated = view.migrate(left.min(PORTION));
+            if migrated == 0 {
+                break;
+            }
+            left = left.saturating_sub(migrated);
+            pin.repin();
+        }
+    }
+
+    /// Frees up to `budget` retired entries, looks at about `budget` entries for their deadlines, goes on
+    /// with a shrink that readers stopped, and migrates about `budget` buckets if the table's size
+    /// changes.
     pub(crate) fn maintain(&self, budget: usize) -> Maintained {
         let mut done = Maintained::default();
         if self.rules.expiration.is_some()
@@ -177,6 +206,7 @@ where
         if self.capacity.debt() > 0 {
             self.shrink(budget);
         }
+        self.resize(budget);
         done.freed = self.collect(budget);
         done.backlog = self.table.domain().backlog();
         done
@@ -211,6 +241,7 @@ where
                 expired += 1;
             }
         });
+        self.resize(usize::MAX);
         self.collect(FREED_FOR_ROOM);
         expired
     }
@@ -218,12 +249,14 @@ where
     /// Sets the capacity, and evicts until what is charged fits.
     pub(crate) fn set_capacity(&self, capacity: u64) {
         self.capacity.set_capacity(capacity, self.credits());
-        self.shrink(usize::MAX);
+        // Where that evicts much, the table may be far too large, and the walk over it is as much work.
+        let evicted = self.shrink(usize::MAX);
+        self.resize(PORTION + evicted);
     }
 
-    /// Evicts until what is charged fits, or up to so many entries. Gives up where readers stand in
+    /// Evicts until what is charged fits, or up to so many entries; returns how many. Gives up where readers stand in
     /// the way; inserts and `maintain` go on.
-    fn shrink(&self, most: usize) {
+    fn shrink(&self, most: usize) -> usize {
         let mut pin = self.pin();
         let (mut evicted, mut vain, mut reliefs, mut least) = (0, 0, 0, u64::MAX);
         let patience = patience(self.table.view(pin.pass()));
@@ -248,5 +281,6 @@ where
             }
         }
         self.tidy(pin);
+        evicted
     }
 }

@@ -430,11 +430,11 @@ where
         if view.is_crowded()
             && self.len() + self.berths.get() as usize > view.buckets() * crate::table::LOAD
         {
-            view.grow(|old, buckets| old.grown(buckets * crate::table::LOAD));
+            view.grow(|old, buckets| old.resized(buckets * crate::table::LOAD));
         }
     }
 
-    /// What a new entry may set off: the table doubles, probation's overflow is promoted.
+    /// What a new entry may set off: the table grows, probation's overflow is promoted.
     #[inline(always)]
     pub(super) fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
         self.grow_if_crowded(view);

@@ -90,21 +90,22 @@ impl Arrivals {
         }
     }
 
-    /// A larger one, with the names that are here.
-    pub(super) fn grown(&self, entries: usize) -> Self {
-        let (grown, collected) = (Self::new(entries), Collected::default());
-        let (oldest, mut time) = (self.taken.batches.get(), 0);
-        for nth in oldest..oldest + self.batches() {
+    /// One of another size, with the names that are here, or as many of the latest as it has room for.
+    pub(super) fn resized(&self, entries: usize) -> Self {
+        let (resized, collected) = (Self::new(entries), Collected::default());
+        let (put, mut time) = (self.put.get(), 0);
+        let room = resized.names.len().div_ceil(self.batch) as u64;
+        for nth in put - self.batches().min(room).min(put)..put {
             let nth = self.nth(nth);
             time = self.times[nth].get().saturating_sub(1);
             for name in self.names(nth) {
-                grown.add(&collected, hash(name.get()), time);
+                resized.add(&collected, hash(name.get()), time);
             }
         }
         if collected.len.get() > 0 {
-            grown.put(&collected, time);
+            resized.put(&collected, time);
         }
-        grown
+        resized
     }
 
     /// Whether they are clearly fewer than the entries that are on probation.

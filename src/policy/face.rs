@@ -3,8 +3,8 @@
 use super::marks::{Marks, Region};
 
 /// A place on the clock's face: which bucket, in the leading bits, and which rank in it. Places are
-/// ordered as the table is, and begin again at zero after the last. They keep their meaning when the
-/// table doubles.
+/// ordered as the table is, and begin again at zero after the last. A place where a bucket
+/// begins keeps its meaning when the table's size changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place(pub(crate) u64);
 

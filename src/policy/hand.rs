@@ -120,6 +120,8 @@ impl Hand {
         } else {
             self.at.add(length)
         };
+        // A longer stretch than the last one, as the table has shrunk, begins where one of its length does.
+        let from = from & !(length - 1);
         let (mut nth, end) = (checkpoint(from), checkpoint(from.wrapping_add(length)));
         while nth != end {
             nth = (nth + 1) % CHECKPOINTS;

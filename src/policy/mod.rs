@@ -49,7 +49,7 @@ use ghosts::Ghosts;
 use sketch::Sketch;
 
 /// What the policy remembers of keys, those included that are not in the cache. Made for a number
-/// of entries; a table that doubles gets a new one.
+/// of entries; a table whose size changes gets a new one.
 #[derive(Debug)]
 pub(crate) struct Memory {
     sketch: Sketch,
@@ -75,9 +75,10 @@ impl Memory {
         }
     }
 
-    /// A larger one, for a table that has doubled. It knows who came on probation before, and nothing else.
-    pub(crate) fn grown(&self, entries: usize) -> Self {
-        Self { arrivals: self.arrivals.grown(entries), ..Self::new(entries) }
+    /// One for a table that is going to have another size. It knows who came on probation last, and nothing
+    /// else.
+    pub(crate) fn resized(&self, entries: usize) -> Self {
+        Self { arrivals: self.arrivals.resized(entries), ..Self::new(entries) }
     }
 
     /// Asks for what it keeps of a key, which is going to be written.

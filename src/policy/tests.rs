@@ -356,7 +356,7 @@ fn names_move_to_a_larger_memory() {
     let own = arrivals::Collected::default();
     (0..40).for_each(|key| _ = arrivals.add(&own, mix(key), key));
     let before: Vec<u64> = arrivals.take(&own, 50).collect();
-    let grown = arrivals.grown(8 << 10);
+    let grown = arrivals.resized(8 << 10);
     let names: Vec<u64> = (0..40).flat_map(|_| grown.take(&own, 50)).collect();
     let all: Vec<u64> = [before, names].concat().into_iter().filter(|&name| name != 0).collect();
     assert_eq!(all, (0..40).map(|key| mix(key) & arrivals::KNOWN).collect::<Vec<_>>());

@@ -39,7 +39,7 @@ impl<K, V> Bucket<K, V> {
     }
 }
 
-/// Entries a bucket holds on average when the table is full; a table with more doubles.
+/// Entries a bucket holds on average when the table is full; a table with more grows.
 pub(crate) const LOAD: usize = 4;
 
 /// One generation of the table.
@@ -53,10 +53,11 @@ pub(crate) struct Array<K, V, X> {
     summaries: Summaries,
     /// What the table's owner keeps for each generation.
     pub(super) annex: X,
-    /// The generation with twice as many buckets, once there is one.
+    /// The generation with more or fewer buckets that follows, once there is one.
     pub(super) next: AtomicPtr<Array<K, V, X>>,
-    /// The next bucket to migrate, and how many are done.
-    pub(super) cursor: CachePadded<Relaxed<AtomicUsize>>,
+    /// The group that the next thread begins to migrate, and how many, from the first on, somebody
+    /// has found moved.
+    pub(super) begun: CachePadded<Relaxed<AtomicUsize>>,
     pub(super) moved: CachePadded<AtomicUsize>,
     /// Links on all chains.
     pub(super) links: CachePadded<Relaxed<AtomicUsize>>,
@@ -74,7 +75,7 @@ impl<K, V, X> Array<K, V, X> {
             summaries: Summaries::new(buckets),
             annex,
             next: AtomicPtr::new(std::ptr::null_mut()),
-            cursor: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
+            begun: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
             moved: CachePadded::new(AtomicUsize::new(0)),
             links: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
         }
@@ -139,9 +140,14 @@ impl<K, V, X> Array<K, V, X> {
 impl<K, V, X> Drop for Array<K, V, X> {
     /// Frees the chains, but not the entries: they were moved on, or freed before by the table.
     fn drop(&mut self) {
+        let mut left = self.links.get();
         for index in 0..self.len() {
+            if left == 0 {
+                // Most tables have few chains or none.
+                return;
+            }
             // SAFETY: dropping a generation means that nobody looks at it any more.
-            unsafe { chain::free(self.head(index).link()) };
+            left -= unsafe { chain::free(self.head(index).link()) };
         }
     }
 }

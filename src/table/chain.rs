@@ -89,16 +89,18 @@ pub(super) fn build<K, V>(overflowing: &[Placed<K, V>]) -> *mut Link<K, V> {
     newest
 }
 
-/// Frees a chain, but not the entries in it.
+/// Frees a chain, but not the entries in it; returns how many links it had.
 ///
 /// # Safety
 ///
 /// The caller owns all links from `newest` on, and nobody looks at them any more.
-pub(super) unsafe fn free<K, V>(newest: *mut Link<K, V>) {
-    let mut next = newest;
+pub(super) unsafe fn free<K, V>(newest: *mut Link<K, V>) -> usize {
+    let (mut next, mut links) = (newest, 0);
     while !next.is_null() {
         // SAFETY: the caller's promise; links come from boxes.
         let link = unsafe { Box::from_raw(next) };
         next = link.next;
+        links += 1;
     }
+    links
 }

@@ -132,7 +132,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             }
             // The claim is the announced one only if the announcement still stood when the claim
             // was there (T3).
-            if self.control() == control {
+            if self.control() == control || seeded("table-reveal-unchecked") {
                 row.reveal(lane, word);
                 return control;
             }
@@ -274,7 +274,8 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// succeeds, no key came in between, and what came in before and is gone with its link was
     /// unlinked before.
     fn drop_overflow(&self) {
-        let control = self.settle();
+        let control =
+            if seeded("table-overflow-unsettled") { self.control() } else { self.settle() };
         if control.overflows() && !control.is_frozen() && self.head().link().is_null() {
             self.try_control(control, control.without_overflow());
         }
@@ -376,7 +377,7 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
             if shadow.lane(self.spot.lane()) != from || shadow.is_frozen() {
                 return false;
             }
-            if self.spot.row.word(self.spot.lane()) != self.word {
+            if self.spot.row.word(self.spot.lane()) != self.word && !seeded("table-mark-unseen") {
                 // Another entry with the same bits: what it weighs is not what was met.
                 return false;
             }

@@ -1,14 +1,17 @@
-//! Doubling the table, bucket by bucket, while it is in use.
+//! Moving the entries of a generation to the next one, bucket by bucket, while the table is in use.
 //!
-//! A bucket of a generation becomes two of the next. It is frozen: first its control word, so that
-//! no key comes in, then its chain, shadows and slots, so that none is replaced or unlinked. Frozen
-//! contents never change, so everybody who helps computes the same two images of the targets. A
-//! part of a target is written by one compare-and-swap from *untouched*, a value that it never has
-//! again (T6), so a helper that was asleep changes nothing when it wakes up, whatever has happened
-//! to the target since.
+//! The next generation has twice as many buckets, or a fraction. A *group* is the fewest buckets
+//! whose entries are all the entries of some buckets of the next one: a bucket that is divided in two, or up
+//! to eight that become one. A group is frozen: of each bucket first the control word, so that no key comes
+//! in, then its chain, shadows and slots, so that none is replaced or unlinked. Frozen contents never
+//! change, so everybody who helps computes the same images of the targets. A part of a target is
+//! written by one compare-and-swap from *untouched*, a value that it never has again (T6), so a
+//! helper that was asleep changes nothing when it wakes up, whatever has happened to the target
+//! since. When the targets are full, every source is marked MOVED.
 //!
-//! Readers do not help: they read the frozen bucket until it is marked MOVED, and its targets from
-//! then on. Writers, hands and scans use a target only when its source is MOVED.
+//! Readers do not help: they read a frozen bucket until it is marked MOVED, and its targets from then
+//! on. Whoever is going to change a target, and every hand and scan, sees to it first that all its sources are
+//! MOVED (T8): else a reader could find in the one what was taken out of the other.
 
 use super::array::{Array, Contents, Placed};
 use super::chain::{self, Head};
@@ -16,7 +19,71 @@ use super::control::Control;
 use super::home::Home;
 use super::shadow::{LANES, Shadow};
 use super::word::Word;
-use crate::sync::{Ordering, seeded};
+use crate::sync::seeded;
+
+/// Buckets that are migrated together, in a table that is followed by another.
+pub(super) struct Group<'g, K, V, X> {
+    from: &'g Array<K, V, X>,
+    to: &'g Array<K, V, X>,
+    nth: usize,
+}
+
+impl<'g, K, V, X> Group<'g, K, V, X> {
+    /// The group with this number.
+    pub(super) fn at(from: &'g Array<K, V, X>, to: &'g Array<K, V, X>, nth: usize) -> Self {
+        Self { from, to, nth }
+    }
+
+    /// The group of a bucket.
+    pub(super) fn of(source: Home<'g, K, V, X>, to: &'g Array<K, V, X>) -> Self {
+        let from = source.array;
+        Self { from, to, nth: source.index >> merged(from, to) }
+    }
+
+    /// How many groups a generation has.
+    pub(super) fn count(from: &Array<K, V, X>, to: &Array<K, V, X>) -> usize {
+        from.len() >> merged(from, to)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = Home<'g, K, V, X>> + use<'g, K, V, X> {
+        let (from, merged) = (self.from, merged(self.from, self.to));
+        let first = self.nth << merged;
+        (first..first + (1 << merged)).map(|index| Home::at(from, index))
+    }
+
+    /// Whether its targets may be changed (T8).
+    pub(super) fn is_moved(&self) -> bool {
+        self.sources().all(|source| source.control().is_moved())
+    }
+
+    /// Moves the entries to the next generation, if that was not done yet.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; any number of threads may do it at once.
+    pub(super) fn migrate(&self) {
+        // One that is moved already says that the targets are full.
+        if self.sources().all(|source| source.freeze()) {
+            self.fill();
+        }
+        self.sources().for_each(|source| source.mark_moved());
+    }
+
+    fn fill(&self) {
+        let sources: Vec<_> = self.sources().map(|source| source.contents()).collect();
+        let divided = merged(self.to, self.from);
+        let first = self.nth << divided;
+        for target in first..first + (1 << divided) {
+            let image = Image::new(&sources, |hash| self.to.index_of(hash) == target);
+            fill(self.to, target, &image);
+        }
+    }
+}
+
+/// How many buckets of a generation become one of the other, as a power of two.
+fn merged<K, V, X>(from: &Array<K, V, X>, to: &Array<K, V, X>) -> u32 {
+    from.bits().saturating_sub(to.bits())
+}
 
 /// What a target bucket will hold.
 struct Image<K, V> {
@@ -25,21 +92,31 @@ struct Image<K, V> {
 }
 
 impl<K, V> Image<K, V> {
-    /// The entries that stand in the source's own slots keep their lanes; those of the chain fill
-    /// what is left.
+    /// An entry that stands in a source's own slot keeps its lane, unless another came before it; the
+    /// others, and those of the chains, fill what is left.
     fn new(
-        own: &[Option<usize>; LANES],
-        contents: &Contents<K, V>,
+        sources: &[([Option<usize>; LANES], Contents<K, V>)],
         mine: impl Fn(u64) -> bool,
     ) -> Self {
-        let entry = |nth: usize| contents.get(nth).copied().filter(|&(_, hash, _)| mine(hash));
-        let mut image = Self { own: own.map(|nth| nth.and_then(entry)), chained: Vec::new() };
-        let first_chained = own.iter().flatten().count();
-        let mut chained = (first_chained..contents.len()).filter_map(entry);
-        for free in image.own.iter_mut().filter(|slot| slot.is_none()) {
-            *free = chained.next();
+        let mut image = Self { own: [None; LANES], chained: Vec::new() };
+        for (own, contents) in sources {
+            let entry = |nth: usize| contents.get(nth).copied().filter(|&(_, hash, _)| mine(hash));
+            for (slot, nth) in image.own.iter_mut().zip(own) {
+                let placed = nth.and_then(entry);
+                if slot.is_none() {
+                    *slot = placed;
+                } else {
+                    image.chained.extend(placed);
+                }
+            }
+            let first_chained = own.iter().flatten().count();
+            image.chained.extend((first_chained..contents.len()).filter_map(entry));
         }
-        image.chained = chained.collect();
+        let mut rest = std::mem::take(&mut image.chained).into_iter();
+        for free in image.own.iter_mut().filter(|slot| slot.is_none()) {
+            *free = rest.next();
+        }
+        image.chained = rest.collect();
         image
     }
 
@@ -54,26 +131,6 @@ impl<K, V> Image<K, V> {
 }
 
 impl<K, V, X> Home<'_, K, V, X> {
-    /// Moves the bucket's entries to the next generation. True for the one call that completed the
-    /// whole generation.
-    ///
-    /// # Progress
-    ///
-    /// Lock-free; any number of threads may do it at once.
-    pub(super) fn migrate(&self, next: &Array<K, V, X>) -> bool {
-        if !self.freeze() {
-            return false;
-        }
-        let (own, contents) = self.contents();
-        let shift = 64 - next.bits();
-        for half in 0..2 {
-            let target = self.index * 2 + half;
-            let image = Image::new(&own, &contents, |hash| (hash >> shift) as usize == target);
-            fill(next, target, &image);
-        }
-        self.mark_moved()
-    }
-
     /// Lets nothing change any more. False if the bucket was moved already.
     fn freeze(&self) -> bool {
         loop {
@@ -94,20 +151,18 @@ impl<K, V, X> Home<'_, K, V, X> {
         if !seeded("table-freeze-no-slots") {
             self.row().freeze();
         }
-        self.links(self.head()).for_each(|link| link.row.freeze());
+        if !seeded("table-freeze-no-chain") {
+            self.links(self.head()).for_each(|link| link.row.freeze());
+        }
         true
     }
 
-    fn mark_moved(&self) -> bool {
+    /// Tells that the targets are full.
+    fn mark_moved(&self) {
         loop {
             let control = self.control();
-            if control.is_moved() {
-                return false;
-            }
-            if self.try_control(control, control.moved()) {
-                // ORDERING T-l: AcqRel: whoever completes the generation has seen all of it moved.
-                let before = self.array.moved.fetch_add(1, Ordering::AcqRel);
-                return before + 1 == self.array.len();
+            if control.is_moved() || self.try_control(control, control.moved()) {
+                return;
             }
         }
     }

@@ -13,7 +13,8 @@
 //! | `home` | the protocol: settle, seek, claim, announce, reveal, unlink |
 //! | `array` | one generation: buckets, chains, summaries |
 //! | `summary` | which buckets a hand can pass by |
-//! | `migrate` | doubling |
+//! | `migrate` | how entries move to a generation of another size |
+//! | `resize` | when that is begun, who helps, and how it ends |
 //! | `outlived` | what was taken out of reach and may still be looked at |
 //! | `desk` | what is kept for each thread |
 //! | `view` | what a pinned thread may do |
@@ -40,6 +41,9 @@
 //! - **T6** An untouched part of a bucket (a word that is zero) is written by a migration, or, in
 //!   the first generation, by whoever claims it; it is never untouched again.
 //! - **T7** An entry leaves a slot by exactly one successful exchange, and whoever makes it owns it.
+//! - **T8** Whoever replaces or unlinks an entry in a generation that is being filled, or looks there with a
+//!   hand or a scan, has seen all buckets MOVED from which its bucket was filled. Readers read in the older
+//!   ones until then.
 //!
 //! # Races
 //!
@@ -69,6 +73,7 @@ mod desk;
 mod home;
 mod migrate;
 mod outlived;
+mod resize;
 mod row;
 mod shadow;
 mod summary;
@@ -78,7 +83,11 @@ mod word;
 mod zeroed;
 
 #[cfg(all(test, clockhand_loom))]
+mod migration_models;
+#[cfg(all(test, clockhand_loom))]
 mod models;
+#[cfg(all(test, not(clockhand_loom)))]
+mod stress;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
@@ -120,6 +129,8 @@ pub(crate) type Shared<K, V, X, L> = Arc<Domain<Junk<K, V, X>, Desk<K, V, L>>>;
 pub(crate) struct Table<K, V, X, L> {
     domain: Shared<K, V, X, L>,
     shape: Shape,
+    /// The number of buckets at first, and at least, as a power of two.
+    first_bits: u32,
     /// The oldest generation that is not completely moved.
     current: AtomicPtr<Array<K, V, X>>,
 }
@@ -128,12 +139,14 @@ impl<K, V, X, L> Table<K, V, X, L> {
     /// The most buckets that a table may have, as a power of two.
     pub(crate) const MAX_BITS: u32 = 34;
 
-    /// An empty table with two to the power of `bits` buckets.
+    /// An empty table with two to the power of `bits` buckets, and never fewer.
     pub(crate) fn new(shape: Shape, bits: u32, annex: X) -> Self {
-        let array = Box::new(Array::new(shape, bits.clamp(1, Self::MAX_BITS), annex));
+        let first_bits = bits.clamp(1, Self::MAX_BITS);
+        let array = Box::new(Array::new(shape, first_bits, annex));
         Self {
             domain: Arc::new(Domain::new()),
             shape,
+            first_bits,
             current: AtomicPtr::new(Box::into_raw(array)),
         }
     }

@@ -1,6 +1,7 @@
 //! Models of the bucket. Run with `--cfg clockhand_loom`.
 //!
-//! A table of two buckets; all keys live in the first one unless a model says otherwise.
+//! A table of two buckets; all keys live in the first one unless a model says otherwise. The models of
+//! tables that change their size are in `migration_models`.
 
 use std::sync::Arc;
 
@@ -13,27 +14,27 @@ use super::{Table, shadow};
 use crate::entry::{Entry, Hold, Shape, Sought, Ticket};
 use crate::reclaim::Ledgered;
 
-type Toy = Table<u64, u64, (), ()>;
-type ToyView<'g> = View<'g, u64, u64, (), ()>;
+pub(super) type Toy = Table<u64, u64, (), ()>;
+pub(super) type ToyView<'g> = View<'g, u64, u64, (), ()>;
 
-const YOUNG: u8 = 1;
+pub(super) const YOUNG: u8 = 1;
 
-fn toy() -> Arc<Toy> {
+pub(super) fn toy() -> Arc<Toy> {
     Arc::new(Table::new(Shape::PLAIN, 1, ()))
 }
 
 /// Runs `f` on a pinned view.
-fn with<R>(table: &Toy, f: impl FnOnce(ToyView<'_>) -> R) -> R {
+pub(super) fn with<R>(table: &Toy, f: impl FnOnce(ToyView<'_>) -> R) -> R {
     let guard = table.domain().visit();
     f(table.view(guard.pass()))
 }
 
-fn entry(key: u64, value: u64) -> Entry<u64, u64> {
+pub(super) fn entry(key: u64, value: u64) -> Entry<u64, u64> {
     Entry::new(Shape::PLAIN, key, key, value, 1)
 }
 
 /// Inserts or replaces; the value that was there.
-fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
+pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
     with(table, |view| {
         let mut new = entry(key, value);
         loop {
@@ -69,7 +70,7 @@ fn insert_if_absent(table: &Toy, key: u64, value: u64) -> bool {
     })
 }
 
-fn remove(table: &Toy, key: u64) -> Option<u64> {
+pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
     with(table, |view| {
         loop {
             let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return None };
@@ -83,25 +84,26 @@ fn remove(table: &Toy, key: u64) -> Option<u64> {
     })
 }
 
-fn get(table: &Toy, key: u64) -> Option<u64> {
+pub(super) fn get(table: &Toy, key: u64) -> Option<u64> {
     with(table, |view| view.find(key, |&k| k == key).map(|held| *held.entry().value()))
 }
 
-fn audit(table: &Toy) -> usize {
+pub(super) fn audit(table: &Toy) -> usize {
     with(table, |view| view.audit(|a, b| a == b).entries)
 }
 
-fn model(bound: usize, f: impl Fn() + Send + Sync + 'static) {
+pub(super) fn model(bound: usize, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(bound);
     builder.max_branches = 20_000;
-    // The models of migration are too large to be searched to the end.
-    builder.max_duration = Some(std::time::Duration::from_secs(20));
+    // Some models are too large to be searched to the end.
+    builder.max_duration = Some(std::time::Duration::from_secs(10));
+    builder.checkpoint_interval = 1_000;
     builder.check(f);
 }
 
 /// Runs two operations at once on a table that `prepare` made.
-fn race<A: 'static, B: 'static>(
+pub(super) fn race<A: 'static, B: 'static>(
     table: &Arc<Toy>,
     other: impl FnOnce(&Toy) -> A + 'static,
     own: impl FnOnce(&Toy) -> B,
@@ -279,6 +281,29 @@ fn overflow_two_inserts_of_one_key() {
 }
 
 #[test]
+fn overflow_two_inserts_of_one_key_beside_the_end_of_the_chain() {
+    // One comes into the bucket's own slots; the other follows the end of the chain, which clears the
+    // announcement of the first.
+    model(2, || {
+        let table = toy();
+        for key in 0..=shadow::LANES as u64 {
+            insert(&table, key, key);
+        }
+        remove(&table, 0);
+        let (a, b) = race(
+            &table,
+            |t| insert_if_absent(t, 9, 10),
+            |t| {
+                assert!(remove(t, shadow::LANES as u64).is_some());
+                insert_if_absent(t, 9, 20)
+            },
+        );
+        assert!(a ^ b, "exactly one of them");
+        assert_eq!(audit(&table), shadow::LANES);
+    });
+}
+
+#[test]
 fn overflow_insert_against_the_end_of_the_chain() {
     model(2, || {
         let table = toy();
@@ -295,78 +320,20 @@ fn overflow_insert_against_the_end_of_the_chain() {
     });
 }
 
-/// Two generations without epochs: nothing is freed, so nobody has to be pinned.
-fn generations() -> (Home<'static, u64, u64, ()>, &'static Array<u64, u64, ()>) {
-    let array = |bits| &*Box::leak(Box::new(Array::new(Shape::PLAIN, bits, ())));
-    (Home::at(array(1), 0), array(2))
+type ToyHome = Home<'static, u64, u64, ()>;
+
+/// A bucket without epochs: nothing is freed, so nobody has to be pinned.
+fn bucket() -> ToyHome {
+    Home::at(Box::leak(Box::new(Array::new(Shape::PLAIN, 1, ()))), 0)
 }
 
-fn commit(home: Home<'static, u64, u64, ()>, key: u64, value: u64) -> bool {
+pub(super) fn commit(home: ToyHome, key: u64, value: u64) -> bool {
     let control = home.settle();
     Open { home, control }.commit(entry(key, value), YOUNG).is_ok()
 }
 
-fn seek(home: Home<'static, u64, u64, ()>, key: u64) -> Option<Held<'static, u64, u64, ()>> {
+pub(super) fn seek(home: ToyHome, key: u64) -> Option<Held<'static, u64, u64, ()>> {
     home.seek(home.control(), (key, Sought::All), &mut |&k| k == key)
-}
-
-fn value_in(array: &'static Array<u64, u64, ()>, key: u64) -> Option<u64> {
-    let home = Home::of(array, key);
-    seek(home, key).map(|held| *held.entry().value())
-}
-
-#[test]
-fn migrate_against_insert() {
-    model(3, || {
-        let (home, next) = generations();
-        let other = thread::spawn(move || commit(home, 1, 10));
-        home.migrate(next);
-        let inserted = other.join().unwrap();
-        assert_eq!(value_in(next, 1), inserted.then_some(10), "lost, or there all the same");
-    });
-}
-
-#[test]
-fn migrate_against_replace() {
-    model(3, || {
-        let (home, next) = generations();
-        commit(home, 1, 10);
-        let other = thread::spawn(move || {
-            let held = seek(home, 1);
-            held.is_some_and(|held| held.swap(entry(1, 20).into_raw()))
-        });
-        home.migrate(next);
-        let replaced = other.join().unwrap();
-        assert_eq!(value_in(next, 1), Some(if replaced { 20 } else { 10 }), "a value came back");
-    });
-}
-
-#[test]
-fn migrate_against_remove() {
-    model(3, || {
-        let (home, next) = generations();
-        commit(home, 1, 10);
-        let other = thread::spawn(move || seek(home, 1).and_then(|held| held.unlink()));
-        home.migrate(next);
-        let removed = other.join().unwrap();
-        assert_eq!(value_in(next, 1), removed.is_none().then_some(10), "a removed key came back");
-    });
-}
-
-#[test]
-fn a_late_helper_resurrects_nothing() {
-    // Both migrate; one may fall asleep in the middle, while the other completes the bucket and
-    // removes the entry from its new place.
-    model(2, || {
-        let (home, next) = generations();
-        commit(home, 1, 10);
-        let other = thread::spawn(move || home.migrate(next));
-        home.migrate(next);
-        let target = Home::at(next, 0);
-        seek(target, 1).expect("it was moved").unlink().expect("nobody else removes");
-        other.join().unwrap();
-        assert_eq!(value_in(next, 1), None, "it came back");
-    });
 }
 
 #[test]
@@ -374,16 +341,46 @@ fn a_helper_reveals_only_what_was_announced() {
     // The helper reads an announcement, and sleeps; meanwhile what was announced is gone, and its
     // slot is claimed by an insert that has lost already.
     model(5, || {
-        let (home, _) = generations();
+        let home = bucket();
         let stale = Open { home, control: home.settle() };
-        let other = thread::spawn(move || {
-            commit(home, 1, 10);
-            seek(home, 1).expect("it is there").unlink().expect("nobody else removes");
-            stale.commit(entry(2, 20), YOUNG).is_err()
-        });
-        home.settle();
-        assert!(other.join().unwrap(), "a key came in since");
+        let helper = thread::spawn(move || _ = home.settle());
+        commit(home, 1, 10);
+        seek(home, 1).expect("it is there").unlink().expect("nobody else removes");
+        assert!(stale.commit(entry(2, 20), YOUNG).is_err(), "a key came in since");
+        helper.join().unwrap();
         assert!(seek(home, 2).is_none(), "it was never announced");
+    });
+}
+
+#[test]
+fn three_inserts_of_one_key() {
+    model(2, || {
+        let table = toy();
+        let theirs = [Arc::clone(&table), Arc::clone(&table)];
+        let others = theirs.map(|t| thread::spawn(move || insert_if_absent(&t, 1, 10)));
+        let own = insert_if_absent(&table, 1, 20);
+        let won = others.map(|other| other.join().unwrap());
+        assert_eq!([own, won[0], won[1]].iter().filter(|&&won| won).count(), 1);
+        assert_eq!(get(&table, 1), Some(if own { 20 } else { 10 }));
+        assert_eq!(audit(&table), 1);
+    });
+}
+
+#[test]
+fn an_insert_a_removal_and_another_insert() {
+    // The removal unlinks what the first has announced, perhaps before that is revealed; the second claims
+    // the slot meanwhile.
+    model(2, || {
+        let table = toy();
+        let theirs = [Arc::clone(&table), Arc::clone(&table)];
+        let [a, b] = theirs;
+        let first = thread::spawn(move || insert_if_absent(&a, 1, 10));
+        let second = thread::spawn(move || insert_if_absent(&b, 2, 20));
+        let removed = remove(&table, 1);
+        assert!(first.join().unwrap() && second.join().unwrap(), "two keys, and both are new");
+        assert_eq!(get(&table, 1), if removed.is_some() { None } else { Some(10) });
+        assert_eq!(get(&table, 2), Some(20));
+        assert_eq!(audit(&table), 2 - usize::from(removed.is_some()));
     });
 }
 

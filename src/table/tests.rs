@@ -12,10 +12,10 @@ use crate::entry::{Entry, Shape};
 use crate::reclaim::Ledgered;
 
 /// A generator of numbers that look random (xorshift).
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -211,36 +211,43 @@ fn toy(bits: u32) -> Toy {
     Table::new(Shape::PLAIN, bits, ())
 }
 
-fn with<R>(table: &Toy, f: impl FnOnce(View<'_, u64, u64, (), ()>) -> R) -> R {
+pub(super) fn with<R>(table: &Toy, f: impl FnOnce(View<'_, u64, u64, (), ()>) -> R) -> R {
     let guard = table.pin();
     f(table.view(guard.pass()))
 }
 
-fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
+pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
     with(table, |view| {
-        let entry = Entry::new(Shape::PLAIN, key, key, value, 1);
-        match view.locate(key, |&k| k == key) {
-            Spotted::Open(open) => {
-                assert!(open.commit(entry, 1).is_ok(), "nobody else is here");
-                None
-            }
-            Spotted::Held(held) => {
-                let old = view.replace(held, entry).expect("nobody else is here");
-                let value = *old.as_ref().value();
-                view.retire(old, Ledgered::Nowhere);
-                Some(value)
-            }
+        let mut entry = Entry::new(Shape::PLAIN, key, key, value, 1);
+        loop {
+            entry = match view.locate(key, |&k| k == key) {
+                Spotted::Open(open) => match open.commit(entry, 1) {
+                    Ok(()) => return None,
+                    Err(entry) => entry,
+                },
+                Spotted::Held(held) => match view.replace(held, entry) {
+                    Ok(old) => {
+                        let value = *old.as_ref().value();
+                        view.retire(old, Ledgered::Nowhere);
+                        return Some(value);
+                    }
+                    Err(entry) => entry,
+                },
+            };
         }
     })
 }
 
-fn remove(table: &Toy, key: u64) -> Option<u64> {
+pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
     with(table, |view| {
-        let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return None };
-        let (old, _) = view.unlink(held).expect("nobody else is here");
-        let value = *old.as_ref().value();
-        view.retire(old, Ledgered::Nowhere);
-        Some(value)
+        loop {
+            let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return None };
+            if let Some((old, _)) = view.unlink(held) {
+                let value = *old.as_ref().value();
+                view.retire(old, Ledgered::Nowhere);
+                return Some(value);
+            }
+        }
     })
 }
 
@@ -248,7 +255,7 @@ fn get(table: &Toy, key: u64) -> Option<u64> {
     with(table, |view| view.find(key, |&k| k == key).map(|held| *held.entry().value()))
 }
 
-fn audit(table: &Toy) -> usize {
+pub(super) fn audit(table: &Toy) -> usize {
     with(table, |view| view.audit(|a, b| a == b).entries)
 }
 
@@ -299,6 +306,22 @@ fn a_chain_goes_when_it_is_empty() {
 }
 
 #[test]
+fn a_mark_is_of_the_entry_that_was_met() {
+    let table = toy(1);
+    for key in [1, 9] {
+        (0..key).for_each(|key| _ = insert(&table, key << 8, key));
+        insert(&table, key, 10);
+        with(&table, |view| {
+            let met = view.find(key, |&k| k == key).expect("it is there");
+            insert(&table, key, 20);
+            assert!(!met.mark(1, 3), "its successor, with the same bits, was promoted");
+            let now = view.find(key, |&k| k == key).expect("it is there");
+            assert!(now.mark(1, 3));
+        });
+    }
+}
+
+#[test]
 fn a_walk_meets_everything_once() {
     for grow in [false, true] {
         let table = toy(3);
@@ -314,7 +337,7 @@ fn a_walk_meets_everything_once() {
         while let Some(from) = place {
             with(&table, |view| {
                 let mut found = Vec::new();
-                place = view.gather(from, &mut found, |a, b| a == b);
+                place = view.gather(from..u64::MAX, &mut found, |a, b| a == b);
                 met.extend(found.iter().map(|held| *held.entry().key()));
             });
         }

@@ -3,20 +3,19 @@
 use super::array::Array;
 use super::desk::Desk;
 use super::home::{Held, Home, Open};
-use super::outlived::Outlived;
 use super::shadow::tag_of;
 use super::{Junk, Table};
 use crate::entry::{Entry, EntryRef, Hull, Kind, Sought, Ticket};
 use crate::reclaim::{Ledgered, Pass, Retired};
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
-/// Buckets that a write migrates while the table doubles, besides the one it needs.
+/// Groups of buckets that a write migrates while the table's size changes, besides the one it needs.
 const MIGRATED_PER_WRITE: usize = 2;
 
 /// The table, as a pinned thread sees it (T1).
 pub(crate) struct View<'g, K, V, X, L> {
     pub(super) table: &'g Table<K, V, X, L>,
-    pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
+    pub(super) pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
 }
 
 impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
@@ -63,7 +62,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     #[inline]
     pub(super) fn current(&self) -> &'g Array<K, V, X> {
-        // ORDERING T-k: Acquire: the generation's contents; pairs with the store in `complete`.
+        // ORDERING T-k: Acquire: the generation's contents; pairs with the exchange in `complete`.
         let array = self.table.current.load(Ordering::Acquire);
         // SAFETY: never null, and not freed while the thread is pinned (T1).
         unsafe { &*array }
@@ -71,7 +70,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     #[inline]
     pub(super) fn next(&self, array: &'g Array<K, V, X>) -> Option<&'g Array<K, V, X>> {
-        // ORDERING T-j: Acquire: the generation's contents; pairs with the exchange in `grow`.
+        // ORDERING T-j: Acquire: the generation's contents; pairs with the exchange in `begin`.
         let next = array.next.load(Ordering::Acquire);
         // SAFETY: a generation is retired after the one before it, and the thread is pinned (T1).
         unsafe { next.as_ref() }
@@ -130,13 +129,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Finds a key to read its value; one whose value is awaited is not there.
+    /// Finds a key to read its value; one whose value is awaited is not there. What was found may not be
+    /// replaced or unlinked, as some of its bucket may be read elsewhere yet (T8).
     ///
     /// # Progress
     ///
     /// Wait-free: the tags of one row and the slots whose tags agree; the rows of a chain where the
-    /// home overflows, which grows only with keys of the same home; one more bucket for each
-    /// doubling that completes meanwhile.
+    /// home overflows, which grows only with keys of the same home; one more bucket for each change of
+    /// the table's size that completes meanwhile.
     #[inline(always)]
     pub(crate) fn find(
         &self,
@@ -174,7 +174,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Finds a key in a chain, or in a table that doubles.
+    /// Finds a key in a chain, or in a table whose size changes; as `find` otherwise.
     #[cold]
     #[inline(never)]
     pub(crate) fn find_further(
@@ -198,22 +198,19 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ///
     /// # Progress
     ///
-    /// Lock-free. While the table doubles, a call migrates up to three buckets.
+    /// Lock-free. While the table's size changes, a call migrates up to three groups of buckets: as many
+    /// buckets where it grows, eight times as many where it shrinks.
     #[inline(always)]
     pub(crate) fn locate(&self, hash: u64, mut eq: impl FnMut(&K) -> bool) -> Spotted<'g, K, V, X> {
         let mut array = self.current();
         if let Some(next) = self.next(array) {
-            self.help(array, next);
+            self.help(array, next, MIGRATED_PER_WRITE);
         }
         loop {
             let home = Home::of(array, hash);
             let control = home.settle();
             if control.is_frozen() {
-                let next = self.next(array).expect("a frozen bucket has somewhere to go");
-                if !control.is_moved() {
-                    self.migrate(home, next);
-                }
-                array = next;
+                array = self.follow(home);
                 continue;
             }
             let all =
@@ -271,81 +268,5 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline(always)]
     pub(crate) fn retire(&self, entry: Unlinked<K, V>, account: Ledgered) {
         self.pass.retire(entry.map(Junk::Entry), account);
-    }
-
-    /// Whether so many buckets overflow that the table should double, if it has more entries than
-    /// [`LOAD`](super::LOAD) for each.
-    pub(crate) fn is_crowded(&self) -> bool {
-        let array = self.current();
-        array.links.get() > array.len() / 8 && array.bits() < Table::<K, V, X, L>::MAX_BITS
-    }
-
-    /// The number of buckets.
-    pub(crate) fn buckets(&self) -> usize {
-        self.current().len()
-    }
-
-    /// Bytes of the buckets and chains, without the entries.
-    pub(crate) fn bytes(&self) -> usize {
-        let current = self.current();
-        let one = |array: &Array<K, V, X>| {
-            array.bytes() + array.links.get() * size_of::<super::chain::Link<K, V>>()
-        };
-        one(current) + self.next(current).map_or(0, one)
-    }
-
-    /// Starts to double the table, unless that is under way.
-    pub(crate) fn grow(&self, annex: impl FnOnce(&X, usize) -> X) {
-        let array = self.current();
-        if self.next(array).is_some() || array.bits() >= Table::<K, V, X, L>::MAX_BITS {
-            return;
-        }
-        let bits = array.bits() + 1;
-        let next =
-            Box::into_raw(Box::new(Array::new(array.shape, bits, annex(&array.annex, 1 << bits))));
-        // ORDERING T-j: Release: publishes the generation; pairs with the load in `next`. On
-        // failure another thread was faster.
-        let lost = array
-            .next
-            .compare_exchange(std::ptr::null_mut(), next, Ordering::Release, Ordering::Relaxed)
-            .is_err();
-        if lost {
-            // SAFETY: not published.
-            drop(unsafe { Box::from_raw(next) });
-        }
-    }
-
-    /// Migrates a few buckets.
-    fn help(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>) {
-        for _ in 0..MIGRATED_PER_WRITE {
-            let index = array.cursor.add(1) % array.len();
-            let home = Home::at(array, index);
-            if !home.control().is_moved() {
-                self.migrate(home, next);
-            }
-        }
-    }
-
-    fn migrate(&self, home: Home<'g, K, V, X>, next: &'g Array<K, V, X>) {
-        if home.migrate(next) {
-            self.complete(home.array);
-        }
-    }
-
-    /// Lets go of a generation that is moved completely.
-    fn complete(&self, array: &'g Array<K, V, X>) {
-        // ORDERING T-k: Relaxed, both: only the one that completed a generation gets here, so the
-        // word still holds it, and the next one was seen before.
-        let done = self.table.current.load(Ordering::Relaxed);
-        let next = array.next.load(Ordering::Relaxed);
-        debug_assert!(std::ptr::eq(done, array), "another generation was completed");
-        // ORDERING T-k: Release: whoever starts at the next generation sees it filled; pairs with
-        // the load in `current`.
-        self.table.current.store(next, Ordering::Release);
-        // SAFETY: generations come from boxes, and this one can be reached by nobody who comes now.
-        let array = unsafe { Outlived::new(done) };
-        // SAFETY: taken out of reach by this thread, which is pinned (R2).
-        let array = unsafe { Retired::new(Junk::Array(array)) };
-        self.pass.retire(array, Ledgered::Nowhere);
     }
 }

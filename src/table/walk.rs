@@ -1,8 +1,12 @@
 //! Walking the table in its order: for the hands, and for scans.
 //!
 //! A *place* is a point in table order: the leading bits of the hash say which bucket, the rest
-//! counts the ranks within it. As a bucket's two successors divide its range of hashes, a place
-//! stays meaningful when the table doubles.
+//! counts the ranks within it. As buckets divide the hashes in order, a place that begins a bucket stays meaningful
+//! when the table grows or shrinks: it is before all hashes that are not below it. A scan goes by that, and so
+//! meets every entry once, whatever the table's size is at each of its steps. To a hand a place
+//! within a bucket of another size is empty.
+
+use std::ops::Range;
 
 use super::home::{Held, Home};
 use super::row::Row;
@@ -177,7 +181,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         loop {
             let home = Home::of(array, place);
             match self.next(array) {
-                Some(next) if home.control().is_moved() => array = next,
+                Some(_) if home.control().is_moved() => array = self.follow(home),
                 _ => return home,
             }
         }
@@ -222,7 +226,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         length
     }
 
-    /// Does it while the table doubles: looks at every bucket, where its entries are.
+    /// Does it while the table's size changes: looks at every bucket, where its entries are.
     #[cold]
     fn survey_each(
         &self,
@@ -284,31 +288,41 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Collects the entries of the bucket at a place, of all kinds; returns the place of the next bucket, or
-    /// `None` at the end of the table.
+    /// Collects the entries of the bucket where `places` begins, of all kinds, as far as they belong to
+    /// these; returns the place of the next bucket, or `None` at the end of the table.
     ///
     /// An entry that is there throughout is collected exactly once. If keys keep coming into the
     /// bucket, a key that was removed and came back while it was read may be there twice: `same`
     /// tells, and the later one stays.
     pub(crate) fn gather(
         &self,
-        place: u64,
+        places: Range<u64>,
         out: &mut Vec<Held<'g, K, V, X>>,
         same: impl Fn(&K, &K) -> bool,
     ) -> Option<u64> {
-        let home = self.home_at(place);
+        let home = self.home_at(places.start);
+        self.gather_all(home, out, same);
         let end = Some(home.end()).filter(|&end| end != 0);
-        if place != home.start() {
-            // A bucket belongs to the walk that comes to its beginning.
-            return end;
+        if places.start != home.start() || places.end < end.unwrap_or(u64::MAX) {
+            // The table has shrunk since somebody divided it: the rest of the bucket is another's.
+            out.retain(|held| places.contains(&held.entry().hash()));
         }
+        end
+    }
+
+    fn gather_all(
+        &self,
+        home: Home<'g, K, V, X>,
+        out: &mut Vec<Held<'g, K, V, X>>,
+        same: impl Fn(&K, &K) -> bool,
+    ) {
         let mut before = home.control().version();
         for _ in 0..READS {
             out.clear();
             home.gather(out);
             let after = home.control().version();
             if before == after {
-                return end;
+                return;
             }
             before = after;
         }
@@ -324,6 +338,5 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                 nth += 1;
             }
         }
-        end
     }
 }

@@ -1,0 +1,198 @@
+//! When the table changes its size: a generation is begun, filled in passing, and the older one let go of.
+//!
+//! The table grows by twos, when it is crowded. It shrinks when its entries would fit one of a quarter
+//! of the size twice over, by up to an eighth at a time: so it has to lose three quarters of its entries
+//! after it has grown before it shrinks, and then to gain as many again as it has before it grows.
+//!
+//! Nobody's sleep holds the end up. Threads begin with different groups, so that they do not get into
+//! each other's way. Each also looks whether what was begun before is moved, in order, and does it itself if
+//! that was long ago; who finds the last one moved puts the next generation in the older one's place.
+
+use super::array::Array;
+use super::home::Home;
+use super::migrate::Group;
+use super::outlived::Outlived;
+use super::view::View;
+use super::{Junk, Table};
+use crate::reclaim::{Ledgered, Retired};
+use crate::sync::{Ordering, seeded};
+
+/// How much smaller a table has to be to be worth it, and how much smaller it may become at once, as powers of
+/// two.
+const WORTH: u32 = 2;
+const AT_ONCE: u32 = 3;
+/// Entries for which a table is made that shrinks, for each that there is.
+const SPARE: usize = 2;
+/// Groups that were begun later than one that is not moved yet, when another thread does that.
+const LATER: usize = 64;
+/// Groups of which a thread looks whether they are moved, for each that it begins with.
+const LOOKED_AT: usize = 2;
+
+impl<'g, K, V, X, L> View<'g, K, V, X, L> {
+    /// Whether so many buckets overflow that the table should double, if it has more entries than
+    /// [`LOAD`](super::LOAD) for each.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let array = self.current();
+        array.links.get() > array.len() / 8 && array.bits() < Table::<K, V, X, L>::MAX_BITS
+    }
+
+    /// Whether the table is so large that it may have to shrink.
+    #[inline]
+    pub(crate) fn is_grown(&self) -> bool {
+        let array = self.current();
+        array.bits() >= self.table.first_bits + WORTH && self.next(array).is_none()
+    }
+
+    /// The number of buckets.
+    pub(crate) fn buckets(&self) -> usize {
+        self.current().len()
+    }
+
+    /// Bytes of the buckets and chains, without the entries, and of the annexes, which `annex` tells.
+    pub(crate) fn bytes(&self, annex: impl Fn(&X) -> usize) -> usize {
+        let current = self.current();
+        let one = |array: &Array<K, V, X>| {
+            let links = array.links.get() * size_of::<super::chain::Link<K, V>>();
+            array.bytes() + links + annex(&array.annex)
+        };
+        one(current) + self.next(current).map_or(0, one)
+    }
+
+    /// Begins to double the table, unless its size is changing.
+    pub(crate) fn grow(&self, annex: impl FnOnce(&X, usize) -> X) {
+        let array = self.current();
+        if array.bits() < Table::<K, V, X, L>::MAX_BITS {
+            self.begin(array, array.bits() + 1, annex);
+        }
+    }
+
+    /// Begins to make the table smaller, if it is far too large for so many entries, unless its
+    /// size is changing.
+    pub(crate) fn shrink(&self, entries: usize, annex: impl FnOnce(&X, usize) -> X) {
+        let array = self.current();
+        let fitting = Table::<K, V, X, L>::bits_for(entries.saturating_mul(SPARE));
+        let fitting = fitting.max(self.table.first_bits);
+        if array.bits() >= fitting + WORTH {
+            self.begin(array, fitting.max(array.bits() - AT_ONCE), annex);
+        }
+    }
+
+    /// Begins a generation that follows `array`, unless there is one.
+    pub(super) fn begin(
+        &self,
+        array: &'g Array<K, V, X>,
+        bits: u32,
+        annex: impl FnOnce(&X, usize) -> X,
+    ) {
+        if self.next(array).is_some() {
+            return;
+        }
+        let next = Array::new(array.shape, bits, annex(&array.annex, 1 << bits));
+        let next = Box::into_raw(Box::new(next));
+        // ORDERING T-j: Release: publishes the generation; pairs with the load in `next`. On failure
+        // another thread was faster.
+        let lost = array
+            .next
+            .compare_exchange(std::ptr::null_mut(), next, Ordering::Release, Ordering::Relaxed)
+            .is_err();
+        if lost {
+            // SAFETY: not published.
+            drop(unsafe { Box::from_raw(next) });
+        }
+    }
+
+    /// Migrates about so many buckets if the table's size is changing; returns how many, and at least one
+    /// if so.
+    pub(crate) fn migrate(&self, buckets: usize) -> usize {
+        let array = self.current();
+        let Some(next) = self.next(array) else { return 0 };
+        let width = array.len() / Group::count(array, next);
+        let groups = (buckets / width).max(1);
+        self.help(array, next, groups);
+        groups * width
+    }
+
+    /// The generation where the entries of a frozen bucket may be changed, once they all are there
+    /// (T8).
+    #[cold]
+    pub(super) fn follow(&self, home: Home<'g, K, V, X>) -> &'g Array<K, V, X> {
+        let next = self.next(home.array).expect("a frozen bucket has somewhere to go");
+        let group = Group::of(home, next);
+        let early = seeded("table-follow-early") && home.control().is_moved();
+        if !group.is_moved() && !early {
+            group.migrate();
+        }
+        next
+    }
+
+    /// Migrates some groups of `array`, which `next` follows, and ends that where all are moved.
+    #[cold]
+    pub(super) fn help(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>, groups: usize) {
+        let all = Group::count(array, next);
+        for _ in 0..groups {
+            let nth = array.begun.add(1);
+            if nth >= all {
+                break;
+            }
+            Group::at(array, next, nth).migrate();
+        }
+        if self.look_after(array, next, groups * LOOKED_AT) == all {
+            self.complete(array);
+        }
+    }
+
+    /// Looks whether some groups more are moved, and sees to it if others have begun with them and seem
+    /// to sleep; returns how many are moved for certain, from the first on.
+    fn look_after(
+        &self,
+        array: &'g Array<K, V, X>,
+        next: &'g Array<K, V, X>,
+        groups: usize,
+    ) -> usize {
+        let (all, begun) = (Group::count(array, next), array.begun.get());
+        // ORDERING T-l: Acquire: whoever ends the generation has seen all of it moved; pairs with the exchange
+        // below.
+        let known = array.moved.load(Ordering::Acquire);
+        let mut moved = known;
+        while moved < all && moved - known < groups {
+            let group = Group::at(array, next, moved);
+            if !group.is_moved() {
+                let is_young = begun < all && begun < moved + LATER;
+                if is_young || seeded("table-left-to-who-began") {
+                    break;
+                }
+                group.migrate();
+            }
+            moved += 1;
+        }
+        if moved > known {
+            // ORDERING T-l: AcqRel: Release passes on what was seen moved; Acquire, as above.
+            let before = array.moved.fetch_max(moved, Ordering::AcqRel);
+            moved = moved.max(before);
+        } else if seeded("table-end-by-who-counts") {
+            return known.min(all - 1);
+        }
+        moved
+    }
+
+    /// Lets go of a generation that is moved completely, unless somebody else has done that.
+    fn complete(&self, array: &'g Array<K, V, X>) {
+        let old = std::ptr::from_ref(array).cast_mut();
+        // ORDERING T-j: Relaxed: it was seen before.
+        let next = array.next.load(Ordering::Relaxed);
+        // ORDERING T-k: Release: whoever starts at the next generation sees it filled; pairs with the
+        // load in `current`. On failure another thread was faster.
+        let done = { &self.table.current }.compare_exchange(
+            old,
+            next,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        let Ok(old) = done else { return };
+        // SAFETY: generations come from boxes, and this one can be reached by nobody who comes now.
+        let old = unsafe { Outlived::new(old) };
+        // SAFETY: taken out of reach by this thread, which is pinned (R2).
+        let old = unsafe { Retired::new(Junk::Array(old)) };
+        self.pass.retire(old, Ledgered::Nowhere);
+    }
+}

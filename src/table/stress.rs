@@ -1,0 +1,269 @@
+//! Reads, writes, scans and removals by place beside a table that grows and shrinks all the time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::tests::{Numbers, audit, insert, remove, with};
+use super::view::Spotted;
+use super::{Noted, Region, Table};
+use crate::entry::{Entry, Shape};
+use crate::reclaim::Ledgered;
+
+type Toy = Table<u64, u64, (), ()>;
+
+/// Steps of each thread.
+fn steps() -> u64 {
+    match std::env::var("CLOCKHAND_STRESS").as_deref() {
+        Ok("full") => 2_000_000,
+        Ok("tiny") => 4_000,
+        _ => 10_000,
+    }
+}
+
+/// A table that may shrink to two buckets.
+fn toy() -> Toy {
+    Table::new(Shape::PLAIN, 1, ())
+}
+
+/// A key of this class whose home differs in any table, or is one of few.
+fn key(class: u64, nth: u64) -> u64 {
+    let home = if nth.is_multiple_of(3) { nth % 4 } else { nth };
+    home.wrapping_mul(0x9e37_79b9_7f4a_7c15) & !0xffff | class << 12 | nth
+}
+
+/// Changes the size of the table over and over while `works` run, and then checks it.
+fn beside_resizes(table: &Toy, works: Vec<Box<dyn FnOnce(&Toy) + Send + '_>>) {
+    let left = AtomicU64::new(works.len() as u64);
+    std::thread::scope(|scope| {
+        for work in works {
+            let left = &left;
+            scope.spawn(move || {
+                struct Done<'a>(&'a AtomicU64);
+                impl Drop for Done<'_> {
+                    fn drop(&mut self) {
+                        self.0.fetch_sub(1, Ordering::SeqCst);
+                    }
+                }
+                let _done = Done(left);
+                work(table);
+            });
+        }
+        let mut numbers = Numbers(11);
+        while left.load(Ordering::SeqCst) > 0 {
+            resize_a_little(table, &mut numbers);
+        }
+    });
+    audit(table);
+}
+
+/// Begins a change of the size, goes on with one, or lets garbage go.
+fn resize_a_little(table: &Toy, numbers: &mut Numbers) {
+    let number = numbers.next() >> 8;
+    match number % 8 {
+        0 => with(table, |view| {
+            if view.buckets() < 1 << 8 {
+                view.grow(|_, _| ());
+            }
+        }),
+        1 => with(table, |view| view.shrink(0, |_, _| ())),
+        2 => _ = table.domain().collect(usize::MAX, |junk, _| drop(junk)),
+        3 => std::thread::yield_now(),
+        _ => _ = with(table, |view| view.migrate((number % 5) as usize)),
+    }
+}
+
+fn get(table: &Toy, key: u64) -> Option<u64> {
+    with(table, |view| view.find(key, |&k| k == key).map(|held| *held.entry().value()))
+}
+
+#[test]
+fn each_thread_finds_what_it_has_written() {
+    let table = toy();
+    let work = |class: u64| {
+        move |table: &Toy| {
+            let (mut map, mut numbers) = (HashMap::new(), Numbers(class + 1));
+            for step in 0..steps() {
+                let number = numbers.next() >> 8;
+                let key = key(class, number % 40);
+                match number >> 32 & 3 {
+                    0 => assert_eq!(remove(table, key), map.remove(&key)),
+                    1 => assert_eq!(get(table, key), map.get(&key).copied()),
+                    _ => assert_eq!(insert(table, key, step), map.insert(key, step)),
+                }
+            }
+            assert!(map.iter().all(|(&key, &value)| get(table, key) == Some(value)));
+        }
+    };
+    beside_resizes(&table, (0..3).map(|class| Box::new(work(class)) as Box<_>).collect());
+}
+
+#[test]
+fn no_read_goes_back() {
+    let table = toy();
+    (0..40).for_each(|nth| _ = insert(&table, key(0, nth), 0));
+    let write = |table: &Toy| {
+        for step in 1..steps() {
+            insert(table, key(0, step % 40), step);
+        }
+    };
+    let read = |table: &Toy| {
+        let mut last = [0; 40];
+        let mut numbers = Numbers(3);
+        for _ in 0..steps() {
+            let nth = (numbers.next() >> 8) % 40;
+            let value = get(table, key(0, nth)).expect("it is there all the time");
+            assert!(value >= last[nth as usize], "an older value after a newer one");
+            last[nth as usize] = value;
+        }
+    };
+    beside_resizes(&table, vec![Box::new(write), Box::new(read), Box::new(read)]);
+}
+
+/// What was unlinked by its place is read no more, by those who come through another bucket of its group.
+#[test]
+fn what_a_hand_unlinks_is_read_no_more() {
+    let table = toy();
+    let key_of = |step: u64| key(step % 8, step % 40);
+    // The last step whose entry is gone for certain.
+    let gone = Arc::new(AtomicU64::new(0));
+    let over = Arc::new(AtomicBool::new(false));
+    let hand = {
+        let (gone, over) = (Arc::clone(&gone), Arc::clone(&over));
+        move |table: &Toy| {
+            let mut numbers = Numbers(5);
+            for step in 1..steps() / 8 {
+                let key = key_of(step);
+                insert(table, key, step);
+                while get(table, key).is_some() {
+                    with(table, |view| unlink_by_place(view, numbers.next()));
+                }
+                gone.store(step, Ordering::SeqCst);
+            }
+            over.store(true, Ordering::SeqCst);
+        }
+    };
+    let read = |table: &Toy| {
+        while !over.load(Ordering::SeqCst) {
+            let step = gone.load(Ordering::SeqCst);
+            let value = get(table, key_of(step));
+            assert!(value.is_none_or(|value| value > step), "{value:?} after {step}");
+        }
+    };
+    beside_resizes(&table, vec![Box::new(hand), Box::new(read)]);
+}
+
+/// Unlinks what a survey or a scan of some part of the table meets first.
+fn unlink_by_place(view: super::View<'_, u64, u64, (), ()>, number: u64) {
+    let length = view.stretch();
+    let from = number & !(length - 1);
+    let mut met = None;
+    let held = if number.is_multiple_of(2) {
+        view.survey(Region::Probation, from, length, |place, _| {
+            if met.is_some() {
+                return Noted::Enough;
+            }
+            met = Some(place);
+            Noted::Seen
+        });
+        met.and_then(|place| view.look(Region::Probation, place))
+    } else {
+        let mut found = Vec::new();
+        view.gather(from..u64::MAX, &mut found, |a, b| a == b);
+        found.first().copied()
+    };
+    if let Some((old, _)) = held.and_then(|held| view.unlink(held)) {
+        view.retire(old, Ledgered::Nowhere);
+    }
+}
+
+#[test]
+fn a_scan_meets_once_what_is_there_throughout() {
+    let table = toy();
+    let stable: Vec<u64> = (0..60).map(|nth| key(0, nth)).collect();
+    stable.iter().for_each(|&key| _ = insert(&table, key, key));
+    let scan = |table: &Toy| {
+        for round in 0..steps() / 100 {
+            // Parts that begin and end within the buckets of a table that has shrunk since.
+            let parts = 2 << (round % 8);
+            let width = u64::MAX / parts + 1;
+            let mut met: HashMap<u64, usize> = HashMap::new();
+            for nth in 0..parts {
+                let start = nth * width;
+                let end = start.saturating_add(width);
+                let mut place = Some(start);
+                while let Some(from) = place.filter(|&from| from < end) {
+                    with(table, |view| {
+                        let mut found = Vec::new();
+                        place = view.gather(from..end, &mut found, |a, b| a == b);
+                        found.iter().for_each(|held| {
+                            *met.entry(*held.entry().key()).or_default() += 1;
+                        });
+                    });
+                }
+            }
+            assert!(stable.iter().all(|key| met.get(key) == Some(&1)), "{parts} parts: {met:?}");
+        }
+    };
+    let write = |table: &Toy| {
+        let mut numbers = Numbers(6);
+        for step in 0..steps() {
+            let key = key(1, (numbers.next() >> 8) % 60);
+            if step % 3 == 0 {
+                remove(table, key);
+            } else {
+                insert(table, key, key);
+            }
+        }
+    };
+    beside_resizes(&table, vec![Box::new(scan), Box::new(write)]);
+}
+
+#[test]
+fn a_key_comes_in_once() {
+    let table = toy();
+    let wins = AtomicU64::new(0);
+    let rounds = steps() / 8;
+    let arrived = AtomicU64::new(0);
+    let add = |table: &Toy| {
+        for round in 0..rounds {
+            arrived.fetch_add(1, Ordering::SeqCst);
+            while arrived.load(Ordering::SeqCst) < (round + 1) * 2 {
+                std::thread::yield_now();
+            }
+            let key = key(round % 4, round % 30) ^ (round / 30) << 20;
+            let won = with(table, |view| {
+                let mut new = Entry::new(Shape::PLAIN, key, key, round, 1);
+                loop {
+                    let Spotted::Open(open) = view.locate(key, |&k| k == key) else {
+                        return false;
+                    };
+                    match open.commit(new, 1) {
+                        Ok(()) => return true,
+                        Err(back) => new = back,
+                    }
+                }
+            });
+            wins.fetch_add(u64::from(won), Ordering::SeqCst);
+            if round % 64 == 63 {
+                // Whoever is last takes all of them out.
+                with(table, |view| {
+                    let mut place = Some(0);
+                    while let Some(from) = place {
+                        let mut found = Vec::new();
+                        place = view.gather(from..u64::MAX, &mut found, |a, b| a == b);
+                        for held in found {
+                            if *held.entry().value() + 32 < round
+                                && let Some((old, _)) = view.unlink(held)
+                            {
+                                view.retire(old, Ledgered::Nowhere);
+                            }
+                        }
+                    }
+                });
+            }
+        }
+    };
+    beside_resizes(&table, vec![Box::new(add), Box::new(add)]);
+    assert_eq!(wins.into_inner(), rounds, "each key comes in, and once");
+}
