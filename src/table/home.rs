@@ -132,7 +132,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             }
             // The claim is the announced one only if the announcement still stood when the claim
             // was there (T3).
-            if self.control() == control || seeded("table-reveal-unchecked") {
+            if self.control() == control {
                 row.reveal(lane, word);
                 return control;
             }
@@ -274,8 +274,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// succeeds, no key came in between, and what came in before and is gone with its link was
     /// unlinked before.
     fn drop_overflow(&self) {
-        let control =
-            if seeded("table-overflow-unsettled") { self.control() } else { self.settle() };
+        let control = self.settle();
         if control.overflows() && !control.is_frozen() && self.head().link().is_null() {
             self.try_control(control, control.without_overflow());
         }
