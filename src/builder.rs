@@ -54,8 +54,8 @@ pub enum Maintenance {
 /// that count bytes.
 ///
 /// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
-/// That is 67 to 95 bytes, as the table is full or has just doubled; up to 8 more with a time to live, an
-/// [`Expiry`] or a clock, and up to 16 more with a time to idle.
+/// That is 68 to 111 bytes, between a full table of entries that do not expire and one that has just
+/// doubled, of entries with a time to idle. The constant is above all of these.
 ///
 /// # Examples
 ///
@@ -70,7 +70,7 @@ pub enum Maintenance {
 /// # cache.insert(String::new(), Vec::new());
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
-pub const ENTRY_OVERHEAD: u64 = 96;
+pub const ENTRY_OVERHEAD: u64 = 112;
 
 /// Configures a cache. Made by [`Cache::builder`].
 ///
@@ -202,8 +202,8 @@ impl<K, V, S> Builder<K, V, S> {
         }
     }
 
-    /// The clock by which entries expire. Without it, a coarse one that ticks every millisecond, or a
-    /// precise one if entries are to live for less than that.
+    /// The clock by which entries expire. Without it, a coarse one with a resolution of a millisecond,
+    /// or a precise one if entries are to live for less than that.
     /// A cache that is given a clock keeps time, even if its entries do not expire:
     /// [`LoadingCache::refresh_after`](crate::LoadingCache::refresh_after) needs that. Without any of these it
     /// reads no clock.
