@@ -274,7 +274,8 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// succeeds, no key came in between, and what came in before and is gone with its link was
     /// unlinked before.
     fn drop_overflow(&self) {
-        let control = self.settle();
+        let control =
+            if seeded("table-overflow-unsettled") { self.control() } else { self.settle() };
         if control.overflows() && !control.is_frozen() && self.head().link().is_null() {
             self.try_control(control, control.without_overflow());
         }
