@@ -306,9 +306,10 @@ where
             self.load_wanted(keys, &mut batch);
         }
         drop(room);
-        // Our own loads are over by now, so nobody waits for this thread while it waits.
+        // Our own loads are over by now, so nobody waits for this thread while it waits. One limit for all.
+        let wish = self.rules.many();
         for place in std::mem::take(&mut batch.joined) {
-            let loaded = self.get_one(&keys[place]);
+            let loaded = self.get_one(&keys[place], wish);
             batch.note(place, loaded);
         }
         batch.finish()
@@ -348,8 +349,7 @@ where
 
     /// The value of a key that somebody else was loading; if there is none in the end, it is asked for
     /// as one of many.
-    fn get_one(&self, key: &K) -> Result<Option<V>, LoadError<L::Error>> {
-        let wish = self.rules.many();
+    fn get_one(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
         let lead = match turn(&self.cache, key, Fare::Load, wish) {
             Turn::Lead(lead) => Some(lead),
             Turn::Alone => None,

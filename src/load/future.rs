@@ -498,8 +498,9 @@ where
             self.load_wanted_async(keys, &mut batch).await;
         }
         drop(room);
+        let wish = self.rules.many();
         for place in std::mem::take(&mut batch.joined) {
-            let loaded = self.attend(self.get_one_async(&keys[place])).await;
+            let loaded = self.attend(self.get_one_async(&keys[place], wish)).await;
             batch.note(place, loaded);
         }
         batch.finish()
@@ -537,8 +538,7 @@ where
     }
 
     /// As `get_one`.
-    async fn get_one_async(&self, key: &K) -> Result<Option<V>, LoadError<L::Error>> {
-        let wish = self.rules.many();
+    async fn get_one_async(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
         let lead = match turn_async(&self.cache, key, Fare::Load, wish).await {
             Turn::Lead(lead) => Some(lead),
             Turn::Alone => None,

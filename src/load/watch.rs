@@ -81,7 +81,8 @@ impl Entry {
 #[derive(Default)]
 struct Watch {
     entries: BinaryHeap<Reverse<Entry>>,
-    running: bool,
+    /// The process whose thread it is, while that runs: a child after `fork` has none.
+    runs_in: Option<u32>,
     /// When the thread wakes up by itself.
     rests_until: u64,
 }
@@ -111,10 +112,11 @@ fn enter(entry: Entry) {
     let watch = state.get_or_insert_default();
     let earlier = entry.at < watch.rests_until;
     watch.entries.push(Reverse(entry));
-    if !watch.running {
+    let process = std::process::id();
+    if watch.runs_in != Some(process) {
         let started = thread::Builder::new().name("clockhand-watch".to_string()).spawn(run);
         // Without it leaders that stall, and time limits, are not noticed until there is another entry.
-        watch.running = started.is_ok();
+        watch.runs_in = started.is_ok().then_some(process);
     } else if earlier {
         EARLIER.notify_one();
     }
@@ -145,7 +147,7 @@ fn run() {
                 let watch = state.get_or_insert_default();
                 watch.rests_until = 0;
                 if timed_out.timed_out() && watch.entries.is_empty() {
-                    watch.running = false;
+                    watch.runs_in = None;
                     return;
                 }
             }
