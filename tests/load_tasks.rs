@@ -6,11 +6,11 @@
 
 mod support;
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::task::{Poll, Wake, Waker};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -408,5 +408,39 @@ fn a_thread_is_told_that_would_wait_for_a_task_of_its_own() {
             assert_eq!(waiter.join().unwrap(), 5, "another thread may wait");
             assert_eq!(cache.try_get_or_load(1, |_| Ok::<_, String>(9)), Ok(5));
         });
+    });
+}
+
+#[test]
+fn a_thread_may_wait_for_a_task_that_another_one_polls_from_now_on() {
+    struct Sends(Mutex<mpsc::Sender<()>>);
+    impl Wake for Sends {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.lock().unwrap().send(());
+        }
+    }
+    let cache = Cache::<u64, u64>::new(10);
+    let (wake, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Sends(Mutex::new(wake))));
+    let (open, gate) = tokio::sync::oneshot::channel();
+    let own = cache.clone();
+    let load = async move { own.get_or_load_async(1, async { gate.await.unwrap() }).await };
+    let mut leader: std::pin::Pin<Box<dyn Future<Output = u64> + Send>> = Box::pin(load);
+    let mut context = Context::from_waker(&waker);
+    assert!(leader.as_mut().poll(&mut context).is_pending(), "polled here, like by a worker");
+    thread::scope(|scope| {
+        let waker = waker.clone();
+        scope.spawn(move || {
+            let (mut context, mut open) = (Context::from_waker(&waker), Some(open));
+            loop {
+                // Nothing but a thread that wants to wait wakes it the first time.
+                woken.recv_timeout(FOR_EVER).unwrap();
+                if leader.as_mut().poll(&mut context).is_ready() {
+                    return;
+                }
+                open.take().unwrap().send(5).unwrap();
+            }
+        });
+        assert_eq!(cache.try_get_or_load(1, |_| Ok::<_, String>(9)), Ok(5));
     });
 }

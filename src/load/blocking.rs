@@ -66,8 +66,9 @@ where
     /// # Errors
     ///
     /// [`LoadError::Failed`] with the loader's error; [`LoadError::Cycle`] instead of waiting for
-    /// oneself, or for a task that no other thread has polled so far: if that is a task of the runtime that
-    /// this thread runs, nobody would poll it. Tasks should use `try_get_or_load_async`.
+    /// oneself, or for a task that only this thread polls, as in a runtime of one thread. If no other
+    /// thread has polled the task so far it is woken, and has a tenth of a second to be polled by
+    /// one. Tasks should use `try_get_or_load_async`.
     ///
     /// # Examples
     ///

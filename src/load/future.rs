@@ -5,14 +5,14 @@ use std::future::Future;
 use std::hash::{BuildHasher, Hash};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::bulk::{Batch, each, some, told};
 use super::executor::{BoxFuture, Executor};
 use super::flight::{Kind, News, Seat};
 use super::lead::{Lead, Start, begin, begin_jobs, start};
-use super::run::Run;
+use super::run::{Alarm, Run};
 use super::turn::{Ended, Turn, Wish, alone, settle};
 use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, cycle, now, watch};
 use crate::cache::Cache;
@@ -276,12 +276,6 @@ async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-/// Notes that the leader was woken.
-struct Alarm {
-    run: Arc<Run>,
-    task: Waker,
-}
-
 impl<'p, F> Leading<'p, F> {
     fn new(run: Arc<Run>, load: Pin<&'p mut F>) -> Self {
         Self { load, run, waker: None }
@@ -295,23 +289,12 @@ impl<F: Future> Future for Leading<'_, F> {
         let this = &mut *self;
         let task = context.waker();
         let known = this.waker.take().filter(|(known, _)| known.will_wake(task));
-        let (_, own) = this.waker.insert(known.unwrap_or_else(|| {
-            let alarm = Alarm { run: Arc::clone(&this.run), task: task.clone() };
-            (task.clone(), Waker::from(Arc::new(alarm)))
-        }));
+        let (_, own) =
+            this.waker.insert(known.unwrap_or_else(|| {
+                (task.clone(), Waker::from(Alarm::new(&this.run, task.clone())))
+            }));
         let mut context = Context::from_waker(own);
         this.run.poll(now, || this.load.as_mut().poll(&mut context))
-    }
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.run.wake(now());
-        self.task.wake_by_ref();
     }
 }
 

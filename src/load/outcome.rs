@@ -150,7 +150,7 @@ pub enum LoadError<E> {
     Failed(SharedError<E>),
     /// The load would wait for itself: the loader asks for its own key, or for a key whose loader
     /// waits, over other threads or tasks, for this one's. Or a thread would wait for a task that only
-    /// this thread has polled so far.
+    /// this thread polls.
     Cycle,
     /// The load that the caller had joined did not end in time. It goes on.
     TimedOut,

@@ -8,8 +8,10 @@
 //! circle.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
 
+use super::now;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, unique};
 
 /// A flight, of whatever values, whose leader's run can be asked for.
@@ -29,6 +31,8 @@ pub(super) struct Run {
     polling: Relaxed<AtomicU64>,
     /// The thread that has polled it; zero if none has, or `SEVERAL`.
     thread: Relaxed<AtomicU64>,
+    /// What wakes it, if it is a task.
+    alarm: Mutex<Weak<Alarm>>,
     /// The flights that it waits for.
     awaits: Mutex<Vec<Arc<dyn Led>>>,
 }
@@ -118,6 +122,32 @@ impl Run {
     }
 }
 
+/// Wakes a task, and notes it.
+pub(super) struct Alarm {
+    run: Arc<Run>,
+    task: Waker,
+}
+
+#[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
+impl Alarm {
+    pub(super) fn new(run: &Arc<Run>, task: Waker) -> Arc<Self> {
+        let alarm = Arc::new(Self { run: Arc::clone(run), task });
+        *lock(&run.alarm) = Arc::downgrade(&alarm);
+        alarm
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.run.wake(now());
+        self.task.wake_by_ref();
+    }
+}
+
 /// Runs that are tasks.
 #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
 impl Run {
@@ -136,6 +166,11 @@ impl Run {
         }
         self.polling.set(0);
         polled
+    }
+
+    /// What wakes it.
+    pub(super) fn alarm(&self) -> Option<Arc<Alarm>> {
+        lock(&self.alarm).upgrade()
     }
 
     /// It should be polled soon.

@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
@@ -40,9 +41,16 @@ impl<V: Send + Sync> Watched for Flight<V> {
 /// Something to do at some moment.
 struct Entry {
     at: u64,
-    flight: Weak<dyn Watched>,
-    /// To wake that one; else to look at the flight.
-    seat: Option<Seat>,
+    what: What,
+}
+
+enum What {
+    /// To look at a flight.
+    Look(Weak<dyn Watched>),
+    /// To wake one that waits.
+    Rouse(Weak<dyn Watched>, Seat),
+    /// To call a waker.
+    Wake(Waker),
 }
 
 impl PartialEq for Entry {
@@ -68,13 +76,21 @@ impl Ord for Entry {
 impl Entry {
     /// Does it; the entry that follows it, if one does. User code may run.
     fn act(mut self) -> Option<Self> {
-        let flight = self.flight.upgrade()?;
-        if let Some(seat) = self.seat {
-            flight.rouse(seat);
-            return None;
+        match self.what {
+            What::Look(ref flight) => {
+                let rest = flight.upgrade()?.look()?;
+                self.at = now().saturating_add(nanos(rest));
+                Some(self)
+            }
+            What::Rouse(flight, seat) => {
+                flight.upgrade()?.rouse(seat);
+                None
+            }
+            What::Wake(waker) => {
+                waker.wake();
+                None
+            }
         }
-        self.at = now().saturating_add(nanos(flight.look()?));
-        Some(self)
     }
 }
 
@@ -98,13 +114,18 @@ fn state() -> MutexGuard<'static, Option<Watch>> {
 pub(super) fn watch<V: Send + Sync + 'static>(flight: &Arc<Flight<V>>) {
     if flight.begin_watch() {
         let at = now().saturating_add(nanos(flight.limits().period()));
-        enter(Entry { at, flight: Arc::downgrade(flight) as _, seat: None });
+        enter(Entry { at, what: What::Look(Arc::downgrade(flight) as _) });
     }
 }
 
 /// Wakes whoever waits in that seat, at that moment, if it waits yet.
 pub(super) fn rouse_at<V: Send + Sync + 'static>(flight: &Arc<Flight<V>>, seat: Seat, at: u64) {
-    enter(Entry { at, flight: Arc::downgrade(flight) as _, seat: Some(seat) });
+    enter(Entry { at, what: What::Rouse(Arc::downgrade(flight) as _, seat) });
+}
+
+/// Calls a waker on the watch's thread.
+pub(super) fn wake(waker: Waker) {
+    enter(Entry { at: 0, what: What::Wake(waker) });
 }
 
 fn enter(entry: Entry) {
