@@ -57,6 +57,10 @@ mod tally;
 mod tests;
 mod ticket;
 mod wait;
+#[cfg_attr(
+    not(feature = "async"),
+    expect(dead_code, reason = "only tasks need their leases watched")
+)]
 mod waiters;
 mod word;
 
