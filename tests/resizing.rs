@@ -40,7 +40,8 @@ fn assert_given_back(cache: &Cache<u64, u64>, burst: usize, by: &str) {
 
 #[test]
 fn a_small_cache_again_after_every_way_out() {
-    let ways: [(&str, fn(&Cache<u64, u64>)); 5] = [
+    type Way = fn(&Cache<u64, u64>);
+    let ways: [(&str, Way); 5] = [
         ("invalidate_all", Cache::invalidate_all),
         ("retain", |cache| cache.retain(|key, _| *key < 100)),
         ("maintain", |cache| {

@@ -85,6 +85,9 @@ fn merged<K, V, X>(from: &Array<K, V, X>, to: &Array<K, V, X>) -> u32 {
     from.bits().saturating_sub(to.bits())
 }
 
+/// Which entries of a source stand in its own slots, and all of them.
+type Source<K, V> = ([Option<usize>; LANES], Contents<K, V>);
+
 /// What a target bucket will hold.
 struct Image<K, V> {
     own: [Option<Placed<K, V>>; LANES],
@@ -94,10 +97,7 @@ struct Image<K, V> {
 impl<K, V> Image<K, V> {
     /// An entry that stands in a source's own slot keeps its lane, unless another came before it; the
     /// others, and those of the chains, fill what is left.
-    fn new(
-        sources: &[([Option<usize>; LANES], Contents<K, V>)],
-        mine: impl Fn(u64) -> bool,
-    ) -> Self {
+    fn new(sources: &[Source<K, V>], mine: impl Fn(u64) -> bool) -> Self {
         let mut image = Self { own: [None; LANES], chained: Vec::new() };
         for (own, contents) in sources {
             let entry = |nth: usize| contents.get(nth).copied().filter(|&(_, hash, _)| mine(hash));

@@ -11,6 +11,8 @@ use crate::entry::{Entry, Shape};
 use crate::reclaim::Ledgered;
 
 type Toy = Table<u64, u64, (), ()>;
+/// What one thread does.
+type Work<'w> = Box<dyn FnOnce(&Toy) + Send + 'w>;
 
 /// Steps of each thread.
 fn steps() -> u64 {
@@ -33,7 +35,7 @@ fn key(class: u64, nth: u64) -> u64 {
 }
 
 /// Changes the size of the table over and over while `works` run, and then checks it.
-fn beside_resizes(table: &Toy, works: Vec<Box<dyn FnOnce(&Toy) + Send + '_>>) {
+fn beside_resizes(table: &Toy, works: Vec<Work<'_>>) {
     let left = AtomicU64::new(works.len() as u64);
     std::thread::scope(|scope| {
         for work in works {
