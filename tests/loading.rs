@@ -666,3 +666,47 @@ fn a_warmer_asks_once_for_all_and_heeds_what_is_remembered() {
     assert_eq!(store.asked(), (0, 0), "never one by one");
     support::validate(loading.cache());
 }
+
+#[test]
+fn a_failure_is_remembered_beyond_the_life_of_the_old_value() {
+    let Rig { loading, store, hand, later } =
+        rig(|loading| loading.refresh_after(4 * SECOND).negative_ttl(20 * SECOND));
+    loading.get(&1).unwrap();
+    store.down.store(true, Ordering::SeqCst);
+    hand.advance(5 * SECOND);
+    assert_eq!((loading.get(&1), later.run(), store.asked()), (Ok(1), 1, (1, 1)));
+    hand.advance(6 * SECOND);
+    for _ in 0..3 {
+        loading.cache().remove_expired();
+        loading.cache().insert(2, 2);
+        assert!(loading.get(&1).is_err());
+        assert_eq!(store.asked(), (1, 1), "a source that is down is left alone");
+    }
+    hand.advance(14 * SECOND);
+    loading.cache().remove_expired();
+    assert!(loading.get(&1).is_err());
+    assert_eq!(store.asked(), (2, 1));
+    // Where nobody asks again, failures are swept away when their time is over.
+    hand.advance(20 * SECOND);
+    while loading.cache().maintain(1_000).freed > 0 {}
+    support::validate(loading.cache());
+}
+
+#[test]
+fn failures_that_are_remembered_are_bounded() {
+    let Rig { loading, store, .. } = rig(|loading| loading.negative_ttl(1_000 * SECOND));
+    let keys = 2_000..4_000_u64;
+    for key in keys.clone() {
+        assert!(loading.get(&key).is_err());
+    }
+    assert_eq!(store.asked(), (2_000, 0));
+    // The newest are remembered, and there is room for loads beside them.
+    for key in keys.clone().rev().take(1_000) {
+        assert!(loading.get(&key).is_err());
+    }
+    assert_eq!(store.asked(), (2_000, 0));
+    assert!(loading.get(&keys.start).is_err());
+    assert_eq!(store.asked(), (2_001, 0), "the oldest are not");
+    assert_eq!(loading.warm(0..900), Ok(900));
+    support::validate(loading.cache());
+}

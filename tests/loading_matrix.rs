@@ -40,7 +40,7 @@ impl Settings {
             refresh_after: bit(0, 4),
             stale_if_error: bit(1, 12),
             stale_while_revalidate: bit(2, 5),
-            negative_ttl: bit(3, 3),
+            negative_ttl: bit(3, 7),
             jitter: choice >> 4 & 1 == 1,
         }
     }
@@ -400,7 +400,7 @@ enum Step {
     GetMany(usize),
     Refresh(usize),
     Run,
-    Wait,
+    Wait(u64),
     Turn(State),
     Insert,
     InsertIfAbsent,
@@ -415,13 +415,13 @@ enum Step {
 fn step(random: &mut support::Random) -> Step {
     let by = random.below(2) as usize;
     match random.below(24) {
-        0..6 => Step::Get(by),
-        6..8 => Step::GetMany(by),
+        0..5 => Step::Get(by),
+        5..8 => Step::GetMany(by),
         8 => Step::Refresh(by),
         9..11 => Step::Run,
-        11..16 => Step::Wait,
+        11..16 => Step::Wait(1 + random.below(4)),
         16 => Step::Turn(State::Up),
-        17 => Step::Turn([State::Down, State::Missing][by]),
+        17 => Step::Turn(State::Missing),
         18 => [Step::Insert, Step::InsertIfAbsent][by],
         19 => [Step::Remove, Step::Invalidate][by],
         20 => [Step::InvalidateAll, Step::Retain][by],
@@ -490,7 +490,7 @@ impl Rig {
                     }
                 }
             }
-            Step::Wait => self.wait(),
+            Step::Wait(hours) => (0..hours).for_each(|_| self.wait()),
             Step::Turn(state) => {
                 *self.source.state.lock().unwrap() = state;
                 self.model.state = state;

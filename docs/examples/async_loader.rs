@@ -44,7 +44,9 @@ async fn run() {
         .loading(service.clone())
         .refresh_after(Duration::from_secs(30))
         // Values are renewed as tasks of the same runtime.
-        .spawner(move |future| drop(handle.spawn(future)));
+        .spawner(move |future| drop(handle.spawn(future)))
+        .build()
+        .expect("values are renewed before they expire");
     let tasks: Vec<_> = (0..1_000)
         .map(|_| {
             let cache = cache.clone();

@@ -40,9 +40,11 @@ pub(crate) fn main() {
         .loading(exchange.clone())
         .refresh_after(SECOND)
         .stale_if_error(60 * SECOND)
-        // By default two threads renew values. Here each job is run at once, so that the example is
+        // By default threads of the library renew values. Here each job is run at once, so that the example is
         // the same each time.
-        .executor(|job| job());
+        .executor(|job| job())
+        .build()
+        .expect("prices are renewed before they expire");
 
     assert_eq!(prices.get(&"EURUSD"), Ok(1));
 

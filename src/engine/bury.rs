@@ -8,6 +8,7 @@ use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::Memory;
 use crate::reclaim::Ledgered;
+use crate::sync::seeded;
 use crate::table::{Held, View};
 
 pub(super) type Table<'g, K, V> = View<'g, K, V, Memory, Local>;
@@ -109,7 +110,7 @@ impl<K, V, S> Engine<K, V, S> {
     pub(super) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
         let in_time = |expiration: &Expiration<K, V>| expiration.is_kept(entry, expiration.now());
         self.rules.expiration.as_ref().is_none_or(in_time)
-            || entry.ticket().is_some_and(|ticket| ticket.holds())
+            || entry.ticket().is_some_and(|ticket| ticket.holds()) && !seeded("failure-swept")
     }
 
     /// Whether an entry may be swept away: its time is over, or that of the failure that it stands for.

@@ -227,7 +227,8 @@ where
         let in_time =
             |expiration: &Expiration<K, V>| expiration.was_live(entry, expiration.now(), grace);
         let live = self.is_live(entry);
-        if !live && !self.rules.expiration.as_ref().is_none_or(in_time) {
+        let longest = seeded("stale-by-the-longest") && self.is_kept(entry);
+        if !live && !self.rules.expiration.as_ref().is_none_or(in_time) && !longest {
             return None;
         }
         held.touch();

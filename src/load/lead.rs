@@ -15,7 +15,7 @@ use super::turn::Wish;
 use crate::cache::Cache;
 use crate::engine::{Boarding, Fare, Kept, Ticket};
 use crate::expiry::Terms;
-use crate::sync::quietly;
+use crate::sync::{quietly, seeded};
 
 /// The flight of a ticket.
 pub(super) fn flight<V: Send + Sync + 'static>(ticket: &Ticket) -> Arc<Flight<V>> {
@@ -89,7 +89,8 @@ where
             return false;
         }
         let rest = flight.rest.get();
-        heritage.replace(rest.and_then(|rest| rest.memory()).map(Arc::clone));
+        let memory = rest.filter(|_| !seeded("failure-forgotten-by-others"));
+        heritage.replace(memory.and_then(|rest| rest.memory()).map(Arc::clone));
         !rest.is_some_and(|rest| counts(rest))
     };
     // Before it boards: if user code panics on the way, the flight is given up.
@@ -260,7 +261,9 @@ where
     fn fail_all(&self, failure: &Failure, wish: &Wish) {
         if self.flight.begin_landing(self.seat, Landing::Error) {
             if let Failure::Absent = failure {
-                self.cache.engine().vacate(&self.key, &self.ticket());
+                if !seeded("absent-leaves-the-value") {
+                    self.cache.engine().vacate(&self.key, &self.ticket());
+                }
             }
             let rest = self.rest(Some(failure.clone()).zip(wish.negative));
             let kept = rest.is_kept();

@@ -31,7 +31,8 @@ use crate::random_state::RandomState;
 ///     .loading(|symbol: &String| Ok::<_, String>(symbol.len() as f64))
 ///     .refresh_after(Duration::from_secs(1))
 ///     .stale_if_error(Duration::from_secs(60))
-///     .jitter(0.1);
+///     .jitter(0.1)
+///     .build()?;
 /// assert_eq!(prices.get(&"EURUSD".to_string()), Ok(6.0));
 /// # Ok::<(), clockhand::BuildError>(())
 /// ```

@@ -60,6 +60,9 @@
 //!   leader's seat, from when it is promoted until it comes; those that are told, once the flight is
 //!   over. Leaving passes a promotion on. `Flight::check` recounts it in tests.
 //! - **L5** No lock is held while user code runs: loaders, `Clone`, `Drop`, wakers.
+//! - **L6** What is remembered of a load that has failed lies in its ticket. So what L2 says of a landing
+//!   holds for it: it is forgotten in the step in which something happens to the key. A value that
+//!   stands in for one that could not be loaded is read from the table when its caller is told.
 //!
 //! # Races
 //!

@@ -15,8 +15,9 @@ pub enum LoadSource {
     Loaded,
     /// Another caller's loader made it, while this one waited.
     Joined,
-    /// It could not be renewed: it is older than it should be, and within
-    /// [`stale_if_error`](crate::load::LoadingCache::stale_if_error).
+    /// It has expired. It could not be renewed, and is within
+    /// [`stale_if_error`](crate::load::LoadingCache::stale_if_error); or it is being renewed, within
+    /// [`stale_while_revalidate`](crate::load::LoadingCache::stale_while_revalidate).
     Stale,
 }
 

@@ -181,7 +181,8 @@ where
     ///     .clock(clock)
     ///     .build()?
     ///     .loading(|path: &String| Ok::<_, String>(path.len()))
-    ///     .stale_while_revalidate(Duration::from_secs(600));
+    ///     .stale_while_revalidate(Duration::from_secs(600))
+    ///     .build()?;
     /// assert_eq!(pages.get(&"/".to_string()), Ok(1));
     /// hand.advance(Duration::from_secs(61));
     /// let stale = pages.get_with_source(&"/".to_string()).unwrap();
