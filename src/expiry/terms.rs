@@ -64,6 +64,10 @@ impl<K, V> Expiration<K, V> {
         now: Moment,
     ) -> bool {
         let written = modified(entry);
+        // Every hit of a cache that renews its values comes here: what need not be reckoned is not.
+        if jitter == 0.0 {
+            return written.after(age).is_passed(now);
+        }
         let spared = jitter * chance(entry.hash(), written);
         // Saturates: a duration may be longer than the clock runs.
         let age = (age.as_nanos() as f64 * (1.0 - spared)) as u64;
