@@ -340,7 +340,7 @@ where
     }
 }
 
-/// A read of the old entry that moves its idle deadline in this moment may be lost.
+/// A read that has found the old entry, and moves its deadline from this moment on, is lost.
 fn copy_words<K, V>(from: EntryRef<'_, K, V>, to: EntryRef<'_, K, V>) {
     let words = [
         (from.deadline(), to.deadline()),
