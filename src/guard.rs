@@ -48,7 +48,7 @@ impl<'c, K, V, S> Guard<'c, K, V, S> {
     }
 }
 
-impl<K, V, S: BuildHasher> Guard<'_, K, V, S> {
+impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     /// The value of a key, borrowed for as long as the guard is.
     ///
     /// Counts as a read, like [`Cache::get`](crate::Cache::get).

@@ -67,6 +67,7 @@ impl<'g, K, V, S, Q> GetMany<'g, K, V, S, Q> {
 
 impl<'g, K, V, S, Q> Iterator for GetMany<'g, K, V, S, Q>
 where
+    K: Eq,
     S: BuildHasher,
     Q: Hash + Equivalent<K>,
 {
@@ -84,6 +85,7 @@ where
 
 impl<K, V, S, Q> ExactSizeIterator for GetMany<'_, K, V, S, Q>
 where
+    K: Eq,
     S: BuildHasher,
     Q: Hash + Equivalent<K>,
 {

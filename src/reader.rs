@@ -64,7 +64,7 @@ impl<K, V, S> Reader<K, V, S> {
     }
 }
 
-impl<K, V, S: BuildHasher> Reader<K, V, S> {
+impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     /// The value of a key, borrowed until the next use of the reader.
     ///
     /// Counts as a read, like [`Cache::get`].

@@ -32,6 +32,7 @@ impl<'g, 'k, K, V, S, Q> Batch<'g, 'k, K, V, S, Q> {
 
 impl<'g, K, V, S, Q> Batch<'g, '_, K, V, S, Q>
 where
+    K: Eq,
     S: BuildHasher,
     Q: Hash + Equivalent<K>,
 {
@@ -50,6 +51,7 @@ where
 
 impl<'g, K, V, S, Q> Iterator for Batch<'g, '_, K, V, S, Q>
 where
+    K: Eq,
     S: BuildHasher,
     Q: Hash + Equivalent<K>,
 {
@@ -74,6 +76,7 @@ where
 
 impl<K, V, S, Q> ExactSizeIterator for Batch<'_, '_, K, V, S, Q>
 where
+    K: Eq,
     S: BuildHasher,
     Q: Hash + Equivalent<K>,
 {

@@ -12,7 +12,6 @@ use crate::expiry::Expiration;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
 use crate::table::{Glance, View};
-use crate::time::Moment;
 
 /// How many values of a key a read looks at that came in and expired while it was under way.
 const SUCCESSORS: usize = 4;
@@ -33,7 +32,7 @@ impl<'g, K, V, S> Lens<'g, K, V, S> {
     }
 }
 
-impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
+impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     /// The value of a key; counts, touches, and moves the idle deadline.
     #[inline(always)]
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&'g V>
@@ -49,7 +48,7 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.read(hash, key).map(|(entry, _)| entry.value())
+        self.read(hash, key).map(|entry| entry.value())
     }
 
     /// The value of a key, and whether it is to be renewed, being `age` old, and by no load whose
@@ -64,95 +63,49 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (entry, now) = self.read(self.engine.hash(key), key)?;
+        let entry = self.read(self.engine.hash(key), key)?;
         let is_due = |expiration: &Expiration<K, V>| {
-            expiration.is_due(entry, age, now) && !entry.ticket().is_some_and(is_flown)
+            expiration.is_due(entry, age, expiration.now()) && !entry.ticket().is_some_and(is_flown)
         };
         Some((entry.value(), self.engine.rules.expiration.as_ref().is_some_and(is_due)))
     }
 
-    /// The live entry of a key, and at which time it was; counts, touches, and moves its deadlines.
+    /// The live entry of a key; counts, touches, and moves its deadlines.
     #[inline(always)]
-    fn read<Q>(&self, hash: u64, key: &Q) -> Option<(EntryRef<'g, K, V>, Moment)>
+    fn read<Q>(&self, hash: u64, key: &Q) -> Option<EntryRef<'g, K, V>>
     where
         Q: Equivalent<K> + ?Sized,
     {
         let mut eq = |k: &K| key.equivalent(k);
-        let held = match self.view.glance(hash, &mut eq) {
-            Ok(held) => held,
-            Err(Glance::Nothing) => return self.miss(),
+        match self.view.glance(hash, &mut eq) {
+            Ok(held) => self.hit(held),
+            Err(Glance::Nothing) => self.miss(),
             Err(Glance::Further) => match self.view.find_further(hash, eq) {
-                Some(held) => held,
-                None => return self.miss(),
+                Some(held) => self.hit(held),
+                None => self.miss(),
             },
-        };
-        match self.note_read(held.entry()) {
-            Some(now) => Some(self.hit(held, now)),
-            None => self.read_again(hash, key, held.entry()),
         }
     }
 
     #[inline(always)]
-    fn hit(&self, held: Found<'g, K, V>, now: Moment) -> (EntryRef<'g, K, V>, Moment) {
+    fn hit(&self, held: Found<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
+        let mut entry = held.entry();
+        if let Some(expiration) = &self.engine.rules.expiration
+            && !Self::note_read(expiration, entry)
+        {
+            let read = |entry| Self::note_read(expiration, entry);
+            match successor(self.view, entry, read) {
+                Some(successor) => entry = successor,
+                None => return self.miss(),
+            }
+        }
         self.view.local().tally.hits.bump();
         held.touch();
-        (held.entry(), now)
-    }
-
-    /// Reads what has taken the place of an entry that had expired when the clock was asked, if
-    /// anything has.
-    #[cold]
-    #[inline(never)]
-    fn read_again<Q>(
-        &self,
-        hash: u64,
-        key: &Q,
-        expired: EntryRef<'g, K, V>,
-    ) -> Option<(EntryRef<'g, K, V>, Moment)>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        let note = |held: Found<'g, K, V>| self.note_read(held.entry()).map(|now| (held, now));
-        match self.successor(hash, key, expired, note) {
-            Some((held, now)) => Some(self.hit(held, now)),
-            None => self.miss(),
-        }
-    }
-
-    /// The first successor of an expired entry of which `look` says something.
-    ///
-    /// The entry was found, and then the clock was asked. In between it may have been replaced before
-    /// its time was over: then the key was there all the while.
-    ///
-    /// Ends: each further look is at a value that came in since the one before. As a read waits for
-    /// nobody, it gives up after a few that had all expired when it came to them.
-    fn successor<Q, T>(
-        &self,
-        hash: u64,
-        key: &Q,
-        expired: EntryRef<'g, K, V>,
-        look: impl Fn(Found<'g, K, V>) -> Option<T>,
-    ) -> Option<T>
-    where
-        Q: Equivalent<K> + ?Sized,
-    {
-        let mut last = expired;
-        for _ in 0..SUCCESSORS {
-            let held = self.view.find(hash, |k| key.equivalent(k))?;
-            if held.entry().is(last) {
-                return None;
-            }
-            let said = look(held);
-            if said.is_some() {
-                return said;
-            }
-            last = held.entry();
-        }
-        None
+        Some(entry)
     }
 
     #[inline(always)]
-    fn miss<T>(&self) -> Option<T> {
+    fn miss(&self) -> Option<EntryRef<'g, K, V>> {
         self.view.local().tally.misses.bump();
         None
     }
@@ -179,22 +132,12 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
         self.view.prefetch_entry(hash);
     }
 
-    /// Moves the deadlines of an entry that is being read; the time at which it was live, or nothing if
-    /// it has expired.
-    #[inline(always)]
-    fn note_read(&self, entry: EntryRef<'g, K, V>) -> Option<Moment> {
-        match &self.engine.rules.expiration {
-            None => Some(Moment::ORIGIN),
-            Some(expiration) => Self::note_read_at(expiration, entry),
-        }
-    }
-
-    /// Apart, so that reads of a cache that keeps no time do without its registers.
+    /// Moves the deadlines of an entry that is being read; false if it has expired. Apart, so that
+    /// reads of a cache that keeps no time do without its registers.
     #[inline(never)]
-    fn note_read_at(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> Option<Moment> {
+    fn note_read(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> bool {
         // After the entry was found, however long that took: who finds it later finds a later time.
-        let now = expiration.now();
-        expiration.read(entry, now).then_some(now)
+        expiration.read(entry, expiration.now())
     }
 
     /// The entry of a key, and nobody notices.
@@ -202,10 +145,37 @@ impl<'g, K, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.engine.hash(key);
-        let live =
-            |held: Found<'g, K, V>| Some(held.entry()).filter(|entry| self.engine.is_live(*entry));
-        let held = self.view.find(hash, |k| key.equivalent(k))?;
-        live(held).or_else(|| self.successor(hash, key, held.entry(), live))
+        let entry = self.view.find(self.engine.hash(key), |k| key.equivalent(k))?.entry();
+        let is_live = |entry| self.engine.is_live(entry);
+        if is_live(entry) { Some(entry) } else { successor(self.view, entry, is_live) }
     }
+}
+
+/// The first successor of an expired entry that may be read.
+///
+/// The entry was found, and then the clock was asked. In between it may have been replaced before its
+/// time was over: then the key was there all the while. Goes by the entry's own hash and key, and takes the
+/// view by value, so that reads need to keep nothing for this.
+///
+/// Ends: each further look is at a value that came in since the one before. As a read waits for
+/// nobody, it gives up after a few that had all expired when it came to them.
+#[cold]
+#[inline(never)]
+pub(super) fn successor<'g, K: Eq, V>(
+    view: View<'g, K, V, Memory, Local>,
+    expired: EntryRef<'g, K, V>,
+    may_be_read: impl Fn(EntryRef<'g, K, V>) -> bool,
+) -> Option<EntryRef<'g, K, V>> {
+    let mut last = expired;
+    for _ in 0..SUCCESSORS {
+        let entry = view.find(expired.hash(), |k| k == expired.key())?.entry();
+        if entry.is(last) {
+            return None;
+        }
+        if may_be_read(entry) {
+            return Some(entry);
+        }
+        last = entry;
+    }
+    None
 }

@@ -8,6 +8,7 @@ use equivalent::Equivalent;
 
 use super::Engine;
 use super::bury::{Found, State, Table};
+use super::lens::successor;
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
 use crate::sync::seeded;
@@ -100,11 +101,8 @@ where
         view: Table<'g, K, V>,
         met: EntryRef<'g, K, V>,
     ) -> Option<EntryRef<'g, K, V>> {
-        if self.is_live(met) {
-            return Some(met);
-        }
-        let now = view.find(met.hash(), |k| k == met.key())?.entry();
-        (!now.is(met) && self.is_live(now)).then_some(now)
+        let is_live = |entry| self.is_live(entry);
+        if is_live(met) { Some(met) } else { successor(view, met, is_live) }
     }
 
     /// Visits the live entries whose places lie in `places`.
