@@ -150,7 +150,7 @@ impl<K, V, S> Cache<K, V, S> {
     ///
     /// What the other threads had in their hands at the moment of the fork is lost to the child: the units of
     /// capacity of an entry on its way in, some retired entries that were being freed, the load of a key.
-    /// Threads that clean up and threads that tick a clock are not in the child, nor are executors.
+    /// Threads that clean up are not in the child, nor are executors. Clocks go on.
     ///
     /// # Progress
     ///
@@ -332,7 +332,9 @@ where
     /// # Progress
     ///
     /// Lock-free. Evicts as many entries as the new one's charge needs, and frees some retired ones:
-    /// up to sixteen at every eighth that its thread retires, more where the retired capacity is full.
+    /// up to 16 at every eighth that its thread retires; where the retired capacity is full, 16 at a time,
+    /// and it ends after 16 times in which it got no further: 272 for an entry that weighs one. Destructors
+    /// may write; their writes are included, as they free nothing.
     pub fn insert(&self, key: K, value: V) {
         if let Err(Refused { key, value, .. }) = self.engine.put(key, value, |_, _| true) {
             self.engine.refuse(&key, &value);
@@ -611,6 +613,9 @@ where
     /// Frees up to `budget` retired entries and looks at about `budget` entries for their deadlines.
     /// Goes on with a [`set_capacity`](Self::set_capacity) that readers stopped: evicts up to
     /// `budget` entries for it.
+    ///
+    /// Frees no more than there was when it was called: what destructors put in and what is retired
+    /// meanwhile is for the next call. Called inside a destructor, it frees nothing.
     ///
     /// Destructors of values run on the calling thread. With [`Maintenance::Manual`] this is the one
     /// place where they do as a rule; with the others it does no harm.
