@@ -195,6 +195,55 @@ fn a_write_ends_though_what_it_frees_takes_the_room() {
     }
 }
 
+/// Room that was made is taken again before the write that made it comes to use it, over and over: here by
+/// the comparison of keys, which comes in between; elsewhere by other threads.
+#[test]
+fn a_write_whose_room_is_always_taken_is_refused() {
+    thread_local!(static TAKEN: Cell<Option<usize>> = const { Cell::new(None) });
+    static SHARED: OnceLock<Cache<Key, u64>> = OnceLock::new();
+    const TWINS: [u64; 2] = [1_000_000, 1_000_001];
+
+    /// The twins have one hash, and are compared by a greedy comparison.
+    struct Key(u64);
+    impl std::hash::Hash for Key {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            state.write_u64(if TWINS.contains(&self.0) { TWINS[0] } else { self.0 });
+        }
+    }
+    impl Eq for Key {}
+    impl PartialEq for Key {
+        fn eq(&self, other: &Self) -> bool {
+            // Not in the writes of the comparison itself, and with an end if the write has none.
+            let greedy = [self.0, other.0].iter().all(|key| TWINS.contains(key));
+            if let Some(times) = TAKEN.take().filter(|&times| greedy && times < 200) {
+                let cache = SHARED.get().expect("set before anything is compared");
+                let mut key = 2_000_000 + 1_000 * times as u64;
+                while cache.try_insert(Key(key), 0).is_ok() {
+                    key += 1;
+                }
+                // It is not to be evicted, or nothing would be compared.
+                let twin = cache.get(&Key(TWINS[0]));
+                TAKEN.set(twin.map(|_| times + 1));
+            }
+            self.0 == other.0
+        }
+    }
+
+    let cache = SHARED.get_or_init(|| {
+        let builder = Cache::builder().capacity(100).retired_capacity(64);
+        builder.maintenance(Maintenance::Manual).build().expect("sound")
+    });
+    cache.insert(Key(TWINS[0]), 0);
+    (0..10).for_each(|_| assert_eq!(cache.get(&Key(TWINS[0])), Some(0)));
+    (0..1_000).for_each(|key| cache.insert(Key(key), 0));
+    TAKEN.set(Some(0));
+    let refused = cache.try_insert(Key(TWINS[1]), 0).is_err();
+    let times = TAKEN.take().expect("the twin is still there");
+    assert!(times >= 16, "the comparison took the room {times} times only");
+    assert!(times < 200 && refused, "the write went on after {times} times");
+    support::validate(cache);
+}
+
 /// Every destructor writes, and nothing is refused for it, nor does garbage gather.
 #[test]
 fn a_cache_whose_destructors_all_write_is_not_starved() {

@@ -258,12 +258,10 @@ where
     /// the way; inserts and `maintain` go on.
     fn shrink(&self, most: usize) -> usize {
         let mut pin = self.pin();
-        let (mut evicted, mut vain, mut reliefs, mut least) = (0, 0, 0, u64::MAX);
+        let (mut evicted, mut vain, mut reliefs, mut furthest) = (0, 0, 0, 0);
+        let debt = self.capacity.debt();
         let patience = patience(self.table.view(pin.pass()));
         while evicted < most && vain < patience && self.capacity.debt() > 0 {
-            if self.capacity.debt() < least {
-                (least, reliefs) = (self.capacity.debt(), 0);
-            }
             // What lingers will pay for as much, once it is freed.
             let eviction = if self.capacity.debt() > self.lingering.get() {
                 let mut work = self.work(pin.local());
@@ -275,7 +273,10 @@ where
                 Eviction::Done => (evicted, vain) = (evicted + 1, 0),
                 Eviction::Vain => vain += 1,
                 Eviction::Relieve if reliefs < RELIEFS && self.relieve(&mut pin) => {
-                    (vain, reliefs) = (0, reliefs + 1);
+                    let paid = debt.saturating_sub(self.capacity.debt());
+                    let far = paid.saturating_add(self.retired.free(self.retired_credits()));
+                    (vain, reliefs) = (0, if far > furthest { 0 } else { reliefs + 1 });
+                    furthest = furthest.max(far);
                 }
                 Eviction::Relieve => vain += patience / 4,
             }
