@@ -260,10 +260,8 @@ where
 
     fn fail_all(&self, failure: &Failure, wish: &Wish) {
         if self.flight.begin_landing(self.seat, Landing::Error) {
-            if let Failure::Absent = failure {
-                if !seeded("absent-leaves-the-value") {
-                    self.cache.engine().vacate(&self.key, &self.ticket());
-                }
+            if matches!(failure, Failure::Absent) && !seeded("absent-leaves-the-value") {
+                self.cache.engine().vacate(&self.key, &self.ticket());
             }
             let rest = self.rest(Some(failure.clone()).zip(wish.negative));
             let kept = rest.is_kept();
