@@ -266,6 +266,13 @@ where
         Some(f(entry.key(), entry.value()))
     }
 
+    /// Applies `f` to the entries of a stretch of the table, as [`for_each`](Self::for_each) does. The table is
+    /// as long as `u64` reaches.
+    #[cfg(feature = "dedup")]
+    pub(crate) fn look_over(&self, places: std::ops::Range<u64>, f: impl FnMut(&K, &V)) {
+        self.engine.visit(places, f);
+    }
+
     /// Whether a key is there; like [`peek`](Self::peek), without the clone.
     ///
     /// # Progress

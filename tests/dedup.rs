@@ -120,6 +120,181 @@ fn an_old_ticket_does_not_complete_over_its_successor() {
 }
 
 #[test]
+fn a_ticket_extends_its_lease() {
+    let (seen, hand) = timed(100);
+    let mut held = ticket(&seen, 1);
+    hand.advance(9 * SECOND);
+    assert!(held.extend(10 * SECOND) && held.extend(SECOND), "it is not made shorter");
+    hand.advance(9 * SECOND);
+    assert!(seen.claim(1).is_in_progress());
+    hand.advance(SECOND);
+    // Its lease ran out, and nobody came.
+    assert!(held.extend(10 * SECOND) && seen.claim(1).is_in_progress());
+    hand.advance(10 * SECOND);
+    let new = ticket(&seen, 1);
+    assert!(!held.extend(100 * SECOND) && !held.complete());
+    assert!(seen.claim(1).is_in_progress() && new.complete());
+    let mut for_ever = ticket(&seen, 2);
+    assert!(for_ever.extend(Duration::MAX));
+    hand.advance(Duration::from_secs(1 << 40));
+    assert!(seen.claim(2).is_in_progress() && for_ever.complete());
+    let off = Deduplicator::builder().enabled(false).build().expect("they agree");
+    assert!(ticket(&off, 1).extend(SECOND));
+}
+
+#[test]
+fn an_id_that_is_lent() {
+    let seen = Deduplicator::<String>::builder().build().expect("the defaults agree");
+    let held = seen.claim_ref("a").ticket().expect("it is new");
+    assert!(seen.claim_ref("a").is_in_progress() && seen.claim("a".to_string()).is_in_progress());
+    assert_eq!(held.id(), "a");
+    assert!(held.complete() && seen.claim_ref("a").is_done() && seen.is_processed("a"));
+    assert!(seen.wait_done("a", SECOND).is_done());
+    assert!(seen.forget("a") && !seen.forget("a") && !seen.is_processed("a"));
+    assert!(seen.claim_ref("a").is_new());
+    let bytes = Deduplicator::<Vec<u8>>::builder().build().expect("the defaults agree");
+    assert!(bytes.claim_ref([1, 2].as_slice()).is_new() && !bytes.is_processed([1_u8].as_slice()));
+}
+
+#[test]
+fn what_is_forgotten_is_new() {
+    let (seen, hand) = timed(100);
+    let held = ticket(&seen, 1);
+    assert!(!seen.forget(&1) && seen.claim(1).is_in_progress(), "it is left to its ticket");
+    assert!(held.complete() && seen.forget(&1) && !seen.forget(&1));
+    assert_eq!(seen.len(), 0);
+    assert!(seen.mark_processed(1));
+    hand.advance(100 * SECOND);
+    assert!(!seen.forget(&1), "it had expired");
+    // As many as the capacity stay, however often one of them is forgotten and comes again.
+    (2..101).for_each(|id| assert!(seen.mark_processed(id)));
+    for _ in 0..250 {
+        assert!(seen.mark_processed(1) && seen.forget(&1));
+    }
+    assert!((2..101).all(|id| seen.is_processed(&id)) && seen.health().is_healthy());
+    (101..200).for_each(|id| assert!(seen.mark_processed(id)));
+    assert!((100..200).all(|id| seen.is_processed(&id)));
+    assert_eq!((seen.len(), seen.metrics().forgotten_early), (100, 98));
+}
+
+#[test]
+fn an_outcome_says_whether_to_acknowledge() {
+    let (seen, hand) = timed(100);
+    let held = ticket(&seen, 1);
+    let busy = seen.process(1, || Ok::<_, ()>(1));
+    assert!(busy == Outcome::InProgress && !busy.is_duplicate() && busy.processed().is_none());
+    drop(held);
+    let late = seen.process(1, || {
+        hand.advance(10 * SECOND);
+        assert!(seen.mark_processed(1));
+        Ok::<_, ()>(7)
+    });
+    assert_eq!((late, late.is_duplicate(), late.processed()), (Outcome::Late(7), false, Some(7)));
+    assert!(seen.process(1, || Ok::<_, ()>(8)).is_duplicate());
+    assert_eq!(seen.metrics().late, 1);
+}
+
+fn leak(seen: &Deduplicator<u64>, ids: std::ops::Range<u64>) {
+    ids.for_each(|id| std::mem::forget(ticket(seen, id)));
+}
+
+#[test]
+fn claims_whose_holders_never_come_back_are_forgotten_by_a_cleanup() {
+    let (seen, hand) = timed(1000);
+    let leaked = size(5000, 50_000) as u64;
+    leak(&seen, 0..leaked);
+    let held = ticket(&seen, leaked);
+    assert_eq!(seen.metrics().in_progress, leaked + 1);
+    hand.advance(10 * SECOND - Duration::from_nanos(8));
+    assert_eq!((seen.cleanup(), seen.len() as u64), (0, leaked + 1));
+    hand.advance(Duration::from_nanos(8));
+    let alive = ticket(&seen, leaked + 1);
+    assert_eq!(seen.cleanup(), leaked + 1);
+    let metrics = seen.metrics();
+    assert_eq!((metrics.size, metrics.in_progress, metrics.leaked), (1, 1, leaked + 1));
+    assert!(!held.complete() && !seen.is_processed(&leaked), "its claim was forgotten");
+    assert!(alive.complete() && seen.claim(7).is_new());
+    assert_eq!(seen.metrics().in_progress, 0);
+}
+
+#[test]
+fn claims_whose_holders_never_come_back_are_forgotten_in_passing() {
+    let interval = 60 * SECOND;
+    for completions in [size(500, 5000) as u64, 1] {
+        let (seen, hand) = timed(100_000);
+        leak(&seen, 0..20_000);
+        hand.advance(10 * SECOND);
+        // The lease ran out, and within two intervals from now all are gone, if something is completed in each;
+        // the first of the second one comes at its end.
+        for round in 0..2 {
+            hand.advance(interval);
+            for id in 0..completions {
+                assert!(seen.mark_processed(100_000 + round * completions + id));
+            }
+        }
+        let metrics = seen.metrics();
+        assert_eq!((metrics.leaked, metrics.in_progress), (20_000, 0), "{completions}");
+    }
+}
+
+#[test]
+fn claims_whose_holders_never_come_back_are_forgotten_by_the_thread() {
+    let (clock, hand) = Clock::manual();
+    let builder = Deduplicator::builder().maintenance(Maintenance::Thread).clock(clock);
+    let seen = builder.cleanup_interval(Duration::from_millis(1)).build().expect("they agree");
+    leak(&seen, 0..100);
+    hand.advance(60 * SECOND);
+    assert!(support::eventually(|| seen.is_empty()));
+    assert_eq!(seen.metrics().leaked, 100);
+}
+
+#[test]
+fn claims_that_are_forgotten_beside_claims_and_late_holders() {
+    let (ids, rounds) = (64, size(2000, 100_000) as u64);
+    let (clock, hand) = Clock::manual();
+    let builder = Deduplicator::builder().capacity(ids).clock(clock);
+    let seen = builder.lease(SECOND).ttl(Duration::MAX).build().expect("the settings agree");
+    let completed: Vec<AtomicUsize> = (0..ids).map(|_| AtomicUsize::new(0)).collect();
+    together(4, |thread| {
+        let mut random = Random::new(thread as u64);
+        let mut kept = Vec::new();
+        for _ in 0..rounds {
+            if thread == 0 {
+                hand.advance(Duration::from_millis(100));
+                seen.cleanup();
+                continue;
+            }
+            let id = random.below(ids);
+            match seen.claim(id) {
+                Claim::New(ticket) => kept.push((id, ticket)),
+                _ => {
+                    seen.forget(&id).then(|| completed[id as usize].fetch_sub(1, Ordering::SeqCst));
+                }
+            }
+            while kept.len() > random.below(16) as usize {
+                let (id, mut ticket) = kept.swap_remove(random.below(kept.len() as u64) as usize);
+                // Before it is done for others, who may forget it.
+                completed[id as usize].fetch_add(1, Ordering::SeqCst);
+                let done = !random.one_in(4) && ticket.extend(SECOND) && ticket.complete();
+                if !done {
+                    completed[id as usize].fetch_sub(1, Ordering::SeqCst);
+                }
+            }
+        }
+    });
+    hand.advance(2 * SECOND);
+    seen.cleanup();
+    for id in 0..ids {
+        let times = completed[id as usize].load(Ordering::SeqCst);
+        assert_eq!(times, usize::from(seen.is_processed(&id)), "{id} was completed {times} times");
+    }
+    let metrics = seen.metrics();
+    assert_eq!((metrics.in_progress, metrics.size), (0, seen.len() as u64));
+    let ended = metrics.adds + metrics.abandoned + metrics.lease_expired + metrics.leaked;
+    assert_eq!(metrics.claims, ended);
+}
+
+#[test]
 fn an_old_ticket_that_is_dropped_gives_nothing_back() {
     let (seen, hand) = timed(100);
     let old = ticket(&seen, 1);
@@ -488,6 +663,67 @@ fn what_is_restored_keeps_its_age_and_its_time() {
     later.advance(100 * SECOND - SECOND);
     assert!(!second.is_processed(&96) && !second.is_processed(&97));
     assert_eq!(second.restore(&first.snapshot()), Ok(100));
+}
+
+/// Guests with little time left, beside what is completed here: they share what is left of the capacity.
+#[test]
+fn a_restore_forgets_nothing_that_is_live() {
+    // With 10 s left of their time, and with all of it.
+    let short = |ids: std::ops::Range<u64>, age: u64| {
+        let (other, hand) = timed(1000);
+        ids.for_each(|id| assert!(other.mark_processed(id)));
+        hand.advance(Duration::from_secs(age));
+        other.snapshot()
+    };
+    for age in [90, 0] {
+        let (seen, hand) = timed(100);
+        // Round the ring: the first half of it is not the oldest.
+        (1000..1050).for_each(|id| assert!(seen.mark_processed(id)));
+        hand.advance(100 * SECOND);
+        (0..50).for_each(|id| assert!(seen.mark_processed(id)));
+        assert_eq!(seen.restore(&short(100..150, age)), Ok(50));
+        assert!((0..50).chain(100..150).all(|id| seen.is_processed(&id)));
+        hand.advance(10 * SECOND);
+        // The guests of the first round have expired.
+        let live = if age == 90 { 50..100 } else { 50..51 };
+        live.clone().for_each(|id| assert!(seen.mark_processed(id)));
+        assert!(
+            (0..live.end).all(|id| seen.is_processed(&id)),
+            "nothing that is live was forgotten"
+        );
+        let forgotten = if age == 90 { 0 } else { 1 };
+        assert_eq!(seen.metrics().forgotten_early, forgotten, "a guest");
+        // More guests than there is room for: the ones with the least time left make room.
+        assert_eq!(seen.restore(&short(200..400, 50)), Ok(200));
+        assert!((0..live.end).all(|id| seen.is_processed(&id)));
+        assert_eq!(seen.len(), 100);
+        hand.advance(100 * SECOND);
+        seen.cleanup();
+        assert!(seen.is_empty());
+    }
+}
+
+#[test]
+fn a_restore_beside_work_forgets_nothing() {
+    let ids = size(400, 20_000) as u64;
+    let (other, _hand) = timed(ids);
+    (0..ids).for_each(|id| assert!(other.mark_processed(id)));
+    let bytes = other.snapshot();
+    let (seen, _hand) = timed(3 * ids);
+    together(4, |thread| {
+        if thread < 2 {
+            (0..5).for_each(|_| assert_eq!(seen.restore(&bytes), Ok(ids as usize)));
+            return;
+        }
+        let first = (thread as u64 - 1) * ids;
+        (first..first + ids).for_each(|id| assert!(seen.mark_processed(id)));
+    });
+    assert!((0..3 * ids).all(|id| seen.is_processed(&id)));
+    assert_eq!((seen.len() as u64, seen.health()), (3 * ids, Health::Healthy));
+    // What was restored is in the next snapshot.
+    let (third, _hand) = timed(3 * ids);
+    assert_eq!(third.restore(&seen.snapshot()), Ok(3 * ids as usize));
+    assert!((0..3 * ids).all(|id| third.is_processed(&id)));
 }
 
 #[test]

@@ -268,6 +268,19 @@ fn a_revoked_partition_is_reported_no_longer() {
     tracker.assign("t", 0, 15);
     done(&tracker, 15..22);
     assert_eq!(tracker.committable("t", 0), Some(22));
+    // Assigned again, and nobody knows where it begins: not where a worker claims that is late.
+    tracker.assign("t", 0, -1);
+    let late = ticket(&tracker, 24);
+    assert!(tracker.committable("t", 0).is_none() && tracker.committables().is_empty());
+    tracker.polled("t", 0, [0, 1]);
+    assert_eq!(tracker.committable("t", 0), Some(0));
+    assert!(late.complete() && tracker.claim("t", 0, 24).is_done());
+    tracker.revoke("t", 0);
+    tracker.assign("t", 0, -1);
+    let late = ticket(&tracker, 24);
+    tracker.polled("t", 0, [100, 101]);
+    assert_eq!(pending(&tracker), [24, 100, 101], "nothing is left in between");
+    assert!(late.complete() && tracker.committable("t", 0) == Some(100));
     tracker.revoke("t", 0);
     tracker.polled("t", 0, [30, 31]);
     assert_eq!(tracker.committable("t", 0), Some(30), "it was polled again");

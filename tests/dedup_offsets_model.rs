@@ -37,6 +37,7 @@ struct Open {
 struct Model {
     known: bool,
     revoked: bool,
+    awaits_poll: bool,
     floor: usize,
     first: usize,
     frontier: usize,
@@ -50,6 +51,7 @@ impl Model {
         Self {
             known: false,
             revoked: false,
+            awaits_poll: false,
             floor: 0,
             first: 0,
             frontier: 0,
@@ -61,9 +63,17 @@ impl Model {
 
     fn begin(&mut self, start: usize, polls: bool) {
         let position = polls.then_some(start);
-        let revoked = self.revoked;
-        *self =
-            Self { known: true, first: start, frontier: start, position, revoked, ..Self::new() };
+        let Self { revoked, awaits_poll, .. } = *self;
+        let new = Self { revoked, awaits_poll, ..Self::new() };
+        *self = Self { known: true, first: start, frontier: start, position, ..new };
+    }
+
+    fn is_reported(&self) -> bool {
+        self.known && !self.revoked && !self.awaits_poll
+    }
+
+    fn was_there(&self) -> bool {
+        self.known || self.revoked || self.awaits_poll
     }
 
     fn is_resolved(&self, at: usize) -> bool {
@@ -77,7 +87,7 @@ impl Model {
 
     fn committable(&self) -> Option<usize> {
         let low = (self.first..OFFSETS).find(|&at| !self.is_resolved(at)).unwrap_or(OFFSETS);
-        (self.known && !self.revoked).then_some(low.max(self.floor))
+        self.is_reported().then_some(low.max(self.floor))
     }
 
     /// One more than the last offset of which something is known.
@@ -89,7 +99,7 @@ impl Model {
 
     fn pending(&self) -> Vec<usize> {
         let mut all = Vec::new();
-        if !self.known || self.revoked {
+        if !self.is_reported() {
             return all;
         }
         let unknown = |at: usize| self.places[at] == Place::Unknown && self.open[at].is_none();
@@ -149,7 +159,8 @@ impl Model {
     }
 
     fn seek(&mut self, at: usize) {
-        if !self.known {
+        if !self.known || self.awaits_poll {
+            self.awaits_poll = false;
             self.begin(at, true);
             return;
         }
@@ -324,6 +335,10 @@ impl Pair {
                 if self.model.revoked && !all.is_empty() {
                     self.model = Model::new();
                 }
+                if self.model.awaits_poll && !all.is_empty() {
+                    self.model.awaits_poll = false;
+                    self.model.position = Some(self.model.first.min(all[0]));
+                }
                 all.into_iter().for_each(|at| self.model.polled(at));
             }
             Step::Skip(at) => {
@@ -343,7 +358,8 @@ impl Pair {
             }
             Step::AssignAnywhere => {
                 tracker.assign("t", 0, -1001);
-                *model = Model::new();
+                let awaits_poll = model.was_there() && !self.in_order;
+                *model = Model { awaits_poll, ..Model::new() };
             }
             Step::Revoke => {
                 let last = model.committable();
@@ -352,7 +368,7 @@ impl Pair {
                 self.model = Model { revoked: true, ..Model::new() };
             }
             Step::Forget => {
-                assert_eq!(tracker.forget("t", 0), model.known || model.revoked);
+                assert_eq!(tracker.forget("t", 0), model.was_there());
                 *model = Model::new();
             }
             Step::Restart => self.restart(),
@@ -363,13 +379,21 @@ impl Pair {
         let bytes = self.tracker.snapshot();
         self.tickets.clear();
         self.tracker = Self::build(&self.clock, self.in_order);
-        let reported = self.model.known && !self.model.revoked;
+        let reported = self.model.is_reported();
         assert_eq!(self.tracker.restore(&bytes), Ok(usize::from(reported)));
         assert!(self.tracker.snapshot() == bytes, "and it is the same again");
         if !reported {
             self.model = Model::new();
         }
-        self.model.open.iter_mut().flatten().for_each(|open| open.held = None);
+        // What existed may have been compacted away until the consumer comes by.
+        let model = &mut self.model;
+        for at in 0..OFFSETS {
+            if model.open[at].take().is_some() || model.places[at] == Place::Exists {
+                model.places[at] = Place::Unknown;
+            }
+        }
+        let low = (model.first..OFFSETS).find(|&at| !model.is_resolved(at));
+        model.position = model.known.then_some(low.unwrap_or(OFFSETS));
     }
 
     /// An offset as the tracker says it: the end of everything is the last offset.

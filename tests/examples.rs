@@ -34,4 +34,6 @@ examples! {
     async_loader = "../docs/examples/async_loader.rs",
     #[cfg(feature = "dedup")]
     dedup = "../docs/examples/dedup.rs",
+    #[cfg(feature = "dedup")]
+    kafka = "../docs/examples/kafka.rs",
 }

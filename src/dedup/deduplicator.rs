@@ -1,16 +1,20 @@
 //! The deduplicator, as its users see it.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::hash::Hash;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asked::{Given, Lent};
 use super::error::{SettingsError, SnapshotError};
 use super::ident::SnapshotId;
 use super::metrics::{Health, Metrics};
 use super::process::process;
+use super::saves;
 use super::settings::DeduplicatorBuilder;
-use super::snapshot::{self, Contents};
+use super::snapshot;
 use super::store::AwaitedId;
 use super::store::{Answer, Share, Store};
 use super::tally::Event;
@@ -53,21 +57,21 @@ use crate::sync::Patrol;
 /// ```
 pub struct Deduplicator<Id> {
     store: Arc<Share<Id>>,
-    /// Dropped after the store's handle: the last one waits for the thread, which may be the last to
+    /// Dropped after the store's handle: the last one waits for the threads, which may be the last to
     /// let go of the store.
-    keeper: Option<Arc<Patrol>>,
+    keepers: Arc<[Arc<Patrol>]>,
 }
 
 impl<Id> Clone for Deduplicator<Id> {
     fn clone(&self) -> Self {
         let store = Arc::new(Share(Arc::clone(&self.store.0)));
-        Self { store, keeper: self.keeper.clone() }
+        Self { store, keepers: Arc::clone(&self.keepers) }
     }
 }
 
 impl<Id> Deduplicator<Id> {
-    pub(super) fn assemble(store: Arc<Store<Id>>, keeper: Option<Arc<Patrol>>) -> Self {
-        Self { store: Arc::new(Share(store)), keeper }
+    pub(super) fn assemble(store: Arc<Store<Id>>, keepers: Arc<[Arc<Patrol>]>) -> Self {
+        Self { store: Arc::new(Share(store)), keepers }
     }
 
     /// Configures a deduplicator.
@@ -113,7 +117,38 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// ```
     #[inline]
     pub fn claim(&self, id: Id) -> Claim<Ticket<Id>> {
-        match self.store.claim(id) {
+        self.told(self.store.claim(Given(id)))
+    }
+
+    /// The same with an id that is lent, or with what can be borrowed of it: `&str` for a `String`. It is made owned
+    /// for a claim that is granted, and only then.
+    ///
+    /// # Progress
+    ///
+    /// As [`claim`](Self::claim).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::dedup::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<String>::builder().build()?;
+    /// let ticket = seen.claim_ref("message-1").ticket().expect("it is new");
+    /// assert!(ticket.complete());
+    /// assert!(seen.claim_ref("message-1").is_done() && seen.is_processed("message-1"));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
+    #[inline]
+    pub fn claim_ref<Q>(&self, id: &Q) -> Claim<Ticket<Id>>
+    where
+        Id: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = Id> + ?Sized,
+    {
+        self.told(self.store.claim(Lent(id)))
+    }
+
+    fn told(&self, answer: Answer<Id>) -> Claim<Ticket<Id>> {
+        match answer {
             Answer::New(grip) => Claim::New(Ticket::new(Arc::clone(&self.store), grip)),
             Answer::InProgress => Claim::InProgress,
             Answer::Done => Claim::Done,
@@ -129,7 +164,11 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     ///
     /// Wait-free.
     #[inline]
-    pub fn is_processed(&self, id: &Id) -> bool {
+    pub fn is_processed<Q>(&self, id: &Q) -> bool
+    where
+        Id: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         let store = &self.store;
         let done = store.known(store.hash(id), id) == Known::Done;
         store.tally.count(if done { Event::Duplicate } else { Event::Unknown });
@@ -144,10 +183,24 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// As [`claim`](Self::claim), and [`Ticket::complete`].
     #[inline]
     pub fn mark_processed(&self, id: Id) -> bool {
-        match self.store.claim(id) {
+        match self.store.claim(Given(id)) {
             Answer::New(grip) => self.store.complete(&grip),
             Answer::InProgress | Answer::Done => false,
         }
+    }
+
+    /// Forgets an id that was processed, so that it is new; whether it was remembered. A claim in progress is left to
+    /// its ticket.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    pub fn forget<Q>(&self, id: &Q) -> bool
+    where
+        Id: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.store.forget_id(id)
     }
 
     /// Processes an id unless that was done, or is being done.
@@ -211,7 +264,11 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// assert_eq!(seen.wait_done(&6, Duration::from_secs(1)), Waited::Open);
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
-    pub fn wait_done(&self, id: &Id, timeout: Duration) -> Waited {
+    pub fn wait_done<Q>(&self, id: &Q, timeout: Duration) -> Waited
+    where
+        Id: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         wait(&AwaitedId::new(&self.store, id), timeout)
     }
 
@@ -225,18 +282,23 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     ///
     /// Dropping the future leaves nothing behind.
     #[cfg(feature = "async")]
-    pub fn wait_done_async<'d>(&'d self, id: &'d Id) -> super::wait::WaitDone<'d, Id> {
+    pub fn wait_done_async<'d, Q>(&'d self, id: &'d Q) -> super::wait::WaitDone<'d, Id, Q>
+    where
+        Id: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         super::wait::WaitDone(super::wait::Waiting::new(AwaitedId::new(&self.store, id)))
     }
 
-    /// Forgets what has expired; how many ids.
+    /// Forgets what has expired, and claims whose lease has run out; how many ids.
     ///
     /// Needed for memory only, and not for that as a rule: an expired id is new at once, and completions
-    /// forget expired ids in passing.
+    /// forget in passing. A holder whose claim was forgotten is late: its ticket says `false`.
     ///
     /// # Progress
     ///
-    /// Lock-free; looks at a word for each id of the capacity, and is in nobody's way. Wakes those who
+    /// Lock-free, but for the lock of what was restored, if there is such; looks at a word for each id of the
+    /// capacity and, if there are claims in progress, walks over the table, and is in nobody's way. Wakes those who
     /// wait, to look again, for which it takes a lock.
     pub fn cleanup(&self) -> u64 {
         self.store.clean()
@@ -272,9 +334,15 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Metrics { size: self.store.size(), ..self.store.tally.metrics() }
     }
 
-    /// Whether every id was remembered for its whole time.
+    /// Whether every id was remembered for its whole time, and periodic snapshots are written.
     pub fn health(&self) -> Health {
-        Health::of(self.store.tally.forgotten_early())
+        Health::of(self.store.tally.forgotten_early(), self.store.saves.failures())
+    }
+
+    /// Why the last snapshot of [`snapshot_every`](DeduplicatorBuilder::snapshot_every) could not be written, if it
+    /// could not.
+    pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
+        self.store.saves.last_error()
     }
 }
 
@@ -307,21 +375,31 @@ where
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut page = snapshot::Page::new(Contents::Ids(Id::kind()));
-        self.store.for_each_done(|id, left| page.id(id, left));
-        page.seal()
+        snapshot::of_ids(&self.store)
+    }
+
+    /// Writes a snapshot to a file: whole, or not at all.
+    ///
+    /// The bytes go into a file beside it, are flushed to the disk, and take the place of the old file in one step;
+    /// then the folder is flushed. A crash leaves the old snapshot or the new one, and perhaps a file whose name ends
+    /// in `.tmp`.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](SnapshotError::Io) if the file or its folder cannot be written; it names the path.
+    pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
+        saves::write(path, &self.snapshot())
     }
 
     /// Remembers what is in a snapshot, beside what is remembered; how many ids the snapshot has.
     ///
     /// The time between snapshot and restore does not count; no id is remembered longer than the time to
-    /// live from now. Ids that are known already stay as they are. If there are more than the capacity,
-    /// the oldest are forgotten again, and counted.
+    /// live from now. Ids that are known already stay as they are, and one that is claimed at the moment is left to
+    /// its ticket.
     ///
-    /// Meant for a deduplicator that has completed nothing yet. Later, ids with little time left get places
-    /// behind newer ones: they give way where they would displace one that is due later, but ids may be
-    /// forgotten early before there are as many as the capacity. An id that is claimed at the moment is
-    /// left to its ticket.
+    /// May be called beside work: what was completed here is not forgotten for it. If there are more ids than the
+    /// capacity, those that were restored make room, the one first that has the least time left, and are counted as
+    /// [forgotten early](super::Metrics::forgotten_early).
     ///
     /// # Errors
     ///
@@ -331,6 +409,34 @@ where
         let number = ids.len();
         ids.into_iter().for_each(|(id, left)| self.store.remember(id, left));
         Ok(number)
+    }
+
+    /// The same from a file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) says whether there is none), or what
+    /// is in it is not a whole, undamaged snapshot of ids of this type in the present format; the error names the
+    /// file. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::dedup::Deduplicator;
+    ///
+    /// let path = std::env::temp_dir().join(format!("clockhand-doc-ids-{}", std::process::id()));
+    /// let before = Deduplicator::builder().build()?;
+    /// before.mark_processed(17_u64);
+    /// before.snapshot_to(&path)?;
+    ///
+    /// let after = Deduplicator::<u64>::builder().build()?;
+    /// assert_eq!(after.restore_from(&path)?, 1);
+    /// assert!(after.claim(17).is_done());
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restore_from(&self, path: &Path) -> Result<usize, SnapshotError> {
+        saves::read(path, |bytes| self.restore(bytes))
     }
 }
 

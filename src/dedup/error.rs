@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a deduplicator could not be built.
@@ -93,7 +94,7 @@ impl Error for SettingsError {
     }
 }
 
-/// Why bytes were not restored. Nothing was changed.
+/// Why a snapshot was not restored, and nothing was changed; or why none was written, and the file is as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -120,6 +121,40 @@ pub enum SnapshotError {
         /// What is in the snapshot.
         found: String,
     },
+    /// A file could not be read or written.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        attempt: &'static str,
+        /// Of what kind the error is; [`NotFound`](std::io::ErrorKind::NotFound) at the first start.
+        kind: std::io::ErrorKind,
+        /// What the system says.
+        message: String,
+    },
+    /// What is in a file cannot be restored.
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: Box<SnapshotError>,
+    },
+}
+
+impl SnapshotError {
+    pub(super) fn io(path: &Path, attempt: &'static str, error: &std::io::Error) -> Self {
+        let (path, kind, message) = (path.to_path_buf(), error.kind(), error.to_string());
+        Self::Io { path, attempt, kind, message }
+    }
+
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        Self::InFile { path: path.to_path_buf(), error: Box::new(self) }
+    }
+
+    /// Whether there is no such file, as before the first snapshot.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { kind: std::io::ErrorKind::NotFound, .. })
+    }
 }
 
 impl fmt::Display for SnapshotError {
@@ -136,8 +171,19 @@ impl fmt::Display for SnapshotError {
             Self::OtherContents { expected, found } => {
                 write!(f, "the snapshot holds {found}, not {expected}")
             }
+            Self::Io { path, attempt, message, .. } => {
+                write!(f, "cannot {attempt} {}: {message}", path.display())
+            }
+            Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }
 }
 
-impl Error for SnapshotError {}
+impl Error for SnapshotError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::InFile { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

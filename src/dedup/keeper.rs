@@ -1,22 +1,22 @@
-//! The thread that cleans up every now and then, where the user wants one.
+//! The threads that clean up and write snapshots every now and then, where the user wants them.
 
-use std::hash::Hash;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use super::store::Store;
 use crate::sync::Patrol;
 
-/// Starts the thread, which ends by itself once the deduplicator is gone.
-pub(super) fn start<Id>(store: &Arc<Store<Id>>) -> io::Result<Arc<Patrol>>
-where
-    Id: Hash + Eq + Clone + Send + Sync + 'static,
-{
-    let interval = store.rules.cleanup_interval;
-    let store = Arc::downgrade(store);
+/// Starts a thread that does this to the target every now and then, and ends by itself once the target is gone.
+pub(super) fn start<T: Send + Sync + 'static>(
+    name: &str,
+    interval: Duration,
+    target: &Arc<T>,
+    round: impl Fn(&T) + Send + 'static,
+) -> io::Result<Arc<Patrol>> {
+    let target: Weak<T> = Arc::downgrade(target);
     let round = move || {
-        store.upgrade()?.clean();
+        round(&*target.upgrade()?);
         Some(interval)
     };
-    Patrol::start("clockhand-dedup", interval, round).map(Arc::new)
+    Patrol::start(name, interval, round).map(Arc::new)
 }

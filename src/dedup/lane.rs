@@ -17,6 +17,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use super::offset_ticket::OffsetTicket;
+use super::saves::Saves;
 use super::set::END;
 use super::span::{Claimed, Held, NOWHERE, Pending, Span};
 use super::tally::{Event, Tally};
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) in_order: bool,
     pub(super) tally: Tally,
     pub(super) waiters: Arc<Waiters>,
+    pub(super) saves: Saves,
 }
 
 /// A partition.
@@ -54,12 +56,22 @@ pub(super) struct Lane {
     state: Mutex<State>,
 }
 
+/// Whether a partition is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Standing {
+    #[default]
+    Reported,
+    /// It was assigned, and nobody knows where it begins: not where those claim who still have records from before.
+    AwaitsPoll,
+    /// It is another consumer's now, whatever workers do that are late.
+    Revoked,
+}
+
 #[derive(Debug, Default)]
 struct State {
     generation: u64,
     next_number: u64,
-    /// It is another consumer's now: it is not reported, whatever its tickets do.
-    revoked: bool,
+    standing: Standing,
     /// It was forgotten.
     gone: bool,
     /// Nothing before it was assigned, polled or claimed.
@@ -68,15 +80,35 @@ struct State {
 
 impl State {
     /// Begins anew; the claims that end with this.
-    fn begin(&mut self, span: Option<Span>, revoked: bool) -> Vec<(u64, Held)> {
+    fn begin(&mut self, span: Option<Span>, standing: Standing) -> Vec<(u64, Held)> {
         self.generation += 1;
-        self.revoked = revoked;
+        self.standing = standing;
         std::mem::replace(&mut self.span, span).map_or(Vec::new(), Span::into_held)
+    }
+
+    /// Whether there is something that workers may have records of.
+    fn was_there(&self) -> bool {
+        self.span.is_some() || self.standing != Standing::Reported
+    }
+
+    /// Something was polled, beginning at this offset: it is this consumer's. The claims that end with this.
+    fn take_up(&mut self, first: u64) -> Vec<(u64, Held)> {
+        match std::mem::take(&mut self.standing) {
+            Standing::Reported => Vec::new(),
+            Standing::Revoked => self.begin(None, Standing::Reported),
+            Standing::AwaitsPoll => {
+                if let Some(span) = &mut self.span {
+                    // What lies between what was claimed already and where it begins is not there.
+                    span.position = span.first.min(first);
+                }
+                Vec::new()
+            }
+        }
     }
 
     /// What is known of a partition that is reported.
     fn reported(&self) -> Option<&Span> {
-        self.span.as_ref().filter(|_| !self.revoked)
+        self.span.as_ref().filter(|_| self.standing == Standing::Reported)
     }
 }
 
@@ -241,10 +273,8 @@ impl Lane {
         }
         let mut state = self.lock()?;
         let now = self.now();
-        let mut ended = Vec::new();
-        if state.revoked {
-            ended = state.begin(None, false);
-        }
+        let first = offsets.iter().copied().find_map(place);
+        let ended = first.map_or(Vec::new(), |first| state.take_up(first));
         let mut unfolded = 0;
         for place in offsets.iter().copied().filter_map(place) {
             let span = state.span.get_or_insert_with(|| Span::new(place, 0, now));
@@ -273,7 +303,11 @@ impl Lane {
         let mut state = self.lock()?;
         let now = self.now();
         let place = place(start).filter(|_| self.shared.enabled);
-        let ended = state.begin(place.map(|place| Span::new(place, place, now)), false);
+        let standing = match place {
+            None if state.was_there() && !self.shared.in_order => Standing::AwaitsPoll,
+            _ => Standing::Reported,
+        };
+        let ended = state.begin(place.map(|place| Span::new(place, place, now)), standing);
         drop(state);
         self.tell(ended);
         Some(())
@@ -283,7 +317,7 @@ impl Lane {
     pub(super) fn revoke(&self) -> Option<Option<i64>> {
         let mut state = self.lock()?;
         let last = state.reported().map(|span| offset(span.committable()));
-        let ended = state.begin(None, true);
+        let ended = state.begin(None, Standing::Revoked);
         drop(state);
         self.tell(ended);
         Some(last)
@@ -295,14 +329,17 @@ impl Lane {
         }
         let mut state = self.lock()?;
         let now = self.now();
-        let revoked = state.revoked;
-        let ended = match (place(offset), &mut state.span) {
-            (Some(place), Some(span)) => {
+        let place = place(offset);
+        // Where it begins is known now.
+        let begins = state.standing == Standing::AwaitsPoll && place.is_some();
+        let standing = if begins { Standing::Reported } else { state.standing };
+        let ended = match (place, &mut state.span) {
+            (Some(place), Some(span)) if !begins => {
                 let ended = span.seek(place, now);
                 state.generation += 1;
                 ended
             }
-            (place, _) => state.begin(place.map(|place| Span::new(place, 0, now)), revoked),
+            (place, _) => state.begin(place.map(|place| Span::new(place, 0, now)), standing),
         };
         drop(state);
         self.tell(ended);
@@ -316,7 +353,7 @@ impl Lane {
         }
         let mut state = self.lock()?;
         let now = self.now();
-        if state.revoked {
+        if state.standing == Standing::Revoked {
             return Some(());
         }
         match &mut state.span {
@@ -329,8 +366,8 @@ impl Lane {
     /// Makes the lane gone; whether there was something to forget.
     fn forget(&self) -> bool {
         let Some(mut state) = self.lock() else { return false };
-        let was_there = state.span.is_some() || state.revoked;
-        let ended = state.begin(None, false);
+        let was_there = state.was_there();
+        let ended = state.begin(None, Standing::Reported);
         state.gone = true;
         drop(state);
         self.tell(ended);

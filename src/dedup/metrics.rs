@@ -44,7 +44,9 @@ pub struct Metrics {
     pub forgotten_early: u64,
     /// Ids that were forgotten when their time was over.
     pub expired: u64,
-    /// Ids that came from a snapshot.
+    /// Claims that were forgotten: their lease had run out, and nobody came.
+    pub leaked: u64,
+    /// Ids that came from a snapshot; of a tracker, partitions.
     pub restored: u64,
     /// Claims granted without a trace, because of `enabled(false)`.
     pub untracked: u64,
@@ -61,8 +63,12 @@ pub struct Metrics {
     /// Ids that are remembered or in progress, expired ones that were not removed yet included. Of a
     /// tracker: offsets that are done and lie above the watermark.
     pub size: u64,
-    /// Claims in progress now, whose tickets are out.
+    /// Claims in progress now, whose tickets are out. Of a tracker: whose leases run.
     pub in_progress: u64,
+    /// Snapshots that were written, because of `snapshot_every`.
+    pub snapshots: u64,
+    /// Those that could not be written.
+    pub snapshot_failures: u64,
 }
 
 /// Whether a deduplicator can keep its promise.
@@ -77,11 +83,21 @@ pub enum Health {
         /// How many.
         forgotten_early: u64,
     },
+    /// The snapshots of `snapshot_every` cannot be written. After a restart, more is processed again than need be.
+    /// `last_snapshot_error` says why.
+    SnapshotFailing {
+        /// How many have failed since the last one that was written.
+        failures: u64,
+    },
 }
 
 impl Health {
-    pub(super) fn of(forgotten_early: u64) -> Self {
-        if forgotten_early == 0 { Self::Healthy } else { Self::Critical { forgotten_early } }
+    pub(super) fn of(forgotten_early: u64, failures: u64) -> Self {
+        match (forgotten_early, failures) {
+            (0, 0) => Self::Healthy,
+            (0, failures) => Self::SnapshotFailing { failures },
+            (forgotten_early, _) => Self::Critical { forgotten_early },
+        }
     }
 
     /// Whether all is well.

@@ -27,15 +27,21 @@
 //! | `waiters`, `wait` | joining a claim in progress |
 //! | `settings`, `error` | builders, environment variables, and what can be wrong with them |
 //! | `deduplicator`, `ticket` | what users see |
-//! | `snapshot`, `ident` | bytes that survive a restart |
+//! | `cleanup` | forgetting what has expired, what makes room, and claims whose holders never came back |
+//! | `guests` | what came from a snapshot, in the order in which it is due |
+//! | `asked` | an id that is given away, or lent |
+//! | `snapshot`, `ident`, `saves` | bytes that survive a restart; the files that they are in |
 //! | `set`, `span`, `lane` | sets of offsets; what is known of a partition; its lock, its generations |
 //! | `offsets`, `offset_ticket` | the tracker, as users see it |
 //! | `process` | from a claim to an outcome |
 //! | `tally`, `metrics` | counters |
-//! | `keeper` | the cleanup thread |
+//! | `keeper` | the threads that clean up and write snapshots |
 
+mod asked;
+mod cleanup;
 mod deduplicator;
 mod error;
+mod guests;
 mod ident;
 mod keeper;
 mod lane;
@@ -47,6 +53,7 @@ mod offsets;
 mod process;
 mod record;
 mod ring;
+mod saves;
 mod set;
 mod settings;
 mod snapshot;

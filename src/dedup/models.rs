@@ -184,6 +184,72 @@ fn a_late_removal_takes_only_what_is_gone() {
 }
 
 #[test]
+fn an_extension_beside_a_claim_that_takes_over() {
+    loom::model(|| {
+        let slot = Arc::new(Slot::claimed(until(8)));
+        let own = slot.hold(until(8));
+        let theirs = Arc::clone(&slot);
+        let claimer = thread::spawn(move || {
+            let word = theirs.read();
+            let lapsed = matches!(word.state(), State::Claimed(lease) if lease.is_passed(at(8)));
+            lapsed.then(|| theirs.take_over(word, until(8 + LEASE))).flatten()
+        });
+        let mine = slot.extend(own, until(200));
+        let taken = claimer.join().unwrap();
+        assert!(mine.is_some() != taken.is_some(), "one of them has the claim");
+        let holder = mine.or(taken).unwrap();
+        assert!(slot.complete(own, until(1 << 20)).is_none(), "not by what it was before");
+        assert!(slot.complete(holder, until(1 << 20)).is_some());
+    });
+}
+
+#[test]
+fn a_cleanup_beside_a_holder_that_is_late() {
+    loom::model(|| {
+        let place = Arc::new(Place::default());
+        let own = place.claim(8).expect("it is new");
+        let slot = place.look().expect("its record");
+        let theirs = Arc::clone(&place);
+        let cleaner = thread::spawn(move || {
+            let word = slot.read();
+            let lapsed =
+                matches!(word.state(), State::Claimed(lease) if lease.is_passed(at(8 + LEASE)));
+            let expired = lapsed.then(|| slot.expire(word)).flatten().is_some();
+            if expired {
+                theirs.remove_gone();
+            }
+            expired
+        });
+        let completed = place.complete(own).is_some();
+        let expired = cleaner.join().unwrap();
+        assert!(completed != expired, "one of them ends the claim");
+        assert_eq!(place.claim(8 + LEASE).is_none(), completed, "it is done, or open");
+    });
+}
+
+#[test]
+fn whoever_joined_is_woken_by_a_cleanup() {
+    loom::model(|| {
+        let slot = Arc::new(Slot::claimed(until(8)));
+        let waiting = Arc::new(Mutex::new((false, false)));
+        let (their_slot, theirs) = (Arc::clone(&slot), Arc::clone(&waiting));
+        let cleaner = thread::spawn(move || {
+            let Some(Ended { joined }) = their_slot.expire(their_slot.read()) else { return false };
+            if joined {
+                let mut waiting = theirs.lock().unwrap();
+                waiting.1 = waiting.0;
+            }
+            true
+        });
+        waiting.lock().unwrap().0 = true;
+        let word = slot.read();
+        let sleeps = matches!(word.state(), State::Claimed(_)) && slot.join(word);
+        let expired = cleaner.join().unwrap();
+        assert!(!sleeps || !expired || waiting.lock().unwrap().1, "it sleeps for ever");
+    });
+}
+
+#[test]
 fn an_id_is_forgotten_once() {
     loom::model(|| {
         let slot = Arc::new(Slot::claimed(until(8)));
@@ -246,11 +312,11 @@ fn every_hash_is_taken_out_of_the_ring_once() {
     loom::model(|| {
         let ring = Arc::new(Ring::new(1));
         // Allocated beforehand; `OnceLock` is not modelled.
-        assert_eq!(ring.put(ring.take_place(), 1, until(8), false), Put::Placed(None));
+        assert_eq!(ring.put(ring.take_place(), 1, until(8)), Put::Placed(None));
         // What has to go, and whether it went for what came later.
         let put = |ring: &Ring, hash| {
             let place = ring.take_place();
-            match ring.put(place, hash, until(8), false) {
+            match ring.put(place, hash, until(8)) {
                 Put::Placed(Some(oldest)) => {
                     assert!(oldest.lap < ring.lap(place), "the newer one went");
                     oldest.hash
@@ -275,16 +341,16 @@ fn every_hash_is_taken_out_of_the_ring_once() {
 fn a_place_is_there_when_its_hash_comes_out() {
     loom::model(|| {
         let ring = Arc::new(Ring::new(1));
-        ring.put(ring.take_place(), 1, until(8), false);
+        ring.put(ring.take_place(), 1, until(8));
         let record = Arc::new(AtomicU64::new(0));
         let (their_ring, theirs) = (Arc::clone(&ring), Arc::clone(&record));
         let completer = thread::spawn(move || {
             let place = their_ring.take_place();
             // As `Record::set_place` does.
             theirs.store(place, Ordering::Relaxed);
-            their_ring.put(place, 2, until(8), false);
+            their_ring.put(place, 2, until(8));
         });
-        let put = ring.put(ring.take_place(), 3, until(8), false);
+        let put = ring.put(ring.take_place(), 3, until(8));
         if let Put::Placed(Some(oldest)) = put
             && oldest.hash == 2
         {

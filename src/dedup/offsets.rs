@@ -1,21 +1,25 @@
 //! Every message once by offsets: what is contiguous is one number.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{SettingsError, SnapshotError};
+use super::keeper;
 use super::lane::{AwaitedOffset, Lane, Lanes, Shared, told};
-use super::metrics::Metrics;
+use super::metrics::{Health, Metrics};
 use super::offset_ticket::OffsetTicket;
 use super::process::process;
+use super::saves::{self, Plan, Saves};
 use super::settings;
-use super::snapshot::{self, Contents, Page};
+use super::snapshot;
 use super::span::Span;
 use super::tally::{Event, Tally};
 use super::ticket::{Claim, Outcome};
 use super::wait::{Waited, wait};
 use super::waiters::Waiters;
+use crate::sync::Patrol;
 use crate::time::Clock;
 
 /// Offsets that are taken from an iterator before the partition's lock is taken for them.
@@ -90,6 +94,9 @@ const AT_ONCE: usize = 128;
 #[derive(Clone)]
 pub struct OffsetTracker {
     lanes: Arc<Lanes>,
+    /// Dropped after the lanes' handle: the last one waits for the thread, which may be the last to let go of the
+    /// lanes.
+    keeper: Option<Arc<Patrol>>,
 }
 
 /// An offset that is not done: what holds the watermark, and for how long.
@@ -115,7 +122,13 @@ impl PendingOffset {
 impl OffsetTracker {
     /// Configures a tracker.
     pub fn builder() -> OffsetTrackerBuilder {
-        OffsetTrackerBuilder { lease: None, clock: None, enabled: true, in_order: false }
+        OffsetTrackerBuilder {
+            lease: None,
+            clock: None,
+            enabled: true,
+            in_order: false,
+            snapshots: None,
+        }
     }
 
     /// A handle on a partition, which saves looking it up for each message: for threads that stay with one.
@@ -259,7 +272,8 @@ impl OffsetTracker {
 
     /// This consumer has the partition from now on, and begins at `start`: all below is done, nothing above. A new
     /// generation: tickets from before are fenced. With a negative `start`, as clients have it where nothing was
-    /// committed, the partition begins with the first offset that is polled or claimed.
+    /// committed, the partition begins with the first offset that is polled; or with the first that is claimed, if the
+    /// tracker has not had the partition before, so that no worker can be late with a record from then.
     ///
     /// What a snapshot knows is added by [`restore`](Self::restore) *after* this.
     pub fn assign(&self, topic: &str, partition: i32, start: i64) {
@@ -369,14 +383,20 @@ impl OffsetTracker {
     ///
     /// Each partition is of one moment during the call; together they are not.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut page = Page::new(Contents::Offsets);
-        self.lanes.for_each(|lane| {
-            // A copy, so that nothing is written under the lock.
-            if let Some(span) = lane.reported(Span::clone) {
-                page.partition(lane.topic(), lane.number(), &span);
-            }
-        });
-        page.seal()
+        snapshot::of_offsets(&self.lanes)
+    }
+
+    /// Writes a snapshot to a file: whole, or not at all.
+    ///
+    /// The bytes go into a file beside it, are flushed to the disk, and take the place of the old file in one step;
+    /// then the folder is flushed. A crash leaves the old snapshot or the new one, and perhaps a file whose name ends
+    /// in `.tmp`.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](SnapshotError::Io) if the file or its folder cannot be written; it names the path.
+    pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
+        saves::write(path, &self.snapshot())
     }
 
     /// Adds what is in a snapshot to what is known; how many partitions the snapshot has.
@@ -397,6 +417,47 @@ impl OffsetTracker {
         }
         Ok(partitions.len())
     }
+
+    /// The same from a file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) says whether there is none), or what
+    /// is in it is not a whole, undamaged snapshot of a tracker in the present format; the error names the file.
+    /// Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::dedup::OffsetTracker;
+    ///
+    /// let path = std::env::temp_dir().join(format!("clockhand-doc-offsets-{}", std::process::id()));
+    /// let before = OffsetTracker::builder().build()?;
+    /// before.assign("orders", 3, 10);
+    /// before.mark_processed("orders", 3, 11);
+    /// before.snapshot_to(&path)?;
+    ///
+    /// let after = OffsetTracker::builder().build()?;
+    /// after.assign("orders", 3, 10); // what the broker says
+    /// assert_eq!(after.restore_from(&path)?, 1);
+    /// assert!(after.claim("orders", 3, 11).is_done());
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restore_from(&self, path: &Path) -> Result<usize, SnapshotError> {
+        saves::read(path, |bytes| self.restore(bytes))
+    }
+
+    /// Whether the snapshots of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every) are written.
+    pub fn health(&self) -> Health {
+        Health::of(0, self.lanes.shared.saves.failures())
+    }
+
+    /// Why the last snapshot of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every) could not be written, if it
+    /// could not.
+    pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
+        self.lanes.shared.saves.last_error()
+    }
 }
 
 impl fmt::Debug for OffsetTracker {
@@ -404,6 +465,7 @@ impl fmt::Debug for OffsetTracker {
         f.debug_struct("OffsetTracker")
             .field("partitions", &self.lanes.len())
             .field("lease", &self.lanes.shared.lease)
+            .field("saves", &self.keeper.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -489,6 +551,7 @@ pub struct OffsetTrackerBuilder {
     clock: Option<Clock>,
     enabled: bool,
     in_order: bool,
+    snapshots: Option<Plan>,
 }
 
 impl OffsetTrackerBuilder {
@@ -531,16 +594,40 @@ impl OffsetTrackerBuilder {
         self
     }
 
+    /// Writes a snapshot to this file every so often, as [`OffsetTracker::snapshot_to`] does. Without it, none is
+    /// written but by calls.
+    ///
+    /// A thread named `clockhand-save` does it, and ends with the tracker; the last snapshot is up to an interval old
+    /// then. If a snapshot cannot be written, the file stays as it was, [`health`](OffsetTracker::health) says so,
+    /// and [`last_snapshot_error`](OffsetTracker::last_snapshot_error) says why.
+    pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
+        self.snapshots = Some(Plan { interval, path: path.into() });
+        self
+    }
+
     /// Builds the tracker.
     ///
     /// # Errors
     ///
-    /// If the lease is zero or too short for the clock, or if the clock's thread cannot be started.
+    /// If the lease or the interval of snapshots is zero, if the lease is too short for the clock, or if a thread
+    /// cannot be started.
     pub fn build(self) -> Result<OffsetTracker, SettingsError> {
+        if let Some(plan) = &self.snapshots {
+            plan.check()?;
+        }
         let (lease, clock) = settings::lease_and_clock(self.lease, self.clock)?;
         let waiters = Waiters::new(clock.clone());
         let Self { enabled, in_order, .. } = self;
-        let shared = Shared { lease, clock, enabled, in_order, tally: Tally::new(), waiters };
-        Ok(OffsetTracker { lanes: Arc::new(Lanes::new(shared)) })
+        let (tally, saves) = (Tally::new(), Saves::default());
+        let shared = Shared { lease, clock, enabled, in_order, tally, waiters, saves };
+        let lanes = Arc::new(Lanes::new(shared));
+        let keeper = self.snapshots.map(|Plan { interval, path }| {
+            keeper::start("clockhand-save", interval, &lanes, move |lanes: &Lanes| {
+                let saved = saves::write(&path, &snapshot::of_offsets(lanes));
+                lanes.shared.saves.note(&lanes.shared.tally, saved);
+            })
+        });
+        let keeper = keeper.transpose().map_err(SettingsError::Thread)?;
+        Ok(OffsetTracker { lanes, keeper })
     }
 }

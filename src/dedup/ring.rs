@@ -113,23 +113,20 @@ impl Ring {
         (place / self.cells) as u16
     }
 
-    /// Puts a hash into the cell of a place, and takes out what was there. A `guest` (an id that was not
-    /// completed just now) gives way to what is due later.
+    /// Puts a hash into the cell of a place, and takes out what was there.
     ///
     /// # Progress
     ///
     /// Lock-free: an attempt fails where a completion a round away took effect.
-    pub(super) fn put(&self, place: u64, hash: u64, until: Until, guest: bool) -> Put {
+    pub(super) fn put(&self, place: u64, hash: u64, until: Until) -> Put {
         let (number, lap) = (place % self.cells, self.lap(place));
         let cell = self.at_or_new(number);
         let due = until.deadline().to_word();
         // ORDERING D-c: Acquire: what comes out of the cell; pairs with the exchange.
         let mut seen = cell.word.load(Ordering::Acquire);
         loop {
-            let late = seen != 0
-                && (is_later(seen as u16, lap) && !seeded("dedup-ring-takes-the-later")
-                    || guest && cell.due.get() != u64::MAX && cell.due.get() > due);
-            if late {
+            let late = seen != 0 && is_later(seen as u16, lap);
+            if late && !seeded("dedup-ring-takes-the-later") {
                 return Put::Late;
             }
             let own = hash << LAP_BITS | u64::from(lap);

@@ -3,14 +3,17 @@
 use std::env::{self, VarError};
 use std::fmt;
 use std::hash::Hash;
-use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::deduplicator::Deduplicator;
 use super::error::SettingsError;
+use super::ident::SnapshotId;
 use super::keeper;
 use super::ring;
+use super::saves::{self, Plan};
+use super::snapshot;
 use super::store::{Rules, Store};
 use crate::builder::Maintenance;
 use crate::time::Clock;
@@ -101,8 +104,11 @@ pub struct DeduplicatorBuilder<Id> {
     enabled: bool,
     maintenance: Maintenance,
     clock: Option<Clock>,
-    ids: PhantomData<fn() -> Id>,
+    snapshots: Option<(Plan, Writer<Id>)>,
 }
+
+/// Writes a snapshot of ids that can be written.
+type Writer<Id> = fn(&Store<Id>) -> Vec<u8>;
 
 impl<Id> DeduplicatorBuilder<Id> {
     pub(super) fn new() -> Self {
@@ -114,7 +120,7 @@ impl<Id> DeduplicatorBuilder<Id> {
             enabled: true,
             maintenance: Maintenance::Inline,
             clock: None,
-            ids: PhantomData,
+            snapshots: None,
         }
     }
 
@@ -243,7 +249,7 @@ impl<Id> DeduplicatorBuilder<Id> {
         Ok(self)
     }
 
-    fn rules(self) -> Result<Rules, SettingsError> {
+    fn rules(&self) -> Result<Rules, SettingsError> {
         let (capacity, ttl) = (self.capacity, self.ttl);
         if capacity.value == 0 {
             return Err(SettingsError::Zero { setting: capacity.setting });
@@ -260,7 +266,7 @@ impl<Id> DeduplicatorBuilder<Id> {
             let Named { value, setting } = ttl;
             return Err(SettingsError::TtlBelowLease { setting, ttl: value, lease: lease.value });
         }
-        let clock = clock_for(self.clock, &[ttl, lease, self.cleanup_interval])?;
+        let clock = clock_for(self.clock.clone(), &[ttl, lease, self.cleanup_interval])?;
         Ok(Rules {
             capacity: capacity.value,
             ttl: ttl.value,
@@ -281,11 +287,52 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> DeduplicatorBuilder<Id> {
     /// If a setting is zero, if settings contradict each other, or if a thread that they ask for
     /// cannot be started. The message names the setting, or the environment variable that it came from.
     pub fn build(self) -> Result<Deduplicator<Id>, SettingsError> {
-        let thread = self.maintenance == Maintenance::Thread;
+        if let Some((plan, _)) = &self.snapshots {
+            plan.check()?;
+        }
         let store = Arc::new(Store::new(self.rules()?));
-        let keeper =
-            if thread { Some(keeper::start(&store).map_err(SettingsError::Thread)?) } else { None };
-        Ok(Deduplicator::assemble(store, keeper))
+        let mut keepers = Vec::new();
+        if self.maintenance == Maintenance::Thread {
+            let interval = store.rules.cleanup_interval;
+            let clean = |store: &Store<Id>| {
+                store.clean();
+            };
+            keepers.push(keeper::start("clockhand-dedup", interval, &store, clean));
+        }
+        if let Some((Plan { interval, path }, writer)) = self.snapshots {
+            let save = move |store: &Store<Id>| {
+                store.saves.note(&store.tally, saves::write(&path, &writer(store)));
+            };
+            keepers.push(keeper::start("clockhand-save", interval, &store, save));
+        }
+        let keepers: Result<_, _> = keepers.into_iter().collect();
+        Ok(Deduplicator::assemble(store, keepers.map_err(SettingsError::Thread)?))
+    }
+}
+
+/// Surviving a restart.
+impl<Id> DeduplicatorBuilder<Id>
+where
+    Id: SnapshotId + Hash + Eq + Clone + Send + Sync + 'static,
+{
+    /// Writes a snapshot to this file every so often, as [`Deduplicator::snapshot_to`] does. Without it, none is
+    /// written but by calls.
+    ///
+    /// A thread named `clockhand-save` does it, and ends with the deduplicator; the last snapshot is up to an interval
+    /// old then, so call [`snapshot_to`](Deduplicator::snapshot_to) at the end of an orderly run. If a snapshot cannot
+    /// be written, the file stays as it was, [`health`](Deduplicator::health) says so, and
+    /// [`last_snapshot_error`](Deduplicator::last_snapshot_error) says why.
+    pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
+        let plan = Plan { interval, path: path.into() };
+        self.snapshots = Some((plan, |store| snapshot::of_ids(store)));
+        self
+    }
+}
+
+impl Plan {
+    /// Whether the plan can be kept.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        Named::new("the interval of snapshot_every", self.interval).not_zero().map(drop)
     }
 }
 
@@ -307,6 +354,7 @@ impl<Id> fmt::Debug for DeduplicatorBuilder<Id> {
             .field("enabled", &self.enabled)
             .field("maintenance", &self.maintenance)
             .field("clock", &self.clock)
+            .field("snapshots", &self.snapshots.as_ref().map(|(plan, _)| plan))
             .finish_non_exhaustive()
     }
 }

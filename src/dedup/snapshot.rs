@@ -8,15 +8,18 @@
 //!
 //! Numbers are little-endian. `contents` is a text that names what the records are. The checksum is
 //! CRC-32 of all that is before it. A record of an id is the nanoseconds that it has left, all ones for
-//! ever, and the id. A record of a partition is its topic, its number, the five offsets and the three sets of
-//! its span, and the offsets that are open, each with whether it was claimed.
+//! ever, and the id. A record of a partition is its topic, its number, four offsets and the three sets of its
+//! span.
 
+use std::hash::Hash;
 use std::time::Duration;
 
 use super::error::SnapshotError;
 use super::ident::SnapshotId;
+use super::lane::Lanes;
 use super::set::{END, OffsetSet};
-use super::span::{NOWHERE, Span};
+use super::span::Span;
+use super::store::Store;
 use crate::time::{Moment, nanos};
 
 const MAGIC: &[u8; 8] = b"clkdedup";
@@ -64,16 +67,11 @@ impl Page {
     pub(super) fn partition(&mut self, topic: &str, partition: i32, span: &Span) {
         topic.to_string().encode(&mut self.0);
         partition.encode(&mut self.0);
-        for offset in [span.floor, span.first, span.low, span.frontier, span.position] {
+        for offset in [span.floor, span.first, span.low, span.frontier] {
             offset.encode(&mut self.0);
         }
         for set in [&span.resolved, &span.absent, &span.unknown] {
             set.encode(&mut self.0);
-        }
-        (span.open().len() as u64).encode(&mut self.0);
-        for (offset, claimed) in span.open() {
-            offset.encode(&mut self.0);
-            u8::from(claimed).encode(&mut self.0);
         }
     }
 
@@ -84,6 +82,28 @@ impl Page {
         crc32fast::hash(&bytes).encode(&mut bytes);
         bytes
     }
+}
+
+/// A snapshot of what is remembered.
+pub(super) fn of_ids<Id>(store: &Store<Id>) -> Vec<u8>
+where
+    Id: SnapshotId + Hash + Eq + Clone + Send + Sync + 'static,
+{
+    let mut page = Page::new(Contents::Ids(Id::kind()));
+    store.for_each_done(|id, left| page.id(id, left));
+    page.seal()
+}
+
+/// A snapshot of what is known of the partitions that are reported.
+pub(super) fn of_offsets(lanes: &Lanes) -> Vec<u8> {
+    let mut page = Page::new(Contents::Offsets);
+    lanes.for_each(|lane| {
+        // A copy, so that nothing is written under the lock.
+        if let Some(span) = lane.reported(Span::remembered) {
+            page.partition(lane.topic(), lane.number(), &span);
+        }
+    });
+    page.seal()
 }
 
 /// The records in a snapshot, if it is whole and undamaged, and holds what is wanted.
@@ -139,23 +159,16 @@ fn partition(rest: &mut &[u8], now: Moment) -> Option<(String, i32, Span)> {
     let topic = String::decode(rest)?;
     let partition = i32::decode(rest)?;
     let mut offset = || u64::decode(rest);
-    let (floor, first, low, frontier, position) =
-        (offset()?, offset()?, offset()?, offset()?, offset()?);
+    let (floor, first, low, frontier) = (offset()?, offset()?, offset()?, offset()?);
     let [resolved, absent, unknown] =
         [OffsetSet::decode(rest)?, OffsetSet::decode(rest)?, OffsetSet::decode(rest)?];
     let in_order = floor <= first && first <= low && low <= END && first <= frontier;
-    if !in_order || frontier > END || (position > frontier && position != NOWHERE) {
+    if !in_order || frontier > END {
         return None;
     }
     let mut span = Span::new(first, floor, now);
-    (span.low, span.frontier, span.position) = (low, frontier, position);
+    (span.low, span.frontier) = (low, frontier);
     (span.resolved, span.absent, span.unknown) = (resolved, absent, unknown);
-    for _ in 0..u64::decode(rest)? {
-        let (offset, claimed) = (u64::decode(rest)?, u8::decode(rest)? != 0);
-        if !span.reopen(offset, claimed, now) {
-            return None;
-        }
-    }
     span.settle(now);
     Some((topic, partition, span))
 }

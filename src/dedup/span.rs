@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //!
-//! - **O1** floor <= first <= low, and position <= frontier, if there is one.
+//! - **O1** floor <= first <= low.
 //! - **O2** Nothing between `first` and `low` is unresolved, but what is in `open`.
 //! - **O3** What is in `open` is in none of the sets. What is in `unknown` is not in `resolved`, and lies between
 //!   `low` and `frontier`.
@@ -452,21 +452,22 @@ impl Span {
         [&self.resolved, &self.absent, &self.unknown].map(OffsetSet::bytes).iter().sum()
     }
 
-    /// The offsets that are open, and whether each was claimed.
-    pub(super) fn open(&self) -> impl ExactSizeIterator<Item = (u64, bool)> {
-        self.open.iter().map(|(&offset, open)| (offset, open.claimed))
-    }
-
-    /// Makes an offset open that was found so in a snapshot; false if it cannot be.
-    pub(super) fn reopen(&mut self, offset: u64, claimed: bool, now: Moment) -> bool {
-        let fits = (self.first..END).contains(&offset) && !self.open.contains_key(&offset);
-        if fits {
-            for set in [&mut self.resolved, &mut self.absent, &mut self.unknown] {
-                set.remove(offset);
-            }
-            self.open.insert(offset, Open { since: now, claimed, held: None });
+    /// What survives a restart: what was done, and what is absent. What exists and is not done may be compacted away
+    /// until the consumer comes by again, so it is unknown.
+    pub(super) fn remembered(&self) -> Self {
+        let mut span = self.clone();
+        if let Some((first, _)) = span.open.first_key_value()
+            && *first < span.low
+        {
+            span.resolved.insert_run(*first..span.low);
+            span.low = *first;
         }
-        fits
+        for open in std::mem::take(&mut span.open).into_keys() {
+            span.resolved.remove(open);
+        }
+        let gaps: Vec<_> = span.resolved.gaps(span.low..span.frontier).collect();
+        gaps.into_iter().for_each(|gap| span.unknown.insert_run(gap));
+        span
     }
 
     /// Makes the sets agree with the offsets, whatever was read from a snapshot.
@@ -478,6 +479,8 @@ impl Span {
         let absent: Vec<_> = self.absent.runs(self.low..END).collect();
         absent.into_iter().for_each(|run| self.resolved.insert_run(run));
         self.advance(now);
+        // The consumer goes on there, or before.
+        self.position = self.low;
     }
 
     /// Every claim there is.

@@ -10,17 +10,23 @@
 //! - *Forgetting beside a claim*: a claim never takes up a record that is DONE. An expired one is
 //!   forgotten first, and its id comes in as a new record with a place of its own, so what is still in
 //!   the ring for the old record finds nothing.
+//! - *A cleanup beside a holder that is late*: one exchange of the word decides.
 //! - *A completion that is stopped before its hash is in the ring*: the id is done for everybody, and is
 //!   forgotten by a claim or by nobody until the thread goes on.
 
+use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::asked::{Asked, Given};
+use super::cleanup::Upkeep;
+use super::guests::Guests;
 use super::record::{Placed, Record, Through, Wanted};
 use super::ring::{self, Oldest, Put, Ring};
+use super::saves::Saves;
 use super::tally::{Event, Tally};
 use super::wait::{Awaited, Known};
 use super::waiters::Waiters;
@@ -28,17 +34,12 @@ use super::word::{Ended, Hold, Slot, State, Until};
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
 use crate::random_state::RandomState;
-use crate::sync::{AtomicU64, CachePadded, Relaxed};
-use crate::time::{Clock, Deadline, Moment, nanos};
+use crate::time::{Clock, Moment};
 
 /// The cache's own bound, which is never reached: the ring bounds what is remembered.
 const ROOM: u64 = 1 << 40;
 /// Entries that the cache's table is made for, at most; it grows when there are more.
 const FIRST_TABLE: u64 = 1 << 24;
-/// Cells that a completion looks at for what has expired.
-const SWEPT_PER_COMPLETION: usize = 2;
-/// Cells that a cleanup in passing looks at.
-const SWEPT_IN_PASSING: usize = 64;
 
 /// Settings that were found to agree.
 #[derive(Debug, Clone)]
@@ -83,19 +84,27 @@ enum Seen {
 
 /// An id, to be waited for.
 #[derive(Debug)]
-pub(super) struct AwaitedId<'s, Id> {
+pub(super) struct AwaitedId<'s, Id, Q: ?Sized> {
     store: &'s Store<Id>,
-    id: &'s Id,
+    id: &'s Q,
     hash: u64,
 }
 
-impl<'s, Id: Hash + Eq + Clone + Send + Sync + 'static> AwaitedId<'s, Id> {
-    pub(super) fn new(store: &'s Store<Id>, id: &'s Id) -> Self {
+impl<'s, Id, Q> AwaitedId<'s, Id, Q>
+where
+    Id: Hash + Eq + Clone + Borrow<Q> + Send + Sync + 'static,
+    Q: Hash + Eq + ?Sized,
+{
+    pub(super) fn new(store: &'s Store<Id>, id: &'s Q) -> Self {
         Self { store, id, hash: store.hash(id) }
     }
 }
 
-impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Awaited for AwaitedId<'_, Id> {
+impl<Id, Q> Awaited for AwaitedId<'_, Id, Q>
+where
+    Id: Hash + Eq + Clone + Borrow<Q> + Send + Sync + 'static,
+    Q: Hash + Eq + ?Sized,
+{
     fn known(&self) -> Known {
         self.store.known(self.hash, self.id)
     }
@@ -129,13 +138,15 @@ impl<Id> Deref for Share<Id> {
 /// All that a deduplicator's handles and tickets share.
 #[derive(Debug)]
 pub(super) struct Store<Id> {
-    cache: Cache<Record<Id>, Slot, Through>,
+    pub(super) cache: Cache<Record<Id>, Slot, Through>,
     hasher: RandomState,
-    ring: Ring,
+    pub(super) ring: Ring,
+    pub(super) guests: Guests,
     pub(super) rules: Rules,
     pub(super) tally: Tally,
     pub(super) waiters: Arc<Waiters>,
-    next_cleanup: CachePadded<Relaxed<AtomicU64>>,
+    pub(super) upkeep: Upkeep,
+    pub(super) saves: Saves,
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
@@ -146,19 +157,21 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             .hasher(Through::default())
             .build()
             .expect("a capacity and fewer expected entries agree");
-        let first = rules.clock.now().after(rules.cleanup_interval).to_word();
+        let first = rules.clock.now().after(rules.cleanup_interval);
         Self {
             cache,
             hasher: RandomState::new(),
             ring: Ring::new(rules.capacity),
             tally: Tally::new(),
             waiters: Waiters::new(rules.clock.clone()),
-            next_cleanup: CachePadded::new(Relaxed::<AtomicU64>::new(first)),
+            guests: Guests::default(),
+            upkeep: Upkeep::new(first),
+            saves: Saves::default(),
             rules,
         }
     }
 
-    pub(super) fn hash(&self, id: &Id) -> u64 {
+    pub(super) fn hash(&self, id: &(impl Hash + ?Sized)) -> u64 {
         ring::token(self.hasher.hash_one(id))
     }
 
@@ -177,13 +190,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     }
 
     /// Asks for an id, and claims it if it is new.
-    pub(super) fn claim(&self, id: Id) -> Answer<Id> {
+    pub(super) fn claim<A: Asked<Id>>(&self, asked: A) -> Answer<Id>
+    where
+        Id: Borrow<A::Part>,
+    {
         if !self.rules.enabled {
             self.tally.count(Event::New);
             self.tally.count(Event::Untracked);
-            return Answer::New(Grip { hash: 0, hold: None, id });
+            return Answer::New(Grip { hash: 0, hold: None, id: asked.into_id() });
         }
-        let answer = self.decide(id);
+        let answer = self.decide(asked);
         self.tally.count(match &answer {
             Answer::New(_) => Event::New,
             Answer::InProgress => Event::InProgress,
@@ -193,31 +209,39 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     }
 
     /// Ends: every round but the last saw that another thread had changed the id's record.
-    fn decide(&self, id: Id) -> Answer<Id> {
-        let hash = self.hash(&id);
-        loop {
+    pub(super) fn decide<A: Asked<Id>>(&self, asked: A) -> Answer<Id>
+    where
+        Id: Borrow<A::Part>,
+    {
+        let hash = self.hash(asked.part());
+        let hold = loop {
             let now = self.now();
             let until = Until::new(now.after(self.rules.lease));
-            match self.look_to_claim(hash, &id, now, until) {
+            match self.look_to_claim(hash, asked.part(), now, until) {
                 Some(Seen::Done) => return Answer::Done,
                 Some(Seen::InProgress) => return Answer::InProgress,
-                Some(Seen::Gone) => self.remove_gone(hash, &id),
+                Some(Seen::Gone) => self.remove_gone(hash, asked.part()),
                 Some(Seen::Changed) => {}
                 Some(Seen::TakenOver(hold)) => {
                     self.tally.count(Event::LeaseExpired);
-                    return Answer::New(Grip { hash, hold: Some(hold), id });
+                    break hold;
                 }
                 None => {
-                    if let Some(hold) = self.let_in(hash, &id, until) {
-                        return Answer::New(Grip { hash, hold: Some(hold), id });
+                    if let Some(hold) = self.let_in(hash, asked.to_id(), until) {
+                        break hold;
                     }
                 }
             }
-        }
+        };
+        Answer::New(Grip { hash, hold: Some(hold), id: asked.into_id() })
     }
 
     #[inline]
-    fn look_to_claim(&self, hash: u64, id: &Id, now: Moment, until: Until) -> Option<Seen> {
+    fn look_to_claim<Q>(&self, hash: u64, id: &Q, now: Moment, until: Until) -> Option<Seen>
+    where
+        Id: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
         self.cache.look(&Wanted { hash, id }, |_, slot| {
             let word = slot.read();
             match word.state() {
@@ -237,14 +261,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     }
 
     /// Puts a new record in; nothing if the id has one.
-    fn let_in(&self, hash: u64, id: &Id, until: Until) -> Option<Hold> {
+    fn let_in(&self, hash: u64, id: Id, until: Until) -> Option<Hold> {
         let slot = Slot::claimed(until);
         let hold = slot.hold(until);
-        let record = Record::new(hash, id.clone());
+        let grip = Grip { hash, hold: Some(hold), id };
+        let record = Record::new(hash, grip.id.clone());
         let put = catch_unwind(AssertUnwindSafe(|| self.cache.insert_if_absent(record, slot)));
         let put = put.unwrap_or_else(|panic| {
             // A destructor of something that was freed in passing. The record may be in, and nobody has it.
-            self.abandon_in_drop(&Grip { hash, hold: Some(hold), id: id.clone() });
+            self.tally.count(Event::New);
+            self.abandon_in_drop(&grip);
             resume_unwind(panic)
         });
         match put {
@@ -254,46 +280,63 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
     }
 
-    fn remove_gone(&self, hash: u64, id: &Id) {
+    pub(super) fn remove_gone<Q>(&self, hash: u64, id: &Q)
+    where
+        Id: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
         self.cache.remove_if(&Wanted { hash, id }, Slot::is_gone);
     }
 
     /// Makes a claim's id done. False if the claim was taken over.
     pub(super) fn complete(&self, grip: &Grip<Id>) -> bool {
+        let Some(own) = grip.hold else { return true };
         let now = self.now();
-        let completed = self.finish(grip, Until::new(now.after(self.rules.ttl)), now, false);
-        if grip.hold.is_some() {
-            self.tally.count(if completed { Event::Added } else { Event::Late });
-            self.sweep(SWEPT_PER_COMPLETION, now);
-            self.clean_in_passing(now);
-        }
+        let due = Until::new(now.after(self.rules.ttl));
+        let completed = self.finish(grip, own, due, now);
+        self.tally.count(if completed { Event::Added } else { Event::Late });
+        self.sweep(now);
+        self.make_room(now);
+        self.clean_in_passing(now);
         completed
     }
 
-    /// Makes an id done; a `guest` gives way to others.
-    fn finish(&self, grip: &Grip<Id>, due: Until, now: Moment, guest: bool) -> bool {
-        let Some(own) = grip.hold else { return true };
+    /// Makes an id done. False if the claim is not there any more.
+    fn finish(&self, grip: &Grip<Id>, own: Hold, due: Until, now: Moment) -> bool {
         let (hash, id) = (grip.hash, &grip.id);
         let completed = self.cache.look(&Wanted { hash, id }, |record, slot| {
             let Ended { joined } = slot.complete(own, due)?;
-            Some((joined, self.place(record, hash, due, guest)))
+            Some((joined, self.place(record, hash, due)))
         });
         let Some((joined, oldest)) = completed.flatten() else { return false };
         // First, as it does not panic: a destructor that runs below may.
         if joined {
             self.waiters.wake(hash);
         }
-        if let Some(oldest) = oldest {
-            self.forget(oldest, now, |_| true);
+        match oldest {
+            Some(oldest) if self.upkeep.has_holes() => self.shelter(oldest),
+            Some(oldest) => self.forget(oldest, now, |_| true),
+            None => {}
         }
         true
     }
 
+    /// Lets a claim run longer. False if it was taken over.
+    pub(super) fn extend(&self, grip: &mut Grip<Id>, by: Duration) -> bool {
+        let Some(own) = grip.hold else { return true };
+        let until = Until::new(self.now().after(by));
+        let (hash, id) = (grip.hash, &grip.id);
+        let held = self.cache.look(&Wanted { hash, id }, |_, slot| slot.extend(own, until));
+        let held = held.flatten();
+        grip.hold = held.or(grip.hold);
+        held.is_some()
+    }
+
     /// Gives a record that is done its place; what has to go for it.
-    fn place(&self, record: &Record<Id>, hash: u64, due: Until, guest: bool) -> Option<Oldest> {
+    fn place(&self, record: &Record<Id>, hash: u64, due: Until) -> Option<Oldest> {
         let place = self.ring.take_place();
         record.set_place(place);
-        match self.ring.put(place, hash, due, guest) {
+        match self.ring.put(place, hash, due) {
             Put::Placed(oldest) => oldest,
             Put::Late => {
                 let (cell, lap) = (place % self.ring.cells(), self.ring.lap(place));
@@ -324,23 +367,12 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let _ = catch_unwind(AssertUnwindSafe(|| self.abandon(grip)));
     }
 
-    /// Forgets the record that was completed at a place, if `wanted` its expiry or the lack of it.
-    fn forget(&self, at: Oldest, now: Moment, wanted: impl Fn(bool) -> bool) {
-        let placed = Placed { at, cells: self.ring.cells() };
-        let forgotten = self.cache.look(&placed, |_, slot| {
-            let word = slot.read();
-            let State::Done(due) = word.state() else { return None };
-            let expired = due.is_passed(now);
-            (wanted(expired) && slot.forget(word)).then_some(expired)
-        });
-        if let Some(expired) = forgotten.flatten() {
-            self.tally.count(if expired { Event::Expired } else { Event::ForgottenEarly });
-            self.cache.remove_if(&placed, Slot::is_gone);
-        }
-    }
-
     /// What is known of an id.
-    pub(super) fn known(&self, hash: u64, id: &Id) -> Known {
+    pub(super) fn known<Q>(&self, hash: u64, id: &Q) -> Known
+    where
+        Id: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
         let now = self.now();
         let known = self.cache.look(&Wanted { hash, id }, |_, slot| match slot.read().state() {
             State::Done(due) if !due.is_passed(now) => Known::Done,
@@ -351,7 +383,11 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     }
 
     /// Has whoever ends the id's claim wake those who wait. False if it has ended.
-    pub(super) fn join(&self, hash: u64, id: &Id) -> bool {
+    fn join<Q>(&self, hash: u64, id: &Q) -> bool
+    where
+        Id: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
         let now = self.now();
         let joined = self.cache.look(&Wanted { hash, id }, |_, slot| {
             let word = slot.read();
@@ -361,61 +397,51 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         joined.unwrap_or(false)
     }
 
-    /// Forgets what has expired, in up to `most` cells from the oldest on.
-    fn sweep(&self, most: usize, now: Moment) {
-        for _ in 0..most {
-            let Some(place) = self.ring.next_due(now) else { return };
-            self.sweep_place(place, now);
+    /// Forgets an id that is done; whether it was.
+    ///
+    /// Ends: every round but the last saw that another thread had changed the id's word.
+    pub(super) fn forget_id<Q>(&self, id: &Q) -> bool
+    where
+        Id: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (hash, now) = (self.hash(id), self.now());
+        loop {
+            let forgotten = self.cache.look(&Wanted { hash, id }, |_, slot| {
+                let word = slot.read();
+                let State::Done(due) = word.state() else { return Some(None) };
+                slot.forget(word).then_some(Some(due.is_passed(now)))
+            });
+            match forgotten {
+                None | Some(Some(None)) => return false,
+                Some(None) => {}
+                Some(Some(Some(expired))) => {
+                    self.tally.count(if expired { Event::Expired } else { Event::Forgotten });
+                    // Its cell is spent before its time.
+                    self.upkeep.add_hole();
+                    self.remove_gone(hash, id);
+                    return !expired;
+                }
+            }
         }
     }
 
-    fn sweep_place(&self, place: u64, now: Moment) {
-        if let Some(due) = self.ring.take_due(place, now) {
-            self.forget(due, now, |expired| expired);
-        }
-    }
-
-    /// A bounded cleanup when the last one is long enough ago; one thread does it.
-    fn clean_in_passing(&self, now: Moment) {
-        let next = self.next_cleanup.get();
-        if !self.rules.inline || !Deadline::from_word(next).is_passed(now) {
-            return;
-        }
-        let after = now.after(self.rules.cleanup_interval).to_word();
-        if self.next_cleanup.try_set(next, after) {
-            self.timed(|| self.sweep(SWEPT_IN_PASSING, now));
-        }
-    }
-
-    /// Looks at every cell for what has expired; how many ids were forgotten.
-    pub(super) fn clean(&self) -> u64 {
-        let (now, before) = (self.now(), self.tally.expired());
-        self.timed(|| self.ring.places().for_each(|place| self.sweep_place(place, now)));
-        self.tally.expired().saturating_sub(before)
-    }
-
-    fn timed(&self, work: impl FnOnce()) {
-        let begin = Instant::now();
-        work();
-        // Somebody may wait for a claim whose lease has run out.
-        self.waiters.wake_all();
-        self.tally.count(Event::Cleanup);
-        self.tally.add(Event::CleanupNanos, nanos(begin.elapsed()));
-    }
-
-    /// Calls `f` for what is remembered, the oldest first, with the time that it has left; none if
-    /// it is remembered for ever.
+    /// Calls `f` for what is remembered, guests first, then the oldest first, with the time that it has left; none
+    /// if it is remembered for ever.
     pub(super) fn for_each_done(&self, mut f: impl FnMut(&Id, Option<Duration>)) {
         let (now, cells) = (self.now(), self.ring.cells());
+        let mut tell = |record: &Record<Id>, slot: &Slot| match slot.read().state() {
+            State::Done(due) if !due.is_passed(now) => {
+                f(record.id(), due.deadline().remaining(now));
+            }
+            _ => {}
+        };
+        for guest in self.guests.all(now) {
+            self.cache.look(&guest, &mut tell);
+        }
         for place in self.ring.places() {
             let Some(at) = self.ring.look(place) else { continue };
-            let placed = Placed { at, cells };
-            self.cache.look(&placed, |record, slot| match slot.read().state() {
-                State::Done(due) if !due.is_passed(now) => {
-                    f(record.id(), due.deadline().remaining(now));
-                }
-                _ => {}
-            });
+            self.cache.look(&Placed { at, cells }, &mut tell);
         }
     }
 
@@ -426,11 +452,23 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         if left.is_zero() || !self.rules.enabled {
             return;
         }
-        if let Answer::New(grip) = self.decide(id) {
-            let now = self.now();
-            if self.finish(&grip, Until::new(now.after(left)), now, true) {
-                self.tally.count(Event::Restored);
-            }
+        let Answer::New(Grip { hash, hold: Some(own), id }) = self.decide(Given(id)) else {
+            return;
+        };
+        let (now, place) = (self.now(), Guests::take_place());
+        let due = Until::new(now.after(left));
+        let id = &id;
+        let ended = self.cache.look(&Wanted { hash, id }, |record, slot| {
+            let ended = slot.complete(own, due)?;
+            record.set_place(place);
+            Some(ended)
+        });
+        let Some(Ended { joined }) = ended.flatten() else { return };
+        if joined {
+            self.waiters.wake(hash);
         }
+        self.tally.count(Event::Restored);
+        self.guests.enter(place, hash, due);
+        self.make_room(now);
     }
 }

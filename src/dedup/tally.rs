@@ -24,7 +24,13 @@ pub(super) enum Event {
     Late,
     ForgottenEarly,
     Expired,
+    /// `forget` was asked for it.
+    Forgotten,
+    /// A claim was forgotten whose lease had run out.
+    Leaked,
     Restored,
+    Saved,
+    SaveFailed,
     Untracked,
     /// A negative offset.
     Invalid,
@@ -83,7 +89,22 @@ impl Tally {
         self.0.iter().map(|stripe| stripe[event as usize].get()).fold(0, u64::wrapping_add)
     }
 
-    /// Everything but what is counted elsewhere: `size` and `in_progress`.
+    /// Claims whose tickets are out.
+    pub(super) fn in_progress(&self) -> u64 {
+        use Event::{Abandoned, Added, Leaked, LeaseExpired, Untracked};
+        let ended =
+            [Untracked, LeaseExpired, Added, Abandoned, Leaked].map(|event| self.sum(event));
+        self.sum(Event::New).saturating_sub(ended.iter().sum())
+    }
+
+    /// Ids that are remembered, but for those whose completion is under way.
+    pub(super) fn done(&self) -> u64 {
+        use Event::{Added, Expired, Forgotten, ForgottenEarly, Restored};
+        let gone = [Expired, ForgottenEarly, Forgotten].map(|event| self.sum(event));
+        (self.sum(Added) + self.sum(Restored)).saturating_sub(gone.iter().sum())
+    }
+
+    /// Everything but what is counted elsewhere: `size`, and `in_progress` of offsets.
     pub(super) fn metrics(&self) -> Metrics {
         let duplicates = self.sum(Event::Duplicate);
         let in_progress_hits = self.sum(Event::InProgress);
@@ -99,6 +120,7 @@ impl Tally {
             late: self.sum(Event::Late),
             forgotten_early: self.forgotten_early(),
             expired: self.sum(Event::Expired),
+            leaked: self.sum(Event::Leaked),
             restored: self.sum(Event::Restored),
             untracked: self.sum(Event::Untracked),
             invalid: self.sum(Event::Invalid),
@@ -107,7 +129,9 @@ impl Tally {
             cleanups: self.sum(Event::Cleanup),
             cleanup_time: Duration::from_nanos(self.sum(Event::CleanupNanos)),
             size: 0,
-            in_progress: 0,
+            in_progress: self.in_progress(),
+            snapshots: self.sum(Event::Saved),
+            snapshot_failures: self.sum(Event::SaveFailed),
         }
     }
 
@@ -115,7 +139,8 @@ impl Tally {
         self.sum(Event::ForgottenEarly)
     }
 
-    pub(super) fn expired(&self) -> u64 {
-        self.sum(Event::Expired)
+    /// What cleanups have forgotten, and those who came by.
+    pub(super) fn cleaned(&self) -> u64 {
+        self.sum(Event::Expired) + self.sum(Event::Leaked)
     }
 }

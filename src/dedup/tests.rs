@@ -62,7 +62,7 @@ fn a_ring_gives_back_what_was_put_in_a_round_earlier() {
             let cell = place % cells;
             let lap = ring.lap(place).wrapping_sub(1);
             let wanted = (hash > cells).then(|| Oldest { hash: hash - cells, cell, lap });
-            assert_eq!(ring.put(place, hash, until(hash), false), Put::Placed(wanted));
+            assert_eq!(ring.put(place, hash, until(hash)), Put::Placed(wanted));
         }
         let hashes = ring.places().map(|place| ring.look(place).expect("there").hash);
         assert!(hashes.eq(2 * cells..3 * cells), "in the order of completion");
@@ -74,21 +74,17 @@ fn a_completion_that_comes_a_round_late_gives_way() {
     let ring = Ring::new(3);
     let late = ring.take_place();
     for hash in 11..=13 {
-        ring.put(ring.take_place(), hash, until(80), false);
+        ring.put(ring.take_place(), hash, until(80));
     }
-    assert_eq!(ring.put(late, 10, until(80), false), Put::Late, "13 was completed after it");
+    assert_eq!(ring.put(late, 10, until(80)), Put::Late, "13 was completed after it");
     assert_eq!(ring.look(late).map(|oldest| oldest.hash), Some(13));
-    // A guest gives way to what is due later, in whatever order they came.
-    assert_eq!(ring.put(ring.take_place(), 14, until(40), true), Put::Late);
-    let put = ring.put(ring.take_place(), 15, until(88), true);
-    assert!(matches!(put, Put::Placed(Some(Oldest { hash: 12, .. }))), "{put:?}");
 }
 
 #[test]
 fn a_ring_tells_once_what_is_due() {
     let ring = Ring::new(10);
     for hash in 1..=10 {
-        ring.put(ring.take_place(), hash, until(8 * hash), false);
+        ring.put(ring.take_place(), hash, until(8 * hash));
     }
     let now = Moment::from_word(40);
     let due: Vec<u64> = std::iter::from_fn(|| ring.next_due(now)).collect();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::store::{Grip, Share};
 
@@ -126,8 +127,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
 
     /// Remembers the id as processed, for the time to live.
     ///
-    /// False if it came too late: the lease had run out and another caller has claimed the id since.
-    /// Then nothing changes, and [`Metrics::late`](super::Metrics::late) counts it.
+    /// False if it came too late: the lease had run out and another caller has claimed the id since, or a cleanup
+    /// has forgotten the claim. Then nothing changes, and [`Metrics::late`](super::Metrics::late) counts it.
     ///
     /// # Progress
     ///
@@ -140,6 +141,35 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
         // Not earlier: a panic on the way gives the claim back.
         self.grip = None;
         completed
+    }
+}
+
+impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
+    /// Lets the lease run out so long after now, if that is later than it would: for work that takes longer, and for
+    /// the visibility timeouts of queues. False if it came too late, as [`complete`](Self::complete) has it.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: one exchange of the id's word.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Clock;
+    /// use clockhand::dedup::Deduplicator;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let seen = Deduplicator::builder().clock(clock).lease(Duration::from_secs(30)).build()?;
+    /// let mut ticket = seen.claim(1).ticket().expect("it is new");
+    /// hand.advance(Duration::from_secs(20));
+    /// assert!(ticket.extend(Duration::from_secs(30)));
+    /// hand.advance(Duration::from_secs(20));
+    /// assert!(seen.claim(1).is_in_progress());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
+    pub fn extend(&mut self, lease: Duration) -> bool {
+        self.grip.as_mut().is_some_and(|grip| self.store.extend(grip, lease))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Joining a claim that is in progress.
 
 #[cfg(feature = "async")]
+use std::borrow::Borrow;
+#[cfg(feature = "async")]
 use std::hash::Hash;
 use std::sync::Arc;
 use std::task::Waker;
@@ -133,10 +135,14 @@ impl<A: Awaited> Waiting<A> {
 /// Waits for an id in a task. Made by [`Deduplicator::wait_done_async`](super::Deduplicator::wait_done_async).
 #[cfg(feature = "async")]
 #[must_use = "a future does nothing until it is polled"]
-pub struct WaitDone<'d, Id>(pub(super) Waiting<super::store::AwaitedId<'d, Id>>);
+pub struct WaitDone<'d, Id, Q: ?Sized = Id>(pub(super) Waiting<super::store::AwaitedId<'d, Id, Q>>);
 
 #[cfg(feature = "async")]
-impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Future for WaitDone<'_, Id> {
+impl<Id, Q> Future for WaitDone<'_, Id, Q>
+where
+    Id: Hash + Eq + Clone + Borrow<Q> + Send + Sync + 'static,
+    Q: Hash + Eq + ?Sized,
+{
     type Output = Waited;
 
     fn poll(
@@ -148,7 +154,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Future for WaitDone<'_, Id> 
 }
 
 #[cfg(feature = "async")]
-impl<Id> std::fmt::Debug for WaitDone<'_, Id> {
+impl<Id, Q: ?Sized> std::fmt::Debug for WaitDone<'_, Id, Q> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WaitDone").field("waits", &self.0.place.is_some()).finish_non_exhaustive()
     }

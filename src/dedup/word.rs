@@ -17,18 +17,20 @@
 //! |---|---|---|---|
 //! | (no record) | CLAIMED | `claim` | the id is new |
 //! | CLAIMED | CLAIMED, later `until` | `claim` | the lease ran out |
+//! | CLAIMED | CLAIMED, later `until` | `Ticket::extend` | the `until` is the ticket's own |
 //! | CLAIMED | CLAIMED with JOINED | `wait_done` | somebody is about to wait |
 //! | CLAIMED | DONE | `Ticket::complete` | the `until` is the ticket's own |
 //! | CLAIMED | GONE | drop of a ticket | the same |
+//! | CLAIMED | GONE | cleanup | the lease ran out |
 //! | DONE | GONE | whoever forgets the id | its time is over, or it has to make room |
 //!
 //! # Invariants
 //!
 //! - **W1** A record is DONE once at most, and GONE is the end of it. Whoever makes it GONE removes it,
 //!   and anybody may help: removing what is GONE never removes anything else.
-//! - **W2** Within a record, no two claims have the same `until`: a claim is taken over at or after its
-//!   `until`, for a lease above zero, so the new `until` is later. So `until` is the generation of the
-//!   claim, and there is no other.
+//! - **W2** Within a record, each `until` of a claim is later than the one before: a claim is taken over at
+//!   or after its `until`, for a lease above zero, and extended to a later `until` only. So `until` is the
+//!   generation of the claim, and there is no other.
 //! - **W3** No two records have the same number. A ticket knows the number of its record: a later record
 //!   of the same id may have the same `until`, as whoever put it in may have read the clock long
 //!   before.
@@ -179,6 +181,35 @@ impl Slot {
     pub(super) fn take_over(&self, seen: Word, until: Until) -> Option<Hold> {
         let joined = seen.0 & JOINED;
         self.change(seen, Word(Word::claimed(until).0 | joined)).then(|| self.hold(until))
+    }
+
+    /// Lets the claim of `own` run longer, if that is longer than it does; nothing if it is no longer its claim.
+    ///
+    /// Ends: as [`end`](Self::end).
+    pub(super) fn extend(&self, own: Hold, until: Until) -> Option<Hold> {
+        if self.number != own.number {
+            return None;
+        }
+        loop {
+            let seen = self.read();
+            let State::Claimed(held) = seen.state() else { return None };
+            if held != own.until && !seeded("dedup-extend-any-claim") {
+                return None;
+            }
+            if until <= held {
+                return Some(own);
+            }
+            if self.change(seen, Word(Word::claimed(until).0 | seen.0 & JOINED)) {
+                return Some(self.hold(until));
+            }
+        }
+    }
+
+    /// Ends a claim whose lease was seen to have run out. Nothing if the word has changed.
+    pub(super) fn expire(&self, seen: Word) -> Option<Ended> {
+        let joined = seen.is_joined() && !seeded("dedup-expire-wakes-nobody");
+        let ended = self.change(seen, Word(GONE)) || seeded("dedup-expire-unasked");
+        ended.then_some(Ended { joined })
     }
 
     /// Tells the holder of a claim to wake those who wait. False if the word has changed.

@@ -1,6 +1,7 @@
 //! Parts that the test files share.
 #![allow(dead_code, unused_imports, reason = "every test file uses its own part of this")]
 
+pub(crate) mod broker;
 pub(crate) mod heap;
 pub(crate) mod history;
 mod random;
