@@ -123,13 +123,18 @@ where
             match attempt(pin, work) {
                 Ok(done) => return Some(done),
                 Err(obstacle) if work.gives_up(obstacle) => return None,
-                Err(Obstacle::Garbage) => {
-                    let freed = self.relieve(pin);
-                    work.note_relief(freed, self.retired.free(self.retired_credits()));
-                }
+                Err(Obstacle::Garbage) => self.relieve_work(pin, work),
                 Err(_) => {}
             }
         }
+    }
+
+    /// Lets garbage be freed for a write, and notes what came of it.
+    #[cold]
+    #[inline(never)]
+    fn relieve_work(&self, pin: &mut Pin<'_, K, V>, work: &mut Work<'_>) {
+        let freed = self.relieve(pin);
+        work.note_relief(freed, self.retired.free(self.retired_credits()));
     }
 
     #[inline(always)]

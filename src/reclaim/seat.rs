@@ -81,6 +81,17 @@ impl<T, L> Seat<T, L> {
         }
     }
 
+    /// Frees up to `budget` of the items that were retired here, if any are sealed and the thread is not
+    /// freeing already.
+    #[inline(never)]
+    fn look(&self, domain: &Domain<T, L>, budget: usize, sink: &mut impl FnMut(T, Ledgered)) {
+        let Some(_freeing) = freeing::begin() else { return };
+        if self.bag.begin_look() {
+            domain.advance();
+            self.bag.collect(domain, &mut budget.clone(), sink);
+        }
+    }
+
     fn enter(&self, domain: &Domain<T, L>) {
         let depth = self.nested.get();
         if depth == 0 {
@@ -192,15 +203,9 @@ impl<'d, T, L> Guard<'d, T, L> {
     pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered, Option<&L>)) {
         let (domain, seat, transient) = (self.domain, self.seat, self.transient);
         drop(self);
-        if seat.nested.get() == 0
-            && seat.bag.is_look_due()
-            && let Some(_freeing) = freeing::begin()
-            && seat.bag.begin_look()
-        {
-            domain.advance();
-            let mut left = budget;
+        if seat.nested.get() == 0 && seat.bag.is_look_due() {
             let local = (!transient).then_some(&seat.local);
-            seat.bag.collect(domain, &mut left, &mut |item, account| sink(item, account, local));
+            seat.look(domain, budget, &mut |item, account| sink(item, account, local));
         }
     }
 }

@@ -18,12 +18,16 @@ pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops what a panic has brought. Its destructor is the user's and may panic, too; what that brings is
-/// left behind, as there would be no end to it.
-pub(crate) fn discard(panic: Box<dyn Any + Send>) {
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        std::mem::forget(another);
+/// Drops what a panic has brought. Its destructor is the user's and may panic, too, and what that brings as
+/// well: after a few there need be no end to it, and the last one is left behind.
+pub(crate) fn discard(mut panic: Box<dyn Any + Send>) {
+    for _ in 0..8 {
+        match catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            Ok(()) => return,
+            Err(another) => panic = another,
+        }
     }
+    std::mem::forget(panic);
 }
 
 /// The first panic of several pieces of user code, to be passed on when all have run.
