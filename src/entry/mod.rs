@@ -39,7 +39,7 @@ pub(crate) use shape::Shape;
 pub(crate) use spares::Spares;
 pub(crate) use ticket::{Hold, Kind, Sought, Ticket, plain_hash};
 
-use crate::sync::{FirstPanic, Stamp};
+use crate::sync::{FirstPanic, Stamp, quietly};
 use ticket::Renewed;
 
 /// The fixed part of an entry. Opaque outside: slots hold pointers to it.
@@ -63,6 +63,16 @@ pub(crate) struct Hull<K, V> {
     node: NonNull<Node<K, V>>,
     shape: Shape,
     kind: Kind,
+}
+
+/// A value that is dropped although its key has panicked. A panic of its own goes no further then.
+struct Rest<V>(*mut V);
+
+impl<V> Drop for Rest<V> {
+    fn drop(&mut self) {
+        // SAFETY: initialised by E1, and `Entry::emptied` does not come to drop it.
+        quietly(|| unsafe { ptr::drop_in_place(self.0) });
+    }
 }
 
 /// In the charge word: the charge is a part of a sum that the owner keeps.
@@ -168,22 +178,29 @@ impl<K, V> Entry<K, V> {
         // Freed even if a destructor panics.
         let hull = Hull { node: self.node, shape: self.shape, kind };
         let node = self.node.as_ptr();
-        let at_most_one = !(needs_drop::<K>() && needs_drop::<V>());
-        if kind == Kind::Plain && at_most_one && !std::thread::panicking() {
-            // SAFETY: initialised by E1, owned by E2, dropped once by the caller's promise.
-            unsafe { ptr::drop_in_place(node) };
+        if kind != Kind::Plain || needs_drop::<Node<K, V>>() && std::thread::panicking() {
+            // SAFETY: the caller's promise.
+            unsafe { self.drop_parts(kind) };
             return hull;
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.drop_parts(kind) };
+        // SAFETY: within the fixed part by E1, as is the value.
+        let key = unsafe { &raw mut (*node).key };
+        // SAFETY: as above.
+        let rest = Rest(unsafe { &raw mut (*node).value });
+        // SAFETY: initialised by E1, owned by E2, dropped once by the caller's promise.
+        unsafe { ptr::drop_in_place(key) };
+        let value = ManuallyDrop::new(rest).0;
+        // SAFETY: as for the key.
+        unsafe { ptr::drop_in_place(value) };
         hull
     }
 
-    /// Drops key, value and ticket one after the other.
+    /// Drops key, value and ticket one after the other, each with a catch of its own.
     ///
     /// # Safety
     ///
     /// As for [`emptied`](Self::emptied), of an entry of this kind.
+    #[cold]
     unsafe fn drop_parts(&self, kind: Kind) {
         let mut panics = FirstPanic::default();
         let node = self.node.as_ptr();
