@@ -364,17 +364,15 @@ impl World {
         let working = consumer.working.len();
         match dice {
             0..=2 => consumer.poll(partition, most, &self.broker),
-            3..=6 => {
-                if !consumer.queue.is_empty() {
-                    let nth = nth % consumer.queue.len();
-                    let record = consumer.queue.remove(nth).expect("it is there");
-                    consumer.claim(record);
-                }
+            3..=6 if !consumer.queue.is_empty() => {
+                let nth = nth % consumer.queue.len();
+                let record = consumer.queue.remove(nth).expect("it is there");
+                consumer.claim(record);
             }
             7..=10 if working > 0 => consumer.finish(nth % working, &mut self.broker),
             11 | 12 => {
                 let commits = consumer.commits();
-                if faults && nth % 4 == 0 {
+                if faults && nth.is_multiple_of(4) {
                     consumer.late.extend(commits);
                 } else {
                     commits.into_iter().for_each(|commit| self.commit(commit));

@@ -60,10 +60,13 @@ impl Upkeep {
     }
 
     /// Takes a stretch of the walk, if one is under way: about so many of the table's `parts`.
-    fn take(&self, parts: u64) -> Option<Range<u64>> {
+    fn take(&self, parts: impl FnOnce() -> u64) -> Option<Range<u64>> {
         let from = self.walk.get();
-        let to = from.saturating_add(END / parts.max(1));
-        (from != END && self.walk.try_set(from, to)).then_some(from..to)
+        if from == END {
+            return None;
+        }
+        let to = from.saturating_add(END / parts().max(1));
+        self.walk.try_set(from, to).then_some(from..to)
     }
 }
 
@@ -178,7 +181,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             self.timed(|| {
                 self.sweep_ring(SWEPT_IN_PASSING, now);
                 self.sweep_guests(SWEPT_IN_PASSING, now);
-                if let Some(left) = self.upkeep.take(1) {
+                if let Some(left) = self.upkeep.take(|| 1) {
                     self.sweep_claims(left, now);
                 }
                 if self.tally.in_progress() > 0 {
@@ -186,7 +189,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
                 }
             });
         }
-        if let Some(stretch) = self.upkeep.take(self.size() / STRETCH) {
+        if let Some(stretch) = self.upkeep.take(|| self.size() / STRETCH) {
             self.sweep_claims(stretch, now);
         }
     }

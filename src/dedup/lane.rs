@@ -27,7 +27,7 @@ use super::waiters::Waiters;
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
 use crate::hash::spread;
-use crate::sync::{Mutex, MutexGuard, lock, unique};
+use crate::sync::{Mutex, MutexGuard, lock, seeded, unique};
 use crate::time::{Clock, Moment};
 
 /// The map's own bound, which is never reached.
@@ -304,9 +304,13 @@ impl Lane {
         let now = self.now();
         let place = place(start).filter(|_| self.shared.enabled);
         let standing = match place {
+            None if seeded("offsets-begins-where-claimed") => Standing::Reported,
             None if state.was_there() && !self.shared.in_order => Standing::AwaitsPoll,
             _ => Standing::Reported,
         };
+        if seeded("offsets-assigned-goes-on") && state.span.is_some() {
+            return Some(());
+        }
         let ended = state.begin(place.map(|place| Span::new(place, place, now)), standing);
         drop(state);
         self.tell(ended);
@@ -317,7 +321,9 @@ impl Lane {
     pub(super) fn revoke(&self) -> Option<Option<i64>> {
         let mut state = self.lock()?;
         let last = state.reported().map(|span| offset(span.committable()));
-        let ended = state.begin(None, Standing::Revoked);
+        let reports = seeded("offsets-revoked-is-reported");
+        let standing = if reports { Standing::Reported } else { Standing::Revoked };
+        let ended = state.begin(None, standing);
         drop(state);
         self.tell(ended);
         Some(last)

@@ -1,4 +1,4 @@
-//! Every message exactly once: ids that were processed, and offsets that were.
+//! Every message once: ids that were processed, and offsets that were.
 //!
 //! A log with redelivery hands the same message out several times, to several threads at once. To look
 //! whether an id is known and then to add it are two steps, and two threads find the same id new. Here
@@ -10,11 +10,12 @@
 //! | ids of any kind, redelivered within some minutes | [`Deduplicator`] |
 //! | offsets of partitions | [`OffsetTracker`]: it says what to commit, in memory that goes with the gaps |
 //!
-//! # Exactly once, and when not
+//! # Once, and when not
 //!
-//! A message is processed once as long as its id is remembered, processing takes less than the lease,
-//! and the process lives. What was in flight when the process was killed is processed again after a
-//! restart, and so is what was processed after the last snapshot.
+//! A message is processed at least once, whatever happens; and at most once as long as it is remembered, processing
+//! takes less than the lease, and the process lives. What was in flight when the process was killed is processed
+//! again after a restart, and so is what was processed after the last snapshot. Over several processes nothing is
+//! promised but that no commit passes what was not processed.
 //!
 //! # How it works
 //!

@@ -27,6 +27,7 @@ use std::ops::Range;
 
 use super::set::{END, OffsetSet};
 use super::wait::Known;
+use crate::sync::seeded;
 use crate::time::{Deadline, Moment};
 
 /// Pieces of the memory of what is absent, at most, below the watermark. If there are more, the oldest become
@@ -228,6 +229,10 @@ impl Span {
     /// Gives a claim back; nothing if it is no longer that of this number.
     pub(super) fn abandon(&mut self, offset: u64, number: u64) -> Option<Held> {
         let held = *self.held(offset, number)?;
+        if seeded("offsets-given-back-is-done") {
+            self.open.remove(&offset);
+            self.resolved.insert_run(offset.max(self.low)..offset + 1);
+        }
         if let Some(open) = self.open.get_mut(&offset) {
             open.held = None;
         }
@@ -254,7 +259,7 @@ impl Span {
             self.position = self.floor;
             return false;
         }
-        if offset > self.position {
+        if offset > self.position && !seeded("offsets-poll-folds-nothing") {
             self.fold_unknown(self.position..offset);
         }
         self.position = offset + 1;
@@ -464,6 +469,12 @@ impl Span {
         }
         for open in std::mem::take(&mut span.open).into_keys() {
             span.resolved.remove(open);
+            if seeded("offsets-snapshot-completes") {
+                span.resolved.insert(open);
+            }
+        }
+        if seeded("offsets-snapshot-keeps-pending") {
+            return span;
         }
         let gaps: Vec<_> = span.resolved.gaps(span.low..span.frontier).collect();
         gaps.into_iter().for_each(|gap| span.unknown.insert_run(gap));
