@@ -295,8 +295,8 @@ where
     ///
     /// # Errors
     ///
-    /// If no capacity was given, if settings contradict each other, or if a thread that the
-    /// settings ask for cannot be started. The message says how to mend it.
+    /// If no capacity was given, if settings contradict each other, if there is not the memory for a table of the
+    /// expected entries, or if a thread that the settings ask for cannot be started. The message says how to mend it.
     pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
         let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
         let plan = Plan {
@@ -310,12 +310,23 @@ where
         let clock = self.clock_to_use()?;
         self.rules.expiration = clock
             .map(|clock| Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry));
+        Self::assert_available(plan.entries, &self.rules)?;
         let engine = std::sync::Arc::new(Engine::new(plan, self.rules, self.hasher));
         let janitor = match self.maintenance {
             Maintenance::Thread => Some(janitor::start(&engine).map_err(BuildError::Thread)?),
             Maintenance::Inline | Maintenance::Manual => None,
         };
         Ok(Cache::assemble(engine, janitor))
+    }
+}
+
+impl<K, V, S> Builder<K, V, S> {
+    /// Looks whether the table can be had before it is made, as an allocation that fails ends the process.
+    fn assert_available(entries: usize, rules: &Rules<K, V>) -> Result<(), BuildError> {
+        let bytes = Engine::<K, V, S>::overhead_for(entries, rules);
+        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let got = Vec::<u8>::new().try_reserve_exact(wanted);
+        got.map_err(|_| BuildError::OutOfMemory { entries, bytes: wanted })
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::builder::Builder;
-use crate::engine::{EVERYWHERE, Engine, Lens, Refused, Ticket};
+use crate::engine::{Decided, EVERYWHERE, Engine, Lens, Refused, Ticket};
 use crate::error::InsertError;
 use crate::guard::Guard;
 use crate::iter::Iter;
@@ -343,8 +343,9 @@ where
     /// and it ends after 16 times in which it got no further: 272 for an entry that weighs one. Destructors
     /// may write; their writes are included, as they free nothing.
     pub fn insert(&self, key: K, value: V) {
-        if let Err(Refused { key, value, .. }) = self.engine.put(key, value, |_, _| true) {
-            self.engine.refuse(&key, &value);
+        let over = (|_: &V, _: &V| true, Decided::ByOperation);
+        if let Err(refused) = self.engine.put(key, value, over) {
+            self.engine.refuse(refused);
         }
     }
 
@@ -373,7 +374,8 @@ where
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
     pub fn try_insert(&self, key: K, value: V) -> Result<Inserted, InsertError<K, V>> {
-        self.engine.put(key, value, |_, _| true).map_err(InsertError::from)
+        let over = (|_: &V, _: &V| true, Decided::ByOperation);
+        self.engine.put(key, value, over).map_err(InsertError::from)
     }
 
     /// Puts a value in if the key is not there.
@@ -382,8 +384,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Occupied`](crate::InsertErrorKind::Occupied) if the key is there, and those of
-    /// [`try_insert`](Self::try_insert).
+    /// [`Occupied`](crate::InsertErrorKind::Occupied) if the key is there, which counts as a read of it, and
+    /// those of [`try_insert`](Self::try_insert).
     ///
     /// # Progress
     ///
@@ -398,7 +400,8 @@ where
     /// assert_eq!(cache.get("leader"), Some(1));
     /// ```
     pub fn insert_if_absent(&self, key: K, value: V) -> Result<(), InsertError<K, V>> {
-        self.engine.put(key, value, |_, _| false).map(drop).map_err(InsertError::from)
+        let over = (|_: &V, _: &V| false, Decided::ByOperation);
+        self.engine.put(key, value, over).map(drop).map_err(InsertError::from)
     }
 
     /// Inserts a value unless the key has one that is as new or newer, in one atomic step: a message
@@ -407,7 +410,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Occupied`](crate::InsertErrorKind::Occupied) if the value that is there is as new or newer;
+    /// [`Occupied`](crate::InsertErrorKind::Occupied) if the value that is there is as new or newer, which
+    /// counts as a read of it; [`Contended`](crate::InsertErrorKind::Contended) if `version` itself writes the key;
     /// else as [`try_insert`](Self::try_insert). Key and value come back.
     ///
     /// # Progress
@@ -432,7 +436,8 @@ where
         version: impl Fn(&V) -> T,
     ) -> Result<Inserted, InsertError<K, V>> {
         let is_newer = |old: &V, new: &V| version(new) > version(old);
-        self.engine.put(key, value, is_newer).map_err(InsertError::from)
+        let over = (is_newer, Decided::ByClosure);
+        self.engine.put(key, value, over).map_err(InsertError::from)
     }
 
     /// Decides, from what a key has now, what it shall have.
@@ -440,7 +445,11 @@ where
     /// One atomic step for each key: what `f` returned takes effect only if nothing happened to the
     /// key since `f` was called; else `f` is called again with what is there then. So `f` should be
     /// quick, and should have no other effects. The thread is pinned while it runs; it may use the
-    /// cache. A panic in it changes nothing.
+    /// cache. A panic in it changes nothing. One that writes its own key is called 256 times at most, and
+    /// ends in [`InsertErrorKind::Contended`](crate::InsertErrorKind::Contended).
+    ///
+    /// A value that is kept counts as read. One that replaces another evicts nobody, unless it is heavier; where the
+    /// older one cannot be freed and there is no room for both, it is refused, and nothing is lost.
     ///
     /// # Progress
     ///
@@ -493,7 +502,8 @@ where
     /// Removes a key if its value is such that `condition` holds; whether it was removed.
     ///
     /// Atomic: the value that `condition` has seen is the one that is removed. If it is replaced in
-    /// between, `condition` is asked again.
+    /// between, `condition` is asked again; one that replaces it itself each time, 256 times at most, and then
+    /// nothing is removed.
     ///
     /// # Progress
     ///
@@ -668,18 +678,22 @@ where
 }
 
 impl<K, V> From<Refused<K, V>> for InsertError<K, V> {
-    fn from(Refused { kind, key, value }: Refused<K, V>) -> Self {
+    fn from(refused: Refused<K, V>) -> Self {
+        let Refused { kind, key, value, panicked } = refused;
+        drop(panicked);
         Self { kind, key, value }
     }
 }
 
 impl<K, V, S> fmt::Debug for Cache<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Usage { charged, retired, entries, capacity, retired_capacity } = self.usage();
+        let Usage { charged, lingering, retired, entries, capacity, retired_capacity } =
+            self.usage();
         f.debug_struct("Cache")
             .field("entries", &entries)
             .field("charged", &charged)
             .field("capacity", &capacity)
+            .field("lingering", &lingering)
             .field("retired", &retired)
             .field("retired_capacity", &retired_capacity)
             .finish_non_exhaustive()

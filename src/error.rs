@@ -20,6 +20,10 @@ pub enum InsertErrorKind {
     /// There is no room at this moment: retired entries that readers still hold fill the retired capacity, or
     /// other writers hold what there is. A later attempt may succeed.
     NoRoom,
+    /// The closure that decides changed the cache itself each time it was called, and what it had decided on
+    /// was not there any more; after 256 such attempts the operation gives up. A later attempt fails in the same
+    /// way, unless the closure leaves its own key alone.
+    Contended,
 }
 
 impl fmt::Display for InsertErrorKind {
@@ -34,6 +38,10 @@ impl fmt::Display for InsertErrorKind {
             Self::NoRoom => f.write_str(
                 "no room at the moment: retired entries are still being read; release long-held \
                  guards, park idle readers, or raise retired_capacity",
+            ),
+            Self::Contended => f.write_str(
+                "the closure that was to decide has changed what it was to decide on, 256 times: \
+                 return the new value instead of writing the key inside the closure",
             ),
         }
     }
@@ -84,6 +92,13 @@ pub enum BuildError {
         /// The most that is possible.
         limit: usize,
     },
+    /// There is not the memory for a table of so many entries.
+    OutOfMemory {
+        /// The entries that the first table is made for: what was given to `expected_entries`, or the capacity.
+        entries: usize,
+        /// The bytes that it takes, without the entries.
+        bytes: usize,
+    },
     /// The coarse clock's resolution is zero.
     ClockResolutionZero,
     /// The coarse clock's resolution is longer than entries are to live.
@@ -119,6 +134,11 @@ impl fmt::Display for BuildError {
                 f,
                 "expected_entries({expected}) is more than a table can have: give at most {limit}, \
                  or leave it out and let the table grow"
+            ),
+            Self::OutOfMemory { entries, bytes } => write!(
+                f,
+                "a table for {entries} entries takes {bytes} bytes, which are not there: give \
+                 expected_entries a smaller number, or leave it out and let the table grow"
             ),
             Self::ClockResolutionZero => f.write_str(
                 "Clock::coarse needs a resolution above zero: use Clock::coarse(1 ms), or \

@@ -44,6 +44,9 @@ pub enum Computed<V> {
         /// The value.
         value: V,
     },
+    /// The closure wanted the entry removed, and changed it itself each time it was called; after 256 such
+    /// attempts the operation gives up. See [`InsertErrorKind::Contended`].
+    Contended,
 }
 
 /// Why an entry left the cache, or never came in.

@@ -57,11 +57,14 @@ impl Stats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Usage {
-    /// The sum of the charges of the entries, with what running operations have reserved; never
-    /// above `capacity`.
+    /// The sum of the charges of the entries, with what running operations have reserved.
+    /// `charged` and `lingering` together are never above `capacity`.
     pub charged: u64,
-    /// The charges of entries that were unlinked and are not freed yet; never above
-    /// `retired_capacity`.
+    /// What entries count against the capacity that were unlinked and are not freed yet, because the
+    /// retired capacity had no room for them; zero unless readers hold up what was retired.
+    pub lingering: u64,
+    /// The charges of entries that were unlinked and are not freed yet, without those that linger; never
+    /// above `retired_capacity`.
     pub retired: u64,
     /// The number of entries, expired ones that were not removed yet included.
     pub entries: usize,

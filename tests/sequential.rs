@@ -184,6 +184,13 @@ impl Model {
             return None;
         };
         self.stats.hits += 1;
+        self.note_use(key);
+        Some(value)
+    }
+
+    /// A use that nobody counts.
+    fn note_use(&mut self, key: u8) {
+        let Some(value) = self.live(key) else { return };
         let again = self.deadline(&value);
         let (now, plan) = (self.now, self.plan);
         let resident = self.entries.get_mut(&key).expect("it is live");
@@ -191,7 +198,6 @@ impl Model {
         if plan.by_tag && value.tag.is_multiple_of(3) {
             resident.deadline = again;
         }
-        Some(value)
     }
 
     fn expect(&mut self, key: u8, value: Value, cause: RemovalCause) {
@@ -339,6 +345,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
                 if model.live(key).is_some() {
                     let error = answer.expect_err("it is there");
                     assert_eq!((error.kind, error.value), (InsertErrorKind::Occupied, value));
+                    model.note_use(key);
                 } else {
                     self.assert_inserted(key, value, answer.map(|()| Inserted::New));
                 }
@@ -350,6 +357,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
                     Compute::Keep
                 });
                 assert_eq!(answer == Computed::Kept, before.is_some());
+                model.note_use(key);
             }
             Op::ComputePut(key, value) => self.compute_put(key, value),
             Op::ComputeRemove(key) => {

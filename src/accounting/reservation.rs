@@ -22,6 +22,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// What is held.
+    #[inline]
     pub(crate) fn held(&self) -> u64 {
         self.held
     }

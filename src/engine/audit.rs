@@ -23,11 +23,12 @@ where
         assert_eq!(usage.charged, contents.charge, "charge");
         assert_eq!(usage.retired, 0, "retired capacity");
         assert_eq!(self.berths.get(), contents.awaited, "loads that are under way");
-        assert_eq!(self.lingering.get(), 0, "lingering charge");
+        assert_eq!(self.lingering.charge(), 0, "lingering charge");
+        assert_eq!(self.unborne.get(), 0, "retired entries that nobody bears");
         assert!(usage.charged <= usage.capacity, "the bound");
         self.capacity.audit(self.credits(), contents.charge);
         self.retired.audit(self.retired_credits(), 0);
-        let share = if self.marks_counted() { contents.counted } else { contents.probation };
+        let share = if self.marks_counted() { contents.counted } else { contents.young };
         assert_eq!(self.policy.probation(), share, "probation's share");
         self.walk(|view, held| {
             let entry = held.entry();

@@ -1,6 +1,7 @@
 //! How an entry leaves: unlinked, accounted for, counted, retired, reported. One whose value is still
 //! awaited is neither counted nor reported.
 
+use super::bearer::Bearer;
 use super::{Engine, Local};
 use crate::accounting::Reservation;
 use crate::entry::EntryRef;
@@ -23,28 +24,28 @@ pub(super) enum State {
     Awaited,
 }
 
-/// What a retired entry takes of the retired capacity. An entry that weighs nothing takes one, so that the
-/// retired capacity bounds their number, too.
-#[inline]
-pub(super) fn plot(charge: u64) -> u64 {
-    charge.max(1)
-}
-
 impl<K, V, S> Engine<K, V, S> {
-    /// Room in the retired capacity for an entry that is about to be unlinked.
-    #[inline(always)]
-    pub(super) fn retired_room<'a>(
-        &'a self,
-        local: &'a Local,
-        charge: u64,
-    ) -> Option<Reservation<'a>> {
-        let mut room = self.retired.reserve_up_to(&local.retired, plot(charge));
-        room.gather(plot(charge), self.retired_credits()).then_some(room)
+    /// Removes an entry if it is still there, and reports it. A load whose ticket goes with it will not put
+    /// its value in.
+    pub(super) fn bury<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        held: Found<'g, K, V>,
+        cause: RemovalCause,
+    ) -> bool {
+        let gone = self.take_away(view, held, cause);
+        if gone && !held.entry().is_awaited() {
+            self.report(held.entry(), cause);
+        }
+        gone
     }
 
-    /// Removes an entry if it is still there. Its charge goes back to the ledger: now if the retired capacity
-    /// has room, else when it is freed. A load whose ticket goes with it will not put its value in.
-    pub(super) fn bury<'g>(
+    /// Removes an entry if it is still there; the report is left to the caller. Its charge goes back to the
+    /// ledger: now if the retired capacity has room, else when it is freed.
+    ///
+    /// Always possible. If there is not a unit left for an entry that weighs nothing, no other such entry comes in
+    /// before it is freed: so there are never more of them than there were entries.
+    pub(super) fn take_away<'g>(
         &self,
         view: Table<'g, K, V>,
         held: Found<'g, K, V>,
@@ -53,37 +54,39 @@ impl<K, V, S> Engine<K, V, S> {
         let local = view.local();
         let (entry, charge) = (held.entry(), held.entry().charge());
         if entry.is_awaited() {
-            let Some((unlinked, _)) = view.unlink(held) else { return false };
+            let Some((unlinked, bits)) = view.unlink(held) else { return false };
+            self.count_out(&self.policy.shift(), entry, bits);
+            local.tally.boardings.bump();
             view.retire(unlinked, Ledgered::Nowhere);
             return true;
         }
-        let room = self.retired_room(local, charge);
+        let (bearer, unit) = self.bearer_of_removed(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
         self.count_out(&self.policy.shift(), entry, bits);
         self.count(local, cause);
-        let account = self.pass_on(charge, room);
+        let account = self.settle(bearer, charge);
+        if let Some(unit) = unit {
+            unit.commit(1);
+        }
         if account == Ledgered::Retired {
             self.capacity.give(&local.credit, charge);
         }
         view.retire(unlinked, account);
-        self.report(entry, cause);
         true
     }
 
-    /// Decides who bears an unlinked entry until it is freed: the retired capacity, where there is room, and
-    /// then the charge is the caller's; else the capacity.
-    #[inline]
-    pub(super) fn pass_on(&self, charge: u64, room: Option<Reservation<'_>>) -> Ledgered {
-        match room {
-            Some(room) => {
-                room.commit(plot(charge));
-                Ledgered::Retired
-            }
-            None => {
-                self.lingering.add(charge);
-                Ledgered::Capacity
-            }
+    /// Who bears an entry that has no successor, and the unit for it if it has no charge.
+    fn bearer_of_removed<'a>(
+        &'a self,
+        local: &'a Local,
+        charge: u64,
+    ) -> (Bearer<'a>, Option<Reservation<'a>>) {
+        let bearer = self.bearer(local, charge);
+        if bearer.costs(charge) == 0 {
+            return (bearer, None);
         }
+        let mut unit = self.capacity.reserve_up_to(&local.credit, 1);
+        if unit.gather(1, self.credits()) { (bearer, Some(unit)) } else { (Bearer::Nobody, None) }
     }
 
     pub(super) fn count(&self, local: &Local, cause: RemovalCause) {
@@ -130,6 +133,15 @@ impl<K, V, S> Engine<K, V, S> {
             State::Live
         } else {
             State::Expired
+        }
+    }
+
+    /// Notes that a write has found a live value and leaves it: for the policy and for the time to idle that is a
+    /// use, as a hit is.
+    pub(super) fn note_use(&self, held: Found<'_, K, V>) {
+        let read = |time: &Expiration<K, V>| time.read(held.entry(), time.now());
+        if self.rules.expiration.as_ref().is_none_or(read) {
+            held.touch();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::bury::{Found, Table};
+use crate::entry::EntryRef;
 use crate::policy::{Face, Marks, Noted, Place, Region};
 use crate::table;
 
@@ -9,11 +10,25 @@ use crate::table;
 pub(super) struct Dial<'g, K, V, S> {
     engine: &'g Engine<K, V, S>,
     view: Table<'g, K, V>,
+    /// An entry that is not to be seen, as it is about to be replaced.
+    spared: Option<EntryRef<'g, K, V>>,
 }
 
 impl<'g, K, V, S> Dial<'g, K, V, S> {
     pub(super) fn new(engine: &'g Engine<K, V, S>, view: Table<'g, K, V>) -> Self {
-        Self { engine, view }
+        Self { engine, view, spared: None }
+    }
+
+    /// The same without this entry.
+    pub(super) fn sparing(self, spared: Option<EntryRef<'g, K, V>>) -> Self {
+        Self { spared, ..self }
+    }
+
+    /// Whether an entry may go. What weighs nothing makes no room, and stays; so does what is still being loaded.
+    #[inline]
+    fn may_go(&self, slot: &Found<'g, K, V>) -> bool {
+        let is_spared = |spared: EntryRef<'g, K, V>| spared.is(slot.entry());
+        slot.entry().charge() > 0 && !self.spared.is_some_and(is_spared)
     }
 }
 
@@ -44,15 +59,12 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
 
     #[inline]
     fn look(&self, region: Region, at: Place) -> Option<Self::Slot> {
-        let slot = self.view.look(region_of(region), at.0)?;
-        // What weighs nothing makes no room, and stays; so does what is still being loaded.
-        (slot.entry().charge() > 0).then_some(slot)
+        self.view.look(region_of(region), at.0).filter(|slot| self.may_go(slot))
     }
 
     #[inline]
     fn recall(&self, region: Region, hash: u64, known: u64) -> Option<Self::Slot> {
-        let slot = self.view.recall(region_of(region), hash, known)?;
-        (slot.entry().charge() > 0).then_some(slot)
+        self.view.recall(region_of(region), hash, known).filter(|slot| self.may_go(slot))
     }
 
     #[inline]

@@ -70,6 +70,8 @@ pub(super) struct Tally {
     pub(super) expirations: Own,
     pub(super) invalidations: Own,
     pub(super) refusals: Own,
+    /// Tickets that were put into the table, or taken out of it.
+    pub(super) boardings: Own,
 }
 
 impl Tally {
@@ -77,6 +79,11 @@ impl Tally {
     #[inline]
     pub(super) fn departures(&self) -> u64 {
         self.evictions.get() + self.expirations.get() + self.invalidations.get()
+    }
+
+    /// Changes to the table by this thread.
+    pub(super) fn changes(&self) -> u64 {
+        self.insertions.get() + self.replacements.get() + self.departures() + self.boardings.get()
     }
 
     #[inline]

@@ -4,15 +4,21 @@
 //! |---|---|
 //! | `lens` | what a pinned thread reads |
 //! | `batch` | reading many keys at a time |
-//! | `write` | how an entry comes in: insert, replace, compute |
+//! | `work` | one operation on its way, and when it gives up |
+//! | `write` | how an entry comes in: insert, replace |
+//! | `compute` | deciding from what is there |
 //! | `room` | how charge is found for it: credit, pool, victims |
+//! | `link` | how it is linked |
 //! | `bury` | how an entry leaves |
+//! | `bearer` | who bears an unlinked entry until it is freed |
+//! | `lingering` | the charge of those that the capacity bears |
 //! | `share` | what it is of probation's share |
 //! | `ticket` | how a load takes part in the table |
 //! | `failures` | which failures of loads are remembered, the oldest first |
 //! | `scan` | walking all entries beside writers |
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `face` | the table as the policy sees it |
+//! | `panic` | what becomes of a panic of the user's functions |
 //! | `audit` | recomputing every count from the contents |
 //!
 //! # Invariants
@@ -29,17 +35,23 @@
 #[cfg(any(test, fuzzing, clockhand_fuzz))]
 mod audit;
 mod batch;
+mod bearer;
 mod bury;
+mod compute;
 mod face;
 mod failures;
 mod lens;
+mod lingering;
+mod link;
 mod local;
+mod panic;
 mod room;
 mod rules;
 mod scan;
 mod share;
 mod ticket;
 mod upkeep;
+mod work;
 mod write;
 
 #[cfg(all(test, clockhand_loom))]
@@ -56,10 +68,12 @@ pub(crate) use local::{LoadTally, Local};
 pub(crate) use rules::Rules;
 pub(crate) use scan::EVERYWHERE;
 pub(crate) use ticket::{Boarding, Fare, Kept};
+pub(crate) use work::Decided;
 pub(crate) use write::Refused;
 
+use lingering::Lingering;
+
 use crate::accounting::{Ledger, Stripe};
-use crate::entry::Shape;
 pub(crate) use crate::entry::{Hold, Ticket};
 use crate::expiry::Expiration;
 use crate::load_policy::LoadPolicy;
@@ -99,7 +113,9 @@ pub(crate) struct Engine<K, V, S> {
     capacity: Ledger,
     retired: Ledger,
     /// Charges of unlinked entries that the retired capacity had no room for, and the capacity still bears.
-    lingering: CachePadded<Relaxed<AtomicU64>>,
+    lingering: CachePadded<Lingering>,
+    /// Unlinked entries that weigh nothing and that nothing bears, as there was no room for them anywhere.
+    unborne: CachePadded<Relaxed<AtomicU64>>,
     /// Awaited entries that are not freed yet.
     berths: CachePadded<Relaxed<AtomicU64>>,
     /// Keys of the batches that are being loaded.
@@ -113,8 +129,7 @@ pub(crate) struct Engine<K, V, S> {
 
 impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn new(plan: Plan, rules: Rules<K, V>, hasher: S) -> Self {
-        let times = rules.expiration.as_ref().map_or(Shape::PLAIN, Expiration::shape);
-        let shape = if rules.weigher.is_some() { times.weighed() } else { times };
+        let shape = rules.shape();
         let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
         Self {
             table: Table::new(shape, bits, Memory::new(plan.entries)),
@@ -123,13 +138,21 @@ impl<K, V, S> Engine<K, V, S> {
             policy: Policy::new(),
             capacity: Ledger::new(plan.capacity),
             retired: Ledger::of_passage(plan.retired_capacity),
-            lingering: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            lingering: CachePadded::default(),
+            unborne: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             batched: Relaxed::<AtomicU64>::new(0),
             failures: Failures::default(),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             inline: plan.inline,
         }
+    }
+
+    /// The bytes that the table and the policy's memory take for so many entries, roughly.
+    pub(crate) fn overhead_for(entries: usize, rules: &Rules<K, V>) -> u128 {
+        let bits = Table::<K, V, Memory, Local>::bits_for(entries);
+        let table = Table::<K, V, Memory, Local>::bytes_for(rules.shape(), bits);
+        table + Memory::bytes_for(entries)
     }
 
     #[inline]
@@ -176,11 +199,14 @@ impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn usage(&self) -> Usage {
         // The bound may be moved meanwhile: the higher one was in force for a part of the time.
         let before = self.capacity.limit();
-        let charged = self.capacity.charged(self.credits());
+        let taken = self.capacity.charged(self.credits());
         let entries = self.len();
         let capacity = before.max(self.capacity.limit());
+        let taken = taken.min(capacity);
+        let lingering = self.lingering.charge().min(taken);
         Usage {
-            charged: charged.min(capacity),
+            charged: taken - lingering,
+            lingering,
             retired: self.retired.charged(self.retired_credits()),
             entries,
             capacity,

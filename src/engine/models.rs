@@ -1,4 +1,5 @@
-//! Models of probation's share in a cache with weights. Run with `--cfg clockhand_loom`.
+//! Models of probation's share, with weights and without, and of charge that lingers. Run with
+//! `--cfg clockhand_loom`.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::BuildHasherDefault;
@@ -8,8 +9,11 @@ use loom::thread;
 
 use super::bury::Table;
 use super::face::Dial;
-use super::{Engine, Plan, Rules};
-use crate::entry::Entry;
+use super::lingering::Lingering;
+use super::rules::{Rules, Weigher};
+use super::{Engine, Plan};
+use crate::accounting::{Ledger, Stripe};
+use crate::entry::{Entry, Ticket};
 use crate::policy::{Face, Marks};
 use crate::reclaim::Ledgered;
 use crate::table::Spotted;
@@ -22,9 +26,19 @@ const YOUNG: u8 = 1;
 const PROTECTED: u8 = 3;
 
 fn toy() -> Arc<Toy> {
+    toy_of(true)
+}
+
+/// One where every entry weighs one.
+fn plain() -> Arc<Toy> {
+    toy_of(false)
+}
+
+fn toy_of(weighed: bool) -> Arc<Toy> {
     let plan = Plan { capacity: 100, retired_capacity: 100, entries: 1, inline: false };
+    let weigher: Option<Box<Weigher<u64, u64>>> = Some(Box::new(|_, &v| v));
     let rules = Rules {
-        weigher: Some(Box::new(|_, &v| v)),
+        weigher: weigher.filter(|_| weighed),
         listener: None,
         expiration: None,
         load_policy: crate::load_policy::LoadPolicy::new(),
@@ -49,9 +63,7 @@ fn put(toy: &Toy, weight: u64) {
                     Err(new) => new,
                 },
                 Spotted::Open(open) => {
-                    toy.count_in(&shift, new.as_ref(), YOUNG);
-                    let Err(new) = open.commit(new, YOUNG) else { return };
-                    toy.count_out(&shift, new.as_ref(), YOUNG);
+                    let Err(new) = toy.commit(view, &shift, open, (new, YOUNG)) else { return };
                     new
                 }
             };
@@ -155,4 +167,107 @@ fn a_heavier_entry_beside_a_removal_and_an_insert() {
             promote(toy);
         },
     );
+}
+
+// Without weights.
+
+/// A key with the same hash as [`KEY`].
+const TWIN: u64 = 2;
+
+/// Puts a key in that is not there, whatever that takes.
+fn bring_in(toy: &Toy, key: u64, awaited: bool) {
+    with(toy, |view| {
+        let (hash, shift) = (toy.hash(&KEY), toy.policy.shift());
+        let ticket: Ticket = std::sync::Arc::new(());
+        let mut new: Entry<u64, u64> =
+            if awaited { view.awaited(hash, key, ticket) } else { view.entry(hash, key, 0, 1) };
+        while let Spotted::Open(open) = view.locate(hash, |&k| k == key) {
+            let Err(back) = toy.commit(view, &shift, open, (new, YOUNG)) else { return };
+            new = back;
+        }
+    });
+}
+
+fn take_out(toy: &Toy, key: u64) {
+    with(toy, |view| {
+        while let Spotted::Held(held) = view.locate(toy.hash(&KEY), |&k| k == key) {
+            if let Some((old, bits)) = view.unlink(held) {
+                toy.count_out(&toy.policy.shift(), held.entry(), bits);
+                return view.retire(old, Ledgered::Nowhere);
+            }
+        }
+    });
+}
+
+/// Three parties: one promotes the entry of a key that another one removes, and a third one comes into its slot.
+fn late_promotion(removes: fn(&Toy), comes_in: fn(&Toy)) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.max_duration = Some(std::time::Duration::from_secs(18));
+    builder.check(move || {
+        let toy = plain();
+        bring_in(&toy, KEY, false);
+        let [one, two] = [(); 2].map(|()| Arc::clone(&toy));
+        let promoter = thread::spawn(move || promote(&one));
+        let comer = thread::spawn(move || comes_in(&two));
+        removes(&toy);
+        promoter.join().unwrap();
+        comer.join().unwrap();
+        let contents = with(&toy, |view| view.audit(|a, b| a == b));
+        assert_eq!(toy.policy.probation(), contents.young, "the share and the lanes");
+        [KEY, TWIN].into_iter().for_each(|key| take_out(&toy, key));
+        assert_eq!(toy.policy.probation(), 0, "the share of an empty cache");
+    });
+}
+
+#[test]
+fn a_load_that_boards_beside_a_late_promotion() {
+    late_promotion(|toy| take_out(toy, KEY), |toy| bring_in(toy, TWIN, true));
+}
+
+// What lingers.
+
+/// A replacement that has to take a second unit, as the retired capacity is full, beside inserts of other keys: there is
+/// room for these all the while, and whoever looks for it must not come to believe that only an eviction helps.
+fn beside_a_replacement(inserts: usize, replacements: usize) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(4);
+    builder.check(move || {
+        let scarce =
+            Arc::new((Ledger::new(2), Lingering::default(), [(); 2].map(|()| Stripe::new())));
+        let (ledger, _, stripes) = &*scarce;
+        ledger.reserve_up_to(&stripes[0], 1).commit(1);
+        let theirs = Arc::clone(&scarce);
+        let replacer = thread::spawn(move || {
+            let (ledger, lingering, stripes) = &*theirs;
+            for _ in 0..replacements {
+                let lingerer = lingering.begin(1);
+                let mut hand = ledger.reserve_up_to(&stripes[1], 0);
+                if hand.gather(1, stripes) {
+                    hand.commit(1);
+                    lingerer.keep();
+                    lingering.end(1, || ledger.give(&stripes[1], 1));
+                }
+            }
+        });
+        let (ledger, lingering, stripes) = &*scarce;
+        for _ in 0..inserts {
+            let before = lingering.before();
+            let mut hand = ledger.reserve_up_to(&stripes[0], 0);
+            let found = hand.gather(1, stripes);
+            assert!(found || lingering.since(before) > 0, "an entry would have to go");
+        }
+        replacer.join().unwrap();
+        assert_eq!((lingering.charge(), ledger.charged(stripes)), (0, 1));
+    });
+}
+
+#[test]
+fn a_search_for_room_beside_a_replacement_that_lingers() {
+    beside_a_replacement(1, 2);
+}
+
+#[test]
+fn two_searches_for_room_beside_a_replacement_that_lingers() {
+    beside_a_replacement(2, 1);
 }

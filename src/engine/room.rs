@@ -1,15 +1,20 @@
 //! How charge is found for an entry: own credit, the pool, other threads' credit, victims.
 
 use std::hash::{BuildHasher, Hash};
+use std::ops::Range;
 
-use super::Engine;
-use super::bury::{Table, plot};
+use super::bearer::{Bearer, plot};
+use super::bury::{Found, Table};
 use super::face::Dial;
-use super::write::{Attempt, Obstacle, Work};
+use super::work::{Attempt, Obstacle, Work};
+use super::{Engine, Local};
+use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
+use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::Load;
 use crate::reclaim::Ledgered;
+use crate::time::Deadline;
 
 /// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
 /// succeed are as many as the charge needs.
@@ -18,6 +23,9 @@ const VAIN: usize = 64;
 /// Buckets for which one more vain attempt is made: in a table that is nearly empty, one attempt comes
 /// by so many and finds nothing.
 const BUCKETS_PER_VAIN: usize = 1 << 11;
+
+/// Buckets that are looked at for one expired entry.
+const LOOKS: usize = 128;
 
 /// Victims of one insert whose charge pays for a shrink.
 const PAID: usize = 2;
@@ -43,25 +51,38 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Collects `need` in the operation's hand, and evicts only where all that is free is not
-    /// enough. What was found stays in the hand in any case.
+    /// Collects `need` in the operation's hand from what is free, and evicts nobody.
+    pub(super) fn find_room(&self, work: &mut Work<'_>, need: u64) -> Attempt<()> {
+        if work.hand.gather(need, self.credits()) {
+            return Ok(());
+        }
+        // Others may need what is not enough here, and shall not evict for it.
+        work.hand.surrender();
+        Err(Obstacle::Garbage)
+    }
+
+    /// Collects `need` in the operation's hand, and evicts only where all that is free, and all that garbage
+    /// holds, is not enough. What was found stays in the hand in any case. The entry that is to be replaced is
+    /// spared.
     #[inline(always)]
-    pub(super) fn make_room(
-        &self,
-        view: Table<'_, K, V>,
+    pub(super) fn make_room<'g>(
+        &'g self,
+        view: Table<'g, K, V>,
         work: &mut Work<'_>,
         need: u64,
+        spared: Option<EntryRef<'g, K, V>>,
     ) -> Attempt<()> {
         let (mut vain, mut paid) = (0, 0);
-        while !work.hand.gather(need, self.credits()) {
-            if self.lingering.get() > 0 && work.has_hope() {
-                // Garbage is charged to the capacity: it goes before an entry does.
+        loop {
+            let before = self.lingering.before();
+            if work.hand.gather(need, self.credits()) {
+                return Ok(());
+            }
+            let lingering = self.lingering.since(before);
+            if lingering > 0 && self.waits_for(lingering, need - work.hand.held(), work) {
                 return Err(Obstacle::Garbage);
             }
-            if self.lingering.get() > 0 && self.len() == 0 {
-                return Err(Obstacle::NoRoom);
-            }
-            match self.evict(view, work) {
+            match self.evict(view, work, spared) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
                 Eviction::Done if paid < PAID && self.capacity.debt() > 0 => {
                     work.hand.surrender();
@@ -75,31 +96,46 @@ where
                 Eviction::Vain => vain += 1,
             }
         }
-        Ok(())
     }
 
-    /// Evicts one entry. Its charge comes into the hand.
+    /// Whether an operation that lacks so much has to wait for garbage. Garbage that is charged to the capacity goes
+    /// before an entry does; and if there would be room without it, no entry has to go at all.
+    #[cold]
+    fn waits_for(&self, lingering: u64, lacking: u64, work: &Work<'_>) -> bool {
+        // What pays the debt of a shrink will not be free.
+        let owed = lingering.saturating_sub(self.capacity.debt());
+        owed >= lacking || owed > 0 && work.has_hope()
+    }
+
+    /// Evicts one entry, but not the one that is `spared`. Its charge comes into the hand.
     ///
     /// An entry that is larger than the retired capacity can never lie there: the capacity bears it until it
-    /// is freed, and there may be only one such at a time, or inserts would empty the cache while a
+    /// is freed, and there is only one such at a time, or inserts would empty the cache while a
     /// reader sleeps.
     #[inline(always)]
-    pub(super) fn evict(&self, view: Table<'_, K, V>, work: &mut Work<'_>) -> Eviction {
-        if self.retired.limit() == 0 && self.lingering.get() > 0 {
+    pub(super) fn evict<'g>(
+        &'g self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        spared: Option<EntryRef<'g, K, V>>,
+    ) -> Eviction {
+        if self.retired.limit() == 0 && self.lingering.charge() > 0 {
             return Eviction::Relieve;
         }
-        let dial = Dial::new(self, view);
-        let load = self.load();
         let (rounds, memory) = (&work.local.rounds, view.annex());
-        let Some(held) = self.policy.victim(&dial, rounds, memory, &work.shift, load) else {
-            return Eviction::Vain;
+        let overdue = match &self.rules.expiration {
+            Some(expiration) => self.overdue(view, expiration, spared),
+            None => None,
         };
+        let victim = overdue.or_else(|| {
+            let (dial, load) = (Dial::new(self, view).sparing(spared), self.load());
+            self.policy.victim(&dial, rounds, memory, &work.shift, load)
+        });
+        let Some(held) = victim else { return Eviction::Vain };
         let (entry, charge) = (held.entry(), held.entry().charge());
-        let room = self.retired_room(work.local, charge);
-        let oversized = plot(charge) > self.retired.limit() && self.lingering.get() == 0;
-        if room.is_none() && !oversized {
+        let Some(bearer) = self.bearer_of_victim(work.local, charge) else {
             return Eviction::Relieve;
-        }
+        };
         let live = self.is_live(entry);
         let Some((unlinked, bits)) = view.unlink(held) else { return Eviction::Vain };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
@@ -108,7 +144,7 @@ where
         if live {
             self.policy.evicted(memory, rounds, entry.hash(), bits);
         }
-        let account = self.pass_on(charge, room);
+        let account = self.settle(bearer, charge);
         let outcome = if account == Ledgered::Retired {
             work.hand.add(charge);
             Eviction::Done
@@ -116,8 +152,75 @@ where
             Eviction::Relieve
         };
         view.retire(unlinked, account);
-        self.report(entry, cause);
+        work.report(&self.rules, entry, cause);
         outcome
+    }
+
+    /// An entry whose time is over, if there is one that is known of: it makes room before any live one does.
+    #[inline]
+    fn overdue<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        expiration: &Expiration<K, V>,
+        spared: Option<EntryRef<'_, K, V>>,
+    ) -> Option<Found<'g, K, V>> {
+        let now = expiration.collected_before().to_word();
+        // Threads begin at different places.
+        let seed = std::ptr::from_ref(view.local()).addr() >> 8;
+        for look in 0..LOOKS {
+            let overdue = view.find_due(now, seed.wrapping_add(look))?;
+            let look = || self.look_for_dead(view, expiration, overdue.places(), spared);
+            let (dead, end) = look();
+            if dead.is_some() {
+                return dead;
+            }
+            if view.put_right(overdue, end.to_word()) {
+                let (_, end) = look();
+                view.note_due(overdue.places().start, end.to_word());
+            }
+        }
+        None
+    }
+
+    /// An entry whose time is over, in these places, and its end; else the end of the one that comes first.
+    fn look_for_dead<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        expiration: &Expiration<K, V>,
+        places: Range<u64>,
+        spared: Option<EntryRef<'_, K, V>>,
+    ) -> (Option<Found<'g, K, V>>, Deadline) {
+        let (mut found, mut earliest) = (Vec::new(), Deadline::NEVER);
+        let mut next = Some(places.start);
+        while let Some(from) = next.filter(|&from| from < places.end) {
+            next = view.gather(from..places.end, &mut found, |a, b| a == b);
+            for &held in &found {
+                let entry = held.entry();
+                // What weighs nothing makes no room.
+                if entry.charge() == 0 || spared.is_some_and(|spared| spared.is(entry)) {
+                    continue;
+                }
+                let end = expiration.end(entry);
+                if !self.is_kept(entry) {
+                    return (Some(held), end);
+                }
+                // One that is overdue and has to stay goes with the load that it waits for.
+                earliest =
+                    if end.is_passed(expiration.now()) { earliest } else { earliest.min(end) };
+            }
+        }
+        (None, earliest)
+    }
+
+    /// Who bears a victim: the retired capacity, or for one that is larger than that, the capacity, if nothing
+    /// lingers.
+    #[inline]
+    fn bearer_of_victim<'a>(&'a self, local: &'a Local, charge: u64) -> Option<Bearer<'a>> {
+        let room = self.retired_room(local, charge).map(Bearer::Retired);
+        if room.is_some() || plot(charge) <= self.retired.limit() {
+            return room;
+        }
+        self.lingering.begin_alone(plot(charge)).map(Bearer::Capacity)
     }
 
     /// Takes charge for what is not an entry.
@@ -126,13 +229,13 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         let taken = self.persist(&mut pin, &mut work, |pin, work| {
-            self.make_room(self.table.view(pin.pass()), work, charge)?;
+            self.make_room(self.table.view(pin.pass()), work, charge, None)?;
             work.spend(charge);
             Ok(())
         });
         drop(work);
         self.tidy(pin);
-        taken.ok_or(InsertErrorKind::NoRoom)
+        taken
     }
 
     /// Gives back what was set aside.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::entry::Shape;
 use crate::expiry::Expiration;
 use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
@@ -20,6 +21,12 @@ pub(crate) struct Rules<K, V> {
 }
 
 impl<K, V> Rules<K, V> {
+    /// The words that entries need.
+    pub(super) fn shape(&self) -> Shape {
+        let times = self.expiration.as_ref().map_or(Shape::PLAIN, Expiration::shape);
+        if self.weigher.is_some() { times.weighed() } else { times }
+    }
+
     /// What an entry weighs.
     pub(super) fn weigh(&self, key: &K, value: &V) -> u64 {
         self.weigher.as_ref().map_or(1, |weigher| weigher(key, value))

@@ -9,6 +9,7 @@ use equivalent::Equivalent;
 use super::Engine;
 use super::bury::{Found, State, Table};
 use super::lens::successor;
+use super::work::{Decided, Obstacle};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
 use crate::sync::seeded;
@@ -24,7 +25,8 @@ where
     S: BuildHasher,
 {
     /// Removes the entry of a key if it is live and `wish` wants something of it. `wish` may be
-    /// called again if the value was replaced meanwhile.
+    /// called again if the value was replaced meanwhile. One that replaces the value itself each time it is called
+    /// ends in nothing.
     pub(crate) fn remove<Q, R>(&self, key: &Q, mut wish: impl FnMut(&V) -> Option<R>) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -32,6 +34,7 @@ where
         let hash = self.hash(key);
         let pin = self.pin();
         let view = self.table.view(pin.pass());
+        let mut work = self.work(pin.local());
         let removed = loop {
             let Spotted::Held(held) = view.locate(hash, |k| key.equivalent(k)) else { break None };
             if !self.is_live(held.entry()) {
@@ -42,11 +45,16 @@ where
                 }
                 continue;
             }
+            work.asks(Decided::ByClosure);
             let Some(wished) = wish(held.entry().value()) else { break None };
             if self.bury(view, held, RemovalCause::Invalidated) {
                 break Some(wished);
             }
+            if work.gives_up(Obstacle::Changed).is_some() {
+                break None;
+            }
         };
+        drop(work);
         self.tidy(pin);
         removed
     }
@@ -128,7 +136,8 @@ where
     /// walk, or the same with a ticket: the key is looked at again until what it has is wanted or gone.
     /// What somebody has inserted meanwhile stays.
     ///
-    /// Ends: each further look follows a change by another thread.
+    /// Ends: each further look follows a change by another thread, or by `keep` itself, and of those there are only
+    /// so many.
     fn sift<'g>(
         &self,
         view: Table<'g, K, V>,
@@ -136,14 +145,19 @@ where
         keep: &mut impl FnMut(&K, &V) -> bool,
     ) {
         let mut held = met;
+        let mut work = self.work(view.local());
         loop {
             let entry = held.entry();
+            work.asks(Decided::ByClosure);
             let cause = match self.state(entry) {
                 State::Live if keep(entry.key(), entry.value()) => return,
                 State::Live => RemovalCause::Invalidated,
                 State::Expired | State::Awaited => RemovalCause::Expired,
             };
             if self.remove_met(view, held, cause) || seeded("ticket-lands-behind-a-walk") {
+                return;
+            }
+            if work.gives_up(Obstacle::Changed).is_some() {
                 return;
             }
             let Spotted::Held(now) = view.locate(entry.hash(), |k| k == entry.key()) else {

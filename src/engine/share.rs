@@ -25,16 +25,15 @@
 //! the old one's, in any order. Neither looks at the lane for it, which may be another entry's by then.
 //!
 //! *A promotion that comes so late that the lane is another entry's, with the same tag and bits.* It finds no
-//! mark on the entry that it met, and the other one stays counted, as above. (Where every entry
-//! weighs one, it does not matter which of them is counted out; unless the other one is awaited, and weighs
-//! nothing.)
+//! mark on the entry that it met, and the other one stays counted, as above. Where every entry weighs one, it does
+//! not matter which of them is counted out, as long as the one that leaves last goes by the lane: an entry whose
+//! commit fails is counted out by the bits that its lane had when it was given back, and not by those that it came
+//! with. For the same reason an awaited entry counts one there, although it weighs nothing.
 
 use super::Engine;
-use super::bury::{Found, Table};
-use crate::entry::{Entry, EntryRef};
+use crate::entry::EntryRef;
 use crate::policy::Shift;
 use crate::sync::seeded;
-use crate::table::Unlinked;
 
 impl<K, V, S> Engine<K, V, S> {
     /// Whether entries are marked, or the lanes tell what is counted.
@@ -45,9 +44,15 @@ impl<K, V, S> Engine<K, V, S> {
     /// Counts an entry in that is about to be linked in a lane with these bits.
     #[inline]
     pub(super) fn count_in(&self, shift: &Shift<'_>, entry: EntryRef<'_, K, V>, bits: u8) {
-        if shift.joined(bits, entry.charge()) && self.marks_counted() {
+        if shift.joined(bits, self.stake(entry)) && self.marks_counted() {
             entry.count();
         }
+    }
+
+    /// What an entry is of the share, while its lane is on probation.
+    #[inline]
+    fn stake(&self, entry: EntryRef<'_, K, V>) -> u64 {
+        if self.marks_counted() || seeded("share-by-weight") { entry.charge() } else { 1 }
     }
 
     /// Counts an entry out that has left its slot, or was not linked after all; the lane had these
@@ -57,36 +62,13 @@ impl<K, V, S> Engine<K, V, S> {
         if self.marks_counted() {
             shift.lost(entry.uncount());
         } else {
-            shift.left(bits, entry.charge());
+            shift.left(bits, self.stake(entry));
         }
     }
 
     /// How much an entry was counted for that was met on probation, and whose lane was promoted.
     #[inline]
     pub(super) fn promoted(&self, entry: EntryRef<'_, K, V>) -> u64 {
-        if self.marks_counted() { entry.uncount() } else { entry.charge() }
-    }
-
-    /// Puts an entry in the place of another: counts the new one in, and the old one out.
-    #[inline]
-    pub(super) fn replace<'g>(
-        &self,
-        view: Table<'g, K, V>,
-        shift: &Shift<'_>,
-        held: Found<'g, K, V>,
-        entry: Entry<K, V>,
-    ) -> Result<Unlinked<K, V>, Entry<K, V>> {
-        let bits = held.bits_now();
-        self.count_in(shift, entry.as_ref(), bits);
-        match view.replace(held, entry) {
-            Ok(unlinked) => {
-                self.count_out(shift, held.entry(), bits);
-                Ok(unlinked)
-            }
-            Err(entry) => {
-                self.count_out(shift, entry.as_ref(), bits);
-                Err(entry)
-            }
-        }
+        if self.marks_counted() { entry.uncount() } else { self.stake(entry) }
     }
 }

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bury::{Found, State, Table};
-use super::write::{Attempt, Obstacle, Site, Work};
+use super::panic::Panicked;
+use super::work::{Attempt, Obstacle, Work};
+use super::write::Site;
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
 use crate::expiry::{Expiration, Terms};
@@ -137,8 +139,10 @@ where
                 let berth = self.berth().ok_or(Obstacle::Garbage)?;
                 let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash));
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
-                open.commit(entry, bits).map_err(|_| Obstacle::Changed)?;
+                self.commit(view, &work.shift, open, (entry, bits))
+                    .map_err(|_| Obstacle::Changed)?;
                 berth.keep();
+                work.local.tally.boardings.bump();
                 self.grow_if_crowded(view);
                 return Ok(Boarding::Boarded(None));
             }
@@ -200,19 +204,21 @@ where
         ticket: &Ticket,
     ) -> Attempt<Boarding<V>> {
         let (old, charge) = (held.entry(), held.entry().charge());
-        let room = self.retired_room(work.local, charge);
+        let bearer = self.bearer(work.local, charge);
         // Where the retired capacity has no room for it, the old entry stays charged, and the new one is, too.
-        let need = if room.is_some() { 0 } else { charge };
-        self.make_room(view, work, need)?;
+        let need = charge - bearer.frees(charge) + bearer.costs(charge);
+        self.find_room(work, need)?;
         let contents = (old.key().clone(), old.value().clone());
         let value = contents.1.clone();
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
         let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
+            work.hand.surrender();
             return Err(Obstacle::Changed);
         };
-        let account = self.pass_on(charge, room);
+        let account = self.settle(bearer, charge);
         work.spend(need);
+        work.local.tally.boardings.bump();
         view.retire(unlinked, account);
         Ok(Boarding::Boarded(Some(value)))
     }
@@ -257,7 +263,7 @@ where
             self.settle_in(view, work);
             Ok(())
         });
-        if done.is_some() {
+        if done.is_ok() {
             drop(work);
             return self.tidy(pin);
         }
@@ -275,21 +281,20 @@ where
     ) {
         work.local.tally.refusals.bump();
         drop(work);
-        if self.take_out(pin, (hash, key), ticket, |_| true) {
-            self.rules.notify(key, value, RemovalCause::Refused);
-        }
+        let notify = || self.rules.notify(key, value, RemovalCause::Refused);
+        self.take_out(pin, (hash, key), ticket, (|_| true, notify));
     }
 
     /// Takes the ticket of a load that has failed out of the table, unless there is a value with it.
     pub(crate) fn disembark(&self, key: &K, ticket: &Ticket) {
         let hash = self.hash(key);
-        self.take_out(self.pin(), (hash, key), ticket, |entry| entry.is_awaited());
+        self.take_out(self.pin(), (hash, key), ticket, (|entry| entry.is_awaited(), || ()));
     }
 
     /// Removes what a key has if it carries this ticket: its load says that there is no value.
     pub(crate) fn vacate(&self, key: &K, ticket: &Ticket) {
         let hash = self.hash(key);
-        self.take_out(self.pin(), (hash, key), ticket, |entry| !entry.is_awaited());
+        self.take_out(self.pin(), (hash, key), ticket, (|entry| !entry.is_awaited(), || ()));
     }
 
     /// Leaves the ticket of a load that has failed where it is, if it is still there, as long as it
@@ -308,22 +313,27 @@ where
         }
     }
 
-    /// Removes the entry with this ticket if it `may_go`; whether it did.
+    /// Removes the entry with this ticket if it `may_go`, and calls `then` if it went.
     fn take_out<'e>(
         &'e self,
         pin: Pin<'e, K, V>,
         (hash, key): (u64, &K),
         ticket: &Ticket,
-        may_go: impl Fn(EntryRef<'_, K, V>) -> bool,
-    ) -> bool {
+        (may_go, then): (impl Fn(EntryRef<'_, K, V>) -> bool, impl FnOnce()),
+    ) {
+        let cause = RemovalCause::Invalidated;
         let view = self.table.view(pin.pass());
         let find = || self.ticketed(view, hash, key, ticket).filter(|held| may_go(held.entry()));
-        let mut gone = false;
-        while !gone && let Some(held) = find() {
-            gone = self.bury(view, held, RemovalCause::Invalidated);
+        while let Some(held) = find() {
+            if self.take_away(view, held, cause) {
+                let entry = Some(held.entry()).filter(|entry| !entry.is_awaited());
+                let mut panicked = Panicked::default();
+                panicked.call(|| entry.into_iter().for_each(|entry| self.report(entry, cause)));
+                panicked.call(then);
+                break;
+            }
         }
         self.tidy(pin);
-        gone
     }
 
     /// The entry of a key, if it carries this ticket.

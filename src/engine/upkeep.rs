@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
 
-use super::bury::{Table, plot};
+use super::bearer::plot;
+use super::bury::Table;
 use super::room::{Eviction, patience};
 use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
@@ -50,11 +51,12 @@ struct Clearing<'e, K, V, S> {
     retired: u64,
     capacity: u64,
     berths: u64,
+    unborne: u64,
 }
 
 impl<'e, K, V, S> Clearing<'e, K, V, S> {
     fn new(engine: &'e Engine<K, V, S>, local: &'e Local) -> Self {
-        Self { engine, local, retired: 0, capacity: 0, berths: 0 }
+        Self { engine, local, retired: 0, capacity: 0, berths: 0, unborne: 0 }
     }
 
     #[inline]
@@ -65,12 +67,12 @@ impl<'e, K, V, S> Clearing<'e, K, V, S> {
         shredder: &Shredder<'_, K, V, Local>,
     ) {
         if let Junk::Entry(entry) = &junk {
-            self.berths += u64::from(entry.as_ref().is_awaited());
-            let charge = entry.as_ref().charge();
+            let plot = plot(entry.as_ref().charge());
             match account {
-                Ledgered::Nowhere => {}
-                Ledgered::Retired => self.retired += plot(charge),
-                Ledgered::Capacity => self.capacity += charge,
+                Ledgered::Nowhere if entry.as_ref().is_awaited() => self.berths += 1,
+                Ledgered::Nowhere => self.unborne += 1,
+                Ledgered::Retired => self.retired += plot,
+                Ledgered::Capacity => self.capacity += plot,
             }
         }
         shredder.free(junk);
@@ -86,9 +88,12 @@ impl<K, V, S> Drop for Clearing<'_, K, V, S> {
         if self.retired > 0 {
             engine.retired.give(&local.retired, self.retired);
         }
+        if self.unborne > 0 {
+            engine.unborne.sub(self.unborne);
+        }
         if self.capacity > 0 {
-            engine.lingering.sub(self.capacity);
-            engine.capacity.give(&local.credit, self.capacity);
+            let give = || engine.capacity.give(&local.credit, self.capacity);
+            engine.lingering.end(self.capacity, give);
         }
     }
 }
@@ -263,9 +268,9 @@ where
         let patience = patience(self.table.view(pin.pass()));
         while evicted < most && vain < patience && self.capacity.debt() > 0 {
             // What lingers will pay for as much, once it is freed.
-            let eviction = if self.capacity.debt() > self.lingering.get() {
+            let eviction = if self.capacity.debt() > self.lingering.charge() {
                 let mut work = self.work(pin.local());
-                self.evict(self.table.view(pin.pass()), &mut work)
+                self.evict(self.table.view(pin.pass()), &mut work, None)
             } else {
                 Eviction::Relieve
             };

@@ -1,17 +1,18 @@
-//! How an entry comes in.
+//! How an entry comes in: insert and replace.
 
 use std::hash::{BuildHasher, Hash};
 
+use super::bearer::plot;
 use super::bury::{Found, State, Table};
 use super::face::Dial;
-use super::upkeep::RELIEFS;
-use super::{Engine, Lens, Local, Pin};
-use crate::accounting::Reservation;
+use super::panic::Panicked;
+use super::work::{Attempt, Decided, Obstacle, Work};
+use super::{Engine, Pin};
 use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
-use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
-use crate::policy::{Memory, Shift};
+use crate::outcome::{Inserted, RemovalCause};
+use crate::policy::Memory;
 use crate::reclaim::Ledgered;
 use crate::table::{Open, Spotted};
 
@@ -21,30 +22,12 @@ pub(crate) struct Refused<K, V> {
     pub(crate) kind: InsertErrorKind,
     pub(crate) key: K,
     pub(crate) value: V,
+    /// A panic of the listener, which goes on when the caller was told.
+    pub(crate) panicked: Panicked,
 }
-
-/// How often an operation tries in vain to free garbage before it gives up. A second time, as a
-/// thread that stood in the way may have gone by then.
-const VAIN_RELIEFS: usize = 2;
 
 /// What every attempt relies on.
 const KEPT: &str = "an attempt leaves the entry unless it succeeds";
-
-/// One write on its way: the charge in its hand, and what the policy said of its key.
-pub(super) struct Work<'e> {
-    pub(super) local: &'e Local,
-    pub(super) hand: Reservation<'e>,
-    /// What it changes of probation's share.
-    pub(super) shift: Shift<'e>,
-    /// Where a new key starts; asked once for each operation.
-    pub(super) bits: Option<u8>,
-    /// How the life of a value that was loaded differs from others'.
-    pub(super) terms: Terms,
-    vain_reliefs: usize,
-    /// How often it had garbage freed since it last got further, and how far it had got then.
-    reliefs: usize,
-    furthest: u64,
-}
 
 /// Where an entry may be linked.
 pub(super) enum Site<'g, K, V> {
@@ -54,21 +37,8 @@ pub(super) enum Site<'g, K, V> {
     Held(Found<'g, K, V>, State),
 }
 
-/// What stood in the way of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// Something changed: look again.
-    Changed,
-    /// Garbage has to be freed first, which needs the pin to be renewed.
-    Garbage,
-    /// Nothing was found to evict.
-    NoRoom,
-}
-
-/// What an attempt came to.
-pub(super) type Attempt<T> = Result<T, Obstacle>;
 /// The same for one that gives its entry back.
-type Linked<K, V> = Result<Inserted, (Obstacle, Entry<K, V>)>;
+pub(super) type Linked<K, V> = Result<Inserted, (Obstacle, Entry<K, V>)>;
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -81,50 +51,91 @@ where
         &self,
         key: K,
         value: V,
-        over: impl Fn(&V, &V) -> bool,
+        over: (impl Fn(&V, &V) -> bool, Decided),
     ) -> Result<Inserted, Refused<K, V>> {
         let charge = self.rules.weigh(&key, &value);
+        let hash = self.hash(&key);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         if let Err(kind) = self.fits(charge) {
-            let old = Lens::new(self, pin.pass()).peek(&key);
-            if old.is_some_and(|old| !over(old.value(), &value)) {
-                return Err(Refused { kind: InsertErrorKind::Occupied, key, value });
+            let held = self.table.view(pin.pass()).find(hash, |k| *k == key);
+            let live = held.filter(|held| self.is_live(held.entry()));
+            if let Some(held) = live.filter(|held| !over.0(held.entry().value(), &value)) {
+                self.note_use(held);
+                return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
             work.local.tally.refusals.bump();
-            return Err(Refused { kind, key, value });
+            return Err(Refused::new(kind, key, value));
         }
-        let hash = self.hash(&key);
         self.prefetch(&pin, hash);
         let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, charge));
         let outcome =
             self.persist(&mut pin, &mut work, |pin, work| self.try_put(pin, work, &mut new, &over));
-        let outcome = outcome.unwrap_or(Err(InsertErrorKind::NoRoom));
-        if outcome == Err(InsertErrorKind::NoRoom) {
+        let outcome = outcome
+            .unwrap_or_else(|kind| self.put_after_old(&mut pin, &mut work, &mut new, &over, kind));
+        if outcome.is_err_and(|kind| kind != InsertErrorKind::Occupied) {
             work.local.tally.refusals.bump();
         }
+        let panicked = std::mem::take(&mut work.panicked);
         drop(work);
         self.tidy(pin);
         outcome.map_err(|kind| {
             let (key, value) = new.expect("an entry that was refused is still here").into_parts();
-            Refused { kind, key, value }
+            Refused { kind, key, value, panicked }
         })
     }
 
-    /// Tries until it is done; nothing if there is no room.
+    /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
+    /// for so far: if the old one can never lie in the retired capacity, and nobody reads who would keep it from being
+    /// freed, it goes first.
+    #[cold]
+    fn put_after_old<'e>(
+        &'e self,
+        pin: &mut Pin<'e, K, V>,
+        work: &mut Work<'_>,
+        new: &mut Option<Entry<K, V>>,
+        over: &(impl Fn(&V, &V) -> bool, Decided),
+        kind: InsertErrorKind,
+    ) -> Result<Inserted, InsertErrorKind> {
+        pin.repin();
+        if !work.outsized || over.1 == Decided::ByClosure || self.reclamation_lag() > 0 {
+            return Err(kind);
+        }
+        let entry = new.as_ref().expect(KEPT).as_ref();
+        let view = self.table.view(pin.pass());
+        if let Spotted::Held(held) = view.locate(entry.hash(), |k| k == entry.key()) {
+            let live = self.is_live(held.entry());
+            let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
+            if self.take_away(view, held, cause) && !held.entry().is_awaited() {
+                work.report(&self.rules, held.entry(), cause);
+            }
+        }
+        work.begin_anew();
+        self.persist(pin, work, |pin, work| self.try_put(pin, work, new, over)).unwrap_or_else(Err)
+    }
+
+    /// Tries until it is done.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room, or a closure of the user's stands in its own way.
     #[inline(always)]
     pub(super) fn persist<'e, T>(
         &'e self,
         pin: &mut Pin<'e, K, V>,
         work: &mut Work<'_>,
         mut attempt: impl FnMut(&Pin<'e, K, V>, &mut Work<'_>) -> Attempt<T>,
-    ) -> Option<T> {
+    ) -> Result<T, InsertErrorKind> {
         loop {
-            match attempt(pin, work) {
-                Ok(done) => return Some(done),
-                Err(obstacle) if work.gives_up(obstacle) => return None,
-                Err(Obstacle::Garbage) => self.relieve_work(pin, work),
-                Err(_) => {}
+            let obstacle = match attempt(pin, work) {
+                Ok(done) => return Ok(done),
+                Err(obstacle) => obstacle,
+            };
+            if let Some(kind) = work.gives_up(obstacle) {
+                return Err(kind);
+            }
+            if obstacle == Obstacle::Garbage {
+                self.relieve_work(pin, work);
             }
         }
     }
@@ -143,13 +154,17 @@ where
         pin: &Pin<'_, K, V>,
         work: &mut Work<'_>,
         new: &mut Option<Entry<K, V>>,
-        over: &impl Fn(&V, &V) -> bool,
+        (over, decided): &(impl Fn(&V, &V) -> bool, Decided),
     ) -> Attempt<Result<Inserted, InsertErrorKind>> {
         let view = self.table.view(pin.pass());
         let entry = new.as_ref().expect(KEPT).as_ref();
         let (hash, key) = (entry.hash(), entry.key());
         let site = self.site(view, hash, key);
-        if site.value().is_some_and(|old| !over(old, entry.value())) {
+        work.asks(*decided);
+        if let Site::Held(held, State::Live) = site
+            && !over(held.entry().value(), entry.value())
+        {
+            self.note_use(held);
             return Ok(Err(InsertErrorKind::Occupied));
         }
         self.put_from(view, work, site, new).map(Ok)
@@ -157,7 +172,7 @@ where
 
     /// Looks for the place of a key.
     #[inline(always)]
-    fn site<'g>(&self, view: Table<'g, K, V>, hash: u64, key: &K) -> Site<'g, K, V> {
+    pub(super) fn site<'g>(&self, view: Table<'g, K, V>, hash: u64, key: &K) -> Site<'g, K, V> {
         match view.locate(hash, |k| k == key) {
             Spotted::Open(open) => Site::Open(open),
             Spotted::Held(held) => Site::Held(held, self.state(held.entry())),
@@ -182,13 +197,16 @@ where
 
     /// Links an entry.
     #[inline(always)]
-    fn put_at<'g>(
+    pub(super) fn put_at<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
         site: Site<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
+        if self.is_stillborn(entry.as_ref(), &site, &work.terms) {
+            return self.put_stillborn(view, work, site, entry);
+        }
         match site {
             Site::Open(open) => self.put_new(view, work, open, entry),
             Site::Held(held, State::Live) => self.put_over(view, work, (held, true), entry),
@@ -207,15 +225,12 @@ where
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(obstacle) = self.make_room(view, work, charge) {
+        if let Err(obstacle) = self.make_room_for_new(view, work, charge) {
             return Err((obstacle, entry));
         }
         // After that, as what it looks at takes a while to come.
         let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash));
-        self.date(entry.as_ref(), None, &work.terms);
-        self.count_in(&work.shift, entry.as_ref(), bits);
-        if let Err(entry) = open.commit(entry, bits) {
-            self.count_out(&work.shift, entry.as_ref(), bits);
+        if let Err(entry) = self.commit(view, &work.shift, open, (entry, bits)) {
             return Err((Obstacle::Changed, entry));
         }
         self.policy.arrived(view.annex(), &work.local.rounds, (hash, bits), charge);
@@ -235,10 +250,9 @@ where
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(obstacle) = self.make_room(view, work, charge) {
+        if let Err(obstacle) = self.make_room_for_new(view, work, charge) {
             return Err((obstacle, entry));
         }
-        self.date(entry.as_ref(), None, &work.terms);
         // The policy does not move what weighs nothing.
         let bits = held.bits_now();
         let unlinked = match self.replace(view, &work.shift, held, entry) {
@@ -252,7 +266,24 @@ where
         Ok(Inserted::New)
     }
 
-    /// Replaces an entry with a value, which was live or had expired.
+    /// Room for an entry whose key has no value. While there are entries that weigh nothing, removed and not freed yet,
+    /// that nobody bears, one that weighs nothing comes in only if another entry is freed for it: so there are never
+    /// more than there were.
+    #[inline(always)]
+    fn make_room_for_new(
+        &self,
+        view: Table<'_, K, V>,
+        work: &mut Work<'_>,
+        charge: u64,
+    ) -> Attempt<()> {
+        if charge == 0 && !work.freed && self.unborne.get() > 0 {
+            return Err(Obstacle::Garbage);
+        }
+        self.make_room(view, work, charge, None)
+    }
+
+    /// Replaces an entry with a value, which was live or had expired. Evicts nobody, unless the new entry is heavier:
+    /// then others may have to go for the difference.
     fn put_over<'g>(
         &self,
         view: Table<'g, K, V>,
@@ -262,17 +293,26 @@ where
     ) -> Linked<K, V> {
         let old = held.entry();
         let (left, charge) = (old.charge(), entry.as_ref().charge());
-        // Where nothing could be freed, the retired capacity's last room may be what an eviction waits for.
-        let room = if work.has_hope() { self.retired_room(work.local, left) } else { None };
-        // What the retired capacity takes over is free for the new entry.
-        let free = if room.is_some() { left } else { 0 };
-        if let Err(obstacle) = self.make_room(view, work, charge.saturating_sub(free)) {
+        work.outsized |= plot(left) > self.retired.limit();
+        // What the retired capacity takes over is free for the new entry. Room for the old one is taken last: it may
+        // be what an eviction for the difference waits for.
+        let room = match charge.checked_sub(left) {
+            None | Some(0) => Ok(()),
+            Some(more) => self.make_room(view, work, more, Some(old)),
+        };
+        let bearer = self.bearer(work.local, left);
+        let (free, cost) = (bearer.frees(left), charge + bearer.costs(left));
+        let room = room.and_then(|()| self.find_room(work, cost.saturating_sub(free)));
+        if let Err(obstacle) = room {
             return Err((obstacle, entry));
         }
-        self.date(entry.as_ref(), live.then_some(old), &work.terms);
         let unlinked = match self.replace(view, &work.shift, held, entry) {
             Ok(unlinked) => unlinked,
-            Err(entry) => return Err((Obstacle::Changed, entry)),
+            Err(entry) => {
+                // Nobody shall evict for what was taken for two.
+                work.hand.surrender();
+                return Err((Obstacle::Changed, entry));
+            }
         };
         let (cause, inserted) = if live {
             (RemovalCause::Replaced, Inserted::Replaced)
@@ -280,16 +320,76 @@ where
             (RemovalCause::Expired, Inserted::New)
         };
         self.count(work.local, cause);
-        let account = self.pass_on(left, room);
+        let account = self.settle(bearer, left);
         work.hand.add(free);
-        work.spend(charge);
+        work.spend(cost);
         if inserted == Inserted::New {
             work.local.tally.insertions.bump();
         }
         held.touch();
         view.retire(unlinked, account);
-        self.report(old, cause);
+        work.report(&self.rules, old, cause);
         Ok(inserted)
+    }
+
+    /// Dates an entry that is about to come in; whether its time is over already.
+    #[inline]
+    fn is_stillborn(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        site: &Site<'_, K, V>,
+        terms: &Terms,
+    ) -> bool {
+        if self.rules.expiration.is_none() {
+            return false;
+        }
+        let old = match site {
+            Site::Held(held, State::Live) => Some(held.entry()),
+            _ => None,
+        };
+        self.date(entry, old, terms);
+        !self.is_kept(entry)
+    }
+
+    /// Does as if an entry had come in, and had then expired at once: what its key had is gone, and nobody has made
+    /// room.
+    #[cold]
+    fn put_stillborn<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        site: Site<'g, K, V>,
+        entry: Entry<K, V>,
+    ) -> Linked<K, V> {
+        let tally = &work.local.tally;
+        let old = match site {
+            Site::Open(_) => None,
+            Site::Held(held, state) => {
+                // Counted as one that has expired, as is what was put in its place.
+                if !self.take_away(view, held, RemovalCause::Expired) {
+                    return Err((Obstacle::Changed, entry));
+                }
+                Some((held, state))
+            }
+        };
+        let replaced = matches!(old, Some((_, State::Live)));
+        if replaced {
+            tally.replacements.bump();
+        } else {
+            tally.expirations.bump();
+            tally.insertions.bump();
+        }
+        match old {
+            Some((held, State::Live)) => {
+                work.report(&self.rules, held.entry(), RemovalCause::Replaced);
+            }
+            Some((held, State::Expired)) => {
+                work.report(&self.rules, held.entry(), RemovalCause::Expired);
+            }
+            Some((_, State::Awaited)) | None => {}
+        }
+        work.report(&self.rules, entry.as_ref(), RemovalCause::Expired);
+        Ok(if replaced { Inserted::Replaced } else { Inserted::New })
     }
 
     /// Sets the deadlines of an entry that is about to come in, or to take the place of `old`.
@@ -302,93 +402,12 @@ where
         }
     }
 
-    /// Applies `f` to what a key has, until nothing came in between.
-    pub(crate) fn compute(
-        &self,
-        key: K,
-        mut f: impl FnMut(Option<&V>) -> Compute<V>,
-    ) -> Computed<V> {
-        let hash = self.hash(&key);
-        let mut pin = self.pin();
-        let mut work = self.work(pin.local());
-        let mut key = Some(key);
-        let computed = self.persist(&mut pin, &mut work, |pin, work| {
-            self.try_compute(pin, work, (hash, &mut key), &mut f)
-        });
-        let computed = computed.expect("an attempt that gives up hands its value back");
-        if matches!(computed, Computed::Refused { .. }) {
-            work.local.tally.refusals.bump();
-        }
-        drop(work);
-        self.tidy(pin);
-        computed
-    }
-
-    fn try_compute(
-        &self,
-        pin: &Pin<'_, K, V>,
-        work: &mut Work<'_>,
-        (hash, key): (u64, &mut Option<K>),
-        f: &mut impl FnMut(Option<&V>) -> Compute<V>,
-    ) -> Attempt<Computed<V>> {
-        let view = self.table.view(pin.pass());
-        let own = key.as_ref().expect("the key comes back after every attempt");
-        let site = self.site(view, hash, own);
-        match (f(site.value()), site) {
-            (Compute::Put(value), site) => self.put_computed(view, work, site, (hash, key), value),
-            (Compute::Keep, Site::Held(_, State::Live)) => Ok(Computed::Kept),
-            (Compute::Remove, Site::Held(held, state)) => {
-                let (cause, computed) = match state {
-                    State::Live => (RemovalCause::Invalidated, Computed::Removed),
-                    // With it goes a load that is under way.
-                    State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
-                };
-                if self.bury(view, held, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
-            }
-            (Compute::Keep | Compute::Remove, _) => Ok(Computed::Absent),
-        }
-    }
-
-    fn put_computed<'g>(
-        &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: Site<'g, K, V>,
-        (hash, key): (u64, &mut Option<K>),
-        value: V,
-    ) -> Attempt<Computed<V>> {
-        let own = key.take().expect("the key comes back after every attempt");
-        let charge = self.rules.weigh(&own, &value);
-        if let Err(kind) = self.fits(charge) {
-            return Ok(Computed::Refused { kind, value });
-        }
-        let entry = view.entry(hash, own, value, charge);
-        let (obstacle, entry) = match self.put_at(view, work, site, entry) {
-            Ok(Inserted::New) => return Ok(Computed::Inserted),
-            Ok(Inserted::Replaced) => return Ok(Computed::Replaced),
-            Err(back) => back,
-        };
-        let (own, value) = entry.into_parts();
-        *key = Some(own);
-        if work.gives_up(obstacle) {
-            return Ok(Computed::Refused { kind: InsertErrorKind::NoRoom, value });
-        }
-        Err(obstacle)
-    }
-
-    /// Tells of an entry that `insert` could not take, and removes an older value of its key.
-    pub(crate) fn refuse(&self, key: &K, value: &V) {
-        self.remove(key, |_| Some(()));
-        self.rules.notify(key, value, RemovalCause::Refused);
-    }
-
-    #[inline(always)]
-    pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
-        let hand = self.capacity.reserve_up_to(&local.credit, 0);
-        let terms = Terms::default();
-        let (vain_reliefs, reliefs, furthest) = (0, 0, 0);
-        let shift = self.policy.shift();
-        Work { local, hand, shift, bits: None, terms, vain_reliefs, reliefs, furthest }
+    /// Removes an older value of the key of an entry that `insert` could not take, and tells of the refusal, whatever
+    /// the listener does when it is told of others.
+    pub(crate) fn refuse(&self, refused: Refused<K, V>) {
+        let Refused { key, value, mut panicked, .. } = refused;
+        panicked.call(|| _ = self.remove(&key, |_| Some(())));
+        panicked.call(|| self.rules.notify(&key, &value, RemovalCause::Refused));
     }
 
     /// Whether a charge may be in the cache at all.
@@ -452,7 +471,7 @@ where
 impl<'g, K, V> Site<'g, K, V> {
     /// The live value that is there.
     #[inline]
-    fn value(&self) -> Option<&'g V> {
+    pub(super) fn value(&self) -> Option<&'g V> {
         match self {
             Self::Held(held, State::Live) => Some(held.entry().value()),
             _ => None,
@@ -460,36 +479,8 @@ impl<'g, K, V> Site<'g, K, V> {
     }
 }
 
-impl Work<'_> {
-    /// Whether garbage could be freed whenever the operation tried.
-    pub(super) fn has_hope(&self) -> bool {
-        self.vain_reliefs == 0
-    }
-
-    /// Whether this ends the operation.
-    fn gives_up(&self, obstacle: Obstacle) -> bool {
-        match obstacle {
-            Obstacle::Changed => false,
-            Obstacle::Garbage => self.vain_reliefs >= VAIN_RELIEFS || self.reliefs >= RELIEFS,
-            Obstacle::NoRoom => true,
-        }
-    }
-
-    /// Notes that garbage was to be freed, whether some was, and what is free of the retired capacity now.
-    /// Destructors may retire as much as was freed, and other threads take it: only more than ever before
-    /// counts as getting further.
-    fn note_relief(&mut self, freed: bool, free: u64) {
-        let far = self.hand.held().saturating_add(free);
-        if far > self.furthest {
-            (self.furthest, self.reliefs) = (far, 0);
-        }
-        self.reliefs += 1;
-        self.vain_reliefs += usize::from(!freed);
-    }
-
-    /// The charge in hand has become an entry's.
-    pub(super) fn spend(&mut self, charge: u64) {
-        let part = self.hand.split(charge).expect("room was made before the entry was linked");
-        part.commit(charge);
+impl<K, V> Refused<K, V> {
+    fn new(kind: InsertErrorKind, key: K, value: V) -> Self {
+        Self { kind, key, value, panicked: Panicked::default() }
     }
 }

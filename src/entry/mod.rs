@@ -438,6 +438,12 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         self.time(1)
     }
 
+    /// The earlier of both; never, if there is none. The highest bit of such a word is its owner's own.
+    pub(crate) fn earliest(&self) -> u64 {
+        let at = |word: Option<&Stamp>| word.map_or(u64::MAX, Stamp::get) & (u64::MAX >> 1);
+        at(self.deadline()).min(at(self.idle_deadline()))
+    }
+
     /// When the value was written.
     #[inline]
     pub(crate) fn modified(&self) -> Option<&'g Stamp> {

@@ -26,6 +26,11 @@ impl Shape {
         Self(self.0 | WEIGHED)
     }
 
+    /// Whether entries have a deadline.
+    pub(crate) fn has_deadline(self) -> bool {
+        self.0 >= Self::TIMED.0
+    }
+
     #[inline]
     pub(super) fn is_weighed(self) -> bool {
         self.0 & WEIGHED != 0

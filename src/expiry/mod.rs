@@ -14,6 +14,7 @@
 //! A deadline that reads move is over once somebody has seen it passed: see `moving`. One that is
 //! fixed needs no mark: it stays passed, as no clock goes back.
 
+mod end;
 #[cfg(all(test, clockhand_loom))]
 mod models;
 mod moving;

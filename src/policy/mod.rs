@@ -62,6 +62,8 @@ pub(crate) struct Memory {
 /// The most misses that a thread counts for itself, and the part of the capacity that they are at
 /// most: so little that no age is noticeably wrong.
 const PACE: u64 = 16;
+/// Of a large memory.
+const BYTES_PER_ENTRY: u128 = 24;
 const PACE_PART: u64 = 256;
 
 impl Memory {
@@ -86,6 +88,11 @@ impl Memory {
     pub(crate) fn prefetch(&self, hash: u64) {
         self.sketch.prefetch(hash);
         self.ghosts.prefetch(hash);
+    }
+
+    /// What it takes for so many entries, at most.
+    pub(crate) fn bytes_for(entries: usize) -> u128 {
+        entries as u128 * BYTES_PER_ENTRY
     }
 
     /// The bytes that it takes.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::chain::{self, Head, Link};
 use super::control::Control;
+use super::due::Due;
 use super::row::Row;
 use super::summary::Summaries;
 use super::zeroed::zeroed;
@@ -51,6 +52,8 @@ pub(crate) struct Array<K, V, X> {
     /// The chain of each bucket; looked at only where the control word says OVERFLOWS.
     heads: Box<[AtomicPtr<Link<K, V>>]>,
     summaries: Summaries,
+    /// Where the next entries expire, if they do.
+    pub(super) due: Option<Due>,
     /// What the table's owner keeps for each generation.
     pub(super) annex: X,
     /// The generation with more or fewer buckets that follows, once there is one.
@@ -64,6 +67,13 @@ pub(crate) struct Array<K, V, X> {
 }
 
 impl<K, V, X> Array<K, V, X> {
+    /// The bytes that one of two to the power of `bits` buckets takes, without chains and annex.
+    pub(super) fn bytes_for(shape: Shape, bits: u32) -> u128 {
+        let each = size_of::<Bucket<K, V>>() + size_of::<AtomicPtr<Link<K, V>>>();
+        let due = if shape.has_deadline() { Due::BYTES_PER_BUCKET } else { 0 };
+        ((each + due) as u128) << bits
+    }
+
     pub(super) fn new(shape: Shape, bits: u32, annex: X) -> Self {
         let buckets = 1_usize << bits;
         debug_assert!(bits > 0, "a generation of one bucket");
@@ -73,6 +83,7 @@ impl<K, V, X> Array<K, V, X> {
             buckets: zeroed(buckets, || Bucket { control: AtomicU64::new(0), row: Row::new() }),
             heads: zeroed(buckets, || AtomicPtr::new(std::ptr::null_mut())),
             summaries: Summaries::new(buckets),
+            due: shape.has_deadline().then(|| Due::new(buckets)),
             annex,
             next: AtomicPtr::new(std::ptr::null_mut()),
             begun: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
@@ -133,7 +144,8 @@ impl<K, V, X> Array<K, V, X> {
 
     /// The bytes of this generation, without chains and annex.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.buckets) + size_of_val(&*self.heads) + self.summaries.bytes()
+        let due = self.due.as_ref().map_or(0, Due::bytes);
+        size_of_val(&*self.buckets) + size_of_val(&*self.heads) + self.summaries.bytes() + due
     }
 }
 

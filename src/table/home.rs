@@ -312,19 +312,20 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
     /// # Errors
     ///
     /// The entry, if another key came in since the key was found absent, or the bucket is being
-    /// migrated: find the place again.
+    /// migrated: find the place again. With it the policy bits that its slot had when it was given back, which are
+    /// others than `bits` if a hand changed them for the entry that was there before.
     ///
     /// # Progress
     ///
     /// Lock-free.
     #[inline(always)]
-    pub(crate) fn commit(self, entry: Entry<K, V>, bits: u8) -> Result<(), Entry<K, V>> {
+    pub(crate) fn commit(self, entry: Entry<K, V>, bits: u8) -> Result<(), (Entry<K, V>, u8)> {
         let (home, shape) = (self.home, self.home.array.shape);
         let hash = entry.as_ref().hash();
         let node = entry.into_raw();
         // SAFETY: the entry was never visible, so it is still ours.
-        let give_up = || Err(unsafe { Entry::from_raw(node, shape) });
-        let Some(spot) = home.claim(node, hash, bits) else { return give_up() };
+        let give_up = |bits| Err((unsafe { Entry::from_raw(node, shape) }, bits));
+        let Some(spot) = home.claim(node, hash, bits) else { return give_up(bits) };
         let mut from = self.control;
         if seeded("table-announce-unversioned") {
             from = home.control();
@@ -332,8 +333,8 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
         if from.is_frozen()
             || !home.try_control(from, from.announcing(spot.rank(), spot.is_in_chain()))
         {
-            spot.row.give_back(spot.lane(), node);
-            return give_up();
+            let left = spot.row.give_back(spot.lane(), node);
+            return give_up(if seeded("share-by-bits-asked-for") { bits } else { left });
         }
         spot.row.reveal(spot.lane(), Word::claimed(node));
         home.array.summaries().note(home.index, bits);

@@ -19,6 +19,7 @@ use super::control::Control;
 use super::home::Home;
 use super::shadow::{LANES, Shadow};
 use super::word::Word;
+use crate::entry::EntryRef;
 use crate::sync::seeded;
 
 /// Buckets that are migrated together, in a table that is followed by another.
@@ -76,6 +77,19 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
         for target in first..first + (1 << divided) {
             let image = Image::new(&sources, |hash| self.to.index_of(hash) == target);
             fill(self.to, target, &image);
+            self.note_due(target, &image);
+        }
+    }
+
+    /// Notes of a target when its entries expire.
+    fn note_due(&self, target: usize, image: &Image<K, V>) {
+        let Some(due) = &self.to.due else { return };
+        for &(node, ..) in image.own.iter().flatten().chain(&image.chained) {
+            // SAFETY: found in a frozen bucket by a pinned thread, so it is not freed meanwhile (T1).
+            let entry: EntryRef<'_, K, V> = unsafe { EntryRef::from_raw(node, self.to.shape) };
+            if entry.charge() > 0 {
+                due.note(target, entry.earliest());
+            }
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | `home` | the protocol: settle, seek, claim, announce, reveal, unlink |
 //! | `array` | one generation: buckets, chains, summaries |
 //! | `summary` | which buckets a hand can pass by |
+//! | `due` | where the next entries expire |
 //! | `migrate` | how entries move to a generation of another size |
 //! | `resize` | when that is begun, who helps, and how it ends |
 //! | `outlived` | what was taken out of reach and may still be looked at |
@@ -70,6 +71,7 @@ mod audit;
 mod chain;
 mod control;
 mod desk;
+mod due;
 mod home;
 mod migrate;
 mod outlived;
@@ -149,6 +151,11 @@ impl<K, V, X, L> Table<K, V, X, L> {
             first_bits,
             current: AtomicPtr::new(Box::into_raw(array)),
         }
+    }
+
+    /// The bytes that a table with two to the power of `bits` buckets takes, without entries and annex.
+    pub(crate) fn bytes_for(shape: Shape, bits: u32) -> u128 {
+        Array::<K, V, X>::bytes_for(shape, bits)
     }
 
     /// The number of buckets, as a power of two, for so many entries.

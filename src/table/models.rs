@@ -41,7 +41,7 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
             new = match view.locate(key, |&k| k == key) {
                 Spotted::Open(open) => match open.commit(new, YOUNG) {
                     Ok(()) => return None,
-                    Err(new) => new,
+                    Err((new, _)) => new,
                 },
                 Spotted::Held(held) => match view.replace(held, new) {
                     Ok(old) => {
@@ -64,7 +64,7 @@ fn insert_if_absent(table: &Toy, key: u64, value: u64) -> bool {
             let Spotted::Open(open) = view.locate(key, |&k| k == key) else { return false };
             match open.commit(new, YOUNG) {
                 Ok(()) => return true,
-                Err(back) => new = back,
+                Err((back, _)) => new = back,
             }
         }
     })
@@ -337,6 +337,32 @@ pub(super) fn seek(home: ToyHome, key: u64) -> Option<Held<'static, u64, u64, ()
 }
 
 #[test]
+fn a_commit_that_fails_beside_a_late_promotion_and_a_removal() {
+    // Three parties on one slot: an entry is removed that a hand has met, the next one comes into its slot and has
+    // lost already, and the hand promotes what it has met. Each counts by the bits that the lane had.
+    const PROTECTED: u8 = 3;
+    let on_probation = |bits: u8| i64::from(bits & 0b11 != PROTECTED);
+    model(4, move || {
+        let home = bucket();
+        let stale = Open { home, control: home.settle() };
+        commit(home, 1, 10);
+        let promoter = thread::spawn(move || {
+            let met = seek(home, 1).filter(|held| held.bits() == YOUNG);
+            i64::from(met.is_some_and(|held| held.mark(YOUNG, PROTECTED)))
+        });
+        let comer = thread::spawn(move || {
+            // The same tag and the same bits.
+            let twin = Entry::new(Shape::PLAIN, 1, 2, 20, 1);
+            let (_, left) = stale.commit(twin, YOUNG).expect_err("it has lost already");
+            1 - on_probation(left)
+        });
+        let removed = seek(home, 1).expect("it is there").unlink().expect("nobody else removes");
+        let share = 1 - on_probation(removed) - promoter.join().unwrap() + comer.join().unwrap();
+        assert_eq!(share, 0, "the share of an empty bucket");
+    });
+}
+
+#[test]
 fn a_helper_reveals_only_what_was_announced() {
     // The helper reads an announcement, and sleeps; meanwhile what was announced is gone, and its
     // slot is claimed by an insert that has lost already.
@@ -473,7 +499,7 @@ fn insert_over(table: &Toy, key: u64, value: u64) {
             new = match view.locate(key, |&k| k == key) {
                 Spotted::Open(open) => match open.commit(new, YOUNG) {
                     Ok(()) => return,
-                    Err(new) => new,
+                    Err((new, _)) => new,
                 },
                 Spotted::Held(held) => match view.replace(held, new) {
                     Ok(old) => return view.retire(old, Ledgered::Nowhere),

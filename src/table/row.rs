@@ -142,11 +142,12 @@ impl<K, V> Row<K, V> {
         })
     }
 
-    /// Gives a claim back that was not announced.
-    pub(super) fn give_back(&self, lane: usize, node: *mut Node<K, V>) {
-        self.undress(lane);
+    /// Gives a claim back that was not announced; the bits that its lane had.
+    pub(super) fn give_back(&self, lane: usize, node: *mut Node<K, V>) -> u8 {
+        let before = self.undress(lane);
         // If this fails the slot was frozen, and nothing needs to be given back.
         let _ = self.try_word(lane, Word::claimed(node), Word::vacant());
+        before.lane(lane)
     }
 
     /// Makes an announced claim visible. Whoever comes first does it; the others change nothing.

@@ -242,7 +242,7 @@ fn a_key_comes_in_once() {
                     };
                     match open.commit(new, 1) {
                         Ok(()) => return true,
-                        Err(back) => new = back,
+                        Err((back, _)) => new = back,
                     }
                 }
             });

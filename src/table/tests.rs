@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::control::Control;
+use super::due::Due;
 use super::home::Home;
 use super::shadow::{LANES, Lanes, Shadow, tag_of};
 use super::summary::Summaries;
@@ -223,7 +224,7 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
             entry = match view.locate(key, |&k| k == key) {
                 Spotted::Open(open) => match open.commit(entry, 1) {
                     Ok(()) => return None,
-                    Err(entry) => entry,
+                    Err((entry, _)) => entry,
                 },
                 Spotted::Held(held) => match view.replace(held, entry) {
                     Ok(old) => {
@@ -475,4 +476,45 @@ fn the_number_of_buckets_fits_the_number_of_entries() {
         assert_eq!(Toy::bits_for(entries), bits, "{entries}");
     }
     assert_eq!(Toy::bits_for(usize::MAX), Toy::MAX_BITS);
+}
+
+#[test]
+fn the_earliest_is_found_wherever_it_is() {
+    for buckets in [2, 8, 64, 4_096] {
+        let due = Due::new(buckets);
+        for index in 0..buckets {
+            assert!(due.find(u64::MAX - 2, index).is_none(), "nothing expires");
+            due.note(index, 1_000);
+            due.note(index, 100);
+            assert!(due.find(99, 7).is_none());
+            let found = due.find(100, index.wrapping_mul(77)).expect("it is due");
+            assert_eq!(found.index, index);
+            assert!(due.put_right(found, u64::MAX));
+        }
+    }
+}
+
+#[test]
+fn every_bucket_that_is_due_is_found_once() {
+    let due = Due::new(1_024);
+    (0..1_024).for_each(|index| due.note(index, index as u64 % 10));
+    let mut found = Vec::new();
+    while let Some(overdue) = due.find(4, found.len()) {
+        found.push(overdue.index);
+        assert!(due.put_right(overdue, 10));
+    }
+    found.sort_unstable();
+    let expected: Vec<usize> = (0..1_024).filter(|index| index % 10 <= 4).collect();
+    assert_eq!(found, expected);
+    assert!(due.find(9, 0).is_some());
+}
+
+#[test]
+fn what_is_noted_meanwhile_is_not_put_right() {
+    let due = Due::new(64);
+    due.note(3, 50);
+    let overdue = due.find(50, 0).expect("it is due");
+    due.note(3, 40);
+    assert!(!due.put_right(overdue, 1_000));
+    assert_eq!(due.find(40, 0).map(|overdue| overdue.index), Some(3));
 }

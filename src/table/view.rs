@@ -1,7 +1,10 @@
 //! What a pinned thread may do with the table.
 
+use std::ops::Range;
+
 use super::array::Array;
 use super::desk::Desk;
+use super::due::Overdue;
 use super::home::{Held, Home, Open};
 use super::shadow::tag_of;
 use super::{Junk, Table};
@@ -40,6 +43,28 @@ pub(crate) enum Glance {
     Nothing,
     /// It may be in the chain, or in the next generation.
     Further,
+}
+
+/// A bucket where an entry may have expired.
+pub(crate) struct DueAt<'g, K, V, X> {
+    array: &'g Array<K, V, X>,
+    overdue: Overdue,
+}
+
+impl<K, V, X> Clone for DueAt<'_, K, V, X> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V, X> Copy for DueAt<'_, K, V, X> {}
+
+impl<K, V, X> DueAt<'_, K, V, X> {
+    /// The places of the bucket.
+    pub(crate) fn places(&self) -> Range<u64> {
+        let (array, index) = (self.array, self.overdue.index);
+        let end = if index + 1 == array.len() { u64::MAX } else { array.place_of(index + 1) };
+        array.place_of(index)..end
+    }
 }
 
 /// An entry that was unlinked and has to be retired.
@@ -268,5 +293,36 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline(always)]
     pub(crate) fn retire(&self, entry: Unlinked<K, V>, account: Ledgered) {
         self.pass.retire(entry.map(Junk::Entry), account);
+    }
+
+    /// Notes when the entry of a hash expires, which is linked.
+    pub(crate) fn note_due(&self, hash: u64, deadline: u64) {
+        let mut array = self.current();
+        loop {
+            if let Some(due) = &array.due {
+                due.note(array.index_of(hash), deadline);
+            }
+            // After that: a generation that comes later inherits it.
+            let Some(next) = self.next(array) else { return };
+            array = next;
+        }
+    }
+
+    /// A bucket where an entry may have expired by `now`; which of several depends on `seed`.
+    #[inline]
+    pub(crate) fn find_due(&self, now: u64, seed: usize) -> Option<DueAt<'g, K, V, X>> {
+        let mut array = self.current();
+        loop {
+            let found = array.due.as_ref().and_then(|due| due.find(now, seed));
+            if let Some(overdue) = found {
+                return Some(DueAt { array, overdue });
+            }
+            array = self.next(array)?;
+        }
+    }
+
+    /// Notes that nothing expires in a bucket before `deadline`; whether the caller has to look there once more.
+    pub(crate) fn put_right(&self, at: DueAt<'g, K, V, X>, deadline: u64) -> bool {
+        at.array.due.as_ref().is_some_and(|due| due.put_right(at.overdue, deadline))
     }
 }

@@ -1,0 +1,96 @@
+//! Deciding, from what a key has now, what it shall have.
+
+use std::hash::{BuildHasher, Hash};
+
+use super::Engine;
+use super::Pin;
+use super::bury::{State, Table};
+use super::work::{Attempt, Decided, Obstacle, Work};
+use super::write::Site;
+use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Applies `f` to what a key has, until nothing came in between.
+    pub(crate) fn compute(
+        &self,
+        key: K,
+        mut f: impl FnMut(Option<&V>) -> Compute<V>,
+    ) -> Computed<V> {
+        let hash = self.hash(&key);
+        let mut pin = self.pin();
+        let mut work = self.work(pin.local());
+        let mut key = Some(key);
+        let computed = self.persist(&mut pin, &mut work, |pin, work| {
+            self.try_compute(pin, work, (hash, &mut key), &mut f)
+        });
+        // An attempt that has a value hands it back when it gives up.
+        let computed = computed.unwrap_or(Computed::Contended);
+        if matches!(computed, Computed::Refused { .. }) {
+            work.local.tally.refusals.bump();
+        }
+        drop(work);
+        self.tidy(pin);
+        computed
+    }
+
+    fn try_compute(
+        &self,
+        pin: &Pin<'_, K, V>,
+        work: &mut Work<'_>,
+        (hash, key): (u64, &mut Option<K>),
+        f: &mut impl FnMut(Option<&V>) -> Compute<V>,
+    ) -> Attempt<Computed<V>> {
+        let view = self.table.view(pin.pass());
+        let own = key.as_ref().expect("the key comes back after every attempt");
+        let site = self.site(view, hash, own);
+        work.asks(Decided::ByClosure);
+        match (f(site.value()), site) {
+            (Compute::Put(value), site) => self.put_computed(view, work, site, (hash, key), value),
+            (Compute::Keep, Site::Held(held, State::Live)) => {
+                self.note_use(held);
+                Ok(Computed::Kept)
+            }
+            (Compute::Remove, Site::Held(held, state)) => {
+                let (cause, computed) = match state {
+                    State::Live => (RemovalCause::Invalidated, Computed::Removed),
+                    // With it goes a load that is under way.
+                    State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
+                };
+                if self.bury(view, held, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
+            }
+            (Compute::Keep | Compute::Remove, _) => Ok(Computed::Absent),
+        }
+    }
+
+    fn put_computed<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        site: Site<'g, K, V>,
+        (hash, key): (u64, &mut Option<K>),
+        value: V,
+    ) -> Attempt<Computed<V>> {
+        let own = key.take().expect("the key comes back after every attempt");
+        let charge = self.rules.weigh(&own, &value);
+        if let Err(kind) = self.fits(charge) {
+            return Ok(Computed::Refused { kind, value });
+        }
+        let entry = view.entry(hash, own, value, charge);
+        let (obstacle, entry) = match self.put_at(view, work, site, entry) {
+            Ok(Inserted::New) => return Ok(Computed::Inserted),
+            Ok(Inserted::Replaced) => return Ok(Computed::Replaced),
+            Err(back) => back,
+        };
+        let (own, value) = entry.into_parts();
+        *key = Some(own);
+        match work.would_give_up(obstacle) {
+            Some(kind) => Ok(Computed::Refused { kind, value }),
+            None => Err(obstacle),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How an entry is linked: in an open place or in that of another one. It is counted for probation's share, and it
+//! is noted when it expires.
+
+use super::Engine;
+use super::bury::{Found, Table};
+use crate::entry::{Entry, EntryRef};
+use crate::policy::{Memory, Shift};
+use crate::table::{Open, Unlinked};
+use crate::time::Deadline;
+
+impl<K, V, S> Engine<K, V, S> {
+    /// Links an entry whose key is not there, in a lane with these bits.
+    #[inline(always)]
+    pub(super) fn commit<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        shift: &Shift<'_>,
+        open: Open<'g, K, V, Memory>,
+        (entry, bits): (Entry<K, V>, u8),
+    ) -> Result<(), Entry<K, V>> {
+        self.count_in(shift, entry.as_ref(), bits);
+        let due = self.due(entry.as_ref());
+        match open.commit(entry, bits) {
+            Ok(()) => {
+                self.note_due(view, due);
+                Ok(())
+            }
+            Err((entry, left)) => {
+                // The lane may have been promoted, for the entry that was there before.
+                self.count_out(shift, entry.as_ref(), left);
+                Err(entry)
+            }
+        }
+    }
+
+    /// Puts an entry in the place of another: counts the new one in, and the old one out.
+    #[inline]
+    pub(super) fn replace<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        shift: &Shift<'_>,
+        held: Found<'g, K, V>,
+        entry: Entry<K, V>,
+    ) -> Result<Unlinked<K, V>, Entry<K, V>> {
+        let bits = held.bits_now();
+        self.count_in(shift, entry.as_ref(), bits);
+        let due = self.due(entry.as_ref());
+        match view.replace(held, entry) {
+            Ok(unlinked) => {
+                self.count_out(shift, held.entry(), bits);
+                self.note_due(view, due);
+                Ok(unlinked)
+            }
+            Err(entry) => {
+                self.count_out(shift, entry.as_ref(), bits);
+                Err(entry)
+            }
+        }
+    }
+
+    /// When an entry will have to make room before any live one, and its hash. None if it weighs nothing, or never
+    /// expires.
+    #[inline]
+    fn due(&self, entry: EntryRef<'_, K, V>) -> Option<(u64, Deadline)> {
+        let expiration = self.rules.expiration.as_ref()?;
+        let end = expiration.end(entry);
+        (end != Deadline::NEVER && entry.charge() > 0).then(|| (entry.hash(), end))
+    }
+
+    #[inline]
+    fn note_due(&self, view: Table<'_, K, V>, due: Option<(u64, Deadline)>) {
+        if let Some((hash, end)) = due {
+            view.note_due(hash, end.to_word());
+        }
+    }
+}

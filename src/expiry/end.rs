@@ -1,0 +1,27 @@
+//! When an entry is going to be expired, as things are.
+
+use std::time::Duration;
+
+use super::{Expiration, after, modified, moving};
+use crate::entry::EntryRef;
+use crate::sync::Stamp;
+use crate::time::{Deadline, Moment};
+
+impl<K, V> Expiration<K, V> {
+    /// The moment from which on an entry is expired, unless it is read before.
+    #[inline]
+    pub(crate) fn end(&self, entry: EntryRef<'_, K, V>) -> Deadline {
+        let at = |word: Option<&Stamp>| word.map_or(Deadline::NEVER, moving::deadline);
+        let own = at(entry.deadline()).min(at(entry.idle_deadline()));
+        if self.expiry.is_none() {
+            return own;
+        }
+        own.min(after(modified(entry), self.time_to_live))
+    }
+
+    /// Entries are collected that were expired at that moment: later ones may still stand in for others.
+    #[inline]
+    pub(crate) fn collected_before(&self) -> Moment {
+        self.now().before(Duration::from_nanos(self.grace.get()))
+    }
+}
