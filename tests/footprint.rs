@@ -38,8 +38,8 @@ fn an_entry_takes_as_little_as_it_did_and_as_weighers_are_told() {
     what_weighers_add(|builder| builder.time_to_idle(hour));
 }
 
-/// A weigher that adds `ENTRY_OVERHEAD` never counts less than what is used, from a table that has doubled
-/// to one that is about to.
+/// A weigher that adds `ENTRY_OVERHEAD` never counts less than what is used, and in no settings twice as much, from
+/// a table that has doubled to one that is about to.
 fn what_weighers_add(settings: impl Fn(Builder<u64, u64>) -> Builder<u64, u64>) {
     let before = heap::live();
     let builder = Cache::builder().capacity(u64::MAX >> 1).weigher(|_: &u64, _: &u64| 1);
@@ -55,5 +55,5 @@ fn what_weighers_add(settings: impl Fn(Builder<u64, u64>) -> Builder<u64, u64>) 
         (least, most) = (least.min(beside), most.max(beside));
     }
     let told = ENTRY_OVERHEAD as f64;
-    assert!(most <= told && least >= told * 0.6, "{least} to {most} bytes, told {told}");
+    assert!(most <= told && least >= told * 0.55, "{least} to {most} bytes, told {told}");
 }
