@@ -119,9 +119,11 @@ impl Consumer {
             let path = snapshot_file(folder, self.name);
             self.tracker.snapshot_to(&path).expect("it can be written");
         }
-        // What was revoked is not in it, whatever workers did there since.
-        let assigned = |&&(partition, _): &&(i32, i64)| self.positions.contains_key(&partition);
-        let remembered = self.remembered.iter().filter(assigned).copied().collect();
+        // What is not reported is not in it: what was revoked, or awaits its first poll, whatever workers that are
+        // late have done there.
+        let reported =
+            |&&(partition, _): &&(i32, i64)| self.tracker.committable(TOPIC, partition).is_some();
+        let remembered = self.remembered.iter().filter(reported).copied().collect();
         let bytes = self.tracker.snapshot();
         self.saved = Some(Saved { bytes, remembered });
     }

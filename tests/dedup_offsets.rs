@@ -316,6 +316,11 @@ fn a_seek_processes_again_what_is_at_or_after_it() {
     assert!(held.complete() && tracker.committable("t", 0) == Some(2001));
     tracker.seek("t", 0, -2);
     assert_eq!(tracker.committable("t", 0), None, "wherever that is");
+    // Sought before anything is known: what workers have from before holds the watermark, and nothing else does.
+    tracker.seek("t", 0, 100);
+    let late = ticket(&tracker, 7);
+    assert_eq!((tracker.committable("t", 0), pending(&tracker)), (Some(7), vec![7]));
+    assert!(late.complete() && tracker.committable("t", 0) == Some(100));
 }
 
 #[test]

@@ -68,6 +68,13 @@ impl Model {
         *self = Self { known: true, first: start, frontier: start, position, ..new };
     }
 
+    /// Nothing will come from below.
+    fn begin_at(&mut self, start: usize) {
+        self.begin(start, true);
+        self.first = 0;
+        self.places[..start].fill(Place::Absent);
+    }
+
     fn is_reported(&self) -> bool {
         self.known && !self.revoked && !self.awaits_poll
     }
@@ -147,7 +154,7 @@ impl Model {
 
     fn skip_to(&mut self, at: usize) {
         if !self.known {
-            self.begin(at, true);
+            self.begin_at(at);
         }
         for below in self.first..at {
             if self.open[below].is_some_and(|open| !open.claimed) {
@@ -161,7 +168,7 @@ impl Model {
     fn seek(&mut self, at: usize) {
         if !self.known || self.awaits_poll {
             self.awaits_poll = false;
-            self.begin(at, true);
+            self.begin_at(at);
             return;
         }
         self.skip_to(at);

@@ -295,7 +295,7 @@ impl Lane {
         let Some(place) = place(offset).filter(|_| self.shared.enabled) else { return Some(()) };
         let mut state = self.lock()?;
         let now = self.now();
-        state.span.get_or_insert_with(|| Span::new(place, 0, now)).skip_to(place, now);
+        state.span.get_or_insert_with(|| Span::beginning_at(place, now)).skip_to(place, now);
         Some(())
     }
 
@@ -345,7 +345,7 @@ impl Lane {
                 state.generation += 1;
                 ended
             }
-            (place, _) => state.begin(place.map(|place| Span::new(place, 0, now)), standing),
+            (place, _) => state.begin(place.map(|place| Span::beginning_at(place, now)), standing),
         };
         drop(state);
         self.tell(ended);

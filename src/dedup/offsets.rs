@@ -378,8 +378,8 @@ impl OffsetTracker {
 
 /// Surviving a restart.
 impl OffsetTracker {
-    /// What is known of all partitions that are assigned or active, as bytes. Offsets in progress are not done: after
-    /// a restart they are new.
+    /// What was done in all partitions that have something to [commit](Self::committables), as bytes. Offsets in
+    /// progress are not done: after a restart they are new.
     ///
     /// Each partition is of one moment during the call; together they are not.
     pub fn snapshot(&self) -> Vec<u8> {

@@ -118,6 +118,14 @@ impl Span {
         }
     }
 
+    /// Begins at an offset below which nothing will come; what does so all the same is new.
+    pub(super) fn beginning_at(start: u64, now: Moment) -> Self {
+        let mut span = Self::new(start, 0, now);
+        span.first = 0;
+        span.absent.insert_run(0..start);
+        span
+    }
+
     /// The offset below which nothing is left to do.
     pub(super) fn committable(&self) -> u64 {
         let first_open = self.open.first_key_value().map_or(END, |(&offset, _)| offset);
