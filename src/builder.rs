@@ -28,6 +28,9 @@ const MIN_RETIRED: u64 = 1 << 16;
 /// But no more than so many times the capacity.
 const MAX_RETIRED_FACTOR: u64 = 64;
 
+/// What a cache is called where nobody says.
+const UNNAMED: &str = "cache";
+
 fn default_retired_capacity(capacity: u64) -> u64 {
     (capacity / 8).max(MIN_RETIRED.min(capacity.saturating_mul(MAX_RETIRED_FACTOR)))
 }
@@ -117,6 +120,7 @@ impl<K, V> Builder<K, V> {
             time_to_idle: None,
             expiry: None,
             rules: Rules {
+                name: UNNAMED.into(),
                 weigher: None,
                 listener: None,
                 expiration: None,
@@ -134,6 +138,21 @@ impl<K, V, S> Builder<K, V, S> {
     /// is evicted while a new one still fits. A capacity of zero refuses everything.
     pub fn capacity(mut self, capacity: u64) -> Self {
         self.capacity = Some(capacity);
+        self
+    }
+
+    /// What the cache is called in [`Stats`](crate::Stats) and in everything that is made of them, so that several
+    /// caches can be told apart. Without it, `"cache"`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, f64>::builder().capacity(100).name("prices").build()?;
+    /// assert_eq!(cache.name(), "prices");
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.rules.name = name.into().into();
         self
     }
 

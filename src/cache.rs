@@ -16,7 +16,7 @@ use crate::janitor::Janitor;
 use crate::outcome::{Compute, Computed, Inserted};
 use crate::random_state::RandomState;
 use crate::reader::Reader;
-use crate::report::{Maintained, Stats, Usage};
+use crate::stats::{Maintained, Stats, Usage};
 
 /// A concurrent cache with wait-free reads and an exact bound.
 ///
@@ -95,6 +95,11 @@ impl<K, V, S> Cache<K, V, S> {
         &self.engine
     }
 
+    /// What the cache is called: [`Builder::name`].
+    pub fn name(&self) -> &str {
+        self.engine.name()
+    }
+
     /// The capacity that was asked for last.
     pub fn capacity(&self) -> u64 {
         self.engine.capacity()
@@ -124,7 +129,16 @@ impl<K, V, S> Cache<K, V, S> {
         self.engine.usage()
     }
 
-    /// What has happened since the cache was built.
+    /// What has happened since the cache was built, and how it stands.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free; reads some tens of words for each thread that uses the cache, asks the system for the time, and
+    /// allocates the list of those who hold up the freeing of garbage. No use of the cache becomes dearer by it.
+    ///
+    /// # Examples
+    ///
+    /// See [`Stats`].
     pub fn stats(&self) -> Stats {
         self.engine.stats()
     }

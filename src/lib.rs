@@ -99,7 +99,7 @@ mod random_state;
 mod reader;
 #[allow(unsafe_code)]
 mod reclaim;
-mod report;
+mod stats;
 mod sync;
 #[allow(unsafe_code)]
 mod table;
@@ -120,7 +120,9 @@ pub use load::{LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, 
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::Reader;
-pub use report::{Maintained, Stats, Usage};
+pub use stats::{
+    Holder, Maintained, MissCauses, Rates, Refusals, RegionUsage, RemovedCharge, Stats, Usage,
+};
 pub use time::{Clock, ManualClock};
 
 /// The examples of the README and of the guide.

@@ -238,7 +238,9 @@ fn scans_neither_count_nor_touch() {
     cache.iter().for_each(drop);
     cache.snapshot();
     cache.retain(|_, _| true);
-    assert_eq!(cache.stats(), before);
+    let mut after = cache.stats();
+    after.at = before.at;
+    assert_eq!(after, before);
 }
 
 #[test]

@@ -6,6 +6,8 @@
 mod dedup;
 #[path = "surface/load.rs"]
 mod load;
+#[path = "surface/stats.rs"]
+mod stats;
 mod support;
 
 use std::error::Error;
@@ -16,7 +18,8 @@ use std::time::{Duration, Instant};
 use clockhand::{
     BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Equivalent, Expiry,
     GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Maintained, Maintenance,
-    ManualClock, Reader, RemovalCause, Stats, Usage,
+    ManualClock, MissCauses, Rates, Reader, Refusals, RegionUsage, RemovalCause, RemovedCharge,
+    Stats, Usage,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -66,6 +69,7 @@ fn built() -> Texts {
         .retired_capacity(100_u64)
         .expected_entries(10_usize)
         .maintenance(Maintenance::Inline)
+        .name("texts")
         .build();
     built.expect("sound")
 }
@@ -275,7 +279,11 @@ fn everything_can_be_shown() {
     plain::<Compute<u64>>();
     plain::<Computed<u64>>();
     plain::<Maintenance>();
-    plain::<Stats>();
+    plain::<Rates>();
+    plain::<MissCauses>();
+    plain::<RemovedCharge>();
+    plain::<Refusals>();
+    plain::<RegionUsage>();
     plain::<Usage>();
     plain::<Maintained>();
     assert!(format!("{:?}", built()).starts_with("Cache {"));

@@ -41,7 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "outcome",
             "policy",
             "reclaim",
-            "report",
+            "stats",
             "sync",
             "table",
             "time",
@@ -56,7 +56,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reclaim", &["sync"]),
     // Leaves.
     ("outcome", &["error"]),
-    ("report", &[]),
+    ("stats", &[]),
     ("error", &[]),
     ("hash", &[]),
     ("load_policy", &[]),
@@ -76,7 +76,7 @@ const FACE: &[&str] = &[
     "outcome",
     "random_state",
     "reader",
-    "report",
+    "stats",
     "sync",
     "time",
 ];
@@ -97,7 +97,7 @@ const TOP: &[&str] = &[
     "outcome",
     "random_state",
     "reader",
-    "report",
+    "stats",
     "time",
 ];
 

@@ -63,7 +63,7 @@ impl<K, V, S> Engine<K, V, S> {
         let (bearer, unit) = self.bearer_of_removed(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
         self.count_out(&self.policy.shift(), entry, bits);
-        self.count(local, cause);
+        local.tally.count_out(cause, charge);
         let account = self.settle(bearer, charge);
         if let Some(unit) = unit {
             unit.commit(1);
@@ -87,16 +87,6 @@ impl<K, V, S> Engine<K, V, S> {
         }
         let mut unit = self.capacity.reserve_up_to(&local.credit, 1);
         if unit.gather(1, self.credits()) { (bearer, Some(unit)) } else { (Bearer::Nobody, None) }
-    }
-
-    pub(super) fn count(&self, local: &Local, cause: RemovalCause) {
-        match cause {
-            RemovalCause::Replaced => local.tally.replacements.bump(),
-            RemovalCause::Invalidated => local.tally.invalidations.bump(),
-            RemovalCause::Evicted => local.tally.evictions.bump(),
-            RemovalCause::Expired => local.tally.expirations.bump(),
-            RemovalCause::Refused => local.tally.refusals.bump(),
-        }
     }
 
     pub(super) fn report(&self, entry: EntryRef<'_, K, V>, cause: RemovalCause) {

@@ -30,8 +30,8 @@ where
         });
         // An attempt that has a value hands it back when it gives up.
         let computed = computed.unwrap_or(Computed::Contended);
-        if matches!(computed, Computed::Refused { .. }) {
-            work.local.tally.refusals.bump();
+        if let Computed::Refused { kind, .. } = computed {
+            work.local.tally.refusals.count(kind);
         }
         drop(work);
         self.tidy(pin);

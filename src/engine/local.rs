@@ -1,8 +1,10 @@
 //! What an engine keeps for each thread: counters and credit.
 
 use crate::accounting::Stripe;
+use crate::error::InsertErrorKind;
+use crate::outcome::RemovalCause;
 use crate::policy::Rounds;
-use crate::report::Stats;
+use crate::stats::Stats;
 use crate::sync::{AtomicU64, Own, Relaxed};
 
 /// One thread's part of the cache. It lies in the thread's seat, so what a thread counted and what
@@ -59,6 +61,50 @@ impl LoadTally {
     }
 }
 
+/// What one thread could not bring in.
+#[derive(Debug, Default)]
+pub(super) struct RefusalTally {
+    too_large: Own,
+    no_room: Own,
+    contended: Own,
+}
+
+impl RefusalTally {
+    pub(super) fn count(&self, kind: InsertErrorKind) {
+        match kind {
+            InsertErrorKind::TooLarge { .. } => self.too_large.bump(),
+            InsertErrorKind::NoRoom => self.no_room.bump(),
+            InsertErrorKind::Contended => self.contended.bump(),
+            // Somebody else's value came in.
+            InsertErrorKind::Occupied => {}
+        }
+    }
+
+    fn add_to(&self, stats: &mut Stats) {
+        stats.refusals_by.too_large += self.too_large.get();
+        stats.refusals_by.no_room += self.no_room.get();
+        stats.refusals_by.contended += self.contended.get();
+    }
+}
+
+/// The charge of what one thread has taken out.
+#[derive(Debug, Default)]
+pub(super) struct ChargeTally {
+    replaced: Own,
+    evicted: Own,
+    expired: Own,
+    invalidated: Own,
+}
+
+impl ChargeTally {
+    fn add_to(&self, stats: &mut Stats) {
+        stats.removed_charge.replaced += self.replaced.get();
+        stats.removed_charge.evicted += self.evicted.get();
+        stats.removed_charge.expired += self.expired.get();
+        stats.removed_charge.invalidated += self.invalidated.get();
+    }
+}
+
 /// What one thread has done.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -69,12 +115,29 @@ pub(super) struct Tally {
     pub(super) evictions: Own,
     pub(super) expirations: Own,
     pub(super) invalidations: Own,
-    pub(super) refusals: Own,
+    pub(super) refusals: RefusalTally,
+    /// The charge of the entries that were replaced, or left.
+    pub(super) removed_charge: ChargeTally,
     /// Tickets that were put into the table, or taken out of it.
     pub(super) boardings: Own,
 }
 
 impl Tally {
+    /// Counts an entry that was replaced, or left.
+    #[inline]
+    pub(super) fn count_out(&self, cause: RemovalCause, charge: u64) {
+        let (count, sum) = match cause {
+            RemovalCause::Replaced => (&self.replacements, &self.removed_charge.replaced),
+            RemovalCause::Evicted => (&self.evictions, &self.removed_charge.evicted),
+            RemovalCause::Expired => (&self.expirations, &self.removed_charge.expired),
+            RemovalCause::Invalidated => (&self.invalidations, &self.removed_charge.invalidated),
+            // What was refused was never in.
+            RemovalCause::Refused => return,
+        };
+        count.bump();
+        sum.add(charge);
+    }
+
     /// Entries that left, for whatever cause.
     #[inline]
     pub(super) fn departures(&self) -> u64 {
@@ -95,6 +158,7 @@ impl Tally {
         stats.evictions += self.evictions.get();
         stats.expirations += self.expirations.get();
         stats.invalidations += self.invalidations.get();
-        stats.refusals += self.refusals.get();
+        self.removed_charge.add_to(stats);
+        self.refusals.add_to(stats);
     }
 }

@@ -19,6 +19,7 @@
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `face` | the table as the policy sees it |
 //! | `panic` | what becomes of a panic of the user's functions |
+//! | `figures` | what the engine tells about itself |
 //! | `audit` | recomputing every count from the contents |
 //!
 //! # Invariants
@@ -40,6 +41,7 @@ mod bury;
 mod compute;
 mod face;
 mod failures;
+mod figures;
 mod lens;
 mod lingering;
 mod link;
@@ -79,10 +81,9 @@ use crate::expiry::Expiration;
 use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
-use crate::report::{Stats, Usage};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Junk, Table};
-use crate::time::Clock;
+use crate::time::{Clock, Timer};
 
 /// What the domain of an engine's table keeps until nobody looks at it.
 pub(crate) type Garbage<K, V> = Junk<K, V, Memory>;
@@ -125,11 +126,14 @@ pub(crate) struct Engine<K, V, S> {
     /// Where the search for expired entries goes on.
     sweep: CachePadded<Relaxed<AtomicU64>>,
     inline: bool,
+    /// By which it is told how long things take.
+    timer: Timer,
 }
 
 impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn new(plan: Plan, rules: Rules<K, V>, hasher: S) -> Self {
         let shape = rules.shape();
+        let timer = Timer::start(rules.expiration.as_ref().map(Expiration::clock));
         let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
         Self {
             table: Table::new(shape, bits, Memory::new(plan.entries)),
@@ -145,6 +149,7 @@ impl<K, V, S> Engine<K, V, S> {
             failures: Failures::default(),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             inline: plan.inline,
+            timer,
         }
     }
 
@@ -175,45 +180,6 @@ impl<K, V, S> Engine<K, V, S> {
         self.locals().map(|local| &local.retired)
     }
 
-    /// The capacity that was asked for last.
-    pub(crate) fn capacity(&self) -> u64 {
-        self.capacity.capacity()
-    }
-
-    /// The number of entries; by G3 never more than the capacity allows.
-    pub(crate) fn len(&self) -> usize {
-        let arrivals: u64 = self.locals().map(|local| local.tally.insertions.get()).sum();
-        let departures: u64 = self.locals().map(|local| local.tally.departures()).sum();
-        arrivals.saturating_sub(departures) as usize
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let mut stats = Stats::default();
-        for local in self.locals() {
-            local.tally.add_to(&mut stats);
-            local.loads.add_to(&mut stats);
-        }
-        stats
-    }
-
-    pub(crate) fn usage(&self) -> Usage {
-        // The bound may be moved meanwhile: the higher one was in force for a part of the time.
-        let before = self.capacity.limit();
-        let taken = self.capacity.charged(self.credits());
-        let entries = self.len();
-        let capacity = before.max(self.capacity.limit());
-        let taken = taken.min(capacity);
-        let lingering = self.lingering.charge().min(taken);
-        Usage {
-            charged: taken - lingering,
-            lingering,
-            retired: self.retired.charged(self.retired_credits()),
-            entries,
-            capacity,
-            retired_capacity: self.retired.limit(),
-        }
-    }
-
     /// The clock, if the cache keeps time.
     pub(crate) fn clock(&self) -> Option<Clock> {
         self.rules.expiration.as_ref().map(Expiration::clock)
@@ -239,11 +205,6 @@ impl<K, V, S> Engine<K, V, S> {
     /// Takes their seats from the threads that a fork has left behind; how many.
     pub(crate) fn reset_after_fork(&self) -> usize {
         self.table.domain().reset_after_fork()
-    }
-
-    /// The most backward pinned seat, in epochs.
-    pub(crate) fn reclamation_lag(&self) -> u64 {
-        self.table.domain().reclamation_lag()
     }
 }
 

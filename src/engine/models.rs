@@ -38,6 +38,7 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
     let plan = Plan { capacity: 100, retired_capacity: 100, entries: 1, inline: false };
     let weigher: Option<Box<Weigher<u64, u64>>> = Some(Box::new(|_, &v| v));
     let rules = Rules {
+        name: "toy".into(),
         weigher: weigher.filter(|_| weighed),
         listener: None,
         expiration: None,

@@ -139,7 +139,7 @@ where
         let live = self.is_live(entry);
         let Some((unlinked, bits)) = view.unlink(held) else { return Eviction::Vain };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
-        self.count(work.local, cause);
+        work.local.tally.count_out(cause, charge);
         self.count_out(&work.shift, entry, bits);
         if live {
             self.policy.evicted(memory, rounds, entry.hash(), bits);

@@ -1,6 +1,7 @@
-//! What the user has laid down for one cache: functions that the engine calls.
+//! What the user has laid down for one cache: its name, and functions that the engine calls.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::entry::Shape;
 use crate::expiry::Expiration;
@@ -11,9 +12,11 @@ use crate::sync::FirstPanic;
 pub(crate) type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 pub(crate) type Listener<K, V> = dyn Fn(&K, &V, RemovalCause) + Send + Sync;
 
-/// The user's functions. None is called while an exclusive state is held: a panic in one loses
+/// The cache's name, and the user's functions. None is called while an exclusive state is held: a panic in one loses
 /// nothing but the operation.
 pub(crate) struct Rules<K, V> {
+    /// What the cache is called.
+    pub(crate) name: Arc<str>,
     pub(crate) weigher: Option<Box<Weigher<K, V>>>,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
@@ -54,6 +57,7 @@ impl<K, V> Drop for Rules<K, V> {
 impl<K, V> fmt::Debug for Rules<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rules")
+            .field("name", &self.name)
             .field("weigher", &self.weigher.is_some())
             .field("listener", &self.listener.is_some())
             .field("expiration", &self.expiration)

@@ -20,6 +20,7 @@ use super::work::{Attempt, Obstacle, Work};
 use super::write::Site;
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, Ticket};
+use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, Terms};
 use crate::outcome::RemovalCause;
 use crate::sync::{AtomicU64, Relaxed, seeded};
@@ -250,8 +251,8 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         work.terms = terms;
-        if self.fits(charge).is_err() {
-            return self.turn_away(pin, work, (hash, key, &value), ticket);
+        if let Err(kind) = self.fits(charge) {
+            return self.turn_away(pin, work, (hash, key, &value), (ticket, kind));
         }
         let new = self.table.view(pin.pass()).entry(hash, key.clone(), value, charge);
         let mut new = Some(new);
@@ -263,12 +264,12 @@ where
             self.settle_in(view, work);
             Ok(())
         });
-        if done.is_ok() {
+        let Err(kind) = done else {
             drop(work);
             return self.tidy(pin);
-        }
+        };
         let (_, value) = new.expect("an entry that was refused is still here").into_parts();
-        self.turn_away(pin, work, (hash, key, &value), ticket);
+        self.turn_away(pin, work, (hash, key, &value), (ticket, kind));
     }
 
     /// Takes the ticket out of the table with a value that the bound does not let in.
@@ -277,9 +278,9 @@ where
         pin: Pin<'e, K, V>,
         work: Work<'_>,
         (hash, key, value): (u64, &K, &V),
-        ticket: &Ticket,
+        (ticket, kind): (&Ticket, InsertErrorKind),
     ) {
-        work.local.tally.refusals.bump();
+        work.local.tally.refusals.count(kind);
         drop(work);
         let notify = || self.rules.notify(key, value, RemovalCause::Refused);
         self.take_out(pin, (hash, key), ticket, (|_| true, notify));

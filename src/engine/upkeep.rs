@@ -10,7 +10,7 @@ use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
-use crate::report::Maintained;
+use crate::stats::Maintained;
 use crate::sync::{Outermost, seeded, thread_local};
 use crate::table::{self, Junk, Shredder};
 

@@ -64,7 +64,7 @@ where
                 self.note_use(held);
                 return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
-            work.local.tally.refusals.bump();
+            work.local.tally.refusals.count(kind);
             return Err(Refused::new(kind, key, value));
         }
         self.prefetch(&pin, hash);
@@ -73,8 +73,8 @@ where
             self.persist(&mut pin, &mut work, |pin, work| self.try_put(pin, work, &mut new, &over));
         let outcome = outcome
             .unwrap_or_else(|kind| self.put_after_old(&mut pin, &mut work, &mut new, &over, kind));
-        if outcome.is_err_and(|kind| kind != InsertErrorKind::Occupied) {
-            work.local.tally.refusals.bump();
+        if let Err(kind) = outcome {
+            work.local.tally.refusals.count(kind);
         }
         let panicked = std::mem::take(&mut work.panicked);
         drop(work);
@@ -319,7 +319,7 @@ where
         } else {
             (RemovalCause::Expired, Inserted::New)
         };
-        self.count(work.local, cause);
+        work.local.tally.count_out(cause, left);
         let account = self.settle(bearer, left);
         work.hand.add(free);
         work.spend(cost);
@@ -362,31 +362,21 @@ where
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let tally = &work.local.tally;
+        let replaced = matches!(site, Site::Held(_, State::Live));
+        let cause = if replaced { RemovalCause::Replaced } else { RemovalCause::Expired };
         let old = match site {
             Site::Open(_) => None,
-            Site::Held(held, state) => {
-                // Counted as one that has expired, as is what was put in its place.
-                if !self.take_away(view, held, RemovalCause::Expired) {
-                    return Err((Obstacle::Changed, entry));
-                }
-                Some((held, state))
+            Site::Held(held, _) if !self.take_away(view, held, cause) => {
+                return Err((Obstacle::Changed, entry));
             }
+            Site::Held(held, _) => Some(held.entry()).filter(|old| !old.is_awaited()),
         };
-        let replaced = matches!(old, Some((_, State::Live)));
-        if replaced {
-            tally.replacements.bump();
-        } else {
-            tally.expirations.bump();
+        tally.count_out(RemovalCause::Expired, entry.as_ref().charge());
+        if !replaced {
             tally.insertions.bump();
         }
-        match old {
-            Some((held, State::Live)) => {
-                work.report(&self.rules, held.entry(), RemovalCause::Replaced);
-            }
-            Some((held, State::Expired)) => {
-                work.report(&self.rules, held.entry(), RemovalCause::Expired);
-            }
-            Some((_, State::Awaited)) | None => {}
+        if let Some(old) = old {
+            work.report(&self.rules, old, cause);
         }
         work.report(&self.rules, entry.as_ref(), RemovalCause::Expired);
         Ok(if replaced { Inserted::Replaced } else { Inserted::New })

@@ -116,11 +116,17 @@ impl Own {
     /// Adds one. Called by the owner only: no locked instruction.
     #[inline]
     pub(crate) fn bump(&self) {
+        self.add(1);
+    }
+
+    /// The same for any number.
+    #[inline]
+    pub(crate) fn add(&self, by: u64) {
         // ORDERING S-o: Relaxed: nobody else writes.
         let value = self.0.load(Ordering::Relaxed);
         // ORDERING S-a: Release: whoever sees this number sees what was counted before it, by any
         // thread; pairs with `get`. So arrivals that are read before departures are never too many.
-        self.0.store(value.wrapping_add(1), Ordering::Release);
+        self.0.store(value.wrapping_add(by), Ordering::Release);
     }
 
     #[inline]

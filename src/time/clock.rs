@@ -124,6 +124,11 @@ impl Clock {
         }
     }
 
+    /// Whether a test moves it.
+    pub(super) fn is_manual(&self) -> bool {
+        matches!(self.0, Source::Manual { .. })
+    }
+
     #[inline]
     pub(crate) fn now(&self) -> Moment {
         match &self.0 {

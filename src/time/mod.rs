@@ -1,16 +1,18 @@
 //! Clocks: what a cache with expiry asks for the time.
 //!
 //! A moment is a number of nanoseconds since its clock was made, so comparing, storing and adding
-//! cost one instruction. A cache without expiry never asks.
+//! cost one instruction. A cache without expiry asks for its reports only.
 
 mod clock;
 mod dial;
 mod manual;
 mod moment;
+mod timer;
 
 pub use clock::Clock;
 pub use manual::ManualClock;
 pub(crate) use moment::{Deadline, Moment, nanos};
+pub(crate) use timer::Timer;
 
 #[cfg(all(test, clockhand_loom))]
 mod models;

@@ -1,0 +1,64 @@
+//! Counts divided by cause.
+
+/// The misses of a cache, each by the last that is known of its key; their sum is
+/// [`Stats::misses`](crate::Stats::misses).
+///
+/// What is known of a key that is not there fades: the latest fates are remembered, about as many as the
+/// cache has entries, and none once the table has changed its size. A miss of a forgotten key counts as
+/// `never_seen`. Keys are told apart by a part of their hashes, so about one in a thousand may get
+/// another's cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct MissCauses {
+    /// Nothing is known of the key: it was never in the cache, or is forgotten.
+    pub never_seen: u64,
+    /// It had to make room. Many of these say that the cache is too small for its working set.
+    pub evicted: u64,
+    /// Its time was over.
+    pub expired: u64,
+    /// It was removed by a call.
+    pub invalidated: u64,
+    /// The cache did not take it: too large, or no room.
+    pub refused: u64,
+    /// A load has failed, or found that there is no value, and that is remembered
+    /// ([`LoadingCache::negative_ttl`](crate::LoadingCache::negative_ttl)).
+    pub absent: u64,
+}
+
+impl MissCauses {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        let Self { never_seen, evicted, expired, invalidated, refused, absent } = *self;
+        [never_seen, evicted, expired, invalidated, refused, absent]
+            .into_iter()
+            .fold(0, u64::wrapping_add)
+    }
+}
+
+/// The charge of the entries that have left, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RemovedCharge {
+    /// Another value was put in their place.
+    pub replaced: u64,
+    /// They had to make room.
+    pub evicted: u64,
+    /// Their time was over.
+    pub expired: u64,
+    /// They were removed by a call.
+    pub invalidated: u64,
+}
+
+/// What the cache did not take, by reason; their sum is [`Stats::refusals`](crate::Stats::refusals). See
+/// [`InsertErrorKind`](crate::InsertErrorKind).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// Entries that can never fit. Raise the capacity, or keep such values elsewhere.
+    pub too_large: u64,
+    /// There was no room at that moment. Readers hold retired entries: see
+    /// [`Stats::holders`](crate::Stats::holders).
+    pub no_room: u64,
+    /// A closure that decides changed its own key each time.
+    pub contended: u64,
+}

@@ -1,0 +1,24 @@
+//! What a cache tells about itself.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `counts` | what happened since the cache was built, or between two looks |
+//! | `causes` | the same counts, divided by cause |
+//! | `rates` | the same for each second |
+//! | `regions` | who has what of the cache: the regions, and those that hold up the freeing of garbage |
+//! | `usage` | what the cache holds, against its bounds |
+//!
+//! Nothing here is counted by itself: every number is the sum of what the threads counted on lines of
+//! their own, or a word that the cache needs anyway.
+
+mod causes;
+mod counts;
+mod rates;
+mod regions;
+mod usage;
+
+pub use causes::{MissCauses, Refusals, RemovedCharge};
+pub use counts::Stats;
+pub use rates::Rates;
+pub use regions::{Holder, RegionUsage};
+pub use usage::{Maintained, Usage};

@@ -1,0 +1,28 @@
+//! Who has what of a cache.
+
+use std::time::Duration;
+
+/// What one of the two regions of a cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RegionUsage {
+    /// Its entries, those included whose values are being loaded.
+    pub entries: usize,
+    /// Their charge.
+    pub charge: u64,
+}
+
+/// A thread that keeps retired entries from being freed: it holds a [`Guard`](crate::Guard), is inside
+/// [`Cache::read`](crate::Cache::read), or has not [parked](crate::Reader::park) its
+/// [`Reader`](crate::Reader).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The thread's name, the first 32 bytes of it; its id, if it has none.
+    pub thread: String,
+    /// For how long it is known to have been in the way: since a writer, or maintenance, found it there
+    /// for the first time.
+    pub since: Duration,
+    /// How many epochs it is behind.
+    pub epochs_behind: u64,
+}
