@@ -15,6 +15,9 @@
 //!   reader has seen as past, no later reader sees as ahead.
 //! - **C4** The patience is never longer than the resolution: it comes from a stretch that the counter
 //!   measured on the inside, and the system's clock on the outside. Zero means: always ask.
+//! - **C5** Where the counter is set to another value, as by a machine that was suspended or a process that was
+//!   moved to another one, C4 holds again from the second turn after that on, and until then the patience is at most
+//!   twice as long: what was counted since the last turn bounds it, too.
 //!
 //! On a machine without a counter that can be trusted the patience stays zero, and a reading is one of
 //! the system's clock.
@@ -123,21 +126,38 @@ impl Dial {
             // ORDERING S-b: Release: the seed's wrong order.
             self.face.stamp.store(counter, Ordering::Release);
         }
-        let now = self.face.time.max(elapsed).max(elapsed);
+        // ORDERING S-h: Relaxed: for the patience alone, which other bounds hold.
+        let stamp = self.face.stamp.load(Ordering::Relaxed);
+        let time = self.face.time.max(elapsed);
+        let now = time.max(elapsed);
         if !stamp_first {
             // ORDERING S-b: Release: whoever reads this stamp reads the time above, or a later one
             // (C2); pairs with `young`.
             self.face.stamp.store(counter, Ordering::Release);
         }
         if elapsed >= SETTLING {
-            self.face.patience.set(patience(counter.wrapping_sub(first), elapsed, self.resolution));
+            let all = (counter.saturating_sub(first), elapsed);
+            let last = (counter.saturating_sub(stamp), elapsed.saturating_sub(time));
+            self.face.patience.set(self.patience(all, last));
         }
         Moment::at(now)
+    }
+
+    /// How long to be patient, by what was counted in how many nanoseconds: in all, and since the last turn.
+    fn patience(&self, all: (u64, u64), last: (u64, u64)) -> u64 {
+        let (resolution, before) = (nanos(self.resolution), self.face.patience.get());
+        let overall = patience(all, resolution);
+        if before == 0 {
+            return overall;
+        }
+        // A short stretch says little: what comes in between the two readings is a large part of it.
+        let lately = if last.1 > resolution / 2 { patience(last, resolution) } else { before };
+        overall.min(lately).min(before.saturating_mul(2))
     }
 }
 
 /// How far the counter counts in `resolution`, having counted so far in `elapsed` nanoseconds.
-fn patience(counted: u64, elapsed: u64, resolution: Duration) -> u64 {
-    let counted = u128::from(counted) * u128::from(nanos(resolution)) / u128::from(elapsed);
+fn patience((counted, elapsed): (u64, u64), resolution: u64) -> u64 {
+    let counted = u128::from(counted) * u128::from(resolution) / u128::from(elapsed);
     u64::try_from(counted).unwrap_or(u64::MAX)
 }

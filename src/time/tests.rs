@@ -145,6 +145,36 @@ fn a_stamp_that_lies_ahead_is_not_young() {
     assert_eq!(dial.young(2 * MILLI), Some(Moment::at(5 * MILLI + 7)));
 }
 
+/// A counter that is set back, as after the machine was suspended, seems to have counted nothing rather than very much.
+#[test]
+fn a_counter_that_is_set_back_makes_no_time_seem_younger() {
+    for counter in [0, 7, 999, 1000, 1001, 2 * MILLI] {
+        let dial = dial(Duration::from_millis(1));
+        dial.set(1000 + 5 * MILLI, 5 * MILLI);
+        dial.set(counter, 60 * MILLI);
+        assert_eq!(dial.young(counter + MILLI), None, "set back to {counter}");
+    }
+}
+
+/// One that is set forward is found out at the second turn.
+#[test]
+fn a_counter_that_is_set_forward_makes_no_time_seem_younger_for_long() {
+    for forward in [10 * MILLI, 1 << 40, 1 << 62] {
+        let dial = dial(Duration::from_millis(1));
+        (5..50).for_each(|milli| _ = dial.set(1000 + milli * MILLI, milli * MILLI));
+        dial.set(forward + 50 * MILLI, 50 * MILLI);
+        assert_eq!(dial.young(forward + 52 * MILLI), None, "older than twice the resolution");
+        for milli in [52, 53, 60, 100, 101, 102] {
+            dial.set(forward + milli * MILLI, milli * MILLI);
+            assert_eq!(dial.young(forward + (milli + 1) * MILLI), None, "{milli}, {forward}");
+            assert!(
+                dial.young(forward + milli * MILLI + MILLI / 2).is_some(),
+                "{milli}, {forward}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_dial_is_never_turned_back() {
     let dial = dial(Duration::from_millis(1));
