@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clockhand::{
-    BuildError, Cache, Clock, Compute, Computed, Expiry, InsertErrorKind, Inserted, ManualClock,
-    RemovalCause,
+    BuildError, Cache, Clock, Compute, Computed, Expiry, InsertErrorKind, Inserted, Maintenance,
+    ManualClock, RemovalCause,
 };
-use support::{assert_balanced, ignore, size, together};
+use support::{Constant, assert_balanced, ignore, size, together};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -123,6 +123,119 @@ fn expired_entries_make_room_beside_writers_in_a_table_that_doubles() {
     }
     // A round before the one that has just ended is dead when it begins.
     assert_eq!(cache.stats().evictions, 0, "{:?}", cache.stats());
+    support::validate(&cache);
+}
+
+/// Has no deadlines of its own.
+struct Silent;
+impl Expiry<u64, u64> for Silent {}
+
+#[test]
+fn a_time_to_live_beside_an_expiry_is_remembered_by_a_table_that_grows_or_shrinks() {
+    for shrinks in [false, true] {
+        let (clock, hand) = Clock::manual();
+        let builder = Cache::builder().capacity(1_000).expected_entries(1).clock(clock);
+        let cache = builder.expiry(Silent).time_to_live(10 * SECOND).build().expect("sound");
+        (0..10).for_each(|key| cache.insert(key, 0));
+        hand.advance(5 * SECOND);
+        (10..1_000).for_each(|key| cache.insert(key, 0));
+        if shrinks {
+            cache.retain(|&key, _| key < 20);
+            cache.set_capacity(20);
+        }
+        hand.advance(5 * SECOND);
+        (1_000..1_010).for_each(|key| cache.insert(key, 0));
+        assert_eq!((cache.stats().evictions, cache.stats().expirations), (0, 10), "{shrinks}");
+        support::validate(&cache);
+    }
+}
+
+#[test]
+fn what_stands_in_for_others_for_a_while_makes_room_after_that() {
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(1_000).expected_entries(100).clock(clock);
+    let builder = builder.expiry(ByValue).maintenance(Maintenance::Manual);
+    let cache = builder.build().expect("sound");
+    let _loading = cache.loading(|_: &u64| 0_u64).stale_if_error(10 * SECOND);
+    (0..200).for_each(|key| cache.insert(key, 1));
+    (200..400).for_each(|key| cache.insert(key, 5));
+    (400..1_000).for_each(|key| cache.insert(key, 10_000));
+    hand.advance(12 * SECOND);
+    // The last of these come in vain to where the others have left, beside what has expired for less than the grace.
+    (1_000..1_205).for_each(|key| cache.insert(key, 10_000));
+    let evictions = cache.stats().evictions;
+    assert_eq!((evictions <= 5, cache.stats().expirations >= 200), (true, true));
+    hand.advance(12 * SECOND);
+    let expired = cache.len() - cache.snapshot().len();
+    (2_000..2_000 + expired as u64).for_each(|key| cache.insert(key, 10_000));
+    assert_eq!(cache.stats().evictions, evictions, "{expired} had expired");
+}
+
+/// Entries live for long until they are read, and then for a second.
+struct Once;
+impl Expiry<u64, u64> for Once {
+    fn expire_after_create(&self, _: &u64, _: &u64, _: Instant) -> Option<Duration> {
+        Some(1_000 * SECOND)
+    }
+    fn expire_after_read(
+        &self,
+        _: &u64,
+        _: &u64,
+        _: Instant,
+        _: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        Some(SECOND)
+    }
+}
+
+type Look = fn(&Cache<u64, u64>, u64);
+
+#[test]
+fn what_expires_earlier_as_it_was_read_makes_room() {
+    let looks: [Look; 4] = [
+        |cache, key| assert!(cache.get(&key).is_some()),
+        |cache, key| assert!(cache.reader().get(&key).is_some()),
+        |cache, key| assert!(cache.insert_if_absent(key, 7).is_err()),
+        |cache, key| assert_eq!(cache.compute(key, |_| Compute::Keep), Computed::Kept),
+    ];
+    for look in looks {
+        let (clock, hand) = Clock::manual();
+        let builder = Cache::builder().capacity(1_000).expiry(Once).clock(clock);
+        let cache = builder.maintenance(Maintenance::Manual).build().expect("sound");
+        (0..1_000).for_each(|key| cache.insert(key, 1));
+        (0..10).for_each(|key| look(&cache, 100 * key));
+        hand.advance(SECOND);
+        (1_000..1_010).for_each(|key| cache.insert(key, 1));
+        assert_eq!((cache.stats().evictions, cache.stats().expirations), (0, 10));
+        support::validate(&cache);
+    }
+}
+
+/// A search for room on behalf of a replacement passes by the entry that is to be replaced, and does not forget it.
+#[test]
+fn what_was_spared_while_it_lived_makes_room_when_it_has_expired() {
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(10).retired_capacity(1).hasher(Constant).clock(clock);
+    let builder = builder.weigher(|_: &u64, value: &u64| 1 + value % 2).expiry(ByValue);
+    let cache = builder.maintenance(Maintenance::Manual).build().expect("sound");
+    cache.insert(1, 10);
+    cache.insert(2, 2);
+    (3..10).for_each(|key| cache.insert(key, 1_000));
+    // What is removed fills the retired capacity, so what is heavier finds no room.
+    let guard = cache.pin();
+    cache.invalidate(&2);
+    (10..12).for_each(|key| cache.insert(key, 1_000));
+    hand.advance(3 * SECOND);
+    let refused = cache.try_insert(1, 11).expect_err("there is no room");
+    assert_eq!(refused.kind, InsertErrorKind::NoRoom);
+    drop(guard);
+    hand.advance(10 * SECOND);
+    while cache.maintain(100).backlog > 0 {}
+    let before = cache.stats();
+    cache.insert(20, 1_000);
+    let after = cache.stats();
+    assert_eq!(after.evictions, before.evictions);
     support::validate(&cache);
 }
 

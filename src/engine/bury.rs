@@ -128,8 +128,10 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Notes that a write has found a live value and leaves it: for the policy and for the time to idle that is a
     /// use, as a hit is.
-    pub(super) fn note_use(&self, held: Found<'_, K, V>) {
-        let read = |time: &Expiration<K, V>| time.read(held.entry(), time.now());
+    pub(super) fn note_use<'g>(&self, view: Table<'g, K, V>, held: Found<'g, K, V>) {
+        let read = |time: &Expiration<K, V>| {
+            Self::heed(view, held.entry(), time.read(held.entry(), time.now()))
+        };
         if self.rules.expiration.as_ref().is_none_or(read) {
             held.touch();
         }

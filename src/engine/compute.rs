@@ -52,7 +52,7 @@ where
         match (f(site.value()), site) {
             (Compute::Put(value), site) => self.put_computed(view, work, site, (hash, key), value),
             (Compute::Keep, Site::Held(held, State::Live)) => {
-                self.note_use(held);
+                self.note_use(view, held);
                 Ok(Computed::Kept)
             }
             (Compute::Remove, Site::Held(held, state)) => {

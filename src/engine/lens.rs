@@ -8,7 +8,7 @@ use equivalent::Equivalent;
 use super::bury::Found;
 use super::{Batch, Desk, Engine, Garbage, Local};
 use crate::entry::{EntryRef, Ticket};
-use crate::expiry::Expiration;
+use crate::expiry::{Expiration, Reading};
 use crate::policy::Memory;
 use crate::reclaim::Pass;
 use crate::table::{Glance, View};
@@ -91,9 +91,9 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     fn hit(&self, held: Found<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
         let mut entry = held.entry();
         if let Some(expiration) = &self.engine.rules.expiration
-            && !Self::note_read(expiration, entry)
+            && !self.heed(entry, Self::note_read(expiration, entry))
         {
-            let read = |entry| Self::note_read(expiration, entry);
+            let read = |entry| self.heed(entry, Self::note_read(expiration, entry));
             match successor(self.view, entry, read) {
                 Some(successor) => entry = successor,
                 None => return self.miss(),
@@ -132,12 +132,17 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
         self.view.prefetch_entry(hash);
     }
 
-    /// Moves the deadlines of an entry that is being read; false if it has expired. Apart, so that
-    /// reads of a cache that keeps no time do without its registers.
+    /// Moves the deadlines of an entry that is being read. Apart, so that reads of a cache that keeps no
+    /// time do without its registers.
     #[inline(never)]
-    fn note_read(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> bool {
+    fn note_read(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> Reading {
         // After the entry was found, however long that took: who finds it later finds a later time.
         expiration.read(entry, expiration.now())
+    }
+
+    #[inline(always)]
+    fn heed(&self, entry: EntryRef<'g, K, V>, reading: Reading) -> bool {
+        Engine::<K, V, S>::heed(self.view, entry, reading)
     }
 
     /// The entry of a key, and nobody notices.

@@ -4,6 +4,7 @@
 use super::Engine;
 use super::bury::{Found, Table};
 use crate::entry::{Entry, EntryRef};
+use crate::expiry::Reading;
 use crate::policy::{Memory, Shift};
 use crate::table::{Open, Unlinked};
 use crate::time::Deadline;
@@ -65,6 +66,17 @@ impl<K, V, S> Engine<K, V, S> {
         let expiration = self.rules.expiration.as_ref()?;
         let end = expiration.end(entry);
         (end != Deadline::NEVER && entry.charge() > 0).then(|| (entry.hash(), end))
+    }
+
+    /// Notes what a read has done to an entry's deadline; whether the entry is live.
+    #[inline(always)]
+    pub(super) fn heed(view: Table<'_, K, V>, entry: EntryRef<'_, K, V>, reading: Reading) -> bool {
+        if let Reading::Until(end) = reading
+            && entry.charge() > 0
+        {
+            view.note_due_in_passing(entry.hash(), end.to_word());
+        }
+        reading != Reading::Expired
     }
 
     #[inline]

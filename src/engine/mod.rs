@@ -136,7 +136,7 @@ impl<K, V, S> Engine<K, V, S> {
         let timer = Timer::start(rules.expiration.as_ref().map(Expiration::clock));
         let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
         Self {
-            table: Table::new(shape, bits, Memory::new(plan.entries)),
+            table: Table::new(shape, rules.longest_life(), bits, Memory::new(plan.entries)),
             hasher: NoAbort::new(hasher),
             rules,
             policy: Policy::new(),

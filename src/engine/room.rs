@@ -197,16 +197,16 @@ where
             for &held in &found {
                 let entry = held.entry();
                 // What weighs nothing makes no room.
-                if entry.charge() == 0 || spared.is_some_and(|spared| spared.is(entry)) {
+                if entry.charge() == 0 {
                     continue;
                 }
-                let end = expiration.end(entry);
-                if !self.is_kept(entry) {
+                let (end, collected) = (expiration.end(entry), expiration.collected_before());
+                if !end.is_passed(collected) {
+                    earliest = earliest.min(end);
+                } else if !spared.is_some_and(|spared| spared.is(entry)) && !self.is_kept(entry) {
                     return (Some(held), end);
                 }
-                // One that is overdue and has to stay goes with the load that it waits for.
-                earliest =
-                    if end.is_passed(expiration.now()) { earliest } else { earliest.min(end) };
+                // One that is overdue and has to stay goes with the load or the write that it waits for.
             }
         }
         (None, earliest)

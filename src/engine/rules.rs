@@ -8,6 +8,7 @@ use crate::expiry::Expiration;
 use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
 use crate::sync::FirstPanic;
+use crate::time::nanos;
 
 pub(crate) type Weigher<K, V> = dyn Fn(&K, &V) -> u64 + Send + Sync;
 pub(crate) type Listener<K, V> = dyn Fn(&K, &V, RemovalCause) + Send + Sync;
@@ -28,6 +29,12 @@ impl<K, V> Rules<K, V> {
     pub(super) fn shape(&self) -> Shape {
         let times = self.expiration.as_ref().map_or(Shape::PLAIN, Expiration::shape);
         if self.weigher.is_some() { times.weighed() } else { times }
+    }
+
+    /// How long entries live at most after they were written, in nanoseconds.
+    pub(super) fn longest_life(&self) -> u64 {
+        let life = self.expiration.as_ref().and_then(Expiration::time_to_live);
+        life.map_or(u64::MAX, nanos)
     }
 
     /// What an entry weighs.

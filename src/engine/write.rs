@@ -58,10 +58,11 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         if let Err(kind) = self.fits(charge) {
-            let held = self.table.view(pin.pass()).find(hash, |k| *k == key);
+            let view = self.table.view(pin.pass());
+            let held = view.find(hash, |k| *k == key);
             let live = held.filter(|held| self.is_live(held.entry()));
             if let Some(held) = live.filter(|held| !over.0(held.entry().value(), &value)) {
-                self.note_use(held);
+                self.note_use(view, held);
                 return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
             work.local.tally.refusals.count(kind);
@@ -164,7 +165,7 @@ where
         if let Site::Held(held, State::Live) = site
             && !over(held.entry().value(), entry.value())
         {
-            self.note_use(held);
+            self.note_use(view, held);
             return Ok(Err(InsertErrorKind::Occupied));
         }
         self.put_from(view, work, site, new).map(Ok)

@@ -438,10 +438,12 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         self.time(1)
     }
 
-    /// The earlier of both; never, if there is none. The highest bit of such a word is its owner's own.
-    pub(crate) fn earliest(&self) -> u64 {
+    /// The earlier of both deadlines, and no later than `life` after the value was written; never, if there is none.
+    /// The highest bit of a deadline is its owner's own.
+    pub(crate) fn end(&self, life: u64) -> u64 {
         let at = |word: Option<&Stamp>| word.map_or(u64::MAX, Stamp::get) & (u64::MAX >> 1);
-        at(self.deadline()).min(at(self.idle_deadline()))
+        let own = at(self.deadline()).min(at(self.idle_deadline()));
+        own.min(self.modified().map_or(u64::MAX, |word| word.get().saturating_add(life)))
     }
 
     /// When the value was written.

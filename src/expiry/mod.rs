@@ -47,6 +47,22 @@ pub(crate) struct Expiration<K, V> {
     pub(crate) grace: Relaxed<AtomicU64>,
 }
 
+/// What a read has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Expired,
+    Live,
+    /// Live, with a deadline that is earlier now than it was.
+    Until(Deadline),
+}
+
+impl Reading {
+    #[inline]
+    fn of(live: bool) -> Self {
+        if live { Self::Live } else { Self::Expired }
+    }
+}
+
 impl<K, V> Expiration<K, V> {
     pub(crate) fn new(
         clock: Clock,
@@ -162,9 +178,9 @@ impl<K, V> Expiration<K, V> {
     /// Reads an entry: whether it is live, and if so, moves its deadlines. Writes only where a deadline
     /// really moves, which is at most once for each time that the clock shows.
     #[inline]
-    pub(crate) fn read(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+    pub(crate) fn read(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Reading {
         match &self.expiry {
-            None => is_ahead(entry, now) && self.idle_from(entry, now),
+            None => Reading::of(is_ahead(entry, now) && self.idle_from(entry, now)),
             Some(expiry) => self.read_and_ask(&**expiry, entry, now),
         }
     }
@@ -182,19 +198,21 @@ impl<K, V> Expiration<K, V> {
         expiry: &(dyn Expiry<K, V> + Send + Sync),
         entry: EntryRef<'_, K, V>,
         now: Moment,
-    ) -> bool {
+    ) -> Reading {
         if !self.is_live(entry, now) {
-            return false;
+            return Reading::Expired;
         }
-        let mut asked = now;
+        let (mut asked, mut sooner) = (now, None);
         for _ in 0..ATTEMPTS {
             // Not over a moment ago, but other readers' clocks go on.
-            let Some(found) = self.own_ahead(entry, asked) else { return false };
+            let Some(found) = self.own_ahead(entry, asked) else { return Reading::Expired };
             let wanted = self.ask_after_read(expiry, entry, found, asked);
             let to = after(asked, wanted);
-            if found.remaining(asked) == wanted
-                || entry.deadline().is_none_or(|word| moving::change(word, found, to))
-            {
+            if found.remaining(asked) == wanted {
+                break;
+            }
+            if entry.deadline().is_none_or(|word| moving::change(word, found, to)) {
+                sooner = (to < found).then_some(to);
                 break;
             }
             // Another read was faster. What it has left is from a later time than ours, perhaps.
@@ -202,7 +220,10 @@ impl<K, V> Expiration<K, V> {
         }
         // Of the time at which the entry was found live, and forward only: so whatever the user's
         // expiry has let pass meanwhile, this does not undo what others have seen.
-        self.idle_from(entry, now)
+        match (self.idle_from(entry, now), sooner) {
+            (true, Some(end)) => Reading::Until(end),
+            (live, _) => Reading::of(live),
+        }
     }
 
     fn ask_after_read(

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::{Expiration, Expiry, Terms};
+use super::{Expiration, Expiry, Reading, Terms};
 use crate::entry::{Entry, Shape};
 use crate::time::{Clock, ManualClock, Moment};
 
@@ -247,7 +247,7 @@ fn what_has_expired_is_worth_something_for_as_long_whether_or_not_it_was_seen() 
             let is_kept = || rule.is_kept(entry.as_ref(), rule.now());
             hand.advance(10 * SECOND);
             if seen {
-                assert!(!rule.read(entry.as_ref(), rule.now()));
+                assert_eq!(rule.read(entry.as_ref(), rule.now()), Reading::Expired);
             }
             assert!(is_kept() && !is_live(&rule, &entry));
             hand.advance(5 * SECOND - Duration::from_nanos(1));
@@ -266,7 +266,7 @@ fn a_deadline_is_marked_when_it_was_seen_as_passed_and_told_as_it_was() {
     hand.advance(10 * SECOND);
     assert!(!is_live(&rule, &old));
     // A read whose clock is older: too late.
-    assert!(!rule.read(old.as_ref(), Moment::ORIGIN));
+    assert_eq!(rule.read(old.as_ref(), Moment::ORIGIN), Reading::Expired);
     // The user's expiry is told that nothing is left.
     let new = Entry::new(rule.shape(), 0, 1, 2, 1);
     rule.update(new.as_ref(), old.as_ref(), &Terms::default());

@@ -46,6 +46,8 @@ pub(crate) const LOAD: usize = 4;
 /// One generation of the table.
 pub(crate) struct Array<K, V, X> {
     pub(super) shape: Shape,
+    /// How long entries live at most after they were written, in nanoseconds.
+    pub(super) life: u64,
     /// There are two to the power of 64 less this of buckets; at most 63.
     shift: u32,
     buckets: Box<[Bucket<K, V>]>,
@@ -74,11 +76,12 @@ impl<K, V, X> Array<K, V, X> {
         ((each + due) as u128) << bits
     }
 
-    pub(super) fn new(shape: Shape, bits: u32, annex: X) -> Self {
+    pub(super) fn new(shape: Shape, life: u64, bits: u32, annex: X) -> Self {
         let buckets = 1_usize << bits;
         debug_assert!(bits > 0, "a generation of one bucket");
         Self {
             shape,
+            life,
             shift: u64::BITS - bits,
             buckets: zeroed(buckets, || Bucket { control: AtomicU64::new(0), row: Row::new() }),
             heads: zeroed(buckets, || AtomicPtr::new(std::ptr::null_mut())),

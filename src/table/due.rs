@@ -19,6 +19,8 @@ use crate::sync::{AtomicU64, Relaxed};
 
 /// Words below one of the next level: a cache line of them.
 const FAN: usize = 8;
+/// Attempts of a read to raise a word that others change at that moment.
+const ATTEMPTS: usize = 4;
 
 /// The tree, by levels: first a word for each bucket, last a single one. A word is the complement of the earliest
 /// deadline, so zero says that nothing there expires.
@@ -61,6 +63,21 @@ impl Due {
                 return;
             }
             level[index].max(word);
+            index /= FAN;
+        }
+    }
+
+    /// Notes for a read, which waits for nobody, that an entry of a bucket expires then, earlier than it was to. If
+    /// others are faster each time, that is lost.
+    pub(super) fn note_in_passing(&self, mut index: usize, deadline: u64) {
+        for level in &self.levels {
+            let attempt = |_: &usize| {
+                let word = level[index].get();
+                word >= !deadline || level[index].try_set(word, !deadline)
+            };
+            if (0..ATTEMPTS).find(attempt).is_none() {
+                return;
+            }
             index /= FAN;
         }
     }

@@ -88,7 +88,7 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
             // SAFETY: found in a frozen bucket by a pinned thread, so it is not freed meanwhile (T1).
             let entry: EntryRef<'_, K, V> = unsafe { EntryRef::from_raw(node, self.to.shape) };
             if entry.charge() > 0 {
-                due.note(target, entry.earliest());
+                due.note(target, entry.end(self.to.life));
             }
         }
     }

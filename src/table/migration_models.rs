@@ -20,7 +20,7 @@ type Toys = Array<u64, u64, ()>;
 /// A bucket and the generation that follows it, with `bits`, without epochs: nothing is freed, so nobody
 /// has to be pinned.
 fn generations(from: u32, to: u32) -> (Home<'static, u64, u64, ()>, &'static Toys) {
-    let array = |bits| &*Box::leak(Box::new(Array::new(Shape::PLAIN, bits, ())));
+    let array = |bits| &*Box::leak(Box::new(Array::new(Shape::PLAIN, u64::MAX, bits, ())));
     (Home::at(array(from), 0), array(to))
 }
 
@@ -231,7 +231,7 @@ fn what_a_hand_unlinks_while_two_become_one_is_read_no_more() {
 
 /// A table of four buckets, of which two have begun to become one; the second of them has an entry.
 fn shrinking() -> Arc<Toy> {
-    let mut table = Table::new(Shape::PLAIN, 2, ());
+    let mut table = Table::new(Shape::PLAIN, u64::MAX, 2, ());
     table.first_bits = 1;
     insert(&table, SECOND, 10);
     with(&table, |view| view.begin(view.current(), 1, |_, _| ()));

@@ -141,10 +141,11 @@ impl<K, V, X, L> Table<K, V, X, L> {
     /// The most buckets that a table may have, as a power of two.
     pub(crate) const MAX_BITS: u32 = 34;
 
-    /// An empty table with two to the power of `bits` buckets, and never fewer.
-    pub(crate) fn new(shape: Shape, bits: u32, annex: X) -> Self {
+    /// An empty table with two to the power of `bits` buckets, and never fewer, of entries that live for so long
+    /// at most after they were written.
+    pub(crate) fn new(shape: Shape, life: u64, bits: u32, annex: X) -> Self {
         let first_bits = bits.clamp(1, Self::MAX_BITS);
-        let array = Box::new(Array::new(shape, first_bits, annex));
+        let array = Box::new(Array::new(shape, life, first_bits, annex));
         Self {
             domain: Arc::new(Domain::new()),
             shape,

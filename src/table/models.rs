@@ -20,7 +20,7 @@ pub(super) type ToyView<'g> = View<'g, u64, u64, (), ()>;
 pub(super) const YOUNG: u8 = 1;
 
 pub(super) fn toy() -> Arc<Toy> {
-    Arc::new(Table::new(Shape::PLAIN, 1, ()))
+    Arc::new(Table::new(Shape::PLAIN, u64::MAX, 1, ()))
 }
 
 /// Runs `f` on a pinned view.
@@ -324,7 +324,7 @@ type ToyHome = Home<'static, u64, u64, ()>;
 
 /// A bucket without epochs: nothing is freed, so nobody has to be pinned.
 fn bucket() -> ToyHome {
-    Home::at(Box::leak(Box::new(Array::new(Shape::PLAIN, 1, ()))), 0)
+    Home::at(Box::leak(Box::new(Array::new(Shape::PLAIN, u64::MAX, 1, ()))), 0)
 }
 
 pub(super) fn commit(home: ToyHome, key: u64, value: u64) -> bool {

@@ -87,7 +87,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         if self.next(array).is_some() {
             return;
         }
-        let next = Array::new(array.shape, bits, annex(&array.annex, 1 << bits));
+        let next = Array::new(array.shape, array.life, bits, annex(&array.annex, 1 << bits));
         let next = Box::into_raw(Box::new(next));
         // ORDERING T-j: Release: publishes the generation; pairs with the load in `next`. On failure
         // another thread was faster.

@@ -25,7 +25,7 @@ fn steps() -> u64 {
 
 /// A table that may shrink to two buckets.
 fn toy() -> Toy {
-    Table::new(Shape::PLAIN, 1, ())
+    Table::new(Shape::PLAIN, u64::MAX, 1, ())
 }
 
 /// A key of this class whose home differs in any table, or is one of few.

@@ -209,7 +209,7 @@ type Toy = Table<u64, u64, (), ()>;
 
 /// A table whose keys are their own hashes, so that a test chooses their homes.
 fn toy(bits: u32) -> Toy {
-    Table::new(Shape::PLAIN, bits, ())
+    Table::new(Shape::PLAIN, u64::MAX, bits, ())
 }
 
 pub(super) fn with<R>(table: &Toy, f: impl FnOnce(View<'_, u64, u64, (), ()>) -> R) -> R {
@@ -453,7 +453,7 @@ fn a_bucket_is_passed_by_once_nothing_of_a_region_is_left() {
 fn dropping_a_table_drops_what_it_holds() {
     let value = Arc::new(());
     for grow in [false, true] {
-        let table: Table<u64, Arc<()>, (), ()> = Table::new(Shape::TIMED, 1, ());
+        let table: Table<u64, Arc<()>, (), ()> = Table::new(Shape::TIMED, u64::MAX, 1, ());
         for key in 0..100 {
             let guard = table.pin();
             let view = table.view(guard.pass());

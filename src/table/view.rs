@@ -308,6 +308,18 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
+    /// Notes for a read that the entry of a hash expires then, earlier than it was to.
+    #[cold]
+    pub(crate) fn note_due_in_passing(&self, hash: u64, deadline: u64) {
+        let mut next = Some(self.current());
+        while let Some(array) = next {
+            if let Some(due) = &array.due {
+                due.note_in_passing(array.index_of(hash), deadline);
+            }
+            next = self.next(array);
+        }
+    }
+
     /// A bucket where an entry may have expired by `now`; which of several depends on `seed`.
     #[inline]
     pub(crate) fn find_due(&self, now: u64, seed: usize) -> Option<DueAt<'g, K, V, X>> {
