@@ -11,6 +11,7 @@ use crate::builder::Builder;
 use crate::engine::{Decided, EVERYWHERE, Engine, Lens, Refused, Ticket};
 use crate::error::InsertError;
 use crate::guard::Guard;
+use crate::health::{Health, Thresholds};
 use crate::iter::Iter;
 use crate::janitor::Janitor;
 use crate::outcome::{Compute, Computed, Inserted};
@@ -141,6 +142,37 @@ impl<K, V, S> Cache<K, V, S> {
     /// See [`Stats`].
     pub fn stats(&self) -> Stats {
         self.engine.stats()
+    }
+
+    /// Whether all is well, and if not, what is out of bounds and what to do.
+    ///
+    /// Rates are those of a window that ends now, by the system's clock or by a manual one (see
+    /// [`health`](crate::health)). May be called
+    /// at any frequency and by any number of callers.
+    ///
+    /// # Progress
+    ///
+    /// Blocking among its callers, of this cache: they take a lock, for the time that [`stats`](Self::stats) takes.
+    /// Nobody else does. Reads a file or two if there is a
+    /// [memory limit](Thresholds::memory_limit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{Cache, Thresholds, health::Figure};
+    ///
+    /// let cache: Cache<u64, Vec<u8>> =
+    ///     Cache::builder().capacity(10).weigher(|_, bytes: &Vec<u8>| bytes.len() as u64).build()?;
+    /// let thresholds = Thresholds::default();
+    /// assert!(cache.health(&thresholds).is_healthy());
+    /// cache.insert(1, vec![0; 11]);
+    /// let health = cache.health(&thresholds);
+    /// assert_eq!(health.reasons[0].figure, Figure::Refusals);
+    /// assert_eq!(health.reasons[0].value, 1.0);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    pub fn health(&self, thresholds: &Thresholds) -> Health {
+        self.engine.health(thresholds)
     }
 
     /// How many epochs the most backward reader is behind: nought or one in good health. A number

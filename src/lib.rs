@@ -89,6 +89,7 @@ mod error;
 mod expiry;
 mod guard;
 mod hash;
+pub mod health;
 mod iter;
 mod janitor;
 pub mod load;
@@ -113,6 +114,7 @@ pub use equivalent::Equivalent;
 pub use error::{BuildError, InsertError, InsertErrorKind};
 pub use expiry::Expiry;
 pub use guard::Guard;
+pub use health::{Health, Thresholds};
 pub use iter::{GetMany, Iter};
 #[cfg(feature = "async")]
 pub use load::AsyncLoader;

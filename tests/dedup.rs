@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clockhand::dedup::{
-    Claim, Deduplicator, DeduplicatorBuilder, Health, OffsetTracker, Outcome, SettingsError,
-    SnapshotError, Ticket, Waited,
+    Claim, Deduplicator, DeduplicatorBuilder, OffsetTracker, Outcome, SettingsError, SnapshotError,
+    Ticket, Waited,
 };
 use clockhand::{Clock, Maintenance, ManualClock};
 use support::{Random, in_time, size, together};
@@ -176,7 +176,7 @@ fn what_is_forgotten_is_new() {
     for _ in 0..250 {
         assert!(seen.mark_processed(1) && seen.forget(&1));
     }
-    assert!((2..101).all(|id| seen.is_processed(&id)) && seen.health().is_healthy());
+    assert!((2..101).all(|id| seen.is_processed(&id)) && seen.metrics().forgotten_early == 0);
     (101..200).for_each(|id| assert!(seen.mark_processed(id)));
     assert!((100..200).all(|id| seen.is_processed(&id)));
     assert_eq!((seen.len(), seen.metrics().forgotten_early), (100, 98));
@@ -365,14 +365,14 @@ fn the_oldest_go_first_and_each_is_counted() {
         assert!(seen.mark_processed(id));
         hand.advance(Duration::from_millis(1));
     }
-    assert_eq!(seen.health(), Health::Healthy);
+    assert_eq!(seen.metrics().forgotten_early, 0);
     let held: Vec<_> = (1000..1500).map(|id| ticket(&seen, id)).collect();
-    assert_eq!(seen.health(), Health::Healthy, "claims in progress come on top");
+    assert_eq!(seen.metrics().forgotten_early, 0, "claims in progress come on top");
     for id in 100..150 {
         assert!(seen.mark_processed(id));
     }
     assert!((0..150).all(|id| seen.is_processed(&id) == (id >= 50)));
-    assert_eq!(seen.health(), Health::Critical { forgotten_early: 50 });
+    assert_eq!(seen.metrics().forgotten_early, 50);
     assert!(held.into_iter().all(Ticket::complete), "claims in progress were not forgotten");
     assert_eq!(seen.len(), 100);
 }
@@ -404,7 +404,7 @@ fn what_has_expired_makes_room_without_being_forgotten_early() {
         }
         hand.advance(100 * SECOND);
     }
-    assert_eq!(seen.health(), Health::Healthy);
+    assert_eq!(seen.metrics().forgotten_early, 0);
     assert_eq!(seen.cleanup(), 100);
     let metrics = seen.metrics();
     assert_eq!((metrics.size, metrics.expired), (0, 500));
@@ -727,7 +727,7 @@ fn a_restore_beside_work_forgets_nothing() {
         (first..first + ids).for_each(|id| assert!(seen.mark_processed(id)));
     });
     assert!((0..3 * ids).all(|id| seen.is_processed(&id)));
-    assert_eq!((seen.len() as u64, seen.health()), (3 * ids, Health::Healthy));
+    assert_eq!((seen.len() as u64, seen.metrics().forgotten_early), (3 * ids, 0));
     // What was restored is in the next snapshot.
     let (third, _hand) = timed(3 * ids);
     assert_eq!(third.restore(&seen.snapshot()), Ok(3 * ids as usize));

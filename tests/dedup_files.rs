@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use clockhand::dedup::{Deduplicator, Health, OffsetTracker, SettingsError, SnapshotError};
+use clockhand::Thresholds;
+use clockhand::dedup::{Deduplicator, OffsetTracker, SettingsError, SnapshotError};
+use clockhand::health::{Figure, Health};
 
 /// A folder of a test's own, which goes with it.
 struct Folder(PathBuf);
@@ -174,7 +176,8 @@ fn snapshots_are_written_every_so_often() {
     // Counted behind that.
     let counted = || ids.metrics().snapshots > 0 && offsets.metrics().snapshots > 0;
     assert!(support::eventually(counted));
-    assert_eq!((ids.health(), offsets.health()), (Health::Healthy, Health::Healthy));
+    let thresholds = Thresholds::default();
+    assert!(ids.health(&thresholds).is_healthy() && offsets.health(&thresholds).is_healthy());
     let clone = ids.clone();
     support::in_time(move || drop((ids, clone, offsets)));
 }
@@ -188,13 +191,17 @@ fn snapshots_that_fail_are_told() {
     let ids = ids.expect("the settings agree");
     let offsets = OffsetTracker::builder().snapshot_every(soon, path.with_extension("offsets"));
     let offsets = offsets.build().expect("the settings agree");
-    let failing = |health| matches!(health, Health::SnapshotFailing { failures: 2.. });
-    assert!(support::eventually(|| failing(ids.health()) && failing(offsets.health())));
+    let thresholds = Thresholds::default();
+    let healths = || [ids.health(&thresholds), offsets.health(&thresholds)];
+    let failing = |health: &Health| {
+        health.reason(Figure::SnapshotFailures).is_some_and(|reason| reason.value >= 2.0)
+    };
+    assert!(support::eventually(|| healths().iter().all(failing)));
     let error = ids.last_snapshot_error().expect("it failed");
     assert!(matches!(error, SnapshotError::Io { kind: ErrorKind::NotFound, .. }), "{error}");
-    assert!(offsets.last_snapshot_error().is_some() && !offsets.health().is_healthy());
+    assert!(offsets.last_snapshot_error().is_some());
     fs::create_dir(folder.0.join("later")).expect("a folder");
-    assert!(support::eventually(|| ids.health().is_healthy() && offsets.health().is_healthy()));
+    assert!(support::eventually(|| healths().iter().all(Health::is_healthy)));
     assert!(ids.last_snapshot_error().is_none() && ids.metrics().snapshot_failures >= 2);
 }
 

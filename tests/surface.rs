@@ -4,6 +4,8 @@
 #[cfg(feature = "dedup")]
 #[path = "surface/dedup.rs"]
 mod dedup;
+#[path = "surface/health.rs"]
+mod health;
 #[path = "surface/load.rs"]
 mod load;
 #[path = "surface/stats.rs"]

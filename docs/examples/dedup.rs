@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use clockhand::Thresholds;
 use clockhand::dedup::{Claim, Deduplicator, OffsetTracker, Outcome};
 
 const PARTITIONS: usize = 4;
@@ -94,7 +95,10 @@ fn by_ids() {
         }
     });
     work.assert_once();
-    assert!(seen.health().is_healthy(), "nothing was forgotten before its time");
+    assert!(
+        seen.health(&Thresholds::default()).is_healthy(),
+        "nothing was forgotten before its time"
+    );
 }
 
 /// Offsets of partitions: a watermark and the gaps above it.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::asked::{Given, Lent};
 use super::error::{SettingsError, SnapshotError};
 use super::ident::SnapshotId;
-use super::metrics::{Health, Metrics};
+use super::metrics::Metrics;
 use super::process::process;
 use super::saves;
 use super::settings::DeduplicatorBuilder;
@@ -20,6 +20,7 @@ use super::store::{Answer, Share, Store};
 use super::tally::Event;
 use super::ticket::{Claim, Outcome, Ticket};
 use super::wait::{Known, Waited, wait};
+use crate::health::{DedupState, Health, Thresholds};
 use crate::sync::Patrol;
 
 /// Remembers which ids were processed, so that each is processed once.
@@ -334,9 +335,37 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Metrics { size: self.store.size(), ..self.store.tally.metrics() }
     }
 
-    /// Whether every id was remembered for its whole time, and periodic snapshots are written.
-    pub fn health(&self) -> Health {
-        Health::of(self.store.tally.forgotten_early(), self.store.saves.failures())
+    /// Whether all is well, and if not, what is out of bounds and what to do: whether ids are remembered for their
+    /// whole time, work is done once and succeeds, leases are long enough, holders come back, and snapshots are
+    /// written.
+    ///
+    /// Rates are those of a window that ends now, by the system's clock or a manual one (see [`health`](crate::health)). May be
+    /// called at any frequency and by any number of callers.
+    ///
+    /// # Progress
+    ///
+    /// Blocking among its callers, who take a lock for the time that [`metrics`](Self::metrics) takes. Nobody else
+    /// does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Thresholds;
+    /// use clockhand::dedup::Deduplicator;
+    /// use clockhand::health::{Figure, Status};
+    ///
+    /// let seen = Deduplicator::builder().capacity(2).build()?;
+    /// (0..3).for_each(|id| assert!(seen.mark_processed(id)));
+    /// let health = seen.health(&Thresholds::default());
+    /// assert_eq!(health.status, Status::Critical);
+    /// assert_eq!(health.reasons[0].figure, Figure::ForgottenEarly);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
+    pub fn health(&self, thresholds: &Thresholds) -> Health {
+        let snapshot_failures = self.store.saves.failures();
+        let state = DedupState { snapshot_failures, ..DedupState::default() };
+        let look = || (self.store.tally.health_counts(), state);
+        self.store.monitor.judge(thresholds, look, DedupState::measure)
     }
 
     /// Why the last snapshot of [`snapshot_every`](DeduplicatorBuilder::snapshot_every) could not be written, if it
@@ -445,7 +474,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> fmt::Debug for Deduplicator<
         f.debug_struct("Deduplicator")
             .field("len", &self.len())
             .field("capacity", &self.capacity())
-            .field("health", &self.health())
+            .field("forgotten_early", &self.store.tally.forgotten_early())
             .finish_non_exhaustive()
     }
 }

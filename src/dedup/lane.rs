@@ -27,6 +27,7 @@ use super::waiters::Waiters;
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
 use crate::hash::spread;
+use crate::health::{DedupCounts, Monitor};
 use crate::sync::{Mutex, MutexGuard, lock, seeded, unique};
 use crate::time::{Clock, Moment};
 
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) tally: Tally,
     pub(super) waiters: Arc<Waiters>,
     pub(super) saves: Saves,
+    pub(super) monitor: Monitor<DedupCounts>,
 }
 
 /// A partition.
@@ -232,19 +234,22 @@ impl Lane {
         end: impl FnOnce(&mut Span, u64, Moment) -> Option<Held>,
     ) -> bool {
         let Some(place) = place(offset) else { return false };
-        let Some(mut state) = self.lock() else {
-            self.count(Event::Fenced);
-            return false;
+        let (fenced, ended) = match self.lock() {
+            Some(mut state) => {
+                let now = self.now();
+                let ended = state.span.as_mut().and_then(|span| end(span, place, now));
+                (state.generation != grasp.generation, ended)
+            }
+            None => (true, None),
         };
-        let now = self.now();
-        let fenced = state.generation != grasp.generation;
-        let ended = state.span.as_mut().and_then(|span| end(span, place, now));
-        drop(state);
         self.count(match ended {
             Some(_) => how,
             None if fenced => Event::Fenced,
             None => Event::Late,
         });
+        if ended.is_none() && matches!(how, Event::Added) {
+            self.count(Event::Overtaken);
+        }
         self.tell(ended.map(|held| (place, held)));
         ended.is_some()
     }

@@ -39,6 +39,10 @@ pub struct Metrics {
     pub lease_expired: u64,
     /// Tickets that came too late: another caller had taken the claim over.
     pub late: u64,
+    /// Completions that changed nothing, as the claim was not the ticket's any more: what they stand for was
+    /// processed, and is processed again by another holder. They are among `late` and `fenced`, with tickets that
+    /// were dropped too late.
+    pub overtaken: u64,
     /// Ids that were forgotten before their time, to make room. Each may be processed again: raise
     /// the capacity.
     pub forgotten_early: u64,
@@ -69,39 +73,4 @@ pub struct Metrics {
     pub snapshots: u64,
     /// Those that could not be written.
     pub snapshot_failures: u64,
-}
-
-/// Whether a deduplicator can keep its promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Health {
-    /// Every id was remembered for its whole time.
-    Healthy,
-    /// Ids were forgotten before their time, as there was no room. Their messages, delivered again,
-    /// are processed twice. Raise the capacity, or shorten the time to live.
-    Critical {
-        /// How many.
-        forgotten_early: u64,
-    },
-    /// The snapshots of `snapshot_every` cannot be written. After a restart, more is processed again than need be.
-    /// `last_snapshot_error` says why.
-    SnapshotFailing {
-        /// How many have failed since the last one that was written.
-        failures: u64,
-    },
-}
-
-impl Health {
-    pub(super) fn of(forgotten_early: u64, failures: u64) -> Self {
-        match (forgotten_early, failures) {
-            (0, 0) => Self::Healthy,
-            (0, failures) => Self::SnapshotFailing { failures },
-            (forgotten_early, _) => Self::Critical { forgotten_early },
-        }
-    }
-
-    /// Whether all is well.
-    pub fn is_healthy(self) -> bool {
-        self == Self::Healthy
-    }
 }

@@ -34,6 +34,7 @@
 //! | `snapshot`, `ident`, `saves` | bytes that survive a restart; the files that they are in |
 //! | `set`, `span`, `lane` | sets of offsets; what is known of a partition; its lock, its generations |
 //! | `offsets`, `offset_ticket` | the tracker, as users see it |
+//! | `partitions` | how the partitions are doing |
 //! | `process` | from a claim to an outcome |
 //! | `tally`, `metrics` | counters |
 //! | `keeper` | the threads that clean up and write snapshots |
@@ -51,6 +52,7 @@ mod metrics;
 mod models;
 mod offset_ticket;
 mod offsets;
+mod partitions;
 mod process;
 mod record;
 mod ring;
@@ -75,9 +77,10 @@ mod word;
 pub use deduplicator::Deduplicator;
 pub use error::{SettingsError, SnapshotError};
 pub use ident::SnapshotId;
-pub use metrics::{Health, Metrics};
+pub use metrics::Metrics;
 pub use offset_ticket::OffsetTicket;
 pub use offsets::{OffsetTracker, OffsetTrackerBuilder, Partition, PendingOffset};
+pub use partitions::PartitionStatus;
 pub use settings::DeduplicatorBuilder;
 pub use ticket::{Claim, Outcome, Ticket};
 pub use wait::Waited;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::error::{SettingsError, SnapshotError};
 use super::keeper;
 use super::lane::{AwaitedOffset, Lane, Lanes, Shared, told};
-use super::metrics::{Health, Metrics};
+use super::metrics::Metrics;
 use super::offset_ticket::OffsetTicket;
 use super::process::process;
 use super::saves::{self, Plan, Saves};
@@ -19,8 +19,9 @@ use super::tally::{Event, Tally};
 use super::ticket::{Claim, Outcome};
 use super::wait::{Waited, wait};
 use super::waiters::Waiters;
+use crate::health::Monitor;
 use crate::sync::Patrol;
-use crate::time::Clock;
+use crate::time::{Clock, Timer};
 
 /// Offsets that are taken from an iterator before the partition's lock is taken for them.
 const AT_ONCE: usize = 128;
@@ -93,7 +94,7 @@ const AT_ONCE: usize = 128;
 /// ```
 #[derive(Clone)]
 pub struct OffsetTracker {
-    lanes: Arc<Lanes>,
+    pub(super) lanes: Arc<Lanes>,
     /// Dropped after the lanes' handle: the last one waits for the thread, which may be the last to let go of the
     /// lanes.
     keeper: Option<Arc<Patrol>>,
@@ -113,7 +114,7 @@ pub struct PendingOffset {
 }
 
 impl PendingOffset {
-    fn of((offset, age, claimed): (i64, Duration, bool)) -> Self {
+    pub(super) fn of((offset, age, claimed): (i64, Duration, bool)) -> Self {
         Self { offset, age, claimed }
     }
 }
@@ -448,11 +449,6 @@ impl OffsetTracker {
         saves::read(path, |bytes| self.restore(bytes))
     }
 
-    /// Whether the snapshots of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every) are written.
-    pub fn health(&self) -> Health {
-        Health::of(0, self.lanes.shared.saves.failures())
-    }
-
     /// Why the last snapshot of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every) could not be written, if it
     /// could not.
     pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
@@ -598,7 +594,8 @@ impl OffsetTrackerBuilder {
     /// written but by calls.
     ///
     /// A thread named `clockhand-save` does it, and ends with the tracker; the last snapshot is up to an interval old
-    /// then. If a snapshot cannot be written, the file stays as it was, [`health`](OffsetTracker::health) says so,
+    /// then. If a snapshot cannot be written, the file stays as it was, [`health`](OffsetTracker::health)
+    /// says so,
     /// and [`last_snapshot_error`](OffsetTracker::last_snapshot_error) says why.
     pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
         self.snapshots = Some(Plan { interval, path: path.into() });
@@ -619,7 +616,8 @@ impl OffsetTrackerBuilder {
         let waiters = Waiters::new(clock.clone());
         let Self { enabled, in_order, .. } = self;
         let (tally, saves) = (Tally::new(), Saves::default());
-        let shared = Shared { lease, clock, enabled, in_order, tally, waiters, saves };
+        let monitor = Monitor::new(Timer::start(Some(clock.clone())));
+        let shared = Shared { lease, clock, enabled, in_order, tally, waiters, saves, monitor };
         let lanes = Arc::new(Lanes::new(shared));
         let keeper = self.snapshots.map(|Plan { interval, path }| {
             keeper::start("clockhand-save", interval, &lanes, move |lanes: &Lanes| {

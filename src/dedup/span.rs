@@ -392,7 +392,7 @@ impl Span {
     }
 
     /// One more than the last offset of which something is known.
-    fn end(&self) -> u64 {
+    pub(super) fn end(&self) -> u64 {
         let open = self.open.last_key_value().map_or(0, |(&offset, _)| offset + 1);
         self.frontier.max(self.resolved.end()).max(open)
     }

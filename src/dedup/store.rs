@@ -33,8 +33,9 @@ use super::waiters::Waiters;
 use super::word::{Ended, Hold, Slot, State, Until};
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
+use crate::health::{DedupCounts, Monitor};
 use crate::random_state::RandomState;
-use crate::time::{Clock, Moment};
+use crate::time::{Clock, Moment, Timer};
 
 /// The cache's own bound, which is never reached: the ring bounds what is remembered.
 const ROOM: u64 = 1 << 40;
@@ -147,6 +148,7 @@ pub(super) struct Store<Id> {
     pub(super) waiters: Arc<Waiters>,
     pub(super) upkeep: Upkeep,
     pub(super) saves: Saves,
+    pub(super) monitor: Monitor<DedupCounts>,
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
@@ -167,6 +169,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             guests: Guests::default(),
             upkeep: Upkeep::new(first),
             saves: Saves::default(),
+            monitor: Monitor::new(Timer::start(Some(rules.clock.clone()))),
             rules,
         }
     }
@@ -295,6 +298,9 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let due = Until::new(now.after(self.rules.ttl));
         let completed = self.finish(grip, own, due, now);
         self.tally.count(if completed { Event::Added } else { Event::Late });
+        if !completed {
+            self.tally.count(Event::Overtaken);
+        }
         self.sweep(now);
         self.make_room(now);
         self.clean_in_passing(now);

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::metrics::Metrics;
+use crate::health::DedupCounts;
 use crate::sync::{AtomicU64, CachePadded, Relaxed, unique};
 
 /// What can be counted.
@@ -22,6 +23,8 @@ pub(super) enum Event {
     Abandoned,
     LeaseExpired,
     Late,
+    /// A completion changed nothing.
+    Overtaken,
     ForgottenEarly,
     Expired,
     /// `forget` was asked for it.
@@ -118,6 +121,7 @@ impl Tally {
             abandoned: self.sum(Event::Abandoned),
             lease_expired: self.sum(Event::LeaseExpired),
             late: self.sum(Event::Late),
+            overtaken: self.sum(Event::Overtaken),
             forgotten_early: self.forgotten_early(),
             expired: self.sum(Event::Expired),
             leaked: self.sum(Event::Leaked),
@@ -137,6 +141,21 @@ impl Tally {
 
     pub(super) fn forgotten_early(&self) -> u64 {
         self.sum(Event::ForgottenEarly)
+    }
+
+    /// What health is judged by.
+    pub(super) fn health_counts(&self) -> DedupCounts {
+        DedupCounts {
+            completed: self.sum(Event::Added),
+            abandoned: self.sum(Event::Abandoned),
+            overtaken: self.sum(Event::Overtaken),
+            leases_expired: self.sum(Event::LeaseExpired),
+            leaked: self.sum(Event::Leaked),
+            forgotten_early: self.forgotten_early(),
+            unfolded: self.sum(Event::Unfolded),
+            cleanups: self.sum(Event::Cleanup),
+            cleanup_time: Duration::from_nanos(self.sum(Event::CleanupNanos)),
+        }
     }
 
     /// What cleanups have forgotten, and those who came by.

@@ -8,6 +8,7 @@ use super::ring::{Oldest, Put, Ring};
 use super::set::{END, OffsetSet};
 use super::word::{Ended, Slot, State, Until};
 use super::*;
+use crate::health::{Status, Thresholds};
 use crate::time::{Clock, Deadline, Moment};
 
 fn until(nanos: u64) -> Until {
@@ -210,7 +211,8 @@ fn equal_hashes_are_forgotten_all_the_same() {
     }
     assert_eq!(seen.len(), 10);
     assert!((0..50).all(|n| seen.is_processed(&Same(n)) == (n >= 40)), "the oldest went first");
-    assert_eq!(seen.health(), Health::Critical { forgotten_early: 40 });
+    let health = seen.health(&Thresholds::default());
+    assert_eq!((health.status, health.reasons[0].value), (Status::Critical, 40.0));
 }
 
 #[test]

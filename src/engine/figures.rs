@@ -1,6 +1,7 @@
 //! What the engine tells about itself.
 
 use super::Engine;
+use crate::health::{CacheCounts, CacheState, Health, Thresholds};
 use crate::stats::{Stats, Usage};
 
 impl<K, V, S> Engine<K, V, S> {
@@ -43,6 +44,37 @@ impl<K, V, S> Engine<K, V, S> {
         let refusals = stats.refusals_by;
         stats.refusals = refusals.too_large + refusals.no_room + refusals.contended;
         stats
+    }
+
+    /// Whether all is well.
+    pub(crate) fn health(&self, thresholds: &Thresholds) -> Health {
+        let process = thresholds.memory_taken();
+        let look = || {
+            let stats = self.stats();
+            let (cleanups, cleanup_time) = self.cleanups.get();
+            let state = CacheState {
+                charged: stats.charged,
+                lingering: stats.lingering,
+                retired: stats.retired,
+                capacity: stats.capacity,
+                retired_capacity: stats.retired_capacity,
+                process,
+            };
+            let counts = CacheCounts {
+                hits: stats.hits,
+                misses: stats.misses,
+                evictions: stats.evictions,
+                refusals: stats.refusals,
+                loads_succeeded: stats.loads_succeeded,
+                loads_failed: stats.loads_failed,
+                renewals_failed: stats.renewals_failed,
+                cleanups,
+                cleanup_time,
+                full: state.is_full(),
+            };
+            (counts, state)
+        };
+        self.monitor.judge(thresholds, look, CacheState::measure)
     }
 
     pub(crate) fn usage(&self) -> Usage {

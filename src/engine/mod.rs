@@ -17,6 +17,7 @@
 //! | `failures` | which failures of loads are remembered, the oldest first |
 //! | `scan` | walking all entries beside writers |
 //! | `upkeep` | freeing, expiring, resizing |
+//! | `cleanups` | how long that takes, where it is asked for |
 //! | `face` | the table as the policy sees it |
 //! | `panic` | what becomes of a panic of the user's functions |
 //! | `figures` | what the engine tells about itself |
@@ -38,6 +39,7 @@ mod audit;
 mod batch;
 mod bearer;
 mod bury;
+mod cleanups;
 mod compute;
 mod face;
 mod failures;
@@ -64,6 +66,7 @@ use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
 pub(crate) use batch::Batch;
+use cleanups::Cleanups;
 use failures::Failures;
 pub(crate) use lens::Lens;
 pub(crate) use local::{LoadTally, Local};
@@ -78,6 +81,7 @@ use lingering::Lingering;
 use crate::accounting::{Ledger, Stripe};
 pub(crate) use crate::entry::{Hold, Ticket};
 use crate::expiry::Expiration;
+use crate::health::{CacheCounts, Monitor};
 use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
@@ -125,6 +129,9 @@ pub(crate) struct Engine<K, V, S> {
     failures: Failures<K>,
     /// Where the search for expired entries goes on.
     sweep: CachePadded<Relaxed<AtomicU64>>,
+    /// What `maintain` has cost.
+    cleanups: Cleanups,
+    monitor: Monitor<CacheCounts>,
     inline: bool,
     /// By which it is told how long things take.
     timer: Timer,
@@ -148,6 +155,8 @@ impl<K, V, S> Engine<K, V, S> {
             batched: Relaxed::<AtomicU64>::new(0),
             failures: Failures::default(),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            cleanups: Cleanups::default(),
+            monitor: Monitor::new(timer.clone()),
             inline: plan.inline,
             timer,
         }

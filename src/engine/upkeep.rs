@@ -190,6 +190,10 @@ where
     /// with a shrink that readers stopped, and migrates about `budget` buckets if the table's size
     /// changes.
     pub(crate) fn maintain(&self, budget: usize) -> Maintained {
+        self.cleanups.time(|| self.clean(budget))
+    }
+
+    fn clean(&self, budget: usize) -> Maintained {
         let mut done = Maintained::default();
         if self.rules.expiration.is_some()
             && let Some(_sweeping) = begin_sweep()

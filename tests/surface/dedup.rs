@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use clockhand::dedup::{
-    Claim, DeduplicatorBuilder, Health, Metrics, OffsetTicket, OffsetTrackerBuilder, Outcome,
-    Partition, PendingOffset, SettingsError, SnapshotError, SnapshotId, Ticket, Waited,
+    Claim, DeduplicatorBuilder, Metrics, OffsetTicket, OffsetTrackerBuilder, Outcome, Partition,
+    PartitionStatus, PendingOffset, SettingsError, SnapshotError, SnapshotId, Ticket, Waited,
 };
-use clockhand::{Clock, Deduplicator, Maintenance, OffsetTracker};
+use clockhand::{Clock, Deduplicator, Health, Maintenance, OffsetTracker, Thresholds};
 
 fn seen() -> Deduplicator<u64> {
     let builder: DeduplicatorBuilder<u64> = Deduplicator::builder();
@@ -49,7 +49,7 @@ fn what_is_remembered_can_be_seen_and_kept() {
         (seen.len(), seen.is_empty(), seen.capacity(), seen.overhead());
     let _: u64 = seen.cleanup();
     let metrics: Metrics = seen.metrics();
-    let health: Health = seen.health();
+    let health: Health = seen.health(&Thresholds::default());
     assert!(health.is_healthy(), "{metrics:?}");
     let bytes: Vec<u8> = seen.snapshot();
     let restored: Result<usize, SnapshotError> = seen.restore(&bytes);
@@ -89,6 +89,12 @@ fn offsets_are_tracked() {
     let _: Vec<(String, i32, i64)> = tracker.committables();
     tracker.for_each_committable(|_: &str, _: i32, _: i64| {});
     let _: (usize, Metrics) = (tracker.gap_bytes(), tracker.metrics());
+    let _: Health = tracker.health(&Thresholds::default());
+    let status: PartitionStatus = tracker.partitions().remove(0);
+    let _: (&str, i32, i64, i64) =
+        (&status.topic, status.partition, status.committable, status.end);
+    let _: (u64, u64, Option<PendingOffset>) =
+        (status.lag, status.in_progress, status.oldest_pending);
     let restored: Result<usize, SnapshotError> = tracker.restore(&tracker.snapshot());
     assert!(restored.is_ok());
     let orders: Partition = tracker.partition("orders", 0);
@@ -118,7 +124,6 @@ fn what_deduplication_gives_can_be_shared_and_shown() {
     sent::<Claim<Ticket<String>>>();
     plain::<Outcome<u8, u8>>();
     plain::<Waited>();
-    plain::<Health>();
     plain::<Metrics>();
     error::<SettingsError>();
     error::<SnapshotError>();

@@ -1,0 +1,30 @@
+//! How long maintenance takes, where it is asked for.
+
+use std::time::{Duration, Instant};
+
+use crate::sync::{AtomicU64, Relaxed};
+use crate::time::nanos;
+
+/// Calls of `maintain`, and what they took together.
+#[derive(Debug, Default)]
+pub(super) struct Cleanups {
+    count: Relaxed<AtomicU64>,
+    nanos: Relaxed<AtomicU64>,
+}
+
+impl Cleanups {
+    /// Does some maintenance.
+    pub(super) fn time<T>(&self, maintain: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let done = maintain();
+        self.nanos.add(nanos(begun.elapsed()));
+        self.count.add(1);
+        done
+    }
+
+    pub(super) fn get(&self) -> (u64, Duration) {
+        // The count first: a call that ends in between is no time without a call.
+        let count = self.count.get();
+        (count, Duration::from_nanos(self.nanos.get()))
+    }
+}

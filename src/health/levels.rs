@@ -1,0 +1,56 @@
+//! From where on a figure is bad.
+
+use super::status::Status;
+
+/// From where on a figure is bad, and how bad, in the [figure's unit](super::Figure). A level that is not given is never
+/// reached.
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::health::{Levels, Status};
+///
+/// let levels = Levels::new().warning(0.85).degraded(0.70);
+/// assert_eq!(levels.get(Status::Degraded), Some(0.70));
+/// assert_eq!(levels.get(Status::Critical), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Levels([Option<f64>; 3]);
+
+impl Levels {
+    /// No level at all: the figure is never bad.
+    pub const fn new() -> Self {
+        Self([None; 3])
+    }
+
+    /// From there on it is a warning.
+    #[must_use]
+    pub const fn warning(mut self, from: f64) -> Self {
+        self.0[0] = Some(from);
+        self
+    }
+
+    /// From there on it is degraded.
+    #[must_use]
+    pub const fn degraded(mut self, from: f64) -> Self {
+        self.0[1] = Some(from);
+        self
+    }
+
+    /// From there on it is critical.
+    #[must_use]
+    pub const fn critical(mut self, from: f64) -> Self {
+        self.0[2] = Some(from);
+        self
+    }
+
+    /// Where a status begins.
+    pub fn get(&self, status: Status) -> Option<f64> {
+        Status::BAD.iter().position(|&bad| bad == status).and_then(|nth| self.0[nth])
+    }
+
+    /// The levels that are given, the mildest one first.
+    pub(super) fn given(&self) -> impl Iterator<Item = (Status, f64)> {
+        Status::BAD.into_iter().zip(self.0).filter_map(|(status, from)| Some((status, from?)))
+    }
+}

@@ -1,0 +1,104 @@
+//! What was measured, and what a window shows.
+
+use std::time::Duration;
+
+use super::figure::Figure;
+use super::status::Status;
+use super::thresholds::Thresholds;
+
+/// A figure that could be told.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Measured {
+    pub(super) figure: Figure,
+    pub(super) value: f64,
+    /// Of the room that the thresholds are a part of, what is taken in good health.
+    pub(super) taken: f64,
+    /// Whose it is, if there are several that have it.
+    pub(super) whose: Option<String>,
+}
+
+/// What is looked at: windows, thresholds, and the figures so far.
+#[derive(Debug)]
+pub(crate) struct Look<'l, C> {
+    pub(super) thresholds: &'l Thresholds,
+    /// How long the window is, and what was counted when it began.
+    pub(super) window: Option<(Duration, &'l C)>,
+    /// The same of a window that began after the warm-up.
+    pub(super) warm_window: Option<(Duration, &'l C)>,
+    /// The reasons that were given last time.
+    pub(super) given: &'l [(Figure, Status)],
+    pub(super) figures: Vec<Measured>,
+}
+
+impl<C> Look<'_, C> {
+    /// A figure of this moment.
+    pub(super) fn tell(&mut self, figure: Figure, value: f64) {
+        self.figures.push(Measured { figure, value, taken: 0.0, whose: None });
+    }
+
+    /// The same of one of several.
+    pub(super) fn tell_of(&mut self, figure: Figure, value: f64, whose: String) {
+        self.figures.push(Measured { figure, value, taken: 0.0, whose: Some(whose) });
+    }
+
+    /// The same of a room of which so much is taken in good health.
+    pub(super) fn tell_beyond(&mut self, figure: Figure, taken: f64, value: f64) {
+        self.figures.push(Measured { figure, value, taken, whose: None });
+    }
+
+    /// How often something was counted in the window.
+    pub(super) fn tell_count(&mut self, figure: Figure, now: &C, of: impl Fn(&C) -> u64) {
+        if let Some((_, then)) = self.window {
+            self.tell(figure, of(now).saturating_sub(of(then)) as f64);
+        }
+    }
+
+    /// How often in a minute. A window that is shorter than it should be counts as if it were not, so a few events
+    /// at the beginning are no high rate.
+    pub(super) fn tell_rate(&mut self, figure: Figure, now: &C, of: impl Fn(&C) -> u64) {
+        if let Some((span, then)) = self.window {
+            let minutes = span.max(self.thresholds.window).as_secs_f64() / 60.0;
+            self.tell(figure, of(now).saturating_sub(of(then)) as f64 / minutes);
+        }
+    }
+
+    /// A part of all that was counted in the window, if that is enough.
+    pub(super) fn tell_part(&mut self, figure: Figure, now: &C, of: impl Fn(&C) -> [u64; 2]) {
+        if let Some((_, then)) = self.window {
+            self.tell_share(figure, self.thresholds.min_events, [of(now), of(then)]);
+        }
+    }
+
+    /// The same in a window that began after the warm-up and is a quarter as long as it should be at least.
+    pub(super) fn tell_warm_part(&mut self, figure: Figure, now: &C, of: impl Fn(&C) -> [u64; 2]) {
+        let long_enough = |span: Duration| span >= self.thresholds.window / 4;
+        if let Some((_, then)) = self.warm_window.filter(|&(span, _)| long_enough(span)) {
+            self.tell_share(figure, self.thresholds.min_reads, [of(now), of(then)]);
+        }
+    }
+
+    fn tell_share(&mut self, figure: Figure, fewest: u64, [now, then]: [[u64; 2]; 2]) {
+        let [part, all] = [0, 1].map(|nth| now[nth].saturating_sub(then[nth]));
+        let was_given = self.given.iter().any(|&(given, _)| given == figure);
+        let fewest = if was_given { fewest / 2 } else { fewest };
+        if all >= fewest.max(1) {
+            self.tell(figure, part as f64 / all as f64);
+        }
+    }
+
+    /// How long something took in the window, on average.
+    pub(super) fn tell_time(
+        &mut self,
+        figure: Figure,
+        now: &C,
+        of: impl Fn(&C) -> (u64, Duration),
+    ) {
+        if let Some((_, then)) = self.window {
+            let ((times, took), (times_then, took_then)) = (of(now), of(then));
+            let times = times.saturating_sub(times_then);
+            if times > 0 {
+                self.tell(figure, took.saturating_sub(took_then).as_secs_f64() / times as f64);
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Who asks, and what each was told.
+
+use std::time::Duration;
+
+use super::figure::{Bad, Figure, Unit};
+use super::measure::{Look, Measured};
+use super::reason::Reason;
+use super::status::Status;
+use super::text;
+use super::thresholds::Thresholds;
+use super::verdict::Health;
+use super::window::Window;
+use crate::sync::{Mutex, lock};
+use crate::time::Timer;
+
+/// Sets of thresholds that are remembered.
+const OBSERVERS: usize = 8;
+
+/// What is counted.
+pub(crate) trait Counts: Clone + Default {
+    /// Whether what is counted is no longer that of a beginning.
+    fn is_warm(&self) -> bool;
+}
+
+/// Who asks. Nobody but those who ask takes the lock.
+#[derive(Debug)]
+pub(crate) struct Monitor<C> {
+    /// Started when everything was nought.
+    timer: Timer,
+    /// The one that has asked last comes last.
+    observers: Mutex<Vec<Observer<C>>>,
+}
+
+/// All who ask with the same thresholds.
+#[derive(Debug)]
+struct Observer<C> {
+    thresholds: Thresholds,
+    window: Window<C>,
+    /// Since when it has known the warm-up to be over.
+    warm: Option<Duration>,
+    /// The reasons that were given last time, by figure and status.
+    given: Vec<(Figure, Status)>,
+}
+
+impl<C: Counts> Monitor<C> {
+    /// Of what is built now, when the timer was started.
+    pub(crate) fn new(timer: Timer) -> Self {
+        Self { timer, observers: Mutex::new(Vec::new()) }
+    }
+
+    /// Judges by what is counted, and is so, at the moment, and by what `measure` makes of it.
+    pub(crate) fn judge<M>(
+        &self,
+        thresholds: &Thresholds,
+        look: impl FnOnce() -> (C, M),
+        measure: impl FnOnce(M, &C, &mut Look<'_, C>),
+    ) -> Health {
+        let mut observers = lock(&self.observers);
+        // Under the lock, so that what is noted later was counted later.
+        let (now, (counts, state)) = (self.timer.elapsed(), look());
+        let known = observers.iter().position(|known| known.thresholds == *thresholds);
+        let mut observer = match known {
+            Some(nth) => observers.remove(nth),
+            None => Observer::new(thresholds, now),
+        };
+        let health = observer.judge(&counts, now, |look| measure(state, &counts, look));
+        if observers.len() == OBSERVERS {
+            observers.remove(0);
+        }
+        observers.push(observer);
+        health
+    }
+}
+
+impl<C: Counts> Observer<C> {
+    fn new(thresholds: &Thresholds, now: Duration) -> Self {
+        let mut window = Window::new(thresholds.window);
+        // What is as young as that has a window: all its time.
+        if now <= thresholds.window {
+            window.note(Duration::ZERO, &C::default());
+        }
+        Self { thresholds: thresholds.clone(), window, warm: None, given: Vec::new() }
+    }
+
+    fn judge(
+        &mut self,
+        counts: &C,
+        now: Duration,
+        measure: impl FnOnce(&mut Look<'_, C>),
+    ) -> Health {
+        let mut look = Look {
+            thresholds: &self.thresholds,
+            window: self.window.start(now, Duration::ZERO),
+            warm_window: self.warm.and_then(|warm| self.window.start(now, warm)),
+            given: &self.given,
+            figures: Vec::new(),
+        };
+        measure(&mut look);
+        let figures = look.figures;
+        let given = figures.iter().flat_map(|measured| self.passed(measured)).collect();
+        self.given = given;
+        if self.warm.is_none() && (counts.is_warm() || now >= self.thresholds.warm_up) {
+            self.warm = Some(now);
+            self.window.note_anyway(now, counts);
+        }
+        self.window.note(now, counts);
+        Health::of(figures.iter().filter_map(|measured| self.reason(measured)).collect())
+    }
+
+    /// The levels that a figure has passed, or passed before and is not back from.
+    fn passed(&self, measured: &Measured) -> impl Iterator<Item = (Figure, Status)> {
+        let figure = measured.figure;
+        let levels = self.thresholds.get(figure);
+        let passed = levels.given().filter(move |&(status, level)| {
+            let threshold = threshold(measured, level);
+            let was_given = self.given.contains(&(figure, status));
+            let until = if was_given { self.return_of(figure, threshold) } else { threshold };
+            is_beyond(figure, measured.value, until)
+        });
+        passed.map(move |(status, _)| (figure, status)).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Where a figure has to come back to.
+    fn return_of(&self, figure: Figure, threshold: f64) -> f64 {
+        let (card, margin) = (figure.card(), self.thresholds.margin * threshold);
+        match card.bad {
+            Bad::Above => threshold - margin,
+            Bad::Below if card.unit == Unit::Ratio => {
+                threshold + margin.min((1.0 - threshold) / 2.0).max(0.0)
+            }
+            Bad::Below => threshold + margin,
+        }
+    }
+
+    /// The worst level that a figure has passed.
+    fn reason(&self, measured: &Measured) -> Option<Reason> {
+        let Measured { figure, value, .. } = *measured;
+        let worst = |(given, status): &(Figure, Status)| (*given == figure).then_some(*status);
+        let status = self.given.iter().filter_map(worst).max()?;
+        let threshold = threshold(measured, self.thresholds.get(figure).get(status)?);
+        let message = self.message(measured, threshold);
+        Some(Reason { status, figure, value, threshold, message })
+    }
+
+    fn message(&self, measured: &Measured, threshold: f64) -> String {
+        let Measured { figure, value, ref whose, .. } = *measured;
+        let card = figure.card();
+        let whose = whose.as_ref().map_or(String::new(), |whose| format!(" ({whose})"));
+        let (told, bound) = text::pair(card.unit, value, threshold);
+        let side = if card.bad == Bad::Above { "above" } else { "below" };
+        let how = if is_beyond(figure, value, threshold) {
+            format!("{told}, {side} {bound}")
+        } else {
+            let (told, until) = text::pair(card.unit, value, self.return_of(figure, threshold));
+            format!("{told}, was {side} {bound} and has to come back to {until}")
+        };
+        format!("{}{whose}: {how}; {}", card.words, card.advice)
+    }
+}
+
+/// The threshold of a figure, of which a part is taken in good health.
+fn threshold(measured: &Measured, level: f64) -> f64 {
+    measured.taken + level * (1.0 - measured.taken)
+}
+
+fn is_beyond(figure: Figure, value: f64, threshold: f64) -> bool {
+    match figure.card().bad {
+        Bad::Above => value > threshold,
+        Bad::Below => value < threshold,
+    }
+}

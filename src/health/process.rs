@@ -1,0 +1,100 @@
+//! The memory of the process, and its limit. Linux only: elsewhere there is nothing to tell.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// With what the memory of the process is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MemoryLimit {
+    /// With nothing.
+    #[default]
+    Unlimited,
+    /// What is resident of the process, with so many bytes. Linux only: elsewhere nothing is told.
+    Bytes(u64),
+    /// What its cgroup uses, without what the kernel could drop at once (inactive pages of files), with the limit of
+    /// that cgroup, of version 2 or 1; with the nearest limit above it, if that is nearer to be reached. Nothing is told
+    /// where there is no such limit, and elsewhere than on Linux.
+    Cgroup,
+}
+
+impl MemoryLimit {
+    /// What is taken of the limit.
+    pub(crate) fn taken(self) -> Option<f64> {
+        self.taken_below(Path::new("/"))
+    }
+
+    /// The same with another root of the file system.
+    pub(super) fn taken_below(self, root: &Path) -> Option<f64> {
+        match self {
+            Self::Unlimited => None,
+            Self::Bytes(limit) => Some(resident(root)? as f64 / limit as f64),
+            Self::Cgroup => {
+                let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
+                let mounts = root.join("sys/fs/cgroup");
+                let parts = groups.lines().flat_map(|line| Group::of(line, &mounts));
+                parts.filter_map(|group| group.taken()).reduce(f64::max)
+            }
+        }
+    }
+}
+
+/// Bytes of the process that are in memory.
+fn resident(root: &Path) -> Option<u64> {
+    let status = fs::read_to_string(root.join("proc/self/status")).ok()?;
+    Some(field(&status, "VmRSS:")? * 1024)
+}
+
+/// The first number of the line that begins so.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// A cgroup that accounts for memory: its folder, and what its files are called.
+struct Group {
+    folder: PathBuf,
+    names: &'static Names,
+}
+
+struct Names {
+    limit: &'static str,
+    used: &'static str,
+    inactive: &'static str,
+}
+
+const SECOND: Names =
+    Names { limit: "memory.max", used: "memory.current", inactive: "inactive_file " };
+const FIRST: Names = Names {
+    limit: "memory.limit_in_bytes",
+    used: "memory.usage_in_bytes",
+    inactive: "total_inactive_file ",
+};
+
+impl Group {
+    /// The cgroups of a line of `/proc/self/cgroup`, from the own one up to the root: `hierarchy:controllers:path`.
+    fn of(line: &str, mounts: &Path) -> Vec<Self> {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
+            return Vec::new();
+        };
+        let (mount, names) = match controllers {
+            "" => (mounts.to_path_buf(), &SECOND),
+            _ if controllers.split(',').any(|name| name == "memory") => {
+                (mounts.join("memory"), &FIRST)
+            }
+            _ => return Vec::new(),
+        };
+        let own = Path::new(path.trim_start_matches('/'));
+        own.ancestors().map(|path| Self { folder: mount.join(path), names }).collect()
+    }
+
+    /// What is taken of its limit, if it has one.
+    fn taken(&self) -> Option<f64> {
+        let read = |name| fs::read_to_string(self.folder.join(name)).ok();
+        let number = |name| read(name)?.trim().parse::<u64>().ok();
+        let (limit, used) = (number(self.names.limit)?, number(self.names.used)?);
+        let inactive = read("memory.stat").and_then(|stat| field(&stat, self.names.inactive));
+        Some(used.saturating_sub(inactive.unwrap_or(0)) as f64 / limit as f64)
+    }
+}

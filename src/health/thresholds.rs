@@ -1,0 +1,191 @@
+//! From where on things are bad.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use super::figure::{Bad, Figure};
+use super::levels::Levels;
+use super::process::MemoryLimit;
+
+const FIGURES: usize = Figure::ALL.len();
+/// The shortest window.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// The widest margin.
+const WIDEST: f64 = 0.5;
+
+/// From where on a cache or a deduplicator is not well. Each [`Figure`] says what its default is.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use clockhand::health::{Figure, Levels, Thresholds};
+///
+/// let thresholds = Thresholds::default()
+///     .set(Figure::HitRate, Levels::new().warning(0.95).degraded(0.90))?
+///     .off(Figure::Evictions)
+///     .window(Duration::from_secs(10));
+/// let cache: clockhand::Cache<u64, u64> = clockhand::Cache::new(1000);
+/// assert!(cache.health(&thresholds).is_healthy());
+/// # Ok::<_, clockhand::health::ThresholdsError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "thresholds do nothing until `health` is called with them"]
+pub struct Thresholds {
+    levels: [Levels; FIGURES],
+    pub(super) window: Duration,
+    pub(super) margin: f64,
+    pub(super) warm_up: Duration,
+    pub(super) min_reads: u64,
+    pub(super) min_events: u64,
+    pub(super) memory_limit: MemoryLimit,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        let mut levels = [Levels::new(); FIGURES];
+        for &figure in Figure::ALL {
+            levels[figure as usize] = figure.card().levels;
+        }
+        Self {
+            levels,
+            window: Duration::from_secs(60),
+            margin: 0.05,
+            warm_up: Duration::from_secs(300),
+            min_reads: 1000,
+            min_events: 20,
+            memory_limit: MemoryLimit::Unlimited,
+        }
+    }
+}
+
+impl Thresholds {
+    /// From where on a figure is bad.
+    pub fn get(&self, figure: Figure) -> Levels {
+        self.levels[figure as usize]
+    }
+
+    /// Sets from where on a figure is bad, in the [figure's unit](Figure). An infinite threshold is never reached.
+    ///
+    /// # Errors
+    ///
+    /// If a level is not a number, or a worse one would come before a milder one.
+    pub fn set(mut self, figure: Figure, levels: Levels) -> Result<Self, ThresholdsError> {
+        let given: Vec<f64> = levels.given().map(|(_, from)| from).collect();
+        if given.iter().any(|from| from.is_nan()) {
+            return Err(ThresholdsError::NotANumber { figure });
+        }
+        let rises = given.is_sorted();
+        let falls = given.iter().rev().is_sorted();
+        if !(if figure.card().bad == Bad::Above { rises } else { falls }) {
+            return Err(ThresholdsError::WrongOrder { figure, levels });
+        }
+        self.levels[figure as usize] = levels;
+        Ok(self)
+    }
+
+    /// Does not look at a figure.
+    pub fn off(mut self, figure: Figure) -> Self {
+        self.levels[figure as usize] = Levels::new();
+        self
+    }
+
+    /// How long the windows are over which rates and counts are taken. Without it, a minute; less than a
+    /// millisecond is taken for one.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window.max(SHORTEST);
+        self
+    }
+
+    /// How far a figure has to be back within its threshold before its reason is given no longer: a part of the
+    /// threshold, but no more than half the way to the end of what a ratio can be. Without it, 0.05; what is above
+    /// 0.5 is taken for that, what is below 0 for 0.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a number.
+    pub fn margin(mut self, margin: f64) -> Result<Self, ThresholdsError> {
+        if margin.is_nan() {
+            return Err(ThresholdsError::MarginNotANumber);
+        }
+        self.margin = margin.clamp(0.0, WIDEST);
+        Ok(self)
+    }
+
+    /// When a cache is warm that has never been full: so long after it was built. Without it, five minutes. One that
+    /// has been full once is warm. Hit rates are those of windows that begin after that.
+    pub fn warm_up(mut self, after: Duration) -> Self {
+        self.warm_up = after;
+        self
+    }
+
+    /// The fewest reads in a window from which a hit rate is told. Without it, 1000. Once a reason is given, half as
+    /// many do.
+    pub fn min_reads(mut self, reads: u64) -> Self {
+        self.min_reads = reads;
+        self
+    }
+
+    /// The fewest loads, completions or claims in a window from which a part of them is told. Without it, 20. Once a
+    /// reason is given, half as many do.
+    pub fn min_events(mut self, events: u64) -> Self {
+        self.min_events = events;
+        self
+    }
+
+    /// What the process takes of its limit.
+    pub(crate) fn memory_taken(&self) -> Option<f64> {
+        self.memory_limit.taken()
+    }
+
+    /// The limit with which the memory of the process is compared. Without it, none.
+    pub fn memory_limit(mut self, limit: MemoryLimit) -> Self {
+        self.memory_limit = limit;
+        self
+    }
+}
+
+/// What is wrong with thresholds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum ThresholdsError {
+    /// A level is not a number.
+    NotANumber {
+        /// Whose level.
+        figure: Figure,
+    },
+    /// A worse level would come before a milder one.
+    WrongOrder {
+        /// Whose levels.
+        figure: Figure,
+        /// As they were given.
+        levels: Levels,
+    },
+    /// The margin is not a number.
+    MarginNotANumber,
+}
+
+impl fmt::Display for ThresholdsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotANumber { figure } => {
+                write!(f, "a level of {figure} is not a number; leave it out if it is not wanted")
+            }
+            Self::WrongOrder { figure, levels } => {
+                let (first, last) = match figure.card().bad {
+                    Bad::Above => ("lowest", "highest"),
+                    Bad::Below => ("highest", "lowest"),
+                };
+                write!(f, "the levels of {figure} are not in order:")?;
+                for (status, from) in levels.given() {
+                    write!(f, " {status} {from}")?;
+                }
+                write!(f, "; warning must be the {first} and critical the {last}")
+            }
+            Self::MarginNotANumber => f.write_str("the margin is not a number; it is a part of 1"),
+        }
+    }
+}
+
+impl Error for ThresholdsError {}

@@ -1,0 +1,55 @@
+//! The answer.
+
+use std::fmt;
+
+use super::figure::Figure;
+use super::reason::Reason;
+use super::status::Status;
+
+/// Whether all is well, and if not, why.
+///
+/// From [`Cache::health`](crate::Cache::health) and its kin. `Display` gives the status, and a line for each reason.
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::{Cache, health::{Status, Thresholds}};
+///
+/// let cache: Cache<u64, u64> = Cache::new(100);
+/// let health = cache.health(&Thresholds::default());
+/// assert_eq!(health.status, Status::Healthy);
+/// assert!(health.reasons.is_empty() && health.is_healthy());
+/// assert_eq!(health.to_string(), "healthy");
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Health {
+    /// The worst status of all reasons.
+    pub status: Status,
+    /// What is out of bounds, the worst first; nothing if all is well.
+    pub reasons: Vec<Reason>,
+}
+
+impl Health {
+    pub(super) fn of(mut reasons: Vec<Reason>) -> Self {
+        reasons.sort_by_key(|reason| (std::cmp::Reverse(reason.status), reason.figure));
+        Self { status: reasons.first().map_or(Status::Healthy, |worst| worst.status), reasons }
+    }
+
+    /// Whether nothing is out of bounds.
+    pub fn is_healthy(&self) -> bool {
+        self.status == Status::Healthy
+    }
+
+    /// The reason that a figure gives, if it is out of bounds.
+    pub fn reason(&self, figure: Figure) -> Option<&Reason> {
+        self.reasons.iter().find(|reason| reason.figure == figure)
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        self.reasons.iter().try_for_each(|reason| write!(f, "\n- {reason}"))
+    }
+}

@@ -1,0 +1,57 @@
+//! What was counted when somebody asked before.
+//!
+//! Of calls that follow each other closely, one in each thirty-second part of the window is noted, so a window has some
+//! three dozen notes, however often somebody asks.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Notes for each window.
+const NOTES: u32 = 32;
+
+/// Notes of what was counted, and when: times since the beginning.
+#[derive(Debug)]
+pub(super) struct Window<C> {
+    length: Duration,
+    /// The oldest first. The first one is the youngest that is older than the window, if there is such a one.
+    notes: VecDeque<(Duration, C)>,
+}
+
+impl<C: Clone> Window<C> {
+    pub(super) fn new(length: Duration) -> Self {
+        Self { length, notes: VecDeque::new() }
+    }
+
+    /// Where the window that ends now begins, at `earliest` or later: how long ago that is, and what was counted by
+    /// then. Nothing if nothing was noted since.
+    pub(super) fn start(&self, now: Duration, earliest: Duration) -> Option<(Duration, &C)> {
+        let mut notes = self.notes.iter().filter(|(at, _)| *at >= earliest);
+        let oldest = notes.next()?;
+        let (at, counts) = notes
+            .take_while(|(at, _)| now.saturating_sub(*at) >= self.length)
+            .last()
+            .unwrap_or(oldest);
+        Some((now.saturating_sub(*at), counts))
+    }
+
+    /// Notes what was counted by now, unless something was noted just before.
+    pub(super) fn note(&mut self, now: Duration, counts: &C) {
+        let spacing = self.length / NOTES;
+        if self.notes.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= spacing) {
+            self.note_anyway(now, counts);
+        }
+    }
+
+    /// Notes it in any case: a window shall begin here.
+    pub(super) fn note_anyway(&mut self, now: Duration, counts: &C) {
+        self.notes.push_back((now, counts.clone()));
+        while self.notes.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= self.length) {
+            self.notes.pop_front();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.notes.len()
+    }
+}
