@@ -13,7 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use clockhand::load::{AsyncLoader, BoxFuture, Job};
-use clockhand::{Cache, Clock, LoadError, LoadPolicy, LoadSource, ManualClock, Warmer};
+use clockhand::{
+    Cache, Clock, LoadError, LoadPolicy, LoadSource, LoadingCache, ManualClock, Warmer,
+};
 use support::strict::{Ended, Fut, Strict, bell, poll};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -252,6 +254,109 @@ fn without_a_spawner_who_waits_for_a_renewal_is_woken_for_it() {
     let Poll::Ready(Ok(loaded)) = poll(&mut reader, &waker) else { panic!("it is there") };
     assert_eq!((loaded.value, loaded.source), (10, LoadSource::Joined));
     assert_eq!(doors.1.load(Ordering::SeqCst), 2, "nothing is loaded twice");
+}
+
+/// Limits that nobody lives to see: no relief hides a wake-up that is lost.
+fn patient() -> LoadPolicy {
+    LoadPolicy::new().woken_limit(3_600 * SECOND).renewal_limit(3_600 * SECOND)
+}
+
+/// So many keys, each of which is being renewed and has expired meanwhile.
+fn renewing(keys: u64) -> (LoadingCache<u64, u64, Doors>, Doors) {
+    let ((cache, hand), doors) = (timed(patient()), Doors::default());
+    let loading = cache.loading(doors.clone()).refresh_after(SECOND);
+    for wait in [2, 20] {
+        for key in 0..keys {
+            futures_executor::block_on(loading.get_async(&key)).unwrap();
+        }
+        hand.advance(wait * SECOND);
+    }
+    assert_eq!(doors.0.lock().unwrap().len() as u64, keys);
+    (loading, doors)
+}
+
+#[test]
+fn without_a_spawner_a_call_that_goes_leaves_renewals_to_another() {
+    let (loading, doors) = renewing(2);
+    let ((bell, waker), (other_bell, other_waker)) = (bell(), bell());
+    let mut reader: Fut<'_, _> = Box::pin(loading.get_with_source_async(&0));
+    assert!(poll(&mut reader, &waker).is_pending());
+    let mut other: Fut<'_, _> = Box::pin(loading.get_with_source_async(&1));
+    // One that goes while it waits.
+    assert!(poll(&mut other, &other_waker).is_pending());
+    drop(other);
+    doors.open(10);
+    assert_eq!((bell.rung(), other_bell.rung()), (1, 0), "nobody carries it on");
+    let Poll::Ready(Ok(loaded)) = poll(&mut reader, &waker) else { panic!("it is there") };
+    assert_eq!((loaded.value, loaded.source), (10, LoadSource::Joined));
+    // And one that was told, and goes instead of carrying it on.
+    let [(bell_a, waker_a), (bell_b, waker_b)] = [(); 2].map(|()| support::strict::bell());
+    let mut a: Fut<'_, _> = Box::pin(loading.get_with_source_async(&1));
+    let mut b: Fut<'_, _> = Box::pin(loading.get_with_source_async(&1));
+    assert!(poll(&mut a, &waker_a).is_pending() && poll(&mut b, &waker_b).is_pending());
+    doors.open(11);
+    assert_eq!((bell_a.rung(), bell_b.rung()), (1, 0), "one is enough");
+    drop(a);
+    assert_eq!(bell_b.rung(), 1, "nobody carries it on");
+    let Poll::Ready(Ok(loaded)) = poll(&mut b, &waker_b) else { panic!("it is there") };
+    assert_eq!((loaded.value, loaded.source), (11, LoadSource::Joined));
+}
+
+#[test]
+fn without_a_spawner_more_renewals_than_one_call_polls_are_carried_on() {
+    let (loading, doors) = renewing(100);
+    let (mut tasks, loading) = (Strict::new(), &loading);
+    for key in (0..100).rev() {
+        tasks.spawn(async move { loading.get_async(&key).await });
+    }
+    // All of them wait; then all the renewals are woken at once.
+    (0..100).for_each(|nth| assert!(tasks.poll(nth)));
+    for value in 0..100 {
+        doors.open(value);
+    }
+    assert!(tasks.run(FOR_EVER).is_empty(), "nobody carries the rest on");
+    assert_eq!(doors.1.load(Ordering::SeqCst), 200, "nothing is loaded twice");
+}
+
+#[test]
+fn without_a_spawner_a_renewal_that_is_woken_while_it_is_polled_is_polled_again() {
+    /// Its reload blocks its thread, is woken meanwhile, and wants to be polled twice.
+    struct Blocks(Mutex<mpsc::Sender<Waker>>, Mutex<mpsc::Receiver<()>>);
+    impl AsyncLoader<u64, u64> for Blocks {
+        type Error = String;
+        async fn load(&self, _: &u64) -> Result<u64, String> {
+            Ok(0)
+        }
+        async fn reload(&self, _: &u64, _: &u64) -> Result<u64, String> {
+            let mut polls = 0;
+            std::future::poll_fn(|context| {
+                polls += 1;
+                if polls == 1 {
+                    self.0.lock().unwrap().send(context.waker().clone()).unwrap();
+                    self.1.lock().unwrap().recv().unwrap();
+                }
+                if polls == 2 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            Ok(7)
+        }
+    }
+    let (cache, hand) = timed(patient());
+    let ((begin, begun), (go, gone)) = (mpsc::channel(), mpsc::channel());
+    let loader = Blocks(Mutex::new(begin), Mutex::new(gone));
+    let loading = cache.loading(loader).refresh_after(SECOND);
+    let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
+    assert_eq!(get(), 0);
+    hand.advance(2 * SECOND);
+    thread::scope(|scope| {
+        let blocked = scope.spawn(get);
+        let waker: Waker = begun.recv_timeout(FOR_EVER).unwrap();
+        waker.wake_by_ref();
+        assert_eq!(get(), 0, "another call does not wait for it");
+        go.send(()).unwrap();
+        assert_eq!(blocked.join().unwrap(), 0);
+    });
+    assert_eq!(cache.get(&1), Some(7), "the call that polls it does so again");
 }
 
 #[test]

@@ -8,13 +8,13 @@
 //! A renewal that is not done within its limit is dropped: what it would bring may be old by then.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::executor::BoxFuture;
 use super::{now, run};
-use crate::sync::{AtomicUsize, Relaxed, quietly};
+use crate::sync::{AtomicUsize, Relaxed, quietly, unique};
 
 /// Renewals that a cache has at most; what comes on top of it is given up, and comes again with the next
 /// read.
@@ -25,8 +25,7 @@ const TURNS: usize = 16;
 /// The renewals of one cache that fills itself.
 #[derive(Default)]
 pub(super) struct Driven {
-    /// How many there are, and how many of them were woken: hints for those who read.
-    tasks: Relaxed<AtomicUsize>,
+    /// How many of them were woken: a hint for those who read.
     woken: Relaxed<AtomicUsize>,
     state: Mutex<State>,
 }
@@ -34,14 +33,21 @@ pub(super) struct Driven {
 #[derive(Default)]
 struct State {
     next: u64,
-    tasks: HashMap<u64, Arc<Task>>,
-    /// Those to be polled.
+    renewals: HashMap<u64, Renewal>,
+    /// Those to be polled. None of them is being polled.
     woken: BTreeSet<u64>,
-    /// A call that waits for a load, and that polls what is woken meanwhile.
-    attends: Option<Waker>,
+    /// Calls that wait, and poll meanwhile what is woken: each is told once, and comes back.
+    attendants: BTreeMap<u64, Waker>,
 }
 
-/// One renewal; its own waker.
+struct Renewal {
+    task: Arc<Task>,
+    /// Whether a call is polling it, and whether it was woken meanwhile.
+    polled: bool,
+    again: bool,
+}
+
+/// What is polled; its own waker.
 struct Task {
     number: u64,
     /// When it is dropped.
@@ -55,28 +61,70 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A waker is the user's, and its panic is none of those who call it here.
+fn tell(waker: Option<Waker>) {
+    quietly(|| waker.map(Waker::wake));
+}
+
+impl State {
+    /// Somebody to poll what is woken, if there is anything.
+    fn attendant(&mut self) -> Option<Waker> {
+        if self.woken.is_empty() {
+            return None;
+        }
+        self.attendants.pop_first().map(|(_, waker)| waker)
+    }
+
+    /// The next one to be polled. The caller is at it from now on.
+    fn begin(&mut self) -> Option<Arc<Task>> {
+        loop {
+            let number = self.woken.pop_first()?;
+            if let Some(renewal) = self.renewals.get_mut(&number) {
+                renewal.polled = true;
+                return Some(Arc::clone(&renewal.task));
+            }
+        }
+    }
+
+    /// The caller has polled it; whether that was the last time.
+    fn end(&mut self, number: u64, done: bool) -> bool {
+        let Some(renewal) = self.renewals.get_mut(&number) else { return true };
+        if done {
+            self.renewals.remove(&number);
+            return true;
+        }
+        renewal.polled = false;
+        if std::mem::take(&mut renewal.again) {
+            self.woken.insert(number);
+        }
+        false
+    }
+}
+
 impl Driven {
     /// Begins a renewal, which is dropped when it lasts longer than so many nanoseconds.
     pub(super) fn spawn(self: &Arc<Self>, future: BoxFuture, limit: u64) {
         let (now, mut state) = (now(), lock(&self.state));
         let mut gone = Vec::new();
-        if state.tasks.len() >= MOST {
-            gone.extend(state.tasks.extract_if(|_, task| task.until < now));
+        if state.renewals.len() >= MOST {
+            gone.extend(state.renewals.extract_if(|_, renewal| renewal.task.until < now));
         }
         let number = state.next;
         state.next += 1;
         let (until, driven) = (now.saturating_add(limit), Arc::downgrade(self));
         let task = Task { number, until, future: Mutex::new(Some(future)), driven };
-        let task = Arc::new(task);
-        if state.tasks.len() < MOST {
-            state.tasks.insert(number, Arc::clone(&task));
+        let renewal = Renewal { task: Arc::new(task), polled: false, again: false };
+        if state.renewals.len() < MOST {
+            state.renewals.insert(number, renewal);
             state.woken.insert(number);
         } else {
-            gone.push((number, task));
+            gone.push((number, renewal));
         }
         self.hint(&state);
         drop(state);
-        gone.into_iter().for_each(|(_, task)| task.give_up());
+        // One that is being polled is dropped by whoever is at it.
+        let idle = gone.into_iter().filter(|(_, renewal)| !renewal.polled);
+        idle.for_each(|(_, renewal)| renewal.task.give_up());
         self.drive();
     }
 
@@ -88,83 +136,118 @@ impl Driven {
         }
     }
 
-    /// The same for a call that waits; `waker` is told when there is more.
-    pub(super) fn attend(&self, waker: &Waker) {
-        if self.tasks.get() != 0 {
-            let waker = Some(waker.clone());
-            let other = std::mem::replace(&mut lock(&self.state).attends, waker);
-            drop(other);
-            self.drive();
-        }
-    }
-
     #[cold]
     fn poll_woken(&self) {
         thread_local! {
             /// Whether a call further up on this thread's stack is at it.
             static BUSY: Cell<bool> = const { Cell::new(false) };
         }
+        struct Idle;
+        impl Drop for Idle {
+            fn drop(&mut self) {
+                BUSY.set(false);
+            }
+        }
         if BUSY.replace(true) {
             return;
         }
+        let _idle = Idle;
         // A renewal has nothing to do with the loads of whoever happens to poll it.
         run::apart(|| {
             for _ in 0..TURNS {
-                let Some(task) = self.next() else { break };
-                let polled = if task.until < now() { Poll::Ready(()) } else { task.poll() };
-                if polled.is_ready() {
-                    let mut state = lock(&self.state);
-                    state.tasks.remove(&task.number);
-                    self.hint(&state);
-                    drop(state);
+                let Some(task) = self.begin() else { break };
+                let done = task.until < now() || task.poll().is_ready();
+                if self.end(task.number, done) {
                     task.give_up();
                 }
             }
         });
-        BUSY.set(false);
+        // What is left, or was woken again.
+        let attendant = lock(&self.state).attendant();
+        tell(attendant);
     }
 
-    /// The next one that was woken.
-    fn next(&self) -> Option<Arc<Task>> {
+    fn begin(&self) -> Option<Arc<Task>> {
         let mut state = lock(&self.state);
-        let task = loop {
-            let number = state.woken.pop_first()?;
-            if let Some(task) = state.tasks.get(&number) {
-                break Arc::clone(task);
-            }
-        };
+        let task = state.begin();
         self.hint(&state);
-        Some(task)
+        task
+    }
+
+    fn end(&self, number: u64, done: bool) -> bool {
+        let mut state = lock(&self.state);
+        let over = state.end(number, done);
+        self.hint(&state);
+        over
     }
 
     fn hint(&self, state: &State) {
-        self.tasks.set(state.tasks.len());
         self.woken.set(state.woken.len());
     }
 
     fn wake(&self, number: u64) {
         let mut state = lock(&self.state);
-        if !state.tasks.contains_key(&number) {
-            return;
-        }
-        state.woken.insert(number);
+        match state.renewals.get_mut(&number) {
+            None => return,
+            Some(renewal) if renewal.polled => {
+                renewal.again = true;
+                return;
+            }
+            Some(_) => state.woken.insert(number),
+        };
         self.hint(&state);
-        let attends = state.attends.take();
+        let attendant = state.attendant();
         drop(state);
-        if let Some(waker) = attends {
-            waker.wake();
+        tell(attendant);
+    }
+}
+
+/// A call that waits for a load, and polls meanwhile what is woken. Dropped, it leaves that to another.
+pub(super) struct Attendant {
+    driven: Arc<Driven>,
+    number: u64,
+}
+
+impl Attendant {
+    pub(super) fn new(driven: &Arc<Driven>) -> Self {
+        Self { driven: Arc::clone(driven), number: unique() }
+    }
+
+    /// Polls what was woken.
+    pub(super) fn drive(&self) {
+        self.driven.drive();
+    }
+
+    /// From now on `waker` is told when there is more. To be called after the call has found that it has to
+    /// wait: what it waits for may be a renewal that has begun a moment ago.
+    pub(super) fn attend(&self, waker: &Waker) {
+        let own = waker.clone();
+        let mut state = lock(&self.driven.state);
+        let old = state.attendants.insert(self.number, own);
+        let more = !state.woken.is_empty();
+        drop(state);
+        drop(old);
+        if more {
+            waker.wake_by_ref();
         }
     }
 }
 
+impl Drop for Attendant {
+    fn drop(&mut self) {
+        let mut state = lock(&self.driven.state);
+        let own = state.attendants.remove(&self.number);
+        // It may have been told of something that it does not poll any more.
+        let other = if own.is_none() { state.attendant() } else { None };
+        drop(state);
+        quietly(|| drop(own));
+        tell(other);
+    }
+}
+
 impl Task {
-    /// Not ready if another call is at it; that one is told to come again.
     fn poll(self: &Arc<Self>) -> Poll<()> {
-        let Ok(mut future) = self.future.try_lock() else {
-            // It was woken while it was polled, and is polled once more by a later call.
-            self.wake_by_ref();
-            return Poll::Pending;
-        };
+        let mut future = lock(&self.future);
         let waker = Waker::from(Arc::clone(self));
         let mut context = Context::from_waker(&waker);
         // A panic is as good as an end. Its lead is dropped with it.
@@ -195,12 +278,12 @@ impl Drop for Driven {
     fn drop(&mut self) {
         // Wakers may keep the tasks for longer, and the tasks their wakers.
         let state = std::mem::take(&mut *lock(&self.state));
-        state.tasks.values().for_each(|task| task.give_up());
+        state.renewals.values().for_each(|renewal| renewal.task.give_up());
     }
 }
 
 impl std::fmt::Debug for Driven {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driven").field("tasks", &self.tasks.get()).finish_non_exhaustive()
+        f.debug_struct("Driven").field("woken", &self.woken.get()).finish_non_exhaustive()
     }
 }

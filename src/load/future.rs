@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::bulk::{Batch, each, some, told};
+use super::driven::Attendant;
 use super::executor::{BoxFuture, Executor};
 use super::flight::{Kind, News, Seat};
 use super::lead::{Lead, Start, begin, begin_jobs, start};
@@ -386,11 +387,14 @@ where
     /// Waits for a load, and carries renewals on meanwhile.
     async fn attend<T>(&self, load: impl Future<Output = T>) -> T {
         let mut load = pin!(load);
+        let attendant = self.rules.driven.as_ref().map(Attendant::new);
         std::future::poll_fn(|context| {
-            if let Some(driven) = &self.rules.driven {
-                driven.attend(context.waker());
+            attendant.as_ref().inspect(|attendant| attendant.drive());
+            let polled = load.as_mut().poll(context);
+            if let (Poll::Pending, Some(attendant)) = (&polled, &attendant) {
+                attendant.attend(context.waker());
             }
-            load.as_mut().poll(context)
+            polled
         })
         .await
     }
