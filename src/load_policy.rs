@@ -41,7 +41,8 @@ impl LoadPolicy {
     /// one, up to sixteen times.
     ///
     /// The same limit holds for a waiter that was promoted and does not come: the next one is promoted in
-    /// its place.
+    /// its place. From then on, until one comes, any waiter that asks leads, and after each limit twice as
+    /// many of them are woken: so one that is there does not wait for any number that are not.
     pub fn woken_limit(mut self, limit: Duration) -> Self {
         self.woken_limit = limit;
         self

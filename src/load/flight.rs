@@ -9,13 +9,13 @@
 //! A waiter is in one place: in the queue; in the leader's seat, from when it is promoted until it
 //! comes; or among those that are told, from when the flight is over until it reads the outcome.
 //!
-//! A leader that dies promotes the next waiter, and so does whoever finds the leader stalled. If the one
-//! that stalled is a waiter that was promoted and has not come, it goes back into the queue. If it is one
-//! whose loader runs, it is *relieved*: nobody stops it, and if its value is the first that
-//! arrives it lands. If there is nobody to promote, and nobody lands, the flight is over without
-//! an outcome.
+//! A leader that dies promotes the next waiter, and so does whoever finds the leader stalled. If its loader
+//! runs, it is *relieved*: nobody stops it, and if its value is the first that arrives it lands. If it
+//! is a waiter that was promoted and has not come, it goes back into the queue; from then on, until one
+//! comes, any waiter that asks leads, and each time the limit is over twice as many of them are woken. So one
+//! that comes leads soon, however many do not. If there is nobody to promote, and nobody lands, the
+//! flight is over without an outcome.
 
-use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -24,7 +24,7 @@ use super::queue::{Queue, Waiter};
 use super::rest::{Failure, Memory, Rest};
 use super::run::{Led, Run};
 use crate::engine::Hold;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, lock, seeded, wake_all};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, discard, lock, seeded, wake_all};
 
 /// A place in a flight. Seats are numbered in the order in which they are taken; the first one is
 /// that of whoever boarded.
@@ -89,6 +89,8 @@ struct State<V> {
     phase: Phase<V>,
     /// How often a leader was relieved.
     relieved: u32,
+    /// How many in a row were promoted and have not come.
+    missed: u32,
     /// Whether `watch` looks after it.
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
     watched: bool,
@@ -137,6 +139,7 @@ impl<V> Flight<V> {
                 queue: Queue::default(),
                 phase: Phase::Flying,
                 relieved: 0,
+                missed: 0,
                 watched: false,
                 #[cfg(test)]
                 seated: std::collections::BTreeSet::new(),
@@ -178,7 +181,7 @@ impl<V> Flight<V> {
     }
 
     /// What there is to know for the holder of a seat; `waker` is told when that changes. A leader that
-    /// stalls is relieved, whoever asks.
+    /// stalls is relieved, whoever asks; in the place of one that does not come the one who asks leads.
     pub(super) fn poll(&self, seat: Seat, waker: &Waker, now: u64) -> News<V> {
         // Made before, and the old one dropped after the lock: both may run user code (L5).
         let mut waker = Some(waker.clone());
@@ -187,9 +190,11 @@ impl<V> Flight<V> {
             drop(state);
             return News::Over(outcome);
         }
-        let promoted = if state.is_led_from(seat) { None } else { state.relieve(now, self.limits) };
+        let leads = state.is_led_from(seat) || state.step_in(seat, now, self.limits);
+        let promoted = if leads { None } else { state.relieve(now, self.limits) };
         if let Some(leader) = state.leader.as_mut().filter(|leader| leader.seat == seat) {
             let old = leader.come(now);
+            state.missed = 0;
             #[cfg(test)]
             state.seated.remove(&seat);
             drop(state);
@@ -325,9 +330,10 @@ impl<V> Flight<V> {
         if matches!(state.phase, Phase::Over { .. }) {
             return false;
         }
-        let promoted = state.relieve(now, self.limits);
+        let mut woken = state.pass_by(now, self.limits);
+        woken.extend(state.relieve(now, self.limits));
         drop(state);
-        wake(promoted);
+        wake(woken);
         true
     }
 }
@@ -367,21 +373,57 @@ impl<V> State<V> {
         waker
     }
 
-    /// Promotes the next waiter over the head of the leader, if that stalls.
+    /// The leader, if somebody could lead in its place.
+    fn replaceable(&self) -> Option<&Leader> {
+        let leader = self.leader.as_ref().filter(|_| matches!(self.phase, Phase::Flying));
+        leader.filter(|_| !self.queue.is_empty())
+    }
+
+    /// Promotes the next waiter in the place of a leader that was there and stalls.
     fn relieve(&mut self, now: u64, limits: Limits) -> Option<Waker> {
-        let leader = self.leader.as_ref().filter(|_| matches!(self.phase, Phase::Flying))?;
-        if self.queue.is_empty() || !leader.is_stalled(now, limits, self.relieved) {
+        let leader = self.replaceable().filter(|leader| leader.absent.is_none())?;
+        if !leader.is_stalled(now, limits, self.relieved) {
             return None;
         }
-        let old = self.leader.take();
-        let waker = self.promote(now);
-        match old.and_then(|old| Some((old.seat, old.absent?))) {
-            // It does not know that it was promoted. When it comes, it waits.
-            Some((seat, waiter)) if !seeded("flight-passed-by") => self.queue.put(seat, waiter),
-            Some(_) => {}
-            None => self.relieved += 1,
+        self.relieved += 1;
+        self.promote(now)
+    }
+
+    /// Promotes the next waiter in the place of one that was promoted and has not come, and rouses some
+    /// more, any of which may lead.
+    fn pass_by(&mut self, now: u64, limits: Limits) -> Vec<Waker> {
+        let absent = self.replaceable().filter(|leader| leader.absent.is_some());
+        if !absent.is_some_and(|leader| leader.is_stalled(now, limits, 0)) {
+            return Vec::new();
         }
-        waker
+        let absent = self.leader.take();
+        let next = self.promote(now);
+        self.put_back(absent);
+        self.missed = self.missed.saturating_add(1);
+        let more = 1_usize.checked_shl(self.missed).map_or(usize::MAX, |twice| twice - 1);
+        next.into_iter().chain(self.queue.rouse(more)).collect()
+    }
+
+    /// A waiter that is here leads in the place of one that was promoted and has not come, if that is
+    /// late or others before it have not come either; whether it does.
+    fn step_in(&mut self, seat: Seat, now: u64, limits: Limits) -> bool {
+        let absent = self.replaceable().filter(|leader| leader.absent.is_some());
+        if !absent.is_some_and(|leader| self.missed > 0 || leader.is_stalled(now, limits, 0)) {
+            return false;
+        }
+        let Some(waiter) = self.queue.remove(seat) else { return false };
+        let absent = self.leader.replace(Leader::promoted((seat, waiter), now));
+        self.put_back(absent);
+        true
+    }
+
+    /// One that was promoted waits again. It does not know: when it comes, it finds itself waiting.
+    fn put_back(&mut self, leader: Option<Leader>) {
+        if let Some((seat, waiter)) = leader.and_then(|leader| Some((leader.seat, leader.absent?)))
+            && !seeded("flight-passed-by")
+        {
+            self.queue.put(seat, waiter);
+        }
     }
 }
 
@@ -410,7 +452,8 @@ impl<V> Flight<V> {
     }
 }
 
-/// Wakes them all, and only then passes on the first panic.
+/// Wakes them all. A panic of a waker was reported by the panic hook and ends here: who wakes others has no
+/// part in it.
 fn wake(wakers: impl IntoIterator<Item = Waker>) {
-    wake_all(wakers).unwrap_or_else(|panic| resume_unwind(panic));
+    wake_all(wakers).unwrap_or_else(discard);
 }

@@ -74,7 +74,8 @@
 //! to its own caller.
 //!
 //! *A waiter is promoted and sleeps on.* It is passed by, and back in the queue before the next one leads.
-//! When it comes, it finds itself waiting, and leaves its waker.
+//! When it comes, it finds itself waiting, and leaves its waker; or it leads, if the next one has not come
+//! either.
 
 mod blocking;
 mod bulk;

@@ -4,7 +4,7 @@
 //! So a waiter that was promoted, did not come and was put back has its next turn after all the others.
 
 use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::task::Waker;
 
 use super::flight::{Kind, Seat};
@@ -53,6 +53,21 @@ impl Queue {
         let seat = after.or_else(|| self.waiters.first_key_value()).map(|(seat, _)| *seat)?;
         self.last = seat;
         self.waiters.remove_entry(&seat)
+    }
+
+    /// Takes the wakers of so many whose turn would be next: they have had it then.
+    pub(super) fn rouse(&mut self, most: usize) -> Vec<Waker> {
+        let most = most.min(self.waiters.len());
+        let (last, mut taken, mut wakers) = (self.last, 0, Vec::new());
+        let after = (Excluded(last), Unbounded);
+        // Once round at most: after the last one come those up to where it began.
+        for range in [after, (Unbounded, Included(last))] {
+            for (seat, waiter) in self.waiters.range_mut(range).take(most - taken) {
+                wakers.extend(waiter.waker.take());
+                (self.last, taken) = (*seat, taken + 1);
+            }
+        }
+        wakers
     }
 
     /// The wakers of all of them, in the order of their seats.

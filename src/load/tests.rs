@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Wake, Waker};
@@ -165,46 +164,86 @@ fn a_landing_that_dies_goes_on_with_who_leads_or_waits() {
 #[test]
 fn one_that_was_promoted_and_does_not_come_is_passed_by_and_waits_again() {
     let flight = flight(Kind::Thread);
-    let bells: Vec<_> = (0..3).map(|_| bell()).collect();
+    let bells: Vec<_> = (0..4).map(|_| bell()).collect();
     let seats: Vec<Seat> =
         bells.iter().map(|(_, waker)| flight.join(Kind::Task, waker.clone()).unwrap()).collect();
-    let rung = |nth: usize| bells[nth].0.0.load(Ordering::Relaxed);
+    let rung = || bells.iter().map(|(bell, _)| bell.0.load(Ordering::Relaxed)).collect::<Vec<_>>();
     assert!(!flight.abandon(FIRST, 0));
-    assert_eq!((rung(0), rung(1)), (1, 0));
-    assert!(flight.nudge(100) && rung(1) == 0);
-    assert!(flight.nudge(101) && rung(1) == 1, "the next one's turn");
+    assert!(!is_promoted(&flight, seats[3], 50), "it is the first one's turn");
+    assert!(flight.nudge(100) && rung() == [1, 0, 0, 0]);
+    assert!(flight.nudge(101) && rung() == [1, 1, 1, 0], "the next one's turn, and one more wakes");
     flight.check();
-    assert!(flight.nudge(202) && rung(2) == 1, "and the next one's, without twice the time");
-    flight.check();
-    // It comes at last, and somebody else leads: it waits, and is woken at the end.
-    assert!(!is_promoted(&flight, seats[1], 202));
+    // That one is here, and leads although the other one was promoted.
+    assert!(is_promoted(&flight, seats[2], 102));
+    assert!(flight.nudge(u64::MAX) && rung() == [1, 1, 1, 0], "it has come");
+    // The others come at last, and somebody else leads: they wait, and are woken at the end.
     assert!(matches!(flight.poll(seats[1], &bells[1].1, 202), News::Wait));
-    assert!(is_promoted(&flight, seats[2], 202));
+    assert!(matches!(flight.poll(seats[3], &bells[3].1, 202), News::Wait));
     assert!(land(&flight, seats[2], 5));
-    assert_eq!((rung(0), rung(1)), (1, 2), "the other one is on its way");
-    assert_eq!((value(&flight, seats[0]), value(&flight, seats[1])), (Some(5), Some(5)));
+    assert_eq!(rung(), [1, 2, 1, 1], "the first one is on its way");
+    for seat in [0, 1, 3] {
+        assert_eq!(value(&flight, seats[seat]), Some(5));
+    }
+    flight.check();
 }
 
 #[test]
-fn a_waiter_that_comes_is_found_behind_any_number_that_do_not() {
+fn one_that_is_late_may_lead_yet() {
     let flight = flight(Kind::Thread);
-    let absent: Vec<Seat> = (0..5).map(|_| join(&flight, Kind::Task)).collect();
+    let (late, next) = (join(&flight, Kind::Task), join(&flight, Kind::Task));
     assert!(!flight.abandon(FIRST, 0));
-    // All of them are passed by, more than once.
-    let mut now = 0;
-    for _ in 0..13 {
-        now += 101;
-        assert!(flight.nudge(now));
+    assert!(flight.nudge(101));
+    assert!(is_promoted(&flight, late, 102), "it was passed by, and nobody has come");
+    assert!(!is_promoted(&flight, next, 1 << 40), "now somebody has");
+    assert!(!flight.abandon(late, 1 << 40));
+    assert!(!is_promoted(&flight, join(&flight, Kind::Task), 1 << 40), "and it begins anew");
+    assert!(is_promoted(&flight, next, 1 << 40));
+}
+
+#[test]
+fn who_is_here_leads_in_the_place_of_one_that_is_late() {
+    let flight = flight(Kind::Thread);
+    let seats = [(); 3].map(|()| join(&flight, Kind::Thread));
+    assert!(!flight.abandon(FIRST, 0));
+    assert!(!is_promoted(&flight, seats[2], 100));
+    assert!(is_promoted(&flight, seats[2], 101), "whose turn it is does not matter then");
+    assert!(!is_promoted(&flight, seats[0], 101) && !is_promoted(&flight, seats[1], 101));
+    assert!(land(&flight, seats[2], 5));
+    assert_eq!([0, 1].map(|nth| value(&flight, seats[nth])), [Some(5); 2]);
+}
+
+#[test]
+fn a_waiter_that_comes_is_found_among_any_number_that_do_not() {
+    for place in [0, 1, 700, 1_999, 2_000] {
+        let flight = flight(Kind::Thread);
+        let (bell, waker) = bell();
+        let mut live = None;
+        for nth in 0..=2_000 {
+            if nth == place {
+                live = Some(flight.join(Kind::Task, waker.clone()).unwrap());
+            } else {
+                join(&flight, Kind::Task);
+            }
+        }
+        assert!(!flight.abandon(FIRST, 0));
+        let limits = (0..).find(|limits| {
+            assert!(flight.nudge(limits * 101));
+            bell.0.load(Ordering::Relaxed) > 0
+        });
         flight.check();
+        assert!(limits.unwrap() <= 11, "it is woken after {limits:?} limits");
+        assert!(is_promoted(&flight, live.unwrap(), 0));
     }
-    let (_, waker) = bell();
-    let late = flight.join(Kind::Task, waker.clone()).unwrap();
-    let comes = (0..=absent.len()).any(|_| {
-        now += 101;
-        flight.nudge(now);
-        matches!(flight.poll(late, &waker, now), News::Promoted)
-    });
-    assert!(comes, "its turn never comes");
+}
+
+#[test]
+fn who_has_just_come_does_not_wait_for_those_that_do_not() {
+    let flight = flight(Kind::Thread);
+    for _ in 0..100 {
+        join(&flight, Kind::Task);
+    }
+    assert!(!flight.abandon(FIRST, 0) && flight.nudge(101));
+    assert!(is_promoted(&flight, join(&flight, Kind::Task), 102));
 }
 
 #[test]
@@ -228,9 +267,7 @@ fn a_waker_that_panics_is_no_reason_not_to_wake_the_others() {
     let bombs = [(); 2].map(|()| flight.join(Kind::Task, Waker::from(Arc::new(Bomb))).unwrap());
     let (bell, waker) = bell();
     flight.join(Kind::Task, waker).unwrap();
-    let end = AssertUnwindSafe(|| land(&flight, FIRST, 5));
-    crate::sync::discard(catch_unwind(end).unwrap_err());
-    flight.check();
+    assert!(land(&flight, FIRST, 5), "nor one to fail who wakes them");
     assert_eq!(bombs.map(|seat| value(&flight, seat)), [Some(5); 2]);
     assert_eq!(bell.0.load(Ordering::Relaxed), 1);
 }
