@@ -456,6 +456,87 @@ fn a_thread_is_told_that_would_wait_for_a_task_of_its_own() {
     });
 }
 
+/// A thread has polled a task that leads key 1 and waits for its source. Then it asks for key 2, whose
+/// loader, on another thread, asks for key 1, before or after that. Both are answered, and one is told.
+fn circle_over_a_thread_that_polls_tasks(asks_last: bool) {
+    let cache = Cache::<u64, u64>::new(10);
+    support::in_time(move || {
+        let (open, mut task) = gated(&cache);
+        assert!(poll(&mut task, Waker::noop()).is_pending());
+        let ((begin, begun), (go, gone)) = (mpsc::channel(), mpsc::channel());
+        let other = cache.clone();
+        let thread = thread::spawn(move || {
+            other.try_get_or_load(2, |_| {
+                begin.send(()).unwrap();
+                gone.recv().unwrap();
+                other.try_get_or_load(1, |_| Ok::<_, String>(9)).map_err(|error| error.to_string())
+            })
+        });
+        begun.recv().unwrap();
+        let joined = || cache.stats().loads_joined;
+        let release = || {
+            go.send(()).unwrap();
+            assert!(support::eventually(|| joined() > 0));
+        };
+        if asks_last {
+            release();
+        }
+        let told = thread::scope(|scope| {
+            if !asks_last {
+                scope.spawn(|| {
+                    assert!(support::eventually(|| joined() > 0));
+                    go.send(()).unwrap();
+                });
+            }
+            cache.try_get_or_load(2, |_| Ok::<_, String>(7))
+        });
+        assert_eq!(told, Err(LoadError::Cycle), "the thread that is blocked is told");
+        // It is not blocked any more, and polls its task.
+        open.open(5);
+        assert_eq!(poll(&mut task, Waker::noop()), Poll::Ready(5));
+        assert_eq!(thread.join().unwrap(), Ok(5));
+        drop(task);
+        assert_eq!(cache.try_get_or_load(2, |_| Ok::<_, String>(7)), Ok(5));
+        support::validate(&cache);
+    });
+}
+
+#[test]
+fn a_circle_over_a_thread_that_polls_tasks_is_told() {
+    circle_over_a_thread_that_polls_tasks(true);
+}
+
+#[test]
+fn a_circle_that_others_close_while_a_thread_is_blocked_is_told() {
+    circle_over_a_thread_that_polls_tasks(false);
+}
+
+#[test]
+fn two_threads_that_wait_for_each_others_tasks_are_told() {
+    let cache = Cache::<u64, u64>::new(10);
+    support::in_time(move || {
+        let both = std::sync::Barrier::new(2);
+        let wait = |own: u64, other: u64| {
+            let load = cache.get_or_load_async(own, async move {
+                give_way(1).await;
+                own
+            });
+            let mut task: Fut<'_, u64> = Box::pin(load);
+            assert!(poll(&mut task, Waker::noop()).is_pending());
+            both.wait();
+            let got = cache.try_get_or_load(other, |_| Ok::<_, String>(9));
+            let own = poll(&mut task, Waker::noop());
+            (got, own)
+        };
+        let (first, second) = thread::scope(|scope| {
+            let first = scope.spawn(|| wait(1, 2));
+            (wait(2, 1), first.join().unwrap())
+        });
+        let told = [&first, &second].into_iter().filter(|(got, _)| *got == Err(LoadError::Cycle));
+        assert!(told.count() >= 1, "{first:?}, {second:?}");
+    });
+}
+
 #[test]
 fn a_thread_may_wait_for_a_task_that_another_one_polls_from_now_on() {
     struct Sends(Mutex<mpsc::Sender<()>>);

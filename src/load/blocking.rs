@@ -254,11 +254,12 @@ where
             News::Wait => {}
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        if left == Some(Duration::ZERO) {
+        let over = if left == Some(Duration::ZERO) { Some(Ended::TimedOut) } else { None };
+        if let Some(over) = over.or_else(|| waiting.closes().then_some(Ended::Cycle)) {
             if flight.leave(seat, now()) {
                 lead.clear_away();
             }
-            return Ended::TimedOut;
+            return over;
         }
         // The leader may stall: a waiter looks from time to time.
         let look = flight.limits().period();

@@ -7,7 +7,7 @@
 //! A run also says which flights it waits for, so that `cycle` finds out whether waiting would close a
 //! circle.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
@@ -42,6 +42,13 @@ const SEVERAL: u64 = u64::MAX;
 thread_local! {
     /// The runs that are on this thread's stack, the innermost last.
     static STACK: RefCell<Vec<Arc<Run>>> = const { RefCell::new(Vec::new()) };
+    /// Whether this thread has polled a run.
+    static POLLS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread polls tasks, as far as it is known.
+pub(super) fn polls_tasks() -> bool {
+    POLLS.get()
 }
 
 /// The number of the calling thread; never zero.
@@ -115,10 +122,12 @@ impl Run {
         drop(gone);
     }
 
-    /// Whether it is a task that a caller waits for, no thread but this one has polled it so far, and it is
-    /// not at it now.
-    pub(super) fn rests_with(&self, thread: u64) -> bool {
-        !self.background && self.thread.get() == thread && self.polling.get() == 0
+    /// The thread without which it does not go on, as far as it is known: it is a task that a caller waits
+    /// for, no other thread has polled it so far, and that one is not at it now.
+    pub(super) fn rests_with(&self) -> Option<u64> {
+        let thread = self.thread.get();
+        let rests = !self.background && self.polling.get() == 0;
+        (rests && thread != 0 && thread != SEVERAL).then_some(thread)
     }
 }
 
@@ -154,6 +163,7 @@ impl Run {
     /// Polls it. If that panics, the run is over.
     pub(super) fn poll<T>(self: &Arc<Self>, now: impl Fn() -> u64, poll: impl FnOnce() -> T) -> T {
         let own = thread();
+        POLLS.set(true);
         if self.thread.get() != own {
             self.thread.set(if self.thread.get() == 0 { own } else { SEVERAL });
         }

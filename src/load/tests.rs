@@ -415,16 +415,16 @@ fn walk(seed: u64) {
 }
 
 /// A flight whose leader's run is known.
-struct LedBy(Option<Arc<Run>>);
+struct LedBy(Mutex<Option<Arc<Run>>>);
 
 impl Led for LedBy {
     fn run(&self) -> Option<Arc<Run>> {
-        self.0.clone()
+        self.0.lock().unwrap().clone()
     }
 }
 
 fn led_by(run: &Arc<Run>) -> Arc<LedBy> {
-    Arc::new(LedBy(Some(Arc::clone(run))))
+    Arc::new(LedBy(Mutex::new(Some(Arc::clone(run)))))
 }
 
 #[test]
@@ -454,7 +454,7 @@ fn who_closes_a_circle_is_told_so() {
     assert!(waits(2, 1).is_none(), "and that one, too");
     drop(second);
     assert!(waits(2, 0).is_some(), "there is none any more");
-    let nobody = runs[2].enter(|| Waiting::begin(Arc::new(LedBy(None)), false));
+    let nobody = runs[2].enter(|| Waiting::begin(Arc::new(LedBy(Mutex::new(None))), false));
     assert!(nobody.is_some(), "a flight that nobody leads yet");
 }
 
@@ -483,8 +483,48 @@ fn a_thread_does_not_wait_for_a_task_that_only_it_polls() {
 }
 
 #[test]
+fn a_thread_that_polls_tasks_and_is_blocked_keeps_them() {
+    let (task, own, far) = (Arc::new(Run::default()), Arc::new(Run::default()), led_by(&runs()));
+    task.poll(|| 0, || ());
+    // This thread is blocked; the task's flight waits for it from now on.
+    let blocked = Waiting::begin(Arc::clone(&far) as _, true).unwrap();
+    thread::scope(|scope| {
+        let waits = || own.enter(|| Waiting::begin(led_by(&task), true).is_some());
+        assert!(scope.spawn(waits).join().unwrap(), "nobody waits for that thread");
+        let led = led_by(&task);
+        let other = scope.spawn(|| {
+            // A second thread of that kind, which the first one would wait for.
+            let theirs = Arc::new(Run::default());
+            theirs.poll(|| 0, || ());
+            *far.0.lock().unwrap() = Some(theirs);
+            Waiting::begin(led, true).is_some()
+        });
+        assert!(!other.join().unwrap(), "that is a circle over two blocked threads");
+    });
+    drop(blocked);
+    assert_eq!(Arc::strong_count(&far), 1);
+}
+
+/// A run that nobody polls.
+fn runs() -> Arc<Run> {
+    Arc::new(Run::default())
+}
+
+#[test]
+fn a_circle_is_seen_that_others_close() {
+    let (task, thread_run) = (runs(), runs());
+    task.poll(|| 0, || ());
+    let blocked = Waiting::begin(led_by(&thread_run), true).unwrap();
+    assert!(!blocked.closes());
+    let edge = thread_run.enter(|| Waiting::begin(led_by(&task), false)).unwrap();
+    assert!(blocked.closes(), "over the task that this thread keeps");
+    drop(edge);
+    assert!(!blocked.closes());
+}
+
+#[test]
 fn who_has_waited_is_forgotten() {
-    let (run, flight) = (Arc::new(Run::default()), Arc::new(LedBy(None)));
+    let (run, flight) = (Arc::new(Run::default()), Arc::new(LedBy(Mutex::new(None))));
     let waiting = run.enter(|| Waiting::begin(Arc::clone(&flight) as _, true));
     assert_eq!((Arc::strong_count(&flight), run.waits_for().len()), (3, 1));
     drop(waiting);
