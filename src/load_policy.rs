@@ -48,9 +48,10 @@ impl LoadPolicy {
         self
     }
 
-    /// How long a renewal (in the background, or by [`refresh`](crate::LoadingCache::refresh)) may run,
-    /// on a thread or as a task, before a reader that waits for it loads for itself; and before a read
-    /// of the value, where that lives yet, starts another one. Doubled as above.
+    /// How long a renewal (in the background, by [`refresh`](crate::LoadingCache::refresh), or by a
+    /// [`Warmer`](crate::Warmer), which loads what is not there as well) may run, on a thread or as a task,
+    /// before a reader that waits for it loads for itself; and before a read of the value, where that lives
+    /// yet, starts another one. Doubled as above.
     pub fn renewal_limit(mut self, limit: Duration) -> Self {
         self.renewal_limit = limit;
         self

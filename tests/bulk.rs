@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use clockhand::load::Job;
-use clockhand::{Cache, Clock, LoadSource, Loader, ManualClock};
+use clockhand::{Cache, Clock, LoadSource, Loader, ManualClock, Warmer};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,6 +149,75 @@ fn a_key_that_panics_leaves_the_others() {
     }
     assert_eq!(broken.get(&7), Ok(7));
     support::validate(loading.cache());
+}
+
+#[test]
+fn a_value_that_panics_on_its_way_in_leaves_the_others() {
+    let weigher = |key: &u64, _: &u64| if *key == 2 { panic!("as wanted") } else { 1 };
+    let cache = Cache::builder().capacity(100).weigher(weigher).build().unwrap();
+    let table = Table::default();
+    let loading = cache.loading(table.clone());
+    for _ in 0..2 {
+        assert!(catch_unwind(AssertUnwindSafe(|| loading.get_many(&[1, 2, 3]))).is_err());
+        assert_eq!([1, 2, 3].map(|key| cache.get(&key)), [Some(2), None, Some(4)]);
+    }
+    assert_eq!(*table.queries.lock().unwrap(), [vec![1, 2, 3], vec![2]]);
+    support::validate(&cache);
+}
+
+/// The loads of key 1 last until the test says so.
+struct First {
+    begins: Mutex<mpsc::Sender<()>>,
+    holds: Mutex<mpsc::Receiver<()>>,
+    asked: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Loader<u64, u64> for First {
+    type Error = String;
+    fn load(&self, key: &u64) -> Result<u64, String> {
+        self.asked.lock().unwrap().push(*key);
+        if *key == 1 {
+            self.begins.lock().unwrap().send(()).unwrap();
+            let _ = self.holds.lock().unwrap().recv();
+        }
+        Ok(key + 1)
+    }
+}
+
+/// A loader is found to have no `load_many` only when it is asked; by then the loads of all keys have begun.
+#[test]
+fn who_asks_for_a_key_whose_turn_has_not_come_loads_it() {
+    let ((begins, begun), (go, holds)) = (mpsc::channel(), mpsc::channel());
+    let asked = Arc::<Mutex<Vec<u64>>>::default();
+    let (begins, holds) = (Mutex::new(begins), Mutex::new(holds));
+    let loading = Cache::<u64, u64>::new(10).loading(First { begins, holds, asked: asked.clone() });
+    thread::scope(|scope| {
+        let many = scope.spawn(|| loading.get_many(&[1, 2, 3]));
+        begun.recv().unwrap();
+        let one = loading.clone();
+        assert_eq!(support::in_time(move || one.get(&3)), Ok(4));
+        go.send(()).unwrap();
+        assert_eq!(many.join().unwrap().unwrap(), [Some(2), Some(3), Some(4)]);
+    });
+    assert_eq!(*asked.lock().unwrap(), [1, 3, 2], "each once");
+    support::validate(loading.cache());
+}
+
+#[test]
+fn who_asks_for_a_key_that_a_warmer_has_not_come_to_loads_it() {
+    let ((begins, begun), (go, holds)) = (mpsc::channel(), mpsc::channel());
+    let asked = Arc::<Mutex<Vec<u64>>>::default();
+    let (begins, holds) = (Mutex::new(begins), Mutex::new(holds));
+    let loading = Cache::<u64, u64>::new(10).loading(First { begins, holds, asked: asked.clone() });
+    let warmer = Warmer::start(&loading, [1, 2, 3], Duration::from_secs(3_600)).unwrap();
+    begun.recv().unwrap();
+    let one = loading.clone();
+    assert_eq!(support::in_time(move || one.get(&3)), Ok(4));
+    go.send(()).unwrap();
+    assert!(support::eventually(|| warmer.status().renewed == 3));
+    warmer.stop();
+    assert_eq!(loading.cache().len(), 3);
+    assert_eq!(asked.lock().unwrap()[..3], [1, 3, 2]);
 }
 
 #[test]
@@ -304,10 +373,8 @@ fn a_query_costs_in_proportion_to_its_keys() {
     let compared = |number: u64| {
         let loading = Cache::new(1_000_000).loading(Rows(AtomicU64::new(0)));
         let before = COMPARED.get();
-        assert_eq!(
-            loading.warm((0..number).chain(0..number).map(Counted)),
-            Ok(2 * number as usize)
-        );
+        let twice = (0..number).chain(0..number).map(Counted);
+        assert_eq!(loading.warm(twice), Ok(number as usize), "each of them once");
         assert_eq!(loading.cache().len() as u64, number);
         COMPARED.get() - before
     };
@@ -382,4 +449,37 @@ fn one_bad_key_is_its_own_error_for_tasks() {
     let many = block_on(AsyncLoader::load_many(&Shy(Single(Arc::default())), &[1, 2]));
     assert_eq!(many, Ok(vec![Some(2), Some(3)]), "the default may be called");
     support::validate(&cache);
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn a_task_that_asks_for_a_key_whose_turn_has_not_come_loads_it() {
+    use clockhand::AsyncLoader;
+    use futures_executor::block_on;
+    use std::task::{Context, Poll, Waker};
+    type Gate = tokio::sync::oneshot::Receiver<()>;
+    struct Gated(Mutex<Option<Gate>>, Arc<Mutex<Vec<u64>>>);
+    impl AsyncLoader<u64, u64> for Gated {
+        type Error = String;
+        async fn load(&self, key: &u64) -> Result<u64, String> {
+            self.1.lock().unwrap().push(*key);
+            if *key == 1 {
+                let gate = self.0.lock().unwrap().take().unwrap();
+                gate.await.unwrap();
+            }
+            Ok(key + 1)
+        }
+    }
+    let ((open, gate), asked) =
+        (tokio::sync::oneshot::channel(), Arc::<Mutex<Vec<u64>>>::default());
+    let loader = Gated(Mutex::new(Some(gate)), Arc::clone(&asked));
+    let loading = Cache::<u64, u64>::new(10).loading(loader);
+    let mut many = Box::pin(loading.get_many_async(&[1, 2, 3]));
+    let mut poll = || many.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(poll().is_pending());
+    assert_eq!(block_on(loading.get_async(&3)), Ok(4));
+    open.send(()).unwrap();
+    assert_eq!(poll(), Poll::Ready(Ok(vec![Some(2), Some(3), Some(4)])));
+    assert_eq!(*asked.lock().unwrap(), [1, 3, 2], "each once");
+    support::validate(loading.cache());
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use clockhand::load::{AsyncLoader, BoxFuture, Job};
+use clockhand::load::{AsyncLoader, BoxFuture, Job, Loader};
 use clockhand::{
     Cache, Clock, LoadError, LoadPolicy, LoadSource, LoadingCache, ManualClock, Warmer,
 };
@@ -102,6 +102,72 @@ fn a_reload_that_hangs_while_the_value_lives_is_begun_anew() {
         value == 2
     };
     assert!(support::eventually(renewed), "the second reload is not begun");
+    support::validate(&cache);
+}
+
+/// A loader that hangs at its `nth` call as long as the sender lives, and what counts its calls.
+fn hangs_at(
+    nth: u64,
+) -> (impl Fn(&u64) -> Result<u64, String> + Send + Sync + Clone, Arc<AtomicU64>, mpsc::Sender<()>)
+{
+    let (calls, (held, holds)) = (Arc::<AtomicU64>::default(), mpsc::channel());
+    let (own, holds) = (Arc::clone(&calls), Arc::new(Mutex::new(holds)));
+    let load = move |_: &u64| {
+        let call = own.fetch_add(1, Ordering::SeqCst);
+        if call == nth {
+            let _ = holds.lock().unwrap().recv();
+        }
+        Ok(call)
+    };
+    (load, calls, held)
+}
+
+#[test]
+fn a_refresh_that_hangs_does_not_stop_renewal() {
+    let ((cache, hand), (load, calls, held)) = (timed(hasty()), hangs_at(1));
+    let loading = cache.loading(load).refresh_after(SECOND);
+    assert_eq!(loading.get(&1), Ok(0));
+    thread::scope(|scope| {
+        let hung = scope.spawn(|| loading.refresh(&1));
+        assert!(support::eventually(|| calls.load(Ordering::SeqCst) == 2), "it begins");
+        hand.advance(2 * SECOND);
+        let renewed = support::eventually(|| loading.get(&1) == Ok(2));
+        drop(held);
+        assert_eq!(hung.join().unwrap(), Ok(1), "its caller has its own");
+        assert!(renewed, "nobody renews the value");
+    });
+    assert_eq!(cache.get(&1), Some(2));
+    support::validate(&cache);
+}
+
+#[test]
+fn a_warmer_that_hangs_keeps_nobody() {
+    /// Many keys are one query.
+    struct Rows<L>(L);
+    impl<L: Fn(&u64) -> Result<u64, String> + Send + Sync> Loader<u64, u64> for Rows<L> {
+        type Error = String;
+        fn load(&self, key: &u64) -> Result<u64, String> {
+            self.0(key)
+        }
+        fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<u64>>, String> {
+            let row = self.0(&0)?;
+            Ok(vec![Some(row); keys.len()])
+        }
+    }
+    let ((cache, hand), (load, calls, held)) = (timed(hasty()), hangs_at(0));
+    let loading = cache.loading(Rows(load)).refresh_after(SECOND);
+    cache.insert(3, 33);
+    let warmer = Warmer::start(&loading, [1, 2, 3], 3_600 * SECOND).unwrap();
+    assert!(support::eventually(|| calls.load(Ordering::SeqCst) == 1), "it begins");
+    for key in [1, 2] {
+        let reader = loading.clone();
+        assert!(support::in_time(move || reader.get(&key)).is_ok_and(|value| value > 0));
+    }
+    hand.advance(2 * SECOND);
+    assert!(support::eventually(|| loading.get(&3).is_ok_and(|value| value < 33)), "nor renewal");
+    drop(held);
+    warmer.stop();
+    assert!([1, 2, 3].iter().all(|key| cache.get(key) > Some(0)), "it comes too late");
     support::validate(&cache);
 }
 

@@ -3,8 +3,8 @@
 //! Every key is answered by itself: one that fails takes no other with it. A query is made with
 //! nothing awaited: whoever loads many keys waits for others' loads only when its own are over.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use super::rest::Failure;
 use super::turn::{Turn, Wish, alone, old_or_newer, settle, shared};
 use super::{LoadError, Loaded, Loader, LoadingCache, many};
 use crate::engine::Fare;
+use crate::sync::FirstPanic;
 
 /// What became of each key, and what is still to be done.
 pub(super) struct Batch<K, V, S, E>
@@ -64,6 +65,13 @@ where
     /// The keys to be loaded here.
     pub(super) fn keys(&self, keys: &[K]) -> Vec<K> {
         self.wanted.iter().map(|(place, _)| keys[*place].clone()).collect()
+    }
+
+    /// Those to be loaded here, one after the other.
+    pub(super) fn put_off(&mut self) -> Wanted<K, V, S> {
+        let wanted = std::mem::take(&mut self.wanted);
+        wanted.iter().skip(1).filter_map(|(_, lead)| lead.as_ref()).for_each(Lead::put_off);
+        wanted
     }
 
     pub(super) fn note(&mut self, place: usize, loaded: Result<Option<V>, LoadError<E>>) {
@@ -160,11 +168,15 @@ where
         E: Send + Sync + 'static,
     {
         let wish = self.rules.many();
-        let mut loaded = each(loaded);
+        let (mut loaded, mut panics) = (each(loaded), FirstPanic::default());
         for (place, lead) in std::mem::take(&mut batch.wanted) {
-            let landed = self.land_one((&keys[place], lead), loaded(), wish);
-            batch.note(place, landed);
+            // A weigher, say, that panics at one of them: the others go in.
+            panics.catch(|| {
+                let landed = self.land_one((&keys[place], lead), loaded(), wish);
+                batch.note(place, landed);
+            });
         }
+        panics.pass_on();
     }
 
     /// Lands what a query has brought for one key.
@@ -215,9 +227,11 @@ where
         answer
     }
 
-    /// Those of the keys that are not there.
+    /// Those of the keys that are not there, each once.
     pub(super) fn missing(&self, keys: impl IntoIterator<Item = K>) -> Vec<K> {
-        keys.into_iter().filter(|key| !self.cache.contains_key(key)).collect()
+        let mut seen = HashSet::new();
+        let is_missing = |key: &K| !self.cache.contains_key(key) && seen.insert(key.clone());
+        keys.into_iter().filter(is_missing).collect()
     }
 }
 
@@ -321,9 +335,11 @@ where
         run.enter(|| match self.query(&wanted) {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
-                for (place, lead) in std::mem::take(&mut batch.wanted) {
-                    let loaded = self.load_one(&keys[place], lead);
-                    batch.note(place, some(loaded));
+                for (place, lead) in batch.put_off() {
+                    match lead {
+                        Some(lead) if !lead.resume(Kind::Thread) => batch.joined.push(place),
+                        lead => batch.note(place, some(self.load_one(&keys[place], lead))),
+                    }
                 }
             }
         });
@@ -362,7 +378,8 @@ where
         })
     }
 
-    /// Loads the keys that are missing, by one call of [`Loader::load_many`]; returns how many.
+    /// Loads the keys that are missing, by one call of [`Loader::load_many`]; returns how many, each key
+    /// counted once.
     ///
     /// # Errors
     ///

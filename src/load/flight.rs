@@ -269,6 +269,17 @@ impl<V> Flight<V> {
         leader.map(|leader| leader.begin(kind, Arc::clone(run), now)).is_some()
     }
 
+    /// The loader of a leader will run later, after others: who waits, or comes before it begins, takes over.
+    pub(super) fn put_off(&self, seat: Seat, now: u64) {
+        let mut state = self.state();
+        let leader = state.leader.as_mut().filter(|leader| leader.seat == seat);
+        let run = leader.and_then(Leader::put_off);
+        let promoted = state.relieve(now, self.limits);
+        drop(state);
+        drop(run);
+        wake(promoted);
+    }
+
     /// One whose loader has run is about to land; false if another one has come before it.
     pub(super) fn begin_landing(&self, seat: Seat, landing: Landing) -> bool {
         let mut state = self.state();

@@ -376,7 +376,8 @@ where
         own.rules.driven = None;
         let future = self.rules.executor.spawn_future(Box::pin(async move {
             // A failure has been told to those that wait, and the value stays.
-            own.renew_async(begin_jobs(leads, Kind::Task)).await;
+            let [leads, _] = begin_jobs(leads, Kind::Task);
+            own.renew_async(leads).await;
         }));
         if let (Some(future), Some(driven)) = (future, &self.rules.driven) {
             let limit = self.cache.engine().load_policy().renewal_limit;
@@ -414,10 +415,17 @@ where
             _ => self.query_async(&keys, begin(&leads, Kind::Task)).await,
         };
         let mut loaded = loaded.map(each);
+        if loaded.is_none() {
+            leads.iter().skip(1).for_each(Lead::put_off);
+        }
         for (lead, key) in leads.into_iter().zip(&keys) {
             match &mut loaded {
                 Some(loaded) => drop(self.land_one::<L::Error>((key, Some(lead)), loaded(), wish)),
-                None => drop(caught(pin!(self.reload_async(lead))).await),
+                None if lead.resume(Kind::Task) => {
+                    drop(caught(pin!(self.reload_async(lead))).await);
+                }
+                // Somebody has taken over.
+                None => {}
             }
         }
     }
@@ -501,10 +509,15 @@ where
         match self.query_async(&wanted, Arc::clone(&run)).await {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
-                for (place, lead) in std::mem::take(&mut batch.wanted) {
-                    let load = self.load_one_async(&keys[place], lead, Arc::clone(&run));
-                    let loaded = load.await;
-                    batch.note(place, some(loaded));
+                for (place, lead) in batch.put_off() {
+                    match lead {
+                        Some(lead) if !lead.resume(Kind::Task) => batch.joined.push(place),
+                        lead => {
+                            let load = self.load_one_async(&keys[place], lead, Arc::clone(&run));
+                            let loaded = load.await;
+                            batch.note(place, some(loaded));
+                        }
+                    }
                 }
             }
         }
@@ -539,7 +552,8 @@ where
         }
     }
 
-    /// Loads the keys that are missing, by one call of [`AsyncLoader::load_many`]; returns how many.
+    /// Loads the keys that are missing, by one call of [`AsyncLoader::load_many`]; returns how many, each
+    /// key counted once.
     ///
     /// # Errors
     ///

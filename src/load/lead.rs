@@ -122,6 +122,10 @@ where
                 let _ = lead.flight.heritage.set(memory);
             }
             lead.old = old;
+            if kind == Kind::Job || fare != Fare::Load {
+                // One that hangs, or that nobody runs, is begun anew after a while.
+                lead.flight.look_again(now().saturating_add(limits.renewal));
+            }
             Start::Lead(lead)
         }
     }
@@ -146,8 +150,8 @@ where
     run
 }
 
-/// The same for jobs, on a thread or as a task: those that no reader has taken over before.
-pub(super) fn begin_jobs<K, V, S>(leads: Vec<Lead<K, V, S>>, kind: Kind) -> Vec<Lead<K, V, S>>
+/// The same for jobs, on a thread or as a task; those that a reader has taken over before come apart.
+pub(super) fn begin_jobs<K, V, S>(leads: Vec<Lead<K, V, S>>, kind: Kind) -> [Vec<Lead<K, V, S>>; 2]
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -159,7 +163,8 @@ where
         flight.look_again(now.saturating_add(flight.limits().renewal));
         flight.begin(lead.seat, kind, lead.begin_run(&run), now)
     };
-    leads.into_iter().filter(begin).collect()
+    let (begun, taken) = leads.into_iter().partition(begin);
+    [begun, taken]
 }
 
 /// Whether a load that has this ticket is about to renew a value, or has failed and `counts`, as far as
@@ -200,6 +205,16 @@ where
             self.cache.engine().count_load(|loads| &loads.started);
             Arc::clone(run)
         })
+    }
+
+    /// The loader turns out to load one key after the other: this one later.
+    pub(super) fn put_off(&self) {
+        self.flight.put_off(self.seat, now());
+    }
+
+    /// It is its turn; false if somebody has taken over.
+    pub(super) fn resume(&self, kind: Kind) -> bool {
+        self.run.get().is_some_and(|run| self.flight.begin(self.seat, kind, run, now()))
     }
 
     /// Notes that it is a load of the background.

@@ -75,6 +75,12 @@ impl Leader {
         (self.kind, self.run, self.since) = (kind, Some(run), now);
     }
 
+    /// Its loader will run later.
+    pub(super) fn put_off(&mut self) -> Option<Arc<Run>> {
+        self.kind = Kind::Job;
+        self.run.take()
+    }
+
     pub(super) fn run(&self) -> Option<&Arc<Run>> {
         self.run.as_ref()
     }

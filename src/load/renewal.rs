@@ -40,8 +40,6 @@ where
         match start(&self.cache, key, fare, Kind::Job, |rest| self.rules.defers(fare, rest)) {
             Start::Lead(mut lead) => {
                 lead.renews();
-                // A job that nobody runs is begun anew after a while.
-                lead.flight.look_again(now().saturating_add(lead.flight.limits().renewal));
                 Some(lead)
             }
             Start::Join(lead) if lead.flight.is_worth_a_look(now) => Self::take_over(lead),
@@ -79,7 +77,7 @@ where
         let wish = Wish { stale: None, ..self.rules.many() };
         for fare in [Fare::Renew, Fare::Load] {
             let counts = |rest: &_| wish.failure::<L::Error>(rest).is_some();
-            match start(&self.cache, key, fare, Kind::Thread, counts) {
+            match start(&self.cache, key, fare, Kind::Job, counts) {
                 Start::Lead(lead) => return Begun::Lead(lead),
                 Start::Failed(rest) => {
                     let failure = wish.failure::<L::Error>(&rest);
@@ -101,38 +99,52 @@ where
         let own = self.clone();
         self.rules.executor.spawn(Box::new(move || {
             // A failure has been told to those that wait, and the value stays.
-            own.renew(begin_jobs(leads, Kind::Thread), |_| true);
+            own.renew(leads, |_| true);
         }));
     }
 
     /// Renews values, by one query if they are several, and tells what became of each; where each is a
     /// load of its own, as long as `tell` says to go on. A panic was reported by the panic hook, and is
-    /// the end of those values' renewal only.
+    /// the end of those values' renewal only. Returns the keys that others have taken over.
     pub(super) fn renew(
         &self,
         leads: Vec<Lead<K, V, S>>,
         mut tell: impl FnMut(Renewed<V, L::Error>) -> bool,
-    ) {
+    ) -> Vec<K> {
         let wish = Wish { absent: true, ..self.rules.fresh() };
+        let [leads, taken] = begin_jobs(leads, Kind::Thread);
+        let mut taken: Vec<K> = taken.into_iter().map(|lead| lead.key.clone()).collect();
         let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
         let run = begin(&leads, Kind::Thread);
         let query = || if keys.len() > 1 { run.enter(|| self.query(&keys)) } else { None };
         let Some(loaded) = quietly(query) else {
             // None of them: a query is one load.
-            return keys.iter().for_each(|_| {
+            keys.iter().for_each(|_| {
                 tell(None);
             });
+            return taken;
         };
         let mut loaded = loaded.map(each);
-        for (lead, key) in leads.into_iter().zip(&keys) {
-            let goes_on = tell(match &mut loaded {
-                Some(loaded) => quietly(|| self.land_one((key, Some(lead)), loaded(), wish)),
-                None => quietly(|| some(self.reload(lead))),
-            });
-            if loaded.is_none() && !goes_on {
-                return;
+        if loaded.is_none() {
+            leads.iter().skip(1).for_each(Lead::put_off);
+        }
+        for (lead, key) in leads.into_iter().zip(keys) {
+            let goes_on = match &mut loaded {
+                Some(loaded) => {
+                    tell(quietly(|| self.land_one((&key, Some(lead)), loaded(), wish)));
+                    true
+                }
+                None if lead.resume(Kind::Thread) => tell(quietly(|| some(self.reload(lead)))),
+                None => {
+                    taken.push(key);
+                    true
+                }
+            };
+            if !goes_on {
+                break;
             }
         }
+        taken
     }
 
     pub(super) fn reload(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {

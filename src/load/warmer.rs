@@ -192,10 +192,10 @@ fn round<K, V, L, S>(
         }
     }
     let mut stopped = false;
-    loading.renew(leads, |renewed| {
+    others.extend(loading.renew(leads, |renewed| {
         stopped = !tell(renewed);
         !stopped
-    });
+    }));
     drop(room);
     for key in others {
         if stopped {
