@@ -194,9 +194,11 @@ impl<K, V, S> Builder<K, V, S> {
     /// the cause.
     ///
     /// It runs on the thread whose call removed the entry, after the entry can no longer be read,
-    /// while the thread is pinned and nothing else is held. It may use the cache. The value is
+    /// while the thread is pinned and nothing else is held. It may use the cache: but what it writes while it
+    /// is told of an eviction evicts eight entries of the same cache at most, as it is told of these inside of that,
+    /// and is refused with [`NoRoom`](crate::InsertErrorKind::NoRoom) where that is not enough. The value is
     /// dropped later, when no reader looks at it any more. A panic goes to the caller of the
-    /// operation; the entry is gone, and an insert that was making room does not take place.
+    /// operation when that is done: the entry is gone, and an insert that was making room has taken place.
     pub fn removal_listener(
         mut self,
         listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,

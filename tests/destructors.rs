@@ -330,3 +330,63 @@ fn a_listener_that_writes_is_not_inside_of_itself() {
     // The listener keeps no handle, but let it find none while the cache ends.
     support::validate(cache);
 }
+
+/// Caches whose listener writes when it is told of an eviction: `writes` entries into the cache after its own.
+fn evicting_in_turn(
+    caches: usize,
+    capacity: u64,
+    writes: u64,
+) -> (Vec<Cache<u64, u64>>, Arc<AtomicUsize>) {
+    thread_local!(static INSIDE: Cell<usize> = const { Cell::new(0) });
+    let deepest = Arc::new(AtomicUsize::new(0));
+    let shared: Arc<OnceLock<Vec<Cache<u64, u64>>>> = Arc::default();
+    let built = (0..caches).map(|nth| {
+        let (inner, most) = (Arc::downgrade(&shared), Arc::clone(&deepest));
+        let listener = move |&key: &u64, _: &u64, cause| {
+            let depth = INSIDE.get() + 1;
+            INSIDE.set(depth);
+            most.fetch_max(depth, SeqCst);
+            let caches = inner.upgrade().filter(|_| cause == RemovalCause::Evicted);
+            if let Some(caches) = caches.as_ref().and_then(|caches| caches.get()) {
+                // Were they as deep as there are entries, the test ends before the stack does.
+                let end = if depth < 100 { writes } else { 0 };
+                (1..=end)
+                    .for_each(|n| caches[(nth + 1) % caches.len()].insert(key + n * 1_000_003, 0));
+            }
+            INSIDE.set(depth - 1);
+        };
+        Cache::builder().capacity(capacity).removal_listener(listener).build().expect("sound")
+    });
+    let caches: Vec<_> = built.collect();
+    shared.set(caches.clone()).expect("once");
+    // Kept for as long as the test runs: the listeners find the caches through it.
+    std::mem::forget(shared);
+    (caches, deepest)
+}
+
+/// What is evicted for a listener's own writes is told inside of what it is told already: that has an end, and does
+/// not empty the cache.
+#[test]
+fn a_listener_that_writes_when_it_is_told_of_an_eviction_is_not_as_deep_as_there_are_entries() {
+    /// Evictions of one write whose entry weighs one: its own, and eight that the listener causes; in each cache.
+    const MOST_EVICTED: u64 = 1 + 8;
+    for (caches, writes) in [(1, 1), (1, 3), (2, 1), (2, 3)] {
+        let (caches, deepest) = evicting_in_turn(caches, 1_000, writes);
+        caches.iter().for_each(|cache| (0..1_000).for_each(|key| cache.insert(key, 0)));
+        let evictions = || caches.iter().map(|cache| cache.stats().evictions).sum::<u64>();
+        for key in 5_000..5_200 {
+            let before = evictions();
+            caches[0].insert(key, 0);
+            let evicted = evictions() - before;
+            let most = MOST_EVICTED.pow(caches.len() as u32);
+            assert!(evicted > 0 && evicted <= most, "{evicted} in one write");
+            assert!(caches.iter().all(|cache| cache.len() > 900), "they are emptied");
+        }
+        caches[0].set_capacity(500);
+        assert_eq!(caches[0].usage().capacity, 500);
+        let deepest = deepest.load(SeqCst);
+        // The last of them is told that what it writes is refused.
+        assert!(deepest as u64 <= 1 + MOST_EVICTED * caches.len() as u64, "{deepest} deep");
+        caches.iter().for_each(support::validate);
+    }
+}

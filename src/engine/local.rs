@@ -17,6 +17,7 @@ pub(crate) struct Local {
     pub(super) retired: Stripe,
     pub(super) rounds: Rounds,
     pub(super) loads: LoadTally,
+    pub(super) telling: Telling,
     /// Writes, as a number that only this thread changes.
     writes: Relaxed<AtomicU64>,
 }
@@ -32,6 +33,33 @@ impl Local {
         let writes = self.writes.get() + 1;
         self.writes.set(writes);
         writes.is_multiple_of(LOOK)
+    }
+}
+
+/// Entries that a listener's writes may evict while it is told that another one was.
+const NESTED: u64 = 8;
+
+/// Whether the listener is being told of an eviction by this thread, and how many more its own writes have evicted
+/// meanwhile. It is told of those inside of itself, and may write again: without an end to that, as deep as there are
+/// entries.
+#[derive(Debug, Default)]
+pub(super) struct Telling(Relaxed<AtomicU64>);
+
+impl Telling {
+    /// Whether the thread may evict an entry here.
+    #[inline]
+    pub(super) fn may_evict(&self) -> bool {
+        self.0.get() <= NESTED
+    }
+
+    /// Runs `tell`, which does not panic.
+    pub(super) fn of_eviction(&self, tell: impl FnOnce()) {
+        let inside = self.0.get();
+        self.0.set(inside + 1);
+        tell();
+        if inside == 0 {
+            self.0.set(0);
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) enum Eviction {
     Vain,
     /// The retired capacity is full.
     Relieve,
+    /// The write is one of a listener that is told of an eviction, and has evicted enough itself.
+    Barred,
 }
 
 impl<K, V, S> Engine<K, V, S>
@@ -90,6 +92,7 @@ where
                 }
                 Eviction::Done => {}
                 Eviction::Relieve => return Err(Obstacle::Garbage),
+                Eviction::Barred => return Err(Obstacle::NoRoom),
                 Eviction::Vain if vain >= patience(view) || self.len() == 0 => {
                     return Err(Obstacle::NoRoom);
                 }
@@ -119,6 +122,9 @@ where
         work: &mut Work<'_>,
         spared: Option<EntryRef<'g, K, V>>,
     ) -> Eviction {
+        if !work.local.telling.may_evict() {
+            return Eviction::Barred;
+        }
         if self.retired.limit() == 0 && self.lingering.charge() > 0 {
             return Eviction::Relieve;
         }
@@ -152,7 +158,9 @@ where
             Eviction::Relieve
         };
         view.retire(unlinked, account);
-        work.report(&self.rules, entry, cause);
+        if self.rules.listener.is_some() {
+            work.local.telling.of_eviction(|| work.report(&self.rules, entry, cause));
+        }
         outcome
     }
 

@@ -281,6 +281,7 @@ where
             match eviction {
                 Eviction::Done => (evicted, vain) = (evicted + 1, 0),
                 Eviction::Vain => vain += 1,
+                Eviction::Barred => break,
                 Eviction::Relieve if reliefs < RELIEFS && self.relieve(&mut pin) => {
                     let paid = debt.saturating_sub(self.capacity.debt());
                     let far = paid.saturating_add(self.retired.free(self.retired_credits()));
