@@ -725,8 +725,7 @@ where
 
 impl<K, V> From<Refused<K, V>> for InsertError<K, V> {
     fn from(refused: Refused<K, V>) -> Self {
-        let Refused { kind, key, value, panicked } = refused;
-        drop(panicked);
+        let (kind, key, value) = refused.into_parts();
         Self { kind, key, value }
     }
 }

@@ -430,3 +430,143 @@ mod outcomes {
         support::validate(&cache);
     }
 }
+
+/// Several pieces of user code panic in one operation: one panic arrives, and the process goes on.
+mod several {
+    use std::sync::Mutex;
+
+    use clockhand::{InsertErrorKind, RemovalCause};
+
+    use super::*;
+
+    thread_local!(static ON: Cell<bool> = const { Cell::new(false) });
+
+    /// A value whose destructor always panics, while that is on.
+    #[derive(Debug)]
+    struct Bomb(u64);
+
+    impl Clone for Bomb {
+        fn clone(&self) -> Self {
+            Self(self.0)
+        }
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            explode();
+        }
+    }
+
+    fn explode() {
+        if ON.get() {
+            panic::resume_unwind(Box::new("on purpose"));
+        }
+    }
+
+    /// Whether an operation panicked, during which all bombs do.
+    fn panicked(body: impl FnOnce()) -> bool {
+        ON.set(true);
+        let panicked = panic::catch_unwind(AssertUnwindSafe(body)).is_err();
+        ON.set(false);
+        panicked
+    }
+
+    type Laid = Cache<u64, Bomb>;
+
+    /// A full cache whose weigher panics at a value of 77, and whose listener always does.
+    fn laid() -> Laid {
+        let builder = Cache::builder().capacity(100).expected_entries(1);
+        let builder = builder.weigher(|_: &u64, bomb: &Bomb| {
+            if bomb.0 == 77 {
+                explode();
+            }
+            bomb.0
+        });
+        let cache = builder.removal_listener(|_, _, _| explode()).build().expect("sound");
+        (0..100).for_each(|key| cache.insert(key, Bomb(1)));
+        cache
+    }
+
+    type Step = (&'static str, fn(&Laid, u64));
+
+    #[test]
+    fn one_panic_arrives_of_many() {
+        let operations: [Step; 7] = [
+            ("insert, refused", |cache, key| cache.insert(key, Bomb(200))),
+            ("insert, a weigher", |cache, key| cache.insert(key, Bomb(77))),
+            ("insert, new", |cache, key| cache.insert(1_000 + key, Bomb(1))),
+            ("try_insert", |cache, key| std::mem::forget(cache.try_insert(key, Bomb(2)))),
+            ("compute, refused", |cache, key| {
+                std::mem::forget(cache.compute(key, |_| Compute::Put(Bomb(200))));
+            }),
+            ("compute, a weigher", |cache, key| {
+                std::mem::forget(cache.compute(key, |_| Compute::Put(Bomb(77))));
+            }),
+            ("remove", |cache, key| std::mem::forget(cache.remove(&key))),
+        ];
+        for (name, operation) in operations {
+            let cache = laid();
+            let garbage = || {
+                // Enough of it that the operation frees some, and a guard, that nothing is freed before.
+                let _guard = cache.pin();
+                (0..8).for_each(|_| cache.insert(99, Bomb(1)));
+            };
+            let attempt = |key| (garbage(), panicked(|| operation(&cache, key))).1;
+            let times = (0..99).filter(|&key| attempt(key)).count();
+            assert!(times > 0, "{name}: nothing panics");
+            cache.invalidate_all();
+            while cache.maintain(1_000).backlog > 0 {}
+            support::validate(&cache);
+        }
+    }
+
+    /// What an insert could not take in is told and not left stale, though the sweep of that same call meets a listener
+    /// or a destructor that panics.
+    #[test]
+    fn a_refusal_is_told_whatever_else_panics() {
+        type Told = Vec<(u64, RemovalCause)>;
+        for listener in [false, true] {
+            let (clock, hand) = Clock::manual();
+            let told: Arc<Mutex<Told>> = Arc::default();
+            let log = Arc::clone(&told);
+            let builder = Cache::builder().capacity(100).retired_capacity(10).expected_entries(1);
+            let builder = builder.clock(clock).expiry(Lives).removal_listener(
+                move |&key: &u64, _: &Bomb, cause| {
+                    log.lock().expect("no panic under it").push((key, cause));
+                    if listener && cause == RemovalCause::Expired {
+                        explode();
+                    }
+                },
+            );
+            let cache = builder.build().expect("sound");
+            (0..90).for_each(|key| cache.insert(key, Bomb(1)));
+            (100..110).for_each(|key| cache.insert(key, Bomb(1_000)));
+            let guard = cache.pin();
+            // The retired capacity is full, and so is the cache.
+            (0..10).for_each(|_| cache.insert(100, Bomb(1_000)));
+            hand.advance(Duration::from_secs(1));
+            for key in 101..110 {
+                told.lock().expect("no panic under it").clear();
+                let panicked = panicked(|| cache.insert(key, Bomb(1_000)));
+                let told = told.lock().expect("no panic under it");
+                let refused = told.contains(&(key, RemovalCause::Refused));
+                assert!(refused, "{key} panicked: {panicked}, {told:?}");
+                assert!(guard.get(&key).is_none(), "the older value is still there");
+            }
+            drop(guard);
+            assert_eq!(
+                cache.try_insert(1, Bomb(2_000)).map_err(|refused| refused.kind),
+                Ok::<_, InsertErrorKind>(clockhand::Inserted::New)
+            );
+        }
+    }
+
+    /// As long as the value says, in seconds.
+    struct Lives;
+
+    impl Expiry<u64, Bomb> for Lives {
+        fn expire_after_create(&self, _: &u64, value: &Bomb, _: Instant) -> Option<Duration> {
+            Some(Duration::from_secs(value.0))
+        }
+    }
+}

@@ -8,6 +8,7 @@ use super::bury::{State, Table};
 use super::work::{Attempt, Decided, Obstacle, Work};
 use super::write::Site;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
+use crate::sync::NoAbort;
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -29,13 +30,13 @@ where
             self.try_compute(pin, work, (hash, &mut key), &mut f)
         });
         // An attempt that has a value hands it back when it gives up.
-        let computed = computed.unwrap_or(Computed::Contended);
-        if let Computed::Refused { kind, .. } = computed {
+        let computed = NoAbort::new(computed.unwrap_or(Computed::Contended));
+        if let Computed::Refused { kind, .. } = *computed {
             work.local.tally.refusals.count(kind);
         }
         drop(work);
         self.tidy(pin);
-        computed
+        computed.into_inner()
     }
 
     fn try_compute(
@@ -76,11 +77,12 @@ where
         value: V,
     ) -> Attempt<Computed<V>> {
         let own = key.take().expect("the key comes back after every attempt");
+        let (own, value) = (NoAbort::new(own), NoAbort::new(value));
         let charge = self.rules.weigh(&own, &value);
         if let Err(kind) = self.fits(charge) {
-            return Ok(Computed::Refused { kind, value });
+            return Ok(Computed::Refused { kind, value: value.into_inner() });
         }
-        let entry = view.entry(hash, own, value, charge);
+        let entry = view.entry(hash, own.into_inner(), value.into_inner(), charge);
         let (obstacle, entry) = match self.put_at(view, work, site, entry) {
             Ok(Inserted::New) => return Ok(Computed::Inserted),
             Ok(Inserted::Replaced) => return Ok(Computed::Replaced),

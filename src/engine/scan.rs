@@ -12,7 +12,7 @@ use super::lens::successor;
 use super::work::{Decided, Obstacle};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
-use crate::sync::seeded;
+use crate::sync::{NoAbort, seeded};
 use crate::table::Spotted;
 
 /// Everything there is, in table order.
@@ -47,6 +47,7 @@ where
             }
             work.asks(Decided::ByClosure);
             let Some(wished) = wish(held.entry().value()) else { break None };
+            let wished = NoAbort::new(wished);
             if self.bury(view, held, RemovalCause::Invalidated) {
                 break Some(wished);
             }
@@ -56,7 +57,7 @@ where
         };
         drop(work);
         self.tidy(pin);
-        removed
+        removed.map(NoAbort::into_inner)
     }
 
     /// Visits all entries with a value, expired ones included.

@@ -23,7 +23,7 @@ use crate::entry::{EntryRef, Ticket};
 use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, Terms};
 use crate::outcome::RemovalCause;
-use crate::sync::{AtomicU64, Relaxed, seeded};
+use crate::sync::{AtomicU64, NoAbort, Relaxed, seeded};
 use crate::table::Spotted;
 
 /// Awaited entries, those included that are not freed yet, that there may be in any case; where the retired capacity
@@ -246,6 +246,7 @@ where
     /// Puts a value in the place of its ticket, unless something has happened to the key since that
     /// came in. A value that the bound does not let in goes, and what stood there, too.
     pub(crate) fn land(&self, key: &K, value: V, ticket: &Ticket, terms: Terms) {
+        let value = NoAbort::new(value);
         let charge = self.rules.weigh(key, &value);
         let hash = self.hash(key);
         let mut pin = self.pin();
@@ -254,7 +255,8 @@ where
         if let Err(kind) = self.fits(charge) {
             return self.turn_away(pin, work, (hash, key, &value), (ticket, kind));
         }
-        let new = self.table.view(pin.pass()).entry(hash, key.clone(), value, charge);
+        let (own, value) = (key.clone(), value.into_inner());
+        let new = self.table.view(pin.pass()).entry(hash, own, value, charge);
         let mut new = Some(new);
         let done = self.persist(&mut pin, &mut work, |pin, work| {
             let view = self.table.view(pin.pass());
@@ -268,7 +270,8 @@ where
             drop(work);
             return self.tidy(pin);
         };
-        let (_, value) = new.expect("an entry that was refused is still here").into_parts();
+        let (own, value) = new.expect("an entry that was refused is still here").into_parts();
+        let (_own, value) = (NoAbort::new(own), NoAbort::new(value));
         self.turn_away(pin, work, (hash, key, &value), (ticket, kind));
     }
 
@@ -276,14 +279,15 @@ where
     fn turn_away<'e>(
         &'e self,
         pin: Pin<'e, K, V>,
-        work: Work<'_>,
+        mut work: Work<'_>,
         (hash, key, value): (u64, &K, &V),
         (ticket, kind): (&Ticket, InsertErrorKind),
     ) {
         work.local.tally.refusals.count(kind);
+        let mut panicked = std::mem::take(&mut work.panicked);
         drop(work);
         let notify = || self.rules.notify(key, value, RemovalCause::Refused);
-        self.take_out(pin, (hash, key), ticket, (|_| true, notify));
+        panicked.call(|| self.take_out(pin, (hash, key), ticket, (|_| true, notify)));
     }
 
     /// Takes the ticket of a load that has failed out of the table, unless there is a value with it.

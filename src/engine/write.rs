@@ -14,6 +14,7 @@ use crate::expiry::Terms;
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::Memory;
 use crate::reclaim::Ledgered;
+use crate::sync::NoAbort;
 use crate::table::{Open, Spotted};
 
 /// An entry that did not come in.
@@ -53,13 +54,14 @@ where
         value: V,
         over: (impl Fn(&V, &V) -> bool, Decided),
     ) -> Result<Inserted, Refused<K, V>> {
+        let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let charge = self.rules.weigh(&key, &value);
-        let hash = self.hash(&key);
+        let hash = self.hash(&*key);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         if let Err(kind) = self.fits(charge) {
             let view = self.table.view(pin.pass());
-            let held = view.find(hash, |k| *k == key);
+            let held = view.find(hash, |k| *k == *key);
             let live = held.filter(|held| self.is_live(held.entry()));
             if let Some(held) = live.filter(|held| !over.0(held.entry().value(), &value)) {
                 self.note_use(view, held);
@@ -69,6 +71,7 @@ where
             return Err(Refused::new(kind, key, value));
         }
         self.prefetch(&pin, hash);
+        let (key, value) = (key.into_inner(), value.into_inner());
         let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, charge));
         let outcome =
             self.persist(&mut pin, &mut work, |pin, work| self.try_put(pin, work, &mut new, &over));
@@ -77,13 +80,19 @@ where
         if let Err(kind) = outcome {
             work.local.tally.refusals.count(kind);
         }
-        let panicked = std::mem::take(&mut work.panicked);
+        let mut panicked = std::mem::take(&mut work.panicked);
         drop(work);
-        self.tidy(pin);
-        outcome.map_err(|kind| {
-            let (key, value) = new.expect("an entry that was refused is still here").into_parts();
-            Refused { kind, key, value, panicked }
-        })
+        let kind = match outcome {
+            Ok(inserted) => {
+                self.tidy(pin);
+                return Ok(inserted);
+            }
+            Err(kind) => kind,
+        };
+        // What is refused is told, whatever others do who are told or freed here.
+        panicked.call(|| self.tidy(pin));
+        let (key, value) = new.expect("an entry that was refused is still here").into_parts();
+        Err(Refused { kind, key, value, panicked })
     }
 
     /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
@@ -396,8 +405,9 @@ where
     /// Removes an older value of the key of an entry that `insert` could not take, and tells of the refusal, whatever
     /// the listener does when it is told of others.
     pub(crate) fn refuse(&self, refused: Refused<K, V>) {
-        let Refused { key, value, mut panicked, .. } = refused;
-        panicked.call(|| _ = self.remove(&key, |_| Some(())));
+        let Refused { key, value, panicked, .. } = refused;
+        let (key, value, mut panicked) = (NoAbort::new(key), NoAbort::new(value), panicked);
+        panicked.call(|| _ = self.remove(&*key, |_| Some(())));
         panicked.call(|| self.rules.notify(&key, &value, RemovalCause::Refused));
     }
 
@@ -471,7 +481,15 @@ impl<'g, K, V> Site<'g, K, V> {
 }
 
 impl<K, V> Refused<K, V> {
-    fn new(kind: InsertErrorKind, key: K, value: V) -> Self {
+    fn new(kind: InsertErrorKind, key: NoAbort<K>, value: NoAbort<V>) -> Self {
+        let (key, value) = (key.into_inner(), value.into_inner());
         Self { kind, key, value, panicked: Panicked::default() }
+    }
+
+    /// What the caller is told, unless a panic goes on.
+    pub(crate) fn into_parts(self) -> (InsertErrorKind, K, V) {
+        let (key, value) = (NoAbort::new(self.key), NoAbort::new(self.value));
+        drop(self.panicked);
+        (self.kind, key.into_inner(), value.into_inner())
     }
 }

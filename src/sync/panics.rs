@@ -65,6 +65,14 @@ impl<T> NoAbort<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(ManuallyDrop::new(value))
     }
+
+    /// The value, which its owner looks after from now on.
+    #[allow(unsafe_code)]
+    pub(crate) fn into_inner(self) -> T {
+        let mut kept = ManuallyDrop::new(self);
+        // SAFETY: taken once, as `kept` is not dropped.
+        unsafe { ManuallyDrop::take(&mut kept.0) }
+    }
 }
 
 impl<T> Deref for NoAbort<T> {
