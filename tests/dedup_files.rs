@@ -8,11 +8,11 @@ use std::error::Error;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
 use clockhand::Thresholds;
-use clockhand::dedup::{Deduplicator, OffsetTracker, SettingsError, SnapshotError};
+use clockhand::dedup::{Deduplicator, OffsetTracker, SettingsError, SnapshotError, SnapshotId};
 use clockhand::health::{Figure, Health};
 
 /// A folder of a test's own, which goes with it.
@@ -157,6 +157,56 @@ fn a_snapshot_that_cannot_be_written_leaves_the_old_one() {
     let error = tracker().snapshot_to(&folder.file()).expect_err("a folder is in the way");
     assert!(!error.is_not_found(), "{error}");
     assert_eq!(folder.names(), ["state"], "nothing is left beside it");
+}
+
+/// As at the end of an orderly run, where the periodic one may be under way.
+#[test]
+fn an_older_snapshot_does_not_take_the_place_of_a_newer_one() {
+    /// Where writing an id waits for, once.
+    static HOLD: Mutex<Option<mpsc::Receiver<()>>> = Mutex::new(None);
+    static HELD: LazyLock<(mpsc::SyncSender<()>, Mutex<mpsc::Receiver<()>>)> =
+        LazyLock::new(|| {
+            let (send, receive) = mpsc::sync_channel(1);
+            (send, Mutex::new(receive))
+        });
+    #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+    struct Slow(u64);
+    impl SnapshotId for Slow {
+        fn kind() -> String {
+            "slow".to_string()
+        }
+        fn encode(&self, out: &mut Vec<u8>) {
+            let hold = HOLD.lock().expect("no panic under it").take();
+            if let Some(hold) = hold {
+                HELD.0.send(()).expect("the test waits");
+                hold.recv().expect("the test lets it go");
+            }
+            self.0.encode(out);
+        }
+        fn decode(bytes: &mut &[u8]) -> Option<Self> {
+            u64::decode(bytes).map(Slow)
+        }
+    }
+    let folder = Folder::new("older");
+    let build = || Deduplicator::<Slow>::builder().build().expect("the defaults agree");
+    let ids = build();
+    assert!(ids.mark_processed(Slow(1)));
+    let (go, hold) = mpsc::channel();
+    *HOLD.lock().expect("no panic under it") = Some(hold);
+    let older = {
+        let (ids, path) = (ids.clone(), folder.file());
+        std::thread::spawn(move || ids.snapshot_to(&path))
+    };
+    HELD.1.lock().expect("no panic under it").recv().expect("it has begun");
+    assert!(ids.mark_processed(Slow(2)));
+    ids.snapshot_to(&folder.file()).expect("it can be written");
+    go.send(()).expect("it waits");
+    assert_eq!(older.join().expect("no panic"), Ok(()), "what it had is there");
+    assert_eq!(build().restore_from(&folder.file()), Ok(2));
+    assert_eq!(folder.names(), ["state"], "nothing is left beside it");
+    // The next one is written as ever.
+    assert!(ids.mark_processed(Slow(3)) && ids.snapshot_to(&folder.file()).is_ok());
+    assert_eq!(build().restore_from(&folder.file()), Ok(3));
 }
 
 #[test]

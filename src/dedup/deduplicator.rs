@@ -411,13 +411,14 @@ where
     ///
     /// The bytes go into a file beside it, are flushed to the disk, and take the place of the old file in one step;
     /// then the folder is flushed. A crash leaves the old snapshot or the new one, and perhaps a file whose name ends
-    /// in `.tmp`.
+    /// in `.tmp`. Of calls beside one another, and of [`snapshot_every`](DeduplicatorBuilder::snapshot_every), the one
+    /// that began last stays, whichever ends first.
     ///
     /// # Errors
     ///
     /// [`Io`](SnapshotError::Io) if the file or its folder cannot be written; it names the path.
     pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
-        saves::write(path, &self.snapshot())
+        self.store.saves.write(path, || self.snapshot())
     }
 
     /// Remembers what is in a snapshot, beside what is remembered; how many ids the snapshot has.

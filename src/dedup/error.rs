@@ -94,7 +94,8 @@ impl Error for SettingsError {
     }
 }
 
-/// Why a snapshot was not restored, and nothing was changed; or why none was written, and the file is as it was.
+/// Why a snapshot was not restored, and nothing was changed; or why none was written, and the file is as it was. (If it
+/// is only the folder that cannot be flushed, the new file is there, and may be the old one after a crash.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotError {

@@ -391,13 +391,14 @@ impl OffsetTracker {
     ///
     /// The bytes go into a file beside it, are flushed to the disk, and take the place of the old file in one step;
     /// then the folder is flushed. A crash leaves the old snapshot or the new one, and perhaps a file whose name ends
-    /// in `.tmp`.
+    /// in `.tmp`. Of calls beside one another, and of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every), the one
+    /// that began last stays, whichever ends first.
     ///
     /// # Errors
     ///
     /// [`Io`](SnapshotError::Io) if the file or its folder cannot be written; it names the path.
     pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
-        saves::write(path, &self.snapshot())
+        self.lanes.shared.saves.write(path, || self.snapshot())
     }
 
     /// Adds what is in a snapshot to what is known; how many partitions the snapshot has.
@@ -621,8 +622,8 @@ impl OffsetTrackerBuilder {
         let lanes = Arc::new(Lanes::new(shared));
         let keeper = self.snapshots.map(|Plan { interval, path }| {
             keeper::start("clockhand-save", interval, &lanes, move |lanes: &Lanes| {
-                let saved = saves::write(&path, &snapshot::of_offsets(lanes));
-                lanes.shared.saves.note(&lanes.shared.tally, saved);
+                let Shared { saves, tally, .. } = &*lanes.shared;
+                saves.note(tally, saves.write(&path, || snapshot::of_offsets(lanes)));
             })
         });
         let keeper = keeper.transpose().map_err(SettingsError::Thread)?;

@@ -5,7 +5,7 @@
 //! or the new one. Files that were left half-written by a crash end in `.tmp` and may be removed.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,15 +20,87 @@ pub(super) struct Plan {
     pub(super) path: PathBuf,
 }
 
-/// What came of the periodic snapshots.
+/// What came of the periodic snapshots, and what is being written.
 #[derive(Debug, Default)]
 pub(super) struct Saves {
+    under_way: Mutex<Vec<UnderWay>>,
     /// Failures since the last snapshot that was written.
     failures: Relaxed<AtomicU64>,
     last_error: Mutex<Option<SnapshotError>>,
 }
 
+/// Snapshots that are being taken for one file.
+#[derive(Debug)]
+struct UnderWay {
+    path: PathBuf,
+    calls: usize,
+    /// The number of the one that was put in place and began last; zero for none.
+    newest: u64,
+}
+
+/// One of these.
+struct Turn<'s> {
+    saves: &'s Saves,
+    path: &'s Path,
+    /// Larger than those of all that began before.
+    number: u64,
+}
+
+impl<'s> Turn<'s> {
+    fn begin(saves: &'s Saves, path: &'s Path) -> Self {
+        let mut under_way = lock(&saves.under_way);
+        let number = unique() + 1;
+        match under_way.iter_mut().find(|its| its.path == path) {
+            Some(its) => its.calls += 1,
+            None => under_way.push(UnderWay { path: path.to_path_buf(), calls: 1, newest: 0 }),
+        }
+        Self { saves, path, number }
+    }
+
+    /// Puts a file in place, unless one that began later is there.
+    fn put(&self, beside: &Path) -> io::Result<()> {
+        let mut under_way = lock(&self.saves.under_way);
+        let its = under_way.iter_mut().find(|its| its.path == self.path);
+        let newest = its.map(|its| &mut its.newest);
+        if newest.as_ref().is_some_and(|newest| **newest > self.number) {
+            return fs::remove_file(beside);
+        }
+        fs::rename(beside, self.path)?;
+        newest.into_iter().for_each(|newest| *newest = self.number);
+        Ok(())
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut under_way = lock(&self.saves.under_way);
+        let its = under_way.iter_mut().filter(|its| its.path == self.path);
+        its.for_each(|its| its.calls -= 1);
+        under_way.retain(|its| its.calls > 0);
+    }
+}
+
 impl Saves {
+    /// Takes a snapshot, and puts it into a file.
+    pub(super) fn write(
+        &self,
+        path: &Path,
+        snapshot: impl FnOnce() -> Vec<u8>,
+    ) -> Result<(), SnapshotError> {
+        let turn = Turn::begin(self, path);
+        let bytes = snapshot();
+        let beside = beside(path)?;
+        // First, so that the old file stays where this cannot be done.
+        let folder = folder(path)?;
+        let put = |error| SnapshotError::io(path, "put the new snapshot in place at", &error);
+        let written = write_beside(&beside, &bytes).and_then(|()| turn.put(&beside).map_err(put));
+        if written.is_err() {
+            // It says no more than the error does.
+            let _ = fs::remove_file(&beside);
+        }
+        written.and_then(|()| folder.map_or(Ok(()), |folder| folder.flush()))
+    }
+
     pub(super) fn failures(&self) -> u64 {
         self.failures.get()
     }
@@ -48,20 +120,6 @@ impl Saves {
     }
 }
 
-/// Puts a snapshot into a file.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
-    let beside = beside(path)?;
-    let written = write_beside(&beside, bytes).and_then(|()| {
-        let renamed = fs::rename(&beside, path);
-        renamed.map_err(|error| SnapshotError::io(path, "put the new snapshot in place at", &error))
-    });
-    if written.is_err() {
-        // It says no more than the error does.
-        let _ = fs::remove_file(&beside);
-    }
-    written.and_then(|()| flush_folder(path))
-}
-
 /// A name in the same folder that nobody else writes to.
 fn beside(path: &Path) -> Result<PathBuf, SnapshotError> {
     let Some(name) = path.file_name() else {
@@ -79,15 +137,30 @@ fn write_beside(beside: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
 }
 
-/// Has the name of a file written to the disk, where folders can be flushed.
-fn flush_folder(path: &Path) -> Result<(), SnapshotError> {
+/// The folder of a file.
+struct Folder<'p> {
+    path: &'p Path,
+    file: File,
+}
+
+/// The folder of a file, where folders can be flushed.
+fn folder(path: &Path) -> Result<Option<Folder<'_>>, SnapshotError> {
     if cfg!(not(unix)) {
-        return Ok(());
+        return Ok(None);
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = parent.unwrap_or(Path::new("."));
-    let flushed = File::open(folder).and_then(|folder| folder.sync_all());
-    flushed.map_err(|error| SnapshotError::io(folder, "flush the folder", &error))
+    let path = parent.unwrap_or(Path::new("."));
+    let file = File::open(path);
+    let file = file.map_err(|error| SnapshotError::io(path, "open the folder", &error))?;
+    Ok(Some(Folder { path, file }))
+}
+
+impl Folder<'_> {
+    /// Has the names of its files written to the disk.
+    fn flush(&self) -> Result<(), SnapshotError> {
+        let flushed = self.file.sync_all();
+        flushed.map_err(|error| SnapshotError::io(self.path, "flush the folder", &error))
+    }
 }
 
 /// Restores what is in a file.

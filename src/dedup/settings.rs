@@ -12,7 +12,7 @@ use super::error::SettingsError;
 use super::ident::SnapshotId;
 use super::keeper;
 use super::ring;
-use super::saves::{self, Plan};
+use super::saves::Plan;
 use super::snapshot;
 use super::store::{Rules, Store};
 use crate::builder::Maintenance;
@@ -301,7 +301,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> DeduplicatorBuilder<Id> {
         }
         if let Some((Plan { interval, path }, writer)) = self.snapshots {
             let save = move |store: &Store<Id>| {
-                store.saves.note(&store.tally, saves::write(&path, &writer(store)));
+                let saved = store.saves.write(&path, || writer(store));
+                store.saves.note(&store.tally, saved);
             };
             keepers.push(keeper::start("clockhand-save", interval, &store, save));
         }
