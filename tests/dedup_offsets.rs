@@ -163,6 +163,19 @@ fn polls_in_the_wrong_order_lose_nothing() {
     assert_eq!(other.committable("t", 0), Some(30));
 }
 
+/// What was given before is known: it would be folded by the next poll otherwise, and passed by a commit.
+#[test]
+fn an_iterator_that_panics_has_said_what_it_gave() {
+    for given in [0, 1, 50, 127, 128, 129, 300] {
+        let tracker = tracker();
+        tracker.assign("t", 0, 0);
+        let offsets = (0..).inspect(|&offset| assert!(offset < given, "no more"));
+        assert!(support::oblivious(|| tracker.polled("t", 0, offsets)));
+        tracker.polled("t", 0, [400]);
+        assert_eq!(pending(&tracker), (0..given).chain([400]).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn workers_that_claim_before_the_poll_is_told() {
     let tracker = tracker();
@@ -316,6 +329,15 @@ fn a_seek_processes_again_what_is_at_or_after_it() {
     assert!(held.complete() && tracker.committable("t", 0) == Some(2001));
     tracker.seek("t", 0, -2);
     assert_eq!(tracker.committable("t", 0), None, "wherever that is");
+    // Not where a worker claims that is late, with a record from before.
+    done(&tracker, [2500]);
+    assert_eq!(tracker.committable("t", 0), None, "what was sought for is not done");
+    tracker.polled("t", 0, [3, 4]);
+    assert_eq!((tracker.committable("t", 0), pending(&tracker)), (Some(3), vec![3, 4, 5]));
+    tracker.seek("t", 0, -1);
+    tracker.seek("t", 0, 30);
+    assert_eq!(tracker.committable("t", 0), Some(30), "that is known now");
+    assert!(tracker.forget("t", 0));
     // Sought before anything is known: what workers have from before holds the watermark, and nothing else does.
     tracker.seek("t", 0, 100);
     let late = ticket(&tracker, 7);
@@ -443,6 +465,29 @@ fn millions_that_are_pending_take_bits() {
     assert!(tracker.gap_bytes() as i64 <= offsets, "{} bytes", tracker.gap_bytes());
     done(&tracker, halves(0).map(|nth| nth * 10 / 9));
     assert_eq!(tracker.committable("t", 0), Some((offsets - 1) * 10 / 9 + 1));
+}
+
+/// One record holds the watermark, and the consumer goes on for a long time: the times of its polls are not history
+/// that is kept.
+#[test]
+fn polls_behind_a_record_that_holds_the_watermark_take_no_memory() {
+    let (tracker, hand) = timed();
+    tracker.assign("t", 0, 0);
+    tracker.polled("t", 0, [0]);
+    let polls = size(10_000, 200_000) as i64;
+    for offset in 1..polls {
+        hand.advance(SECOND);
+        tracker.polled("t", 0, [offset]);
+        if offset != 77 {
+            done(&tracker, [offset]);
+        }
+    }
+    assert!(tracker.gap_bytes() < 5000, "{} bytes", tracker.gap_bytes());
+    let ages: Vec<_> = tracker.pending("t", 0).iter().map(|p| (p.offset, p.age)).collect();
+    let age = |offset: i64| Duration::from_secs((polls - 1 - offset) as u64);
+    assert_eq!(ages, [(0, age(0)), (77, age(77))], "the times of what is pending are kept");
+    done(&tracker, [0, 77]);
+    assert_eq!((tracker.gap_bytes(), tracker.committable("t", 0)), (0, Some(polls)));
 }
 
 /// The memory of what does not exist is bounded; what is older than that is processed again, and not lost.

@@ -191,6 +191,7 @@ enum Step {
     Poll(Vec<usize>),
     Skip(usize),
     Seek(usize),
+    SeekAnywhere,
     Assign(usize),
     AssignAnywhere,
     Revoke,
@@ -221,6 +222,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => poll.prop_map(Step::Poll),
         2 => at().prop_map(Step::Skip),
         2 => at().prop_map(Step::Seek),
+        1 => Just(Step::SeekAnywhere),
         1 => at().prop_map(Step::Assign),
         1 => Just(Step::AssignAnywhere),
         1 => Just(Step::Revoke),
@@ -355,6 +357,12 @@ impl Pair {
             Step::Seek(at) => {
                 self.tracker.seek("t", 0, self.offset(at));
                 self.model.seek(at);
+            }
+            Step::SeekAnywhere => {
+                tracker.seek("t", 0, -1);
+                let awaits_poll =
+                    model.awaits_poll || !model.revoked && model.was_there() && !self.in_order;
+                *model = Model { awaits_poll, revoked: model.revoked, ..Model::new() };
             }
             Step::Assign(at) => {
                 self.tracker.assign("t", 0, self.offset(at));

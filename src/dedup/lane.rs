@@ -304,15 +304,22 @@ impl Lane {
         Some(())
     }
 
+    /// How a partition stands that begins anew, and nobody says where.
+    fn without_start(&self, state: &State) -> Standing {
+        let late_claims = state.was_there() && !self.shared.in_order;
+        if late_claims && !seeded("offsets-begins-where-claimed") {
+            Standing::AwaitsPoll
+        } else {
+            Standing::Reported
+        }
+    }
+
     pub(super) fn assign(&self, start: i64) -> Option<()> {
         let mut state = self.lock()?;
         let now = self.now();
         let place = place(start).filter(|_| self.shared.enabled);
-        let standing = match place {
-            None if seeded("offsets-begins-where-claimed") => Standing::Reported,
-            None if state.was_there() && !self.shared.in_order => Standing::AwaitsPoll,
-            _ => Standing::Reported,
-        };
+        let standing =
+            if place.is_none() { self.without_start(&state) } else { Standing::Reported };
         if seeded("offsets-assigned-goes-on") && state.span.is_some() {
             return Some(());
         }
@@ -343,7 +350,11 @@ impl Lane {
         let place = place(offset);
         // Where it begins is known now.
         let begins = state.standing == Standing::AwaitsPoll && place.is_some();
-        let standing = if begins { Standing::Reported } else { state.standing };
+        let standing = match state.standing {
+            Standing::AwaitsPoll if begins => Standing::Reported,
+            Standing::Reported if place.is_none() => self.without_start(&state),
+            standing => standing,
+        };
         let ended = match (place, &mut state.span) {
             (Some(place), Some(span)) if !begins => {
                 let ended = span.seek(place, now);

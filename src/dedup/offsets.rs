@@ -1,6 +1,7 @@
 //! Every message once by offsets: what is contiguous is one number.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -293,7 +294,7 @@ impl OffsetTracker {
     /// The consumer goes on at `offset`, be it backwards or forwards: what is at or after it is processed again, and
     /// its tickets are fenced. What lies between the watermark and `offset` is skipped, as by
     /// [`skip_to`](Self::skip_to). A negative offset, as clients have it for the ends of a log, forgets everything
-    /// that is known of the partition.
+    /// that is known of the partition, which begins anew as by [`assign`](Self::assign) without a start.
     pub fn seek(&self, topic: &str, partition: i32, offset: i64) {
         self.lanes.ask(topic, partition, |lane| lane.seek(offset));
     }
@@ -467,20 +468,30 @@ impl fmt::Debug for OffsetTracker {
     }
 }
 
-/// Hands the items of an iterator on in batches, so that it does not run while a lock is held.
+/// Hands the items of an iterator on in batches, so that it does not run while a lock is held. If it panics, what it
+/// gave before is handed on first.
+///
+/// Ends: with the iterator.
 fn in_batches(offsets: impl IntoIterator<Item = i64>, mut take: impl FnMut(&[i64])) {
-    let mut offsets = offsets.into_iter().fuse();
+    let mut offsets = offsets.into_iter();
     let mut batch = [0; AT_ONCE];
     loop {
         let mut filled = 0;
-        for (place, offset) in batch.iter_mut().zip(&mut offsets) {
-            *place = offset;
-            filled += 1;
+        let fill = AssertUnwindSafe(|| {
+            for (place, offset) in batch.iter_mut().zip(&mut offsets) {
+                *place = offset;
+                filled += 1;
+            }
+        });
+        let ended = catch_unwind(fill);
+        if filled > 0 {
+            take(&batch[..filled]);
         }
-        if filled == 0 {
-            return;
+        match ended {
+            Err(panic) => resume_unwind(panic),
+            Ok(()) if filled < AT_ONCE => return,
+            Ok(()) => {}
         }
-        take(&batch[..filled]);
     }
 }
 

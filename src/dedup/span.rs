@@ -34,6 +34,9 @@ use crate::time::{Deadline, Moment};
 /// one: what was done there may be processed again, and nothing is lost.
 const MOST_PIECES: usize = 1 << 14;
 
+/// Times of polls that are kept, at least, before those are looked for that are not needed.
+const FEW_POLLS: usize = 16;
+
 /// The position of who has not polled: nothing follows from what is polled first.
 pub(super) const NOWHERE: u64 = u64::MAX;
 
@@ -94,8 +97,10 @@ pub(super) struct Span {
     pub(super) absent: OffsetSet,
     pub(super) unknown: OffsetSet,
     open: BTreeMap<u64, Open>,
-    /// When what lies from an offset on was polled.
+    /// When what lies from an offset on was polled: right for what is pending.
     polls: BTreeMap<u64, Moment>,
+    /// How many of these were needed when they were looked through.
+    polls_needed: usize,
     /// Since when the watermark has been where it is, with something behind it.
     stalled: Moment,
 }
@@ -114,6 +119,7 @@ impl Span {
             unknown: OffsetSet::default(),
             open: BTreeMap::new(),
             polls: BTreeMap::new(),
+            polls_needed: 0,
             stalled: now,
         }
     }
@@ -312,6 +318,20 @@ impl Span {
         if let Some(before) = before.filter(|_| next < self.frontier) {
             self.polls.entry(next).or_insert(before);
         }
+        if self.polls.len() > 2 * self.polls_needed.max(FEW_POLLS) {
+            self.forget_polls();
+        }
+    }
+
+    /// Forgets when that was polled of which nothing is pending.
+    fn forget_polls(&mut self) {
+        let ends: Vec<u64> = self.polls.keys().skip(1).copied().chain([END]).collect();
+        let (resolved, low, mut ends) = (&self.resolved, self.low, ends.into_iter());
+        self.polls.retain(|&start, _| {
+            let end = ends.next().unwrap_or(END);
+            resolved.end_of_run(start.max(low)) < end
+        });
+        self.polls_needed = self.polls.len();
     }
 
     /// What is unknown there does not exist.
@@ -386,6 +406,9 @@ impl Span {
     /// Forgets what the watermark has passed, apart from what is absent there.
     fn forget_below(&mut self) {
         self.absent.blur(MOST_PIECES, self.low);
+        if self.low >= self.frontier {
+            self.polls.clear();
+        }
         while self.polls.keys().nth(1).is_some_and(|&second| second <= self.low) {
             self.polls.pop_first();
         }
@@ -462,7 +485,10 @@ impl Span {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        [&self.resolved, &self.absent, &self.unknown].map(OffsetSet::bytes).iter().sum()
+        let sets: usize =
+            [&self.resolved, &self.absent, &self.unknown].map(OffsetSet::bytes).iter().sum();
+        // The tree's nodes are half full at least.
+        sets + self.polls.len() * 2 * size_of::<(u64, Moment)>()
     }
 
     /// What survives a restart: what was done, and what is absent. What exists and is not done may be compacted away
