@@ -121,7 +121,9 @@ impl Consumer {
                 while let Claim::New(ticket) = tracker.claim(TOPIC, record.partition, record.offset)
                 {
                     if process(record).is_ok() {
+                        // If that comes too late, the partition is another consumer's: not again, in any case.
                         ticket.complete();
+                        break;
                     }
                 }
             }
