@@ -199,6 +199,44 @@ fn an_outcome_says_whether_to_acknowledge() {
     assert_eq!(seen.metrics().late, 1);
 }
 
+/// An id whose copies are counted, and fail when there are so many.
+#[derive(PartialEq, Eq, Hash, Debug)]
+struct Copied(u64);
+
+static COPIES: AtomicUsize = AtomicUsize::new(0);
+static LAST_COPY: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+impl Clone for Copied {
+    fn clone(&self) -> Self {
+        assert!(
+            COPIES.fetch_add(1, Ordering::SeqCst) < LAST_COPY.load(Ordering::SeqCst),
+            "no more copies"
+        );
+        Self(self.0)
+    }
+}
+
+#[test]
+fn an_id_is_copied_once_and_a_copy_that_fails_leaves_no_claim() {
+    let seen = Deduplicator::builder().build().expect("the defaults agree");
+    let copies = |work: &dyn Fn()| {
+        COPIES.store(0, Ordering::SeqCst);
+        work();
+        COPIES.load(Ordering::SeqCst)
+    };
+    assert_eq!(copies(&|| assert!(seen.mark_processed(Copied(1)))), 1);
+    assert_eq!(copies(&|| assert!(seen.claim_ref(&Copied(2)).is_new())), 2, "one for the ticket");
+    assert_eq!(copies(&|| assert!(seen.claim_ref(&Copied(1)).is_done())), 0);
+    for last in 0..2 {
+        LAST_COPY.store(last, Ordering::SeqCst);
+        let fails = || support::ignore(seen.claim_ref(&Copied(3)));
+        copies(&|| assert!(support::oblivious(fails)));
+        LAST_COPY.store(usize::MAX, Ordering::SeqCst);
+        assert_eq!(seen.metrics().in_progress, 0, "after {last} copies");
+        assert!(seen.claim_ref(&Copied(3)).is_new(), "after {last} copies");
+    }
+}
+
 /// Tickets nobody comes back for. A ticket keeps its deduplicator: they stay where a checker of leaks sees them.
 static LEAKED: Mutex<Vec<Ticket<u64>>> = Mutex::new(Vec::new());
 
@@ -243,6 +281,21 @@ fn claims_whose_holders_never_come_back_are_forgotten_in_passing() {
         let metrics = seen.metrics();
         assert_eq!((metrics.leaked, metrics.in_progress), (20_000, 0), "{completions}");
     }
+}
+
+/// Nobody completes anything: all workers hang.
+#[test]
+fn claims_whose_holders_never_come_back_are_forgotten_where_there_are_claims_only() {
+    let (seen, hand) = timed(100_000);
+    leak(&seen, 0..20_000);
+    hand.advance(10 * SECOND);
+    for nth in 20_000..20_002 {
+        hand.advance(60 * SECOND);
+        leak(&seen, nth..nth + 1);
+    }
+    // All but the last: the one before it was claimed a minute ago, when the walk had begun.
+    assert!(seen.metrics().leaked >= 20_000, "{}", seen.metrics().leaked);
+    assert!(seen.len() <= 2);
 }
 
 #[test]
@@ -651,6 +704,29 @@ fn a_snapshot_beside_writers_has_what_was_done_before_it() {
     }
 }
 
+/// While the ring comes round to ids that are live, as others were forgotten by a call, they go from it to the guests.
+#[test]
+fn a_snapshot_beside_writers_has_what_gives_way_to_them() {
+    let ids = 500;
+    for _ in 0..size(20, 500) {
+        let (seen, _hand) = timed(ids);
+        (0..ids).for_each(|id| assert!(seen.mark_processed(id)));
+        assert!(seen.forget(&0));
+        let snapshots = together(2, |thread| {
+            if thread == 0 {
+                return (0..5).map(|_| seen.snapshot()).collect::<Vec<_>>();
+            }
+            (ids..2 * ids).for_each(|id| assert!(seen.mark_processed(id) && seen.forget(&id)));
+            Vec::new()
+        });
+        for bytes in snapshots.into_iter().flatten() {
+            let (other, _hand) = timed(2 * ids);
+            assert!(other.restore(&bytes).expect("it is whole") >= ids as usize - 1);
+            assert!((1..ids).all(|id| other.is_processed(&id)));
+        }
+    }
+}
+
 #[test]
 fn what_is_restored_keeps_its_age_and_its_time() {
     let (first, hand) = timed(100);
@@ -709,6 +785,30 @@ fn a_restore_forgets_nothing_that_is_live() {
         seen.cleanup();
         assert!(seen.is_empty());
     }
+}
+
+/// The ring is round to ids that are live earlier than that, as a call has forgotten others: they are no guests like
+/// those that were restored.
+#[test]
+fn a_restore_forgets_nothing_that_is_live_where_others_were_forgotten_by_a_call() {
+    let (seen, hand) = timed(10);
+    for id in 0..10 {
+        assert!(seen.mark_processed(id));
+        hand.advance(SECOND);
+    }
+    assert!(seen.forget(&5) && seen.mark_processed(10));
+    let (other, _hand) = timed(10);
+    (100..105).for_each(|id| assert!(other.mark_processed(id)));
+    assert_eq!(seen.restore(&other.snapshot()), Ok(5));
+    let live: Vec<u64> = (0..11).filter(|&id| id != 5).collect();
+    assert!(live.iter().all(|id| seen.is_processed(id)), "they had most of their time left");
+    assert_eq!(seen.len(), 10);
+    // All of them are in a snapshot.
+    let (after, _hand) = timed(10);
+    assert_eq!(after.restore(&seen.snapshot()), Ok(10));
+    assert!(live.iter().all(|id| after.is_processed(id)));
+    hand.advance(100 * SECOND);
+    assert!(seen.cleanup() == 10 && seen.is_empty());
 }
 
 #[test]

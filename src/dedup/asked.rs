@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// What a claim is asked with.
 pub(super) trait Asked<Id> {
@@ -11,8 +12,8 @@ pub(super) trait Asked<Id> {
     fn part(&self) -> &Self::Part;
     /// The id, for its record.
     fn to_id(&self) -> Id;
-    /// The id, for its ticket.
-    fn into_id(self) -> Id;
+    /// The id, for its ticket. If that panics, `undo` is called first.
+    fn into_id(self, undo: impl FnOnce(&Self::Part)) -> Id;
 }
 
 /// An id that was given away.
@@ -29,7 +30,7 @@ impl<Id: Hash + Eq + Clone> Asked<Id> for Given<Id> {
         self.0.clone()
     }
 
-    fn into_id(self) -> Id {
+    fn into_id(self, _undo: impl FnOnce(&Id)) -> Id {
         self.0
     }
 }
@@ -48,7 +49,11 @@ impl<Id: Borrow<Q>, Q: Hash + Eq + ToOwned<Owned = Id> + ?Sized> Asked<Id> for L
         self.0.to_owned()
     }
 
-    fn into_id(self) -> Id {
-        self.0.to_owned()
+    fn into_id(self, undo: impl FnOnce(&Q)) -> Id {
+        let owned = catch_unwind(AssertUnwindSafe(|| self.0.to_owned()));
+        owned.unwrap_or_else(|panic| {
+            undo(self.0);
+            resume_unwind(panic)
+        })
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! What is done is forgotten in the order of its places, a little by each completion. Claims have no places: a
 //! *walk* over the table finds those whose lease has run out. It begins when a cleanup interval is over, if there are
-//! claims in progress. Each completion takes a stretch of it; what is left of it when the next interval is over is
-//! walked by the completion that finds this out. So a claim is forgotten within two intervals after its lease, if
-//! something is completed or given back in each, or a thread cleans up.
+//! claims in progress. Each completion, and each claim of a new id, takes a stretch of it; what is left of it when the next interval is
+//! over is walked by the one that finds this out. So a claim is forgotten within two intervals after its lease, if
+//! something is claimed, completed or given back in each, or a thread cleans up.
 
 use std::hash::Hash;
 use std::ops::Range;
 use std::time::Instant;
 
-use super::guests::Guests;
+use super::guests::{Guest, Rooms, Stay};
 use super::record::{Placed, Record};
 use super::ring::Oldest;
 use super::store::Store;
@@ -34,29 +34,25 @@ pub(super) struct Upkeep {
     next: CachePadded<Relaxed<AtomicU64>>,
     /// From where on a walk has to go.
     walk: CachePadded<Relaxed<AtomicU64>>,
-    /// Cells of ids that `forget` was asked for, about: while there are some, the ring comes round to ids that are
-    /// live before there are as many as the capacity.
-    holes: CachePadded<Relaxed<AtomicU64>>,
+    /// The place at which the ring has come round to the last id that `forget` was asked for. Until then it comes to
+    /// ids that are live before there are as many as the capacity.
+    holes_end: CachePadded<Relaxed<AtomicU64>>,
 }
 
 impl Upkeep {
     pub(super) fn new(first: Deadline) -> Self {
         let word = |value| CachePadded::new(Relaxed::<AtomicU64>::new(value));
-        Self { next: word(first.to_word()), walk: word(END), holes: word(0) }
+        Self { next: word(first.to_word()), walk: word(END), holes_end: word(0) }
     }
 
-    pub(super) fn has_holes(&self) -> bool {
-        self.holes.get() > 0
+    /// Whether a completion at this place may find a live id in its cell although there is room.
+    pub(super) fn has_holes(&self, place: u64) -> bool {
+        place < self.holes_end.get()
     }
 
-    pub(super) fn add_hole(&self) {
-        self.holes.add(1);
-    }
-
-    fn fill_hole(&self) {
-        let holes = self.holes.get();
-        // If another thread was faster, this one is filled a round later.
-        let _ = holes > 0 && self.holes.try_set(holes, holes - 1);
+    /// An id has gone from the ring before its time, somewhere in the round that ends at this place.
+    pub(super) fn add_hole(&self, round_end: u64) {
+        self.holes_end.set(round_end);
     }
 
     /// Takes a stretch of the walk, if one is under way: about so many of the table's `parts`.
@@ -83,16 +79,11 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     /// Makes a guest of the record that was completed at a place: it stays while there are fewer ids than the
     /// capacity.
     pub(super) fn shelter(&self, at: Oldest) {
-        let place = Guests::take_place();
-        let due = self.cache.look(&Placed { at, cells: self.ring.cells() }, |record, slot| {
-            let State::Done(due) = slot.read().state() else { return None };
-            record.set_place(place);
-            Some(due)
+        self.cache.look(&Placed { at, cells: self.ring.cells() }, |record, slot| {
+            if let State::Done(due) = slot.read().state() {
+                self.guests.enter(record, due, Guest::Sheltered);
+            }
         });
-        match due.flatten() {
-            Some(due) => self.guests.enter(place, at.hash, due),
-            None => self.upkeep.fill_hole(),
-        }
     }
 
     /// Makes a record that is done stand for nothing, and counts it.
@@ -107,11 +98,11 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         forgotten
     }
 
-    /// Forgets the guest that is due first, if `wanted`. False if there is none that is.
-    fn forget_guest(&self, now: Moment, wanted: impl FnOnce(Deadline) -> bool) -> bool {
+    /// Forgets the guest that is chosen. False if there is none.
+    fn forget_guest(&self, now: Moment, choose: impl FnOnce(&Rooms) -> Option<Stay>) -> bool {
         let forget = |_: &Record<Id>, slot: &Slot| self.forget_word(slot, now, |_| true);
         // Under the guests' lock, so that no two threads make room for the same id. No user code runs there.
-        let taken = self.guests.take(wanted, |guest| self.cache.look(guest, forget));
+        let taken = self.guests.take(choose, |guest| self.cache.look(guest, forget));
         if let Some((guest, Some(true))) = &taken {
             self.cache.remove_if(guest, Slot::is_gone);
         }
@@ -123,7 +114,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     /// Ends: every round but the last takes a guest out.
     pub(super) fn make_room(&self, now: Moment) {
         let crowded = || self.tally.done() > self.rules.capacity;
-        while !self.guests.is_empty() && self.forget_guest(now, |_| crowded()) {}
+        let to_go = |rooms: &Rooms| rooms.first_to_go().filter(|_| crowded());
+        while !self.guests.is_empty() && self.forget_guest(now, to_go) {}
     }
 
     /// Forgets a little of what has expired.
@@ -148,7 +140,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
 
     fn sweep_guests(&self, most: usize, now: Moment) {
         for _ in 0..most {
-            if !self.forget_guest(now, |due| due.is_passed(now)) {
+            if !self.forget_guest(now, |rooms| rooms.first_expired(now)) {
                 return;
             }
         }

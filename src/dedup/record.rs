@@ -39,6 +39,11 @@ impl<Id> Record<Id> {
     pub(super) fn set_place(&self, place: u64) {
         self.place.set(place);
     }
+
+    /// Its place among the guests, if it is one.
+    pub(super) fn guest_place(&self) -> Option<u64> {
+        Some(self.place.get()).filter(|&place| place >= GUESTS && place != NOWHERE)
+    }
 }
 
 impl<Id> Hash for Record<Id> {

@@ -145,6 +145,11 @@ impl Ring {
         Put::Placed(Oldest::of(seen, number))
     }
 
+    /// The first place at which every cell that is in use now was put into again.
+    pub(super) fn round_end(&self) -> u64 {
+        self.tail.get().saturating_add(self.cells)
+    }
+
     /// The places whose cells are in use, the oldest first.
     pub(super) fn places(&self) -> std::ops::Range<u64> {
         let tail = self.tail.get();

@@ -49,7 +49,7 @@ struct Turn<'s> {
 impl<'s> Turn<'s> {
     fn begin(saves: &'s Saves, path: &'s Path) -> Self {
         let mut under_way = lock(&saves.under_way);
-        let number = unique() + 1;
+        let number = unique();
         match under_way.iter_mut().find(|its| its.path == path) {
             Some(its) => its.calls += 1,
             None => under_way.push(UnderWay { path: path.to_path_buf(), calls: 1, newest: 0 }),

@@ -59,11 +59,6 @@ impl Page {
         Self(bytes)
     }
 
-    pub(super) fn id<Id: SnapshotId>(&mut self, id: &Id, left: Option<Duration>) {
-        left.map_or(FOR_EVER, nanos).encode(&mut self.0);
-        id.encode(&mut self.0);
-    }
-
     pub(super) fn partition(&mut self, topic: &str, partition: i32, span: &Span) {
         topic.to_string().encode(&mut self.0);
         partition.encode(&mut self.0);
@@ -84,13 +79,22 @@ impl Page {
     }
 }
 
+fn put_id<Id: SnapshotId>(id: &Id, left: Option<Duration>, out: &mut Vec<u8>) {
+    left.map_or(FOR_EVER, nanos).encode(out);
+    id.encode(out);
+}
+
 /// A snapshot of what is remembered.
 pub(super) fn of_ids<Id>(store: &Store<Id>) -> Vec<u8>
 where
     Id: SnapshotId + Hash + Eq + Clone + Send + Sync + 'static,
 {
+    // The ring first, from which ids go to the guests; but guests are older, and come first in the bytes.
+    let mut in_ring = Vec::new();
+    store.for_each_in_ring(|id, left| put_id(id, left, &mut in_ring));
     let mut page = Page::new(Contents::Ids(Id::kind()));
-    store.for_each_done(|id, left| page.id(id, left));
+    store.for_each_guest(|id, left| put_id(id, left, &mut page.0));
+    page.0.append(&mut in_ring);
     page.seal()
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::asked::{Asked, Given};
 use super::cleanup::Upkeep;
-use super::guests::Guests;
+use super::guests::{Guest, Guests};
 use super::record::{Placed, Record, Through, Wanted};
 use super::ring::{self, Oldest, Put, Ring};
 use super::saves::Saves;
@@ -189,7 +189,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
 
     /// Bytes of the structures beside the records.
     pub(super) fn overhead(&self) -> usize {
-        self.cache.overhead() + self.ring.bytes()
+        self.cache.overhead() + self.ring.bytes() + self.guests.bytes()
     }
 
     /// Asks for an id, and claims it if it is new.
@@ -200,7 +200,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         if !self.rules.enabled {
             self.tally.count(Event::New);
             self.tally.count(Event::Untracked);
-            return Answer::New(Grip { hash: 0, hold: None, id: asked.into_id() });
+            return Answer::New(Grip { hash: 0, hold: None, id: asked.into_id(|_| ()) });
         }
         let answer = self.decide(asked);
         self.tally.count(match &answer {
@@ -230,13 +230,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
                     break hold;
                 }
                 None => {
-                    if let Some(hold) = self.let_in(hash, asked.to_id(), until) {
+                    // Before the claim, so that a destructor that panics leaves none behind.
+                    self.clean_in_passing(now);
+                    if let Some(hold) = self.let_in(hash, &asked, until) {
                         break hold;
                     }
                 }
             }
         };
-        Answer::New(Grip { hash, hold: Some(hold), id: asked.into_id() })
+        let id = asked.into_id(|part| self.undo(hash, hold, part));
+        Answer::New(Grip { hash, hold: Some(hold), id })
     }
 
     #[inline]
@@ -264,22 +267,36 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     }
 
     /// Puts a new record in; nothing if the id has one.
-    fn let_in(&self, hash: u64, id: Id, until: Until) -> Option<Hold> {
+    fn let_in<A: Asked<Id>>(&self, hash: u64, asked: &A, until: Until) -> Option<Hold>
+    where
+        Id: Borrow<A::Part>,
+    {
         let slot = Slot::claimed(until);
         let hold = slot.hold(until);
-        let grip = Grip { hash, hold: Some(hold), id };
-        let record = Record::new(hash, grip.id.clone());
+        let record = Record::new(hash, asked.to_id());
         let put = catch_unwind(AssertUnwindSafe(|| self.cache.insert_if_absent(record, slot)));
         let put = put.unwrap_or_else(|panic| {
             // A destructor of something that was freed in passing. The record may be in, and nobody has it.
-            self.tally.count(Event::New);
-            self.abandon_in_drop(&grip);
+            self.undo(hash, hold, asked.part());
             resume_unwind(panic)
         });
         match put {
             Ok(()) => Some(hold),
             Err(error) if error.kind == InsertErrorKind::Occupied => None,
             Err(error) => unreachable!("the cache has room for more than fits in memory: {error}"),
+        }
+    }
+
+    /// Gives back a claim of which no caller will hear, as there was a panic; perhaps it is not there.
+    fn undo<Q>(&self, hash: u64, own: Hold, id: &Q)
+    where
+        Id: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let undone = catch_unwind(AssertUnwindSafe(|| self.give_back(hash, own, id)));
+        // If that panicked, too, the claim counts until its lease runs out.
+        if undone.unwrap_or(true) {
+            self.tally.count(Event::New);
         }
     }
 
@@ -297,7 +314,6 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let now = self.now();
         let due = Until::new(now.after(self.rules.ttl));
         let completed = self.finish(grip, own, due, now);
-        self.tally.count(if completed { Event::Added } else { Event::Late });
         if !completed {
             self.tally.count(Event::Overtaken);
         }
@@ -314,15 +330,15 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             let Ended { joined } = slot.complete(own, due)?;
             Some((joined, self.place(record, hash, due)))
         });
-        let Some((joined, oldest)) = completed.flatten() else { return false };
+        let completed = completed.flatten();
         // First, as it does not panic: a destructor that runs below may.
+        self.tally.count(if completed.is_some() { Event::Added } else { Event::Late });
+        let Some((joined, oldest)) = completed else { return false };
         if joined {
             self.waiters.wake(hash);
         }
-        match oldest {
-            Some(oldest) if self.upkeep.has_holes() => self.shelter(oldest),
-            Some(oldest) => self.forget(oldest, now, |_| true),
-            None => {}
+        if let Some(oldest) = oldest {
+            self.forget(oldest, now, |_| true);
         }
         true
     }
@@ -338,10 +354,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         held.is_some()
     }
 
-    /// Gives a record that is done its place; what has to go for it.
+    /// Gives a record that is done its place; what has to go for it, unless it became a guest.
     fn place(&self, record: &Record<Id>, hash: u64, due: Until) -> Option<Oldest> {
         let place = self.ring.take_place();
         record.set_place(place);
+        // Before it comes out of the ring: at any time, a snapshot finds it there or among the guests.
+        if self.upkeep.has_holes(place)
+            && let Some(oldest) = self.ring.look(place)
+        {
+            self.shelter(oldest);
+        }
         match self.ring.put(place, hash, due) {
             Put::Placed(oldest) => oldest,
             Put::Late => {
@@ -354,18 +376,27 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     /// Gives a claim back. Nothing if it was taken over.
     pub(super) fn abandon(&self, grip: &Grip<Id>) {
         let Some(own) = grip.hold else { return };
-        let (hash, id) = (grip.hash, &grip.id);
-        let ended = self.cache.look(&Wanted { hash, id }, |_, slot| slot.abandon(own)).flatten();
-        let Some(Ended { joined }) = ended else {
+        if self.give_back(grip.hash, own, &grip.id) {
+            self.clean_in_passing(self.now());
+        } else {
             self.tally.count(Event::Late);
-            return;
-        };
+        }
+    }
+
+    /// Ends a claim without result; whether it was there.
+    fn give_back<Q>(&self, hash: u64, own: Hold, id: &Q) -> bool
+    where
+        Id: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let ended = self.cache.look(&Wanted { hash, id }, |_, slot| slot.abandon(own)).flatten();
+        let Some(Ended { joined }) = ended else { return false };
         self.tally.count(Event::Abandoned);
         if joined {
             self.waiters.wake(hash);
         }
         self.remove_gone(hash, id);
-        self.clean_in_passing(self.now());
+        true
     }
 
     /// The same in a destructor: a panic of the id's `Eq` stays there, and the lease ends the claim.
@@ -413,18 +444,22 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     {
         let (hash, now) = (self.hash(id), self.now());
         loop {
-            let forgotten = self.cache.look(&Wanted { hash, id }, |_, slot| {
+            let forgotten = self.cache.look(&Wanted { hash, id }, |record, slot| {
                 let word = slot.read();
                 let State::Done(due) = word.state() else { return Some(None) };
-                slot.forget(word).then_some(Some(due.is_passed(now)))
+                slot.forget(word).then(|| Some((due, record.guest_place())))
             });
             match forgotten {
                 None | Some(Some(None)) => return false,
                 Some(None) => {}
-                Some(Some(Some(expired))) => {
+                Some(Some(Some((due, guest)))) => {
+                    let expired = due.is_passed(now);
                     self.tally.count(if expired { Event::Expired } else { Event::Forgotten });
-                    // Its cell is spent before its time.
-                    self.upkeep.add_hole();
+                    match guest {
+                        Some(place) => self.guests.leave(place, hash, due),
+                        // Its cell is spent before its time.
+                        None => self.upkeep.add_hole(self.ring.round_end()),
+                    }
                     self.remove_gone(hash, id);
                     return !expired;
                 }
@@ -432,22 +467,33 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
     }
 
-    /// Calls `f` for what is remembered, guests first, then the oldest first, with the time that it has left; none
-    /// if it is remembered for ever.
-    pub(super) fn for_each_done(&self, mut f: impl FnMut(&Id, Option<Duration>)) {
-        let (now, cells) = (self.now(), self.ring.cells());
-        let mut tell = |record: &Record<Id>, slot: &Slot| match slot.read().state() {
+    /// Calls `f` for what is in the ring, the oldest first, with the time that it has left; none if it is remembered
+    /// for ever.
+    pub(super) fn for_each_in_ring(&self, f: impl FnMut(&Id, Option<Duration>)) {
+        let cells = self.ring.cells();
+        let mut tell = self.telling(f);
+        for place in self.ring.places() {
+            let Some(at) = self.ring.look(place) else { continue };
+            self.cache.look(&Placed { at, cells }, &mut tell);
+        }
+    }
+
+    /// The same for guests, the first that is due first. What is in the ring may become a guest at any time, so whoever
+    /// wants all looks there first.
+    pub(super) fn for_each_guest(&self, f: impl FnMut(&Id, Option<Duration>)) {
+        let mut tell = self.telling(f);
+        for guest in self.guests.all(self.now()) {
+            self.cache.look(&guest, &mut tell);
+        }
+    }
+
+    fn telling(&self, mut f: impl FnMut(&Id, Option<Duration>)) -> impl FnMut(&Record<Id>, &Slot) {
+        let now = self.now();
+        move |record, slot| match slot.read().state() {
             State::Done(due) if !due.is_passed(now) => {
                 f(record.id(), due.deadline().remaining(now));
             }
             _ => {}
-        };
-        for guest in self.guests.all(now) {
-            self.cache.look(&guest, &mut tell);
-        }
-        for place in self.ring.places() {
-            let Some(at) = self.ring.look(place) else { continue };
-            self.cache.look(&Placed { at, cells }, &mut tell);
         }
     }
 
@@ -461,12 +507,12 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let Answer::New(Grip { hash, hold: Some(own), id }) = self.decide(Given(id)) else {
             return;
         };
-        let (now, place) = (self.now(), Guests::take_place());
+        let now = self.now();
         let due = Until::new(now.after(left));
         let id = &id;
         let ended = self.cache.look(&Wanted { hash, id }, |record, slot| {
             let ended = slot.complete(own, due)?;
-            record.set_place(place);
+            self.guests.enter(record, due, Guest::Restored);
             Some(ended)
         });
         let Some(Ended { joined }) = ended.flatten() else { return };
@@ -474,7 +520,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             self.waiters.wake(hash);
         }
         self.tally.count(Event::Restored);
-        self.guests.enter(place, hash, due);
+        // What has expired makes room first.
+        self.sweep(now);
         self.make_room(now);
     }
 }

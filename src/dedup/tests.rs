@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::asked::Given;
 use super::ident::SnapshotId;
 use super::ring::{Oldest, Put, Ring};
 use super::set::{END, OffsetSet};
+use super::store::{Answer, Rules, Store};
 use super::word::{Ended, Slot, State, Until};
 use super::*;
 use crate::health::{Status, Thresholds};
@@ -227,4 +229,34 @@ fn one_id_in_one_cell_again_and_again() {
     }
     assert!(seen.mark_processed(1) && seen.mark_processed(2));
     assert_eq!((seen.len(), seen.metrics().forgotten_early), (1, 1));
+}
+
+/// Or every completion would make the oldest a guest from then on.
+#[test]
+fn a_guest_that_is_forgotten_leaves_nothing_behind() {
+    let second = Duration::from_secs(1);
+    let rules = Rules {
+        capacity: 4,
+        ttl: 100 * second,
+        lease: second,
+        cleanup_interval: second,
+        enabled: true,
+        inline: true,
+        clock: Clock::manual().0,
+    };
+    let store = Store::<u64>::new(rules);
+    let complete = |id| {
+        let Answer::New(grip) = store.claim(Given(id)) else { panic!("{id} is new") };
+        assert!(store.complete(&grip));
+    };
+    store.remember(1, None);
+    assert!(store.forget_id(&1) && store.guests.is_empty());
+    (2..6).for_each(complete);
+    assert!(store.guests.is_empty(), "the ring is not round");
+    (6..8).for_each(complete);
+    assert!(store.guests.is_empty(), "there is no room");
+    assert!(store.forget_id(&5));
+    (8..20).for_each(complete);
+    assert!(store.guests.is_empty(), "they have made room");
+    assert_eq!(store.size(), 4);
 }
