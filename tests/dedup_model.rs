@@ -58,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..IDS).prop_map(Step::Mark),
         4 => (0..IDS).prop_map(Step::Forget),
         4 => (0..7_u64).prop_map(Step::Advance),
+        1 => Just(Step::Advance(31)),
         1 => Just(Step::Clean),
         2 => restore.prop_map(|(ids, age)| Step::Restore(ids, age)),
         1 => Just(Step::Restart),

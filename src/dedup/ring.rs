@@ -168,7 +168,8 @@ impl Ring {
     pub(super) fn take_due(&self, place: u64, now: Moment) -> Option<Oldest> {
         let cell = self.at(place % self.cells)?;
         let due = cell.due.get();
-        if !Deadline::from_word(due).is_passed(now) || !cell.due.try_set(due, u64::MAX) {
+        let looked_at = Deadline::NEVER.to_word();
+        if !Deadline::from_word(due).is_passed(now) || !cell.due.try_set(due, looked_at) {
             return None;
         }
         self.look(place)
