@@ -57,8 +57,8 @@ pub enum Maintenance {
 /// that count bytes.
 ///
 /// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
-/// That is 68 to 116 bytes, between a full table of entries that do not expire and one that has just
-/// doubled, of entries with a time to idle. The constant is above all of these.
+/// That is 68 to 120 bytes, between a full table of entries that do not expire and one that has just
+/// doubled, of entries with a time to idle. The constant is not below any of these.
 ///
 /// # Examples
 ///
@@ -100,6 +100,7 @@ pub struct Builder<K, V, S = RandomState> {
     retired_capacity: Option<u64>,
     expected_entries: Option<usize>,
     maintenance: Maintenance,
+    remembers: bool,
     clock: Option<Clock>,
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
@@ -115,6 +116,7 @@ impl<K, V> Builder<K, V> {
             retired_capacity: None,
             expected_entries: None,
             maintenance: Maintenance::Inline,
+            remembers: true,
             clock: None,
             time_to_live: None,
             time_to_idle: None,
@@ -214,6 +216,7 @@ impl<K, V, S> Builder<K, V, S> {
             retired_capacity: self.retired_capacity,
             expected_entries: self.expected_entries,
             maintenance: self.maintenance,
+            remembers: self.remembers,
             clock: self.clock,
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,
@@ -261,6 +264,14 @@ impl<K, V, S> Builder<K, V, S> {
     /// Who frees and expires. Without it, [`Maintenance::Inline`].
     pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
         self.maintenance = maintenance;
+        self
+    }
+
+    /// Without a memory of what became of keys that were removed or have expired: for caches whose reads are not
+    /// counted.
+    #[cfg(feature = "dedup")]
+    pub(crate) fn forgetful(mut self) -> Self {
+        self.remembers = false;
         self
     }
 
@@ -327,6 +338,7 @@ where
                 .unwrap_or_else(|| default_retired_capacity(capacity)),
             entries: self.entries(capacity)?,
             inline: self.maintenance == Maintenance::Inline,
+            remembers: self.remembers,
         };
         let clock = self.clock_to_use()?;
         self.rules.expiration = clock

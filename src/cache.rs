@@ -17,7 +17,7 @@ use crate::janitor::Janitor;
 use crate::outcome::{Compute, Computed, Inserted};
 use crate::random_state::RandomState;
 use crate::reader::Reader;
-use crate::stats::{Maintained, Stats, Usage};
+use crate::stats::{Explanation, Maintained, Stats, Usage};
 
 /// A concurrent cache with wait-free reads and an exact bound.
 ///
@@ -317,6 +317,44 @@ where
     #[cfg(feature = "dedup")]
     pub(crate) fn look_over(&self, places: std::ops::Range<u64>, f: impl FnMut(&K, &V)) {
         self.engine.visit(places, f);
+    }
+
+    /// Why a key is there, or why it is not, as far as that is known. Nobody notices: it is no read.
+    ///
+    /// What became of keys that are not there is remembered for a while: see [`MissCauses`](crate::MissCauses).
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, Clock};
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let cache = Cache::builder()
+    ///     .capacity(100)
+    ///     .time_to_live(Duration::from_secs(60))
+    ///     .clock(clock)
+    ///     .build()?;
+    /// cache.insert("EURUSD", 1.0842);
+    /// hand.advance(Duration::from_secs(20));
+    /// assert_eq!(
+    ///     cache.explain("EURUSD").to_string(),
+    ///     "in the cache, on probation, weighs 1, not read lately, written 20s ago, expires in 40s"
+    /// );
+    /// hand.advance(Duration::from_secs(40));
+    /// assert!(cache.explain("EURUSD").to_string().starts_with("not in the cache: its time was over"));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    pub fn explain<Q>(&self, key: &Q) -> Explanation
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = self.engine.pin();
+        Lens::new(&self.engine, pin.pass()).explain(key)
     }
 
     /// Whether a key is there; like [`peek`](Self::peek), without the clone.

@@ -123,7 +123,8 @@ pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::Reader;
 pub use stats::{
-    Holder, Maintained, MissCauses, Rates, Refusals, RegionUsage, RemovedCharge, Stats, Usage,
+    Absence, Explanation, Holder, Maintained, MissCauses, Rates, Refusals, Region, RegionUsage,
+    RemovedCharge, Stats, Usage,
 };
 pub use time::{Clock, ManualClock};
 

@@ -49,6 +49,9 @@ fn what_weighers_add(settings: impl Fn(Builder<u64, u64>) -> Builder<u64, u64>) 
         for key in cache.len() as u64..entries {
             cache.insert(key, key);
         }
+        // So that there is a memory of what was removed.
+        cache.insert(u64::MAX, 0);
+        cache.invalidate(&u64::MAX);
         while cache.maintain(1000).backlog > 0 {}
         let each = (heap::live() - before) as f64 / cache.len() as f64;
         let beside = each - 16.0 + ALLOCATOR;

@@ -85,7 +85,7 @@ const FACE: &[&str] = &[
 ];
 /// What takes part in the table, too.
 const LOAD: &[&str] =
-    &["cache", "engine", "error", "expiry", "load_policy", "random_state", "sync", "time"];
+    &["cache", "engine", "error", "expiry", "load_policy", "random_state", "stats", "sync", "time"];
 /// What makes the public surface.
 const TOP: &[&str] = &[
     "builder",

@@ -1,6 +1,7 @@
 //! Where units are taken from, and where they go.
 
 use super::bound::Bound;
+use super::peak::{Look, Peak};
 use super::pool::Pool;
 use super::reservation::Reservation;
 use super::stripe::{Put, Stripe};
@@ -15,6 +16,7 @@ pub(crate) struct Ledger {
     pool: Pool,
     /// Read by every operation, written by resizes and when stripes are listed.
     terms: CachePadded<Terms>,
+    peak: CachePadded<Peak>,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,7 @@ impl Ledger {
     pub(super) fn striped(capacity: u64, striping: Striping) -> Self {
         let bound = Bound::new(capacity);
         let terms = CachePadded::new(Terms { bound, listed: AtomicU64::new(0), striping });
-        Self { pool: Pool::new(capacity), terms }
+        Self { pool: Pool::new(capacity), terms, peak: CachePadded::default() }
     }
 
     /// Takes what the stripe and the pool have, up to `charge`.
@@ -91,17 +93,46 @@ impl Ledger {
     #[inline]
     pub(crate) fn give(&self, own: &Stripe, charge: u64) {
         let bound = &self.terms.bound;
-        let rest = if bound.is_settled() { charge } else { bound.balance(charge) };
+        let moving = (!bound.is_settled()).then(|| self.peak.moving());
+        let rest = if moving.is_none() { charge } else { bound.balance(charge) };
         if rest == 0 {
             return;
         }
         let kept = self.keep(own, rest).then_some(own);
         if kept.is_none() {
-            self.pool.put(rest);
+            self.put(rest);
         }
         if !bound.is_settled() && !seeded("ledger-no-recheck") {
+            let _moving = self.peak.moving();
             self.settle(self.steal_each(kept, self.debt()));
         }
+    }
+
+    /// Puts units into the pool, and takes down how much was out of it before.
+    #[inline]
+    fn put(&self, units: u64) {
+        let look = self.look();
+        let before = self.pool.put(units);
+        if let Some((look, limit)) = look {
+            self.peak.note(look, limit.saturating_sub(before));
+        }
+    }
+
+    /// The limit, if nobody moves it.
+    #[inline]
+    fn look(&self) -> Option<(Look, u64)> {
+        let look = self.peak.look()?;
+        let limit = self.limit();
+        (limit == self.capacity()).then_some((look, limit))
+    }
+
+    /// The most that was out of the pool at one time: charged, in the hands of operations, or credit. Exact
+    /// but for what happened while the limit was moved, which may be missed.
+    pub(crate) fn peak(&self) -> u64 {
+        if let Some((look, limit)) = self.look() {
+            self.peak.note(look, limit.saturating_sub(self.pooled()));
+        }
+        self.peak.most()
     }
 
     /// Takes in hand what the stripe and the pool have, up to `charge`; maybe nothing.
@@ -162,6 +193,9 @@ impl Ledger {
         capacity: u64,
         stripes: impl IntoIterator<Item = &'s Stripe>,
     ) {
+        // What it is at this moment is not missed.
+        self.peak();
+        let _moving = self.peak.moving();
         if seeded("ledger-resize-publishes-first") && capacity > self.limit() {
             self.pool.put(capacity - self.limit());
             self.terms.bound.aim(capacity);

@@ -49,6 +49,7 @@
 mod audit;
 mod bound;
 mod ledger;
+mod peak;
 mod pool;
 mod reservation;
 mod stripe;

@@ -374,6 +374,24 @@ fn a_resize_both_ways_beside_an_operation() {
     );
 }
 
+/// Units that growth has made, and that are on their way to the pool, are in nobody's use.
+#[test]
+fn a_peak_beside_growth_was_there() {
+    let set_up = || {
+        let arena = Arena::new(4);
+        assert!(arena.link(0, 3).is_some());
+        arena
+    };
+    race(
+        Switches::Any,
+        set_up,
+        // More than may be kept as credit.
+        |arena| arena.unlink(0, 3),
+        |arena| arena.resize(5),
+        |arena| assert!(arena.ledger.peak() <= 3, "{} in use", arena.ledger.peak()),
+    );
+}
+
 /// What an observer computes is never above the limit that it can read at that time.
 #[test]
 fn an_observer_never_reads_beyond_the_limit() {

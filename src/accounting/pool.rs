@@ -46,14 +46,15 @@ impl Pool {
         }
     }
 
-    /// Puts units here; wait-free.
+    /// Puts units here, and tells what was here before; wait-free.
     #[inline]
-    pub(super) fn put(&self, units: u64) {
+    pub(super) fn put(&self, units: u64) -> u64 {
         // ORDERING L-b: AcqRel. Release: hands over the raise of the limit that the units came
         // from; pairs with `take_up_to`. Acquire: if a shrink was here before (`meet`), its target
         // is visible to the caller, who looks for debt next.
         let before = self.0.fetch_add(units, exchange());
         debug_assert!(before.checked_add(units).is_some(), "more given than was taken");
+        before
     }
 
     /// Changes nothing, but orders the caller, a resize, with every `put`.

@@ -488,7 +488,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(shared: Shared) -> Self {
-        let map = Cache::builder().capacity(ROOM).expected_entries(0).build();
+        let map = Cache::builder().forgetful().capacity(ROOM).expected_entries(0).build();
         Self { shared: Arc::new(shared), map: map.expect("a capacity alone is no contradiction") }
     }
 

@@ -155,6 +155,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     pub(super) fn new(rules: Rules) -> Self {
         let cache = Cache::builder()
             .capacity(ROOM)
+            .forgetful()
             .expected_entries(rules.capacity.min(FIRST_TABLE) as usize)
             .hasher(Through::default())
             .build()

@@ -30,6 +30,11 @@ where
         self.retired.audit(self.retired_credits(), 0);
         let share = if self.marks_counted() { contents.counted } else { contents.young };
         assert_eq!(self.policy.probation(), share, "probation's share");
+        let stats = self.stats();
+        let entries = if self.marks_counted() { contents.marked } else { contents.young };
+        assert_eq!(stats.probation.entries as u64, entries, "entries on probation");
+        assert_eq!(stats.awaited as u64, contents.awaited, "entries without a value");
+        assert_eq!(stats.misses, stats.misses_by.sum(), "the causes of misses");
         self.walk(|view, held| {
             let entry = held.entry();
             assert_eq!(self.hash(entry.key()), entry.hash(), "a hash");

@@ -55,14 +55,15 @@ impl<K, V, S> Engine<K, V, S> {
         let (entry, charge) = (held.entry(), held.entry().charge());
         if entry.is_awaited() {
             let Some((unlinked, bits)) = view.unlink(held) else { return false };
-            self.count_out(&self.policy.shift(), entry, bits);
+            self.count_out(&self.policy.shift(&local.rounds), entry, bits);
             local.tally.boardings.bump();
+            local.tally.landings.bump();
             view.retire(unlinked, Ledgered::Nowhere);
             return true;
         }
         let (bearer, unit) = self.bearer_of_removed(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
-        self.count_out(&self.policy.shift(), entry, bits);
+        self.count_out(&self.policy.shift(&local.rounds), entry, bits);
         local.tally.count_out(cause, charge);
         let account = self.settle(bearer, charge);
         if let Some(unit) = unit {
@@ -72,6 +73,7 @@ impl<K, V, S> Engine<K, V, S> {
             self.capacity.give(&local.credit, charge);
         }
         view.retire(unlinked, account);
+        self.note_removed(view, entry.hash(), cause);
         true
     }
 

@@ -33,6 +33,7 @@ where
         let computed = NoAbort::new(computed.unwrap_or(Computed::Contended));
         if let Computed::Refused { kind, .. } = *computed {
             work.local.tally.refusals.count(kind);
+            self.note_refused(hash);
         }
         drop(work);
         self.tidy(pin);

@@ -83,7 +83,7 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     }
 
     #[inline]
-    fn promoted(&self, slot: Self::Slot) -> u64 {
+    fn promoted(&self, slot: Self::Slot) -> Option<u64> {
         self.engine.promoted(slot.entry())
     }
 

@@ -1,8 +1,13 @@
 //! What the engine tells about itself.
 
-use super::Engine;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Engine, Local};
 use crate::health::{CacheCounts, CacheState, Health, Thresholds};
-use crate::stats::{Stats, Usage};
+use crate::policy::Load;
+use crate::reclaim::Laggard;
+use crate::stats::{Holder, RegionUsage, Stats, Usage};
 
 impl<K, V, S> Engine<K, V, S> {
     /// What the cache is called.
@@ -25,24 +30,29 @@ impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn stats(&self) -> Stats {
         let usage = self.usage();
         let mut stats = Stats {
-            name: std::sync::Arc::clone(&self.rules.name),
-            at: self.timer.elapsed(),
+            name: Arc::clone(&self.rules.name),
+            at: self.elapsed(),
             entries: usage.entries,
             charged: usage.charged,
             lingering: usage.lingering,
             capacity: usage.capacity,
+            peak_charged: self.capacity.peak(),
             retired: usage.retired,
             retired_capacity: usage.retired_capacity,
+            peak_retired: self.retired.peak(),
             reclamation_lag: self.reclamation_lag(),
             backlog: self.table.domain().backlog(),
+            holders: self.table.domain().laggards().into_iter().map(holder).collect(),
             ..Stats::default()
         };
         for local in self.locals() {
             local.tally.add_to(&mut stats);
             local.loads.add_to(&mut stats);
         }
+        stats.misses = stats.misses_by.sum();
         let refusals = stats.refusals_by;
         stats.refusals = refusals.too_large + refusals.no_room + refusals.contended;
+        self.add_regions(&mut stats);
         stats
     }
 
@@ -77,6 +87,27 @@ impl<K, V, S> Engine<K, V, S> {
         self.monitor.judge(thresholds, look, CacheState::measure)
     }
 
+    fn add_regions(&self, stats: &mut Stats) {
+        let sum = |of: fn(&Local) -> u64| self.locals().map(of).fold(0, u64::wrapping_add);
+        // Left before come in, as with the entries.
+        let landings = sum(|local| local.tally.landings.get());
+        let awaited = sum(|local| local.tally.awaited.get()).saturating_sub(landings) as usize;
+        let on_probation = sum(|local| local.rounds.on_probation()) as i64;
+        let all = stats.entries + awaited;
+        let (entries, share) = (on_probation.max(0) as usize, self.policy.probation());
+        let others = all.saturating_sub(entries);
+        stats.awaited = awaited;
+        let weighed = self.rules.weigher.is_some();
+        let others_charge =
+            if weighed { stats.charged.saturating_sub(share) } else { others as u64 };
+        stats.probation = RegionUsage { entries, charge: share };
+        stats.protected = RegionUsage { entries: others, charge: others_charge };
+        let capacity = stats.capacity.max(1) as f64;
+        let load = Load { capacity: stats.capacity, free: 0 };
+        stats.probation_share = share as f64 / capacity;
+        stats.probation_target = self.policy.aims_at(load) / capacity;
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         // The bound may be moved meanwhile: the higher one was in force for a part of the time.
         let before = self.capacity.limit();
@@ -99,4 +130,9 @@ impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn reclamation_lag(&self) -> u64 {
         self.table.domain().reclamation_lag()
     }
+}
+
+fn holder(laggard: Laggard) -> Holder {
+    let Laggard { thread, since, epochs_behind } = laggard;
+    Holder { thread, since: Duration::from_nanos(since), epochs_behind }
 }

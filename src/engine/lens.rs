@@ -14,12 +14,12 @@ use crate::reclaim::Pass;
 use crate::table::{Glance, View};
 
 /// How many values of a key a read looks at that came in and expired while it was under way.
-const SUCCESSORS: usize = 4;
+pub(super) const SUCCESSORS: usize = 4;
 
 /// The cache under a pass: reading, and nothing else.
 pub(crate) struct Lens<'g, K, V, S> {
-    engine: &'g Engine<K, V, S>,
-    view: View<'g, K, V, Memory, Local>,
+    pub(super) engine: &'g Engine<K, V, S>,
+    pub(super) view: View<'g, K, V, Memory, Local>,
 }
 
 impl<'g, K, V, S> Lens<'g, K, V, S> {
@@ -79,10 +79,10 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
         let mut eq = |k: &K| key.equivalent(k);
         match self.view.glance(hash, &mut eq) {
             Ok(held) => self.hit(held),
-            Err(Glance::Nothing) => self.miss(),
+            Err(Glance::Nothing) => self.miss(hash, key),
             Err(Glance::Further) => match self.view.find_further(hash, eq) {
                 Some(held) => self.hit(held),
-                None => self.miss(),
+                None => self.miss(hash, key),
             },
         }
     }
@@ -96,7 +96,10 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
             let read = |entry| self.heed(entry, Self::note_read(expiration, entry));
             match successor(self.view, entry, read) {
                 Some(successor) => entry = successor,
-                None => return self.miss(),
+                None => {
+                    self.view.local().tally.misses.expired.bump();
+                    return None;
+                }
             }
         }
         self.view.local().tally.hits.bump();
@@ -105,8 +108,11 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     }
 
     #[inline(always)]
-    fn miss(&self) -> Option<EntryRef<'g, K, V>> {
-        self.view.local().tally.misses.bump();
+    fn miss<Q>(&self, hash: u64, key: &Q) -> Option<EntryRef<'g, K, V>>
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        self.engine.count_miss(self.view, hash, key);
         None
     }
 

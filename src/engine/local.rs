@@ -1,6 +1,8 @@
 //! What an engine keeps for each thread: counters and credit.
 
 use crate::accounting::Stripe;
+use std::time::Duration;
+
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
 use crate::policy::Rounds;
@@ -74,6 +76,8 @@ pub(crate) struct LoadTally {
     pub(crate) relieved: Own,
     pub(crate) renewals: Own,
     pub(crate) renewals_failed: Own,
+    /// What loads took, in nanoseconds.
+    pub(crate) nanos: Own,
 }
 
 impl LoadTally {
@@ -86,6 +90,29 @@ impl LoadTally {
         stats.loads_relieved += self.relieved.get();
         stats.renewals += self.renewals.get();
         stats.renewals_failed += self.renewals_failed.get();
+        stats.load_time += Duration::from_nanos(self.nanos.get());
+    }
+}
+
+/// What one thread has not found.
+#[derive(Debug, Default)]
+pub(super) struct MissTally {
+    pub(super) never_seen: Own,
+    pub(super) evicted: Own,
+    pub(super) expired: Own,
+    pub(super) invalidated: Own,
+    pub(super) refused: Own,
+    pub(super) absent: Own,
+}
+
+impl MissTally {
+    fn add_to(&self, stats: &mut Stats) {
+        stats.misses_by.never_seen += self.never_seen.get();
+        stats.misses_by.evicted += self.evicted.get();
+        stats.misses_by.expired += self.expired.get();
+        stats.misses_by.invalidated += self.invalidated.get();
+        stats.misses_by.refused += self.refused.get();
+        stats.misses_by.absent += self.absent.get();
     }
 }
 
@@ -137,7 +164,7 @@ impl ChargeTally {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) hits: Own,
-    pub(super) misses: Own,
+    pub(super) misses: MissTally,
     pub(super) insertions: Own,
     pub(super) replacements: Own,
     pub(super) evictions: Own,
@@ -148,6 +175,9 @@ pub(super) struct Tally {
     pub(super) removed_charge: ChargeTally,
     /// Tickets that were put into the table, or taken out of it.
     pub(super) boardings: Own,
+    /// Entries that came in without a value, and those that left so, or for a value.
+    pub(super) awaited: Own,
+    pub(super) landings: Own,
 }
 
 impl Tally {
@@ -180,7 +210,7 @@ impl Tally {
     #[inline]
     pub(super) fn add_to(&self, stats: &mut Stats) {
         stats.hits += self.hits.get();
-        stats.misses += self.misses.get();
+        self.misses.add_to(stats);
         stats.insertions += self.insertions.get();
         stats.replacements += self.replacements.get();
         stats.evictions += self.evictions.get();

@@ -20,6 +20,8 @@
 //! | `cleanups` | how long that takes, where it is asked for |
 //! | `face` | the table as the policy sees it |
 //! | `panic` | what becomes of a panic of the user's functions |
+//! | `past` | what became of keys: noted where they leave, asked where a read misses |
+//! | `explain` | why a key is there, or is not |
 //! | `figures` | what the engine tells about itself |
 //! | `audit` | recomputing every count from the contents |
 //!
@@ -41,6 +43,7 @@ mod bearer;
 mod bury;
 mod cleanups;
 mod compute;
+mod explain;
 mod face;
 mod failures;
 mod figures;
@@ -49,6 +52,7 @@ mod lingering;
 mod link;
 mod local;
 mod panic;
+mod past;
 mod room;
 mod rules;
 mod scan;
@@ -87,7 +91,7 @@ use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Junk, Table};
-use crate::time::{Clock, Timer};
+use crate::time::{Clock, Timer, nanos};
 
 /// What the domain of an engine's table keeps until nobody looks at it.
 pub(crate) type Garbage<K, V> = Junk<K, V, Memory>;
@@ -107,6 +111,8 @@ pub(crate) struct Plan {
     pub(crate) entries: usize,
     /// Whether writes clean up behind themselves.
     pub(crate) inline: bool,
+    /// Whether it remembers what became of keys.
+    pub(crate) remembers: bool,
 }
 
 /// A cache without its public face.
@@ -133,6 +139,7 @@ pub(crate) struct Engine<K, V, S> {
     cleanups: Cleanups,
     monitor: Monitor<CacheCounts>,
     inline: bool,
+    remembers: bool,
     /// By which it is told how long things take.
     timer: Timer,
 }
@@ -142,8 +149,11 @@ impl<K, V, S> Engine<K, V, S> {
         let shape = rules.shape();
         let timer = Timer::start(rules.expiration.as_ref().map(Expiration::clock));
         let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
+        let table = Table::new(shape, rules.longest_life(), bits, Memory::new(plan.entries));
+        let told = timer.clone();
+        table.domain().time_by(Box::new(move || nanos(told.elapsed())));
         Self {
-            table: Table::new(shape, rules.longest_life(), bits, Memory::new(plan.entries)),
+            table,
             hasher: NoAbort::new(hasher),
             rules,
             policy: Policy::new(),
@@ -158,6 +168,7 @@ impl<K, V, S> Engine<K, V, S> {
             cleanups: Cleanups::default(),
             monitor: Monitor::new(timer.clone()),
             inline: plan.inline,
+            remembers: plan.remembers,
             timer,
         }
     }
@@ -199,6 +210,11 @@ impl<K, V, S> Engine<K, V, S> {
         self.rules.expiration.as_ref().and_then(Expiration::time_to_live)
     }
 
+    /// For how long the cache has been there.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.timer.elapsed()
+    }
+
     /// When loads are taken over.
     pub(crate) fn load_policy(&self) -> LoadPolicy {
         self.rules.load_policy
@@ -225,6 +241,12 @@ where
     /// Counts something of a load, for the calling thread.
     pub(crate) fn count_load(&self, what: impl Fn(&LoadTally) -> &Own) {
         what(&self.pin().local().loads).bump();
+    }
+
+    /// Counts what a load took that began then.
+    pub(crate) fn count_load_time(&self, begun: Duration) {
+        let took = self.elapsed().saturating_sub(begun);
+        self.pin().local().loads.nanos.add(nanos(took));
     }
 
     #[inline]

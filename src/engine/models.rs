@@ -35,7 +35,8 @@ fn plain() -> Arc<Toy> {
 }
 
 fn toy_of(weighed: bool) -> Arc<Toy> {
-    let plan = Plan { capacity: 100, retired_capacity: 100, entries: 1, inline: false };
+    let plan =
+        Plan { capacity: 100, retired_capacity: 100, entries: 1, inline: false, remembers: false };
     let weigher: Option<Box<Weigher<u64, u64>>> = Some(Box::new(|_, &v| v));
     let rules = Rules {
         name: "toy".into(),
@@ -55,7 +56,7 @@ fn with<R>(toy: &Toy, f: impl FnOnce(Table<'_, u64, u64>) -> R) -> R {
 
 fn put(toy: &Toy, weight: u64) {
     with(toy, |view| {
-        let (hash, shift) = (toy.hash(&KEY), toy.policy.shift());
+        let (hash, shift) = (toy.hash(&KEY), toy.policy.shift(&view.local().rounds));
         let mut new: Entry<u64, u64> = view.entry(hash, KEY, weight, weight);
         loop {
             new = match view.locate(hash, |&k| k == KEY) {
@@ -76,7 +77,7 @@ fn remove(toy: &Toy) {
     with(toy, |view| {
         while let Spotted::Held(held) = view.locate(toy.hash(&KEY), |&k| k == KEY) {
             if let Some((old, bits)) = view.unlink(held) {
-                toy.count_out(&toy.policy.shift(), held.entry(), bits);
+                toy.count_out(&toy.policy.shift(&view.local().rounds), held.entry(), bits);
                 return view.retire(old, Ledgered::Nowhere);
             }
         }
@@ -91,7 +92,7 @@ fn promote(toy: &Toy) {
             && held.bits() & 0b11 != PROTECTED
             && dial.mark(held, protected)
         {
-            toy.policy.shift().lost(dial.promoted(held));
+            toy.policy.shift(&view.local().rounds).lost(dial.promoted(held));
         }
     });
 }
@@ -99,6 +100,7 @@ fn promote(toy: &Toy) {
 fn assert_known(toy: &Toy) {
     let contents = with(toy, |view| view.audit(|a, b| a == b));
     assert_eq!(toy.policy.probation(), contents.counted, "the share");
+    assert_eq!(toy.stats().probation.entries as u64, contents.marked, "entries on probation");
 }
 
 /// Runs two operations at once on a cache with one entry, and then empties it.
@@ -178,7 +180,7 @@ const TWIN: u64 = 2;
 /// Puts a key in that is not there, whatever that takes.
 fn bring_in(toy: &Toy, key: u64, awaited: bool) {
     with(toy, |view| {
-        let (hash, shift) = (toy.hash(&KEY), toy.policy.shift());
+        let (hash, shift) = (toy.hash(&KEY), toy.policy.shift(&view.local().rounds));
         let ticket: Ticket = std::sync::Arc::new(());
         let mut new: Entry<u64, u64> =
             if awaited { view.awaited(hash, key, ticket) } else { view.entry(hash, key, 0, 1) };
@@ -193,7 +195,7 @@ fn take_out(toy: &Toy, key: u64) {
     with(toy, |view| {
         while let Spotted::Held(held) = view.locate(toy.hash(&KEY), |&k| k == key) {
             if let Some((old, bits)) = view.unlink(held) {
-                toy.count_out(&toy.policy.shift(), held.entry(), bits);
+                toy.count_out(&toy.policy.shift(&view.local().rounds), held.entry(), bits);
                 return view.retire(old, Ledgered::Nowhere);
             }
         }

@@ -149,6 +149,8 @@ where
         self.count_out(&work.shift, entry, bits);
         if live {
             self.policy.evicted(memory, rounds, entry.hash(), bits);
+        } else {
+            self.note_removed(view, entry.hash(), cause);
         }
         let account = self.settle(bearer, charge);
         let outcome = if account == Ledgered::Retired {

@@ -68,7 +68,7 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// How much an entry was counted for that was met on probation, and whose lane was promoted.
     #[inline]
-    pub(super) fn promoted(&self, entry: EntryRef<'_, K, V>) -> u64 {
-        if self.marks_counted() { entry.uncount() } else { self.stake(entry) }
+    pub(super) fn promoted(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
+        if self.marks_counted() { entry.uncount() } else { Some(self.stake(entry)) }
     }
 }

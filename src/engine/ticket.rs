@@ -144,6 +144,7 @@ where
                     .map_err(|_| Obstacle::Changed)?;
                 berth.keep();
                 work.local.tally.boardings.bump();
+                work.local.tally.awaited.bump();
                 self.grow_if_crowded(view);
                 return Ok(Boarding::Boarded(None));
             }
@@ -286,7 +287,10 @@ where
         work.local.tally.refusals.count(kind);
         let mut panicked = std::mem::take(&mut work.panicked);
         drop(work);
-        let notify = || self.rules.notify(key, value, RemovalCause::Refused);
+        let notify = || {
+            self.note_refused(hash);
+            self.rules.notify(key, value, RemovalCause::Refused);
+        };
         panicked.call(|| self.take_out(pin, (hash, key), ticket, (|_| true, notify)));
     }
 

@@ -69,7 +69,7 @@ impl<K, V, S> Engine<K, V, S> {
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
         let terms = Terms::default();
-        let (shift, bits) = (self.policy.shift(), None);
+        let (shift, bits) = (self.policy.shift(&local.rounds), None);
         let panicked = Panicked::default();
         let (vain_reliefs, changes, own_changes) = (0, None, 0);
         let outsized = false;

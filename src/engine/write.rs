@@ -68,6 +68,7 @@ where
                 return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
             work.local.tally.refusals.count(kind);
+            self.note_refused(hash);
             return Err(Refused::new(kind, key, value));
         }
         self.prefetch(&pin, hash);
@@ -77,8 +78,11 @@ where
             self.persist(&mut pin, &mut work, |pin, work| self.try_put(pin, work, &mut new, &over));
         let outcome = outcome
             .unwrap_or_else(|kind| self.put_after_old(&mut pin, &mut work, &mut new, &over, kind));
-        if let Err(kind) = outcome {
+        if let Err(kind) = outcome
+            && kind != InsertErrorKind::Occupied
+        {
             work.local.tally.refusals.count(kind);
+            self.note_refused(hash);
         }
         let mut panicked = std::mem::take(&mut work.panicked);
         drop(work);
@@ -272,6 +276,7 @@ where
         self.policy.arrived(view.annex(), &work.local.rounds, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
+        work.local.tally.landings.bump();
         view.retire(unlinked, Ledgered::Nowhere);
         Ok(Inserted::New)
     }
@@ -382,6 +387,7 @@ where
             Site::Held(held, _) => Some(held.entry()).filter(|old| !old.is_awaited()),
         };
         tally.count_out(RemovalCause::Expired, entry.as_ref().charge());
+        self.note_removed(view, entry.as_ref().hash(), RemovalCause::Expired);
         if !replaced {
             tally.insertions.bump();
         }
@@ -407,7 +413,12 @@ where
     pub(crate) fn refuse(&self, refused: Refused<K, V>) {
         let Refused { key, value, panicked, .. } = refused;
         let (key, value, mut panicked) = (NoAbort::new(key), NoAbort::new(value), panicked);
-        panicked.call(|| _ = self.remove(&*key, |_| Some(())));
+        panicked.call(|| {
+            if self.remove(&*key, |_| Some(())).is_some() {
+                // After that, as it is the last that became of the key.
+                self.note_refused(self.hash(&*key));
+            }
+        });
         panicked.call(|| self.rules.notify(&key, &value, RemovalCause::Refused));
     }
 

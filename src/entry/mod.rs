@@ -425,11 +425,9 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// Takes that note back; the charge if it was counted, and nothing else. Of all who call this, one
     /// gets the charge.
     #[inline]
-    pub(crate) fn uncount(&self) -> u64 {
-        match self.weight() {
-            Some(word) if word.take(COUNTED) => self.charge(),
-            _ => 0,
-        }
+    pub(crate) fn uncount(&self) -> Option<u64> {
+        let word = self.weight()?;
+        word.take(COUNTED).then(|| self.charge())
     }
 
     /// When the entry expires, unless reads move that.

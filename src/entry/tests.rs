@@ -112,11 +112,11 @@ fn a_charge_is_counted_out_once() {
     for charge in [0, 1, HEAVIEST] {
         let entry = Entry::new(WEIGHED, 0, 0, 0, charge);
         let entry = entry.as_ref();
-        assert_eq!((entry.is_counted(), entry.uncount()), (false, 0));
+        assert_eq!((entry.is_counted(), entry.uncount()), (false, None));
         entry.count();
         assert!(entry.is_counted());
         assert_eq!(entry.charge(), charge);
-        assert_eq!((entry.uncount(), entry.uncount()), (charge, 0));
+        assert_eq!((entry.uncount(), entry.uncount()), (Some(charge), None));
         assert!(!entry.is_counted());
         assert_eq!(entry.charge(), charge);
     }
@@ -159,6 +159,10 @@ fn a_destructor_that_panics_keeps_neither_the_other_nor_the_memory() {
 impl Hold for u8 {
     fn holds(&self) -> bool {
         true
+    }
+
+    fn has_failed(&self) -> bool {
+        false
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) trait Hold: Any {
     /// Whether it still counts: its load is under way, or has failed and is remembered. One that does
     /// not may be swept away.
     fn holds(&self) -> bool;
+
+    /// Whether its load has failed, or found no value, and that is remembered.
+    fn has_failed(&self) -> bool;
 }
 
 const AWAITED: u64 = 1 << 6;

@@ -19,6 +19,22 @@ impl<K, V> Expiration<K, V> {
         own.min(after(modified(entry), self.time_to_live))
     }
 
+    /// How long an entry still lives, read or not, and how long if nobody reads it; `None` where that does not end.
+    pub(crate) fn left(&self, entry: EntryRef<'_, K, V>) -> (Option<Duration>, Option<Duration>) {
+        let now = self.now();
+        let at = |word: Option<&Stamp>| word.map_or(Deadline::NEVER, moving::deadline);
+        let mut own = at(entry.deadline());
+        if self.expiry.is_some() {
+            own = own.min(after(modified(entry), self.time_to_live));
+        }
+        (own.remaining(now), at(entry.idle_deadline()).remaining(now))
+    }
+
+    /// How long ago its value was written.
+    pub(crate) fn age(&self, entry: EntryRef<'_, K, V>) -> Duration {
+        self.now().since(modified(entry))
+    }
+
     /// Entries are collected that were expired at that moment: later ones may still stand in for others.
     #[inline]
     pub(crate) fn collected_before(&self) -> Moment {

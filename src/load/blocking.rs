@@ -185,7 +185,7 @@ where
         match turn(self, key, Fare::Load, wish) {
             Turn::Told(loaded) => loaded,
             // Nobody tells this caller that there is no value: its own loader decides.
-            Turn::Alone | Turn::Absent => alone(self, load(key)),
+            Turn::Alone | Turn::Absent => alone(self, self.engine().elapsed(), load(key)),
             Turn::Lead(lead) => {
                 lead.begin(Kind::Thread);
                 let loaded = lead.enter(|| load(&lead.key));

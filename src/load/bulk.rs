@@ -356,10 +356,11 @@ where
         key: &K,
         lead: Option<Lead<K, V, S>>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
+        let begun = self.cache.engine().elapsed();
         let loaded = self.loader.load(key);
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone(&self.cache, loaded),
+            None => alone(&self.cache, begun, loaded),
         }
     }
 

@@ -353,6 +353,10 @@ impl<V: Send + Sync + 'static> Hold for Flight<V> {
     fn holds(&self) -> bool {
         self.rest.get().is_none_or(|rest| rest.is_kept())
     }
+
+    fn has_failed(&self) -> bool {
+        self.rest.get().is_some_and(|rest| rest.is_kept())
+    }
 }
 
 impl<V: Send + Sync> Led for Flight<V> {

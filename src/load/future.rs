@@ -115,7 +115,7 @@ where
     {
         match turn_async(self, key, Fare::Load, wish).await {
             Turn::Told(loaded) => loaded,
-            Turn::Alone | Turn::Absent => alone(self, load.await),
+            Turn::Alone | Turn::Absent => alone(self, self.engine().elapsed(), load.await),
             Turn::Lead(lead) => {
                 let loaded = Leading::new(lead.begin(Kind::Task), pin!(load)).await;
                 settle(lead, loaded, wish)
@@ -471,7 +471,8 @@ where
         let load = async { self.loader.load(key).await };
         let loaded = self.cache.load_missing_async(key, self.rules.fresh(), load).await?;
         if loaded.source == LoadSource::Hit {
-            alone(&self.cache, self.loader.load(key).await)
+            let begun = self.cache.engine().elapsed();
+            alone(&self.cache, begun, self.loader.load(key).await)
         } else {
             Ok(loaded)
         }
@@ -530,10 +531,11 @@ where
         lead: Option<Lead<K, V, S>>,
         run: Arc<Run>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
+        let begun = self.cache.engine().elapsed();
         let loaded = Leading::new(run, pin!(self.loader.load(key))).await;
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone(&self.cache, loaded),
+            None => alone(&self.cache, begun, loaded),
         }
     }
 

@@ -41,6 +41,8 @@ where
     boarded: bool,
     /// From when the loader begins to run.
     run: OnceLock<Arc<Run>>,
+    /// When that was.
+    begun: OnceLock<Duration>,
     /// Whether it is a load of the background.
     renews: bool,
     /// Whether the loader has come to an end of its own.
@@ -102,6 +104,7 @@ where
         old: None,
         boarded: true,
         run: OnceLock::new(),
+        begun: OnceLock::new(),
         renews: false,
         ended: false,
     };
@@ -202,7 +205,9 @@ where
 
     fn begin_run(&self, run: &Arc<Run>) -> &Arc<Run> {
         self.run.get_or_init(|| {
-            self.cache.engine().count_load(|loads| &loads.started);
+            let engine = self.cache.engine();
+            engine.count_load(|loads| &loads.started);
+            let _ = self.begun.set(engine.elapsed());
             Arc::clone(run)
         })
     }
@@ -227,7 +232,8 @@ where
     fn count_end(&mut self, succeeded: bool) {
         self.ended = true;
         let engine = self.cache.engine();
-        if self.run.get().is_some() {
+        if let Some(&begun) = self.begun.get() {
+            engine.count_load_time(begun);
             engine.count_load(|loads| if succeeded { &loads.succeeded } else { &loads.failed });
         }
         if self.renews && !succeeded {

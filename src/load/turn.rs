@@ -168,9 +168,11 @@ pub(super) fn shared<E>(error: Arc<E>) -> LoadError<E> {
     LoadError::Failed(SharedError::new(error))
 }
 
-/// What a caller has loaded for itself alone, as there was no room for a load that others could join.
+/// What a caller has loaded for itself alone, beginning then, as there was no room for a load that others could
+/// join.
 pub(super) fn alone<K, V, S, E>(
     cache: &Cache<K, V, S>,
+    begun: Duration,
     loaded: Result<V, E>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
@@ -180,6 +182,7 @@ where
 {
     let engine = cache.engine();
     engine.count_load(|loads| &loads.started);
+    engine.count_load_time(begun);
     engine.count_load(|loads| if loaded.is_ok() { &loads.succeeded } else { &loads.failed });
     match loaded {
         Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),

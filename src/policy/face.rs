@@ -53,8 +53,8 @@ pub(crate) trait Face {
     fn hash(&self, slot: Self::Slot) -> u64;
 
     /// How much of probation's share an entry was that was met there, and is marked as protected
-    /// now. Asked once, by the one who marked it.
-    fn promoted(&self, slot: Self::Slot) -> u64;
+    /// now; nothing if it is not counted there. Asked once, by the one who marked it.
+    fn promoted(&self, slot: Self::Slot) -> Option<u64>;
 
     /// Whether the entry's time is over.
     fn expired(&self, slot: Self::Slot) -> bool;

@@ -144,28 +144,30 @@ impl Ghosts {
     #[inline]
     pub(super) fn find(&self, region: Region, hash: u64, now: u64) -> Option<Ghost<'_>> {
         let (set, tag) = (self.set(hash), tag(hash));
-        let alike = |nth: usize, lanes: u64| zeros(set.tags[nth].get() ^ (tag * ONES)) & lanes;
-        let nth = match region {
-            Region::Probation => {
-                let all = [alike(0, ALL), alike(1, ALL), alike(2, ALL), alike(3, LANE)];
-                if all == [0; WORDS] {
-                    return None;
-                }
-                all.iter().position(|&alike| alike != 0)?
-            }
-            Region::Protected => WORDS - 1,
-        };
-        let word = &set.tags[nth];
-        let bits = word.get();
-        let found = zeros(bits ^ (tag * ONES)) & lanes(region)[nth];
-        if found == 0 {
-            return None;
-        }
-        let shift = found.trailing_zeros() / LANE_BITS * LANE_BITS;
-        let time = (set.times[nth].get() >> shift) as u16;
+        let (word, bits, shift, time) = set.find(region, tag)?;
         let absent = self.step.times(u64::from(self.coarse(now).wrapping_sub(time)));
         let near = absent <= self.near;
         Some(Ghost { word, bits, lane: LANE << shift, absent, near })
+    }
+
+    /// When a key was evicted last, from whatever region, if that is remembered.
+    #[inline]
+    pub(super) fn time(&self, hash: u64) -> Option<u16> {
+        let (set, tag) = (self.set(hash), tag(hash));
+        let alike = |word: &Relaxed<AtomicU64>| zeros(word.get() ^ (tag * ONES));
+        if set.tags.iter().map(alike).fold(0, |all, word| all | word) == 0 {
+            return None;
+        }
+        let time = |region| set.find(region, tag).map(|(.., time)| time);
+        match (time(Region::Probation), time(Region::Protected)) {
+            (Some(one), Some(other)) => Some(if is_later(one, other) { one } else { other }),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// How long before `now` a time was.
+    pub(super) fn since(&self, time: u16, now: u64) -> u64 {
+        self.step.times(u64::from(self.coarse(now).wrapping_sub(time)))
     }
 
     #[inline]
@@ -180,8 +182,9 @@ impl Ghosts {
         &self.sets[nth as usize]
     }
 
+    /// A time in steps.
     #[inline]
-    fn coarse(&self, now: u64) -> u16 {
+    pub(super) fn coarse(&self, now: u64) -> u16 {
         self.step.steps(now) as u16
     }
 }
@@ -190,6 +193,31 @@ impl Set {
     fn new() -> Self {
         let words = || std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0));
         Self { tags: words(), times: words() }
+    }
+
+    /// A region's ghost with this tag: the word of its tag, what that is, how far up in it, and the time.
+    #[inline]
+    fn find(&self, region: Region, tag: u64) -> Option<(&Relaxed<AtomicU64>, u64, u32, u16)> {
+        let alike = |nth: usize, lanes: u64| zeros(self.tags[nth].get() ^ (tag * ONES)) & lanes;
+        let nth = match region {
+            Region::Probation => {
+                let all = [alike(0, ALL), alike(1, ALL), alike(2, ALL), alike(3, LANE)];
+                if all == [0; WORDS] {
+                    return None;
+                }
+                all.iter().position(|&alike| alike != 0)?
+            }
+            Region::Protected => WORDS - 1,
+        };
+        let word = &self.tags[nth];
+        let bits = word.get();
+        let found = zeros(bits ^ (tag * ONES)) & lanes(region)[nth];
+        if found == 0 {
+            return None;
+        }
+        let shift = found.trailing_zeros() / LANE_BITS * LANE_BITS;
+        let time = (self.times[nth].get() >> shift) as u16;
+        Some((word, bits, shift, time))
     }
 
     /// Which part of a region's ways is used, in 1/65,536.
@@ -225,6 +253,12 @@ fn shift_in(words: &[Relaxed<AtomicU64>; WORDS], region: Region, first: u64) {
             last.set((bits & !LANE | first) << LANE_BITS | bits & LANE);
         }
     }
+}
+
+/// Whether a time is not before another, as far as times that come round again tell.
+#[inline]
+pub(super) fn is_later(time: u16, other: u16) -> bool {
+    time.wrapping_sub(other) as i16 >= 0
 }
 
 /// The highest bit of each lane that is zero.

@@ -33,7 +33,7 @@ pub(crate) struct Marks {
 
 impl Marks {
     /// Those of an entry that has just come in on probation.
-    pub(super) const NEW: Self = Self { stage: Stage::Young, count: 0 };
+    pub(crate) const NEW: Self = Self { stage: Stage::Young, count: 0 };
 
     #[inline]
     pub(super) fn new(stage: Stage, count: u8) -> Self {
@@ -58,8 +58,13 @@ impl Marks {
         self.stage as u8 | self.count << 2
     }
 
+    /// How often it was read.
+    pub(crate) fn count(self) -> u8 {
+        self.count
+    }
+
     #[inline]
-    pub(super) fn region(self) -> Region {
+    pub(crate) fn region(self) -> Region {
         match self.stage {
             Stage::Young | Stage::Old => Region::Probation,
             Stage::Protected => Region::Protected,

@@ -9,6 +9,8 @@
 //! | `rounds` | one thread's part in the rounds of the hands |
 //! | `sketch` | how often a key was heard of lately |
 //! | `ghosts` | who was evicted lately, and when |
+//! | `fates` | who left for another reason, or never came in |
+//! | `past` | what became of a key |
 //! | `scale` | time in steps |
 //! | `share` | how much of the cache is on probation |
 //! | `verdict` | the rules |
@@ -24,9 +26,11 @@
 
 mod arrivals;
 mod face;
+mod fates;
 mod ghosts;
 mod hand;
 mod marks;
+mod past;
 mod rounds;
 mod scale;
 mod share;
@@ -39,12 +43,15 @@ mod models;
 mod tests;
 
 pub(crate) use face::{Face, Noted, Place};
+pub(crate) use fates::Fate;
 pub(crate) use marks::{Marks, Region};
+pub(crate) use past::Past;
 pub(crate) use rounds::Rounds;
 pub(crate) use share::Shift;
 pub(crate) use verdict::{Load, Policy};
 
 use arrivals::Arrivals;
+use fates::Fates;
 use ghosts::Ghosts;
 use sketch::Sketch;
 
@@ -54,6 +61,7 @@ use sketch::Sketch;
 pub(crate) struct Memory {
     sketch: Sketch,
     ghosts: Ghosts,
+    fates: Fates,
     arrivals: Arrivals,
     /// Misses that a thread counts before it reports them.
     pace: u64,
@@ -67,11 +75,13 @@ const BYTES_PER_ENTRY: u128 = 24;
 const PACE_PART: u64 = 256;
 
 impl Memory {
-    /// A memory for a cache of so many entries: about fifteen bytes for each.
+    /// A memory for a cache of so many entries: about fifteen bytes for each, and two more once one was
+    /// removed or has expired.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
             sketch: Sketch::new(entries),
             ghosts: Ghosts::new(entries),
+            fates: Fates::new(entries),
             arrivals: Arrivals::new(entries),
             pace: (entries as u64 / PACE_PART).clamp(1, PACE),
         }
@@ -97,6 +107,6 @@ impl Memory {
 
     /// The bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.sketch.bytes() + self.ghosts.bytes() + self.arrivals.bytes()
+        self.sketch.bytes() + self.ghosts.bytes() + self.fates.bytes() + self.arrivals.bytes()
     }
 }

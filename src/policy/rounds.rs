@@ -17,6 +17,8 @@ pub(crate) struct Rounds {
     pub(super) sitter: Sitter,
     unreported: Relaxed<AtomicU64>,
     turns: Relaxed<AtomicU64>,
+    /// Entries that this thread brought on probation, less those that it took from there, wrapping.
+    on_probation: Relaxed<AtomicU64>,
 }
 
 /// Batches of arrivals that are taken for one turn of probation's hand.
@@ -67,6 +69,17 @@ impl Rounds {
         }
         self.unreported.set(0);
         misses.add(unreported);
+    }
+
+    /// Counts entries that came on probation, or less, wrapping.
+    #[inline]
+    pub(super) fn shift(&self, by: u64) {
+        self.on_probation.set(self.on_probation.get().wrapping_add(by));
+    }
+
+    /// What this thread adds to the entries on probation, wrapping.
+    pub(crate) fn on_probation(&self) -> u64 {
+        self.on_probation.get()
     }
 
     /// Misses that only this thread knows of.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::marks::{Marks, Region};
+use super::rounds::Rounds;
 use super::verdict::Policy;
 
 /// What one operation changes of probation's share: summed up, and applied once at the end. An insert
@@ -10,13 +11,16 @@ use super::verdict::Policy;
 #[derive(Debug)]
 pub(crate) struct Shift<'p> {
     policy: &'p Policy,
+    rounds: &'p Rounds,
     by: Cell<u64>,
+    /// The same in entries, which the thread counts for itself.
+    entries: Cell<u64>,
 }
 
 impl<'p> Shift<'p> {
     #[inline]
-    pub(super) fn new(policy: &'p Policy) -> Self {
-        Self { policy, by: Cell::new(0) }
+    pub(super) fn new(policy: &'p Policy, rounds: &'p Rounds) -> Self {
+        Self { policy, rounds, by: Cell::new(0), entries: Cell::new(0) }
     }
 
     /// An entry with these bits has come in; whether it is on probation.
@@ -25,6 +29,7 @@ impl<'p> Shift<'p> {
         let counts = is_on_probation(bits);
         if counts {
             self.by.set(self.by.get().wrapping_add(charge));
+            self.entries.set(self.entries.get().wrapping_add(1));
         }
         counts
     }
@@ -33,14 +38,17 @@ impl<'p> Shift<'p> {
     #[inline]
     pub(crate) fn left(&self, bits: u8, charge: u64) {
         if is_on_probation(bits) {
-            self.lost(charge);
+            self.lost(Some(charge));
         }
     }
 
-    /// So much is not on probation any more.
+    /// An entry is not on probation any more that counted so much, if it was.
     #[inline]
-    pub(crate) fn lost(&self, charge: u64) {
-        self.by.set(self.by.get().wrapping_sub(charge));
+    pub(crate) fn lost(&self, charge: Option<u64>) {
+        if let Some(charge) = charge {
+            self.by.set(self.by.get().wrapping_sub(charge));
+            self.entries.set(self.entries.get().wrapping_sub(1));
+        }
     }
 
     /// Probation's share, with what this operation has changed.
@@ -63,6 +71,9 @@ impl Drop for Shift<'_> {
     fn drop(&mut self) {
         if self.by.get() != 0 {
             self.policy.probation.add(self.by.get());
+        }
+        if self.entries.get() != 0 {
+            self.rounds.shift(self.entries.get());
         }
     }
 }

@@ -97,8 +97,8 @@ impl Face for Vector {
         self.slots.borrow()[slot].expect("a slot that was met").0
     }
 
-    fn promoted(&self, _: usize) -> u64 {
-        1
+    fn promoted(&self, _: usize) -> Option<u64> {
+        Some(1)
     }
 
     fn expired(&self, slot: usize) -> bool {
@@ -156,7 +156,7 @@ impl Toy {
         let slot = { vacant }.find(|&slot| self.face.bits(slot) == 0).expect("room");
         self.face.slots.borrow_mut()[slot] = Some((hash, marks.bits()));
         self.len += 1;
-        let shift = self.policy.shift();
+        let shift = self.policy.shift(&self.rounds);
         shift.joined(marks.bits(), 1);
         self.policy.arrived(&self.memory, &self.rounds, (hash, marks.bits()), 1);
         self.policy.spread(&self.face, &self.rounds, &self.memory, &shift, self.load());
@@ -167,7 +167,7 @@ impl Toy {
     }
 
     fn evict(&mut self) -> u64 {
-        let shift = self.policy.shift();
+        let shift = self.policy.shift(&self.rounds);
         let victim = self.victim(&shift, self.load());
         let slot = victim.expect("a full cache has a victim");
         let (hash, bits) = self.face.slots.borrow_mut()[slot].take().expect("a victim is there");
@@ -261,7 +261,7 @@ fn a_victim_is_found_in_bounded_steps_where_all_were_read() {
         let stage = if slot % 3 == 0 { Stage::Old } else { Stage::Protected };
         toy.face.set(slot, mix(slot as u64), stage, 3);
     }
-    let shift = toy.policy.shift();
+    let shift = toy.policy.shift(&toy.rounds);
     toy.face.looks.set(0);
     let load = Load { capacity: 1 << BITS, free: 0 };
     assert!(toy.victim(&shift, load).is_some());
@@ -271,7 +271,7 @@ fn a_victim_is_found_in_bounded_steps_where_all_were_read() {
 #[test]
 fn nothing_to_evict_is_no_victim() {
     let toy = Toy::new(10);
-    let shift = toy.policy.shift();
+    let shift = toy.policy.shift(&toy.rounds);
     let load = Load { capacity: 10, free: 0 };
     assert!(toy.victim(&shift, load).is_none());
 }

@@ -74,8 +74,8 @@ impl Policy {
 
     /// The changes of one operation.
     #[inline]
-    pub(crate) fn shift(&self) -> Shift<'_> {
-        Shift::new(self)
+    pub(crate) fn shift<'p>(&'p self, rounds: &'p Rounds) -> Shift<'p> {
+        Shift::new(self, rounds)
     }
 
     /// Hears of a new key, and says where its entry starts.
@@ -375,10 +375,15 @@ impl Policy {
         }
     }
 
-    /// The charge of the entries on probation, when no operation runs.
-    #[cfg(any(test, fuzzing, clockhand_fuzz))]
+    /// The charge of the entries on probation: exact when no operation runs.
     pub(crate) fn probation(&self) -> u64 {
-        self.probation.get()
+        let share = self.probation.get();
+        if share > u64::MAX / 2 { 0 } else { share }
+    }
+
+    /// How much charge there should be on probation.
+    pub(crate) fn aims_at(&self, load: Load) -> f64 {
+        self.target(load)
     }
 }
 

@@ -8,6 +8,7 @@ use super::freeing;
 use super::holder::Holder;
 use super::roster::{self, Registry};
 use super::seat::{Guard, Seat};
+use super::stall::{Stall, Timer};
 use super::{GRACE, Perch};
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU64, CachePadded, Ordering, Relaxed, fence, publish_and_fence,
@@ -27,6 +28,18 @@ pub(crate) struct Domain<T, L> {
     /// ripe, with the count as it was when that collection began.
     put_back: AtomicU64,
     searched: Relaxed<AtomicU64>,
+    /// On a line that advances write to, and pins do not read.
+    stall: CachePadded<Stall>,
+}
+
+/// A seat that holds the epoch up.
+#[derive(Debug)]
+pub(crate) struct Laggard {
+    /// What its thread is called.
+    pub(crate) thread: String,
+    /// For how long it is known to do so, in nanoseconds.
+    pub(crate) since: u64,
+    pub(crate) epochs_behind: u64,
 }
 
 impl<T, L> Domain<T, L> {
@@ -40,6 +53,7 @@ impl<T, L> Domain<T, L> {
             closed: AtomicBool::new(false),
             put_back: AtomicU64::new(0),
             searched: Relaxed::<AtomicU64>::new(u64::MAX),
+            stall: CachePadded::default(),
         }
     }
 
@@ -93,6 +107,7 @@ impl<T, L> Domain<T, L> {
             // read before the release of anything that this advance lets ripen.
             let state = seat.state.load(Ordering::Acquire);
             if state & 1 == 1 && state >> 1 != epoch && !seeded("reclaim-ignore-laggard") {
+                self.stall.note(epoch);
                 return false;
             }
         }
@@ -200,6 +215,25 @@ impl<T, L> Domain<T, L> {
             .map(|state| epoch.saturating_sub(state >> 1))
             .max()
             .unwrap_or(0)
+    }
+
+    /// Has it measured by `timer` for how long the epoch could not be moved.
+    pub(crate) fn time_by(&self, timer: Timer) {
+        self.stall.time_by(timer);
+    }
+
+    /// The seats that hold the epoch up.
+    pub(crate) fn laggards(&self) -> Vec<Laggard> {
+        // ORDERING R-n: Acquire, both: a report, as in `reclamation_lag`.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let laggard = |seat: &Seat<T, L>| {
+            let state = seat.state.load(Ordering::Acquire);
+            let epochs_behind = epoch.saturating_sub(state >> 1);
+            let behind = state & 1 == 1 && epochs_behind > 0;
+            let (thread, since) = (seat.name().filter(|_| behind)?, self.stall.since(epoch));
+            Some(Laggard { thread, since, epochs_behind })
+        };
+        self.seats().filter_map(laggard).collect()
     }
 
     fn seats(&self) -> impl Iterator<Item = &Seat<T, L>> {

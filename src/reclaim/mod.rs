@@ -69,9 +69,11 @@ mod bag;
 mod domain;
 mod freeing;
 mod holder;
+mod name;
 mod queue;
 mod roster;
 mod seat;
+mod stall;
 
 #[cfg(all(test, clockhand_loom))]
 mod models;
@@ -81,7 +83,7 @@ mod tests;
 mod yardstick;
 
 pub(crate) use bag::{Ledgered, Retired};
-pub(crate) use domain::Domain;
+pub(crate) use domain::{Domain, Laggard};
 pub(crate) use seat::{Guard, Pass, Perch};
 
 /// How many epochs lie between the retirement of an item and its release.

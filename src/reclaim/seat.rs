@@ -8,6 +8,7 @@ use super::bag::{Bag, Ledgered, Retired};
 use super::domain::Domain;
 use super::freeing;
 use super::holder::Holder;
+use super::name::Name;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed, give_way};
 
 /// Set in the count of guards when the thread has given up the seat under them.
@@ -28,6 +29,7 @@ pub(crate) struct Seat<T, L> {
     pub(super) state: AtomicU64,
     /// Which thread sits here; none if nobody does.
     holder: AtomicU64,
+    name: Name,
     /// How many guards the holder has, and whether its thread has ended under them.
     nested: Relaxed<AtomicU32>,
     pub(super) next: AtomicPtr<Seat<T, L>>,
@@ -37,9 +39,12 @@ pub(crate) struct Seat<T, L> {
 
 impl<T, L> Seat<T, L> {
     pub(super) fn new(local: L) -> Self {
+        let (me, name) = (Holder::me(), Name::default());
+        name.write(me);
         Self {
             state: AtomicU64::new(0),
-            holder: AtomicU64::new(Holder::me().into_raw()),
+            holder: AtomicU64::new(me.into_raw()),
+            name,
             nested: Relaxed::<AtomicU32>::new(0),
             next: AtomicPtr::new(std::ptr::null_mut()),
             bag: Bag::new(),
@@ -60,9 +65,21 @@ impl<T, L> Seat<T, L> {
 
     /// Takes the seat for the calling thread if nobody has it.
     pub(super) fn try_take(&self) -> bool {
-        let (from, to) = (Holder::NONE, Holder::me().into_raw());
+        let me = Holder::me();
+        let (from, to) = (Holder::NONE, me.into_raw());
         // ORDERING R-j: Acquire: what the last holder left on the seat; pairs with the release in `release`.
-        self.holder.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        let taken = self.holder.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed);
+        if taken.is_ok() {
+            self.name.write(me);
+        }
+        taken.is_ok()
+    }
+
+    /// What the thread that sits here is called, if anybody does.
+    pub(super) fn name(&self) -> Option<String> {
+        // ORDERING R-j: Relaxed: only compared with whose name it is.
+        let holder = Holder::from_raw(self.holder.load(Ordering::Relaxed))?;
+        self.name.read(holder)
     }
 
     /// Whether the seat's holder is a thread of the process that this one was forked from, and not `me`.

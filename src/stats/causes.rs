@@ -3,10 +3,11 @@
 /// The misses of a cache, each by the last that is known of its key; their sum is
 /// [`Stats::misses`](crate::Stats::misses).
 ///
-/// What is known of a key that is not there fades: the latest fates are remembered, about as many as the
-/// cache has entries, and none once the table has changed its size. A miss of a forgotten key counts as
-/// `never_seen`. Keys are told apart by a part of their hashes, so about one in a thousand may get
-/// another's cause.
+/// What is known of keys that are not there fades. For each hundred entries that the table is made for, the
+/// last 80 that were evicted are remembered, and the last 25 that were removed, have expired, or were
+/// refused; none once the table has changed its size. A miss of a key that is forgotten counts as
+/// `never_seen`. Keys are told apart by a part of their hashes, so one in four thousand may get another's
+/// cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct MissCauses {

@@ -90,6 +90,8 @@ pub struct Stats {
 
     /// The number of entries, expired ones that were not removed yet included.
     pub entries: usize,
+    /// Keys whose value is being loaded, and those whose load has failed, which is remembered.
+    pub awaited: usize,
     /// The sum of the charges of the entries, with what running operations have reserved.
     pub charged: u64,
     /// What garbage counts against the capacity: see [`Usage::lingering`](crate::Usage::lingering).

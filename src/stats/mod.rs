@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `counts` | what happened since the cache was built, or between two looks |
 //! | `causes` | the same counts, divided by cause |
+//! | `explanation` | why a key is there, or is not |
 //! | `rates` | the same for each second |
 //! | `regions` | who has what of the cache: the regions, and those that hold up the freeing of garbage |
 //! | `usage` | what the cache holds, against its bounds |
@@ -13,12 +14,14 @@
 
 mod causes;
 mod counts;
+mod explanation;
 mod rates;
 mod regions;
 mod usage;
 
 pub use causes::{MissCauses, Refusals, RemovedCharge};
 pub use counts::Stats;
+pub use explanation::{Absence, Explanation, Region};
 pub use rates::Rates;
 pub use regions::{Holder, RegionUsage};
 pub use usage::{Maintained, Usage};

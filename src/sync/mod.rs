@@ -9,6 +9,7 @@ mod outermost;
 mod panics;
 mod patrol;
 mod sleep;
+mod zeroed;
 
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
@@ -18,6 +19,7 @@ pub(crate) use outermost::{Outermost, thread_local};
 pub(crate) use panics::{FirstPanic, NoAbort, discard, quietly};
 pub(crate) use patrol::Patrol;
 pub(crate) use sleep::{Sleep, wake_all};
+pub(crate) use zeroed::{Zeroed, zeroed};
 
 #[cfg(not(clockhand_loom))]
 pub(crate) use std::sync::atomic::{

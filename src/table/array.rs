@@ -7,9 +7,10 @@ use super::control::Control;
 use super::due::Due;
 use super::row::Row;
 use super::summary::Summaries;
-use super::zeroed::zeroed;
 use crate::entry::{Node, Shape};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed};
+use crate::sync::{
+    AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed, Zeroed, zeroed,
+};
 
 /// A bucket: one cache line on 64-bit machines.
 #[derive(Debug)]
@@ -18,6 +19,9 @@ pub(super) struct Bucket<K, V> {
     control: AtomicU64,
     pub(super) row: Row<K, V>,
 }
+
+// SAFETY: made of integers and null pointers in atomics.
+unsafe impl<K, V> Zeroed for Bucket<K, V> {}
 
 #[cfg(all(not(clockhand_loom), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<Bucket<u64, u64>>() == 64);

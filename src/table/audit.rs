@@ -16,6 +16,8 @@ pub(crate) struct Contents {
     /// The charge of the entries on probation, and of those that say that it is counted.
     pub(crate) probation: u64,
     pub(crate) counted: u64,
+    /// How many say so.
+    pub(crate) marked: u64,
     /// Slots on probation.
     pub(crate) young: u64,
 }
@@ -67,6 +69,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                     contents.charge += entry.charge();
                     contents.probation += if bits & 0b11 == 3 { 0 } else { entry.charge() };
                     contents.young += u64::from(bits & 0b11 != 3);
+                    contents.marked += u64::from(entry.is_counted());
                     contents.counted += if entry.is_counted() { entry.charge() } else { 0 };
                 }
             }

@@ -14,8 +14,7 @@
 //! again afterwards. To lose one for good, a load would have to be reordered before a locked exchange (see
 //! `summary`); the sweeps find it then.
 
-use super::zeroed::zeroed;
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{AtomicU64, Relaxed, zeroed};
 
 /// Words below one of the next level: a cache line of them.
 const FAN: usize = 8;

@@ -82,7 +82,6 @@ mod summary;
 mod view;
 mod walk;
 mod word;
-mod zeroed;
 
 #[cfg(all(test, clockhand_loom))]
 mod migration_models;

@@ -434,6 +434,10 @@ impl Hold for () {
     fn holds(&self) -> bool {
         true
     }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
 }
 
 /// Puts a ticket in where there is nothing.

@@ -1,8 +1,7 @@
 //! Which buckets a hand can pass by without a look.
 
 use super::shadow::Region;
-use super::zeroed::zeroed;
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{AtomicU64, Relaxed, zeroed};
 
 /// For each region one bit a bucket: whether an entry of the region may be there.
 ///

@@ -205,14 +205,32 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn find_further(
         self,
         hash: u64,
+        eq: impl FnMut(&K) -> bool,
+    ) -> Option<Held<'g, K, V, X>> {
+        self.seek((hash, Sought::Values), eq)
+    }
+
+    /// Finds a key whether its value is there or awaited; as `find` otherwise.
+    pub(crate) fn find_any(
+        &self,
+        hash: u64,
+        eq: impl FnMut(&K) -> bool,
+    ) -> Option<Held<'g, K, V, X>> {
+        self.seek((hash, Sought::All), eq)
+    }
+
+    #[inline]
+    fn seek(
+        &self,
+        sought: (u64, Sought),
         mut eq: impl FnMut(&K) -> bool,
     ) -> Option<Held<'g, K, V, X>> {
         let mut array = self.current();
         loop {
-            let home = Home::of(array, hash);
+            let home = Home::of(array, sought.0);
             let control = home.control();
             if !control.is_moved() {
-                return home.seek(control, (hash, Sought::Values), &mut eq);
+                return home.seek(control, sought, &mut eq);
             }
             array = self.next(array)?;
         }

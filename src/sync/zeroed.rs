@@ -3,28 +3,30 @@
 #[cfg(not(clockhand_loom))]
 use std::alloc::{self, Layout};
 
-use super::array::Bucket;
-use crate::sync::{AtomicPtr, AtomicU64, Relaxed};
+use super::{AtomicPtr, AtomicU64, Relaxed};
 
 /// A type of atomics for which memory full of zeros is the initial value.
 ///
 /// # Safety
 ///
-/// All-zero bytes are a valid value.
-pub(super) unsafe trait Zeroed {}
-// SAFETY: made of integers and null pointers in atomics.
-unsafe impl<K, V> Zeroed for Bucket<K, V> {}
+/// All-zero bytes are a valid value, and the type takes up memory.
+#[allow(unsafe_code)]
+pub(crate) unsafe trait Zeroed {}
 // SAFETY: null.
+#[allow(unsafe_code)]
 unsafe impl<N> Zeroed for AtomicPtr<N> {}
 // SAFETY: zero.
+#[allow(unsafe_code)]
 unsafe impl Zeroed for Relaxed<AtomicU64> {}
 
-/// A slice of zeros. Fresh pages from the operating system are used as they come: a large table
-/// takes memory as it fills.
+/// A slice of zeros, not empty. Fresh pages from the operating system are used as they come: what is
+/// large takes memory as it fills.
 #[cfg(not(clockhand_loom))]
-pub(super) fn zeroed<T: Zeroed>(len: usize, _one: impl Fn() -> T) -> Box<[T]> {
-    let layout = Layout::array::<T>(len).expect("the builder bounds the number of buckets");
-    // SAFETY: `len` is not zero, nor is any of the types.
+#[allow(unsafe_code)]
+pub(crate) fn zeroed<T: Zeroed>(len: usize, _one: impl Fn() -> T) -> Box<[T]> {
+    assert!(len > 0, "nothing to allocate");
+    let layout = Layout::array::<T>(len).expect("the builder bounds what a table is made for");
+    // SAFETY: neither `len` nor the size of the type is zero.
     let memory = unsafe { alloc::alloc_zeroed(layout) };
     if memory.is_null() {
         alloc::handle_alloc_error(layout);
@@ -36,6 +38,6 @@ pub(super) fn zeroed<T: Zeroed>(len: usize, _one: impl Fn() -> T) -> Box<[T]> {
 
 /// Under the model checker an atomic is more than its bytes.
 #[cfg(clockhand_loom)]
-pub(super) fn zeroed<T: Zeroed>(len: usize, one: impl Fn() -> T) -> Box<[T]> {
+pub(crate) fn zeroed<T: Zeroed>(len: usize, one: impl Fn() -> T) -> Box<[T]> {
     (0..len).map(|_| one()).collect()
 }

@@ -1,0 +1,93 @@
+//! Why a key is there, or is not.
+
+use std::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::Lens;
+use super::bury::{Found, State};
+use super::lens::SUCCESSORS;
+use crate::entry::EntryRef;
+use crate::policy::{self, Fate, Marks, Past};
+use crate::stats::{Absence, Explanation, Region};
+
+impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
+    /// What is known of a key, and nobody notices.
+    pub(crate) fn explain<Q>(&self, key: &Q) -> Explanation
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.engine.hash(key);
+        let find = || self.view.find_any(hash, |k| key.equivalent(k));
+        let mut found = find();
+        // One that has expired may have been replaced before the clock was asked: see `successor`.
+        for _ in 0..SUCCESSORS {
+            let Some(held) = found.filter(|held| self.engine.state(held.entry()) == State::Expired)
+            else {
+                break;
+            };
+            let next = find();
+            if next.is_some_and(|next| next.entry().is(held.entry())) {
+                break;
+            }
+            found = next;
+        }
+        let state = found.map(|held| (held, self.engine.state(held.entry())));
+        match state {
+            Some((held, State::Live)) => self.explain_resident(held),
+            Some((held, State::Expired)) => Explanation::Missing {
+                why: Absence::Expired,
+                being_loaded: is_being_loaded(held.entry()),
+            },
+            Some((held, State::Awaited)) if !is_being_loaded(held.entry()) => {
+                let failed = held.entry().ticket().is_some_and(|ticket| ticket.has_failed());
+                let why = if failed { Absence::Absent } else { self.absence(hash) };
+                Explanation::Missing { why, being_loaded: false }
+            }
+            Some((_, State::Awaited)) => {
+                Explanation::Missing { why: self.absence(hash), being_loaded: true }
+            }
+            None => Explanation::Missing { why: self.absence(hash), being_loaded: false },
+        }
+    }
+
+    fn explain_resident(&self, held: Found<'_, K, V>) -> Explanation {
+        let entry = held.entry();
+        // What left its slot meanwhile was there when it was found.
+        let marks = Marks::from_bits(held.bits()).unwrap_or(Marks::NEW);
+        let expiration = self.engine.rules.expiration.as_ref();
+        let (time_left, idle_time_left) = expiration.map_or((None, None), |e| e.left(entry));
+        Explanation::Resident {
+            region: match marks.region() {
+                policy::Region::Probation => Region::Probation,
+                policy::Region::Protected => Region::Protected,
+            },
+            reads: marks.count(),
+            age: expiration.map(|expiration| expiration.age(entry)),
+            time_left,
+            idle_time_left,
+            charge: entry.charge(),
+            being_loaded: is_being_loaded(entry),
+        }
+    }
+
+    /// Why a key is not there, by what is remembered of it.
+    fn absence(&self, hash: u64) -> Absence {
+        let (memory, policy) = (self.view.annex(), &self.engine.policy);
+        match memory.past(hash) {
+            None => Absence::NeverSeen,
+            Some(Past::Evicted(time)) => {
+                let rounds = &self.view.local().rounds;
+                Absence::Evicted { misses_ago: policy.misses_since(memory, rounds, time) }
+            }
+            Some(Past::Gone(Fate::Expired)) => Absence::Expired,
+            Some(Past::Gone(Fate::Invalidated)) => Absence::Invalidated,
+            Some(Past::Gone(Fate::Refused)) => Absence::Refused,
+        }
+    }
+}
+
+/// Whether a load of the entry's value is under way.
+fn is_being_loaded<K, V>(entry: EntryRef<'_, K, V>) -> bool {
+    entry.ticket().is_some_and(|ticket| ticket.holds() && !ticket.has_failed())
+}

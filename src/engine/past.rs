@@ -1,0 +1,80 @@
+//! What became of keys: noted where they leave, asked where a read misses.
+
+use std::hash::{BuildHasher, Hash};
+
+use equivalent::Equivalent;
+
+use super::Engine;
+use super::bury::Table;
+use crate::outcome::RemovalCause;
+use crate::policy::{Fate, Past};
+
+impl<K, V, S> Engine<K, V, S> {
+    /// Remembers why an entry left that did not make room.
+    #[inline]
+    pub(super) fn note_removed(&self, view: Table<'_, K, V>, hash: u64, cause: RemovalCause) {
+        match cause {
+            RemovalCause::Expired => self.note_fate(view, hash, Fate::Expired),
+            RemovalCause::Invalidated => self.note_fate(view, hash, Fate::Invalidated),
+            RemovalCause::Refused => self.note_fate(view, hash, Fate::Refused),
+            // The ghosts know of the ones; the others' keys are there.
+            RemovalCause::Evicted | RemovalCause::Replaced => {}
+        }
+    }
+
+    #[inline]
+    fn note_fate(&self, view: Table<'_, K, V>, hash: u64, fate: Fate) {
+        if self.remembers {
+            self.policy.note(view.annex(), &view.local().rounds, hash, fate);
+        }
+    }
+}
+
+impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
+    /// Counts a read that found nothing, by what is known of its key.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn count_miss<Q>(&self, view: Table<'_, K, V>, hash: u64, key: &Q)
+    where
+        Q: Equivalent<K> + ?Sized,
+    {
+        let misses = &view.local().tally.misses;
+        // Without loads there is nothing to look for.
+        if self.berths.get() > 0 && is_known_absent(view, hash, key) {
+            return misses.absent.bump();
+        }
+        match view.annex().past(hash) {
+            None => misses.never_seen.bump(),
+            Some(Past::Evicted(_)) => misses.evicted.bump(),
+            Some(Past::Gone(Fate::Expired)) => misses.expired.bump(),
+            Some(Past::Gone(Fate::Invalidated)) => misses.invalidated.bump(),
+            Some(Past::Gone(Fate::Refused)) => misses.refused.bump(),
+        }
+    }
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Remembers that a key's value was refused.
+    #[cold]
+    pub(super) fn note_refused(&self, hash: u64) {
+        let pin = self.pin();
+        self.note_fate(self.table.view(pin.pass()), hash, Fate::Refused);
+    }
+}
+
+/// Whether a load of the key has failed, or found no value, and that is remembered.
+fn is_known_absent<K, V, Q>(view: Table<'_, K, V>, hash: u64, key: &Q) -> bool
+where
+    Q: Equivalent<K> + ?Sized,
+{
+    let held = view.find_any(hash, |k| key.equivalent(k));
+    held.is_some_and(|held| {
+        let entry = held.entry();
+        entry.is_awaited() && entry.ticket().is_some_and(|ticket| ticket.has_failed())
+    })
+}

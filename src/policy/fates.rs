@@ -1,0 +1,128 @@
+//! What became of keys that left for another reason than to make room, or that never came in.
+//!
+//! ```text
+//!   63               18 17  16 15         0
+//!   +------------------+------+------------+
+//!   | tag              | fate | time       |      zero: nobody
+//!   +------------------+------+------------+
+//! ```
+//!
+//! A set-associative table beside the ghosts, which remember who was evicted; nobody decides by it. A set
+//! is one cache line of eight fates, in the order in which they came: the latest comes in at the front, the
+//! others move on by one, until the same key's older fate or the last one drops out. Sets lie in the order of
+//! the table, so a walk that removes much comes to one after the other.
+//!
+//! The memory is there from the first such removal on: a cache that only evicts does without. Threads that
+//! remove something while it is made do not wait for it; what they would note is forgotten.
+
+use std::sync::OnceLock;
+
+use crate::sync::{AtomicU64, Relaxed, prefetch_to_read, zeroed};
+
+/// Fates in a set, and entries of the cache that it is for.
+const WAYS: usize = 8;
+const ENTRIES: usize = 32;
+const TIME_BITS: u32 = 16;
+const FATE_BITS: u32 = 2;
+const FATE: u64 = (1 << FATE_BITS) - 1;
+const TAG: u64 = u64::MAX << (TIME_BITS + FATE_BITS);
+
+/// What became of a key that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Its time was over.
+    Expired = 1,
+    /// It was removed by a call.
+    Invalidated = 2,
+    /// It was not taken.
+    Refused = 3,
+}
+
+type Word = Relaxed<AtomicU64>;
+
+#[derive(Debug)]
+pub(super) struct Fates {
+    sets: usize,
+    made: OnceLock<Made>,
+    /// How many wanted to make it: the first one does.
+    makers: Word,
+}
+
+#[derive(Debug)]
+struct Made {
+    words: Box<[Word]>,
+    /// Where the first cache line begins.
+    first: usize,
+}
+
+impl Fates {
+    /// A memory for a cache of so many entries; not made yet.
+    pub(super) fn new(entries: usize) -> Self {
+        let sets = entries.div_ceil(ENTRIES).max(1);
+        Self { sets, made: OnceLock::new(), makers: Word::new(0) }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.made.get().map_or(0, |made| size_of_val(&*made.words))
+    }
+
+    /// Remembers what became of a key, and when.
+    pub(super) fn note(&self, hash: u64, fate: Fate, time: u16) {
+        let Some(made) = self.made() else { return };
+        let mut moved = hash & TAG | (fate as u64) << TIME_BITS | u64::from(time);
+        for word in self.set(made, hash) {
+            let found = word.get();
+            word.set(moved);
+            if found == 0 || (found ^ hash) & TAG == 0 {
+                break;
+            }
+            moved = found;
+        }
+    }
+
+    /// What became of a key last, and when.
+    #[inline]
+    pub(super) fn find(&self, hash: u64) -> Option<(Fate, u16)> {
+        let set = self.set(self.made.get()?, hash);
+        set.iter().map(Word::get).find_map(|word| {
+            let fate = match word >> TIME_BITS & FATE {
+                1 => Fate::Expired,
+                2 => Fate::Invalidated,
+                3 => Fate::Refused,
+                _ => return None,
+            };
+            ((word ^ hash) & TAG == 0).then_some((fate, word as u16))
+        })
+    }
+
+    /// Asks for the line that `find` is going to read.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        if let Some(made) = self.made.get() {
+            prefetch_to_read(self.set(made, hash).as_ptr());
+        }
+    }
+
+    /// The memory. The first who asks makes it; whoever asks meanwhile gets none.
+    fn made(&self) -> Option<&Made> {
+        if self.made.get().is_none() && self.makers.add(1) == 0 {
+            // Nobody else does this, so nobody is waited for.
+            let _ = self.made.set(Made::new(self.sets));
+        }
+        self.made.get()
+    }
+
+    #[inline]
+    fn set<'m>(&self, made: &'m Made, hash: u64) -> &'m [Word] {
+        let nth = (u128::from(hash) * self.sets as u128) >> 64;
+        &made.words[made.first + nth as usize * WAYS..][..WAYS]
+    }
+}
+
+impl Made {
+    fn new(sets: usize) -> Self {
+        let words = zeroed((sets + 1) * WAYS, || Word::new(0));
+        let first = words.as_ptr().align_offset(WAYS * size_of::<Word>()).min(WAYS);
+        Self { words, first }
+    }
+}

@@ -1,0 +1,59 @@
+//! Since when the epoch could not be moved.
+//!
+//! Pinned seats show the epoch or the one before it, as it moves only when all show it. So those that hold
+//! it up have all done so for as long as it could not be moved, and one word for each of epoch and time says
+//! that of all of them. A pin takes no part in it: the time is read by whoever tries to move the epoch in vain, and
+//! only the first time.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::sync::{AtomicU64, Ordering, Relaxed};
+
+/// Tells the time, in nanoseconds.
+pub(super) type Timer = Box<dyn Fn() -> u64 + Send + Sync>;
+
+#[derive(Default)]
+pub(super) struct Stall {
+    timer: OnceLock<Timer>,
+    /// When an advance was last found to be in vain for the first time; only raised, so that of several
+    /// which find it the latest counts.
+    at: Relaxed<AtomicU64>,
+    /// The epoch from which, and one more.
+    epoch: AtomicU64,
+}
+
+impl Stall {
+    /// Has the time told by `timer` from now on, unless it was given one before.
+    pub(super) fn time_by(&self, timer: Timer) {
+        let _ = self.timer.set(timer);
+    }
+
+    /// An advance from this epoch was in vain.
+    pub(super) fn note(&self, epoch: u64) {
+        // ORDERING R-p: Relaxed: a hint; at worst the time is read once more.
+        if self.epoch.load(Ordering::Relaxed) == epoch + 1 {
+            return;
+        }
+        if let Some(timer) = self.timer.get() {
+            self.at.max(timer());
+            // ORDERING R-p: Release: after the time; pairs with the load in `since`.
+            self.epoch.store(epoch + 1, Ordering::Release);
+        }
+    }
+
+    /// For how long it is known that this epoch cannot be moved, in nanoseconds.
+    pub(super) fn since(&self, epoch: u64) -> u64 {
+        // ORDERING R-p: Acquire: the time that belongs to it, or a later one; pairs with the store in
+        // `note`.
+        let is_stalled = self.epoch.load(Ordering::Acquire) == epoch + 1;
+        let timer = self.timer.get().filter(|_| is_stalled);
+        timer.map_or(0, |timer| timer().saturating_sub(self.at.get()))
+    }
+}
+
+impl fmt::Debug for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stall").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! Why a key is in a cache, or is not.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One of the two parts of a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Region {
+    /// Entries that have to prove themselves: most new ones.
+    Probation,
+    /// Entries that have: they were read while they were on probation, or came back soon.
+    Protected,
+}
+
+/// What a cache knows of a key: what [`Cache::explain`](crate::Cache::explain) returns.
+///
+/// Its `Display` is a sentence for people; the words may change.
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::{Absence, Cache, Explanation};
+///
+/// let cache = Cache::new(100);
+/// cache.insert("EURUSD", 1.0842);
+/// cache.invalidate("EURUSD");
+/// let why = cache.explain("EURUSD");
+/// assert!(matches!(why, Explanation::Missing { why: Absence::Invalidated, .. }));
+/// assert_eq!(why.to_string(), "not in the cache: it was removed by a call");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Explanation {
+    /// The key has a value that a read would get.
+    #[non_exhaustive]
+    Resident {
+        /// Where its entry stands.
+        region: Region,
+        /// How often it was read since the policy last looked at it; three stands for three or more.
+        reads: u8,
+        /// How long ago the value was written; `None` if the cache keeps no time.
+        age: Option<Duration>,
+        /// How long it still lives, read or not; `None` if it does not expire in that way.
+        time_left: Option<Duration>,
+        /// How long it still lives if nobody reads it; `None` if the cache has no time to idle.
+        idle_time_left: Option<Duration>,
+        /// What it weighs.
+        charge: u64,
+        /// Whether a load that is to replace it is under way.
+        being_loaded: bool,
+    },
+    /// A read would miss.
+    #[non_exhaustive]
+    Missing {
+        /// The last that is known of the key.
+        why: Absence,
+        /// Whether a load of its value is under way.
+        being_loaded: bool,
+    },
+}
+
+/// The last that is known of a key that is not in a cache. What is known fades: see
+/// [`MissCauses`](crate::MissCauses).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Absence {
+    /// Nothing: it was never in the cache, or is forgotten.
+    NeverSeen,
+    /// It had to make room.
+    #[non_exhaustive]
+    Evicted {
+        /// How many keys have come in since: in whole steps, each of a 256th of the entries that the
+        /// table is made for.
+        misses_ago: u64,
+    },
+    /// Its time was over.
+    Expired,
+    /// It was removed by a call.
+    Invalidated,
+    /// The cache did not take it.
+    Refused,
+    /// A load has failed, or found that there is no value, and that is remembered.
+    Absent,
+}
+
+impl Explanation {
+    /// Whether a read would find the key.
+    pub fn is_resident(&self) -> bool {
+        matches!(self, Self::Resident { .. })
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Probation => "on probation",
+            Self::Protected => "protected",
+        })
+    }
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverSeen => f.write_str(
+                "nothing is remembered of it, so it was never put in, or that was long ago",
+            ),
+            Self::Evicted { misses_ago } => write!(
+                f,
+                "it was evicted {} misses ago, to make room; if many keys come back like this, the \
+                 cache is too small for its working set",
+                Grouped(*misses_ago)
+            ),
+            Self::Expired => f.write_str(
+                "its time was over; let it live longer, or refresh it before it expires",
+            ),
+            Self::Invalidated => f.write_str("it was removed by a call"),
+            Self::Refused => f.write_str(
+                "it was refused, as it was too heavy or there was no room; refusals_by in the \
+                 statistics says which",
+            ),
+            Self::Absent => f.write_str(
+                "a load has failed or found no value, which is remembered for the time that \
+                 negative_ttl says",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let being_loaded = match *self {
+            Self::Resident {
+                region,
+                reads,
+                age,
+                time_left,
+                idle_time_left,
+                charge,
+                being_loaded,
+            } => {
+                write!(f, "in the cache, {region}, weighs {}, ", Grouped(charge))?;
+                f.write_str(match reads {
+                    0 => "not read lately",
+                    1 => "read once lately",
+                    2 => "read twice lately",
+                    _ => "read three times or more lately",
+                })?;
+                if let Some(age) = age {
+                    write!(f, ", written {age:?} ago")?;
+                }
+                if let Some(left) = time_left {
+                    write!(f, ", expires in {left:?}")?;
+                }
+                if let Some(left) = idle_time_left {
+                    write!(f, ", or in {left:?} if nobody reads it")?;
+                }
+                being_loaded
+            }
+            Self::Missing { why, being_loaded } => {
+                write!(f, "not in the cache: {why}")?;
+                being_loaded
+            }
+        };
+        f.write_str(if being_loaded { "; a load of it is under way" } else { "" })
+    }
+}
+
+/// A number with its digits in groups of three.
+struct Grouped(u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (nth, digit) in digits.chars().enumerate() {
+            if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
