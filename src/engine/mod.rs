@@ -64,6 +64,8 @@ mod write;
 
 #[cfg(all(test, clockhand_loom))]
 mod models;
+#[cfg(all(test, not(clockhand_loom)))]
+mod tests;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};

@@ -137,13 +137,20 @@ where
             let (dial, load) = (Dial::new(self, view).sparing(spared), self.load());
             self.policy.victim(&dial, rounds, memory, &work.shift, load)
         });
-        let Some(held) = victim else { return Eviction::Vain };
+        let Some(held) = victim else {
+            // Those who could go may be in buckets that somebody has begun to migrate, and sleeps.
+            view.migrate(1);
+            return Eviction::Vain;
+        };
         let (entry, charge) = (held.entry(), held.entry().charge());
         let Some(bearer) = self.bearer_of_victim(work.local, charge) else {
             return Eviction::Relieve;
         };
         let live = self.is_live(entry);
-        let Some((unlinked, bits)) = view.unlink(held) else { return Eviction::Vain };
+        let Some((unlinked, bits)) = view.unlink(held) else {
+            view.move_on(held);
+            return Eviction::Vain;
+        };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
         work.local.tally.count_out(cause, charge);
         self.count_out(&work.shift, entry, bits);

@@ -350,6 +350,11 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         unsafe { EntryRef::from_raw(self.word.node(), self.spot.home.array.shape) }
     }
 
+    /// Whether the slot was frozen when the entry was found.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.word.is_frozen()
+    }
+
     /// The policy bits of the slot, as they were when the entry was found.
     #[inline]
     pub(crate) fn bits(&self) -> u8 {

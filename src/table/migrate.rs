@@ -70,6 +70,22 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
         self.sources().for_each(|source| source.mark_moved());
     }
 
+    /// Goes on with what a thread has begun that is not there any more. Nobody else uses the table.
+    pub(super) fn finish(&self) {
+        if self.sources().any(|source| source.control().is_frozen()) {
+            self.migrate();
+        }
+    }
+
+    /// Begins with it.
+    #[cfg(all(test, not(clockhand_loom)))]
+    pub(super) fn begin(&self, filled: bool) {
+        assert!(self.sources().all(|source| source.freeze()), "moved already");
+        if filled {
+            self.fill();
+        }
+    }
+
     fn fill(&self) {
         let sources: Vec<_> = self.sources().map(|source| source.contents()).collect();
         let divided = merged(self.to, self.from);

@@ -233,12 +233,25 @@ impl<K, V, X, L> Drop for Table<K, V, X, L> {
         while !next.is_null() {
             // SAFETY: generations come from boxes, and this one is reachable by nobody else.
             let array = unsafe { Box::from_raw(next) };
+            // ORDERING T-m: Acquire: as above.
+            let into = array.next.load(Ordering::Acquire);
+            // SAFETY: as above, and it is dropped after this one.
+            if let Some(into) = unsafe { into.as_ref() } {
+                finish(&array, into);
+            }
             drop_entries(&array, &mut panics);
             // ORDERING T-m: Acquire: as above.
             next = array.next.load(Ordering::Acquire);
         }
         panics.pass_on();
     }
+}
+
+/// Moves what threads were moving that are not there: in a child that was forked meanwhile, their entries are in both
+/// generations.
+fn finish<K, V, X>(array: &Array<K, V, X>, into: &Array<K, V, X>) {
+    let groups = migrate::Group::count(array, into);
+    (0..groups).for_each(|nth| migrate::Group::at(array, into, nth).finish());
 }
 
 /// Drops the entries of a generation that nobody else can reach.

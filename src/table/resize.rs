@@ -9,7 +9,7 @@
 //! that was long ago; who finds the last one moved puts the next generation in the older one's place.
 
 use super::array::Array;
-use super::home::Home;
+use super::home::{Held, Home};
 use super::migrate::Group;
 use super::outlived::Outlived;
 use super::view::View;
@@ -123,6 +123,31 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             group.migrate();
         }
         next
+    }
+
+    /// Migrates the bucket of an entry that could not be unlinked, if it is frozen: whoever froze it may sleep.
+    #[cold]
+    pub(crate) fn move_on(&self, held: Held<'g, K, V, X>) {
+        if held.is_frozen() {
+            self.follow(held.spot.home);
+        }
+    }
+
+    /// Begins to double the table, and leaves the groups of some hashes as a thread does that falls asleep there: frozen,
+    /// and filled in the next generation if it came so far.
+    #[cfg(all(test, not(clockhand_loom)))]
+    pub(crate) fn fall_asleep(
+        &self,
+        annex: impl FnOnce(&X, usize) -> X,
+        hashes: impl IntoIterator<Item = u64>,
+        filled: bool,
+    ) {
+        let array = self.current();
+        self.begin(array, array.bits() + 1, annex);
+        let next = self.next(array).expect("just begun");
+        for hash in hashes {
+            Group::of(Home::of(array, hash), next).begin(filled);
+        }
     }
 
     /// Migrates some groups of `array`, which `next` follows, and ends that where all are moved.

@@ -470,6 +470,30 @@ fn dropping_a_table_drops_what_it_holds() {
     }
 }
 
+/// As in a child that was forked while another thread of its parent migrated: that thread is not there.
+#[test]
+fn dropping_a_table_that_somebody_was_migrating_drops_each_entry_once() {
+    let value = Arc::new(());
+    for filled in [false, true] {
+        let table: Table<u64, Arc<()>, (), ()> = Table::new(Shape::PLAIN, u64::MAX, 2, ());
+        for key in 0..40 {
+            let guard = table.pin();
+            let view = table.view(guard.pass());
+            let hash = key << 58;
+            let Spotted::Open(open) = view.locate(hash, |&k| k == key) else { panic!("it is new") };
+            let entry = Entry::new(Shape::PLAIN, hash, key, Arc::clone(&value), 1);
+            assert!(open.commit(entry, 1).is_ok());
+        }
+        {
+            let guard = table.pin();
+            table.view(guard.pass()).fall_asleep(|_, _| (), [0, 3 << 62], filled);
+        }
+        assert_eq!(Arc::strong_count(&value), 41);
+        drop(table);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+}
+
 #[test]
 fn the_number_of_buckets_fits_the_number_of_entries() {
     for (entries, bits) in [(0, 1), (1, 1), (8, 1), (9, 2), (1000, 8), (1 << 20, 18)] {

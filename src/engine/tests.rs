@@ -1,0 +1,74 @@
+//! What the engine makes of states that a test from outside does not come to.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::Engine;
+use crate::policy::Memory;
+use crate::random_state::RandomState;
+use crate::table::LOAD;
+use crate::{Cache, Clock, Expiry, ManualClock};
+
+type Tested = Engine<u64, u64, RandomState>;
+
+/// As long as the value says, in seconds.
+struct ByValue;
+
+impl Expiry<u64, u64> for ByValue {
+    fn expire_after_create(&self, _: &u64, value: &u64, _: Instant) -> Option<Duration> {
+        Some(Duration::from_secs(*value))
+    }
+}
+
+/// A full cache of a thousand, in a table of 256 buckets.
+fn full() -> (Cache<u64, u64>, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(1_000).expected_entries(1_000);
+    let cache = builder.expiry(ByValue).clock(clock).build().expect("sound");
+    (0..1_000).for_each(|key| cache.insert(key, 1_000));
+    (cache, hand)
+}
+
+/// A thread begins to double the table, freezes the buckets of these keys, and falls asleep.
+fn fall_asleep(engine: &Tested, keys: impl IntoIterator<Item = u64>) {
+    let pin = engine.pin();
+    let hashes = keys.into_iter().map(|key| engine.hash(&key));
+    let annex = |old: &Memory, buckets| old.resized(buckets * LOAD);
+    engine.table.view(pin.pass()).fall_asleep(annex, hashes, false);
+}
+
+/// Keys that are not there, and whose buckets come last: nobody else migrates these soon.
+fn others(engine: &Tested) -> impl Iterator<Item = u64> {
+    (5_000..).filter(|key| engine.hash(key) >> 62 == 3)
+}
+
+#[test]
+fn an_expired_entry_in_a_bucket_that_somebody_has_frozen_keeps_nobody_from_coming_in() {
+    let (cache, hand) = full();
+    let engine = cache.engine();
+    let dead = others(engine).next().expect("one of four");
+    cache.insert(dead, 1);
+    hand.advance(Duration::from_secs(1));
+    fall_asleep(engine, [dead]);
+    for key in 2_000..2_020 {
+        assert!(cache.try_insert(key, 1_000).is_ok(), "{key} is refused");
+    }
+    assert_eq!(cache.stats().expirations, 1);
+    cache.maintain(10_000);
+    engine.validate();
+}
+
+#[test]
+fn a_victim_is_found_though_all_are_in_a_bucket_that_somebody_has_frozen() {
+    let builder = Cache::builder().capacity(4).expected_entries(64).weigher(|_: &u64, _: &u64| 1);
+    let cache = builder.build().expect("sound");
+    let engine = cache.engine();
+    // In the last of sixteen buckets, and in the first.
+    let of = |bucket| (0..).filter(move |key: &u64| engine.hash(key) >> 60 == bucket);
+    of(15).take(4).for_each(|key| cache.insert(key, 0));
+    fall_asleep(engine, of(15).take(1));
+    let new = of(0).next().expect("one of sixteen");
+    assert!(cache.try_insert(new, 0).is_ok(), "nobody had to go");
+    assert_eq!(cache.stats().evictions, 1);
+    cache.maintain(10_000);
+    engine.validate();
+}
