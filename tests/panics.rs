@@ -520,6 +520,31 @@ mod several {
         }
     }
 
+    /// A key whose destructor always panics, while that is on.
+    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+    struct Fuse(u64);
+
+    impl Drop for Fuse {
+        fn drop(&mut self) {
+            explode();
+        }
+    }
+
+    /// Among what a cache drops at its end are the keys of the failures that it remembers.
+    #[test]
+    fn the_end_of_a_cache_passes_one_panic_on() {
+        let builder = Cache::builder().capacity(100).clock(Clock::manual().0);
+        let cache: Cache<Fuse, Bomb> = builder.build().expect("sound");
+        let failing = cache.loading(|_: &Fuse| Err::<Bomb, _>("it is not to be had"));
+        let failing = failing.negative_ttl(Duration::from_secs(60));
+        for key in 0..10 {
+            assert!(failing.get(&Fuse(key)).is_err());
+            cache.insert(Fuse(100 + key), Bomb(1));
+        }
+        drop(failing);
+        assert!(panicked(|| drop(cache)));
+    }
+
     /// What an insert could not take in is told and not left stale, though the sweep of that same call meets a listener
     /// or a destructor that panics.
     #[test]

@@ -324,7 +324,7 @@ impl Eq for SlowKey {}
 
 type LookFor = fn(&Cache<SlowKey, u64>, &SlowKey) -> bool;
 
-const LOOKS_FOR: [LookFor; 9] = [
+const LOOKS_FOR: [LookFor; 10] = [
     |cache, key| cache.get(key).is_some(),
     |cache, key| cache.read(key, |_| ()).is_some(),
     |cache, key| cache.pin().get(key).is_some(),
@@ -333,6 +333,7 @@ const LOOKS_FOR: [LookFor; 9] = [
     |cache, key| cache.get_many(std::slice::from_ref(key))[0].is_some(),
     |cache, key| cache.peek(key).is_some(),
     |cache, key| cache.contains_key(key),
+    |cache, key| cache.compute(key.clone(), |_| Compute::Keep) == Computed::Kept,
     |cache, key| cache.remove(key).is_some(),
 ];
 

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use super::Engine;
 use super::Pin;
 use super::bury::{State, Table};
+use super::lens::successor;
 use super::work::{Attempt, Decided, Obstacle, Work};
 use super::write::Site;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
@@ -64,6 +65,13 @@ where
                     State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
                 };
                 if self.bury(view, held, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
+            }
+            // It may have been replaced before its time was over, as what finds a key may be slow: then the key was there
+            // all the while.
+            (Compute::Keep, Site::Held(held, State::Expired))
+                if successor(view, held.entry(), |entry| self.is_live(entry)).is_some() =>
+            {
+                Err(Obstacle::Changed)
             }
             (Compute::Keep | Compute::Remove, _) => Ok(Computed::Absent),
         }

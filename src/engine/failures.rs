@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use super::Ticket;
 use crate::entry::Hold;
-use crate::sync::{AtomicU64, Mutex, Relaxed, lock};
+use crate::sync::{AtomicU64, FirstPanic, Mutex, Relaxed, lock};
 
 /// Failures of one cache that are remembered at most.
 const MOST: usize = 1 << 10;
@@ -27,6 +27,16 @@ type Failed<K> = (K, Weak<dyn Hold + Send + Sync>);
 impl<K> Default for Failures<K> {
     fn default() -> Self {
         Self { list: Mutex::new(VecDeque::new()), length: Relaxed::<AtomicU64>::new(0) }
+    }
+}
+
+impl<K> Drop for Failures<K> {
+    /// Drops one after the other, whatever panics.
+    fn drop(&mut self) {
+        let list = std::mem::take(&mut *lock(&self.list));
+        let mut panics = FirstPanic::default();
+        list.into_iter().for_each(|failed| _ = panics.catch(|| drop(failed)));
+        panics.pass_on();
     }
 }
 

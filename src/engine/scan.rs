@@ -25,8 +25,8 @@ where
     S: BuildHasher,
 {
     /// Removes the entry of a key if it is live and `wish` wants something of it. `wish` may be
-    /// called again if the value was replaced meanwhile. One that replaces the value itself each time it is called
-    /// ends in nothing.
+    /// called again if the value was replaced meanwhile. One that replaces the value itself each time it is called,
+    /// as the clone of a value may, ends in nothing.
     pub(crate) fn remove<Q, R>(&self, key: &Q, mut wish: impl FnMut(&V) -> Option<R>) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
