@@ -21,6 +21,7 @@ use std::time::Duration;
 /// # Ok::<_, clockhand::dedup::SettingsError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Metrics {
     /// Ids that were asked for, by whatever call.

@@ -103,6 +103,7 @@ pub struct OffsetTracker {
 
 /// An offset that is not done: what holds the watermark, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PendingOffset {
     /// The offset.

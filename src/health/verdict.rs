@@ -22,6 +22,7 @@ use super::status::Status;
 /// assert_eq!(health.to_string(), "healthy");
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Health {
     /// The worst status of all reasons.

@@ -38,6 +38,7 @@ use super::regions::{Holder, RegionUsage};
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
     /// The cache's name: [`Builder::name`](crate::Builder::name).

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// One of the two parts of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Region {
     /// Entries that have to prove themselves: most new ones.
@@ -30,6 +32,8 @@ pub enum Region {
 /// assert_eq!(why.to_string(), "not in the cache: it was removed by a call");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case", tag = "state"))]
 #[non_exhaustive]
 pub enum Explanation {
     /// The key has a value that a read would get.
@@ -63,6 +67,8 @@ pub enum Explanation {
 /// The last that is known of a key that is not in a cache. What is known fades: see
 /// [`MissCauses`](crate::MissCauses).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case", tag = "cause"))]
 #[non_exhaustive]
 pub enum Absence {
     /// Nothing: it was never in the cache, or is forgotten.

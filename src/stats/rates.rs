@@ -4,6 +4,7 @@ use super::Stats;
 
 /// The counters of [`Stats`] for each second: what [`Stats::per_second`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Rates {
     /// Reads that found their key.

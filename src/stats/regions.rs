@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// What one of the two regions of a cache holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RegionUsage {
     /// Its entries, those included whose values are being loaded.
@@ -16,6 +17,7 @@ pub struct RegionUsage {
 /// [`Cache::read`](crate::Cache::read), or has not [parked](crate::Reader::park) its
 /// [`Reader`](crate::Reader).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Holder {
     /// The thread's name, the first 32 bytes of it; its id, if it has none.

@@ -2,6 +2,7 @@
 
 /// What a cache holds at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Usage {
     /// The sum of the charges of the entries, with what running operations have reserved.
@@ -24,6 +25,7 @@ pub struct Usage {
 
 /// What a call of [`Cache::maintain`](crate::Cache::maintain) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Maintained {
     /// Entries looked at for their deadlines.
