@@ -435,6 +435,21 @@ fn sources() -> Vec<Source> {
     files.iter().map(|(path, text)| Source::new(path, text, tests.contains(path))).collect()
 }
 
+/// The sources of the crates below `crates`, by their paths in them.
+fn crates() -> Vec<Source> {
+    let folders = fs::read_dir(root().join("crates")).expect("the folder of the crates");
+    let folders = folders.map(|folder| folder.expect("a crate").file_name());
+    let mut found = Vec::new();
+    for name in folders {
+        let folder = format!("crates/{}/src", name.to_string_lossy());
+        let files = files(&folder);
+        let tests = test_files(&files);
+        found
+            .extend(files.iter().map(|(path, text)| Source::new(path, text, tests.contains(path))));
+    }
+    found
+}
+
 fn assert_tidy(rule: fn(&Source) -> Vec<String>) {
     let found: Vec<String> = sources().iter().flat_map(rule).collect();
     assert!(found.is_empty(), "{}", listed(&found));
@@ -470,7 +485,7 @@ fn every_ordering_says_why() {
 #[test]
 fn nothing_is_left_over() {
     assert_tidy(leftovers);
-    for folder in ["tests", "benches", "fuzz", "docs/examples"] {
+    for folder in ["tests", "benches", "crates", "fuzz", "docs/examples"] {
         for (path, text) in files(folder) {
             let found = leftovers(&Source::new(&path, &text, true));
             assert!(found.is_empty(), "{folder}: {found:?}");
@@ -481,6 +496,8 @@ fn nothing_is_left_over() {
 #[test]
 fn files_are_short_and_near() {
     assert_tidy(sizes);
+    let found: Vec<String> = crates().iter().flat_map(sizes).collect();
+    assert!(found.is_empty(), "crates: {found:?}");
 }
 
 /// Whether a rule objects to a text in a certain place.

@@ -38,8 +38,11 @@ fn broken(path: &Path, text: &str, target: &str) -> Option<String> {
 
 fn documents() -> Vec<PathBuf> {
     let root = root();
-    let folders =
-        [root.clone(), root.join("docs"), root.join("docs/adr"), root.join("benches/lab")];
+    let crates = fs::read_dir(root.join("crates")).expect("the folder of the crates");
+    let crates = crates.map(|folder| folder.expect("a crate").path());
+    let mut folders: Vec<PathBuf> =
+        ["", "docs", "docs/adr", "benches/lab"].iter().map(|folder| root.join(folder)).collect();
+    folders.extend(crates);
     let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder"));
     let paths = entries.map(|entry| entry.expect("an entry of a folder").path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
