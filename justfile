@@ -51,5 +51,8 @@ bench:
 lab:
     .ci/run lab
 
+page:
+    .ci/run page
+
 test:
     .ci/run test

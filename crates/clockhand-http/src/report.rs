@@ -1,0 +1,118 @@
+//! What is told of caches, deduplicators and trackers: the body of `/cache/stats`, and of each event.
+
+use clockhand::Stats;
+use clockhand::dedup::{Metrics, PartitionStatus};
+use clockhand::health::{Health, Status};
+use serde::Serialize;
+
+use crate::timestamp;
+
+/// Everything, at one moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// When, as RFC 3339 writes it.
+    timestamp: String,
+    /// The worst status of all parts.
+    status: Status,
+    caches: Vec<CacheReport>,
+    deduplicators: Vec<DedupReport>,
+    trackers: Vec<TrackerReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct CacheReport {
+    pub(crate) name: String,
+    /// What charges are: `bytes`, or `units` of the weigher.
+    pub(crate) unit: &'static str,
+    pub(crate) health: Health,
+    pub(crate) stats: Stats,
+    pub(crate) hottest: Vec<HotKey>,
+}
+
+/// One of the hottest keys.
+#[derive(Debug, Serialize)]
+pub(crate) struct HotKey {
+    /// Its text, or the beginning of it.
+    key: String,
+    /// The characters that were left out.
+    left_out: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct DedupReport {
+    pub(crate) name: String,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+    pub(crate) capacity: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TrackerReport {
+    pub(crate) name: String,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+    /// Those that are furthest behind.
+    pub(crate) partitions: Vec<PartitionReport>,
+    /// The number of all partitions.
+    pub(crate) partitions_in_all: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct PartitionReport {
+    topic: String,
+    partition: i32,
+    /// The offset to commit.
+    watermark: i64,
+    /// One more than the last offset that is known.
+    end: i64,
+    /// How far the watermark is behind the end.
+    lag: u64,
+    in_progress: u64,
+    /// The first offset that is not done, for how many seconds it has been pending, and whether it is claimed.
+    pending_offset: Option<i64>,
+    pending_seconds: Option<f64>,
+    pending_claimed: Option<bool>,
+}
+
+impl PartitionReport {
+    pub(crate) fn of(status: PartitionStatus) -> Self {
+        let pending = status.oldest_pending;
+        Self {
+            topic: status.topic,
+            partition: status.partition,
+            watermark: status.committable,
+            end: status.end,
+            lag: status.lag,
+            in_progress: status.in_progress,
+            pending_offset: pending.map(|pending| pending.offset),
+            pending_seconds: pending.map(|pending| pending.age.as_secs_f64()),
+            pending_claimed: pending.map(|pending| pending.claimed),
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(
+        caches: Vec<CacheReport>,
+        deduplicators: Vec<DedupReport>,
+        trackers: Vec<TrackerReport>,
+    ) -> Self {
+        let healths = caches.iter().map(|part| &part.health);
+        let healths = healths.chain(deduplicators.iter().map(|part| &part.health));
+        let healths = healths.chain(trackers.iter().map(|part| &part.health));
+        let status = healths.map(|health| health.status).max().unwrap_or_default();
+        Self { timestamp: timestamp::now(), status, caches, deduplicators, trackers }
+    }
+}
+
+impl HotKey {
+    /// A key of which no more than `most` characters are shown.
+    pub(crate) fn new(mut text: String, most: usize) -> Self {
+        let Some((end, _)) = text.char_indices().nth(most) else {
+            return Self { key: text, left_out: 0 };
+        };
+        let left_out = text[end..].chars().count();
+        text.truncate(end);
+        Self { key: text, left_out }
+    }
+}

@@ -1,0 +1,149 @@
+//! The router keeps its bounds, wherever it is nested.
+#![cfg(feature = "axum")]
+
+mod support;
+
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use axum::Router;
+use clockhand::Cache;
+use clockhand_http::{Keys, Limits, Service};
+use support::{get, open, post, read_until, send, serve};
+use tokio::io::AsyncWriteExt;
+
+const EVENTS: &str = "GET /cache/events HTTP/1.1\r\nhost: x\r\n\r\n";
+
+fn service(limits: Limits) -> Service {
+    let cache: Cache<u64, u64> =
+        Cache::builder().capacity(10).name("numbers").build().expect("a cache");
+    cache.insert(1, 1);
+    let builder = Service::builder().cache(&cache, Keys::text()).limits(limits);
+    builder.admin("sixteen bytes...").build().expect("a service")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_nested_anywhere() {
+    let nested = Router::new().nest("/internal", service(Limits::default()).router());
+    let (address, _server) = serve(nested).await;
+    let health = get(address, "/internal/cache/health").await;
+    assert_eq!((health.status, health.json()["status"].as_str()), (200, Some("healthy")));
+    assert!(health.head.contains("cache-control: no-store"));
+    assert!(health.head.contains("x-content-type-options: nosniff"));
+    let page = get(address, "/internal/cache").await;
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-security-policy: default-src 'none'"));
+    assert!(get(address, "/internal/metrics").await.body.contains("clockhand_cache_entries"));
+    let missing = get(address, "/internal/cache/nothing").await;
+    assert_eq!((missing.status, &missing.json()["error"]["status"]), (404, &404.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_tells_again_and_again_and_ends() {
+    let limits = Limits::default()
+        .interval(Duration::from_millis(50))
+        .stream_life(Duration::from_millis(400));
+    let (address, _server) = serve(service(limits).router()).await;
+    let mut stream = open(address, EVENTS).await;
+    assert!(read_until(&mut stream, "text/event-stream").await);
+    for _ in 0..2 {
+        assert!(read_until(&mut stream, "event: figures\ndata: {").await);
+    }
+    // The last piece of a body in pieces has no bytes.
+    assert!(read_until(&mut stream, "\r\n0\r\n\r\n").await, "the stream goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_counted() {
+    let (address, _server) = serve(service(Limits::default().streams(2)).router()).await;
+    let (mut one, mut two) = (open(address, EVENTS).await, open(address, EVENTS).await);
+    assert!(read_until(&mut one, "data: ").await && read_until(&mut two, "data: ").await);
+    let refused = get(address, "/cache/events").await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.head.contains("retry-after"));
+    assert!(
+        refused.json()["error"]["message"].as_str().is_some_and(|text| text.contains("streams"))
+    );
+    assert_eq!(
+        get(address, "/cache/health").await.status,
+        200,
+        "other requests have places of their own"
+    );
+    // One that has gone makes room, once the server has noticed.
+    drop(one);
+    loop {
+        let mut next = open(address, EVENTS).await;
+        if read_until(&mut next, "HTTP/1.1 200").await {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_ends_the_streams() {
+    let service = service(Limits::default());
+    let (address, _server) = serve(service.router()).await;
+    let mut stream = open(address, EVENTS).await;
+    assert!(read_until(&mut stream, "data: ").await);
+    service.close();
+    assert!(read_until(&mut stream, "0\r\n\r\n").await, "the stream goes on");
+    assert_eq!(get(address, "/cache/health").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_counted() {
+    let barrier = Arc::new(Barrier::new(2));
+    let at = Arc::clone(&barrier);
+    let cache: Cache<u64, u64> =
+        Cache::builder().capacity(10).name("slow").build().expect("a cache");
+    let keys = Keys::new(
+        move |_| {
+            at.wait();
+            at.wait();
+            Ok(0)
+        },
+        u64::to_string,
+    );
+    let builder = Service::builder().cache(&cache, keys).limits(Limits::default().requests(1));
+    let (address, _server) = serve(builder.build().expect("a service").router()).await;
+    let slow = tokio::spawn(async move { get(address, "/cache/explain?key=0").await });
+    let begun = Arc::clone(&barrier);
+    tokio::task::spawn_blocking(move || begun.wait()).await.expect("a thread");
+    let refused = get(address, "/cache/health").await;
+    assert_eq!(refused.status, 503);
+    assert!(
+        refused.json()["error"]["message"].as_str().is_some_and(|text| text.contains("requests"))
+    );
+    tokio::task::spawn_blocking(move || barrier.wait()).await.expect("a thread");
+    assert_eq!(slow.await.expect("an answer").status, 200);
+    assert_eq!(get(address, "/cache/health").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_bounded() {
+    let limits = Limits::default().body(1000).patience(Duration::from_millis(200));
+    let (address, _server) = serve(service(limits).router()).await;
+    let bearer = Some("Bearer sixteen bytes...");
+    let order = "/cache/admin/resize";
+    assert_eq!(send(address, &post(order, bearer, r#"{"capacity": 7}"#)).await.status, 200);
+    let long = format!("{{\"capacity\": 7{}}}", " ".repeat(1000));
+    assert_eq!(send(address, &post(order, bearer, &long)).await.status, 413);
+    // One that does not come to its end.
+    let begun = post(order, bearer, &long);
+    let mut stream = open(address, &begun[..begun.len() - 900]).await;
+    assert!(read_until(&mut stream, "HTTP/1.1 408").await);
+    stream.shutdown().await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_function_of_a_key_is_an_answer() {
+    let cache: Cache<u64, u64> =
+        Cache::builder().capacity(10).name("broken").build().expect("a cache");
+    let keys =
+        Keys::new(|text| if text == "0" { panic!("no zeros") } else { Ok(1) }, u64::to_string);
+    let service = Service::builder().cache(&cache, keys).build().expect("a service");
+    let (address, _server) = serve(service.router()).await;
+    let broken = get(address, "/cache/explain?key=0").await;
+    assert_eq!((broken.status, &broken.json()["error"]["status"]), (500, &500.into()));
+    assert_eq!(get(address, "/cache/explain?key=1").await.status, 200);
+}
