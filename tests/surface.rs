@@ -184,6 +184,7 @@ fn scans_bounds_and_upkeep() {
     let _: (usize, usize, usize, usize) = (swept, expired, freed, backlog);
     let _: usize = cache.remove_expired();
     let _: (u64, usize) = (cache.reclamation_lag(), cache.overhead());
+    let _: usize = cache.reset_after_fork();
     let Stats {
         hits,
         misses,
@@ -217,7 +218,51 @@ fn clocks_and_kinds() {
         InsertErrorKind::Occupied,
         InsertErrorKind::TooLarge { charge: 2_u64, capacity: 1_u64 },
         InsertErrorKind::NoRoom,
+        InsertErrorKind::Contended,
     ];
+    let _: Duration = hand.elapsed();
+    let _: bool = RemovalCause::Evicted.was_evicted();
+    let _: u64 = clockhand::ENTRY_OVERHEAD;
+}
+
+/// Every reason why a cache is not built, with what it tells. One more is no break: the type may grow.
+#[test]
+fn reasons_not_to_build_have_names() {
+    let names = |error: BuildError| match error {
+        BuildError::CapacityMissing => vec![],
+        BuildError::ExpectedEntriesOverCapacity { expected, capacity } => {
+            vec![expected as u64, capacity]
+        }
+        BuildError::TooManyEntries { expected, limit } => vec![expected as u64, limit as u64],
+        BuildError::OutOfMemory { entries, bytes } => vec![entries as u64, bytes as u64],
+        BuildError::ClockResolutionZero => vec![],
+        BuildError::ClockTooCoarse { resolution, shortest } => {
+            vec![resolution.as_secs(), shortest.as_secs()]
+        }
+        BuildError::RefreshAfterExpiry { refresh_after, time_to_live } => {
+            vec![refresh_after.as_secs(), time_to_live.as_secs()]
+        }
+        BuildError::Thread(error) => vec![error.raw_os_error().unwrap_or(0).unsigned_abs().into()],
+        _ => vec![],
+    };
+    let missing: Result<Cache<u64, u64>, BuildError> = Cache::builder().build();
+    assert_eq!(names(missing.expect_err("it has no bound")), []);
+    let crowded = Cache::<u64, u64>::builder().capacity(1).expected_entries(2).build();
+    assert_eq!(names(crowded.expect_err("too many")), [2, 1]);
+}
+
+#[test]
+fn answers_of_compute_have_names() {
+    let kinds = [
+        Computed::Absent,
+        Computed::Kept,
+        Computed::Inserted,
+        Computed::Replaced,
+        Computed::Removed,
+        Computed::Refused { kind: InsertErrorKind::NoRoom, value: 1_u64 },
+        Computed::Contended,
+    ];
+    assert_eq!(kinds.len(), 7);
 }
 
 /// The hasher of a cache that was given none is the crate's own type, and can be written down.

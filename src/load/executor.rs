@@ -123,6 +123,12 @@ impl Pool {
         Self { limits, queue: Mutex::default(), work: Condvar::new() }
     }
 
+    /// How many threads there are.
+    #[cfg(test)]
+    pub(super) fn threads(&self) -> usize {
+        self.queue().threads
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -23,7 +23,7 @@
 //! | `lead` | the leader's part: a value lands, an error is shared, a death is survived |
 //! | `blocking` | waiting as a thread; [`Cache::get_or_load`](crate::Cache::get_or_load) |
 //! | `cycle` | loads that would wait for each other |
-//! | `future` | waiting as a task (feature `async`) |
+//! | `future` | waiting as a task; [`Cache::get_or_load_async`](crate::Cache) (feature `async`) |
 //! | `watch` | leaders that nobody polls, and time limits (feature `async`) |
 //! | `turn` | what a caller does next: it is told, it leads, it loads for itself |
 //! | `rest` | what is left of a load that has failed |
@@ -31,6 +31,7 @@
 //! | `reserve` | charge for the work of a load |
 //! | `loader` | where values come from |
 //! | `loading` | a cache that fills itself |
+//! | `loading_async` | the same for tasks (feature `async`) |
 //! | `settings` | how it loads |
 //! | `bulk` | many keys at a time |
 //! | `many` | loaders that can load many keys at a time |
@@ -90,6 +91,8 @@ mod lead;
 mod leader;
 mod loader;
 mod loading;
+#[cfg(feature = "async")]
+mod loading_async;
 mod many;
 mod memoize;
 mod outcome;

@@ -5,8 +5,7 @@
 //! that tasks wait for, and has the next waiter take over from a leader that stalls. The same thread
 //! wakes those whose time is over. It rests while there are none, and ends when that lasts.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::thread;
@@ -14,7 +13,7 @@ use std::time::Duration;
 
 use super::flight::{Flight, Seat};
 use super::now;
-use crate::sync::quietly;
+use crate::sync::{quietly, unique};
 use crate::time::nanos;
 
 /// How long the thread stays when there is nothing to watch.
@@ -38,12 +37,6 @@ impl<V: Send + Sync> Watched for Flight<V> {
     }
 }
 
-/// Something to do at some moment.
-struct Entry {
-    at: u64,
-    what: What,
-}
-
 enum What {
     /// To look at a flight.
     Look(Weak<dyn Watched>),
@@ -53,40 +46,22 @@ enum What {
     Wake(Waker),
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
+/// The moment of something to do, and its number.
+type When = (u64, u64);
 
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
-}
-
-impl Entry {
-    /// Does it; the entry that follows it, if one does. User code may run.
-    fn act(mut self) -> Option<Self> {
-        match self.what {
-            What::Look(ref flight) => {
+impl What {
+    /// Does it; what follows it, and when, if anything does. User code may run.
+    fn act(self) -> Option<(u64, Self)> {
+        match self {
+            Self::Look(ref flight) => {
                 let rest = flight.upgrade()?.look()?;
-                self.at = now().saturating_add(nanos(rest));
-                Some(self)
+                Some((now().saturating_add(nanos(rest)), self))
             }
-            What::Rouse(flight, seat) => {
+            Self::Rouse(flight, seat) => {
                 flight.upgrade()?.rouse(seat);
                 None
             }
-            What::Wake(waker) => {
+            Self::Wake(waker) => {
                 waker.wake();
                 None
             }
@@ -96,7 +71,7 @@ impl Entry {
 
 #[derive(Default)]
 struct Watch {
-    entries: BinaryHeap<Reverse<Entry>>,
+    entries: BTreeMap<When, What>,
     /// The process whose thread it is, while that runs: a child after `fork` has none.
     runs_in: Option<u32>,
     /// When the thread wakes up by itself.
@@ -110,29 +85,50 @@ fn state() -> MutexGuard<'static, Option<Watch>> {
     WATCH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A moment at which somebody is woken, unless this is dropped before.
+#[must_use = "a timer that is dropped wakes nobody"]
+pub(super) struct Timer(When);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let gone = state().as_mut().and_then(|watch| watch.entries.remove(&self.0));
+        drop(gone);
+    }
+}
+
 /// Looks after a flight until it is over.
 pub(super) fn watch<V: Send + Sync + 'static>(flight: &Arc<Flight<V>>) {
     if flight.begin_watch() {
         let at = now().saturating_add(nanos(flight.limits().period()));
-        enter(Entry { at, what: What::Look(Arc::downgrade(flight) as _) });
+        enter(at, What::Look(Arc::downgrade(flight) as _));
     }
 }
 
 /// Wakes whoever waits in that seat, at that moment, if it waits yet.
-pub(super) fn rouse_at<V: Send + Sync + 'static>(flight: &Arc<Flight<V>>, seat: Seat, at: u64) {
-    enter(Entry { at, what: What::Rouse(Arc::downgrade(flight) as _, seat) });
+pub(super) fn rouse_at<V: Send + Sync + 'static>(
+    flight: &Arc<Flight<V>>,
+    seat: Seat,
+    at: u64,
+) -> Timer {
+    Timer(enter(at, What::Rouse(Arc::downgrade(flight) as _, seat)))
 }
 
 /// Calls a waker on the watch's thread.
 pub(super) fn wake(waker: Waker) {
-    enter(Entry { at: 0, what: What::Wake(waker) });
+    enter(0, What::Wake(waker));
 }
 
-fn enter(entry: Entry) {
-    let mut state = state();
+/// How many are to be woken after that moment.
+#[cfg(test)]
+pub(super) fn timers_after(at: u64) -> usize {
+    state().as_ref().map_or(0, |watch| watch.entries.range((at, 0)..).count())
+}
+
+fn enter(at: u64, what: What) -> When {
+    let (when, mut state) = ((at, unique()), state());
     let watch = state.get_or_insert_default();
-    let earlier = entry.at < watch.rests_until;
-    watch.entries.push(Reverse(entry));
+    let earlier = at < watch.rests_until;
+    watch.entries.insert(when, what);
     let process = std::process::id();
     if watch.runs_in != Some(process) {
         let started = thread::Builder::new().name("clockhand-watch".to_string()).spawn(run);
@@ -141,6 +137,7 @@ fn enter(entry: Entry) {
     } else if earlier {
         EARLIER.notify_one();
     }
+    when
 }
 
 fn run() {
@@ -148,15 +145,15 @@ fn run() {
     loop {
         let watch = state.get_or_insert_default();
         let began = now();
-        match watch.entries.peek().map(|Reverse(next)| next.at) {
+        match watch.entries.first_key_value().map(|((at, _), _)| *at) {
             Some(at) if at <= began => {
-                let entry = watch.entries.pop();
+                let first = watch.entries.pop_first();
                 // Without the lock, as waking a task runs user code.
                 drop(state);
-                let next = entry.and_then(|Reverse(entry)| quietly(|| entry.act()).flatten());
+                let next = first.and_then(|(_, what)| quietly(|| what.act()).flatten());
                 state = self::state();
-                if let Some(next) = next {
-                    state.get_or_insert_default().entries.push(Reverse(next));
+                if let Some((at, what)) = next {
+                    state.get_or_insert_default().entries.insert((at, unique()), what);
                 }
             }
             next => {

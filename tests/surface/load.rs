@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clockhand::load::{Job, Reservation, SharedError, WarmerStatus, memoize};
 use clockhand::{
-    Cache, InsertErrorKind, LoadError, LoadSource, Loaded, Loader, LoadingCache, RandomState,
-    Warmer,
+    BuildError, Builder, Cache, InsertErrorKind, LoadError, LoadPolicy, LoadSource, Loaded, Loader,
+    LoadingCache, RandomState, Warmer,
 };
 
 /// An error without a trait but the one that every error has to have here.
@@ -48,10 +48,69 @@ fn service() -> Service {
         .loading(Squares)
         .refresh_after(Duration::from_secs(10))
         .stale_if_error(Duration::from_secs(10))
+        .stale_while_revalidate(Duration::from_secs(5))
         .negative_ttl(Duration::from_secs(1))
+        .load_timeout(Duration::from_secs(60))
         .jitter(0.1_f64)
         .executor(|job: Job| job());
+    let built: Result<LoadingCache<u64, u64, Squares>, BuildError> = squares.build();
+    let squares = built.expect("the settings agree");
     Service { named: squares.clone(), squares }
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_told_apart() {
+    let lives = Cache::builder().capacity(10).time_to_live(Duration::from_secs(5));
+    let cache: Cache<u64, u64> = lives.build().expect("sound");
+    let late = cache.loading(Squares).refresh_after(Duration::from_secs(6)).build();
+    let Err(BuildError::RefreshAfterExpiry { refresh_after, time_to_live }) = late else {
+        panic!("values expire before they are renewed");
+    };
+    let _: (Duration, Duration) = (refresh_after, time_to_live);
+}
+
+#[test]
+fn a_policy_is_a_plain_value() {
+    fn plain<T: Copy + Eq + Debug + Default + Send + Sync>() {}
+    plain::<LoadPolicy>();
+    let policy: LoadPolicy = LoadPolicy::new();
+    assert_eq!(policy, LoadPolicy::default());
+    let other = policy.woken_limit(Duration::from_secs(2)).renewal_limit(Duration::from_secs(9));
+    assert_ne!(policy, other);
+    let builder: Builder<u64, u64> = Cache::builder().capacity(10).load_policy(other);
+    builder.build().expect("sound");
+    let _: clockhand::load::LoadPolicy = other;
+}
+
+#[test]
+fn sources_and_errors_have_names() {
+    let _ = [LoadSource::Hit, LoadSource::Loaded, LoadSource::Joined, LoadSource::Stale];
+    let errors: [LoadError<Down>; 2] = [LoadError::Cycle, LoadError::TimedOut];
+    for error in &errors {
+        assert!(error.error().is_none() && error.source().is_none());
+        assert!(!error.to_string().is_empty());
+    }
+    assert_ne!(errors[0], errors[1]);
+}
+
+#[test]
+fn a_loader_may_load_many_and_reload() {
+    struct Table;
+    impl Loader<u64, u64> for Table {
+        type Error = Down;
+        fn load(&self, key: &u64) -> Result<u64, Down> {
+            Ok(*key)
+        }
+        fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<u64>>, Down> {
+            Ok(keys.iter().copied().map(Some).collect())
+        }
+        fn reload(&self, _: &u64, old: &u64) -> Result<u64, Down> {
+            Ok(old + 1)
+        }
+    }
+    let table = Cache::new(10).loading(Table);
+    assert_eq!(table.get_many(&[1, 2]), Ok(vec![Some(1), Some(2)]));
+    assert_eq!(table.refresh(&1), Ok(2));
 }
 
 #[test]
@@ -165,6 +224,14 @@ mod tasks {
 
         async fn load(&self, key: &u64) -> Result<u64, Down> {
             Ok(key.isqrt())
+        }
+
+        async fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<u64>>, Down> {
+            Ok(keys.iter().map(|key| Some(key.isqrt())).collect())
+        }
+
+        async fn reload(&self, _: &u64, old: &u64) -> Result<u64, Down> {
+            Ok(*old)
         }
     }
 
