@@ -371,16 +371,15 @@ fn without_a_spawner_a_call_that_goes_leaves_renewals_to_another() {
 #[test]
 fn without_a_spawner_more_renewals_than_one_call_polls_are_carried_on() {
     let (loading, doors) = renewing(100);
-    let (mut tasks, loading) = (Strict::new(), &loading);
-    for key in (0..100).rev() {
-        tasks.spawn(async move { loading.get_async(&key).await });
-    }
-    // All of them wait; then all the renewals are woken at once.
-    (0..100).for_each(|nth| assert!(tasks.poll(nth)));
+    let mut tasks = Strict::new();
+    let last = tasks.spawn(loading.get_async(&99));
+    // It waits; then all the renewals are woken at once.
+    assert!(tasks.poll(last));
     for value in 0..100 {
         doors.open(value);
     }
-    assert!(tasks.run(FOR_EVER).is_empty(), "nobody carries the rest on");
+    assert!(tasks.run(SECOND).is_empty(), "nobody carries the rest on");
+    assert_eq!(tasks.ended(last), Some(&Ended::Done(Ok(99))));
     assert_eq!(doors.1.load(Ordering::SeqCst), 200, "nothing is loaded twice");
 }
 
@@ -455,6 +454,48 @@ fn without_a_spawner_a_renewal_that_hangs_or_panics_is_given_up() {
     };
     assert!(support::eventually(renewed));
     assert!(get() > 3, "it is never renewed");
+    support::validate(&cache);
+}
+
+#[test]
+fn without_a_spawner_a_renewal_that_is_late_is_dropped() {
+    /// Its reloads never end. It keeps the waker of the first one.
+    struct Late(Arc<Mutex<Option<Waker>>>, Arc<AtomicU64>);
+    struct Counts(Arc<AtomicU64>);
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    impl AsyncLoader<u64, u64> for Late {
+        type Error = String;
+        async fn load(&self, _: &u64) -> Result<u64, String> {
+            Ok(7)
+        }
+        async fn reload(&self, _: &u64, _: &u64) -> Result<u64, String> {
+            let _counts = Counts(Arc::clone(&self.1));
+            std::future::poll_fn(|context| {
+                self.0.lock().unwrap().get_or_insert_with(|| context.waker().clone());
+                Poll::Pending
+            })
+            .await
+        }
+    }
+    let ((cache, hand), dropped) = (timed(hasty()), Arc::<AtomicU64>::default());
+    let waker = Arc::<Mutex<Option<Waker>>>::default();
+    let loading =
+        cache.loading(Late(Arc::clone(&waker), Arc::clone(&dropped))).refresh_after(SECOND);
+    let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
+    assert_eq!(get(), 7);
+    hand.advance(2 * SECOND);
+    assert_eq!(get(), 7);
+    let waker = waker.lock().unwrap().clone().expect("a reload has begun");
+    let is_given_up = || {
+        waker.wake_by_ref();
+        assert_eq!(get(), 7);
+        dropped.load(Ordering::SeqCst) > 0
+    };
+    assert!(support::eventually(is_given_up), "it is carried on for ever");
     support::validate(&cache);
 }
 
