@@ -10,6 +10,7 @@ pub struct BuiltIn {
 }
 
 /// What policies reach on them, in the form of a folder's `rows.csv`.
+#[cfg(feature = "peers")]
 pub(crate) const ROWS: &str = include_str!("../traces/rows.csv");
 
 /// All of them; the first is replayed when none is named.

@@ -231,3 +231,15 @@ pub(crate) fn grouped(count: u64) -> String {
 fn per_second(rate: f64) -> String {
     HumanFloatCount(rate.round()).to_string()
 }
+
+/// Three digits or so, whatever the size.
+pub(crate) fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 => 0,
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 => 2,
+        _ => 4,
+    };
+    format!("{value:.decimals$}")
+}

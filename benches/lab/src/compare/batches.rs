@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arena::{BATCH, Bell, rate, work_for};
 use super::goal::{Goal, Rival};
 use super::keys::{Streams, scatter};
 use super::question::{About, Contender, Question};
 use super::read::MANY;
+use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::peers::{Lookup, Peer};
 
 /// Keys that are asked for at a time; each divides [`BATCH`].

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::arena::{BATCH, Bell, rate, work_for};
 use super::goal::{Goal, Rival};
 use super::keys::scatter;
 use super::question::{About, Contender, Question, REFERENCE, refused};
+use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::peers::Peer;
 
 const CAPACITY: u64 = 10_000;

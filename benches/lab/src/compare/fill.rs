@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arena::{BATCH, Bell, rate, work_for};
 use super::goal::{Goal, Rival};
 use super::keys::{Streams, scatter};
 use super::question::{About, Contender, Question, REFERENCE, refused};
+use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::peers::{Lookup, Peer};
 
 /// How many different keys there are.

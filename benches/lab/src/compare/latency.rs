@@ -8,10 +8,10 @@ use hdrhistogram::Histogram;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::arena::{BATCH, Bell, work_for};
 use super::goal::{Aim, Goal, Rival};
 use super::keys::{scatter, zipf_streams};
 use super::question::{About, Contender, Group, Question, REFERENCE, Unit, refused};
+use crate::arena::{BATCH, Bell, work_for};
 use crate::latency::{Quantiles, Sampler};
 use crate::peers::{Lookup, Peer};
 

@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arena::{BATCH, Bell, rate, work_for};
 use super::keys::{Streams, scatter};
 use super::question::{About, Contender, Question, refused};
+use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::peers::{Lookup, Peer};
 
 /// How many different keys there are.

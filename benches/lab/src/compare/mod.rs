@@ -1,7 +1,6 @@
 //! Compares clockhand with its peers, all in one run, round by round in turn.
 
 mod answers;
-pub(crate) mod arena;
 mod batches;
 mod beside_best;
 mod child;
@@ -22,7 +21,7 @@ mod mixed;
 mod question;
 mod read;
 mod speed;
-pub(crate) mod text;
+mod text;
 mod weighted;
 mod weighted_ratio;
 mod weighted_ratios;
@@ -42,7 +41,7 @@ use self::question::{Question, answer};
 pub use self::weighted_ratios::WeightedRatio;
 use crate::failure::Failure;
 use crate::latency::clock_cost;
-use crate::machine::CpuMeter;
+use crate::machine::{self, CpuMeter};
 use crate::peers::{Peer, Size, Visit, each};
 use crate::progress;
 use crate::team::cores;
@@ -130,26 +129,9 @@ fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// What was measured on.
-pub(crate) fn machine(clock_ns: u64) -> String {
-    let build =
-        if cfg!(debug_assertions) { "DEBUG build: compare nothing" } else { "release build" };
-    format!("{} cores, {build}, two readings of the clock {clock_ns} ns", cores())
-}
-
-/// What else the machine did meanwhile.
-pub(crate) fn others(cores: f64) -> String {
-    let verdict = if cores > 0.1 {
-        "too many, contention may be understated"
-    } else {
-        "few enough to trust contention"
-    };
-    format!("other processes kept {cores:.2} cores busy meanwhile: {verdict}")
-}
-
 fn setup(effort: &Effort, clock_ns: u64, cores_taken: Option<f64>) -> Vec<String> {
     let mut setup = vec![
-        machine(clock_ns),
+        machine::measured_on(clock_ns),
         format!(
             "{} rounds of {} ms (latency {} ms, memory {} rounds), caches in turn",
             effort.rounds,
@@ -158,7 +140,7 @@ fn setup(effort: &Effort, clock_ns: u64, cores_taken: Option<f64>) -> Vec<String
             effort.memory_rounds
         ),
     ];
-    setup.extend(cores_taken.map(others));
+    setup.extend(cores_taken.map(machine::others));
     each(effort.peers, &mut Configurations(&mut setup));
     setup
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::arena::{BATCH, Bell, rate, work_for};
 use super::goal::{Aim, Goal, Rival};
 use super::keys::{STREAM, Streams, scatter};
 use super::question::{About, Contender, Question, REFERENCE};
+use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::failure::Failure;
 use crate::peers::{Lookup, Peer};
 

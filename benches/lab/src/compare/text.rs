@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::answers::{Best, Comparison, Reached, Row};
 use super::latency::QUANTILES;
 use super::question::{Group, REFERENCE, Unit};
-use crate::report::Spread;
+use crate::report::{Spread, short};
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,16 +190,4 @@ pub(super) fn write_table(
 
 fn median(spread: Option<Spread>) -> String {
     spread.map_or(String::new(), |spread| short(spread.median))
-}
-
-/// Three digits or so, whatever the size.
-pub(crate) fn short(value: f64) -> String {
-    let decimals = match value.abs() {
-        0.0 => 0,
-        size if size >= 100.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 0.1 => 2,
-        _ => 4,
-    };
-    format!("{value:.decimals$}")
 }

@@ -9,9 +9,9 @@ use crossbeam_utils::CachePadded;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::arena::{BATCH, Bell, rate, work_for};
 use super::keys::{STREAM, scatter};
 use super::question::{About, Contender, Question};
+use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::peers::{Peer, Weigh};
 
 /// Entries that the cache holds, about.

@@ -11,7 +11,7 @@ use futures_executor::block_on;
 
 use super::fill::{Fill, FillAsync, GetThenInsert, Moka, MokaFuture, QuickCache};
 use super::{Api, Contender, Effort, Question, Round};
-use crate::compare::arena::{BATCH, Bell, work_for};
+use crate::arena::{BATCH, Bell, work_for};
 use crate::compare::keys::{Streams, scatter, zipf_streams};
 use crate::team::Shift;
 

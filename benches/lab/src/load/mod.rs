@@ -11,10 +11,9 @@ use indicatif::ProgressBar;
 
 pub use self::order::{Effort, Order};
 pub use self::report::{Api, Costs, Row};
-use crate::compare::{machine, others};
 use crate::failure::Failure;
 use crate::latency::clock_cost;
-use crate::machine::CpuMeter;
+use crate::machine::{CpuMeter, measured_on, others};
 use crate::progress;
 use crate::report::Spread;
 
@@ -60,7 +59,7 @@ pub fn run(effort: &Effort, quiet: bool) -> Result<Costs, Failure> {
     bar.finish_and_clear();
     let rows = rows?;
     let cores_taken = meter.cores_taken();
-    let mut setup = vec![machine(clock_ns), effort.to_string()];
+    let mut setup = vec![measured_on(clock_ns), effort.to_string()];
     setup.extend(cores_taken.map(others));
     setup.extend(ask::setup(effort));
     setup.push(join::setup(effort));

@@ -5,8 +5,7 @@ use std::fmt;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use crate::compare::text::short;
-use crate::report::Spread;
+use crate::report::{Spread, short};
 
 /// Who waits: a thread, or a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

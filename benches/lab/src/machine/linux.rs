@@ -1,22 +1,25 @@
 //! Linux: `/proc`.
 
+use std::fs;
 use std::time::Instant;
 
-use procfs::process::Process;
-use procfs::{CurrentSI, KernelStats, ProcResult, ticks_per_second};
+/// Ticks of `/proc` per second: `USER_HZ`, which is part of the kernel's interface.
+const TICKS: f64 = 100.0;
 
 /// Resident memory of this process.
 #[must_use]
 pub fn resident_bytes() -> Option<u64> {
-    let pages = Process::myself().and_then(|process| process.statm()).ok()?.resident;
-    Some(pages * procfs::page_size())
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// Measures how many cores other processes keep busy.
 #[derive(Debug)]
 pub struct CpuMeter {
     began: Instant,
-    others: ProcResult<f64>,
+    others: Option<f64>,
 }
 
 impl CpuMeter {
@@ -29,19 +32,29 @@ impl CpuMeter {
     /// The cores that other processes kept busy since the beginning, on average.
     #[must_use]
     pub fn cores_taken(&self) -> Option<f64> {
-        let before = self.others.as_ref().ok()?;
-        let since = seconds_of_others().ok()? - before;
+        let since = seconds_of_others()? - self.others?;
         Some((since / self.began.elapsed().as_secs_f64()).max(0.0))
     }
 }
 
 /// Processor time that everything but this process and its children used or was denied, since boot.
-fn seconds_of_others() -> ProcResult<f64> {
-    let all = KernelStats::current()?.total;
-    let busy = all.user + all.nice + all.system + all.irq.unwrap_or(0) + all.softirq.unwrap_or(0);
-    let stat = Process::myself()?.stat()?;
-    let children = u64::try_from(stat.cutime + stat.cstime).unwrap_or(0);
-    let own = stat.utime + stat.stime + children;
-    let others = busy + all.steal.unwrap_or(0);
-    Ok((others as f64 - own as f64) / ticks_per_second() as f64)
+fn seconds_of_others() -> Option<f64> {
+    let all = fs::read_to_string("/proc/stat").ok()?;
+    // user nice system idle iowait irq softirq steal
+    let all = numbers(all.lines().next()?.strip_prefix("cpu")?)?;
+    let idle = all.get(3)? + all.get(4)?;
+    let busy = all.iter().take(8).sum::<f64>() - idle;
+    let own = fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which may have spaces and parentheses, and the state: utime stime cutime cstime
+    // are fields 14 to 17 of all, the name being the second.
+    let (_, fields) = own.rsplit_once(')')?;
+    let own = numbers(fields.trim_start().get(1..)?)?;
+    Some((busy - own.get(10..14)?.iter().sum::<f64>()) / TICKS)
 }
+
+fn numbers(text: &str) -> Option<Vec<f64>> {
+    text.split_whitespace().map(|number| number.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;

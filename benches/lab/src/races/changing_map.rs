@@ -3,37 +3,37 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use clockhand::Cache;
-
-use super::{Heat, Race, Steps, Tally, count, step};
-use crate::compare::arena::Bell;
+use super::{Contest, Form, Heat, Race, Steps, Tally, step, sum};
 use crate::failure::Failure;
+use crate::words::{unusable, words};
 
-/// Keys of each thread that renews entries.
+/// Keys of each contestant that renews entries.
 const KEYS: u64 = 64;
 
 /// What an entry is at a time: to be cleaned up, or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Stale,
-    Fresh,
-}
+type State = u64;
+const STALE: State = 0;
+const FRESH: State = 1;
 
-pub(super) fn run(heat: Heat) -> Result<Race, Failure> {
+pub(super) fn run(heat: Heat, form: Form) -> Result<Race, Failure> {
     Ok(Race {
         name: "iteration over a changing map",
+        form,
         story: "the clean-up removed an entry that had been renewed",
-        naive: naive(heat)?,
-        clockhand: clockhand(heat)?,
+        cost: "each is a new value that was thrown away, and a reader that had to wait for the store \
+               again",
+        naive: naive(&Contest::of_locks(heat, form))?,
+        clockhand: clockhand(&Contest::of_clockhand(heat, form))?,
     })
 }
 
-/// The first thread cleans up: it lists what is stale, and then removes what it has listed.
-fn naive(heat: Heat) -> Result<Tally, Failure> {
+/// The first contestant cleans up: it lists what is stale, and then removes what it has listed.
+fn naive(contest: &Contest) -> Result<Tally, Failure> {
     let map: Steps<State> = HashMap::new().into();
-    let clean = || {
-        let is_stale = |(key, state): (&u64, &State)| (*state == State::Stale).then_some(*key);
+    let clean = async || {
+        let is_stale = |(key, state): (&u64, &State)| (*state == STALE).then_some(*key);
         let stale: Vec<u64> = step(&map).iter().filter_map(is_stale).collect();
+        contest.elsewhere().await;
         for key in stale {
             step(&map).remove(&key);
         }
@@ -42,43 +42,47 @@ fn naive(heat: Heat) -> Result<Tally, Failure> {
         step(&map).insert(key, state);
         true
     };
-    race(heat, clean, put, |key| step(&map).get(&key).copied())
+    race(contest, clean, put, |key| step(&map).get(&key).copied())
 }
 
-fn clockhand(heat: Heat) -> Result<Tally, Failure> {
-    let (capacity, retired_capacity) = (2 * KEYS * heat.threads as u64, 1 << 20);
-    let cache = Cache::builder().capacity(capacity).retired_capacity(retired_capacity).build();
-    let cache = cache.map_err(|error| Failure::Input(error.to_string()))?;
-    let clean = || cache.retain(|_, state| *state == State::Fresh);
+fn clockhand(contest: &Contest) -> Result<Tally, Failure> {
+    let capacity = 2 * KEYS * contest.contestants() as u64;
+    let cache = words(capacity).retired_capacity(1 << 20).build().map_err(unusable)?;
+    let clean = async || {
+        contest.elsewhere().await;
+        cache.retain(|_, state| *state == FRESH);
+    };
     let put = |key, state| cache.try_insert(key, state).is_ok();
-    race(heat, clean, put, |key| cache.get(&key))
+    race(contest, clean, put, |key| cache.get(&key))
 }
 
 /// What was renewed has to be there: there is room for everything, and only what is stale is cleaned
 /// up. `put` says whether it was renewed: `clockhand` may refuse, and says so.
-fn race<C>(
-    heat: Heat,
-    clean: impl Fn() -> C + Sync,
+fn race(
+    contest: &Contest,
+    clean: impl AsyncFn() + Sync,
     put: impl Fn(u64, State) -> bool + Sync,
     get: impl Fn(u64) -> Option<State> + Sync,
 ) -> Result<Tally, Failure> {
-    let work = |id: usize, bell: &Bell| {
+    let contestant = async |id: usize| {
         let mut tally = Tally::default();
         let own: Range<u64> = id as u64 * KEYS..(id as u64 + 1) * KEYS;
-        while !bell.rang() {
+        while contest.goes_on() {
             if id == 0 {
-                clean();
+                clean().await;
                 continue;
             }
             for key in own.clone() {
-                put(key, State::Stale);
+                put(key, STALE);
             }
-            let renewed = own.clone().filter(|&key| put(key, State::Fresh)).collect::<Vec<_>>();
+            contest.elsewhere().await;
+            let renewed = own.clone().filter(|&key| put(key, FRESH)).collect::<Vec<_>>();
+            contest.elsewhere().await;
             for key in renewed {
-                tally.count(get(key) != Some(State::Fresh));
+                contest.count(&mut tally, get(key) != Some(FRESH));
             }
         }
         tally
     };
-    count(heat, work)
+    sum(contest.run(contestant))
 }

@@ -2,74 +2,81 @@
 
 use std::collections::HashMap;
 
-use clockhand::Cache;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 
-use super::{Heat, Race, Steps, Tally, count, step};
-use crate::compare::arena::Bell;
+use super::{Contest, Form, Heat, Race, Steps, Tally, step, sum};
 use crate::failure::Failure;
+use crate::words::{unusable, words};
 
 const KEYS: u64 = 8;
 
-pub(super) fn run(heat: Heat) -> Result<Race, Failure> {
+pub(super) fn run(heat: Heat, form: Form) -> Result<Race, Failure> {
     Ok(Race {
         name: "check, then act",
+        form,
         story: "an entry was found live, and was gone when it was used",
-        naive: naive(heat)?,
-        clockhand: clockhand(heat)?,
+        cost: "each is a request that failed right after the cache had said that it could be answered",
+        naive: naive(&Contest::of_locks(heat, form))?,
+        clockhand: clockhand(&Contest::of_clockhand(heat, form))?,
     })
 }
 
-/// The first thread takes entries out and puts them back; the others look, and then use.
-fn naive(heat: Heat) -> Result<Tally, Failure> {
+/// The first contestant takes entries out and puts them back; the others look, and then use.
+fn naive(contest: &Contest) -> Result<Tally, Failure> {
     let map: Steps<u64> = HashMap::from_iter((0..KEYS).map(|key| (key, key))).into();
     race(
-        heat,
-        |key| step(&map).remove(&key),
-        |key| step(&map).insert(key, key),
-        |key| {
-            let live = step(&map).contains_key(&key);
-            live.then(|| step(&map).get(&key).copied() != Some(key))
+        contest,
+        |key| _ = step(&map).remove(&key),
+        |key| _ = step(&map).insert(key, key),
+        async |key| {
+            if !step(&map).contains_key(&key) {
+                return None;
+            }
+            contest.elsewhere().await;
+            Some(step(&map).get(&key).copied() != Some(key))
         },
     )
 }
 
-fn clockhand(heat: Heat) -> Result<Tally, Failure> {
-    let cache = Cache::new(KEYS);
+fn clockhand(contest: &Contest) -> Result<Tally, Failure> {
+    let cache = words(KEYS).build().map_err(unusable)?;
     (0..KEYS).for_each(|key| cache.insert(key, key));
     race(
-        heat,
-        |key| cache.invalidate(&key),
+        contest,
+        |key| _ = cache.invalidate(&key),
         |key| cache.insert(key, key),
-        |key| {
+        async |key| {
             // What was found can be used for as long as the guard is held, whoever removes it.
             let pinned = cache.pin();
             let found = pinned.get(&key)?;
+            contest.elsewhere().await;
             Some(*found != key)
         },
     )
 }
 
 /// `look` says whether what was found went wrong, if something was found.
-fn race<R, P>(
-    heat: Heat,
-    remove: impl Fn(u64) -> R + Sync,
-    put: impl Fn(u64) -> P + Sync,
-    look: impl Fn(u64) -> Option<bool> + Sync,
+fn race(
+    contest: &Contest,
+    remove: impl Fn(u64) + Sync,
+    put: impl Fn(u64) + Sync,
+    look: impl AsyncFn(u64) -> Option<bool> + Sync,
 ) -> Result<Tally, Failure> {
-    let work = |id: usize, bell: &Bell| {
-        let mut tally = Tally::default();
-        for key in (0..KEYS).cycle() {
-            if bell.rang() {
-                break;
-            }
+    let contestant = async |id: usize| {
+        let (mut tally, mut random) = (Tally::default(), SmallRng::seed_from_u64(id as u64));
+        while contest.goes_on() {
+            let key = random.random_range(0..KEYS);
             if id == 0 {
                 remove(key);
+                contest.elsewhere().await;
                 put(key);
-            } else if let Some(wrong) = look(key) {
-                tally.count(wrong);
+                contest.elsewhere().await;
+            } else if let Some(wrong) = look(key).await {
+                contest.count(&mut tally, wrong);
             }
         }
         tally
     };
-    count(heat, work)
+    sum(contest.run(contestant))
 }

@@ -3,6 +3,7 @@
 
 mod changing_map;
 mod check_then_act;
+mod contest;
 mod offsets;
 mod stale_arithmetic;
 
@@ -14,7 +15,8 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use crate::compare::arena::{Bell, work_for};
+use self::contest::Contest;
+pub use self::contest::Form;
 use crate::failure::Failure;
 use crate::progress;
 use crate::report::grouped;
@@ -24,8 +26,12 @@ use crate::report::grouped;
 pub struct Race {
     /// What it is called.
     pub name: &'static str,
+    /// Who races.
+    pub form: Form,
     /// What goes wrong.
     pub story: &'static str,
+    /// What it would have cost.
+    pub cost: &'static str,
     /// Locks around every step.
     pub naive: Tally,
     /// `clockhand` at the same work.
@@ -39,13 +45,6 @@ pub struct Tally {
     pub operations: u64,
     /// Those that went wrong.
     pub violations: u64,
-}
-
-impl Tally {
-    fn count(&mut self, wrong: bool) {
-        self.operations += 1;
-        self.violations += u64::from(wrong);
-    }
 }
 
 impl std::iter::Sum for Tally {
@@ -72,25 +71,26 @@ impl Races {
     }
 }
 
-/// How many threads, and for how long each side of a race.
+/// How many contestants, and for how long each side of a race.
 #[derive(Debug, Clone, Copy)]
 pub struct Heat {
-    /// Threads; two at least, as one alone races with nobody.
+    /// Contestants; two at least, as one alone races with nobody.
     pub threads: usize,
-    /// Time for each side of each race.
+    /// Time for each side of each race; where locks have not lost by then, it goes on for a minute.
     pub time: Duration,
 }
 
-/// Runs every race.
+/// Runs every race, with threads and with tasks.
 ///
 /// # Errors
 ///
 /// When the system refuses a thread.
 pub fn run(heat: Heat, quiet: bool) -> Result<Races, Failure> {
     let each = [check_then_act::run, stale_arithmetic::run, changing_map::run, offsets::run];
-    let bar = progress::bar("races".into(), each.len() as u64, "races", quiet);
-    let races = each.into_iter().map(|race| {
-        let race = race(heat);
+    let of = |race: fn(Heat, Form) -> Result<Race, Failure>| Form::ALL.map(|form| (race, form));
+    let bar = progress::bar("races".into(), 2 * each.len() as u64, "races", quiet);
+    let races = each.into_iter().flat_map(of).map(|(race, form)| {
+        let race = race(heat, form);
         bar.inc(1);
         race
     });
@@ -99,10 +99,9 @@ pub fn run(heat: Heat, quiet: bool) -> Result<Races, Failure> {
     Ok(Races { races: races? })
 }
 
-/// Lets threads race for their time, and adds up what they counted.
-fn count(heat: Heat, work: impl Fn(usize, &Bell) -> Tally + Sync) -> Result<Tally, Failure> {
-    let shifts = work_for(heat.time, heat.threads, work)?;
-    Ok(shifts.into_iter().map(|shift| shift.result).sum())
+/// Adds up what the contestants counted.
+fn sum(tallies: Result<Vec<Tally>, Failure>) -> Result<Tally, Failure> {
+    Ok(tallies?.into_iter().sum())
 }
 
 /// The map of the naive caches: every access is under its lock, as every step of them is.
@@ -116,18 +115,23 @@ impl fmt::Display for Races {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["race", "what goes wrong", "a lock for each step", "clockhand"]);
+        table.set_header(["race", "of", "what goes wrong", "a lock for each step", "clockhand"]);
         let told = |tally: Tally| {
             format!("{} of {}", grouped(tally.violations), grouped(tally.operations))
         };
         for race in &self.races {
-            table.add_row([race.name, race.story, &told(race.naive), &told(race.clockhand)]);
+            let (naive, clockhand) = (told(race.naive), told(race.clockhand));
+            table.add_row([race.name, race.form.name(), race.story, &naive, &clockhand]);
         }
-        writeln!(f, "{table}")?;
+        writeln!(f, "{table}\n")?;
+        for races in self.races.chunk_by(|one, next| one.name == next.name) {
+            writeln!(f, "- {}: {}.", races[0].name, races[0].cost)?;
+        }
         writeln!(
             f,
-            "A lock around every step does not make two steps one. Where a race is not lost"
-        )?;
-        writeln!(f, "here, it was only not met: try more --seconds, or more --threads.")
+            "\nA lock around every step does not make two steps one. Between them stands what stands there in\n\
+             production: a call to something else, which a thread waits for, and at which a task lets the\n\
+             others have their turns. The tasks take turns on one thread: no two of them ever run at once."
+        )
     }
 }

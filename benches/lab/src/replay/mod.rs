@@ -24,20 +24,24 @@ use crate::latency::{Quantiles, clock_cost};
 use crate::report::{Latency, Pass, Replay, Spread};
 use crate::team;
 use crate::trace::Trace;
+use crate::words::{Words, unusable, words};
 
-/// What the cache of a replay holds.
-type Cache = clockhand::Cache<u64, Body, ahash::RandomState>;
-
-/// The value of a key: its weight, and a stamp that shows whose value it is.
+/// The value of a key as one word: its weight, and a stamp that shows whose value it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Body {
-    weight: u32,
-    stamp: u32,
-}
+struct Body(u64);
 
 impl Body {
     fn new(key: u64, weight: u32) -> Self {
-        Self { weight, stamp: Self::stamp(key) }
+        Self(u64::from(weight) << 32 | u64::from(Self::stamp(key)))
+    }
+
+    fn weight(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn is_of(self, key: u64) -> bool {
+        self.0 as u32 == Self::stamp(key)
     }
 
     #[inline]
@@ -120,17 +124,12 @@ pub fn replay(
     Ok(report)
 }
 
-fn build(capacity: u64, weighted: bool) -> Result<Cache, Failure> {
+fn build(capacity: u64, weighted: bool) -> Result<Words, Failure> {
     let [a, b, c, d] = HASH_SEEDS;
-    let builder = clockhand::Cache::builder()
-        .capacity(capacity)
-        .hasher(ahash::RandomState::with_seeds(a, b, c, d));
-    let builder = if weighted {
-        builder.weigher(|_: &u64, body: &Body| u64::from(body.weight))
-    } else {
-        builder
-    };
-    builder.build().map_err(|error| Failure::Input(format!("the cache cannot be built: {error}")))
+    let builder = words(capacity).hasher(ahash::RandomState::with_seeds(a, b, c, d));
+    let builder =
+        if weighted { builder.weigher(|_, body| u64::from(Body(*body).weight())) } else { builder };
+    builder.build().map_err(unusable)
 }
 
 /// The passes of one replay, measured.
@@ -143,7 +142,7 @@ struct Passes {
 }
 
 fn run_passes(
-    cache: &Cache,
+    cache: &Words,
     trace: &Trace,
     course: &Course,
     order: &Order,

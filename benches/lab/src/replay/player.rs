@@ -4,9 +4,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::course::Course;
-use super::{Body, Cache, SAMPLED_ONE_IN};
+use super::{Body, SAMPLED_ONE_IN};
 use crate::latency::Sampler;
 use crate::trace::Trace;
+use crate::words::Words;
 
 /// Which read operation of the cache looks the keys up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
@@ -50,7 +51,7 @@ impl Replayed {
 
 /// Replays chunks of the course until it is over.
 pub(super) fn play(
-    cache: &Cache,
+    cache: &Words,
     trace: &Trace,
     course: &Course,
     read: ReadPath,
@@ -66,8 +67,8 @@ pub(super) fn play(
 }
 
 fn play_through(
-    mut lookup: impl FnMut(&u64) -> Option<Body>,
-    cache: &Cache,
+    mut lookup: impl FnMut(&u64) -> Option<u64>,
+    cache: &Words,
     trace: &Trace,
     course: &Course,
     id: usize,
@@ -81,11 +82,11 @@ fn play_through(
             let key = keys[at];
             if let Some(body) = gets.run(|| lookup(&key)) {
                 replayed.hits += 1;
-                replayed.wrong += u64::from(body.stamp != Body::stamp(key));
+                replayed.wrong += u64::from(!Body(body).is_of(key));
             } else {
                 replayed.misses += 1;
                 let body = Body::new(key, sizes.map_or(1, |sizes| sizes[at]));
-                inserts.run(|| cache.insert(key, body));
+                inserts.run(|| cache.insert(key, body.0));
             }
         }
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::Cache;
 use super::course::Course;
+use crate::words::Words;
 
 /// How often the usage is sampled: often enough to see bursts, too seldom to get in the way.
 const PERIOD: Duration = Duration::from_millis(1);
@@ -26,7 +26,7 @@ pub(super) struct Peaks {
 
 /// Does the work while a thread of its own watches the cache.
 pub(super) fn watched<T>(
-    cache: &Cache,
+    cache: &Words,
     course: &Course,
     bar: &ProgressBar,
     work: impl FnOnce() -> T,
@@ -42,7 +42,7 @@ pub(super) fn watched<T>(
     })
 }
 
-fn watch(cache: &Cache, course: &Course, bar: &ProgressBar, over: &AtomicBool) -> Peaks {
+fn watch(cache: &Words, course: &Course, bar: &ProgressBar, over: &AtomicBool) -> Peaks {
     let mut peaks = Peaks::default();
     let mut bar_moved = Instant::now();
     while !over.load(Ordering::Relaxed) {

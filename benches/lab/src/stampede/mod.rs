@@ -19,33 +19,41 @@ pub use self::order::{Order, Plan};
 pub use self::report::{Outcome, Stampede};
 use self::store::Store;
 use self::ways::{Ask, WAYS, Way};
-use crate::compare::arena::{Bell, work_beside};
-use crate::compare::{machine, others};
+use crate::arena::{Bell, work_beside};
+use crate::before_after::{self, Terms};
 use crate::failure::Failure;
 use crate::latency::{Quantiles, Sampler, clock_cost};
-use crate::machine::CpuMeter;
+use crate::machine::{CpuMeter, measured_on, others};
 use crate::progress;
 
 /// Between two steps of the progress bar.
 const STEP: Duration = Duration::from_millis(100);
 
-/// Runs the four ways, one after the other.
+/// Runs both sides, if there are terms for them, and then the four ways, if they are wanted.
 ///
 /// # Errors
 ///
 /// When the system refuses a thread.
-pub fn run(plan: &Plan, quiet: bool) -> Result<Stampede, Failure> {
-    let length: Duration = WAYS.iter().map(|way| (way.time)(plan)).sum();
+pub fn run(
+    plan: &Plan,
+    terms: Option<&Terms>,
+    has_ways: bool,
+    quiet: bool,
+) -> Result<Stampede, Failure> {
+    let ways = if has_ways { &WAYS[..] } else { &[] };
+    let length: Duration = ways.iter().map(|way| (way.time)(plan)).sum();
+    let length = length + terms.map_or(Duration::ZERO, |terms| 2 * terms.time);
     let bar = progress::bar(String::new(), length.as_millis() as u64, "ms", quiet);
     let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
-    let outcomes = WAYS.iter().map(|way| run_one(way, plan, &bar)).collect::<Result<Vec<_>, _>>();
+    let sides = terms.map(|terms| before_after::run(terms, &bar)).transpose();
+    let outcomes = ways.iter().map(|way| run_one(way, plan, &bar)).collect::<Result<Vec<_>, _>>();
     bar.finish_and_clear();
-    let outcomes = outcomes?;
+    let (sides, outcomes) = (sides?, outcomes?);
     let cores_taken = meter.cores_taken();
-    let mut setup = vec![machine(clock_ns)];
-    setup.extend(cores_taken.map(others));
-    setup.extend(plan.lines());
-    Ok(Stampede { setup, cores_taken, ways: outcomes })
+    let mut machine = vec![measured_on(clock_ns)];
+    machine.extend(cores_taken.map(others));
+    let setup = if has_ways { plan.lines().into() } else { Vec::new() };
+    Ok(Stampede { machine, setup, cores_taken, before_after: sides, ways: outcomes })
 }
 
 fn run_one(way: &Way, plan: &Plan, bar: &ProgressBar) -> Result<Outcome, Failure> {

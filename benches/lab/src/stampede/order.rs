@@ -3,15 +3,30 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use crate::before_after::Terms;
 use crate::cli::{seconds, threads};
 use crate::failure::Failure;
+
+/// What `stampede` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Subject {
+    /// A naive cache with the races in it, and clockhand: response time, errors, hits, memory
+    BeforeAfter,
+    /// Four ways to ask a slow store: what the store and its callers meet
+    Ways,
+    /// Both
+    All,
+}
 
 /// The options of `stampede`.
 #[derive(Debug, Args)]
 pub struct Order {
-    /// How long each way runs that has a cache
+    /// What to show
+    #[arg(value_enum, default_value = "all")]
+    subject: Subject,
+    /// How long each side runs, and each way that has a cache
     #[arg(long, value_name = "S", value_parser = seconds, default_value = "60", allow_hyphen_values = true)]
     seconds: Duration,
     /// How long the way without a cache runs; five answers of the store by default, or --seconds if
@@ -37,12 +52,28 @@ pub struct Order {
     /// At which age values are renewed, in milliseconds; half of --life-ms by default
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
     refresh_ms: Option<u64>,
+    /// Draw before and after into this file, as SVG
+    #[cfg(feature = "charts")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chart: Option<PathBuf>,
     /// Write one JSON object to this file; `-` prints it, and nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }
 
 impl Order {
+    /// The two sides, if they are asked for.
+    pub(crate) fn terms(&self) -> Option<Terms> {
+        let store = Duration::from_millis(self.store_ms);
+        let terms = || Terms::new(self.seconds, self.callers, store);
+        (self.subject != Subject::Ways).then(terms)
+    }
+
+    /// Whether the four ways are asked for.
+    pub(crate) fn has_ways(&self) -> bool {
+        self.subject != Subject::BeforeAfter
+    }
+
     /// What is to be done.
     ///
     /// # Errors

@@ -5,18 +5,22 @@ use std::fmt;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use crate::compare::text::short;
+use crate::before_after::BeforeAfter;
 use crate::latency::Quantiles;
-use crate::report::grouped;
+use crate::report::{grouped, short};
 
 /// All ways.
 #[derive(Debug, Serialize)]
 pub struct Stampede {
-    /// What was configured, one fact a line.
+    /// What was measured on.
+    pub machine: Vec<String>,
+    /// What was configured for the ways, one fact a line.
     pub setup: Vec<String>,
     /// Cores that other processes kept busy.
     pub cores_taken: Option<f64>,
-    /// One for each.
+    /// A naive cache, and `clockhand`.
+    pub before_after: Option<BeforeAfter>,
+    /// One for each; none if they were not asked for.
     pub ways: Vec<Outcome>,
 }
 
@@ -54,11 +58,13 @@ pub struct Outcome {
 }
 
 impl Stampede {
-    /// How often clockhand loaded a key that it had just loaded.
+    /// How often clockhand broke a promise: loaded a key that it had just loaded, or beside another
+    /// load of it, or had more than it was given.
     #[must_use]
     pub fn broken(&self) -> u64 {
         let beyond = |way: &Outcome| way.most_per_key_and_period.map_or(0, |most| most.max(1) - 1);
-        self.ways.iter().filter(|way| way.coalesces).map(beyond).sum()
+        let sides = self.before_after.as_ref().map_or(0, BeforeAfter::broken);
+        sides + self.ways.iter().filter(|way| way.coalesces).map(beyond).sum::<u64>()
     }
 }
 
@@ -80,6 +86,14 @@ const HEADER: [&str; 13] = [
 
 impl fmt::Display for Stampede {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.machine.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
+        if let Some(sides) = &self.before_after {
+            write!(f, "\n{sides}")?;
+        }
+        if self.ways.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\n## Four ways\n")?;
         self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN).set_header(HEADER);

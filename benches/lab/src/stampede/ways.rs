@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use clockhand::{BuildError, Cache, LoadSource};
+use clockhand::LoadSource;
 
 use super::{Plan, Store};
 use crate::failure::Failure;
+use crate::words::{Words, unusable, words};
 
 /// Asks for a key; returns whether the caller has waited for the store.
 pub(super) type Ask = dyn Fn(u64) -> bool + Send + Sync;
@@ -100,7 +101,6 @@ fn refresh_after(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
 }
 
 /// With room for all keys.
-fn cache(plan: &Plan) -> Result<Cache<u64, u64>, Failure> {
-    let unusable = |error: BuildError| Failure::Broken(error.to_string());
-    Cache::builder().capacity(2 * plan.keys).time_to_live(plan.life).build().map_err(unusable)
+fn cache(plan: &Plan) -> Result<Words, Failure> {
+    words(2 * plan.keys).time_to_live(plan.life).build().map_err(unusable)
 }

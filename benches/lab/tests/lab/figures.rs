@@ -4,9 +4,6 @@
 
 use clockhand::Cache;
 use clockhand_lab::source::Source;
-use serde_json::Value;
-
-use crate::support::{lab, output};
 
 /// Trace, entries, and the hit ratio that was reached.
 const REACHED: [(&str, u64, f64); 12] = [
@@ -57,11 +54,14 @@ fn hits_are_as_many_as_they_were() {
     assert!(lost <= SLACK_OF_MEAN, "{lost} lost on average");
 }
 
+#[cfg(feature = "peers")]
 #[test]
 fn the_bound_is_kept_by_eight_threads_with_values_of_random_sizes() {
+    use crate::support::{lab, output};
+
     let out = output(&mut lab(["excess", "same", "clockhand get", "8388608"]));
     assert!(out.status.success(), "{out:?}");
-    let excess: Value = serde_json::from_slice(&out.stdout).expect("one object");
+    let excess: serde_json::Value = serde_json::from_slice(&out.stdout).expect("one object");
     let of = |field: &str| excess[field].as_u64().expect("a number");
     let bound = of("capacity") + of("retired_capacity") + of("in_hand");
     assert!(of("peak") <= bound, "{excess}");

@@ -1,16 +1,9 @@
-//! The costs of loading, and the stampede: every cache answers every question, and the figures that do
+//! The costs of loading: every cache answers every question, and the figures that do
 //! not depend on the machine are as they have to be.
 
 use serde_json::Value;
 
-use crate::support::{Folder, lab, output};
-
-fn json(arguments: &[&str]) -> Value {
-    let out = output(lab(arguments).args(["--json", "-"]));
-    assert!(out.status.success(), "{out:?}");
-    assert!(out.stderr.is_empty(), "{out:?}");
-    serde_json::from_slice(&out.stdout).expect("one object")
-}
+use crate::support::{Folder, json, lab, output};
 
 const LOAD: [&str; 9] =
     ["load", "--quick", "--rounds", "1", "--round-ms", "1", "--threads", "2", "--callers=4"];
@@ -43,21 +36,4 @@ fn a_table_and_a_file() {
     }
     let file = std::fs::read(path).expect("a file");
     assert!(serde_json::from_slice::<Value>(&file).is_ok_and(|told| told["rows"].is_array()));
-}
-
-#[test]
-fn a_stampede_is_coalesced() {
-    let told = json(&["stampede", "--seconds=2.5", "--store-ms=150", "--callers=20", "--keys=2"]);
-    let ways = told["ways"].as_array().expect("ways");
-    assert_eq!(ways.len(), 4);
-    for way in ways {
-        assert!(way["loads"].as_u64().is_some_and(|loads| loads > 0), "{way}");
-        assert!(way["response_ns"]["max"].as_u64().is_some_and(|ns| ns >= 145_000_000), "{way}");
-        if way["coalesces"] == true {
-            assert_eq!(way["most_per_key_and_period"], 1, "{way}");
-            assert!(way["most_at_once"].as_u64().is_some_and(|most| most <= 2), "{way}");
-        }
-    }
-    let most = |way: usize| ways[way]["most_at_once"].as_u64();
-    assert!(most(1) > most(2), "there was no stampede to coalesce: {told}");
 }

@@ -32,6 +32,14 @@ pub(crate) fn replay_json(arguments: &[&str]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
 }
 
+/// Runs the lab with `--json -` and returns the object.
+pub(crate) fn json(arguments: &[&str]) -> Value {
+    let out = output(lab(arguments).args(["--json", "-"]));
+    assert!(out.status.success(), "{out:?}");
+    assert!(out.stderr.is_empty(), "{out:?}");
+    serde_json::from_slice(&out.stdout).expect("one object")
+}
+
 /// A folder for the traces of one test.
 pub(crate) struct Folder(TempDir);
 

@@ -1,7 +1,9 @@
 //! Where threads work for a fixed time, so that all are busy from the first to the last moment.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "peers")]
 use std::thread;
+#[cfg(feature = "peers")]
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -10,6 +12,7 @@ use crate::failure::Failure;
 use crate::team::{self, Shift};
 
 /// Operations between two looks at the bell.
+#[cfg(feature = "peers")]
 pub(crate) const BATCH: usize = 512;
 
 /// Tells the threads that their time is over.
@@ -25,6 +28,7 @@ impl Bell {
 
 /// Lets threads work until the bell rings. Each looks up after a batch, so that none comes away with
 /// nothing, however short the time and however busy the machine.
+#[cfg(feature = "peers")]
 pub(crate) fn work_for<T: Send>(
     time: Duration,
     threads: usize,
@@ -49,7 +53,8 @@ pub(crate) fn work_beside<T: Send>(
 }
 
 /// Operations per second of all threads together, in millions.
-pub(super) fn rate<T>(shifts: &[Shift<T>], operations: impl Fn(&T) -> u64) -> f64 {
+#[cfg(feature = "peers")]
+pub(crate) fn rate<T>(shifts: &[Shift<T>], operations: impl Fn(&T) -> u64) -> f64 {
     let each = |shift: &Shift<T>| {
         operations(&shift.result) as f64 / (shift.ended - shift.began).as_secs_f64()
     };

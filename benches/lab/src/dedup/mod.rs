@@ -1,16 +1,21 @@
 //! Exactly once: a log with redelivery, consumed with `clockhand::dedup` and with sets used the obvious
 //! ways. What is counted is how often a message was processed twice, or not at all.
 
+#[cfg(feature = "peers")]
+mod peers;
+mod ways;
+
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use clockhand::dedup::{Deduplicator, Outcome};
+use clockhand::dedup::Deduplicator;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use self::ways::{Claims, Locked, LockedAddFirst};
 use crate::failure::Failure;
 use crate::report::grouped;
 use crate::team;
@@ -40,85 +45,6 @@ trait Consumer: Sync {
 
 fn answer(result: Result<(), ()>) -> Delivered {
     if result.is_ok() { Delivered::Acknowledged } else { Delivered::Again }
-}
-
-struct Claims(Deduplicator<u64>);
-
-impl Consumer for Claims {
-    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
-        match self.0.process(id, process) {
-            Outcome::Processed(()) | Outcome::Duplicate => Delivered::Acknowledged,
-            _ => Delivered::Again,
-        }
-    }
-}
-
-type Times = Mutex<HashMap<u64, Instant, ahash::RandomState>>;
-
-fn live(times: &HashMap<u64, Instant, ahash::RandomState>, id: u64) -> bool {
-    times.get(&id).is_some_and(|added| added.elapsed() < TTL)
-}
-
-/// Is it new? Then process it, and add it. A lock for each step.
-struct Locked(Times);
-
-impl Consumer for Locked {
-    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
-        let step = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if live(&step(), id) {
-            return Delivered::Acknowledged;
-        }
-        let result = process();
-        if result.is_ok() {
-            step().insert(id, Instant::now());
-        }
-        answer(result)
-    }
-}
-
-/// The same with one lock over check and add, before the message is processed.
-struct LockedAddFirst(Times);
-
-impl Consumer for LockedAddFirst {
-    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if live(&times, id) {
-            return Delivered::Acknowledged;
-        }
-        times.insert(id, Instant::now());
-        drop(times);
-        answer(process())
-    }
-}
-
-struct DashMap(dashmap::DashMap<u64, Instant, ahash::RandomState>);
-
-impl Consumer for DashMap {
-    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
-        if self.0.get(&id).is_some_and(|added| added.elapsed() < TTL) {
-            return Delivered::Acknowledged;
-        }
-        let result = process();
-        if result.is_ok() {
-            self.0.insert(id, Instant::now());
-        }
-        answer(result)
-    }
-}
-
-struct Moka(moka::sync::Cache<u64, (), ahash::RandomState>);
-
-impl Consumer for Moka {
-    fn consume(&self, id: u64, process: Process<'_>) -> Delivered {
-        if self.0.contains_key(&id) {
-            return Delivered::Acknowledged;
-        }
-        let result = process();
-        if result.is_ok() {
-            self.0.insert(id, ());
-        }
-        answer(result)
-    }
 }
 
 /// What one way came to.
@@ -220,16 +146,15 @@ impl Log {
 pub fn run(log: Log) -> Result<Ways, Failure> {
     let seen = Deduplicator::builder().capacity(log.messages().max(1)).ttl(TTL).build();
     let seen = seen.map_err(|e| Failure::Input(e.to_string()))?;
-    let hasher = ahash::RandomState::new;
-    let times = || Mutex::new(HashMap::with_hasher(hasher()));
-    let moka = moka::sync::Cache::builder().max_capacity(log.messages()).time_to_live(TTL);
-    let ways = vec![
+    let times = || Mutex::new(HashMap::with_hasher(ahash::RandomState::new()));
+    #[cfg_attr(not(feature = "peers"), expect(unused_mut, reason = "the peers are added"))]
+    let mut ways = vec![
         log.consume("clockhand", &Claims(seen))?,
         log.consume("mutex, check then add", &Locked(times()))?,
         log.consume("mutex, add first", &LockedAddFirst(times()))?,
-        log.consume("dashmap, check then add", &DashMap(dashmap::DashMap::with_hasher(hasher())))?,
-        log.consume("moka, check then add", &Moka(moka.build_with_hasher(hasher())))?,
     ];
+    #[cfg(feature = "peers")]
+    ways.extend(peers::consume(log)?);
     Ok(Ways { messages: log.messages(), threads: log.threads, ways })
 }
 

@@ -1,0 +1,104 @@
+//! A comparison as bar charts: one SVG file for each question.
+
+use std::path::Path;
+
+use super::{Bar, Chart, MAPS, OTHERS, OURS, Panel, prepare, unwritable};
+use crate::compare::{Comparison, Group, HitRatio, Row, Unit};
+use crate::failure::Failure;
+
+/// Draws every question of a comparison into files of this folder, which is made if need be.
+///
+/// # Errors
+///
+/// [`Failure::Input`] when the folder or a file cannot be written.
+pub fn draw(comparison: &Comparison, folder: &Path) -> Result<(), Failure> {
+    prepare(folder)?;
+    for chart in charts(comparison) {
+        let path = folder.join(file_name(&chart.title));
+        chart.draw(&path).map_err(|error| unwritable(&path, &error))?;
+    }
+    Ok(())
+}
+
+fn charts(comparison: &Comparison) -> Vec<Chart> {
+    let mut charts = Vec::<Chart>::new();
+    let same = |one: &Row, next: &Row| {
+        (&one.question, one.threads, &one.measure) == (&next.question, next.threads, &next.measure)
+    };
+    for rows in comparison.rows.chunk_by(same) {
+        let row = &rows[0];
+        let title = match row.group {
+            Group::Latency | Group::Memory => format!("{}: {}", row.question, row.measure),
+            _ => row.question.clone(),
+        };
+        let panel = Panel {
+            title: match row.threads {
+                1 => "1 thread".into(),
+                threads => format!("{threads} threads"),
+            },
+            bars: rows.iter().map(Bar::of_row).collect(),
+        };
+        let note = match row.unit {
+            Unit::Throughput => "millions of operations per second, more is better",
+            Unit::Latency => "nanoseconds on a logarithmic scale, less is better",
+            Unit::Memory => "bytes per entry, less is better",
+            Unit::Excess => "bytes, less is better",
+        };
+        let logarithmic = row.unit == Unit::Latency;
+        match charts.iter_mut().find(|chart| chart.title == title) {
+            Some(chart) => chart.panels.push(panel),
+            None => charts.push(Chart { title, note, logarithmic, panels: vec![panel] }),
+        }
+    }
+    charts.extend(hit_ratios(comparison));
+    charts
+}
+
+/// One picture for each trace, with a panel for each capacity.
+fn hit_ratios(comparison: &Comparison) -> Vec<Chart> {
+    let rows = comparison.hit_ratios.as_ref().map_or(&[][..], |ratios| &ratios.rows);
+    let traces = rows.chunk_by(|one, next| one.trace == next.trace);
+    let chart = |rows: &[HitRatio]| Chart {
+        title: format!("hit ratio, {}", rows[0].trace),
+        note: "hits per access, more is better",
+        logarithmic: false,
+        panels: rows
+            .chunk_by(|one, next| one.entries == next.entries)
+            .map(|rows| Panel {
+                title: format!("{} entries", rows[0].entries),
+                bars: rows.iter().map(Bar::of_hit_ratio).collect(),
+            })
+            .collect(),
+    };
+    traces.map(chart).collect()
+}
+
+impl Bar {
+    fn of_row(row: &Row) -> Self {
+        let colour = match row.peer {
+            peer if peer.starts_with("clockhand") => OURS,
+            _ if row.evicts => OTHERS,
+            _ => MAPS,
+        };
+        Self { name: row.peer.into(), value: row.value.median, colour }
+    }
+
+    fn of_hit_ratio(row: &HitRatio) -> Self {
+        let colour = match row.cache {
+            cache if cache.starts_with("clockhand") => OURS,
+            _ if row.simulated => MAPS,
+            _ => OTHERS,
+        };
+        let name = match row.threads {
+            1 => row.cache.into(),
+            threads => format!("{}, {threads} thr", row.cache),
+        };
+        Self { name, value: row.hit_ratio, colour }
+    }
+}
+
+/// Letters and digits of the title, with a dash for whatever is between them.
+fn file_name(title: &str) -> String {
+    let words = title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    format!("{}.svg", words.collect::<Vec<_>>().join("-").to_lowercase())
+}

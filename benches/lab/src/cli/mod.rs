@@ -1,0 +1,144 @@
+//! The command line: arguments in, an exit status out, every failure on one line.
+
+#[cfg(not(all(feature = "peers", feature = "serve")))]
+mod absent;
+#[cfg(feature = "peers")]
+mod compare;
+mod races;
+mod replay;
+mod said;
+#[cfg(feature = "serve")]
+mod serve;
+mod stampede;
+mod values;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+#[cfg(not(all(feature = "peers", feature = "serve")))]
+use self::absent::Absent;
+#[cfg(feature = "peers")]
+use self::compare::Compare;
+use self::races::{Dedup, Races};
+use self::replay::Replay;
+use self::said::{finish, print, usage};
+#[cfg(feature = "peers")]
+use self::said::{print_json, told};
+pub(crate) use self::values::{contestants, seconds, threads};
+#[cfg(feature = "peers")]
+use crate::load;
+#[cfg(feature = "peers")]
+use crate::peers::{self, Hashers};
+use crate::stampede::Order;
+
+/// Replays access traces through clockhand and compares it with other caches.
+#[derive(Debug, Parser)]
+#[command(name = "clockhand-lab", version)]
+struct Lab {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay traces: look each key up, insert it on a miss
+    ///
+    /// Each file is replayed on its own: one pass from an empty cache for the hit ratio, then
+    /// repeated passes for throughput and latency. `NAME.u64.zst` is one little-endian u64 key per
+    /// access, compressed with zstd; `NAME.u32.zst` beside it, one u32 size per access, makes the
+    /// sizes the weights. At most 4 GiB are unpacked of a file.
+    Replay(Replay),
+    /// Compare clockhand with its peers in one run
+    ///
+    /// Rounds of all caches take turns. Printed are the median round, the spread, and the ratio to
+    /// quick_cache within the same rounds. Leave the machine alone meanwhile.
+    #[cfg(feature = "peers")]
+    Compare(Compare),
+    /// Compare clockhand with its peers in one run (feature `peers`)
+    #[cfg(not(feature = "peers"))]
+    Compare(Absent),
+    /// Run the races that the library exists for: naive caches lose them, clockhand does not
+    ///
+    /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
+    /// the same work. Printed is how often it went wrong.
+    Races(Races),
+    /// Measure what a hit, a miss and a wait for another's load cost, beside moka and quick_cache
+    ///
+    /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
+    /// caches take turns.
+    #[cfg(feature = "peers")]
+    Load(load::Order),
+    /// Measure what loading costs, beside moka and quick_cache (feature `peers`)
+    #[cfg(not(feature = "peers"))]
+    Load(Absent),
+    /// Let a hundred clients ask while the store behind the cache is slow: before and after, and four ways
+    ///
+    /// Before: a naive cache with the races in it; after: clockhand. Then a few keys without a cache; by get
+    /// and then insert; by `get_or_load`; by a `LoadingCache` that renews values ahead of their expiry. It
+    /// takes five times `--seconds`, about.
+    Stampede(Order),
+    /// Serve quotes and candles of a generated market feed, with the page and the metrics of the caches
+    ///
+    /// Each message of the feed, some of which come twice, is processed once, into a cache of quotes that
+    /// threads read; candles are loaded from a slow origin. It stops at Ctrl-C or SIGTERM, with a report.
+    #[cfg(feature = "serve")]
+    Serve(crate::serve::Order),
+    /// Serve quotes and candles of a generated market feed, with a page (feature `serve`)
+    #[cfg(not(feature = "serve"))]
+    Serve(Absent),
+    /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
+    ///
+    /// Printed is how often a message was processed twice, and how often never.
+    Dedup(Dedup),
+    #[cfg(feature = "peers")]
+    /// Measure one cache's memory; `compare` runs it in processes of their own
+    #[command(hide = true)]
+    Resident { hashers: Hashers, peer: String, size: peers::Size, entries: u64 },
+    #[cfg(feature = "peers")]
+    /// Measure how far one cache exceeds its bound; `compare` runs it in processes of their own
+    #[command(hide = true)]
+    Excess { hashers: Hashers, peer: String, capacity: u64 },
+}
+
+/// Runs the lab with the process's arguments.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let lab = match Lab::try_parse_from(arguments) {
+        Ok(lab) => lab,
+        Err(error)
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
+        {
+            return finish(print(&error.render().to_string()));
+        }
+        Err(error) => return finish(Err(usage(&error))),
+    };
+    finish(match lab.command {
+        Command::Replay(order) => order.run(),
+        #[cfg(feature = "peers")]
+        Command::Compare(order) => order.run(),
+        #[cfg(not(feature = "peers"))]
+        Command::Compare(order) => order.run("compare", "peers"),
+        Command::Races(order) => order.run(),
+        #[cfg(not(feature = "peers"))]
+        Command::Load(order) => order.run("load", "peers"),
+        #[cfg(feature = "peers")]
+        Command::Load(order) => told(order.json.clone(), |quiet| load::run(&order.effort(), quiet)),
+        Command::Stampede(order) => stampede::run(&order),
+        #[cfg(feature = "peers")]
+        Command::Resident { hashers, peer, size, entries } => {
+            let resident = peers::resident(hashers, &peer, size, entries);
+            resident.and_then(|resident| print_json(&resident))
+        }
+        #[cfg(feature = "peers")]
+        Command::Excess { hashers, peer, capacity } => {
+            peers::excess(hashers, &peer, capacity).and_then(|excess| print_json(&excess))
+        }
+        Command::Dedup(order) => order.run(),
+        #[cfg(feature = "serve")]
+        Command::Serve(order) => serve::run(&order),
+        #[cfg(not(feature = "serve"))]
+        Command::Serve(order) => order.run("serve", "serve"),
+    })
+}
