@@ -1,0 +1,99 @@
+//! What the user orders.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::fault::{Fault, Trouble};
+use crate::cli::threads;
+use crate::failure::Failure;
+use crate::team::cores;
+
+/// Threads that feed, and as many that read, unless the user says more.
+const THREADS: usize = 2;
+
+/// The options of `serve`.
+#[derive(Debug, Args)]
+pub struct Order {
+    /// How long to serve, in seconds; without it, until it is told to stop
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(2..=86_400))]
+    duration: Option<u64>,
+    /// Messages of the feed per second, on average
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+    rate: u64,
+    /// Threads that feed, a partition each, and as many that read; as many as cores by default, two at most
+    #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true)]
+    threads: Option<usize>,
+    /// Quotes that are kept; candles get 64 bytes for each of them
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    capacity: u64,
+    /// Port of 127.0.0.1 to listen on; 0 takes one that is free
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port: u16,
+    /// Seed of the feed and of those who ask
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// What goes wrong for a while
+    #[arg(long, value_enum)]
+    fault: Option<Fault>,
+    /// When it begins to go wrong, in seconds
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    fault_after: u64,
+    /// How long it goes wrong, in seconds
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(3..=86_400))]
+    fault_seconds: u64,
+    /// Write the closing report as one JSON object to this file; `-` prints it instead of the text
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// After the end of a fault, so long has to be left to see that it clears.
+const TO_CLEAR: u64 = 6;
+
+impl Order {
+    /// What is to be done.
+    ///
+    /// # Errors
+    ///
+    /// When the service would end before the fault has come and gone.
+    pub(crate) fn plan(&self) -> Result<Plan, Failure> {
+        let seconds = Duration::from_secs;
+        let needed = self.fault_after + self.fault_seconds + TO_CLEAR;
+        if let (Some(_), Some(duration)) = (self.fault, self.duration)
+            && duration < needed
+        {
+            return Err(Failure::Input(format!(
+                "a fault from second {} on for {} s is over and cleared after {needed} s; give more \
+                 --duration, or less --fault-after or --fault-seconds",
+                self.fault_after, self.fault_seconds
+            )));
+        }
+        let trouble = self.fault.map(|fault| Trouble {
+            fault,
+            begins: seconds(self.fault_after),
+            ends: seconds(self.fault_after + self.fault_seconds),
+        });
+        Ok(Plan {
+            duration: self.duration.map(seconds),
+            rate: self.rate,
+            threads: self.threads.unwrap_or_else(|| cores().min(THREADS)),
+            capacity: self.capacity,
+            port: self.port,
+            seed: self.seed,
+            trouble,
+        })
+    }
+}
+
+/// What is served, and for how long.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(super) duration: Option<Duration>,
+    pub(super) rate: u64,
+    pub(super) threads: usize,
+    pub(super) capacity: u64,
+    pub(super) port: u16,
+    pub(super) seed: u64,
+    pub(super) trouble: Option<Trouble>,
+}
