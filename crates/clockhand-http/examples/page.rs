@@ -48,7 +48,7 @@ fn work(prices: &Cache<String, f64>, seen: &Deduplicator<u64>, feed: &OffsetTrac
             let part = (random >> 11) as f64 / (1_u64 << 53) as f64;
             let symbol = format!("SYM{:05}", (part.powi(3) * SYMBOLS as f64) as u64);
             prices.get_or_load(symbol, |_| part);
-            seen.mark_processed(random % 1_000_000);
+            seen.mark_processed(random % 50_000);
         }
         let partition = turn % 4;
         let offset = i64::from(turn / 4);

@@ -39,13 +39,15 @@ class Chart {
     this.history = history;
     const { measured, absent } = this.definition;
     if (measured && !part[measured]) {
-      if (!this.plot.firstChild) this.plot.append(el("p", { class: "absent" }, absent));
+      if (!this.plot.firstChild) setProse(this.plot.appendChild(el("p", { class: "absent" })), absent);
       return;
     }
     if (!this.drawn) this.draw();
     this.drawn.setData(this.numbers(), false);
     const end = history.times.at(-1);
-    this.drawn.setScale("x", { min: end - WINDOW, max: end });
+    // The charts begin with a minute and grow with what is known.
+    const span = Math.min(WINDOW, Math.max(60, end - history.times[0]));
+    this.drawn.setScale("x", { min: end - span, max: end });
     this.tell(this.drawn.cursor.idx);
     if (this.details.open) this.tabulate();
   }
@@ -82,13 +84,13 @@ class Chart {
     return {
       width: Math.max(this.plot.clientWidth, 120),
       height: HEIGHT,
-      padding: [10, 6, 0, 0],
+      padding: [10, 28, 0, 0],
       legend: { show: false },
       cursor: { y: false, sync: { key: "clockhand" }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: true, auto: false }, y: { distr: logarithmic ? 3 : 1, range } },
       bands: stack,
       axes: [
-        { ...axis, size: 24, gap: 4, space: 70, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => clockTime(tick).slice(0, 5)), incrs: [60, 120, 300] },
+        { ...axis, size: 24, gap: 4, space: 70, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => clockTime(tick).slice(0, tick % 60 ? 8 : 5)), incrs: [15, 30, 60, 120, 300] },
         { ...axis, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : this.format(tick))), ...(logarithmic ? { splits: powers, filter: (_, ticks) => ticks } : {}), ...(this.format === bytes ? { incrs: BINARY } : {}) },
       ],
       series: [{}, ...series.map((one) => ({

@@ -37,7 +37,10 @@ class Panel {
     this.showTiles(this.measure.tiles(part, history));
     for (const chart of this.charts) chart.update(history, part);
     this.showFigures(this.measure.leaves(part), history);
-    if (part.kind === "cache") this.showHottest(part.hottest);
+    if (part.kind === "cache") {
+      this.showHottest(part.hottest);
+      this.showHolders(part.stats.holders);
+    }
     if (part.kind === "tracker") this.showPartitions(part);
   }
 
@@ -84,6 +87,16 @@ class Panel {
     }
   }
 
+  /** Who keeps garbage from being freed, below the other figures of memory. */
+  showHolders(holders) {
+    this.holders ??= this.at.groups.lastElementChild.appendChild(el("ul", { class: "holders", "aria-label": "Threads that keep garbage" }));
+    const rows = setRows(this.holders, holders.length, () => el("li", { dir: "auto" }));
+    holders.forEach((holder, nth) => {
+      const since = duration(holder.since.secs + holder.since.nanos / 1e9);
+      setText(rows[nth], `${holder.thread} has kept garbage for ${since}, ${exact(holder.epochs_behind)} epochs behind`);
+    });
+  }
+
   showHottest(keys) {
     const make = () => {
       const button = el("button", { type: "button" }, el("span", { class: "rank" }), el("bdi", { class: "key" }), el("span", { class: "left" }));
@@ -109,17 +122,17 @@ class Panel {
     const make = () => {
       const lag = el("td", { class: "number" }, el("span", { class: "bar", "aria-hidden": "true" }, el("i")), el("span"));
       const plain = () => el("td", { class: "number" });
-      return el("tr", {}, el("th", { scope: "row", dir: "auto" }), plain(), plain(), plain(), lag, plain(), plain(), plain());
+      return el("tr", {}, el("th", { scope: "row", dir: "auto" }), plain(), lag, ...Array.from({ length: 5 }, plain));
     };
     const rows = setRows(this.at["partition-rows"], partitions.length, make);
     const most = Math.max(1, ...partitions.map((one) => one.lag));
     partitions.forEach((one, nth) => {
       const cells = rows[nth].children;
       const pending = one.pending_offset;
-      const texts = [one.topic, exact(one.partition), exact(one.watermark), exact(one.end), null, exact(one.in_progress), shown(exact, pending), shown(duration, one.pending_seconds)];
+      const texts = [one.topic, exact(one.partition), null, exact(one.watermark), exact(one.end), exact(one.in_progress), shown(exact, pending), shown(duration, one.pending_seconds)];
       texts.forEach((text, at) => text !== null && setText(cells[at], text));
-      cells[4].firstElementChild.firstElementChild.style.width = `${(100 * one.lag) / most}%`;
-      setText(cells[4].lastElementChild, exact(one.lag));
+      cells[2].firstElementChild.firstElementChild.style.width = `${(100 * one.lag) / most}%`;
+      setText(cells[2].lastElementChild, exact(one.lag));
     });
     setText(this.at["partitions-note"], all > partitions.length ? `Those ${partitions.length} of ${all} that are furthest behind.` : "");
   }

@@ -12,7 +12,8 @@ class Tabs {
   update(parts) {
     const keys = parts.map((part) => part.id);
     const tabs = setRows(this.list, parts.length, (nth) => this.make(nth));
-    if (!keys.includes(this.chosen)) this.chosen = keys.find((key) => `#${encodeURIComponent(key)}` === location.hash) ?? keys[0] ?? null;
+    const fresh = !keys.includes(this.chosen);
+    if (fresh) this.chosen = keys.find((key) => `#${encodeURIComponent(key)}` === location.hash) ?? keys[0] ?? null;
     parts.forEach((part, nth) => {
       const tab = tabs[nth];
       const [sign, name, status] = tab.children;
@@ -23,6 +24,7 @@ class Tabs {
       setText(name, part.name);
       setText(status, `, ${part.kind}, ${part.health.status}`);
     });
+    if (fresh) this.list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     return this.chosen;
   }
 

@@ -283,7 +283,7 @@ async fn the_keyboard_reaches_every_part() {
         let chosen = browser.run("const tab = document.activeElement; return [tab.querySelector('.name').textContent, tab.getAttribute('aria-selected'), document.querySelector('[data-id=name]').textContent]", json!([])).await;
         assert_eq!(chosen, json!([name, "true", name]));
     }
-    let rows = "return [...document.querySelectorAll('[data-id=partition-rows] tr')].map((row) => [row.children[0].textContent, row.children[2].textContent, row.children[4].textContent].join(' '))";
+    let rows = "return [...document.querySelectorAll('[data-id=partition-rows] tr')].map((row) => [row.children[0].textContent, row.children[3].textContent, row.children[2].textContent].join(' '))";
     let rows = browser.run(rows, json!([])).await;
     assert_eq!(rows[0], "ticks 1\u{202f}001 9");
     assert_eq!(rows.as_array().map(Vec::len), Some(4));
