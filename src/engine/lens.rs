@@ -112,7 +112,7 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.engine.count_miss(self.view, hash, key);
+        self.engine.count_miss(self.view.pass(), hash, key);
         None
     }
 

@@ -4,10 +4,11 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::Engine;
 use super::bury::Table;
+use super::{Desk, Engine, Garbage};
 use crate::outcome::RemovalCause;
 use crate::policy::{Fate, Past};
+use crate::reclaim::Pass;
 
 impl<K, V, S> Engine<K, V, S> {
     /// Remembers why an entry left that did not make room.
@@ -31,13 +32,19 @@ impl<K, V, S> Engine<K, V, S> {
 }
 
 impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
-    /// Counts a read that found nothing, by what is known of its key.
+    /// Counts a read that found nothing, by what is known of its key. Takes what fits in registers, so that
+    /// hits need to keep nothing for this.
     #[cold]
     #[inline(never)]
-    pub(super) fn count_miss<Q>(&self, view: Table<'_, K, V>, hash: u64, key: &Q)
-    where
+    pub(super) fn count_miss<Q>(
+        &self,
+        pass: Pass<'_, Garbage<K, V>, Desk<K, V>>,
+        hash: u64,
+        key: &Q,
+    ) where
         Q: Equivalent<K> + ?Sized,
     {
+        let view = self.table.view(pass);
         let misses = &view.local().tally.misses;
         // Without loads there is nothing to look for.
         if self.berths.get() > 0 && is_known_absent(view, hash, key) {

@@ -85,6 +85,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         self.pass.local()
     }
 
+    /// What it was made of.
+    #[inline]
+    pub(crate) fn pass(&self) -> Pass<'g, Junk<K, V, X>, Desk<K, V, L>> {
+        self.pass
+    }
+
     #[inline]
     pub(super) fn current(&self) -> &'g Array<K, V, X> {
         // ORDERING T-k: Acquire: the generation's contents; pairs with the exchange in `complete`.
