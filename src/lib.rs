@@ -64,8 +64,8 @@
 //! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
 //! - `async`: the forms for tasks, on no particular runtime.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
-//! - `serde`: all reports are `Serialize`: [`Stats`], [`Explanation`], [`health::Health`] and their parts. Names are
-//!   those of the fields and, in small letters, of the variants.
+//! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`] and their parts. Names are
+//!   those of the fields and, in small letters, of the variants; durations are seconds, as floats.
 //!
 //! # Platforms
 //!

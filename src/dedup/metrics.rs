@@ -21,7 +21,8 @@ use std::time::Duration;
 /// # Ok::<_, clockhand::dedup::SettingsError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Metrics {
     /// Ids that were asked for, by whatever call.
@@ -64,6 +65,7 @@ pub struct Metrics {
     /// Cleanups, whoever ran them.
     pub cleanups: u64,
     /// What they took together.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub cleanup_time: Duration,
     /// Ids that are remembered or in progress, expired ones that were not removed yet included. Of a
     /// tracker: offsets that are done and lie above the watermark.

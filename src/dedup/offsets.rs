@@ -103,13 +103,14 @@ pub struct OffsetTracker {
 
 /// An offset that is not done: what holds the watermark, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct PendingOffset {
     /// The offset.
     pub offset: i64,
     /// How long ago it was polled or, if it was not, claimed for the first time. Of an offset that was neither, how
     /// long the watermark has been waiting for it.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub age: Duration,
     /// Whether somebody has claimed it, and the lease runs.
     pub claimed: bool,

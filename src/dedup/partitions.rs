@@ -7,7 +7,7 @@ use crate::health::{DedupState, Health, Thresholds};
 
 /// How a partition is doing. From [`OffsetTracker::partitions`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct PartitionStatus {
     /// The topic.

@@ -9,7 +9,7 @@ use super::levels::Levels;
 /// Ratios are between 0 and 1, times in seconds. Figures of which only the upper end is bad are out of bounds *above*
 /// their threshold, the hit rate *below* it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Figure {

@@ -7,7 +7,7 @@ use super::status::Status;
 
 /// A figure that is out of bounds.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Reason {
     /// How bad it is.

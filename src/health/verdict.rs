@@ -22,7 +22,7 @@ use super::status::Status;
 /// assert_eq!(health.to_string(), "healthy");
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Health {
     /// The worst status of all reasons.

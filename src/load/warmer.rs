@@ -49,6 +49,8 @@ pub struct Warmer {
 /// What a [`Warmer`] has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 pub struct WarmerStatus {
     /// Whether the thread runs.
     pub running: bool,

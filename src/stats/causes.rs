@@ -9,7 +9,8 @@
 /// `never_seen`. Keys are told apart by a part of their hashes, so one in four thousand may get another's
 /// cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct MissCauses {
     /// Nothing is known of the key: it was never in the cache, or is forgotten.
@@ -39,7 +40,8 @@ impl MissCauses {
 
 /// The charge of the entries that have left, by what became of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct RemovedCharge {
     /// Another value was put in their place.
@@ -55,7 +57,8 @@ pub struct RemovedCharge {
 /// What the cache did not take, by reason; their sum is [`Stats::refusals`](crate::Stats::refusals). See
 /// [`InsertErrorKind`](crate::InsertErrorKind).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Refusals {
     /// Entries that can never fit. Raise the capacity, or keep such values elsewhere.

@@ -38,13 +38,15 @@ use super::regions::{Holder, RegionUsage};
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Stats {
     /// The cache's name: [`Builder::name`](crate::Builder::name).
     pub name: Arc<str>,
     /// How long the cache has been there; after [`since`](Self::since), the time between the two looks.
     /// By a manual clock if the cache has one, else by the system's.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub at: Duration,
     /// Reads that found their key.
     pub hits: u64,
@@ -82,6 +84,7 @@ pub struct Stats {
     /// Loads that a waiter, or another reader, has taken over from a leader that died or stalled.
     pub loads_relieved: u64,
     /// What the loads that have ended took, together, from when their leaders began.
+    #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub load_time: Duration,
     /// Loads of values ahead of their expiry, or in the place of one that has expired, that were
     /// started in the background; they are in `loads_started` once they run.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// One of the two parts of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Region {
@@ -32,7 +32,7 @@ pub enum Region {
 /// assert_eq!(why.to_string(), "not in the cache: it was removed by a call");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case", tag = "state"))]
 #[non_exhaustive]
 pub enum Explanation {
@@ -44,10 +44,13 @@ pub enum Explanation {
         /// How often it was read since the policy last looked at it; three stands for three or more.
         reads: u8,
         /// How long ago the value was written; `None` if the cache keeps no time.
+        #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds::optional"))]
         age: Option<Duration>,
         /// How long it still lives, read or not; `None` if it does not expire in that way.
+        #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds::optional"))]
         time_left: Option<Duration>,
         /// How long it still lives if nobody reads it; `None` if the cache has no time to idle.
+        #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds::optional"))]
         idle_time_left: Option<Duration>,
         /// What it weighs.
         charge: u64,
@@ -67,7 +70,7 @@ pub enum Explanation {
 /// The last that is known of a key that is not in a cache. What is known fades: see
 /// [`MissCauses`](crate::MissCauses).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case", tag = "cause"))]
 #[non_exhaustive]
 pub enum Absence {

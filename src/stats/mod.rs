@@ -7,6 +7,7 @@
 //! | `explanation` | why a key is there, or is not |
 //! | `rates` | the same for each second |
 //! | `regions` | who has what of the cache: the regions, and those that hold up the freeing of garbage |
+//! | `seconds` | durations in reports that are written (feature `serde`) |
 //! | `usage` | what the cache holds, against its bounds |
 //!
 //! Nothing here is counted by itself: every number is the sum of what the threads counted on lines of
@@ -17,6 +18,8 @@ mod counts;
 mod explanation;
 mod rates;
 mod regions;
+#[cfg(feature = "serde")]
+pub(crate) mod seconds;
 mod usage;
 
 pub use causes::{MissCauses, Refusals, RemovedCharge};

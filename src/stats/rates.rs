@@ -4,7 +4,8 @@ use super::Stats;
 
 /// The counters of [`Stats`] for each second: what [`Stats::per_second`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Rates {
     /// Reads that found their key.

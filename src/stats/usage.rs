@@ -2,7 +2,8 @@
 
 /// What a cache holds at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Usage {
     /// The sum of the charges of the entries, with what running operations have reserved.
@@ -25,7 +26,8 @@ pub struct Usage {
 
 /// What a call of [`Cache::maintain`](crate::Cache::maintain) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Maintained {
     /// Entries looked at for their deadlines.

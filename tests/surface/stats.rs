@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clockhand::{Cache, Holder, MissCauses, Rates, Refusals, RegionUsage, RemovedCharge, Stats};
+use clockhand::{
+    Absence, Cache, Explanation, Holder, MissCauses, Rates, Refusals, Region, RegionUsage,
+    RemovedCharge, Stats,
+};
 
 #[test]
 fn figures() {
@@ -44,4 +47,45 @@ fn spans_and_rates() {
     let _: [f64; 3] = [rates.loads_started, rates.loads_succeeded, rates.loads_failed];
     let _: [f64; 3] = [rates.loads_joined, rates.loads_timed_out, rates.loads_relieved];
     let _: [f64; 3] = [rates.load_time, rates.renewals, rates.renewals_failed];
+}
+
+#[test]
+fn explanations() {
+    let cache: Cache<String, u64> = Cache::new(10);
+    let why: Explanation = cache.explain("a");
+    let _: (bool, String) = (why.is_resident(), why.to_string());
+    match why {
+        Explanation::Resident {
+            region,
+            reads,
+            age,
+            time_left,
+            idle_time_left,
+            charge,
+            being_loaded,
+            ..
+        } => {
+            let _: (Region, u8, u64, bool) = (region, reads, charge, being_loaded);
+            let _: [Option<Duration>; 3] = [age, time_left, idle_time_left];
+            assert!(matches!(region, Region::Probation | Region::Protected));
+        }
+        Explanation::Missing { why, being_loaded, .. } => match why {
+            Absence::Evicted { misses_ago, .. } => {
+                let _: (u64, bool) = (misses_ago, being_loaded);
+            }
+            Absence::NeverSeen
+            | Absence::Expired
+            | Absence::Invalidated
+            | Absence::Refused
+            | Absence::Absent => {}
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+    fn plain<T: Copy + PartialEq + std::fmt::Debug + std::fmt::Display + Send + Sync>() {}
+    plain::<Explanation>();
+    plain::<Absence>();
+    plain::<Region>();
+    let loading = Cache::<u64, u64>::new(10).loading(|key: &u64| Ok::<_, String>(*key));
+    let _: Explanation = loading.explain(&1);
 }

@@ -48,13 +48,12 @@ class History {
   }
 }
 
-/** The numbers of an object and of those in it, by their paths. Times become seconds. */
+/** The numbers of an object and of those in it, by their paths. */
 function leaves(object, path = "", found = new Map()) {
   for (const [name, value] of Object.entries(object)) {
     const own = path ? `${path}.${name}` : name;
     if (typeof value === "number") found.set(own, value);
     else if (value === null || typeof value !== "object" || Array.isArray(value)) continue;
-    else if ("secs" in value && "nanos" in value) found.set(own, value.secs + value.nanos / 1e9);
     else leaves(value, own, found);
   }
   return found;

@@ -92,7 +92,7 @@ class Panel {
     this.holders ??= this.at.groups.lastElementChild.appendChild(el("ul", { class: "holders", "aria-label": "Threads that keep garbage" }));
     const rows = setRows(this.holders, holders.length, () => el("li", { dir: "auto" }));
     holders.forEach((holder, nth) => {
-      const since = duration(holder.since.secs + holder.since.nanos / 1e9);
+      const since = duration(holder.since);
       setText(rows[nth], `${holder.thread} has kept garbage for ${since}, ${exact(holder.epochs_behind)} epochs behind`);
     });
   }

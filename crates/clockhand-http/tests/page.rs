@@ -39,13 +39,11 @@ fn service(cache: &Cache<String, u64>, thresholds: Thresholds) -> Service {
     builder.thresholds(thresholds).build().expect("a service")
 }
 
-/// The numbers of an object and of those in it, by their paths; times in seconds.
+/// The numbers of an object and of those in it, by their paths.
 fn leaves(object: &Value, path: &str, found: &mut Vec<(String, f64)>) {
     for (name, value) in object.as_object().expect("an object") {
         let own = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        if let (Some(seconds), Some(nanos)) = (value["secs"].as_f64(), value["nanos"].as_f64()) {
-            found.push((own, seconds + nanos / 1e9));
-        } else if value.is_object() {
+        if value.is_object() {
             leaves(value, &own, found);
         } else if let Some(number) = value.as_f64() {
             found.push((own, number));
