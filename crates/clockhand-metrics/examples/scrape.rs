@@ -4,10 +4,12 @@
 //! `cargo run --release -p clockhand-metrics --example scrape -- [READERS] [PAIRS] [SCRAPES_PER_SECOND]`
 //!
 //! Prints the reads of each pair of stretches, and the median of what scraping took of them. With no
-//! scrapes the second of a pair is like the first, so that is what the machine adds by itself.
+//! scrapes the second of a pair is like the first, so that is what the machine adds by itself. On Linux it
+//! also prints the processor time of a scrape, which other work on the machine does not change much.
 
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -41,18 +43,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let sum = || reads.iter().map(|reads| reads.load(Ordering::Relaxed)).sum::<u64>();
 
-    let mut lost = Vec::new();
+    let (before, mut lost) = (processor_time(), Vec::new());
     for _ in 0..pairs {
         let without = stretch(sum, None);
         let with = stretch(sum, (rate > 0).then_some((&registry, rate)));
         lost.push(1.0 - with / without);
         println!("{without:.0} reads/s without, {with:.0} with");
     }
+    let spent = processor_time().zip(before).map(|(after, before)| after.saturating_sub(before));
     stop.store(true, Ordering::Relaxed);
     threads.into_iter().try_for_each(thread::JoinHandle::join).map_err(|_| "a reader panicked")?;
     lost.sort_by(f64::total_cmp);
     let at = |part: f64| 100.0 * lost[((lost.len() - 1) as f64 * part) as usize];
     println!("{readers} readers, {rate} scrapes a second");
+    let scrapes = SCRAPES.load(Ordering::Relaxed);
+    if let Some(spent) = spent.filter(|_| scrapes > 0) {
+        println!("processor time of a scrape: {:?}", spent / scrapes as u32);
+    }
     println!(
         "lost by scraping: median {:.2} %, half of the pairs {:.2} to {:.2} %",
         at(0.5),
@@ -77,6 +84,15 @@ fn read(cache: &Cache<u64, u64>, reads: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
+/// The scrapes so far.
+static SCRAPES: AtomicU64 = AtomicU64::new(0);
+
+/// What this thread has had of processors so far; Linux tells.
+fn processor_time() -> Option<Duration> {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
 /// The reads of a second, over a stretch in which there may be scrapes.
 fn stretch(sum: impl Fn() -> u64, scrapes: Option<(&Registry, u64)>) -> f64 {
     let (began, before) = (Instant::now(), sum());
@@ -87,6 +103,7 @@ fn stretch(sum: impl Fn() -> u64, scrapes: Option<(&Registry, u64)>) -> f64 {
             let mut text = String::new();
             prometheus_text::encode(&mut text, registry).expect("a text");
             std::hint::black_box(text);
+            SCRAPES.fetch_add(1, Ordering::Relaxed);
         }
     }
     (sum() - before) as f64 / began.elapsed().as_secs_f64()
