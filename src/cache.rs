@@ -175,6 +175,21 @@ impl<K, V, S> Cache<K, V, S> {
         self.engine.health(thresholds)
     }
 
+    /// How long operations took since the cache was built; nothing unless [`Builder::sample_every`] was set. Needs
+    /// feature `histograms`.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free; reads 10 kilobytes for each kind of operation and each thread that uses the cache, and allocates.
+    ///
+    /// # Examples
+    ///
+    /// See [`Latencies`](crate::Latencies).
+    #[cfg(feature = "histograms")]
+    pub fn latencies(&self) -> Option<crate::latency::Latencies> {
+        self.engine.latencies()
+    }
+
     /// How many epochs the most backward reader is behind: nought or one in good health. A number
     /// that stays at one while [`usage`](Self::usage) shows the retired capacity full means that a guard is
     /// held or a [`Reader`] was not parked.

@@ -63,6 +63,7 @@
 //!
 //! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
 //! - `async`: the forms for tasks, on no particular runtime.
+//! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance take.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 //! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`] and their parts. Names are
 //!   those of the fields and, in small letters, of the variants; durations are seconds, as floats.
@@ -94,6 +95,7 @@ mod hash;
 pub mod health;
 mod iter;
 mod janitor;
+mod latency;
 pub mod load;
 mod load_policy;
 mod outcome;
@@ -118,6 +120,8 @@ pub use expiry::Expiry;
 pub use guard::Guard;
 pub use health::{Health, Thresholds};
 pub use iter::{GetMany, Iter};
+#[cfg(feature = "histograms")]
+pub use latency::{Latencies, Latency};
 #[cfg(feature = "async")]
 pub use load::AsyncLoader;
 pub use load::{LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize};

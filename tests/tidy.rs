@@ -38,6 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "expiry",
             "hash",
             "health",
+            "latency",
             "load_policy",
             "outcome",
             "policy",
@@ -57,6 +58,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reclaim", &["sync"]),
     // Leaves.
     ("health", &["sync", "time"]),
+    ("latency", &["sync", "time"]),
     ("outcome", &["error"]),
     ("stats", &[]),
     ("error", &[]),
@@ -97,6 +99,7 @@ const TOP: &[&str] = &[
     "health",
     "iter",
     "janitor",
+    "latency",
     "load_policy",
     "outcome",
     "random_state",

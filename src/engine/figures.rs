@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Engine, Local};
-use crate::health::{CacheCounts, CacheState, Health, Thresholds};
+use crate::health::{CacheCounts, CacheState, Health, Thresholds, Times};
+#[cfg(feature = "histograms")]
+use crate::latency::{Latencies, Latency, Operation};
 use crate::policy::Load;
 use crate::reclaim::Laggard;
 use crate::stats::{Holder, RegionUsage, Stats, Usage};
@@ -80,6 +82,7 @@ impl<K, V, S> Engine<K, V, S> {
                 renewals_failed: stats.renewals_failed,
                 cleanups,
                 cleanup_time,
+                reads: self.read_times(),
                 full: state.is_full(),
             };
             (counts, state)
@@ -106,6 +109,30 @@ impl<K, V, S> Engine<K, V, S> {
         let load = Load { capacity: stats.capacity, free: 0 };
         stats.probation_share = share as f64 / capacity;
         stats.probation_target = self.policy.aims_at(load) / capacity;
+    }
+
+    /// How long things took, if anything is timed.
+    #[cfg(feature = "histograms")]
+    pub(crate) fn latencies(&self) -> Option<Latencies> {
+        let of = |operation| self.latency(operation);
+        self.sampling.is_on().then(|| Latencies::of(self.sampling, of))
+    }
+
+    #[cfg(feature = "histograms")]
+    fn latency(&self, operation: Operation) -> Latency {
+        Latency::of(operation, self.locals().map(|local| &local.timings))
+    }
+
+    /// How long reads took.
+    #[cfg(feature = "histograms")]
+    fn read_times(&self) -> Times {
+        let reads = || Times::new(self.latency(Operation::Get).buckets());
+        if self.sampling.is_on() { reads() } else { Times::default() }
+    }
+
+    #[cfg(not(feature = "histograms"))]
+    fn read_times(&self) -> Times {
+        Times::default()
     }
 
     pub(crate) fn usage(&self) -> Usage {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use super::bury::Found;
+use super::timing::Timing;
 use super::{Batch, Desk, Engine, Garbage, Local};
 use crate::entry::{EntryRef, Ticket};
 use crate::expiry::{Expiration, Reading};
+use crate::latency::Operation;
 use crate::policy::Memory;
 use crate::reclaim::Pass;
 use crate::table::{Glance, View};
@@ -39,7 +41,24 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        if self.is_timed() {
+            return self.time(|| self.get_hashed(self.engine.hash(key), key));
+        }
         self.get_hashed(self.engine.hash(key), key)
+    }
+
+    /// Whether the look-up that begins now is to be timed.
+    #[inline(always)]
+    fn is_timed(&self) -> bool {
+        self.engine.sampling.is_due(&self.view.local().timings, Operation::Get)
+    }
+
+    /// Times a look-up.
+    #[cold]
+    #[inline(never)]
+    fn time<T>(&self, look_up: impl FnOnce() -> T) -> T {
+        let _timing = Timing::begin(&self.engine.timer, self.view.local(), Operation::Get);
+        look_up()
     }
 
     /// The same for a key whose hash is known.
@@ -63,7 +82,11 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let entry = self.read(self.engine.hash(key), key)?;
+        let entry = if self.is_timed() {
+            self.time(|| self.read(self.engine.hash(key), key))?
+        } else {
+            self.read(self.engine.hash(key), key)?
+        };
         let is_due = |expiration: &Expiration<K, V>| {
             expiration.is_due(entry, age, expiration.now()) && !entry.ticket().is_some_and(is_flown)
         };

@@ -4,6 +4,7 @@ use crate::accounting::Stripe;
 use std::time::Duration;
 
 use crate::error::InsertErrorKind;
+use crate::latency::Timings;
 use crate::outcome::RemovalCause;
 use crate::policy::Rounds;
 use crate::stats::Stats;
@@ -20,6 +21,7 @@ pub(crate) struct Local {
     pub(super) rounds: Rounds,
     pub(super) loads: LoadTally,
     pub(super) telling: Telling,
+    pub(super) timings: Timings,
     /// Writes, as a number that only this thread changes.
     writes: Relaxed<AtomicU64>,
 }

@@ -19,6 +19,7 @@
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `cleanups` | how long that takes, where it is asked for |
 //! | `face` | the table as the policy sees it |
+//! | `timing` | taking the time of an operation, if it is its turn |
 //! | `panic` | what becomes of a panic of the user's functions |
 //! | `past` | what became of keys: noted where they leave, asked where a read misses |
 //! | `explain` | why a key is there, or is not |
@@ -58,6 +59,7 @@ mod rules;
 mod scan;
 mod share;
 mod ticket;
+mod timing;
 mod upkeep;
 mod work;
 mod write;
@@ -88,6 +90,7 @@ use crate::accounting::{Ledger, Stripe};
 pub(crate) use crate::entry::{Hold, Ticket};
 use crate::expiry::Expiration;
 use crate::health::{CacheCounts, Monitor};
+use crate::latency::{Operation, Sampling};
 use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch};
@@ -115,6 +118,7 @@ pub(crate) struct Plan {
     pub(crate) inline: bool,
     /// Whether it remembers what became of keys.
     pub(crate) remembers: bool,
+    pub(crate) sampling: Sampling,
 }
 
 /// A cache without its public face.
@@ -140,6 +144,8 @@ pub(crate) struct Engine<K, V, S> {
     /// What `maintain` has cost.
     cleanups: Cleanups,
     monitor: Monitor<CacheCounts>,
+    /// Which reads and inserts are timed.
+    sampling: Sampling,
     inline: bool,
     remembers: bool,
     /// By which it is told how long things take.
@@ -169,6 +175,7 @@ impl<K, V, S> Engine<K, V, S> {
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             cleanups: Cleanups::default(),
             monitor: Monitor::new(timer.clone()),
+            sampling: plan.sampling,
             inline: plan.inline,
             remembers: plan.remembers,
             timer,
@@ -248,7 +255,11 @@ where
     /// Counts what a load took that began then.
     pub(crate) fn count_load_time(&self, begun: Duration) {
         let took = self.elapsed().saturating_sub(begun);
-        self.pin().local().loads.nanos.add(nanos(took));
+        let pin = self.pin();
+        pin.local().loads.nanos.add(nanos(took));
+        if self.sampling.is_on() {
+            pin.local().timings.record(Operation::Load, took);
+        }
     }
 
     #[inline]

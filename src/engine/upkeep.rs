@@ -8,6 +8,7 @@ use super::bury::Table;
 use super::room::{Eviction, patience};
 use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
+use crate::latency::Operation;
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
 use crate::stats::Maintained;
@@ -190,7 +191,14 @@ where
     /// with a shrink that readers stopped, and migrates about `budget` buckets if the table's size
     /// changes.
     pub(crate) fn maintain(&self, budget: usize) -> Maintained {
-        self.cleanups.time(|| self.clean(budget))
+        let begun = self.timer.elapsed();
+        let done = self.clean(budget);
+        let took = self.timer.elapsed().saturating_sub(begun);
+        self.cleanups.note(took);
+        if self.sampling.is_on() {
+            self.pin().local().timings.record(Operation::Maintain, took);
+        }
+        done
     }
 
     fn clean(&self, budget: usize) -> Maintained {

@@ -11,6 +11,7 @@ use super::{Engine, Pin};
 use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
+use crate::latency::Operation;
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::Memory;
 use crate::reclaim::Ledgered;
@@ -58,6 +59,7 @@ where
         let charge = self.rules.weigh(&key, &value);
         let hash = self.hash(&*key);
         let mut pin = self.pin();
+        let _timing = self.begin_timing(pin.local(), Operation::Insert);
         let mut work = self.work(pin.local());
         if let Err(kind) = self.fits(charge) {
             let view = self.table.view(pin.pass());

@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::figure::Figure;
 use super::measure::Look;
 use super::monitor::Counts;
+use super::times::Times;
 
 /// A cache that takes so much of its capacity is full.
 const FULL: f64 = 0.95;
 
 /// What a cache counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CacheCounts {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
@@ -21,6 +22,8 @@ pub(crate) struct CacheCounts {
     pub(crate) renewals_failed: u64,
     pub(crate) cleanups: u64,
     pub(crate) cleanup_time: Duration,
+    /// How long the reads took that were timed.
+    pub(crate) reads: Times,
     /// Whether it is full.
     pub(crate) full: bool,
 }
@@ -83,6 +86,7 @@ impl CacheState {
             [c.loads_failed, c.loads_succeeded + c.loads_failed]
         });
         look.tell_count(Figure::RenewalFailures, counts, |c| c.renewals_failed);
+        look.tell_times(counts, |c| &c.reads);
         look.tell_time(Figure::CleanupTime, counts, |c| (c.cleanups, c.cleanup_time));
     }
 }

@@ -40,6 +40,13 @@ pub enum Figure {
     LoadErrors,
     /// `renewal_failures`: renewals that failed in the window. Warning above 0.
     RenewalFailures,
+    /// `read_time`: seconds that a look-up took in the window, on average; as the two that follow, told with the feature
+    /// `histograms` where that is switched on, if [enough](super::Thresholds::min_events) were timed. Warning above 0.2.
+    ReadTime,
+    /// `read_p95`: as many seconds took 95 % of the look-ups at most. Warning above 0.05.
+    ReadP95,
+    /// `read_p99`: the same of 99 %. Critical above 0.1.
+    ReadP99,
     /// `cleanup_time`: seconds that a call of `maintain` or a cleanup took in the window, on average. Warning above 0.1.
     CleanupTime,
     /// `duplicates_processed`: tickets that came too late or were fenced, as a part of the completions of the window, if
@@ -98,6 +105,8 @@ pub(super) struct Card {
 }
 
 const ABOVE_ZERO: Levels = Levels::new().warning(0.0);
+const SLOW: &str = "look for more runnable threads than processors, for memory that is swapped out, \
+                    and for `Hash`, `Eq` or an `Expiry` that takes long";
 
 impl Figure {
     /// Every figure, in the order in which reasons of one status are given.
@@ -110,6 +119,9 @@ impl Figure {
         Self::Evictions,
         Self::LoadErrors,
         Self::RenewalFailures,
+        Self::ReadTime,
+        Self::ReadP95,
+        Self::ReadP99,
         Self::CleanupTime,
         Self::DuplicatesProcessed,
         Self::ForgottenEarly,
@@ -193,6 +205,18 @@ impl Figure {
                 "renewals that failed",
                 "look at the source that is loaded from: old values are served until they expire",
             ),
+            Self::ReadTime => Card {
+                levels: Levels::new().warning(0.2),
+                ..seconds("read_time", "time of a read", SLOW)
+            },
+            Self::ReadP95 => Card {
+                levels: Levels::new().warning(0.05),
+                ..seconds("read_p95", "time of 95 % of the reads", SLOW)
+            },
+            Self::ReadP99 => Card {
+                levels: Levels::new().critical(0.1),
+                ..seconds("read_p99", "time of 99 % of the reads", SLOW)
+            },
             Self::CleanupTime => Card {
                 levels: Levels::new().warning(0.1),
                 ..seconds(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::figure::Figure;
 use super::status::Status;
 use super::thresholds::Thresholds;
+use super::times::Times;
 
 /// A figure that could be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +84,17 @@ impl<C> Look<'_, C> {
         let fewest = if was_given { fewest / 2 } else { fewest };
         if all >= fewest.max(1) {
             self.tell(figure, part as f64 / all as f64);
+        }
+    }
+
+    /// How long reads took in the window, if enough of them were timed.
+    pub(super) fn tell_times(&mut self, now: &C, of: impl Fn(&C) -> &Times) {
+        let Some((_, then)) = self.window else { return };
+        let times = of(now).since(of(then));
+        if times.count() >= self.thresholds.min_events.max(1) {
+            self.tell(Figure::ReadTime, times.mean());
+            self.tell(Figure::ReadP95, times.quantile(0.95));
+            self.tell(Figure::ReadP99, times.quantile(0.99));
         }
     }
 

@@ -25,6 +25,7 @@
 //! | `figure` | what is looked at: name, unit, which side is bad, what to do |
 //! | `levels`, `thresholds` | from where on it is bad |
 //! | `text` | values as people read them |
+//! | `times` | how long something took, to be kept for each window |
 //! | `window` | what was counted when somebody asked before |
 //! | `monitor` | the callers, and what each was told |
 //! | `measure` | what was measured; what a window shows |
@@ -45,6 +46,7 @@ mod status;
 mod tests;
 mod text;
 mod thresholds;
+mod times;
 mod verdict;
 mod window;
 
@@ -58,4 +60,5 @@ pub use process::MemoryLimit;
 pub use reason::Reason;
 pub use status::Status;
 pub use thresholds::{Thresholds, ThresholdsError};
+pub(crate) use times::Times;
 pub use verdict::Health;

@@ -35,7 +35,7 @@ impl Patient {
     }
 
     fn ask(&self, thresholds: &Thresholds) -> Health {
-        let (counts, state) = (self.counts, self.state);
+        let (counts, state) = (self.counts.clone(), self.state);
         self.monitor.judge(thresholds, || (counts, state), CacheState::measure)
     }
 
