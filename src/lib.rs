@@ -64,6 +64,7 @@
 //! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
 //! - `async`: the forms for tasks, on no particular runtime.
 //! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance take.
+//! - `tracing`: spans and events of loads, renewals and maintenance; never of a hit.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 //! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`] and their parts. Names are
 //!   those of the fields and, in small letters, of the variants; durations are seconds, as floats.
@@ -109,6 +110,7 @@ mod sync;
 #[allow(unsafe_code)]
 mod table;
 mod time;
+mod trace;
 
 pub use builder::{Builder, ENTRY_OVERHEAD, Maintenance};
 pub use cache::Cache;

@@ -47,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sync",
             "table",
             "time",
+            "trace",
         ],
     ),
     // Siblings: none of them imports another.
@@ -66,6 +67,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("load_policy", &[]),
     ("random_state", &[]),
     ("time", &["sync"]),
+    ("trace", &[]),
     ("sync", &[]),
 ];
 /// What stands on the public surface only.
@@ -86,8 +88,18 @@ const FACE: &[&str] = &[
     "time",
 ];
 /// What takes part in the table, too.
-const LOAD: &[&str] =
-    &["cache", "engine", "error", "expiry", "load_policy", "random_state", "stats", "sync", "time"];
+const LOAD: &[&str] = &[
+    "cache",
+    "engine",
+    "error",
+    "expiry",
+    "load_policy",
+    "random_state",
+    "stats",
+    "sync",
+    "time",
+    "trace",
+];
 /// What makes the public surface.
 const TOP: &[&str] = &[
     "builder",

@@ -14,6 +14,7 @@ use crate::reclaim::{GRACE, Ledgered};
 use crate::stats::Maintained;
 use crate::sync::{Outermost, seeded, thread_local};
 use crate::table::{self, Junk, Shredder};
+use crate::trace::{self, Done};
 
 /// Retired entries that a write frees in passing, at every eighth that is retired.
 const FREED_PER_WRITE: usize = 16;
@@ -192,7 +193,17 @@ where
     /// changes.
     pub(crate) fn maintain(&self, budget: usize) -> Maintained {
         let begun = self.timer.elapsed();
-        let done = self.clean(budget);
+        let done = trace::maintain(
+            self.name(),
+            budget,
+            || self.clean(budget),
+            |&Maintained { swept, expired, freed, backlog }| Done {
+                swept,
+                expired,
+                freed,
+                backlog,
+            },
+        );
         let took = self.timer.elapsed().saturating_sub(begun);
         self.cleanups.note(took);
         if self.sampling.is_on() {

@@ -16,6 +16,7 @@ use crate::cache::Cache;
 use crate::engine::{Boarding, Fare, Kept, Ticket};
 use crate::expiry::Terms;
 use crate::sync::{quietly, seeded};
+use crate::trace::load_ended;
 
 /// The flight of a ticket.
 pub(super) fn flight<V: Send + Sync + 'static>(ticket: &Ticket) -> Arc<Flight<V>> {
@@ -147,6 +148,9 @@ where
     let (mut leads, now) = (leads.into_iter().peekable(), now());
     let begun = leads.peek().and_then(|lead| lead.run.get()).map(Arc::clone);
     let run = begun.unwrap_or_default();
+    if let Some(lead) = leads.peek() {
+        run.trace(lead.cache.engine().name(), lead.renews);
+    }
     for lead in leads {
         lead.flight.begin(lead.seat, kind, lead.begin_run(&run), now);
     }
@@ -161,6 +165,9 @@ where
     S: BuildHasher,
 {
     let (run, now) = (Arc::new(Run::background()), now());
+    if let Some(lead) = leads.first() {
+        run.trace(lead.cache.engine().name(), true);
+    }
     let begin = |lead: &Lead<K, V, S>| {
         let flight = &lead.flight;
         flight.look_again(now.saturating_add(flight.limits().renewal));
@@ -238,6 +245,9 @@ where
         }
         if self.renews && !succeeded {
             engine.count_load(|loads| &loads.renewals_failed);
+        }
+        if self.run.get().is_some() {
+            self.enter(|| load_ended(engine.name(), self.renews, succeeded));
         }
     }
 
@@ -326,7 +336,7 @@ where
         // looking for the key calls) stays here: it may be on the way already. A ticket that is left
         // behind is known to be over.
         if !self.ended {
-            self.count_end(false);
+            quietly(|| self.count_end(false));
         }
         quietly(|| {
             if self.flight.abandon(self.seat, now()) {

@@ -8,11 +8,12 @@
 //! circle.
 
 use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
 
 use super::now;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, unique};
+use crate::trace::LoadSpan;
 
 /// A flight, of whatever values, whose leader's run can be asked for.
 pub(super) trait Led: Send + Sync {
@@ -35,6 +36,8 @@ pub(super) struct Run {
     alarm: Mutex<Weak<Alarm>>,
     /// The flights that it waits for.
     awaits: Mutex<Vec<Arc<dyn Led>>>,
+    /// What those are told who trace it.
+    span: OnceLock<LoadSpan>,
 }
 
 const SEVERAL: u64 = u64::MAX;
@@ -84,8 +87,21 @@ impl Run {
         Self { background: true, ..Self::default() }
     }
 
+    /// It is a load, or a renewal, of the cache of this name.
+    pub(super) fn trace(&self, cache: &str, renewal: bool) {
+        self.span.get_or_init(|| LoadSpan::new(cache, renewal));
+    }
+
     /// Runs a part of it: the whole loader of a thread, one poll of a task, a landing.
     pub(super) fn enter<T>(self: &Arc<Self>, part: impl FnOnce() -> T) -> T {
+        match self.span.get() {
+            Some(span) => span.enter(|| self.stacked(part)),
+            None => self.stacked(part),
+        }
+    }
+
+    /// Runs a part of it on the thread's stack of runs.
+    fn stacked<T>(self: &Arc<Self>, part: impl FnOnce() -> T) -> T {
         struct Leave;
         impl Drop for Leave {
             fn drop(&mut self) {
