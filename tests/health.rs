@@ -213,6 +213,65 @@ fn garbage_that_a_guard_holds_up_shows_and_goes() {
 }
 
 #[test]
+fn a_thread_that_is_in_the_way_is_named() {
+    let (cache, hand) = cache(100, 100);
+    let thresholds = Thresholds::default();
+    (0..10).for_each(|key| cache.insert(key, key));
+    let (stop, stopped) = mpsc::channel::<()>();
+    let (held, holds) = mpsc::channel();
+    let other = cache.clone();
+    let holder = std::thread::Builder::new().name("sleeper".to_string()).spawn(move || {
+        let _guard = other.pin();
+        held.send(()).expect("it is awaited");
+        let _ = stopped.recv();
+    });
+    holds.recv().expect("it is held");
+    hand.advance(SECOND);
+    assert!(cache.health(&thresholds).is_healthy(), "there is no garbage");
+    assert!(cache.invalidate(&1));
+    // Maintenance moves the epoch, and then finds who is in the way.
+    for _ in 0..4 {
+        cache.maintain(10);
+    }
+    hand.advance(SECOND);
+    assert!(cache.health(&thresholds).is_healthy(), "for a second");
+    hand.advance(SECOND);
+    let health = cache.health(&thresholds);
+    let reason = health.reason(Figure::HoldUp).expect("two seconds");
+    assert!(reason.value >= 2.0 && reason.message.contains("(by thread sleeper)"), "{health}");
+    drop(stop);
+    holder.expect("a thread").join().expect("it holds no longer");
+    for _ in 0..4 {
+        cache.maintain(10);
+    }
+    assert!(cache.health(&thresholds).is_healthy());
+}
+
+#[test]
+fn a_load_that_hangs() {
+    let (cache, hand) = cache(10, 100);
+    let thresholds = Thresholds::default();
+    let loaded = cache.get_or_load(1, |_| {
+        hand.advance(10 * SECOND);
+        // One that comes later, and ends.
+        assert_eq!(cache.get_or_load(2, |_| 2), 2);
+        hand.advance(20 * SECOND);
+        assert!(cache.health(&thresholds).is_healthy());
+        hand.advance(SECOND);
+        assert_eq!(only(&cache.health(&thresholds)), (Status::Warning, Figure::LoadAge, 31.0));
+        1
+    });
+    assert_eq!(loaded, 1);
+    assert!(cache.health(&thresholds).is_healthy());
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        cache.get_or_load(3, |_| panic!("seen by the test"))
+    }));
+    hand.advance(MINUTE);
+    let health = cache.health(&thresholds);
+    assert!(panicked.is_err() && health.reason(Figure::LoadAge).is_none(), "{health}");
+}
+
+#[test]
 fn evictions_are_counted_by_the_minute() {
     let (cache, hand) = cache(10, 1000);
     let thresholds = Thresholds::default();

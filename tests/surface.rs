@@ -6,6 +6,9 @@
 mod dedup;
 #[path = "surface/health.rs"]
 mod health;
+#[cfg(feature = "histograms")]
+#[path = "surface/latency.rs"]
+mod latency;
 #[path = "surface/load.rs"]
 mod load;
 #[path = "surface/stats.rs"]

@@ -63,6 +63,7 @@ impl<K, V, S> Engine<K, V, S> {
         let process = thresholds.memory_taken();
         let look = || {
             let stats = self.stats();
+            let load_age = self.running.oldest().map(|begun| stats.at.saturating_sub(begun));
             let (cleanups, cleanup_time) = self.cleanups.get();
             let state = CacheState {
                 charged: stats.charged,
@@ -70,6 +71,13 @@ impl<K, V, S> Engine<K, V, S> {
                 retired: stats.retired,
                 capacity: stats.capacity,
                 retired_capacity: stats.retired_capacity,
+                backlog: stats.backlog,
+                load_age,
+                holder: stats
+                    .holders
+                    .into_iter()
+                    .max_by_key(|holder| holder.since)
+                    .map(|Holder { thread, since, .. }| (thread, since)),
                 process,
             };
             let counts = CacheCounts {

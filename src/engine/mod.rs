@@ -14,6 +14,7 @@
 //! | `lingering` | the charge of those that the capacity bears |
 //! | `share` | what it is of probation's share |
 //! | `ticket` | how a load takes part in the table |
+//! | `running` | which loads run, and since when |
 //! | `failures` | which failures of loads are remembered, the oldest first |
 //! | `scan` | walking all entries beside writers |
 //! | `upkeep` | freeing, expiring, resizing |
@@ -56,6 +57,7 @@ mod panic;
 mod past;
 mod room;
 mod rules;
+mod running;
 mod scan;
 mod share;
 mod ticket;
@@ -79,6 +81,8 @@ use failures::Failures;
 pub(crate) use lens::Lens;
 pub(crate) use local::{LoadTally, Local};
 pub(crate) use rules::Rules;
+pub(crate) use running::Entered;
+use running::Running;
 pub(crate) use scan::EVERYWHERE;
 pub(crate) use ticket::{Boarding, Fare, Kept};
 pub(crate) use work::Decided;
@@ -137,6 +141,8 @@ pub(crate) struct Engine<K, V, S> {
     berths: CachePadded<Relaxed<AtomicU64>>,
     /// Keys of the batches that are being loaded.
     batched: Relaxed<AtomicU64>,
+    /// Loads whose loaders run.
+    running: Running,
     /// Failures that are remembered.
     failures: Failures<K>,
     /// Where the search for expired entries goes on.
@@ -171,6 +177,7 @@ impl<K, V, S> Engine<K, V, S> {
             unborne: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             batched: Relaxed::<AtomicU64>::new(0),
+            running: Running::default(),
             failures: Failures::default(),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             cleanups: Cleanups::default(),
@@ -222,6 +229,17 @@ impl<K, V, S> Engine<K, V, S> {
     /// For how long the cache has been there.
     pub(crate) fn elapsed(&self) -> Duration {
         self.timer.elapsed()
+    }
+
+    /// A loader begins to run: when that is, and where it is entered.
+    pub(crate) fn enter_load(&self) -> (Duration, Entered) {
+        let begun = self.elapsed();
+        (begun, self.running.enter(begun))
+    }
+
+    /// A loader has come to its end, or is given up.
+    pub(crate) fn leave_load(&self, entered: Entered) {
+        self.running.leave(entered);
     }
 
     /// When loads are taken over.

@@ -36,13 +36,19 @@ impl Counts for CacheCounts {
 }
 
 /// What a cache is at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct CacheState {
     pub(crate) charged: u64,
     pub(crate) lingering: u64,
     pub(crate) retired: u64,
     pub(crate) capacity: u64,
     pub(crate) retired_capacity: u64,
+    /// Retired entries that are not freed.
+    pub(crate) backlog: usize,
+    /// For how long the oldest load has been running.
+    pub(crate) load_age: Option<Duration>,
+    /// The thread that has been in the way of freeing for longest, and for how long.
+    pub(crate) holder: Option<(String, Duration)>,
     /// What the process takes of its limit.
     pub(crate) process: Option<f64>,
 }
@@ -80,11 +86,17 @@ impl CacheState {
         if let Some(part) = self.garbage() {
             look.tell(Figure::Garbage, part);
         }
+        if let Some((thread, since)) = self.holder.filter(|_| self.backlog > 0) {
+            look.tell_of(Figure::HoldUp, since.as_secs_f64(), format!("by thread {thread}"));
+        }
         look.tell_count(Figure::Refusals, counts, |c| c.refusals);
         look.tell_rate(Figure::Evictions, counts, |c| c.evictions);
         look.tell_part(Figure::LoadErrors, counts, |c| {
             [c.loads_failed, c.loads_succeeded + c.loads_failed]
         });
+        if let Some(age) = self.load_age {
+            look.tell(Figure::LoadAge, age.as_secs_f64());
+        }
         look.tell_count(Figure::RenewalFailures, counts, |c| c.renewals_failed);
         look.tell_times(counts, |c| &c.reads);
         look.tell_time(Figure::CleanupTime, counts, |c| (c.cleanups, c.cleanup_time));

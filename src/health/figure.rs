@@ -30,6 +30,9 @@ pub enum Figure {
     /// `garbage`: what has left the cache and is not freed yet, as a part of the retired capacity; of the capacity,
     /// where there is no retired capacity. More than 1 if the capacity bears some of it. Warning above 0.5.
     Garbage,
+    /// `hold_up`: for how many seconds a thread has kept garbage from being freed, by a guard or by a reader that is
+    /// not parked; since a writer or maintenance found it there. Warning above 1.
+    HoldUp,
     /// `refusals`: entries that the cache did not take, in the window. Warning above 0.
     Refusals,
     /// `evictions`: evictions a minute, over the window. Warning above 100, which is much for a cache that holds all
@@ -38,6 +41,8 @@ pub enum Figure {
     /// `load_errors`: loads that failed as a part of those that ended in the window, if there were
     /// [enough](super::Thresholds::min_events). Warning above 0.01, degraded above 0.1.
     LoadErrors,
+    /// `load_age`: for how many seconds the oldest load has been running. Warning above 30.
+    LoadAge,
     /// `renewal_failures`: renewals that failed in the window. Warning above 0.
     RenewalFailures,
     /// `read_time`: seconds that a look-up took in the window, on average; as the two that follow, told with the feature
@@ -115,9 +120,11 @@ impl Figure {
         Self::Memory,
         Self::ProcessMemory,
         Self::Garbage,
+        Self::HoldUp,
         Self::Refusals,
         Self::Evictions,
         Self::LoadErrors,
+        Self::LoadAge,
         Self::RenewalFailures,
         Self::ReadTime,
         Self::ReadP95,
@@ -176,6 +183,14 @@ impl Figure {
                      if nobody writes; raise `retired_capacity` if writers retire that much",
                 )
             },
+            Self::HoldUp => Card {
+                levels: Levels::new().warning(1.0),
+                ..seconds(
+                    "hold_up",
+                    "time for which garbage has been held up",
+                    "drop guards soon, and park readers before their threads wait",
+                )
+            },
             Self::Refusals => count(
                 "refusals",
                 "refused entries",
@@ -198,6 +213,15 @@ impl Figure {
                     "loads that failed",
                     "look at the source that is loaded from; `stale_if_error` and `negative_ttl` \
                      spare it",
+                )
+            },
+            Self::LoadAge => Card {
+                levels: Levels::new().warning(30.0),
+                ..seconds(
+                    "load_age",
+                    "age of the oldest load",
+                    "look for a loader that hangs: give its source a time limit; \
+                     `load_timeout` bounds how long others wait for it",
                 )
             },
             Self::RenewalFailures => count(

@@ -35,7 +35,7 @@ impl Patient {
     }
 
     fn ask(&self, thresholds: &Thresholds) -> Health {
-        let (counts, state) = (self.counts.clone(), self.state);
+        let (counts, state) = (self.counts.clone(), self.state.clone());
         self.monitor.judge(thresholds, || (counts, state), CacheState::measure)
     }
 
@@ -357,7 +357,7 @@ fn memory_is_judged_by_the_room_that_a_full_cache_leaves() {
                 retired,
                 capacity,
                 retired_capacity,
-                process: None,
+                ..CacheState::default()
             },
             ..Patient::new()
         };
@@ -453,4 +453,12 @@ fn the_limit_of_a_cgroup_is_the_nearest_to_be_reached() {
 fn only_the_hit_rate_is_bad_below() {
     let below = |figure: &&Figure| figure.card().bad == Bad::Below;
     assert_eq!(Figure::ALL.iter().filter(below).collect::<Vec<_>>(), [&Figure::HitRate]);
+}
+
+#[test]
+fn the_operations_guide_has_each_figure() {
+    let guide = include_str!("../../docs/operations.md");
+    for figure in Figure::ALL {
+        assert!(guide.contains(&format!("`{figure}`")), "{figure} is missing");
+    }
 }

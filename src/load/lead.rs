@@ -13,7 +13,7 @@ use super::rest::{Failure, Rest};
 use super::run::Run;
 use super::turn::Wish;
 use crate::cache::Cache;
-use crate::engine::{Boarding, Fare, Kept, Ticket};
+use crate::engine::{Boarding, Entered, Fare, Kept, Ticket};
 use crate::expiry::Terms;
 use crate::sync::{quietly, seeded};
 use crate::trace::load_ended;
@@ -42,8 +42,8 @@ where
     boarded: bool,
     /// From when the loader begins to run.
     run: OnceLock<Arc<Run>>,
-    /// When that was.
-    begun: OnceLock<Duration>,
+    /// When that was, and where it is entered.
+    begun: OnceLock<(Duration, Entered)>,
     /// Whether it is a load of the background.
     renews: bool,
     /// Whether the loader has come to an end of its own.
@@ -214,7 +214,7 @@ where
         self.run.get_or_init(|| {
             let engine = self.cache.engine();
             engine.count_load(|loads| &loads.started);
-            let _ = self.begun.set(engine.elapsed());
+            let _ = self.begun.set(engine.enter_load());
             Arc::clone(run)
         })
     }
@@ -239,7 +239,8 @@ where
     fn count_end(&mut self, succeeded: bool) {
         self.ended = true;
         let engine = self.cache.engine();
-        if let Some(&begun) = self.begun.get() {
+        if let Some(&(begun, entered)) = self.begun.get() {
+            engine.leave_load(entered);
             engine.count_load_time(begun);
             engine.count_load(|loads| if succeeded { &loads.succeeded } else { &loads.failed });
         }
