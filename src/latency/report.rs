@@ -169,12 +169,12 @@ impl serde::Serialize for Latency {
 
         let mut fields = serializer.serialize_struct("Latency", 7)?;
         fields.serialize_field("count", &self.count())?;
-        fields.serialize_field("mean", &self.mean())?;
-        fields.serialize_field("p50", &self.p50())?;
-        fields.serialize_field("p95", &self.p95())?;
-        fields.serialize_field("p99", &self.p99())?;
-        fields.serialize_field("p999", &self.p999())?;
-        fields.serialize_field("max", &self.max())?;
+        fields.serialize_field("mean", &self.mean().as_secs_f64())?;
+        fields.serialize_field("p50", &self.p50().as_secs_f64())?;
+        fields.serialize_field("p95", &self.p95().as_secs_f64())?;
+        fields.serialize_field("p99", &self.p99().as_secs_f64())?;
+        fields.serialize_field("p999", &self.p999().as_secs_f64())?;
+        fields.serialize_field("max", &self.max().as_secs_f64())?;
         fields.end()
     }
 }
