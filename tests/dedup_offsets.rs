@@ -184,6 +184,47 @@ fn workers_that_claim_before_the_poll_is_told() {
     assert_eq!(pending(&tracker), [5, 6, 7, 9]);
     done(&tracker, [5, 6, 9]);
     assert_eq!(tracker.committable("t", 0), Some(7));
+/// The rest was polled by who had the partition before: told to who has it now, it would fold what was never polled.
+#[test]
+fn a_poll_ends_where_its_partition_begins_anew() {
+    type Change = fn(&OffsetTracker);
+    let changes: [(Change, Option<i64>); 6] = [
+        (|tracker| tracker.assign("t", 0, 0), Some(0)),
+        (|tracker| tracker.assign("t", 0, -1), None),
+        (|tracker| assert_eq!(tracker.revoke("t", 0), Some(0)), None),
+        (|tracker| tracker.seek("t", 0, 0), Some(0)),
+        (|tracker| tracker.seek("t", 0, -1), None),
+        (|tracker| assert!(tracker.forget("t", 0)), None),
+    ];
+    for (nth, (change, committable)) in changes.into_iter().enumerate() {
+        for handle in [false, true] {
+            let tracker = tracker();
+            tracker.assign("t", 0, 0);
+            let offsets = (0..1000).inspect(|&offset| {
+                if offset == 500 {
+                    change(&tracker);
+                }
+            });
+            if handle {
+                tracker.partition("t", 0).polled(offsets);
+            } else {
+                tracker.polled("t", 0, offsets);
+            }
+            assert_eq!(tracker.committable("t", 0), committable, "{nth}");
+            assert!(pending(&tracker).is_empty(), "{nth}");
+            // The next one is told as ever.
+            tracker.polled("t", 0, [0, 1]);
+            assert_eq!((tracker.committable("t", 0), pending(&tracker)), (Some(0), vec![0, 1]));
+        }
+    }
+    // What leaves no trace does not say where a poll begins.
+    let tracker = tracker();
+    tracker.assign("t", 0, 0);
+    tracker.revoke("t", 0);
+    tracker.polled("t", 0, (-200..3).filter(|&offset| offset != 1));
+    assert_eq!((pending(&tracker), tracker.metrics().invalid), (vec![0, 2], 200));
+}
+
     assert!(held.complete() && tracker.committable("t", 0) == Some(10));
     // Claims say nothing of what is between them and the first poll.
     let other = self::tracker();

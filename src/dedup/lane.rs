@@ -121,6 +121,18 @@ pub(super) struct Grasp {
     generation: u64,
 }
 
+/// Of which generation of which lane the part of a poll is that was told first. What begins anew in the middle of a
+/// poll ends it: the rest was polled by who had the partition before, and what it says of gaps is not so any more.
+#[derive(Debug, Default)]
+pub(super) struct Poll(Option<(u64, u64)>);
+
+impl Poll {
+    /// Whether this is a part of the same poll.
+    fn goes_on(&mut self, token: u64, generation: u64) -> bool {
+        *self.0.get_or_insert((token, generation)) == (token, generation)
+    }
+}
+
 /// An offset as the span counts them; nothing if it is negative.
 fn place(offset: i64) -> Option<u64> {
     u64::try_from(offset).ok()
@@ -272,14 +284,20 @@ impl Lane {
         state.span.as_mut().is_some_and(|span| span.extend(place, grasp.number, until))
     }
 
-    pub(super) fn polled(&self, offsets: &[i64]) -> Option<()> {
+    /// A part of a poll.
+    pub(super) fn polled(&self, offsets: &[i64], poll: &mut Poll) -> Option<()> {
         if !self.shared.enabled {
             return Some(());
         }
         let mut state = self.lock()?;
         let now = self.now();
-        let first = offsets.iter().copied().find_map(place);
-        let ended = first.map_or(Vec::new(), |first| state.take_up(first));
+        let invalid = offsets.iter().filter(|&&offset| offset < 0).count();
+        self.shared.tally.add(Event::Invalid, invalid as u64);
+        let Some(first) = offsets.iter().copied().find_map(place) else { return Some(()) };
+        let ended = if poll.0.is_none() { state.take_up(first) } else { Vec::new() };
+        if !poll.goes_on(self.token, state.generation) {
+            return Some(());
+        }
         let mut unfolded = 0;
         for place in offsets.iter().copied().filter_map(place) {
             let span = state.span.get_or_insert_with(|| Span::new(place, 0, now));
@@ -289,8 +307,6 @@ impl Lane {
             span.advance(now);
         }
         drop(state);
-        let invalid = offsets.iter().filter(|&&offset| offset < 0).count();
-        self.shared.tally.add(Event::Invalid, invalid as u64);
         self.shared.tally.add(Event::Unfolded, unfolded);
         self.tell(ended);
         Some(())

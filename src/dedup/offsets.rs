@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::{SettingsError, SnapshotError};
 use super::keeper;
-use super::lane::{AwaitedOffset, Lane, Lanes, Shared, told};
+use super::lane::{AwaitedOffset, Lane, Lanes, Poll, Shared, told};
 use super::metrics::Metrics;
 use super::offset_ticket::OffsetTicket;
 use super::process::process;
@@ -255,7 +255,9 @@ impl OffsetTracker {
     /// polled before changes nothing. Polls that are told in the wrong order, or that jump back, are no harm: what
     /// was folded as not existing and is polled after all is pending, but a commit in between may have passed it.
     ///
-    /// After [`revoke`](Self::revoke) it begins anew, as [`assign`](Self::assign) without a start does.
+    /// After [`revoke`](Self::revoke) it begins anew, as [`assign`](Self::assign) without a start does. Where another
+    /// thread assigns, revokes, seeks or forgets the partition in the middle of the call, it is as if the call had
+    /// ended before.
     ///
     /// # Panics
     ///
@@ -265,7 +267,10 @@ impl OffsetTracker {
     ///
     /// Takes the partition's lock once for some dozen offsets, and not while the iterator runs.
     pub fn polled(&self, topic: &str, partition: i32, offsets: impl IntoIterator<Item = i64>) {
-        in_batches(offsets, |batch| self.lanes.ask(topic, partition, |lane| lane.polled(batch)));
+        let mut poll = Poll::default();
+        in_batches(offsets, |batch| {
+            self.lanes.ask(topic, partition, |lane| lane.polled(batch, &mut poll));
+        });
     }
 
     /// Nothing that was never claimed is left below `offset`: it does not exist, or is not wanted. Claims in progress
@@ -534,7 +539,8 @@ impl Partition {
 
     /// The consumer was given these offsets, in this order; see [`OffsetTracker::polled`].
     pub fn polled(&self, offsets: impl IntoIterator<Item = i64>) {
-        in_batches(offsets, |batch| self.ask(|lane| lane.polled(batch)));
+        let mut poll = Poll::default();
+        in_batches(offsets, |batch| self.ask(|lane| lane.polled(batch, &mut poll)));
     }
 
     /// The offset below which nothing is left to do; see [`OffsetTracker::committable`].
