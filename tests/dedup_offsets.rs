@@ -564,6 +564,38 @@ fn leases_and_tickets() {
     assert_eq!(tracker.metrics().in_progress, 0, "its lease ran out");
     let mut new = ticket(&tracker, 0);
     assert!(!old.complete() && tracker.claim("t", 0, 0).is_in_progress());
+/// What is pending exists, even where what does not exist around it has become one piece.
+#[test]
+fn what_is_pending_among_old_gaps_is_not_taken_for_absent() {
+    let (tracker, _hand) = timed();
+    tracker.assign("t", 0, 0);
+    let gap = |piece: i64| {
+        tracker.skip_to("t", 0, piece * 512 + 1);
+        tracker.polled("t", 0, [piece * 512 + 1]);
+        done(&tracker, [piece * 512 + 1]);
+        tracker.skip_to("t", 0, (piece + 1) * 512);
+    };
+    (0..10).for_each(gap);
+    let (given_back, held) = (ticket(&tracker, 7), ticket(&tracker, 8));
+    drop(given_back);
+    (10..(1 << 14) + 100).for_each(gap);
+    assert!(tracker.claim("t", 0, 513).is_new(), "what is old has become one piece");
+    done(&tracker, [513]);
+    assert_eq!((tracker.committable("t", 0), pending(&tracker)), (Some(7), vec![7, 8]));
+    let restored = self::tracker();
+    assert_eq!(restored.restore(&tracker.snapshot()), Ok(1));
+    assert_eq!(restored.committable("t", 0), Some(7), "it is pending after a restart, too");
+    done(&restored, [7, 8]);
+    assert_eq!(restored.committable("t", 0), Some(((1 << 14) + 100) * 512));
+    // It is delivered again, while it is in progress.
+    tracker.polled("t", 0, [7, 8]);
+    assert!(tracker.claim("t", 0, 8).is_in_progress());
+    assert!(held.complete() && tracker.claim("t", 0, 8).is_done());
+    done(&tracker, [7]);
+    assert!(tracker.claim("t", 0, 7).is_done());
+    assert_eq!(tracker.committable("t", 0), Some(((1 << 14) + 100) * 512));
+}
+
     hand.advance(9 * SECOND);
     assert!(new.extend(10 * SECOND) && new.extend(SECOND), "it is not made shorter");
     hand.advance(9 * SECOND);

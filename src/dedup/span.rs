@@ -16,8 +16,8 @@
 //!
 //! - **O1** floor <= first <= low.
 //! - **O2** Nothing between `first` and `low` is unresolved, but what is in `open`.
-//! - **O3** What is in `open` is in none of the sets. What is in `unknown` is not in `resolved`, and lies between
-//!   `low` and `frontier`.
+//! - **O3** What is in `open` is in none of the sets, but for `absent` below `low`, where it may have been blurred: it
+//!   exists all the same. What is in `unknown` is not in `resolved`, and lies between `low` and `frontier`.
 //! - **O4** What is in `absent` at or above `low` is in `resolved`, too. Below `low`, what is neither in `absent`
 //!   nor open was processed.
 //! - **O5** `low` is not in `resolved`, and nothing below it is.
@@ -189,7 +189,7 @@ impl Span {
             self.stalled = now;
         }
         self.unknown.remove(offset);
-        let was_absent = self.absent.contains(offset);
+        let was_absent = self.absent.contains(offset) && !self.open.contains_key(&offset);
         if was_absent {
             self.absent.remove(offset);
             self.resolved.remove(offset);
@@ -202,6 +202,7 @@ impl Span {
         self.resolved.insert_run(self.first..self.low);
         for &open in self.open.range(..self.low).map(|(offset, _)| offset) {
             self.resolved.remove(open);
+            self.absent.remove(open);
         }
         self.unknown.insert_run(offset..self.first);
         // What was blurred may reach there.
@@ -236,6 +237,9 @@ impl Span {
         } else if offset >= self.low {
             self.resolved.insert(offset);
             self.advance(now);
+        } else {
+            // It may have been blurred.
+            self.absent.remove(offset);
         }
         Some(held)
     }
@@ -503,6 +507,7 @@ impl Span {
         }
         for open in std::mem::take(&mut span.open).into_keys() {
             span.resolved.remove(open);
+            span.absent.remove(open);
             if seeded("offsets-snapshot-completes") {
                 span.resolved.insert(open);
             }
