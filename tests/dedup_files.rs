@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
@@ -253,6 +254,37 @@ fn snapshots_that_fail_are_told() {
     fs::create_dir(folder.0.join("later")).expect("a folder");
     assert!(support::eventually(|| healths().iter().all(Health::is_healthy)));
     assert!(ids.last_snapshot_error().is_none() && ids.metrics().snapshot_failures >= 2);
+}
+
+#[test]
+fn a_panic_of_an_id_is_a_snapshot_that_failed() {
+    static PANICS: AtomicBool = AtomicBool::new(true);
+    #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+    struct Brittle;
+    impl SnapshotId for Brittle {
+        fn kind() -> String {
+            "brittle".to_string()
+        }
+        fn encode(&self, _: &mut Vec<u8>) {
+            assert!(!PANICS.load(Ordering::Relaxed), "it is brittle");
+        }
+        fn decode(_: &mut &[u8]) -> Option<Self> {
+            Some(Self)
+        }
+    }
+    let folder = Folder::new("brittle");
+    let ids = Deduplicator::<Brittle>::builder();
+    let ids = ids.snapshot_every(Duration::from_millis(1), folder.file()).build();
+    let ids = ids.expect("the settings agree");
+    assert!(ids.mark_processed(Brittle));
+    let failing = || ids.health(&Thresholds::default()).reason(Figure::SnapshotFailures).is_some();
+    assert!(support::eventually(failing));
+    let error = ids.last_snapshot_error().expect("it failed");
+    assert_eq!(error, SnapshotError::Panicked { path: folder.file() });
+    assert!(error.to_string().contains(&folder.file().display().to_string()), "{error}");
+    PANICS.store(false, Ordering::Relaxed);
+    assert!(support::eventually(|| ids.health(&Thresholds::default()).is_healthy()));
+    assert!(ids.last_snapshot_error().is_none() && folder.file().exists());
 }
 
 #[test]

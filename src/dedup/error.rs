@@ -133,6 +133,11 @@ pub enum SnapshotError {
         /// What the system says.
         message: String,
     },
+    /// An id's `encode` has panicked on the thread that writes snapshots every so often; the panic hook was told how.
+    Panicked {
+        /// The file that was to be written.
+        path: PathBuf,
+    },
     /// What is in a file cannot be restored.
     InFile {
         /// The file.
@@ -174,6 +179,9 @@ impl fmt::Display for SnapshotError {
             }
             Self::Io { path, attempt, message, .. } => {
                 write!(f, "cannot {attempt} {}: {message}", path.display())
+            }
+            Self::Panicked { path } => {
+                write!(f, "an id panicked while it was encoded for {}", path.display())
             }
             Self::InFile { path, error } => write!(f, "{}: {error}", path.display()),
         }

@@ -642,7 +642,7 @@ impl OffsetTrackerBuilder {
         let keeper = self.snapshots.map(|Plan { interval, path }| {
             keeper::start("clockhand-save", interval, &lanes, move |lanes: &Lanes| {
                 let Shared { saves, tally, .. } = &*lanes.shared;
-                saves.note(tally, saves.write(&path, || snapshot::of_offsets(lanes)));
+                saves.keep(tally, &path, || snapshot::of_offsets(lanes));
             })
         });
         let keeper = keeper.transpose().map_err(SettingsError::Thread)?;

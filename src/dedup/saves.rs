@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::error::SnapshotError;
 use super::tally::{Event, Tally};
-use crate::sync::{AtomicU64, Mutex, Relaxed, lock, unique};
+use crate::sync::{AtomicU64, Mutex, Relaxed, lock, quietly, unique};
 
 /// Where snapshots go, and how often.
 #[derive(Debug, Clone)]
@@ -110,9 +110,11 @@ impl Saves {
         lock(&self.last_error).clone()
     }
 
-    /// Takes note of what a periodic snapshot came to.
-    pub(super) fn note(&self, tally: &Tally, saved: Result<(), SnapshotError>) {
-        let error = saved.err();
+    /// Writes a periodic snapshot, and takes note of what it came to.
+    pub(super) fn keep(&self, tally: &Tally, path: &Path, snapshot: impl FnOnce() -> Vec<u8>) {
+        let saved = quietly(|| self.write(path, snapshot));
+        let panicked = || Err(SnapshotError::Panicked { path: path.to_path_buf() });
+        let error = saved.unwrap_or_else(panicked).err();
         tally.count(if error.is_some() { Event::SaveFailed } else { Event::Saved });
         let mut last_error = lock(&self.last_error);
         self.failures.set(if error.is_some() { self.failures.get() + 1 } else { 0 });

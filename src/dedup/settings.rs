@@ -301,8 +301,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> DeduplicatorBuilder<Id> {
         }
         if let Some((Plan { interval, path }, writer)) = self.snapshots {
             let save = move |store: &Store<Id>| {
-                let saved = store.saves.write(&path, || writer(store));
-                store.saves.note(&store.tally, saved);
+                store.saves.keep(&store.tally, &path, || writer(store));
             };
             keepers.push(keeper::start("clockhand-save", interval, &store, save));
         }
