@@ -698,6 +698,7 @@ fn threads_wait_for_an_offset() {
         (
             |_, hand, ticket| {
                 hand.advance(10 * SECOND);
+    assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
                 std::mem::forget(ticket);
             },
             Waited::Open,
@@ -852,6 +853,8 @@ fn tasks_wait_for_an_offset() {
         } else {
             // Its holder never comes back.
             std::mem::forget(held);
+    assert_eq!(runtime.block_on(tracker.wait_done_async("t", 0, 7)), Waited::Open);
+    assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
             hand.advance(10 * SECOND);
         }
         for wait in waits {

@@ -221,11 +221,13 @@ impl OffsetTracker {
     ///
     /// Blocking: it waits for the holder of the claim, at most until its lease runs out or `timeout` is over.
     pub fn wait_done(&self, topic: &str, partition: i32, offset: i64, timeout: Duration) -> Waited {
-        wait(&self.awaited(topic, partition, offset), timeout)
+        let awaited = self.awaited(topic, partition, offset);
+        awaited.map_or(Waited::Open, |awaited| wait(&awaited, timeout))
     }
 
     /// The same for a task, which is woken when the lease runs out, too. Needs feature `async`, and no particular
-    /// runtime. The future keeps nothing of the tracker's handle.
+    /// runtime. The future keeps nothing of the tracker's handle, and is of the partition that is there when this is
+    /// called: where there is none, the offset is [`Open`](Waited::Open).
     ///
     /// # Cancel safety
     ///
@@ -238,11 +240,13 @@ impl OffsetTracker {
         offset: i64,
     ) -> super::wait::WaitOffset {
         let awaited = self.awaited(topic, partition, offset);
-        super::wait::WaitOffset(super::wait::Waiting::new(awaited))
+        super::wait::WaitOffset(awaited.map(super::wait::Waiting::new))
     }
 
-    fn awaited(&self, topic: &str, partition: i32, offset: i64) -> AwaitedOffset {
-        AwaitedOffset { lane: self.lanes.get(topic, partition), offset }
+    /// Nothing of a partition that nobody has named so far: to ask for it makes none.
+    fn awaited(&self, topic: &str, partition: i32, offset: i64) -> Option<AwaitedOffset> {
+        let lane = self.lanes.find(topic, partition)?;
+        Some(AwaitedOffset { lane, offset })
     }
 }
 

@@ -163,7 +163,7 @@ impl<Id, Q: ?Sized> std::fmt::Debug for WaitDone<'_, Id, Q> {
 /// Waits for an offset in a task. Made by [`OffsetTracker::wait_done_async`](super::OffsetTracker::wait_done_async).
 #[cfg(feature = "async")]
 #[must_use = "a future does nothing until it is polled"]
-pub struct WaitOffset(pub(super) Waiting<super::lane::AwaitedOffset>);
+pub struct WaitOffset(pub(super) Option<Waiting<super::lane::AwaitedOffset>>);
 
 #[cfg(feature = "async")]
 impl Future for WaitOffset {
@@ -173,13 +173,15 @@ impl Future for WaitOffset {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Waited> {
-        self.0.poll(context)
+        let open = std::task::Poll::Ready(Waited::Open);
+        self.0.as_mut().map_or(open, |waiting| waiting.poll(context))
     }
 }
 
 #[cfg(feature = "async")]
 impl std::fmt::Debug for WaitOffset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WaitOffset").field("waits", &self.0.place.is_some()).finish_non_exhaustive()
+        let waits = self.0.as_ref().is_some_and(|waiting| waiting.place.is_some());
+        f.debug_struct("WaitOffset").field("waits", &waits).finish_non_exhaustive()
     }
 }
