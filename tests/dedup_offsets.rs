@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -26,6 +27,13 @@ fn timed() -> (OffsetTracker, ManualClock) {
 
 fn ticket(tracker: &OffsetTracker, offset: i64) -> OffsetTicket {
     tracker.claim("t", 0, offset).ticket().expect("the offset is open")
+}
+
+/// Tickets nobody comes back for. A ticket keeps its tracker: they stay where a checker of leaks sees them.
+static LEAKED: Mutex<Vec<OffsetTicket>> = Mutex::new(Vec::new());
+
+fn leak(ticket: OffsetTicket) {
+    LEAKED.lock().expect("nobody panics with it").push(ticket);
 }
 
 fn done(tracker: &OffsetTracker, offsets: impl IntoIterator<Item = i64>) {
@@ -699,7 +707,7 @@ fn threads_wait_for_an_offset() {
             |_, hand, ticket| {
                 hand.advance(10 * SECOND);
     assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
-                std::mem::forget(ticket);
+                leak(ticket);
             },
             Waited::Open,
         ),
@@ -852,7 +860,7 @@ fn tasks_wait_for_an_offset() {
             assert!(held.complete());
         } else {
             // Its holder never comes back.
-            std::mem::forget(held);
+            leak(held);
     assert_eq!(runtime.block_on(tracker.wait_done_async("t", 0, 7)), Waited::Open);
     assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
             hand.advance(10 * SECOND);

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clockhand::dedup::{Claim, OffsetTicket, OffsetTracker};
@@ -231,6 +232,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Tickets nobody comes back for. A ticket keeps its tracker: they stay where a checker of leaks sees them.
+static LEAKED: Mutex<Vec<OffsetTicket>> = Mutex::new(Vec::new());
+
 /// Both beside each other, and the tickets that are out.
 struct Pair {
     tracker: OffsetTracker,
@@ -330,7 +334,7 @@ impl Pair {
             }
             Step::Leak(nth) => {
                 if let Some((.., ticket, _)) = self.take(nth) {
-                    std::mem::forget(ticket);
+                    LEAKED.lock().expect("nobody panics with it").push(ticket);
                 }
             }
             Step::Extend(nth, by) => self.extend(nth, by),
