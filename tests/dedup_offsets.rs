@@ -252,6 +252,8 @@ fn claims_in_any_order_without_a_poll() {
     assert_eq!(tracker.committable("t", 0), Some(4), "4 may exist");
     done(&tracker, [4]);
     assert_eq!(tracker.committable("t", 0), Some(6));
+    let status = &tracker.partitions()[0];
+    assert_eq!((status.committable, status.end, status.lag), (6, 6, 0));
 }
 
 #[test]

@@ -421,7 +421,7 @@ impl Span {
     /// One more than the last offset of which something is known.
     pub(super) fn end(&self) -> u64 {
         let open = self.open.last_key_value().map_or(0, |(&offset, _)| offset + 1);
-        self.frontier.max(self.resolved.end()).max(open)
+        self.frontier.max(self.low).max(self.resolved.end()).max(open)
     }
 
     fn pending_at(&self, offset: u64, now: Moment) -> Pending {
