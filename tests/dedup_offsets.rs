@@ -184,14 +184,6 @@ fn an_iterator_that_panics_has_said_what_it_gave() {
     }
 }
 
-#[test]
-fn workers_that_claim_before_the_poll_is_told() {
-    let tracker = tracker();
-    let held = ticket(&tracker, 7);
-    tracker.polled("t", 0, [5, 6, 7, 9]);
-    assert_eq!(pending(&tracker), [5, 6, 7, 9]);
-    done(&tracker, [5, 6, 9]);
-    assert_eq!(tracker.committable("t", 0), Some(7));
 /// The rest was polled by who had the partition before: told to who has it now, it would fold what was never polled.
 #[test]
 fn a_poll_ends_where_its_partition_begins_anew() {
@@ -233,6 +225,14 @@ fn a_poll_ends_where_its_partition_begins_anew() {
     assert_eq!((pending(&tracker), tracker.metrics().invalid), (vec![0, 2], 200));
 }
 
+#[test]
+fn workers_that_claim_before_the_poll_is_told() {
+    let tracker = tracker();
+    let held = ticket(&tracker, 7);
+    tracker.polled("t", 0, [5, 6, 7, 9]);
+    assert_eq!(pending(&tracker), [5, 6, 7, 9]);
+    done(&tracker, [5, 6, 9]);
+    assert_eq!(tracker.committable("t", 0), Some(7));
     assert!(held.complete() && tracker.committable("t", 0) == Some(10));
     // Claims say nothing of what is between them and the first poll.
     let other = self::tracker();
@@ -564,16 +564,6 @@ fn what_does_not_exist_is_remembered_within_a_bound() {
     assert!(tracker.claim("t", 0, 1).is_done() && tracker.committable("t", 0) == Some(end));
 }
 
-#[test]
-fn leases_and_tickets() {
-    let (tracker, hand) = timed();
-    drop(ticket(&tracker, 0));
-    let old = ticket(&tracker, 0);
-    assert!(tracker.claim("t", 0, 0).is_in_progress());
-    hand.advance(10 * SECOND);
-    assert_eq!(tracker.metrics().in_progress, 0, "its lease ran out");
-    let mut new = ticket(&tracker, 0);
-    assert!(!old.complete() && tracker.claim("t", 0, 0).is_in_progress());
 /// What is pending exists, even where what does not exist around it has become one piece.
 #[test]
 fn what_is_pending_among_old_gaps_is_not_taken_for_absent() {
@@ -606,6 +596,16 @@ fn what_is_pending_among_old_gaps_is_not_taken_for_absent() {
     assert_eq!(tracker.committable("t", 0), Some(((1 << 14) + 100) * 512));
 }
 
+#[test]
+fn leases_and_tickets() {
+    let (tracker, hand) = timed();
+    drop(ticket(&tracker, 0));
+    let old = ticket(&tracker, 0);
+    assert!(tracker.claim("t", 0, 0).is_in_progress());
+    hand.advance(10 * SECOND);
+    assert_eq!(tracker.metrics().in_progress, 0, "its lease ran out");
+    let mut new = ticket(&tracker, 0);
+    assert!(!old.complete() && tracker.claim("t", 0, 0).is_in_progress());
     hand.advance(9 * SECOND);
     assert!(new.extend(10 * SECOND) && new.extend(SECOND), "it is not made shorter");
     hand.advance(9 * SECOND);
@@ -698,6 +698,7 @@ fn threads_wait_for_an_offset() {
     let soon = Duration::from_millis(1);
     assert_eq!(tracker.wait_done("t", 0, 1, soon), Waited::Open);
     assert_eq!(tracker.wait_done("t", 0, -1, soon), Waited::Open);
+    assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
     type End = fn(&OffsetTracker, &ManualClock, OffsetTicket);
     let ends: [(End, Waited); 6] = [
         (|_, _, ticket| assert!(ticket.complete()), Waited::Done),
@@ -708,7 +709,6 @@ fn threads_wait_for_an_offset() {
         (
             |_, hand, ticket| {
                 hand.advance(10 * SECOND);
-    assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
                 leak(ticket);
             },
             Waited::Open,
@@ -853,6 +853,8 @@ fn a_snapshot_keeps_what_is_folded_and_what_failed() {
 fn tasks_wait_for_an_offset() {
     let (tracker, hand) = timed();
     let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("threads");
+    assert_eq!(runtime.block_on(tracker.wait_done_async("t", 0, 7)), Waited::Open);
+    assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
     for complete in [true, false] {
         let held = ticket(&tracker, 7);
         let waits: Vec<_> =
@@ -863,8 +865,6 @@ fn tasks_wait_for_an_offset() {
         } else {
             // Its holder never comes back.
             leak(held);
-    assert_eq!(runtime.block_on(tracker.wait_done_async("t", 0, 7)), Waited::Open);
-    assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
             hand.advance(10 * SECOND);
         }
         for wait in waits {
