@@ -58,12 +58,15 @@ const cacheMeasure = {
         { name: "writes", label: "writes", colour: "--two" },
         { name: "invalidations/s", label: "invalidations", colour: "--four" },
       ] },
-    { title: "Latency of reads", unit: "sampled", format: duration, logarithmic: true, measured: "latencies",
-      absent: "Latencies are not measured. The feature `histograms` of clockhand does it.",
+    { title: "Latency", unit: "10 to 20 s, sampled", format: duration, logarithmic: true, measured: "latencies",
+      absent: "Latencies are not taken: `Builder::sample_every` does it, with the feature `histograms`.",
       series: [
-        { name: "latency.p50", label: "p50", colour: "--three" },
-        { name: "latency.p99", label: "p99", colour: "--one" },
-        { name: "latency.p999", label: "p99.9", colour: "--two" },
+        { name: "get.p50", label: "reads p50", colour: "--three" },
+        { name: "get.p99", label: "reads p99", colour: "--one" },
+        { name: "get.p999", label: "reads p99.9", colour: "--two" },
+        { name: "insert.p99", label: "inserts p99", colour: "--four" },
+        { name: "load.p50", label: "loads p50", colour: "--six" },
+        { name: "load.p99", label: "loads p99", colour: "--five" },
       ] },
     { title: "Evictions and expirations", unit: "per second", format: count,
       series: [
@@ -88,12 +91,12 @@ const cacheMeasure = {
   ],
 };
 
-/** The latencies of reads, where they are measured. */
+/** The latencies, where they are taken; nothing where nothing was timed. */
 function latencyValues(part) {
-  const get = part.latencies?.get;
-  if (!get) return {};
   const values = {};
-  for (const name of ["p50", "p99", "p999"]) values[`latency.${name}`] = get[name] || null;
+  for (const operation of ["get", "insert", "load"]) {
+    for (const name of ["p50", "p99", "p999"]) values[`${operation}.${name}`] = part.latencies?.[operation][name] || null;
+  }
   return values;
 }
 

@@ -226,6 +226,8 @@ impl Shared {
             unit: if cache.in_bytes() { "bytes" } else { "units" },
             health: cache.health(&self.thresholds),
             stats: cache.stats(),
+            #[cfg(feature = "histograms")]
+            latencies: cache.latencies(),
             hottest: keys.into_iter().map(|key| HotKey::new(key, self.limits.shown)).collect(),
         }
     }

@@ -8,6 +8,7 @@
 //! | `service` | what is exposed, and how |
 //! | `keys` | how keys are read and shown |
 //! | `source`, `parts` | a cache whatever its keys are; deduplicators and trackers |
+//! | `latency` | how long operations took lately |
 //! | `request`, `query` | what is asked |
 //! | `answers`, `admin`, `events` | what is answered, without a server |
 //! | `reply`, `report` | the form of answers, and of what they tell |
@@ -22,6 +23,8 @@ mod events;
 #[cfg(feature = "axum")]
 mod gates;
 mod keys;
+#[cfg(feature = "histograms")]
+mod latency;
 mod limits;
 mod page;
 mod parts;

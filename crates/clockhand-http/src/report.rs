@@ -5,6 +5,8 @@ use clockhand::dedup::{Metrics, PartitionStatus};
 use clockhand::health::{Health, Status};
 use serde::Serialize;
 
+#[cfg(feature = "histograms")]
+use crate::latency::LatencyReport;
 use crate::timestamp;
 
 /// Everything, at one moment.
@@ -26,6 +28,8 @@ pub(crate) struct CacheReport {
     pub(crate) unit: &'static str,
     pub(crate) health: Health,
     pub(crate) stats: Stats,
+    #[cfg(feature = "histograms")]
+    pub(crate) latencies: Option<LatencyReport>,
     pub(crate) hottest: Vec<HotKey>,
 }
 

@@ -8,6 +8,8 @@ use clockhand::health::{Health, Thresholds};
 use clockhand::{Cache, Explanation, Stats};
 
 use crate::keys::Keys;
+#[cfg(feature = "histograms")]
+use crate::latency::{Earlier, LatencyReport};
 
 /// The shortest time between two walks for the hottest keys.
 const REST: Duration = Duration::from_secs(5);
@@ -21,6 +23,9 @@ pub(crate) trait Source: Send + Sync {
     fn in_bytes(&self) -> bool;
     fn stats(&self) -> Stats;
     fn health(&self, thresholds: &Thresholds) -> Health;
+    /// How long operations took lately, if that is taken.
+    #[cfg(feature = "histograms")]
+    fn latencies(&self) -> Option<LatencyReport>;
     /// The hottest keys as text, as they were at the last walk.
     fn hottest(&self, most: usize) -> Vec<String>;
     fn explain(&self, key: &str) -> Result<Explanation, String>;
@@ -35,6 +40,8 @@ pub(crate) struct Exposed<K, V, S> {
     keys: Keys<K>,
     in_bytes: bool,
     hottest: Mutex<Walk>,
+    #[cfg(feature = "histograms")]
+    earlier: Earlier,
 }
 
 /// What the last walk over the cache has found.
@@ -47,7 +54,14 @@ struct Walk {
 
 impl<K, V, S> Exposed<K, V, S> {
     pub(crate) fn new(cache: Cache<K, V, S>, keys: Keys<K>, in_bytes: bool) -> Self {
-        Self { cache, keys, in_bytes, hottest: Mutex::default() }
+        Self {
+            cache,
+            keys,
+            in_bytes,
+            hottest: Mutex::default(),
+            #[cfg(feature = "histograms")]
+            earlier: Earlier::default(),
+        }
     }
 }
 
@@ -71,6 +85,11 @@ where
 
     fn health(&self, thresholds: &Thresholds) -> Health {
         self.cache.health(thresholds)
+    }
+
+    #[cfg(feature = "histograms")]
+    fn latencies(&self) -> Option<LatencyReport> {
+        self.cache.latencies().map(|now| self.earlier.report(now))
     }
 
     fn hottest(&self, most: usize) -> Vec<String> {

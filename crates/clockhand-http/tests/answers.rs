@@ -217,3 +217,22 @@ fn names_are_told_apart() {
     assert_eq!(error, ServiceError::NameTwice { name: "prices".into() });
     assert!(error.to_string().contains("`prices`"));
 }
+
+#[cfg(feature = "histograms")]
+#[test]
+fn latencies_are_told_where_they_are_taken() {
+    let build = |name: &str| Cache::<u64, u64>::builder().capacity(10).name(name);
+    let timed = build("timed").sample_every(1).build().expect("a cache");
+    let untimed = build("untimed").build().expect("a cache");
+    let builder = Service::builder().cache(&timed, Keys::text()).cache(&untimed, Keys::text());
+    let service = builder.build().expect("a service");
+    timed.insert(1, 1);
+    (0..10).for_each(|_| assert_eq!(timed.get(&1), Some(1)));
+    let body = json(&get(&service, "/cache/stats", ""));
+    let latencies = timed.latencies().expect("they are taken");
+    let told = &body["caches"][0]["latencies"];
+    assert_eq!((&told["get"]["count"], &told["insert"]["count"]), (&10.into(), &1.into()));
+    assert_eq!(told["get"]["p99"], latencies.get.p99().as_secs_f64());
+    assert_eq!(told["sample_every"], 1);
+    assert!(body["caches"][1]["latencies"].is_null());
+}

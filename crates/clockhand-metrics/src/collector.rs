@@ -97,6 +97,8 @@ impl Collector {
         let ask: Ask<CacheReport> = Box::new(move |thresholds| CacheReport {
             health: cache.health(thresholds),
             stats: cache.stats(),
+            #[cfg(feature = "histograms")]
+            latencies: cache.latencies(),
         });
         self.caches.push(Source { name, in_bytes, ask });
         self

@@ -3,6 +3,8 @@
 use std::iter;
 
 use crate::collector::{Collector, Source};
+#[cfg(feature = "histograms")]
+use crate::figures::latency::{self, Times};
 use crate::figures::{Family, Kind, Number, Unit, cache, dedup, partition};
 
 /// A family that is about to be told.
@@ -14,10 +16,20 @@ pub(crate) struct Heading {
     pub(crate) kind: Kind,
 }
 
+/// The names and values of labels.
+pub(crate) type Labels = Vec<(&'static str, String)>;
+
 /// A number and its labels.
 pub(crate) struct Sample {
-    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) labels: Labels,
     pub(crate) number: Number,
+}
+
+/// A histogram and its labels.
+#[cfg(feature = "histograms")]
+pub(crate) struct Timed {
+    pub(crate) labels: Labels,
+    pub(crate) times: Times,
 }
 
 /// What families are written to. A family comes in one piece, with at least one sample.
@@ -25,24 +37,61 @@ pub(crate) trait Visitor {
     type Error;
 
     fn family(&mut self, heading: &Heading, samples: &[Sample]) -> Result<(), Self::Error>;
+
+    /// A family of histograms, with at least one.
+    #[cfg(feature = "histograms")]
+    fn histograms(&mut self, heading: &Heading, samples: &[Timed]) -> Result<(), Self::Error>;
 }
 
 impl Collector {
     /// Asks every source once and tells all that there is.
     pub(crate) fn visit<V: Visitor>(&self, visitor: &mut V) -> Result<(), V::Error> {
-        self.tell(visitor, (cache::PREFIX, "cache"), cache::FAMILIES, &self.caches)?;
+        let reports =
+            self.tell(visitor, (cache::PREFIX, "cache"), cache::FAMILIES, &self.caches)?;
+        #[cfg(feature = "histograms")]
+        self.tell_latencies(visitor, reports)?;
+        #[cfg(not(feature = "histograms"))]
+        drop(reports);
         self.tell(visitor, (dedup::DEDUP, "dedup"), dedup::FAMILIES, &self.deduplicators)?;
         self.tell(visitor, (dedup::OFFSETS, "tracker"), dedup::FAMILIES, &self.trackers)?;
-        self.tell(visitor, (dedup::OFFSETS, "tracker"), partition::FAMILIES, &self.partitions)
+        self.tell(visitor, (dedup::OFFSETS, "tracker"), partition::FAMILIES, &self.partitions)?;
+        Ok(())
     }
 
+    /// The latencies of the caches that take them.
+    #[cfg(feature = "histograms")]
+    fn tell_latencies<V: Visitor>(
+        &self,
+        visitor: &mut V,
+        reports: Vec<cache::CacheReport>,
+    ) -> Result<(), V::Error> {
+        let taken = iter::zip(&self.caches, reports)
+            .filter_map(|(source, report)| Some((&source.name, report.latencies?)));
+        let samples: Vec<Timed> = taken
+            .flat_map(|(name, latencies)| {
+                latency::operations(latencies).map(|(operation, times)| Timed {
+                    labels: vec![("cache", name.clone()), ("operation", operation.to_string())],
+                    times,
+                })
+            })
+            .collect();
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let name = format!("{}_{}", cache::PREFIX, latency::NAME);
+        let unit = Unit::Seconds.suffix(false);
+        let heading = Heading { name, help: latency::HELP, unit, kind: Kind::Histogram };
+        visitor.histograms(&heading, &samples)
+    }
+
+    /// Asks the sources of one kind and tells their figures; returns what they said.
     fn tell<R, V: Visitor>(
         &self,
         visitor: &mut V,
         (prefix, label): (&str, &'static str),
         families: &[Family<R>],
         sources: &[Source<R>],
-    ) -> Result<(), V::Error> {
+    ) -> Result<Vec<R>, V::Error> {
         let reports: Vec<R> = sources.iter().map(|source| (source.ask)(&self.thresholds)).collect();
         for family in families {
             // A charge in bytes is another family than one in units of a weigher's own.
@@ -60,7 +109,7 @@ impl Collector {
                 }
             }
         }
-        Ok(())
+        Ok(reports)
     }
 }
 
@@ -87,5 +136,12 @@ impl Heading {
             unit: family.unit.suffix(in_bytes),
             kind: family.kind,
         }
+    }
+    /// With unit and `_total`, as Prometheus has it.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn full_name(&self) -> String {
+        let unit = self.unit.map_or(String::new(), |unit| format!("_{unit}"));
+        let total = if self.kind == Kind::Counter { "_total" } else { "" };
+        format!("{}{unit}{total}", self.name)
     }
 }

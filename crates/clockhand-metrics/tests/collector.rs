@@ -150,3 +150,37 @@ fn units_are_told_in_open_metrics() {
     assert!(told.contains("# UNIT clockhand_cache_charge_bytes bytes\n"));
     assert!(told.contains("# TYPE clockhand_cache_hits counter\n"));
 }
+
+#[cfg(feature = "histograms")]
+#[test]
+fn latencies_are_told_as_histograms() {
+    let cache: Cache<u64, u64> =
+        Cache::builder().capacity(7).name("timed").sample_every(1).build().expect("a cache");
+    cache.insert(1, 1);
+    (0..10).for_each(|_| assert_eq!(cache.get(&1), Some(1)));
+    let text = told(Collector::new().cache(&cache).cache(&plain("untimed")));
+    let samples = samples(&text);
+    assert!(text.contains("# TYPE clockhand_cache_latency_seconds histogram\n"), "{text}");
+    let of = |name: &str, more: &str| {
+        let labels = format!("cache=\"timed\",operation=\"get\"{more}");
+        let number = samples[&*format!("clockhand_cache_latency_seconds_{name}{{{labels}}}")];
+        number.parse::<f64>().expect("a number")
+    };
+    assert_eq!((of("count", ""), of("bucket", ",le=\"+Inf\"")), (10.0, 10.0));
+    let latencies = cache.latencies().expect("they are taken");
+    assert_eq!(of("sum", ""), latencies.get.sum().as_secs_f64());
+    // Every bucket has what took no longer than its bound.
+    for power in 4..=34 {
+        let bound = Duration::from_nanos(1 << power);
+        let counts = latencies.get.buckets().filter(|(until, _)| *until <= bound);
+        let wanted: u64 = counts.map(|(_, count)| count).sum();
+        let found = samples.iter().find(|(name, _)| {
+            let labels =
+                "clockhand_cache_latency_seconds_bucket{cache=\"timed\",operation=\"get\",le=\"";
+            let text = name.strip_prefix(labels).and_then(|rest| rest.strip_suffix("\"}"));
+            text.and_then(|text| text.parse().ok()) == Some(bound.as_secs_f64())
+        });
+        assert_eq!(found.map(|(_, count)| *count), Some(&*wanted.to_string()), "{bound:?}");
+    }
+    assert!(!text.contains("clockhand_cache_latency_seconds_count{cache=\"untimed\""));
+}

@@ -10,6 +10,8 @@ use super::{Family, Tell, Unit};
 pub(crate) struct CacheReport {
     pub(crate) stats: Stats,
     pub(crate) health: Health,
+    #[cfg(feature = "histograms")]
+    pub(crate) latencies: Option<clockhand::Latencies>,
 }
 
 type Cache = Family<CacheReport>;

@@ -4,6 +4,8 @@
 
 pub(crate) mod cache;
 pub(crate) mod dedup;
+#[cfg(feature = "histograms")]
+pub(crate) mod latency;
 pub(crate) mod partition;
 
 /// A labelled number goes there.
@@ -32,11 +34,13 @@ pub(crate) enum Unit {
     Charge,
 }
 
-/// Whether a number only grows.
+/// Whether a number only grows, or is not one but many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Counter,
     Gauge,
+    #[cfg(feature = "histograms")]
+    Histogram,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
