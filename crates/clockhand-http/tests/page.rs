@@ -75,7 +75,6 @@ async fn it_shows_the_statistics() {
     }
     assert_eq!(shown.as_object().map(|rows| rows.len()), Some(wanted.len()));
     assert_eq!(browser.complaints().await, [""; 0]);
-    browser.quit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +117,6 @@ async fn the_verdict_follows_the_threshold() {
         .wait("return document.querySelector('[data-id=status]').textContent === 'Healthy'")
         .await;
     assert_eq!(browser.text("#spoken").await, "All is healthy.");
-    browser.quit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +150,6 @@ async fn it_explains_keys() {
     browser
         .wait("return document.querySelector('[data-id=asked]')?.textContent === 'EURUSD'")
         .await;
-    browser.quit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,7 +199,6 @@ async fn hostile_keys_are_text() {
     assert_eq!(browser.run(ran, json!([])).await, json!([null, 2, 0, true]));
     assert_eq!(browser.text("[data-id=name]").await, cache.name());
     assert_eq!(browser.complaints().await, [""; 0]);
-    browser.quit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,7 +227,6 @@ async fn a_service_that_is_gone_is_told_and_found_again() {
         .wait("return document.querySelector('[data-figure=hits] td').textContent === '1'")
         .await;
     assert!(browser.text("#spoken").await.contains("is back"));
-    browser.quit().await;
 }
 
 /// A service with one of each kind, and a little in each.
@@ -292,7 +287,6 @@ async fn the_keyboard_reaches_every_part() {
     assert_eq!(browser.run(lacking, json!([])).await, json!([]));
     let landmarks = "return ['header', 'nav', 'main', 'h1', '[role=tablist]', '[aria-live]'].filter((one) => !document.querySelector(one))";
     assert_eq!(browser.run(landmarks, json!([])).await, json!([]));
-    browser.quit().await;
 }
 
 /// Looks at every part in every way.
@@ -309,7 +303,6 @@ async fn it_fits_and_stays_where_it_is() {
         look(&browser, address, name, view).await;
     }
     assert_eq!(browser.complaints().await, [""; 0]);
-    browser.quit().await;
 }
 
 async fn look(browser: &Browser, address: SocketAddr, name: &str, view: View) {

@@ -2,8 +2,8 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -87,7 +87,7 @@ impl Browser {
     }
 
     async fn command(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if method == "POST" { body.to_string() } else { String::new() };
+        let body = body.to_string();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}",
             self.address,
@@ -180,15 +180,18 @@ impl Browser {
         let lines = log.as_array().expect("a log").iter().filter(|line| line["level"] == "SEVERE");
         lines.map(|line| line["message"].to_string()).collect()
     }
-
-    /// Ends the browser.
-    pub(crate) async fn quit(self) {
-        self.command("DELETE", &self.session, &Value::Null).await;
-    }
 }
 
 impl Drop for Browser {
+    /// Ends the browser and then its driver, after a failed test as well: a driver that is killed leaves the browser.
     fn drop(&mut self) {
+        if let Ok(mut stream) = TcpStream::connect(self.address) {
+            let (session, address) = (&self.session, self.address);
+            stream.set_read_timeout(Some(LONGEST)).ok();
+            write!(stream, "DELETE {session} HTTP/1.1\r\nhost: {address}\r\n\r\n").ok();
+            // It answers once the browser has ended.
+            let _answer = stream.read(&mut [0; 1024]);
+        }
         self.driver.kill().ok();
         self.driver.wait().ok();
         fs::remove_dir_all(&self.profile).ok();
