@@ -13,6 +13,8 @@ use clockhand::{Cache, Clock, Maintenance, RemovalCause};
 
 /// Destructors that one write may run whose entry weighs one, with those that its own destructors cause.
 const MOST: usize = 16 * 16 + 16;
+/// Destructors that a write runs which frees for room, and not only in passing.
+const FEW: usize = 32;
 /// More than a thread's stack could hold destructors in one another.
 const BACKLOG: usize = 20_000;
 
@@ -244,6 +246,37 @@ fn a_write_whose_room_is_always_taken_is_refused() {
     assert!(times >= 16, "the comparison took the room {times} times only");
     assert!(times < 200 && refused, "the write went on after {times} times");
     support::validate(cache);
+}
+
+/// The last resort of a replacement, which lets an old entry go first that can never lie in the retired capacity, has no
+/// more of it than the replacement itself.
+#[test]
+fn a_replacement_of_an_entry_that_is_too_large_for_garbage_frees_no_more() {
+    const LARGE: u64 = u64::MAX;
+    let builder = Cache::builder().capacity(40_000).retired_capacity(10_000);
+    let builder = builder.maintenance(Maintenance::Inline);
+    let weigher = |&key: &u64, _: &Value| if key == LARGE { 30_000 } else { 1 };
+    let cache: Tested = builder.weigher(weigher).build().expect("sound");
+    let log = Arc::new(Log::default());
+    let inner = cache.clone();
+    // What is freed comes back as garbage, again and again.
+    let act = move |log: &Arc<Log>, key| inner.insert(key, Value::new(log, key, false));
+    log.act.set(Box::new(act)).ok().expect("once");
+    cache.insert(LARGE, Value::new(&log, LARGE, true));
+    let guard = cache.pin();
+    for key in (0..100).cycle().take(5_000) {
+        cache.insert(key, Value::new(&log, key, false));
+    }
+    drop(guard);
+    log.on.store(true, SeqCst);
+    let mut told = None;
+    let new = Value::new(&log, LARGE, true);
+    let freed = log.count(|| told = Some(cache.try_insert(LARGE, new)));
+    assert!(freed > FEW, "there was enough to free: {freed}");
+    assert!(freed <= MOST, "{freed} in one write");
+    drop(told);
+    finish(&[&cache], &log);
+    support::validate(&cache);
 }
 
 /// Every destructor writes, and nothing is refused for it, nor does garbage gather.

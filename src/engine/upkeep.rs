@@ -23,7 +23,7 @@ const FREED_FOR_ROOM: usize = 16;
 /// How often a write does that without getting further: what is freed may be taken by others, or come
 /// back, as destructors may write. So a write with one entry to make room for frees no more than
 /// `FREED_FOR_ROOM` x `RELIEFS` + `FREED_PER_WRITE` entries, 272, writes within their destructors
-/// included: those free nothing.
+/// included: those free nothing. The last resort of a replacement is within that.
 pub(super) const RELIEFS: usize = 16;
 /// Retired entries that maintenance frees before it gives back what they were charged with.
 const PORTION: usize = 64;

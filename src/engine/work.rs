@@ -38,6 +38,8 @@ pub(super) struct Work<'e> {
     own_changes: usize,
     /// Whether it was to replace an entry that is heavier than the whole retired capacity.
     pub(super) outsized: bool,
+    /// Whether that entry went first.
+    last_resort: bool,
     /// What the listener did when it was told of those that had to go.
     pub(super) panicked: Panicked,
 }
@@ -86,6 +88,7 @@ impl<K, V, S> Engine<K, V, S> {
             changes,
             own_changes,
             outsized,
+            last_resort: false,
             panicked,
         }
     }
@@ -132,7 +135,7 @@ impl Work<'_> {
                 (last && self.was_changed_by_itself(), InsertErrorKind::Contended)
             }
             Obstacle::Garbage => {
-                let ends = self.vain_reliefs >= VAIN_RELIEFS || self.reliefs >= RELIEFS;
+                let ends = self.vain_reliefs >= VAIN_RELIEFS || self.reliefs >= self.most_reliefs();
                 (ends, InsertErrorKind::NoRoom)
             }
             Obstacle::NoRoom => (true, InsertErrorKind::NoRoom),
@@ -162,9 +165,16 @@ impl Work<'_> {
         self.vain_reliefs += usize::from(!freed);
     }
 
-    /// Begins anew, as there is more room now.
-    pub(super) fn begin_anew(&mut self) {
-        (self.vain_reliefs, self.reliefs, self.furthest) = (0, 0, 0);
+    /// There is more that may be freed now, as the old entry went first. What is left of the reliefs is for that,
+    /// and they count however far they get it.
+    pub(super) fn begin_last_resort(&mut self) {
+        (self.vain_reliefs, self.last_resort, self.furthest) = (0, true, u64::MAX);
+    }
+
+    /// How many reliefs in a row may get it no further: where there is a last resort, half of them are for that.
+    fn most_reliefs(&self) -> usize {
+        let spares = self.outsized && self.changes.is_none() && !self.last_resort;
+        if spares { RELIEFS / 2 } else { RELIEFS }
     }
 
     /// The charge in hand has become an entry's.

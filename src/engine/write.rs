@@ -126,7 +126,7 @@ where
                 work.report(&self.rules, held.entry(), cause);
             }
         }
-        work.begin_anew();
+        work.begin_last_resort();
         self.persist(pin, work, |pin, work| self.try_put(pin, work, new, over)).unwrap_or_else(Err)
     }
 
