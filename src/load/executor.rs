@@ -118,6 +118,11 @@ fn pool() -> &'static Pool {
     POOL.get_or_init(|| Pool::new(LIMITS))
 }
 
+/// Drops jobs, with what is the user's in them. A panic of that is none of those who read, and keeps no other job.
+fn give_up(jobs: impl IntoIterator<Item = Job>) {
+    jobs.into_iter().for_each(|job| _ = quietly(|| drop(job)));
+}
+
 impl Pool {
     pub(super) fn new(limits: Limits) -> Self {
         Self { limits, queue: Mutex::default(), work: Condvar::new() }
@@ -136,9 +141,8 @@ impl Pool {
     pub(super) fn spawn(&'static self, job: Job) {
         let mut queue = self.queue();
         if queue.jobs.len() >= WAITING {
-            // Dropping it runs user code.
             drop(queue);
-            return drop(job);
+            return give_up([job]);
         }
         queue.jobs.push_back(job);
         drop(queue);
@@ -157,18 +161,18 @@ impl Pool {
         let started =
             thread::Builder::new().name("clockhand-load".to_string()).spawn(|| self.run());
         if started.is_err() {
-            self.give_up();
+            self.not_started();
         }
     }
 
     /// No thread could be started. If there is none at all, what waits is given up.
-    fn give_up(&self) {
+    fn not_started(&self) {
         let mut queue = self.queue();
         queue.threads -= 1;
         let jobs =
             if queue.threads == 0 { std::mem::take(&mut queue.jobs) } else { VecDeque::new() };
         drop(queue);
-        drop(jobs);
+        give_up(jobs);
     }
 
     fn run(&'static self) {
