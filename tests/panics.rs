@@ -435,6 +435,7 @@ mod outcomes {
 mod several {
     use std::sync::Mutex;
 
+    use clockhand::load::Loader;
     use clockhand::{InsertErrorKind, RemovalCause};
 
     use super::*;
@@ -491,7 +492,7 @@ mod several {
 
     #[test]
     fn one_panic_arrives_of_many() {
-        let operations: [Step; 7] = [
+        let operations: [Step; 12] = [
             ("insert, refused", |cache, key| cache.insert(key, Bomb(200))),
             ("insert, a weigher", |cache, key| cache.insert(key, Bomb(77))),
             ("insert, new", |cache, key| cache.insert(1_000 + key, Bomb(1))),
@@ -503,21 +504,90 @@ mod several {
                 std::mem::forget(cache.compute(key, |_| Compute::Put(Bomb(77))));
             }),
             ("remove", |cache, key| std::mem::forget(cache.remove(&key))),
+            ("get_or_load of a value that is refused", |cache, key| {
+                std::mem::forget(cache.get_or_load(1_000 + key, |_| Bomb(200)));
+            }),
+            ("get_or_load of a value that goes in", |cache, key| {
+                std::mem::forget(cache.get_or_load(1_000 + key, |_| Bomb(1)));
+            }),
+            ("try_get_or_load, an error", |cache, key| {
+                std::mem::forget(cache.try_get_or_load(1_000 + key, |_| Err(Bomb(1))));
+            }),
+            ("get_many that loads", |cache, key| {
+                let keys = [key, 1_000 + key, 1_001 + key, 1_002 + key];
+                std::mem::forget(cache.clone().loading(Store).get_many(&keys));
+            }),
+            ("refresh", |cache, key| {
+                std::mem::forget(cache.clone().loading(Store).refresh(&key));
+            }),
         ];
-        for (name, operation) in operations {
-            let cache = laid();
-            let garbage = || {
-                // Enough of it that the operation frees some, and a guard, that nothing is freed before.
-                let _guard = cache.pin();
-                (0..8).for_each(|_| cache.insert(99, Bomb(1)));
-            };
-            let attempt = |key| (garbage(), panicked(|| operation(&cache, key))).1;
-            let times = (0..99).filter(|&key| attempt(key)).count();
-            assert!(times > 0, "{name}: nothing panics");
-            cache.invalidate_all();
-            while cache.maintain(1_000).backlog > 0 {}
-            support::validate(&cache);
+        operations.into_iter().for_each(|(name, operation)| attempt_all(name, operation));
+    }
+
+    /// The same for tasks.
+    #[cfg(feature = "async")]
+    #[test]
+    fn one_panic_arrives_of_many_in_a_task() {
+        fn run<T>(future: impl Future<Output = T>) {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let polled = std::pin::pin!(future).poll(&mut context);
+            assert!(polled.is_ready());
+            std::mem::forget(polled);
         }
+        let operations: [Step; 4] = [
+            ("get_or_load_async of a value that is refused", |cache, key| {
+                run(cache.get_or_load_async(1_000 + key, async { Bomb(200) }));
+            }),
+            ("try_get_or_load_async, an error", |cache, key| {
+                run(cache.try_get_or_load_async(1_000 + key, async { Err(Bomb(1)) }));
+            }),
+            ("get_many_async that loads", |cache, key| {
+                let keys = [key, 1_000 + key, 1_001 + key, 1_002 + key];
+                run(cache.clone().loading(Store).get_many_async(&keys));
+            }),
+            ("refresh_async", |cache, key| run(cache.clone().loading(Store).refresh_async(&key))),
+        ];
+        operations.into_iter().for_each(|(name, operation)| attempt_all(name, operation));
+    }
+
+    #[cfg(feature = "async")]
+    impl clockhand::load::AsyncLoader<u64, Bomb> for Store {
+        type Error = Bomb;
+        async fn load(&self, key: &u64) -> Result<Bomb, Bomb> {
+            Loader::load(self, key)
+        }
+        async fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<Bomb>>, Bomb> {
+            Loader::load_many(self, keys)
+        }
+    }
+
+    /// What loads a value that is refused for every other key, and one value more than it was asked for.
+    struct Store;
+
+    impl Loader<u64, Bomb> for Store {
+        type Error = Bomb;
+        fn load(&self, key: &u64) -> Result<Bomb, Bomb> {
+            Ok(Bomb(if key.is_multiple_of(2) { 1 } else { 200 }))
+        }
+        fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<Bomb>>, Bomb> {
+            keys.iter().chain([&0]).map(|key| self.load(key).map(Some)).collect()
+        }
+    }
+
+    /// Runs an operation on many keys of caches full of bombs.
+    fn attempt_all(name: &str, operation: fn(&Laid, u64)) {
+        let cache = laid();
+        let garbage = || {
+            // Enough of it that the operation frees some, and a guard, that nothing is freed before.
+            let _guard = cache.pin();
+            (0..8).for_each(|_| cache.insert(99, Bomb(1)));
+        };
+        let attempt = |key| (garbage(), panicked(|| operation(&cache, key))).1;
+        let times = (0..99).filter(|&key| attempt(key)).count();
+        assert!(times > 0, "{name}: nothing panics");
+        cache.invalidate_all();
+        while cache.maintain(1_000).backlog > 0 {}
+        support::validate(&cache);
     }
 
     /// A key whose destructor always panics, while that is on.
@@ -528,6 +598,28 @@ mod several {
         fn drop(&mut self) {
             explode();
         }
+    }
+
+    /// Neither a key nor a value that a load has in its hands ends the process.
+    #[test]
+    fn a_loader_that_panics_passes_one_panic_on() {
+        let cache: Cache<Fuse, Bomb> = Cache::new(100);
+        let load = |_: &Fuse| -> Bomb {
+            explode();
+            Bomb(1)
+        };
+        assert!(panicked(|| std::mem::forget(cache.get_or_load(Fuse(1), load))));
+        let many = cache.clone().loading(move |key: &Fuse| {
+            if key.0 > 3 {
+                explode();
+            }
+            Ok::<_, String>(Bomb(1))
+        });
+        let keys = std::mem::ManuallyDrop::new([2, 3, 4, 5].map(Fuse));
+        assert!(panicked(|| std::mem::forget(many.get_many(&*keys))));
+        assert!(panicked(|| std::mem::forget(many.refresh(&keys[3]))));
+        support::validate(&cache);
+        assert_eq!(cache.get_or_load(Fuse(1), |_| Bomb(5)).0, 5, "nobody is stuck");
     }
 
     /// Among what a cache drops at its end are the keys of the failures that it remembers.

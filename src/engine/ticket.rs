@@ -23,7 +23,7 @@ use crate::entry::{EntryRef, Ticket};
 use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, Terms};
 use crate::outcome::RemovalCause;
-use crate::sync::{AtomicU64, NoAbort, Relaxed, seeded};
+use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
 use crate::table::Spotted;
 
 /// Awaited entries, those included that are not freed yet, that there may be in any case; where the retired capacity
@@ -114,13 +114,13 @@ where
         let boarding = self.persist(&mut pin, &mut work, |pin, work| {
             self.try_board(pin, work, (hash, key), fare, ticket, &is_over)
         });
+        let boarding = NoAbort::new(boarding.unwrap_or(Boarding::Nothing));
         drop(work);
-        let boarding = boarding.unwrap_or(Boarding::Nothing);
         // A reader of an old value does not clean up.
-        if matches!(boarding, Boarding::Boarded(_)) && !matches!(fare, Fare::RenewAged(..)) {
+        if matches!(*boarding, Boarding::Boarded(_)) && !matches!(fare, Fare::RenewAged(..)) {
             self.tidy(pin);
         }
-        boarding
+        boarding.into_inner()
     }
 
     fn try_board(
@@ -210,8 +210,10 @@ where
         // Where the retired capacity has no room for it, the old entry stays charged, and the new one is, too.
         let need = charge - bearer.frees(charge) + bearer.costs(charge);
         self.find_room(work, need)?;
-        let contents = (old.key().clone(), old.value().clone());
-        let value = contents.1.clone();
+        let own = NoAbort::new(old.key().clone());
+        let (own_value, value) =
+            (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
+        let contents = (own.into_inner(), own_value.into_inner());
         let entry = view.renewed(old.hash(), contents, charge, Arc::clone(ticket));
         copy_words(old, entry.as_ref());
         let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
@@ -222,7 +224,7 @@ where
         work.spend(need);
         work.local.tally.boardings.bump();
         view.retire(unlinked, account);
-        Ok(Boarding::Boarded(Some(value)))
+        Ok(Boarding::Boarded(Some(value.into_inner())))
     }
 
     /// What a key has at this moment, live or expired for less than `grace`: it may stand in for a value that could not be loaded. What was replaced, removed or
@@ -316,9 +318,14 @@ where
         let key = held.filter(|held| held.entry().is_awaited()).map(|_| key.clone());
         drop(pin);
         if let Some(key) = key {
+            let mut panics = FirstPanic::default();
             for (key, ticket) in self.failures.push(key, ticket) {
-                self.disembark(&key, &ticket);
+                panics.catch(|| {
+                    let key = NoAbort::new(key);
+                    self.disembark(&key, &ticket);
+                });
             }
+            panics.pass_on();
         }
     }
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use super::cycle::Waiting;
 use super::flight::{Kind, News};
 use super::lead::{Lead, Start, start};
-use super::turn::{Ended, Turn, Wish, alone, settle};
-use super::{LoadError, LoadSource, Loaded, now};
+use super::turn::{Ended, Turn, Wish, settle};
+use super::{LoadError, LoadSource, Loaded, alone, now};
 use crate::cache::Cache;
 use crate::engine::Fare;
-use crate::sync::Sleep;
+use crate::sync::{NoAbort, Sleep};
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -165,10 +165,13 @@ where
     where
         E: Send + Sync + 'static,
     {
-        match self.get(&key) {
+        let key = NoAbort::new(key);
+        let loaded = NoAbort::new(match self.get(&*key) {
             Some(value) => Ok(Loaded::new(value, LoadSource::Hit)),
             None => self.load_missing(&key, wish, load),
-        }
+        });
+        drop(key);
+        loaded.into_inner()
     }
 
     /// Joins the load of a key, or is the leader of a new one.
@@ -185,7 +188,7 @@ where
         match turn(self, key, Fare::Load, wish) {
             Turn::Told(loaded) => loaded,
             // Nobody tells this caller that there is no value: its own loader decides.
-            Turn::Alone | Turn::Absent => alone(self, self.engine().elapsed(), load(key)),
+            Turn::Alone | Turn::Absent => alone::load(self, key, load),
             Turn::Lead(lead) => {
                 lead.begin(Kind::Thread);
                 let loaded = lead.enter(|| load(&lead.key));
@@ -213,7 +216,9 @@ where
 {
     loop {
         match start(cache, key, fare, Kind::Thread, |rest| wish.failure::<E>(rest).is_some()) {
-            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, LoadSource::Hit))),
+            Start::Live(value) => {
+                return Turn::Told(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
+            }
             Start::Lead(lead) => return Turn::Lead(lead),
             Start::Nothing => return Turn::Alone,
             Start::Failed(rest) => {
@@ -246,7 +251,7 @@ where
     lead.cache.engine().count_load(|loads| &loads.joined);
     loop {
         match flight.poll(seat, &waker, now()) {
-            News::Over(outcome) => return Ended::Over(outcome),
+            News::Over(outcome) => return Ended::Over(outcome.map(NoAbort::new)),
             News::Promoted => {
                 drop(waiting);
                 return Ended::Promoted(lead.promote(seat));

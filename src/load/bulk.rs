@@ -12,10 +12,11 @@ use super::blocking::turn;
 use super::flight::Kind;
 use super::lead::{Lead, Start, begin, start};
 use super::rest::Failure;
-use super::turn::{Turn, Wish, alone, old_or_newer, settle, shared};
-use super::{LoadError, Loaded, Loader, LoadingCache, many};
+use super::run::Run;
+use super::turn::{Turn, Wish, old_or_newer, settle, shared};
+use super::{LoadError, Loaded, Loader, LoadingCache, alone, many};
 use crate::engine::Fare;
-use crate::sync::FirstPanic;
+use crate::sync::{FirstPanic, NoAbort, NoAborts};
 
 /// What became of each key, and what is still to be done.
 pub(super) struct Batch<K, V, S, E>
@@ -24,9 +25,9 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    pub(super) values: Vec<Option<V>>,
+    pub(super) values: NoAborts<Option<V>>,
     /// The first error.
-    error: Option<LoadError<E>>,
+    error: Option<NoAbort<LoadError<E>>>,
     /// Those to be loaded here.
     pub(super) wanted: Wanted<K, V, S>,
     /// The places of keys that somebody else loads, or that are loaded one after the other.
@@ -53,7 +54,7 @@ where
 {
     fn with_capacity(keys: usize) -> Self {
         Self {
-            values: Vec::with_capacity(keys),
+            values: NoAborts::new(Vec::with_capacity(keys)),
             error: None,
             wanted: Vec::new(),
             joined: Vec::new(),
@@ -63,8 +64,10 @@ where
     }
 
     /// The keys to be loaded here.
-    pub(super) fn keys(&self, keys: &[K]) -> Vec<K> {
-        self.wanted.iter().map(|(place, _)| keys[*place].clone()).collect()
+    pub(super) fn keys(&self, keys: &[K]) -> NoAborts<K> {
+        let mut wanted = NoAborts::new(Vec::with_capacity(self.wanted.len()));
+        self.wanted.iter().for_each(|(place, _)| wanted.push(keys[*place].clone()));
+        wanted
     }
 
     /// Those to be loaded here, one after the other.
@@ -77,21 +80,21 @@ where
     pub(super) fn note(&mut self, place: usize, loaded: Result<Option<V>, LoadError<E>>) {
         match loaded {
             Ok(value) => self.values[place] = value,
-            Err(error) => {
-                self.error.get_or_insert(error);
-            }
+            Err(error) if self.error.is_none() => self.error = Some(NoAbort::new(error)),
+            Err(_) => {}
         }
     }
 
     /// The answer to the caller.
     pub(super) fn finish(mut self) -> Result<Vec<Option<V>>, LoadError<E>> {
         if let Some(error) = self.error {
-            return Err(error);
+            drop(self.values);
+            return Err(error.into_inner());
         }
         for (place, first) in self.repeated {
             self.values[place] = self.values[first].clone();
         }
-        Ok(self.values)
+        Ok(self.values.into_inner())
     }
 }
 
@@ -143,8 +146,11 @@ where
     {
         let wish = self.rules.many();
         match start(&self.cache, key, Fare::Load, kind, |rest| wish.failure::<E>(rest).is_some()) {
-            Start::Live(value) => batch.values[place] = Some(value),
+            Start::Live(value) => batch.values[place] = Some(value.into_inner()),
             Start::Lead(lead) => batch.wanted.push((place, Some(lead))),
+            Start::Nothing if alone::is_inside(&self.cache, key) => {
+                batch.note(place, Err(LoadError::Cycle));
+            }
             Start::Nothing => batch.wanted.push((place, None)),
             Start::Join(_) => batch.joined.push(place),
             Start::Failed(rest) => {
@@ -176,7 +182,26 @@ where
                 batch.note(place, landed);
             });
         }
+        panics.catch(|| drop(loaded));
         panics.pass_on();
+    }
+
+    /// The run of the loader for the keys to be loaded here.
+    pub(super) fn begin_wanted<E>(
+        &self,
+        keys: &[K],
+        batch: &Batch<K, V, S, E>,
+        kind: Kind,
+    ) -> Arc<Run> {
+        let lone = batch.wanted.iter().filter(|(_, lead)| lead.is_none());
+        let run = || alone::run(&self.cache, lone.map(|(place, _)| &keys[*place]));
+        begin(batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref()), kind, run)
+    }
+
+    /// The same for one key.
+    pub(super) fn begin_one(&self, key: &K, lead: &Option<Lead<K, V, S>>, kind: Kind) -> Arc<Run> {
+        let lone = lead.is_none().then_some(key);
+        begin(lead, kind, || alone::run(&self.cache, lone))
     }
 
     /// Lands what a query has brought for one key.
@@ -191,22 +216,32 @@ where
     {
         let failure = match (loaded, lead) {
             (Ok(value), lead) => {
+                let value = NoAbort::new(value);
                 if let Some(lead) = lead {
                     lead.land(&value, wish.terms);
                 }
-                return Ok(Some(value));
+                return Ok(Some(value.into_inner()));
             }
-            (Err(failure), lead) => match lead {
-                Some(lead) => (lead.fail(&failure, &wish), failure),
-                None => (wish.stand_in(&self.cache, key, &failure), failure),
-            },
+            (Err(failure), lead) => {
+                let failure = NoAbort::new(failure);
+                let old = match lead {
+                    Some(lead) => lead.fail(&failure, &wish),
+                    None => wish.stand_in(&self.cache, key, &failure),
+                };
+                (old.map(NoAbort::new), failure)
+            }
         };
         match failure {
-            (Some(old), _) => Ok(Some(old_or_newer(old).value)),
-            (None, Failure::Absent) => Ok(None),
-            (None, Failure::Error(error)) => {
-                Err(shared(error.downcast().expect("an error of this query")))
+            (Some(old), failure) => {
+                drop(failure);
+                Ok(Some(old_or_newer(old.into_inner()).value))
             }
+            (None, failure) => match failure.into_inner() {
+                Failure::Absent => Ok(None),
+                Failure::Error(error) => {
+                    Err(shared(error.downcast().expect("an error of this query")))
+                }
+            },
         }
     }
 
@@ -242,13 +277,39 @@ where
 {
     let (values, error) = match loaded {
         Ok(values) => (values, None),
-        Err(error) => (Vec::new(), Some(Failure::Error(Arc::new(error)))),
+        Err(error) => (Vec::new(), Some(NoAbort::new(Failure::Error(Arc::new(error))))),
     };
-    let mut values = values.into_iter();
+    let mut values = NoAborts::new(values);
+    values.reverse();
     move || match &error {
-        Some(error) => Err(error.clone()),
-        None => values.next().flatten().ok_or(Failure::Absent),
+        Some(error) => Err(Failure::clone(error)),
+        None => values.pop().flatten().ok_or(Failure::Absent),
     }
+}
+
+/// What a query for one key has brought.
+pub(super) fn only<V, E>(loaded: Queried<V, E>) -> Result<V, Failure>
+where
+    E: Send + Sync + 'static,
+{
+    let mut loaded = each(loaded);
+    let first = NoAbort::new(loaded());
+    drop(loaded);
+    first.into_inner()
+}
+
+/// The keys of these loads.
+pub(super) fn keys_of<'l, K, V, S>(
+    leads: impl IntoIterator<Item = &'l Lead<K, V, S>>,
+) -> NoAborts<K>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + 'l,
+{
+    let mut keys = NoAborts::new(Vec::new());
+    leads.into_iter().for_each(|lead| keys.push(K::clone(&lead.key)));
+    keys
 }
 
 /// What a turn tells one who asks for many keys; nothing if there is something to do.
@@ -331,7 +392,7 @@ where
 
     fn load_wanted(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
         let wanted = batch.keys(keys);
-        let run = begin(batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref()), Kind::Thread);
+        let run = self.begin_wanted(keys, batch, Kind::Thread);
         run.enter(|| match self.query(&wanted) {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
@@ -360,7 +421,7 @@ where
         let loaded = self.loader.load(key);
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone(&self.cache, begun, loaded),
+            None => alone::loaded(&self.cache, begun, loaded),
         }
     }
 
@@ -369,14 +430,18 @@ where
     fn get_one(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
         let lead = match turn(&self.cache, key, Fare::Load, wish) {
             Turn::Lead(lead) => Some(lead),
+            Turn::Alone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
             Turn::Alone => None,
             turn => return told(turn).unwrap_or(Ok(None)),
         };
         let keys = std::slice::from_ref(key);
-        begin(&lead, Kind::Thread).enter(|| match self.query(keys) {
-            Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
+        let run = self.begin_one(key, &lead, Kind::Thread);
+        let found = NoAbort::new(run.enter(|| match self.query(keys) {
+            Some(loaded) => self.land_one((key, lead), only(loaded), wish),
             None => some(self.load_one(key, lead)),
-        })
+        }));
+        drop(run);
+        found.into_inner()
     }
 
     /// Loads the keys that are missing, by one call of [`Loader::load_many`]; returns how many, each key

@@ -11,11 +11,11 @@ use std::time::Instant;
 use super::flight::{Kind, News, Seat};
 use super::lead::{Lead, Start, start};
 use super::run::{Alarm, Run};
-use super::turn::{Ended, Turn, Wish, alone, settle};
-use super::{LoadError, LoadSource, Loaded, cycle, now, watch};
+use super::turn::{Ended, Turn, Wish, settle};
+use super::{LoadError, LoadSource, Loaded, alone, cycle, now, watch};
 use crate::cache::Cache;
 use crate::engine::Fare;
-use crate::sync::quietly;
+use crate::sync::{NoAbort, quietly};
 use crate::time::nanos;
 
 impl<K, V, S> Cache<K, V, S>
@@ -91,13 +91,16 @@ where
     where
         E: Send + Sync + 'static,
     {
-        match self.get(&key) {
+        let key = NoAbort::new(key);
+        let loaded = NoAbort::new(match self.get(&*key) {
             Some(value) => Ok(value),
             None => {
                 let loaded = self.load_missing_async(&key, Wish::default(), load).await;
                 loaded.map(|loaded| loaded.value)
             }
-        }
+        });
+        drop(key);
+        loaded.into_inner()
     }
 
     /// Joins the load of a key, or is the leader of a new one.
@@ -112,13 +115,32 @@ where
     {
         match turn(self, key, Fare::Load, wish).await {
             Turn::Told(loaded) => loaded,
-            Turn::Alone | Turn::Absent => alone(self, self.engine().elapsed(), load.await),
+            Turn::Alone | Turn::Absent => load_alone(self, key, load).await,
             Turn::Lead(lead) => {
                 let loaded = Leading::new(lead.begin(Kind::Task), pin!(load)).await;
                 settle(lead, loaded, wish)
             }
         }
     }
+}
+
+/// As `alone::load`, for a task.
+pub(super) async fn load_alone<K, V, S, E>(
+    cache: &Cache<K, V, S>,
+    key: &K,
+    load: impl Future<Output = Result<V, E>>,
+) -> Result<Loaded<V>, LoadError<E>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    if alone::is_inside(cache, key) {
+        return Err(LoadError::Cycle);
+    }
+    let (begun, run) = (cache.engine().elapsed(), Arc::new(alone::run(cache, [key])));
+    let value = NoAbort::new(Leading::new(run, pin!(load)).await);
+    alone::loaded(cache, begun, value.into_inner())
 }
 
 /// As `turn`, for a task.
@@ -136,7 +158,9 @@ where
 {
     loop {
         match start(cache, key, fare, Kind::Task, |rest| wish.failure::<E>(rest).is_some()) {
-            Start::Live(value) => return Turn::Told(Ok(Loaded::new(value, LoadSource::Hit))),
+            Start::Live(value) => {
+                return Turn::Told(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
+            }
             Start::Lead(lead) => return Turn::Lead(lead),
             Start::Nothing => return Turn::Alone,
             Start::Failed(rest) => {
@@ -215,7 +239,7 @@ where
             News::Wait => Poll::Pending,
             News::Over(outcome) => {
                 self.seat = None;
-                Poll::Ready(Ended::Over(outcome))
+                Poll::Ready(Ended::Over(outcome.map(NoAbort::new)))
             }
             News::Promoted => {
                 // From here on the lead gives the flight up.

@@ -15,7 +15,7 @@ use super::turn::Wish;
 use crate::cache::Cache;
 use crate::engine::{Boarding, Entered, Fare, Kept, Ticket};
 use crate::expiry::Terms;
-use crate::sync::{quietly, seeded};
+use crate::sync::{NoAbort, quietly, seeded};
 use crate::trace::load_ended;
 
 /// The flight of a ticket.
@@ -33,11 +33,11 @@ where
     S: BuildHasher,
 {
     pub(super) cache: Cache<K, V, S>,
-    pub(super) key: K,
-    pub(super) flight: Arc<Flight<V>>,
+    pub(super) key: NoAbort<K>,
+    pub(super) flight: NoAbort<Arc<Flight<V>>>,
     pub(super) seat: Seat,
     /// What the key had.
-    pub(super) old: Option<V>,
+    pub(super) old: Option<NoAbort<V>>,
     /// Whether the ticket may be in the table.
     boarded: bool,
     /// From when the loader begins to run.
@@ -57,12 +57,12 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    Live(V),
+    Live(NoAbort<V>),
     /// Somebody else's load; the part to play if the caller is promoted.
     Join(Lead<K, V, S>),
     Lead(Lead<K, V, S>),
     /// A load that has failed, and still counts for the caller.
-    Failed(Arc<Rest>),
+    Failed(NoAbort<Arc<Rest>>),
     /// There is nothing to renew, or no room.
     Nothing,
 }
@@ -93,14 +93,14 @@ where
         }
         let rest = flight.rest.get();
         let memory = rest.filter(|_| !seeded("failure-forgotten-by-others"));
-        heritage.replace(memory.and_then(|rest| rest.memory()).map(Arc::clone));
+        heritage.replace(memory.and_then(|rest| rest.memory()).map(Arc::clone).map(NoAbort::new));
         !rest.is_some_and(|rest| counts(rest))
     };
     // Before it boards: if user code panics on the way, the flight is given up.
     let mut lead = Lead {
         cache: cache.clone(),
-        key: key.clone(),
-        flight: own,
+        key: NoAbort::new(key.clone()),
+        flight: NoAbort::new(own),
         seat: Flight::<V>::FIRST,
         old: None,
         boarded: true,
@@ -112,20 +112,20 @@ where
     let boarding = cache.engine().board(key, fare, &lead.ticket(), is_over);
     lead.boarded = matches!(boarding, Boarding::Boarded(_));
     match boarding {
-        Boarding::Live(value) => Start::Live(value),
+        Boarding::Live(value) => Start::Live(NoAbort::new(value)),
         Boarding::Nothing => Start::Nothing,
         Boarding::Joined(ticket) => {
-            lead.flight = flight(&ticket);
+            lead.flight = NoAbort::new(flight(&ticket));
             match lead.flight.rest.get().filter(|rest| counts(rest)) {
-                Some(rest) => Start::Failed(Arc::clone(rest)),
+                Some(rest) => Start::Failed(NoAbort::new(Arc::clone(rest))),
                 None => Start::Join(lead),
             }
         }
         Boarding::Boarded(old) => {
             if let Some(memory) = heritage.take() {
-                let _ = lead.flight.heritage.set(memory);
+                let _ = lead.flight.heritage.set(memory.into_inner());
             }
-            lead.old = old;
+            lead.old = old.map(NoAbort::new);
             if kind == Kind::Job || fare != Fare::Load {
                 // One that hangs, or that nobody runs, is begun anew after a while.
                 lead.flight.look_again(now().saturating_add(limits.renewal));
@@ -135,10 +135,11 @@ where
     }
 }
 
-/// One run of a loader begins, for all of these flights, unless it has.
+/// One run of a loader begins, for all of these flights, unless it has: this one.
 pub(super) fn begin<'l, K, V, S>(
     leads: impl IntoIterator<Item = &'l Lead<K, V, S>>,
     kind: Kind,
+    run: impl FnOnce() -> Run,
 ) -> Arc<Run>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -147,7 +148,7 @@ where
 {
     let (mut leads, now) = (leads.into_iter().peekable(), now());
     let begun = leads.peek().and_then(|lead| lead.run.get()).map(Arc::clone);
-    let run = begun.unwrap_or_default();
+    let run = begun.unwrap_or_else(|| Arc::new(run()));
     if let Some(lead) = leads.peek() {
         run.trace(lead.cache.engine().name(), lead.renews);
     }
@@ -206,7 +207,7 @@ where
     pub(super) fn begin(&self, kind: Kind) -> Arc<Run> {
         match self.run.get() {
             Some(run) => Arc::clone(run),
-            None => begin([self], kind),
+            None => begin([self], kind, Run::default),
         }
     }
 
@@ -285,9 +286,10 @@ where
     pub(super) fn fail(mut self, failure: &Failure, wish: &Wish) -> Option<Kept<V>> {
         self.count_end(matches!(failure, Failure::Absent));
         // Before the landing begins: if `Clone` panics, the first waiter leads.
-        let old = wish.stand_in(&self.cache, &self.key, failure);
+        let old = wish.stand_in(&self.cache, &self.key, failure).map(NoAbort::new);
         self.enter(|| self.fail_all(failure, wish));
-        old
+        drop(self);
+        old.map(NoAbort::into_inner)
     }
 
     fn fail_all(&self, failure: &Failure, wish: &Wish) {

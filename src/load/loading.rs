@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use super::blocking::turn;
 use super::lead::is_flown;
 use super::settings::Rules;
-use super::turn::{Turn, alone, old_or_newer};
-use super::{LoadError, LoadSource, Loaded, Loader};
+use super::turn::{Turn, old_or_newer};
+use super::{LoadError, LoadSource, Loaded, Loader, alone};
 use crate::cache::Cache;
 use crate::engine::{Fare, Ticket};
 use crate::random_state::RandomState;
@@ -227,7 +227,8 @@ where
             self.cache.load_missing(key, self.rules.fresh(), |key| self.loader.load(key))?;
         // There is one after all.
         if loaded.source == LoadSource::Hit {
-            alone(&self.cache, self.cache.engine().elapsed(), self.loader.load(key))
+            drop(loaded);
+            alone::load(&self.cache, key, |key| self.loader.load(key))
         } else {
             Ok(loaded)
         }

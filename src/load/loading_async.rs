@@ -6,17 +6,17 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::bulk::{Batch, each, some, told};
+use super::bulk::{Batch, each, keys_of, only, some, told};
 use super::driven::Attendant;
 use super::executor::{BoxFuture, Executor};
 use super::flight::Kind;
-use super::future::{Leading, turn};
+use super::future::{Leading, load_alone, turn};
 use super::lead::{Lead, begin, begin_jobs};
 use super::run::Run;
-use super::turn::{Turn, Wish, alone, settle};
-use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache};
+use super::turn::{Turn, Wish, settle};
+use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, alone};
 use crate::engine::Fare;
-use crate::sync::quietly;
+use crate::sync::{NoAbort, quietly};
 use crate::time::nanos;
 
 impl<K, V, L, S> LoadingCache<K, V, L, S>
@@ -129,16 +129,16 @@ where
     /// As `renew`.
     async fn renew_async(&self, leads: Vec<Lead<K, V, S>>) {
         let wish = Wish { absent: true, ..self.rules.fresh() };
-        let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
+        let keys = keys_of(&leads);
         let loaded = match keys.len() {
             0 | 1 => None,
-            _ => self.query_async(&keys, begin(&leads, Kind::Task)).await,
+            _ => self.query_async(&keys, begin(&leads, Kind::Task, Run::default)).await,
         };
         let mut loaded = loaded.map(each);
         if loaded.is_none() {
             leads.iter().skip(1).for_each(Lead::put_off);
         }
-        for (lead, key) in leads.into_iter().zip(&keys) {
+        for (lead, key) in leads.into_iter().zip(&**keys) {
             match &mut loaded {
                 Some(loaded) => drop(self.land_one::<L::Error>((key, Some(lead)), loaded(), wish)),
                 None if lead.resume(Kind::Task) => {
@@ -162,8 +162,9 @@ where
     }
 
     async fn reload_async(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
-        let (key, run) = (lead.key.clone(), lead.begin(Kind::Task));
-        let loaded = match lead.old.clone() {
+        let (key, run) = (NoAbort::new(K::clone(&lead.key)), lead.begin(Kind::Task));
+        let old = lead.old.as_ref().map(|old| NoAbort::new(V::clone(old)));
+        let loaded = match old {
             Some(old) => Leading::new(run, pin!(self.loader.reload(&key, &old))).await,
             None => Leading::new(run, pin!(self.loader.load(&key))).await,
         };
@@ -192,8 +193,8 @@ where
         let anew = self.cache.load_missing_async(key, self.rules.fresh(), load);
         let loaded = self.attend(anew).await?;
         if loaded.source == LoadSource::Hit {
-            let begun = self.cache.engine().elapsed();
-            alone(&self.cache, begun, self.loader.load(key).await)
+            drop(loaded);
+            load_alone(&self.cache, key, async { self.loader.load(key).await }).await
         } else {
             Ok(loaded)
         }
@@ -226,8 +227,7 @@ where
     /// As `load_wanted`.
     async fn load_wanted_async(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
         let wanted = batch.keys(keys);
-        let leads = batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref());
-        let run = begin(leads, Kind::Task);
+        let run = self.begin_wanted(keys, batch, Kind::Task);
         match self.query_async(&wanted, Arc::clone(&run)).await {
             Some(loaded) => self.land_all(keys, batch, loaded),
             None => {
@@ -256,7 +256,7 @@ where
         let loaded = Leading::new(run, pin!(self.loader.load(key))).await;
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone(&self.cache, begun, loaded),
+            None => alone::loaded(&self.cache, begun, loaded),
         }
     }
 
@@ -264,13 +264,14 @@ where
     async fn get_one_async(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
         let lead = match turn(&self.cache, key, Fare::Load, wish).await {
             Turn::Lead(lead) => Some(lead),
+            Turn::Alone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
             Turn::Alone => None,
             turn => return told(turn).unwrap_or(Ok(None)),
         };
         let keys = std::slice::from_ref(key);
-        let run = begin(&lead, Kind::Task);
+        let run = self.begin_one(key, &lead, Kind::Task);
         match self.query_async(keys, Arc::clone(&run)).await {
-            Some(loaded) => self.land_one((key, lead), each(loaded)(), wish),
+            Some(loaded) => self.land_one((key, lead), only(loaded), wish),
             None => some(self.load_one_async(key, lead, run).await),
         }
     }

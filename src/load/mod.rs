@@ -26,6 +26,7 @@
 //! | `future` | waiting as a task; [`Cache::get_or_load_async`](crate::Cache) (feature `async`) |
 //! | `watch` | leaders that nobody polls, and time limits (feature `async`) |
 //! | `turn` | what a caller does next: it is told, it leads, it loads for itself |
+//! | `alone` | loads that nobody can join |
 //! | `rest` | what is left of a load that has failed |
 //! | `outcome` | what a caller learns |
 //! | `reserve` | charge for the work of a load |
@@ -78,6 +79,7 @@
 //! When it comes, it finds itself waiting, and leaves its waker; or it leads, if the next one has not come
 //! either.
 
+mod alone;
 mod blocking;
 mod bulk;
 mod cycle;

@@ -3,9 +3,10 @@
 use std::hash::{BuildHasher, Hash};
 use std::task::Waker;
 
-use super::bulk::{each, some, told};
+use super::bulk::{each, keys_of, some, told};
 use super::flight::{Kind, News};
 use super::lead::{Lead, Start, begin, begin_jobs, start};
+use super::run::Run;
 use super::turn::{Wish, settle};
 use super::{LoadError, Loaded, Loader, LoadingCache, now};
 use crate::engine::Fare;
@@ -113,30 +114,29 @@ where
     ) -> Vec<K> {
         let wish = Wish { absent: true, ..self.rules.fresh() };
         let [leads, taken] = begin_jobs(leads, Kind::Thread);
-        let mut taken: Vec<K> = taken.into_iter().map(|lead| lead.key.clone()).collect();
-        let keys: Vec<K> = leads.iter().map(|lead| lead.key.clone()).collect();
-        let run = begin(&leads, Kind::Thread);
+        let (mut taken, keys) = (keys_of(&taken), keys_of(&leads));
+        let run = begin(&leads, Kind::Thread, Run::default);
         let query = || if keys.len() > 1 { run.enter(|| self.query(&keys)) } else { None };
         let Some(loaded) = quietly(query) else {
             // None of them: a query is one load.
             keys.iter().for_each(|_| {
                 tell(None);
             });
-            return taken;
+            return taken.into_inner();
         };
         let mut loaded = loaded.map(each);
         if loaded.is_none() {
             leads.iter().skip(1).for_each(Lead::put_off);
         }
-        for (lead, key) in leads.into_iter().zip(keys) {
+        for (lead, key) in leads.into_iter().zip(&**keys) {
             let goes_on = match &mut loaded {
                 Some(loaded) => {
-                    tell(quietly(|| self.land_one((&key, Some(lead)), loaded(), wish)));
+                    tell(quietly(|| self.land_one((key, Some(lead)), loaded(), wish)));
                     true
                 }
                 None if lead.resume(Kind::Thread) => tell(quietly(|| some(self.reload(lead)))),
                 None => {
-                    taken.push(key);
+                    taken.push(key.clone());
                     true
                 }
             };
@@ -144,7 +144,7 @@ where
                 break;
             }
         }
-        taken
+        taken.into_inner()
     }
 
     pub(super) fn reload(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {

@@ -7,6 +7,7 @@
 //! A run also says which flights it waits for, so that `cycle` finds out whether waiting would close a
 //! circle.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
@@ -38,6 +39,8 @@ pub(super) struct Run {
     awaits: Mutex<Vec<Arc<dyn Led>>>,
     /// What those are told who trace it.
     span: OnceLock<LoadSpan>,
+    /// What it loads for its caller alone, as `alone` knows it.
+    alone: Option<Box<dyn Any + Send + Sync>>,
 }
 
 const SEVERAL: u64 = u64::MAX;
@@ -90,6 +93,16 @@ impl Run {
     /// It is a load, or a renewal, of the cache of this name.
     pub(super) fn trace(&self, cache: &str, renewal: bool) {
         self.span.get_or_init(|| LoadSpan::new(cache, renewal));
+    }
+
+    /// One that also loads this for its caller alone.
+    pub(super) fn alone(keys: Box<dyn Any + Send + Sync>) -> Self {
+        Self { alone: Some(keys), ..Self::default() }
+    }
+
+    /// What it loads for its caller alone, if that is of this type.
+    pub(super) fn loads_alone<T: 'static>(&self) -> Option<&T> {
+        self.alone.as_ref().and_then(|keys| keys.downcast_ref())
     }
 
     /// Runs a part of it: the whole loader of a thread, one poll of a task, a landing.

@@ -11,6 +11,7 @@ use super::{LoadError, LoadSource, Loaded, SharedError};
 use crate::cache::Cache;
 use crate::engine::Kept;
 use crate::expiry::Terms;
+use crate::sync::NoAbort;
 
 /// How a load differs from the plain one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +37,7 @@ where
     S: BuildHasher,
 {
     /// The flight did.
-    Over(Option<Arc<Outcome<V>>>),
+    Over(Option<NoAbort<Arc<Outcome<V>>>>),
     /// The waiter is the leader now.
     Promoted(Lead<K, V, S>),
     /// It would have waited for itself.
@@ -139,12 +140,18 @@ where
         wish: Wish,
     ) -> Option<Turn<K, V, S, E>> {
         match self {
-            Self::Over(outcome) => match &*outcome? {
-                Outcome::Value(value) => {
-                    Some(Turn::Told(Ok(Loaded::new(value.clone(), LoadSource::Joined))))
-                }
-                Outcome::Failed(failure) => wish.answer(cache, key, failure),
-            },
+            Self::Over(outcome) => {
+                let outcome = outcome?;
+                // In the end the outcome may be dropped here, with what is in it.
+                let turn = NoAbort::new(match &**outcome {
+                    Outcome::Value(value) => {
+                        Some(Turn::Told(Ok(Loaded::new(value.clone(), LoadSource::Joined))))
+                    }
+                    Outcome::Failed(failure) => wish.answer(cache, key, failure),
+                });
+                drop(outcome);
+                turn.into_inner()
+            }
             Self::Promoted(lead) => {
                 cache.engine().count_load(|loads| &loads.relieved);
                 Some(Turn::Lead(lead))
@@ -168,28 +175,6 @@ pub(super) fn shared<E>(error: Arc<E>) -> LoadError<E> {
     LoadError::Failed(SharedError::new(error))
 }
 
-/// What a caller has loaded for itself alone, beginning then, as there was no room for a load that others could
-/// join.
-pub(super) fn alone<K, V, S, E>(
-    cache: &Cache<K, V, S>,
-    begun: Duration,
-    loaded: Result<V, E>,
-) -> Result<Loaded<V>, LoadError<E>>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    S: BuildHasher,
-{
-    let engine = cache.engine();
-    engine.count_load(|loads| &loads.started);
-    engine.count_load_time(begun);
-    engine.count_load(|loads| if loaded.is_ok() { &loads.succeeded } else { &loads.failed });
-    match loaded {
-        Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
-        Err(error) => Err(shared(Arc::new(error))),
-    }
-}
-
 /// Ends a flight with what its leader has loaded.
 pub(super) fn settle<K, V, S, E>(
     lead: Lead<K, V, S>,
@@ -204,14 +189,19 @@ where
 {
     match loaded {
         Ok(value) => {
+            let value = NoAbort::new(value);
             lead.land(&value, wish.terms);
-            Ok(Loaded::new(value, LoadSource::Loaded))
+            Ok(Loaded::new(value.into_inner(), LoadSource::Loaded))
         }
         Err(error) => {
-            let error = Arc::new(error);
-            match lead.fail(&Failure::Error(Arc::clone(&error) as _), &wish) {
-                Some(old) => Ok(old_or_newer(old)),
-                None => Err(shared(error)),
+            let error = NoAbort::new(Arc::new(error));
+            let old = lead.fail(&Failure::Error(Arc::clone(&error) as _), &wish);
+            match old.map(NoAbort::new) {
+                Some(old) => {
+                    drop(error);
+                    Ok(old_or_newer(old.into_inner()))
+                }
+                None => Err(shared(error.into_inner())),
             }
         }
     }

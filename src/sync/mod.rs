@@ -16,7 +16,7 @@ mod tests;
 
 pub(crate) use counter::{counter, has_counter};
 pub(crate) use outermost::{Outermost, thread_local};
-pub(crate) use panics::{FirstPanic, NoAbort, discard, quietly};
+pub(crate) use panics::{FirstPanic, NoAbort, NoAborts, discard, quietly};
 pub(crate) use patrol::Patrol;
 pub(crate) use sleep::{Sleep, wake_all};
 pub(crate) use zeroed::{Zeroed, zeroed};

@@ -1,8 +1,8 @@
 //! User code that may panic where that must not go further, or not yet.
 
 use std::any::Any;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
+use std::mem::{self, ManuallyDrop};
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
@@ -27,7 +27,7 @@ pub(crate) fn discard(mut panic: Box<dyn Any + Send>) {
             Err(another) => panic = another,
         }
     }
-    std::mem::forget(panic);
+    mem::forget(panic);
 }
 
 /// The first panic of several pieces of user code, to be passed on when all have run.
@@ -72,6 +72,43 @@ impl<T> NoAbort<T> {
         let mut kept = ManuallyDrop::new(self);
         // SAFETY: taken once, as `kept` is not dropped.
         unsafe { ManuallyDrop::take(&mut kept.0) }
+    }
+}
+
+/// Several values of the user's, dropped one after the other: of those whose destructors panic, the first is passed on,
+/// unless one is on the way already.
+#[derive(Debug)]
+pub(crate) struct NoAborts<T>(Vec<T>);
+
+impl<T> NoAborts<T> {
+    pub(crate) fn new(values: Vec<T>) -> Self {
+        Self(values)
+    }
+
+    /// The values, which their owner looks after from now on.
+    pub(crate) fn into_inner(mut self) -> Vec<T> {
+        mem::take(&mut self.0)
+    }
+}
+
+impl<T> Deref for NoAborts<T> {
+    type Target = Vec<T>;
+    fn deref(&self) -> &Vec<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for NoAborts<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for NoAborts<T> {
+    fn drop(&mut self) {
+        let mut panics = FirstPanic::default();
+        mem::take(&mut self.0).into_iter().for_each(|value| _ = panics.catch(|| drop(value)));
+        panics.pass_on();
     }
 }
 
