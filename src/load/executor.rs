@@ -35,7 +35,7 @@ pub(super) struct Limits {
 const LIMITS: Limits = Limits { threads: 8, long: Duration::from_secs(1), most: 64 };
 /// Jobs that wait for them at most; what comes on top of it is given up, and comes again with the
 /// next read.
-const WAITING: usize = 4096;
+pub(super) const WAITING: usize = 4096;
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
 

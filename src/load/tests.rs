@@ -626,14 +626,16 @@ fn jobs_that_hang_do_not_stop_the_others() {
     seventh.recv_timeout(FOR_EVER).expect("threads that are free again go on");
 }
 
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("as wanted");
+    }
+}
+
 #[test]
 fn jobs_that_panic_leave_their_thread_alive() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("as wanted");
-        }
-    }
     let limits = executor::Limits { threads: 1, long: FOR_EVER, most: 1 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
     for _ in 0..3 {
@@ -642,6 +644,18 @@ fn jobs_that_panic_leave_their_thread_alive() {
     let (done, told) = mpsc::channel();
     pool.spawn(Box::new(move || done.send(()).unwrap()));
     told.recv_timeout(FOR_EVER).expect("the only thread has ended");
+}
+
+#[test]
+fn a_job_that_is_given_up_panics_nowhere() {
+    let limits = executor::Limits { threads: 1, long: FOR_EVER, most: 1 };
+    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
+    let mut hung = Hung::default();
+    hung.add(pool).recv_timeout(FOR_EVER).expect("the only thread");
+    (0..executor::WAITING).for_each(|_| pool.spawn(Box::new(|| ())));
+    let bomb = Bomb;
+    pool.spawn(Box::new(move || std::mem::forget(bomb)));
+    drop(hung);
 }
 
 #[test]
