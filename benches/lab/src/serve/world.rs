@@ -59,6 +59,7 @@ impl World {
             .capacity(plan.capacity)
             // What writers replace in half a second: readers are within it unless one stands still.
             .retired_capacity((plan.rate / 2).max(1000))
+            .sample_every(candles::SAMPLED)
             .build()
             .map_err(unusable)?;
         let origin = Origin::default();
