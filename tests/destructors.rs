@@ -91,11 +91,14 @@ fn fill(cache: &Tested, log: &Arc<Log>) {
 /// Lets no destructor act any more, and frees everything.
 fn finish(caches: &[&Tested], log: &Arc<Log>) {
     log.on.store(false, SeqCst);
-    for cache in caches {
-        cache.invalidate_all();
-        while cache.maintain(usize::MAX).backlog > 0 {}
-    }
-    assert_eq!(log.alive(), 0);
+    // A thread of a cache may be in the midst of a destructor that puts its value back.
+    assert!(support::eventually(|| {
+        for cache in caches {
+            cache.invalidate_all();
+            while cache.maintain(usize::MAX).backlog > 0 {}
+        }
+        log.alive() == 0
+    }));
 }
 
 /// A log whose values put themselves back into one of the caches.
@@ -129,7 +132,10 @@ fn values_that_are_put_back_are_not_in_one_another() {
         if maintenance != Maintenance::Thread {
             support::validate(&cache); // for which nobody else may use the cache
         }
-        assert_eq!(log.deepest.load(SeqCst), 1, "{maintenance:?}");
+        // A value that the cache's thread puts back while all is invalidated may be refused, as the room is in the
+        // hand of the call that invalidates: then it is dropped where it was to be put in.
+        let refused = usize::from(cache.stats().refusals > 0);
+        assert_eq!(log.deepest.load(SeqCst), 1 + refused, "{maintenance:?}");
     }
 }
 
