@@ -46,11 +46,11 @@ where
     ///
     /// # Cancel safety
     ///
-    /// As [`Cache::get_or_load_async`].
+    /// As [`Cache::get_or_load_async`](crate::Cache::get_or_load_async).
     ///
     /// # Progress
     ///
-    /// A hit is ready at once, and costs what [`Cache::get`] costs.
+    /// A hit is ready at once, and costs what [`Cache::get`](crate::Cache::get) costs.
     pub async fn get_async(&self, key: &K) -> Result<V, LoadError<L::Error>> {
         self.get_with_source_async(key).await.map(|loaded| loaded.value)
     }
