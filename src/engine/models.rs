@@ -14,6 +14,7 @@ use super::rules::{Rules, Weigher};
 use super::{Engine, Plan};
 use crate::accounting::{Ledger, Stripe};
 use crate::entry::{Entry, Ticket};
+use crate::latency::Sampling;
 use crate::policy::{Face, Marks};
 use crate::reclaim::Ledgered;
 use crate::table::Spotted;
@@ -35,8 +36,14 @@ fn plain() -> Arc<Toy> {
 }
 
 fn toy_of(weighed: bool) -> Arc<Toy> {
-    let plan =
-        Plan { capacity: 100, retired_capacity: 100, entries: 1, inline: false, remembers: false };
+    let plan = Plan {
+        capacity: 100,
+        retired_capacity: 100,
+        entries: 1,
+        inline: false,
+        remembers: false,
+        sampling: Sampling::OFF,
+    };
     let weigher: Option<Box<Weigher<u64, u64>>> = Some(Box::new(|_, &v| v));
     let rules = Rules {
         name: "toy".into(),
