@@ -115,6 +115,8 @@ fn race(own: impl Fn(&Toy) + Copy + Send + Sync + 'static, other: fn(&Toy)) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.max_duration = Some(std::time::Duration::from_secs(10));
+    // To count what there is at the end takes many steps.
+    builder.max_branches = 10_000;
     builder.check(move || {
         let toy = toy();
         put(&toy, 1);
