@@ -383,7 +383,7 @@ fn a_peak_beside_growth_was_there() {
         arena
     };
     race(
-        Switches::Any,
+        Switches::UpTo(3),
         set_up,
         // More than may be kept as credit.
         |arena| arena.unlink(0, 3),
