@@ -370,15 +370,14 @@ fn a_listener_that_writes_is_not_inside_of_itself() {
     support::validate(cache);
 }
 
+/// Caches that are set once, and found by their listeners for as long as they are kept.
+type Kept = Arc<OnceLock<Vec<Cache<u64, u64>>>>;
+
 /// Caches whose listener writes when it is told of an eviction: `writes` entries into the cache after its own.
-fn evicting_in_turn(
-    caches: usize,
-    capacity: u64,
-    writes: u64,
-) -> (Vec<Cache<u64, u64>>, Arc<AtomicUsize>) {
+fn evicting_in_turn(caches: usize, capacity: u64, writes: u64) -> (Kept, Arc<AtomicUsize>) {
     thread_local!(static INSIDE: Cell<usize> = const { Cell::new(0) });
     let deepest = Arc::new(AtomicUsize::new(0));
-    let shared: Arc<OnceLock<Vec<Cache<u64, u64>>>> = Arc::default();
+    let shared = Kept::default();
     let built = (0..caches).map(|nth| {
         let (inner, most) = (Arc::downgrade(&shared), Arc::clone(&deepest));
         let listener = move |&key: &u64, _: &u64, cause| {
@@ -396,11 +395,8 @@ fn evicting_in_turn(
         };
         Cache::builder().capacity(capacity).removal_listener(listener).build().expect("sound")
     });
-    let caches: Vec<_> = built.collect();
-    shared.set(caches.clone()).expect("once");
-    // Kept for as long as the test runs: the listeners find the caches through it.
-    std::mem::forget(shared);
-    (caches, deepest)
+    shared.set(built.collect()).expect("once");
+    (shared, deepest)
 }
 
 /// What is evicted for a listener's own writes is told inside of what it is told already: that has an end, and does
@@ -410,7 +406,8 @@ fn a_listener_that_writes_when_it_is_told_of_an_eviction_is_not_as_deep_as_there
     /// Evictions of one write whose entry weighs one: its own, and eight that the listener causes; in each cache.
     const MOST_EVICTED: u64 = 1 + 8;
     for (caches, writes) in [(1, 1), (1, 3), (2, 1), (2, 3)] {
-        let (caches, deepest) = evicting_in_turn(caches, 1_000, writes);
+        let (kept, deepest) = evicting_in_turn(caches, 1_000, writes);
+        let caches = kept.get().expect("set");
         caches.iter().for_each(|cache| (0..1_000).for_each(|key| cache.insert(key, 0)));
         let evictions = || caches.iter().map(|cache| cache.stats().evictions).sum::<u64>();
         for key in 5_000..5_200 {
