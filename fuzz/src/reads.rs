@@ -42,8 +42,7 @@ impl World {
         let mut copied: Vec<_> = copies.iter().map(|(k, v)| (k.number(), v.id())).collect();
         copied.sort_unstable();
         assert_eq!(copied, wanted, "snapshot");
-        let mut iterated: Vec<_> =
-            self.subject.iter().map(|(k, v)| (k.number(), v.id())).collect();
+        let mut iterated: Vec<_> = self.subject.iter().map(|(k, v)| (k.number(), v.id())).collect();
         iterated.sort_unstable();
         assert_eq!(iterated, wanted, "iter");
     }

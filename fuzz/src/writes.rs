@@ -67,7 +67,9 @@ impl World {
                 assert!(before.is_some(), "occupied by nothing");
             }
             Outcome::Refused(kind) => {
-                assert!(way != Way::InsertIfAbsent || before.is_none() || was_evicted(write, &early));
+                assert!(
+                    way != Way::InsertIfAbsent || before.is_none() || was_evicted(write, &early)
+                );
                 self.refused(write, kind);
             }
             Outcome::New | Outcome::Replaced => {
@@ -128,7 +130,10 @@ impl World {
             Computed::Replaced => self.came_in(write, Outcome::Replaced, replaced),
             Computed::Refused { kind, value } => {
                 assert_eq!(value.id(), write.id);
-                self.refused(write, kind);
+                // What a closure decided on cannot go first; and what is larger than the retired capacity goes
+                // nowhere else.
+                let free = write.free && self.can_be_borne(write.key);
+                self.refused(Write { free, ..write }, kind);
             }
             Computed::Absent => {
                 // The first attempt was to put a value, and made room by evicting its own key; the
@@ -184,6 +189,12 @@ impl World {
         }
     }
 
+    /// Whether the retired capacity has a place for the value of a key, if there is one.
+    fn can_be_borne(&self, key: u8) -> bool {
+        let bound = self.subject.usage().retired_capacity;
+        self.model.entries.get(&key).is_none_or(|older| older.charge.max(1) <= bound)
+    }
+
     /// What the listener was told: before the value `id` came in, and of that value afterwards.
     fn events(&self, id: u64) -> (Vec<Event>, Vec<Event>) {
         let is_early = |event: &Event| event.id != id || event.cause == RemovalCause::Refused;
@@ -201,7 +212,9 @@ impl World {
                 refused = true;
                 continue;
             }
-            if event.cause == RemovalCause::Evicted && write.free {
+            // The last resort of a replacement: an older value that garbage has no place for goes first.
+            let last_resort = event.key == write.key && !self.can_be_borne(event.key);
+            if event.cause == RemovalCause::Evicted && write.free && !last_resort {
                 let needed = charged + u128::from(write.charge);
                 assert!(needed > u128::from(self.model.capacity), "{event:?} was not in the way");
             }
