@@ -202,6 +202,30 @@ fn try_insert_and_compute_leave_what_they_could_not_replace() {
     drop(pinned);
 }
 
+/// A victim that is larger than the retired capacity has to wait until nothing else lingers. That it does so changes
+/// nothing of what is told to linger, and of what is waited for.
+#[test]
+fn a_victim_that_has_to_wait_lingers_not_yet() {
+    let builder = Cache::builder().capacity(40).retired_capacity(1).weigher(|_, &weight| weight);
+    let cache: Cache<u64, u64> = builder.maintenance(Maintenance::Manual).build().expect("sound");
+    cache.insert(1, 2);
+    let guard = cache.pin();
+    cache.insert(1, 21);
+    for capacity in [8, 4] {
+        cache.set_capacity(capacity);
+        let usage = cache.usage();
+        assert_eq!((usage.charged, usage.lingering, usage.capacity), (21, 2, 23), "{usage:?}");
+    }
+    drop(guard);
+    cache.set_capacity(30);
+    drain(&cache);
+    (2..10).for_each(|key| cache.insert(key, 9));
+    drain(&cache);
+    let usage = cache.usage();
+    assert_eq!((usage.charged, usage.lingering), (30, 0), "{usage:?}");
+    assert_eq!(cache.stats().refusals, 0);
+}
+
 #[test]
 fn removing_works_while_the_retired_capacity_is_full() {
     let cache = cache_with(RETIRED, Maintenance::Inline);

@@ -79,7 +79,8 @@ impl Lingering {
         let begun = over.wrapping_add(charge);
         let alone =
             self.begun.compare_exchange(over, begun, Ordering::Release, Ordering::Relaxed).is_ok();
-        alone.then_some(Lingerer { lingering: self, charge })
+        // Only then: one that is dropped ends what has begun.
+        alone.then(|| Lingerer { lingering: self, charge })
     }
 
     /// Charge does not linger any more, after `give` has given its units back.

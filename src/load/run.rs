@@ -124,7 +124,7 @@ impl Run {
         }
         // While the thread ends there is no stack: circles are not found then.
         let entered = STACK.try_with(|stack| stack.borrow_mut().push(Arc::clone(self))).is_ok();
-        let _leave = entered.then_some(Leave);
+        let _leave = entered.then(|| Leave);
         part()
     }
 
