@@ -1,7 +1,6 @@
 //! Every message once by offsets: what is contiguous is one number.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::ticket::{Claim, Outcome};
 use super::wait::{Waited, wait};
 use super::waiters::Waiters;
 use crate::health::Monitor;
-use crate::sync::Patrol;
+use crate::sync::{FirstPanic, Patrol};
 use crate::time::{Clock, Timer};
 
 /// Offsets that are taken from an iterator before the partition's lock is taken for them.
@@ -488,20 +487,19 @@ fn in_batches(offsets: impl IntoIterator<Item = i64>, mut take: impl FnMut(&[i64
     let mut batch = [0; AT_ONCE];
     loop {
         let mut filled = 0;
-        let fill = AssertUnwindSafe(|| {
+        let mut panics = FirstPanic::default();
+        panics.catch(|| {
             for (place, offset) in batch.iter_mut().zip(&mut offsets) {
                 *place = offset;
                 filled += 1;
             }
         });
-        let ended = catch_unwind(fill);
         if filled > 0 {
             take(&batch[..filled]);
         }
-        match ended {
-            Err(panic) => resume_unwind(panic),
-            Ok(()) if filled < AT_ONCE => return,
-            Ok(()) => {}
+        panics.pass_on();
+        if filled < AT_ONCE {
+            return;
         }
     }
 }

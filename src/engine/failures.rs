@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use super::Ticket;
 use crate::entry::Hold;
-use crate::sync::{AtomicU64, FirstPanic, Mutex, Relaxed, lock};
+use crate::sync::{AtomicU64, Mutex, NoAborts, Relaxed, lock};
 
 /// Failures of one cache that are remembered at most.
 const MOST: usize = 1 << 10;
@@ -33,10 +33,7 @@ impl<K> Default for Failures<K> {
 impl<K> Drop for Failures<K> {
     /// Drops one after the other, whatever panics.
     fn drop(&mut self) {
-        let list = std::mem::take(&mut *lock(&self.list));
-        let mut panics = FirstPanic::default();
-        list.into_iter().for_each(|failed| _ = panics.catch(|| drop(failed)));
-        panics.pass_on();
+        drop(NoAborts::new(std::mem::take(&mut *lock(&self.list)).into()));
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn discard(mut panic: Box<dyn Any + Send>) {
 }
 
 /// The first panic of several pieces of user code, to be passed on when all have run.
-#[derive(Default)]
+#[derive(Debug, Default)]
 #[must_use = "a panic that is not passed on is lost"]
 pub(crate) struct FirstPanic(Option<Box<dyn Any + Send>>);
 
