@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::sync::{Mutex, MutexGuard, Patrol, lock, unique, wake_all};
+use crate::sync::{Mutex, MutexGuard, Patrol, lock, unique, wake_quietly};
 use crate::time::{Clock, Deadline, Moment};
 
 /// Waiters of different ids seldom meet.
@@ -126,5 +126,5 @@ impl Waiters {
 
 /// Wakes them, with no lock held. A waker that panics is no concern of whoever ended the claim.
 fn wake_each(woken: Vec<Waiter>) {
-    let _ = wake_all(woken.into_iter().map(|waiter| waiter.waker));
+    wake_quietly(woken.into_iter().map(|waiter| waiter.waker));
 }

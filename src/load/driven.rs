@@ -9,12 +9,12 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::executor::BoxFuture;
 use super::{now, run};
-use crate::sync::{AtomicUsize, Relaxed, quietly, unique};
+use crate::sync::{AtomicUsize, Mutex, Relaxed, lock, quietly, unique, wake_quietly};
 
 /// Renewals that a cache has at most; what comes on top of it is given up, and comes again with the next
 /// read.
@@ -55,15 +55,6 @@ struct Task {
     /// Nothing once it is done.
     future: Mutex<Option<BoxFuture>>,
     driven: Weak<Driven>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A waker is the user's, and its panic is none of those who call it here.
-fn tell(waker: Option<Waker>) {
-    quietly(|| waker.map(Waker::wake));
 }
 
 impl State {
@@ -164,7 +155,7 @@ impl Driven {
         });
         // What is left, or was woken again.
         let attendant = lock(&self.state).attendant();
-        tell(attendant);
+        wake_quietly(attendant);
     }
 
     fn begin(&self) -> Option<Arc<Task>> {
@@ -198,7 +189,7 @@ impl Driven {
         self.hint(&state);
         let attendant = state.attendant();
         drop(state);
-        tell(attendant);
+        wake_quietly(attendant);
     }
 }
 
@@ -241,7 +232,7 @@ impl Drop for Attendant {
         let other = if own.is_none() { state.attendant() } else { None };
         drop(state);
         quietly(|| drop(own));
-        tell(other);
+        wake_quietly(other);
     }
 }
 

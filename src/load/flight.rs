@@ -24,7 +24,7 @@ use super::queue::{Queue, Waiter};
 use super::rest::{Failure, Memory, Rest};
 use super::run::{Led, Run};
 use crate::engine::Hold;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, discard, lock, seeded, wake_all};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, lock, quietly, seeded, wake_quietly};
 
 /// A place in a flight. Seats are numbered in the order in which they are taken; the first one is
 /// that of whoever boarded.
@@ -207,7 +207,7 @@ impl<V> Flight<V> {
             std::mem::swap(&mut own.waker, &mut waker);
         }
         drop(state);
-        wake(promoted);
+        wake_quietly(promoted);
         News::Wait
     }
 
@@ -228,7 +228,7 @@ impl<V> Flight<V> {
         }
         let left = state.queue.remove(seat);
         drop(state);
-        drop(left);
+        quietly(|| drop(left));
         false
     }
 
@@ -254,11 +254,11 @@ impl<V> Flight<V> {
             state.phase = Phase::Over { outcome: None, unread: 0 };
         }
         drop(state);
-        // Its waker is the user's, and so is what its run waits for.
-        drop(gone);
         if !seeded("flight-promote-asleep") {
-            wake(promoted);
+            wake_quietly(promoted);
         }
+        // What it holds may be the user's, and may panic: whoever is to come has been woken.
+        quietly(|| drop(gone));
         over
     }
 
@@ -276,8 +276,8 @@ impl<V> Flight<V> {
         let run = leader.and_then(Leader::put_off);
         let promoted = state.relieve(now, self.limits);
         drop(state);
+        wake_quietly(promoted);
         drop(run);
-        wake(promoted);
     }
 
     /// One whose loader has run is about to land; false if another one has come before it.
@@ -310,9 +310,10 @@ impl<V> Flight<V> {
         let leader = state.leader.take();
         drop(state);
         let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
-        // One that was promoted has been woken, and is told when it comes.
-        drop(leader);
-        wake(queue.into_wakers().take(told));
+        wake_quietly(queue.into_wakers().take(told));
+        // One that was promoted has been woken, and is told when it comes. What it holds may be the user's, and
+        // may panic: all others have been woken.
+        quietly(|| drop(leader));
         End::Over
     }
 
@@ -332,7 +333,7 @@ impl<V> Flight<V> {
     /// Wakes one that waits: its time is over.
     pub(super) fn rouse(&self, seat: Seat) {
         let waker = self.state().queue.get(seat).and_then(|waiter| waiter.waker.take());
-        wake(waker);
+        wake_quietly(waker);
     }
 
     /// Promotes the next waiter if the leader stalls. False if the flight is over.
@@ -344,7 +345,7 @@ impl<V> Flight<V> {
         let mut woken = state.pass_by(now, self.limits);
         woken.extend(state.relieve(now, self.limits));
         drop(state);
-        wake(woken);
+        wake_quietly(woken);
         true
     }
 }
@@ -465,10 +466,4 @@ impl<V> Flight<V> {
             }
         }
     }
-}
-
-/// Wakes them all. A panic of a waker was reported by the panic hook and ends here: who wakes others has no
-/// part in it.
-fn wake(wakers: impl IntoIterator<Item = Waker>) {
-    wake_all(wakers).unwrap_or_else(discard);
 }

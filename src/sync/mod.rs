@@ -18,7 +18,9 @@ pub(crate) use counter::{counter, has_counter};
 pub(crate) use outermost::{Outermost, thread_local};
 pub(crate) use panics::{FirstPanic, NoAbort, NoAborts, discard, quietly};
 pub(crate) use patrol::Patrol;
-pub(crate) use sleep::{Sleep, wake_all};
+#[cfg(all(test, not(clockhand_loom)))]
+pub(crate) use sleep::wake_all;
+pub(crate) use sleep::{Sleep, wake_quietly};
 pub(crate) use zeroed::{Zeroed, zeroed};
 
 #[cfg(not(clockhand_loom))]

@@ -62,3 +62,8 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) -> Result<(), Bo
     }
     first
 }
+
+/// The same where a panic of a waker ends: who wakes others has no part in it.
+pub(crate) fn wake_quietly(wakers: impl IntoIterator<Item = Waker>) {
+    wake_all(wakers).unwrap_or_else(discard);
+}
