@@ -107,7 +107,7 @@ impl Fates {
     fn made(&self) -> Option<&Made> {
         if self.made.get().is_none() && self.makers.add(1) == 0 {
             // Nobody else does this, so nobody is waited for.
-            let _ = self.made.set(Made::new(self.sets));
+            self.made.get_or_init(|| Made::new(self.sets));
         }
         self.made.get()
     }
