@@ -115,12 +115,18 @@ impl Model {
 
     /// A read that counts: what it must return.
     pub(crate) fn read(&mut self, key: u8) -> Option<u64> {
+        let found = self.touch(key);
+        match found {
+            Some(_) => self.stats.hits += 1,
+            None => self.stats.misses += 1,
+        }
+        found
+    }
+
+    /// A use: a read, or a write that leaves what it finds. Moves the deadlines of the live entry of a key.
+    pub(crate) fn touch(&mut self, key: u8) -> Option<u64> {
         let now = self.now;
-        let Some(record) = self.entries.get_mut(&key).filter(|record| record.is_live(now)) else {
-            self.stats.misses += 1;
-            return None;
-        };
-        self.stats.hits += 1;
+        let record = self.entries.get_mut(&key).filter(|record| record.is_live(now))?;
         if self.plan.time_to_idle.is_some() {
             record.idle = after(now, self.plan.time_to_idle);
         }

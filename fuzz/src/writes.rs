@@ -55,6 +55,9 @@ impl World {
                 Some(told.map(|()| Inserted::New))
             }
         };
+        if matches!(&told, Some(Err(error)) if error.kind == InsertErrorKind::Occupied) {
+            self.model.touch(key);
+        }
         let (early, late) = self.events(write.id);
         let replaced = self.absorb(write, &early, way == Way::Insert);
         let outcome = match told {
@@ -110,6 +113,7 @@ impl World {
             }
             (Computed::Kept, None) => {
                 assert!(before.is_some());
+                self.model.touch(key);
                 self.absorb_expired();
             }
             (Computed::Removed, None) => {
