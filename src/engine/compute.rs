@@ -33,8 +33,7 @@ where
         // An attempt that has a value hands it back when it gives up.
         let computed = NoAbort::new(computed.unwrap_or(Computed::Contended));
         if let Computed::Refused { kind, .. } = *computed {
-            work.local.tally.refusals.count(kind);
-            self.note_refused(hash);
+            self.count_refusal(work.local, hash, kind);
         }
         drop(work);
         self.tidy(pin);

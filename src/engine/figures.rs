@@ -52,8 +52,7 @@ impl<K, V, S> Engine<K, V, S> {
             local.loads.add_to(&mut stats);
         }
         stats.misses = stats.misses_by.sum();
-        let refusals = stats.refusals_by;
-        stats.refusals = refusals.too_large + refusals.no_room + refusals.contended;
+        stats.refusals = stats.refusals_by.sum();
         self.add_regions(&mut stats);
         stats
     }
@@ -116,7 +115,7 @@ impl<K, V, S> Engine<K, V, S> {
         let capacity = stats.capacity.max(1) as f64;
         let load = Load { capacity: stats.capacity, free: 0 };
         stats.probation_share = share as f64 / capacity;
-        stats.probation_target = self.policy.aims_at(load) / capacity;
+        stats.probation_target = self.policy.target(load) / capacity;
     }
 
     /// How long things took, if anything is timed.

@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use super::bury::Table;
-use super::{Desk, Engine, Garbage};
+use super::{Desk, Engine, Garbage, Local};
+use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
 use crate::policy::{Fate, Past};
 use crate::reclaim::Pass;
@@ -66,6 +67,13 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
+    /// Counts that a key's value was refused, and remembers it.
+    #[cold]
+    pub(super) fn count_refusal(&self, local: &Local, hash: u64, kind: InsertErrorKind) {
+        local.tally.refusals.count(kind);
+        self.note_refused(hash);
+    }
+
     /// Remembers that a key's value was refused.
     #[cold]
     pub(super) fn note_refused(&self, hash: u64) {

@@ -69,8 +69,7 @@ where
                 self.note_use(view, held);
                 return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
-            work.local.tally.refusals.count(kind);
-            self.note_refused(hash);
+            self.count_refusal(work.local, hash, kind);
             return Err(Refused::new(kind, key, value));
         }
         self.prefetch(&pin, hash);
@@ -83,8 +82,7 @@ where
         if let Err(kind) = outcome
             && kind != InsertErrorKind::Occupied
         {
-            work.local.tally.refusals.count(kind);
-            self.note_refused(hash);
+            self.count_refusal(work.local, hash, kind);
         }
         let mut panicked = std::mem::take(&mut work.panicked);
         drop(work);

@@ -108,16 +108,16 @@ impl<C: Counts> Observer<C> {
     }
 
     /// The levels that a figure has passed, or passed before and is not back from.
-    fn passed(&self, measured: &Measured) -> impl Iterator<Item = (Figure, Status)> {
+    fn passed(&self, measured: &Measured) -> Vec<(Figure, Status)> {
         let figure = measured.figure;
         let levels = self.thresholds.get(figure);
-        let passed = levels.given().filter(move |&(status, level)| {
+        let passed = levels.given().filter(|&(status, level)| {
             let threshold = threshold(measured, level);
             let was_given = self.given.contains(&(figure, status));
             let until = if was_given { self.return_of(figure, threshold) } else { threshold };
             is_beyond(figure, measured.value, until)
         });
-        passed.map(move |(status, _)| (figure, status)).collect::<Vec<_>>().into_iter()
+        passed.map(|(status, _)| (figure, status)).collect()
     }
 
     /// Where a figure has to come back to.

@@ -259,7 +259,7 @@ where
             News::Wait => {}
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let over = if left == Some(Duration::ZERO) { Some(Ended::TimedOut) } else { None };
+        let over = (left == Some(Duration::ZERO)).then_some(Ended::TimedOut);
         if let Some(over) = over.or_else(|| waiting.closes().then_some(Ended::Cycle)) {
             if flight.leave(seat, now()) {
                 lead.clear_away();

@@ -54,10 +54,14 @@ impl<'p> Shift<'p> {
     /// Probation's share, with what this operation has changed.
     #[inline]
     pub(super) fn probation(&self) -> u64 {
-        let share = self.policy.probation.get().wrapping_add(self.by.get());
-        // Other operations' changes come in any order: for a moment, less than nothing.
-        if share > u64::MAX / 2 { 0 } else { share }
+        not_negative(self.policy.probation.get().wrapping_add(self.by.get()))
     }
+}
+
+/// A share that operations change in any order: for a moment it may be less than nothing.
+#[inline]
+pub(super) fn not_negative(share: u64) -> u64 {
+    if share > u64::MAX / 2 { 0 } else { share }
 }
 
 /// Whether an entry with these bits is on probation.

@@ -7,7 +7,7 @@ use super::ghosts::Ghost;
 use super::hand::Hand;
 use super::marks::{Marks, Region, Stage};
 use super::rounds::Rounds;
-use super::share::Shift;
+use super::share::{Shift, not_negative};
 use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
 
 /// Probation's target: at the start and at least, and at most, as parts of the capacity.
@@ -157,8 +157,9 @@ impl Policy {
         ((LEAST * capacity).max(1.0), (MOST * capacity).max(1.0))
     }
 
+    /// How much charge there should be on probation.
     #[inline]
-    fn target(&self, load: Load) -> f64 {
+    pub(crate) fn target(&self, load: Load) -> f64 {
         let (least, most) = Self::limits(load);
         f64::from_bits(self.target.get()).clamp(least, most)
     }
@@ -377,13 +378,7 @@ impl Policy {
 
     /// The charge of the entries on probation: exact when no operation runs.
     pub(crate) fn probation(&self) -> u64 {
-        let share = self.probation.get();
-        if share > u64::MAX / 2 { 0 } else { share }
-    }
-
-    /// How much charge there should be on probation.
-    pub(crate) fn aims_at(&self, load: Load) -> f64 {
-        self.target(load)
+        not_negative(self.probation.get())
     }
 }
 

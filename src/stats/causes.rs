@@ -69,3 +69,11 @@ pub struct Refusals {
     /// A closure that decides changed its own key each time.
     pub contended: u64,
 }
+
+impl Refusals {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        let Self { too_large, no_room, contended } = *self;
+        [too_large, no_room, contended].into_iter().fold(0, u64::wrapping_add)
+    }
+}

@@ -171,15 +171,10 @@ impl Findings {
             json!({ "kind": kind, "name": name, "status": health.status, "metrics": metrics }),
         );
         self.reasons.extend(health.reasons.iter().map(|reason| {
-            json!({
-                "kind": kind,
-                "name": name,
-                "status": reason.status,
-                "figure": reason.figure,
-                "value": reason.value,
-                "threshold": reason.threshold,
-                "message": reason.message,
-            })
+            let mut told = json!(reason);
+            told["kind"] = json!(kind);
+            told["name"] = json!(name);
+            told
         }));
     }
 

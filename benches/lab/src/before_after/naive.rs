@@ -1,13 +1,14 @@
 //! Before: a map in which every step is under a lock, and no operation is.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::page::Page;
 use super::store::Store;
 use super::{Answer, System};
+use crate::races::step;
 
 /// What stands between the check and the act: a look at a configuration, a counter, a log.
 const ELSEWHERE: Duration = Duration::from_micros(50);
@@ -64,8 +65,4 @@ impl System for Naive {
             Err(_) => Answer::Failed,
         }
     }
-}
-
-fn step<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -107,7 +107,8 @@ fn sum(tallies: Result<Vec<Tally>, Failure>) -> Result<Tally, Failure> {
 /// The map of the naive caches: every access is under its lock, as every step of them is.
 type Steps<V> = Mutex<HashMap<u64, V>>;
 
-fn step<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+/// One step, under its lock.
+pub(crate) fn step<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

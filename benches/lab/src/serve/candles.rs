@@ -24,9 +24,10 @@ const REQUESTS: f64 = 100.0;
 /// How long candles are good, from when on they are renewed, and how long they stand in.
 const LIFE: Duration = Duration::from_secs(10);
 pub(super) const RENEWED: Duration = Duration::from_secs(3);
+const STAND_IN: Duration = Duration::from_secs(300);
+
 /// One read of so many is timed, for the page.
 pub(super) const SAMPLED: u32 = 64;
-const STAND_IN: Duration = Duration::from_secs(300);
 
 pub(super) type Charts = LoadingCache<Series, Arc<Candles>, Origin>;
 
