@@ -1,6 +1,6 @@
 //! Parts that no request shows by themselves.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::query::Query;
 use crate::report::HotKey;
@@ -28,10 +28,13 @@ fn times_are_written_as_calendars_have_them() {
         (1_709_164_800, "2024-02-29T00:00:00.000Z"),
         (1_735_689_599, "2024-12-31T23:59:59.000Z"),
         (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        (253_402_300_799, "9999-12-31T23:59:59.000Z"),
+        (253_402_300_800, "9999-12-31T23:59:59.000Z"),
     ] {
-        assert_eq!(written(Duration::from_secs(seconds)), wanted);
+        assert_eq!(written(UNIX_EPOCH + Duration::from_secs(seconds)), wanted);
     }
-    assert_eq!(written(Duration::from_millis(1234)), "1970-01-01T00:00:01.234Z");
+    assert_eq!(written(UNIX_EPOCH + Duration::from_millis(1234)), "1970-01-01T00:00:01.234Z");
+    assert_eq!(written(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
 }
 
 #[test]
