@@ -122,6 +122,49 @@ fn an_evicted_key_is_told_how_long_it_is_away() {
     assert!(said.starts_with("not in the cache: it was evicted 11 misses ago"), "{said}");
 }
 
+/// Whatever came before it, and however little passed between: heavy entries, and a capacity that is lowered, evict at
+/// once.
+#[test]
+fn the_last_of_several_reasons_is_told() {
+    for capacity in [10, 1_000, 100_000] {
+        let builder = Cache::builder().capacity(capacity).weigher(|_, &weight| weight);
+        let cache: Cache<u64, u64> = builder.build().unwrap();
+        let refuse = |cache: &Cache<u64, u64>| assert!(cache.try_insert(1, capacity + 1).is_err());
+        let invalidate = |cache: &Cache<u64, u64>| {
+            cache.insert(1, 1);
+            assert!(cache.invalidate(&1));
+        };
+        let push_out = |cache: &Cache<u64, u64>| {
+            cache.insert(1, 1);
+            cache.insert(2, capacity);
+            assert!(!cache.contains_key(&1) && cache.invalidate(&2));
+        };
+        let shrink = |cache: &Cache<u64, u64>| {
+            cache.insert(1, 1);
+            cache.set_capacity(0);
+            cache.set_capacity(capacity);
+        };
+        let is_evicted = |why: Absence| matches!(why, Absence::Evicted { .. });
+        let steps: [(&dyn Fn(&Cache<u64, u64>), &dyn Fn(Absence) -> bool); 4] = [
+            (&refuse, &|why| why == Absence::Refused),
+            (&invalidate, &|why| why == Absence::Invalidated),
+            (&push_out, &is_evicted),
+            (&shrink, &is_evicted),
+        ];
+        // Each after each.
+        for first in 0..4 {
+            for second in 0..4 {
+                for nth in [first, second] {
+                    let (step, is_told) = steps[nth];
+                    step(&cache);
+                    let (why, being_loaded) = why(&cache, 1);
+                    assert!(is_told(why) && !being_loaded, "{capacity}: {why:?} after {nth}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn numbers_are_grouped() {
     let cache: Cache<u64, u64> =

@@ -80,6 +80,19 @@ impl Fates {
         }
     }
 
+    /// Forgets a key, which has left for a reason that is remembered elsewhere.
+    #[inline]
+    pub(super) fn forget(&self, hash: u64) {
+        let Some(made) = self.made.get() else { return };
+        for word in self.set(made, hash) {
+            let found = word.get();
+            if found != 0 && (found ^ hash) & TAG == 0 {
+                // Whoever moves it on at the same time keeps it: the times tell which was later.
+                word.try_set(found, 0);
+            }
+        }
+    }
+
     /// What became of a key last, and when.
     #[inline]
     pub(super) fn find(&self, hash: u64) -> Option<(Fate, u16)> {

@@ -19,9 +19,8 @@ impl Memory {
     /// What became of a key last. Reads one cache line, and another one if anything but evictions is
     /// remembered; writes nothing, and asks for no time.
     ///
-    /// Both memories tell the time in the same steps, of a 256th of the capacity in misses. In one step a key can be
-    /// evicted, come back and be removed; the other way round it takes longer. So if both have the same, it was
-    /// removed last.
+    /// Who is evicted is forgotten by the other memory. So one that both have was removed last; if threads met there,
+    /// the times tell, which both memories have in the same steps, of a 256th of the capacity in misses.
     #[inline]
     pub(crate) fn past(&self, hash: u64) -> Option<Past> {
         self.fates.prefetch(hash);

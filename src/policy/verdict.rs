@@ -373,6 +373,7 @@ impl Policy {
         let now = self.now(rounds);
         if let Some(marks) = Marks::from_bits(bits) {
             memory.ghosts.put(marks.region(), hash, now);
+            memory.fates.forget(hash);
         }
     }
 
