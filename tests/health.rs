@@ -170,6 +170,54 @@ fn a_full_cache_is_well_whatever_its_retired_capacity() {
     }
 }
 
+/// However little of all room the retired capacity is, its verdict passes when it is empty.
+#[test]
+fn memory_that_garbage_took_is_well_again_once_it_is_freed() {
+    for retired_capacity in [1, 10, 50, 125, 1000] {
+        let (cache, _hand) = cache(1000, retired_capacity);
+        let thresholds = Thresholds::default().off(Figure::Evictions).off(Figure::Garbage);
+        (0..1000).for_each(|key| cache.insert(key, key));
+        while cache.usage().retired > 0 {
+            cache.maintain(1000);
+        }
+        assert!(cache.health(&thresholds).is_healthy());
+        let guard = cache.pin();
+        (0..retired_capacity).for_each(|key| cache.insert(10_000 + key, key));
+        assert_eq!(cache.usage().retired, retired_capacity);
+        assert_eq!(only(&cache.health(&thresholds)).0, Status::Critical);
+        drop(guard);
+        while cache.usage().retired > 0 {
+            cache.maintain(1000);
+        }
+        assert_eq!(cache.usage().charged, 1000);
+        let health = cache.health(&thresholds);
+        assert!(health.is_healthy(), "{retired_capacity}: {health}");
+    }
+}
+
+/// What can never be reached never is, on either side.
+#[test]
+fn infinite_thresholds_are_never_reached() {
+    let (cache, hand) = cache(10, 100);
+    (0..10).for_each(|key| cache.insert(key, key));
+    for end in [f64::INFINITY, f64::NEG_INFINITY] {
+        let set = |thresholds: Thresholds, &figure: &Figure| {
+            let levels = Levels::new().warning(end).degraded(end).critical(end);
+            thresholds.set(figure, levels).expect("in order")
+        };
+        let thresholds = Figure::ALL.iter().fold(Thresholds::default(), set);
+        let mut next = 10;
+        for _ in 0..4 {
+            let health = cache.health(&thresholds);
+            assert!(health.is_healthy(), "{end}: {health}");
+            hand.advance(MINUTE);
+            (next..next + 200).for_each(|key| cache.insert(key, key));
+            next += 200;
+            read(&cache, 0, 2000);
+        }
+    }
+}
+
 #[test]
 fn garbage_that_a_guard_holds_up_shows_and_goes() {
     let (cache, hand) = cache(100, 100);

@@ -1,5 +1,6 @@
 //! What was measured, and what a window shows.
 
+use std::iter;
 use std::time::Duration;
 
 use super::figure::Figure;
@@ -80,21 +81,29 @@ impl<C> Look<'_, C> {
 
     fn tell_share(&mut self, figure: Figure, fewest: u64, [now, then]: [[u64; 2]; 2]) {
         let [part, all] = [0, 1].map(|nth| now[nth].saturating_sub(then[nth]));
-        let was_given = self.given.iter().any(|&(given, _)| given == figure);
-        let fewest = if was_given { fewest / 2 } else { fewest };
-        if all >= fewest.max(1) {
+        if self.is_enough(figure, all, fewest) {
             self.tell(figure, part as f64 / all as f64);
         }
+    }
+
+    /// Whether so many are enough for a figure: half as many are once it has given a reason.
+    fn is_enough(&self, figure: Figure, all: u64, fewest: u64) -> bool {
+        let was_given = self.given.iter().any(|&(given, _)| given == figure);
+        let fewest = if was_given { fewest / 2 } else { fewest };
+        all >= fewest.max(1)
     }
 
     /// How long reads took in the window, if enough of them were timed.
     pub(super) fn tell_times(&mut self, now: &C, of: impl Fn(&C) -> &Times) {
         let Some((_, then)) = self.window else { return };
         let times = of(now).since(of(then));
-        if times.count() >= self.thresholds.min_events.max(1) {
-            self.tell(Figure::ReadTime, times.mean());
-            self.tell(Figure::ReadP95, times.quantile(0.95));
-            self.tell(Figure::ReadP99, times.quantile(0.99));
+        let quantiles = [(Figure::ReadP95, 0.95), (Figure::ReadP99, 0.99)];
+        let quantiles = quantiles.map(|(figure, part)| (figure, times.quantile(part)));
+        let mean = (Figure::ReadTime, times.mean());
+        for (figure, seconds) in iter::once(mean).chain(quantiles) {
+            if self.is_enough(figure, times.count(), self.thresholds.min_events) {
+                self.tell(figure, seconds);
+            }
         }
     }
 

@@ -112,23 +112,22 @@ impl<C: Counts> Observer<C> {
         let figure = measured.figure;
         let levels = self.thresholds.get(figure);
         let passed = levels.given().filter(|&(status, level)| {
-            let threshold = threshold(measured, level);
             let was_given = self.given.contains(&(figure, status));
-            let until = if was_given { self.return_of(figure, threshold) } else { threshold };
-            is_beyond(figure, measured.value, until)
+            let until = if was_given { self.return_of(figure, level) } else { level };
+            level.is_finite() && is_beyond(figure, measured.value, threshold(measured, until))
         });
         passed.map(|(status, _)| (figure, status)).collect()
     }
 
-    /// Where a figure has to come back to.
-    fn return_of(&self, figure: Figure, threshold: f64) -> f64 {
-        let (card, margin) = (figure.card(), self.thresholds.margin * threshold);
+    /// The level to which a figure has to come back that has passed one.
+    fn return_of(&self, figure: Figure, level: f64) -> f64 {
+        let (card, margin) = (figure.card(), self.thresholds.margin * level);
         match card.bad {
-            Bad::Above => threshold - margin,
+            Bad::Above => level - margin,
             Bad::Below if card.unit == Unit::Ratio => {
-                threshold + margin.min((1.0 - threshold) / 2.0).max(0.0)
+                level + margin.min((1.0 - level) / 2.0).max(0.0)
             }
-            Bad::Below => threshold + margin,
+            Bad::Below => level + margin,
         }
     }
 
@@ -137,21 +136,23 @@ impl<C: Counts> Observer<C> {
         let Measured { figure, value, .. } = *measured;
         let worst = |(given, status): &(Figure, Status)| (*given == figure).then_some(*status);
         let status = self.given.iter().filter_map(worst).max()?;
-        let threshold = threshold(measured, self.thresholds.get(figure).get(status)?);
-        let message = self.message(measured, threshold);
+        let level = self.thresholds.get(figure).get(status)?;
+        let (threshold, message) = (threshold(measured, level), self.message(measured, level));
         Some(Reason { status, figure, value, threshold, message })
     }
 
-    fn message(&self, measured: &Measured, threshold: f64) -> String {
+    fn message(&self, measured: &Measured, level: f64) -> String {
+        let levels = [level, self.return_of(measured.figure, level)];
+        let [passed, until] = levels.map(|level| threshold(measured, level));
         let Measured { figure, value, ref whose, .. } = *measured;
         let card = figure.card();
         let whose = whose.as_ref().map_or(String::new(), |whose| format!(" ({whose})"));
-        let (told, bound) = text::pair(card.unit, value, threshold);
+        let (told, bound) = text::pair(card.unit, value, passed);
         let side = if card.bad == Bad::Above { "above" } else { "below" };
-        let how = if is_beyond(figure, value, threshold) {
+        let how = if is_beyond(figure, value, passed) {
             format!("{told}, {side} {bound}")
         } else {
-            let (told, until) = text::pair(card.unit, value, self.return_of(figure, threshold));
+            let (told, until) = text::pair(card.unit, value, until);
             format!("{told}, was {side} {bound} and has to come back to {until}")
         };
         format!("{}{whose}: {how}; {}", card.words, card.advice)

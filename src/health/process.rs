@@ -28,7 +28,7 @@ impl MemoryLimit {
     pub(super) fn taken_below(self, root: &Path) -> Option<f64> {
         match self {
             Self::Unlimited => None,
-            Self::Bytes(limit) => Some(resident(root)? as f64 / limit as f64),
+            Self::Bytes(limit) => Some(part(resident(root)?, limit)),
             Self::Cgroup => {
                 let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
                 let mounts = root.join("sys/fs/cgroup");
@@ -37,6 +37,11 @@ impl MemoryLimit {
             }
         }
     }
+}
+
+/// What is taken of a limit. One of nothing is told as if it were a byte, as a figure is a number.
+fn part(used: u64, limit: u64) -> f64 {
+    used as f64 / limit.max(1) as f64
 }
 
 /// Bytes of the process that are in memory.
@@ -95,6 +100,6 @@ impl Group {
         let number = |name| read(name)?.trim().parse::<u64>().ok();
         let (limit, used) = (number(self.names.limit)?, number(self.names.used)?);
         let inactive = read("memory.stat").and_then(|stat| field(&stat, self.names.inactive));
-        Some(used.saturating_sub(inactive.unwrap_or(0)) as f64 / limit as f64)
+        Some(part(used.saturating_sub(inactive.unwrap_or(0)), limit))
     }
 }

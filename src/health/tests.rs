@@ -8,7 +8,7 @@ use super::figure::{Bad, Figure, Unit};
 use super::monitor::Monitor;
 use super::window::Window;
 use super::{CacheCounts, CacheState, Health, Levels, MemoryLimit, Status};
-use super::{Thresholds, ThresholdsError, text};
+use super::{Thresholds, ThresholdsError, Times, text};
 use crate::sync::unique;
 use crate::time::{Clock, ManualClock, Timer};
 
@@ -332,6 +332,20 @@ fn failed_loads_are_a_part_of_those_that_ended() {
 }
 
 #[test]
+fn half_as_many_timed_reads_do_once_they_are_known_to_be_slow() {
+    let mut cache = Patient::new();
+    let thresholds = Thresholds::default();
+    let (mut told, mut all) = (Vec::new(), 0);
+    for reads in [19, 20, 10, 19, 9] {
+        cache.pass(60 * SECOND, 0, 0);
+        all += reads;
+        cache.counts.reads = Times::new([(SECOND, all)].into_iter());
+        told.push(cache.ask(&thresholds).reasons.len());
+    }
+    assert_eq!(told, [0, 3, 3, 3, 0]);
+}
+
+#[test]
 fn cleanups_are_judged_by_what_they_take_on_average() {
     let mut cache = Patient::new();
     let thresholds = Thresholds::default();
@@ -416,6 +430,8 @@ impl Drop for Root {
 fn the_memory_of_the_process_is_compared_with_its_limit() {
     let root = Root::new(&[("proc/self/status", "Name:\tx\nVmRSS:\t    2048 kB\nThreads: 1\n")]);
     assert_eq!(MemoryLimit::Bytes(4 << 20).taken_below(&root.0), Some(0.5));
+    let of_nothing = MemoryLimit::Bytes(0).taken_below(&root.0);
+    assert!(of_nothing.is_some_and(|taken| taken.is_finite() && taken > 1.0), "{of_nothing:?}");
     assert_eq!(MemoryLimit::Unlimited.taken_below(&root.0), None);
     assert_eq!(MemoryLimit::Cgroup.taken_below(&root.0), None);
     let mut cache = Patient::new();

@@ -99,7 +99,8 @@ impl Thresholds {
     }
 
     /// How far a figure has to be back within its threshold before its reason is given no longer: a part of the
-    /// threshold, but no more than half the way to the end of what a ratio can be. Without it, 0.05; what is above
+    /// threshold, but no more than half the way to the end of what a ratio can be; of [`Figure::Memory`], a part of what
+    /// the threshold is of the room that a full cache leaves. Without it, 0.05; what is above
     /// 0.5 is taken for that, what is below 0 for 0.
     ///
     /// # Errors
@@ -127,8 +128,8 @@ impl Thresholds {
         self
     }
 
-    /// The fewest loads, completions or claims in a window from which a part of them is told. Without it, 20. Once a
-    /// reason is given, half as many do.
+    /// The fewest loads, completions or claims in a window from which a part of them is told, and the fewest timed
+    /// reads. Without it, 20. Once a reason is given, half as many do.
     pub fn min_events(mut self, events: u64) -> Self {
         self.min_events = events;
         self
