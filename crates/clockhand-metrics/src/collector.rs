@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::iter;
 
 use clockhand::Cache;
 use clockhand::dedup::{Deduplicator, OffsetTracker, PartitionStatus};
@@ -66,8 +67,8 @@ impl Collector {
         Self::default()
     }
 
-    /// Adds a cache. Its figures have the label `cache`, which is the [name](Cache::name) that it was built with: no two
-    /// caches should have the same.
+    /// Adds a cache. Its figures have the label `cache`, which is the [name](Cache::name) that it was built with. No two
+    /// sources of a kind are told by one label: the second `prices` is `prices-2`, by the order in which they are added.
     pub fn cache<K, V, S>(self, cache: &Cache<K, V, S>) -> Self
     where
         K: Hash + Eq + Send + Sync + 'static,
@@ -93,7 +94,7 @@ impl Collector {
         V: Send + Sync + 'static,
         S: BuildHasher + Send + Sync + 'static,
     {
-        let (name, cache) = (cache.name().to_string(), cache.clone());
+        let (name, cache) = (own(&self.caches, cache.name()), cache.clone());
         let ask: Ask<CacheReport> = Box::new(move |thresholds| CacheReport {
             health: cache.health(thresholds),
             stats: cache.stats(),
@@ -114,14 +115,15 @@ impl Collector {
             health: seen.health(thresholds),
             metrics: seen.metrics(),
         });
-        self.deduplicators.push(Source { name: name.into(), in_bytes: false, ask });
+        let name = own(&self.deduplicators, &name.into());
+        self.deduplicators.push(Source { name, in_bytes: false, ask });
         self
     }
 
     /// Adds a tracker. Its figures have the label `tracker`, with this name; those of its partitions `topic` and
     /// `partition` as well.
     pub fn tracker(mut self, name: impl Into<String>, tracker: &OffsetTracker) -> Self {
-        let name = name.into();
+        let name = own(&self.trackers, &name.into());
         let whole = tracker.clone();
         let ask: Ask<DedupReport> = Box::new(move |thresholds| DedupReport {
             health: whole.health(thresholds),
@@ -139,6 +141,14 @@ impl Collector {
         self.thresholds = thresholds;
         self
     }
+}
+
+/// The name, or the name and a number if another source has it: whoever reads two series of one name takes one for
+/// the other, or refuses all.
+fn own<R>(sources: &[Source<R>], name: &str) -> String {
+    let is_free = |name: &String| sources.iter().all(|source| source.name != *name);
+    let numbered = (2..=sources.len() + 1).map(|nth| format!("{name}-{nth}"));
+    iter::once(name.to_string()).chain(numbered).find(is_free).unwrap_or_default()
 }
 
 impl fmt::Debug for Collector {

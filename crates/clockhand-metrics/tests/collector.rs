@@ -133,6 +133,34 @@ fn every_family_comes_once_with_help_and_type() {
     assert_eq!(once.len(), helped.len(), "a family comes twice");
 }
 
+/// Two series of one name make a whole text unusable.
+#[test]
+fn sources_of_one_name_are_told_apart() {
+    let caches = [plain("a"), plain("a-2"), plain("a"), plain("a"), plain(""), plain("")];
+    for (nth, cache) in caches.iter().enumerate() {
+        (0..=nth as u64).for_each(|key| assert_eq!(cache.get(&key), None));
+    }
+    let tracker = OffsetTracker::builder().build().expect("settings");
+    tracker.assign("ticks", 3, 1000);
+    let seen: Deduplicator<u64> = Deduplicator::builder().build().expect("settings");
+    let collector = caches.iter().fold(Collector::new(), Collector::cache);
+    let collector = collector.deduplicator("a", &seen).deduplicator("a", &seen);
+    let text = told(collector.tracker("a", &tracker).tracker("a", &tracker));
+    let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(samples(&text).len(), series.len(), "a series comes twice\n{text}");
+    let samples = samples(&text);
+    for (label, misses) in
+        [("a", "1"), ("a-2", "2"), ("a-3", "3"), ("a-4", "4"), ("", "5"), ("-2", "6")]
+    {
+        let name =
+            format!("clockhand_cache_misses_total{{cache=\"{label}\",cause=\"never_seen\"}}");
+        assert_eq!(samples.get(&*name), Some(&misses), "{label}");
+    }
+    assert!(samples.contains_key("clockhand_dedup_checks_total{dedup=\"a-2\"}"));
+    let watermark = "clockhand_offsets_watermark{tracker=\"a-2\",topic=\"ticks\",partition=\"3\"}";
+    assert_eq!(samples.get(watermark), Some(&"1000"));
+}
+
 #[test]
 fn names_are_escaped() {
     let text = told(Collector::new().cache(&plain("a \"b\" \\ c\nd")));
