@@ -18,6 +18,12 @@ struct Order {
 
 impl Service {
     pub(crate) fn administer(&self, order: &str, request: &Request<'_>) -> Result<Reply, Refusal> {
+        self.admit(order, request)?;
+        self.carry_out(order, &read(request)?)
+    }
+
+    /// Whether the caller may give the order, whatever its body says.
+    pub(crate) fn admit(&self, order: &str, request: &Request<'_>) -> Result<(), Refusal> {
         let nothing = || Refusal::new(404, "there is nothing at this path");
         let token = self.shared.token.as_ref().ok_or_else(nothing)?;
         if !matches!(order, "invalidate" | "invalidate-all" | "resize") {
@@ -30,7 +36,7 @@ impl Service {
             let refusal = Refusal::new(401, "this needs the token: Authorization: Bearer TOKEN");
             return Err(refusal.with("www-authenticate", "Bearer"));
         }
-        self.carry_out(order, &read(request)?)
+        Ok(())
     }
 
     fn carry_out(&self, order: &str, body: &Order) -> Result<Reply, Refusal> {

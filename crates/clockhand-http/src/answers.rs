@@ -13,6 +13,8 @@ use crate::service::{Service, Shared};
 use crate::source::Source;
 use crate::timestamp;
 
+/// Where orders are given.
+const ORDERS: &str = "/cache/admin/";
 /// The content type of OpenMetrics, and that of the older format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -28,8 +30,16 @@ impl Service {
         self.answered(request).into()
     }
 
+    /// Whether the answer depends on the body: nothing else than an order of somebody who may give it has one, so
+    /// strangers cannot send any.
+    #[cfg(feature = "axum")]
+    pub(crate) fn reads_body(&self, request: &Request<'_>) -> bool {
+        let order = request.path.strip_prefix(ORDERS);
+        order.is_some_and(|order| self.admit(order, request).is_ok())
+    }
+
     fn answered(&self, request: &Request<'_>) -> Result<Reply, Refusal> {
-        if let Some(order) = request.path.strip_prefix("/cache/admin/") {
+        if let Some(order) = request.path.strip_prefix(ORDERS) {
             return self.administer(order, request);
         }
         let known = ["", "/health", "/stats", "/explain", "/events"];

@@ -26,7 +26,7 @@ impl Service {
         let shared = &self.shared;
         let mut latest = shared.frames.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Ticks of streams are not quite regular: one that is a little early gets a new event all the same.
-        let fresh = shared.limits.interval * 3 / 4;
+        let fresh = shared.limits.interval - shared.limits.interval / 4;
         if let Some((made, event)) = &*latest
             && made.elapsed() < fresh
         {

@@ -61,7 +61,8 @@ impl Limits {
         self
     }
 
-    /// How long a body may take to come. Without it, 5 s; more is answered with 408.
+    /// How long a body may take to come, and a client to take an event. Without it, 5 s; a body that takes longer is
+    /// answered with 408, and a stream of which nobody takes the events ends.
     pub fn patience(mut self, time: Duration) -> Self {
         self.patience = time;
         self
@@ -79,8 +80,8 @@ impl Limits {
         self
     }
 
-    /// How long a stream lives. Without it, ten minutes; then it ends, and the page opens another one. So a
-    /// client that is not there any more holds its place no longer than that.
+    /// How long a stream lives, whether its client takes the events or not. Without it, ten minutes; then it ends,
+    /// and the page opens another one. So a client that is not there any more holds its place no longer than that.
     pub fn stream_life(mut self, time: Duration) -> Self {
         self.life = time;
         self

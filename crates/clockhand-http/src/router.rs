@@ -41,6 +41,7 @@ impl Service {
     {
         Router::new()
             .route("/cache", any(handle))
+            .route("/cache/", any(handle))
             .route("/cache/{*below}", any(handle))
             .route("/metrics", any(handle))
             .with_state(self.clone())
@@ -55,12 +56,12 @@ impl Service {
 
 async fn handle(State(service): State<Service>, request: extract::Request) -> Response {
     let (head, body) = request.into_parts();
-    let reads = matches!(head.method, Method::GET | Method::HEAD);
     if head.uri.path() == "/cache/events" && head.method == Method::GET {
         return stream::open(&service)
             .unwrap_or_else(|refusal| Reply::from(refusal).into_response());
     }
-    let body = if reads { Ok(Bytes::new()) } else { read(body, service.shared.limits).await };
+    let reads = service.reads_body(&asked(&head));
+    let body = if reads { read(body, service.shared.limits).await } else { Ok(Bytes::new()) };
     match body {
         Ok(body) => answer(service, head, body).await,
         Err(refusal) => Reply::from(refusal).into_response(),
@@ -76,20 +77,22 @@ async fn answer(service: Service, head: Parts, body: Bytes) -> Response {
     let answered = task::spawn_blocking(move || {
         // The place is taken until the work is done, even if the client has gone.
         let _place = place;
-        let header =
-            |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let request = Request::new(head.method.as_str(), head.uri.path())
-            .query(head.uri.query().unwrap_or_default())
-            .accept(header(ACCEPT))
-            .authorization(header(AUTHORIZATION))
-            .content_type(header(CONTENT_TYPE))
-            .body(&body);
-        service.answer(&request)
+        service.answer(&asked(&head).body(&body))
     });
     let failed = |_| {
         Refusal::new(500, "the answer could not be made: a function of a key has panicked").into()
     };
     answered.await.unwrap_or_else(failed).into_response()
+}
+
+/// What is asked, without the body.
+fn asked(head: &Parts) -> Request<'_> {
+    let header = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    Request::new(head.method.as_str(), head.uri.path())
+        .query(head.uri.query().unwrap_or_default())
+        .accept(header(ACCEPT))
+        .authorization(header(AUTHORIZATION))
+        .content_type(header(CONTENT_TYPE))
 }
 
 /// A body within its bounds.

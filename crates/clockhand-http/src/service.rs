@@ -138,7 +138,7 @@ impl ServiceBuilder {
     }
 
     /// Adds the routes that change something, for callers that show this token: at least 16 bytes, from a source
-    /// of random numbers. Without it, there are no such routes.
+    /// of random numbers. White space round it is no part of it. Without it, there are no such routes.
     pub fn admin(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self

@@ -11,8 +11,10 @@ pub(crate) const SHORTEST: usize = 16;
 pub(crate) struct Token(Box<[u8]>);
 
 impl Token {
-    /// Nothing if the text is too short to be a secret.
+    /// Nothing if the text is too short to be a secret. White space round it, such as the end of the line that a file
+    /// has, is no part of it: headers have none.
     pub(crate) fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
         (text.len() >= SHORTEST).then(|| Self(text.as_bytes().into()))
     }
 

@@ -111,8 +111,22 @@ fn there_is_nothing_without_a_token_and_but_by_post() {
     assert_eq!(cache.len(), 5);
 }
 
+/// A file that has the token in a line, for example.
+#[test]
+fn white_space_round_the_token_is_no_part_of_it() {
+    let cache = cache();
+    let token = format!(" {TOKEN}\r\n");
+    let service = Service::builder().cache(&cache, Keys::text()).admin(token).build();
+    assert_eq!(ordered(&service.expect("a service"), "invalidate-all", "{}").0, 200);
+    assert!(cache.is_empty());
+}
+
 #[test]
 fn a_token_that_is_too_short_is_none() {
+    for blank in ["", &" ".repeat(16), "fifteen bytes..\n"] {
+        let short = Service::builder().admin(blank).build();
+        assert_eq!(short.expect_err("no service"), ServiceError::TokenTooShort);
+    }
     let short = Service::builder().admin("fifteen bytes..").build();
     assert_eq!(short.expect_err("no service"), ServiceError::TokenTooShort);
     assert!(Service::builder().admin("sixteen bytes...").build().is_ok());

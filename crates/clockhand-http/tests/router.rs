@@ -11,8 +11,9 @@ use clockhand::Cache;
 use clockhand_http::{Keys, Limits, Service};
 use support::{get, open, post, read_until, send, serve};
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
-const EVENTS: &str = "GET /cache/events HTTP/1.1\r\nhost: x\r\n\r\n";
+const EVENTS: &str = "GET /cache/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
 fn service(limits: Limits) -> Service {
     let cache: Cache<u64, u64> =
@@ -34,8 +35,10 @@ async fn it_is_nested_anywhere() {
     assert_eq!(page.status, 200);
     assert!(page.head.contains("content-security-policy: default-src 'none'"));
     assert!(get(address, "/internal/metrics").await.body.contains("clockhand_cache_entries"));
-    let missing = get(address, "/internal/cache/nothing").await;
-    assert_eq!((missing.status, &missing.json()["error"]["status"]), (404, &404.into()));
+    for nothing in ["/internal/cache/nothing", "/internal/cache/"] {
+        let missing = get(address, nothing).await;
+        assert_eq!((missing.status, &missing.json()["error"]["status"]), (404, &404.into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,6 +80,39 @@ async fn streams_are_counted() {
             break;
         }
     }
+}
+
+/// As long as a client takes nothing, a server asks a body for nothing; its place is free all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_no_events_loses_its_place() {
+    let cache: Cache<String, u64> =
+        Cache::builder().capacity(10).name("long").build().expect("a cache");
+    // A few events are larger than what the system keeps for a connection.
+    cache.insert("k".repeat(1 << 20), 1);
+    let short = Limits::default().patience(Duration::from_millis(100));
+    let lived = Limits::default().stream_life(Duration::from_millis(300));
+    for limits in [short, lived] {
+        let limits = limits.streams(1).interval(Duration::from_millis(50)).shown(usize::MAX);
+        let builder = Service::builder().cache(&cache, Keys::text()).limits(limits);
+        let (address, _server) = serve(builder.build().expect("a service").router()).await;
+        let mut stalled = open(address, EVENTS).await;
+        assert!(read_until(&mut stalled, "HTTP/1.1 200").await);
+        let freed =
+            async { while !read_until(&mut open(address, EVENTS).await, "HTTP/1.1 200").await {} };
+        timeout(Duration::from_secs(20), freed).await.expect("a place");
+        drop(stalled);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_times_are_taken_as_they_are() {
+    let limits = Limits::default().interval(Duration::MAX);
+    let limits = limits.stream_life(Duration::MAX).patience(Duration::MAX);
+    let (address, _server) = serve(service(limits).router()).await;
+    let mut stream = open(address, EVENTS).await;
+    assert!(read_until(&mut stream, "event: figures\ndata: {").await);
+    let order = post("/cache/admin/resize", Some("Bearer sixteen bytes..."), "{\"capacity\": 7}");
+    assert_eq!(send(address, &order).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,6 +169,26 @@ async fn bodies_are_bounded() {
     let mut stream = open(address, &begun[..begun.len() - 900]).await;
     assert!(read_until(&mut stream, "HTTP/1.1 408").await);
     stream.shutdown().await.ok();
+}
+
+/// Who may not give an order, or asks for what has no body, is answered before a body has come.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_strangers_are_not_waited_for() {
+    let (address, _server) = serve(service(Limits::default()).router()).await;
+    let wrong = Some("Bearer seventeen bytes..");
+    for (path, bearer, status) in [
+        ("/cache/admin/resize", None, 401),
+        ("/cache/admin/resize", wrong, 401),
+        ("/cache/admin/nothing", wrong, 404),
+        ("/cache/health", Some("Bearer sixteen bytes..."), 405),
+        ("/metrics", None, 405),
+        ("/cache/events", None, 405),
+        ("/cache/nothing", None, 404),
+    ] {
+        let request = post(path, bearer, "{}");
+        let mut stream = open(address, &request[..request.len() - 1]).await;
+        assert!(read_until(&mut stream, &format!("HTTP/1.1 {status}")).await, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
