@@ -84,6 +84,20 @@ fn promtool_accepts_the_rules() {
     }
 }
 
+/// Each rule speaks of what is unwell, of nothing else, and no longer.
+#[test]
+fn each_rule_fires_and_stops() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts.yml");
+    let said = fs::read_to_string(&tests).expect("a document");
+    let rules = fs::read_to_string(document("alerts.yml")).expect("a document");
+    for rule in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(said.contains(&format!("alertname=\"{rule}\"")), "{rule} is not tested");
+    }
+    if let Some(said) = promtool(&["test", "rules", tests.to_str().expect("UTF-8")], "") {
+        assert_eq!(said, Ok(()));
+    }
+}
+
 /// The metrics that a text names.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
