@@ -13,15 +13,15 @@ class History {
     this.since = null;
   }
 
-  /** Takes a report of this time in. */
-  push(time, part) {
+  /** Takes a report of this time in, of which there is one in so many seconds. */
+  push(time, part, interval) {
     const before = this.last;
     this.last = { time, part };
     if (before && before.part.health.status !== part.health.status) this.since = time;
     // A service that was started anew counts from zero; one that was away leaves a gap.
     const seconds = before ? time - before.time : 0;
     if (before && seconds <= 0) return;
-    const follows = before && seconds < 5 && !this.measure.restarted(before.part, part);
+    const follows = before && seconds < 3 * interval + 2 && !this.measure.restarted(before.part, part);
     if (before && !follows) this.append(before.time + 0.001, {});
     this.append(time, this.measure.values(part, follows ? before.part : null, seconds));
   }

@@ -1,7 +1,7 @@
 // The stream of events, and what is known of the service without one.
 
-/** After how many milliseconds without an event the service is taken for gone. */
-const SILENCE = 3500;
+/** After how many milliseconds without an event that is due the service is taken for gone. */
+const SILENCE = 2500;
 const LONGEST = 5000;
 
 class Live {
@@ -10,6 +10,8 @@ class Live {
     this.tell = tell;
     this.heard = null;
     this.time = null;
+    /** Milliseconds between two events. */
+    this.interval = 1000;
     this.wait = 500;
     this.open();
     setInterval(() => this.watch(), 500);
@@ -22,6 +24,7 @@ class Live {
       const report = JSON.parse(event.data);
       this.heard = Date.now();
       this.wait = 500;
+      this.interval = report.interval * 1000;
       this.time = Date.parse(report.timestamp) / 1000;
       this.tell("live", `Live, ${clockTime(this.time)}`);
       this.hear(report, this.time);
@@ -39,10 +42,11 @@ class Live {
 
   watch() {
     const silent = Date.now() - (this.heard ?? this.opened);
-    if (silent < SILENCE) return;
+    const long = this.interval + SILENCE;
+    if (silent < long) return;
     const since = this.time === null ? "" : ` Figures of ${clockTime(this.time)}.`;
     this.tell("gone", `No connection. Trying again.${since}`);
     // A connection that is open and says nothing may be half dead.
-    if (this.source.readyState !== EventSource.CLOSED && Date.now() - this.opened > LONGEST + SILENCE) this.again();
+    if (this.source.readyState !== EventSource.CLOSED && Date.now() - this.opened > LONGEST + long) this.again();
   }
 }

@@ -15,7 +15,7 @@ function hear(report, time) {
   parts = KINDS.flatMap(([list, kind]) => report[list].map((part) => ({ ...part, kind, id: `${kind}/${part.name}` })));
   for (const part of parts) {
     if (!histories.has(part.id)) histories.set(part.id, new History(MEASURES[part.kind]));
-    histories.get(part.id).push(time, part);
+    histories.get(part.id).push(time, part, report.interval);
   }
   show();
   speak();

@@ -2,7 +2,7 @@
 
 use clockhand::health::{Health, Status};
 use prometheus_client::encoding::{prometheus_text, text};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::page;
 use crate::query::Query;
@@ -142,9 +142,9 @@ impl Service {
             None => Ok(Reply::json(200, &self.shared.report())),
             Some(name) => {
                 let cache = self.shared.find(Some(name))?;
-                let report =
-                    Report::new(vec![self.shared.report_of(cache)], Vec::new(), Vec::new());
-                Ok(Reply::json(200, &report))
+                let caches = vec![self.shared.report_of(cache)];
+                let interval = self.shared.limits.interval;
+                Ok(Reply::json(200, &Report::new(interval, caches, Vec::new(), Vec::new())))
             }
         }
     }
@@ -172,14 +172,16 @@ struct Findings {
     status: Status,
     reasons: Vec<Value>,
     parts: Vec<Value>,
+    /// By kind and name.
+    metrics: Map<String, Value>,
 }
 
 impl Findings {
     fn add(&mut self, kind: &str, name: &str, health: &Health, metrics: Value) {
         self.status = self.status.max(health.status);
-        self.parts.push(
-            json!({ "kind": kind, "name": name, "status": health.status, "metrics": metrics }),
-        );
+        self.parts.push(json!({ "kind": kind, "name": name, "status": health.status }));
+        let of_kind = self.metrics.entry(kind).or_insert_with(|| json!({}));
+        of_kind[name] = metrics;
         self.reasons.extend(health.reasons.iter().map(|reason| {
             let mut told = json!(reason);
             told["kind"] = json!(kind);
@@ -195,6 +197,7 @@ impl Findings {
             "timestamp": timestamp::now(),
             "reasons": self.reasons,
             "parts": self.parts,
+            "metrics": self.metrics,
         });
         Reply::json(status, &body)
     }
@@ -218,6 +221,7 @@ impl Shared {
 
     pub(crate) fn report(&self) -> Report {
         Report::new(
+            self.limits.interval,
             self.caches.iter().map(|cache| self.report_of(&**cache)).collect(),
             self.deduplicators.iter().map(|part| part.report(&self.thresholds)).collect(),
             self.trackers.iter().map(|part| part.report(&self.thresholds)).collect(),

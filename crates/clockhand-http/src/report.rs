@@ -1,5 +1,7 @@
 //! What is told of caches, deduplicators and trackers: the body of `/cache/stats`, and of each event.
 
+use std::time::Duration;
+
 use clockhand::Stats;
 use clockhand::dedup::{Metrics, PartitionStatus};
 use clockhand::health::{Health, Status};
@@ -14,6 +16,8 @@ use crate::timestamp;
 pub(crate) struct Report {
     /// When, as RFC 3339 writes it.
     timestamp: String,
+    /// Seconds between two events.
+    interval: f64,
     /// The worst status of all parts.
     status: Status,
     caches: Vec<CacheReport>,
@@ -97,6 +101,7 @@ impl PartitionReport {
 
 impl Report {
     pub(crate) fn new(
+        interval: Duration,
         caches: Vec<CacheReport>,
         deduplicators: Vec<DedupReport>,
         trackers: Vec<TrackerReport>,
@@ -105,7 +110,14 @@ impl Report {
         let healths = healths.chain(deduplicators.iter().map(|part| &part.health));
         let healths = healths.chain(trackers.iter().map(|part| &part.health));
         let status = healths.map(|health| health.status).max().unwrap_or_default();
-        Self { timestamp: timestamp::now(), status, caches, deduplicators, trackers }
+        Self {
+            timestamp: timestamp::now(),
+            interval: interval.as_secs_f64(),
+            status,
+            caches,
+            deduplicators,
+            trackers,
+        }
     }
 }
 

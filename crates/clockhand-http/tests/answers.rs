@@ -85,7 +85,8 @@ fn a_critical_part_makes_health_unavailable() {
     assert_eq!(body["reasons"][0]["name"], "prices");
     assert_eq!(body["reasons"][0]["figure"], "refusals");
     assert_eq!(body["reasons"][0]["value"], 1.0);
-    assert_eq!(body["parts"][0]["metrics"]["refusals"], 1);
+    assert_eq!(body["parts"][0]["status"], "critical");
+    assert_eq!(body["metrics"]["cache"]["prices"]["refusals"], 1);
     let timestamp = body["timestamp"].as_str().expect("a timestamp");
     assert!(timestamp.starts_with("20") && timestamp.ends_with('Z'), "{timestamp}");
 
@@ -170,6 +171,7 @@ fn deduplicators_and_trackers_are_told_with_their_partitions() {
     tracker.polled("ticks", 3, 1000..1010);
     assert!(tracker.mark_processed("ticks", 3, 1000));
     let body = json(&get(&service, "/cache/stats", ""));
+    assert_eq!(body["interval"], 1.0);
     assert_eq!(body["deduplicators"][0]["name"], "orders");
     assert_eq!(body["deduplicators"][0]["metrics"]["duplicates"], 1);
     assert_eq!(body["deduplicators"][0]["capacity"], 100);
@@ -180,6 +182,8 @@ fn deduplicators_and_trackers_are_told_with_their_partitions() {
     let health = json(&get(&service, "/cache/health", ""));
     assert_eq!(health["parts"][0]["kind"], "deduplicator");
     assert_eq!(health["parts"][1]["kind"], "tracker");
+    assert_eq!(health["metrics"]["deduplicator"]["orders"]["duplicates"], 1);
+    assert!(health["metrics"]["tracker"].is_object());
 }
 
 #[test]

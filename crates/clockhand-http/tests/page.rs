@@ -229,6 +229,30 @@ async fn a_service_that_is_gone_is_told_and_found_again() {
     assert!(browser.text("#spoken").await.contains("is back"));
 }
 
+/// Between two events that are far apart the service is there, and what has happened is a rate.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_rare_are_waited_for() {
+    let browser = browser!();
+    let (prices, _) = prices();
+    let limits = Limits::default().interval(Duration::from_secs(6));
+    let builder = Service::builder().cache(&prices, Keys::text()).limits(limits);
+    let (address, _server) = serve(builder.build().expect("a service").router()).await;
+    browser.open(address, "/cache", DESK).await;
+    browser.wait(LIVE).await;
+    let script = "const link = document.querySelector('.link'); window.states = []; new MutationObserver(() => window.states.push(link.dataset.state)).observe(link, { attributes: true }); return true";
+    browser.run(script, json!([])).await;
+    prices.insert("a".into(), 1);
+    prices.get("a");
+    browser
+        .wait("return document.querySelector('[data-figure=hits] td').textContent === '1'")
+        .await;
+    let states = browser.run("return window.states", json!([])).await;
+    let states = states.as_array().expect("states");
+    assert!(states.iter().all(|state| state == "live"), "{states:?}");
+    let rate = browser.text("[data-figure=hits] td:last-child").await;
+    assert!(rate.parse::<f64>().is_ok_and(|rate| rate > 0.0), "{rate}");
+}
+
 /// A service with one of each kind, and a little in each.
 fn everything() -> Service {
     let (prices, _) = prices();
