@@ -377,6 +377,44 @@ fn renewals_that_fail() {
     assert!(cache.health(&thresholds).is_healthy());
 }
 
+/// Whichever handle is asked, it is one cache, and one caller if the thresholds are the same.
+#[test]
+fn a_cache_that_fills_itself_is_judged_as_the_cache() {
+    let (cache, hand) = cache(10, 100);
+    let loading = cache.loading(|key: &u64| if *key == 0 { Err("away") } else { Ok(*key) });
+    let thresholds = Thresholds::default().min_events(2);
+    assert!(loading.health(&thresholds).is_healthy());
+    hand.advance(MINUTE);
+    assert_eq!((loading.get(&1), loading.get(&0).is_err()), (Ok(1), true));
+    let expected = (Status::Degraded, Figure::LoadErrors, 0.5);
+    assert_eq!(only(&loading.health(&thresholds)), expected);
+    assert_eq!(only(&cache.health(&thresholds)), expected);
+    assert_eq!(loading.stats().since(&cache.stats()).misses, 0);
+    hand.advance(MINUTE);
+    assert!(cache.health(&thresholds).is_healthy(), "that window is over");
+    assert!(loading.health(&thresholds).is_healthy());
+}
+
+/// One miss for each call that finds no live value, whatever that call is given in the end.
+#[test]
+fn a_value_that_has_expired_and_is_given_all_the_same_is_a_miss() {
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(10).clock(clock).time_to_live(10 * SECOND);
+    let cache: Cache<u64, u64> = builder.build().expect("sound");
+    let loading = cache
+        .loading(|key: &u64| Ok::<_, String>(*key))
+        .stale_while_revalidate(MINUTE)
+        .executor(|job: clockhand::load::Job| drop(job))
+        .build()
+        .expect("sound");
+    let counted = || (loading.stats().hits, loading.stats().misses);
+    assert_eq!((loading.get(&1), counted()), (Ok(1), (0, 1)));
+    assert_eq!((loading.get(&1), counted()), (Ok(1), (1, 1)));
+    hand.advance(11 * SECOND);
+    assert_eq!((loading.get(&1), counted()), (Ok(1), (1, 2)));
+    assert_eq!(loading.stats().misses_by.expired, 1);
+}
+
 #[test]
 fn many_callers_at_once() {
     let cache = Arc::new(cache(100, 100).0);

@@ -93,6 +93,8 @@ const LOAD: &[&str] = &[
     "engine",
     "error",
     "expiry",
+    "health",
+    "latency",
     "load_policy",
     "random_state",
     "stats",

@@ -12,7 +12,6 @@ use super::{LoadError, LoadSource, Loaded, Loader, alone};
 use crate::cache::Cache;
 use crate::engine::{Fare, Ticket};
 use crate::random_state::RandomState;
-use crate::stats::Explanation;
 
 /// A cache with a loader: it fills itself.
 ///
@@ -82,23 +81,6 @@ where
     /// The cache that is filled.
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
-    }
-
-    /// Why a key has a value, or why it has none: [`Cache::explain`]. Loads nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use clockhand::Cache;
-    ///
-    /// let lengths = Cache::new(100).loading(|word: &&str| Ok::<_, String>(word.len()));
-    /// assert!(!lengths.explain(&"four").is_resident());
-    /// lengths.get(&"four")?;
-    /// assert!(lengths.explain(&"four").is_resident());
-    /// # Ok::<_, clockhand::LoadError<String>>(())
-    /// ```
-    pub fn explain(&self, key: &K) -> Explanation {
-        self.cache.explain(key)
     }
 
     /// The value if it is there, and whether it is to be renewed.

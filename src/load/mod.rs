@@ -32,6 +32,7 @@
 //! | `reserve` | charge for the work of a load |
 //! | `loader` | where values come from |
 //! | `loading` | a cache that fills itself |
+//! | `figures` | what that tells about itself |
 //! | `loading_async` | the same for tasks (feature `async`) |
 //! | `settings` | how it loads |
 //! | `bulk` | many keys at a time |
@@ -86,6 +87,7 @@ mod cycle;
 #[cfg(feature = "async")]
 mod driven;
 mod executor;
+mod figures;
 mod flight;
 #[cfg(feature = "async")]
 mod future;

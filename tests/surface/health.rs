@@ -38,6 +38,13 @@ fn caches_are_judged() {
 }
 
 #[test]
+fn caches_that_fill_themselves_are_judged() {
+    let loading = Cache::<u64, u64>::new(10).loading(|key: &u64| Ok::<_, String>(*key));
+    let health: Health = loading.health(&Thresholds::default());
+    assert!(health.is_healthy());
+}
+
+#[test]
 fn what_health_gives_can_be_shared_and_shown() {
     fn shown<T: Clone + PartialEq + Debug + Display + Send + Sync + 'static>() {}
     fn plain<T: Copy + PartialEq + Debug + Send + Sync + 'static>() {}

@@ -29,6 +29,8 @@ fn latencies_are_told() {
         insert.quantile(0.9_f64),
     ];
     let _: Vec<(Duration, u64)> = insert.buckets().collect();
+    let loading = cache.loading(|key: &u64| Ok::<_, String>(*key));
+    let _: Option<Latencies> = loading.latencies();
     fn shown<T: Clone + PartialEq + Debug + Send + Sync + 'static>() {}
     shown::<Latencies>();
     shown::<Latency>();

@@ -88,4 +88,5 @@ fn explanations() {
     plain::<Region>();
     let loading = Cache::<u64, u64>::new(10).loading(|key: &u64| Ok::<_, String>(*key));
     let _: Explanation = loading.explain(&1);
+    let _: Stats = loading.stats();
 }
