@@ -66,8 +66,10 @@
 //! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance take.
 //! - `tracing`: spans and events of loads, renewals and maintenance; never of a hit.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
-//! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`] and their parts. Names are
-//!   those of the fields and, in small letters, of the variants; durations are seconds, as floats.
+//! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`], `Latencies` and the
+//!   others, with their parts. Names are those of the fields and, in small letters, of the variants; durations are seconds, as
+//!   floats, which are exact to the nanosecond for some weeks. An [`Explanation`] is read from formats that describe
+//!   themselves, such as JSON; the others from any.
 //!
 //! # Platforms
 //!

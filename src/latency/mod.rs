@@ -12,6 +12,7 @@
 //! | `sampling` | what is timed, and the histograms of a seat |
 //! | `absent` | the same without the feature |
 //! | `report` | what users are told |
+//! | `told` | the same as it is written and read (feature `serde`) |
 
 #[cfg(not(feature = "histograms"))]
 mod absent;
@@ -21,6 +22,8 @@ mod report;
 mod sampling;
 #[cfg(all(test, feature = "histograms", not(clockhand_loom)))]
 mod tests;
+#[cfg(all(feature = "histograms", feature = "serde"))]
+mod told;
 
 #[cfg(not(feature = "histograms"))]
 pub(crate) use absent::{Sampling, Timings};

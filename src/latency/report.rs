@@ -25,7 +25,7 @@ use super::sampling::{Sampling, Timings, config};
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Latencies {
     /// Of reads and inserts, one of so many was timed, on average.
@@ -44,9 +44,12 @@ pub struct Latencies {
 ///
 /// A time is told as the upper end of its bucket, which is at most a thirty-second part above it; what took longer than 18
 /// minutes counts as that.
+///
+/// With the feature `serde` it is told with `count`, `mean`, `p50`, `p95`, `p99`, `p999`, `max` and `buckets`, times in
+/// seconds. It is read from the buckets: the other figures follow from them.
 #[derive(Clone, PartialEq)]
 pub struct Latency {
-    histogram: Histogram,
+    pub(super) histogram: Histogram,
 }
 
 impl Latencies {
@@ -159,23 +162,6 @@ impl Latency {
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
         let filled = self.histogram.iter().filter(|bucket| bucket.count() > 0);
         filled.map(|bucket| (Duration::from_nanos(bucket.end()), bucket.count()))
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Latency {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-
-        let mut fields = serializer.serialize_struct("Latency", 7)?;
-        fields.serialize_field("count", &self.count())?;
-        fields.serialize_field("mean", &self.mean().as_secs_f64())?;
-        fields.serialize_field("p50", &self.p50().as_secs_f64())?;
-        fields.serialize_field("p95", &self.p95().as_secs_f64())?;
-        fields.serialize_field("p99", &self.p99().as_secs_f64())?;
-        fields.serialize_field("p999", &self.p999().as_secs_f64())?;
-        fields.serialize_field("max", &self.max().as_secs_f64())?;
-        fields.end()
     }
 }
 
