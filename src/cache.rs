@@ -210,7 +210,9 @@ impl<K, V, S> Cache<K, V, S> {
     /// time it does nothing.
     ///
     /// What the other threads had in their hands at the moment of the fork is lost to the child: the units of
-    /// capacity of an entry on its way in, some retired entries that were being freed, the load of a key.
+    /// capacity of an entry on its way in, some retired entries that were being freed, the load of a key. Such
+    /// loads count as failed, and [`health`](Self::health) does not wait for their end. A lock that another thread
+    /// held in that moment, as loads and `health` do for some instructions, stays locked.
     /// Threads that clean up are not in the child, nor are executors. Clocks go on.
     ///
     /// # Progress

@@ -8,8 +8,10 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Barrier;
 use std::thread;
+use std::time::Duration;
 
-use clockhand::{Cache, Maintenance};
+use clockhand::health::Figure;
+use clockhand::{Cache, Clock, Maintenance, ManualClock, Thresholds};
 
 unsafe extern "C" {
     fn fork() -> i32;
@@ -156,4 +158,119 @@ fn a_thread_that_is_not_known_resets_nothing() {
             assert!(stranger.join().expect("no panic"));
         });
     });
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn timed() -> (Tested, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    (Cache::builder().capacity(100).clock(clock).build().expect("sound"), hand)
+}
+
+/// Runs `body` while a load of another thread is under way.
+fn beside_a_load(cache: &Tested, body: impl FnOnce()) {
+    let (ready, over) = (&Barrier::new(2), &Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            cache.get_or_load(1, |_| {
+                ready.wait();
+                over.wait();
+                1
+            })
+        });
+        ready.wait();
+        let done = catch_unwind(AssertUnwindSafe(body));
+        over.wait();
+        done.unwrap_or_else(|panic| resume_unwind(panic));
+    });
+}
+
+/// For how many seconds the oldest load has been running, if that is too long.
+fn load_age(cache: &Tested) -> Option<f64> {
+    cache.health(&Thresholds::default()).reason(Figure::LoadAge).map(|reason| reason.value)
+}
+
+fn under_way(cache: &Tested) -> u64 {
+    let stats = cache.stats();
+    stats.loads_started - stats.loads_succeeded - stats.loads_failed
+}
+
+/// A load of a thread that is not there does not end, and is no reason to worry.
+#[test]
+fn a_child_inherits_no_loads() {
+    let (cache, hand) = timed();
+    beside_a_load(&cache, || {
+        hand.advance(MINUTE);
+        assert_eq!((load_age(&cache), under_way(&cache)), (Some(60.0), 1));
+        assert!(in_a_child(|| {
+            claim(load_age(&cache) == Some(60.0) && under_way(&cache) == 1);
+            claim(cache.reset_after_fork() == 1);
+            claim(load_age(&cache).is_none() && under_way(&cache) == 0);
+            claim(cache.stats().loads_failed == 1);
+            // Its own are judged as ever, whichever place they get.
+            let loaded = cache.get_or_load(2, |_| {
+                hand.advance(MINUTE / 2 + MINUTE / 60);
+                claim(load_age(&cache) == Some(31.0) && under_way(&cache) == 1);
+                claim(cache.reset_after_fork() == 0);
+                claim(load_age(&cache) == Some(31.0) && under_way(&cache) == 1);
+                2
+            });
+            claim(loaded == 2 && load_age(&cache).is_none() && under_way(&cache) == 0);
+        }));
+        // The parent is not touched.
+        cache.reset_after_fork();
+        assert_eq!((load_age(&cache), under_way(&cache)), (Some(60.0), 1));
+    });
+    assert_eq!((load_age(&cache), under_way(&cache)), (None, 0));
+}
+
+/// The thread that called `fork` goes on with its loads.
+#[test]
+fn a_child_keeps_its_own_loads() {
+    let (cache, hand) = timed();
+    beside_a_load(&cache, || {
+        hand.advance(MINUTE);
+        let loaded = cache.get_or_load(2, |_| {
+            let in_child = in_a_child(|| {
+                hand.advance(MINUTE);
+                claim(cache.reset_after_fork() == 1);
+                claim(load_age(&cache) == Some(60.0) && under_way(&cache) == 1);
+            });
+            assert!(in_child);
+            2
+        });
+        assert_eq!(loaded, 2);
+    });
+}
+
+/// A task that another thread began may be carried on in the child: it was given up, and is counted once.
+#[cfg(feature = "async")]
+#[test]
+fn a_task_that_goes_on_in_a_child_is_counted_once() {
+    use std::future::{Future, pending, poll_fn};
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Poll, Waker};
+
+    let (cache, hand) = timed();
+    let arrived = AtomicBool::new(false);
+    let value =
+        poll_fn(|_| if arrived.load(Ordering::Relaxed) { Poll::Ready(1) } else { Poll::Pending });
+    let mut task = pin!(cache.get_or_load_async(1, value));
+    let mut poll = || task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    thread::scope(|scope| scope.spawn(|| assert!(poll().is_pending())).join().expect("ok"));
+    hand.advance(MINUTE);
+    assert!(in_a_child(|| {
+        claim(load_age(&cache) == Some(60.0));
+        cache.reset_after_fork();
+        claim(load_age(&cache).is_none() && under_way(&cache) == 0);
+        let mut other = pin!(cache.get_or_load_async(2, pending::<u64>()));
+        claim(other.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        claim(under_way(&cache) == 1);
+        arrived.store(true, Ordering::Relaxed);
+        claim(poll() == Poll::Ready(1));
+        claim(under_way(&cache) == 1 && cache.stats().loads_failed == 1);
+        hand.advance(MINUTE);
+        claim(load_age(&cache) == Some(60.0));
+    }));
 }

@@ -51,6 +51,7 @@ impl<K, V, S> Engine<K, V, S> {
             local.tally.add_to(&mut stats);
             local.loads.add_to(&mut stats);
         }
+        stats.loads_failed = stats.loads_failed.wrapping_add(self.running.lost());
         stats.misses = stats.misses_by.sum();
         stats.refusals = stats.refusals_by.sum();
         self.add_regions(&mut stats);

@@ -237,9 +237,9 @@ impl<K, V, S> Engine<K, V, S> {
         (begun, self.running.enter(begun))
     }
 
-    /// A loader has come to its end, or is given up.
-    pub(crate) fn leave_load(&self, entered: Entered) {
-        self.running.leave(entered);
+    /// A loader has come to its end, or is given up; false if a fork has cut it off.
+    pub(crate) fn leave_load(&self, entered: Entered) -> bool {
+        self.running.leave(entered)
     }
 
     /// When loads are taken over.
@@ -254,8 +254,9 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// Takes their seats from the threads that a fork has left behind; how many.
+    /// Takes their seats from the threads that a fork has left behind, and gives up their loads; how many had seats.
     pub(crate) fn reset_after_fork(&self) -> usize {
+        self.running.reset_after_fork();
         self.table.domain().reset_after_fork()
     }
 }

@@ -2,21 +2,29 @@
 //!
 //! A load is entered when its loader begins and taken out when it ends, mostly on the same thread, so each thread has
 //! one of a few lists for its loads. A list is locked for a few instructions.
+//!
+//! A load is entered with the thread on which it begins, so that a child that `fork` made can tell which loads nobody
+//! ends any more. One that is ended there all the same, as it is a task, is found to be out of the list.
 
 use std::time::Duration;
 
-use crate::sync::{CachePadded, Mutex, lock, unique};
+use crate::reclaim::Holder;
+use crate::sync::{AtomicU64, CachePadded, Mutex, Relaxed, lock, unique};
 
 const LISTS: usize = 8;
 
 /// The loads of a cache that run.
 #[derive(Debug, Default)]
-pub(super) struct Running([CachePadded<Mutex<List>>; LISTS]);
+pub(super) struct Running {
+    lists: [CachePadded<Mutex<List>>; LISTS],
+    /// Those that a fork has cut off.
+    lost: Relaxed<AtomicU64>,
+}
 
-/// When each began; places that are free are kept for later loads.
+/// When each began, and on which thread; places that are free are kept for later loads.
 #[derive(Debug, Default)]
 struct List {
-    begun: Vec<Option<Duration>>,
+    begun: Vec<Option<(Duration, Holder)>>,
     free: Vec<usize>,
 }
 
@@ -25,6 +33,7 @@ struct List {
 pub(crate) struct Entered {
     list: usize,
     place: usize,
+    holder: Holder,
 }
 
 /// The list of the calling thread.
@@ -35,37 +44,72 @@ fn own() -> usize {
     OWN.try_with(|own| *own).unwrap_or(0)
 }
 
-impl Running {
-    /// Enters a load that begins then.
-    pub(super) fn enter(&self, begun: Duration) -> Entered {
-        let own = own();
-        let mut list = lock(&self.0[own]);
-        let place = match list.free.pop() {
+impl List {
+    fn enter(&mut self, load: (Duration, Holder)) -> usize {
+        match self.free.pop() {
             Some(place) => {
-                list.begun[place] = Some(begun);
+                self.begun[place] = Some(load);
                 place
             }
             None => {
-                list.begun.push(Some(begun));
-                list.begun.len() - 1
+                self.begun.push(Some(load));
+                self.begun.len() - 1
             }
-        };
-        Entered { list: own, place }
+        }
     }
 
-    /// Takes a load out.
-    pub(super) fn leave(&self, entered: Entered) {
-        let mut list = lock(&self.0[entered.list]);
-        list.begun[entered.place] = None;
-        list.free.push(entered.place);
+    /// Takes out the load of a place if it is one of these.
+    fn leave(&mut self, place: usize, is_one: impl Fn(Holder) -> bool) -> bool {
+        let left = self.begun[place].take_if(|(_, holder)| is_one(*holder)).is_some();
+        if left {
+            self.free.push(place);
+        }
+        left
+    }
+}
+
+impl Running {
+    /// Enters a load that begins then.
+    pub(super) fn enter(&self, begun: Duration) -> Entered {
+        let (list, holder) = (own(), Holder::me());
+        let place = lock(&self.lists[list]).enter((begun, holder));
+        Entered { list, place, holder }
+    }
+
+    /// Takes a load out; false if a fork has cut it off.
+    pub(super) fn leave(&self, entered: Entered) -> bool {
+        // A thread that was left behind enters nothing any more, so what has the place now has another holder.
+        lock(&self.lists[entered.list]).leave(entered.place, |holder| holder == entered.holder)
     }
 
     /// When the oldest one began.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let oldest = |list: &CachePadded<_>| {
             let list: &Mutex<List> = list;
-            lock(list).begun.iter().flatten().min().copied()
+            lock(list).begun.iter().flatten().map(|&(begun, _)| begun).min()
         };
-        self.0.iter().filter_map(oldest).min()
+        self.lists.iter().filter_map(oldest).min()
+    }
+
+    /// Takes out the loads of the threads that a fork has left behind. To be called in the child, by the thread that
+    /// called `fork`; called by another, or elsewhere, it does nothing.
+    pub(super) fn reset_after_fork(&self) {
+        let me = Holder::me();
+        if !me.is_from_elsewhere() {
+            return;
+        }
+        for list in &self.lists {
+            let mut list = lock(list);
+            for place in 0..list.begun.len() {
+                if list.leave(place, |holder| holder.was_left_by_fork(me)) {
+                    self.lost.add(1);
+                }
+            }
+        }
+    }
+
+    /// How many loads a fork has cut off.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.get()
     }
 }

@@ -240,8 +240,9 @@ where
     fn count_end(&mut self, succeeded: bool) {
         self.ended = true;
         let engine = self.cache.engine();
-        if let Some(&(begun, entered)) = self.begun.get() {
-            engine.leave_load(entered);
+        if let Some(&(begun, entered)) = self.begun.get()
+            && engine.leave_load(entered)
+        {
             engine.count_load_time(begun);
             engine.count_load(|loads| if succeeded { &loads.succeeded } else { &loads.failed });
         }

@@ -23,14 +23,14 @@ use crate::sync::unique;
 
 /// A thread, by the process that it was numbered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Holder(u64);
+pub(crate) struct Holder(u64);
 
 impl Holder {
     /// Nobody.
     pub(super) const NONE: u64 = 0;
 
     /// The calling thread.
-    pub(super) fn me() -> Self {
+    pub(crate) fn me() -> Self {
         thread_local!(static ME: Cell<u64> = const { Cell::new(Holder::NONE) });
         if ME.get() == Self::NONE {
             let thread = unique() & u64::from(u32::MAX);
@@ -48,8 +48,13 @@ impl Holder {
     }
 
     /// Whether the thread was numbered in another process than this one.
-    pub(super) fn is_from_elsewhere(self) -> bool {
+    pub(crate) fn is_from_elsewhere(self) -> bool {
         self.0 >> 32 != u64::from(process())
+    }
+
+    /// Whether it is a thread of the process that this one was forked from, and not `me`, the one that called `fork`.
+    pub(crate) fn was_left_by_fork(self, me: Self) -> bool {
+        self != me && self.is_from_elsewhere()
     }
 }
 

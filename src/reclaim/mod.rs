@@ -84,6 +84,7 @@ mod yardstick;
 
 pub(crate) use bag::{Ledgered, Retired};
 pub(crate) use domain::{Domain, Laggard};
+pub(crate) use holder::Holder;
 pub(crate) use seat::{Guard, Pass, Perch};
 
 /// How many epochs lie between the retirement of an item and its release.

@@ -86,7 +86,7 @@ impl<T, L> Seat<T, L> {
     pub(super) fn was_left_by_fork(&self, me: Holder) -> bool {
         // ORDERING R-j: Relaxed: what a thread that is not here has written was copied with everything else.
         let holder = Holder::from_raw(self.holder.load(Ordering::Relaxed));
-        holder.is_some_and(|holder| holder != me && holder.is_from_elsewhere())
+        holder.is_some_and(|holder| holder.was_left_by_fork(me))
     }
 
     /// Leaves the seat when the holder's last guard is gone, which may be later than the roster of
