@@ -4,6 +4,8 @@
 
 use std::io::Read;
 
+#[path = "../../benches/lab/src/frames.rs"]
+mod frames;
 #[allow(dead_code, reason = "the lab uses the rest")]
 #[path = "../../benches/lab/src/trace.rs"]
 mod trace;

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod compare;
 pub mod dedup;
 pub mod failure;
+mod frames;
 pub mod heap;
 pub mod latency;
 #[cfg(feature = "peers")]

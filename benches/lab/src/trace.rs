@@ -5,7 +5,9 @@
 //! that unpacks to a huge one cannot exhaust the memory.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
+
+use crate::frames::Frames;
 
 /// The most bytes that [`decode`] and [`read_keys`] unpack: 4 GiB, half a billion accesses.
 pub const DECODED_LIMIT: u64 = 4 << 30;
@@ -146,12 +148,8 @@ fn read_words<const WIDTH: usize, W>(
     limit: u64,
     word: fn([u8; WIDTH]) -> W,
 ) -> Result<Vec<W>, TraceError> {
-    let mut source = BufReader::with_capacity(STEP, source);
     let mut words = Vec::new();
-    if source.fill_buf().map_err(from_io)?.is_empty() {
-        return Ok(words);
-    }
-    let mut stream = zstd::Decoder::with_buffer(source).map_err(from_io)?;
+    let mut stream = Frames::new(BufReader::with_capacity(STEP, source));
     let mut step = vec![0; STEP];
     let mut total = 0;
     loop {
