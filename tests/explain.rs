@@ -60,6 +60,38 @@ fn a_resident_key_is_shown_as_it_is() {
 }
 
 #[test]
+fn each_deadline_is_told_whether_or_not_there_is_another() {
+    let said = |life: Option<Duration>, idle: Option<Duration>| {
+        let mut builder = Cache::<u64, u64>::builder().capacity(10).clock(Clock::manual().0);
+        if let Some(life) = life {
+            builder = builder.time_to_live(life);
+        }
+        if let Some(idle) = idle {
+            builder = builder.time_to_idle(idle);
+        }
+        let cache = builder.build().unwrap();
+        cache.insert(1, 1);
+        let said = cache.explain(&1).to_string();
+        said.strip_prefix("in the cache, on probation, weighs 1, not read lately, ").unwrap().into()
+    };
+    let said: [String; 4] = [
+        said(None, None),
+        said(Some(60 * SECOND), None),
+        said(None, Some(6 * SECOND)),
+        said(Some(60 * SECOND), Some(6 * SECOND)),
+    ];
+    assert_eq!(
+        said,
+        [
+            "written 0ns ago",
+            "written 0ns ago, expires in 60s",
+            "written 0ns ago, expires in 6s if nobody reads it",
+            "written 0ns ago, expires in 60s, or in 6s if nobody reads it",
+        ]
+    );
+}
+
+#[test]
 fn to_explain_is_not_to_use() {
     let (clock, hand) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).time_to_idle(10 * SECOND);
@@ -116,6 +148,8 @@ fn an_evicted_key_is_told_how_long_it_is_away() {
         let (absence, _) = why(&cache, victim);
         let Absence::Evicted { misses_ago, .. } = absence else { panic!("{absence:?}") };
         assert_eq!(misses_ago, 1 + more);
+        let said = cache.explain(&victim).to_string();
+        assert_eq!(said.contains("evicted 1 miss ago, "), more == 0, "{said}");
         cache.insert(1_000 + more, 0);
     }
     let said = cache.explain(&victim).to_string();

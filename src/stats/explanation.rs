@@ -117,9 +117,10 @@ impl fmt::Display for Absence {
             ),
             Self::Evicted { misses_ago } => write!(
                 f,
-                "it was evicted {} misses ago, to make room; if many keys come back like this, the \
+                "it was evicted {} {} ago, to make room; if many keys come back like this, the \
                  cache is too small for its working set",
-                Grouped(*misses_ago)
+                Grouped(*misses_ago),
+                if *misses_ago == 1 { "miss" } else { "misses" }
             ),
             Self::Expired => f.write_str(
                 "its time was over; let it live longer, or refresh it before it expires",
@@ -163,7 +164,8 @@ impl fmt::Display for Explanation {
                     write!(f, ", expires in {left:?}")?;
                 }
                 if let Some(left) = idle_time_left {
-                    write!(f, ", or in {left:?} if nobody reads it")?;
+                    let or = if time_left.is_some() { "or" } else { "expires" };
+                    write!(f, ", {or} in {left:?} if nobody reads it")?;
                 }
                 being_loaded
             }
