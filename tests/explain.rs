@@ -178,12 +178,14 @@ fn the_last_of_several_reasons_is_told() {
             cache.set_capacity(0);
             cache.set_capacity(capacity);
         };
-        let is_evicted = |why: Absence| matches!(why, Absence::Evicted { .. });
-        let steps: [(&dyn Fn(&Cache<u64, u64>), &dyn Fn(Absence) -> bool); 4] = [
-            (&refuse, &|why| why == Absence::Refused),
-            (&invalidate, &|why| why == Absence::Invalidated),
-            (&push_out, &is_evicted),
-            (&shrink, &is_evicted),
+        type IsTold = fn(Absence) -> bool;
+        type Step<'s> = (&'s dyn Fn(&Cache<u64, u64>), IsTold);
+        let is_evicted: IsTold = |why| matches!(why, Absence::Evicted { .. });
+        let steps: [Step<'_>; 4] = [
+            (&refuse, |why| why == Absence::Refused),
+            (&invalidate, |why| why == Absence::Invalidated),
+            (&push_out, is_evicted),
+            (&shrink, is_evicted),
         ];
         // Each after each.
         for first in 0..4 {
