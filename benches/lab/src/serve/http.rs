@@ -114,6 +114,10 @@ fn routes(world: &Arc<World>) -> Router {
         .route("/", get(index))
         .route("/quotes/{series}", get(quote))
         .route("/candles/{series}", get(candles))
+        .fallback(async || Refusal(StatusCode::NOT_FOUND, "there is nothing at this path".into()))
+        .method_not_allowed_fallback(async || {
+            Refusal(StatusCode::METHOD_NOT_ALLOWED, "this is read only".into())
+        })
         .with_state(Arc::clone(world))
 }
 

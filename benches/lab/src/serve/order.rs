@@ -17,31 +17,31 @@ const THREADS: usize = 2;
 #[derive(Debug, Args)]
 pub struct Order {
     /// How long to serve, in seconds; without it, until it is told to stop
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(2..=86_400))]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(2..=86_400), allow_negative_numbers = true)]
     duration: Option<u64>,
     /// Messages of the feed per second, on average
-    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000), allow_negative_numbers = true)]
     rate: u64,
     /// Threads that feed, a partition each, and as many that read; as many as cores by default, two at most
     #[arg(long, value_name = "N", value_parser = threads, allow_hyphen_values = true)]
     threads: Option<usize>,
     /// Quotes that are kept; candles get 64 bytes for each of them
-    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000), allow_negative_numbers = true)]
     capacity: u64,
     /// Port of 127.0.0.1 to listen on; 0 takes one that is free
-    #[arg(long, value_name = "N", default_value_t = 8080)]
+    #[arg(long, value_name = "N", default_value_t = 8080, allow_negative_numbers = true)]
     port: u16,
     /// Seed of the feed and of those who ask
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     seed: u64,
     /// What goes wrong for a while
     #[arg(long, value_enum)]
     fault: Option<Fault>,
     /// When it begins to go wrong, in seconds
-    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400), allow_negative_numbers = true)]
     fault_after: u64,
     /// How long it goes wrong, in seconds
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(3..=86_400))]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(3..=86_400), allow_negative_numbers = true)]
     fault_seconds: u64,
     /// Write the closing report as one JSON object to this file; `-` prints it instead of the text
     #[arg(long, value_name = "FILE")]

@@ -107,7 +107,10 @@ fn it_answers_until_a_signal_stops_it() {
         for (path, status) in
             [("/quotes/EURUSD", 400), ("/candles/S50000-1m", 400), ("/nothing", 404)]
         {
-            assert_eq!(service.get(path).0, status, "{path}");
+            let (told, body) = service.get(path);
+            assert_eq!(told, status, "{path}");
+            let body: Value = serde_json::from_str(&body).expect("one object");
+            assert!(body["error"].is_string(), "{path}: {body}");
         }
         let closing = service.stop(signal);
         for none in ["duplicates", "lost", "wrong", "beyond_bounds", "candles_failed"] {
@@ -163,6 +166,19 @@ fn wrong_input_is_one_line() {
     {
         let (name, _) = option.split_once('=').expect("an option");
         fails(&output(&mut lab(["serve", option])), name);
+    }
+    for option in [
+        "--duration",
+        "--rate",
+        "--threads",
+        "--capacity",
+        "--port",
+        "--seed",
+        "--fault-after",
+        "--fault-seconds",
+    ] {
+        let wanted = format!("invalid value '-1' for '{option}");
+        fails(&output(&mut lab(["serve", option, "-1"])), &wanted);
     }
     fails(&output(&mut lab(["serve", "--fault", "rain"])), "stalled-reader");
     fails(
