@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let listener = TcpListener::bind(&address).await?;
         println!("http://{}/cache", listener.local_addr()?);
-        axum::serve(listener, service.router()).await.map_err(Into::into)
+        axum::serve(service.bound(listener), service.router()).await.map_err(Into::into)
     })
 }
 

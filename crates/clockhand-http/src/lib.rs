@@ -14,11 +14,13 @@
 //! | `reply`, `report` | the form of answers, and of what they tell |
 //! | `token` | what opens the routes that change something |
 //! | `limits`, `gates` | how much is done at the same time |
-//! | `router`, `stream` | the same for `axum` |
+//! | `router`, `stream`, `connections` | the same for `axum` |
 //! | `page` | the page as one document |
 #![forbid(unsafe_code)]
 mod admin;
 mod answers;
+#[cfg(feature = "axum")]
+mod connections;
 mod events;
 #[cfg(feature = "axum")]
 mod gates;
@@ -43,6 +45,8 @@ mod tests;
 mod timestamp;
 mod token;
 
+#[cfg(feature = "axum")]
+pub use connections::{Bounded, Connection};
 pub use keys::Keys;
 pub use limits::Limits;
 pub use reply::Reply;

@@ -22,6 +22,8 @@ pub struct Limits {
     pub(crate) patience: Duration,
     pub(crate) requests: usize,
     pub(crate) streams: usize,
+    pub(crate) connections: usize,
+    pub(crate) idle: Duration,
     pub(crate) life: Duration,
     pub(crate) interval: Duration,
     pub(crate) hottest: usize,
@@ -39,6 +41,8 @@ impl Default for Limits {
             patience: Duration::from_secs(5),
             requests: 64,
             streams: 16,
+            connections: 256,
+            idle: Duration::from_secs(60),
             life: Duration::from_secs(600),
             interval: Duration::from_secs(1),
             hottest: 10,
@@ -77,6 +81,20 @@ impl Limits {
     /// Streams of events at the same time. Without it, 16; more are answered with 503.
     pub fn streams(mut self, number: usize) -> Self {
         self.streams = number;
+        self
+    }
+
+    /// Connections at the same time, of a listener that `Service::bound` has made. Without it, 256; zero is taken for
+    /// one. Each stream takes one.
+    pub fn connections(mut self, number: usize) -> Self {
+        self.connections = number;
+        self
+    }
+
+    /// How long nothing may come or go on such a connection before it is ended. Without it, a minute. Longer than the
+    /// interval of events, or streams end.
+    pub fn idle(mut self, time: Duration) -> Self {
+        self.idle = time;
         self
     }
 

@@ -7,12 +7,16 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::Listener;
 use clockhand::Cache;
 use clockhand_http::{Keys, Limits, Service};
 use support::{get, open, post, read_until, send, serve};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+/// Longer than anything here takes.
+const PATIENT: Duration = Duration::from_secs(60);
 const EVENTS: &str = "GET /cache/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
 fn service(limits: Limits) -> Service {
@@ -38,6 +42,40 @@ async fn it_is_nested_anywhere() {
     for nothing in ["/internal/cache/nothing", "/internal/cache/"] {
         let missing = get(address, nothing).await;
         assert_eq!((missing.status, &missing.json()["error"]["status"]), (404, &404.into()));
+    }
+}
+
+/// Serves with bounded connections.
+async fn serve_bounded(limits: Limits) -> std::net::SocketAddr {
+    let service = service(limits);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let listener = service.bound(listener);
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, service.router()).await });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_bounded() {
+    let limits = Limits::default().connections(1).idle(Duration::MAX);
+    let address = serve_bounded(limits).await;
+    let first = open(address, "GET /cache/health HTTP/1.1\r\n").await;
+    let second = tokio::spawn(async move { get(address, "/cache/health").await.status });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!second.is_finished(), "there is one place, and it is taken");
+    drop(first);
+    assert_eq!(timeout(PATIENT, second).await.expect("a place").expect("an answer"), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_gives_its_place_up() {
+    let limits = Limits::default().connections(1).idle(Duration::from_millis(300));
+    let address = serve_bounded(limits).await;
+    // One that says nothing, and one that begins a request and leaves it there.
+    for begun in ["", "GET /cache/health HTTP/1.1\r\n"] {
+        let _silent = open(address, begun).await;
+        let answer = timeout(PATIENT, get(address, "/cache/health")).await;
+        assert_eq!(answer.expect("a place, in the end").status, 200);
     }
 }
 

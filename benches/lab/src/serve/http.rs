@@ -73,7 +73,7 @@ impl Server {
         let routes = routes(world).merge(seen.router());
         let listener = {
             let _context = runtime.enter();
-            tokio::net::TcpListener::from_std(listener).map_err(failed())?
+            seen.bound(tokio::net::TcpListener::from_std(listener).map_err(failed())?)
         };
         runtime.spawn(async move {
             let until = async move { _ = stopped.await };
