@@ -1,7 +1,7 @@
-//! What one seat has retired: an open batch, and sealed ones that wait until they are ripe.
+//! What one seat has retired: an open part, and sealed batches that wait until they are ripe.
 //!
 //! ```text
-//!   retire --> open batch --full--> sealed (a stack) --take all--> queue, oldest first --> freed
+//!   retire --> open --full--> sealed (a stack) --take all--> queue, oldest first --> freed
 //! ```
 //!
 //! Whoever collects takes the queue and the stack as a whole, so no batch is ever looked at by two threads
@@ -15,11 +15,9 @@ use std::ops::Deref;
 use std::ptr;
 
 use super::domain::Domain;
+use super::open::Open;
 use super::queue::{Batch, Queue};
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed, fence, seeded};
-
-/// Items in a batch. Small where races are looked for.
-const BATCH: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 2 } else { 32 };
 
 /// Retirements from one look for ripe batches to the next.
 const LOOK: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 1 } else { 8 };
@@ -79,7 +77,7 @@ pub(crate) struct Collected {
 /// The holder of the seat puts items in; anybody may take a whole batch out.
 #[derive(Debug)]
 pub(super) struct Bag<T> {
-    open: AtomicPtr<Batch<T>>,
+    open: Open<T>,
     /// The batches that were sealed last, pushed one by one.
     sealed: AtomicPtr<Batch<T>>,
     /// Those that a collection has put back.
@@ -93,7 +91,7 @@ pub(super) struct Bag<T> {
 impl<T> Bag<T> {
     pub(super) fn new() -> Self {
         Self {
-            open: AtomicPtr::new(ptr::null_mut()),
+            open: Open::new(),
             sealed: AtomicPtr::new(ptr::null_mut()),
             queue: AtomicPtr::new(ptr::null_mut()),
             retired: Relaxed::<AtomicUsize>::new(0),
@@ -103,16 +101,17 @@ impl<T> Bag<T> {
     }
 
     /// Adds an item, and seals the batch when it is full. Called by the seat's holder only.
+    #[inline]
     pub(super) fn put<L>(&self, domain: &Domain<T, L>, item: Retired<T>, account: Ledgered) {
         self.retired.set(self.retired.get().wrapping_add(1));
-        let mut batch = self.take_open().unwrap_or_else(|| Batch::new(BATCH));
-        batch.items.push((item, account));
-        if batch.items.len() == BATCH {
-            self.seal(domain, batch);
-        } else {
-            // ORDERING R-i: Release: hands the batch to whoever takes it; pairs with `take`. The
-            // word is null here, as only the holder fills it.
-            self.open.store(Box::into_raw(batch), Ordering::Release);
+        if self.open.is_full() {
+            // Somebody who takes the others out sleeps.
+            let mut alone = Batch::new(1);
+            alone.items.push((item, account));
+            return self.seal(domain, alone);
+        }
+        if self.open.put((item, account)) {
+            self.seal_open(domain);
         }
     }
 
@@ -130,9 +129,9 @@ impl<T> Bag<T> {
         any(&self.queue) || any(&self.sealed)
     }
 
-    /// Seals the batch that is being filled, whoever fills it.
+    /// Seals what is open, whoever has put it there.
     pub(super) fn seal_open<L>(&self, domain: &Domain<T, L>) {
-        if let Some(batch) = self.take_open() {
+        if let Some(batch) = self.open.take() {
             self.seal(domain, batch);
         }
     }
@@ -237,10 +236,9 @@ impl<T> Bag<T> {
         unsafe { Queue::of_stack(take(&self.sealed)) }
     }
 
-    fn take_open(&self) -> Option<Box<Batch<T>>> {
-        let batch = take(&self.open);
-        // SAFETY: by R4 the word held a batch that came from a box, and it is ours now.
-        (!batch.is_null()).then(|| unsafe { Box::from_raw(batch) })
+    /// Forgets who was taking items out of the open part, where nobody is.
+    pub(super) fn forget_taker(&self) {
+        self.open.forget_taker();
     }
 
     pub(super) fn retired(&self) -> usize {
@@ -257,7 +255,8 @@ impl<T> Bag<T> {
     ///
     /// Nobody is pinned in the domain, and nobody will be.
     pub(super) unsafe fn clear(&self, sink: &mut impl FnMut(T, Ledgered)) {
-        if let Some(batch) = self.take_open() {
+        self.forget_taker();
+        if let Some(batch) = self.open.take() {
             self.push(batch);
         }
         let mut hand = Hand::new(self);
@@ -282,7 +281,7 @@ fn take<T>(word: &AtomicPtr<Batch<T>>) -> *mut Batch<T> {
     if word.load(Ordering::Relaxed).is_null() {
         return ptr::null_mut();
     }
-    // ORDERING R-i: Acquire: the batch as it was put; pairs with the release in `put`, `push` and
+    // ORDERING R-i: Acquire: the batch as it was put; pairs with the release in `push` and
     // `put_back`.
     word.swap(ptr::null_mut(), Ordering::Acquire)
 }

@@ -337,6 +337,7 @@ impl<T, L> Domain<T, L> {
         }
         // This is the one thread that was not left behind, and no other calls this: what these holders
         // had is nobody's (R1, R5).
+        self.seats().for_each(|seat| seat.bag.forget_taker());
         let left = self.seats().filter(|seat| seat.was_left_by_fork(me));
         left.map(Seat::release).count()
     }

@@ -70,6 +70,7 @@ mod domain;
 mod freeing;
 mod holder;
 mod name;
+mod open;
 mod queue;
 mod roster;
 mod seat;

@@ -260,6 +260,33 @@ fn what_ripens_out_of_reach_is_found_by_the_next_collection() {
     });
 }
 
+/// The holder of a seat puts more items into the open part than there are places, while two others take out what
+/// they find there, and may sleep over it.
+#[test]
+fn what_is_open_is_taken_once_whoever_takes_it() {
+    model(|| {
+        let domain = Arc::new(Domain::<Item, ()>::new());
+        let guard = domain.visit();
+        let put = || {
+            let (item, probe) = Item::new();
+            // SAFETY: never linked.
+            guard.pass().retire(unsafe { Retired::new(item) }, Ledgered::Nowhere);
+            probe
+        };
+        let mut probes = vec![put()];
+        let takers = [(); 2].map(|()| {
+            let domain = Arc::clone(&domain);
+            thread::spawn(move || domain.seal_all())
+        });
+        probes.extend([put(), put()]);
+        takers.into_iter().for_each(|taker| taker.join().unwrap());
+        drop(guard);
+        (0..=super::GRACE).for_each(|_| _ = domain.collect(9, |item, _| drop(item)));
+        assert!(probes.iter().all(|probe| probe.frees.load(Ordering::Relaxed) == 1));
+        assert_eq!(domain.backlog(), 0);
+    });
+}
+
 #[test]
 fn every_item_is_freed_once() {
     model(|| {

@@ -161,6 +161,29 @@ pub(crate) fn publish_and_fence(word: &AtomicU64, value: u64) {
     }
 }
 
+/// A place in memory that one thread at a time uses: who may is known from elsewhere. The model checker sees to it that
+/// this is so.
+pub(crate) struct Place<T>(UnsafeCell<T>);
+#[cfg(clockhand_loom)]
+use loom::cell::UnsafeCell;
+#[cfg(not(clockhand_loom))]
+use std::cell::UnsafeCell;
+
+impl<T> Place<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    /// Hands out a pointer to what is here.
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        #[cfg(not(clockhand_loom))]
+        return f(self.0.get());
+        #[cfg(clockhand_loom)]
+        return self.0.with_mut(f);
+    }
+}
+
 /// Lets other threads run that have no processor. Returns at once if there are none.
 pub(crate) fn give_way() {
     #[cfg(not(clockhand_loom))]

@@ -1,0 +1,136 @@
+//! What a seat's holder has retired last, one by one, without an exchange for each.
+//!
+//! ```text
+//!   item:     taken            put             taken + BATCH
+//!   ----------+----------------+---------------+------------
+//!    gone     |  filled        |  empty        |  the same places as those that are gone
+//! ```
+//!
+//! The holder alone fills places, and moves `put` on. Whoever takes the filled ones out, holder or not, excludes others
+//! who take by the word `taker`, and moves `taken` on after it has emptied them. Nobody waits for it: another who wants to take
+//! gets nothing, and a holder who finds no empty place seals its item alone.
+//!
+//! # Invariants
+//!
+//! - **O1** Places from `taken` to `put` are filled, the others are empty. Only the holder moves `put`, and only who has set
+//!   `taker` moves `taken`.
+//! - **O2** The holder writes empty places only, and who takes reads filled ones only.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+
+use super::bag::{Ledgered, Retired};
+use super::queue::Batch;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, Place, seeded};
+
+/// Items in a batch. Small where races are looked for.
+pub(super) const BATCH: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 2 } else { 32 };
+
+type Item<T> = (Retired<T>, Ledgered);
+
+/// The places of one seat's newest items.
+pub(super) struct Open<T> {
+    put: AtomicUsize,
+    taken: AtomicUsize,
+    taker: AtomicBool,
+    places: [Place<MaybeUninit<Item<T>>>; BATCH],
+}
+
+impl<T> Open<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            put: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            taker: AtomicBool::new(false),
+            places: std::array::from_fn(|_| Place::new(MaybeUninit::uninit())),
+        }
+    }
+
+    /// Whether there is no place for an item. Called by the seat's holder only.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.filled() == BATCH
+    }
+
+    #[inline]
+    fn filled(&self) -> usize {
+        // ORDERING S-o: Relaxed: only the holder writes it.
+        let put = self.put.load(Ordering::Relaxed);
+        // ORDERING R-q: Acquire: the other places were emptied before; pairs with the store in `take`.
+        put.wrapping_sub(self.taken.load(Ordering::Acquire))
+    }
+
+    /// Puts an item in; whether it is full then. Called by the seat's holder only, where it is not full.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(super) fn put(&self, item: Item<T>) -> bool {
+        let filled = self.filled();
+        assert!(filled < BATCH, "the holder has looked");
+        // ORDERING S-o: Relaxed: only the holder writes it.
+        let put = self.put.load(Ordering::Relaxed);
+        self.places[put % BATCH].with_mut(|place| {
+            // SAFETY: by O1 the place is empty, and by O2 nobody else touches it.
+            unsafe { place.write(MaybeUninit::new(item)) };
+        });
+        // ORDERING R-q: Release: the item; pairs with the load in `take`.
+        self.put.store(put.wrapping_add(1), Ordering::Release);
+        filled + 1 == BATCH
+    }
+
+    /// Takes all items out, if there are any and nobody else is at it.
+    #[allow(unsafe_code)]
+    pub(super) fn take(&self) -> Option<Box<Batch<T>>> {
+        // ORDERING S-h: Relaxed: saves the rest when there is nothing.
+        if self.put.load(Ordering::Relaxed) == self.taken.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut batch = Batch::new(BATCH);
+        let (alone, busy) = (Ordering::Acquire, Ordering::Relaxed);
+        // ORDERING R-r: Acquire: what the last one took is gone; pairs with the store below.
+        if self.taker.compare_exchange(false, true, alone, busy).is_err()
+            && !seeded("reclaim-take-together")
+        {
+            return None;
+        }
+        // ORDERING R-r: Relaxed: ordered by the exchange.
+        let taken = self.taken.load(Ordering::Relaxed);
+        // ORDERING R-q: Acquire: the items; pairs with the store in `put`.
+        let put = self.put.load(Ordering::Acquire);
+        let mut next = taken;
+        if seeded("reclaim-take-early") {
+            // ORDERING R-q: Release: the seeded bug.
+            self.taken.store(put, Ordering::Release);
+        }
+        while next != put {
+            let item = self.places[next % BATCH].with_mut(|place| {
+                // SAFETY: by O2 nobody else touches the place; it counts as empty from the store below on.
+                let item = unsafe { place.read() };
+                // SAFETY: by O1 it is filled.
+                unsafe { item.assume_init() }
+            });
+            batch.items.push(item);
+            next = next.wrapping_add(1);
+        }
+        // ORDERING R-q: Release: the places are empty; pairs with the load in `put`.
+        self.taken.store(put, Ordering::Release);
+        // ORDERING R-r: Release: as above; pairs with the exchange.
+        self.taker.store(false, Ordering::Release);
+        (!batch.items.is_empty()).then_some(batch)
+    }
+
+    /// Forgets who is taking items out: nobody is any more. What was in its hands, and not yet counted as taken, is still
+    /// here.
+    pub(super) fn forget_taker(&self) {
+        // ORDERING R-r: Relaxed: called where no other thread is.
+        self.taker.store(false, Ordering::Relaxed);
+    }
+}
+
+impl<T> fmt::Debug for Open<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open")
+            .field("put", &self.put)
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}
