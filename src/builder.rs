@@ -23,18 +23,12 @@ const UNASKED_WEIGHED: usize = 1 << 10;
 const MOST: usize = 1 << 34;
 /// The resolution of the clock where none was chosen.
 const TICK: Duration = Duration::from_millis(1);
-/// What the retired capacity holds at least, where nobody says: what a busy writer retires while another thread
-/// is not scheduled for some ten milliseconds.
-const MIN_RETIRED: u64 = 1 << 16;
-/// But no more than so many times the capacity.
-const MAX_RETIRED_FACTOR: u64 = 64;
+/// For how long a write waits where nobody says: what a thread needs that is in the cache and has lost its processor to
+/// ten others, three times over.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a cache is called where nobody says.
 const UNNAMED: &str = "cache";
-
-fn default_retired_capacity(capacity: u64) -> u64 {
-    (capacity / 8).max(MIN_RETIRED.min(capacity.saturating_mul(MAX_RETIRED_FACTOR)))
-}
 
 /// Who frees what was retired and removes what has expired.
 ///
@@ -99,6 +93,7 @@ pub const ENTRY_OVERHEAD: u64 = 120;
 pub struct Builder<K, V, S = RandomState> {
     capacity: Option<u64>,
     retired_capacity: Option<u64>,
+    patience: Duration,
     expected_entries: Option<usize>,
     maintenance: Maintenance,
     remembers: bool,
@@ -116,6 +111,7 @@ impl<K, V> Builder<K, V> {
         Self {
             capacity: None,
             retired_capacity: None,
+            patience: PATIENCE,
             expected_entries: None,
             maintenance: Maintenance::Inline,
             remembers: true,
@@ -217,6 +213,7 @@ impl<K, V, S> Builder<K, V, S> {
         Builder {
             capacity: self.capacity,
             retired_capacity: self.retired_capacity,
+            patience: self.patience,
             expected_entries: self.expected_entries,
             maintenance: self.maintenance,
             remembers: self.remembers,
@@ -241,14 +238,44 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
-    /// reader may still look at them. Without it, an eighth of the capacity; for capacities below
-    /// half a million, 65,536, but no more than 64 times the capacity.
+    /// reader may still look at them. Without it, the capacity that the cache is built with. So a cache and its garbage
+    /// take no more than twice the capacity, in the unit of the weigher.
     ///
-    /// When that much is waiting, an insert that would have to evict is refused. With zero, an
+    /// When that much is waiting, an insert that would have to evict waits for its [`patience`](Self::patience), and is
+    /// refused then. With zero, an
     /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is
     /// heavier than the whole retired capacity, makes room only when no reader is in the cache.
     pub fn retired_capacity(mut self, capacity: u64) -> Self {
         self.retired_capacity = Some(capacity);
+        self
+    }
+
+    /// For how long a write waits before it is refused for want of room, because another thread is in the cache. Without it,
+    /// 250 milliseconds.
+    ///
+    /// A thread that holds no guard is in the cache for less than a microsecond, unless the scheduler takes its
+    /// processor away there. Then what others retire is not freed before it runs again, and in a small cache the retired capacity
+    /// fills up. A write that finds no room gives its processor away until there is some.
+    ///
+    /// # Progress
+    ///
+    /// Each write waits no longer than this, and no write waits for a thread that has stood in the way
+    /// for so long already. So a guard that is held for a minute costs each writer that needs room this much time once, or
+    /// twice, and then refusals at once. A write that others do not stand in the way of never waits: one of a thread that holds a
+    /// guard itself, one from within a destructor, and one whose room is taken by what stays.
+    ///
+    /// While it waits, the thread is not in the cache, and uses its processor only if nobody else wants it. With
+    /// [`Duration::ZERO`] no write waits: for threads that must not, as they have a deadline or run tasks of an executor.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = clockhand::Cache::builder().capacity(100).patience(Duration::ZERO);
+    /// let cache: clockhand::Cache<u64, u64> = builder.build()?;
+    /// # Ok::<(), clockhand::BuildError>(())
+    /// ```
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -349,9 +376,8 @@ where
         let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
         let plan = Plan {
             capacity,
-            retired_capacity: self
-                .retired_capacity
-                .unwrap_or_else(|| default_retired_capacity(capacity)),
+            retired_capacity: self.retired_capacity.unwrap_or(capacity),
+            patience: self.patience,
             entries: self.entries(capacity)?,
             inline: self.maintenance == Maintenance::Inline,
             remembers: self.remembers,
@@ -385,6 +411,7 @@ impl<K, V, S> fmt::Debug for Builder<K, V, S> {
         f.debug_struct("Builder")
             .field("capacity", &self.capacity)
             .field("retired_capacity", &self.retired_capacity)
+            .field("patience", &self.patience)
             .field("expected_entries", &self.expected_entries)
             .field("maintenance", &self.maintenance)
             .field("clock", &self.clock)

@@ -203,10 +203,10 @@ fn a_write_ends_though_what_it_frees_takes_the_room() {
     }
 }
 
-/// Room that was made is taken again before the write that made it comes to use it, over and over: here by
-/// the comparison of keys, which comes in between; elsewhere by other threads.
+/// Room that a write has made by freeing stays with it, whoever would take it before the write comes to use it: here
+/// the comparison of keys, which comes in between; elsewhere other threads.
 #[test]
-fn a_write_whose_room_is_always_taken_is_refused() {
+fn a_write_keeps_the_room_that_it_has_made() {
     thread_local!(static TAKEN: Cell<Option<usize>> = const { Cell::new(None) });
     static SHARED: OnceLock<Cache<Key, u64>> = OnceLock::new();
     const TWINS: [u64; 2] = [1_000_000, 1_000_001];
@@ -249,8 +249,7 @@ fn a_write_whose_room_is_always_taken_is_refused() {
     TAKEN.set(Some(0));
     let refused = cache.try_insert(Key(TWINS[1]), 0).is_err();
     let times = TAKEN.take().expect("the twin is still there");
-    assert!(times >= 16, "the comparison took the room {times} times only");
-    assert!(times < 200 && refused, "the write went on after {times} times");
+    assert!(times < 16 && !refused, "the comparison took the room {times} times");
     support::validate(cache);
 }
 

@@ -189,7 +189,9 @@ fn refusals_are_counted_by_reason_and_are_the_cause_of_misses() {
     let stats = cache.stats();
     assert_eq!((causes(&stats)[4], stats.refusals, stats.refusals_by.no_room), (3, 3, 1));
 
-    let cache: Cache<u64, u64> = Cache::new(10);
+    // Room for what the closure replaces while its own operation keeps that from being freed.
+    let builder = Cache::builder().capacity(10).retired_capacity(1_000);
+    let cache: Cache<u64, u64> = builder.build().unwrap();
     cache.insert(11, 1);
     let contended = cache.compute(11, |_| {
         cache.insert(11, 1);

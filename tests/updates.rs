@@ -379,9 +379,14 @@ fn a_listener_that_panics_hides_no_refusal() {
 // Closures that write what they are to decide on
 // ---------------------------------------------------------------------------------------------
 
+/// With room for what a closure replaces while its own operation keeps that from being freed.
+fn roomy() -> Cache<u64, u64> {
+    Cache::builder().capacity(100).retired_capacity(10_000).build().expect("sound")
+}
+
 #[test]
 fn a_closure_that_writes_its_own_key_ends_in_a_refusal() {
-    let cache = Cache::new(100);
+    let cache = roomy();
     let mut calls = 0;
     let mut next = || {
         calls += 1;
@@ -405,7 +410,7 @@ fn a_closure_that_writes_its_own_key_ends_in_a_refusal() {
 
 #[test]
 fn closures_that_write_their_own_key_end_whatever_they_are() {
-    let cache = Cache::new(100);
+    let cache = roomy();
     cache.insert(1, 0_u64);
     let write = |value| cache.insert(1, value);
     assert!(!cache.remove_if(&1, |&value| {

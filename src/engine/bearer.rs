@@ -1,6 +1,7 @@
 //! Who bears an unlinked entry until it is freed.
 
 use super::lingering::Lingerer;
+use super::work::Work;
 use super::{Engine, Local};
 use crate::accounting::Reservation;
 use crate::reclaim::Ledgered;
@@ -33,6 +34,31 @@ impl<K, V, S> Engine<K, V, S> {
     ) -> Option<Reservation<'a>> {
         let mut room = self.retired.reserve_up_to(&local.retired, plot(charge));
         room.gather(plot(charge), self.retired_credits()).then_some(room)
+    }
+
+    /// The same for an operation, from the room that it has made first.
+    #[inline(always)]
+    pub(super) fn retired_room_for<'w>(
+        &self,
+        work: &mut Work<'w>,
+        charge: u64,
+    ) -> Option<Reservation<'w>> {
+        if work.room.gather(plot(charge), self.retired_credits()) {
+            return work.room.split(plot(charge));
+        }
+        // What does not do here may do for others.
+        work.room.surrender();
+        None
+    }
+
+    /// The retired capacity, or else the capacity: for an entry that an operation replaces.
+    #[inline]
+    pub(super) fn bearer_of_replaced<'a, 'w: 'a>(
+        &'a self,
+        work: &mut Work<'w>,
+        charge: u64,
+    ) -> Bearer<'a> {
+        self.retired_room_for(work, charge).map_or_else(|| self.lingerer(charge), Bearer::Retired)
     }
 
     /// The retired capacity, or else the capacity.

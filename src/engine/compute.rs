@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::Engine;
 use super::Pin;
-use super::bury::{State, Table};
+use super::bury::State;
 use super::lens::successor;
 use super::work::{Attempt, Decided, Obstacle, Work};
 use super::write::Site;
@@ -52,7 +52,7 @@ where
         let site = self.site(view, hash, own);
         work.asks(Decided::ByClosure);
         match (f(site.value()), site) {
-            (Compute::Put(value), site) => self.put_computed(view, work, site, (hash, key), value),
+            (Compute::Put(value), site) => self.put_computed(pin, work, site, (hash, key), value),
             (Compute::Keep, Site::Held(held, State::Live)) => {
                 self.note_use(view, held);
                 Ok(Computed::Kept)
@@ -78,12 +78,13 @@ where
 
     fn put_computed<'g>(
         &self,
-        view: Table<'g, K, V>,
+        pin: &'g Pin<'_, K, V>,
         work: &mut Work<'_>,
         site: Site<'g, K, V>,
         (hash, key): (u64, &mut Option<K>),
         value: V,
     ) -> Attempt<Computed<V>> {
+        let view = self.table.view(pin.pass());
         let own = key.take().expect("the key comes back after every attempt");
         let (own, value) = (NoAbort::new(own), NoAbort::new(value));
         let charge = self.rules.weigh(&own, &value);
@@ -98,9 +99,10 @@ where
         };
         let (own, value) = entry.into_parts();
         *key = Some(own);
-        match work.would_give_up(obstacle) {
-            Some(kind) => Ok(Computed::Refused { kind, value }),
-            None => Err(obstacle),
+        if let Some(kind) = self.gives_up(pin, work, obstacle) {
+            return Ok(Computed::Refused { kind, value });
         }
+        work.goes_on = true;
+        Err(obstacle)
     }
 }

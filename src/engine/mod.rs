@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `lens` | what a pinned thread reads |
 //! | `batch` | reading many keys at a time |
+//! | `wait` | for how long an operation waits for others |
 //! | `work` | one operation on its way, and when it gives up |
 //! | `write` | how an entry comes in: insert, replace |
 //! | `compute` | deciding from what is there |
@@ -63,6 +64,7 @@ mod share;
 mod ticket;
 mod timing;
 mod upkeep;
+mod wait;
 mod work;
 mod write;
 
@@ -116,6 +118,8 @@ pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Desk<K, V>>;
 pub(crate) struct Plan {
     pub(crate) capacity: u64,
     pub(crate) retired_capacity: u64,
+    /// For how long a write waits for others before it is refused.
+    pub(crate) patience: Duration,
     /// Entries for which the first table is made.
     pub(crate) entries: usize,
     /// Whether writes clean up behind themselves.
@@ -133,6 +137,7 @@ pub(crate) struct Engine<K, V, S> {
     policy: Policy,
     capacity: Ledger,
     retired: Ledger,
+    patience: Duration,
     /// Charges of unlinked entries that the retired capacity had no room for, and the capacity still bears.
     lingering: CachePadded<Lingering>,
     /// Unlinked entries that weigh nothing and that nothing bears, as there was no room for them anywhere.
@@ -173,6 +178,7 @@ impl<K, V, S> Engine<K, V, S> {
             policy: Policy::new(),
             capacity: Ledger::new(plan.capacity),
             retired: Ledger::of_passage(plan.retired_capacity),
+            patience: plan.patience,
             lingering: CachePadded::default(),
             unborne: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),

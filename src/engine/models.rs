@@ -39,6 +39,7 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
     let plan = Plan {
         capacity: 100,
         retired_capacity: 100,
+        patience: std::time::Duration::ZERO,
         entries: 1,
         inline: false,
         remembers: false,

@@ -3,11 +3,11 @@
 use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
 
+use super::Engine;
 use super::bearer::{Bearer, plot};
 use super::bury::{Found, Table};
 use super::face::Dial;
 use super::work::{Attempt, Obstacle, Work};
-use super::{Engine, Local};
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
@@ -143,7 +143,7 @@ where
             return Eviction::Vain;
         };
         let (entry, charge) = (held.entry(), held.entry().charge());
-        let Some(bearer) = self.bearer_of_victim(work.local, charge) else {
+        let Some(bearer) = self.bearer_of_victim(work, charge) else {
             return Eviction::Relieve;
         };
         let live = self.is_live(entry);
@@ -232,8 +232,12 @@ where
     /// Who bears a victim: the retired capacity, or for one that is larger than that, the capacity, if nothing
     /// lingers.
     #[inline]
-    fn bearer_of_victim<'a>(&'a self, local: &'a Local, charge: u64) -> Option<Bearer<'a>> {
-        let room = self.retired_room(local, charge).map(Bearer::Retired);
+    fn bearer_of_victim<'a, 'w: 'a>(
+        &'a self,
+        work: &mut Work<'w>,
+        charge: u64,
+    ) -> Option<Bearer<'a>> {
+        let room = self.retired_room_for(work, charge).map(Bearer::Retired);
         if room.is_some() || plot(charge) <= self.retired.limit() {
             return room;
         }

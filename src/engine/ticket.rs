@@ -111,6 +111,8 @@ where
         let hash = self.hash(key);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
+        // Loads that run are no garbage.
+        work.patient = false;
         let boarding = self.persist(&mut pin, &mut work, |pin, work| {
             self.try_board(pin, work, (hash, key), fare, ticket, &is_over)
         });
@@ -206,7 +208,7 @@ where
         ticket: &Ticket,
     ) -> Attempt<Boarding<V>> {
         let (old, charge) = (held.entry(), held.entry().charge());
-        let bearer = self.bearer(work.local, charge);
+        let bearer = self.bearer_of_replaced(work, charge);
         // Where the retired capacity has no room for it, the old entry stays charged, and the new one is, too.
         let need = charge - bearer.frees(charge) + bearer.costs(charge);
         self.find_room(work, need)?;

@@ -8,11 +8,12 @@ use super::bury::Table;
 use super::room::{Eviction, patience};
 use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
+use crate::accounting::Reservation;
 use crate::latency::Operation;
 use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
 use crate::stats::Maintained;
-use crate::sync::{Outermost, seeded, thread_local};
+use crate::sync::{Outermost, give_way, seeded, thread_local};
 use crate::table::{self, Junk, Shredder};
 use crate::trace::{self, Done};
 
@@ -47,18 +48,20 @@ fn begin_sweep() -> Option<Outermost> {
 
 /// Frees what nobody looks at any more, and gives back at the end what it was charged with, even if
 /// a destructor panics.
-struct Clearing<'e, K, V, S> {
+struct Clearing<'e, 'r, K, V, S> {
     engine: &'e Engine<K, V, S>,
     local: &'e Local,
     retired: u64,
     capacity: u64,
     berths: u64,
     unborne: u64,
+    /// Where the retired capacity goes that was freed, if not to the ledger.
+    room: Option<&'e mut Reservation<'r>>,
 }
 
-impl<'e, K, V, S> Clearing<'e, K, V, S> {
+impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
     fn new(engine: &'e Engine<K, V, S>, local: &'e Local) -> Self {
-        Self { engine, local, retired: 0, capacity: 0, berths: 0, unborne: 0 }
+        Self { engine, local, retired: 0, capacity: 0, berths: 0, unborne: 0, room: None }
     }
 
     #[inline]
@@ -81,14 +84,16 @@ impl<'e, K, V, S> Clearing<'e, K, V, S> {
     }
 }
 
-impl<K, V, S> Drop for Clearing<'_, K, V, S> {
+impl<K, V, S> Drop for Clearing<'_, '_, K, V, S> {
     fn drop(&mut self) {
         let (engine, local) = (self.engine, self.local);
         if self.berths > 0 {
             engine.berths.sub(self.berths);
         }
-        if self.retired > 0 {
-            engine.retired.give(&local.retired, self.retired);
+        match &mut self.room {
+            _ if self.retired == 0 => {}
+            Some(room) => room.add(self.retired),
+            None => engine.retired.give(&local.retired, self.retired),
         }
         if self.unborne > 0 {
             engine.unborne.sub(self.unborne);
@@ -126,23 +131,34 @@ where
         });
     }
 
-    /// Lets garbage ripen and frees some of it, whoever made it; whether it freed any. Gets nothing
-    /// done while another thread, or another guard of this one, stays pinned: then it lets other threads
-    /// run, once.
-    pub(super) fn relieve(&self, pin: &mut Pin<'_, K, V>) -> bool {
-        let mut clearing = Clearing::new(self, pin.local());
-        let mut freed = 0;
-        for _ in 0..=GRACE {
-            if freed == 0 {
-                pin.repin();
-                let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
-                freed = self.table.domain().collect(FREED_FOR_ROOM, free).freed;
+    /// Lets garbage ripen and frees some of it, whoever made it; whether it freed any. What it took of the retired
+    /// capacity comes into `room`, if there is one. Gets nothing done while another thread, or another guard of this
+    /// one, stays pinned: then it lets other threads run, once, as one that is pinned may want a processor;
+    /// unless patience with it is over.
+    pub(super) fn relieve(
+        &self,
+        pin: &mut Pin<'_, K, V>,
+        room: Option<&mut Reservation<'_>>,
+    ) -> bool {
+        let (local, alone) = (pin.local(), pin.is_alone());
+        let mut clearing = Clearing::new(self, local);
+        clearing.room = room;
+        // Outside, or one that loses its processor here would hold the others up.
+        pin.outside(|| {
+            let domain = self.table.domain();
+            let (begun, mut freed) = (domain.epoch(), 0);
+            for _ in 0..=GRACE {
+                if freed == 0 {
+                    let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
+                    freed = domain.collect(FREED_FOR_ROOM, free).freed;
+                }
             }
-        }
-        if freed == 0 {
-            pin.pause();
-        }
-        freed > 0
+            let in_the_way = alone && domain.epoch() - begun < GRACE;
+            if freed == 0 && in_the_way && domain.stalled_for() < self.patience {
+                give_way();
+            }
+            freed > 0
+        })
     }
 
     /// Looks at the entries of some buckets, where the last call stopped, and removes those that
@@ -301,7 +317,7 @@ where
                 Eviction::Done => (evicted, vain) = (evicted + 1, 0),
                 Eviction::Vain => vain += 1,
                 Eviction::Barred => break,
-                Eviction::Relieve if reliefs < RELIEFS && self.relieve(&mut pin) => {
+                Eviction::Relieve if reliefs < RELIEFS && self.relieve(&mut pin, None) => {
                     let paid = debt.saturating_sub(self.capacity.debt());
                     let far = paid.saturating_add(self.retired.free(self.retired_credits()));
                     (vain, reliefs) = (0, if far > furthest { 0 } else { reliefs + 1 });

@@ -2,6 +2,7 @@
 
 use super::panic::Panicked;
 use super::upkeep::RELIEFS;
+use super::wait::Wait;
 use super::{Engine, Local, Rules};
 use crate::accounting::Reservation;
 use crate::entry::EntryRef;
@@ -21,12 +22,19 @@ const OWN_CHANGES: usize = 256;
 pub(super) struct Work<'e> {
     pub(super) local: &'e Local,
     pub(super) hand: Reservation<'e>,
+    /// Room in the retired capacity that it has made by freeing garbage: nobody else shall take it first.
+    pub(super) room: Reservation<'e>,
     /// What it changes of probation's share.
     pub(super) shift: Shift<'e>,
     /// Where a new key starts; asked once for each operation.
     pub(super) bits: Option<u8>,
     /// How the life of a value that was loaded differs from others'.
     pub(super) terms: Terms,
+    /// Since when it waits for others, and whether it may.
+    pub(super) wait: Option<Box<Wait>>,
+    pub(super) patient: bool,
+    /// Whether an attempt has found already that the operation goes on.
+    pub(super) goes_on: bool,
     vain_reliefs: usize,
     /// How often it had garbage freed since it last got further, and how far it had got then.
     reliefs: usize,
@@ -70,6 +78,7 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline(always)]
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
+        let room = self.retired.reserve_up_to(&local.retired, 0);
         let terms = Terms::default();
         let (shift, bits) = (self.policy.shift(&local.rounds), None);
         let panicked = Panicked::default();
@@ -78,9 +87,13 @@ impl<K, V, S> Engine<K, V, S> {
         Work {
             local,
             hand,
+            room,
             shift,
             bits,
             terms,
+            wait: None,
+            patient: true,
+            goes_on: false,
             vain_reliefs,
             reliefs: 0,
             freed: false,
@@ -127,15 +140,20 @@ impl Work<'_> {
         self.changes.is_some_and(|changes| changes != self.local.tally.changes())
     }
 
-    /// Why the operation ends here, if it does.
-    pub(super) fn would_give_up(&self, obstacle: Obstacle) -> Option<InsertErrorKind> {
+    /// Whether it has freed as much as one operation may without getting further.
+    pub(super) fn has_freed_enough(&self) -> bool {
+        self.reliefs >= self.most_reliefs()
+    }
+
+    /// Why the operation has no more tries, if it has none.
+    fn would_give_up(&self, obstacle: Obstacle) -> Option<InsertErrorKind> {
         let (ends, kind) = match obstacle {
             Obstacle::Changed => {
                 let last = self.own_changes + 1 >= OWN_CHANGES;
                 (last && self.was_changed_by_itself(), InsertErrorKind::Contended)
             }
             Obstacle::Garbage => {
-                let ends = self.vain_reliefs >= VAIN_RELIEFS || self.reliefs >= self.most_reliefs();
+                let ends = self.vain_reliefs >= VAIN_RELIEFS || self.has_freed_enough();
                 (ends, InsertErrorKind::NoRoom)
             }
             Obstacle::NoRoom => (true, InsertErrorKind::NoRoom),
@@ -143,7 +161,7 @@ impl Work<'_> {
         ends.then_some(kind)
     }
 
-    /// The same for the operation itself, which goes on otherwise.
+    /// The same, and counts the try.
     pub(super) fn gives_up(&mut self, obstacle: Obstacle) -> Option<InsertErrorKind> {
         let kind = self.would_give_up(obstacle);
         if obstacle == Obstacle::Changed && self.was_changed_by_itself() {
@@ -152,15 +170,16 @@ impl Work<'_> {
         kind
     }
 
-    /// Notes that garbage was to be freed, whether some was, and what is free of the retired capacity now.
+    /// Notes that garbage was to be freed, whether some was, and how far that gets it: what it held, and what is
+    /// free of the retired capacity now.
     /// Destructors may retire as much as was freed, and other threads take it: only more than ever before
     /// counts as getting further.
     pub(super) fn note_relief(&mut self, freed: bool, free: u64) {
-        let far = self.hand.held().saturating_add(free);
+        let far = self.room.held().saturating_add(free);
         if far > self.furthest {
             (self.furthest, self.reliefs) = (far, 0);
         }
-        self.reliefs += 1;
+        self.reliefs += usize::from(freed);
         self.freed |= freed;
         self.vain_reliefs += usize::from(!freed);
     }

@@ -145,21 +145,13 @@ where
                 Ok(done) => return Ok(done),
                 Err(obstacle) => obstacle,
             };
-            if let Some(kind) = work.gives_up(obstacle) {
+            if let Some(kind) = self.gives_up(pin, work, obstacle) {
                 return Err(kind);
             }
-            if obstacle == Obstacle::Garbage {
+            if obstacle != Obstacle::Changed {
                 self.relieve_work(pin, work);
             }
         }
-    }
-
-    /// Lets garbage be freed for a write, and notes what came of it.
-    #[cold]
-    #[inline(never)]
-    fn relieve_work(&self, pin: &mut Pin<'_, K, V>, work: &mut Work<'_>) {
-        let freed = self.relieve(pin);
-        work.note_relief(freed, self.retired.free(self.retired_credits()));
     }
 
     #[inline(always)]
@@ -315,7 +307,7 @@ where
             None | Some(0) => Ok(()),
             Some(more) => self.make_room(view, work, more, Some(old)),
         };
-        let bearer = self.bearer(work.local, left);
+        let bearer = self.bearer_of_replaced(work, left);
         let (free, cost) = (bearer.frees(left), charge + bearer.costs(left));
         let room = room.and_then(|()| self.find_room(work, cost.saturating_sub(free)));
         if let Err(obstacle) = room {

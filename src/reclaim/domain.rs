@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bag::{Collected, Ledgered};
 use super::freeing;
@@ -217,6 +218,23 @@ impl<T, L> Domain<T, L> {
             .unwrap_or(0)
     }
 
+    /// How often the epoch was moved.
+    pub(crate) fn epoch(&self) -> u64 {
+        // ORDERING R-n: Acquire: a report, as in `reclamation_lag`.
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// How much was ever retired and freed: it changes while others do either.
+    pub(crate) fn activity(&self) -> usize {
+        let each = self.seats().map(|seat| seat.bag.retired().wrapping_add(seat.bag.freed()));
+        each.fold(0, usize::wrapping_add)
+    }
+
+    /// For how long it is known that the epoch cannot be moved, by the system's clock.
+    pub(crate) fn stalled_for(&self) -> Duration {
+        self.stall.lasted(self.epoch())
+    }
+
     /// Has it measured by `timer` for how long the epoch could not be moved.
     pub(crate) fn time_by(&self, timer: Timer) {
         self.stall.time_by(timer);
@@ -236,7 +254,7 @@ impl<T, L> Domain<T, L> {
         self.seats().filter_map(laggard).collect()
     }
 
-    fn seats(&self) -> impl Iterator<Item = &Seat<T, L>> {
+    pub(super) fn seats(&self) -> impl Iterator<Item = &Seat<T, L>> {
         // ORDERING R-k: Acquire: pairs with the exchange in `occupy`, which publishes the seat.
         let mut next = self.seats.load(Ordering::Acquire);
         std::iter::from_fn(move || {

@@ -23,3 +23,8 @@ pub(super) fn begin() -> Option<Outermost> {
     }
     Outermost::enter(&FREEING)
 }
+
+/// Whether the calling thread is freeing.
+pub(crate) fn is_freeing() -> bool {
+    FREEING.with(Cell::get)
+}

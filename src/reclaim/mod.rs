@@ -85,6 +85,7 @@ mod yardstick;
 
 pub(crate) use bag::{Ledgered, Retired};
 pub(crate) use domain::{Domain, Laggard};
+pub(crate) use freeing::is_freeing;
 pub(crate) use holder::Holder;
 pub(crate) use seat::{Guard, Pass, Perch};
 

@@ -9,7 +9,7 @@ use super::domain::Domain;
 use super::freeing;
 use super::holder::Holder;
 use super::name::Name;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed, give_way};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed};
 
 /// Set in the count of guards when the thread has given up the seat under them.
 const ORPHANED: u32 = 1 << 31;
@@ -80,6 +80,14 @@ impl<T, L> Seat<T, L> {
         // ORDERING R-j: Relaxed: only compared with whose name it is.
         let holder = Holder::from_raw(self.holder.load(Ordering::Relaxed))?;
         self.name.read(holder)
+    }
+
+    /// Whether the calling thread sits here and is pinned.
+    fn is_mine_and_pinned(&self) -> bool {
+        // ORDERING R-j: Relaxed: what the calling thread has written itself, or another's, which differs.
+        let holder = self.holder.load(Ordering::Relaxed);
+        // ORDERING S-o: Relaxed: if it is the calling thread's, nobody else writes it (R1).
+        holder == Holder::me().into_raw() && self.state.load(Ordering::Relaxed) & 1 == 1
     }
 
     /// Whether the seat's holder is a thread of the process that this one was forked from, and not `me`.
@@ -192,24 +200,27 @@ impl<'d, T, L> Guard<'d, T, L> {
         Pass { domain: self.domain, seat: self.seat, _here: PhantomData }
     }
 
+    /// Whether the thread holds no other guard.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.seat.nested.get() == 1
+    }
+
+    /// Whether the thread keeps its own garbage from being freed: by another guard, or by a perch that is pinned.
+    pub(crate) fn is_in_its_own_way(&self) -> bool {
+        let other = |seat: &&Seat<T, L>| !std::ptr::eq(*seat, self.seat);
+        !self.is_alone() || self.domain.seats().filter(other).any(Seat::is_mine_and_pinned)
+    }
+
+    /// Runs `f` unpinned, and then pins anew, also after a panic; but pinned while the thread holds another guard.
+    pub(crate) fn outside<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        let _outside = self.is_alone().then(|| Outside::leave(self));
+        f()
+    }
+
     /// Unpins and pins anew, so that what this thread has retired can ripen. Does nothing while the
     /// thread holds another guard.
     pub(crate) fn repin(&mut self) {
-        if self.seat.nested.get() == 1 {
-            self.seat.leave();
-            self.seat.enter(self.domain);
-        }
-    }
-
-    /// Unpins, lets other threads run if there are more of them than processors, and pins anew: the
-    /// epoch may wait for one that is pinned and was descheduled. Does nothing while the thread holds
-    /// another guard.
-    pub(crate) fn pause(&mut self) {
-        if self.seat.nested.get() == 1 {
-            self.seat.leave();
-            give_way();
-            self.seat.enter(self.domain);
-        }
+        self.outside(|| ());
     }
 
     /// Unpins, and then frees up to `budget` of the items that were retired on this seat, if any
@@ -224,6 +235,25 @@ impl<'d, T, L> Guard<'d, T, L> {
             let local = (!transient).then_some(&seat.local);
             seat.look(domain, budget, &mut |item, account| sink(item, account, local));
         }
+    }
+}
+
+/// The thread has left its seat for a while.
+struct Outside<'g, T, L> {
+    domain: &'g Domain<T, L>,
+    seat: &'g Seat<T, L>,
+}
+
+impl<'g, T, L> Outside<'g, T, L> {
+    fn leave(guard: &'g Guard<'_, T, L>) -> Self {
+        guard.seat.leave();
+        Self { domain: guard.domain, seat: guard.seat }
+    }
+}
+
+impl<T, L> Drop for Outside<'_, T, L> {
+    fn drop(&mut self) {
+        self.seat.enter(self.domain);
     }
 }
 

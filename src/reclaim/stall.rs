@@ -7,13 +7,13 @@
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Ordering, Relaxed};
 
 /// Tells the time, in nanoseconds.
 pub(super) type Timer = Box<dyn Fn() -> u64 + Send + Sync>;
 
-#[derive(Default)]
 pub(super) struct Stall {
     timer: OnceLock<Timer>,
     /// When an advance was last found to be in vain for the first time; only raised, so that of several
@@ -21,6 +21,21 @@ pub(super) struct Stall {
     at: Relaxed<AtomicU64>,
     /// The epoch from which, and one more.
     epoch: AtomicU64,
+    /// The same time by the system's clock, whatever the timer tells, in nanoseconds since the origin.
+    origin: Instant,
+    system: Relaxed<AtomicU64>,
+}
+
+impl Default for Stall {
+    fn default() -> Self {
+        Self {
+            timer: OnceLock::new(),
+            at: Relaxed::<AtomicU64>::new(0),
+            epoch: AtomicU64::new(0),
+            origin: Instant::now(),
+            system: Relaxed::<AtomicU64>::new(0),
+        }
+    }
 }
 
 impl Stall {
@@ -37,6 +52,7 @@ impl Stall {
         }
         if let Some(timer) = self.timer.get() {
             self.at.max(timer());
+            self.system.max(self.nanos());
             // ORDERING R-p: Release: after the time; pairs with the load in `since`.
             self.epoch.store(epoch + 1, Ordering::Release);
         }
@@ -49,6 +65,18 @@ impl Stall {
         let is_stalled = self.epoch.load(Ordering::Acquire) == epoch + 1;
         let timer = self.timer.get().filter(|_| is_stalled);
         timer.map_or(0, |timer| timer().saturating_sub(self.at.get()))
+    }
+
+    /// The same by the system's clock, for those who wait.
+    pub(super) fn lasted(&self, epoch: u64) -> Duration {
+        // ORDERING R-p: Acquire: as in `since`.
+        let is_stalled = self.epoch.load(Ordering::Acquire) == epoch + 1;
+        let lasted = self.nanos().saturating_sub(self.system.get());
+        Duration::from_nanos(if is_stalled { lasted } else { 0 })
+    }
+
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

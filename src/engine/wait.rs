@@ -1,0 +1,113 @@
+//! For how long an operation waits that finds no room.
+//!
+//! Nobody who is in the cache stays there for long, unless it holds a guard: but it may lose its processor there, for
+//! a few time slices of the scheduler. Meanwhile the epoch stands, so garbage stays where it is, and with
+//! it what the thread has in its hand. An operation that would be refused for that gives its processor away until there is room, for as
+//! long as the cache's *patience* lasts. Patience is with one who stands in the way, and not with oneself:
+//!
+//! - One who has stood there for so long already is not waited for. So a guard that is held costs the patience once,
+//!   and not for each operation.
+//! - Once all who were in the cache have left it, nothing is left to free, and nobody has retired or freed anything
+//!   meanwhile, waiting is of no use.
+//! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code of the
+//!   user's that the operation calls takes what it has freed.
+
+use std::time::Instant;
+
+use super::work::{Obstacle, Work};
+use super::{Engine, Pin};
+use crate::error::InsertErrorKind;
+use crate::reclaim::{GRACE, is_freeing};
+use crate::sync::give_way;
+
+/// How often all who were in the cache may leave it while an operation gets nothing of what others free. In a cache
+/// of a single entry, one of eight threads that contend for it gets it.
+const TURNS: u32 = 1 << 10;
+
+/// What an operation has seen since it began to wait.
+#[derive(Debug)]
+pub(super) struct Wait {
+    since: Instant,
+    /// What the epoch and the counts of retired and freed items were when all had last left.
+    epoch: u64,
+    activity: usize,
+    turns: u32,
+    /// What the thread had brought in itself.
+    brought_in: u64,
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: std::hash::BuildHasher,
+{
+    /// Why an operation ends here, if it does: it has no more tries and no more patience.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn gives_up(
+        &self,
+        pin: &Pin<'_, K, V>,
+        work: &mut Work<'_>,
+        obstacle: Obstacle,
+    ) -> Option<InsertErrorKind> {
+        if std::mem::take(&mut work.goes_on) {
+            return None;
+        }
+        let kind = work.gives_up(obstacle)?;
+        let waits = obstacle != Obstacle::Changed && self.has_patience(pin, work, obstacle);
+        (!waits).then_some(kind)
+    }
+
+    /// Whether an operation goes on to wait for others.
+    fn has_patience(&self, pin: &Pin<'_, K, V>, work: &mut Work<'_>, obstacle: Obstacle) -> bool {
+        if self.patience.is_zero() || !work.patient || pin.is_in_its_own_way() || is_freeing() {
+            return false;
+        }
+        let domain = self.table.domain();
+        let (since, epoch, activity) = (Instant::now(), domain.epoch(), domain.activity());
+        let (turns, brought_in) = (0, work.local.tally.insertions.get());
+        let enough = work.has_freed_enough();
+        let wait = work
+            .wait
+            .get_or_insert_with(|| Box::new(Wait { since, epoch, activity, turns, brought_in }));
+        if enough && wait.brought_in != brought_in {
+            return false;
+        }
+        if epoch - wait.epoch >= GRACE {
+            if wait.activity == activity && self.is_settled(obstacle) {
+                return false;
+            }
+            (wait.epoch, wait.activity, wait.turns) = (epoch, activity, wait.turns + 1);
+        }
+        let lasted = wait.since.elapsed().max(domain.stalled_for());
+        wait.turns < TURNS && lasted < self.patience
+    }
+
+    /// Whether there is nothing to wait for, where nobody is in the cache: what is freed is given back, and what an
+    /// operation has taken is an entry's.
+    fn is_settled(&self, obstacle: Obstacle) -> bool {
+        let garbage = || {
+            self.table.domain().backlog() > 0 || self.retired.charged(self.retired_credits()) > 0
+        };
+        self.lingering.charge() == 0 && (obstacle == Obstacle::NoRoom || !garbage())
+    }
+
+    /// Lets garbage be freed for a write, and notes what came of it. One that has freed its part leaves it to others.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn relieve_work(&self, pin: &mut Pin<'_, K, V>, work: &mut Work<'_>) {
+        let held = work.hand.held();
+        // Who leaves the cache leaves nothing in its hand: of two who hold a part each, one shall get it all.
+        work.hand.surrender();
+        if work.has_freed_enough() {
+            return pin.outside(give_way);
+        }
+        let freed = self.relieve(pin, Some(&mut work.room));
+        if !freed && work.wait.as_ref().is_some_and(|wait| wait.turns > 0) {
+            // Nobody is in the way, but what is free is in the hands of one that has lost its processor.
+            pin.outside(give_way);
+        }
+        work.note_relief(freed, held.saturating_add(self.retired.free(self.retired_credits())));
+    }
+}
