@@ -1,13 +1,17 @@
 //! What holds of a ledger at rest.
 
 use super::ledger::Ledger;
-use super::stripe::Stripe;
+use super::stripe::{Credit, Stripe};
 
 impl Ledger {
     /// Panics where the ledger contradicts L1, L3 or L4. No operation runs meanwhile, `stripes` are
     /// all of the ledger's, and `linked` is what the charges of linked entries add up to.
-    pub(crate) fn audit<'s>(&self, stripes: impl IntoIterator<Item = &'s Stripe>, linked: u64) {
-        let stripes: Vec<&Stripe> = stripes.into_iter().collect();
+    pub(crate) fn audit<'s>(
+        &self,
+        stripes: impl IntoIterator<Item = impl Credit<'s>>,
+        linked: u64,
+    ) {
+        let stripes: Vec<&Stripe> = stripes.into_iter().map(|each| each.stripe()).collect();
         let each = || stripes.iter().copied();
         let free = self.pooled() + each().map(Stripe::credit).sum::<u64>();
         assert_eq!(self.limit(), linked + free, "L1: conservation");

@@ -4,7 +4,7 @@ use super::bound::Bound;
 use super::peak::{Look, Peak};
 use super::pool::Pool;
 use super::reservation::Reservation;
-use super::stripe::{Put, Stripe};
+use super::stripe::{Credit, Put, Stripe};
 use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
 
 /// The capacity of one cache (or of its retired capacity), conserved.
@@ -79,13 +79,13 @@ impl Ledger {
     #[inline]
     pub(crate) fn sweep<'s>(
         &self,
-        stripes: impl IntoIterator<Item = &'s Stripe>,
+        stripes: impl IntoIterator<Item = impl Credit<'s>>,
         wanted: u64,
     ) -> u64 {
         if wanted == 0 || self.listed() == 0 {
             return 0;
         }
-        self.steal_each(stripes.into_iter().filter(|stripe| !stripe.is_blank()), wanted)
+        self.steal_each(stripes.into_iter().filter(|each| !each.stripe().is_blank()), wanted)
     }
 
     /// Puts `charge` back: it pays debt first, then goes to the stripe if there is plenty, or to the
@@ -135,6 +135,12 @@ impl Ledger {
         self.peak.most()
     }
 
+    /// What is free in the pool alone.
+    #[inline]
+    pub(crate) fn free_at_hand(&self) -> u64 {
+        self.pooled().min(self.limit())
+    }
+
     /// Takes in hand what the stripe and the pool have, up to `charge`; maybe nothing.
     #[inline]
     pub(crate) fn reserve_up_to<'a>(&'a self, own: &'a Stripe, charge: u64) -> Reservation<'a> {
@@ -144,9 +150,9 @@ impl Ledger {
     /// What nobody uses: the pool and the credit of `stripes`. Never above the limit; exact when
     /// nothing moves.
     #[inline]
-    pub(crate) fn free<'s>(&self, stripes: impl IntoIterator<Item = &'s Stripe>) -> u64 {
+    pub(crate) fn free<'s>(&self, stripes: impl IntoIterator<Item = impl Credit<'s>>) -> u64 {
         let pool = self.pooled();
-        let free = stripes.into_iter().fold(pool, |sum, s| sum.saturating_add(s.credit()));
+        let free = stripes.into_iter().fold(pool, |sum, s| sum.saturating_add(s.stripe().credit()));
         free.min(self.limit())
     }
 
@@ -158,7 +164,7 @@ impl Ledger {
 
     /// What is linked or in the hand of a running operation. Never above the limit; exact when
     /// nothing moves.
-    pub(crate) fn charged<'s>(&self, stripes: impl IntoIterator<Item = &'s Stripe>) -> u64 {
+    pub(crate) fn charged<'s>(&self, stripes: impl IntoIterator<Item = impl Credit<'s>>) -> u64 {
         // The limit is read on both sides of the sum and the lower one counts, so that a resize in
         // between is not taken for usage.
         let before = self.limit();
@@ -191,7 +197,7 @@ impl Ledger {
     pub(crate) fn set_capacity<'s>(
         &self,
         capacity: u64,
-        stripes: impl IntoIterator<Item = &'s Stripe>,
+        stripes: impl IntoIterator<Item = impl Credit<'s>>,
     ) {
         // What it is at this moment is not missed.
         self.peak();
@@ -240,7 +246,7 @@ impl Ledger {
             if !own.list() || self.terms.listed.fetch_add(1, Ordering::AcqRel) < most {
                 return true;
             }
-            own.steal(0);
+            own.steal(0, || None);
         } else if self.terms.listed.fetch_add(1, Ordering::AcqRel) < most && own.list() {
             return true;
         }
@@ -261,13 +267,17 @@ impl Ledger {
         debug_assert!(before != 0, "a stripe was unlisted that was not counted");
     }
 
-    fn steal_each<'s>(&self, stripes: impl IntoIterator<Item = &'s Stripe>, wanted: u64) -> u64 {
+    fn steal_each<'s>(
+        &self,
+        stripes: impl IntoIterator<Item = impl Credit<'s>>,
+        wanted: u64,
+    ) -> u64 {
         let mut hand = 0;
-        for stripe in stripes {
+        for each in stripes {
             if hand == wanted {
                 break;
             }
-            let haul = stripe.steal(wanted - hand);
+            let haul = each.stripe().steal(wanted - hand, || each.is_fenced());
             hand += haul.units;
             if haul.unlisted {
                 self.unlist();

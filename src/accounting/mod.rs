@@ -32,7 +32,8 @@
 //! # Races
 //!
 //! - *Two takers, one unit.* Each takes by a compare-exchange on the same word; one succeeds.
-//! - *A sweep and the owner of the stripe.* The same, on the stripe's word.
+//! - *A sweep and the owner of the stripe.* The same, on the stripe's word; or as described there, if the owner spends
+//!   without an exchange.
 //! - *A give and a shrink.* The giver saw no debt and puts its units down after the shrink has
 //!   collected. Both changed the same word (pool or stripe), so the second of them saw what the first
 //!   wrote before: either the shrink finds the units or the giver, which looks again, finds the debt.
@@ -56,7 +57,7 @@ mod stripe;
 
 pub(crate) use ledger::Ledger;
 pub(crate) use reservation::Reservation;
-pub(crate) use stripe::Stripe;
+pub(crate) use stripe::{Credit, Stripe};
 
 #[cfg(all(test, clockhand_loom))]
 mod models;

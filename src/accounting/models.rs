@@ -4,10 +4,10 @@
 use loom::thread;
 
 use super::ledger::Striping;
-use super::{Ledger, Stripe};
+use super::{Credit, Ledger, Stripe};
 use loom::sync::Arc;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, publish_and_fence};
 
 /// Stripes may hold half the limit each, as long as the pool is not empty.
 const TINY: Striping = Striping { stripes: 2, share_shift: 1, plenty_shift: 6 };
@@ -160,6 +160,154 @@ fn a_sweep_and_the_owner_share_nothing() {
         assert!(arena.linked.fetch_add(got, Ordering::AcqRel) + got <= 4);
     };
     race(Switches::Any, set_up, owner, thief, nothing_more);
+}
+
+/// A seat: its owner spends without an exchange while it is pinned, once.
+struct Spender {
+    ledger: Ledger,
+    stripes: [Stripe; 2],
+    pinned: [AtomicU64; 2],
+    /// What was taken without an exchange or with one.
+    taken: AtomicU64,
+}
+
+struct Purse<'s>(&'s Stripe, &'s AtomicU64);
+
+impl<'s> Credit<'s> for Purse<'s> {
+    fn stripe(&self) -> &'s Stripe {
+        self.0
+    }
+
+    fn is_fenced(&self) -> Option<bool> {
+        Some(self.1.load(Ordering::Acquire) == 1)
+    }
+}
+
+impl Spender {
+    /// Three units, of which the first stripe has two that the owner is wont to spend one by one.
+    fn new() -> Arc<Self> {
+        let this = Self {
+            ledger: Ledger::striped(4, TINY),
+            stripes: [Stripe::new(), Stripe::new()],
+            pinned: [AtomicU64::new(0), AtomicU64::new(0)],
+            taken: AtomicU64::new(0),
+        };
+        this.stripes[0].be_wont(1);
+        this.ledger.reserve_up_to(&this.stripes[0], 3).commit(3);
+        this.ledger.give(&this.stripes[0], 2);
+        assert_eq!((this.stripes[0].credit(), this.ledger.pooled()), (2, 1));
+        this.take(1, 1);
+        Arc::new(this)
+    }
+
+    fn purses(&self) -> [Purse<'_>; 2] {
+        [0, 1].map(|nth| Purse(&self.stripes[nth], &self.pinned[nth]))
+    }
+
+    fn pin(&self, nth: usize) {
+        publish_and_fence(&self.pinned[nth], 1);
+    }
+
+    fn unpin(&self, nth: usize) {
+        self.pinned[nth].store(0, Ordering::Release);
+    }
+
+    /// One operation of the owner; whether it spent.
+    fn spend(&self) -> bool {
+        let hand = self.ledger.reserve_up_to(&self.stripes[0], 0);
+        let spent = hand.spend(1).inspect(|_| self.took(1));
+        spent.map(|spent| spent.commit(1)).is_some()
+    }
+
+    fn took(&self, units: u64) {
+        let taken = self.taken.fetch_add(units, Ordering::AcqRel) + units;
+        assert!(taken <= 3, "{taken} of 3");
+    }
+
+    /// Takes so much, wherever it is; how much it got.
+    fn take(&self, nth: usize, wanted: u64) -> u64 {
+        let mut hand = self.ledger.reserve_up_to(&self.stripes[nth], 0);
+        hand.gather(wanted, self.purses());
+        let held = hand.held();
+        self.took(held);
+        hand.commit(held);
+        held
+    }
+
+    /// Nothing is lost: what was not taken is to be had, now that nobody is here.
+    fn settle_up(&self) {
+        let taken = self.taken.load(Ordering::Acquire);
+        assert_eq!(taken + self.take(1, 9), 3, "a unit was lost");
+        self.ledger.audit(&self.stripes, 4);
+    }
+}
+
+fn spending(preemptions: usize, f: impl Fn(&Arc<Spender>) + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(preemptions);
+    model.check(move || {
+        let spender = Spender::new();
+        f(&spender);
+        spender.settle_up();
+    });
+}
+
+fn beside<R: 'static>(
+    spender: &Arc<Spender>,
+    f: impl FnOnce(&Spender) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let spender = Arc::clone(spender);
+    thread::spawn(move || f(&spender))
+}
+
+/// The owner spends without an exchange in two operations, while another thread takes what it can.
+#[test]
+fn who_spends_beside_a_sweep_spends_what_is_there() {
+    spending(3, |spender| {
+        let taker = beside(spender, |spender| spender.take(1, 2));
+        for _ in 0..2 {
+            spender.pin(0);
+            spender.spend();
+            spender.unpin(0);
+        }
+        taker.join().unwrap();
+    });
+}
+
+/// Two sweeps at the same time each give back what they may have taken too much.
+#[test]
+fn who_spends_beside_two_sweeps_spends_what_is_there() {
+    spending(2, |spender| {
+        let takers = [1, 2].map(|wanted| beside(spender, move |spender| spender.take(1, wanted)));
+        spender.pin(0);
+        spender.spend();
+        spender.unpin(0);
+        takers.into_iter().for_each(|taker| _ = taker.join().unwrap());
+    });
+}
+
+/// A thread that sleeps in an operation keeps what it is wont to spend, one that sleeps elsewhere and one that has
+/// ended keep nothing: a third one gets the rest.
+#[test]
+fn who_sleeps_keeps_what_one_operation_needs() {
+    spending(2, |spender| {
+        spender.pin(0);
+        let third = beside(spender, |spender| spender.take(1, 2));
+        assert_eq!(third.join().unwrap(), 1, "all but what the sleeper may spend");
+        assert!(spender.spend(), "it was left");
+        spender.unpin(0);
+    });
+    spending(2, |spender| {
+        let ended = beside(spender, |spender| {
+            spender.pin(0);
+            let spent = spender.spend();
+            spender.unpin(0);
+            u64::from(spent)
+        });
+        let got = spender.take(1, 2);
+        let spent = ended.join().unwrap();
+        assert_eq!(spender.take(1, 2), 2 - got - spent, "what it had is to be had");
+    });
 }
 
 /// A stripe that spills: it may hold two, the third goes to the pool, while a sweep unlists it.

@@ -1,7 +1,7 @@
 //! Units in the hand of a running operation.
 
 use super::ledger::Ledger;
-use super::stripe::Stripe;
+use super::stripe::{Credit, Stripe};
 
 /// Charge that an operation holds: taken, and not yet an entry's.
 ///
@@ -46,7 +46,7 @@ impl<'a> Reservation<'a> {
     pub(crate) fn gather<'s>(
         &mut self,
         wanted: u64,
-        stripes: impl IntoIterator<Item = &'s Stripe>,
+        stripes: impl IntoIterator<Item = impl Credit<'s>>,
     ) -> bool {
         let missing = wanted.saturating_sub(self.held);
         if missing == 0 {
@@ -56,6 +56,13 @@ impl<'a> Reservation<'a> {
         self.held += near;
         self.held += self.ledger.sweep(stripes, missing - near);
         self.held >= wanted
+    }
+
+    /// Takes credit in another hand, without an exchange: where the thread is fenced, only once there, and no more
+    /// than it was wont to before.
+    #[inline]
+    pub(crate) fn spend(&self, charge: u64) -> Option<Self> {
+        self.own.spend(charge).then(|| Self::of(self.ledger, self.own, charge))
     }
 
     /// Parts `charge` off into a reservation of its own, if that much is held.

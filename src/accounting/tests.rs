@@ -15,7 +15,7 @@ fn generous(capacity: u64) -> (Ledger, [Stripe; 3]) {
 /// Takes `charge` from the stripe and the pool as the engine does, or nothing.
 pub(super) fn take(ledger: &Ledger, own: &Stripe, charge: u64) -> bool {
     let mut hand = ledger.reserve_up_to(own, 0);
-    let found = hand.gather(charge, []);
+    let found = hand.gather(charge, [] as [&Stripe; 0]);
     if found {
         hand.commit(charge);
     }

@@ -36,15 +36,24 @@ impl<K, V, S> Engine<K, V, S> {
         room.gather(plot(charge), self.retired_credits()).then_some(room)
     }
 
-    /// The same for an operation, from the room that it has made first.
+    /// The same for an operation: from its credit, without an exchange, if it has not done so since it is pinned; or
+    /// from the room that it has made.
     #[inline(always)]
     pub(super) fn retired_room_for<'w>(
         &self,
         work: &mut Work<'w>,
         charge: u64,
     ) -> Option<Reservation<'w>> {
-        if work.room.gather(plot(charge), self.retired_credits()) {
-            return work.room.split(plot(charge));
+        let (plot, own) = (plot(charge), &work.local.retired);
+        if work.to_spend.is_some_and(|most| plot <= most) {
+            work.to_spend = None;
+            if let Some(room) = work.room.spend(plot) {
+                return Some(room);
+            }
+        }
+        own.be_wont(plot);
+        if work.room.gather(plot, self.retired_credits()) {
+            return work.room.split(plot);
         }
         // What does not do here may do for others.
         work.room.surrender();

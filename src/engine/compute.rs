@@ -25,7 +25,7 @@ where
     ) -> Computed<V> {
         let hash = self.hash(&key);
         let mut pin = self.pin();
-        let mut work = self.work(pin.local());
+        let mut work = self.work_of(&pin);
         let mut key = Some(key);
         let computed = self.persist(&mut pin, &mut work, |pin, work| {
             self.try_compute(pin, work, (hash, &mut key), &mut f)

@@ -92,14 +92,14 @@ pub(crate) use write::Refused;
 
 use lingering::Lingering;
 
-use crate::accounting::{Ledger, Stripe};
+use crate::accounting::{Credit, Ledger, Stripe};
 pub(crate) use crate::entry::{Hold, Ticket};
 use crate::expiry::Expiration;
 use crate::health::{CacheCounts, Monitor};
 use crate::latency::{Operation, Sampling};
 use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
-use crate::reclaim::{Guard, Perch};
+use crate::reclaim::{Guard, Perch, Seated};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Junk, Table};
 use crate::time::{Clock, Timer, nanos};
@@ -127,6 +127,23 @@ pub(crate) struct Plan {
     /// Whether it remembers what became of keys.
     pub(crate) remembers: bool,
     pub(crate) sampling: Sampling,
+}
+
+/// A thread's credit with the retired capacity: it is spent without an exchange by one that is pinned.
+#[derive(Debug)]
+struct Purse<'e> {
+    stripe: &'e Stripe,
+    seated: Seated<'e>,
+}
+
+impl<'e> Credit<'e> for Purse<'e> {
+    fn stripe(&self) -> &'e Stripe {
+        self.stripe
+    }
+
+    fn is_fenced(&self) -> Option<bool> {
+        Some(self.seated.is_pinned())
+    }
 }
 
 /// A cache without its public face.
@@ -218,8 +235,9 @@ impl<K, V, S> Engine<K, V, S> {
         self.locals().map(|local| &local.credit)
     }
 
-    fn retired_credits(&self) -> impl Iterator<Item = &Stripe> {
-        self.locals().map(|local| &local.retired)
+    fn retired_credits(&self) -> impl Iterator<Item = Purse<'_>> {
+        let seated = self.table.domain().seated();
+        seated.map(|(desk, seated)| Purse { stripe: &desk.retired, seated })
     }
 
     /// The clock, if the cache keeps time.

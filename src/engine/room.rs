@@ -267,6 +267,6 @@ where
     /// How full the cache is, for the policy.
     pub(super) fn load(&self) -> Load {
         let capacity = self.capacity.capacity();
-        Load { capacity, free: self.capacity.free(std::iter::empty()) }
+        Load { capacity, free: self.capacity.free_at_hand() }
     }
 }

@@ -255,7 +255,7 @@ where
         let charge = self.rules.weigh(key, &value);
         let hash = self.hash(key);
         let mut pin = self.pin();
-        let mut work = self.work(pin.local());
+        let mut work = self.work_of(&pin);
         work.terms = terms;
         if let Err(kind) = self.fits(charge) {
             return self.turn_away(pin, work, (hash, key, &value), (ticket, kind));

@@ -3,7 +3,7 @@
 use super::panic::Panicked;
 use super::upkeep::RELIEFS;
 use super::wait::Wait;
-use super::{Engine, Local, Rules};
+use super::{Engine, Local, Pin, Rules};
 use crate::accounting::Reservation;
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
@@ -24,6 +24,9 @@ pub(super) struct Work<'e> {
     pub(super) hand: Reservation<'e>,
     /// Room in the retired capacity that it has made by freeing garbage: nobody else shall take it first.
     pub(super) room: Reservation<'e>,
+    /// How much it may spend of its credit with the retired capacity, without an exchange. Only if it is the only
+    /// operation since the thread was pinned.
+    pub(super) to_spend: Option<u64>,
     /// What it changes of probation's share.
     pub(super) shift: Shift<'e>,
     /// Where a new key starts; asked once for each operation.
@@ -75,8 +78,20 @@ pub(crate) enum Decided {
 /// What an attempt came to.
 pub(super) type Attempt<T> = Result<T, Obstacle>;
 impl<K, V, S> Engine<K, V, S> {
+    /// The work of an operation that has pinned the thread for itself alone.
+    #[inline(always)]
+    pub(super) fn work_of<'e>(&'e self, pin: &Pin<'e, K, V>) -> Work<'e> {
+        let local = pin.local();
+        self.work_that_spends(local, pin.is_alone().then(|| local.retired.wont()))
+    }
+
     #[inline(always)]
     pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
+        self.work_that_spends(local, None)
+    }
+
+    #[inline(always)]
+    fn work_that_spends<'e>(&'e self, local: &'e Local, to_spend: Option<u64>) -> Work<'e> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
         let room = self.retired.reserve_up_to(&local.retired, 0);
         let terms = Terms::default();
@@ -88,6 +103,7 @@ impl<K, V, S> Engine<K, V, S> {
             local,
             hand,
             room,
+            to_spend,
             shift,
             bits,
             terms,

@@ -60,7 +60,7 @@ where
         let hash = self.hash(&*key);
         let mut pin = self.pin();
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
-        let mut work = self.work(pin.local());
+        let mut work = self.work_of(&pin);
         if let Err(kind) = self.fits(charge) {
             let view = self.table.view(pin.pass());
             let held = view.find(hash, |k| *k == *key);

@@ -8,7 +8,7 @@ use super::bag::{Collected, Ledgered};
 use super::freeing;
 use super::holder::Holder;
 use super::roster::{self, Registry};
-use super::seat::{Guard, Seat};
+use super::seat::{Guard, Seat, Seated};
 use super::stall::{Stall, Timer};
 use super::{GRACE, Perch};
 use crate::sync::{
@@ -198,6 +198,11 @@ impl<T, L> Domain<T, L> {
     /// All seats that were ever taken, with what the owner keeps on them.
     pub(crate) fn locals(&self) -> impl Iterator<Item = &L> {
         self.seats().map(|seat| &seat.local)
+    }
+
+    /// The same, with whether those who sit there are pinned.
+    pub(crate) fn seated(&self) -> impl Iterator<Item = (&L, Seated<'_>)> {
+        self.seats().map(|seat| (&seat.local, Seated(&seat.state)))
     }
 
     /// How many seats there are: the most threads and perches that were here at one time.

@@ -87,7 +87,7 @@ pub(crate) use bag::{Ledgered, Retired};
 pub(crate) use domain::{Domain, Laggard};
 pub(crate) use freeing::is_freeing;
 pub(crate) use holder::Holder;
-pub(crate) use seat::{Guard, Pass, Perch};
+pub(crate) use seat::{Guard, Pass, Perch, Seated};
 
 /// How many epochs lie between the retirement of an item and its release.
 pub(crate) const GRACE: u64 = 3;

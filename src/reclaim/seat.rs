@@ -141,6 +141,18 @@ impl<T, L> Seat<T, L> {
     }
 }
 
+/// Whether somebody who sits on a seat is pinned, as others see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seated<'d>(pub(super) &'d AtomicU64);
+
+impl Seated<'_> {
+    /// Whether it is pinned. Where it is not, what its holder did when it was is seen.
+    pub(crate) fn is_pinned(self) -> bool {
+        // ORDERING R-c: Acquire: what was done under the last pin; pairs with the store in `Seat::leave`.
+        self.0.load(Ordering::Acquire) & 1 == 1
+    }
+}
+
 /// Evidence that the calling thread is pinned for `'g`; what a guard lends to whoever reads.
 #[derive(Debug)]
 pub(crate) struct Pass<'g, T, L> {
