@@ -3,7 +3,7 @@
 use super::Engine;
 use super::bury::{Found, Table};
 use crate::entry::EntryRef;
-use crate::policy::{Face, Marks, Noted, Place, Region};
+use crate::policy::{Face, Heard, Marks, Noted, Place, Region};
 use crate::table;
 
 /// The clock's face.
@@ -78,8 +78,13 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     }
 
     #[inline]
-    fn hash(&self, slot: Self::Slot) -> u64 {
-        slot.entry().hash()
+    fn heard(&self, slot: Self::Slot) -> Heard {
+        Heard::from_bits(slot.entry().heard())
+    }
+
+    #[inline]
+    fn hear(&self, slot: Self::Slot, heard: Heard) {
+        slot.entry().hear(heard.bits());
     }
 
     #[inline]

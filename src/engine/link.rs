@@ -34,7 +34,8 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// Puts an entry in the place of another: counts the new one in, and the old one out.
+    /// Puts an entry in the place of another: counts the new one in, and the old one out. What is heard of the key
+    /// stays with it.
     #[inline]
     pub(super) fn replace<'g>(
         &self,
@@ -44,6 +45,7 @@ impl<K, V, S> Engine<K, V, S> {
         entry: Entry<K, V>,
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
         let bits = held.bits_now();
+        entry.as_ref().hear(held.entry().heard());
         self.count_in(shift, entry.as_ref(), bits);
         let due = self.due(entry.as_ref());
         match view.replace(held, entry) {

@@ -12,7 +12,7 @@ use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
-use crate::policy::Load;
+use crate::policy::{Heard, Load};
 use crate::reclaim::Ledgered;
 use crate::time::Deadline;
 
@@ -155,7 +155,8 @@ where
         work.local.tally.count_out(cause, charge);
         self.count_out(&work.shift, entry, bits);
         if live {
-            self.policy.evicted(memory, rounds, entry.hash(), bits);
+            let heard = Heard::from_bits(entry.heard());
+            self.policy.evicted(memory, rounds, entry.hash(), (bits, heard));
         } else {
             self.note_removed(view, entry.hash(), cause);
         }

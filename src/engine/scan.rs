@@ -12,6 +12,7 @@ use super::lens::successor;
 use super::work::{Decided, Obstacle};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
+use crate::policy::Heard;
 use crate::sync::{NoAbort, seeded};
 use crate::table::Spotted;
 
@@ -195,7 +196,8 @@ where
             let entry = held.entry();
             if self.is_live(entry) {
                 let (rounds, memory) = (&view.local().rounds, view.annex());
-                let warmth = self.policy.warmth(memory, rounds, entry.hash(), held.bits());
+                let heard = Heard::from_bits(entry.heard());
+                let warmth = self.policy.warmth(memory, rounds, heard, held.bits());
                 found.push((warmth, entry.key().clone()));
             }
             if found.len() >= most.saturating_mul(2).max(1024) {

@@ -42,6 +42,25 @@ fn others(engine: &Tested) -> impl Iterator<Item = u64> {
 }
 
 #[test]
+fn what_was_heard_of_a_key_stays_with_it_when_its_value_is_replaced() {
+    let (cache, _) = full();
+    let engine = cache.engine();
+    let heard = |key: u64| {
+        let pin = engine.pin();
+        let held = engine.table.view(pin.pass()).find(engine.hash(&key), |&k| k == key);
+        held.expect("it is there").entry().heard()
+    };
+    assert!((0..1_000).all(|key| heard(key) > 0), "each was heard of when it came in");
+    let pin = engine.pin();
+    let held = engine.table.view(pin.pass()).find(engine.hash(&7), |&k| k == 7);
+    held.expect("it is there").entry().hear(0x5b);
+    drop(pin);
+    cache.insert(7, 2_000);
+    assert_eq!((cache.get(&7), heard(7)), (Some(2_000), 0x5b));
+    engine.validate();
+}
+
+#[test]
 fn an_expired_entry_in_a_bucket_that_somebody_has_frozen_keeps_nobody_from_coming_in() {
     let (cache, hand) = full();
     let engine = cache.engine();

@@ -140,8 +140,8 @@ where
             Spotted::Open(_) if fare != Fare::Load => return Ok(Boarding::Nothing),
             Spotted::Open(open) => {
                 let berth = self.berth().ok_or(Obstacle::Garbage)?;
-                let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash));
                 let entry = view.awaited(hash, key.clone(), Arc::clone(ticket));
+                let bits = self.start(view, work, entry.as_ref());
                 self.commit(view, &work.shift, open, (entry, bits))
                     .map_err(|_| Obstacle::Changed)?;
                 berth.keep();

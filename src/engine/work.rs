@@ -9,7 +9,7 @@ use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::outcome::RemovalCause;
-use crate::policy::Shift;
+use crate::policy::{Shift, Start};
 
 /// How often an operation tries in vain to free garbage before it gives up. A second time, as a
 /// thread that stood in the way may have gone by then.
@@ -30,7 +30,7 @@ pub(super) struct Work<'e> {
     /// What it changes of probation's share.
     pub(super) shift: Shift<'e>,
     /// Where a new key starts; asked once for each operation.
-    pub(super) bits: Option<u8>,
+    pub(super) start: Option<Start>,
     /// How the life of a value that was loaded differs from others'.
     pub(super) terms: Terms,
     /// Since when it waits for others, and whether it may.
@@ -95,7 +95,7 @@ impl<K, V, S> Engine<K, V, S> {
         let hand = self.capacity.reserve_up_to(&local.credit, 0);
         let room = self.retired.reserve_up_to(&local.retired, 0);
         let terms = Terms::default();
-        let (shift, bits) = (self.policy.shift(&local.rounds), None);
+        let (shift, start) = (self.policy.shift(&local.rounds), None);
         let panicked = Panicked::default();
         let (vain_reliefs, changes, own_changes) = (0, None, 0);
         let outsized = false;
@@ -105,7 +105,7 @@ impl<K, V, S> Engine<K, V, S> {
             room,
             to_spend,
             shift,
-            bits,
+            start,
             terms,
             wait: None,
             patient: true,

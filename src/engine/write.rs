@@ -235,7 +235,7 @@ where
             return Err((obstacle, entry));
         }
         // After that, as what it looks at takes a while to come.
-        let bits = *work.bits.get_or_insert_with(|| self.admit(view, hash));
+        let bits = self.start(view, work, entry.as_ref());
         if let Err(entry) = self.commit(view, &work.shift, open, (entry, bits)) {
             return Err((Obstacle::Changed, entry));
         }
@@ -448,9 +448,21 @@ where
         }
     }
 
-    pub(super) fn admit(&self, view: Table<'_, K, V>, hash: u64) -> u8 {
-        let rounds = &view.local().rounds;
-        self.policy.admit(view.annex(), rounds, hash, self.load()).bits()
+    /// How a new entry starts, by its marks' bits.
+    #[inline(always)]
+    pub(super) fn start(
+        &self,
+        view: Table<'_, K, V>,
+        work: &mut Work<'_>,
+        entry: EntryRef<'_, K, V>,
+    ) -> u8 {
+        let admit = || {
+            let rounds = &view.local().rounds;
+            self.policy.admit(view.annex(), rounds, entry.hash(), self.load())
+        };
+        let start = *work.start.get_or_insert_with(admit);
+        entry.hear(start.heard.bits());
+        start.marks.bits()
     }
 
     #[inline(always)]

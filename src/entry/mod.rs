@@ -1,7 +1,7 @@
 //! The entry record: a key, its value, and the words that the cache keeps with them.
 //!
 //! An entry is one allocation. Its fixed part holds the hash, the key and the value and never
-//! changes once the entry is linked. In front of it, at falling addresses, lie as many words as
+//! changes once the entry is linked, but for what the hash word says of how often the key was heard of. In front of it, at falling addresses, lie as many words as
 //! the cache needs: an entry pays only for what is used.
 //!
 //! ```text
@@ -40,13 +40,13 @@ pub(crate) use spares::Spares;
 pub(crate) use ticket::{Hold, Kind, Sought, Ticket, plain_hash};
 
 use crate::sync::{FirstPanic, Stamp, quietly};
-use ticket::Renewed;
+use ticket::{Renewed, heard, with_heard};
 
 /// The fixed part of an entry. Opaque outside: slots hold pointers to it.
 #[repr(C)]
 pub(crate) struct Node<K, V> {
-    /// With the kind.
-    hash: u64,
+    /// With the kind, and with what is heard of the key.
+    hash: Stamp,
     key: K,
     value: V,
 }
@@ -122,7 +122,7 @@ impl<K, V> Hull<K, V> {
     pub(crate) fn fill(self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
         assert!(self.kind == Kind::Plain, "a ticket is missing");
         // SAFETY: allocated for it, aligned by the layout, and without contents.
-        unsafe { self.node.write(Node { hash: Kind::Plain.word(hash), key, value }) };
+        unsafe { self.node.write(Node { hash: Stamp::new(Kind::Plain.word(hash)), key, value }) };
         self.filled(charge)
     }
 
@@ -295,11 +295,29 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         Self { node, shape, _borrows: PhantomData }
     }
 
-    /// The hash with the kind.
+    #[inline]
+    fn word_of_hash(&self) -> &'g Stamp {
+        // SAFETY: initialised by E1, alive during `'g` by E2; a stamp is an atomic.
+        unsafe { &(*self.node.as_ptr()).hash }
+    }
+
+    /// The hash with the kind, and with what is heard of the key.
     #[inline]
     fn hash_word(&self) -> u64 {
-        // SAFETY: initialised by E1, alive during `'g` by E2, and never written while shared.
-        unsafe { (*self.node.as_ptr()).hash }
+        self.word_of_hash().get()
+    }
+
+    /// What is heard of the key, as its owner has noted it: nothing at first.
+    #[inline]
+    pub(crate) fn heard(&self) -> u8 {
+        heard(self.hash_word())
+    }
+
+    /// Notes what is heard of the key. Of two notes at the same time one may be lost.
+    #[inline]
+    pub(crate) fn hear(&self, heard: u8) {
+        let word = self.word_of_hash();
+        word.set(with_heard(word.get(), heard));
     }
 
     /// The hash of the key.
@@ -329,7 +347,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// The key.
     #[inline]
     pub(crate) fn key(&self) -> &'g K {
-        // SAFETY: as in `hash_word`; a pointer to the field alone, as the value may be missing.
+        // SAFETY: as in `word_of_hash`, and never written while shared; a pointer to the field alone, as the value may be missing.
         unsafe { &(*self.node.as_ptr()).key }
     }
 

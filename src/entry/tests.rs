@@ -203,6 +203,20 @@ where
 }
 
 #[test]
+fn what_is_heard_of_a_key_changes_nothing_else() {
+    let entry = Entry::new(Shape::PLAIN, u64::MAX, 1_u8, 2_u8, 1);
+    let entry = entry.as_ref();
+    assert_eq!(entry.heard(), 0, "nothing at first");
+    for heard in [0xff, 0x5a, 0] {
+        entry.hear(heard);
+        assert_eq!(entry.heard(), heard);
+        assert_eq!((entry.hash(), entry.kind()), (plain_hash(u64::MAX), Kind::Plain));
+        assert!(entry.matches(plain_hash(u64::MAX), Sought::Values));
+        assert!(!entry.matches(plain_hash(u64::MAX - (1 << 16)), Sought::All));
+    }
+}
+
+#[test]
 fn an_entry_carries_a_ticket_with_or_without_a_value() {
     exercise_tickets(|| "key".to_string(), || vec![1_u8, 2, 3]);
     exercise_tickets(|| (), || ());

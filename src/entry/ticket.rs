@@ -6,20 +6,21 @@
 //! *renewed* while there is an older value, too. The table treats all kinds alike.
 //!
 //! ```text
-//!   63                        8   7         6         5   0
-//!   +--------------------------+---------+---------+-----+
-//!   | hash                     | RENEWED | AWAITED | tag |
-//!   +--------------------------+---------+---------+-----+
+//!   63            16 15     8    7         6      5   0
+//!   +---------------+--------+---------+---------+-----+
+//!   | hash          | heard  | RENEWED | AWAITED | tag |
+//!   +---------------+--------+---------+---------+-----+
 //! ```
 //!
-//! The kind lies in two bits of the hash word that hashes do not use. A search for values compares
-//! all bits but RENEWED, and so passes by what is awaited at no cost.
+//! The kind lies in two bits of the hash word that hashes do not use, and what is heard of the key in eight more. A
+//! search for values compares all others and AWAITED, and so passes by what is awaited at no cost.
 
 use std::any::Any;
 use std::mem::{MaybeUninit, offset_of};
 use std::sync::Arc;
 
 use super::{Entry, Hull, Node};
+use crate::sync::Stamp;
 
 /// Whose load it is. The cache does not look inside.
 pub(crate) type Ticket = Arc<dyn Hold + Send + Sync>;
@@ -36,11 +37,25 @@ pub(crate) trait Hold: Any {
 
 const AWAITED: u64 = 1 << 6;
 const RENEWED: u64 = 1 << 7;
+const HEARD_SHIFT: u32 = 8;
+const HEARD: u64 = 0xff << HEARD_SHIFT;
 
-/// A hash without the bits in which entries keep their kind.
+/// A hash without the bits in which entries keep their kind and what is heard of their keys.
 #[inline]
 pub(crate) fn plain_hash(hash: u64) -> u64 {
-    hash & !(AWAITED | RENEWED)
+    hash & !(AWAITED | RENEWED | HEARD)
+}
+
+/// What a hash word says that was heard of the key.
+#[inline]
+pub(super) fn heard(word: u64) -> u8 {
+    (word >> HEARD_SHIFT) as u8
+}
+
+/// A hash word with another such note.
+#[inline]
+pub(super) fn with_heard(word: u64, heard: u8) -> u64 {
+    word & !HEARD | u64::from(heard) << HEARD_SHIFT
 }
 
 /// What an entry carries.
@@ -89,8 +104,8 @@ impl Sought {
     #[inline(always)]
     pub(super) fn matches(self, word: u64, hash: u64) -> bool {
         let ignored = match self {
-            Self::Values => RENEWED,
-            Self::All => RENEWED | AWAITED,
+            Self::Values => HEARD | RENEWED,
+            Self::All => HEARD | RENEWED | AWAITED,
         };
         (word ^ hash) & !ignored == 0
     }
@@ -124,7 +139,8 @@ impl<K, V> Hull<K, V> {
     pub(crate) fn fill_awaited(self, hash: u64, key: K, ticket: Ticket) -> Entry<K, V> {
         let () = Awaited::<K, V>::ALIKE;
         assert!(self.kind != Kind::Plain, "no room for a ticket");
-        let node = Node { hash: Kind::Awaited.word(hash), key, value: MaybeUninit::uninit() };
+        let node =
+            Node { hash: Stamp::new(Kind::Awaited.word(hash)), key, value: MaybeUninit::uninit() };
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.cast::<Awaited<K, V>>().write(Awaited { node, ticket }) };
         self.filled(0)
@@ -140,7 +156,7 @@ impl<K, V> Hull<K, V> {
     ) -> Entry<K, V> {
         let () = Awaited::<K, V>::ALIKE;
         assert!(self.kind != Kind::Plain, "no room for a ticket");
-        let node = Node { hash: Kind::Renewed.word(hash), key, value };
+        let node = Node { hash: Stamp::new(Kind::Renewed.word(hash)), key, value };
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.cast::<Renewed<K, V>>().write(Renewed { node, ticket }) };
         self.filled(charge)

@@ -1,5 +1,6 @@
 //! The table as the hands see it.
 
+use super::heard::Heard;
 use super::marks::{Marks, Region};
 
 /// A place on the clock's face: which bucket, in the leading bits, and which rank in it. Places are
@@ -49,8 +50,11 @@ pub(crate) trait Face {
     /// One attempt to change an entry's marks from what was met. If it fails, somebody used it.
     fn mark(&self, slot: Self::Slot, to: Marks) -> bool;
 
-    /// The hash of the entry's key.
-    fn hash(&self, slot: Self::Slot) -> u64;
+    /// How often the entry's key was heard of.
+    fn heard(&self, slot: Self::Slot) -> Heard;
+
+    /// Notes how often the entry's key was heard of.
+    fn hear(&self, slot: Self::Slot, heard: Heard);
 
     /// How much of probation's share an entry was that was met there, and is marked as protected
     /// now; nothing if it is not counted there. Asked once, by the one who marked it.

@@ -7,8 +7,8 @@
 //! | `arrivals` | the order in which entries came on probation |
 //! | `hand` | a position that walks round the table, and how long a round takes |
 //! | `rounds` | one thread's part in the rounds of the hands |
-//! | `sketch` | how often a key was heard of lately |
-//! | `ghosts` | who was evicted lately, and when |
+//! | `heard` | how often a key was heard of lately |
+//! | `ghosts` | who was evicted lately, when, and how often it had been heard of |
 //! | `fates` | who left for another reason, or never came in |
 //! | `past` | what became of a key |
 //! | `scale` | time in steps |
@@ -21,7 +21,7 @@
 //!
 //! The rules combine known parts: a small probationary region before a protected one (T. Johnson and
 //! D. Shasha, *2Q*, VLDB 1994), ghosts that move the border between them (N. Megiddo and D. S. Modha,
-//! *ARC*, FAST 2003), admission by a frequency sketch (G. Einziger, R. Friedman and B. Manes,
+//! *ARC*, FAST 2003), admission by frequency (G. Einziger, R. Friedman and B. Manes,
 //! *TinyLFU*, ACM TOS 2017), hands over a clock (F. J. Corbató, 1968). `docs/design.md` tells them.
 
 mod arrivals;
@@ -29,12 +29,12 @@ mod face;
 mod fates;
 mod ghosts;
 mod hand;
+mod heard;
 mod marks;
 mod past;
 mod rounds;
 mod scale;
 mod share;
-mod sketch;
 mod verdict;
 
 #[cfg(all(test, clockhand_loom))]
@@ -44,22 +44,23 @@ mod tests;
 
 pub(crate) use face::{Face, Noted, Place};
 pub(crate) use fates::Fate;
+pub(crate) use heard::Heard;
 pub(crate) use marks::{Marks, Region};
 pub(crate) use past::Past;
 pub(crate) use rounds::Rounds;
 pub(crate) use share::Shift;
-pub(crate) use verdict::{Load, Policy};
+pub(crate) use verdict::{Load, Policy, Start};
 
 use arrivals::Arrivals;
 use fates::Fates;
 use ghosts::Ghosts;
-use sketch::Sketch;
+use heard::Periods;
 
 /// What the policy remembers of keys, those included that are not in the cache. Made for a number
 /// of entries; a table whose size changes gets a new one.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    sketch: Sketch,
+    periods: Periods,
     ghosts: Ghosts,
     fates: Fates,
     arrivals: Arrivals,
@@ -79,7 +80,7 @@ impl Memory {
     /// removed or has expired.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
-            sketch: Sketch::new(entries),
+            periods: Periods::new(entries),
             ghosts: Ghosts::new(entries),
             fates: Fates::new(entries),
             arrivals: Arrivals::new(entries),
@@ -96,7 +97,6 @@ impl Memory {
     /// Asks for what it keeps of a key, which is going to be written.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
-        self.sketch.prefetch(hash);
         self.ghosts.prefetch(hash);
     }
 
@@ -107,6 +107,6 @@ impl Memory {
 
     /// The bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.sketch.bytes() + self.ghosts.bytes() + self.fates.bytes() + self.arrivals.bytes()
+        self.ghosts.bytes() + self.fates.bytes() + self.arrivals.bytes()
     }
 }

@@ -96,7 +96,7 @@ const TRUSTED: u64 = 4;
 /// What a thread saw of the entry at the protected hand when it looked last.
 #[derive(Debug, Default)]
 pub(crate) struct Sitter {
-    /// Zero if it was read, one if it was not, and two more than how well the sketch knew it if it stayed.
+    /// Zero if it was read, one if it was not, and two more than how often it had been heard of if it stayed.
     seen: Relaxed<AtomicU64>,
     trusted: Relaxed<AtomicU64>,
 }
@@ -120,8 +120,8 @@ impl Sitter {
         self.seen.get() > 0
     }
 
-    /// Whether it would stay beside this candidate, too: the sketch knows nobody less than it did a moment
-    /// ago. Saves a look at the entry and at the sketch.
+    /// Whether it would stay beside this candidate, too: nobody was heard of less often than a moment
+    /// ago. Saves a look at the entry.
     #[inline]
     pub(super) fn is_better(&self, candidate: u64) -> bool {
         let (seen, trusted) = (self.seen.get(), self.trusted.get());

@@ -8,6 +8,7 @@ use super::*;
 /// A table of `1 << BITS` places with one slot each.
 struct Vector {
     slots: RefCell<Vec<Option<(u64, u8)>>>,
+    heard: RefCell<Vec<Heard>>,
     looks: Cell<usize>,
     expired: Cell<Option<u64>>,
 }
@@ -17,7 +18,8 @@ const BITS: u32 = 10;
 impl Vector {
     fn new() -> Self {
         let slots = RefCell::new(vec![None; 1 << BITS]);
-        Self { slots, looks: Cell::new(0), expired: Cell::new(None) }
+        let heard = RefCell::new(vec![Heard::default(); 1 << BITS]);
+        Self { slots, heard, looks: Cell::new(0), expired: Cell::new(None) }
     }
 
     fn bits(&self, slot: usize) -> u8 {
@@ -93,8 +95,12 @@ impl Face for Vector {
         true
     }
 
-    fn hash(&self, slot: usize) -> u64 {
-        self.slots.borrow()[slot].expect("a slot that was met").0
+    fn heard(&self, slot: usize) -> Heard {
+        self.heard.borrow()[slot]
+    }
+
+    fn hear(&self, slot: usize, heard: Heard) {
+        self.heard.borrow_mut()[slot] = heard;
     }
 
     fn promoted(&self, _: usize) -> Option<u64> {
@@ -102,7 +108,9 @@ impl Face for Vector {
     }
 
     fn expired(&self, slot: usize) -> bool {
-        self.expired.get() == Some(self.hash(slot))
+        self.expired
+            .get()
+            .is_some_and(|hash| self.slots.borrow()[slot].is_some_and(|(found, _)| found == hash))
     }
 }
 
@@ -146,7 +154,8 @@ impl Toy {
             slots[slot] = Some((hash, if bits >> 2 < 3 { bits + 4 } else { bits }));
             return;
         }
-        let marks = self.policy.admit(&self.memory, &self.rounds, hash, self.load());
+        let Start { marks, heard } =
+            self.policy.admit(&self.memory, &self.rounds, hash, self.load());
         while self.len == self.capacity {
             self.evict();
         }
@@ -155,6 +164,7 @@ impl Toy {
         let vacant = (first..first + slots).map(|slot| slot % slots);
         let slot = { vacant }.find(|&slot| self.face.bits(slot) == 0).expect("room");
         self.face.slots.borrow_mut()[slot] = Some((hash, marks.bits()));
+        self.face.hear(slot, heard);
         self.len += 1;
         let shift = self.policy.shift(&self.rounds);
         shift.joined(marks.bits(), 1);
@@ -172,7 +182,7 @@ impl Toy {
         let slot = victim.expect("a full cache has a victim");
         let (hash, bits) = self.face.slots.borrow_mut()[slot].take().expect("a victim is there");
         shift.left(bits, 1);
-        self.policy.evicted(&self.memory, &self.rounds, hash, bits);
+        self.policy.evicted(&self.memory, &self.rounds, hash, (bits, self.face.heard(slot)));
         self.len -= 1;
         hash
     }
@@ -277,38 +287,88 @@ fn nothing_to_evict_is_no_victim() {
 }
 
 #[test]
-fn the_sketch_counts_up_to_fifteen_and_halves() {
-    let sketch = sketch::Sketch::new(100);
-    let hash = mix(1);
-    for heard in 1..=20_u64 {
-        sketch.hear(hash, 0);
-        assert_eq!(sketch.estimate(hash, 0), heard.min(15));
+fn what_is_heard_counts_up_to_fifteen_and_halves() {
+    let periods = heard::Periods::new(100);
+    let mut heard = Heard::default();
+    for times in 1..=20_u64 {
+        heard = periods.again(heard, 0);
+        assert_eq!(periods.count(heard, 0), times.min(15));
+        assert_eq!(Heard::from_bits(heard.bits()), heard);
     }
-    assert_eq!(sketch.estimate(hash, 999), 15);
-    assert_eq!(sketch.estimate(hash, 1_000), 7);
-    assert_eq!(sketch.estimate(hash, 3_000), 1);
-    assert_eq!(sketch.estimate(hash, 4_000), 0);
+    assert_eq!(periods.count(heard, 1_199), 15);
+    assert_eq!(periods.count(heard, 1_200), 7);
+    assert_eq!(periods.count(heard, 3_600), 1);
+    assert_eq!(periods.count(heard, 4_800), 0);
+    assert_eq!(periods.count(heard, 15 * 1_200), 0);
+    let again = periods.again(heard, 1_200);
+    assert_eq!((periods.count(again, 1_200), periods.count(again, 2_400)), (8, 4));
+}
+
+#[test]
+fn what_was_heard_of_a_key_outlives_its_entry() {
+    let mut toy = Toy::new(100);
+    (0..100).for_each(|key| toy.access(key));
+    let count = |toy: &Toy, key: u64| {
+        let slot = toy.find(mix(key)).expect("it is there");
+        toy.memory.periods.count(toy.face.heard(slot), toy.policy.now(&toy.rounds))
+    };
+    toy.access(1_000);
+    assert_eq!(count(&toy, 1_000), 1, "it came in");
+    let mut others = 2_000..;
+    while toy.find(mix(1_000)).is_some() {
+        toy.access(others.next().expect("there are more"));
+    }
+    toy.access(1_000);
+    assert_eq!(count(&toy, 1_000), 2, "it came in again");
 }
 
 #[test]
 fn ghosts_remember_the_latest_and_how_long_ago() {
-    let ghosts = ghosts::Ghosts::new(1_000);
-    let left = Region::Probation;
-    for key in 0..2_000 {
-        ghosts.put(left, mix(key), key);
+    let ghosts = ghosts::Ghosts::new(6_000);
+    let heard = |key: u64| Heard::from_bits(key as u8);
+    for key in 0..20_000 {
+        ghosts.put(Region::Probation, mix(key), heard(key), key);
     }
-    let count = ghosts.count(left);
-    assert!((130..=160).contains(&count), "{count} ghosts");
-    assert_eq!(ghosts.count(Region::Protected), 0, "they left probation");
-    assert!(ghosts.find(Region::Protected, mix(1_999), 2_000).is_none());
-    let found = |key: u64| ghosts.find(left, mix(key), 2_000).map(|ghost| ghost.absent);
-    assert!((0..800).all(|key| found(key).is_none()), "an old one is still there");
-    let young: Vec<u64> = (1_950..2_000).filter_map(found).collect();
-    assert!(young.len() > 40 && young.iter().all(|&absent| absent <= 53), "{young:?}");
-    let near = |key: u64| ghosts.find(left, mix(key), 2_000).is_some_and(|ghost| ghost.near);
-    assert!((1_950..2_000).any(near) && !(0..1_790).any(near), "a fifth of the capacity is near");
-    assert!(ghosts.find(left, mix(1_999), 2_000).expect("it is there").lay());
-    assert!(found(1_999).is_none());
+    let remembered = |key: u64| ghosts.time(mix(key)).is_some();
+    // A few have the tag of another one in their set.
+    let count = (0..20_000).filter(|&key| remembered(key)).count();
+    assert!((7_950..=8_050).contains(&count), "{count} ghosts in a thousand sets of eight");
+    assert!((0..4_000).filter(|&key| remembered(key)).count() < 100, "old ones are still there");
+    let (mut near, mut others) = (0, 0);
+    for key in (15_000..20_000).filter(|&key| remembered(key)) {
+        let ghost = ghosts.take(mix(key), 20_000).expect("it is remembered");
+        assert!(ghosts.take(mix(key), 20_000).is_none(), "it was taken");
+        let is_its_own = ghost.absent.abs_diff(20_000 - key) < 24 && ghost.heard == heard(key);
+        others += usize::from(!is_its_own);
+        near += usize::from(ghost.left == ghosts::Left::Near);
+    }
+    assert!(others < 5, "{others} were taken for others");
+    assert!((1_150..=1_225).contains(&near), "{near}: a fifth of the capacity is near");
+}
+
+#[test]
+fn the_region_that_a_ghost_left_counts_for_a_while() {
+    use ghosts::Left;
+    let ghosts = ghosts::Ghosts::new(1_000);
+    let left = |region, after: u64| {
+        ghosts.put(region, mix(1), Heard::default(), 5_000);
+        ghosts.take(mix(1), 5_000 + after).expect("it was put").left
+    };
+    let probation = [100, 300, 2_900, 3_100].map(|after| left(Region::Probation, after));
+    assert_eq!(probation, [Left::Near, Left::Far, Left::Far, Left::Long]);
+    let protected = [100, 600, 800].map(|after| left(Region::Protected, after));
+    assert_eq!(protected, [Left::Protected, Left::Protected, Left::Long]);
+}
+
+#[test]
+fn a_key_has_one_ghost() {
+    let ghosts = ghosts::Ghosts::new(100);
+    for (now, region) in [(10, Region::Probation), (20, Region::Protected)] {
+        ghosts.put(region, mix(1), Heard::default(), now);
+    }
+    let ghost = ghosts.take(mix(1), 25).expect("it was put");
+    assert_eq!((ghost.absent, ghost.left), (5, ghosts::Left::Protected));
+    assert!(ghosts.take(mix(1), 25).is_none());
 }
 
 #[test]

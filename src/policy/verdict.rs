@@ -3,8 +3,9 @@
 use super::Memory;
 use super::arrivals::KNOWN;
 use super::face::Face;
-use super::ghosts::Ghost;
+use super::ghosts::Left;
 use super::hand::Hand;
+use super::heard::Heard;
 use super::marks::{Marks, Region, Stage};
 use super::rounds::Rounds;
 use super::share::{Shift, not_negative};
@@ -15,14 +16,14 @@ const LEAST: f64 = 0.01;
 const MOST: f64 = 0.80;
 /// How much longer than a ghost's key was not asked for an entry of the protected part must have been
 /// unread.
-const LONGER: f64 = 2.0;
+const LONGER: f64 = 1.7;
 /// Entries that a hand looks at for one victim. Where all were read since it came by last, the last
 /// one goes by force.
 const PROBATION_STEPS: usize = 24;
 const PROTECTED_STEPS: usize = 10;
-/// How much better the sketch must know the entry at the protected hand than the one that challenges
+/// How much oftener the entry at the protected hand must have been heard of than the one that challenges
 /// it, for the hand to go on to the next.
-pub(super) const KNOWN_BETTER: u64 = 6;
+pub(super) const KNOWN_BETTER: u64 = 5;
 /// Batches of arrivals that are taken for one victim.
 const BATCHES: usize = 4;
 /// Entries that are promoted for one insert while there is room.
@@ -42,6 +43,13 @@ impl Load {
     pub(crate) fn is_far_from_full(self) -> bool {
         self.free > self.capacity - self.capacity / 16
     }
+}
+
+/// How an entry starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) marks: Marks,
+    pub(crate) heard: Heard,
 }
 
 /// The state of the policy, apart from what it remembers of keys ([`Memory`]).
@@ -78,43 +86,45 @@ impl Policy {
         Shift::new(self, rounds)
     }
 
-    /// Hears of a new key, and says where its entry starts.
+    /// Hears of a new key, and says how its entry starts.
     #[inline]
-    pub(crate) fn admit(&self, memory: &Memory, rounds: &Rounds, hash: u64, load: Load) -> Marks {
+    pub(crate) fn admit(&self, memory: &Memory, rounds: &Rounds, hash: u64, load: Load) -> Start {
         rounds.miss(&self.misses, memory.pace);
         let now = self.now(rounds);
-        if load.is_far_from_full() {
-            // Nothing was evicted for long, or ever, and nothing will be for a while.
-            return Marks::NEW;
-        }
-        memory.sketch.hear(hash, now);
-        if let Some(ghost) = memory.ghosts.find(Region::Probation, hash, now)
-            && self.came_back_soon(ghost.absent + memory.arrivals.waited(), rounds, now)
-        {
-            let near = ghost.near;
-            if ghost.lay() && near {
-                let many = memory.ghosts.ratio(Region::Protected, Region::Probation);
-                self.aim(many * self.step(), load);
+        // In a cache that is far from full nothing was evicted for long, or ever, and nothing will be for a while.
+        let ghost = if load.is_far_from_full() { None } else { memory.ghosts.take(hash, now) };
+        let Some(ghost) = ghost else {
+            return Start { marks: Marks::NEW, heard: memory.periods.again(Heard::default(), now) };
+        };
+        let heard = memory.periods.again(ghost.heard, now);
+        let marks = match ghost.left {
+            Left::Near | Left::Far
+                if self.came_back_soon(ghost.absent + memory.arrivals.waited(), rounds, now) =>
+            {
+                let near = ghost.left == Left::Near;
+                if near {
+                    self.aim(self.step(), load);
+                }
+                // Who was away for long is not asked for again at once: the hand passes by once.
+                Marks::new(Stage::Protected, u8::from(!near))
             }
-            // Who was away for long is not asked for again at once: the hand passes by once.
-            return Marks::new(Stage::Protected, u8::from(!near));
-        }
-        let ghost = memory.ghosts.find(Region::Protected, hash, now);
-        if ghost.is_some_and(Ghost::lay) {
-            let many = memory.ghosts.ratio(Region::Probation, Region::Protected);
-            self.aim(-many * self.step(), load);
-        }
-        Marks::NEW
+            Left::Protected => {
+                self.aim(-self.step(), load);
+                Marks::NEW
+            }
+            Left::Near | Left::Far | Left::Long => Marks::NEW,
+        };
+        Start { marks, heard }
     }
 
     /// How much an entry is used, beside others: by what its marks say, and then by how often its key
-    /// was missed before.
-    pub(crate) fn warmth(&self, memory: &Memory, rounds: &Rounds, hash: u64, bits: u8) -> u64 {
+    /// was heard of before.
+    pub(crate) fn warmth(&self, memory: &Memory, rounds: &Rounds, heard: Heard, bits: u8) -> u64 {
         let marks = Marks::from_bits(bits).map_or(0, |marks| {
             let protected = u64::from(marks.region() == Region::Protected);
             protected << 2 | u64::from(marks.count)
         });
-        marks << 8 | memory.sketch.estimate(hash, self.now(rounds))
+        marks << 8 | memory.periods.count(heard, self.now(rounds))
     }
 
     /// Whether a key that left probation came back in much less time than the entry at the protected
@@ -311,11 +321,11 @@ impl Policy {
         }
         if marks.count > 0 {
             if promote(face, slot, shift) {
-                memory.sketch.hear(face.hash(slot), now);
+                face.hear(slot, memory.periods.again(face.heard(slot), now));
             }
             return None;
         }
-        let known = |slot| memory.sketch.estimate(face.hash(slot), now);
+        let known = |slot| memory.periods.count(face.heard(slot), now);
         let candidate = known(slot);
         if rounds.sitter.is_better(candidate) {
             return Some(slot);
@@ -329,7 +339,7 @@ impl Policy {
             return promote(face, slot, shift).then_some(other);
         }
         if sitting >= candidate + KNOWN_BETTER {
-            // Or it would turn everybody away until the sketch forgets it.
+            // Or it would turn everybody away until its count is halved.
             rounds.protected.step();
         } else {
             rounds.sitter.stays(sitting);
@@ -359,7 +369,7 @@ impl Policy {
             }
             rounds.protected.step();
             if face.mark(slot, Marks::new(Stage::Protected, marks.count - 1)) {
-                memory.sketch.hear(face.hash(slot), now);
+                face.hear(slot, memory.periods.again(face.heard(slot), now));
             }
             seen = Some(slot);
         }
@@ -367,12 +377,18 @@ impl Policy {
         seen
     }
 
-    /// Remembers an entry that was evicted, by the bits that its slot had.
+    /// Remembers an entry that was evicted, by the bits that its slot had, and how often its key was heard of.
     #[inline]
-    pub(crate) fn evicted(&self, memory: &Memory, rounds: &Rounds, hash: u64, bits: u8) {
+    pub(crate) fn evicted(
+        &self,
+        memory: &Memory,
+        rounds: &Rounds,
+        hash: u64,
+        (bits, heard): (u8, Heard),
+    ) {
         let now = self.now(rounds);
         if let Some(marks) = Marks::from_bits(bits) {
-            memory.ghosts.put(marks.region(), hash, now);
+            memory.ghosts.put(marks.region(), hash, heard, now);
             memory.fates.forget(hash);
         }
     }

@@ -1,0 +1,67 @@
+//! How often a key was heard of lately.
+//!
+//! ```text
+//!   7      4 3     0
+//!   +--------+-------+
+//!   | period | count |     halved once for each period that has passed
+//!   +--------+-------+
+//! ```
+//!
+//! An entry carries it while it is in the cache, and its ghost afterwards; a key that comes back goes on from
+//! there. A key is heard of when it comes in, when it is promoted, and when a hand takes one off its
+//! count. Two threads that count at the same time may lose one of the counts.
+
+use super::scale::Scale;
+
+const COUNT: u8 = 0xf;
+const PERIOD_BITS: u32 = 4;
+const PERIODS: u8 = (1 << PERIOD_BITS) - 1;
+/// Misses in a period, for each entry of the cache.
+const PERIOD: u64 = 12;
+
+/// A count up to fifteen, and the period in which it was counted last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Heard(u8);
+
+impl Heard {
+    #[inline]
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+/// The periods of a cache.
+#[derive(Debug)]
+pub(super) struct Periods(Scale);
+
+impl Periods {
+    pub(super) fn new(entries: usize) -> Self {
+        Self(Scale::new(PERIOD.saturating_mul(entries.max(1) as u64)))
+    }
+
+    /// The period at a time that is counted in misses.
+    #[inline]
+    fn at(&self, now: u64) -> u8 {
+        self.0.steps(now) as u8 & PERIODS
+    }
+
+    /// What is left of the count at this time. Sixteen periods in which the key was not heard of look like
+    /// none.
+    #[inline]
+    pub(super) fn count(&self, heard: Heard, now: u64) -> u64 {
+        let passed = self.at(now).wrapping_sub(heard.0 >> PERIOD_BITS) & PERIODS;
+        u64::from((heard.0 & COUNT) >> passed.min(PERIOD_BITS as u8))
+    }
+
+    /// The same key, heard of once more.
+    #[inline]
+    pub(super) fn again(&self, heard: Heard, now: u64) -> Heard {
+        let count = (self.count(heard, now) as u8 + 1).min(COUNT);
+        Heard(self.at(now) << PERIOD_BITS | count)
+    }
+}
