@@ -433,6 +433,8 @@ mod outcomes {
 
 /// Several pieces of user code panic in one operation: one panic arrives, and the process goes on.
 mod several {
+    use std::any::Any;
+    use std::cell::RefCell;
     use std::sync::Mutex;
 
     use clockhand::load::Loader;
@@ -441,6 +443,12 @@ mod several {
     use super::*;
 
     thread_local!(static ON: Cell<bool> = const { Cell::new(false) });
+    thread_local!(static KEPT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) });
+
+    /// Keeps what an operation returned until bombs are off.
+    fn keep(returned: impl Any) {
+        KEPT.with_borrow_mut(|kept| kept.push(Box::new(returned)));
+    }
 
     /// A value whose destructor always panics, while that is on.
     #[derive(Debug)]
@@ -469,6 +477,7 @@ mod several {
         ON.set(true);
         let panicked = panic::catch_unwind(AssertUnwindSafe(body)).is_err();
         ON.set(false);
+        KEPT.take();
         panicked
     }
 
@@ -496,29 +505,29 @@ mod several {
             ("insert, refused", |cache, key| cache.insert(key, Bomb(200))),
             ("insert, a weigher", |cache, key| cache.insert(key, Bomb(77))),
             ("insert, new", |cache, key| cache.insert(1_000 + key, Bomb(1))),
-            ("try_insert", |cache, key| std::mem::forget(cache.try_insert(key, Bomb(2)))),
+            ("try_insert", |cache, key| keep(cache.try_insert(key, Bomb(2)))),
             ("compute, refused", |cache, key| {
-                std::mem::forget(cache.compute(key, |_| Compute::Put(Bomb(200))));
+                keep(cache.compute(key, |_| Compute::Put(Bomb(200))));
             }),
             ("compute, a weigher", |cache, key| {
-                std::mem::forget(cache.compute(key, |_| Compute::Put(Bomb(77))));
+                keep(cache.compute(key, |_| Compute::Put(Bomb(77))));
             }),
-            ("remove", |cache, key| std::mem::forget(cache.remove(&key))),
+            ("remove", |cache, key| keep(cache.remove(&key))),
             ("get_or_load of a value that is refused", |cache, key| {
-                std::mem::forget(cache.get_or_load(1_000 + key, |_| Bomb(200)));
+                keep(cache.get_or_load(1_000 + key, |_| Bomb(200)));
             }),
             ("get_or_load of a value that goes in", |cache, key| {
-                std::mem::forget(cache.get_or_load(1_000 + key, |_| Bomb(1)));
+                keep(cache.get_or_load(1_000 + key, |_| Bomb(1)));
             }),
             ("try_get_or_load, an error", |cache, key| {
-                std::mem::forget(cache.try_get_or_load(1_000 + key, |_| Err(Bomb(1))));
+                keep(cache.try_get_or_load(1_000 + key, |_| Err(Bomb(1))));
             }),
             ("get_many that loads", |cache, key| {
                 let keys = [key, 1_000 + key, 1_001 + key, 1_002 + key];
-                std::mem::forget(cache.clone().loading(Store).get_many(&keys));
+                keep(cache.clone().loading(Store).get_many(&keys));
             }),
             ("refresh", |cache, key| {
-                std::mem::forget(cache.clone().loading(Store).refresh(&key));
+                keep(cache.clone().loading(Store).refresh(&key));
             }),
         ];
         operations.into_iter().for_each(|(name, operation)| attempt_all(name, operation));
@@ -528,11 +537,11 @@ mod several {
     #[cfg(feature = "async")]
     #[test]
     fn one_panic_arrives_of_many_in_a_task() {
-        fn run<T>(future: impl Future<Output = T>) {
+        fn run<T: Any>(future: impl Future<Output = T>) {
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             let polled = std::pin::pin!(future).poll(&mut context);
             assert!(polled.is_ready());
-            std::mem::forget(polled);
+            keep(polled);
         }
         let operations: [Step; 4] = [
             ("get_or_load_async of a value that is refused", |cache, key| {
@@ -608,7 +617,7 @@ mod several {
             explode();
             Bomb(1)
         };
-        assert!(panicked(|| std::mem::forget(cache.get_or_load(Fuse(1), load))));
+        assert!(panicked(|| keep(cache.get_or_load(Fuse(1), load))));
         let many = cache.clone().loading(move |key: &Fuse| {
             if key.0 > 3 {
                 explode();
@@ -616,8 +625,8 @@ mod several {
             Ok::<_, String>(Bomb(1))
         });
         let keys = std::mem::ManuallyDrop::new([2, 3, 4, 5].map(Fuse));
-        assert!(panicked(|| std::mem::forget(many.get_many(&*keys))));
-        assert!(panicked(|| std::mem::forget(many.refresh(&keys[3]))));
+        assert!(panicked(|| keep(many.get_many(&*keys))));
+        assert!(panicked(|| keep(many.refresh(&keys[3]))));
         support::validate(&cache);
         assert_eq!(cache.get_or_load(Fuse(1), |_| Bomb(5)).0, 5, "nobody is stuck");
     }
