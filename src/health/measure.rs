@@ -1,6 +1,5 @@
 //! What was measured, and what a window shows.
 
-use std::iter;
 use std::time::Duration;
 
 use super::figure::Figure;
@@ -97,12 +96,14 @@ impl<C> Look<'_, C> {
     pub(super) fn tell_times(&mut self, now: &C, of: impl Fn(&C) -> &Times) {
         let Some((_, then)) = self.window else { return };
         let times = of(now).since(of(then));
-        let quantiles = [(Figure::ReadP95, 0.95), (Figure::ReadP99, 0.99)];
-        let quantiles = quantiles.map(|(figure, part)| (figure, times.quantile(part)));
-        let mean = (Figure::ReadTime, times.mean());
-        for (figure, seconds) in iter::once(mean).chain(quantiles) {
+        let figures: [(Figure, fn(&Times) -> f64); 3] = [
+            (Figure::ReadTime, Times::mean),
+            (Figure::ReadP95, |times| times.quantile(0.95)),
+            (Figure::ReadP99, |times| times.quantile(0.99)),
+        ];
+        for (figure, seconds) in figures {
             if self.is_enough(figure, times.count(), self.thresholds.min_events) {
-                self.tell(figure, seconds);
+                self.tell(figure, seconds(&times));
             }
         }
     }

@@ -25,7 +25,7 @@ impl Times {
         self.0.iter().map(|&(_, count)| count).sum()
     }
 
-    /// The average, in seconds, if there are some.
+    /// The average, in seconds; there must be some.
     pub(super) fn mean(&self) -> f64 {
         let sum: f64 = self.0.iter().map(|&(time, count)| time.as_secs_f64() * count as f64).sum();
         sum / self.count() as f64
