@@ -171,9 +171,9 @@ struct Spender {
     taken: AtomicU64,
 }
 
-struct Purse<'s>(&'s Stripe, &'s AtomicU64);
+struct PinnedStripe<'s>(&'s Stripe, &'s AtomicU64);
 
-impl<'s> Credit<'s> for Purse<'s> {
+impl<'s> Credit<'s> for PinnedStripe<'s> {
     fn stripe(&self) -> &'s Stripe {
         self.0
     }
@@ -184,7 +184,7 @@ impl<'s> Credit<'s> for Purse<'s> {
 }
 
 impl Spender {
-    /// Three units, of which the first stripe has two that the owner is wont to spend one by one.
+    /// Three units, of which the first stripe has two that the owner may spend one by one.
     fn new() -> Arc<Self> {
         let this = Self {
             ledger: Ledger::striped(4, TINY),
@@ -192,7 +192,7 @@ impl Spender {
             pinned: [AtomicU64::new(0), AtomicU64::new(0)],
             taken: AtomicU64::new(0),
         };
-        this.stripes[0].be_wont(1);
+        this.stripes[0].set_allowance(1);
         this.ledger.reserve_up_to(&this.stripes[0], 3).commit(3);
         this.ledger.give(&this.stripes[0], 2);
         assert_eq!((this.stripes[0].credit(), this.ledger.pooled()), (2, 1));
@@ -200,8 +200,8 @@ impl Spender {
         Arc::new(this)
     }
 
-    fn purses(&self) -> [Purse<'_>; 2] {
-        [0, 1].map(|nth| Purse(&self.stripes[nth], &self.pinned[nth]))
+    fn credits(&self) -> [PinnedStripe<'_>; 2] {
+        [0, 1].map(|nth| PinnedStripe(&self.stripes[nth], &self.pinned[nth]))
     }
 
     fn pin(&self, nth: usize) {
@@ -227,7 +227,7 @@ impl Spender {
     /// Takes so much, wherever it is; how much it got.
     fn take(&self, nth: usize, wanted: u64) -> u64 {
         let mut hand = self.ledger.reserve_up_to(&self.stripes[nth], 0);
-        hand.gather(wanted, self.purses());
+        hand.gather(wanted, self.credits());
         let held = hand.held();
         self.took(held);
         hand.commit(held);
@@ -286,7 +286,7 @@ fn who_spends_beside_two_sweeps_spends_what_is_there() {
     });
 }
 
-/// A thread that sleeps in an operation keeps what it is wont to spend, one that sleeps elsewhere and one that has
+/// A thread that sleeps in an operation keeps its allowance, one that sleeps elsewhere and one that has
 /// ended keep nothing: a third one gets the rest.
 #[test]
 fn who_sleeps_keeps_what_one_operation_needs() {

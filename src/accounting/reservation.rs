@@ -59,7 +59,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// Takes credit in another hand, without an exchange: where the thread is fenced, only once there, and no more
-    /// than it was wont to before.
+    /// than its allowance was before.
     #[inline]
     pub(crate) fn spend(&self, charge: u64) -> Option<Self> {
         self.own.spend(charge).then(|| Self::of(self.ledger, self.own, charge))

@@ -26,10 +26,10 @@
 //!
 //! Taking credit is an exchange, as others may take it, too. The owner can do without one where it is *fenced*, that is,
 //! where others see that it is here since before a full fence: as the pin of a thread is seen. Then it may spend once, and
-//! no more than it is *wont* to spend, a number that stands since before the fence.
+//! no more than its *allowance*, a number that stands since before the fence.
 //!
 //! A sweep takes first, then fences, and then looks whether the owner is here. If it is not, it will see what was taken
-//! when it comes. If it is, it may not have seen that: so the sweep leaves it what it is wont to spend, or gives that back. So
+//! when it comes. If it is, it may not have seen that: so the sweep leaves it its allowance, or gives that back. So
 //! one who sleeps keeps no more than one operation needs, and one who is not here keeps nothing.
 
 use crate::sync::{AtomicU64, Ordering, fence, seeded};
@@ -67,7 +67,7 @@ fn more(word: u64, units: u64) -> u64 {
 pub(crate) struct Stripe {
     word: AtomicU64,
     spent: AtomicU64,
-    wont: AtomicU64,
+    allowance: AtomicU64,
 }
 
 /// A stripe as others see it.
@@ -117,7 +117,7 @@ impl Stripe {
     /// A stripe without credit.
     #[inline]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU64::new(0), spent: AtomicU64::new(0), wont: AtomicU64::new(0) }
+        Self { word: AtomicU64::new(0), spent: AtomicU64::new(0), allowance: AtomicU64::new(0) }
     }
 
     /// The credit now, for observers and as a hint.
@@ -137,22 +137,22 @@ impl Stripe {
 
     /// What the owner may spend without an exchange when it is fenced the next time. Called by the owner.
     #[inline]
-    pub(crate) fn wont(&self) -> u64 {
+    pub(crate) fn allowance(&self) -> u64 {
         // ORDERING S-o: Relaxed: only the owner writes it.
-        self.wont.load(Ordering::Relaxed)
+        self.allowance.load(Ordering::Relaxed)
     }
 
-    /// From the next time on, the owner spends so much. Called by the owner.
+    /// Sets what the owner may spend from the next time on. Called by the owner.
     #[inline]
-    pub(crate) fn be_wont(&self, units: u64) {
-        if self.wont() != units {
+    pub(crate) fn set_allowance(&self, units: u64) {
+        if self.allowance() != units {
             // ORDERING L-j: Release: what was spent before; pairs with the load in `steal`.
-            self.wont.store(units, Ordering::Release);
+            self.allowance.store(units, Ordering::Release);
         }
     }
 
-    /// The owner spends, if it has so much. Only where it is fenced, only once there, and no more than it was wont to
-    /// before.
+    /// The owner spends, if it has so much. Only where it is fenced, only once there, and no more than its
+    /// allowance was before.
     #[inline]
     pub(super) fn spend(&self, units: u64) -> bool {
         // ORDERING S-o: Relaxed: only the owner writes it.
@@ -162,7 +162,7 @@ impl Stripe {
         if left(self.word.load(Ordering::Acquire), spent) < units {
             return false;
         }
-        // ORDERING L-j: Release: before the owner leaves, and before it changes its wont; pairs with `spent`.
+        // ORDERING L-j: Release: before the owner leaves, and before it changes its allowance; pairs with `spent`.
         self.spent.store(spent.wrapping_add(units) & LENT, Ordering::Release);
         true
     }
@@ -225,8 +225,8 @@ impl Stripe {
         if fenced != Some(true) || seeded("ledger-steal-all") {
             return 0;
         }
-        // ORDERING L-j: Acquire: if it is another one than before, the owner has spent already; pairs with `be_wont`.
-        self.wont.load(Ordering::Acquire)
+        // ORDERING L-j: Acquire: if it is another one than before, the owner has spent already; pairs with `set_allowance`.
+        self.allowance.load(Ordering::Acquire)
     }
 
     /// Gives back what the owner may have spent in the moment when it was taken.
@@ -238,7 +238,7 @@ impl Stripe {
             return Haul { units, unlisted: false };
         }
         let fenced = is_fenced();
-        // In this order: what it is wont to from now on, it has spent before.
+        // In this order: where the allowance is a new one, the owner has spent before.
         let (kept, spent) = (self.kept(fenced), self.spent());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {

@@ -51,7 +51,7 @@ impl<K, V, S> Engine<K, V, S> {
                 return Some(room);
             }
         }
-        own.be_wont(plot);
+        own.set_allowance(plot);
         if work.room.gather(plot, self.retired_credits()) {
             return work.room.split(plot);
         }

@@ -131,12 +131,12 @@ pub(crate) struct Plan {
 
 /// A thread's credit with the retired capacity: it is spent without an exchange by one that is pinned.
 #[derive(Debug)]
-struct Purse<'e> {
+struct RetiredCredit<'e> {
     stripe: &'e Stripe,
     seated: Seated<'e>,
 }
 
-impl<'e> Credit<'e> for Purse<'e> {
+impl<'e> Credit<'e> for RetiredCredit<'e> {
     fn stripe(&self) -> &'e Stripe {
         self.stripe
     }
@@ -235,9 +235,9 @@ impl<K, V, S> Engine<K, V, S> {
         self.locals().map(|local| &local.credit)
     }
 
-    fn retired_credits(&self) -> impl Iterator<Item = Purse<'_>> {
+    fn retired_credits(&self) -> impl Iterator<Item = RetiredCredit<'_>> {
         let seated = self.table.domain().seated();
-        seated.map(|(desk, seated)| Purse { stripe: &desk.retired, seated })
+        seated.map(|(desk, seated)| RetiredCredit { stripe: &desk.retired, seated })
     }
 
     /// The clock, if the cache keeps time.

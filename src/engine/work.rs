@@ -82,7 +82,7 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline(always)]
     pub(super) fn work_of<'e>(&'e self, pin: &Pin<'e, K, V>) -> Work<'e> {
         let local = pin.local();
-        self.work_that_spends(local, pin.is_alone().then(|| local.retired.wont()))
+        self.work_that_spends(local, pin.is_alone().then(|| local.retired.allowance()))
     }
 
     #[inline(always)]
