@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::gates::places;
 use crate::service::Service;
 
 /// Far enough, and not too far for a timer.
@@ -36,9 +37,8 @@ impl Service {
     /// ```
     pub fn bound<L: Listener>(&self, listener: L) -> Bounded<L> {
         let limits = &self.shared.limits;
-        let places = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
         let idle = limits.idle.min(NEVER);
-        Bounded { listener, places: Arc::new(Semaphore::new(places)), idle }
+        Bounded { listener, places: places(limits.connections.max(1)), idle }
     }
 }
 

@@ -14,9 +14,13 @@ pub(crate) struct Gates {
     closed: watch::Sender<bool>,
 }
 
+/// So many places, as far as there can be.
+pub(crate) fn places(number: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)))
+}
+
 impl Gates {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let places = |number: usize| Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)));
         Self {
             requests: places(limits.requests),
             streams: places(limits.streams),
