@@ -96,14 +96,14 @@ impl<C> Look<'_, C> {
     pub(super) fn tell_times(&mut self, now: &C, of: impl Fn(&C) -> &Times) {
         let Some((_, then)) = self.window else { return };
         let times = of(now).since(of(then));
-        let figures: [(Figure, fn(&Times) -> f64); 3] = [
-            (Figure::ReadTime, Times::mean),
-            (Figure::ReadP95, |times| times.quantile(0.95)),
-            (Figure::ReadP99, |times| times.quantile(0.99)),
-        ];
-        for (figure, seconds) in figures {
+        for figure in [Figure::ReadTime, Figure::ReadP95, Figure::ReadP99] {
             if self.is_enough(figure, times.count(), self.thresholds.min_events) {
-                self.tell(figure, seconds(&times));
+                let seconds = match figure {
+                    Figure::ReadP95 => times.quantile(0.95),
+                    Figure::ReadP99 => times.quantile(0.99),
+                    _ => times.mean(),
+                };
+                self.tell(figure, seconds);
             }
         }
     }
