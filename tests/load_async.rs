@@ -317,6 +317,38 @@ fn many_keys_are_loaded_once_each_and_renewed_by_tasks() {
 }
 
 #[test]
+fn a_renewal_whose_key_has_changed_is_not_begun_by_tasks_either() {
+    struct Counts;
+    impl AsyncLoader<u64, u64> for Counts {
+        type Error = String;
+        async fn load(&self, key: &u64) -> Result<u64, String> {
+            Ok(*key)
+        }
+    }
+    let (clock, hand) = Clock::manual();
+    let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
+    let futures = Arc::<Mutex<Vec<BoxFuture>>>::default();
+    let spawned = Arc::clone(&futures);
+    let loading = builder.build().unwrap().loading(Counts);
+    let loading = loading
+        .refresh_after(4 * SECOND)
+        .spawner(move |future| spawned.lock().unwrap().push(future));
+    let get = |key| futures_executor::block_on(loading.get_async(&key)).unwrap();
+    (0..3).for_each(|key| assert_eq!(get(key), key));
+    hand.advance(4 * SECOND);
+    (0..3).for_each(|key| assert_eq!(get(key), key));
+    loading.cache().insert(0, 7);
+    loading.cache().invalidate(&1);
+    let before = loading.stats().loads_started;
+    let jobs = std::mem::take(&mut *futures.lock().unwrap());
+    assert_eq!(jobs.len(), 3);
+    jobs.into_iter().for_each(futures_executor::block_on);
+    let stats = loading.stats();
+    assert_eq!((stats.loads_started - before, stats.renewals_failed), (1, 0));
+    assert_eq!((get(0), loading.cache().peek(&1), get(2)), (7, None, 2));
+}
+
+#[test]
 fn futures_are_renewed_by_those_who_read_where_nobody_spawns_them() {
     let (clock, hand) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);

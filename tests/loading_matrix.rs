@@ -383,13 +383,13 @@ impl Model {
 
     fn run(&mut self, nth: usize) {
         let job = self.posted.remove(nth);
-        if job.taken {
+        // Nor is one begun whose key has changed.
+        if job.taken || !job.attached {
             return;
         }
-        match (self.ask(false), job.attached) {
-            (Ok(value), true) => self.put(value, !self.settings[job.by].jitter),
-            (Err(cause), true) => self.fail(job.by, cause),
-            (_, false) => {}
+        match self.ask(false) {
+            Ok(value) => self.put(value, !self.settings[job.by].jitter),
+            Err(cause) => self.fail(job.by, cause),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use clockhand::load::Job;
 use clockhand::{
-    Builder, Cache, Clock, Expiry, LoadError, LoadSource, Loader, LoadingCache, ManualClock,
+    Builder, Cache, Clock, Compute, Expiry, LoadError, LoadSource, Loader, LoadingCache,
+    ManualClock,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -132,7 +133,7 @@ fn jitter_makes_no_value_look_old() {
     }
 }
 
-fn ignore(_: LoadSource) {}
+fn ignore<T>(_: T) {}
 
 /// What is put in by hand has no jitter, and is renewed at its age through a handle that has.
 #[test]
@@ -172,5 +173,114 @@ fn renewal_goes_on_for_ever() {
         hand.advance(SECOND);
         assert_eq!(source(&loading, 1), LoadSource::Hit, "at {second} s");
         later.run();
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// One load of a key at a time
+// ---------------------------------------------------------------------------------------------
+
+/// So many keys that were read when they were due, and whose renewal has not begun.
+fn due(settings: Settings, keys: u64) -> Rig {
+    let rig = rig(settings, 60, SECOND, 0.0);
+    (0..keys).for_each(|key| ignore(source(&rig.loading, key)));
+    rig.hand.advance(SECOND);
+    (0..keys).for_each(|key| assert_eq!(source(&rig.loading, key), LoadSource::Hit));
+    rig
+}
+
+fn started(rig: &Rig) -> u64 {
+    rig.loading.stats().loads_started
+}
+
+/// Its value could land nowhere, and who asks for the key meanwhile loads beside it.
+#[test]
+fn a_renewal_whose_key_has_changed_is_not_begun() {
+    type Change = (&'static str, fn(&Cache<u64, u64>));
+    let changes: [Change; 5] = [
+        ("insert", |cache| cache.insert(1, 7)),
+        ("remove", |cache| ignore(cache.remove(&1))),
+        ("invalidate", |cache| cache.invalidate_all()),
+        ("compute", |cache| ignore(cache.compute(1, |_| Compute::Put(7)))),
+        ("shrink", |cache| cache.set_capacity(1)),
+    ];
+    for (name, change) in changes {
+        let rig = due(|b| b.time_to_live(MINUTE), 2);
+        change(rig.loading.cache());
+        rig.loading.cache().set_capacity(1000);
+        let (before, there) = (started(&rig), rig.loading.cache().peek(&1));
+        let untouched = rig.loading.cache().contains_key(&0);
+        assert_eq!(rig.later.run(), 2, "{name}");
+        assert_eq!(started(&rig) - before, u64::from(untouched), "{name}");
+        assert_eq!(rig.loading.cache().peek(&1), there, "{name}");
+        assert_eq!(rig.loading.stats().renewals_failed, 0, "{name}");
+        // The next one is not kept from anything.
+        assert_eq!(rig.loading.refresh(&1), Ok(60), "{name}");
+    }
+}
+
+/// While it waits for its turn somebody else has loaded the key.
+#[test]
+fn a_renewal_that_was_queued_does_not_load_beside_a_reader() {
+    let rig = due(|b| b.time_to_live(MINUTE), 1);
+    rig.loading.cache().invalidate(&0);
+    assert_eq!(source(&rig.loading, 0), LoadSource::Loaded);
+    let before = started(&rig);
+    assert_eq!(rig.later.run(), 1);
+    assert_eq!(started(&rig), before);
+    assert_eq!(source(&rig.loading, 0), LoadSource::Hit);
+}
+
+#[test]
+fn of_many_that_are_renewed_together_those_that_have_changed_are_left_out() {
+    let rig = rig(|b| b.time_to_live(MINUTE), 60, SECOND, 0.0);
+    let keys: Vec<u64> = (0..10).collect();
+    let read = || rig.loading.get_many(&keys).expect("it never fails");
+    read();
+    rig.hand.advance(SECOND);
+    read();
+    keys.iter().step_by(2).for_each(|&key| rig.loading.cache().insert(key, 7));
+    let before = started(&rig);
+    assert!(rig.later.run() > 0);
+    assert_eq!(started(&rig) - before, 5);
+    let expected: Vec<_> = keys.iter().map(|key| Some(if key % 2 == 0 { 7 } else { 60 })).collect();
+    assert_eq!(read(), expected);
+}
+
+/// Whoever asks for it next shall find the load that is under way.
+#[test]
+fn what_is_being_renewed_is_evicted_last() {
+    const KEYS: u64 = 20;
+    let settings: [Settings; 2] =
+        [|b| b.capacity(100), |b| b.capacity(100).time_to_live(MINUTE).weigher(|_, _| 1)];
+    for settings in settings {
+        let rig = due(settings, KEYS);
+        (1000..20_000).for_each(|key| rig.loading.cache().insert(key, key));
+        let renewed = || (0..KEYS).filter(|key| rig.loading.cache().contains_key(key)).count();
+        assert_eq!(renewed() as u64, KEYS);
+        let before = started(&rig);
+        rig.later.run();
+        assert_eq!(started(&rig) - before, KEYS);
+        // Once it is over they go like all others.
+        for key in (0..100_u64).flat_map(|round| round * 50..round * 50 + 300) {
+            rig.loading.cache().insert(20_000 + key, key);
+            rig.loading.cache().get(&(20_000 + key));
+        }
+        assert_eq!(renewed(), 0);
+    }
+}
+
+/// Renewals that nobody carries on keep nobody out.
+#[test]
+fn where_everything_is_being_renewed_the_next_entry_comes_in() {
+    for capacity in [1, 10, 100] {
+        let rig = due(|b| b, capacity);
+        rig.loading.cache().set_capacity(capacity);
+        for key in 1000..1000 + 3 * capacity {
+            rig.loading.cache().insert(key, key);
+            assert_eq!(rig.loading.cache().peek(&key), Some(key));
+        }
+        assert_eq!(rig.loading.stats().refusals, 0);
+        rig.later.run();
     }
 }

@@ -12,11 +12,13 @@ pub(super) struct Dial<'g, K, V, S> {
     view: Table<'g, K, V>,
     /// An entry that is not to be seen, as it is about to be replaced.
     spared: Option<EntryRef<'g, K, V>>,
+    /// Whether entries that are being renewed are not to be seen.
+    spares_renewed: bool,
 }
 
 impl<'g, K, V, S> Dial<'g, K, V, S> {
     pub(super) fn new(engine: &'g Engine<K, V, S>, view: Table<'g, K, V>) -> Self {
-        Self { engine, view, spared: None }
+        Self { engine, view, spared: None, spares_renewed: false }
     }
 
     /// The same without this entry.
@@ -24,11 +26,18 @@ impl<'g, K, V, S> Dial<'g, K, V, S> {
         Self { spared, ..self }
     }
 
+    /// The same without those whose load is under way: evicted, their key would be loaded a second time beside it.
+    pub(super) fn sparing_renewed(self, spares_renewed: bool) -> Self {
+        Self { spares_renewed, ..self }
+    }
+
     /// Whether an entry may go. What weighs nothing makes no room, and stays; so does what is still being loaded.
     #[inline]
     fn may_go(&self, slot: &Found<'g, K, V>) -> bool {
         let is_spared = |spared: EntryRef<'g, K, V>| spared.is(slot.entry());
-        slot.entry().charge() > 0 && !self.spared.is_some_and(is_spared)
+        slot.entry().charge() > 0
+            && !self.spared.is_some_and(is_spared)
+            && !(self.spares_renewed && slot.entry().is_being_renewed())
     }
 }
 

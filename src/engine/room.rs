@@ -27,6 +27,9 @@ const BUCKETS_PER_VAIN: usize = 1 << 11;
 /// Buckets that are looked at for one expired entry.
 const LOOKS: usize = 128;
 
+/// Vain attempts after which an entry may go that is being renewed: there may be nothing else.
+const SPARED: usize = 8;
+
 /// Victims of one insert whose charge pays for a shrink.
 const PAID: usize = 2;
 
@@ -84,7 +87,7 @@ where
             if lingering > 0 && self.waits_for(lingering, need - work.hand.held(), work) {
                 return Err(Obstacle::Garbage);
             }
-            match self.evict(view, work, spared) {
+            match self.evict(view, work, spared, vain) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
                 Eviction::Done if paid < PAID && self.capacity.debt() > 0 => {
                     work.hand.surrender();
@@ -112,6 +115,9 @@ where
 
     /// Evicts one entry, but not the one that is `spared`. Its charge comes into the hand.
     ///
+    /// One that is being renewed goes only after some attempts that were `vain`. Its key was asked for just now, and
+    /// whoever asks next would not find the load that is under way.
+    ///
     /// An entry that is larger than the retired capacity can never lie there: the capacity bears it until it
     /// is freed, and there is only one such at a time, or inserts would empty the cache while a
     /// reader sleeps.
@@ -121,6 +127,7 @@ where
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
         spared: Option<EntryRef<'g, K, V>>,
+        vain: usize,
     ) -> Eviction {
         if !work.local.telling.may_evict() {
             return Eviction::Barred;
@@ -134,7 +141,8 @@ where
             None => None,
         };
         let victim = overdue.or_else(|| {
-            let (dial, load) = (Dial::new(self, view).sparing(spared), self.load());
+            let dial = Dial::new(self, view).sparing(spared);
+            let (dial, load) = (dial.sparing_renewed(vain < SPARED), self.load());
             self.policy.victim(&dial, rounds, memory, &work.shift, load)
         });
         let Some(held) = victim else {

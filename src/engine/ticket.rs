@@ -7,8 +7,8 @@
 //!
 //! An awaited entry weighs nothing and is never evicted. It has a berth until it is freed, and the number of
 //! berths is bounded; a load that gets none is its caller's alone. An
-//! entry that is renewed weighs what its older value weighs, and may be evicted like any other; its
-//! load then lands nowhere.
+//! entry that is renewed weighs what its older value weighs, and is evicted only where there is nothing else to
+//! evict; its load then lands nowhere.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -352,6 +352,12 @@ where
             }
         }
         self.tidy(pin);
+    }
+
+    /// Whether a ticket is still in the table: nothing has happened to the key since it came in.
+    pub(crate) fn has_ticket(&self, key: &K, ticket: &Ticket) -> bool {
+        let pin = self.pin();
+        self.ticketed(self.table.view(pin.pass()), self.hash(key), key, ticket).is_some()
     }
 
     /// The entry of a key, if it carries this ticket.

@@ -309,7 +309,7 @@ where
             // What lingers will pay for as much, once it is freed.
             let eviction = if self.capacity.debt() > self.lingering.charge() {
                 let mut work = self.work(pin.local());
-                self.evict(self.table.view(pin.pass()), &mut work, None)
+                self.evict(self.table.view(pin.pass()), &mut work, None, vain)
             } else {
                 Eviction::Relieve
             };

@@ -344,6 +344,13 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         self.kind() == Kind::Awaited
     }
 
+    /// Whether it has a value in the place of which a load is about to put another one.
+    #[inline]
+    pub(crate) fn is_being_renewed(&self) -> bool {
+        self.kind() == Kind::Renewed
+            && self.ticket().is_some_and(|ticket| ticket.holds() && !ticket.has_failed())
+    }
+
     /// The key.
     #[inline]
     pub(crate) fn key(&self) -> &'g K {

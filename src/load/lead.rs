@@ -46,7 +46,7 @@ where
     begun: OnceLock<(Duration, Entered)>,
     /// Whether it is a load of the background.
     renews: bool,
-    /// Whether the loader has come to an end of its own.
+    /// Whether the loader has come to an end of its own, or is not called.
     ended: bool,
 }
 
@@ -158,13 +158,16 @@ where
     run
 }
 
-/// The same for jobs, on a thread or as a task; those that a reader has taken over before come apart.
+/// The same for jobs, on a thread or as a task; those that a reader has taken over before come apart, and those whose
+/// key has changed since: their values would land nowhere, and whoever asks for such a key begins a load of its own.
 pub(super) fn begin_jobs<K, V, S>(leads: Vec<Lead<K, V, S>>, kind: Kind) -> [Vec<Lead<K, V, S>>; 2]
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
+    let (mut leads, mut taken): (Vec<_>, Vec<_>) = leads.into_iter().partition(Lead::is_current);
+    taken.iter_mut().for_each(Lead::never_begins);
     let (run, now) = (Arc::new(Run::background()), now());
     if let Some(lead) = leads.first() {
         run.trace(lead.cache.engine().name(), true);
@@ -174,8 +177,8 @@ where
         flight.look_again(now.saturating_add(flight.limits().renewal));
         flight.begin(lead.seat, kind, lead.begin_run(&run), now)
     };
-    let (begun, taken) = leads.into_iter().partition(begin);
-    [begun, taken]
+    taken.extend(leads.extract_if(.., |lead| !begin(lead)));
+    [leads, taken]
 }
 
 /// Whether a load that has this ticket is about to renew a value, or has failed and `counts`, as far as
@@ -225,9 +228,20 @@ where
         self.flight.put_off(self.seat, now());
     }
 
-    /// It is its turn; false if somebody has taken over.
+    /// Whether nothing has happened to the key since the load boarded.
+    fn is_current(&self) -> bool {
+        self.cache.engine().has_ticket(&self.key, &self.ticket())
+    }
+
+    /// Its loader is not called: that is no failure.
+    fn never_begins(&mut self) {
+        self.ended = true;
+    }
+
+    /// It is its turn; false if somebody has taken over, or the key has changed.
     pub(super) fn resume(&self, kind: Kind) -> bool {
-        self.run.get().is_some_and(|run| self.flight.begin(self.seat, kind, run, now()))
+        self.is_current()
+            && self.run.get().is_some_and(|run| self.flight.begin(self.seat, kind, run, now()))
     }
 
     /// Notes that it is a load of the background.

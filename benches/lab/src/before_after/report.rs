@@ -119,12 +119,11 @@ impl Side {
 }
 
 impl BeforeAfter {
-    /// How often clockhand had more than it was given.
+    /// How often `clockhand` broke a promise: loaded a page beside another load of it, or had more than
+    /// it was given.
     #[must_use]
     pub fn broken(&self) -> u64 {
-        // Loads of a page that was being loaded are told in the table, and not judged: a few begin beside a renewal,
-        // once in some hundred loads.
-        self.after.beyond_bounds
+        self.after.loads_beside_others + self.after.beyond_bounds
     }
 }
 
