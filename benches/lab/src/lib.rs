@@ -5,14 +5,17 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "demos")]
 mod arena;
+#[cfg(feature = "demos")]
 pub mod before_after;
 pub mod built_in;
-#[cfg(feature = "charts")]
+#[cfg(feature = "demos")]
 pub mod charts;
 pub mod cli;
 #[cfg(feature = "peers")]
 pub mod compare;
+#[cfg(feature = "demos")]
 pub mod dedup;
 pub mod failure;
 mod frames;
@@ -20,11 +23,14 @@ pub mod heap;
 pub mod latency;
 #[cfg(feature = "peers")]
 pub mod load;
+#[cfg(feature = "demos")]
 pub mod machine;
+#[cfg(feature = "demos")]
 mod output;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod progress;
+#[cfg(feature = "demos")]
 pub mod races;
 pub mod replay;
 pub mod report;
@@ -33,8 +39,10 @@ pub mod serve;
 #[cfg(feature = "peers")]
 pub mod simulate;
 pub mod source;
+#[cfg(feature = "demos")]
 pub mod stampede;
 pub mod team;
 pub mod trace;
 mod words;
+#[cfg(feature = "demos")]
 mod zipf;

@@ -233,6 +233,7 @@ fn per_second(rate: f64) -> String {
 }
 
 /// Three digits or so, whatever the size.
+#[cfg(feature = "demos")]
 pub(crate) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,

@@ -18,7 +18,6 @@ use self::clockhand::Clockhand;
 use self::naive::Naive;
 use self::page::Held;
 pub use self::report::{BeforeAfter, Side};
-#[cfg(feature = "charts")]
 pub(crate) use self::report::{FIGURES, Figure};
 use self::store::Store;
 use crate::failure::Failure;

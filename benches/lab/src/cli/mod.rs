@@ -4,11 +4,13 @@
 mod absent;
 #[cfg(feature = "peers")]
 mod compare;
+#[cfg(feature = "demos")]
 mod races;
 mod replay;
 mod said;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "demos")]
 mod stampede;
 mod values;
 
@@ -22,16 +24,20 @@ use clap::{Parser, Subcommand};
 use self::absent::Absent;
 #[cfg(feature = "peers")]
 use self::compare::Compare;
+#[cfg(feature = "demos")]
 use self::races::{Dedup, Races};
 use self::replay::Replay;
 use self::said::{finish, print, usage};
 #[cfg(feature = "peers")]
 use self::said::{print_json, told};
-pub(crate) use self::values::{contestants, seconds, threads};
+#[cfg(feature = "demos")]
+pub(crate) use self::values::contestants;
+pub(crate) use self::values::{seconds, threads};
 #[cfg(feature = "peers")]
 use crate::load;
 #[cfg(feature = "peers")]
 use crate::peers::{self, Hashers};
+#[cfg(feature = "demos")]
 use crate::stampede::Order;
 
 /// Replays access traces through clockhand and compares it with other caches.
@@ -64,7 +70,11 @@ enum Command {
     ///
     /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
     /// the same work. Printed is how often it went wrong.
+    #[cfg(feature = "demos")]
     Races(Races),
+    /// Run the races that the library exists for (feature `demos`)
+    #[cfg(not(feature = "demos"))]
+    Races(Absent),
     /// Measure what a hit, a miss and a wait for another's load cost, beside moka and quick_cache
     ///
     /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
@@ -79,7 +89,11 @@ enum Command {
     /// Before: a naive cache with the races in it; after: clockhand. Then a few keys without a cache; by get
     /// and then insert; by `get_or_load`; by a `LoadingCache` that renews values ahead of their expiry. It
     /// takes five times `--seconds`, about.
+    #[cfg(feature = "demos")]
     Stampede(Order),
+    /// Let a hundred clients ask while the store behind the cache is slow (feature `demos`)
+    #[cfg(not(feature = "demos"))]
+    Stampede(Absent),
     /// Serve quotes and candles of a generated market feed, with the page and the metrics of the caches
     ///
     /// Each message of the feed, some of which come twice, is processed once, into a cache of quotes that
@@ -92,7 +106,11 @@ enum Command {
     /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
     ///
     /// Printed is how often a message was processed twice, and how often never.
+    #[cfg(feature = "demos")]
     Dedup(Dedup),
+    /// Consume a log with redelivery, with clockhand and with sets (feature `demos`)
+    #[cfg(not(feature = "demos"))]
+    Dedup(Absent),
     #[cfg(feature = "peers")]
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
@@ -120,12 +138,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Compare(order) => order.run(),
         #[cfg(not(feature = "peers"))]
         Command::Compare(order) => order.run("compare", "peers"),
+        #[cfg(feature = "demos")]
         Command::Races(order) => order.run(),
+        #[cfg(not(feature = "demos"))]
+        Command::Races(order) => order.run("races", "demos"),
         #[cfg(not(feature = "peers"))]
         Command::Load(order) => order.run("load", "peers"),
         #[cfg(feature = "peers")]
         Command::Load(order) => told(order.json.clone(), |quiet| load::run(&order.effort(), quiet)),
+        #[cfg(feature = "demos")]
         Command::Stampede(order) => stampede::run(&order),
+        #[cfg(not(feature = "demos"))]
+        Command::Stampede(order) => order.run("stampede", "demos"),
         #[cfg(feature = "peers")]
         Command::Resident { hashers, peer, size, entries } => {
             let resident = peers::resident(hashers, &peer, size, entries);
@@ -135,7 +159,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Excess { hashers, peer, capacity } => {
             peers::excess(hashers, &peer, capacity).and_then(|excess| print_json(&excess))
         }
+        #[cfg(feature = "demos")]
         Command::Dedup(order) => order.run(),
+        #[cfg(not(feature = "demos"))]
+        Command::Dedup(order) => order.run("dedup", "demos"),
         #[cfg(feature = "serve")]
         Command::Serve(order) => serve::run(&order),
         #[cfg(not(feature = "serve"))]

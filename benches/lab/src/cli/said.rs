@@ -1,16 +1,19 @@
 //! What the user is told: reports on standard output, failures on one line of standard error.
 
 use std::io::{self, Write};
+#[cfg(feature = "demos")]
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
 use crate::failure::{Failure, one_line};
+#[cfg(feature = "demos")]
 use crate::output::{Output, is_standard_output};
 
 /// Runs something, which is told whether to be quiet, and prints its report: as text and, if there is
 /// a file for it, as JSON there; or only as JSON, if that file is standard output.
+#[cfg(feature = "demos")]
 pub(super) fn told<R: serde::Serialize + std::fmt::Display>(
     json: Option<PathBuf>,
     run: impl FnOnce(bool) -> Result<R, Failure>,

@@ -1,7 +1,6 @@
 //! `stampede`.
 
 use super::said::told;
-#[cfg(feature = "charts")]
 use crate::charts::draw_before_after;
 use crate::failure::Failure;
 use crate::stampede::{self, Order};
@@ -12,7 +11,6 @@ pub(super) fn run(order: &Order) -> Result<(), Failure> {
     told(order.json.clone(), |quiet| {
         let stampede = stampede::run(&plan, terms.as_ref(), order.has_ways(), quiet)?;
         broken = stampede.broken();
-        #[cfg(feature = "charts")]
         if let (Some(sides), Some(path)) = (&stampede.before_after, &order.chart) {
             draw_before_after(sides, path)?;
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::team::MOST_THREADS;
 
+#[cfg(feature = "demos")]
 pub(crate) fn contestants(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads) if (2..=MOST_THREADS).contains(&threads) => Ok(threads),

@@ -53,7 +53,6 @@ pub struct Order {
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
     refresh_ms: Option<u64>,
     /// Draw before and after into this file, as SVG
-    #[cfg(feature = "charts")]
     #[arg(long, value_name = "FILE")]
     pub(crate) chart: Option<PathBuf>,
     /// Write one JSON object to this file; `-` prints it, and nothing else

@@ -5,10 +5,17 @@ use crate::support::{lab, output};
 
 #[test]
 fn each_says_how_to_run_it_with_the_same_arguments() {
-    let all =
-        [&["compare"][..], &["load", "--quick"], &["compare", "--help"], &["serve", "--port=0"]];
-    for arguments in all {
-        let feature = if arguments[0] == "serve" { "serve" } else { "peers" };
+    let all: [(&str, &[&str]); 8] = [
+        ("demos", &["races"]),
+        ("demos", &["stampede", "ways", "--seconds", "30"]),
+        ("demos", &["dedup", "--threads=4"]),
+        ("peers", &["compare"]),
+        ("peers", &["load", "--quick"]),
+        ("peers", &["compare", "--help"]),
+        ("serve", &["serve"]),
+        ("serve", &["serve", "--port=0"]),
+    ];
+    for (feature, arguments) in all {
         let run = format!("--features {feature} -- {}`", arguments.join(" "));
         fails(&output(&mut lab(arguments)), &run);
     }

@@ -38,7 +38,6 @@ fn clockhand_loads_a_page_once_at_a_time_and_keeps_its_bounds() {
     assert_eq!((&after["loads_beside_others"], &after["beyond_bounds"]), (&0.into(), &0.into()));
 }
 
-#[cfg(feature = "charts")]
 #[test]
 fn both_sides_are_drawn() {
     let folder = crate::support::Folder::new();
