@@ -91,7 +91,7 @@ class Chart {
       bands: stack,
       axes: [
         { ...axis, size: 24, gap: 4, space: 70, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => clockTime(tick).slice(0, tick % 60 ? 8 : 5)), incrs: [15, 30, 60, 120, 300] },
-        { ...axis, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : this.format(tick))), ...(logarithmic ? { splits: powers, filter: (_, ticks) => ticks } : {}), ...(this.format === bytes ? { incrs: BINARY } : {}) },
+        { ...axis, size: 58, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : brief(this.format(tick)))), ...(logarithmic ? { splits: powers, filter: (_, ticks) => ticks } : {}), ...(this.format === bytes ? { incrs: BINARY } : {}) },
       ],
       series: [{}, ...series.map((one) => ({
         label: one.label,

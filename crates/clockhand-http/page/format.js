@@ -24,7 +24,7 @@ function scaled(number, base, names) {
 
 const count = (number) => scaled(number, 1000, ["", "k", "M", "G", "T"]);
 const bytes = (number) => scaled(number, 1024, ["B", "KiB", "MiB", "GiB", "TiB"]);
-const percent = (ratio) => (ratio * 100).toFixed(ratio >= 0.9995 ? 0 : 1) + NARROW + "%";
+const percent = (ratio) => (ratio * 100).toFixed(ratio >= 0.9995 || ratio === 0 ? 0 : 1) + NARROW + "%";
 
 /** A time in seconds. */
 function duration(seconds) {
@@ -34,6 +34,15 @@ function duration(seconds) {
   if (seconds >= 1e-3) return digits(seconds * 1e3) + NARROW + "ms";
   if (seconds >= 1e-6) return digits(seconds * 1e6) + NARROW + "µs";
   return digits(seconds * 1e9) + NARROW + "ns";
+}
+
+/** The same as an axis has room for: without noughts at the end of a fraction. */
+const brief = (text) => text.replace(/\.0+(?!\d)|(\.\d*[1-9])0+(?!\d)/, "$1");
+
+/** A figure's path in the statistics, in words; times are seconds. */
+function figureName(path) {
+  if (path === "at") return "age, seconds";
+  return path.replaceAll("_", " ").replaceAll(".", ": ") + (path.endsWith("_time") ? ", seconds" : "");
 }
 
 /** A number that may not be there. */

@@ -79,7 +79,7 @@ class Panel {
         left.delete(path);
         made[nth].dataset.figure = path;
         const [name, total, rate] = made[nth].children;
-        setText(name, path.replaceAll("_", " ").replaceAll(".", ": "));
+        setText(name, figureName(path));
         setText(total, exact(number));
         const counts = this.measure.counters.includes(path);
         setText(rate, counts ? shown(count, history.now(path + "/s")) : "");
@@ -104,7 +104,7 @@ class Panel {
       return el("li", {}, button);
     };
     if (!keys.length) {
-      this.at.hottest.replaceChildren(el("li", { class: "empty" }, "No keys yet."));
+      this.at.hottest.replaceChildren(el("li", { class: "empty" }, "No live keys."));
       return;
     }
     if (this.at.hottest.querySelector(".empty")) this.at.hottest.replaceChildren();
