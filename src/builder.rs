@@ -264,7 +264,11 @@ impl<K, V, S> Builder<K, V, S> {
     /// twice, and then refusals at once. A write that others do not stand in the way of never waits: one of a thread that holds a
     /// guard itself, one from within a destructor, and one whose room is taken by what stays.
     ///
-    /// While it waits, the thread is not in the cache, and uses its processor only if nobody else wants it. With
+    /// A write that has waited for five milliseconds goes first: those that begin after it stand back for some
+    /// milliseconds, once, so that they do not take what is freed for it.
+    ///
+    /// While it waits, the thread is not in the cache, and uses its processor only if nobody else wants it; after some
+    /// vain looks it sleeps between them, for 50 microseconds each. With
     /// [`Duration::ZERO`] no write waits: for threads that must not, as they have a deadline or run tasks of an executor.
     ///
     /// ```

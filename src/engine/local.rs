@@ -24,6 +24,8 @@ pub(crate) struct Local {
     pub(super) timings: Timings,
     /// Writes, as a number that only this thread changes.
     writes: Relaxed<AtomicU64>,
+    /// The latest write that starved for which this thread stood back in vain.
+    pub(super) stood_back: Relaxed<AtomicU64>,
 }
 
 /// Writes of a thread from one look at the table's size to the next: a look adds up the counts of

@@ -5,6 +5,7 @@
 //! | `lens` | what a pinned thread reads |
 //! | `batch` | reading many keys at a time |
 //! | `wait` | for how long an operation waits for others |
+//! | `starving` | writes that have waited for long, and go first |
 //! | `work` | one operation on its way, and when it gives up |
 //! | `write` | how an entry comes in: insert, replace |
 //! | `compute` | deciding from what is there |
@@ -61,6 +62,7 @@ mod rules;
 mod running;
 mod scan;
 mod share;
+mod starving;
 mod ticket;
 mod timing;
 mod upkeep;
@@ -91,6 +93,7 @@ pub(crate) use work::Decided;
 pub(crate) use write::Refused;
 
 use lingering::Lingering;
+use starving::Starving;
 
 use crate::accounting::{Credit, Ledger, Stripe};
 pub(crate) use crate::entry::{Hold, Ticket};
@@ -155,6 +158,10 @@ pub(crate) struct Engine<K, V, S> {
     capacity: Ledger,
     retired: Ledger,
     patience: Duration,
+    /// The epoch that stood when a write was last refused, as patience was over.
+    stood_at: Relaxed<AtomicU64>,
+    /// Writes that have waited for long.
+    starving: CachePadded<Starving>,
     /// Charges of unlinked entries that the retired capacity had no room for, and the capacity still bears.
     lingering: CachePadded<Lingering>,
     /// Unlinked entries that weigh nothing and that nothing bears, as there was no room for them anywhere.
@@ -196,6 +203,8 @@ impl<K, V, S> Engine<K, V, S> {
             capacity: Ledger::new(plan.capacity),
             retired: Ledger::of_passage(plan.retired_capacity),
             patience: plan.patience,
+            stood_at: Relaxed::<AtomicU64>::new(u64::MAX),
+            starving: CachePadded::default(),
             lingering: CachePadded::default(),
             unborne: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),

@@ -91,3 +91,32 @@ fn a_victim_is_found_though_all_are_in_a_bucket_that_somebody_has_frozen() {
     cache.maintain(10_000);
     engine.validate();
 }
+
+/// A write that begins while another one starves stands back once, and then goes on.
+#[test]
+fn a_write_stands_back_once_for_each_that_starves() {
+    let cache: Cache<u64, u64> = Cache::new(10);
+    let engine = cache.engine();
+    let stood_back = || engine.pin().local().stood_back.get();
+    cache.insert(0, 0);
+    assert_eq!(stood_back(), 0, "nobody starves");
+    for nth in 1..=3 {
+        let starved = engine.starving.enter();
+        assert!(engine.starving.any());
+        let pin = engine.pin();
+        cache.insert(1, 1);
+        assert_eq!(stood_back(), nth - 1, "it is in its own way");
+        drop(pin);
+        for _ in 0..3 {
+            cache.insert(1, 1);
+            assert_eq!(stood_back(), nth);
+        }
+        drop(starved);
+        assert!(!engine.starving.any());
+    }
+    let (first, second) = (engine.starving.enter(), engine.starving.enter());
+    drop(first);
+    assert!(engine.starving.any());
+    drop(second);
+    assert!(!engine.starving.any());
+}

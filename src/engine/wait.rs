@@ -12,17 +12,25 @@
 //! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code of the
 //!   user's that the operation calls takes what it has freed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::starving::Starved;
 use super::work::{Obstacle, Work};
 use super::{Engine, Pin};
 use crate::error::InsertErrorKind;
 use crate::reclaim::{GRACE, is_freeing};
-use crate::sync::give_way;
+use crate::sync::back_off;
 
 /// How often all who were in the cache may leave it while an operation gets nothing of what others free. In a cache
 /// of a single entry, one of eight threads that contend for it gets it.
 const TURNS: u32 = 1 << 10;
+
+/// How long an operation has waited when others that begin let it go first: some time slices of the scheduler.
+const STARVES: Duration = Duration::from_millis(5);
+
+/// How often an operation looks at least, unless another one has and the epoch still stands. Where the whole process
+/// stood still, time is over before anybody had a chance to go on.
+const LOOKS: u32 = 16;
 
 /// What an operation has seen since it began to wait.
 #[derive(Debug)]
@@ -32,8 +40,18 @@ pub(super) struct Wait {
     epoch: u64,
     activity: usize,
     turns: u32,
+    /// How often it has looked whether there is room, and how often when all had last left.
+    looks: u32,
+    looks_before: u32,
     /// What the thread had brought in itself.
     brought_in: u64,
+}
+
+impl Wait {
+    /// How often it has looked since all had last left.
+    pub(super) fn looks_since_turn(&self) -> u32 {
+        self.looks - self.looks_before
+    }
 }
 
 impl<K, V, S> Engine<K, V, S>
@@ -66,11 +84,11 @@ where
         }
         let domain = self.table.domain();
         let (since, epoch, activity) = (Instant::now(), domain.epoch(), domain.activity());
-        let (turns, brought_in) = (0, work.local.tally.insertions.get());
+        let (turns, looks, looks_before, brought_in) = (0, 0, 0, work.local.tally.insertions.get());
         let enough = work.has_freed_enough();
-        let wait = work
-            .wait
-            .get_or_insert_with(|| Box::new(Wait { since, epoch, activity, turns, brought_in }));
+        let wait = work.wait.get_or_insert_with(|| {
+            Box::new(Wait { since, epoch, activity, turns, looks, looks_before, brought_in })
+        });
         if enough && wait.brought_in != brought_in {
             return false;
         }
@@ -79,9 +97,18 @@ where
                 return false;
             }
             (wait.epoch, wait.activity, wait.turns) = (epoch, activity, wait.turns + 1);
+            wait.looks_before = wait.looks;
         }
+        wait.looks = wait.looks.saturating_add(1);
         let lasted = wait.since.elapsed().max(domain.stalled_for());
-        wait.turns < TURNS && lasted < self.patience
+        if wait.turns < TURNS && lasted < self.patience {
+            return true;
+        }
+        if wait.turns < TURNS && wait.looks < LOOKS && self.stood_at.get() != epoch {
+            return true;
+        }
+        self.stood_at.set(epoch);
+        false
     }
 
     /// Whether there is nothing to wait for, where nobody is in the cache: what is freed is given back, and what an
@@ -94,19 +121,30 @@ where
     }
 
     /// Lets garbage be freed for a write, and notes what came of it. One that has freed its part leaves it to others.
+    /// One that has waited for long has `starved`.
     #[cold]
     #[inline(never)]
-    pub(super) fn relieve_work(&self, pin: &mut Pin<'_, K, V>, work: &mut Work<'_>) {
+    pub(super) fn relieve_work<'e>(
+        &'e self,
+        pin: &mut Pin<'_, K, V>,
+        work: &mut Work<'_>,
+        starved: &mut Option<Starved<'e>>,
+    ) {
+        if starved.is_none()
+            && work.wait.as_ref().is_some_and(|wait| wait.since.elapsed() >= STARVES)
+        {
+            *starved = Some(self.starving.enter());
+        }
         let held = work.hand.held();
         // Who leaves the cache leaves nothing in its hand: of two who hold a part each, one shall get it all.
         work.hand.surrender();
         if work.has_freed_enough() {
-            return pin.outside(give_way);
+            return pin.outside(|| back_off(work.looks()));
         }
         let freed = self.relieve(pin, Some(&mut work.room));
-        if !freed && work.wait.as_ref().is_some_and(|wait| wait.turns > 0) {
-            // Nobody is in the way, but what is free is in the hands of one that has lost its processor.
-            pin.outside(give_way);
+        if !freed && work.wait.is_some() {
+            // Somebody is in the way, or what is free is in the hands of one that has lost its processor.
+            pin.outside(|| back_off(work.looks()));
         }
         work.note_relief(freed, held.saturating_add(self.retired.free(self.retired_credits())));
     }

@@ -137,6 +137,11 @@ impl Work<'_> {
         }
     }
 
+    /// How often it has looked for others to go on since all of them had.
+    pub(super) fn looks(&self) -> u32 {
+        self.wait.as_ref().map_or(0, |wait| wait.looks_since_turn())
+    }
+
     /// Whether garbage could be freed whenever the operation tried.
     pub(super) fn has_hope(&self) -> bool {
         self.vain_reliefs == 0

@@ -140,6 +140,10 @@ where
         work: &mut Work<'_>,
         mut attempt: impl FnMut(&Pin<'e, K, V>, &mut Work<'_>) -> Attempt<T>,
     ) -> Result<T, InsertErrorKind> {
+        let mut starved = None;
+        if self.starving.any() && work.patient {
+            self.stand_back(pin, work.local);
+        }
         loop {
             let obstacle = match attempt(pin, work) {
                 Ok(done) => return Ok(done),
@@ -149,7 +153,7 @@ where
                 return Err(kind);
             }
             if obstacle != Obstacle::Changed {
-                self.relieve_work(pin, work);
+                self.relieve_work(pin, work, &mut starved);
             }
         }
     }

@@ -192,6 +192,22 @@ pub(crate) fn give_way() {
     loom::thread::yield_now();
 }
 
+/// How often one that waits gives its processor away before it sleeps instead.
+const YIELDS: u32 = 16;
+/// For how long it sleeps.
+#[cfg(not(clockhand_loom))]
+const NAP: std::time::Duration = std::time::Duration::from_micros(50);
+
+/// Waits a little, in the given round. A thread that yields all the time is always ready to run, and may keep one from
+/// its processor for which it waits.
+pub(crate) fn back_off(round: u32) {
+    if round < YIELDS || cfg!(clockhand_loom) {
+        return give_way();
+    }
+    #[cfg(not(clockhand_loom))]
+    std::thread::sleep(NAP);
+}
+
 /// Asks for the cache line that `target` begins in, to write to it. Changes nothing, whatever the
 /// machine.
 #[inline]
