@@ -52,7 +52,7 @@ pub enum Maintenance {
 /// that count bytes.
 ///
 /// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
-/// That is 68 to 120 bytes, between a full table of entries that do not expire and one that has just
+/// That is 48 to 104 bytes, between a full table of entries that do not expire and one that has just
 /// doubled, of entries with a time to idle. The constant is not below any of these.
 ///
 /// # Examples
@@ -68,7 +68,7 @@ pub enum Maintenance {
 /// # cache.insert(String::new(), Vec::new());
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
-pub const ENTRY_OVERHEAD: u64 = 120;
+pub const ENTRY_OVERHEAD: u64 = 104;
 
 /// Configures a cache. Made by [`Cache::builder`].
 ///

@@ -211,7 +211,8 @@ impl<K, V, S> Cache<K, V, S> {
     ///
     /// What the other threads had in their hands at the moment of the fork is lost to the child: the units of
     /// capacity of an entry on its way in, some retired entries that were being freed, the load of a key. Such
-    /// loads count as failed, and [`health`](Self::health) does not wait for their end. A lock that another thread
+    /// loads count as failed, and [`health`](Self::health) does not wait for their end. So is the memory of some
+    /// entries, if others were allocating just then. A lock that another thread
     /// held in that moment, as loads and `health` do for some instructions, stays locked.
     /// Threads that clean up are not in the child, nor are executors. Clocks go on.
     ///

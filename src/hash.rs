@@ -1,7 +1,7 @@
 //! From a hasher's result to the hash that the table uses.
 
 /// Spreads a hash over all 64 bits, so that a weak or an identity hasher does no more harm than its
-/// collisions: homes are taken from the leading bits and tags from the trailing ones.
+/// collisions: homes are taken from the leading bits and tags from lower ones.
 ///
 /// One multiplication to 128 bits, folded; the constant is the golden ratio's, as in Knuth, *The
 /// Art of Computer Programming*, vol. 3, §6.4. A bijection it is not: about one pair in 2^64 of

@@ -141,6 +141,12 @@ impl Ledger {
         self.pooled().min(self.limit())
     }
 
+    /// A hand with nothing in it.
+    #[inline]
+    pub(crate) fn hand<'a>(&'a self, own: &'a Stripe) -> Reservation<'a> {
+        Reservation::of(self, own, 0)
+    }
+
     /// Takes in hand what the stripe and the pool have, up to `charge`; maybe nothing.
     #[inline]
     pub(crate) fn reserve_up_to<'a>(&'a self, own: &'a Stripe, charge: u64) -> Reservation<'a> {

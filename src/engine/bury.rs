@@ -102,9 +102,15 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Whether an entry with a value is not to be collected: live, worth something if a load fails, or
     /// with a ticket that counts, which would go with it.
+    #[inline]
     pub(super) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
-        let in_time = |expiration: &Expiration<K, V>| expiration.is_kept(entry, expiration.now());
-        self.rules.expiration.as_ref().is_none_or(in_time)
+        let expiration = self.rules.expiration.as_ref();
+        expiration.is_none_or(|expiration| Self::is_kept_by(expiration, entry))
+    }
+
+    #[inline(never)]
+    fn is_kept_by(expiration: &Expiration<K, V>, entry: EntryRef<'_, K, V>) -> bool {
+        expiration.is_kept(entry, expiration.now())
             || entry.ticket().is_some_and(|ticket| ticket.holds()) && !seeded("failure-swept")
     }
 

@@ -68,12 +68,14 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
 
     #[inline]
     fn look(&self, region: Region, at: Place) -> Option<Self::Slot> {
-        self.view.look(region_of(region), at.0).filter(|slot| self.may_go(slot))
+        let slot = self.view.look(region_of(region), at.0)?;
+        self.may_go(&slot).then_some(slot)
     }
 
     #[inline]
     fn recall(&self, region: Region, hash: u64, known: u64) -> Option<Self::Slot> {
-        self.view.recall(region_of(region), hash, known).filter(|slot| self.may_go(slot))
+        let slot = self.view.recall(region_of(region), hash, known)?;
+        self.may_go(&slot).then_some(slot)
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use crate::table::{Open, Unlinked};
 use crate::time::Deadline;
 
 impl<K, V, S> Engine<K, V, S> {
-    /// Links an entry whose key is not there, in a lane with these bits.
+    /// Links an entry whose key is not there, with these bits.
     #[inline(always)]
     pub(super) fn commit<'g>(
         &self,
@@ -26,9 +26,8 @@ impl<K, V, S> Engine<K, V, S> {
                 self.note_due(view, due);
                 Ok(())
             }
-            Err((entry, left)) => {
-                // The lane may have been promoted, for the entry that was there before.
-                self.count_out(shift, entry.as_ref(), left);
+            Err(entry) => {
+                self.count_out(shift, entry.as_ref(), bits);
                 Err(entry)
             }
         }

@@ -290,7 +290,7 @@ impl<K, V, S> Engine<K, V, S> {
     /// Takes their seats from the threads that a fork has left behind, and gives up their loads; how many had seats.
     pub(crate) fn reset_after_fork(&self) -> usize {
         self.running.reset_after_fork();
-        self.table.domain().reset_after_fork()
+        self.table.reset_after_fork()
     }
 }
 

@@ -121,7 +121,7 @@ where
     /// An entry that is larger than the retired capacity can never lie there: the capacity bears it until it
     /// is freed, and there is only one such at a time, or inserts would empty the cache while a
     /// reader sleeps.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn evict<'g>(
         &'g self,
         view: Table<'g, K, V>,
@@ -140,11 +140,13 @@ where
             Some(expiration) => self.overdue(view, expiration, spared),
             None => None,
         };
-        let victim = overdue.or_else(|| {
+        let victim = if overdue.is_some() {
+            overdue
+        } else {
             let dial = Dial::new(self, view).sparing(spared);
             let (dial, load) = (dial.sparing_renewed(vain < SPARED), self.load());
             self.policy.victim(&dial, rounds, memory, &work.shift, load)
-        });
+        };
         let Some(held) = victim else {
             // Those who could go may be in buckets that somebody has begun to migrate, and sleeps.
             view.migrate(1);

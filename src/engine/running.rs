@@ -8,8 +8,7 @@
 
 use std::time::Duration;
 
-use crate::reclaim::Holder;
-use crate::sync::{AtomicU64, CachePadded, Mutex, Relaxed, lock, unique};
+use crate::sync::{AtomicU64, CachePadded, Holder, Mutex, Relaxed, lock, unique};
 
 const LISTS: usize = 8;
 

@@ -64,7 +64,7 @@ impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
         Self { engine, local, retired: 0, capacity: 0, berths: 0, unborne: 0, room: None }
     }
 
-    #[inline]
+    #[inline(always)]
     fn free(
         &mut self,
         junk: Garbage<K, V>,
@@ -125,9 +125,12 @@ where
         {
             self.sweep(self.table.view(pin.pass()), SWEPT_PER_WRITE);
         }
-        let mut clearing = Clearing::new(self, pin.local());
-        table::Table::close(pin, FREED_PER_WRITE, |junk, account, shredder| {
-            clearing.free(junk, account, shredder);
+        let local = pin.local();
+        self.table.close(pin, FREED_PER_WRITE, || {
+            let mut clearing = Clearing::new(self, local);
+            move |junk, account, shredder: &Shredder<'_, K, V, Local>| {
+                clearing.free(junk, account, shredder);
+            }
         });
     }
 
@@ -202,6 +205,7 @@ where
             left = left.saturating_sub(migrated);
             pin.repin();
         }
+        self.table.view(pin.pass()).trim();
     }
 
     /// Frees up to `budget` retired entries, looks at about `budget` entries for their deadlines, goes on

@@ -92,8 +92,7 @@ impl<K, V, S> Engine<K, V, S> {
 
     #[inline(always)]
     fn work_that_spends<'e>(&'e self, local: &'e Local, to_spend: Option<u64>) -> Work<'e> {
-        let hand = self.capacity.reserve_up_to(&local.credit, 0);
-        let room = self.retired.reserve_up_to(&local.retired, 0);
+        let (hand, room) = (self.capacity.hand(&local.credit), self.retired.hand(&local.retired));
         let terms = Terms::default();
         let (shift, start) = (self.policy.shift(&local.rounds), None);
         let panicked = Panicked::default();

@@ -60,7 +60,6 @@ where
         let hash = self.hash(&*key);
         let mut pin = self.pin();
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
-        let mut work = self.work_of(&pin);
         if let Err(kind) = self.fits(charge) {
             let view = self.table.view(pin.pass());
             let held = view.find(hash, |k| *k == *key);
@@ -69,23 +68,13 @@ where
                 self.note_use(view, held);
                 return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
-            self.count_refusal(work.local, hash, kind);
+            self.count_refusal(pin.local(), hash, kind);
             return Err(Refused::new(kind, key, value));
         }
         self.prefetch(&pin, hash);
         let (key, value) = (key.into_inner(), value.into_inner());
         let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, charge));
-        let outcome =
-            self.persist(&mut pin, &mut work, |pin, work| self.try_put(pin, work, &mut new, &over));
-        let outcome = outcome
-            .unwrap_or_else(|kind| self.put_after_old(&mut pin, &mut work, &mut new, &over, kind));
-        if let Err(kind) = outcome
-            && kind != InsertErrorKind::Occupied
-        {
-            self.count_refusal(work.local, hash, kind);
-        }
-        let mut panicked = std::mem::take(&mut work.panicked);
-        drop(work);
+        let (outcome, mut panicked) = self.put_entry(&mut pin, &mut new, &over, hash);
         let kind = match outcome {
             Ok(inserted) => {
                 self.tidy(pin);
@@ -97,6 +86,27 @@ where
         panicked.call(|| self.tidy(pin));
         let (key, value) = new.expect("an entry that was refused is still here").into_parts();
         Err(Refused { kind, key, value, panicked })
+    }
+
+    /// Puts an entry in, and counts it if it is refused.
+    #[inline(always)]
+    fn put_entry<'e>(
+        &'e self,
+        pin: &mut Pin<'e, K, V>,
+        new: &mut Option<Entry<K, V>>,
+        over: &(impl Fn(&V, &V) -> bool, Decided),
+        hash: u64,
+    ) -> (Result<Inserted, InsertErrorKind>, Panicked) {
+        let mut work = self.work_of(pin);
+        let outcome = self.persist(pin, &mut work, |pin, work| self.try_put(pin, work, new, over));
+        let outcome =
+            outcome.unwrap_or_else(|kind| self.put_after_old(pin, &mut work, new, over, kind));
+        if let Err(kind) = outcome
+            && kind != InsertErrorKind::Occupied
+        {
+            self.count_refusal(work.local, hash, kind);
+        }
+        (outcome, std::mem::take(&mut work.panicked))
     }
 
     /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
@@ -437,15 +447,15 @@ where
         if self.load().is_far_from_full() {
             return;
         }
-        view.annex().prefetch(hash);
-        let rounds = &view.local().rounds;
+        let (memory, rounds) = (view.annex(), &view.local().rounds);
+        memory.prefetch(hash);
         if let Some(hash) = rounds.candidate() {
             // Its bucket was asked for when it was the one after.
             view.prefetch_entry(hash);
         }
         if let Some(hash) = rounds.candidate_after() {
             view.prefetch(hash);
-            view.annex().prefetch(hash);
+            memory.prefetch(hash);
         }
         if let Some(place) = rounds.sitter_after() {
             view.prefetch(place);

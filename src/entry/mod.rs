@@ -1,6 +1,6 @@
 //! The entry record: a key, its value, and the words that the cache keeps with them.
 //!
-//! An entry is one allocation. Its fixed part holds the hash, the key and the value and never
+//! An entry is one record of the table's slab. Its fixed part holds the hash, the key and the value and never
 //! changes once the entry is linked, but for what the hash word says of how often the key was heard of. In front of it, at falling addresses, lie as many words as
 //! the cache needs: an entry pays only for what is used.
 //!
@@ -15,34 +15,35 @@
 //!
 //! # Invariants
 //!
-//! - **E1** The pointer in an [`Entry`] or a [`Hull`], and in an [`EntryRef`] made from it, comes from one
-//!   allocation laid out by `layout` for its [`Shape`] and its [`Kind`], with the fixed part and as
-//!   many words in front of it as the shape says; all initialised in an entry, but the value of one
-//!   that is awaited.
-//! - **E2** An [`Entry`] or a [`Hull`] owns its allocation. An [`EntryRef<'g>`] points to one that is not freed
-//!   during `'g`.
+//! - **E1** The number in an [`Entry`] or a [`Hull`], and the pointer in an [`EntryRef`] made from it, is that of
+//!   a record of the slab, which outlives it, laid out for the slab's [`Shape`] and the [`Kind`], with the fixed
+//!   part and as many words in front of it as the shape says; all initialised in an entry, but the value of
+//!   one that is awaited.
+//! - **E2** An [`Entry`] or a [`Hull`] owns its record (S1). An [`EntryRef<'g>`] points to one that is not given
+//!   back during `'g`.
 //! - **E3** The kind that an entry was laid out for is in its hash word, and never changes.
 
 mod shape;
+mod slab;
 mod spares;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 mod ticket;
 
-use std::alloc::{self, Layout};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::{self, NonNull};
 
 pub(crate) use shape::Shape;
+pub(crate) use slab::{Slab, is_plain};
 pub(crate) use spares::Spares;
 pub(crate) use ticket::{Hold, Kind, Sought, Ticket, plain_hash};
 
 use crate::sync::{FirstPanic, Stamp, quietly};
 use ticket::{Renewed, heard, with_heard};
 
-/// The fixed part of an entry. Opaque outside: slots hold pointers to it.
+/// The fixed part of an entry.
 #[repr(C)]
 pub(crate) struct Node<K, V> {
     /// With the kind, and with what is heard of the key.
@@ -54,14 +55,16 @@ pub(crate) struct Node<K, V> {
 /// An entry that is owned: on its way into the table, or out of it for good.
 pub(crate) struct Entry<K, V> {
     node: NonNull<Node<K, V>>,
-    shape: Shape,
+    slab: NonNull<Slab<K, V>>,
+    number: u32,
     _owns: PhantomData<Node<K, V>>,
 }
 
-/// The memory of an entry, without contents.
+/// The record of an entry, without contents.
 pub(crate) struct Hull<K, V> {
     node: NonNull<Node<K, V>>,
-    shape: Shape,
+    slab: NonNull<Slab<K, V>>,
+    number: u32,
     kind: Kind,
 }
 
@@ -81,9 +84,6 @@ const COUNTED: u64 = 1 << 63;
 /// The most that an entry may weigh.
 pub(crate) const HEAVIEST: u64 = COUNTED - 1;
 
-/// The largest memory that is kept for another entry, in bytes.
-const LARGEST_SPARE: usize = 256;
-
 /// An entry that somebody else owns, for as long as `'g` protects it.
 pub(crate) struct EntryRef<'g, K, V> {
     node: NonNull<Node<K, V>>,
@@ -91,30 +91,31 @@ pub(crate) struct EntryRef<'g, K, V> {
     _borrows: PhantomData<&'g Node<K, V>>,
 }
 
-/// Where the fixed part lies in the allocation, and the allocation's layout.
-fn layout<K, V>(shape: Shape, kind: Kind) -> (Layout, usize) {
-    let words = Layout::array::<u64>(shape.words()).expect("at most four words");
-    let fixed = match kind {
-        Kind::Plain => Layout::new::<Node<K, V>>(),
-        Kind::Awaited | Kind::Renewed => Layout::new::<Renewed<K, V>>(),
-    };
-    words.extend(fixed).expect("a key and a value that exist fit in memory")
-}
-
 impl<K, V> Hull<K, V> {
-    /// Allocates the memory.
+    /// A record of a slab that outlives it.
+    pub(crate) fn new(slab: &Slab<K, V>, kind: Kind) -> Self {
+        let number = slab.take(kind);
+        // SAFETY: handed out just now.
+        let node = unsafe { slab.node(number) };
+        Self { node, slab: NonNull::from(slab), number, kind }
+    }
+
+    /// A record for an entry without a ticket.
+    ///
+    /// # Safety
+    ///
+    /// The number was handed out by the slab, and is the caller's (S1).
     #[inline]
-    pub(crate) fn new(shape: Shape, kind: Kind) -> Self {
-        let (layout, offset) = layout::<K, V>(shape, kind);
-        // SAFETY: the layout holds at least the hash.
-        let base = unsafe { alloc::alloc(layout) };
-        if base.is_null() {
-            alloc::handle_alloc_error(layout);
-        }
-        // SAFETY: the offset lies within the layout.
-        let node = unsafe { base.add(offset) }.cast::<Node<K, V>>();
-        // SAFETY: not null, as `base` is not.
-        Self { node: unsafe { NonNull::new_unchecked(node) }, shape, kind }
+    pub(super) unsafe fn of(slab: &Slab<K, V>, number: u32) -> Self {
+        // SAFETY: the caller's promise.
+        let node = unsafe { slab.node(number) };
+        Self { node, slab: NonNull::from(slab), number, kind: Kind::Plain }
+    }
+
+    #[inline]
+    fn slab(&self) -> &Slab<K, V> {
+        // SAFETY: it outlives its records (E1).
+        unsafe { self.slab.as_ref() }
     }
 
     /// Makes it an entry. Its words but the charge are zero.
@@ -130,32 +131,39 @@ impl<K, V> Hull<K, V> {
     #[inline]
     fn filled(self, charge: u64) -> Entry<K, V> {
         let hull = ManuallyDrop::new(self);
-        let entry = Entry { node: hull.node, shape: hull.shape, _owns: PhantomData };
+        let entry =
+            Entry { node: hull.node, slab: hull.slab, number: hull.number, _owns: PhantomData };
         entry.as_ref().write_words(charge);
         entry
     }
 
-    /// Whether it is worth to be kept for another entry.
-    fn is_spare(&self) -> bool {
-        self.kind == Kind::Plain && layout::<K, V>(self.shape, self.kind).0.size() <= LARGEST_SPARE
+    /// The number of a record for entries without a ticket, which is the caller's; other records are given back.
+    #[inline]
+    pub(super) fn into_plain(self) -> Option<u32> {
+        if self.kind != Kind::Plain {
+            return None;
+        }
+        Some(ManuallyDrop::new(self).number)
     }
 }
 
 impl<K, V> Drop for Hull<K, V> {
     fn drop(&mut self) {
-        let (layout, offset) = layout::<K, V>(self.shape, self.kind);
-        // SAFETY: by E1 the allocation begins `offset` bytes before the fixed part.
-        let base = unsafe { self.node.cast::<u8>().sub(offset) };
-        // SAFETY: allocated by `Hull::new` with the same layout.
-        unsafe { alloc::dealloc(base.as_ptr(), layout) };
+        self.slab().give(self.number);
     }
 }
 
 impl<K, V> Entry<K, V> {
-    /// Allocates an entry. Its words but the charge are zero.
+    /// Makes an entry in a slab that outlives it. Its words but the charge are zero.
     #[cfg(test)]
-    pub(crate) fn new(shape: Shape, hash: u64, key: K, value: V, charge: u64) -> Self {
-        Hull::new(shape, Kind::Plain).fill(hash, key, value, charge)
+    pub(crate) fn new(slab: &Slab<K, V>, hash: u64, key: K, value: V, charge: u64) -> Self {
+        Hull::new(slab, Kind::Plain).fill(hash, key, value, charge)
+    }
+
+    #[inline]
+    fn slab(&self) -> &Slab<K, V> {
+        // SAFETY: it outlives its entries (E1).
+        unsafe { self.slab.as_ref() }
     }
 
     /// Drops the contents.
@@ -174,9 +182,10 @@ impl<K, V> Entry<K, V> {
     /// The entry is not used again.
     #[inline]
     unsafe fn emptied(&self) -> Hull<K, V> {
-        let kind = self.as_ref().kind();
-        // Freed even if a destructor panics.
-        let hull = Hull { node: self.node, shape: self.shape, kind };
+        // Told by the number, as the record may be in no cache.
+        let kind = if is_plain(self.number) { Kind::Plain } else { self.as_ref().kind() };
+        // Given back even if a destructor panics.
+        let hull = Hull { node: self.node, slab: self.slab, number: self.number, kind };
         let node = self.node.as_ptr();
         if kind != Kind::Plain || needs_drop::<Node<K, V>>() && std::thread::panicking() {
             // SAFETY: the caller's promise.
@@ -226,25 +235,37 @@ impl<K, V> Entry<K, V> {
     }
 
     /// Borrows the entry.
+    #[inline]
     pub(crate) fn as_ref(&self) -> EntryRef<'_, K, V> {
-        EntryRef { node: self.node, shape: self.shape, _borrows: PhantomData }
+        EntryRef { node: self.node, shape: self.slab().shape(), _borrows: PhantomData }
     }
 
-    /// Gives up the ownership: a pointer for a slot.
-    pub(crate) fn into_raw(self) -> *mut Node<K, V> {
-        ManuallyDrop::new(self).node.as_ptr()
+    /// Gives up the ownership: a number for a slot.
+    #[inline]
+    pub(crate) fn into_raw(self) -> u32 {
+        ManuallyDrop::new(self).number
     }
 
     /// Takes the ownership back.
     ///
     /// # Safety
     ///
-    /// `node` came from [`into_raw`](Self::into_raw) of an entry of this shape, and nobody else
-    /// owns it.
-    pub(crate) unsafe fn from_raw(node: *mut Node<K, V>, shape: Shape) -> Self {
-        // SAFETY: a pointer that came from `into_raw` is not null.
-        let node = unsafe { NonNull::new_unchecked(node) };
-        Self { node, shape, _owns: PhantomData }
+    /// `number` came from [`into_raw`](Self::into_raw) of an entry of this slab, and nobody else owns it.
+    #[inline]
+    pub(crate) unsafe fn from_raw(number: u32, slab: &Slab<K, V>) -> Self {
+        // SAFETY: the caller's promise.
+        let node = unsafe { slab.node(number) };
+        Self { node, slab: NonNull::from(slab), number, _owns: PhantomData }
+    }
+
+    /// Takes the ownership of what somebody borrows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw); `entry` was made of this number.
+    #[inline]
+    pub(crate) unsafe fn of(entry: EntryRef<'_, K, V>, number: u32, slab: &Slab<K, V>) -> Self {
+        Self { node: entry.node, slab: NonNull::from(slab), number, _owns: PhantomData }
     }
 
     /// Takes the key and the value out and frees the rest.
@@ -256,7 +277,7 @@ impl<K, V> Entry<K, V> {
         let kind = self.as_ref().kind();
         assert!(kind == Kind::Plain, "an entry with a ticket is not taken apart");
         let entry = ManuallyDrop::new(self);
-        let _hull = Hull { node: entry.node, shape: entry.shape, kind };
+        let _hull = Hull { node: entry.node, slab: entry.slab, number: entry.number, kind };
         // SAFETY: initialised by E1; not used again, as the entry is not dropped.
         let node = unsafe { entry.node.read() };
         (node.key, node.value)
@@ -283,22 +304,34 @@ impl<K, V> Clone for EntryRef<'_, K, V> {
 impl<K, V> Copy for EntryRef<'_, K, V> {}
 
 impl<'g, K, V> EntryRef<'g, K, V> {
-    /// Borrows the entry that a slot points to.
+    /// Borrows the entry whose number a slot has.
     ///
     /// # Safety
     ///
-    /// `node` came from [`Entry::into_raw`] of an entry of this shape and is not freed during `'g`.
-    #[inline]
-    pub(crate) unsafe fn from_raw(node: *mut Node<K, V>, shape: Shape) -> Self {
-        // SAFETY: a pointer that came from `into_raw` is not null.
-        let node = unsafe { NonNull::new_unchecked(node) };
-        Self { node, shape, _borrows: PhantomData }
+    /// `number` came from [`Entry::into_raw`] of an entry of this slab, and is not given back during `'g`.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(number: u32, slab: &Slab<K, V>) -> Self {
+        // SAFETY: the caller's promise.
+        let node = unsafe { slab.node(number) };
+        Self { node, shape: slab.shape(), _borrows: PhantomData }
     }
 
     #[inline]
     fn word_of_hash(&self) -> &'g Stamp {
         // SAFETY: initialised by E1, alive during `'g` by E2; a stamp is an atomic.
         unsafe { &(*self.node.as_ptr()).hash }
+    }
+
+    /// The same of an entry without a ticket.
+    ///
+    /// # Safety
+    ///
+    /// As for [`from_raw`](Self::from_raw), and the number is [plain](is_plain).
+    #[inline(always)]
+    pub(crate) unsafe fn from_plain(number: u32, slab: &Slab<K, V>) -> Self {
+        // SAFETY: the caller's promise.
+        let node = unsafe { slab.plain_node(number) };
+        Self { node, shape: slab.shape(), _borrows: PhantomData }
     }
 
     /// The hash with the kind, and with what is heard of the key.
@@ -379,11 +412,6 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         let renewed = self.node.cast::<Renewed<K, V>>().as_ptr();
         // SAFETY: laid out so by E3, initialised by E1, alive during `'g` by E2.
         Some(unsafe { &(*renewed).ticket })
-    }
-
-    /// The pointer that a slot holds.
-    pub(crate) fn into_raw(self) -> *mut Node<K, V> {
-        self.node.as_ptr()
     }
 
     /// Whether both are the same record.

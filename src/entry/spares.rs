@@ -1,53 +1,86 @@
-//! The memory of freed entries, kept for the next ones.
+//! The records of freed entries, kept for the next ones.
 
 use std::cell::UnsafeCell;
 
-use super::Hull;
+use super::{Hull, Slab};
 
-/// Memory that a thread keeps at most.
+/// Records that a thread keeps at most.
 const KEPT: usize = 32;
 
-/// What a thread keeps of the memory of the entries that it freed. So a thread that inserts as much as
-/// it evicts leaves the allocator alone, whose free memory it would share with other threads.
-pub(crate) struct Spares<K, V>(UnsafeCell<Vec<Hull<K, V>>>);
+/// The numbers that a thread keeps of the entries that it freed. So a thread that inserts as much as it evicts
+/// meets nobody.
+#[derive(Default)]
+pub(crate) struct Spares(UnsafeCell<Numbers>);
 
-impl<K, V> Default for Spares<K, V> {
-    fn default() -> Self {
-        Self(UnsafeCell::new(Vec::new()))
+/// Some numbers of records. A number counts once it is written, and counts no more before it is used: if a fork leaves
+/// the thread behind at any step, the numbers that count are nobody else's.
+#[derive(Default)]
+pub(super) struct Numbers {
+    len: usize,
+    numbers: [u32; KEPT],
+}
+
+impl Numbers {
+    #[inline]
+    fn pop(&mut self) -> Option<u32> {
+        let last = self.len.checked_sub(1)?;
+        self.len = last;
+        Some(self.numbers[last])
+    }
+
+    /// Adds a number where there is room.
+    #[inline]
+    pub(super) fn push(&mut self, number: u32) {
+        self.numbers[self.len] = number;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.len == KEPT
+    }
+
+    /// Takes the later half out.
+    pub(super) fn take_half(&mut self) -> &[u32] {
+        let (half, len) = (self.len / 2, self.len);
+        self.len = half;
+        &self.numbers[half..len]
     }
 }
 
-impl<K, V> Spares<K, V> {
-    /// Memory for an entry, if there is any.
+impl Spares {
+    /// A record for an entry, in a slab that outlives it.
     ///
     /// # Safety
     ///
-    /// No other thread uses these spares meanwhile.
+    /// No other thread uses these spares meanwhile, and they are always used with the same slab.
     #[inline]
-    pub(crate) unsafe fn take(&self) -> Option<Hull<K, V>> {
+    pub(crate) unsafe fn take<K, V>(&self, slab: &Slab<K, V>) -> Hull<K, V> {
         // SAFETY: the caller's promise; nothing is called meanwhile that could come back here.
-        unsafe { &mut *self.0.get() }.pop()
+        let kept = unsafe { &mut *self.0.get() };
+        let number = kept.pop().unwrap_or_else(|| slab.take_some(kept));
+        // SAFETY: handed out by the slab, and in no list any more.
+        unsafe { Hull::of(slab, number) }
     }
 
-    /// Keeps the memory, or frees it if there is enough.
+    /// Keeps the record, or gives it back if it is another's size.
     ///
     /// # Safety
     ///
-    /// No other thread uses these spares meanwhile.
+    /// As for [`take`](Self::take).
     #[inline]
-    pub(crate) unsafe fn keep(&self, hull: Hull<K, V>) {
-        // SAFETY: as in `take`; allocating and freeing calls nothing that could come back here.
+    pub(crate) unsafe fn keep<K, V>(&self, slab: &Slab<K, V>, hull: Hull<K, V>) {
+        let Some(number) = hull.into_plain() else { return };
+        // SAFETY: as in `take`.
         let kept = unsafe { &mut *self.0.get() };
-        if kept.len() < KEPT && hull.is_spare() {
-            if kept.capacity() == 0 {
-                kept.reserve_exact(KEPT);
-            }
-            kept.push(hull);
+        if kept.is_full() {
+            slab.give_some(kept);
         }
+        kept.push(number);
     }
 }
 
-// SAFETY: used by one thread at a time, as every method demands; memory belongs to no thread.
-unsafe impl<K, V> Sync for Spares<K, V> {}
+// SAFETY: used by one thread at a time, as every method demands; numbers belong to no thread.
+unsafe impl Sync for Spares {}
 // SAFETY: as above.
-unsafe impl<K, V> Send for Spares<K, V> {}
+unsafe impl Send for Spares {}

@@ -2,10 +2,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::{
-    Entry, EntryRef, HEAVIEST, Hold, Hull, Kind, Node, Shape, Sought, Ticket, layout, plain_hash,
-};
-use crate::sync::Stamp;
+use super::{Entry, EntryRef, HEAVIEST, Hold, Hull, Kind, Shape, Slab, Sought, Ticket, plain_hash};
+use crate::sync::{Holder, Stamp};
 
 const PLAINS: [Shape; 3] = [Shape::PLAIN, Shape::TIMED, Shape::IDLING];
 const WEIGHED: Shape = Shape::PLAIN.weighed();
@@ -25,11 +23,16 @@ where
     V: PartialEq + std::fmt::Debug,
 {
     for shape in shapes() {
-        let entry = Entry::new(shape, 7, key(), value(), 42);
+        let slab = Slab::new(shape);
+        let entry = Entry::new(&slab, 7 << 16, key(), value(), 42);
         let borrowed = entry.as_ref();
-        assert_eq!((borrowed.hash(), borrowed.key(), borrowed.value()), (7, &key(), &value()));
+        assert_eq!(
+            (borrowed.hash(), borrowed.key(), borrowed.value()),
+            (7 << 16, &key(), &value())
+        );
         assert_eq!(borrowed.charge(), if shape.is_weighed() { 42 } else { 1 });
-        assert!(borrowed.into_raw().is_aligned());
+        assert!(std::ptr::from_ref(borrowed.key()).is_aligned());
+        assert!(std::ptr::from_ref(borrowed.value()).is_aligned());
         for (nth, word) in words(borrowed).into_iter().enumerate() {
             assert_eq!(word.is_some(), nth < shape.times(), "word {nth} of {shape:?}");
             assert!(word.is_none_or(|word| std::ptr::from_ref(word).is_aligned()));
@@ -40,11 +43,14 @@ where
         for (nth, word) in words(borrowed).into_iter().enumerate() {
             assert!(word.is_none_or(|word| word.get() == nth as u64 + 100));
         }
-        assert_eq!((borrowed.hash(), borrowed.key(), borrowed.value()), (7, &key(), &value()));
+        assert_eq!(
+            (borrowed.hash(), borrowed.key(), borrowed.value()),
+            (7 << 16, &key(), &value())
+        );
         assert_eq!(borrowed.charge(), if shape.is_weighed() { 42 } else { 1 });
         let raw = entry.into_raw();
-        // SAFETY: it came from `into_raw` just now, with the same shape.
-        let entry = unsafe { Entry::<K, V>::from_raw(raw, shape) };
+        // SAFETY: it came from `into_raw` just now, and is of this slab.
+        let entry = unsafe { Entry::<K, V>::from_raw(raw, &slab) };
         assert_eq!(entry.into_parts(), (key(), value()));
     }
 }
@@ -78,24 +84,19 @@ fn entries_of_all_sizes_are_whole() {
 
 #[test]
 fn an_entry_pays_only_for_the_words_of_its_shape() {
-    let size = |shape| layout::<u64, u64>(shape, Kind::Plain).0.size();
+    let size = |shape| Slab::<u64, u64>::new(shape).record().0.size();
     assert_eq!(PLAINS.map(size), [24, 40, 48]);
     assert_eq!(PLAINS.map(|shape| size(shape.weighed())), [32, 48, 56]);
-    let (plain, offset) = layout::<(), ()>(Shape::PLAIN, Kind::Plain);
+    let (plain, offset) = Slab::<(), ()>::new(Shape::PLAIN).record();
     assert_eq!((plain.size(), offset), (8, 0));
-    let (aligned, offset) = layout::<A64, u8>(Shape::IDLING.weighed(), Kind::Plain);
+    let (aligned, offset) = Slab::<A64, u8>::new(Shape::IDLING.weighed()).record();
     assert_eq!((aligned.align(), offset), (64, 64), "the words lie in the padding");
 }
 
 #[test]
-fn an_entry_leaves_room_for_marks_in_its_address() {
-    assert!(align_of::<Node<u8, ()>>() >= 8);
-}
-
-#[test]
 fn records_are_told_apart_even_without_contents() {
-    let (one, other) =
-        (Entry::new(Shape::PLAIN, 0, (), (), 1), Entry::new(Shape::PLAIN, 0, (), (), 1));
+    let slab = Slab::new(Shape::PLAIN);
+    let (one, other) = (Entry::new(&slab, 0, (), (), 1), Entry::new(&slab, 0, (), (), 1));
     assert!(one.as_ref().is(one.as_ref()));
     assert!(!one.as_ref().is(other.as_ref()));
 }
@@ -103,14 +104,14 @@ fn records_are_told_apart_even_without_contents() {
 #[test]
 fn charges_of_all_sizes_are_kept() {
     for charge in [0, 1, HEAVIEST] {
-        assert_eq!(Entry::new(WEIGHED, 0, 0, 0, charge).as_ref().charge(), charge);
+        assert_eq!(Entry::new(Slab::leaked(WEIGHED), 0, 0, 0, charge).as_ref().charge(), charge);
     }
 }
 
 #[test]
 fn a_charge_is_counted_out_once() {
     for charge in [0, 1, HEAVIEST] {
-        let entry = Entry::new(WEIGHED, 0, 0, 0, charge);
+        let entry = Entry::new(Slab::leaked(WEIGHED), 0, 0, 0, charge);
         let entry = entry.as_ref();
         assert_eq!((entry.is_counted(), entry.uncount()), (false, None));
         entry.count();
@@ -136,9 +137,10 @@ impl Drop for Noisy {
 fn dropping_an_entry_drops_both_parts_and_taking_it_apart_none() {
     let drops = Rc::new(Cell::new(0));
     let part = |panics| Noisy(Rc::clone(&drops), panics);
-    drop(Entry::new(Shape::IDLING, 0, part(false), part(false), 1));
+    drop(Entry::new(Slab::leaked(Shape::IDLING), 0, part(false), part(false), 1));
     assert_eq!(drops.get(), 2);
-    let parts = Entry::new(Shape::IDLING, 0, part(false), part(false), 1).into_parts();
+    let parts =
+        Entry::new(Slab::leaked(Shape::IDLING), 0, part(false), part(false), 1).into_parts();
     assert_eq!(drops.get(), 2);
     drop(parts);
     assert_eq!(drops.get(), 4);
@@ -149,7 +151,7 @@ fn a_destructor_that_panics_keeps_neither_the_other_nor_the_memory() {
     for (key, value) in [(true, false), (false, true)] {
         let drops = Rc::new(Cell::new(0));
         let part = |panics| Noisy(Rc::clone(&drops), panics);
-        let entry = Entry::new(WEIGHED, 0, part(key), part(value), 1);
+        let entry = Entry::new(Slab::leaked(WEIGHED), 0, part(key), part(value), 1);
         assert!(catch_unwind(AssertUnwindSafe(|| drop(entry))).is_err());
         // That the memory is freed is for the leak check of a sanitizer to see.
         assert_eq!((drops.get(), Rc::strong_count(&drops)), (2, 1));
@@ -173,12 +175,12 @@ where
     V: PartialEq + std::fmt::Debug,
 {
     for shape in shapes() {
-        let ticket: Ticket = std::sync::Arc::new(99_u8);
+        let (ticket, slab): (Ticket, _) = (std::sync::Arc::new(99_u8), Slab::new(shape));
         let awaited =
-            Hull::<K, V>::new(shape, Kind::Awaited).fill_awaited(u64::MAX, key(), ticket.clone());
-        let hull = Hull::new(shape, Kind::Renewed);
+            Hull::<K, V>::new(&slab, Kind::Awaited).fill_awaited(u64::MAX, key(), ticket.clone());
+        let hull = Hull::new(&slab, Kind::Renewed);
         let renewed = hull.fill_renewed(u64::MAX, (key(), value()), 42, ticket.clone());
-        let plain = Entry::new(shape, u64::MAX, key(), value(), 42);
+        let plain = Entry::new(&slab, u64::MAX, key(), value(), 42);
         for entry in [&awaited, &renewed, &plain] {
             let entry = entry.as_ref();
             let has_value = entry.kind() != Kind::Awaited;
@@ -204,13 +206,16 @@ where
 
 #[test]
 fn what_is_heard_of_a_key_changes_nothing_else() {
-    let entry = Entry::new(Shape::PLAIN, u64::MAX, 1_u8, 2_u8, 1);
+    let slab = Slab::new(Shape::PLAIN);
+    let mut entry = Entry::new(&slab, u64::MAX, 1_u8, 2_u8, 1);
+    entry.enters_with(0b1010);
     let entry = entry.as_ref();
     assert_eq!(entry.heard(), 0, "nothing at first");
     for heard in [0xff, 0x5a, 0] {
         entry.hear(heard);
         assert_eq!(entry.heard(), heard);
         assert_eq!((entry.hash(), entry.kind()), (plain_hash(u64::MAX), Kind::Plain));
+        assert_eq!(entry.entered_with(), 0b1010);
         assert!(entry.matches(plain_hash(u64::MAX), Sought::Values));
         assert!(!entry.matches(plain_hash(u64::MAX - (1 << 16)), Sought::All));
     }
@@ -222,4 +227,62 @@ fn an_entry_carries_a_ticket_with_or_without_a_value() {
     exercise_tickets(|| (), || ());
     exercise_tickets(|| 5_u8, || Aligned::<A64>(3, []));
     exercise_tickets(|| Aligned::<A64>(3, []), || 5_u8);
+}
+
+#[test]
+fn a_slab_hands_each_number_out_to_one() {
+    let slab = Slab::<u64, u64>::new(Shape::PLAIN);
+    let mut entries: Vec<Entry<u64, u64>> = Vec::new();
+    let mut taken = Vec::new();
+    for key in 0..10_000_u64 {
+        entries.push(Entry::new(&slab, key, key, !key, 1));
+        if key % 3 == 0 {
+            taken.push(entries.swap_remove(key as usize / 7));
+        }
+        if key % 1_000 == 999 {
+            taken.clear();
+        }
+    }
+    for entry in entries.iter().chain(&taken) {
+        assert_eq!(!*entry.as_ref().key(), *entry.as_ref().value(), "another's record");
+    }
+}
+
+#[test]
+fn memory_that_nothing_is_in_goes_back() {
+    let slab = Slab::<u64, u64>::new(Shape::PLAIN);
+    let of = |keys: std::ops::Range<u64>| -> Vec<Entry<u64, u64>> {
+        keys.map(|key| Entry::new(&slab, key, key, key, 1)).collect()
+    };
+    let (few, many) = (of(0..100), of(0..100_000));
+    let most = slab.chunks();
+    assert!(!slab.is_sparse(), "all of it is in use");
+    drop(many);
+    assert!(slab.is_sparse());
+    slab.trim();
+    assert!(slab.chunks() <= 2, "{} chunks of {most} are left", slab.chunks());
+    assert!(!slab.is_sparse());
+    // What is left is whole, and there is room for as many as before.
+    let many = of(100..100_100);
+    let all = few.iter().zip(0..).chain(many.iter().zip(100..));
+    all.for_each(|(entry, key)| assert_eq!(*entry.as_ref().key(), key));
+    assert!(slab.chunks() <= most);
+}
+
+/// Nothing is handed out twice, and all memory goes back (which the leak sanitizer sees).
+#[test]
+fn a_slab_goes_on_after_a_fork_without_those_who_had_its_locks() {
+    let slab = Slab::<u64, u64>::new(Shape::PLAIN);
+    let enter = |key| Entry::new(&slab, key << 16, key, !key, 1);
+    let mut entries: Vec<_> = (0..5_000).map(enter).collect();
+    entries.drain(2_000..3_000);
+    let chunks = slab.chunks();
+    slab.leave_behind();
+    slab.reset_after_fork(Holder::me());
+    assert_eq!(slab.chunks(), chunks, "the directory knows them");
+    entries.extend((5_000..10_000).map(enter));
+    assert!(entries.iter().all(|entry| *entry.as_ref().value() == !*entry.as_ref().key()));
+    drop(entries);
+    slab.trim();
+    assert!(slab.chunks() < chunks, "those that came after the fork");
 }

@@ -6,20 +6,20 @@
 //! *renewed* while there is an older value, too. The table treats all kinds alike.
 //!
 //! ```text
-//!   63            16 15     8    7         6      5   0
-//!   +---------------+--------+---------+---------+-----+
-//!   | hash          | heard  | RENEWED | AWAITED | tag |
-//!   +---------------+--------+---------+---------+-----+
+//!   63            16 15     8    7         6     5  4 3       0
+//!   +---------------+--------+---------+---------+----+---------+
+//!   | hash          | heard  | RENEWED | AWAITED |    | entered |
+//!   +---------------+--------+---------+---------+----+---------+
 //! ```
 //!
-//! The kind lies in two bits of the hash word that hashes do not use, and what is heard of the key in eight more. A
-//! search for values compares all others and AWAITED, and so passes by what is awaited at no cost.
+//! The lowest 16 bits are none of the hash: the kind; what is heard of the key; and the policy bits with which the
+//! entry comes in. A search for values compares the hash and AWAITED, and so passes by what is awaited at no cost.
 
 use std::any::Any;
 use std::mem::{MaybeUninit, offset_of};
 use std::sync::Arc;
 
-use super::{Entry, Hull, Node};
+use super::{Entry, EntryRef, Hull, Node};
 use crate::sync::Stamp;
 
 /// Whose load it is. The cache does not look inside.
@@ -39,11 +39,14 @@ const AWAITED: u64 = 1 << 6;
 const RENEWED: u64 = 1 << 7;
 const HEARD_SHIFT: u32 = 8;
 const HEARD: u64 = 0xff << HEARD_SHIFT;
+const ENTERED: u64 = 0b1111;
+/// The bits that are none of the hash.
+const NOTES: u64 = 0xffff;
 
-/// A hash without the bits in which entries keep their kind and what is heard of their keys.
+/// A hash without the bits in which entries keep other things.
 #[inline]
 pub(crate) fn plain_hash(hash: u64) -> u64 {
-    hash & !(AWAITED | RENEWED | HEARD)
+    hash & !NOTES
 }
 
 /// What a hash word says that was heard of the key.
@@ -67,6 +70,24 @@ pub(crate) enum Kind {
     Awaited,
     /// A value and a ticket.
     Renewed,
+}
+
+impl<K, V> Entry<K, V> {
+    /// Notes the policy bits with which the entry comes in.
+    #[inline]
+    pub(crate) fn enters_with(&mut self, bits: u8) {
+        debug_assert!(u64::from(bits) <= ENTERED, "more than the policy's bits");
+        let entry = self.as_ref();
+        let word = entry.word_of_hash();
+        word.set(word.get() & !ENTERED | u64::from(bits));
+    }
+}
+
+impl<K, V> EntryRef<'_, K, V> {
+    /// The policy bits with which the entry came in.
+    pub(crate) fn entered_with(&self) -> u8 {
+        (self.hash_word() & ENTERED) as u8
+    }
 }
 
 impl Kind {
@@ -104,8 +125,8 @@ impl Sought {
     #[inline(always)]
     pub(super) fn matches(self, word: u64, hash: u64) -> bool {
         let ignored = match self {
-            Self::Values => HEARD | RENEWED,
-            Self::All => HEARD | RENEWED | AWAITED,
+            Self::Values => !AWAITED & NOTES,
+            Self::All => NOTES,
         };
         (word ^ hash) & !ignored == 0
     }

@@ -7,8 +7,8 @@
 //!       name name name ..
 //! ```
 //!
-//! A *name* is 32 bits of the entry's hash: the leading ones, which say where its bucket is, and the lowest,
-//! which are its tag there. A thread collects the names of those that it brought in, and puts them
+//! A *name* is 32 bits of the entry's hash: the leading ones, which say where its bucket is, and six
+//! of its tag there. A thread collects the names of those that it brought in, and puts them
 //! into the ring when it has a batch; evictors take the oldest batch. That is one exchange for a batch at
 //! each end.
 //!
@@ -22,11 +22,12 @@ use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, CachePadded, Relaxed, seede
 /// Names in a batch at most, and entries of the cache for each name in it.
 pub(super) const BATCH: usize = 32;
 const ENTRIES_PER_NAME: usize = 1 << 10;
-/// The lowest bits of a name are the lowest of the hash.
+/// The lowest bits of a name are bits of the hash, too: the lowest of the tag that its entry has in the table.
 const LOW_BITS: u32 = 6;
+const LOW_SHIFT: u32 = 16;
 const LOW: u32 = (1 << LOW_BITS) - 1;
 /// The bits of a hash that its name tells.
-pub(super) const KNOWN: u64 = (!LOW as u64) << u32::BITS | LOW as u64;
+pub(super) const KNOWN: u64 = (!LOW as u64) << u32::BITS | (LOW as u64) << LOW_SHIFT;
 /// Entries of a cache whose buckets the leading bits of a name can tell apart.
 const MOST: u64 = 1 << (u32::BITS - LOW_BITS);
 /// Batches that are with threads, and not counted.
@@ -64,13 +65,13 @@ pub(super) struct Collected {
 
 #[inline]
 fn name(hash: u64) -> u32 {
-    (hash >> u32::BITS) as u32 & !LOW | hash as u32 & LOW
+    (hash >> u32::BITS) as u32 & !LOW | (hash >> LOW_SHIFT) as u32 & LOW
 }
 
 /// What is [known](KNOWN) of the hash.
 #[inline]
 fn hash(name: u32) -> u64 {
-    u64::from(name & !LOW) << u32::BITS | u64::from(name & LOW)
+    u64::from(name & !LOW) << u32::BITS | u64::from(name & LOW) << LOW_SHIFT
 }
 
 impl Arrivals {

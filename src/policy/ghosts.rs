@@ -17,10 +17,9 @@ use super::arrivals::KNOWN;
 use super::heard::Heard;
 use super::marks::Region;
 use super::scale::Scale;
-use crate::sync::{AtomicU64, Relaxed, prefetch};
+use crate::sync::{AtomicU64, Octet, Relaxed, prefetch};
 
-/// Ghosts in a set, and entries of the cache that one is for: so there are 133 for each hundred.
-const WAYS: usize = 8;
+/// Entries of the cache that a set of eight ghosts is for: so there are 133 ghosts for each hundred.
 const ENTRIES: usize = 6;
 /// Sets at least: in a small cache the ghosts are few keys' only past.
 const FEWEST: usize = 256;
@@ -49,8 +48,7 @@ pub(super) struct Ghosts {
 }
 
 #[derive(Debug)]
-#[repr(align(64))]
-struct Set([Word; WAYS]);
+struct Set(Octet);
 
 /// A key that was evicted.
 #[derive(Debug)]
@@ -97,7 +95,7 @@ impl Ghosts {
         let (tag, time) = (tag(hash), self.steps(now));
         let protected = if region == Region::Protected { PROTECTED } else { 0 };
         let heard = u64::from(heard.bits()) << HEARD_SHIFT;
-        let word = tag << TAG_SHIFT | heard | protected | u64::from(time);
+        let word = u64::from(tag) << TAG_SHIFT | heard | protected | u64::from(time);
         self.set(hash).place(tag, time).set(word);
     }
 
@@ -154,29 +152,18 @@ impl Ghosts {
 
 impl Set {
     fn new() -> Self {
-        Self(std::array::from_fn(|_| Word::new(0)))
+        Self(Octet::new())
     }
 
     #[inline]
-    fn find(&self, tag: u64) -> Option<&Word> {
-        self.0.iter().find(|word| word.get() >> TAG_SHIFT == tag)
+    fn find(&self, tag: u16) -> Option<&Word> {
+        self.0.find(tag)
     }
 
-    /// Where a ghost with this tag comes in now.
+    /// Where a ghost with this tag comes in now. A vacant place looks as old as the cache.
     #[inline]
-    fn place(&self, tag: u64, time: u32) -> &Word {
-        let mut place = (0, &self.0[0]);
-        for word in &self.0 {
-            let found = word.get();
-            let age = u64::from(time.wrapping_sub(found as u32)) + 1;
-            let vacant = u64::from(found == 0) << 33;
-            let same = u64::from(found >> TAG_SHIFT == tag) << 34;
-            let fit = age | vacant | same;
-            if fit > place.0 {
-                place = (fit, word);
-            }
-        }
-        place.1
+    fn place(&self, tag: u16, time: u32) -> &Word {
+        self.find(tag).unwrap_or_else(|| self.0.furthest_behind(time))
     }
 }
 
@@ -188,6 +175,6 @@ pub(super) fn is_later(time: u16, other: u16) -> bool {
 
 /// Never zero, so that no ghost looks like nobody.
 #[inline]
-fn tag(hash: u64) -> u64 {
-    (hash >> 16 & 0xffff).max(1)
+fn tag(hash: u64) -> u16 {
+    ((hash >> 16) as u16).max(1)
 }

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use super::bag::{Collected, Ledgered};
 use super::freeing;
-use super::holder::Holder;
 use super::roster::{self, Registry};
 use super::seat::{Guard, Seat, Seated};
 use super::stall::{Stall, Timer};
 use super::{GRACE, Perch};
 use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Ordering, Relaxed, fence, publish_and_fence,
-    seeded, unique,
+    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Holder, Ordering, Relaxed, fence,
+    publish_and_fence, seeded, unique,
 };
 
 /// One epoch, the seats of the threads that follow it, and what they have retired.

@@ -68,7 +68,6 @@
 mod bag;
 mod domain;
 mod freeing;
-mod holder;
 mod name;
 mod open;
 mod queue;
@@ -86,7 +85,6 @@ mod yardstick;
 pub(crate) use bag::{Ledgered, Retired};
 pub(crate) use domain::{Domain, Laggard};
 pub(crate) use freeing::is_freeing;
-pub(crate) use holder::Holder;
 pub(crate) use seat::{Guard, Pass, Perch, Seated};
 
 /// How many epochs lie between the retirement of an item and its release.

@@ -6,8 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::thread;
 
-use super::holder::Holder;
-use crate::sync::{AtomicU64, Ordering, Relaxed, fence};
+use crate::sync::{AtomicU64, Holder, Ordering, Relaxed, fence};
 
 const WORDS: usize = 4;
 const BYTES: usize = WORDS * size_of::<u64>();

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use super::bag::{Bag, Ledgered, Retired};
 use super::domain::Domain;
 use super::freeing;
-use super::holder::Holder;
 use super::name::Name;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, Relaxed};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Holder, Ordering, Relaxed};
 
 /// Set in the count of guards when the thread has given up the seat under them.
 const ORPHANED: u32 = 1 << 31;
@@ -109,11 +108,14 @@ impl<T, L> Seat<T, L> {
     /// Frees up to `budget` of the items that were retired here, if any are sealed and the thread is not
     /// freeing already.
     #[inline(never)]
-    fn look(&self, domain: &Domain<T, L>, budget: usize, sink: &mut impl FnMut(T, Ledgered)) {
+    fn look<F>(&self, domain: &Domain<T, L>, mut budget: usize, sink: impl FnOnce() -> F)
+    where
+        F: FnMut(T, Ledgered),
+    {
         let Some(_freeing) = freeing::begin() else { return };
         if self.bag.begin_look() {
             domain.advance();
-            self.bag.collect(domain, &mut budget.clone(), sink);
+            self.bag.collect(domain, &mut budget, &mut sink());
         }
     }
 
@@ -239,13 +241,21 @@ impl<'d, T, L> Guard<'d, T, L> {
     /// wait there, the thread holds no other guard, and it is not freeing already (R6). Looks only after
     /// some retirements, as each look has to move the epoch.
     ///
-    /// `sink` gets the seat's local part with each item if the thread keeps the seat.
-    pub(crate) fn close(self, budget: usize, mut sink: impl FnMut(T, Ledgered, Option<&L>)) {
+    /// The sink gets the seat's local part with each item if the thread keeps the seat; it is made only if there is a
+    /// look.
+    #[inline]
+    pub(crate) fn close<F>(self, budget: usize, sink: impl FnOnce() -> F)
+    where
+        F: FnMut(T, Ledgered, Option<&L>),
+    {
         let (domain, seat, transient) = (self.domain, self.seat, self.transient);
         drop(self);
         if seat.nested.get() == 0 && seat.bag.is_look_due() {
             let local = (!transient).then_some(&seat.local);
-            seat.look(domain, budget, &mut |item, account| sink(item, account, local));
+            seat.look(domain, budget, || {
+                let mut sink = sink();
+                move |item, account| sink(item, account, local)
+            });
         }
     }
 }

@@ -5,22 +5,28 @@
 //! same code runs under the model checker.
 
 mod counter;
+mod holder;
+mod octet;
 mod outermost;
 mod panics;
 mod patrol;
 mod sleep;
+mod turn;
 mod zeroed;
 
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
 pub(crate) use counter::{counter, has_counter};
+pub(crate) use holder::Holder;
+pub(crate) use octet::Octet;
 pub(crate) use outermost::{Outermost, thread_local};
 pub(crate) use panics::{FirstPanic, NoAbort, NoAborts, discard, quietly};
 pub(crate) use patrol::Patrol;
 #[cfg(all(test, not(clockhand_loom)))]
 pub(crate) use sleep::wake_all;
 pub(crate) use sleep::{Sleep, wake_quietly};
+pub(crate) use turn::{Taken, Turn};
 pub(crate) use zeroed::{Zeroed, zeroed};
 
 #[cfg(not(clockhand_loom))]
@@ -237,6 +243,25 @@ pub(crate) fn prefetch_to_read<T>(target: *const T) {
     }
     #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
     let _ = target;
+}
+
+/// An address that is there before anybody gets to know that he may look for it: ordered by how he gets to know.
+/// Never modelled, so that it may live in memory that was allocated by hand.
+#[derive(Debug)]
+pub(crate) struct Address<T>(std::sync::atomic::AtomicPtr<T>);
+
+impl<T> Address<T> {
+    pub(crate) const fn nowhere() -> Self {
+        Self(std::sync::atomic::AtomicPtr::new(std::ptr::null_mut()))
+    }
+    #[inline(always)]
+    pub(crate) fn get(&self) -> *mut T {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+    #[inline]
+    pub(crate) fn set(&self, address: *mut T) {
+        self.0.store(address, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 /// A word inside an entry: a moment, a deadline, a charge; exact to itself and ordered with nothing.

@@ -47,12 +47,21 @@ impl FirstPanic {
     }
 
     /// Panics with the first panic, unless the thread is panicking already: that would end the process.
+    #[inline]
     pub(crate) fn pass_on(self) {
-        match self.0 {
-            Some(panic) if thread::panicking() => discard(panic),
-            Some(panic) => resume_unwind(panic),
-            None => {}
+        if let Some(panic) = self.0 {
+            go_on(panic);
         }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn go_on(panic: Box<dyn Any + Send>) {
+    if thread::panicking() {
+        discard(panic);
+    } else {
+        resume_unwind(panic);
     }
 }
 

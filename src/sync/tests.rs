@@ -4,7 +4,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::{Patrol, discard, quietly, wake_all};
+use super::{Holder, Octet, Patrol, Turn, discard, quietly, wake_all};
 
 /// No wait takes so long unless it never ends.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -57,4 +57,46 @@ fn every_waker_is_called_whatever_the_others_bring() {
     discard(first.expect_err("the first one is, for the caller to do as it likes"));
     drop(told);
     assert_eq!(calls.iter().count(), 3);
+}
+
+#[test]
+fn a_lock_is_taken_from_who_was_left_behind_alone() {
+    let turn = Turn::new(vec![1]);
+    let mut taken = turn.try_take().expect("nobody has it");
+    assert!(turn.try_take().is_none());
+    turn.reset_after_fork(Holder::me(), Vec::new);
+    assert!(turn.try_take().is_none(), "the holder is here");
+    taken.push(2);
+    drop(taken);
+    assert_eq!(*turn.take(), [1, 2]);
+    turn.reset_after_fork(Holder::me(), Vec::new);
+    assert_eq!(*turn.take(), [1, 2], "nobody had it");
+    turn.leave_behind();
+    assert!(turn.try_take().is_none());
+    turn.reset_after_fork(Holder::me(), || vec![3]);
+    assert_eq!(*turn.take(), [3]);
+}
+
+#[test]
+fn eight_words_are_compared_as_one_by_one() {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        state >> 24
+    };
+    for _ in 0..10_000 {
+        let octet = Octet::new();
+        let words: Vec<u64> =
+            (0..8).map(|_| (next() % 9) << 48 | next() << 28 | (next() % 50)).collect();
+        for (to, &word) in octet.words().iter().zip(&words) {
+            to.set(word);
+        }
+        let upper = next() as u16 % 9;
+        let found = words.iter().find(|&&word| word >> 48 == u64::from(upper));
+        assert_eq!(octet.find(upper).map(|word| word.get()), found.copied());
+        let number = next() as u32;
+        let behind = |word: &&u64| number.wrapping_sub(**word as u32) & 0xfff_ffff;
+        let furthest = words.iter().max_by_key(behind).expect("there are eight");
+        assert_eq!(octet.furthest_behind(number).get(), *furthest);
+    }
 }

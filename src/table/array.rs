@@ -1,32 +1,33 @@
 //! One generation of the table: the buckets, what hangs on them, and the next generation.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::chain::{self, Head, Link};
 use super::control::Control;
 use super::due::Due;
 use super::row::Row;
 use super::summary::Summaries;
-use crate::entry::{Node, Shape};
+use crate::entry::{Shape, Slab};
 use crate::sync::{
     AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed, Zeroed, zeroed,
 };
 
-/// A bucket: one cache line on 64-bit machines.
+/// A bucket: one cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Bucket<K, V> {
+pub(super) struct Bucket {
     control: AtomicU64,
-    pub(super) row: Row<K, V>,
+    pub(super) row: Row,
 }
 
-// SAFETY: made of integers and null pointers in atomics.
-unsafe impl<K, V> Zeroed for Bucket<K, V> {}
+// SAFETY: made of integers in atomics.
+unsafe impl Zeroed for Bucket {}
 
-#[cfg(all(not(clockhand_loom), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Bucket<u64, u64>>() == 64);
+#[cfg(not(clockhand_loom))]
+const _: () = assert!(size_of::<Bucket>() == 64);
 
-impl<K, V> Bucket<K, V> {
+impl Bucket {
     #[inline]
     pub(super) fn control(&self) -> Control {
         // ORDERING T-a: Acquire: the slots are looked at after the word that counts what came in;
@@ -49,14 +50,14 @@ pub(crate) const LOAD: usize = 4;
 
 /// One generation of the table.
 pub(crate) struct Array<K, V, X> {
-    pub(super) shape: Shape,
+    slab: Arc<Slab<K, V>>,
     /// How long entries live at most after they were written, in nanoseconds.
     pub(super) life: u64,
     /// There are two to the power of 64 less this of buckets; at most 63.
     shift: u32,
-    buckets: Box<[Bucket<K, V>]>,
+    buckets: Box<[Bucket]>,
     /// The chain of each bucket; looked at only where the control word says OVERFLOWS.
-    heads: Box<[AtomicPtr<Link<K, V>>]>,
+    heads: Box<[AtomicPtr<Link>]>,
     summaries: Summaries,
     /// Where the next entries expire, if they do.
     pub(super) due: Option<Due>,
@@ -75,16 +76,16 @@ pub(crate) struct Array<K, V, X> {
 impl<K, V, X> Array<K, V, X> {
     /// The bytes that one of two to the power of `bits` buckets takes, without chains and annex.
     pub(super) fn bytes_for(shape: Shape, bits: u32) -> u128 {
-        let each = size_of::<Bucket<K, V>>() + size_of::<AtomicPtr<Link<K, V>>>();
+        let each = size_of::<Bucket>() + size_of::<AtomicPtr<Link>>();
         let due = if shape.has_deadline() { Due::BYTES_PER_BUCKET } else { 0 };
         ((each + due) as u128) << bits
     }
 
-    pub(super) fn new(shape: Shape, life: u64, bits: u32, annex: X) -> Self {
-        let buckets = 1_usize << bits;
+    pub(super) fn new(slab: Arc<Slab<K, V>>, life: u64, bits: u32, annex: X) -> Self {
+        let (shape, buckets) = (slab.shape(), 1_usize << bits);
         debug_assert!(bits > 0, "a generation of one bucket");
         Self {
-            shape,
+            slab,
             life,
             shift: u64::BITS - bits,
             buckets: zeroed(buckets, || Bucket { control: AtomicU64::new(0), row: Row::new() }),
@@ -97,6 +98,17 @@ impl<K, V, X> Array<K, V, X> {
             moved: CachePadded::new(AtomicUsize::new(0)),
             links: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
         }
+    }
+
+    /// Where its entries lie.
+    #[inline(always)]
+    pub(super) fn slab(&self) -> &Slab<K, V> {
+        &self.slab
+    }
+
+    /// The same, for the generation that follows.
+    pub(super) fn share_slab(&self) -> Arc<Slab<K, V>> {
+        Arc::clone(&self.slab)
     }
 
     pub(super) fn bits(&self) -> u32 {
@@ -119,24 +131,24 @@ impl<K, V, X> Array<K, V, X> {
     }
 
     #[inline]
-    pub(super) fn bucket(&self, index: usize) -> &Bucket<K, V> {
+    pub(super) fn bucket(&self, index: usize) -> &Bucket {
         &self.buckets[index]
     }
 
     /// The bucket of a hash, or of a place.
     #[inline]
-    pub(super) fn bucket_of(&self, hash: u64) -> &Bucket<K, V> {
+    pub(super) fn bucket_of(&self, hash: u64) -> &Bucket {
         // SAFETY: what is left of the hash is below two to the power of 64 less `shift`, and so many
         // buckets were allocated.
         unsafe { self.buckets.get_unchecked(self.index_of(hash)) }
     }
 
-    pub(super) fn head(&self, index: usize) -> Head<K, V> {
+    pub(super) fn head(&self, index: usize) -> Head {
         // ORDERING T-h: Acquire: the links; pairs with `try_head`.
         Head::from_raw(self.heads[index].load(Ordering::Acquire))
     }
 
-    pub(super) fn try_head(&self, index: usize, from: Head<K, V>, to: Head<K, V>) -> bool {
+    pub(super) fn try_head(&self, index: usize, from: Head, to: Head) -> bool {
         // ORDERING T-i: AcqRel: Release publishes the link; Acquire lets whoever takes one off read
         // it.
         self.heads[index]
@@ -183,8 +195,8 @@ unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Sync for Array<K, V,
 // SAFETY: as above.
 unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Send for Array<K, V, X> {}
 
-/// An entry in a slot: the pointer, its hash, and the slot's policy bits.
-pub(super) type Placed<K, V> = (*mut Node<K, V>, u64, u8);
+/// An entry in a slot: its number, its hash, and the slot's policy bits.
+pub(super) type Placed = (u32, u64, u8);
 
 /// The entries of one bucket: those of its own slots in their order, then those of its chain.
-pub(super) type Contents<K, V> = Vec<Placed<K, V>>;
+pub(super) type Contents = Vec<Placed>;

@@ -2,7 +2,6 @@
 
 use super::home::Home;
 use super::row::Row;
-use super::shadow::LANES;
 use super::view::View;
 use crate::entry::EntryRef;
 
@@ -50,14 +49,13 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         same: &impl Fn(&K, &K) -> bool,
     ) {
         let mut seen: Vec<EntryRef<'g, K, V>> = Vec::new();
-        let mut row = |row: &'g Row<K, V>| {
-            for lane in 0..LANES {
-                let (word, bits) = (row.word(lane), row.shadow().lane(lane));
-                assert_eq!(word.is_readable(), bits & 0b11 != 0, "a lane and its slot");
+        let mut row = |row: &'g Row| {
+            for (_, word) in row.words() {
+                let bits = word.bits();
+                assert_eq!(word.is_readable(), bits & 0b11 != 0, "an entry and its marks");
                 assert!(word.is_readable() || word.is_vacant(), "a slot that somebody left behind");
                 if word.is_readable() {
-                    // SAFETY: a readable word points to a linked entry, under our pin (T1).
-                    let entry = unsafe { EntryRef::from_raw(word.node(), home.array.shape) };
+                    let entry = home.entry(word.number());
                     let again = |other: &EntryRef<'g, K, V>| {
                         other.hash() == entry.hash() && same(other.key(), entry.key())
                     };
@@ -78,7 +76,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         let mut chained = 0;
         for link in home.links(home.head()) {
             row(&link.row);
-            chained += link.row.occupied().count();
+            chained += link.row.words().filter(|(_, word)| word.is_occupied()).count();
         }
         assert!(chained == 0 || home.control().overflows(), "a chain that nobody looks at");
     }

@@ -1,51 +1,72 @@
 //! A bucket's control word: the one word through which new keys come in.
 //!
 //! ```text
-//!   63            32 31             4    3       2       1        0
-//!   +---------------+----------------+-------+-------+--------+-----------+
-//!   | version       | announced rank | READY | MOVED | FROZEN | OVERFLOWS |
-//!   +---------------+----------------+-------+-------+--------+-----------+
+//!   63      38 37     35   34      33       32      31                 0
+//!   +---------+---------+-------+--------+-----------+-------------------+
+//!   | version | lane    | MOVED | FROZEN | OVERFLOWS | announced number  |
+//!   +---------+---------+-------+--------+-----------+-------------------+
 //! ```
 //!
 //! | change | by | version |
 //! |---|---|---|
-//! | announce the claim at a rank | the claimer, from the word it read before it searched for the key | + 1 |
-//! | clear the announcement | whoever is about to unlink what was announced | |
-//! | clear OVERFLOWS | whoever took the last link off the chain | + 1 |
-//! | set FROZEN, clear the announcement | a migrating writer, once the announced claim is visible | + 1 |
+//! | announce an entry for a lane, or that was claimed in the chain | an insert, from the word it read before it searched for the key | + 1 |
+//! | clear the announcement of an entry that has left | an insert that got its number | + 1 |
+//! | clear OVERFLOWS and the announcement | whoever took the last link off the chain, once what is announced is visible | + 1 |
+//! | set FROZEN, clear the announcement | a migrating writer, once what is announced is visible | + 1 |
 //! | set MOVED | a migrating writer, once both targets are complete | |
-//! | set READY | a migrating writer, on a target that was zero | = 1 |
+//! | fill | a migrating writer, a target that was zero | = 1 |
 //!
-//! The announced rank is stored plus one; zero is none.
+//! The number zero is none. The last lane stands for the chain. An announcement stands at one version only: whether
+//! its entry has been in the slot is told by the version at which the slot was vacated.
 
 use std::fmt;
+
+use super::row::LANES;
+use crate::sync::seeded;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Control(pub(super) u64);
 
-const OVERFLOWS: u64 = 1;
-const FROZEN: u64 = 1 << 1;
-const MOVED: u64 = 1 << 2;
-const READY: u64 = 1 << 3;
-const RANK_SHIFT: u32 = 4;
-const RANK_BITS: u32 = 28;
-const RANK_MASK: u64 = ((1 << RANK_BITS) - 1) << RANK_SHIFT;
-const VERSION_SHIFT: u32 = 32;
-const _: () = assert!(RANK_SHIFT + RANK_BITS == VERSION_SHIFT);
+const OVERFLOWS: u64 = 1 << 32;
+const FROZEN: u64 = 1 << 33;
+const MOVED: u64 = 1 << 34;
+const LANE_SHIFT: u32 = 35;
+const ANNOUNCED: u64 = u32::MAX as u64 | 0b111 << LANE_SHIFT;
+const VERSION_SHIFT: u32 = 38;
+const _: () = assert!(LANES < 1 << (VERSION_SHIFT - LANE_SHIFT));
+
+/// What a control word announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Announced {
+    /// Nothing.
+    Nobody,
+    /// An entry for a lane.
+    For(usize, u32),
+    /// An entry that was claimed in the chain.
+    InChain(u32),
+}
 
 impl Control {
-    /// The highest rank that can be announced.
-    pub(super) const MAX_RANK: usize = (1 << RANK_BITS) - 2;
-
     /// A target that was filled by a migration.
     #[inline]
     pub(super) fn ready(overflows: bool) -> Self {
-        Self(1 << VERSION_SHIFT | READY | u64::from(overflows))
+        Self(1 << VERSION_SHIFT | if overflows { OVERFLOWS } else { 0 })
     }
 
+    #[inline(always)]
+    pub(super) fn announced(self) -> Announced {
+        let (number, lane) = (self.0 as u32, self.0 >> LANE_SHIFT & 0b111);
+        match lane as usize {
+            _ if number == 0 => Announced::Nobody,
+            LANES => Announced::InChain(number),
+            lane => Announced::For(lane, number),
+        }
+    }
+
+    /// Whether it announces this number, wherever.
     #[inline]
-    pub(super) fn announced(self) -> Option<usize> {
-        (((self.0 & RANK_MASK) >> RANK_SHIFT) as usize).checked_sub(1)
+    pub(super) fn names(self, number: u32) -> bool {
+        self.0 as u32 == number
     }
 
     #[inline]
@@ -65,19 +86,27 @@ impl Control {
 
     #[inline]
     fn next_version(self) -> u64 {
-        self.0.wrapping_add(1 << VERSION_SHIFT) & !RANK_MASK
+        let announced = if seeded("table-announcement-stays") { 0 } else { ANNOUNCED };
+        self.0.wrapping_add(1 << VERSION_SHIFT) & !announced
     }
 
-    /// Announces the claim at `rank`.
+    /// Announces an entry for a lane of the bucket's own.
     #[inline]
-    pub(super) fn announcing(self, rank: usize, in_overflow: bool) -> Self {
-        debug_assert!(rank <= Self::MAX_RANK);
-        Self(self.next_version() | (rank as u64 + 1) << RANK_SHIFT | u64::from(in_overflow))
+    pub(super) fn announcing(self, lane: usize, number: u32) -> Self {
+        debug_assert!(lane < LANES);
+        let announced = u64::from(number) | (lane as u64) << LANE_SHIFT;
+        Self(self.next_version() & !ANNOUNCED | announced)
+    }
+
+    /// Announces an entry that was claimed in the chain.
+    pub(super) fn announcing_in_chain(self, number: u32) -> Self {
+        let announced = u64::from(number) | (LANES as u64) << LANE_SHIFT;
+        Self(self.next_version() & !ANNOUNCED | announced | OVERFLOWS)
     }
 
     #[inline]
     pub(super) fn without_announcement(self) -> Self {
-        Self(self.0 & !RANK_MASK)
+        Self(self.next_version())
     }
 
     #[inline]
@@ -95,7 +124,7 @@ impl Control {
         Self(self.0 | MOVED)
     }
 
-    /// Counts the keys that came in; wraps after 2^32.
+    /// Counts the keys that came in; wraps after 2^26.
     #[inline]
     pub(super) fn version(self) -> u32 {
         (self.0 >> VERSION_SHIFT) as u32

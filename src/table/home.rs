@@ -2,18 +2,19 @@
 
 use super::array::{Array, Bucket, Contents};
 use super::chain::{Head, Link};
-use super::control::Control;
+use super::control::{Announced, Control};
+use super::look::Look;
 use super::outlived::Outlived;
-use super::row::Row;
-use super::shadow::{LANES, Region, Shadow};
-use super::word::Word;
-use crate::entry::{Entry, EntryRef, Node, Sought};
+use super::row::{LANES, Row};
+use super::view::{Glance, Spotted};
+use super::word::{Region, Word, tag_of};
+use crate::entry::{Entry, EntryRef, Sought, is_plain};
 use crate::sync::seeded;
 
 /// The bucket where all keys with certain hashes live, as seen by a pinned thread (T1).
 pub(super) struct Home<'g, K, V, X> {
     pub(super) array: &'g Array<K, V, X>,
-    bucket: &'g Bucket<K, V>,
+    bucket: &'g Bucket,
     pub(super) index: usize,
 }
 
@@ -27,9 +28,8 @@ impl<K, V, X> Copy for Home<'_, K, V, X> {}
 /// A slot, and how to find it again.
 pub(super) struct Spot<'g, K, V, X> {
     pub(super) home: Home<'g, K, V, X>,
-    pub(super) row: &'g Row<K, V>,
+    pub(super) row: &'g Row,
     lane: u32,
-    /// At most [`Control::MAX_RANK`].
     rank: u32,
 }
 
@@ -43,8 +43,8 @@ impl<K, V, X> Copy for Spot<'_, K, V, X> {}
 /// A readable entry and the slot it was found in.
 pub(crate) struct Held<'g, K, V, X> {
     pub(super) spot: Spot<'g, K, V, X>,
-    pub(super) word: Word<Node<K, V>>,
-    pub(super) shadow: Shadow,
+    pub(super) word: Word,
+    entry: EntryRef<'g, K, V>,
 }
 
 impl<K, V, X> Clone for Held<'_, K, V, X> {
@@ -57,7 +57,7 @@ impl<K, V, X> Copy for Held<'_, K, V, X> {}
 /// Evidence that a key was not there when its bucket's control word had a certain value.
 pub(crate) struct Open<'g, K, V, X> {
     pub(super) home: Home<'g, K, V, X>,
-    pub(super) control: Control,
+    control: Control,
 }
 
 impl<'g, K, V, X> Home<'g, K, V, X> {
@@ -73,8 +73,14 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     #[inline]
-    pub(super) fn row(&self) -> &'g Row<K, V> {
+    pub(super) fn row(&self) -> &'g Row {
         &self.bucket.row
+    }
+
+    /// A look at all of the bucket's own slots.
+    #[inline(always)]
+    pub(super) fn look(&self) -> Look {
+        Look::at(self.bucket)
     }
 
     #[inline]
@@ -87,21 +93,35 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.bucket.try_control(from, to)
     }
 
-    pub(super) fn head(&self) -> Head<K, V> {
+    pub(super) fn head(&self) -> Head {
         self.array.head(self.index)
+    }
+
+    /// The entry with a number that a readable slot has, or that was announced and has not left.
+    #[inline(always)]
+    pub(super) fn entry(&self, number: u32) -> EntryRef<'g, K, V> {
+        // SAFETY: a home is made by a pinned thread (T1).
+        unsafe { EntryRef::from_raw(number, self.array.slab()) }
     }
 
     /// The slot in this lane of a row that begins with the rank `base`.
     #[inline]
-    pub(super) fn spot(&self, row: &'g Row<K, V>, base: usize, lane: usize) -> Spot<'g, K, V, X> {
+    pub(super) fn spot(&self, row: &'g Row, base: usize, lane: usize) -> Spot<'g, K, V, X> {
         Spot { home: *self, row, lane: lane as u32, rank: (base + lane) as u32 }
     }
 
-    /// The links of the chain, newest first.
-    pub(super) fn links(
+    /// A readable entry that was met in a slot.
+    #[inline]
+    pub(super) fn held(
         &self,
-        head: Head<K, V>,
-    ) -> impl Iterator<Item = &'g Link<K, V>> + use<'g, K, V, X> {
+        (row, base): (&'g Row, usize),
+        (lane, word): (usize, Word),
+    ) -> Held<'g, K, V, X> {
+        Held { spot: self.spot(row, base, lane), word, entry: self.entry(word.number()) }
+    }
+
+    /// The links of the chain, newest first.
+    pub(super) fn links(&self, head: Head) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X> {
         let mut next = head.link();
         std::iter::from_fn(move || {
             // SAFETY: a link that was reached from its bucket is not freed while the thread is
@@ -121,31 +141,69 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     pub(super) fn settle(&self) -> Control {
         loop {
             let control = self.control();
-            let Some(rank) = control.announced() else { return control };
             if seeded("table-no-settle") {
                 return control;
             }
-            let Some((row, lane)) = self.slot(rank) else { continue };
-            let word = row.word(lane);
-            if !word.is_claimed() {
-                return control;
-            }
-            // The claim is the announced one only if the announcement still stood when the claim
-            // was there (T3).
-            if self.control() == control {
-                row.reveal(lane, word);
+            let settled = match control.announced() {
+                Announced::Nobody => true,
+                Announced::For(lane, number) => {
+                    let word = self.row().word(lane);
+                    // What is vacant was left by the announced entry, or waits for it.
+                    !word.is_vacant()
+                        || word.is_vacated_at(control.version())
+                        || self.help(control, (lane, word), number)
+                }
+                Announced::InChain(number) => self.help_in_chain(control, number),
+            };
+            if settled {
                 return control;
             }
         }
     }
 
-    /// The slot with this rank, unless its link was taken off meanwhile.
-    fn slot(&self, rank: usize) -> Option<(&'g Row<K, V>, usize)> {
-        if rank < LANES {
-            return Some((self.row(), rank));
+    /// The first of the bucket's own slots that is vacant, and was not vacated at this version.
+    #[inline(always)]
+    fn vacancy(&self, but: u32) -> Option<(usize, Word)> {
+        let mut words = self.look().unoccupied().map(|lane| (lane, self.row().word(lane)));
+        words.find(|(_, word)| word.is_vacant() && !word.is_vacated_at(but))
+    }
+
+    /// Puts the announced entry in its slot, if it still is announced; whether it was.
+    ///
+    /// The word was read while the announcement stood. A word of a slot that was left later says so, and no word
+    /// comes back (T3): if the exchange succeeds, the entry has never been there.
+    #[cold]
+    #[inline(never)]
+    fn help(&self, control: Control, (lane, word): (usize, Word), number: u32) -> bool {
+        if self.control() != control && !seeded("table-help-late") {
+            return false;
         }
-        let link = self.links(self.head()).find(|link| link.base <= rank)?;
-        (rank < link.base + LANES).then(|| (&link.row, rank - link.base))
+        let entry = self.entry(number);
+        self.fill(lane, word, Word::visible(number, entry.hash(), entry.entered_with()));
+        true
+    }
+
+    /// Puts an announced entry in its slot. Whoever comes first does it; the others change nothing.
+    #[inline(always)]
+    fn fill(&self, lane: usize, vacant: Word, visible: Word) {
+        let _ = self.row().try_word(lane, vacant, visible);
+    }
+
+    /// Reveals the entry that is announced in the chain, if it still is announced; whether it was.
+    #[cold]
+    #[inline(never)]
+    fn help_in_chain(&self, control: Control, number: u32) -> bool {
+        let rows = self.links(self.head()).map(|link| &link.row);
+        let claimed = rows.flat_map(|row| row.words().map(move |at| (row, at)));
+        let found = { claimed }.find(|(_, (_, word))| word.is_claimed() && word.number() == number);
+        // The claim is the announced one only if the announcement still stood when the claim was there.
+        if self.control() != control {
+            return false;
+        }
+        if let Some((row, (lane, word))) = found {
+            let _ = row.try_word(lane, word, word.revealed());
+        }
+        true
     }
 
     /// Finds the key among the readable slots whose entries are sought.
@@ -169,11 +227,56 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         sought: (u64, Sought),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Held<'g, K, V, X>> {
-        let row = self.row();
-        // SAFETY: a home is made by a pinned thread, of entries of the array's shape (T1).
-        let found = unsafe { row.seek(self.array.shape, sought, eq) }?;
-        let spot = self.spot(row, 0, found.lane);
-        Some(Held { spot, word: found.word, shadow: found.shadow })
+        let (row, tag) = (self.row(), tag_of(sought.0));
+        let lanes = (self.look().matching(sought.0), |word: Word| word.is_own_as(tag));
+        // SAFETY: a home is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
+        // never claimed.
+        let found = unsafe { row.seek(self.array.slab(), sought, lanes, eq) }?;
+        Some(Held { spot: self.spot(row, 0, found.lane), word: found.word, entry: found.entry })
+    }
+
+    /// Finds a key's value among the bucket's own slots, where nearly all values are. The hash is not compared, as its tag
+    /// was.
+    ///
+    /// # Errors
+    ///
+    /// Whether it may be found by a search that looks at entries with a ticket, too.
+    #[inline(always)]
+    pub(super) fn glance(
+        &self,
+        hash: u64,
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Result<Held<'g, K, V, X>, Glance> {
+        for lane in self.look().matching(hash) {
+            let word = self.row().word(lane);
+            // It may have changed since the look; a vacant word has no number.
+            if !is_plain(word.number()) {
+                if word.is_occupied() {
+                    return Err(Glance::Further);
+                }
+                continue;
+            }
+            // SAFETY: the number of a linked entry, as a bucket's own slots are never claimed; the thread is pinned (T1).
+            let entry = unsafe { EntryRef::from_plain(word.number(), self.array.slab()) };
+            if eq(entry.key()) {
+                return Ok(Held { spot: self.spot(self.row(), 0, lane), word, entry });
+            }
+        }
+        Err(Glance::Nothing)
+    }
+
+    /// Finds the key, or the place where it could come in. What the control word announces is in its slot.
+    #[inline(always)]
+    pub(super) fn locate(
+        &self,
+        control: Control,
+        sought: (u64, Sought),
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Spotted<'g, K, V, X> {
+        match self.seek(control, sought, eq) {
+            Some(held) => Spotted::Held(held),
+            None => Spotted::Open(Open { home: *self, control }),
+        }
     }
 
     #[cold]
@@ -182,43 +285,34 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         sought: (u64, Sought),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Held<'g, K, V, X>> {
+        let tag = tag_of(sought.0);
         self.links(self.head()).find_map(|link| {
-            // SAFETY: as in `seek`.
-            let found = unsafe { link.row.seek(self.array.shape, sought, eq) }?;
+            let lanes = (0..LANES, |word: Word| word.is_readable_as(tag));
+            // SAFETY: as in `seek_own`.
+            let found = unsafe { link.row.seek(self.array.slab(), sought, lanes, eq) }?;
             let spot = self.spot(&link.row, link.base, found.lane);
-            Some(Held { spot, word: found.word, shadow: found.shadow })
+            Some(Held { spot, word: found.word, entry: found.entry })
         })
     }
 
-    /// Claims a slot and dresses its lane; `None` if the bucket is being frozen.
-    #[inline(always)]
-    fn claim(&self, node: *mut Node<K, V>, hash: u64, bits: u8) -> Option<Spot<'g, K, V, X>> {
-        let in_row = |row: &'g Row<K, V>, base: usize| {
-            let lane = row.claim(node)?;
-            Some(self.spot(row, base, lane))
-        };
-        let spot = in_row(self.row(), 0).or_else(|| {
-            let head = self.head();
-            self.links(head).find_map(|link| in_row(&link.row, link.base))
-        });
-        let Some(spot) = spot else { return self.attach(node, hash, bits) };
-        if spot.row.dress(spot.lane(), hash, bits) {
-            return Some(spot);
-        }
-        spot.row.give_back(spot.lane(), node);
-        None
+    /// Claims a slot in the chain, or hangs a new link on it with its first slot claimed. `None` if the chain has
+    /// changed, or is frozen.
+    #[cold]
+    #[inline(never)]
+    fn claim(&self, word: Word) -> Option<Spot<'g, K, V, X>> {
+        let head = self.head();
+        let in_link = |link: &'g Link| Some(self.spot(&link.row, link.base, link.row.claim(word)?));
+        self.links(head).find_map(in_link).or_else(|| self.attach(head, word))
     }
 
-    /// Hangs a new link on the chain, with its first slot claimed. `None` if the chain has changed.
-    fn attach(&self, node: *mut Node<K, V>, hash: u64, bits: u8) -> Option<Spot<'g, K, V, X>> {
-        let head = self.head();
+    fn attach(&self, head: Head, word: Word) -> Option<Spot<'g, K, V, X>> {
         if head.is_frozen() {
             return None;
         }
         let base = self.links(head).next().map_or(LANES, |link| link.base + LANES);
-        assert!(base + LANES <= Control::MAX_RANK, "a quarter of a thousand million equal hashes");
+        assert!(base < MOST_RANKS, "a quarter of a thousand million equal hashes");
         let mut link = Link::new(head.link(), base);
-        link.row.fill(0, Word::claimed(node).raw(), hash, bits);
+        link.row.fill(0, word.claimed());
         let link = Box::into_raw(link);
         if !self.array.try_head(self.index, head, Head::of(link)) {
             // SAFETY: not published, so it is still ours.
@@ -238,7 +332,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         if !summaries.forget(region, self.index) {
             return;
         }
-        let any = !self.row().shadow().of(region).is_empty()
+        let any = !self.look().of(region).is_empty()
             || self.control().overflows() && self.first_of_chain(region, LANES).is_some();
         if any {
             // One came in between, and found the bit still set.
@@ -247,11 +341,11 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     /// Takes empty links off the chain; those that come off go to `retire`.
-    pub(super) fn dissolve(&self, mut retire: impl FnMut(Outlived<Link<K, V>>)) {
+    pub(super) fn dissolve(&self, mut retire: impl FnMut(Outlived<Link>)) {
         loop {
             let head = self.head();
             let Some(link) = self.links(head).next() else { return };
-            if head.is_frozen() || !link.row.occupied().is_empty() || !link.row.seal() {
+            if head.is_frozen() || !link.row.is_empty() || !link.row.seal() {
                 return;
             }
             if !self.array.try_head(self.index, head, Head::of(link.next)) {
@@ -268,7 +362,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         }
     }
 
-    /// Clears the OVERFLOWS flag, and with it the announcement, if there is no chain.
+    /// Clears the OVERFLOWS flag if there is no chain.
     ///
     /// The word is read before the chain, and what it announces is visible then. If the exchange
     /// succeeds, no key came in between, and what came in before and is gone with its link was
@@ -282,29 +376,29 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     /// All readable entries with their ranks' order. Stable once the bucket is frozen.
-    pub(super) fn contents(&self) -> ([Option<usize>; LANES], Contents<K, V>) {
+    pub(super) fn contents(&self) -> ([Option<usize>; LANES], Contents) {
         let mut contents = Vec::with_capacity(LANES);
         let mut own = [None; LANES];
-        let add = |row: &Row<K, V>, lane: usize, contents: &mut Contents<K, V>| {
-            let word = row.word(lane);
+        let add = |word: Word, contents: &mut Contents| {
             word.is_readable().then(|| {
-                // SAFETY: a readable word points to a linked entry, and the thread is pinned (T1).
-                let entry = unsafe { EntryRef::from_raw(word.node(), self.array.shape) };
-                contents.push((word.node(), entry.hash(), row.shadow().lane(lane)));
+                contents.push((word.number(), self.entry(word.number()).hash(), word.bits()));
                 contents.len() - 1
             })
         };
-        for (lane, nth) in own.iter_mut().enumerate() {
-            *nth = add(self.row(), lane, &mut contents);
+        for (lane, word) in self.row().words() {
+            own[lane] = add(word, &mut contents);
         }
         for link in self.links(self.head()) {
-            for lane in 0..LANES {
-                add(&link.row, lane, &mut contents);
+            for (_, word) in link.row.words() {
+                add(word, &mut contents);
             }
         }
         (own, contents)
     }
 }
+
+/// The most slots of a bucket with its chain.
+const MOST_RANKS: usize = 1 << 28;
 
 impl<'g, K, V, X> Open<'g, K, V, X> {
     /// Links an entry whose key is not there.
@@ -312,33 +406,68 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
     /// # Errors
     ///
     /// The entry, if another key came in since the key was found absent, or the bucket is being
-    /// migrated: find the place again. With it the policy bits that its slot had when it was given back, which are
-    /// others than `bits` if a hand changed them for the entry that was there before.
+    /// migrated: find the place again.
     ///
     /// # Progress
     ///
     /// Lock-free.
     #[inline(always)]
-    pub(crate) fn commit(self, entry: Entry<K, V>, bits: u8) -> Result<(), (Entry<K, V>, u8)> {
-        let (home, shape) = (self.home, self.home.array.shape);
+    pub(crate) fn commit(self, mut entry: Entry<K, V>, bits: u8) -> Result<(), Entry<K, V>> {
+        let home = self.home;
+        entry.enters_with(bits);
         let hash = entry.as_ref().hash();
-        let node = entry.into_raw();
-        // SAFETY: the entry was never visible, so it is still ours.
-        let give_up = |bits| Err((unsafe { Entry::from_raw(node, shape) }, bits));
-        let Some(spot) = home.claim(node, hash, bits) else { return give_up(bits) };
-        let mut from = self.control;
+        let number = entry.into_raw();
+        let visible = Word::visible(number, hash, bits);
+        if self.link(number, visible) {
+            home.array.summaries().note(home.index, bits);
+            return Ok(());
+        }
+        // SAFETY: never visible, so it is still ours.
+        Err(unsafe { Entry::from_raw(number, home.array.slab()) })
+    }
+
+    /// Announces an entry, and makes it visible; false if that could not be.
+    #[inline(always)]
+    fn link(self, number: u32, visible: Word) -> bool {
+        let (home, mut from) = (self.home, self.control);
         if seeded("table-announce-unversioned") {
             from = home.control();
         }
-        if from.is_frozen()
-            || !home.try_control(from, from.announcing(spot.rank(), spot.is_in_chain()))
-        {
-            let left = spot.row.give_back(spot.lane(), node);
-            return give_up(if seeded("share-by-bits-asked-for") { bits } else { left });
+        if from.is_frozen() {
+            return false;
         }
-        spot.row.reveal(spot.lane(), Word::claimed(node));
-        home.array.summaries().note(home.index, bits);
-        Ok(())
+        // A lane that was vacated at the version of this announcement would be taken for one that the entry has left.
+        let Some((lane, vacant)) = home.vacancy(from.announcing(0, number).version()) else {
+            return self.link_in_chain(from, number, visible);
+        };
+        if !home.try_control(from, from.announcing(lane, number)) {
+            return false;
+        }
+        home.fill(lane, vacant, visible);
+        true
+    }
+
+    /// Claims a slot in the chain, announces the claim, and reveals it.
+    #[cold]
+    #[inline(never)]
+    fn link_in_chain(&self, mut from: Control, number: u32, visible: Word) -> bool {
+        let home = self.home;
+        if from.names(number) {
+            // An entry that had this number was announced last, and has left: nobody shall reveal this claim for it.
+            if !home.try_control(from, from.without_announcement()) {
+                return false;
+            }
+            from = from.without_announcement();
+        }
+        let Some(spot) = home.claim(visible) else { return false };
+        let claimed = visible.claimed();
+        if !home.try_control(from, from.announcing_in_chain(number)) {
+            // If this fails the slot was frozen, and nothing needs to be given back.
+            let _ = spot.row.try_word(spot.lane(), claimed, Word::vacant(0));
+            return false;
+        }
+        let _ = spot.row.try_word(spot.lane(), claimed, visible);
+        true
     }
 }
 
@@ -346,8 +475,7 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     /// The entry.
     #[inline]
     pub(crate) fn entry(&self) -> EntryRef<'g, K, V> {
-        // SAFETY: the word was readable when it was found, and the thread is pinned since (T1).
-        unsafe { EntryRef::from_raw(self.word.node(), self.spot.home.array.shape) }
+        self.entry
     }
 
     /// Whether the slot was frozen when the entry was found.
@@ -358,93 +486,78 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     /// The policy bits of the slot, as they were when the entry was found.
     #[inline]
     pub(crate) fn bits(&self) -> u8 {
-        self.shadow.lane(self.spot.lane())
+        self.word.bits()
     }
 
     /// The policy bits that the slot has now, whoever is in it.
     pub(crate) fn bits_now(&self) -> u8 {
-        self.spot.row.shadow().lane(self.spot.lane())
+        self.spot.row.word(self.spot.lane()).bits()
     }
 
     /// Adds one to the slot's count unless it is full: one attempt, which may be lost.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn touch(&self) {
-        if let Some(touched) = self.shadow.touched(self.spot.lane()) {
-            let _ = self.spot.row.try_shadow(self.shadow, touched);
+        if let Some(touched) = self.word.touched() {
+            let _ = self.spot.row.try_word(self.spot.lane(), self.word, touched);
         }
     }
 
-    /// Changes the slot's policy bits if they are still `from`. Changes of the bucket's other slots
-    /// are no reason to fail, up to three times.
+    /// Changes the slot's policy bits if they are still `from`.
     #[inline(always)]
     pub(crate) fn mark(&self, from: u8, to: u8) -> bool {
-        let mut shadow = self.shadow;
-        for _ in 0..4 {
-            if shadow.lane(self.spot.lane()) != from || shadow.is_frozen() {
-                return false;
-            }
-            if self.spot.row.word(self.spot.lane()) != self.word && !seeded("table-mark-unseen") {
-                // Another entry with the same bits: what it weighs is not what was met.
-                return false;
-            }
-            let marked = shadow.with_lane(self.spot.lane(), to);
-            match self.spot.row.try_shadow(shadow, marked) {
-                Ok(()) => {
-                    if Region::of(from) != Region::of(to) {
-                        self.spot.home.array.summaries().note(self.spot.home.index, to);
-                    }
-                    return true;
-                }
-                Err(now) => shadow = now,
-            }
+        let word = if seeded("table-mark-unseen") {
+            self.spot.row.word(self.spot.lane())
+        } else {
+            self.word
+        };
+        if word.bits() != from || word.is_frozen() || !word.is_readable() {
+            return false;
         }
-        false
+        let marked = self.spot.row.try_word(self.spot.lane(), word, word.with_bits(to)).is_ok();
+        if marked && Region::of(from) != Region::of(to) {
+            self.spot.home.array.summaries().note(self.spot.home.index, to);
+        }
+        marked
     }
 
-    /// Puts another entry with the same key in the place of this one.
+    /// Puts another entry with the same key in the place of this one. What the policy knows stays.
     #[inline(always)]
-    pub(super) fn swap(&self, node: *mut Node<K, V>) -> bool {
-        !self.word.is_frozen()
-            && self.spot.row.try_word(self.spot.lane(), self.word, Word::visible(node)).is_ok()
+    pub(super) fn swap(&self, number: u32) -> bool {
+        self.change(|word| word.with_number(number)).is_some()
     }
 
-    /// Makes the entry dead, and empties its slot; its policy bits at that moment.
+    /// Empties the slot; the entry's policy bits at that moment.
     ///
-    /// `None` if it was no longer there.
+    /// `None` if the entry was no longer there.
+    ///
+    /// The version is read while the entry is in the slot: so it is not less than the one at which the entry was
+    /// announced, and less than any at which another is announced for the slot (T3).
     #[inline(always)]
     pub(super) fn unlink(&self) -> Option<u8> {
-        if self.word.is_frozen() {
-            return None;
-        }
-        if !self.retract() {
-            return None;
-        }
-        self.spot.row.try_word(self.spot.lane(), self.word, self.word.dead()).ok()?;
-        let lane = self.spot.lane();
-        let before = self.spot.row.undress(lane);
-        self.spot.row.vacate(lane);
-        Some(before.lane(lane))
+        let version = match self.spot.home.control().version() {
+            _ if seeded("table-vacate-unversioned") => 0,
+            version => version,
+        };
+        self.change(|_| Word::vacant(version)).map(Word::bits)
     }
 
-    /// Clears an announcement of the entry, before it leaves its slot (T3); false if it has left.
+    /// Changes the slot while the entry is in it and may be changed, whatever becomes of its policy bits; the word
+    /// before.
     ///
-    /// The slot may have been claimed anew since the entry was found, and that claim be announced and
-    /// not visible yet: its announcement must stay. So the slot is looked at after the control word.
-    /// If the entry is there, and the exchange of the word succeeds, then what was announced is the
-    /// entry, or one that it replaced: it could not have come back into the slot in between.
-    fn retract(&self) -> bool {
-        let Spot { home, row, .. } = self.spot;
+    /// # Progress
+    ///
+    /// Lock-free: an attempt fails only where another thread changed the word.
+    #[inline(always)]
+    fn change(&self, to: impl Fn(Word) -> Word) -> Option<Word> {
+        let mut word = self.word;
         loop {
-            let control = home.control();
-            if control.announced() != Some(self.spot.rank()) || seeded("table-no-retract") {
-                return true;
+            if word.is_frozen() {
+                return None;
             }
-            let word = row.word(self.spot.lane());
-            if word != self.word && !seeded("table-retract-unseen") {
-                return false;
-            }
-            if home.try_control(control, control.without_announcement()) {
-                return true;
+            match self.spot.row.try_word(self.spot.lane(), word, to(word)) {
+                Ok(()) => return Some(word),
+                Err(now) if now.is_same_entry(word) => word = now,
+                Err(_) => return None,
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The next generation has twice as many buckets, or a fraction. A *group* is the fewest buckets
 //! whose entries are all the entries of some buckets of the next one: a bucket that is divided in two, or up
 //! to eight that become one. A group is frozen: of each bucket first the control word, so that no key comes
-//! in, then its chain, shadows and slots, so that none is replaced or unlinked. Frozen contents never
+//! in, then its chain and slots, so that none is replaced or unlinked. Frozen contents never
 //! change, so everybody who helps computes the same images of the targets. A part of a target is
 //! written by one compare-and-swap from *untouched*, a value that it never has again (T6), so a
 //! helper that was asleep changes nothing when it wakes up, whatever has happened to the target
@@ -17,9 +17,8 @@ use super::array::{Array, Contents, Placed};
 use super::chain::{self, Head};
 use super::control::Control;
 use super::home::Home;
-use super::shadow::{LANES, Shadow};
+use super::row::LANES;
 use super::word::Word;
-use crate::entry::EntryRef;
 use crate::sync::seeded;
 
 /// Buckets that are migrated together, in a table that is followed by another.
@@ -98,11 +97,12 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
     }
 
     /// Notes of a target when its entries expire.
-    fn note_due(&self, target: usize, image: &Image<K, V>) {
+    fn note_due(&self, target: usize, image: &Image) {
         let Some(due) = &self.to.due else { return };
-        for &(node, ..) in image.own.iter().flatten().chain(&image.chained) {
-            // SAFETY: found in a frozen bucket by a pinned thread, so it is not freed meanwhile (T1).
-            let entry: EntryRef<'_, K, V> = unsafe { EntryRef::from_raw(node, self.to.shape) };
+        let home = Home::at(self.to, target);
+        for &(number, ..) in image.own.iter().flatten().chain(&image.chained) {
+            // Found in a frozen bucket by a pinned thread, so it is not freed meanwhile.
+            let entry = home.entry(number);
             if entry.charge() > 0 {
                 due.note(target, entry.end(self.to.life));
             }
@@ -116,18 +116,18 @@ fn merged<K, V, X>(from: &Array<K, V, X>, to: &Array<K, V, X>) -> u32 {
 }
 
 /// Which entries of a source stand in its own slots, and all of them.
-type Source<K, V> = ([Option<usize>; LANES], Contents<K, V>);
+type Source = ([Option<usize>; LANES], Contents);
 
 /// What a target bucket will hold.
-struct Image<K, V> {
-    own: [Option<Placed<K, V>>; LANES],
-    chained: Contents<K, V>,
+struct Image {
+    own: [Option<Placed>; LANES],
+    chained: Contents,
 }
 
-impl<K, V> Image<K, V> {
+impl Image {
     /// An entry that stands in a source's own slot keeps its lane, unless another came before it; the
     /// others, and those of the chains, fill what is left.
-    fn new(sources: &[Source<K, V>], mine: impl Fn(u64) -> bool) -> Self {
+    fn new(sources: &[Source], mine: impl Fn(u64) -> bool) -> Self {
         let mut image = Self { own: [None; LANES], chained: Vec::new() };
         for (own, contents) in sources {
             let entry = |nth: usize| contents.get(nth).copied().filter(|&(_, hash, _)| mine(hash));
@@ -148,15 +148,6 @@ impl<K, V> Image<K, V> {
         }
         image.chained = rest.collect();
         image
-    }
-
-    fn shadow(&self) -> Shadow {
-        self.own.iter().enumerate().fold(Shadow::ready(), |shadow, (lane, slot)| match slot {
-            Some((_, hash, bits)) => {
-                shadow.with_tag(lane, super::shadow::tag_of(*hash)).with_lane(lane, *bits)
-            }
-            None => shadow,
-        })
     }
 }
 
@@ -199,7 +190,7 @@ impl<K, V, X> Home<'_, K, V, X> {
 }
 
 /// Writes the parts of a target that are still untouched.
-fn fill<K, V, X>(next: &Array<K, V, X>, target: usize, image: &Image<K, V>) {
+fn fill<K, V, X>(next: &Array<K, V, X>, target: usize, image: &Image) {
     let head = next.head(target);
     if head.raw().is_null() {
         let chain = chain::build(&image.chained);
@@ -215,11 +206,11 @@ fn fill<K, V, X>(next: &Array<K, V, X>, target: usize, image: &Image<K, V>) {
         let word = row.word(lane);
         let late = seeded("table-late-copy") && word.is_vacant();
         if word.is_untouched() || late {
-            let filled = slot.map_or(Word::vacant(), |(node, _, _)| Word::visible(node));
+            let visible = |(number, hash, bits)| Word::visible(number, hash, bits);
+            let filled = slot.map_or(Word::vacant(0), visible);
             let _ = row.try_word(lane, word, filled);
         }
     }
-    let _ = row.try_shadow(Shadow(0), image.shadow());
     next.bucket(target).try_control(Control(0), Control::ready(!image.chained.is_empty()));
     for &(_, _, bits) in image.own.iter().flatten().chain(&image.chained) {
         next.summaries().note(target, bits);

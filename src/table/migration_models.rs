@@ -10,9 +10,9 @@ use super::array::Array;
 use super::home::Home;
 use super::migrate::Group;
 use super::models::{Toy, YOUNG, commit, entry, get, insert, model, remove, seek, toy, with};
-use super::shadow::LANES;
+use super::row::LANES;
 use super::{Region, Table};
-use crate::entry::Shape;
+use crate::entry::{Shape, Slab};
 use crate::reclaim::Ledgered;
 
 type Toys = Array<u64, u64, ()>;
@@ -20,7 +20,8 @@ type Toys = Array<u64, u64, ()>;
 /// A bucket and the generation that follows it, with `bits`, without epochs: nothing is freed, so nobody
 /// has to be pinned.
 fn generations(from: u32, to: u32) -> (Home<'static, u64, u64, ()>, &'static Toys) {
-    let array = |bits| &*Box::leak(Box::new(Array::new(Shape::PLAIN, u64::MAX, bits, ())));
+    let slab = Arc::new(Slab::new(Shape::PLAIN));
+    let array = |bits| &*Box::leak(Box::new(Array::new(Arc::clone(&slab), u64::MAX, bits, ())));
     (Home::at(array(from), 0), array(to))
 }
 
@@ -70,7 +71,10 @@ fn migrate_against_insert() {
 #[test]
 fn migrate_against_replace() {
     for sizes in SIZES {
-        let replace = |home| seek(home, 0).is_some_and(|held| held.swap(entry(0, 20).into_raw()));
+        let replace = |home| {
+            seek(home, 0)
+                .is_some_and(|held| held.swap(entry(held.spot.home.array.slab(), 0, 20).into_raw()))
+        };
         beside_migration(sizes, 1, replace, |next, replaced| {
             let value = if replaced { 20 } else { 10 };
             assert_eq!(value_in(next, 0), Some(value), "a value came back");
@@ -109,8 +113,11 @@ fn migrate_chain_against_insert() {
 
 #[test]
 fn migrate_chain_against_replace() {
-    let replace =
-        |home| seek(home, CHAINED).is_some_and(|held| held.swap(entry(CHAINED, 20).into_raw()));
+    let replace = |home| {
+        seek(home, CHAINED).is_some_and(|held| {
+            held.swap(entry(held.spot.home.array.slab(), CHAINED, 20).into_raw())
+        })
+    };
     beside_migration((1, 2), CHAINED + 1, replace, |next, replaced| {
         let value = if replaced { 20 } else { 10 };
         assert_eq!(value_in(next, CHAINED), Some(value), "a value came back");

@@ -6,9 +6,9 @@
 //! | file | idea |
 //! |---|---|
 //! | `word` | a slot's word and its transitions |
-//! | `shadow` | tags and policy bits of six slots in one word |
 //! | `control` | the word through which new keys come in |
-//! | `row` | six slots and their shadow |
+//! | `row` | seven slots |
+//! | `look` | all slots of a bucket at once |
 //! | `chain` | more rows behind a bucket |
 //! | `home` | the protocol: settle, seek, claim, announce, reveal, unlink |
 //! | `array` | one generation: buckets, chains, summaries |
@@ -24,43 +24,48 @@
 //! # How a key comes in
 //!
 //! 1. *Settle* the bucket's control word and search for the key.
-//! 2. *Claim* a vacant slot: nobody sees the entry there. *Dress* its lane with tag and bits.
-//! 3. *Announce* the claim: one compare-and-swap on the control word, from the value read in step 1.
-//!    It fails if any key came in since, so no key can be in twice.
-//! 4. *Reveal* the entry. Everybody who reads the announcement does this first, so the next key
+//! 2. *Announce* the entry for a vacant slot: one compare-and-swap on the control word, from the value read in
+//!    step 1. It fails if any key came in since, so no key can be in twice.
+//! 3. *Fill* the slot, from the vacant word. Everybody who reads the announcement does this first, so the next key
 //!    that comes in has seen this one.
+//!
+//! An entry that could not be announced was never seen by anybody: it is handed back. Where the bucket is full, a
+//! slot in its chain is *claimed* first, the claim is announced, and then *revealed*.
 //!
 //! # Invariants
 //!
 //! - **T1** A view, and all that it lends, is held by a thread that is pinned in the table's domain.
 //!   What was reached through it is not freed while it lives.
 //! - **T2** At most one readable slot of a home holds a given key.
-//! - **T3** While the control word announces a rank, the slot of that rank holds the announced entry
-//!   or what replaced it: whoever unlinks it clears the announcement first, and it is announced once.
+//! - **T3** An announced entry is put in its slot once. A vacant word has the version of the control word at
+//!   which it was vacated, read while the entry was in the slot: no less than the entry's own, and less than that of
+//!   the next entry for the slot. So a vacant word never comes back, whoever fills the slot late fails, and a
+//!   slot that was vacated at the announcement's version has been filled.
 //! - **T4** The tag of a readable slot is the tag of its entry's hash.
 //! - **T5** Nothing is announced in a frozen bucket.
 //! - **T6** An untouched part of a bucket (a word that is zero) is written by a migration, or, in
-//!   the first generation, by whoever claims it; it is never untouched again.
+//!   the first generation, by whoever fills it; it is never untouched again.
 //! - **T7** An entry leaves a slot by exactly one successful exchange, and whoever makes it owns it.
 //! - **T8** Whoever replaces or unlinks an entry in a generation that is being filled, or looks there with a
 //!   hand or a scan, has seen all buckets MOVED from which its bucket was filled. Readers read in the older
 //!   ones until then.
 //!
+//! Versions have 26 bits: a thread that sleeps between two steps while exactly so many keys come into one bucket may
+//! take an old word for a new one.
+//!
 //! # Races
 //!
-//! *A search and an insert in another slot.* A search reads the shadow once and then the slots. A
-//! key that was there when the shadow was read is found in its slot, or it was replaced (found all
-//! the same), or it was unlinked since: then there was a moment without it, and a miss is right.
+//! *A search and an insert in another slot.* A search reads one slot after the other. A key that was there all
+//! the while is found in its slot, or it was replaced (found all the same). If it was unlinked and came back in a
+//! slot that the search had read before, there was a moment without it, and a miss is right.
 //!
-//! *A search and a claim of the same key.* A claimed slot is not readable, announced or not. The
-//! insert takes effect when the entry is revealed, before the insert returns.
+//! *A search and an insert of the same key.* An announced entry is not readable before its slot is filled, which
+//! is before the insert returns.
 //!
-//! *A touch, and the slot gets another entry.* The touch compares the whole shadow. If it succeeds
-//! all the same, another entry is counted as read once: the policy does not mind.
+//! *A touch, and the slot gets another entry.* The touch is an exchange from the word of the entry.
 //!
-//! *An unlink that comes too late, and a claim of the slot.* The announcement that the control word
-//! shows may be the claim's. The unlink looks at the slot after it has read the word, and clears the
-//! announcement only if its own entry is still there (T3).
+//! *A helper that sleeps, and the entry that it helps is gone.* The helper looks at the slot while the announcement
+//! stands, and fills it from the word that it saw. If the entry has been there since, that word is gone (T3).
 //!
 //! *An unlink and a freeze.* The unlink's exchange is from an unfrozen word. If it comes first, the
 //! copier does not see the entry; if it comes second, it fails and is tried again in the target.
@@ -73,11 +78,11 @@ mod control;
 mod desk;
 mod due;
 mod home;
+mod look;
 mod migrate;
 mod outlived;
 mod resize;
 mod row;
-mod shadow;
 mod summary;
 mod view;
 mod walk;
@@ -98,17 +103,17 @@ use std::sync::Arc;
 pub(crate) use array::LOAD;
 pub(crate) use desk::{Desk, Shredder};
 pub(crate) use home::{Held, Open};
-pub(crate) use shadow::Region;
 pub(crate) use view::{Glance, Spotted, Unlinked, View};
 pub(crate) use walk::Noted;
+pub(crate) use word::Region;
 
 use array::Array;
 use chain::Link;
 use outlived::Outlived;
 
-use crate::entry::{Entry, Shape};
+use crate::entry::{Entry, Shape, Slab};
 use crate::reclaim::{Domain, Guard, Ledgered, Pass, Perch};
-use crate::sync::{AtomicPtr, FirstPanic, Ordering};
+use crate::sync::{AtomicPtr, FirstPanic, Holder, Ordering};
 
 /// What the table unlinks and a domain keeps until nobody looks at it.
 #[derive(Debug)]
@@ -116,7 +121,7 @@ pub(crate) enum Junk<K, V, X> {
     /// An entry.
     Entry(Entry<K, V>),
     /// A link of a chain.
-    Link(#[allow(dead_code, reason = "kept to be dropped")] Outlived<Link<K, V>>),
+    Link(#[allow(dead_code, reason = "kept to be dropped")] Outlived<Link>),
     /// A generation.
     Array(#[allow(dead_code, reason = "kept to be dropped")] Outlived<Array<K, V, X>>),
 }
@@ -129,7 +134,8 @@ pub(crate) type Shared<K, V, X, L> = Arc<Domain<Junk<K, V, X>, Desk<K, V, L>>>;
 /// `X` is what the owner keeps for each generation, `L` what it keeps for each thread.
 pub(crate) struct Table<K, V, X, L> {
     domain: Shared<K, V, X, L>,
-    shape: Shape,
+    /// Where the entries lie. The last to be dropped.
+    slab: Arc<Slab<K, V>>,
     /// The number of buckets at first, and at least, as a power of two.
     first_bits: u32,
     /// The oldest generation that is not completely moved.
@@ -144,10 +150,11 @@ impl<K, V, X, L> Table<K, V, X, L> {
     /// at most after they were written.
     pub(crate) fn new(shape: Shape, life: u64, bits: u32, annex: X) -> Self {
         let first_bits = bits.clamp(1, Self::MAX_BITS);
-        let array = Box::new(Array::new(shape, life, first_bits, annex));
+        let slab = Arc::new(Slab::new(shape));
+        let array = Box::new(Array::new(Arc::clone(&slab), life, first_bits, annex));
         Self {
             domain: Arc::new(Domain::new()),
-            shape,
+            slab,
             first_bits,
             current: AtomicPtr::new(Box::into_raw(array)),
         }
@@ -162,6 +169,16 @@ impl<K, V, X, L> Table<K, V, X, L> {
     pub(crate) fn bits_for(entries: usize) -> u32 {
         let buckets = entries.div_ceil(LOAD).checked_next_power_of_two();
         buckets.map_or(Self::MAX_BITS, usize::trailing_zeros).clamp(1, Self::MAX_BITS)
+    }
+
+    /// Takes seats and locks from the threads that a fork has left behind; how many had seats. To be called in the
+    /// child, by the thread that called `fork`; called by another, or elsewhere, it does nothing.
+    pub(crate) fn reset_after_fork(&self) -> usize {
+        let me = Holder::me();
+        if me.is_from_elsewhere() {
+            self.slab.reset_after_fork(me);
+        }
+        self.domain.reset_after_fork()
     }
 
     /// The domain.
@@ -197,17 +214,24 @@ where
         self.domain.pin()
     }
 
-    /// Unpins, and then lets `free` have up to `budget` of the thread's ripe items, from time to time;
-    /// `free` passes each on to the shredder.
-    pub(crate) fn close(
+    /// Unpins, and then lets what `free` makes have up to `budget` of the thread's ripe items, from time to time; it
+    /// passes each on to the shredder.
+    #[inline]
+    pub(crate) fn close<F>(
+        &self,
         guard: Guard<'_, Junk<K, V, X>, Desk<K, V, L>>,
         budget: usize,
-        mut free: impl FnMut(Junk<K, V, X>, Ledgered, &Shredder<'_, K, V, L>),
-    ) {
-        guard.close(budget, |junk, account, desk| {
-            // SAFETY: `close` names the desk only while the calling thread holds the seat.
-            let desk = desk.map(|desk| unsafe { Shredder::at(desk) });
-            free(junk, account, &desk.unwrap_or_else(Shredder::plain));
+        free: impl FnOnce() -> F,
+    ) where
+        F: FnMut(Junk<K, V, X>, Ledgered, &Shredder<'_, K, V, L>),
+    {
+        guard.close(budget, || {
+            let mut free = free();
+            move |junk, account, desk| {
+                // SAFETY: `close` names the desk only while the calling thread holds the seat.
+                let desk = desk.map(|desk| unsafe { Shredder::at(desk, &self.slab) });
+                free(junk, account, &desk.unwrap_or_else(Shredder::plain));
+            }
         });
     }
 
@@ -261,10 +285,10 @@ fn drop_entries<K, V, X>(array: &Array<K, V, X>, panics: &mut FirstPanic) {
         if home.control().is_moved() {
             continue;
         }
-        for (node, _, _) in home.contents().1 {
+        for (number, _, _) in home.contents().1 {
             // SAFETY: the table is being dropped; an entry is readable in one bucket that was not
             // moved, and nowhere else (T2).
-            let entry = unsafe { Entry::from_raw(node, array.shape) };
+            let entry = unsafe { Entry::from_raw(number, array.slab()) };
             panics.catch(|| drop(entry));
         }
     }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use super::Table;
 use super::array::Array;
 use super::home::{Held, Home, Open};
+use super::row::LANES;
 use super::view::{Spotted, View};
-use super::{Table, shadow};
-use crate::entry::{Entry, Hold, Shape, Sought, Ticket};
+use crate::entry::{Entry, Hold, Shape, Slab, Sought, Ticket};
 use crate::reclaim::Ledgered;
 
 pub(super) type Toy = Table<u64, u64, (), ()>;
@@ -29,19 +30,19 @@ pub(super) fn with<R>(table: &Toy, f: impl FnOnce(ToyView<'_>) -> R) -> R {
     f(table.view(guard.pass()))
 }
 
-pub(super) fn entry(key: u64, value: u64) -> Entry<u64, u64> {
-    Entry::new(Shape::PLAIN, key, key, value, 1)
+pub(super) fn entry(slab: &Slab<u64, u64>, key: u64, value: u64) -> Entry<u64, u64> {
+    Entry::new(slab, key, key, value, 1)
 }
 
 /// Inserts or replaces; the value that was there.
 pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
     with(table, |view| {
-        let mut new = entry(key, value);
+        let mut new = view.entry(key, key, value, 1);
         loop {
             new = match view.locate(key, |&k| k == key) {
                 Spotted::Open(open) => match open.commit(new, YOUNG) {
                     Ok(()) => return None,
-                    Err((new, _)) => new,
+                    Err(new) => new,
                 },
                 Spotted::Held(held) => match view.replace(held, new) {
                     Ok(old) => {
@@ -59,12 +60,12 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
 /// Inserts unless the key is there; whether it did.
 fn insert_if_absent(table: &Toy, key: u64, value: u64) -> bool {
     with(table, |view| {
-        let mut new = entry(key, value);
+        let mut new = view.entry(key, key, value, 1);
         loop {
             let Spotted::Open(open) = view.locate(key, |&k| k == key) else { return false };
             match open.commit(new, YOUNG) {
                 Ok(()) => return true,
-                Err((back, _)) => new = back,
+                Err(back) => new = back,
             }
         }
     })
@@ -270,13 +271,13 @@ fn remove_any_bits(table: &Toy, key: u64) -> u8 {
 fn overflow_two_inserts_of_one_key() {
     model(2, || {
         let table = toy();
-        for key in 0..shadow::LANES as u64 {
+        for key in 0..LANES as u64 {
             insert(&table, key, key);
         }
         let (a, b) = race(&table, |t| insert_if_absent(t, 9, 10), |t| insert_if_absent(t, 9, 20));
         assert!(a ^ b, "exactly one of them");
         assert_eq!(get(&table, 9), Some(if a { 10 } else { 20 }));
-        assert_eq!(audit(&table), shadow::LANES + 1);
+        assert_eq!(audit(&table), LANES + 1);
     });
 }
 
@@ -286,7 +287,7 @@ fn overflow_two_inserts_of_one_key_beside_the_end_of_the_chain() {
     // announcement of the first.
     model(2, || {
         let table = toy();
-        for key in 0..=shadow::LANES as u64 {
+        for key in 0..=LANES as u64 {
             insert(&table, key, key);
         }
         remove(&table, 0);
@@ -294,12 +295,12 @@ fn overflow_two_inserts_of_one_key_beside_the_end_of_the_chain() {
             &table,
             |t| insert_if_absent(t, 9, 10),
             |t| {
-                assert!(remove(t, shadow::LANES as u64).is_some());
+                assert!(remove(t, LANES as u64).is_some());
                 insert_if_absent(t, 9, 20)
             },
         );
         assert!(a ^ b, "exactly one of them");
-        assert_eq!(audit(&table), shadow::LANES);
+        assert_eq!(audit(&table), LANES);
     });
 }
 
@@ -307,16 +308,16 @@ fn overflow_two_inserts_of_one_key_beside_the_end_of_the_chain() {
 fn overflow_insert_against_the_end_of_the_chain() {
     model(2, || {
         let table = toy();
-        for key in 0..=shadow::LANES as u64 {
+        for key in 0..=LANES as u64 {
             insert(&table, key, key);
         }
-        let last = shadow::LANES as u64;
+        let last = LANES as u64;
         let (removed, inserted) =
             race(&table, move |t| remove(t, last), |t| insert_if_absent(t, 9, 90));
         assert_eq!(removed, Some(last));
         assert!(inserted);
         assert_eq!(get(&table, 9), Some(90), "a chain that nobody looks at");
-        assert_eq!(audit(&table), shadow::LANES + 1);
+        assert_eq!(audit(&table), LANES + 1);
     });
 }
 
@@ -324,12 +325,21 @@ type ToyHome = Home<'static, u64, u64, ()>;
 
 /// A bucket without epochs: nothing is freed, so nobody has to be pinned.
 fn bucket() -> ToyHome {
-    Home::at(Box::leak(Box::new(Array::new(Shape::PLAIN, u64::MAX, 1, ()))), 0)
+    let slab = Arc::new(Slab::new(Shape::PLAIN));
+    Home::at(Box::leak(Box::new(Array::new(slab, u64::MAX, 1, ()))), 0)
+}
+
+/// The place of a key that is not there.
+fn open(home: ToyHome) -> Open<'static, u64, u64, ()> {
+    // No hash is that one: nothing is found.
+    match home.locate(home.settle(), (u64::MAX, Sought::All), &mut |_| false) {
+        Spotted::Open(open) => open,
+        Spotted::Held(_) => unreachable!("nobody is equal"),
+    }
 }
 
 pub(super) fn commit(home: ToyHome, key: u64, value: u64) -> bool {
-    let control = home.settle();
-    Open { home, control }.commit(entry(key, value), YOUNG).is_ok()
+    open(home).commit(entry(home.array.slab(), key, value), YOUNG).is_ok()
 }
 
 pub(super) fn seek(home: ToyHome, key: u64) -> Option<Held<'static, u64, u64, ()>> {
@@ -344,7 +354,7 @@ fn a_commit_that_fails_beside_a_late_promotion_and_a_removal() {
     let on_probation = |bits: u8| i64::from(bits & 0b11 != PROTECTED);
     model(4, move || {
         let home = bucket();
-        let stale = Open { home, control: home.settle() };
+        let stale = open(home);
         commit(home, 1, 10);
         let promoter = thread::spawn(move || {
             let met = seek(home, 1).filter(|held| held.bits() == YOUNG);
@@ -352,9 +362,9 @@ fn a_commit_that_fails_beside_a_late_promotion_and_a_removal() {
         });
         let comer = thread::spawn(move || {
             // The same tag and the same bits.
-            let twin = Entry::new(Shape::PLAIN, 1, 2, 20, 1);
-            let (_, left) = stale.commit(twin, YOUNG).expect_err("it has lost already");
-            1 - on_probation(left)
+            let twin = Entry::new(home.array.slab(), 1, 2, 20, 1);
+            stale.commit(twin, YOUNG).expect_err("it has lost already");
+            0
         });
         let removed = seek(home, 1).expect("it is there").unlink().expect("nobody else removes");
         let share = 1 - on_probation(removed) - promoter.join().unwrap() + comer.join().unwrap();
@@ -363,18 +373,55 @@ fn a_commit_that_fails_beside_a_late_promotion_and_a_removal() {
 }
 
 #[test]
-fn a_helper_reveals_only_what_was_announced() {
-    // The helper reads an announcement, and sleeps; meanwhile what was announced is gone, and its
-    // slot is claimed by an insert that has lost already.
+fn a_helper_fills_only_what_is_announced() {
+    // The helper reads an announcement, and sleeps, here or before its last step; meanwhile what was announced is
+    // gone, and another entry has come into its slot and is gone, too.
     model(5, || {
         let home = bucket();
-        let stale = Open { home, control: home.settle() };
         let helper = thread::spawn(move || _ = home.settle());
+        for key in [1, 2] {
+            commit(home, key, 10);
+            seek(home, key).expect("it is there").unlink().expect("nobody else removes");
+        }
+        helper.join().unwrap();
+        assert!([1, 2].iter().all(|&key| seek(home, key).is_none()), "what left is back");
+        assert!(commit(home, 3, 30));
+        assert_eq!(home.row().words().filter(|(_, word)| word.is_occupied()).count(), 1);
+    });
+}
+
+#[test]
+fn an_insert_that_sleeps_before_its_last_step_is_done_by_others() {
+    // Both settle what the first has announced; one of them takes it out again.
+    model(3, || {
+        let home = bucket();
+        let sleeper = thread::spawn(move || commit(home, 1, 10));
+        let remover = thread::spawn(move || {
+            home.settle();
+            seek(home, 1).is_some_and(|held| held.unlink().is_some())
+        });
+        let second = commit(home, 2, 20);
+        let (first, removed) = (sleeper.join().unwrap(), remover.join().unwrap());
+        home.settle();
+        assert_eq!(seek(home, 1).is_some(), first && !removed);
+        assert_eq!(seek(home, 2).is_some(), second);
+        assert!(first || second, "one of two comes in");
+    });
+}
+
+#[test]
+fn what_left_a_bucket_that_is_frozen_does_not_come_back() {
+    // The freezing is a version of its own; who settles the bucket then meets the slot, which was vacated at another.
+    model(4, || {
+        let home = bucket();
         commit(home, 1, 10);
         seek(home, 1).expect("it is there").unlink().expect("nobody else removes");
-        assert!(stale.commit(entry(2, 20), YOUNG).is_err(), "a key came in since");
-        helper.join().unwrap();
-        assert!(seek(home, 2).is_none(), "it was never announced");
+        let control = home.settle();
+        let other = thread::spawn(move || _ = home.settle());
+        assert!(home.try_control(control, control.freezing()));
+        home.settle();
+        other.join().unwrap();
+        assert!(seek(home, 1).is_none(), "what left is back");
     });
 }
 
@@ -413,7 +460,7 @@ fn an_insert_a_removal_and_another_insert() {
 /// Replaces the entry of a key by a value if it carries this ticket; whether it did.
 fn land(table: &Toy, key: u64, ticket: &Ticket, value: u64) -> bool {
     with(table, |view| {
-        let mut new = entry(key, value);
+        let mut new = view.entry(key, key, value, 1);
         loop {
             let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return false };
             if !held.entry().ticket().is_some_and(|own| Arc::ptr_eq(own, ticket)) {
@@ -498,12 +545,12 @@ fn two_that_board_at_once() {
 /// Inserts over anything, a ticket included.
 fn insert_over(table: &Toy, key: u64, value: u64) {
     with(table, |view| {
-        let mut new = entry(key, value);
+        let mut new = view.entry(key, key, value, 1);
         loop {
             new = match view.locate(key, |&k| k == key) {
                 Spotted::Open(open) => match open.commit(new, YOUNG) {
                     Ok(()) => return,
-                    Err((new, _)) => new,
+                    Err(new) => new,
                 },
                 Spotted::Held(held) => match view.replace(held, new) {
                     Ok(old) => return view.retire(old, Ledgered::Nowhere),

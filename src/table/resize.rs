@@ -52,7 +52,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn bytes(&self, annex: impl Fn(&X) -> usize) -> usize {
         let current = self.current();
         let one = |array: &Array<K, V, X>| {
-            let links = array.links.get() * size_of::<super::chain::Link<K, V>>();
+            let links = array.links.get() * size_of::<super::chain::Link>();
             array.bytes() + links + annex(&array.annex)
         };
         one(current) + self.next(current).map_or(0, one)
@@ -87,7 +87,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         if self.next(array).is_some() {
             return;
         }
-        let next = Array::new(array.shape, array.life, bits, annex(&array.annex, 1 << bits));
+        let next = Array::new(array.share_slab(), array.life, bits, annex(&array.annex, 1 << bits));
         let next = Box::into_raw(Box::new(next));
         // ORDERING T-j: Release: publishes the generation; pairs with the load in `next`. On failure
         // another thread was faster.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::tests::{Numbers, audit, insert, remove, with};
 use super::view::Spotted;
 use super::{Noted, Region, Table};
-use crate::entry::{Entry, Shape};
+use crate::entry::Shape;
 use crate::reclaim::Ledgered;
 
 type Toy = Table<u64, u64, (), ()>;
@@ -235,14 +235,14 @@ fn a_key_comes_in_once() {
             }
             let key = key(round % 4, round % 30) ^ (round / 30) << 20;
             let won = with(table, |view| {
-                let mut new = Entry::new(Shape::PLAIN, key, key, round, 1);
+                let mut new = view.entry(key, key, round, 1);
                 loop {
                     let Spotted::Open(open) = view.locate(key, |&k| k == key) else {
                         return false;
                     };
                     match open.commit(new, 1) {
                         Ok(()) => return true,
-                        Err((back, _)) => new = back,
+                        Err(back) => new = back,
                     }
                 }
             });

@@ -1,6 +1,6 @@
 //! Which buckets a hand can pass by without a look.
 
-use super::shadow::Region;
+use super::word::Region;
 use crate::sync::{AtomicU64, Relaxed, zeroed};
 
 /// For each region one bit a bucket: whether an entry of the region may be there.
@@ -8,7 +8,7 @@ use crate::sync::{AtomicU64, Relaxed, zeroed};
 /// A hint. A bit stays until a hand has found nobody there, so one that is set without need costs one
 /// look. One that is missing keeps its bucket out of
 /// the hand's sight until the next entry of the region comes there; to lose one, an insert's load
-/// of the word would have to be reordered before the locked exchange that dressed its lane, which
+/// of the word would have to be reordered before the locked exchange that announced its entry, which
 /// no machine does whose locked exchanges are full barriers.
 #[derive(Debug)]
 pub(super) struct Summaries {

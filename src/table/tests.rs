@@ -1,15 +1,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::control::Control;
+use super::control::{Announced, Control};
 use super::due::Due;
 use super::home::Home;
-use super::shadow::{LANES, Lanes, Shadow, tag_of};
+use super::row::LANES;
 use super::summary::Summaries;
 use super::view::{Spotted, View};
-use super::word::Word;
+use super::word::{Word, tag_of};
 use super::{Noted, Region, Table};
-use crate::entry::{Entry, Shape};
+use crate::entry::Shape;
 use crate::reclaim::Ledgered;
 
 /// A generator of numbers that look random (xorshift).
@@ -24,129 +24,98 @@ impl Numbers {
     }
 }
 
-fn lanes(lanes: Lanes) -> Vec<usize> {
-    lanes.collect()
-}
-
-/// The lanes for which `holds`, one by one.
-fn naive(holds: impl Fn(usize) -> bool) -> Vec<usize> {
-    (0..LANES).filter(|&lane| holds(lane)).collect()
-}
-
-/// The tag of a lane, read bit by bit.
-fn tag(shadow: Shadow, lane: usize) -> u64 {
-    shadow.0 >> (6 * lane) & 0x3f
-}
-
 #[test]
-fn matching_finds_what_a_loop_finds() {
-    let mut numbers = Numbers(1);
-    for round in 0..2_000 {
-        // Some with few different tags, so that several lanes agree and their neighbours nearly.
-        let word = numbers.next() & if round % 2 == 0 { u64::MAX } else { 0xffff_fff0_4104_1041 };
-        for wanted in 0..64 {
-            let shadow = Shadow(word);
-            let expected = naive(|lane| tag(shadow, lane) == wanted);
-            assert_eq!(lanes(shadow.matching(wanted)), expected, "{word:#x} and {wanted}");
+fn a_touch_counts_to_three_and_spares_what_is_frozen() {
+    for stage in 1..=3 {
+        let mut word = Word::visible(70, u64::MAX, stage);
+        for count in 1..=3 {
+            word = word.touched().expect("below three");
+            assert_eq!(word.bits(), stage | count << 2);
+            assert!(word.is_same_entry(Word::visible(70, u64::MAX, stage)));
         }
+        assert_eq!(word.touched(), None, "full");
+        assert_eq!(Word::visible(70, 7, stage).frozen().touched(), None);
     }
 }
 
 #[test]
-fn stages_are_sorted_as_a_loop_sorts_them() {
-    let mut numbers = Numbers(2);
-    for _ in 0..10_000 {
-        let shadow = Shadow(numbers.next());
-        let stage = |lane| shadow.lane(lane) & 0b11;
-        assert_eq!(lanes(shadow.vacant()), naive(|lane| stage(lane) == 0));
-        assert_eq!(lanes(shadow.occupied()), naive(|lane| stage(lane) != 0));
-        assert_eq!(lanes(shadow.of(Region::Probation)), naive(|lane| matches!(stage(lane), 1 | 2)));
-        assert_eq!(lanes(shadow.of(Region::Protected)), naive(|lane| stage(lane) == 3));
-        assert_eq!(shadow.vacant().is_empty(), lanes(shadow.vacant()).is_empty());
-        for from in 0..=LANES + 1 {
-            let expected = naive(|lane| lane >= from && stage(lane) != 0);
-            assert_eq!(lanes(shadow.occupied().from(from)), expected);
-        }
-    }
-}
-
-#[test]
-fn a_lane_is_changed_alone() {
+fn a_word_keeps_its_fields_apart() {
     let mut numbers = Numbers(3);
-    for _ in 0..1_000 {
-        let before = Shadow(numbers.next());
-        let (lane, bits, new) =
-            (numbers.next() as usize % LANES, numbers.next() as u8 & 15, numbers.next() & 63);
-        let after = before.with_lane(lane, bits).with_tag(lane, new);
-        assert_eq!((after.lane(lane), tag(after, lane)), (bits, new));
-        for other in (0..LANES).filter(|&other| other != lane) {
-            assert_eq!(after.lane(other), before.lane(other));
-            assert_eq!(tag(after, other), tag(before, other));
+    for _ in 0..10_000 {
+        let (number, hash, other) = (numbers.next() as u32, numbers.next(), numbers.next());
+        let bits = (numbers.next() as u8 & 15) | 1;
+        let word = Word::visible(number, hash, bits);
+        assert_eq!((word.number(), word.bits()), (number, bits));
+        assert!(word.is_readable_as(tag_of(hash)));
+        assert_eq!(word.is_readable_as(tag_of(other)), tag_of(hash) == tag_of(other));
+        let marked = word.with_bits(bits ^ 0b1100);
+        assert_eq!((marked.number(), marked.bits()), (number, bits ^ 0b1100));
+        let replaced = word.with_number(other as u32);
+        assert_eq!((replaced.number(), replaced.bits()), (other as u32, bits));
+        assert!(replaced.is_readable_as(tag_of(hash)) && marked.is_readable_as(tag_of(hash)));
+        assert!(marked.is_same_entry(word) && !replaced.is_same_entry(word));
+        let region = if bits & 3 == 3 { Region::Protected } else { Region::Probation };
+        for of in [Region::Probation, Region::Protected] {
+            assert_eq!(word.is_of(of), of == region);
+            assert!(!word.claimed().is_of(of) && !Word::vacant(number >> 6).is_of(of));
         }
-        assert_eq!(after.is_frozen(), before.is_frozen());
-    }
-}
-
-#[test]
-fn a_touch_counts_to_three_and_spares_what_is_vacant_or_frozen() {
-    for lane in 0..LANES {
-        for stage in 1..=3 {
-            let mut shadow = Shadow::ready().with_lane(lane, stage);
-            for count in 1..=3 {
-                shadow = shadow.touched(lane).expect("below three");
-                assert_eq!(shadow.lane(lane), stage | count << 2);
-            }
-            assert_eq!(shadow.touched(lane), None, "full");
-            assert_eq!(Shadow::ready().with_lane(lane, stage).frozen().touched(lane), None);
-        }
-        assert_eq!(Shadow::ready().touched(lane), None, "vacant");
     }
 }
 
 #[test]
 fn the_tag_is_not_made_of_the_bits_that_choose_the_home() {
-    assert_ne!(tag_of(0), tag_of(1));
+    assert_ne!(tag_of(0), tag_of(1 << 16));
     assert_eq!(tag_of(0), tag_of(1 << 63));
 }
 
 #[test]
 fn a_control_word_keeps_its_fields_apart() {
-    for rank in [0, 1, 5, 6, 1000, Control::MAX_RANK] {
-        for in_overflow in [false, true] {
-            let before = Control(0);
-            let announced = before.announcing(rank, in_overflow);
-            assert_eq!(announced.announced(), Some(rank));
-            assert_eq!(announced.overflows(), in_overflow);
-            assert_eq!(announced.version(), before.version() + 1);
-            assert!(!announced.is_frozen() && !announced.is_moved());
-            let cleared = announced.without_announcement();
-            assert_eq!((cleared.announced(), cleared.version()), (None, announced.version()));
-            assert_eq!(cleared.overflows(), in_overflow);
-            let next = announced.announcing(0, false);
-            assert_eq!((next.announced(), next.overflows()), (Some(0), in_overflow), "it stays");
+    for lane in 0..LANES {
+        for number in [64, 1 << 31, u32::MAX] {
+            for in_chain in [false, true] {
+                let before = Control(0);
+                let (announced, wanted) = if in_chain {
+                    (before.announcing_in_chain(number), Announced::InChain(number))
+                } else {
+                    (before.announcing(lane, number), Announced::For(lane, number))
+                };
+                assert_eq!(announced.announced(), wanted);
+                assert!(announced.names(number) && !announced.names(number - 1));
+                assert_eq!(announced.overflows(), in_chain);
+                assert_eq!(announced.version(), before.version() + 1);
+                assert!(!announced.is_frozen() && !announced.is_moved());
+                let cleared = announced.without_announcement();
+                assert_eq!(cleared.announced(), Announced::Nobody);
+                assert_eq!(cleared.version(), announced.version() + 1);
+                assert_eq!(cleared.overflows(), in_chain);
+                let next = announced.announcing(0, 64);
+                assert_eq!(next.announced(), Announced::For(0, 64));
+                assert_eq!(next.overflows(), in_chain, "it stays");
+            }
         }
     }
 }
 
 #[test]
-fn freezing_and_moving_end_announcements() {
-    let control = Control(0).announcing(3, true);
+fn freezing_and_moving_leave_the_rest() {
+    let control = Control(0).announcing_in_chain(64);
     let frozen = control.freezing();
     assert!(frozen.is_frozen() && !frozen.is_moved() && frozen.overflows());
-    assert_eq!((frozen.announced(), frozen.version()), (None, control.version() + 1));
+    assert_eq!((frozen.announced(), frozen.version()), (Announced::Nobody, control.version() + 1));
     assert!(frozen.moved().is_moved() && frozen.moved().is_frozen());
-    let dissolved = control.without_announcement().without_overflow();
+    let dissolved = control.without_overflow();
     assert!(!dissolved.overflows());
+    assert_eq!(dissolved.announced(), Announced::Nobody, "of another version");
     assert_eq!(dissolved.version(), control.version() + 1);
 }
 
 #[test]
 fn a_version_wraps_without_a_trace() {
-    let mut control = Control(u64::from(u32::MAX) << 32).announcing(7, true);
-    assert_eq!((control.version(), control.announced()), (0, Some(7)));
+    let mut control = Control(u64::MAX << 38).announcing_in_chain(70);
+    assert_eq!((control.version(), control.announced()), (0, Announced::InChain(70)));
     assert!(control.overflows() && !control.is_frozen());
-    control = control.announcing(8, false);
-    assert_eq!((control.version(), control.announced()), (1, Some(8)));
+    control = control.announcing(6, 71);
+    assert_eq!((control.version(), control.announced()), (1, Announced::For(6, 71)));
 }
 
 #[test]
@@ -154,29 +123,36 @@ fn a_target_that_is_ready_differs_from_one_that_is_not() {
     for overflows in [false, true] {
         let ready = Control::ready(overflows);
         assert_ne!(ready.0, 0);
-        assert_eq!((ready.overflows(), ready.version(), ready.announced()), (overflows, 1, None));
+        assert_eq!((ready.overflows(), ready.version()), (overflows, 1));
+        assert_eq!(ready.announced(), Announced::Nobody);
     }
 }
 
 #[test]
 fn the_states_of_a_word_exclude_each_other() {
-    let node = std::ptr::without_provenance_mut::<u64>(0x1000);
-    let (visible, claimed) = (Word::visible(node), Word::claimed(node));
+    let visible = Word::visible(64, 1, 1);
+    let claimed = visible.claimed();
     assert!(visible.is_readable() && !visible.is_claimed() && !visible.is_vacant());
     assert!(!claimed.is_readable() && claimed.is_claimed() && !claimed.is_vacant());
-    assert!(!visible.dead().is_readable() && !visible.dead().is_vacant());
     assert!(visible.frozen().is_readable() && visible.frozen().is_frozen());
     assert!(!claimed.frozen().is_readable() && !claimed.frozen().is_claimed());
-    for word in [visible, claimed, visible.dead(), visible.frozen()] {
-        assert_eq!(word.node(), node);
+    assert_eq!(claimed.revealed(), visible);
+    for word in [visible, claimed, visible.frozen()] {
+        assert!(word.is_occupied());
+        assert_eq!(word.number(), 64);
     }
-    let (vacant, untouched) = (Word::<u64>::vacant(), Word::from_raw(std::ptr::null_mut::<u64>()));
-    assert!(vacant.is_vacant() && untouched.is_vacant());
-    assert!(untouched.is_untouched() && !vacant.is_untouched());
-    let sealed = Word::<u64>::sealed();
+    for version in [0, 1, (1 << 26) - 1] {
+        let vacant = Word::vacant(version);
+        assert!(vacant.is_vacant() && !vacant.is_untouched() && vacant.is_vacated_at(version));
+        assert!(!vacant.is_vacated_at(version ^ 1) && !vacant.frozen().is_vacant());
+    }
+    let untouched = Word::UNTOUCHED;
+    assert!(untouched.is_vacant() && untouched.is_untouched() && !untouched.is_vacated_at(0));
+    let sealed = Word::sealed();
     assert!(!sealed.is_vacant() && !sealed.is_readable() && sealed.is_frozen());
-    for word in [vacant, untouched, sealed] {
-        assert!(word.node().is_null() && !word.is_readable());
+    for word in [Word::vacant(0), untouched, sealed] {
+        assert!(!word.is_occupied() && !word.is_readable());
+        assert_eq!(word.bits(), 0);
     }
 }
 
@@ -219,12 +195,12 @@ pub(super) fn with<R>(table: &Toy, f: impl FnOnce(View<'_, u64, u64, (), ()>) ->
 
 pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
     with(table, |view| {
-        let mut entry = Entry::new(Shape::PLAIN, key, key, value, 1);
+        let mut entry = view.entry(key, key, value, 1);
         loop {
             entry = match view.locate(key, |&k| k == key) {
                 Spotted::Open(open) => match open.commit(entry, 1) {
                     Ok(()) => return None,
-                    Err((entry, _)) => entry,
+                    Err(entry) => entry,
                 },
                 Spotted::Held(held) => match view.replace(held, entry) {
                     Ok(old) => {
@@ -300,9 +276,39 @@ fn a_table_that_grows_is_a_map() {
 fn a_chain_goes_when_it_is_empty() {
     let table = toy(1);
     (0..40).for_each(|key| assert_eq!(insert(&table, key, key), None));
-    with(&table, |view| assert_eq!(view.current().links.get(), 6));
+    with(&table, |view| assert_eq!(view.current().links.get(), 5));
     (0..40).rev().for_each(|key| assert_eq!(remove(&table, key), Some(key)));
     with(&table, |view| assert_eq!(view.current().links.get(), 0));
+    assert_eq!(audit(&table), 0);
+}
+
+/// What a control word announces is of one version. The end of a chain is another one, at which the slot was not
+/// vacated.
+#[test]
+fn the_end_of_a_chain_brings_nothing_back() {
+    let (table, last) = (toy(1), LANES as u64);
+    (0..=last).for_each(|key| assert_eq!(insert(&table, key, key), None));
+    assert_eq!(remove(&table, 0), Some(0));
+    assert_eq!(insert(&table, 20, 20), None);
+    assert_eq!(remove(&table, 20), Some(20));
+    assert_eq!(remove(&table, last), Some(last));
+    let overflows = with(&table, |view| Home::at(view.current(), 0).control().overflows());
+    assert!(!overflows, "the chain is gone");
+    assert_eq!(insert(&table, 21, 21), None);
+    assert_eq!(get(&table, 20), None, "what left before is back");
+    assert_eq!(audit(&table), LANES);
+}
+
+/// A slot that was vacated by the entry that was announced last is taken by the next.
+#[test]
+fn a_slot_is_used_over_and_over() {
+    let table = toy(1);
+    for key in 0..60 {
+        assert_eq!(insert(&table, key, key), None);
+        assert_eq!(remove(&table, key), Some(key));
+        assert_eq!(get(&table, key), None);
+    }
+    assert_eq!(with(&table, |view| view.current().links.get()), 0);
     assert_eq!(audit(&table), 0);
 }
 
@@ -400,7 +406,7 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
                 break;
             }
         }
-        const TAG: u64 = 0x3f;
+        const TAG: u64 = 0x3f << 16;
         for &key in &keys {
             let known = u64::MAX << 40 | TAG;
             let held = view.recall(Region::Probation, key & known, known).expect("it is there");
@@ -458,7 +464,7 @@ fn dropping_a_table_drops_what_it_holds() {
             let guard = table.pin();
             let view = table.view(guard.pass());
             let Spotted::Open(open) = view.locate(key, |&k| k == key) else { panic!("it is new") };
-            let entry = Entry::new(Shape::TIMED, key, key, Arc::clone(&value), 1);
+            let entry = view.entry(key, key, Arc::clone(&value), 1);
             assert!(open.commit(entry, 1).is_ok());
             if grow && key == 98 {
                 view.grow(|_, _| ());
@@ -481,7 +487,7 @@ fn dropping_a_table_that_somebody_was_migrating_drops_each_entry_once() {
             let view = table.view(guard.pass());
             let hash = key << 58;
             let Spotted::Open(open) = view.locate(hash, |&k| k == key) else { panic!("it is new") };
-            let entry = Entry::new(Shape::PLAIN, hash, key, Arc::clone(&value), 1);
+            let entry = view.entry(hash, key, Arc::clone(&value), 1);
             assert!(open.commit(entry, 1).is_ok());
         }
         {

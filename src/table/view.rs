@@ -6,9 +6,8 @@ use super::array::Array;
 use super::desk::Desk;
 use super::due::Overdue;
 use super::home::{Held, Home, Open};
-use super::shadow::tag_of;
 use super::{Junk, Table};
-use crate::entry::{Entry, EntryRef, Hull, Kind, Sought, Ticket};
+use crate::entry::{Entry, Hull, Kind, Slab, Sought, Ticket};
 use crate::reclaim::{Ledgered, Pass, Retired};
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
@@ -36,7 +35,7 @@ pub(crate) enum Spotted<'g, K, V, X> {
     Open(Open<'g, K, V, X>),
 }
 
-/// What a look at six slots says of a key that is not there.
+/// What a look at a bucket's own slots says of a key that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Glance {
     /// It is nowhere.
@@ -113,16 +112,28 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self.next(current).unwrap_or(current).annex
     }
 
+    #[inline(always)]
+    fn slab(&self) -> &'g Slab<K, V> {
+        &self.table.slab
+    }
+
+    /// Gives memory back that most entries have left, however long that takes.
+    pub(crate) fn trim(&self) {
+        if self.slab().is_sparse() {
+            self.slab().trim();
+        }
+    }
+
     /// Makes an entry for this table.
     #[inline]
     pub(crate) fn entry(&self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
         // SAFETY: a pass is tied to the thread that holds the seat.
-        unsafe { self.pass.local().entry(self.table.shape, hash, key, value, charge) }
+        unsafe { self.pass.local().entry(self.slab(), hash, key, value, charge) }
     }
 
     /// Makes an entry whose value is awaited.
     pub(crate) fn awaited(&self, hash: u64, key: K, ticket: Ticket) -> Entry<K, V> {
-        Hull::new(self.table.shape, Kind::Awaited).fill_awaited(hash, key, ticket)
+        Hull::new(self.slab(), Kind::Awaited).fill_awaited(hash, key, ticket)
     }
 
     /// Makes an entry whose value is being renewed.
@@ -133,7 +144,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         charge: u64,
         ticket: Ticket,
     ) -> Entry<K, V> {
-        Hull::new(self.table.shape, Kind::Renewed).fill_renewed(hash, contents, charge, ticket)
+        Hull::new(self.slab(), Kind::Renewed).fill_renewed(hash, contents, charge, ticket)
     }
 
     /// Asks for the bucket of a hash, or of a place, which is going to be written.
@@ -154,9 +165,13 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(crate) fn prefetch_entry(&self, hash: u64) {
         let array = self.current();
-        let row = Home::of(array, hash).row();
-        if let Some(lane) = row.shadow().matching(tag_of(hash)).next() {
-            prefetch_to_read(row.word(lane).node().cast_const());
+        let home = Home::of(array, hash);
+        if let Some(lane) = home.look().matching(hash).next() {
+            let word = home.row().word(lane);
+            if word.is_occupied() {
+                // SAFETY: the number of an entry.
+                unsafe { self.slab().prefetch(word.number()) };
+            }
         }
     }
 
@@ -165,7 +180,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ///
     /// # Progress
     ///
-    /// Wait-free: the tags of one row and the slots whose tags agree; the rows of a chain where the
+    /// Wait-free: the slots of one row, and the entries whose tags agree; the rows of a chain where the
     /// home overflows, which grows only with keys of the same home; one more bucket for each change of
     /// the table's size that completes meanwhile.
     #[inline(always)]
@@ -181,7 +196,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Looks at a key's six slots, where nearly every key is found.
+    /// Looks at a key's own slots, where nearly every key is found.
     ///
     /// # Errors
     ///
@@ -198,10 +213,9 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         if control.is_moved() {
             return Err(Glance::Further);
         }
-        match home.seek_own((hash, Sought::Values), eq) {
-            Some(held) => Ok(held),
-            None if control.overflows() => Err(Glance::Further),
-            None => Err(Glance::Nothing),
+        match home.glance(hash, eq) {
+            Err(Glance::Nothing) if control.overflows() => Err(Glance::Further),
+            seen => seen,
         }
     }
 
@@ -264,10 +278,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             }
             let all =
                 if seeded("table-writers-pass-awaited") { Sought::Values } else { Sought::All };
-            return match home.seek(control, (hash, all), &mut eq) {
-                Some(held) => Spotted::Held(held),
-                None => Spotted::Open(Open { home, control }),
-            };
+            return home.locate(control, (hash, all), &mut eq);
         }
     }
 
@@ -281,12 +292,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         held: Held<'g, K, V, X>,
         entry: Entry<K, V>,
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
-        let node = entry.into_raw();
-        if held.swap(node) {
-            return Ok(self.unlinked(held.entry()));
+        let number = entry.into_raw();
+        if held.swap(number) {
+            return Ok(self.unlinked(held));
         }
         // SAFETY: never visible, so it is still ours.
-        Err(unsafe { Entry::from_raw(node, self.table.shape) })
+        Err(unsafe { Entry::from_raw(number, self.slab()) })
     }
 
     /// Unlinks the entry; it is the caller's to retire, with the policy bits that its slot had.
@@ -295,7 +306,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline(always)]
     pub(crate) fn unlink(&self, held: Held<'g, K, V, X>) -> Option<(Unlinked<K, V>, u8)> {
         let bits = held.unlink()?;
-        let unlinked = self.unlinked(held.entry());
+        let unlinked = self.unlinked(held);
         if held.spot.is_in_chain() {
             held.spot.home.dissolve(|link| {
                 // SAFETY: taken off its chain by this thread, which is pinned (R2).
@@ -306,9 +317,9 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         Some((unlinked, bits))
     }
 
-    fn unlinked(&self, entry: EntryRef<'g, K, V>) -> Unlinked<K, V> {
+    fn unlinked(&self, held: Held<'g, K, V, X>) -> Unlinked<K, V> {
         // SAFETY: it left its slot by an exchange of ours, so it is ours (T7).
-        let entry = unsafe { Entry::from_raw(entry.into_raw(), self.table.shape) };
+        let entry = unsafe { Entry::of(held.entry(), held.word.number(), self.slab()) };
         // SAFETY: by T2 it was readable in no other slot, and this thread is pinned (T1).
         unsafe { Retired::new(entry) }
     }

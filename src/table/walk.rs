@@ -9,9 +9,9 @@
 use std::ops::Range;
 
 use super::home::{Held, Home};
-use super::row::Row;
-use super::shadow::{LANES, Region, Shadow, tag_of};
+use super::row::{LANES, Row};
 use super::view::View;
+use super::word::Region;
 
 /// What becomes of an entry that a survey shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,21 +42,6 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.array.place_of(self.index + 1)
     }
 
-    #[inline]
-    fn held(
-        &self,
-        row: &'g Row<K, V>,
-        base: usize,
-        lane: usize,
-        shadow: Shadow,
-    ) -> Option<Held<'g, K, V, X>> {
-        let word = row.word(lane);
-        if !word.is_readable() {
-            return None;
-        }
-        Some(Held { spot: self.spot(row, base, lane), word, shadow })
-    }
-
     /// Shows the region's entries to `note`, from this rank on and in order.
     ///
     /// # Errors
@@ -74,12 +59,15 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             return Ok(());
         }
         let mut found = rank > 0;
-        let mut shadow = self.row().shadow();
-        for lane in shadow.of(region).from(rank) {
+        for lane in self.look().of(region).from(rank) {
+            let word = self.row().word(lane);
+            if !word.is_of(region) {
+                continue;
+            }
             found = true;
-            match note(self.start() + lane as u64, shadow.lane(lane)) {
+            match note(self.start() + lane as u64, word.bits()) {
                 Noted::Seen => {}
-                Noted::Marked(bits) => shadow = self.mark_seen(shadow, lane, bits),
+                Noted::Marked(bits) => _ = self.row().try_word(lane, word, word.with_bits(bits)),
                 Noted::Enough => return Err(lane),
             }
         }
@@ -90,16 +78,6 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             self.forget(region);
         }
         Ok(())
-    }
-
-    /// One attempt to change the bits of an entry that was seen, within its region; returns the
-    /// shadow as it is then, or as it was.
-    fn mark_seen(&self, shadow: Shadow, lane: usize, bits: u8) -> Shadow {
-        let marked = shadow.with_lane(lane, bits);
-        if shadow.is_frozen() {
-            return shadow;
-        }
-        if self.row().try_shadow(shadow, marked).is_ok() { marked } else { shadow }
     }
 
     /// Goes on with the chain; whether it had any of the region.
@@ -125,14 +103,13 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
 
     fn first_of_row(
         &self,
-        row: &'g Row<K, V>,
+        row: &'g Row,
         base: usize,
         region: Region,
         rank: usize,
     ) -> Option<Held<'g, K, V, X>> {
-        let shadow = row.shadow();
-        let mut from = shadow.of(region).from(rank.saturating_sub(base));
-        from.find_map(|lane| self.held(row, base, lane, shadow))
+        let mut from = row.words().skip(rank.saturating_sub(base));
+        from.find(|(_, word)| word.is_of(region)).map(|at| self.held((row, base), at))
     }
 
     /// The first entry of the region behind the bucket's own slots, with this rank or a higher one.
@@ -143,29 +120,36 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         links.filter_map(|link| self.first_of_row(&link.row, link.base, region, rank)).last()
     }
 
-    #[inline]
+    #[inline(always)]
     fn recall(
         &self,
-        row: &'g Row<K, V>,
-        base: usize,
+        (row, base): (&'g Row, usize),
+        lanes: impl Iterator<Item = usize>,
         (region, hash, known): (Region, u64, u64),
     ) -> Option<Held<'g, K, V, X>> {
-        let shadow = row.shadow();
-        { shadow.matching(tag_of(hash)) }
-            .filter(|&lane| Region::of(shadow.lane(lane)) == Some(region))
-            .filter_map(|lane| self.held(row, base, lane, shadow))
-            .find(|held| (held.entry().hash() ^ hash) & known == 0)
+        for lane in lanes {
+            let word = row.word(lane);
+            if word.is_of(region) {
+                let held = self.held((row, base), (lane, word));
+                if (held.entry().hash() ^ hash) & known == 0 {
+                    return Some(held);
+                }
+            }
+        }
+        None
     }
 
     #[cold]
+    #[inline(never)]
     fn recall_from_chain(&self, sought: (Region, u64, u64)) -> Option<Held<'g, K, V, X>> {
-        self.links(self.head()).find_map(|link| self.recall(&link.row, link.base, sought))
+        let mut links = self.links(self.head());
+        links.find_map(|link| self.recall((&link.row, link.base), 0..LANES, sought))
     }
 
     fn gather(&self, out: &mut Vec<Held<'g, K, V, X>>) {
-        let mut row = |row: &'g Row<K, V>, base: usize| {
-            let shadow = row.shadow();
-            out.extend((0..LANES).filter_map(|lane| self.held(row, base, lane, shadow)));
+        let mut row = |row: &'g Row, base: usize| {
+            let readable = row.words().filter(|(_, word)| word.is_readable());
+            out.extend(readable.map(|at| self.held((row, base), at)));
         };
         row(self.row(), 0);
         for link in self.links(self.head()) {
@@ -261,11 +245,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         if rank >= LANES {
             return home.first_of_chain(region, rank).filter(|held| held.spot.rank() == rank);
         }
-        let shadow = home.row().shadow();
-        if Region::of(shadow.lane(rank)) != Some(region) {
-            return None;
-        }
-        home.held(home.row(), 0, rank, shadow)
+        let word = home.row().word(rank);
+        word.is_of(region).then(|| home.held((home.row(), 0), (rank, word)))
     }
 
     /// The entry of this region whose hash agrees with `hash` in the bits that are `known`: those that
@@ -282,7 +263,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         if control.is_frozen() {
             return None;
         }
-        match home.recall(home.row(), 0, (region, hash, known)) {
+        match home.recall((home.row(), 0), home.look().maybe(hash), (region, hash, known)) {
             None if control.overflows() => home.recall_from_chain((region, hash, known)),
             found => found,
         }

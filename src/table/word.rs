@@ -1,120 +1,222 @@
-//! The word in a slot: a pointer to an entry and three marks.
+//! The word in a slot: the number of an entry, and all that else is known of it.
 //!
 //! ```text
-//!   63                              3   2        1      0
-//!   +--------------------------------+--------+------+---------+
-//!   | address of the entry, or zero  | FROZEN | DEAD | PENDING |
-//!   +--------------------------------+--------+------+---------+
+//!              63  62   48 47     38     37       36     35   32  31  30        0
+//!            +----+-------+---------+---------+--------+--------+---------------+
+//!   occupied | 1  | tag   | 0       | CLAIMED | FROZEN | marks  | number        |
+//!            +----+-------+---------+---------+--------+--------+------+--------+
+//!   vacant   | 0  | version           26 bits | FROZEN | 0      | USED | 0      |
+//!            +----+---------------------------+--------+--------+------+--------+
 //! ```
 //!
 //! | word | state | who may leave it, and to what |
 //! |---|---|---|
-//! | `null` | vacant, never used | anybody, to *claimed*; a copier, to *visible* or *vacant* |
-//! | `null, DEAD` | vacant, used before | anybody, to *claimed*; a dissolver, to *sealed* |
-//! | `entry, PENDING` | claimed: not visible | the claimer, to *vacant*; once announced, anybody, to *visible* |
-//! | `entry` | visible | anybody: another entry (replace), or *dead* (unlink) |
-//! | `entry, DEAD` | dead: unlinked, the lane not yet cleared | the unlinker, to *vacant* |
-//! | `null, FROZEN` | sealed, or frozen with nothing in it | a dissolver that gives up, to *vacant* |
-//! | `entry, FROZEN` | frozen: still readable here, never to change again | nobody |
-//! | `entry, .., FROZEN` | frozen with nothing visible in it | its claimer or unlinker, to *vacant* |
+//! | zero | vacant, never used | whoever fills it, to *visible* or *vacant*; in a chain, anybody, to *claimed* |
+//! | USED and the version at which it was vacated | vacant | whoever fills it for an announcement, to *visible*; in a chain, anybody, to *claimed*, and a dissolver, to *sealed* |
+//! | claimed (only in a chain) | not visible | the claimer, to *vacant*; once announced, anybody, to *visible* |
+//! | visible | | anybody: other marks, another entry (replace), or *vacant* (unlink) |
+//! | USED, FROZEN | sealed, or frozen with nothing in it | a dissolver that gives up, to *vacant* |
+//! | occupied, FROZEN | still readable, unless claimed; never to change again | nobody |
 //!
-//! `null` without a mark never comes back once it is left (T6). Every transition but the last of
-//! an unlinker is a compare-and-swap from the exact word.
+//! Zero never comes back once it is left (T6). Every transition is a compare-and-swap from the exact word.
+//!
+//! The *marks* are the policy's:
+//!
+//! ```text
+//!    3      2 1     0
+//!   +--------+--------+
+//!   | count  | stage  |   the stage is not zero
+//!   +--------+--------+
+//! ```
+//!
+//! The table knows that stages one and two are probation and three is protected, and that a read adds one to the
+//! count.
+
+const MARKS_SHIFT: u32 = 32;
+const MARKS_MASK: u64 = 0b1111 << MARKS_SHIFT;
+const COUNT_ONE: u64 = 0b0100 << MARKS_SHIFT;
+const COUNT_MASK: u64 = 0b1100 << MARKS_SHIFT;
+/// In a vacant word, where it makes no number of a plain record.
+const USED: u64 = 1 << 31;
+const FROZEN: u64 = 1 << 36;
+const CLAIMED: u64 = 1 << 37;
+const VERSION_SHIFT: u32 = 37;
+const OCCUPIED: u64 = 1 << 63;
+const TAG_SHIFT: u32 = 48;
+
+/// Which entries a hand looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// Those whose stage is one or two.
+    Probation,
+    /// Those whose stage is three.
+    Protected,
+}
+
+impl Region {
+    /// The region of a slot with these policy bits; none if it is vacant.
+    #[inline]
+    pub(super) fn of(bits: u8) -> Option<Self> {
+        match bits & 0b11 {
+            0 => None,
+            3 => Some(Self::Protected),
+            _ => Some(Self::Probation),
+        }
+    }
+}
+
+/// The part of the hash that tells the keys of one bucket apart: the lowest 15 bits above those that are none of the
+/// hash. With the bit of a word that is occupied.
+#[inline(always)]
+pub(super) fn tag_of(hash: u64) -> u64 {
+    upper(hash) >> 16
+}
+
+/// The tag as it lies in the upper half of a word; in the lower half of that the hash has no say.
+#[inline(always)]
+pub(super) fn upper(hash: u64) -> u64 {
+    OCCUPIED >> 32 | hash & 0xffff_ffff
+}
+
+/// In the upper half of a word: the bits of the tag that a name tells.
+pub(super) const NAMED: u64 = 0x3f << 16;
+/// In the upper half of a word: an entry, and the stage of one that is protected.
+pub(super) const OCCUPIED_UPPER: u64 = OCCUPIED >> 32;
+pub(super) const PROTECTED_UPPER: u64 = 0b11;
 
 /// A slot's word, as it was read.
-pub(super) struct Word<N>(*mut N);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word(pub(super) u64);
 
-impl<N> Clone for Word<N> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<N> Copy for Word<N> {}
+impl Word {
+    /// Never used.
+    pub(super) const UNTOUCHED: Self = Self(0);
 
-impl<N> PartialEq for Word<N> {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0, other.0)
-    }
-}
-
-const PENDING: usize = 1;
-const DEAD: usize = 2;
-const FROZEN: usize = 4;
-const MARKS: usize = PENDING | DEAD | FROZEN;
-
-impl<N> Word<N> {
-    const ALIGNED: () =
-        assert!(align_of::<N>() > MARKS, "an entry's address leaves room for marks");
-
-    /// Vacant, and used before.
-    pub(super) fn vacant() -> Self {
-        Self(std::ptr::null_mut::<N>().map_addr(|addr| addr | DEAD))
+    /// Vacated when the control word had this version.
+    #[inline]
+    pub(super) fn vacant(version: u32) -> Self {
+        Self(USED | u64::from(version) << VERSION_SHIFT)
     }
 
     /// Sealed.
     pub(super) fn sealed() -> Self {
-        Self(std::ptr::null_mut::<N>().map_addr(|addr| addr | FROZEN))
+        Self(USED | FROZEN)
     }
 
     /// Visible.
-    pub(super) fn visible(node: *mut N) -> Self {
-        let () = Self::ALIGNED;
-        Self(node)
-    }
-
-    /// Claimed for an entry.
-    pub(super) fn claimed(node: *mut N) -> Self {
-        Self(node.map_addr(|addr| addr | PENDING))
-    }
-
     #[inline]
-    pub(super) fn from_raw(raw: *mut N) -> Self {
-        Self(raw)
+    pub(super) fn visible(number: u32, hash: u64, bits: u8) -> Self {
+        debug_assert!(Region::of(bits).is_some(), "an entry without a stage");
+        let marks = u64::from(bits) << MARKS_SHIFT;
+        Self(tag_of(hash) << TAG_SHIFT | marks | u64::from(number))
     }
 
-    #[inline]
-    pub(super) fn raw(self) -> *mut N {
-        self.0
+    /// The same, claimed.
+    pub(super) fn claimed(self) -> Self {
+        Self(self.0 | CLAIMED)
     }
 
-    /// The entry, whatever its marks.
-    #[inline]
-    pub(super) fn node(self) -> *mut N {
-        self.0.map_addr(|addr| addr & !MARKS)
+    /// The same, once revealed.
+    pub(super) fn revealed(self) -> Self {
+        Self(self.0 & !CLAIMED)
     }
 
-    fn marks(self) -> usize {
-        self.0.addr() & MARKS
+    /// The number of the entry.
+    #[inline(always)]
+    pub(super) fn number(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    pub(super) fn is_occupied(self) -> bool {
+        self.0 & OCCUPIED != 0
     }
 
     /// Whether a reader may take the entry: visible, or frozen while visible.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_readable(self) -> bool {
-        self.0.addr() > MARKS && self.marks() & (PENDING | DEAD) == 0
+        self.0 & (OCCUPIED | CLAIMED) == OCCUPIED
     }
 
-    /// Whether the slot may be claimed.
+    /// Whether a reader may take the entry, and its tag is this one.
+    #[inline(always)]
+    pub(super) fn is_readable_as(self, tag: u64) -> bool {
+        self.is_own_as(tag) && self.0 & CLAIMED == 0
+    }
+
+    /// The same, in a bucket's own slot, where nothing is claimed.
+    #[inline(always)]
+    pub(super) fn is_own_as(self, tag: u64) -> bool {
+        self.0 >> TAG_SHIFT == tag
+    }
+
+    /// Whether an entry may be put in, once it is announced.
+    #[inline]
     pub(super) fn is_vacant(self) -> bool {
-        self.node().is_null() && self.marks() & FROZEN == 0
+        self.0 & (OCCUPIED | FROZEN) == 0
+    }
+
+    /// Whether the slot was vacated at this version of the control word.
+    #[inline]
+    pub(super) fn is_vacated_at(self, version: u32) -> bool {
+        self.0 == Self::vacant(version).0
     }
 
     pub(super) fn is_claimed(self) -> bool {
-        !self.node().is_null() && self.marks() == PENDING
+        self.0 & (OCCUPIED | CLAIMED | FROZEN) == OCCUPIED | CLAIMED
     }
 
+    #[inline]
     pub(super) fn is_frozen(self) -> bool {
-        self.marks() & FROZEN != 0
+        self.0 & FROZEN != 0
     }
 
     pub(super) fn is_untouched(self) -> bool {
-        self.0.is_null()
+        self == Self::UNTOUCHED
     }
 
     pub(super) fn frozen(self) -> Self {
-        Self(self.0.map_addr(|addr| addr | FROZEN))
+        Self(self.0 | FROZEN)
     }
 
-    pub(super) fn dead(self) -> Self {
-        Self(self.0.map_addr(|addr| addr | DEAD))
+    /// The policy bits; zero in a vacant slot.
+    #[inline]
+    pub(super) fn bits(self) -> u8 {
+        ((self.0 & MARKS_MASK) >> MARKS_SHIFT) as u8
+    }
+
+    /// The same with other policy bits.
+    #[inline]
+    pub(super) fn with_bits(self, bits: u8) -> Self {
+        Self(self.0 & !MARKS_MASK | u64::from(bits) << MARKS_SHIFT)
+    }
+
+    /// The same with another entry of the same key.
+    #[inline]
+    pub(super) fn with_number(self, number: u32) -> Self {
+        Self(self.0 & !u64::from(u32::MAX) | u64::from(number))
+    }
+
+    /// One more read; `None` if the count is full, or nothing may change.
+    #[inline(always)]
+    pub(super) fn touched(self) -> Option<Self> {
+        // FROZEN lies above the count: one comparison for both.
+        const _: () = assert!(FROZEN > COUNT_MASK);
+        (self.0 & (COUNT_MASK | FROZEN) < COUNT_MASK).then(|| Self(self.0 + COUNT_ONE))
+    }
+
+    /// Whether it is a visible entry of a region.
+    #[inline]
+    pub(super) fn is_of(self, region: Region) -> bool {
+        const STAGE: u64 = 0b11 << MARKS_SHIFT;
+        let (visible, stage) = (self.0 & (OCCUPIED | CLAIMED) == OCCUPIED, self.0 & STAGE);
+        // Visible entries have a stage.
+        visible && (stage == STAGE) == (region == Region::Protected)
+    }
+
+    /// Whether both are of the same entry, whatever the policy knows of it.
+    #[inline]
+    pub(super) fn is_same_entry(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !(MARKS_MASK | FROZEN) == 0
     }
 }

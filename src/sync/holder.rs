@@ -1,4 +1,4 @@
-//! Which thread holds a seat, so that a child that `fork` made can tell who is not there.
+//! Which thread holds a seat or a lock, so that a child that `fork` made can tell who is not there.
 //!
 //! ```text
 //!   63          32 31           0
@@ -19,7 +19,7 @@
 
 use std::cell::Cell;
 
-use crate::sync::unique;
+use super::unique;
 
 /// A thread, by the process that it was numbered in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct Holder(u64);
 
 impl Holder {
     /// Nobody.
-    pub(super) const NONE: u64 = 0;
+    pub(crate) const NONE: u64 = 0;
 
     /// The calling thread.
     pub(crate) fn me() -> Self {
@@ -39,11 +39,11 @@ impl Holder {
         Self(ME.get())
     }
 
-    pub(super) fn from_raw(word: u64) -> Option<Self> {
+    pub(crate) fn from_raw(word: u64) -> Option<Self> {
         (word != Self::NONE).then_some(Self(word))
     }
 
-    pub(super) fn into_raw(self) -> u64 {
+    pub(crate) fn into_raw(self) -> u64 {
         self.0
     }
 

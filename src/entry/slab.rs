@@ -1,0 +1,483 @@
+//! Where the records of entries lie: in chunks, found by a number.
+//!
+//! A number has 32 bits, half of what an address has, and leaves room in a slot for all that else is known of
+//! an entry. Its upper bits name a chunk, whose address a directory has:
+//!
+//! ```text
+//!   number   | chunk | record |       directory  [ length ][ base ][ base ] ..     base + number * size
+//! ```
+//!
+//! A number that was given back is the next one that is handed out, the lowest first as far as it is known: so
+//! chunks at the end fall empty when a table has become small, and their memory goes back. Records with a
+//! ticket are larger, and have numbers and chunks of their own.
+//!
+//! # Invariants
+//!
+//! - **S1** A number that was handed out and not given back is its holder's, and nobody else writes its record.
+//! - **S2** The memory of a chunk is there from before a number of it is handed out until all of them were given back.
+//! - **S3** A directory is there until the slab is dropped, and has all chunks of which a number was handed out before
+//!   the next directory took its place. Its first entry is its length, as the number zero is none and the first chunk is
+//!   never made.
+//!
+//! # Progress
+//!
+//! Threads keep numbers of their own, and give and take some at once. Lists are tried, and not waited for: who finds all
+//! of them taken hands out new ones, and tries again to give one back. Only for a chunk that is to be made, which asks the
+//! allocator, threads wait for each other, as they do there.
+
+use std::alloc::{self, Layout};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+use super::spares::Numbers;
+use super::ticket::Renewed;
+use super::{Kind, Node, Shape};
+use crate::sync::{Address, Holder, Taken, Turn, give_way};
+
+/// Set in the number of a record with a ticket.
+const TICKETED: u32 = 1 << 31;
+
+/// Whether a number is that of a record without a ticket. The number zero is none.
+#[inline(always)]
+pub(crate) fn is_plain(number: u32) -> bool {
+    number.cast_signed() > 0
+}
+
+/// Lists of free numbers, so that threads do not meet at one.
+const LISTS: usize = 8;
+/// Numbers that a thread takes at once, at most.
+const AT_ONCE: usize = 16;
+/// Bytes of a chunk, roughly, and the most records of one, as a power of two.
+const CHUNK: usize = 1 << 14;
+const MOST_BITS: u32 = 9;
+/// Chunks of a directory at first.
+const DIRECTORY: usize = 8;
+
+/// The records of one table.
+pub(crate) struct Slab<K, V> {
+    shape: Shape,
+    plain: Pool,
+    ticketed: Pool,
+    _owns: PhantomData<Node<K, V>>,
+}
+
+/// Records of one size.
+struct Pool {
+    /// Of a record, and where its fixed part begins.
+    layout: Layout,
+    offset: usize,
+    /// The directory; null at first.
+    chunks: Address<Address<u8>>,
+    /// Records of a chunk, as a power of two.
+    bits: u32,
+    free: [Turn<Vec<u32>>; LISTS],
+    making: Turn<Making>,
+}
+
+/// Of each chunk the address at which the fixed part of the record with the number zero would lie.
+type Directory = Box<[Address<u8>]>;
+
+/// How chunks are made.
+struct Making {
+    /// The directories that others have replaced.
+    replaced: Vec<Directory>,
+    /// The next chunk, and those before it that have no memory.
+    named: usize,
+    bare: Vec<usize>,
+    /// Numbers of the chunk that was made last which were never handed out.
+    fresh: Range<u32>,
+}
+
+impl<K, V> Slab<K, V> {
+    /// A chunk has as many records as fill a few pages; one if they are large.
+    const BITS: u32 = {
+        let records = CHUNK / size_of::<Renewed<K, V>>();
+        match records.checked_ilog2() {
+            Some(bits) if bits < MOST_BITS => bits,
+            Some(_) => MOST_BITS,
+            None => 0,
+        }
+    };
+
+    pub(crate) fn new(shape: Shape) -> Self {
+        let words = Layout::array::<u64>(shape.words()).expect("at most four words");
+        let pool = |fixed| {
+            let (layout, offset) =
+                words.extend(fixed).expect("a key and a value that exist fit in memory");
+            Pool::new(layout.pad_to_align(), offset, Self::BITS)
+        };
+        Self {
+            shape,
+            plain: pool(Layout::new::<Node<K, V>>()),
+            ticketed: pool(Layout::new::<Renewed<K, V>>()),
+            _owns: PhantomData,
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The record with this number.
+    ///
+    /// # Safety
+    ///
+    /// The number was handed out (S1).
+    #[inline(always)]
+    pub(super) unsafe fn node(&self, number: u32) -> NonNull<Node<K, V>> {
+        let address = if number < TICKETED {
+            // SAFETY: the caller's promise.
+            unsafe { self.plain.address(number, Self::BITS) }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { self.with_ticket(number) }
+        };
+        // SAFETY: by S2 an address in a chunk, and chunks are not at zero.
+        unsafe { NonNull::new_unchecked(address.cast::<Node<K, V>>()) }
+    }
+
+    /// The record with this number, which has no ticket.
+    ///
+    /// # Safety
+    ///
+    /// The number was handed out (S1), and is [plain](is_plain).
+    #[inline(always)]
+    pub(super) unsafe fn plain_node(&self, number: u32) -> NonNull<Node<K, V>> {
+        debug_assert!(is_plain(number), "a record with a ticket");
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.plain.address(number, Self::BITS) };
+        // SAFETY: by S2 an address in a chunk, and chunks are not at zero.
+        unsafe { NonNull::new_unchecked(address.cast::<Node<K, V>>()) }
+    }
+
+    /// Apart, so that the usual case is a branch that is not taken.
+    ///
+    /// # Safety
+    ///
+    /// As for [`node`](Self::node), of a record with a ticket.
+    #[cold]
+    unsafe fn with_ticket(&self, number: u32) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.ticketed.address(number & !TICKETED, Self::BITS) }
+    }
+
+    /// Asks for the line where a plain record begins.
+    ///
+    /// # Safety
+    ///
+    /// The number was handed out once.
+    #[inline(always)]
+    pub(crate) unsafe fn prefetch(&self, number: u32) {
+        if number < TICKETED {
+            // SAFETY: the caller's promise, and nothing is read but the directory.
+            let address = unsafe { self.plain.address(number, Self::BITS) };
+            crate::sync::prefetch_to_read(address.cast_const());
+        }
+    }
+
+    /// Hands a number out.
+    pub(super) fn take(&self, kind: Kind) -> u32 {
+        let (pool, ticketed) = match kind {
+            Kind::Plain => (&self.plain, 0),
+            Kind::Awaited | Kind::Renewed => (&self.ticketed, TICKETED),
+        };
+        pool.pop().unwrap_or_else(|| pool.take_fresh(1).start) | ticketed
+    }
+
+    /// Hands out a number of a plain record, and some more into an empty list.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_some(&self, to: &mut Numbers) -> u32 {
+        self.plain.pop_some(to).unwrap_or_else(|| {
+            let mut fresh = self.plain.take_fresh(AT_ONCE as u32);
+            let first = fresh.next().expect("at least one was handed out");
+            fresh.rev().for_each(|number| to.push(number));
+            first
+        })
+    }
+
+    /// Takes a number back, which is the caller's, with nothing in its record.
+    pub(super) fn give(&self, number: u32) {
+        let pool = if number < TICKETED { &self.plain } else { &self.ticketed };
+        pool.any_list().push(number & !TICKETED);
+    }
+
+    /// Takes half of the numbers of plain records back.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn give_some(&self, from: &mut Numbers) {
+        self.plain.any_list().extend_from_slice(from.take_half());
+    }
+
+    /// Gives the memory of chunks back of which no number is out. Walks over all free numbers; threads that insert
+    /// meanwhile use new ones.
+    pub(crate) fn trim(&self) {
+        self.plain.trim();
+        self.ticketed.trim();
+    }
+
+    /// Takes locks from the threads that a fork has left behind. To be called in the child, by the thread that called
+    /// `fork`, `me`. The records that those threads were handing out or taking back are not used again.
+    pub(crate) fn reset_after_fork(&self, me: Holder) {
+        self.plain.reset_after_fork(me);
+        self.ticketed.reset_after_fork(me);
+    }
+
+    /// Whether most of the memory is in no use.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.plain.is_sparse() || self.ticketed.is_sparse()
+    }
+
+    /// How a record without a ticket is laid out, and where its fixed part begins.
+    #[cfg(test)]
+    pub(super) fn record(&self) -> (Layout, usize) {
+        (self.plain.layout, self.plain.offset)
+    }
+
+    /// One that outlives every entry.
+    #[cfg(test)]
+    pub(crate) fn leaked(shape: Shape) -> &'static Self {
+        Box::leak(Box::new(Self::new(shape)))
+    }
+
+    /// Takes every lock for ever for a thread that a fork has left behind.
+    #[cfg(test)]
+    pub(super) fn leave_behind(&self) {
+        for pool in [&self.plain, &self.ticketed] {
+            pool.free.iter().for_each(Turn::leave_behind);
+            pool.making.leave_behind();
+        }
+    }
+
+    /// Chunks of plain records that have memory.
+    #[cfg(test)]
+    pub(super) fn chunks(&self) -> usize {
+        self.plain.making.take().made()
+    }
+}
+
+impl Pool {
+    fn new(layout: Layout, offset: usize, bits: u32) -> Self {
+        let (free, making) = (Default::default(), Turn::new(Making::after(&[])));
+        Self { layout, offset, chunks: Address::nowhere(), bits, free, making }
+    }
+
+    /// Where the fixed part of the record with this number lies.
+    ///
+    /// # Safety
+    ///
+    /// The number was handed out once, and `bits` are the pool's.
+    #[inline(always)]
+    unsafe fn address(&self, number: u32, bits: u32) -> *mut u8 {
+        debug_assert_eq!(bits, self.bits);
+        // SAFETY: whoever knows the number knows of a directory that has its chunk (S3).
+        let base = unsafe { self.chunks.get().add((number >> bits) as usize) };
+        // SAFETY: as above.
+        let base = unsafe { &*base };
+        base.get().wrapping_add(number as usize * self.layout.size())
+    }
+
+    fn numbers_of(&self, chunk: usize) -> Range<u32> {
+        let first = (chunk as u32) << self.bits;
+        first..first + (1 << self.bits)
+    }
+
+    /// Hands out up to so many numbers that were never handed out, or whose memory went back since; at least one.
+    #[cold]
+    fn take_fresh(&self, most: u32) -> Range<u32> {
+        let mut making = self.making.take();
+        if making.fresh.is_empty() {
+            making.fresh = self.make(&mut making);
+        }
+        // As few as there are of others: a small cache stays small.
+        let made = (making.made() << self.bits) as u32 - making.fresh.len() as u32;
+        let count = most.min(making.fresh.len() as u32).min(made / 8 + 1);
+        let first = making.fresh.start;
+        making.fresh.start += count;
+        first..first + count
+    }
+
+    /// Makes a chunk.
+    fn make(&self, making: &mut Making) -> Range<u32> {
+        let chunk = making.bare.pop().unwrap_or(making.named);
+        assert!(chunk < (TICKETED >> self.bits) as usize, "more than two thousand million entries");
+        if chunk == making.named {
+            self.make_room(making);
+            making.named += 1;
+        }
+        let layout = self.chunk_layout();
+        // SAFETY: a record has at least a hash.
+        let memory = unsafe { alloc::alloc(layout) };
+        if memory.is_null() {
+            alloc::handle_alloc_error(layout);
+        }
+        self.directory()[chunk].set(self.base(memory, chunk));
+        self.numbers_of(chunk)
+    }
+
+    /// Makes room in the directory for one chunk more.
+    fn make_room(&self, making: &mut Making) {
+        let directory = self.directory();
+        if making.named < directory.len() {
+            return;
+        }
+        let len = (directory.len() * 2).max(DIRECTORY);
+        let larger: Directory = (0..len).map(|_| Address::nowhere()).collect();
+        larger.iter().zip(directory).for_each(|(to, from)| to.set(from.get()));
+        larger[0].set(std::ptr::without_provenance_mut(len));
+        // SAFETY: made below, and replaced just here.
+        making.replaced.extend(unsafe { self.take_directory() });
+        self.chunks.set(Box::into_raw(larger).cast());
+    }
+
+    /// The directory that is used.
+    fn directory(&self) -> &[Address<u8>] {
+        let first = self.chunks.get();
+        // SAFETY: null, or of a directory that is there as long as the slab (S3).
+        let Some(len) = (unsafe { first.as_ref() }) else { return &[] };
+        // SAFETY: as above, and its first entry is its length.
+        unsafe { std::slice::from_raw_parts(first, len.get().addr()) }
+    }
+
+    /// Owns the directory that is used.
+    ///
+    /// # Safety
+    ///
+    /// Called once for each directory.
+    unsafe fn take_directory(&self) -> Option<Directory> {
+        let directory = self.directory();
+        if directory.is_empty() {
+            return None;
+        }
+        let directory = std::ptr::slice_from_raw_parts_mut(self.chunks.get(), directory.len());
+        // SAFETY: directories come from boxes (`make_room`), and by the caller's promise nobody else owns it.
+        Some(unsafe { Box::from_raw(directory) })
+    }
+
+    fn chunk_layout(&self) -> Layout {
+        let bytes = self.layout.size() << self.bits;
+        Layout::from_size_align(bytes, self.layout.align()).expect("a few records fit in memory")
+    }
+
+    fn base(&self, memory: *mut u8, chunk: usize) -> *mut u8 {
+        memory.wrapping_add(self.offset).wrapping_sub((chunk << self.bits) * self.layout.size())
+    }
+
+    /// Gives the memory of a chunk back.
+    ///
+    /// # Safety
+    ///
+    /// Nobody has a number of it, and none is handed out.
+    unsafe fn unmake(&self, base: &Address<u8>, chunk: usize) {
+        let first = (chunk << self.bits) * self.layout.size();
+        let memory = base.get().wrapping_add(first).wrapping_sub(self.offset);
+        base.set(std::ptr::null_mut());
+        // SAFETY: allocated by `make` with this layout, and nobody looks there by the caller's promise.
+        unsafe { alloc::dealloc(memory, self.chunk_layout()) };
+    }
+
+    /// The lists that nobody uses just now.
+    fn lists(&self) -> impl Iterator<Item = Taken<'_, Vec<u32>>> {
+        self.free.iter().filter_map(Turn::try_take)
+    }
+
+    /// A list, whichever nobody uses just now.
+    fn any_list(&self) -> Taken<'_, Vec<u32>> {
+        loop {
+            if let Some(list) = self.lists().next() {
+                return list;
+            }
+            give_way();
+        }
+    }
+
+    fn pop(&self) -> Option<u32> {
+        self.lists().find_map(|mut list| list.pop())
+    }
+
+    fn pop_some(&self, to: &mut Numbers) -> Option<u32> {
+        self.lists().find_map(|mut list| {
+            let last = list.pop()?;
+            let from = list.len().saturating_sub(AT_ONCE - 1);
+            list.drain(from..).for_each(|number| to.push(number));
+            Some(last)
+        })
+    }
+
+    fn is_sparse(&self) -> bool {
+        let free = || self.lists().map(|list| list.len()).sum::<usize>();
+        let Some(making) = self.making.try_take() else { return false };
+        let made = making.made() << self.bits;
+        made > DIRECTORY << self.bits && free() > made / 2
+    }
+
+    fn trim(&self) {
+        let mut making = self.making.take();
+        // Whoever gives or takes in between meets empty lists.
+        let mut free: Vec<u32> =
+            self.free.iter().flat_map(|list| std::mem::take(&mut *list.take())).collect();
+        free.extend(std::mem::take(&mut making.fresh));
+        free.sort_unstable();
+        let mut kept = Vec::new();
+        for of_chunk in free.chunk_by(|a, b| a >> self.bits == b >> self.bits) {
+            let chunk = (of_chunk[0] >> self.bits) as usize;
+            if of_chunk.len() < self.numbers_of(chunk).len() {
+                kept.extend_from_slice(of_chunk);
+                continue;
+            }
+            // SAFETY: all its numbers are here (S2).
+            unsafe { self.unmake(&self.directory()[chunk], chunk) };
+            making.bare.push(chunk);
+        }
+        // Those at the end are taken first.
+        kept.reverse();
+        making.bare.sort_unstable_by(|a, b| b.cmp(a));
+        self.any_list().append(&mut kept);
+    }
+
+    /// Goes on without what threads had in their hands that a fork has left behind.
+    fn reset_after_fork(&self, me: Holder) {
+        self.free.iter().for_each(|list| list.reset_after_fork(me, Vec::new));
+        self.making.reset_after_fork(me, || Making::after(self.directory()));
+    }
+}
+
+impl Making {
+    /// As far as a directory tells: with no number that was never handed out.
+    fn after(directory: &[Address<u8>]) -> Self {
+        let is_made = |&chunk: &usize| !directory[chunk].get().is_null();
+        let named = (1..directory.len()).rev().find(is_made).map_or(1, |last| last + 1);
+        let bare = (1..named).rev().filter(|chunk| !is_made(chunk)).collect();
+        Self { replaced: Vec::new(), named, bare, fresh: 0..0 }
+    }
+
+    /// Chunks that have memory.
+    fn made(&self) -> usize {
+        self.named - 1 - self.bare.len()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: the last use of the directory.
+        let directory = unsafe { self.take_directory() };
+        let bases = directory.iter().flatten().enumerate().skip(1);
+        for (chunk, base) in bases.filter(|(_, base)| !base.get().is_null()) {
+            // SAFETY: the slab is dropped, and its entries were before.
+            unsafe { self.unmake(base, chunk) };
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Slab<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slab").field("shape", &self.shape).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: it hands out memory, and looks at none of it.
+unsafe impl<K, V> Sync for Slab<K, V> {}
+// SAFETY: as above.
+unsafe impl<K, V> Send for Slab<K, V> {}

@@ -1,0 +1,115 @@
+//! A lock that nobody waits for, and that a child process can take from a thread that `fork` has left behind.
+//!
+//! Its word is who holds it. A holder that is not there has left what the lock guards half changed: that is given
+//! up as it is, and something new is put in its place.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Holder, give_way};
+
+/// Something that one thread at a time uses. Never modelled: no step of a protocol is taken under it.
+pub(crate) struct Turn<T> {
+    holder: AtomicU64,
+    guarded: UnsafeCell<T>,
+}
+
+/// The use of it, until this is dropped.
+pub(crate) struct Taken<'t, T>(&'t Turn<T>);
+
+impl<T> Turn<T> {
+    pub(crate) fn new(guarded: T) -> Self {
+        Self { holder: AtomicU64::new(Holder::NONE), guarded: UnsafeCell::new(guarded) }
+    }
+
+    /// Takes it if nobody has it.
+    #[inline]
+    pub(crate) fn try_take(&self) -> Option<Taken<'_, T>> {
+        let (none, me) = (Holder::NONE, Holder::me().into_raw());
+        // ORDERING S-k: Acquire: what the last holder has changed.
+        let taken = self.holder.compare_exchange(none, me, Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok().then(|| Taken(self))
+    }
+
+    /// Takes it when nobody has it.
+    ///
+    /// # Progress
+    ///
+    /// Blocking: until the holder is done with it.
+    pub(crate) fn take(&self) -> Taken<'_, T> {
+        loop {
+            if let Some(taken) = self.try_take() {
+                return taken;
+            }
+            give_way();
+        }
+    }
+
+    /// Takes it for ever for a thread of the process that this one was forked from.
+    #[cfg(test)]
+    pub(crate) fn leave_behind(&self) {
+        let elsewhere = Holder::me().into_raw().wrapping_add(1 << 32);
+        // ORDERING S-k: Relaxed: nobody else is here.
+        self.holder.store(elsewhere, Ordering::Relaxed);
+    }
+
+    /// Takes it from a thread that the fork of this process by `me` has left behind, if one has it, and puts something
+    /// else in its place. What was there is neither used nor dropped.
+    #[allow(unsafe_code)]
+    pub(crate) fn reset_after_fork(&self, me: Holder, new: impl FnOnce() -> T) {
+        // ORDERING S-k: Relaxed: what a thread that is not here has written was copied with everything else.
+        let holder = Holder::from_raw(self.holder.load(Ordering::Relaxed));
+        if holder.is_some_and(|holder| holder.was_left_by_fork(me)) {
+            // SAFETY: it is taken, by a thread that is not there and will use it no more; one thread calls this.
+            unsafe { self.guarded.get().write(new()) };
+            // ORDERING S-k: Release: what is there now.
+            self.holder.store(Holder::NONE, Ordering::Release);
+        }
+    }
+}
+
+impl<T: Default> Default for Turn<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> Deref for Taken<'_, T> {
+    type Target = T;
+
+    #[allow(unsafe_code)]
+    fn deref(&self) -> &T {
+        // SAFETY: taken, so nobody else uses it until this is dropped.
+        unsafe { &*self.0.guarded.get() }
+    }
+}
+
+impl<T> DerefMut for Taken<'_, T> {
+    #[allow(unsafe_code)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above.
+        unsafe { &mut *self.0.guarded.get() }
+    }
+}
+
+impl<T> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        // ORDERING S-k: Release: what this holder has changed.
+        self.0.holder.store(Holder::NONE, Ordering::Release);
+    }
+}
+
+impl<T> fmt::Debug for Turn<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").finish_non_exhaustive()
+    }
+}
+
+// SAFETY: hands what it guards to one thread at a time.
+#[allow(unsafe_code)]
+unsafe impl<T: Send> Sync for Turn<T> {}
+// SAFETY: owns what it guards, and the number of a thread.
+#[allow(unsafe_code)]
+unsafe impl<T: Send> Send for Turn<T> {}
