@@ -202,7 +202,7 @@ fn a_renewal_whose_key_has_changed_is_not_begun() {
         ("remove", |cache| ignore(cache.remove(&1))),
         ("invalidate", |cache| cache.invalidate_all()),
         ("compute", |cache| ignore(cache.compute(1, |_| Compute::Put(7)))),
-        ("shrink", |cache| cache.set_capacity(1)),
+        ("shrink", |cache| cache.set_capacity(0)),
     ];
     for (name, change) in changes {
         let rig = due(|b| b.time_to_live(MINUTE), 2);

@@ -7,8 +7,8 @@
 //!
 //! - One who has stood there for so long already is not waited for. So a guard that is held costs the patience once,
 //!   and not for each operation.
-//! - Once all who were in the cache have left it, nothing is left to free, and nobody has retired or freed anything
-//!   meanwhile, waiting is of no use.
+//! - Once all who were in the cache have left it, nothing is left to free, and no entry has come in or was retired or
+//!   freed meanwhile, waiting is of no use.
 //! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code of the
 //!   user's that the operation calls takes what it has freed.
 
@@ -36,9 +36,11 @@ const LOOKS: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Wait {
     since: Instant,
-    /// What the epoch and the counts of retired and freed items were when all had last left.
+    /// What the epoch and the `activity` were when all had last left.
     epoch: u64,
-    activity: usize,
+    activity: u64,
+    /// Whether there was nothing to wait for then.
+    settled: bool,
     turns: u32,
     /// How often it has looked whether there is room, and how often when all had last left.
     looks: u32,
@@ -83,19 +85,33 @@ where
             return false;
         }
         let domain = self.table.domain();
-        let (since, epoch, activity) = (Instant::now(), domain.epoch(), domain.activity());
+        let (since, epoch, activity) = (Instant::now(), domain.epoch(), self.activity());
         let (turns, looks, looks_before, brought_in) = (0, 0, 0, work.local.tally.insertions.get());
         let enough = work.has_freed_enough();
         let wait = work.wait.get_or_insert_with(|| {
-            Box::new(Wait { since, epoch, activity, turns, looks, looks_before, brought_in })
+            Box::new(Wait {
+                since,
+                epoch,
+                activity,
+                settled: false,
+                turns,
+                looks,
+                looks_before,
+                brought_in,
+            })
         });
         if enough && wait.brought_in != brought_in {
             return false;
         }
         if epoch - wait.epoch >= GRACE {
-            if wait.activity == activity && self.is_settled(obstacle) {
+            // Twice in a row: what was in the way of the look before may have gone before its activity was read, and
+            // what is in the way of this one may have unlinked its victim and not have retired it. The next look
+            // finds that retired, or an entry in its place.
+            let settled = wait.activity == activity && self.is_settled(obstacle);
+            if settled && std::mem::replace(&mut wait.settled, settled) {
                 return false;
             }
+            wait.settled = settled;
             (wait.epoch, wait.activity, wait.turns) = (epoch, activity, wait.turns + 1);
             wait.looks_before = wait.looks;
         }
@@ -109,6 +125,13 @@ where
         }
         self.stood_at.set(epoch);
         false
+    }
+
+    /// A number that changes whenever an entry comes in, is retired or is freed: one that was in the cache with the
+    /// charge of a victim in its hand has brought its entry in when it leaves.
+    fn activity(&self) -> u64 {
+        let brought_in = self.locals().map(|local| local.tally.insertions.get());
+        brought_in.fold(self.table.domain().activity() as u64, u64::wrapping_add)
     }
 
     /// Whether there is nothing to wait for, where nobody is in the cache: what is freed is given back, and what an
