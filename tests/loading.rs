@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -283,6 +283,38 @@ fn a_stale_value_is_for_all_that_wait() {
             assert_eq!(source(&loading), (1, LoadSource::Stale));
         }
     });
+}
+
+/// Where garbage leaves no room for a load that others can join, each caller loads for itself, and has the old value like
+/// all others.
+#[test]
+fn a_stale_value_is_for_those_that_load_alone() {
+    let Rig { loading, store, hand, .. } = rig(|loading| loading.stale_if_error(30 * SECOND));
+    loading.get(&1).unwrap();
+    (1_000..1_099).for_each(|key| loading.cache().insert(key, key));
+    store.down.store(true, Ordering::SeqCst);
+    hand.advance(10 * SECOND);
+    let (pinned, done) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let _guard = loading.cache().pin();
+            pinned.wait();
+            done.wait();
+        });
+        pinned.wait();
+        // Each replaces another one, until there is no room for one more.
+        let fill = |key| loading.cache().try_insert(key, key).is_ok();
+        let _ = (1_000..1_099).cycle().take(1_000).all(fill);
+        let before = loading.cache().stats().loads_started;
+        let one = loading.get_with_source(&1);
+        let (many, new) = (loading.get_many(&[1]), loading.refresh(&1));
+        done.wait();
+        assert_eq!(one.map(|loaded| (loaded.value, loaded.source)), Ok((1, LoadSource::Stale)));
+        assert_eq!(many, Ok(vec![Some(1)]));
+        assert!(new.is_err(), "who wants a new one gets none");
+        assert!(loading.cache().stats().loads_started > before, "it was asked for");
+    });
+    support::validate(loading.cache());
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rest::Failure;
 use super::run::{Run, stack};
-use super::turn::shared;
+use super::turn::{Wish, old_or_newer, shared};
 use super::{LoadError, LoadSource, Loaded};
 use crate::cache::Cache;
 use crate::sync::{NoAbort, NoAborts};
@@ -63,12 +64,14 @@ where
 pub(super) fn load<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
+    wish: Wish,
     load: impl FnOnce(&K) -> Result<V, E>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
     S: BuildHasher,
+    E: Send + Sync + 'static,
 {
     if is_inside(cache, key) {
         return Err(LoadError::Cycle);
@@ -77,19 +80,22 @@ where
     let run = Arc::new(run(cache, [key]));
     let value = NoAbort::new(run.enter(|| load(key)));
     drop(run);
-    loaded(cache, begun, value.into_inner())
+    loaded(cache, (key, wish), begun, value.into_inner())
 }
 
-/// What a caller has loaded for itself alone, beginning then.
+/// What a caller has loaded for itself alone, beginning then. Where it has failed, what the key has may stand in, as for
+/// those that wait for others.
 pub(super) fn loaded<K, V, S, E>(
     cache: &Cache<K, V, S>,
+    (key, wish): (&K, Wish),
     begun: Duration,
     loaded: Result<V, E>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Send + Sync + 'static,
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
     S: BuildHasher,
+    E: Send + Sync + 'static,
 {
     let engine = cache.engine();
     engine.count_load(|loads| &loads.started);
@@ -97,6 +103,18 @@ where
     engine.count_load(|loads| if loaded.is_ok() { &loads.succeeded } else { &loads.failed });
     match loaded {
         Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
-        Err(error) => Err(shared(Arc::new(error))),
+        Err(error) => {
+            let error = NoAbort::new(Arc::new(error));
+            let failure = Failure::Error(Arc::clone(&error) as _);
+            let old = wish.stand_in(cache, key, &failure).map(NoAbort::new);
+            drop(failure);
+            match old {
+                Some(old) => {
+                    drop(error);
+                    Ok(old_or_newer(old.into_inner()))
+                }
+                None => Err(shared(error.into_inner())),
+            }
+        }
     }
 }

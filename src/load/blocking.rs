@@ -188,7 +188,7 @@ where
         match turn(self, key, Fare::Load, wish) {
             Turn::Told(loaded) => loaded,
             // Nobody tells this caller that there is no value: its own loader decides.
-            Turn::Alone | Turn::Absent => alone::load(self, key, load),
+            Turn::Alone | Turn::Absent => alone::load(self, key, wish, load),
             Turn::Lead(lead) => {
                 lead.begin(Kind::Thread);
                 let loaded = lead.enter(|| load(&lead.key));

@@ -421,7 +421,7 @@ where
         let loaded = self.loader.load(key);
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone::loaded(&self.cache, begun, loaded),
+            None => alone::loaded(&self.cache, (key, self.rules.wish()), begun, loaded),
         }
     }
 

@@ -115,7 +115,7 @@ where
     {
         match turn(self, key, Fare::Load, wish).await {
             Turn::Told(loaded) => loaded,
-            Turn::Alone | Turn::Absent => load_alone(self, key, load).await,
+            Turn::Alone | Turn::Absent => load_alone(self, key, wish, load).await,
             Turn::Lead(lead) => {
                 let loaded = Leading::new(lead.begin(Kind::Task), pin!(load)).await;
                 settle(lead, loaded, wish)
@@ -128,19 +128,21 @@ where
 pub(super) async fn load_alone<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
+    wish: Wish,
     load: impl Future<Output = Result<V, E>>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
+    E: Send + Sync + 'static,
 {
     if alone::is_inside(cache, key) {
         return Err(LoadError::Cycle);
     }
     let (begun, run) = (cache.engine().elapsed(), Arc::new(alone::run(cache, [key])));
     let value = NoAbort::new(Leading::new(run, pin!(load)).await);
-    alone::loaded(cache, begun, value.into_inner())
+    alone::loaded(cache, (key, wish), begun, value.into_inner())
 }
 
 /// As `turn`, for a task.

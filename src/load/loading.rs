@@ -210,7 +210,7 @@ where
         // There is one after all.
         if loaded.source == LoadSource::Hit {
             drop(loaded);
-            alone::load(&self.cache, key, |key| self.loader.load(key))
+            alone::load(&self.cache, key, self.rules.fresh(), |key| self.loader.load(key))
         } else {
             Ok(loaded)
         }

@@ -194,7 +194,8 @@ where
         let loaded = self.attend(anew).await?;
         if loaded.source == LoadSource::Hit {
             drop(loaded);
-            load_alone(&self.cache, key, async { self.loader.load(key).await }).await
+            load_alone(&self.cache, key, self.rules.fresh(), async { self.loader.load(key).await })
+                .await
         } else {
             Ok(loaded)
         }
@@ -256,7 +257,7 @@ where
         let loaded = Leading::new(run, pin!(self.loader.load(key))).await;
         match lead {
             Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone::loaded(&self.cache, begun, loaded),
+            None => alone::loaded(&self.cache, (key, self.rules.wish()), begun, loaded),
         }
     }
 
