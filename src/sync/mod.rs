@@ -245,7 +245,8 @@ pub(crate) fn prefetch_to_read<T>(target: *const T) {
     let _ = target;
 }
 
-/// An address that is there before anybody gets to know that he may look for it: ordered by how he gets to know.
+/// An address, and what lies there. Whoever may look for it learns so after it was set; but it may have been set
+/// anew meanwhile, and then what lies there is ordered by this load alone.
 /// Never modelled, so that it may live in memory that was allocated by hand.
 #[derive(Debug)]
 pub(crate) struct Address<T>(std::sync::atomic::AtomicPtr<T>);
@@ -256,11 +257,13 @@ impl<T> Address<T> {
     }
     #[inline(always)]
     pub(crate) fn get(&self) -> *mut T {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        // ORDERING S-l: Acquire: what lies there.
+        self.0.load(std::sync::atomic::Ordering::Acquire)
     }
     #[inline]
     pub(crate) fn set(&self, address: *mut T) {
-        self.0.store(address, std::sync::atomic::Ordering::Relaxed);
+        // ORDERING S-l: Release: what lies there.
+        self.0.store(address, std::sync::atomic::Ordering::Release);
     }
 }
 
