@@ -7,9 +7,8 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::rest::Failure;
 use super::run::{Run, stack};
-use super::turn::{Wish, old_or_newer, shared};
+use super::turn::{Wish, old_or_error};
 use super::{LoadError, LoadSource, Loaded};
 use crate::cache::Cache;
 use crate::sync::{NoAbort, NoAborts};
@@ -103,18 +102,6 @@ where
     engine.count_load(|loads| if loaded.is_ok() { &loads.succeeded } else { &loads.failed });
     match loaded {
         Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
-        Err(error) => {
-            let error = NoAbort::new(Arc::new(error));
-            let failure = Failure::Error(Arc::clone(&error) as _);
-            let old = wish.stand_in(cache, key, &failure).map(NoAbort::new);
-            drop(failure);
-            match old {
-                Some(old) => {
-                    drop(error);
-                    Ok(old_or_newer(old.into_inner()))
-                }
-                None => Err(shared(error.into_inner())),
-            }
-        }
+        Err(error) => old_or_error(error, |failure| wish.stand_in(cache, key, failure)),
     }
 }

@@ -193,16 +193,22 @@ where
             lead.land(&value, wish.terms);
             Ok(Loaded::new(value.into_inner(), LoadSource::Loaded))
         }
-        Err(error) => {
-            let error = NoAbort::new(Arc::new(error));
-            let old = lead.fail(&Failure::Error(Arc::clone(&error) as _), &wish);
-            match old.map(NoAbort::new) {
-                Some(old) => {
-                    drop(error);
-                    Ok(old_or_newer(old.into_inner()))
-                }
-                None => Err(shared(error.into_inner())),
-            }
+        Err(error) => old_or_error(error, |failure| lead.fail(failure, &wish)),
+    }
+}
+
+/// What a caller gets whose load has failed: what the key has, if that may stand in, or the error.
+pub(super) fn old_or_error<V, E: Send + Sync + 'static>(
+    error: E,
+    stand_in: impl FnOnce(&Failure) -> Option<Kept<V>>,
+) -> Result<Loaded<V>, LoadError<E>> {
+    let error = NoAbort::new(Arc::new(error));
+    let old = stand_in(&Failure::Error(Arc::clone(&error) as _));
+    match old.map(NoAbort::new) {
+        Some(old) => {
+            drop(error);
+            Ok(old_or_newer(old.into_inner()))
         }
+        None => Err(shared(error.into_inner())),
     }
 }
