@@ -86,14 +86,15 @@ where
         }
         let domain = self.table.domain();
         let (since, epoch, activity) = (Instant::now(), domain.epoch(), self.activity());
-        let (turns, looks, looks_before, brought_in) = (0, 0, 0, work.local.tally.insertions.get());
+        let brought_in = work.local.tally.insertions.get();
         let enough = work.has_freed_enough();
         let wait = work.wait.get_or_insert_with(|| {
+            let (settled, turns, looks, looks_before) = (false, 0, 0, 0);
             Box::new(Wait {
                 since,
                 epoch,
                 activity,
-                settled: false,
+                settled,
                 turns,
                 looks,
                 looks_before,
@@ -108,7 +109,7 @@ where
             // what is in the way of this one may have unlinked its victim and not have retired it. The next look
             // finds that retired, or an entry in its place.
             let settled = wait.activity == activity && self.is_settled(obstacle);
-            if settled && std::mem::replace(&mut wait.settled, settled) {
+            if settled && wait.settled {
                 return false;
             }
             wait.settled = settled;
@@ -117,14 +118,12 @@ where
         }
         wait.looks = wait.looks.saturating_add(1);
         let lasted = wait.since.elapsed().max(domain.stalled_for());
-        if wait.turns < TURNS && lasted < self.patience {
-            return true;
+        let has_looked = || wait.looks >= LOOKS || self.stood_at.get() == epoch;
+        let waits = wait.turns < TURNS && (lasted < self.patience || !has_looked());
+        if !waits {
+            self.stood_at.set(epoch);
         }
-        if wait.turns < TURNS && wait.looks < LOOKS && self.stood_at.get() != epoch {
-            return true;
-        }
-        self.stood_at.set(epoch);
-        false
+        waits
     }
 
     /// A number that changes whenever an entry comes in, is retired or is freed: one that was in the cache with the
