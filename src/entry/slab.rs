@@ -34,7 +34,7 @@ use std::ptr::NonNull;
 use super::spares::Numbers;
 use super::ticket::Renewed;
 use super::{Kind, Node, Shape};
-use crate::sync::{Address, Holder, Taken, Turn, give_way};
+use crate::sync::{Address, Holder, SpinGuard, SpinLock, give_way};
 
 /// Set in the number of a record with a ticket.
 const TICKETED: u32 = 1 << 31;
@@ -72,8 +72,8 @@ struct Pool {
     chunks: Address<Address<u8>>,
     /// Records of a chunk, as a power of two.
     bits: u32,
-    free: [Turn<Vec<u32>>; LISTS],
-    making: Turn<Making>,
+    free: [SpinLock<Vec<u32>>; LISTS],
+    making: SpinLock<Making>,
 }
 
 /// Of each chunk the address at which the fixed part of the record with the number zero would lie.
@@ -246,7 +246,7 @@ impl<K, V> Slab<K, V> {
     #[cfg(test)]
     pub(super) fn leave_behind(&self) {
         for pool in [&self.plain, &self.ticketed] {
-            pool.free.iter().for_each(Turn::leave_behind);
+            pool.free.iter().for_each(SpinLock::leave_behind);
             pool.making.leave_behind();
         }
     }
@@ -254,13 +254,13 @@ impl<K, V> Slab<K, V> {
     /// Chunks of plain records that have memory.
     #[cfg(test)]
     pub(super) fn chunks(&self) -> usize {
-        self.plain.making.take().made()
+        self.plain.making.lock().made()
     }
 }
 
 impl Pool {
     fn new(layout: Layout, offset: usize, bits: u32) -> Self {
-        let (free, making) = (Default::default(), Turn::new(Making::after(&[])));
+        let (free, making) = (Default::default(), SpinLock::new(Making::after(&[])));
         Self { layout, offset, chunks: Address::nowhere(), bits, free, making }
     }
 
@@ -287,7 +287,7 @@ impl Pool {
     /// Hands out up to so many numbers that were never handed out, or whose memory went back since; at least one.
     #[cold]
     fn take_fresh(&self, most: u32) -> Range<u32> {
-        let mut making = self.making.take();
+        let mut making = self.making.lock();
         if making.fresh.is_empty() {
             making.fresh = self.make(&mut making);
         }
@@ -379,12 +379,12 @@ impl Pool {
     }
 
     /// The lists that nobody uses just now.
-    fn lists(&self) -> impl Iterator<Item = Taken<'_, Vec<u32>>> {
-        self.free.iter().filter_map(Turn::try_take)
+    fn lists(&self) -> impl Iterator<Item = SpinGuard<'_, Vec<u32>>> {
+        self.free.iter().filter_map(SpinLock::try_lock)
     }
 
     /// A list, whichever nobody uses just now.
-    fn any_list(&self) -> Taken<'_, Vec<u32>> {
+    fn any_list(&self) -> SpinGuard<'_, Vec<u32>> {
         loop {
             if let Some(list) = self.lists().next() {
                 return list;
@@ -408,16 +408,16 @@ impl Pool {
 
     fn is_sparse(&self) -> bool {
         let free = || self.lists().map(|list| list.len()).sum::<usize>();
-        let Some(making) = self.making.try_take() else { return false };
+        let Some(making) = self.making.try_lock() else { return false };
         let made = making.made() << self.bits;
         made > DIRECTORY << self.bits && free() > made / 2
     }
 
     fn trim(&self) {
-        let mut making = self.making.take();
+        let mut making = self.making.lock();
         // Whoever gives or takes in between meets empty lists.
         let mut free: Vec<u32> =
-            self.free.iter().flat_map(|list| std::mem::take(&mut *list.take())).collect();
+            self.free.iter().flat_map(|list| std::mem::take(&mut *list.lock())).collect();
         free.extend(std::mem::take(&mut making.fresh));
         free.sort_unstable();
         let mut kept = Vec::new();

@@ -11,7 +11,7 @@ mod outermost;
 mod panics;
 mod patrol;
 mod sleep;
-mod turn;
+mod spin_lock;
 mod zeroed;
 
 #[cfg(all(test, not(clockhand_loom)))]
@@ -26,7 +26,7 @@ pub(crate) use patrol::Patrol;
 #[cfg(all(test, not(clockhand_loom)))]
 pub(crate) use sleep::wake_all;
 pub(crate) use sleep::{Sleep, wake_quietly};
-pub(crate) use turn::{Taken, Turn};
+pub(crate) use spin_lock::{SpinGuard, SpinLock};
 pub(crate) use zeroed::{Zeroed, zeroed};
 
 #[cfg(not(clockhand_loom))]

@@ -4,7 +4,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::{Holder, Octet, Patrol, Turn, discard, quietly, wake_all};
+use super::{Holder, Octet, Patrol, SpinLock, discard, quietly, wake_all};
 
 /// No wait takes so long unless it never ends.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -61,20 +61,20 @@ fn every_waker_is_called_whatever_the_others_bring() {
 
 #[test]
 fn a_lock_is_taken_from_who_was_left_behind_alone() {
-    let turn = Turn::new(vec![1]);
-    let mut taken = turn.try_take().expect("nobody has it");
-    assert!(turn.try_take().is_none());
-    turn.reset_after_fork(Holder::me(), Vec::new);
-    assert!(turn.try_take().is_none(), "the holder is here");
+    let lock = SpinLock::new(vec![1]);
+    let mut taken = lock.try_lock().expect("nobody has it");
+    assert!(lock.try_lock().is_none());
+    lock.reset_after_fork(Holder::me(), Vec::new);
+    assert!(lock.try_lock().is_none(), "the holder is here");
     taken.push(2);
     drop(taken);
-    assert_eq!(*turn.take(), [1, 2]);
-    turn.reset_after_fork(Holder::me(), Vec::new);
-    assert_eq!(*turn.take(), [1, 2], "nobody had it");
-    turn.leave_behind();
-    assert!(turn.try_take().is_none());
-    turn.reset_after_fork(Holder::me(), || vec![3]);
-    assert_eq!(*turn.take(), [3]);
+    assert_eq!(*lock.lock(), [1, 2]);
+    lock.reset_after_fork(Holder::me(), Vec::new);
+    assert_eq!(*lock.lock(), [1, 2], "nobody had it");
+    lock.leave_behind();
+    assert!(lock.try_lock().is_none());
+    lock.reset_after_fork(Holder::me(), || vec![3]);
+    assert_eq!(*lock.lock(), [3]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A lock that nobody waits for, and that a child process can take from a thread that `fork` has left behind.
+//! A lock that gives its processor away while it waits, and that a child process can take from a thread that `fork` has left
+//! behind.
 //!
 //! Its word is who holds it. A holder that is not there has left what the lock guards half changed: that is given
 //! up as it is, and something new is put in its place.
@@ -11,26 +12,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Holder, give_way};
 
 /// Something that one thread at a time uses. Never modelled: no step of a protocol is taken under it.
-pub(crate) struct Turn<T> {
+pub(crate) struct SpinLock<T> {
     holder: AtomicU64,
     guarded: UnsafeCell<T>,
 }
 
 /// The use of it, until this is dropped.
-pub(crate) struct Taken<'t, T>(&'t Turn<T>);
+pub(crate) struct SpinGuard<'t, T>(&'t SpinLock<T>);
 
-impl<T> Turn<T> {
+impl<T> SpinLock<T> {
     pub(crate) fn new(guarded: T) -> Self {
         Self { holder: AtomicU64::new(Holder::NONE), guarded: UnsafeCell::new(guarded) }
     }
 
     /// Takes it if nobody has it.
     #[inline]
-    pub(crate) fn try_take(&self) -> Option<Taken<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
         let (none, me) = (Holder::NONE, Holder::me().into_raw());
         // ORDERING S-k: Acquire: what the last holder has changed.
         let taken = self.holder.compare_exchange(none, me, Ordering::Acquire, Ordering::Relaxed);
-        taken.is_ok().then(|| Taken(self))
+        taken.is_ok().then(|| SpinGuard(self))
     }
 
     /// Takes it when nobody has it.
@@ -38,9 +39,9 @@ impl<T> Turn<T> {
     /// # Progress
     ///
     /// Blocking: until the holder is done with it.
-    pub(crate) fn take(&self) -> Taken<'_, T> {
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
         loop {
-            if let Some(taken) = self.try_take() {
+            if let Some(taken) = self.try_lock() {
                 return taken;
             }
             give_way();
@@ -70,13 +71,13 @@ impl<T> Turn<T> {
     }
 }
 
-impl<T: Default> Default for Turn<T> {
+impl<T: Default> Default for SpinLock<T> {
     fn default() -> Self {
         Self::new(T::default())
     }
 }
 
-impl<T> Deref for Taken<'_, T> {
+impl<T> Deref for SpinGuard<'_, T> {
     type Target = T;
 
     #[allow(unsafe_code)]
@@ -86,7 +87,7 @@ impl<T> Deref for Taken<'_, T> {
     }
 }
 
-impl<T> DerefMut for Taken<'_, T> {
+impl<T> DerefMut for SpinGuard<'_, T> {
     #[allow(unsafe_code)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above.
@@ -94,22 +95,22 @@ impl<T> DerefMut for Taken<'_, T> {
     }
 }
 
-impl<T> Drop for Taken<'_, T> {
+impl<T> Drop for SpinGuard<'_, T> {
     fn drop(&mut self) {
         // ORDERING S-k: Release: what this holder has changed.
         self.0.holder.store(Holder::NONE, Ordering::Release);
     }
 }
 
-impl<T> fmt::Debug for Turn<T> {
+impl<T> fmt::Debug for SpinLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").finish_non_exhaustive()
+        f.debug_struct("SpinLock").finish_non_exhaustive()
     }
 }
 
 // SAFETY: hands what it guards to one thread at a time.
 #[allow(unsafe_code)]
-unsafe impl<T: Send> Sync for Turn<T> {}
+unsafe impl<T: Send> Sync for SpinLock<T> {}
 // SAFETY: owns what it guards, and the number of a thread.
 #[allow(unsafe_code)]
-unsafe impl<T: Send> Send for Turn<T> {}
+unsafe impl<T: Send> Send for SpinLock<T> {}
