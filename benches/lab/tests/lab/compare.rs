@@ -98,7 +98,10 @@ fn traces_with_sizes_are_replayed_by_weight() {
             ["hit_ratio", "byte_hit_ratio"].map(|ratio| row[ratio].as_f64().expect("a ratio"));
         assert!((0.0..1.0).contains(&hits) && (0.0..1.0).contains(&bytes), "{row}");
         assert_eq!(row["clockhand_ratio"].is_null(), row["cache"] == "clockhand get", "{row}");
-        assert!(row["held"].as_f64().is_some_and(|held| held <= 1.0), "{row}");
+        let held = row["held"].as_f64().expect("what was held, as a share of the capacity");
+        assert!(held > 0.0, "{row}");
+        // Others promise no exact bound: a shard of foyer keeps one object that is heavier than the shard.
+        assert!(held <= 1.0 || row["cache"] != "clockhand get", "{row}");
     }
 }
 
