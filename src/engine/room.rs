@@ -34,7 +34,7 @@ const SPARED: usize = 8;
 const PAID: usize = 2;
 
 /// Vain attempts after which a search for victims ends.
-pub(super) fn patience<K, V>(view: Table<'_, K, V>) -> usize {
+pub(super) fn patience<K, V>(view: &Table<'_, K, V>) -> usize {
     VAIN + view.buckets() / BUCKETS_PER_VAIN
 }
 
@@ -72,7 +72,7 @@ where
     #[inline(always)]
     pub(super) fn make_room<'g>(
         &'g self,
-        view: Table<'g, K, V>,
+        view: &Table<'g, K, V>,
         work: &mut Work<'_>,
         need: u64,
         spared: Option<EntryRef<'g, K, V>>,
@@ -124,7 +124,7 @@ where
     #[inline(never)]
     pub(super) fn evict<'g>(
         &'g self,
-        view: Table<'g, K, V>,
+        view: &Table<'g, K, V>,
         work: &mut Work<'_>,
         spared: Option<EntryRef<'g, K, V>>,
         vain: usize,
@@ -137,13 +137,13 @@ where
         }
         let (rounds, memory) = (&work.local.rounds, view.annex());
         let overdue = match &self.rules.expiration {
-            Some(expiration) => self.overdue(view, expiration, spared),
+            Some(expiration) => self.overdue(*view, expiration, spared),
             None => None,
         };
         let victim = if overdue.is_some() {
             overdue
         } else {
-            let dial = Dial::new(self, view).sparing(spared);
+            let dial = Dial::new(self, *view).sparing(spared);
             let (dial, load) = (dial.sparing_renewed(vain < SPARED), self.load());
             self.policy.victim(&dial, rounds, memory, &work.shift, load)
         };
@@ -168,7 +168,7 @@ where
             let heard = Heard::from_bits(entry.heard());
             self.policy.evicted(memory, rounds, entry.hash(), (bits, heard));
         } else {
-            self.note_removed(view, entry.hash(), cause);
+            self.note_removed(*view, entry.hash(), cause);
         }
         let account = self.settle(bearer, charge);
         let outcome = if account == Ledgered::Retired {
@@ -261,7 +261,7 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         let taken = self.persist(&mut pin, &mut work, |pin, work| {
-            self.make_room(self.table.view(pin.pass()), work, charge, None)?;
+            self.make_room(&self.table.view(pin.pass()), work, charge, None)?;
             work.spend(charge);
             Ok(())
         });

@@ -308,12 +308,12 @@ where
         let mut pin = self.pin();
         let (mut evicted, mut vain, mut reliefs, mut furthest) = (0, 0, 0, 0);
         let debt = self.capacity.debt();
-        let patience = patience(self.table.view(pin.pass()));
+        let patience = patience(&self.table.view(pin.pass()));
         while evicted < most && vain < patience && self.capacity.debt() > 0 {
             // What lingers will pay for as much, once it is freed.
             let eviction = if self.capacity.debt() > self.lingering.charge() {
                 let mut work = self.work(pin.local());
-                self.evict(self.table.view(pin.pass()), &mut work, None, vain)
+                self.evict(&self.table.view(pin.pass()), &mut work, None, vain)
             } else {
                 Eviction::Relieve
             };

@@ -224,7 +224,8 @@ where
         site: Site<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
-        if self.is_stillborn(entry.as_ref(), &site, &work.terms) {
+        if self.rules.expiration.is_some() && self.is_stillborn(entry.as_ref(), &site, &work.terms)
+        {
             return self.put_stillborn(view, work, site, entry);
         }
         match site {
@@ -300,7 +301,7 @@ where
         if charge == 0 && !work.freed && self.unborne.get() > 0 {
             return Err(Obstacle::Garbage);
         }
-        self.make_room(view, work, charge, None)
+        self.make_room(&view, work, charge, None)
     }
 
     /// Replaces an entry with a value, which was live or had expired. Evicts nobody, unless the new entry is heavier:
@@ -319,7 +320,7 @@ where
         // be what an eviction for the difference waits for.
         let room = match charge.checked_sub(left) {
             None | Some(0) => Ok(()),
-            Some(more) => self.make_room(view, work, more, Some(old)),
+            Some(more) => self.make_room(&view, work, more, Some(old)),
         };
         let bearer = self.bearer_of_replaced(work, left);
         let (free, cost) = (bearer.frees(left), charge + bearer.costs(left));
@@ -354,16 +355,13 @@ where
     }
 
     /// Dates an entry that is about to come in; whether its time is over already.
-    #[inline]
+    #[inline(never)]
     fn is_stillborn(
         &self,
         entry: EntryRef<'_, K, V>,
         site: &Site<'_, K, V>,
         terms: &Terms,
     ) -> bool {
-        if self.rules.expiration.is_none() {
-            return false;
-        }
         let old = match site {
             Site::Held(held, State::Live) => Some(held.entry()),
             _ => None,
@@ -470,11 +468,14 @@ where
         work: &mut Work<'_>,
         entry: EntryRef<'_, K, V>,
     ) -> u8 {
-        let admit = || {
-            let rounds = &view.local().rounds;
-            self.policy.admit(view.annex(), rounds, entry.hash(), self.load())
+        let start = match work.start {
+            Some(start) => start,
+            None => {
+                let rounds = &view.local().rounds;
+                self.policy.admit(view.annex(), rounds, entry.hash(), self.load())
+            }
         };
-        let start = *work.start.get_or_insert_with(admit);
+        work.start = Some(start);
         entry.hear(start.heard.bits());
         start.marks.bits()
     }
@@ -492,9 +493,12 @@ where
     #[inline(always)]
     pub(super) fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
         self.grow_if_crowded(view);
-        let dial = Dial::new(self, view);
-        let (rounds, memory) = (&work.local.rounds, view.annex());
-        self.policy.spread(&dial, rounds, memory, &work.shift, self.load());
+        let load = self.load();
+        if load.has_room() {
+            let dial = Dial::new(self, view);
+            let (rounds, memory) = (&work.local.rounds, view.annex());
+            self.policy.spread(&dial, rounds, memory, &work.shift, load);
+        }
     }
 }
 

@@ -9,9 +9,9 @@
 ///   +--------+-----+-----+
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape(u8);
+pub(crate) struct Shape(usize);
 
-const WEIGHED: u8 = 1 << 7;
+const WEIGHED: usize = 1 << 7;
 
 impl Shape {
     /// Every entry weighs one, and the cache keeps no time.
@@ -39,7 +39,7 @@ impl Shape {
     /// The words of time.
     #[inline]
     pub(super) fn times(self) -> usize {
-        usize::from(self.0 & !WEIGHED)
+        self.0 & !WEIGHED
     }
 
     /// All words.

@@ -169,7 +169,9 @@ impl Toy {
         let shift = self.policy.shift(&self.rounds);
         shift.joined(marks.bits(), 1);
         self.policy.arrived(&self.memory, &self.rounds, (hash, marks.bits()), 1);
-        self.policy.spread(&self.face, &self.rounds, &self.memory, &shift, self.load());
+        if self.load().has_room() {
+            self.policy.spread(&self.face, &self.rounds, &self.memory, &shift, self.load());
+        }
     }
 
     fn victim(&self, shift: &Shift<'_>, load: Load) -> Option<usize> {

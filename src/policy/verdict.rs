@@ -43,6 +43,12 @@ impl Load {
     pub(crate) fn is_far_from_full(self) -> bool {
         self.free > self.capacity - self.capacity / 16
     }
+
+    /// Whether there is room to speak of. With weights, an eviction leaves a little free as a rule.
+    #[inline]
+    pub(crate) fn has_room(self) -> bool {
+        self.free > 0 && (self.free as f64) >= LEAST * self.capacity as f64
+    }
 }
 
 /// How an entry starts.
@@ -179,9 +185,9 @@ impl Policy {
         self.target.set((self.target(load) + by).clamp(least, most).to_bits());
     }
 
-    /// While there is room: promotes what probation holds beyond its target. That is what keeps a
+    /// While there is [room](Load::has_room): promotes what probation holds beyond its target. That is what keeps a
     /// stable part of a loop that is longer than the cache.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn spread<F: Face>(
         &self,
         face: &F,
@@ -190,10 +196,6 @@ impl Policy {
         shift: &Shift<'_>,
         load: Load,
     ) {
-        // With weights, an eviction leaves a little free as a rule: that is no room to speak of.
-        if load.free == 0 || (load.free as f64) < LEAST * load.capacity as f64 {
-            return;
-        }
         let now = self.now(rounds);
         for _ in 0..SPREAD_STEPS {
             if shift.probation() as f64 <= self.target(load) {

@@ -135,6 +135,13 @@ impl<K, V, X> Array<K, V, X> {
         &self.buckets[index]
     }
 
+    /// Where a bucket of this generation is.
+    #[inline]
+    pub(super) fn index_at(&self, bucket: &Bucket) -> usize {
+        let (first, bucket) = (self.buckets.as_ptr(), std::ptr::from_ref(bucket));
+        (bucket.addr() - first.addr()) / size_of::<Bucket>()
+    }
+
     /// The bucket of a hash, or of a place.
     #[inline]
     pub(super) fn bucket_of(&self, hash: u64) -> &Bucket {

@@ -60,7 +60,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                         other.hash() == entry.hash() && same(other.key(), entry.key())
                     };
                     assert!(!seen.iter().any(again), "a key that is in twice");
-                    assert_eq!(home.array.index_of(entry.hash()), home.index, "a home");
+                    assert_eq!(home.array.index_of(entry.hash()), home.index(), "a home");
                     seen.push(entry);
                     contents.entries += usize::from(!entry.is_awaited());
                     contents.awaited += u64::from(entry.is_awaited());

@@ -5,7 +5,7 @@ use super::chain::{Head, Link};
 use super::control::{Announced, Control};
 use super::look::Look;
 use super::outlived::Outlived;
-use super::row::{LANES, Row};
+use super::row::{LANES, Row, Slot};
 use super::view::{Glance, Spotted};
 use super::word::{Region, Word, tag_of};
 use crate::entry::{Entry, EntryRef, Sought, is_plain};
@@ -15,7 +15,6 @@ use crate::sync::seeded;
 pub(super) struct Home<'g, K, V, X> {
     pub(super) array: &'g Array<K, V, X>,
     bucket: &'g Bucket,
-    pub(super) index: usize,
 }
 
 impl<K, V, X> Clone for Home<'_, K, V, X> {
@@ -25,24 +24,10 @@ impl<K, V, X> Clone for Home<'_, K, V, X> {
 }
 impl<K, V, X> Copy for Home<'_, K, V, X> {}
 
-/// A slot, and how to find it again.
-pub(super) struct Spot<'g, K, V, X> {
-    pub(super) home: Home<'g, K, V, X>,
-    pub(super) row: &'g Row,
-    lane: u32,
-    rank: u32,
-}
-
-impl<K, V, X> Clone for Spot<'_, K, V, X> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<K, V, X> Copy for Spot<'_, K, V, X> {}
-
 /// A readable entry and the slot it was found in.
 pub(crate) struct Held<'g, K, V, X> {
-    pub(super) spot: Spot<'g, K, V, X>,
+    pub(super) home: Home<'g, K, V, X>,
+    pub(super) slot: &'g Slot,
     pub(super) word: Word,
     entry: EntryRef<'g, K, V>,
 }
@@ -63,13 +48,19 @@ pub(crate) struct Open<'g, K, V, X> {
 impl<'g, K, V, X> Home<'g, K, V, X> {
     #[inline(always)]
     pub(super) fn at(array: &'g Array<K, V, X>, index: usize) -> Self {
-        Self { array, bucket: array.bucket(index), index }
+        Self { array, bucket: array.bucket(index) }
     }
 
     /// The home of a hash, or of a place.
     #[inline(always)]
     pub(super) fn of(array: &'g Array<K, V, X>, hash: u64) -> Self {
-        Self { array, bucket: array.bucket_of(hash), index: array.index_of(hash) }
+        Self { array, bucket: array.bucket_of(hash) }
+    }
+
+    /// Which of the generation's buckets it is.
+    #[inline(always)]
+    pub(super) fn index(&self) -> usize {
+        self.array.index_at(self.bucket)
     }
 
     #[inline]
@@ -94,7 +85,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     pub(super) fn head(&self) -> Head {
-        self.array.head(self.index)
+        self.array.head(self.index())
     }
 
     /// The entry with a number that a readable slot has, or that was announced and has not left.
@@ -104,20 +95,10 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         unsafe { EntryRef::from_raw(number, self.array.slab()) }
     }
 
-    /// The slot in this lane of a row that begins with the rank `base`.
-    #[inline]
-    pub(super) fn spot(&self, row: &'g Row, base: usize, lane: usize) -> Spot<'g, K, V, X> {
-        Spot { home: *self, row, lane: lane as u32, rank: (base + lane) as u32 }
-    }
-
     /// A readable entry that was met in a slot.
     #[inline]
-    pub(super) fn held(
-        &self,
-        (row, base): (&'g Row, usize),
-        (lane, word): (usize, Word),
-    ) -> Held<'g, K, V, X> {
-        Held { spot: self.spot(row, base, lane), word, entry: self.entry(word.number()) }
+    pub(super) fn held(&self, slot: &'g Slot, word: Word) -> Held<'g, K, V, X> {
+        Held { home: *self, slot, word, entry: self.entry(word.number()) }
     }
 
     /// The links of the chain, newest first.
@@ -186,7 +167,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// Puts an announced entry in its slot. Whoever comes first does it; the others change nothing.
     #[inline(always)]
     fn fill(&self, lane: usize, vacant: Word, visible: Word) {
-        let _ = self.row().try_word(lane, vacant, visible);
+        let _ = self.row().slot(lane).try_word(vacant, visible);
     }
 
     /// Reveals the entry that is announced in the chain, if it still is announced; whether it was.
@@ -201,7 +182,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             return false;
         }
         if let Some((row, (lane, word))) = found {
-            let _ = row.try_word(lane, word, word.revealed());
+            let _ = row.slot(lane).try_word(word, word.revealed());
         }
         true
     }
@@ -232,7 +213,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         // SAFETY: a home is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
         // never claimed.
         let found = unsafe { row.seek(self.array.slab(), sought, lanes, eq) }?;
-        Some(Held { spot: self.spot(row, 0, found.lane), word: found.word, entry: found.entry })
+        Some(Held { home: *self, slot: found.slot, word: found.word, entry: found.entry })
     }
 
     /// Finds a key's value among the bucket's own slots, where nearly all values are. The hash is not compared, as its tag
@@ -248,7 +229,8 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Result<Held<'g, K, V, X>, Glance> {
         for lane in self.look().matching(hash) {
-            let word = self.row().word(lane);
+            let slot = self.row().slot(lane);
+            let word = slot.word();
             // It may have changed since the look; a vacant word has no number.
             if !is_plain(word.number()) {
                 if word.is_occupied() {
@@ -259,7 +241,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             // SAFETY: the number of a linked entry, as a bucket's own slots are never claimed; the thread is pinned (T1).
             let entry = unsafe { EntryRef::from_plain(word.number(), self.array.slab()) };
             if eq(entry.key()) {
-                return Ok(Held { spot: self.spot(self.row(), 0, lane), word, entry });
+                return Ok(Held { home: *self, slot, word, entry });
             }
         }
         Err(Glance::Nothing)
@@ -290,8 +272,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             let lanes = (0..LANES, |word: Word| word.is_readable_as(tag));
             // SAFETY: as in `seek_own`.
             let found = unsafe { link.row.seek(self.array.slab(), sought, lanes, eq) }?;
-            let spot = self.spot(&link.row, link.base, found.lane);
-            Some(Held { spot, word: found.word, entry: found.entry })
+            Some(Held { home: *self, slot: found.slot, word: found.word, entry: found.entry })
         })
     }
 
@@ -299,13 +280,13 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// changed, or is frozen.
     #[cold]
     #[inline(never)]
-    fn claim(&self, word: Word) -> Option<Spot<'g, K, V, X>> {
+    fn claim(&self, word: Word) -> Option<&'g Slot> {
         let head = self.head();
-        let in_link = |link: &'g Link| Some(self.spot(&link.row, link.base, link.row.claim(word)?));
+        let in_link = |link: &'g Link| link.row.claim(word);
         self.links(head).find_map(in_link).or_else(|| self.attach(head, word))
     }
 
-    fn attach(&self, head: Head, word: Word) -> Option<Spot<'g, K, V, X>> {
+    fn attach(&self, head: Head, word: Word) -> Option<&'g Slot> {
         if head.is_frozen() {
             return None;
         }
@@ -314,7 +295,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         let mut link = Link::new(head.link(), base);
         link.row.fill(0, word.claimed());
         let link = Box::into_raw(link);
-        if !self.array.try_head(self.index, head, Head::of(link)) {
+        if !self.array.try_head(self.index(), head, Head::of(link)) {
             // SAFETY: not published, so it is still ours.
             drop(unsafe { Box::from_raw(link) });
             return None;
@@ -322,21 +303,21 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.array.links.add(1);
         // SAFETY: published just now, under our pin (T1).
         let link = unsafe { &*link };
-        Some(self.spot(&link.row, base, 0))
+        Some(link.row.slot(0))
     }
 
     /// Clears the bucket's bit in a region's summary, where nothing of the region was found.
     #[inline(always)]
     pub(super) fn forget(&self, region: Region) {
         let summaries = self.array.summaries();
-        if !summaries.forget(region, self.index) {
+        if !summaries.forget(region, self.index()) {
             return;
         }
         let any = !self.look().of(region).is_empty()
             || self.control().overflows() && self.first_of_chain(region, LANES).is_some();
         if any {
             // One came in between, and found the bit still set.
-            summaries.set(region, self.index);
+            summaries.set(region, self.index());
         }
     }
 
@@ -348,7 +329,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
             if head.is_frozen() || !link.row.is_empty() || !link.row.seal() {
                 return;
             }
-            if !self.array.try_head(self.index, head, Head::of(link.next)) {
+            if !self.array.try_head(self.index(), head, Head::of(link.next)) {
                 link.row.unseal(0..LANES);
                 return;
             }
@@ -419,7 +400,7 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
         let number = entry.into_raw();
         let visible = Word::visible(number, hash, bits);
         if self.link(number, visible) {
-            home.array.summaries().note(home.index, bits);
+            home.array.summaries().note(home.index(), bits);
             return Ok(());
         }
         // SAFETY: never visible, so it is still ours.
@@ -459,14 +440,14 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
             }
             from = from.without_announcement();
         }
-        let Some(spot) = home.claim(visible) else { return false };
+        let Some(slot) = home.claim(visible) else { return false };
         let claimed = visible.claimed();
         if !home.try_control(from, from.announcing_in_chain(number)) {
             // If this fails the slot was frozen, and nothing needs to be given back.
-            let _ = spot.row.try_word(spot.lane(), claimed, Word::vacant(0));
+            let _ = slot.try_word(claimed, Word::vacant(0));
             return false;
         }
-        let _ = spot.row.try_word(spot.lane(), claimed, visible);
+        let _ = slot.try_word(claimed, visible);
         true
     }
 }
@@ -483,6 +464,12 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         self.word.is_frozen()
     }
 
+    /// Whether the slot is one of a chain.
+    #[inline]
+    pub(super) fn is_in_chain(&self) -> bool {
+        !self.home.row().has(self.slot)
+    }
+
     /// The policy bits of the slot, as they were when the entry was found.
     #[inline]
     pub(crate) fn bits(&self) -> u8 {
@@ -491,31 +478,27 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
 
     /// The policy bits that the slot has now, whoever is in it.
     pub(crate) fn bits_now(&self) -> u8 {
-        self.spot.row.word(self.spot.lane()).bits()
+        self.slot.word().bits()
     }
 
     /// Adds one to the slot's count unless it is full: one attempt, which may be lost.
     #[inline(always)]
     pub(crate) fn touch(&self) {
         if let Some(touched) = self.word.touched() {
-            let _ = self.spot.row.try_word(self.spot.lane(), self.word, touched);
+            let _ = self.slot.try_word(self.word, touched);
         }
     }
 
     /// Changes the slot's policy bits if they are still `from`.
     #[inline(always)]
     pub(crate) fn mark(&self, from: u8, to: u8) -> bool {
-        let word = if seeded("table-mark-unseen") {
-            self.spot.row.word(self.spot.lane())
-        } else {
-            self.word
-        };
+        let word = if seeded("table-mark-unseen") { self.slot.word() } else { self.word };
         if word.bits() != from || word.is_frozen() || !word.is_readable() {
             return false;
         }
-        let marked = self.spot.row.try_word(self.spot.lane(), word, word.with_bits(to)).is_ok();
+        let marked = self.slot.try_word(word, word.with_bits(to)).is_ok();
         if marked && Region::of(from) != Region::of(to) {
-            self.spot.home.array.summaries().note(self.spot.home.index, to);
+            self.home.array.summaries().note(self.home.index(), to);
         }
         marked
     }
@@ -534,7 +517,7 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     /// announced, and less than any at which another is announced for the slot (T3).
     #[inline(always)]
     pub(super) fn unlink(&self) -> Option<u8> {
-        let version = match self.spot.home.control().version() {
+        let version = match self.home.control().version() {
             _ if seeded("table-vacate-unversioned") => 0,
             version => version,
         };
@@ -554,25 +537,11 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
             if word.is_frozen() {
                 return None;
             }
-            match self.spot.row.try_word(self.spot.lane(), word, to(word)) {
+            match self.slot.try_word(word, to(word)) {
                 Ok(()) => return Some(word),
                 Err(now) if now.is_same_entry(word) => word = now,
                 Err(_) => return None,
             }
         }
-    }
-}
-
-impl<K, V, X> Spot<'_, K, V, X> {
-    pub(super) fn is_in_chain(&self) -> bool {
-        self.rank() >= LANES
-    }
-
-    pub(super) fn lane(&self) -> usize {
-        self.lane as usize
-    }
-
-    pub(super) fn rank(&self) -> usize {
-        self.rank as usize
     }
 }

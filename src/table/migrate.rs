@@ -37,7 +37,7 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
     /// The group of a bucket.
     pub(super) fn of(source: Home<'g, K, V, X>, to: &'g Array<K, V, X>) -> Self {
         let from = source.array;
-        Self { from, to, nth: source.index >> merged(from, to) }
+        Self { from, to, nth: source.index() >> merged(from, to) }
     }
 
     /// How many groups a generation has.
@@ -165,7 +165,7 @@ impl<K, V, X> Home<'_, K, V, X> {
         }
         loop {
             let head = self.head();
-            if head.is_frozen() || self.array.try_head(self.index, head, head.frozen()) {
+            if head.is_frozen() || self.array.try_head(self.index(), head, head.frozen()) {
                 break;
             }
         }
@@ -202,13 +202,14 @@ fn fill<K, V, X>(next: &Array<K, V, X>, target: usize, image: &Image) {
         }
     }
     let row = &next.bucket(target).row;
-    for (lane, slot) in image.own.iter().enumerate() {
-        let word = row.word(lane);
+    for (lane, entry) in image.own.iter().enumerate() {
+        let slot = row.slot(lane);
+        let word = slot.word();
         let late = seeded("table-late-copy") && word.is_vacant();
         if word.is_untouched() || late {
             let visible = |(number, hash, bits)| Word::visible(number, hash, bits);
-            let filled = slot.map_or(Word::vacant(0), visible);
-            let _ = row.try_word(lane, word, filled);
+            let filled = entry.map_or(Word::vacant(0), visible);
+            let _ = slot.try_word(word, filled);
         }
     }
     next.bucket(target).try_control(Control(0), Control::ready(!image.chained.is_empty()));

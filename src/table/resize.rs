@@ -129,7 +129,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[cold]
     pub(crate) fn move_on(&self, held: Held<'g, K, V, X>) {
         if held.is_frozen() {
-            self.follow(held.spot.home);
+            self.follow(held.home);
         }
     }
 

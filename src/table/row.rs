@@ -7,40 +7,63 @@ use crate::sync::{AtomicU64, Ordering};
 /// Slots in a row.
 pub(super) const LANES: usize = 7;
 
+/// A place for one entry: a word.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(super) struct Slot(AtomicU64);
+
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Row {
-    slots: [AtomicU64; LANES],
+    slots: [Slot; LANES],
 }
 
 /// What a search found in a row.
 pub(super) struct Match<'g, K, V> {
-    pub(super) lane: usize,
+    pub(super) slot: &'g Slot,
     pub(super) word: Word,
     pub(super) entry: EntryRef<'g, K, V>,
 }
 
+impl Slot {
+    #[inline(always)]
+    pub(super) fn word(&self) -> Word {
+        // ORDERING T-c: Acquire: the entry's contents, and what became of those that were there before; pairs with
+        // the release of whoever changed the slot (`try_word`).
+        Word(self.0.load(Ordering::Acquire))
+    }
+
+    /// One attempt to change the word.
+    #[inline(always)]
+    pub(super) fn try_word(&self, from: Word, to: Word) -> Result<(), Word> {
+        // ORDERING T-d: AcqRel: Release publishes the entry's contents to `word`; Acquire lets the
+        // winner read the entry that it took out. The loser sees what the winner left.
+        self.0
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
+            .map(drop)
+            .map_err(Word)
+    }
+}
+
 impl Row {
     pub(super) fn new() -> Self {
-        Self { slots: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Self { slots: std::array::from_fn(|_| Slot(AtomicU64::new(0))) }
+    }
+
+    #[inline(always)]
+    pub(super) fn slot(&self, lane: usize) -> &Slot {
+        &self.slots[lane]
+    }
+
+    /// Whether a slot is one of this row.
+    #[inline]
+    pub(super) fn has(&self, slot: &Slot) -> bool {
+        self.slots.as_ptr_range().contains(&std::ptr::from_ref(slot))
     }
 
     #[inline(always)]
     pub(super) fn word(&self, lane: usize) -> Word {
-        // ORDERING T-c: Acquire: the entry's contents, and what became of those that were there before; pairs with
-        // the release of whoever changed the slot (`try_word`).
-        Word(self.slots[lane].load(Ordering::Acquire))
-    }
-
-    /// One attempt to change a slot.
-    #[inline(always)]
-    pub(super) fn try_word(&self, lane: usize, from: Word, to: Word) -> Result<(), Word> {
-        // ORDERING T-d: AcqRel: Release publishes the entry's contents to `word`; Acquire lets the
-        // winner read the entry that it took out. The loser sees what the winner left.
-        self.slots[lane]
-            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
-            .map(drop)
-            .map_err(Word)
+        self.slots[lane].word()
     }
 
     pub(super) fn words(&self) -> impl Iterator<Item = (usize, Word)> {
@@ -55,40 +78,40 @@ impl Row {
     /// The caller is pinned, the row's entries are in this slab, and `is_readable` holds for readable words alone.
     #[inline(always)]
     pub(super) unsafe fn seek<'g, K, V>(
-        &self,
+        &'g self,
         slab: &'g Slab<K, V>,
         (hash, sought): (u64, Sought),
         (lanes, is_readable): (impl Iterator<Item = usize>, impl Fn(Word) -> bool),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Match<'g, K, V>> {
         for lane in lanes {
-            let word = self.word(lane);
+            let slot = self.slot(lane);
+            let word = slot.word();
             if is_readable(word) {
                 // SAFETY: a readable word has the number of a linked entry, and the caller is pinned (T1).
                 let entry = unsafe { EntryRef::from_raw(word.number(), slab) };
                 if entry.matches(hash, sought) && eq(entry.key()) {
-                    return Some(Match { lane, word, entry });
+                    return Some(Match { slot, word, entry });
                 }
             }
         }
         None
     }
 
-    /// Claims a vacant slot of a chain for an entry; its lane.
-    pub(super) fn claim(&self, word: Word) -> Option<usize> {
-        let mut lanes = self.words();
-        let claimed = lanes.find(|&(lane, vacant)| {
-            vacant.is_vacant() && self.try_word(lane, vacant, word.claimed()).is_ok()
-        });
-        claimed.map(|(lane, _)| lane)
+    /// Claims a vacant slot of a chain for an entry.
+    pub(super) fn claim(&self, word: Word) -> Option<&Slot> {
+        self.slots.iter().find(|slot| {
+            let vacant = slot.word();
+            vacant.is_vacant() && slot.try_word(vacant, word.claimed()).is_ok()
+        })
     }
 
     /// Freezes every slot.
     pub(super) fn freeze(&self) {
-        for lane in 0..LANES {
-            let mut word = self.word(lane);
+        for slot in &self.slots {
+            let mut word = slot.word();
             while !word.is_frozen() {
-                match self.try_word(lane, word, word.frozen()) {
+                match slot.try_word(word, word.frozen()) {
                     Ok(()) => break,
                     Err(now) => word = now,
                 }
@@ -99,7 +122,7 @@ impl Row {
     /// Seals a row whose slots are all vacant, so that it can be taken off a chain.
     pub(super) fn seal(&self) -> bool {
         for (lane, word) in self.words() {
-            if !word.is_vacant() || self.try_word(lane, word, Word::sealed()).is_err() {
+            if !word.is_vacant() || self.slot(lane).try_word(word, Word::sealed()).is_err() {
                 self.unseal(0..lane);
                 return false;
             }
@@ -109,14 +132,14 @@ impl Row {
 
     pub(super) fn unseal(&self, lanes: std::ops::Range<usize>) {
         for lane in lanes {
-            let _ = self.try_word(lane, Word::sealed(), Word::vacant(0));
+            let _ = self.slot(lane).try_word(Word::sealed(), Word::vacant(0));
         }
     }
 
     /// Fills a row that nobody can see yet.
     pub(super) fn fill(&mut self, lane: usize, word: Word) {
         // ORDERING S-o: Relaxed: published with the row.
-        self.slots[lane].store(word.0, Ordering::Relaxed);
+        self.slots[lane].0.store(word.0, Ordering::Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {

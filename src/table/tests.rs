@@ -396,8 +396,13 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
                 assert!(at >= place, "in order");
                 assert!(view.look(Region::Protected, at).is_none());
                 let held = view.look(Region::Probation, at).expect("just surveyed");
-                let home = held.spot.home;
-                assert_eq!(home.array.place_of(home.index) + held.spot.rank() as u64, at);
+                let home = held.home;
+                let rank = (at - home.array.place_of(home.index())) as usize;
+                if rank < LANES {
+                    assert!(std::ptr::eq(held.slot, home.row().slot(rank)));
+                } else {
+                    assert!(held.is_in_chain());
+                }
                 marked += usize::from(held.bits() == 2);
                 met.push(*held.entry().key());
             }

@@ -307,8 +307,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn unlink(&self, held: Held<'g, K, V, X>) -> Option<(Unlinked<K, V>, u8)> {
         let bits = held.unlink()?;
         let unlinked = self.unlinked(held);
-        if held.spot.is_in_chain() {
-            held.spot.home.dissolve(|link| {
+        if held.is_in_chain() {
+            held.home.dissolve(|link| {
                 // SAFETY: taken off its chain by this thread, which is pinned (R2).
                 let link = unsafe { Retired::new(Junk::Link(link)) };
                 self.pass.retire(link, Ledgered::Nowhere);

@@ -34,12 +34,12 @@ const READS: usize = 4;
 
 impl<'g, K, V, X> Home<'g, K, V, X> {
     fn start(&self) -> u64 {
-        self.array.place_of(self.index)
+        self.array.place_of(self.index())
     }
 
     /// The place where the next bucket begins; zero after the last.
     fn end(&self) -> u64 {
-        self.array.place_of(self.index + 1)
+        self.array.place_of(self.index() + 1)
     }
 
     /// Shows the region's entries to `note`, from this rank on and in order.
@@ -60,14 +60,15 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         }
         let mut found = rank > 0;
         for lane in self.look().of(region).from(rank) {
-            let word = self.row().word(lane);
+            let slot = self.row().slot(lane);
+            let word = slot.word();
             if !word.is_of(region) {
                 continue;
             }
             found = true;
             match note(self.start() + lane as u64, word.bits()) {
                 Noted::Seen => {}
-                Noted::Marked(bits) => _ = self.row().try_word(lane, word, word.with_bits(bits)),
+                Noted::Marked(bits) => _ = slot.try_word(word, word.with_bits(bits)),
                 Noted::Enough => return Err(lane),
             }
         }
@@ -89,8 +90,8 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         note: &mut impl FnMut(u64, u8) -> Noted,
     ) -> Result<bool, usize> {
         let (mut found, mut rank) = (false, rank);
-        while let Some(held) = self.first_of_chain(region, rank) {
-            (found, rank) = (true, held.spot.rank());
+        while let Some((at, held)) = self.first_of_chain(region, rank) {
+            (found, rank) = (true, at);
             match note(self.start() + rank as u64, held.bits()) {
                 Noted::Seen => {}
                 Noted::Marked(bits) => _ = held.mark(held.bits(), bits),
@@ -107,14 +108,19 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         base: usize,
         region: Region,
         rank: usize,
-    ) -> Option<Held<'g, K, V, X>> {
+    ) -> Option<(usize, Held<'g, K, V, X>)> {
         let mut from = row.words().skip(rank.saturating_sub(base));
-        from.find(|(_, word)| word.is_of(region)).map(|at| self.held((row, base), at))
+        let (lane, word) = from.find(|(_, word)| word.is_of(region))?;
+        Some((base + lane, self.held(row.slot(lane), word)))
     }
 
-    /// The first entry of the region behind the bucket's own slots, with this rank or a higher one.
+    /// The first entry of the region behind the bucket's own slots, with this rank or a higher one, and its rank.
     #[cold]
-    pub(super) fn first_of_chain(&self, region: Region, rank: usize) -> Option<Held<'g, K, V, X>> {
+    pub(super) fn first_of_chain(
+        &self,
+        region: Region,
+        rank: usize,
+    ) -> Option<(usize, Held<'g, K, V, X>)> {
         // The newest link, with the highest ranks, comes first: the last one that has any wins.
         let links = self.links(self.head());
         links.filter_map(|link| self.first_of_row(&link.row, link.base, region, rank)).last()
@@ -123,14 +129,15 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     #[inline(always)]
     fn recall(
         &self,
-        (row, base): (&'g Row, usize),
+        row: &'g Row,
         lanes: impl Iterator<Item = usize>,
         (region, hash, known): (Region, u64, u64),
     ) -> Option<Held<'g, K, V, X>> {
         for lane in lanes {
-            let word = row.word(lane);
+            let slot = row.slot(lane);
+            let word = slot.word();
             if word.is_of(region) {
-                let held = self.held((row, base), (lane, word));
+                let held = self.held(slot, word);
                 if (held.entry().hash() ^ hash) & known == 0 {
                     return Some(held);
                 }
@@ -143,17 +150,17 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     #[inline(never)]
     fn recall_from_chain(&self, sought: (Region, u64, u64)) -> Option<Held<'g, K, V, X>> {
         let mut links = self.links(self.head());
-        links.find_map(|link| self.recall((&link.row, link.base), 0..LANES, sought))
+        links.find_map(|link| self.recall(&link.row, 0..LANES, sought))
     }
 
     fn gather(&self, out: &mut Vec<Held<'g, K, V, X>>) {
-        let mut row = |row: &'g Row, base: usize| {
+        let mut row = |row: &'g Row| {
             let readable = row.words().filter(|(_, word)| word.is_readable());
-            out.extend(readable.map(|at| self.held((row, base), at)));
+            out.extend(readable.map(|(lane, word)| self.held(row.slot(lane), word)));
         };
-        row(self.row(), 0);
+        row(self.row());
         for link in self.links(self.head()) {
-            row(&link.row, link.base);
+            row(&link.row);
         }
     }
 }
@@ -243,10 +250,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             return None;
         }
         if rank >= LANES {
-            return home.first_of_chain(region, rank).filter(|held| held.spot.rank() == rank);
+            let (at, held) = home.first_of_chain(region, rank)?;
+            return (at == rank).then_some(held);
         }
-        let word = home.row().word(rank);
-        word.is_of(region).then(|| home.held((home.row(), 0), (rank, word)))
+        let slot = home.row().slot(rank);
+        let word = slot.word();
+        word.is_of(region).then(|| home.held(slot, word))
     }
 
     /// The entry of this region whose hash agrees with `hash` in the bits that are `known`: those that
@@ -263,7 +272,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         if control.is_frozen() {
             return None;
         }
-        match home.recall((home.row(), 0), home.look().maybe(hash), (region, hash, known)) {
+        match home.recall(home.row(), home.look().maybe(hash), (region, hash, known)) {
             None if control.overflows() => home.recall_from_chain((region, hash, known)),
             found => found,
         }
