@@ -73,7 +73,7 @@ fn migrate_against_replace() {
     for sizes in SIZES {
         let replace = |home| {
             seek(home, 0)
-                .is_some_and(|held| held.swap(entry(held.spot.home.array.slab(), 0, 20).into_raw()))
+                .is_some_and(|held| held.swap(entry(held.home.array.slab(), 0, 20).into_raw()))
         };
         beside_migration(sizes, 1, replace, |next, replaced| {
             let value = if replaced { 20 } else { 10 };
@@ -114,9 +114,8 @@ fn migrate_chain_against_insert() {
 #[test]
 fn migrate_chain_against_replace() {
     let replace = |home| {
-        seek(home, CHAINED).is_some_and(|held| {
-            held.swap(entry(held.spot.home.array.slab(), CHAINED, 20).into_raw())
-        })
+        seek(home, CHAINED)
+            .is_some_and(|held| held.swap(entry(held.home.array.slab(), CHAINED, 20).into_raw()))
     };
     beside_migration((1, 2), CHAINED + 1, replace, |next, replaced| {
         let value = if replaced { 20 } else { 10 };
