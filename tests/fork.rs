@@ -1,5 +1,7 @@
 //! A child that `fork` made goes on with the caches of its parent: after `reset_after_fork`, nobody stands in
 //! its way who is not there.
+//!
+//! Alone in its file, as a child has what all threads of the process had.
 
 #![cfg(unix)]
 

@@ -1,4 +1,4 @@
-//! Issue 2, no. 1: short-lived threads leave nothing behind, and what they counted stays.
+//! Short-lived threads leave nothing behind, and what they counted stays.
 //!
 //! Alone in its file, as it counts what the whole process allocates.
 

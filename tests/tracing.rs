@@ -1,4 +1,6 @@
 //! What is told to a subscriber: loads, renewals, maintenance; nothing of a hit, and no key.
+//!
+//! Alone in its file, as who listens is known to the whole process.
 #![cfg(feature = "tracing")]
 
 use std::fmt::Write as _;

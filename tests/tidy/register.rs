@@ -59,12 +59,15 @@ fn named_ids(comment: &str) -> Option<Vec<String>> {
     Some(ids.split(',').map(|id| id.trim().to_string()).collect())
 }
 
-/// Whether a test such as `table::models::two_removals` or `tests::load::an_error_is_shared` is there.
+/// Whether a test such as `table::models::two_removals` or `tests::bound::one_key` is there, the second in
+/// `tests/bound.rs` or in the module `tests/it/bound.rs`.
 fn has_test(files: &[(String, String)], test: &str) -> bool {
     let Some((module, name)) = test.rsplit_once("::") else { return false };
     let path = format!("{}.rs", module.replace("::", "/"));
+    let within = path.replacen("tests/", "tests/it/", 1);
     let declared = format!("fn {name}(");
-    files.iter().any(|(file, text)| *file == path && text.contains(&declared))
+    let of_module = |file: &String| *file == path || *file == within;
+    files.iter().any(|(file, text)| of_module(file) && text.contains(&declared))
 }
 
 /// The files of the crate and, below `tests/`, those of its tests.
@@ -156,9 +159,11 @@ fn the_rules_on_the_register_can_fail() {
     assert_eq!(seeds(concat!("if seeded", "(\"a-b\") {")), Names::from(["a-b".to_string()]));
     let files = [
         ("table/models.rs".to_string(), "fn c() {}".to_string()),
-        ("tests/load.rs".to_string(), "fn d() {}".to_string()),
+        ("tests/fork.rs".to_string(), "fn d() {}".to_string()),
+        ("tests/it/bound.rs".to_string(), "fn e() {}".to_string()),
     ];
-    assert!(has_test(&files, "table::models::c") && has_test(&files, "tests::load::d"));
+    assert!(has_test(&files, "table::models::c") && has_test(&files, "tests::fork::d"));
+    assert!(has_test(&files, "tests::bound::e") && !has_test(&files, "tests::bound::d"));
     assert!(!has_test(&files, "table::models::d"));
     assert!(!has_test(&files, "policy::models::c"));
     let known = Names::from(["A-b".to_string()]);

@@ -1,0 +1,68 @@
+//! What is promised of the library, one module for each promise or subject.
+//!
+//! One crate, as each links the library anew. A test that has to do with its whole process, as it counts its allocations
+//! or threads, forks it, listens to it or leaves others no processor, has a file beside this folder.
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![allow(clippy::duplicate_mod, reason = "an example is a program, and brings its broker along")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bound;
+#[cfg(feature = "dedup")]
+mod dedup;
+#[cfg(all(feature = "dedup", feature = "async"))]
+mod dedup_async;
+#[cfg(feature = "dedup")]
+mod dedup_broker;
+#[cfg(feature = "dedup")]
+mod dedup_files;
+#[cfg(feature = "dedup")]
+mod dedup_model;
+#[cfg(feature = "dedup")]
+mod dedup_offsets;
+#[cfg(feature = "dedup")]
+mod dedup_offsets_model;
+#[cfg(feature = "dedup")]
+mod dedup_offsets_threads;
+mod destructors;
+mod differential;
+mod drops;
+mod edge_cases;
+mod eviction_quality;
+mod examples;
+mod expired_first;
+mod expiry;
+mod explain;
+mod garbage;
+#[cfg(feature = "dedup")]
+mod health;
+mod history;
+#[cfg(feature = "histograms")]
+mod latency;
+mod load_alone;
+mod load_bulk;
+mod load_cache;
+#[cfg(feature = "async")]
+mod load_limits;
+#[cfg(feature = "async")]
+mod load_matrix;
+mod load_renewal;
+#[cfg(feature = "async")]
+mod load_settings;
+#[cfg(feature = "async")]
+mod load_tasks;
+mod load_threads;
+mod panics;
+mod public_api;
+mod refusals;
+#[cfg(feature = "serde")]
+mod reports;
+mod resizing;
+mod scans;
+mod sequential;
+#[cfg(all(feature = "serde", feature = "dedup"))]
+mod serialized;
+mod slow_reads;
+mod stats;
+mod updates;
