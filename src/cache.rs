@@ -8,7 +8,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use crate::builder::Builder;
-use crate::engine::{Decided, EVERYWHERE, Engine, Lens, Refused, Ticket};
+use crate::engine::{Decided, EVERYWHERE, Engine, Lens, LoadToken, Refused};
 use crate::error::InsertError;
 use crate::guard::Guard;
 use crate::health::{Health, Thresholds};
@@ -388,20 +388,20 @@ where
         Lens::new(&self.engine, pin.pass()).peek(key).is_some()
     }
 
-    /// The value of a key, and whether it is to be renewed: it is that old, and no load whose ticket
-    /// `is_flown` is about to do it.
+    /// The value of a key, and whether it is to be renewed: it is that old, and no load whose token
+    /// `is_reloading` is about to do it.
     #[inline]
     pub(crate) fn get_and_age(
         &self,
         key: &K,
         age: (Duration, f64),
-        is_flown: impl Fn(&Ticket) -> bool,
+        is_reloading: impl Fn(&LoadToken) -> bool,
     ) -> Option<(V, bool)>
     where
         V: Clone,
     {
         let pin = self.engine.pin();
-        let found = Lens::new(&self.engine, pin.pass()).get_and_age(key, age, is_flown);
+        let found = Lens::new(&self.engine, pin.pass()).get_and_age(key, age, is_reloading);
         found.map(|(value, due)| (value.clone(), due))
     }
 

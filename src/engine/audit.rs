@@ -22,7 +22,7 @@ where
         assert_eq!(usage.entries, contents.entries, "entries");
         assert_eq!(usage.charged, contents.charge, "charge");
         assert_eq!(usage.retired, 0, "retired capacity");
-        assert_eq!(self.berths.get(), contents.awaited, "loads that are under way");
+        assert_eq!(self.placeholders.get(), contents.placeholders, "loads that are under way");
         assert_eq!(self.lingering.charge(), 0, "lingering charge");
         assert_eq!(self.unborne.get(), 0, "retired entries that nobody bears");
         assert!(usage.charged <= usage.capacity, "the bound");
@@ -33,7 +33,7 @@ where
         let stats = self.stats();
         let entries = if self.marks_counted() { contents.marked } else { contents.young };
         assert_eq!(stats.probation.entries as u64, entries, "entries on probation");
-        assert_eq!(stats.awaited as u64, contents.awaited, "entries without a value");
+        assert_eq!(stats.awaited as u64, contents.placeholders, "entries without a value");
         assert_eq!(stats.misses, stats.misses_by.sum(), "the causes of misses");
         self.walk(|view, held| {
             let entry = held.entry();

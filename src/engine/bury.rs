@@ -1,5 +1,5 @@
-//! How an entry leaves: unlinked, accounted for, counted, retired, reported. One whose value is still
-//! awaited is neither counted nor reported.
+//! How an entry leaves: unlinked, accounted for, counted, retired, reported. A placeholder is neither
+//! counted nor reported.
 
 use super::bearer::Bearer;
 use super::{Engine, Local};
@@ -20,13 +20,13 @@ pub(super) type Found<'g, K, V> = Held<'g, K, V, Memory>;
 pub(super) enum State {
     Live,
     Expired,
-    /// Its value is being loaded.
-    Awaited,
+    /// It has no value: that is being loaded, or could not be.
+    Placeholder,
 }
 
 impl<K, V, S> Engine<K, V, S> {
-    /// Removes an entry if it is still there, and reports it. A load whose ticket goes with it will not put
-    /// its value in.
+    /// Removes an entry if it is still there, and reports it. A load whose token the entry carries will
+    /// not put its value in.
     pub(super) fn bury<'g>(
         &self,
         view: Table<'g, K, V>,
@@ -34,7 +34,7 @@ impl<K, V, S> Engine<K, V, S> {
         cause: RemovalCause,
     ) -> bool {
         let gone = self.take_away(view, held, cause);
-        if gone && !held.entry().is_awaited() {
+        if gone && !held.entry().is_placeholder() {
             self.report(held.entry(), cause);
         }
         gone
@@ -53,11 +53,11 @@ impl<K, V, S> Engine<K, V, S> {
     ) -> bool {
         let local = view.local();
         let (entry, charge) = (held.entry(), held.entry().charge());
-        if entry.is_awaited() {
+        if entry.is_placeholder() {
             let Some((unlinked, bits)) = view.unlink(held) else { return false };
             self.count_out(&self.policy.shift(&local.rounds), entry, bits);
-            local.tally.boardings.bump();
-            local.tally.landings.bump();
+            local.tally.token_changes.bump();
+            local.tally.placeholders_gone.bump();
             view.retire(unlinked, Ledgered::Nowhere);
             return true;
         }
@@ -100,8 +100,8 @@ impl<K, V, S> Engine<K, V, S> {
         self.state(entry) == State::Live
     }
 
-    /// Whether an entry with a value is not to be collected: live, worth something if a load fails, or
-    /// with a ticket that counts, which would go with it.
+    /// Whether an entry with a value is worth keeping: it is live, may stand in if a load fails, or
+    /// carries a token that keeps it.
     #[inline]
     pub(super) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
         let expiration = self.rules.expiration.as_ref();
@@ -111,13 +111,15 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline(never)]
     fn is_kept_by(expiration: &Expiration<K, V>, entry: EntryRef<'_, K, V>) -> bool {
         expiration.is_kept(entry, expiration.now())
-            || entry.ticket().is_some_and(|ticket| ticket.holds()) && !seeded("failure-swept")
+            || entry.load_token().is_some_and(|token| token.keeps_entry())
+                && !seeded("failure-swept")
     }
 
-    /// Whether an entry may be swept away: its time is over, or that of the failure that it stands for.
+    /// Whether an entry may be swept away: it has expired, or the failure that it stands for is no
+    /// longer remembered.
     pub(super) fn is_outdated(&self, entry: EntryRef<'_, K, V>) -> bool {
-        if entry.is_awaited() {
-            entry.ticket().is_some_and(|ticket| !ticket.holds())
+        if entry.is_placeholder() {
+            entry.load_token().is_some_and(|token| !token.keeps_entry())
         } else {
             !self.is_kept(entry)
         }
@@ -125,8 +127,8 @@ impl<K, V, S> Engine<K, V, S> {
 
     pub(super) fn state(&self, entry: EntryRef<'_, K, V>) -> State {
         let in_time = |expiration: &Expiration<K, V>| expiration.is_live(entry, expiration.now());
-        if entry.is_awaited() {
-            State::Awaited
+        if entry.is_placeholder() {
+            State::Placeholder
         } else if self.rules.expiration.as_ref().is_none_or(in_time) {
             State::Live
         } else {

@@ -61,7 +61,9 @@ where
                 let (cause, computed) = match state {
                     State::Live => (RemovalCause::Invalidated, Computed::Removed),
                     // With it goes a load that is under way.
-                    State::Expired | State::Awaited => (RemovalCause::Expired, Computed::Absent),
+                    State::Expired | State::Placeholder => {
+                        (RemovalCause::Expired, Computed::Absent)
+                    }
                 };
                 if self.bury(view, held, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
             }

@@ -39,12 +39,12 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
                 why: Absence::Expired,
                 being_loaded: is_being_loaded(held.entry()),
             },
-            Some((held, State::Awaited)) if !is_being_loaded(held.entry()) => {
-                let failed = held.entry().ticket().is_some_and(|ticket| ticket.has_failed());
+            Some((held, State::Placeholder)) if !is_being_loaded(held.entry()) => {
+                let failed = held.entry().load_token().is_some_and(|token| token.has_failed());
                 let why = if failed { Absence::Absent } else { self.absence(hash) };
                 Explanation::Missing { why, being_loaded: false }
             }
-            Some((_, State::Awaited)) => {
+            Some((_, State::Placeholder)) => {
                 Explanation::Missing { why: self.absence(hash), being_loaded: true }
             }
             None => Explanation::Missing { why: self.absence(hash), being_loaded: false },
@@ -89,5 +89,5 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
 
 /// Whether a load of the entry's value is under way.
 fn is_being_loaded<K, V>(entry: EntryRef<'_, K, V>) -> bool {
-    entry.ticket().is_some_and(|ticket| ticket.holds() && !ticket.has_failed())
+    entry.load_token().is_some_and(|token| token.keeps_entry() && !token.has_failed())
 }

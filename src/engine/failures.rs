@@ -1,28 +1,28 @@
 //! Failures of loads that are remembered.
 //!
-//! A load that has failed may leave its awaited entry in the table: whoever finds its ticket there
-//! knows that the load has failed, and that nothing has happened to the key since. Such entries are
-//! not evicted, so their number is bounded here: the oldest one goes. The table alone says what is
-//! remembered; a key in this list whose entry has another ticket by now, or none, means nothing.
+//! A load that has failed may leave its placeholder in the table: a caller that finds its token there
+//! knows that the load has failed, and that nothing has happened to the key since. Such placeholders
+//! are not evicted, so their number is bounded here: the oldest one goes. Only the table says what is
+//! remembered; a key in this list whose entry has another token by now, or none, means nothing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use super::Ticket;
-use crate::entry::Hold;
+use super::LoadToken;
+use crate::entry::LoadStatus;
 use crate::sync::{AtomicU64, Mutex, NoAborts, Relaxed, lock};
 
-/// Failures of one cache that are remembered at most.
-const MOST: usize = 1 << 10;
+/// Limit on the failures of one cache that are remembered.
+const MAX_FAILURES: usize = 1 << 10;
 
-/// Whose failures are remembered, in the order in which they came.
+/// The keys whose failures are remembered, oldest first.
 pub(super) struct Failures<K> {
     list: Mutex<VecDeque<Failed<K>>>,
     length: Relaxed<AtomicU64>,
 }
 
-/// A key, and the ticket of its load.
-type Failed<K> = (K, Weak<dyn Hold + Send + Sync>);
+/// A key, and the token of its load.
+type Failed<K> = (K, Weak<dyn LoadStatus + Send + Sync>);
 
 impl<K> Default for Failures<K> {
     fn default() -> Self {
@@ -31,22 +31,23 @@ impl<K> Default for Failures<K> {
 }
 
 impl<K> Drop for Failures<K> {
-    /// Drops one after the other, whatever panics.
+    /// Drops the keys one after another, even if some of their destructors panic.
     fn drop(&mut self) {
         drop(NoAborts::new(std::mem::take(&mut *lock(&self.list)).into()));
     }
 }
 
 impl<K> Failures<K> {
-    /// Adds one. Returns those that are to be forgotten for it: they are too old, or too many.
-    pub(super) fn push(&self, key: K, ticket: &Ticket) -> Vec<(K, Ticket)> {
-        // Dropped without the lock: what they hold may be the user's.
+    /// Adds a failure. Returns those that are to be forgotten: they are outdated, or too many.
+    pub(super) fn push(&self, key: K, token: &LoadToken) -> Vec<(K, LoadToken)> {
+        // Dropped after the lock is released: keys and tokens may hold values of the user's.
         let (mut front, mut forgotten) = (None, Vec::new());
         let mut list = lock(&self.list);
-        list.push_back((key, Arc::downgrade(ticket)));
-        while let Some((_, ticket)) = list.front() {
-            front = ticket.upgrade();
-            if list.len() <= MOST && front.as_ref().is_some_and(|ticket| ticket.holds()) {
+        list.push_back((key, Arc::downgrade(token)));
+        while let Some((_, token)) = list.front() {
+            front = token.upgrade();
+            if list.len() <= MAX_FAILURES && front.as_ref().is_some_and(|token| token.keeps_entry())
+            {
                 break;
             }
             forgotten.push((list.pop_front(), front.take()));
@@ -54,13 +55,13 @@ impl<K> Failures<K> {
         self.length.set(list.len() as u64);
         drop(list);
         drop(front);
-        let known = |(failed, ticket): (Option<Failed<K>>, Option<Ticket>)| {
-            failed.map(|(key, _)| key).zip(ticket)
+        let known = |(failed, token): (Option<Failed<K>>, Option<LoadToken>)| {
+            failed.map(|(key, _)| key).zip(token)
         };
         forgotten.into_iter().filter_map(known).collect()
     }
 
-    /// How many entries they may keep in the table.
+    /// How many placeholders remembered failures may keep in the table.
     pub(super) fn len(&self) -> u64 {
         self.length.get()
     }

@@ -100,9 +100,9 @@ impl<K, V, S> Engine<K, V, S> {
 
     fn add_regions(&self, stats: &mut Stats) {
         let sum = |of: fn(&Local) -> u64| self.locals().map(of).fold(0, u64::wrapping_add);
-        // Left before come in, as with the entries.
-        let landings = sum(|local| local.tally.landings.get());
-        let awaited = sum(|local| local.tally.awaited.get()).saturating_sub(landings) as usize;
+        // Those gone are counted first, as with the entries: so no difference is below zero.
+        let gone = sum(|local| local.tally.placeholders_gone.get());
+        let awaited = sum(|local| local.tally.placeholders.get()).saturating_sub(gone) as usize;
         let on_probation = sum(|local| local.rounds.on_probation()) as i64;
         let all = stats.entries + awaited;
         let (entries, share) = (on_probation.max(0) as usize, self.policy.probation());

@@ -8,7 +8,7 @@ use equivalent::Equivalent;
 use super::bury::Found;
 use super::timing::Timing;
 use super::{Batch, Desk, Engine, Garbage, Local};
-use crate::entry::{EntryRef, Ticket};
+use crate::entry::{EntryRef, LoadToken};
 use crate::expiry::{Expiration, Reading};
 use crate::latency::Operation;
 use crate::policy::Memory;
@@ -71,13 +71,13 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     }
 
     /// The value of a key, and whether it is to be renewed, being `age` old, and by no load whose
-    /// ticket `is_flown`; as `get` otherwise.
+    /// token `is_reloading`; as `get` otherwise.
     #[inline]
     pub(crate) fn get_and_age<Q>(
         &self,
         key: &Q,
         age: (Duration, f64),
-        is_flown: impl Fn(&Ticket) -> bool,
+        is_reloading: impl Fn(&LoadToken) -> bool,
     ) -> Option<(&'g V, bool)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -88,7 +88,8 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
             self.read(self.engine.hash(key), key)?
         };
         let is_due = |expiration: &Expiration<K, V>| {
-            expiration.is_due(entry, age, expiration.now()) && !entry.ticket().is_some_and(is_flown)
+            expiration.is_due(entry, age, expiration.now())
+                && !entry.load_token().is_some_and(is_reloading)
         };
         Some((entry.value(), self.engine.rules.expiration.as_ref().is_some_and(is_due)))
     }

@@ -177,11 +177,11 @@ pub(super) struct Tally {
     pub(super) refusals: RefusalTally,
     /// The charge of the entries that were replaced, or left.
     pub(super) removed_charge: ChargeTally,
-    /// Tickets that were put into the table, or taken out of it.
-    pub(super) boardings: Own,
-    /// Entries that came in without a value, and those that left so, or for a value.
-    pub(super) awaited: Own,
-    pub(super) landings: Own,
+    /// Entries with a token that were linked, and placeholders that were removed.
+    pub(super) token_changes: Own,
+    /// Placeholders that were linked, and those that were removed, or replaced by a value.
+    pub(super) placeholders: Own,
+    pub(super) placeholders_gone: Own,
 }
 
 impl Tally {
@@ -208,7 +208,10 @@ impl Tally {
 
     /// Changes to the table by this thread.
     pub(super) fn changes(&self) -> u64 {
-        self.insertions.get() + self.replacements.get() + self.departures() + self.boardings.get()
+        self.insertions.get()
+            + self.replacements.get()
+            + self.departures()
+            + self.token_changes.get()
     }
 
     #[inline]

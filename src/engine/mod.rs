@@ -15,7 +15,7 @@
 //! | `bearer` | who bears an unlinked entry until it is freed |
 //! | `lingering` | the charge of those that the capacity bears |
 //! | `share` | what it is of probation's share |
-//! | `ticket` | how a load takes part in the table |
+//! | `placeholder` | how a load takes part in the table |
 //! | `running` | which loads run, and since when |
 //! | `failures` | which failures of loads are remembered, the oldest first |
 //! | `scan` | walking all entries beside writers |
@@ -57,13 +57,13 @@ mod link;
 mod local;
 mod panic;
 mod past;
+mod placeholder;
 mod room;
 mod rules;
 mod running;
 mod scan;
 mod share;
 mod starving;
-mod ticket;
 mod timing;
 mod upkeep;
 mod wait;
@@ -84,11 +84,11 @@ use cleanups::Cleanups;
 use failures::Failures;
 pub(crate) use lens::Lens;
 pub(crate) use local::{LoadTally, Local};
+pub(crate) use placeholder::{LoadKind, LoadStart, StandIn};
 pub(crate) use rules::Rules;
 pub(crate) use running::Entered;
 use running::Running;
 pub(crate) use scan::EVERYWHERE;
-pub(crate) use ticket::{Boarding, Fare, Kept};
 pub(crate) use work::Decided;
 pub(crate) use write::Refused;
 
@@ -96,7 +96,7 @@ use lingering::Lingering;
 use starving::Starving;
 
 use crate::accounting::{Credit, Ledger, Stripe};
-pub(crate) use crate::entry::{Hold, Ticket};
+pub(crate) use crate::entry::{LoadStatus, LoadToken};
 use crate::expiry::Expiration;
 use crate::health::{CacheCounts, Monitor};
 use crate::latency::{Operation, Sampling};
@@ -166,9 +166,9 @@ pub(crate) struct Engine<K, V, S> {
     lingering: CachePadded<Lingering>,
     /// Unlinked entries that weigh nothing and that nothing bears, as there was no room for them anywhere.
     unborne: CachePadded<Relaxed<AtomicU64>>,
-    /// Awaited entries that are not freed yet.
-    berths: CachePadded<Relaxed<AtomicU64>>,
-    /// Keys of the batches that are being loaded.
+    /// Placeholders that are not freed yet, those unlinked included.
+    placeholders: CachePadded<Relaxed<AtomicU64>>,
+    /// Keys of calls that load many at a time: they raise the limit on placeholders.
     batched: Relaxed<AtomicU64>,
     /// Loads whose loaders run.
     running: Running,
@@ -207,7 +207,7 @@ impl<K, V, S> Engine<K, V, S> {
             starving: CachePadded::default(),
             lingering: CachePadded::default(),
             unborne: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
-            berths: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            placeholders: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             batched: Relaxed::<AtomicU64>::new(0),
             running: Running::default(),
             failures: Failures::default(),

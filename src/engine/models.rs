@@ -13,7 +13,7 @@ use super::lingering::Lingering;
 use super::rules::{Rules, Weigher};
 use super::{Engine, Plan};
 use crate::accounting::{Ledger, Stripe};
-use crate::entry::{Entry, Ticket};
+use crate::entry::{Entry, LoadToken};
 use crate::latency::Sampling;
 use crate::policy::{Face, Marks};
 use crate::reclaim::Ledgered;
@@ -188,12 +188,15 @@ fn a_heavier_entry_beside_a_removal_and_an_insert() {
 const TWIN: u64 = 2;
 
 /// Puts a key in that is not there, whatever that takes.
-fn bring_in(toy: &Toy, key: u64, awaited: bool) {
+fn bring_in(toy: &Toy, key: u64, placeholder: bool) {
     with(toy, |view| {
         let (hash, shift) = (toy.hash(&KEY), toy.policy.shift(&view.local().rounds));
-        let ticket: Ticket = std::sync::Arc::new(());
-        let mut new: Entry<u64, u64> =
-            if awaited { view.awaited(hash, key, ticket) } else { view.entry(hash, key, 0, 1) };
+        let token: LoadToken = std::sync::Arc::new(());
+        let mut new: Entry<u64, u64> = if placeholder {
+            view.placeholder(hash, key, token)
+        } else {
+            view.entry(hash, key, 0, 1)
+        };
         while let Spotted::Open(open) = view.locate(hash, |&k| k == key) {
             let Err(back) = toy.commit(view, &shift, open, (new, YOUNG)) else { return };
             new = back;
@@ -234,7 +237,7 @@ fn late_promotion(removes: fn(&Toy), comes_in: fn(&Toy)) {
 }
 
 #[test]
-fn a_load_that_boards_beside_a_late_promotion() {
+fn a_load_that_begins_beside_a_late_promotion() {
     late_promotion(|toy| take_out(toy, KEY), |toy| bring_in(toy, TWIN, true));
 }
 

@@ -48,7 +48,7 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
         let view = self.table.view(pass);
         let misses = &view.local().tally.misses;
         // Without loads there is nothing to look for.
-        if self.berths.get() > 0 && is_known_absent(view, hash, key) {
+        if self.placeholders.get() > 0 && is_known_absent(view, hash, key) {
             return misses.absent.bump();
         }
         match view.annex().past(hash) {
@@ -90,6 +90,6 @@ where
     let held = view.find_any(hash, |k| key.equivalent(k));
     held.is_some_and(|held| {
         let entry = held.entry();
-        entry.is_awaited() && entry.ticket().is_some_and(|ticket| ticket.has_failed())
+        entry.is_placeholder() && entry.load_token().is_some_and(|token| token.has_failed())
     })
 }

@@ -40,7 +40,7 @@ where
             let Spotted::Held(held) = view.locate(hash, |k| key.equivalent(k)) else { break None };
             if !self.is_live(held.entry()) {
                 // With it goes a load that is under way. If that was faster, its value is there.
-                if seeded("ticket-survives-removal") || self.bury(view, held, RemovalCause::Expired)
+                if seeded("token-survives-removal") || self.bury(view, held, RemovalCause::Expired)
                 {
                     break None;
                 }
@@ -73,7 +73,7 @@ where
         visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
     ) -> Option<u64> {
         self.step_all(places, &mut |view, held| {
-            if !held.entry().is_awaited() {
+            if !held.entry().is_placeholder() {
                 visit(view, held);
             }
         })
@@ -135,7 +135,7 @@ where
     /// Removes what a walk met of a key, unless `keep` wants it.
     ///
     /// What was met may have been replaced since. If that was by a load, the value may be from before this
-    /// walk, or the same with a ticket: the key is looked at again until what it has is wanted or gone.
+    /// walk, or the same with a token: the key is looked at again until what it has is wanted or gone.
     /// What somebody has inserted meanwhile stays.
     ///
     /// Ends: each further look follows a change by another thread, or by `keep` itself, and of those there are only
@@ -154,9 +154,9 @@ where
             let cause = match self.state(entry) {
                 State::Live if keep(entry.key(), entry.value()) => return,
                 State::Live => RemovalCause::Invalidated,
-                State::Expired | State::Awaited => RemovalCause::Expired,
+                State::Expired | State::Placeholder => RemovalCause::Expired,
             };
-            if self.remove_met(view, held, cause) || seeded("ticket-lands-behind-a-walk") {
+            if self.remove_met(view, held, cause) || seeded("token-completes-behind-a-walk") {
                 return;
             }
             if work.gives_up(Obstacle::Changed).is_some() {
@@ -165,7 +165,7 @@ where
             let Spotted::Held(now) = view.locate(entry.hash(), |k| k == entry.key()) else {
                 return;
             };
-            if entry.ticket().is_none() && now.entry().ticket().is_none() {
+            if entry.load_token().is_none() && now.entry().load_token().is_none() {
                 return;
             }
             held = now;

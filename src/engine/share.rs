@@ -28,7 +28,7 @@
 //! mark on the entry that it met, and the other one stays counted, as above. Where every entry weighs one, it does
 //! not matter which of them is counted out, as long as the one that leaves last goes by the lane: an entry whose
 //! commit fails is counted out by the bits that its lane had when it was given back, and not by those that it came
-//! with. For the same reason an awaited entry counts one there, although it weighs nothing.
+//! with. For the same reason a placeholder counts one there, although it has no charge.
 
 use super::Engine;
 use crate::entry::EntryRef;

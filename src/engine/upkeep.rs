@@ -53,7 +53,7 @@ struct Clearing<'e, 'r, K, V, S> {
     local: &'e Local,
     retired: u64,
     capacity: u64,
-    berths: u64,
+    placeholders: u64,
     unborne: u64,
     /// Where the retired capacity goes that was freed, if not to the ledger.
     room: Option<&'e mut Reservation<'r>>,
@@ -61,7 +61,7 @@ struct Clearing<'e, 'r, K, V, S> {
 
 impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
     fn new(engine: &'e Engine<K, V, S>, local: &'e Local) -> Self {
-        Self { engine, local, retired: 0, capacity: 0, berths: 0, unborne: 0, room: None }
+        Self { engine, local, retired: 0, capacity: 0, placeholders: 0, unborne: 0, room: None }
     }
 
     #[inline(always)]
@@ -74,7 +74,7 @@ impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
         if let Junk::Entry(entry) = &junk {
             let plot = plot(entry.as_ref().charge());
             match account {
-                Ledgered::Nowhere if entry.as_ref().is_awaited() => self.berths += 1,
+                Ledgered::Nowhere if entry.as_ref().is_placeholder() => self.placeholders += 1,
                 Ledgered::Nowhere => self.unborne += 1,
                 Ledgered::Retired => self.retired += plot,
                 Ledgered::Capacity => self.capacity += plot,
@@ -87,8 +87,8 @@ impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
 impl<K, V, S> Drop for Clearing<'_, '_, K, V, S> {
     fn drop(&mut self) {
         let (engine, local) = (self.engine, self.local);
-        if self.berths > 0 {
-            engine.berths.sub(self.berths);
+        if self.placeholders > 0 {
+            engine.placeholders.sub(self.placeholders);
         }
         match &mut self.room {
             _ if self.retired == 0 => {}
@@ -173,10 +173,10 @@ where
             let next = view.gather(self.sweep.get()..EVERYWHERE.end, &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
             for held in found {
-                let awaited = held.entry().is_awaited();
-                swept += usize::from(!awaited);
+                let is_placeholder = held.entry().is_placeholder();
+                swept += usize::from(!is_placeholder);
                 if self.is_outdated(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
-                    expired += usize::from(!awaited);
+                    expired += usize::from(!is_placeholder);
                 }
             }
         }
@@ -186,7 +186,7 @@ where
     /// Begins to make the table smaller if it is far too large for what it holds.
     fn shrink_if_sparse(&self, view: Table<'_, K, V>) {
         if view.is_grown() {
-            let entries = self.len() + self.berths.get() as usize;
+            let entries = self.len() + self.placeholders.get() as usize;
             view.shrink(entries, |old, buckets| old.resized(buckets * table::LOAD));
         }
     }

@@ -130,7 +130,7 @@ where
         if let Spotted::Held(held) = view.locate(entry.hash(), |k| k == entry.key()) {
             let live = self.is_live(held.entry());
             let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
-            if self.take_away(view, held, cause) && !held.entry().is_awaited() {
+            if self.take_away(view, held, cause) && !held.entry().is_placeholder() {
                 work.report(&self.rules, held.entry(), cause);
             }
         }
@@ -232,7 +232,9 @@ where
             Site::Open(open) => self.put_new(view, work, open, entry),
             Site::Held(held, State::Live) => self.put_over(view, work, (held, true), entry),
             Site::Held(held, State::Expired) => self.put_over(view, work, (held, false), entry),
-            Site::Held(held, State::Awaited) => self.put_awaited(view, work, held, entry),
+            Site::Held(held, State::Placeholder) => {
+                self.put_over_placeholder(view, work, held, entry)
+            }
         }
     }
 
@@ -261,9 +263,10 @@ where
         Ok(Inserted::New)
     }
 
-    /// Links an entry in the place of one whose value is awaited: that is charged to nobody, and
-    /// nobody hears of it. For the policy, the entry comes in now; to be loaded is not to be read.
-    fn put_awaited<'g>(
+    /// Replaces a placeholder by an entry. The placeholder has no charge, and its end is not reported
+    /// to the listener. For the policy, the entry is inserted now; being loaded does not count as a
+    /// read.
+    fn put_over_placeholder<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
@@ -283,7 +286,7 @@ where
         self.policy.arrived(view.annex(), &work.local.rounds, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
-        work.local.tally.landings.bump();
+        work.local.tally.placeholders_gone.bump();
         view.retire(unlinked, Ledgered::Nowhere);
         Ok(Inserted::New)
     }
@@ -388,7 +391,7 @@ where
             Site::Held(held, _) if !self.take_away(view, held, cause) => {
                 return Err((Obstacle::Changed, entry));
             }
-            Site::Held(held, _) => Some(held.entry()).filter(|old| !old.is_awaited()),
+            Site::Held(held, _) => Some(held.entry()).filter(|old| !old.is_placeholder()),
         };
         tally.count_out(RemovalCause::Expired, entry.as_ref().charge());
         self.note_removed(view, entry.as_ref().hash(), RemovalCause::Expired);
@@ -483,7 +486,7 @@ where
     #[inline(always)]
     pub(super) fn grow_if_crowded(&self, view: Table<'_, K, V>) {
         if view.is_crowded()
-            && self.len() + self.berths.get() as usize > view.buckets() * crate::table::LOAD
+            && self.len() + self.placeholders.get() as usize > view.buckets() * crate::table::LOAD
         {
             view.grow(|old, buckets| old.resized(buckets * crate::table::LOAD));
         }

@@ -5,43 +5,43 @@
 //! the cache needs: an entry pays only for what is used.
 //!
 //! ```text
-//!   [ charge | idle | modified | deadline ] hash | key | value [ ticket ]
+//!   [ charge | idle | modified | deadline ] hash | key | value [ token ]
 //!              -3     -2         -1         ^ what a slot points to
 //! ```
 //!
 //! The charge lies in front of what there is of the others.
 //!
-//! An entry whose value is being loaded carries a ticket behind it: see `ticket`.
+//! An entry whose value is being loaded carries a token behind it: see `token`.
 //!
 //! # Invariants
 //!
 //! - **E1** The number in an [`Entry`] or a [`Hull`], and the pointer in an [`EntryRef`] made from it, is that of
 //!   a record of the slab, which outlives it, laid out for the slab's [`Shape`] and the [`Kind`], with the fixed
-//!   part and as many words in front of it as the shape says; all initialised in an entry, but the value of
-//!   one that is awaited.
+//!   part and as many words in front of it as the shape says; all initialised in an entry, except the value
+//!   of a placeholder.
 //! - **E2** An [`Entry`] or a [`Hull`] owns its record (S1). An [`EntryRef<'g>`] points to one that is not given
 //!   back during `'g`.
 //! - **E3** The kind that an entry was laid out for is in its hash word, and never changes.
 
+mod placeholder;
 mod shape;
 mod slab;
 mod spares;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
-mod ticket;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::{self, NonNull};
 
+pub(crate) use placeholder::{Kind, LoadStatus, LoadToken, Sought, plain_hash};
 pub(crate) use shape::Shape;
 pub(crate) use slab::{Slab, is_plain};
 pub(crate) use spares::Spares;
-pub(crate) use ticket::{Hold, Kind, Sought, Ticket, plain_hash};
 
 use crate::sync::{FirstPanic, Stamp, quietly};
-use ticket::{Renewed, heard, with_heard};
+use placeholder::{RenewingNode, heard, with_heard};
 
 /// The fixed part of an entry.
 #[repr(C)]
@@ -100,7 +100,7 @@ impl<K, V> Hull<K, V> {
         Self { node, slab: NonNull::from(slab), number, kind }
     }
 
-    /// A record for an entry without a ticket.
+    /// A record for an entry without a token.
     ///
     /// # Safety
     ///
@@ -121,7 +121,7 @@ impl<K, V> Hull<K, V> {
     /// Makes it an entry. Its words but the charge are zero.
     #[inline]
     pub(crate) fn fill(self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
-        assert!(self.kind == Kind::Plain, "a ticket is missing");
+        assert!(self.kind == Kind::Plain, "a token is missing");
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.write(Node { hash: Stamp::new(Kind::Plain.word(hash)), key, value }) };
         self.filled(charge)
@@ -137,7 +137,7 @@ impl<K, V> Hull<K, V> {
         entry
     }
 
-    /// The number of a record for entries without a ticket, which is the caller's; other records are given back.
+    /// The number of a record for entries without a token, which is the caller's; other records are given back.
     #[inline]
     pub(super) fn into_plain(self) -> Option<u32> {
         if self.kind != Kind::Plain {
@@ -204,7 +204,7 @@ impl<K, V> Entry<K, V> {
         hull
     }
 
-    /// Drops key, value and ticket one after the other, each with a catch of its own.
+    /// Drops key, value and token one after the other, each with a catch of its own.
     ///
     /// # Safety
     ///
@@ -217,19 +217,19 @@ impl<K, V> Entry<K, V> {
         let key = unsafe { &raw mut (*node).key };
         // SAFETY: initialised by E1, owned by E2, dropped once by the caller's promise.
         panics.catch(|| unsafe { ptr::drop_in_place(key) });
-        if kind != Kind::Awaited {
+        if kind != Kind::Placeholder {
             // SAFETY: as for the key.
             let value = unsafe { &raw mut (*node).value };
             // SAFETY: as for the key; the value is there by E1.
             panics.catch(|| unsafe { ptr::drop_in_place(value) });
         }
         if kind != Kind::Plain {
-            let renewed = node.cast::<Renewed<K, V>>();
-            // SAFETY: laid out so by E3; behind a value that is missing the ticket lies where it lies
-            // behind one that is not.
-            let ticket = unsafe { &raw mut (*renewed).ticket };
+            let renewed = node.cast::<RenewingNode<K, V>>();
+            // SAFETY: laid out so by E3; a placeholder has the token at the
+            // same offset.
+            let token = unsafe { &raw mut (*renewed).token };
             // SAFETY: as for the key.
-            panics.catch(|| unsafe { ptr::drop_in_place(ticket) });
+            panics.catch(|| unsafe { ptr::drop_in_place(token) });
         }
         panics.pass_on();
     }
@@ -272,10 +272,10 @@ impl<K, V> Entry<K, V> {
     ///
     /// # Panics
     ///
-    /// If the entry has a ticket.
+    /// If the entry has a token.
     pub(crate) fn into_parts(self) -> (K, V) {
         let kind = self.as_ref().kind();
-        assert!(kind == Kind::Plain, "an entry with a ticket is not taken apart");
+        assert!(kind == Kind::Plain, "an entry with a token is not taken apart");
         let entry = ManuallyDrop::new(self);
         let _hull = Hull { node: entry.node, slab: entry.slab, number: entry.number, kind };
         // SAFETY: initialised by E1; not used again, as the entry is not dropped.
@@ -322,7 +322,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         unsafe { &(*self.node.as_ptr()).hash }
     }
 
-    /// The same of an entry without a ticket.
+    /// The same of an entry without a token.
     ///
     /// # Safety
     ///
@@ -371,17 +371,17 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         Kind::of(self.hash_word())
     }
 
-    /// Whether the value is still to come.
+    /// Whether the entry has no value, and its load may bring one.
     #[inline]
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.kind() == Kind::Awaited
+    pub(crate) fn is_placeholder(&self) -> bool {
+        self.kind() == Kind::Placeholder
     }
 
-    /// Whether it has a value in the place of which a load is about to put another one.
+    /// Whether it has a value that a load is about to replace.
     #[inline]
     pub(crate) fn is_being_renewed(&self) -> bool {
-        self.kind() == Kind::Renewed
-            && self.ticket().is_some_and(|ticket| ticket.holds() && !ticket.has_failed())
+        self.kind() == Kind::Renewing
+            && self.load_token().is_some_and(|token| token.keeps_entry() && !token.has_failed())
     }
 
     /// The key.
@@ -395,23 +395,23 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     ///
     /// # Panics
     ///
-    /// If it is still to come.
+    /// If the entry is a placeholder.
     #[inline]
     pub(crate) fn value(&self) -> &'g V {
-        assert!(!self.is_awaited(), "a value that is still to come was asked for");
+        assert!(!self.is_placeholder(), "the value of a placeholder was asked for");
         // SAFETY: as in `key`; the value is there by E1.
         unsafe { &(*self.node.as_ptr()).value }
     }
 
-    /// The ticket, if the entry has one.
-    pub(crate) fn ticket(&self) -> Option<&'g Ticket> {
+    /// The token, if the entry has one.
+    pub(crate) fn load_token(&self) -> Option<&'g LoadToken> {
         if self.kind() == Kind::Plain {
             return None;
         }
-        // Behind a value that is missing the ticket lies where it lies behind one that is not.
-        let renewed = self.node.cast::<Renewed<K, V>>().as_ptr();
+        // The layout of a placeholder has the token at the same offset.
+        let renewed = self.node.cast::<RenewingNode<K, V>>().as_ptr();
         // SAFETY: laid out so by E3, initialised by E1, alive during `'g` by E2.
-        Some(unsafe { &(*renewed).ticket })
+        Some(unsafe { &(*renewed).token })
     }
 
     /// Whether both are the same record.
@@ -455,11 +455,15 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         }
     }
 
-    /// What the entry weighs in the ledger; one where nothing is weighed, nothing while the value is
-    /// still to come.
+    /// The charge of the entry: what it weighs, or one in a cache without a weigher. A placeholder has
+    /// none.
     #[inline]
     pub(crate) fn charge(&self) -> u64 {
-        if self.is_awaited() { 0 } else { self.weight().map_or(1, |word| word.get() & HEAVIEST) }
+        if self.is_placeholder() {
+            0
+        } else {
+            self.weight().map_or(1, |word| word.get() & HEAVIEST)
+        }
     }
 
     /// Notes that the charge is counted. Only before the entry is linked.

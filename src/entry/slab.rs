@@ -31,8 +31,8 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
 
+use super::placeholder::RenewingNode;
 use super::spares::Numbers;
-use super::ticket::Renewed;
 use super::{Kind, Node, Shape};
 use crate::sync::{Address, Holder, SpinGuard, SpinLock, give_way};
 
@@ -93,7 +93,7 @@ struct Making {
 impl<K, V> Slab<K, V> {
     /// A chunk has as many records as fill a few pages; one if they are large.
     const BITS: u32 = {
-        let records = CHUNK / size_of::<Renewed<K, V>>();
+        let records = CHUNK / size_of::<RenewingNode<K, V>>();
         match records.checked_ilog2() {
             Some(bits) if bits < MOST_BITS => bits,
             Some(_) => MOST_BITS,
@@ -111,7 +111,7 @@ impl<K, V> Slab<K, V> {
         Self {
             shape,
             plain: pool(Layout::new::<Node<K, V>>()),
-            ticketed: pool(Layout::new::<Renewed<K, V>>()),
+            ticketed: pool(Layout::new::<RenewingNode<K, V>>()),
             _owns: PhantomData,
         }
     }
@@ -181,7 +181,7 @@ impl<K, V> Slab<K, V> {
     pub(super) fn take(&self, kind: Kind) -> u32 {
         let (pool, ticketed) = match kind {
             Kind::Plain => (&self.plain, 0),
-            Kind::Awaited | Kind::Renewed => (&self.ticketed, TICKETED),
+            Kind::Placeholder | Kind::Renewing => (&self.ticketed, TICKETED),
         };
         pool.pop().unwrap_or_else(|| pool.take_fresh(1).start) | ticketed
     }

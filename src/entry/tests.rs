@@ -2,7 +2,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::{Entry, EntryRef, HEAVIEST, Hold, Hull, Kind, Shape, Slab, Sought, Ticket, plain_hash};
+use super::{
+    Entry, EntryRef, HEAVIEST, Hull, Kind, LoadStatus, LoadToken, Shape, Slab, Sought, plain_hash,
+};
 use crate::sync::{Holder, Stamp};
 
 const PLAINS: [Shape; 3] = [Shape::PLAIN, Shape::TIMED, Shape::IDLING];
@@ -158,8 +160,8 @@ fn a_destructor_that_panics_keeps_neither_the_other_nor_the_memory() {
     }
 }
 
-impl Hold for u8 {
-    fn holds(&self) -> bool {
+impl LoadStatus for u8 {
+    fn keeps_entry(&self) -> bool {
         true
     }
 
@@ -169,26 +171,29 @@ impl Hold for u8 {
 }
 
 /// Makes an entry of each kind, looks at all of it, and drops it.
-fn exercise_tickets<K, V>(key: impl Fn() -> K, value: impl Fn() -> V)
+fn exercise_tokens<K, V>(key: impl Fn() -> K, value: impl Fn() -> V)
 where
     K: PartialEq + std::fmt::Debug,
     V: PartialEq + std::fmt::Debug,
 {
     for shape in shapes() {
-        let (ticket, slab): (Ticket, _) = (std::sync::Arc::new(99_u8), Slab::new(shape));
-        let awaited =
-            Hull::<K, V>::new(&slab, Kind::Awaited).fill_awaited(u64::MAX, key(), ticket.clone());
-        let hull = Hull::new(&slab, Kind::Renewed);
-        let renewed = hull.fill_renewed(u64::MAX, (key(), value()), 42, ticket.clone());
+        let (token, slab): (LoadToken, _) = (std::sync::Arc::new(99_u8), Slab::new(shape));
+        let placeholder = Hull::<K, V>::new(&slab, Kind::Placeholder).fill_placeholder(
+            u64::MAX,
+            key(),
+            token.clone(),
+        );
+        let hull = Hull::new(&slab, Kind::Renewing);
+        let renewed = hull.fill_renewing(u64::MAX, (key(), value()), 42, token.clone());
         let plain = Entry::new(&slab, u64::MAX, key(), value(), 42);
-        for entry in [&awaited, &renewed, &plain] {
+        for entry in [&placeholder, &renewed, &plain] {
             let entry = entry.as_ref();
-            let has_value = entry.kind() != Kind::Awaited;
+            let has_value = entry.kind() != Kind::Placeholder;
             assert_eq!((entry.hash(), entry.key()), (plain_hash(u64::MAX), &key()));
             assert_eq!(entry.matches(plain_hash(u64::MAX), Sought::Values), has_value);
             assert!(entry.matches(plain_hash(u64::MAX), Sought::All));
             assert!(!entry.matches(plain_hash(u64::MAX) - 1, Sought::All));
-            let own = entry.ticket().is_some_and(|own| std::sync::Arc::ptr_eq(own, &ticket));
+            let own = entry.load_token().is_some_and(|own| std::sync::Arc::ptr_eq(own, &token));
             assert_eq!(own, entry.kind() != Kind::Plain);
             assert_eq!(entry.charge() == 0, !has_value);
             if has_value {
@@ -196,11 +201,11 @@ where
             }
             assert!(words(entry).into_iter().flatten().all(|word| word.get() == 0));
         }
-        assert!(catch_unwind(AssertUnwindSafe(|| awaited.as_ref().value())).is_err());
-        assert_eq!(std::sync::Arc::strong_count(&ticket), 3);
-        drop(awaited);
+        assert!(catch_unwind(AssertUnwindSafe(|| placeholder.as_ref().value())).is_err());
+        assert_eq!(std::sync::Arc::strong_count(&token), 3);
+        drop(placeholder);
         drop(renewed.clear());
-        assert_eq!(std::sync::Arc::strong_count(&ticket), 1, "tickets go with their entries");
+        assert_eq!(std::sync::Arc::strong_count(&token), 1, "tokens go with their entries");
     }
 }
 
@@ -222,11 +227,11 @@ fn what_is_heard_of_a_key_changes_nothing_else() {
 }
 
 #[test]
-fn an_entry_carries_a_ticket_with_or_without_a_value() {
-    exercise_tickets(|| "key".to_string(), || vec![1_u8, 2, 3]);
-    exercise_tickets(|| (), || ());
-    exercise_tickets(|| 5_u8, || Aligned::<A64>(3, []));
-    exercise_tickets(|| Aligned::<A64>(3, []), || 5_u8);
+fn an_entry_carries_a_token_with_or_without_a_value() {
+    exercise_tokens(|| "key".to_string(), || vec![1_u8, 2, 3]);
+    exercise_tokens(|| (), || ());
+    exercise_tokens(|| 5_u8, || Aligned::<A64>(3, []));
+    exercise_tokens(|| Aligned::<A64>(3, []), || 5_u8);
 }
 
 #[test]

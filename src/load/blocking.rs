@@ -11,7 +11,7 @@ use super::lead::{Lead, Start, start};
 use super::turn::{Ended, Turn, Wish, settle};
 use super::{LoadError, LoadSource, Loaded, alone, now};
 use crate::cache::Cache;
-use crate::engine::Fare;
+use crate::engine::LoadKind;
 use crate::sync::{NoAbort, Sleep};
 
 impl<K, V, S> Cache<K, V, S>
@@ -185,7 +185,7 @@ where
     where
         E: Send + Sync + 'static,
     {
-        match turn(self, key, Fare::Load, wish) {
+        match turn(self, key, LoadKind::Load, wish) {
             Turn::Told(loaded) => loaded,
             // Nobody tells this caller that there is no value: its own loader decides.
             Turn::Alone | Turn::Absent => alone::load(self, key, wish, load),
@@ -205,7 +205,7 @@ where
 pub(super) fn turn<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
-    fare: Fare,
+    fare: LoadKind,
     wish: Wish,
 ) -> Turn<K, V, S, E>
 where

@@ -15,7 +15,7 @@ use super::rest::Failure;
 use super::run::Run;
 use super::turn::{Turn, Wish, old_or_newer, settle, shared};
 use super::{LoadError, Loaded, Loader, LoadingCache, alone, many};
-use crate::engine::Fare;
+use crate::engine::LoadKind;
 use crate::sync::{FirstPanic, NoAbort, NoAborts};
 
 /// What became of each key, and what is still to be done.
@@ -124,7 +124,7 @@ where
                     vacant.insert(place);
                     if let Some((stale, is_due)) = self.stale(key) {
                         batch.values[place] = Some(stale.value);
-                        due.extend(is_due.then_some((place, Fare::Load)));
+                        due.extend(is_due.then_some((place, LoadKind::Load)));
                     } else if self.is_single() {
                         // Begun when it is its turn, so that others need not wait for that.
                         batch.joined.push(place);
@@ -134,7 +134,7 @@ where
                 }
             }
         }
-        let begin = |(place, fare): (usize, Fare)| self.begin_reload(&keys[place], fare);
+        let begin = |(place, fare): (usize, LoadKind)| self.begin_reload(&keys[place], fare);
         batch.due = due.into_iter().filter_map(begin).collect();
         batch
     }
@@ -145,7 +145,9 @@ where
         E: Send + Sync + 'static,
     {
         let wish = self.rules.many();
-        match start(&self.cache, key, Fare::Load, kind, |rest| wish.failure::<E>(rest).is_some()) {
+        match start(&self.cache, key, LoadKind::Load, kind, |rest| {
+            wish.failure::<E>(rest).is_some()
+        }) {
             Start::Live(value) => batch.values[place] = Some(value.into_inner()),
             Start::Lead(lead) => batch.wanted.push((place, Some(lead))),
             Start::Nothing if alone::is_inside(&self.cache, key) => {
@@ -374,7 +376,7 @@ where
     /// assert_eq!(values, [Some("7".to_string()), None, Some("7".to_string())]);
     /// ```
     pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
-        let room = self.cache.engine().batch_of_loads(keys.len());
+        let room = self.cache.engine().permits_for_batch(keys.len());
         let mut batch = self.sort(keys, Kind::Thread);
         self.renew_soon(std::mem::take(&mut batch.due));
         if !batch.wanted.is_empty() {
@@ -428,7 +430,7 @@ where
     /// The value of a key that somebody else was loading; if there is none in the end, it is asked for
     /// as one of many.
     fn get_one(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
-        let lead = match turn(&self.cache, key, Fare::Load, wish) {
+        let lead = match turn(&self.cache, key, LoadKind::Load, wish) {
             Turn::Lead(lead) => Some(lead),
             Turn::Alone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
             Turn::Alone => None,

@@ -23,7 +23,7 @@ use super::leader::{Leader, Limits};
 use super::queue::{Queue, Waiter};
 use super::rest::{Failure, Memory, Rest};
 use super::run::{Led, Run};
-use crate::engine::Hold;
+use crate::engine::LoadStatus;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, lock, quietly, seeded, wake_quietly};
 
 /// A place in a flight. Seats are numbered in the order in which they are taken; the first one is
@@ -213,7 +213,7 @@ impl<V> Flight<V> {
 
     /// Gives a waiter's seat up. If it was promoted meanwhile, the next one is.
     ///
-    /// True if nobody is left: the caller takes the ticket out of the table.
+    /// True if nobody is left: the caller takes the token out of the table.
     pub(super) fn leave(&self, seat: Seat, now: u64) -> bool {
         let mut state = self.state();
         if let Some(outcome) = state.read_outcome(seat) {
@@ -235,7 +235,7 @@ impl<V> Flight<V> {
     /// The leader, or one that was relieved, dies: the next waiter is promoted, unless somebody else leads
     /// or lands.
     ///
-    /// True if nobody waits: the flight is over, and the caller takes the ticket out of the table.
+    /// True if nobody waits: the flight is over, and the caller takes the token out of the table.
     pub(super) fn abandon(&self, seat: Seat, now: u64) -> bool {
         Self::give_up(self.state(), seat, now)
     }
@@ -350,8 +350,8 @@ impl<V> Flight<V> {
     }
 }
 
-impl<V: Send + Sync + 'static> Hold for Flight<V> {
-    fn holds(&self) -> bool {
+impl<V: Send + Sync + 'static> LoadStatus for Flight<V> {
+    fn keeps_entry(&self) -> bool {
         self.rest.get().is_none_or(|rest| rest.is_kept())
     }
 

@@ -14,7 +14,7 @@ use super::run::{Alarm, Run};
 use super::turn::{Ended, Turn, Wish, settle};
 use super::{LoadError, LoadSource, Loaded, alone, cycle, now, watch};
 use crate::cache::Cache;
-use crate::engine::Fare;
+use crate::engine::LoadKind;
 use crate::sync::{NoAbort, quietly};
 use crate::time::nanos;
 
@@ -113,7 +113,7 @@ where
     where
         E: Send + Sync + 'static,
     {
-        match turn(self, key, Fare::Load, wish).await {
+        match turn(self, key, LoadKind::Load, wish).await {
             Turn::Told(loaded) => loaded,
             Turn::Alone | Turn::Absent => load_alone(self, key, wish, load).await,
             Turn::Lead(lead) => {
@@ -149,7 +149,7 @@ where
 pub(super) async fn turn<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
-    fare: Fare,
+    fare: LoadKind,
     wish: Wish,
 ) -> Turn<K, V, S, E>
 where

@@ -13,15 +13,15 @@ use super::rest::{Failure, Rest};
 use super::run::Run;
 use super::turn::Wish;
 use crate::cache::Cache;
-use crate::engine::{Boarding, Entered, Fare, Kept, Ticket};
+use crate::engine::{Entered, LoadKind, LoadStart, LoadToken, StandIn};
 use crate::expiry::Terms;
 use crate::sync::{NoAbort, quietly, seeded};
 use crate::trace::load_ended;
 
-/// The flight of a ticket.
-pub(super) fn flight<V: Send + Sync + 'static>(ticket: &Ticket) -> Arc<Flight<V>> {
-    let ticket: Arc<dyn Any + Send + Sync> = Arc::clone(ticket) as _;
-    ticket.downcast().expect("the tickets of a cache are of flights of its values")
+/// The flight of a token.
+pub(super) fn flight<V: Send + Sync + 'static>(token: &LoadToken) -> Arc<Flight<V>> {
+    let token: Arc<dyn Any + Send + Sync> = Arc::clone(token) as _;
+    token.downcast().expect("the tokens of a cache are of flights of its values")
 }
 
 /// A caller that has to load. When it is dropped before the flight has ended, as in a panic or when
@@ -38,7 +38,7 @@ where
     pub(super) seat: Seat,
     /// What the key had.
     pub(super) old: Option<NoAbort<V>>,
-    /// Whether the ticket may be in the table.
+    /// Whether the token may be in the table.
     boarded: bool,
     /// From when the loader begins to run.
     run: OnceLock<Arc<Run>>,
@@ -73,7 +73,7 @@ where
 pub(super) fn start<K, V, S>(
     cache: &Cache<K, V, S>,
     key: &K,
-    fare: Fare,
+    fare: LoadKind,
     kind: Kind,
     counts: impl Fn(&Rest) -> bool,
 ) -> Start<K, V, S>
@@ -83,11 +83,11 @@ where
     S: BuildHasher,
 {
     let limits = Limits::of(cache.engine().load_policy());
-    let own = Arc::new(Flight::<V>::new(kind, fare != Fare::Load, limits, now()));
+    let own = Arc::new(Flight::<V>::new(kind, fare != LoadKind::Load, limits, now()));
     // What is left of a load that failed before, and does not keep this one from being begun.
     let heritage = RefCell::new(None);
-    let is_over = |ticket: &Ticket| {
-        let flight = flight::<V>(ticket);
+    let is_over = |token: &LoadToken| {
+        let flight = flight::<V>(token);
         if !flight.is_over() {
             return false;
         }
@@ -109,24 +109,24 @@ where
         renews: false,
         ended: false,
     };
-    let boarding = cache.engine().board(key, fare, &lead.ticket(), is_over);
-    lead.boarded = matches!(boarding, Boarding::Boarded(_));
+    let boarding = cache.engine().begin_load(key, fare, &lead.token(), is_over);
+    lead.boarded = matches!(boarding, LoadStart::Started(_));
     match boarding {
-        Boarding::Live(value) => Start::Live(NoAbort::new(value)),
-        Boarding::Nothing => Start::Nothing,
-        Boarding::Joined(ticket) => {
-            lead.flight = NoAbort::new(flight(&ticket));
+        LoadStart::Live(value) => Start::Live(NoAbort::new(value)),
+        LoadStart::NotStarted => Start::Nothing,
+        LoadStart::Joined(token) => {
+            lead.flight = NoAbort::new(flight(&token));
             match lead.flight.rest.get().filter(|rest| counts(rest)) {
                 Some(rest) => Start::Failed(NoAbort::new(Arc::clone(rest))),
                 None => Start::Join(lead),
             }
         }
-        Boarding::Boarded(old) => {
+        LoadStart::Started(old) => {
             if let Some(memory) = heritage.take() {
                 let _ = lead.flight.heritage.set(memory.into_inner());
             }
             lead.old = old.map(NoAbort::new);
-            if kind == Kind::Job || fare != Fare::Load {
+            if kind == Kind::Job || fare != LoadKind::Load {
                 // One that hangs, or that nobody runs, is begun anew after a while.
                 lead.flight.look_again(now().saturating_add(limits.renewal));
             }
@@ -181,14 +181,14 @@ where
     [leads, taken]
 }
 
-/// Whether a load that has this ticket is about to renew a value, or has failed and `counts`, as far as
+/// Whether a load that has this token is about to renew a value, or has failed and `counts`, as far as
 /// that can be told at a glance.
-pub(super) fn is_flown<V: Send + Sync + 'static>(
-    ticket: &Ticket,
+pub(super) fn is_reloading<V: Send + Sync + 'static>(
+    token: &LoadToken,
     counts: impl Fn(&Rest) -> bool,
 ) -> bool {
-    let ticket: &dyn Any = &**ticket;
-    ticket.downcast_ref::<Flight<V>>().is_some_and(|flight| match flight.rest.get() {
+    let token: &dyn Any = &**token;
+    token.downcast_ref::<Flight<V>>().is_some_and(|flight| match flight.rest.get() {
         Some(rest) => counts(rest),
         None => !flight.is_worth_a_look(now),
     })
@@ -230,7 +230,7 @@ where
 
     /// Whether nothing has happened to the key since the load boarded.
     fn is_current(&self) -> bool {
-        self.cache.engine().has_ticket(&self.key, &self.ticket())
+        self.cache.engine().has_token(&self.key, &self.token())
     }
 
     /// Its loader is not called: that is no failure.
@@ -276,13 +276,13 @@ where
         }
     }
 
-    /// The waiter has left, and nobody is left: the ticket has to go.
+    /// The waiter has left, and nobody is left: the token has to go.
     pub(super) fn clear_away(&self) {
-        self.cache.engine().disembark(&self.key, &self.ticket());
+        self.cache.engine().cancel_load(&self.key, &self.token());
     }
 
-    fn ticket(&self) -> Ticket {
-        Arc::clone(&self.flight) as Ticket
+    fn token(&self) -> LoadToken {
+        Arc::clone(&self.flight) as LoadToken
     }
 
     /// Puts the value in unless something has overtaken it, and gives it to all that wait.
@@ -290,7 +290,7 @@ where
         self.count_end(true);
         self.enter(|| {
             if self.flight.begin_landing(self.seat, Landing::Value) {
-                self.cache.engine().land(&self.key, value.clone(), &self.ticket(), terms);
+                self.cache.engine().complete_load(&self.key, value.clone(), &self.token(), terms);
                 self.end(|| Outcome::Value(value.clone()));
             }
         });
@@ -298,7 +298,7 @@ where
 
     /// Tells all that wait why there is no value, and, if it is to be remembered, those that come later.
     /// What the key has may stand in for the value that was wanted, as the caller wishes.
-    pub(super) fn fail(mut self, failure: &Failure, wish: &Wish) -> Option<Kept<V>> {
+    pub(super) fn fail(mut self, failure: &Failure, wish: &Wish) -> Option<StandIn<V>> {
         self.count_end(matches!(failure, Failure::Absent));
         // Before the landing begins: if `Clone` panics, the first waiter leads.
         let old = wish.stand_in(&self.cache, &self.key, failure).map(NoAbort::new);
@@ -310,7 +310,7 @@ where
     fn fail_all(&self, failure: &Failure, wish: &Wish) {
         if self.flight.begin_landing(self.seat, Landing::Error) {
             if matches!(failure, Failure::Absent) && !seeded("absent-leaves-the-value") {
-                self.cache.engine().vacate(&self.key, &self.ticket());
+                self.cache.engine().complete_absent(&self.key, &self.token());
             }
             let rest = self.rest(Some(failure.clone()).zip(wish.negative));
             let kept = rest.is_kept();
@@ -321,7 +321,7 @@ where
             let _ = self.flight.rest.set(rest);
             self.end(|| Outcome::Failed(failure.clone()));
             if kept {
-                self.cache.engine().remember(&self.key, &self.ticket());
+                self.cache.engine().remember_failure(&self.key, &self.token());
             }
         }
     }
@@ -351,7 +351,7 @@ where
             return;
         }
         // Nothing where the flight has ended, or goes on without this one. A panic (of a waker, or of what
-        // looking for the key calls) stays here: it may be on the way already. A ticket that is left
+        // looking for the key calls) stays here: it may be on the way already. A token that is left
         // behind is known to be over.
         if !self.ended {
             quietly(|| self.count_end(false));
@@ -362,7 +362,7 @@ where
                 let kept = rest.is_kept();
                 let _ = self.flight.rest.set(rest);
                 if kept {
-                    self.cache.engine().remember(&self.key, &self.ticket());
+                    self.cache.engine().remember_failure(&self.key, &self.token());
                 } else {
                     self.clear_away();
                 }

@@ -5,12 +5,12 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, OnceLock};
 
 use super::blocking::turn;
-use super::lead::is_flown;
+use super::lead::is_reloading;
 use super::settings::Rules;
 use super::turn::{Turn, old_or_newer};
 use super::{LoadError, LoadSource, Loaded, Loader, alone};
 use crate::cache::Cache;
-use crate::engine::{Fare, Ticket};
+use crate::engine::{LoadKind, LoadToken};
 use crate::random_state::RandomState;
 
 /// A cache with a loader: it fills itself.
@@ -90,22 +90,24 @@ where
             return self.cache.get(key).map(|value| (value, false));
         };
         let age = (after, self.rules.jitter);
-        let is_flown = |ticket: &Ticket| self.is_flown(ticket, Fare::RenewAged(after, age.1));
-        self.cache.get_and_age(key, age, is_flown)
+        let is_reloading =
+            |token: &LoadToken| self.is_reloading(token, LoadKind::RenewIfOlderThan(after, age.1));
+        self.cache.get_and_age(key, age, is_reloading)
     }
 
     /// A value that has expired and is served all the same, and whether it is to be renewed.
     pub(super) fn stale(&self, key: &K) -> Option<(Loaded<V>, bool)> {
         let grace = self.rules.stale_while_revalidate?;
         let kept = self.cache.engine().stand_in(key, grace)?;
-        let flown = kept.ticket.as_ref().is_some_and(|ticket| self.is_flown(ticket, Fare::Load));
+        let flown =
+            kept.token.as_ref().is_some_and(|token| self.is_reloading(token, LoadKind::Load));
         let due = !kept.live && !flown;
         Some((old_or_newer(kept), due))
     }
 
-    /// Whether the background has nothing to do for a load with this ticket.
-    fn is_flown(&self, ticket: &Ticket, fare: Fare) -> bool {
-        is_flown::<V>(ticket, |rest| self.rules.defers(fare, rest))
+    /// Whether the background has nothing to do for a load with this token.
+    fn is_reloading(&self, token: &LoadToken, fare: LoadKind) -> bool {
+        is_reloading::<V>(token, |rest| self.rules.defers(fare, rest))
     }
 }
 
@@ -158,7 +160,7 @@ where
     fn load(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
         if let Some((stale, due)) = self.stale(key) {
             if due {
-                self.renew_soon(self.begin_reload(key, Fare::Load).into_iter().collect());
+                self.renew_soon(self.begin_reload(key, LoadKind::Load).into_iter().collect());
             }
             return Ok(stale);
         }
@@ -195,7 +197,7 @@ where
     /// assert_eq!(cache.get(&"key"), Ok(2));
     /// ```
     pub fn refresh(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        let loaded = match turn(&self.cache, key, Fare::Renew, self.rules.fresh()) {
+        let loaded = match turn(&self.cache, key, LoadKind::Renew, self.rules.fresh()) {
             Turn::Told(loaded) => loaded,
             Turn::Lead(lead) => self.reload(lead),
             Turn::Alone | Turn::Absent => self.load_anew(key),

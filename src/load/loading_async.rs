@@ -15,7 +15,7 @@ use super::lead::{Lead, begin, begin_jobs};
 use super::run::Run;
 use super::turn::{Turn, Wish, settle};
 use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, alone};
-use crate::engine::Fare;
+use crate::engine::LoadKind;
 use crate::sync::{NoAbort, quietly};
 use crate::time::nanos;
 
@@ -70,7 +70,7 @@ where
         }
         if let Some((stale, due)) = self.stale(key) {
             if due {
-                let lead = self.begin_reload(key, Fare::Load);
+                let lead = self.begin_reload(key, LoadKind::Load);
                 self.renew_soon_async(lead.into_iter().collect());
             }
             return Ok(stale);
@@ -178,7 +178,7 @@ where
     ///
     /// As [`get_async`](Self::get_async); a value that is there stays.
     pub async fn refresh_async(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        let turn = turn(&self.cache, key, Fare::Renew, self.rules.fresh());
+        let turn = turn(&self.cache, key, LoadKind::Renew, self.rules.fresh());
         let loaded = match self.attend(turn).await {
             Turn::Told(loaded) => loaded,
             Turn::Lead(lead) => self.reload_async(lead).await,
@@ -210,7 +210,7 @@ where
     /// what was there, or has been loaded, stays in the cache.
     pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
         self.drive();
-        let room = self.cache.engine().batch_of_loads(keys.len());
+        let room = self.cache.engine().permits_for_batch(keys.len());
         let mut batch = self.sort(keys, Kind::Task);
         self.renew_soon_async(std::mem::take(&mut batch.due));
         if !batch.wanted.is_empty() {
@@ -263,7 +263,7 @@ where
 
     /// As `get_one`.
     async fn get_one_async(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
-        let lead = match turn(&self.cache, key, Fare::Load, wish).await {
+        let lead = match turn(&self.cache, key, LoadKind::Load, wish).await {
             Turn::Lead(lead) => Some(lead),
             Turn::Alone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
             Turn::Alone => None,

@@ -45,17 +45,17 @@
 //!
 //! # How a load goes
 //!
-//! A caller that finds no value *boards*: an entry with the ticket of its flight goes into the table
-//! where the value is going to be. If there is a ticket already, the caller joins that flight and
+//! A caller that finds no value *boards*: an entry with the token of its flight goes into the table
+//! where the value is going to be. If there is a token already, the caller joins that flight and
 //! waits. The one who boarded is the *leader*: it runs its loader, with nothing held; then it
-//! *lands*: the very entry with its ticket is replaced by the value.
+//! *lands*: the very entry with its token is replaced by the value.
 //!
 //! # Invariants
 //!
-//! - **L1** A key has at most one ticket in the table, as it has at most one entry.
+//! - **L1** A key has at most one token in the table, as it has at most one entry.
 //! - **L2** Whatever happens to a key (insert, removal, `compute` that changes it, a sweep that
 //!   invalidates) replaces or unlinks its entry in the step in which it takes effect. So a landing,
-//!   which replaces the entry with its own ticket and nothing else, puts no value in that anything
+//!   which replaces the entry with its own token and nothing else, puts no value in that anything
 //!   has overtaken.
 //! - **L3** A flight has one leader at a time, until it is over: the seat that its state names. The leader,
 //!   and those that were relieved, may land; one of them does, and nobody takes over meanwhile.
@@ -63,13 +63,13 @@
 //!   leader's seat, from when it is promoted until it comes; those that are told, once the flight is
 //!   over. Leaving passes a promotion on. `Flight::check` recounts it in tests.
 //! - **L5** No lock is held while user code runs: loaders, `Clone`, `Drop`, wakers.
-//! - **L6** What is remembered of a load that has failed lies in its ticket. So what L2 says of a landing
+//! - **L6** What is remembered of a load that has failed lies in its token. So what L2 says of a landing
 //!   holds for it: it is forgotten in the step in which something happens to the key. A value that
 //!   stands in for one that could not be loaded is read from the table when its caller is told.
 //!
 //! # Races
 //!
-//! *A flight ends, and a caller has just found its ticket.* It is told so when it wants to join, and
+//! *A flight ends, and a caller has just found its token.* It is told so when it wants to join, and
 //! looks at the table again.
 //!
 //! *A leader is overtaken by its own waiter.* A leader that was woken and that nobody polls is relieved

@@ -9,7 +9,7 @@ use super::lead::{Lead, Start, begin, begin_jobs, start};
 use super::run::Run;
 use super::turn::{Wish, settle};
 use super::{LoadError, Loaded, Loader, LoadingCache, now};
-use crate::engine::Fare;
+use crate::engine::LoadKind;
 use crate::sync::quietly;
 
 /// What became of a value that was to be renewed; nothing if the loader panicked.
@@ -37,7 +37,7 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// Begins a load for the background, unless one is under way or has just failed.
-    pub(super) fn begin_reload(&self, key: &K, fare: Fare) -> Option<Lead<K, V, S>> {
+    pub(super) fn begin_reload(&self, key: &K, fare: LoadKind) -> Option<Lead<K, V, S>> {
         match start(&self.cache, key, fare, Kind::Job, |rest| self.rules.defers(fare, rest)) {
             Start::Lead(mut lead) => {
                 lead.renews();
@@ -76,7 +76,7 @@ where
     /// Begins to renew a value, or to load it where there is none, unless a failure is remembered.
     pub(super) fn begin_refresh(&self, key: &K) -> Begun<K, V, S, L::Error> {
         let wish = Wish { stale: None, ..self.rules.many() };
-        for fare in [Fare::Renew, Fare::Load] {
+        for fare in [LoadKind::Renew, LoadKind::Load] {
             let counts = |rest: &_| wish.failure::<L::Error>(rest).is_some();
             match start(&self.cache, key, fare, Kind::Job, counts) {
                 Start::Lead(lead) => return Begun::Lead(lead),

@@ -1,8 +1,8 @@
 //! What is left of a load that has failed.
 //!
-//! It lies in the flight, and the flight in the table, as the ticket of its key's entry. So whatever
+//! It lies in the flight, and the flight in the table, as the token of its key's entry. So whatever
 //! happens to the key (an insert, a removal, an invalidation, another load that lands) takes it along,
-//! in the same step in which it takes effect; and where the ticket is gone when the load fails,
+//! in the same step in which it takes effect; and where the token is gone when the load fails,
 //! something has overtaken it, and nobody will find what is left of it.
 
 use std::any::Any;

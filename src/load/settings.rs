@@ -11,7 +11,7 @@ use super::executor::{Executor, Job};
 use super::rest::Rest;
 use super::turn::Wish;
 use crate::cache::Cache;
-use crate::engine::Fare;
+use crate::engine::LoadKind;
 use crate::error::BuildError;
 use crate::expiry::Terms;
 use crate::time::nanos;
@@ -70,15 +70,15 @@ impl Rules {
     }
 
     /// To renew what is there, ahead of its expiry.
-    pub(super) fn aged(&self) -> Option<Fare> {
-        Some(Fare::RenewAged(self.refresh_after?, self.jitter))
+    pub(super) fn aged(&self) -> Option<LoadKind> {
+        Some(LoadKind::RenewIfOlderThan(self.refresh_after?, self.jitter))
     }
 
     /// Whether the background leaves a key alone because of a load that has failed.
-    pub(super) fn defers(&self, fare: Fare, rest: &Rest) -> bool {
+    pub(super) fn defers(&self, fare: LoadKind, rest: &Rest) -> bool {
         let pause = match fare {
-            Fare::RenewAged(age, _) => nanos(age / PAUSE),
-            Fare::Load | Fare::Renew => 0,
+            LoadKind::RenewIfOlderThan(age, _) => nanos(age / PAUSE),
+            LoadKind::Load | LoadKind::Renew => 0,
         };
         rest.failure(self.negative_ttl).is_some() || rest.is_younger(pause)
     }

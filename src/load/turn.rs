@@ -9,7 +9,7 @@ use super::lead::Lead;
 use super::rest::{Failure, Rest};
 use super::{LoadError, LoadSource, Loaded, SharedError};
 use crate::cache::Cache;
-use crate::engine::Kept;
+use crate::engine::StandIn;
 use crate::expiry::Terms;
 use crate::sync::NoAbort;
 
@@ -82,7 +82,7 @@ impl Wish {
         cache: &Cache<K, V, S>,
         key: &K,
         failure: &Failure,
-    ) -> Option<Kept<V>>
+    ) -> Option<StandIn<V>>
     where
         K: Hash + Eq + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
@@ -92,7 +92,7 @@ impl Wish {
     }
 
     /// What the key has, if it may stand in for a value that does not come.
-    fn old<K, V, S>(&self, cache: &Cache<K, V, S>, key: &K) -> Option<Kept<V>>
+    fn old<K, V, S>(&self, cache: &Cache<K, V, S>, key: &K) -> Option<StandIn<V>>
     where
         K: Hash + Eq + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
@@ -167,7 +167,7 @@ where
 }
 
 /// What stands in for an error: a value that has expired, or one that has come in meanwhile.
-pub(super) fn old_or_newer<V>(kept: Kept<V>) -> Loaded<V> {
+pub(super) fn old_or_newer<V>(kept: StandIn<V>) -> Loaded<V> {
     Loaded::new(kept.value, if kept.live { LoadSource::Hit } else { LoadSource::Stale })
 }
 
@@ -200,7 +200,7 @@ where
 /// What a caller gets whose load has failed: what the key has, if that may stand in, or the error.
 pub(super) fn old_or_error<V, E: Send + Sync + 'static>(
     error: E,
-    stand_in: impl FnOnce(&Failure) -> Option<Kept<V>>,
+    stand_in: impl FnOnce(&Failure) -> Option<StandIn<V>>,
 ) -> Result<Loaded<V>, LoadError<E>> {
     let error = NoAbort::new(Arc::new(error));
     let old = stand_in(&Failure::Error(Arc::clone(&error) as _));

@@ -183,7 +183,7 @@ fn round<K, V, L, S>(
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    let room = loading.cache.engine().batch_of_loads(keys.len());
+    let room = loading.cache.engine().permits_for_batch(keys.len());
     let (mut leads, mut others) = (Vec::new(), Vec::new());
     for key in keys {
         let begun = if loading.is_single() { Begun::Other } else { loading.begin_refresh(&key) };

@@ -11,7 +11,7 @@ pub(crate) struct Contents {
     pub(crate) entries: usize,
     pub(crate) charge: u64,
     /// Entries whose values are being loaded.
-    pub(crate) awaited: u64,
+    pub(crate) placeholders: u64,
     /// The charge of the entries on probation, and of those that say that it is counted.
     pub(crate) probation: u64,
     pub(crate) counted: u64,
@@ -62,8 +62,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                     assert!(!seen.iter().any(again), "a key that is in twice");
                     assert_eq!(home.array.index_of(entry.hash()), home.index(), "a home");
                     seen.push(entry);
-                    contents.entries += usize::from(!entry.is_awaited());
-                    contents.awaited += u64::from(entry.is_awaited());
+                    contents.entries += usize::from(!entry.is_placeholder());
+                    contents.placeholders += u64::from(entry.is_placeholder());
                     contents.charge += entry.charge();
                     contents.probation += if bits & 0b11 == 3 { 0 } else { entry.charge() };
                     contents.young += u64::from(bits & 0b11 != 3);

@@ -12,7 +12,7 @@ use super::array::Array;
 use super::home::{Held, Home, Open};
 use super::row::LANES;
 use super::view::{Spotted, View};
-use crate::entry::{Entry, Hold, Shape, Slab, Sought, Ticket};
+use crate::entry::{Entry, LoadStatus, LoadToken, Shape, Slab, Sought};
 use crate::reclaim::Ledgered;
 
 pub(super) type Toy = Table<u64, u64, (), ()>;
@@ -457,13 +457,13 @@ fn an_insert_a_removal_and_another_insert() {
     });
 }
 
-/// Replaces the entry of a key by a value if it carries this ticket; whether it did.
-fn land(table: &Toy, key: u64, ticket: &Ticket, value: u64) -> bool {
+/// Replaces the entry of a key by a value if it carries this token; whether it did.
+fn complete_load(table: &Toy, key: u64, token: &LoadToken, value: u64) -> bool {
     with(table, |view| {
         let mut new = view.entry(key, key, value, 1);
         loop {
             let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return false };
-            if !held.entry().ticket().is_some_and(|own| Arc::ptr_eq(own, ticket)) {
+            if !held.entry().load_token().is_some_and(|own| Arc::ptr_eq(own, token)) {
                 return false;
             }
             match view.replace(held, new) {
@@ -477,8 +477,8 @@ fn land(table: &Toy, key: u64, ticket: &Ticket, value: u64) -> bool {
     })
 }
 
-impl Hold for () {
-    fn holds(&self) -> bool {
+impl LoadStatus for () {
+    fn keeps_entry(&self) -> bool {
         true
     }
 
@@ -487,14 +487,14 @@ impl Hold for () {
     }
 }
 
-/// Puts a ticket in where there is nothing.
-fn board(table: &Toy, key: u64) -> Option<Ticket> {
-    let ticket: Ticket = Arc::new(());
+/// Puts a token in where there is nothing.
+fn begin_load(table: &Toy, key: u64) -> Option<LoadToken> {
+    let token: LoadToken = Arc::new(());
     with(table, |view| {
         loop {
             let Spotted::Open(open) = view.locate(key, |&k| k == key) else { return None };
-            if open.commit(view.awaited(key, key, Arc::clone(&ticket)), YOUNG).is_ok() {
-                return Some(Arc::clone(&ticket));
+            if open.commit(view.placeholder(key, key, Arc::clone(&token)), YOUNG).is_ok() {
+                return Some(Arc::clone(&token));
             }
         }
     })
@@ -515,9 +515,9 @@ fn clear(table: &Toy, key: u64) {
 fn a_landing_beside_a_removal_leaves_nothing() {
     model(3, || {
         let table = toy();
-        let ticket = board(&table, 1).expect("nothing is there");
-        assert_eq!(get(&table, 1), None, "a value that is awaited is read");
-        race(&table, move |t| land(t, 1, &ticket, 10), |t| clear(t, 1));
+        let token = begin_load(&table, 1).expect("nothing is there");
+        assert_eq!(get(&table, 1), None, "a placeholder is read");
+        race(&table, move |t| complete_load(t, 1, &token, 10), |t| clear(t, 1));
         assert_eq!(get(&table, 1), None, "what was loaded before the removal is there after it");
     });
 }
@@ -526,23 +526,23 @@ fn a_landing_beside_a_removal_leaves_nothing() {
 fn a_landing_beside_an_insert_is_the_older_one() {
     model(3, || {
         let table = toy();
-        let ticket = board(&table, 1).expect("nothing is there");
-        race(&table, move |t| land(t, 1, &ticket, 10), |t| insert_over(t, 1, 20));
+        let token = begin_load(&table, 1).expect("nothing is there");
+        race(&table, move |t| complete_load(t, 1, &token, 10), |t| insert_over(t, 1, 20));
         assert_eq!(get(&table, 1), Some(20), "what was loaded before is there");
         assert_eq!(audit(&table), 1);
     });
 }
 
 #[test]
-fn two_that_board_at_once() {
+fn two_loads_that_begin_at_once() {
     model(3, || {
         let table = toy();
-        let (a, b) = race(&table, |t| board(t, 1), |t| board(t, 1));
+        let (a, b) = race(&table, |t| begin_load(t, 1), |t| begin_load(t, 1));
         assert!(a.is_some() ^ b.is_some(), "exactly one of them leads");
     });
 }
 
-/// Inserts over anything, a ticket included.
+/// Inserts over anything, a token included.
 fn insert_over(table: &Toy, key: u64, value: u64) {
     with(table, |view| {
         let mut new = view.entry(key, key, value, 1);

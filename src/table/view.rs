@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::due::Overdue;
 use super::home::{Held, Home, Open};
 use super::{Junk, Table};
-use crate::entry::{Entry, Hull, Kind, Slab, Sought, Ticket};
+use crate::entry::{Entry, Hull, Kind, LoadToken, Slab, Sought};
 use crate::reclaim::{Ledgered, Pass, Retired};
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
@@ -131,20 +131,20 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         unsafe { self.pass.local().entry(self.slab(), hash, key, value, charge) }
     }
 
-    /// Makes an entry whose value is awaited.
-    pub(crate) fn awaited(&self, hash: u64, key: K, ticket: Ticket) -> Entry<K, V> {
-        Hull::new(self.slab(), Kind::Awaited).fill_awaited(hash, key, ticket)
+    /// Makes a placeholder.
+    pub(crate) fn placeholder(&self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
+        Hull::new(self.slab(), Kind::Placeholder).fill_placeholder(hash, key, token)
     }
 
     /// Makes an entry whose value is being renewed.
-    pub(crate) fn renewed(
+    pub(crate) fn renewing(
         &self,
         hash: u64,
         contents: (K, V),
         charge: u64,
-        ticket: Ticket,
+        token: LoadToken,
     ) -> Entry<K, V> {
-        Hull::new(self.slab(), Kind::Renewed).fill_renewed(hash, contents, charge, ticket)
+        Hull::new(self.slab(), Kind::Renewing).fill_renewing(hash, contents, charge, token)
     }
 
     /// Asks for the bucket of a hash, or of a place, which is going to be written.
@@ -175,7 +175,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Finds a key to read its value; one whose value is awaited is not there. What was found may not be
+    /// Finds a key to read its value; placeholders are skipped. What was found may not be
     /// replaced or unlinked, as some of its bucket may be read elsewhere yet (T8).
     ///
     /// # Progress
@@ -230,7 +230,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         self.seek((hash, Sought::Values), eq)
     }
 
-    /// Finds a key whether its value is there or awaited; as `find` otherwise.
+    /// Finds a key, placeholders included; as `find` otherwise.
     pub(crate) fn find_any(
         &self,
         hash: u64,
@@ -256,7 +256,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Finds a key to change it, whether its value is there or awaited, or the place where it could
+    /// Finds a key to change it, placeholders included, or the place where it could
     /// come in.
     ///
     /// # Progress
@@ -276,8 +276,11 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                 array = self.follow(home);
                 continue;
             }
-            let all =
-                if seeded("table-writers-pass-awaited") { Sought::Values } else { Sought::All };
+            let all = if seeded("table-writers-skip-placeholders") {
+                Sought::Values
+            } else {
+                Sought::All
+            };
             return home.locate(control, (hash, all), &mut eq);
         }
     }

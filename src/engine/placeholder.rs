@@ -1,0 +1,417 @@
+//! How a load takes part in the table.
+//!
+//! A load begins by linking an entry that carries its token. Where the key has no value, that is a
+//! *placeholder*; where it has one that is to be renewed, an entry with the same value. The load
+//! completes by replacing that very entry by the loaded value. Whatever happens to the key in
+//! between (an insert, a removal, a sweep that invalidates) replaces or unlinks the entry, in the
+//! same step in which it takes effect; so the load finds its token if and only if nothing has
+//! happened.
+//!
+//! A placeholder has no charge and is never evicted. It holds a permit until it is freed, and the
+//! number of permits is bounded; a load that gets none runs for its caller alone. An entry that is
+//! being renewed has the charge of its older value. It is evicted only if there is nothing else to
+//! evict; the value that its load brings is then not put in.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bury::{Found, State, Table};
+use super::panic::Panicked;
+use super::work::{Attempt, Obstacle, Work};
+use super::write::Site;
+use super::{Engine, Pin};
+use crate::entry::{EntryRef, LoadToken};
+use crate::error::InsertErrorKind;
+use crate::expiry::{Expiration, Terms};
+use crate::outcome::RemovalCause;
+use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
+use crate::table::Spotted;
+
+/// The limit on placeholders, including those that are not freed yet, where the retired capacity is
+/// smaller than this; otherwise the retired capacity is the limit.
+const MIN_PLACEHOLDER_LIMIT: u64 = 1 << 10;
+
+/// What a caller that wants to begin a load found.
+pub(crate) enum LoadStart<V> {
+    /// A value that may be read.
+    Live(V),
+    /// Another load of the key.
+    Joined(LoadToken),
+    /// Neither: the caller's token is in the table now. There may be an older value: a live one if
+    /// it is to be renewed, otherwise an expired one, which is of use only if the load fails.
+    Started(Option<V>),
+    /// There is nothing to renew, or no permit for a placeholder.
+    NotStarted,
+}
+
+/// A value that may stand in for one that could not be loaded.
+pub(crate) struct StandIn<V> {
+    pub(crate) value: V,
+    /// Whether it has not expired.
+    pub(crate) live: bool,
+    /// The token of a load that is to replace it, or that has failed to.
+    pub(crate) token: Option<LoadToken>,
+}
+
+/// Raises the limit on placeholders by the number of keys in a batch, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct BatchPermits<'e> {
+    batched: &'e Relaxed<AtomicU64>,
+    keys: u64,
+}
+
+impl Drop for BatchPermits<'_> {
+    fn drop(&mut self) {
+        self.batched.sub(self.keys);
+    }
+}
+
+/// A permit for a placeholder that is not in the table yet. Given back on drop if the placeholder
+/// does not get there: cloning its key may panic.
+struct PlaceholderPermit<'e>(&'e Relaxed<AtomicU64>);
+
+impl PlaceholderPermit<'_> {
+    /// Leaves the permit to the placeholder, which gives it back when it is freed.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for PlaceholderPermit<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
+    }
+}
+
+/// What a load is for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum LoadKind {
+    /// To load a value if there is none.
+    Load,
+    /// To renew a value that is there.
+    Renew,
+    /// To renew a value that has reached this age, less a random part of it up to this fraction.
+    /// The caller has read such a value, but another load may have replaced it since.
+    RenewIfOlderThan(Duration, f64),
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Links an entry with `token`, unless `key` has a value or another load already. A token for
+    /// which `is_over` returns true does not count as a load.
+    pub(crate) fn begin_load(
+        &self,
+        key: &K,
+        kind: LoadKind,
+        token: &LoadToken,
+        is_over: impl Fn(&LoadToken) -> bool,
+    ) -> LoadStart<V> {
+        let hash = self.hash(key);
+        let mut pin = self.pin();
+        let mut work = self.work(pin.local());
+        // Where there is no permit, waiting for garbage to be freed may be in vain: the placeholders
+        // of loads that still run are not garbage.
+        work.patient = false;
+        let start = self.persist(&mut pin, &mut work, |pin, work| {
+            self.try_begin_load(pin, work, (hash, key), kind, token, &is_over)
+        });
+        let start = NoAbort::new(start.unwrap_or(LoadStart::NotStarted));
+        drop(work);
+        // A caller that reads an old value and has it renewed does not clean up.
+        let reads = matches!(kind, LoadKind::RenewIfOlderThan(..));
+        if matches!(*start, LoadStart::Started(_)) && !reads {
+            self.tidy(pin);
+        }
+        start.into_inner()
+    }
+
+    fn try_begin_load(
+        &self,
+        pin: &Pin<'_, K, V>,
+        work: &mut Work<'_>,
+        (hash, key): (u64, &K),
+        kind: LoadKind,
+        token: &LoadToken,
+        is_over: impl Fn(&LoadToken) -> bool,
+    ) -> Attempt<LoadStart<V>> {
+        let view = self.table.view(pin.pass());
+        let held = match view.locate(hash, |k| k == key) {
+            Spotted::Held(held) => held,
+            Spotted::Open(_) if kind != LoadKind::Load => return Ok(LoadStart::NotStarted),
+            Spotted::Open(open) => {
+                // Before the key is cloned: without a permit that would be in vain.
+                let permit = self.placeholder_permit().ok_or(Obstacle::Garbage)?;
+                let entry = view.placeholder(hash, key.clone(), Arc::clone(token));
+                let bits = self.start(view, work, entry.as_ref());
+                self.commit(view, &work.shift, open, (entry, bits))
+                    .map_err(|_| Obstacle::Changed)?;
+                permit.keep();
+                work.local.tally.token_changes.bump();
+                work.local.tally.placeholders.bump();
+                self.grow_if_crowded(view);
+                return Ok(LoadStart::Started(None));
+            }
+        };
+        let state = self.state(held.entry());
+        let other = held.entry().load_token().filter(|token| !is_over(token));
+        match (state, other) {
+            (State::Live, _) if kind == LoadKind::Load => {
+                held.touch();
+                Ok(LoadStart::Live(held.entry().value().clone()))
+            }
+            (_, Some(other)) => Ok(LoadStart::Joined(Arc::clone(other))),
+            (State::Placeholder, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
+            (State::Placeholder, None) => {
+                // A load that is over has left it behind.
+                self.bury(view, held, RemovalCause::Expired);
+                Err(Obstacle::Changed)
+            }
+            (State::Expired, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
+            (State::Expired, None) if !self.is_kept(held.entry()) => {
+                self.bury(view, held, RemovalCause::Expired);
+                Err(Obstacle::Changed)
+            }
+            (State::Live, None) if !self.is_due(held.entry(), kind) => Ok(LoadStart::NotStarted),
+            (State::Live | State::Expired, None) => self.begin_renewal(view, work, held, token),
+        }
+    }
+
+    /// Raises the limit on placeholders by `keys`, for one call that loads them together. The caller
+    /// holds the keys already, so it bounds their number; what their loads leave to be freed is
+    /// bounded as that of other loads is.
+    pub(crate) fn permits_for_batch(&self, keys: usize) -> BatchPermits<'_> {
+        let keys = keys as u64;
+        self.batched.add(keys);
+        BatchPermits { batched: &self.batched, keys }
+    }
+
+    /// Takes a permit for a placeholder, which keeps it until it is freed: so loads that fail one
+    /// after another do not pile up garbage. Returns `None` if the limit is reached.
+    fn placeholder_permit(&self) -> Option<PlaceholderPermit<'_>> {
+        let taken = self.placeholders.add(1);
+        let permit = PlaceholderPermit(&self.placeholders);
+        let more = self.failures.len().saturating_add(self.batched.get());
+        let placeholders = self.retired.limit().max(MIN_PLACEHOLDER_LIMIT).saturating_add(more);
+        (taken < placeholders).then_some(permit)
+    }
+
+    fn is_due(&self, entry: EntryRef<'_, K, V>, kind: LoadKind) -> bool {
+        let LoadKind::RenewIfOlderThan(age, jitter) = kind else { return true };
+        let expiration = self.rules.expiration.as_ref();
+        expiration.is_some_and(|time| time.is_due(entry, (age, jitter), time.now()))
+    }
+
+    /// Replaces an entry without a token by one with the same value and `token`.
+    fn begin_renewal<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        held: Found<'g, K, V>,
+        token: &LoadToken,
+    ) -> Attempt<LoadStart<V>> {
+        let (old, charge) = (held.entry(), held.entry().charge());
+        let bearer = self.bearer_of_replaced(work, charge);
+        // Where the retired capacity has no room for the old entry, that stays charged to the
+        // capacity, and the new one is charged as well.
+        let need = charge - bearer.frees(charge) + bearer.costs(charge);
+        self.find_room(work, need)?;
+        let own = NoAbort::new(old.key().clone());
+        let (own_value, value) =
+            (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
+        let contents = (own.into_inner(), own_value.into_inner());
+        let entry = view.renewing(old.hash(), contents, charge, Arc::clone(token));
+        copy_times(old, entry.as_ref());
+        let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
+            work.hand.surrender();
+            return Err(Obstacle::Changed);
+        };
+        let account = self.settle(bearer, charge);
+        work.spend(need);
+        work.local.tally.token_changes.bump();
+        view.retire(unlinked, account);
+        Ok(LoadStart::Started(Some(value.into_inner())))
+    }
+
+    /// Returns the value that `key` has now, if it is live or has been expired for less than
+    /// `grace`: it may stand in for one that could not be loaded. A value that was replaced, removed
+    /// or invalidated is not in the table, so it is never returned.
+    pub(crate) fn stand_in(&self, key: &K, grace: Duration) -> Option<StandIn<V>> {
+        let pin = self.pin();
+        let view = self.table.view(pin.pass());
+        let held = view.find(self.hash(key), |k| k == key)?;
+        let entry = held.entry();
+        let in_time =
+            |expiration: &Expiration<K, V>| expiration.was_live(entry, expiration.now(), grace);
+        let live = self.is_live(entry);
+        let longest = seeded("stale-by-the-longest") && self.is_kept(entry);
+        if !live && !self.rules.expiration.as_ref().is_none_or(in_time) && !longest {
+            return None;
+        }
+        held.touch();
+        let token = entry.load_token().map(Arc::clone);
+        Some(StandIn { value: entry.value().clone(), live, token })
+    }
+
+    /// Replaces the entry that carries `token` by `value`, unless something has happened to `key`
+    /// since the load began. If the value is refused, the entry is removed as well.
+    ///
+    /// The entry for the value is made first, and the token is looked for afterwards, under the pin
+    /// under which the entry is then replaced. Where the replacement loses to another write, the
+    /// token is looked for again: once it is gone, that write has overtaken the load, and the value
+    /// is dropped.
+    pub(crate) fn complete_load(&self, key: &K, value: V, token: &LoadToken, terms: Terms) {
+        let value = NoAbort::new(value);
+        let charge = self.rules.weigh(key, &value);
+        let hash = self.hash(key);
+        let mut pin = self.pin();
+        let mut work = self.work_of(&pin);
+        work.terms = terms;
+        if let Err(kind) = self.fits(charge) {
+            return self.reject_load(pin, work, (hash, key, &value), (token, kind));
+        }
+        let (own, value) = (key.clone(), value.into_inner());
+        let new = self.table.view(pin.pass()).entry(hash, own, value, charge);
+        let mut new = Some(new);
+        let done = self.persist(&mut pin, &mut work, |pin, work| {
+            let view = self.table.view(pin.pass());
+            let Some(held) = self.find_by_token(view, hash, key, token) else { return Ok(()) };
+            let state = self.state(held.entry());
+            self.put_from(view, work, Site::Held(held, state), &mut new)?;
+            self.settle_in(view, work);
+            Ok(())
+        });
+        let Err(kind) = done else {
+            drop(work);
+            return self.tidy(pin);
+        };
+        let (own, value) = new.expect("an entry that was refused is still here").into_parts();
+        let (_own, value) = (NoAbort::new(own), NoAbort::new(value));
+        self.reject_load(pin, work, (hash, key, &value), (token, kind));
+    }
+
+    /// Removes the entry that carries `token`, as the capacity has no room for the value loaded.
+    /// That is reported only if the token was still there.
+    fn reject_load<'e>(
+        &'e self,
+        pin: Pin<'e, K, V>,
+        mut work: Work<'_>,
+        (hash, key, value): (u64, &K, &V),
+        (token, kind): (&LoadToken, InsertErrorKind),
+    ) {
+        work.local.tally.refusals.count(kind);
+        let mut panicked = std::mem::take(&mut work.panicked);
+        drop(work);
+        let notify = || {
+            self.note_refused(hash);
+            self.rules.notify(key, value, RemovalCause::Refused);
+        };
+        panicked.call(|| self.remove_by_token(pin, (hash, key), token, (|_| true, notify)));
+    }
+
+    /// Removes the placeholder that carries `token`, as its load has failed. An entry with a value
+    /// stays, and keeps the token.
+    pub(crate) fn cancel_load(&self, key: &K, token: &LoadToken) {
+        let hash = self.hash(key);
+        self.remove_by_token(
+            self.pin(),
+            (hash, key),
+            token,
+            (|entry| entry.is_placeholder(), || ()),
+        );
+    }
+
+    /// Removes the value of `key` if its entry carries `token`: the load found that there is none.
+    pub(crate) fn complete_absent(&self, key: &K, token: &LoadToken) {
+        let hash = self.hash(key);
+        self.remove_by_token(
+            self.pin(),
+            (hash, key),
+            token,
+            (|entry| !entry.is_placeholder(), || ()),
+        );
+    }
+
+    /// Leaves the placeholder of a load that has failed in the table, if it is still there, for as
+    /// long as its failure is remembered and not too many newer ones are.
+    pub(crate) fn remember_failure(&self, key: &K, token: &LoadToken) {
+        let hash = self.hash(key);
+        let pin = self.pin();
+        let held = self.find_by_token(self.table.view(pin.pass()), hash, key, token);
+        // An entry with a value has a charge, and leaves when that does.
+        let key = held.filter(|held| held.entry().is_placeholder()).map(|_| key.clone());
+        drop(pin);
+        if let Some(key) = key {
+            let mut panics = FirstPanic::default();
+            for (key, token) in self.failures.push(key, token) {
+                panics.catch(|| {
+                    let key = NoAbort::new(key);
+                    self.cancel_load(&key, &token);
+                });
+            }
+            panics.pass_on();
+        }
+    }
+
+    /// Removes the entry that carries `token` if it `may_go`, and calls `then` if it was removed.
+    fn remove_by_token<'e>(
+        &'e self,
+        pin: Pin<'e, K, V>,
+        (hash, key): (u64, &K),
+        token: &LoadToken,
+        (may_go, then): (impl Fn(EntryRef<'_, K, V>) -> bool, impl FnOnce()),
+    ) {
+        let cause = RemovalCause::Invalidated;
+        let view = self.table.view(pin.pass());
+        let find =
+            || self.find_by_token(view, hash, key, token).filter(|held| may_go(held.entry()));
+        while let Some(held) = find() {
+            if self.take_away(view, held, cause) {
+                let entry = Some(held.entry()).filter(|entry| !entry.is_placeholder());
+                let mut panicked = Panicked::default();
+                panicked.call(|| entry.into_iter().for_each(|entry| self.report(entry, cause)));
+                panicked.call(then);
+                break;
+            }
+        }
+        self.tidy(pin);
+    }
+
+    /// Whether `token` is still in the table: nothing has happened to `key` since its load began.
+    pub(crate) fn has_token(&self, key: &K, token: &LoadToken) -> bool {
+        let pin = self.pin();
+        self.find_by_token(self.table.view(pin.pass()), self.hash(key), key, token).is_some()
+    }
+
+    /// Returns the entry of `key` if it carries `token`.
+    fn find_by_token<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        hash: u64,
+        key: &K,
+        token: &LoadToken,
+    ) -> Option<Found<'g, K, V>> {
+        let Spotted::Held(held) = view.locate(hash, |k| k == key) else { return None };
+        let own = held.entry().load_token().is_some_and(|other| Arc::ptr_eq(other, token));
+        (own || seeded("token-unchecked")).then_some(held)
+    }
+}
+
+/// Copies deadlines and the time of the last write. A concurrent read that has found the old entry
+/// and moves its idle deadline from now on is lost.
+fn copy_times<K, V>(from: EntryRef<'_, K, V>, to: EntryRef<'_, K, V>) {
+    let words = [
+        (from.deadline(), to.deadline()),
+        (from.idle_deadline(), to.idle_deadline()),
+        (from.modified(), to.modified()),
+    ];
+    for (from, to) in words {
+        if let (Some(from), Some(to)) = (from, to) {
+            to.set(from.get());
+        }
+    }
+}

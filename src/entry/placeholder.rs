@@ -1,0 +1,190 @@
+//! Entries whose value is being loaded.
+//!
+//! Such an entry carries the *token* of its load. A thread that finds a token in the table knows that
+//! nothing has happened to the key since that load began, as whatever happens to a key replaces or
+//! unlinks its entry. An entry with a token and no value is a *placeholder*; one with a token and an
+//! older value is *being renewed*. The table treats all kinds alike.
+//!
+//! ```text
+//!   63            16 15     8     7           6        5  4 3       0
+//!   +---------------+--------+----------+-------------+----+---------+
+//!   | hash          | heard  | RENEWING | PLACEHOLDER |    | entered |
+//!   +---------------+--------+----------+-------------+----+---------+
+//! ```
+//!
+//! The lowest 16 bits are not part of the hash: they are the kind, what the policy has noted of the
+//! key, and the policy bits with which the entry was inserted. A search for values compares the hash
+//! and PLACEHOLDER at once, so that it skips placeholders at no cost.
+
+use std::any::Any;
+use std::mem::{MaybeUninit, offset_of};
+use std::sync::Arc;
+
+use super::{Entry, EntryRef, Hull, Node};
+use crate::sync::Stamp;
+
+/// Identifies a load. The cache itself only compares tokens, and asks for their status.
+pub(crate) type LoadToken = Arc<dyn LoadStatus + Send + Sync>;
+
+/// How the load stands that a token identifies.
+pub(crate) trait LoadStatus: Any {
+    /// Whether the load is under way, or has failed and that is remembered. If not, the entry that
+    /// carries the token may be swept away.
+    fn keeps_entry(&self) -> bool;
+
+    /// Whether the load has failed, or found no value, and that is remembered.
+    fn has_failed(&self) -> bool;
+}
+
+const PLACEHOLDER: u64 = 1 << 6;
+const RENEWING: u64 = 1 << 7;
+const HEARD_SHIFT: u32 = 8;
+const HEARD: u64 = 0xff << HEARD_SHIFT;
+const ENTERED: u64 = 0b1111;
+/// The bits that are not part of the hash.
+const NOTES: u64 = 0xffff;
+
+/// A hash without the bits in which entries keep other things.
+#[inline]
+pub(crate) fn plain_hash(hash: u64) -> u64 {
+    hash & !NOTES
+}
+
+/// What a hash word says that was heard of the key.
+#[inline]
+pub(super) fn heard(word: u64) -> u8 {
+    (word >> HEARD_SHIFT) as u8
+}
+
+/// A hash word with another such note.
+#[inline]
+pub(super) fn with_heard(word: u64, heard: u8) -> u64 {
+    word & !HEARD | u64::from(heard) << HEARD_SHIFT
+}
+
+/// What an entry carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A value.
+    Plain,
+    /// A token.
+    Placeholder,
+    /// A value and a token.
+    Renewing,
+}
+
+impl<K, V> Entry<K, V> {
+    /// Notes the policy bits with which the entry comes in.
+    #[inline]
+    pub(crate) fn enters_with(&mut self, bits: u8) {
+        debug_assert!(u64::from(bits) <= ENTERED, "more than the policy's bits");
+        let entry = self.as_ref();
+        let word = entry.word_of_hash();
+        word.set(word.get() & !ENTERED | u64::from(bits));
+    }
+}
+
+impl<K, V> EntryRef<'_, K, V> {
+    /// The policy bits with which the entry came in.
+    pub(crate) fn entered_with(&self) -> u8 {
+        (self.hash_word() & ENTERED) as u8
+    }
+}
+
+impl Kind {
+    #[inline]
+    pub(super) fn of(word: u64) -> Self {
+        match word & (PLACEHOLDER | RENEWING) {
+            0 => Self::Plain,
+            RENEWING => Self::Renewing,
+            _ => Self::Placeholder,
+        }
+    }
+
+    /// A hash word.
+    #[inline]
+    pub(super) fn word(self, hash: u64) -> u64 {
+        plain_hash(hash)
+            | match self {
+                Self::Plain => 0,
+                Self::Placeholder => PLACEHOLDER,
+                Self::Renewing => RENEWING,
+            }
+    }
+}
+
+/// Which kinds of entries a search looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sought {
+    /// Those with a value.
+    Values,
+    /// All.
+    All,
+}
+
+impl Sought {
+    #[inline(always)]
+    pub(super) fn matches(self, word: u64, hash: u64) -> bool {
+        let ignored = match self {
+            Self::Values => !PLACEHOLDER & NOTES,
+            Self::All => NOTES,
+        };
+        (word ^ hash) & !ignored == 0
+    }
+}
+
+/// The fixed part of an entry that is being renewed.
+#[repr(C)]
+pub(super) struct RenewingNode<K, V> {
+    node: Node<K, V>,
+    pub(super) token: LoadToken,
+}
+
+/// The fixed part of a placeholder: laid out as that of an entry that is being renewed, with no value
+/// in it.
+#[repr(C)]
+pub(super) struct PlaceholderNode<K, V> {
+    node: Node<K, MaybeUninit<V>>,
+    token: LoadToken,
+}
+
+impl<K, V> PlaceholderNode<K, V> {
+    const SAME_LAYOUT: () = {
+        assert!(size_of::<Self>() == size_of::<RenewingNode<K, V>>());
+        assert!(align_of::<Self>() == align_of::<RenewingNode<K, V>>());
+        assert!(offset_of!(Self, token) == offset_of!(RenewingNode<K, V>, token));
+        assert!(align_of::<Self>() == align_of::<Node<K, V>>());
+    };
+}
+
+impl<K, V> Hull<K, V> {
+    /// Makes it a placeholder. Its words are zero.
+    pub(crate) fn fill_placeholder(self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
+        let () = PlaceholderNode::<K, V>::SAME_LAYOUT;
+        assert!(self.kind != Kind::Plain, "no room for a token");
+        let node = Node {
+            hash: Stamp::new(Kind::Placeholder.word(hash)),
+            key,
+            value: MaybeUninit::uninit(),
+        };
+        // SAFETY: allocated for it, aligned by the layout, and without contents.
+        unsafe { self.node.cast::<PlaceholderNode<K, V>>().write(PlaceholderNode { node, token }) };
+        self.filled(0)
+    }
+
+    /// Makes it an entry that is being renewed. Its words are zero, except the charge.
+    pub(crate) fn fill_renewing(
+        self,
+        hash: u64,
+        (key, value): (K, V),
+        charge: u64,
+        token: LoadToken,
+    ) -> Entry<K, V> {
+        let () = PlaceholderNode::<K, V>::SAME_LAYOUT;
+        assert!(self.kind != Kind::Plain, "no room for a token");
+        let node = Node { hash: Stamp::new(Kind::Renewing.word(hash)), key, value };
+        // SAFETY: allocated for it, aligned by the layout, and without contents.
+        unsafe { self.node.cast::<RenewingNode<K, V>>().write(RenewingNode { node, token }) };
+        self.filled(charge)
+    }
+}
