@@ -101,6 +101,7 @@ pub struct Builder<K, V, S = RandomState> {
     clock: Option<Clock>,
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
+    per_entry_ttl: bool,
     expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
     rules: Rules<K, V>,
     hasher: S,
@@ -119,6 +120,7 @@ impl<K, V> Builder<K, V> {
             clock: None,
             time_to_live: None,
             time_to_idle: None,
+            per_entry_ttl: false,
             expiry: None,
             rules: Rules {
                 name: UNNAMED.into(),
@@ -185,6 +187,27 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
+    /// Lets callers say how long an entry lives: [`Cache::insert_with_ttl`], [`Cache::set_ttl`],
+    /// [`Compute::PutWithTtl`](crate::Compute::PutWithTtl). A cache with a time to live, a time to idle, an `expiry` or a
+    /// clock does so anyway; one without any of these needs this, as its entries would have no place for a
+    /// deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let cache = clockhand::Cache::builder().capacity(100).per_entry_ttl().build()?;
+    /// cache.insert("stays", 1);
+    /// cache.insert_with_ttl("goes", 2, Duration::from_secs(60));
+    /// assert_eq!(cache.entry_info("stays").and_then(|info| info.expires_in), None);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    pub fn per_entry_ttl(mut self) -> Self {
+        self.per_entry_ttl = true;
+        self
+    }
+
     /// How long each entry lives, decided entry by entry.
     pub fn expiry(mut self, expiry: impl Expiry<K, V> + Send + Sync + 'static) -> Self {
         self.expiry = Some(Box::new(expiry));
@@ -221,6 +244,7 @@ impl<K, V, S> Builder<K, V, S> {
             clock: self.clock,
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,
+            per_entry_ttl: self.per_entry_ttl,
             expiry: self.expiry,
             rules: self.rules,
             hasher,
@@ -341,8 +365,10 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// The clock, if anything expires.
     fn clock_to_use(&mut self) -> Result<Option<Clock>, BuildError> {
-        let timed =
-            self.time_to_live.is_some() || self.time_to_idle.is_some() || self.expiry.is_some();
+        let timed = self.per_entry_ttl
+            || self.time_to_live.is_some()
+            || self.time_to_idle.is_some()
+            || self.expiry.is_some();
         if !timed && self.clock.is_none() {
             return Ok(None);
         }
@@ -421,6 +447,7 @@ impl<K, V, S> fmt::Debug for Builder<K, V, S> {
             .field("clock", &self.clock)
             .field("time_to_live", &self.time_to_live)
             .field("time_to_idle", &self.time_to_idle)
+            .field("per_entry_ttl", &self.per_entry_ttl)
             .field("expiry", &self.expiry.is_some())
             .field("rules", &self.rules)
             .finish_non_exhaustive()

@@ -9,7 +9,8 @@ use equivalent::Equivalent;
 
 use crate::builder::Builder;
 use crate::engine::{Decided, EVERYWHERE, Engine, Lens, LoadToken, Refused};
-use crate::error::InsertError;
+use crate::error::{InsertError, InsertErrorKind};
+use crate::expiry::Terms;
 use crate::guard::Guard;
 use crate::health::{Health, Thresholds};
 use crate::iter::Iter;
@@ -17,7 +18,7 @@ use crate::janitor::Janitor;
 use crate::outcome::{Compute, Computed, Inserted};
 use crate::random_state::RandomState;
 use crate::reader::Reader;
-use crate::stats::{Explanation, Maintained, Stats, Usage};
+use crate::stats::{EntryInfo, Explanation, Maintained, Stats, Usage};
 
 /// A concurrent cache with wait-free reads and an exact bound.
 ///
@@ -375,6 +376,33 @@ where
         Lens::new(&self.engine, pin.pass()).explain(key)
     }
 
+    /// What is known of the entry of a key: its weight, its age, when it expires, how it is used. `None` if the key
+    /// is not there, or has expired. Does not count as a use.
+    ///
+    /// [`explain`](Self::explain) also says why a key is not there.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("EURUSD", 1.0842);
+    /// let info = cache.entry_info("EURUSD").expect("just inserted");
+    /// assert_eq!((info.charge, info.reads, info.expires_in), (1, 0, None));
+    /// assert!(cache.entry_info("EURGBP").is_none());
+    /// ```
+    #[doc(alias("getEntry", "expires_at"))]
+    pub fn entry_info<Q>(&self, key: &Q) -> Option<EntryInfo>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pin = self.engine.pin();
+        Lens::new(&self.engine, pin.pass()).entry_info(key)
+    }
+
     /// Whether a key is there; like [`peek`](Self::peek), without the clone.
     ///
     /// # Progress
@@ -478,6 +506,127 @@ where
     pub fn try_insert(&self, key: K, value: V) -> Result<Inserted, InsertError<K, V>> {
         let over = (|_: &V, _: &V| true, Decided::ByOperation);
         self.engine.put(key, value, over).map_err(InsertError::from)
+    }
+
+    /// Inserts a value that lives for `ttl` from now on, unless it is replaced, removed or evicted before; as
+    /// [`insert`](Self::insert) otherwise.
+    ///
+    /// `ttl` takes the place of the cache's time to live, be it shorter or longer, and of what an
+    /// [`Expiry`](crate::Expiry) would say of a new value; a time to idle goes on. In a cache with an `Expiry`, the time
+    /// to live remains the longest that an entry lives, and the `Expiry` is asked after each read. Zero: the entry
+    /// is expired at once. [`Duration::MAX`]: it never expires. A later [`insert`](Self::insert) of the key is an
+    /// ordinary one.
+    ///
+    /// # Panics
+    ///
+    /// If the cache keeps no time: see [`Builder::per_entry_ttl`].
+    ///
+    /// # Progress
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let cache = clockhand::Cache::builder().capacity(100).per_entry_ttl().build()?;
+    /// cache.insert_with_ttl("token", 7, Duration::from_secs(300));
+    /// cache.insert_with_ttl("gone", 8, Duration::ZERO);
+    /// assert_eq!((cache.get("token"), cache.get("gone")), (Some(7), None));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    #[doc(alias("expireVariably", "insert_with_expiry", "put_with_ttl"))]
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
+        self.assert_keeps_time();
+        if let Err(refused) = self.put_with_ttl(key, value, ttl) {
+            self.engine.refuse(refused);
+        }
+    }
+
+    /// Inserts a value that lives for `ttl` from now on, or says why not: [`insert_with_ttl`](Self::insert_with_ttl) with
+    /// the answer of [`try_insert`](Self::try_insert).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_insert`](Self::try_insert), and [`Untimed`](crate::InsertErrorKind::Untimed) if the cache keeps
+    /// no time. Key and value come back.
+    ///
+    /// # Progress
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, InsertErrorKind};
+    ///
+    /// let cache = Cache::new(100);
+    /// let error = cache.try_insert_with_ttl("token", 7, Duration::from_secs(300)).unwrap_err();
+    /// assert_eq!(error.kind, InsertErrorKind::Untimed);
+    /// ```
+    pub fn try_insert_with_ttl(
+        &self,
+        key: K,
+        value: V,
+        ttl: Duration,
+    ) -> Result<Inserted, InsertError<K, V>> {
+        if !self.engine.keeps_time() {
+            return Err(InsertError { kind: InsertErrorKind::Untimed, key, value });
+        }
+        self.put_with_ttl(key, value, ttl).map_err(InsertError::from)
+    }
+
+    fn put_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<Inserted, Refused<K, V>> {
+        let over = (|_: &V, _: &V| true, Decided::ByOperation);
+        let terms = Terms { ttl: Some(ttl), ..Terms::default() };
+        self.engine.put_for(key, value, over, terms)
+    }
+
+    fn assert_keeps_time(&self) {
+        assert!(
+            self.engine.keeps_time(),
+            "the cache keeps no time, and an entry cannot have a time to live: call per_entry_ttl() on the builder"
+        );
+    }
+
+    /// Gives the entry of a key another time to live, counted from now; returns whether the key was there.
+    ///
+    /// The new deadline is in force when the call returns, and takes the place of the one that the entry had, as in
+    /// [`insert_with_ttl`](Self::insert_with_ttl). An entry that a thread has seen as expired stays expired. Zero: it
+    /// expires now. [`Duration::MAX`]: it never expires. The value is not touched, and the call does not count as a
+    /// read. If another thread replaces the value concurrently, either value may be the one whose life is set. A
+    /// value that a load under way puts in the place of this one later lives as long as any loaded value.
+    ///
+    /// # Panics
+    ///
+    /// If the cache keeps no time: see [`Builder::per_entry_ttl`].
+    ///
+    /// # Progress
+    ///
+    /// Lock-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let cache = clockhand::Cache::builder().capacity(100).per_entry_ttl().build()?;
+    /// cache.insert("session", 7);
+    /// assert!(cache.set_ttl("session", Duration::from_secs(60)));
+    /// assert!(!cache.set_ttl("other", Duration::from_secs(60)));
+    /// assert!(cache.set_ttl("session", Duration::ZERO));
+    /// assert_eq!(cache.get("session"), None);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    #[doc(alias("setExpiresAfter", "expire", "touch"))]
+    pub fn set_ttl<Q>(&self, key: &Q, ttl: Duration) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.assert_keeps_time();
+        self.engine.set_ttl(key, ttl)
     }
 
     /// Puts a value in if the key is not there.

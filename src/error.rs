@@ -20,6 +20,8 @@ pub enum InsertErrorKind {
     /// There is no room at this moment: retired entries that readers still hold fill the retired capacity, or
     /// other writers hold what there is. A later attempt may succeed.
     NoRoom,
+    /// The cache keeps no time, so no entry can have a time to live of its own.
+    Untimed,
     /// The closure that decides changed the cache itself each time it was called, and what it had decided on
     /// was not there any more; after 256 such attempts the operation gives up. A later attempt fails in the same
     /// way, unless the closure leaves its own key alone.
@@ -38,6 +40,10 @@ impl fmt::Display for InsertErrorKind {
             Self::NoRoom => f.write_str(
                 "no room at the moment: retired entries are still being read; release long-held \
                  guards, park idle readers, or raise retired_capacity",
+            ),
+            Self::Untimed => f.write_str(
+                "the cache keeps no time, and an entry cannot have a time to live: call \
+                 per_entry_ttl() on the builder",
             ),
             Self::Contended => f.write_str(
                 "the closure that was to decide has changed what it was to decide on, 256 times: \

@@ -133,8 +133,8 @@ pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::Reader;
 pub use stats::{
-    Absence, Explanation, Holder, Maintained, MissCauses, Rates, Refusals, Region, RegionUsage,
-    RemovedCharge, Stats, Usage,
+    Absence, EntryInfo, Explanation, Holder, Maintained, MissCauses, Rates, Refusals, Region,
+    RegionUsage, RemovedCharge, Stats, Usage,
 };
 pub use time::{Clock, ManualClock};
 

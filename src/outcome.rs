@@ -19,6 +19,8 @@ pub enum Compute<V> {
     Keep,
     /// Insert this value, or replace the present one by it.
     Put(V),
+    /// The same with a time to live of its own, as [`Cache::insert_with_ttl`](crate::Cache::insert_with_ttl).
+    PutWithTtl(V, std::time::Duration),
     /// Remove the entry, if there is one.
     Remove,
 }

@@ -8,6 +8,7 @@ use super::bury::State;
 use super::lens::successor;
 use super::work::{Attempt, Decided, Obstacle, Work};
 use super::write::Site;
+use crate::error::InsertErrorKind;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
 use crate::sync::NoAbort;
 
@@ -32,7 +33,9 @@ where
         });
         // An attempt that has a value hands it back when it gives up.
         let computed = NoAbort::new(computed.unwrap_or(Computed::Contended));
-        if let Computed::Refused { kind, .. } = *computed {
+        if let Computed::Refused { kind, .. } = *computed
+            && kind != InsertErrorKind::Untimed
+        {
             self.count_refusal(work.local, hash, kind);
         }
         drop(work);
@@ -52,7 +55,17 @@ where
         let site = self.site(view, hash, own);
         work.asks(Decided::ByClosure);
         match (f(site.value()), site) {
-            (Compute::Put(value), site) => self.put_computed(pin, work, site, (hash, key), value),
+            (Compute::Put(value), site) => {
+                work.terms.ttl = None;
+                self.put_computed(pin, work, site, (hash, key), value)
+            }
+            (Compute::PutWithTtl(value, _), _) if !self.keeps_time() => {
+                Ok(Computed::Refused { kind: InsertErrorKind::Untimed, value })
+            }
+            (Compute::PutWithTtl(value, ttl), site) => {
+                work.terms.ttl = Some(ttl);
+                self.put_computed(pin, work, site, (hash, key), value)
+            }
             (Compute::Keep, Site::Held(held, State::Live)) => {
                 self.note_use(view, held);
                 Ok(Computed::Kept)

@@ -134,8 +134,8 @@ impl RefusalTally {
             InsertErrorKind::TooLarge { .. } => self.too_large.bump(),
             InsertErrorKind::NoRoom => self.no_room.bump(),
             InsertErrorKind::Contended => self.contended.bump(),
-            // Somebody else's value came in.
-            InsertErrorKind::Occupied => {}
+            // Another thread's value is there, or the call could not have succeeded.
+            InsertErrorKind::Occupied | InsertErrorKind::Untimed => {}
         }
     }
 

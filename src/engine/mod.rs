@@ -25,6 +25,7 @@
 //! | `timing` | taking the time of an operation, if it is its turn |
 //! | `panic` | what becomes of a panic of the user's functions |
 //! | `past` | what became of keys: noted where they leave, asked where a read misses |
+//! | `life` | what is known of one entry, and how long it is to live |
 //! | `explain` | why a key is there, or is not |
 //! | `figures` | what the engine tells about itself |
 //! | `audit` | recomputing every count from the contents |
@@ -52,6 +53,7 @@ mod face;
 mod failures;
 mod figures;
 mod lens;
+mod life;
 mod lingering;
 mod link;
 mod local;

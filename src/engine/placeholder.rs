@@ -27,6 +27,7 @@ use crate::expiry::{Expiration, Terms};
 use crate::outcome::RemovalCause;
 use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
 use crate::table::Spotted;
+use crate::time::Deadline;
 
 /// The limit on placeholders, including those that are not freed yet, where the retired capacity is
 /// smaller than this; otherwise the retired capacity is the limit.
@@ -226,6 +227,7 @@ where
         let contents = (own.into_inner(), own_value.into_inner());
         let entry = view.renewing(old.hash(), contents, charge, Arc::clone(token));
         copy_times(old, entry.as_ref());
+        let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
         let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
             work.hand.surrender();
             return Err(Obstacle::Changed);
@@ -233,6 +235,13 @@ where
         let account = self.settle(bearer, charge);
         work.spend(need);
         work.local.tally.token_changes.bump();
+        if let (Some(expiration), Some(copied)) = (&self.rules.expiration, copied) {
+            // After the exchange that has linked the new entry: either `set_ttl`, which looks for it after it has
+            // changed the old one, finds it, or what it has changed is found here.
+            if let Some(held) = self.find_by_token(view, old.hash(), old.key(), token) {
+                expiration.follow(held.entry(), old, copied);
+            }
+        }
         view.retire(unlinked, account);
         Ok(LoadStart::Started(Some(value.into_inner())))
     }

@@ -168,11 +168,12 @@ where
     /// have expired. Returns how many entries were looked at, and how many removed.
     fn sweep(&self, view: Table<'_, K, V>, buckets: usize) -> (usize, usize) {
         let (mut swept, mut expired) = (0, 0);
+        // Most buckets have no chain.
+        let mut found = Vec::with_capacity(table::LANES);
         for _ in 0..buckets {
-            let mut found = Vec::new();
             let next = view.gather(self.sweep.get()..EVERYWHERE.end, &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
-            for held in found {
+            for &held in &found {
                 let is_placeholder = held.entry().is_placeholder();
                 swept += usize::from(!is_placeholder);
                 if self.is_outdated(held.entry()) && self.bury(view, held, RemovalCause::Expired) {

@@ -49,11 +49,23 @@ where
     S: BuildHasher,
 {
     /// Puts an entry in, unless there is a live value over which the new one may not go.
+    #[inline]
     pub(crate) fn put(
         &self,
         key: K,
         value: V,
         over: (impl Fn(&V, &V) -> bool, Decided),
+    ) -> Result<Inserted, Refused<K, V>> {
+        self.put_for(key, value, over, Terms::default())
+    }
+
+    /// The same, for a value that lives differently.
+    pub(crate) fn put_for(
+        &self,
+        key: K,
+        value: V,
+        over: (impl Fn(&V, &V) -> bool, Decided),
+        terms: Terms,
     ) -> Result<Inserted, Refused<K, V>> {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let charge = self.rules.weigh(&key, &value);
@@ -74,7 +86,7 @@ where
         self.prefetch(&pin, hash);
         let (key, value) = (key.into_inner(), value.into_inner());
         let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, charge));
-        let (outcome, mut panicked) = self.put_entry(&mut pin, &mut new, &over, hash);
+        let (outcome, mut panicked) = self.put_entry(&mut pin, &mut new, (&over, terms), hash);
         let kind = match outcome {
             Ok(inserted) => {
                 self.tidy(pin);
@@ -94,10 +106,11 @@ where
         &'e self,
         pin: &mut Pin<'e, K, V>,
         new: &mut Option<Entry<K, V>>,
-        over: &(impl Fn(&V, &V) -> bool, Decided),
+        (over, terms): (&(impl Fn(&V, &V) -> bool, Decided), Terms),
         hash: u64,
     ) -> (Result<Inserted, InsertErrorKind>, Panicked) {
         let mut work = self.work_of(pin);
+        work.terms = terms;
         let outcome = self.persist(pin, &mut work, |pin, work| self.try_put(pin, work, new, over));
         let outcome =
             outcome.unwrap_or_else(|kind| self.put_after_old(pin, &mut work, new, over, kind));

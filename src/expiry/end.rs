@@ -30,6 +30,11 @@ impl<K, V> Expiration<K, V> {
         (own.remaining(now), at(entry.idle_deadline()).remaining(now))
     }
 
+    /// How long ago an entry was last used that has so long left if nobody uses it.
+    pub(crate) fn idle_for(&self, left: Option<Duration>) -> Option<Duration> {
+        Some(self.time_to_idle?.saturating_sub(left?))
+    }
+
     /// How long ago its value was written.
     pub(crate) fn age(&self, entry: EntryRef<'_, K, V>) -> Duration {
         self.now().since(modified(entry))

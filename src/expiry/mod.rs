@@ -7,12 +7,11 @@
 //!
 //! | the cache has | own deadline | idle deadline | last write |
 //! |---|---|---|---|
-//! | a time to live, or a clock alone | fixed | | for the age |
-//! | a time to idle | fixed | moved by reads | the same |
-//! | an `Expiry` | moved by reads | as above | the time to live counts from it |
+//! | a time to live, or a clock alone | moved by `set_ttl` alone | | for the age |
+//! | a time to idle | the same | moved by reads | the same |
+//! | an `Expiry` | moved by reads, too | as above | the time to live counts from it |
 //!
-//! A deadline that reads move is over once somebody has seen it passed: see `moving`. One that is
-//! fixed needs no mark: it stays passed, as no clock goes back.
+//! A deadline is over once a thread has seen it passed, and nothing moves it any more: see `moving`.
 
 mod end;
 #[cfg(all(test, clockhand_loom))]
@@ -101,11 +100,15 @@ impl<K, V> Expiration<K, V> {
     /// Whether an entry's time is not over. Who is told that it is may rely on it: it stays so.
     #[inline]
     pub(crate) fn is_live(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        let own = match &self.expiry {
-            Some(_) => self.lives_still(entry, now) && self.own_ahead(entry, now).is_some(),
-            None => is_ahead(entry, now),
-        };
-        own && entry.idle_deadline().is_none_or(|word| moving::ahead(word, now).is_some())
+        self.owns_time(entry, now)
+            && entry.idle_deadline().is_none_or(|word| moving::ahead(word, now).is_some())
+    }
+
+    /// Whether the entry's own deadline lies ahead, and its time to live is not over.
+    #[inline]
+    fn owns_time(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+        (self.expiry.is_none() || self.lives_still(entry, now))
+            && self.own_ahead(entry, now).is_some()
     }
 
     /// Whether it is live, or was until so short a while ago that its value may be worth something to
@@ -135,7 +138,8 @@ impl<K, V> Expiration<K, V> {
         !after(modified(entry), self.time_to_live).is_passed(now)
     }
 
-    /// The deadline from the user's expiry, if it lies ahead.
+    /// The entry's own deadline, if it lies ahead.
+    #[inline]
     fn own_ahead(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Option<Deadline> {
         entry.deadline().map_or(Some(Deadline::NEVER), |word| moving::ahead(word, now))
     }
@@ -143,7 +147,7 @@ impl<K, V> Expiration<K, V> {
     /// Sets the words of an entry that is about to come in.
     pub(crate) fn create(&self, entry: EntryRef<'_, K, V>, terms: &Terms) {
         let now = self.now();
-        let wanted = self.expiry.as_ref().and_then(|expiry| {
+        let wanted = self.asked(terms).and_then(|expiry| {
             expiry.expire_after_create(entry.key(), entry.value(), self.clock.to_instant(now))
         });
         self.begin(entry, now, wanted, terms);
@@ -152,11 +156,17 @@ impl<K, V> Expiration<K, V> {
     /// Sets the words of an entry that is about to take the place of `old`.
     pub(crate) fn update(&self, entry: EntryRef<'_, K, V>, old: EntryRef<'_, K, V>, terms: &Terms) {
         let now = self.now();
-        let wanted = self.expiry.as_ref().and_then(|expiry| {
+        let wanted = self.asked(terms).and_then(|expiry| {
             let left = old.deadline().and_then(|word| moving::deadline(word).remaining(now));
             expiry.expire_after_update(entry.key(), entry.value(), self.clock.to_instant(now), left)
         });
         self.begin(entry, now, wanted, terms);
+    }
+
+    /// The user's expiry, if it is asked: an entry with a time to live of its own needs no answer.
+    #[inline]
+    fn asked(&self, terms: &Terms) -> Option<&(dyn Expiry<K, V> + Send + Sync)> {
+        if terms.ttl.is_some() { None } else { self.expiry.as_deref() }
     }
 
     fn begin(
@@ -168,11 +178,47 @@ impl<K, V> Expiration<K, V> {
     ) {
         // What the user's expiry wants, where there is one; the time to live counts from the last write
         // then, which the entry remembers.
-        let life = if self.expiry.is_some() { wanted } else { self.time_to_live };
-        let deadline = terms.shorten(after(now, life), entry.hash(), now, self.time_to_live);
+        let (life, longest) = match (terms.ttl, &self.expiry) {
+            (Some(ttl), _) => (Some(ttl), None),
+            (None, Some(_)) => (wanted, self.time_to_live),
+            (None, None) => (self.time_to_live, self.time_to_live),
+        };
+        let deadline = terms.shorten(after(now, life), entry.hash(), now, longest);
         set(entry.deadline(), deadline.to_word());
         set(entry.idle_deadline(), after(now, self.time_to_idle).to_word());
         set(entry.modified(), now.to_word());
+    }
+
+    /// Gives an entry that is live another time to live, from now on; the deadline that it has then, and the one that it
+    /// had before. `None` if it is not live.
+    pub(crate) fn set_ttl(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        ttl: Duration,
+    ) -> Option<(Deadline, Deadline)> {
+        loop {
+            let now = self.now();
+            if !self.is_live(entry, now) {
+                return None;
+            }
+            let (found, to) = (self.own_ahead(entry, now)?, now.after(ttl));
+            if entry.deadline().is_some_and(|word| moving::set(word, found, to)) {
+                return Some((to, found));
+            }
+        }
+    }
+
+    /// Moves the deadline of an entry that has just taken the place of `old` with the same value, if a call has set that of
+    /// `old` since it was `copied`.
+    pub(crate) fn follow(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        old: EntryRef<'_, K, V>,
+        copied: Deadline,
+    ) {
+        if let (Some(word), Some(old)) = (entry.deadline(), old.deadline()) {
+            moving::follow(word, old, copied, self.now());
+        }
     }
 
     /// Reads an entry: whether it is live, and if so, moves its deadlines. Writes only where a deadline
@@ -180,7 +226,7 @@ impl<K, V> Expiration<K, V> {
     #[inline]
     pub(crate) fn read(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Reading {
         match &self.expiry {
-            None => Reading::of(is_ahead(entry, now) && self.idle_from(entry, now)),
+            None => Reading::of(self.own_ahead(entry, now).is_some() && self.idle_from(entry, now)),
             Some(expiry) => self.read_and_ask(&**expiry, entry, now),
         }
     }
@@ -237,12 +283,6 @@ impl<K, V> Expiration<K, V> {
         let left = found.remaining(now);
         expiry.expire_after_read(entry.key(), entry.value(), read, left, modified)
     }
-}
-
-/// Whether the entry's own deadline lies ahead, where it is fixed.
-#[inline]
-fn is_ahead<K, V>(entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-    entry.deadline().is_none_or(|word| !Deadline::from_word(word.get()).is_passed(now))
 }
 
 /// When the value was written.

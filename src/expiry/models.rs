@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::moving::{Word, ahead, change, deadline, extend};
+use super::moving::{self, Word, ahead, change, deadline, extend};
 use crate::sync::{AtomicU64, Relaxed};
 use crate::time::{Deadline, Moment};
 
@@ -101,5 +101,36 @@ fn an_answer_to_an_old_state_is_not_stored() {
         });
         let added: u64 = threads.into_iter().filter_map(|thread| thread.join().unwrap()).sum();
         assert_eq!(deadline(&*word), due(10 + added), "an answer was lost that had been stored");
+    });
+}
+
+/// A call gives an entry another deadline while a load renews it: copies its deadline, and then puts another entry in its
+/// place. Whichever entry the call finds, the one that is there in the end has its deadline.
+#[test]
+fn a_deadline_that_is_set_beside_a_renewal_stays() {
+    loom::model(|| {
+        let words = [word(), word()];
+        // Which of both is in the table.
+        let linked = Arc::new(Relaxed::<AtomicU64>::new(0));
+        let (seen, table) = (words.clone(), Arc::clone(&linked));
+        let setter = thread::spawn(move || {
+            loop {
+                let nth = table.get();
+                let word = &seen[nth as usize];
+                while !moving::set(&**word, ahead(&**word, at(1)).expect("it lies ahead"), due(20))
+                {
+                }
+                if table.get() == nth {
+                    return;
+                }
+            }
+        });
+        let copied = deadline(&*words[0]);
+        // Not visible yet.
+        words[1].0.set(copied.to_word());
+        linked.set(1);
+        moving::follow(&*words[1], &*words[0], copied, at(1));
+        setter.join().unwrap();
+        assert_eq!(deadline(&*words[1]), due(20), "the deadline that was set is lost");
     });
 }

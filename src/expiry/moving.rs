@@ -1,4 +1,4 @@
-//! A deadline that reads move.
+//! A deadline that reads move, and callers that give an entry another time to live.
 //!
 //! ```text
 //!    63     62                             0
@@ -10,7 +10,7 @@
 //! | from | to | by | when |
 //! |---|---|---|---|
 //! | a deadline | a later one | a read, for the time to idle | it found the deadline ahead |
-//! | a deadline | another | a read, for the user's `Expiry` | the same |
+//! | a deadline | another | a read, for the user's `Expiry`; a call that sets the time to live | the same |
 //! | a deadline | OVER, with the same deadline | whoever finds it passed | before anybody is told so |
 //!
 //! A reader takes its time between its look at the clock and its exchange. Meanwhile the deadline may pass, and
@@ -32,7 +32,7 @@
 //! still passed for us has read the clock before us, and does so once: the attempts are bounded by
 //! the threads that read the entry at that moment.
 
-use crate::sync::{Stamp, seeded};
+use crate::sync::{Ordering, Stamp, fence, seeded};
 use crate::time::{Deadline, Moment};
 
 const OVER: u64 = 1 << 63;
@@ -65,7 +65,16 @@ pub(super) fn deadline(word: &impl Word) -> Deadline {
 /// The deadline if it lies ahead; if not, it is over from now on.
 #[inline]
 pub(super) fn ahead(word: &impl Word, now: Moment) -> Option<Deadline> {
-    settle(word, word.get(), now)
+    ahead_of(word, word.get(), now)
+}
+
+#[inline]
+fn ahead_of(word: &impl Word, seen: u64, now: Moment) -> Option<Deadline> {
+    // As signed numbers, a word with OVER is less than every moment: one comparison for nearly every read.
+    if seen.cast_signed() > now.to_word().cast_signed() {
+        return Some(Deadline::from_word(seen));
+    }
+    settle(word, seen, now)
 }
 
 #[inline]
@@ -93,7 +102,7 @@ fn settle(word: &impl Word, mut seen: u64, now: Moment) -> Option<Deadline> {
 pub(super) fn extend(word: &impl Word, now: Moment, to: Deadline) -> bool {
     let mut seen = word.get();
     loop {
-        let Some(deadline) = settle(word, seen, now) else { return false };
+        let Some(deadline) = ahead_of(word, seen, now) else { return false };
         if to <= deadline && !seeded("expiry-idle-set-back") {
             return true;
         }
@@ -113,4 +122,31 @@ pub(super) fn change(word: &impl Word, from: Deadline, to: Deadline) -> bool {
         return true;
     }
     word.exchange(from.to_word(), to.to_word()).is_ok()
+}
+
+/// Gives an entry another deadline than the one that was found ahead, unless it was moved since. The caller then looks
+/// whether the entry is still in the table, and if not, sets the deadline of the one that has taken its place.
+#[inline]
+pub(super) fn set(word: &impl Word, from: Deadline, to: Deadline) -> bool {
+    let set = change(word, from, to);
+    if !seeded("expiry-set-unfenced") {
+        // ORDERING S-f: SeqCst fence: the deadline is changed before the caller looks at the table; pairs with the
+        // fence in `follow`.
+        fence(Ordering::SeqCst);
+    }
+    set
+}
+
+/// Moves the deadline of an entry that has just been linked in the place of another one, with a copy of its deadline, if
+/// that was set after it was `copied`. A deadline that was moved since the entry can be found is newer, and stays.
+pub(super) fn follow(word: &impl Word, old: &impl Word, copied: Deadline, now: Moment) {
+    // ORDERING S-f: SeqCst fence: the entry was linked before the old deadline is read again; pairs with the fence in
+    // `set`. Either a caller that sets the old deadline finds the new entry, or its deadline is found here.
+    fence(Ordering::SeqCst);
+    if seeded("expiry-follow-nobody") {
+        return;
+    }
+    if let Some(to) = ahead(old, now).filter(|&to| to != copied) {
+        change(word, copied, to);
+    }
 }

@@ -1,4 +1,4 @@
-//! How the life of a loaded value differs from that of others.
+//! How the life of one value differs from that of others.
 
 use std::time::Duration;
 
@@ -6,9 +6,11 @@ use super::{Expiration, after, modified};
 use crate::entry::EntryRef;
 use crate::time::{Deadline, Moment};
 
-/// What a load asks for its value. By default it lives like any other.
+/// What a write asks for its value. By default it lives like any other.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Terms {
+    /// Its own time to live, in the place of the cache's and of what an `Expiry` would say.
+    pub(crate) ttl: Option<Duration>,
     /// How long it lives at most.
     pub(crate) lifetime: Option<Duration>,
     /// By which part of its life it expires earlier, at most: values that were loaded together do not
@@ -26,7 +28,7 @@ impl Terms {
         now: Moment,
         time_to_live: Option<Duration>,
     ) -> Deadline {
-        if *self == Self::default() {
+        if self.lifetime.is_none() && self.jitter == 0.0 {
             deadline
         } else {
             self.apply(deadline, hash, now, time_to_live)

@@ -183,9 +183,9 @@ fn long_lives() -> Vec<(Rule, ManualClock)> {
 fn a_value_is_due_when_it_is_old_however_long_it_lives() {
     for terms in [
         Terms::default(),
-        Terms { lifetime: None, jitter: 0.9 },
-        Terms { lifetime: Some(50 * SECOND), jitter: 0.0 },
-        Terms { lifetime: Some(500 * SECOND), jitter: 0.5 },
+        Terms { lifetime: None, jitter: 0.9, ..Terms::default() },
+        Terms { lifetime: Some(50 * SECOND), jitter: 0.0, ..Terms::default() },
+        Terms { lifetime: Some(500 * SECOND), jitter: 0.5, ..Terms::default() },
     ] {
         for (rule, hand) in long_lives() {
             hand.advance(100 * SECOND);
@@ -207,7 +207,7 @@ fn jitter_takes_a_part_of_the_life_and_of_the_age() {
     let (rule, hand) = rule(Some(100 * SECOND), None, None);
     for hash in 0..100 {
         let entry = Entry::new(Slab::leaked(rule.shape()), hash << 32, 1, 1, 1);
-        rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 0.5 });
+        rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 0.5, ..Terms::default() });
         hand.advance(5 * SECOND - Duration::from_nanos(1));
         assert!(!rule.is_due(entry.as_ref(), (10 * SECOND, 0.5), rule.now()), "not half as old");
         hand.advance(5 * SECOND + Duration::from_nanos(1));
@@ -225,7 +225,7 @@ fn jitter_spreads_the_time_to_live_beside_an_expiry_too() {
     let lives: std::collections::HashSet<_> = (0..20)
         .map(|hash| {
             let entry = Entry::new(Slab::leaked(rule.shape()), hash << 32, 1, 1, 1);
-            rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 1.0 });
+            rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 1.0, ..Terms::default() });
             seconds_left(&rule, &hand, &entry)
         })
         .collect();

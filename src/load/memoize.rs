@@ -49,7 +49,7 @@ where
 {
     expect_time(cache, "memoize");
     let cache = cache.clone();
-    let terms = Terms { lifetime: Some(ttl), jitter: 0.0 };
+    let terms = Terms { lifetime: Some(ttl), jitter: 0.0, ..Terms::default() };
     let wish = Wish { terms, ..Wish::default() };
     move |argument| {
         let call = |(_, argument): &(&'static str, A)| Ok::<V, Infallible>(f(argument));

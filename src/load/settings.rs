@@ -51,7 +51,7 @@ impl Rules {
 
     pub(super) fn wish(&self) -> Wish {
         Wish {
-            terms: Terms { lifetime: None, jitter: self.jitter },
+            terms: Terms { lifetime: None, jitter: self.jitter, ..Terms::default() },
             stale: self.stale_if_error,
             negative: self.negative_ttl,
             until: self.load_timeout.and_then(|limit| Instant::now().checked_add(limit)),

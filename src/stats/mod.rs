@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `counts` | what happened since the cache was built, or between two looks |
 //! | `causes` | the same counts, divided by cause |
+//! | `entry_info` | what a cache knows of one entry |
 //! | `explanation` | why a key is there, or is not |
 //! | `rates` | the same for each second |
 //! | `regions` | who has what of the cache: the regions, and those that hold up the freeing of garbage |
@@ -15,6 +16,7 @@
 
 mod causes;
 mod counts;
+mod entry_info;
 mod explanation;
 mod rates;
 mod regions;
@@ -24,6 +26,7 @@ mod usage;
 
 pub use causes::{MissCauses, Refusals, RemovedCharge};
 pub use counts::Stats;
+pub use entry_info::EntryInfo;
 pub use explanation::{Absence, Explanation, Region};
 pub use rates::Rates;
 pub use regions::{Holder, RegionUsage};

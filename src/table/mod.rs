@@ -103,6 +103,7 @@ use std::sync::Arc;
 pub(crate) use array::LOAD;
 pub(crate) use desk::{Desk, Shredder};
 pub(crate) use home::{Held, Open};
+pub(crate) use row::LANES;
 pub(crate) use view::{Glance, Spotted, Unlinked, View};
 pub(crate) use walk::Noted;
 pub(crate) use word::Region;

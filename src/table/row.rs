@@ -5,7 +5,7 @@ use crate::entry::{EntryRef, Slab, Sought};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Slots in a row.
-pub(super) const LANES: usize = 7;
+pub(crate) const LANES: usize = 7;
 
 /// A place for one entry: a word.
 #[derive(Debug)]

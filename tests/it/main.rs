@@ -29,6 +29,7 @@ mod destructors;
 mod differential;
 mod drops;
 mod edge_cases;
+mod entry_ttl;
 mod eviction_quality;
 mod examples;
 mod expired_first;

@@ -15,8 +15,8 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use clockhand::{
-    BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Equivalent, Expiry,
-    GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Maintained, Maintenance,
+    BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, EntryInfo, Equivalent,
+    Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Maintained, Maintenance,
     ManualClock, MissCauses, Rates, Reader, Refusals, RegionUsage, RemovalCause, RemovedCharge,
     Stats, Usage,
 };
@@ -61,6 +61,7 @@ fn built() -> Texts {
         .weigher(|key: &String, value: &Vec<u8>| -> u64 { (key.len() + value.len()) as u64 })
         .time_to_live(Duration::from_secs(1000))
         .time_to_idle(Duration::from_secs(1000))
+        .per_entry_ttl()
         .expiry(Everything)
         .removal_listener(|_: &String, _: &Vec<u8>, _: RemovalCause| ())
         .hasher(RandomState::new())
@@ -133,6 +134,11 @@ fn writes_tell_what_they_did() {
         Some(_) => Compute::Put(vec![4]),
     });
     assert_eq!(computed, Computed::Replaced);
+    let _: () = cache.insert_with_ttl(key(), vec![7], Duration::from_secs(1));
+    let _: Result<Inserted, InsertError<String, Vec<u8>>> =
+        cache.try_insert_with_ttl(key(), vec![7], Duration::from_secs(1));
+    let _: bool = cache.set_ttl("a", Duration::MAX);
+    let _: Option<EntryInfo> = cache.entry_info("a");
     let _: bool = cache.insert_if_newer(key(), vec![5], |value: &Vec<u8>| value.len()).is_ok();
     let _: Option<Vec<u8>> = cache.remove("a");
     let _: bool = cache.invalidate("a");
