@@ -44,6 +44,8 @@ pub(super) enum Eviction {
     Done,
     /// The victim was used or gone, or the policy found none within its steps.
     Vain,
+    /// The victim is of the key that room is made for, and has come since that was looked for.
+    Own,
     /// The retired capacity is full.
     Relieve,
     /// The write is one of a listener that is told of an eviction, and has evicted enough itself.
@@ -67,15 +69,15 @@ where
     }
 
     /// Collects `need` in the operation's hand, and evicts only where all that is free, and all that garbage
-    /// holds, is not enough. What was found stays in the hand in any case. The entry that is to be replaced is
-    /// spared.
+    /// holds, is not enough. What was found stays in the hand in any case. Room is made for `own`, which is an entry
+    /// that comes in or one that is to be replaced: no entry of its key goes for it.
     #[inline(always)]
     pub(super) fn make_room<'g>(
         &'g self,
         view: &Table<'g, K, V>,
         work: &mut Work<'_>,
         need: u64,
-        spared: Option<EntryRef<'g, K, V>>,
+        own: Option<EntryRef<'_, K, V>>,
     ) -> Attempt<()> {
         let (mut vain, mut paid) = (0, 0);
         loop {
@@ -87,7 +89,7 @@ where
             if lingering > 0 && self.waits_for(lingering, need - work.hand.held(), work) {
                 return Err(Obstacle::Garbage);
             }
-            match self.evict(view, work, spared, vain) {
+            match self.evict(view, work, own, vain) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
                 Eviction::Done if paid < PAID && self.capacity.debt() > 0 => {
                     work.hand.surrender();
@@ -96,6 +98,11 @@ where
                 Eviction::Done => {}
                 Eviction::Relieve => return Err(Obstacle::Garbage),
                 Eviction::Barred => return Err(Obstacle::NoRoom),
+                Eviction::Own => {
+                    // To replace that takes less: nobody shall evict for what was taken for both.
+                    work.hand.surrender();
+                    return Err(Obstacle::Changed);
+                }
                 Eviction::Vain if vain >= patience(view) || self.len() == 0 => {
                     return Err(Obstacle::NoRoom);
                 }
@@ -113,7 +120,7 @@ where
         owed >= lacking || owed > 0 && work.has_hope()
     }
 
-    /// Evicts one entry, but not the one that is `spared`. Its charge comes into the hand.
+    /// Evicts one entry, but none of the key of `own`. Its charge comes into the hand.
     ///
     /// One that is being renewed goes only after some attempts that were `vain`. Its key was asked for just now, and
     /// whoever asks next would not find the load that is under way.
@@ -126,7 +133,7 @@ where
         &'g self,
         view: &Table<'g, K, V>,
         work: &mut Work<'_>,
-        spared: Option<EntryRef<'g, K, V>>,
+        own: Option<EntryRef<'_, K, V>>,
         vain: usize,
     ) -> Eviction {
         if !work.local.telling.may_evict() {
@@ -135,24 +142,17 @@ where
         if self.retired.limit() == 0 && self.lingering.charge() > 0 {
             return Eviction::Relieve;
         }
-        let (rounds, memory) = (&work.local.rounds, view.annex());
-        let overdue = match &self.rules.expiration {
-            Some(expiration) => self.overdue(*view, expiration, spared),
-            None => None,
-        };
-        let victim = if overdue.is_some() {
-            overdue
-        } else {
-            let dial = Dial::new(self, *view).sparing(spared);
-            let (dial, load) = (dial.sparing_renewed(vain < SPARED), self.load());
-            self.policy.victim(&dial, rounds, memory, &work.shift, load)
-        };
-        let Some(held) = victim else {
+        let Some(held) = self.victim(*view, work, own, vain) else {
             // Those who could go may be in buckets that somebody has begun to migrate, and sleeps.
             view.migrate(1);
             return Eviction::Vain;
         };
         let (entry, charge) = (held.entry(), held.entry().charge());
+        // Somebody has put it in since the key was looked for, and it is what the operation has to replace. To evict
+        // it would lose an update that both have made.
+        if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key()) {
+            return Eviction::Own;
+        }
         let Some(bearer) = self.bearer_of_victim(work, charge) else {
             return Eviction::Relieve;
         };
@@ -165,6 +165,7 @@ where
         work.local.tally.count_out(cause, charge);
         self.count_out(&work.shift, entry, bits);
         if live {
+            let (rounds, memory) = (&work.local.rounds, view.annex());
             let heard = Heard::from_bits(entry.heard());
             self.policy.evicted(memory, rounds, entry.hash(), (bits, heard));
         } else {
@@ -182,6 +183,24 @@ where
             work.local.telling.of_eviction(|| work.report(&self.rules, entry, cause));
         }
         outcome
+    }
+
+    /// Who goes: an entry whose time is over, or else one that the policy names.
+    #[inline(always)]
+    fn victim<'g>(
+        &'g self,
+        view: Table<'g, K, V>,
+        work: &Work<'_>,
+        own: Option<EntryRef<'g, K, V>>,
+        vain: usize,
+    ) -> Option<Found<'g, K, V>> {
+        if let Some(expiration) = &self.rules.expiration
+            && let Some(overdue) = self.overdue(view, expiration, own)
+        {
+            return Some(overdue);
+        }
+        let dial = Dial::new(self, view).sparing(own).sparing_renewed(vain < SPARED);
+        self.policy.victim(&dial, &work.local.rounds, view.annex(), &work.shift, self.load())
     }
 
     /// An entry whose time is over, if there is one that is known of: it makes room before any live one does.

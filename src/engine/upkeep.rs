@@ -320,7 +320,7 @@ where
             };
             match eviction {
                 Eviction::Done => (evicted, vain) = (evicted + 1, 0),
-                Eviction::Vain => vain += 1,
+                Eviction::Vain | Eviction::Own => vain += 1,
                 Eviction::Barred => break,
                 Eviction::Relieve if reliefs < RELIEFS && self.relieve(&mut pin, None) => {
                     let paid = debt.saturating_sub(self.capacity.debt());

@@ -261,7 +261,7 @@ where
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(obstacle) = self.make_room_for_new(view, work, charge) {
+        if let Err(obstacle) = self.make_room_for_new(view, work, entry.as_ref()) {
             return Err((obstacle, entry));
         }
         // After that, as what it looks at takes a while to come.
@@ -287,7 +287,7 @@ where
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(obstacle) = self.make_room_for_new(view, work, charge) {
+        if let Err(obstacle) = self.make_room_for_new(view, work, entry.as_ref()) {
             return Err((obstacle, entry));
         }
         // The policy does not move what weighs nothing.
@@ -312,12 +312,13 @@ where
         &self,
         view: Table<'_, K, V>,
         work: &mut Work<'_>,
-        charge: u64,
+        new: EntryRef<'_, K, V>,
     ) -> Attempt<()> {
+        let charge = new.charge();
         if charge == 0 && !work.freed && self.unborne.get() > 0 {
             return Err(Obstacle::Garbage);
         }
-        self.make_room(&view, work, charge, None)
+        self.make_room(&view, work, charge, Some(new))
     }
 
     /// Replaces an entry with a value, which was live or had expired. Evicts nobody, unless the new entry is heavier:

@@ -53,6 +53,32 @@ fn a_counter_loses_nothing() {
     }
 }
 
+/// What another thread does between an operation's look at a key and its search for room, it does here itself.
+#[test]
+fn no_operation_evicts_its_own_key() {
+    for (capacity, first) in [(1, None), (4, None), (4, Some(1))] {
+        let cache =
+            Cache::builder().capacity(capacity).weigher(move |_, value: &u64| capacity.min(*value));
+        let cache = cache.build().expect("sound");
+        first.into_iter().for_each(|value| cache.insert(0, value));
+        let mut alone = true;
+        let computed = cache.compute(0, |old: Option<&u64>| {
+            let old = old.copied();
+            if std::mem::take(&mut alone) {
+                cache.insert(0, if capacity == 1 { 1 } else { 3 });
+            }
+            // All of the capacity.
+            Compute::Put(old.map_or(capacity, |old| old + capacity))
+        });
+        assert_eq!(computed, Computed::Replaced, "capacity {capacity}, {first:?}");
+        let sum = if capacity == 1 { 2 } else { 7 };
+        assert_eq!(cache.get(&0), Some(sum), "capacity {capacity}, {first:?}");
+        assert_no_eviction(&cache);
+        assert_balanced(&cache);
+        support::validate(&cache);
+    }
+}
+
 #[test]
 fn counters_that_fit_lose_nothing() {
     for (capacity, keys) in [(16, 8), (16, 15), (1_000, 500), (100_000, 3)] {
