@@ -1,26 +1,27 @@
-//! Loads that nobody can join, as there was no room for one in the table: each caller loads for itself.
+//! Loads that no other caller can join, as there was no room for a placeholder: each caller loads for
+//! itself.
 //!
-//! Nobody waits for such a load, so no other thread or task can close a circle over it. Only the load itself can come to
-//! its own key again, further down on the same stack, where the runs are.
+//! No caller waits for such a load, so no other thread or task can close a cycle over it. Only the
+//! loader itself can ask for its own key again, further down on the same stack, where the runs are.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::next::{LoadOptions, stand_in_or_error};
 use super::run::{Run, stack};
-use super::turn::{Wish, old_or_error};
 use super::{LoadError, LoadSource, Loaded};
 use crate::cache::Cache;
 use crate::sync::{NoAbort, NoAborts};
 
-/// What a run loads for its caller alone.
-struct Keys<K> {
+/// The keys that a run loads for its caller alone.
+struct AloneKeys<K> {
     cache: usize,
     keys: NoAborts<K>,
 }
 
-/// Which cache it is, as long as a call of it runs.
-fn place<K, V, S>(cache: &Cache<K, V, S>) -> usize
+/// Identifies a cache while a call of it runs.
+fn cache_address<K, V, S>(cache: &Cache<K, V, S>) -> usize
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
@@ -29,22 +30,22 @@ where
     std::ptr::from_ref(cache.engine()).addr()
 }
 
-/// Whether the calling thread is inside of such a load of this key.
+/// Whether the calling thread is inside such a load of `key`.
 pub(super) fn is_inside<K, V, S>(cache: &Cache<K, V, S>, key: &K) -> bool
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    let own = place(cache);
+    let own = cache_address(cache);
     let loads = |run: &Arc<Run>| {
-        let alone = run.loads_alone::<Keys<K>>().filter(|alone| alone.cache == own);
+        let alone = run.loads_alone::<AloneKeys<K>>().filter(|alone| alone.cache == own);
         alone.is_some_and(|alone| alone.keys.contains(key))
     };
     stack().iter().any(loads)
 }
 
-/// A run that loads these keys for its caller alone, others aside.
+/// A run that loads `keys` for its caller alone, and perhaps other keys for their flights.
 pub(super) fn run<'k, K, V, S>(cache: &Cache<K, V, S>, keys: impl IntoIterator<Item = &'k K>) -> Run
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -56,14 +57,14 @@ where
     if own.is_empty() {
         return Run::default();
     }
-    Run::alone(Box::new(Keys { cache: place(cache), keys: own }))
+    Run::alone(Box::new(AloneKeys { cache: cache_address(cache), keys: own }))
 }
 
-/// Loads a key for the caller alone, as a thread.
+/// Loads `key` for the caller alone, as a thread.
 pub(super) fn load<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
-    wish: Wish,
+    options: LoadOptions,
     load: impl FnOnce(&K) -> Result<V, E>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
@@ -79,14 +80,14 @@ where
     let run = Arc::new(run(cache, [key]));
     let value = NoAbort::new(run.enter(|| load(key)));
     drop(run);
-    loaded(cache, (key, wish), begun, value.into_inner())
+    loaded(cache, (key, options), begun, value.into_inner())
 }
 
-/// What a caller has loaded for itself alone, beginning then. Where it has failed, what the key has may stand in, as for
-/// those that wait for others.
+/// The result for a caller that has loaded for itself alone since `begun`. If its loader has failed,
+/// the value of the key may stand in, as it may for callers that wait for others.
 pub(super) fn loaded<K, V, S, E>(
     cache: &Cache<K, V, S>,
-    (key, wish): (&K, Wish),
+    (key, options): (&K, LoadOptions),
     begun: Duration,
     loaded: Result<V, E>,
 ) -> Result<Loaded<V>, LoadError<E>>
@@ -102,6 +103,6 @@ where
     engine.count_load(|loads| if loaded.is_ok() { &loads.succeeded } else { &loads.failed });
     match loaded {
         Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
-        Err(error) => old_or_error(error, |failure| wish.stand_in(cache, key, failure)),
+        Err(error) => stand_in_or_error(error, |failure| options.stand_in(cache, key, failure)),
     }
 }

@@ -5,10 +5,11 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cycle::Waiting;
-use super::flight::{Kind, News};
-use super::lead::{Lead, Start, start};
-use super::turn::{Ended, Turn, Wish, settle};
+use super::caller::Caller;
+use super::cycle::WaitEdge;
+use super::flight::{FlightPoll, Runner};
+use super::leader::{Begin, begin_load};
+use super::next::{LoadOptions, Next, finish_load};
 use super::{LoadError, LoadSource, Loaded, alone, now};
 use crate::cache::Cache;
 use crate::engine::LoadKind;
@@ -20,20 +21,20 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// The value of a key, loaded if it is not there.
+    /// Returns the value of `key`, loaded if it is not there.
     ///
-    /// Of any number of callers that miss at once, one runs its loader; the others wait for the
+    /// Of any number of callers that miss concurrently, one calls its loader; the others wait for the
     /// value. It is put in only if nothing was inserted, removed, invalidated or computed for the key
-    /// since the load began: callers that come after such an operation start a load of their own. A
-    /// value that the bound refuses is returned all the same.
+    /// since the load began: callers after such an operation start a load of their own. A value that
+    /// does not fit into the capacity is returned all the same.
     ///
-    /// If the loader panics, its caller does, and no one else: the caller that has waited longest
-    /// runs its own loader. The loader may use the cache, other keys' loads included.
+    /// If the loader panics, only its own caller does: the caller that has waited longest calls its
+    /// own loader. The loader may use the cache, including loads of other keys.
     ///
     /// # Panics
     ///
-    /// If the loader does, or if it asks for its own key, or for one whose loader waits for it:
-    /// [`try_get_or_load`](Self::try_get_or_load) makes that an error.
+    /// If the loader panics, or if it asks for its own key or for one whose loader waits for it:
+    /// [`try_get_or_load`](Self::try_get_or_load) returns an error instead.
     ///
     /// # Progress
     ///
@@ -49,26 +50,34 @@ where
     /// assert_eq!(cache.get_or_load(12, square), 144);
     /// assert_eq!(cache.get(&12), Some(144));
     /// ```
+    #[doc(alias = "get_with")]
+    #[doc(alias = "get_or_insert_with")]
+    #[doc(alias = "computeIfAbsent")]
     pub fn get_or_load(&self, key: K, load: impl FnOnce(&K) -> V) -> V {
-        let loaded = self.load_with(key, Wish::default(), |key| Ok::<V, Infallible>(load(key)));
+        let loaded =
+            self.load_with(key, LoadOptions::default(), |key| Ok::<V, Infallible>(load(key)));
         match loaded {
             Ok(loaded) => loaded.value,
             Err(error) => panic!("get_or_load: {error}"),
         }
     }
 
-    /// The value of a key, loaded if it is not there, by a loader that may fail.
+    /// Returns the value of `key`, loaded if it is not there, by a loader that may fail.
     ///
-    /// As [`get_or_load`](Self::get_or_load). An error goes to the caller whose loader failed and
-    /// to all that had joined it, and is not kept: the next caller loads again. A caller that had
-    /// joined a loader with another type of error loads for itself.
+    /// As [`get_or_load`](Self::get_or_load). An error is returned to the caller whose loader failed
+    /// and to all callers that joined it, and is not remembered: the next caller loads again. A caller
+    /// that joined a loader with another type of error loads for itself.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Failed`] with the loader's error; [`LoadError::Cycle`] instead of waiting for
-    /// oneself, or for a task that only this thread polls, as in a runtime of one thread. If no other
-    /// thread has polled the task so far it is woken, and has a tenth of a second to be polled by
-    /// one. Tasks should use `try_get_or_load_async`.
+    /// [`LoadError::Failed`] with the loader's error. [`LoadError::Cycle`] if the caller would wait for
+    /// itself, or for a task that only this thread polls, as in a runtime of one thread: if no other
+    /// thread has polled the task so far, it is woken, and has a tenth of a second to be polled by
+    /// another one. Tasks should use `try_get_or_load_async`.
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
     ///
     /// # Examples
     ///
@@ -83,6 +92,8 @@ where
     /// assert!(error.to_string().contains("invalid digit"));
     /// assert_eq!(cache.get("twelve"), None);
     /// ```
+    #[doc(alias = "try_get_with")]
+    #[doc(alias = "get_or_insert_with")]
     pub fn try_get_or_load<E>(
         &self,
         key: K,
@@ -91,14 +102,18 @@ where
     where
         E: Send + Sync + 'static,
     {
-        self.load_with(key, Wish::default(), load).map(|loaded| loaded.value)
+        self.load_with(key, LoadOptions::default(), load).map(|loaded| loaded.value)
     }
 
-    /// As [`try_get_or_load`](Self::try_get_or_load), and says where the value came from.
+    /// As [`try_get_or_load`](Self::try_get_or_load), and also returns where the value came from.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`try_get_or_load`](Self::try_get_or_load).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
     ///
     /// # Examples
     ///
@@ -119,17 +134,22 @@ where
     where
         E: Send + Sync + 'static,
     {
-        self.load_with(key, Wish::default(), load)
+        self.load_with(key, LoadOptions::default(), load)
     }
 
     /// As [`try_get_or_load`](Self::try_get_or_load), and waits for another caller's load at most
-    /// this long.
+    /// for `timeout`.
     ///
-    /// A caller that gives up takes nobody with it. The caller's own loader is not interrupted.
+    /// A caller that stops waiting affects no other. The caller's own loader is not interrupted.
     ///
     /// # Errors
     ///
-    /// As there, and [`LoadError::TimedOut`].
+    /// As [`try_get_or_load`](Self::try_get_or_load), and [`LoadError::TimedOut`].
+    ///
+    /// # Progress
+    ///
+    /// A hit is wait-free. A miss runs the loader, or waits for another caller that does, for
+    /// `timeout` at most.
     ///
     /// # Examples
     ///
@@ -152,14 +172,14 @@ where
         E: Send + Sync + 'static,
     {
         let until = Instant::now().checked_add(timeout);
-        let wish = Wish { until, ..Wish::default() };
-        self.load_with(key, wish, load).map(|loaded| loaded.value)
+        let options = LoadOptions { until, ..LoadOptions::default() };
+        self.load_with(key, options, load).map(|loaded| loaded.value)
     }
 
     pub(super) fn load_with<E>(
         &self,
         key: K,
-        wish: Wish,
+        options: LoadOptions,
         load: impl FnOnce(&K) -> Result<V, E>,
     ) -> Result<Loaded<V>, LoadError<E>>
     where
@@ -168,46 +188,46 @@ where
         let key = NoAbort::new(key);
         let loaded = NoAbort::new(match self.get(&*key) {
             Some(value) => Ok(Loaded::new(value, LoadSource::Hit)),
-            None => self.load_missing(&key, wish, load),
+            None => self.load_missing(&key, options, load),
         });
         drop(key);
         loaded.into_inner()
     }
 
-    /// Joins the load of a key, or is the leader of a new one.
+    /// Joins the load of `key`, or leads a new one.
     #[cold]
     pub(super) fn load_missing<E>(
         &self,
         key: &K,
-        wish: Wish,
+        options: LoadOptions,
         load: impl FnOnce(&K) -> Result<V, E>,
     ) -> Result<Loaded<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
     {
-        match turn(self, key, LoadKind::Load, wish) {
-            Turn::Told(loaded) => loaded,
-            // Nobody tells this caller that there is no value: its own loader decides.
-            Turn::Alone | Turn::Absent => alone::load(self, key, wish, load),
-            Turn::Lead(lead) => {
-                lead.begin(Kind::Thread);
-                let loaded = lead.enter(|| load(&lead.key));
-                settle(lead, loaded, wish)
+        match join_or_lead(self, key, LoadKind::Load, options) {
+            Next::Done(loaded) => loaded,
+            // This caller does not take another loader's word that there is no value.
+            Next::LoadAlone | Next::Absent => alone::load(self, key, options, load),
+            Next::Lead(leader) => {
+                leader.start_run(Runner::Thread);
+                let loaded = leader.enter(|| load(&leader.key));
+                finish_load(leader, loaded, options)
             }
         }
     }
 }
 
-/// Looks for the value of a key, begins its load, or joins it and waits as a thread, until there is
-/// something for the caller to learn or to do.
+/// Looks for the value of `key`, begins a load of it, or joins one and waits as a thread. Returns what
+/// the caller does next.
 ///
-/// Ends: each round but the last has met a load that ended, with nothing that this caller could use.
-pub(super) fn turn<K, V, S, E>(
+/// Ends: each round except the last has found a load that ended with nothing this caller could use.
+pub(super) fn join_or_lead<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
-    fare: LoadKind,
-    wish: Wish,
-) -> Turn<K, V, S, E>
+    kind: LoadKind,
+    options: LoadOptions,
+) -> Next<K, V, S, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -215,59 +235,68 @@ where
     E: Send + Sync + 'static,
 {
     loop {
-        match start(cache, key, fare, Kind::Thread, |rest| wish.failure::<E>(rest).is_some()) {
-            Start::Live(value) => {
-                return Turn::Told(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
+        match begin_load(cache, key, kind, Runner::Thread, |failed| {
+            options.failure::<E>(failed).is_some()
+        }) {
+            Begin::Live(value) => {
+                return Next::Done(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
             }
-            Start::Lead(lead) => return Turn::Lead(lead),
-            Start::Nothing => return Turn::Alone,
-            Start::Failed(rest) => {
-                let failure = wish.failure::<E>(&rest);
-                if let Some(turn) = failure.and_then(|failure| wish.answer(cache, key, failure)) {
-                    return turn;
+            Begin::Lead(leader) => return Next::Lead(leader),
+            Begin::NotStarted => return Next::LoadAlone,
+            Begin::Failed(failed) => {
+                let failure = options.failure::<E>(&failed);
+                if let Some(next) = failure.and_then(|failure| options.answer(cache, key, failure))
+                {
+                    return next;
                 }
             }
-            Start::Join(lead) => {
-                if let Some(turn) = wait(lead, wish.until).turn(cache, key, wish) {
-                    return turn;
+            Begin::Join(caller) => {
+                if let Some(next) = wait(caller, &options) {
+                    return next;
                 }
             }
         }
     }
 }
 
-/// Waits for a flight.
-fn wait<K, V, S>(lead: Lead<K, V, S>, until: Option<Instant>) -> Ended<K, V, S>
+/// Waits for a flight. Returns `None` if the caller has to look for the key again.
+fn wait<K, V, S, E>(caller: Caller<K, V, S>, options: &LoadOptions) -> Option<Next<K, V, S, E>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
+    E: Send + Sync + 'static,
 {
-    let flight = &lead.flight;
-    let Some(waiting) = Waiting::begin(Arc::clone(flight) as _, true) else { return Ended::Cycle };
+    let flight = &caller.flight;
+    let cycle = || Some(Next::Done(Err(LoadError::Cycle)));
+    // Before it joins: once it is in the queue it may be promoted.
+    let Some(edge) = WaitEdge::begin(Arc::clone(flight) as _, true) else { return cycle() };
     let sleep = Sleep::new();
     let waker = sleep.waker();
-    let Some(seat) = flight.join(Kind::Thread, waker.clone()) else { return Ended::Over(None) };
-    lead.cache.engine().count_load(|loads| &loads.joined);
+    let id = flight.join(Runner::Thread, waker.clone())?;
+    caller.cache.engine().count_load(|loads| &loads.joined);
     loop {
-        match flight.poll(seat, &waker, now()) {
-            News::Over(outcome) => return Ended::Over(outcome.map(NoAbort::new)),
-            News::Promoted => {
-                drop(waiting);
-                return Ended::Promoted(lead.promote(seat));
+        match flight.poll(id, &waker, now()) {
+            FlightPoll::Over(outcome) => {
+                // The edge before user code runs: it ends with the wait.
+                drop(edge);
+                return Next::after_flight(&caller, NoAbort::new(outcome?), options);
             }
-            News::Wait => {}
-        }
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let over = (left == Some(Duration::ZERO)).then_some(Ended::TimedOut);
-        if let Some(over) = over.or_else(|| waiting.closes().then_some(Ended::Cycle)) {
-            if flight.leave(seat, now()) {
-                lead.clear_away();
+            FlightPoll::Promoted => {
+                drop(edge);
+                return Some(Next::promoted(caller, id));
             }
-            return over;
+            FlightPoll::Pending => {}
         }
-        // The leader may stall: a waiter looks from time to time.
-        let look = flight.limits().period();
-        sleep.rest(left.map_or(look, |left| left.min(look)));
+        let left = options.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timed_out = left == Some(Duration::ZERO);
+        if timed_out || edge.is_cyclic() {
+            caller.leave(id);
+            drop(edge);
+            return if timed_out { Some(Next::timed_out(&caller, options)) } else { cycle() };
+        }
+        // The leader may stall: a waiter checks that from time to time.
+        let period = flight.limits().period();
+        sleep.rest(left.map_or(period, |left| left.min(period)));
     }
 }

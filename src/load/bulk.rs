@@ -1,24 +1,25 @@
-//! Many keys at a time: those that nobody loads yet are loaded together.
+//! Many keys at a time: those that are not being loaded yet are loaded together.
 //!
-//! Every key is answered by itself: one that fails takes no other with it. A query is made with
-//! nothing awaited: whoever loads many keys waits for others' loads only when its own are over.
+//! Each key has a result of its own: one that fails affects no other. A caller that loads many keys
+//! waits for the loads of other callers only when its own are over, so no two of them wait for each
+//! other.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use super::blocking::turn;
-use super::flight::Kind;
-use super::lead::{Lead, Start, begin, start};
-use super::rest::Failure;
+use super::blocking::join_or_lead;
+use super::failed_load::Failure;
+use super::flight::Runner;
+use super::leader::{Begin, Leader, begin_load, start_run};
+use super::next::{LoadOptions, Next, failed_with, finish_load, stand_in_loaded};
 use super::run::Run;
-use super::turn::{Turn, Wish, old_or_newer, settle, shared};
 use super::{LoadError, Loaded, Loader, LoadingCache, alone, many};
 use crate::engine::LoadKind;
 use crate::sync::{FirstPanic, NoAbort, NoAborts};
 
-/// What became of each key, and what is still to be done.
+/// The result of each key, and what is still to be done.
 pub(super) struct Batch<K, V, S, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -28,22 +29,22 @@ where
     pub(super) values: NoAborts<Option<V>>,
     /// The first error.
     error: Option<NoAbort<LoadError<E>>>,
-    /// Those to be loaded here.
-    pub(super) wanted: Wanted<K, V, S>,
-    /// The places of keys that somebody else loads, or that are loaded one after the other.
+    /// The keys to be loaded by this call.
+    pub(super) to_load: ToLoad<K, V, S>,
+    /// The indices of keys that another caller loads, or that are loaded one after another.
     pub(super) joined: Vec<usize>,
-    /// The places of keys that came before, and where.
+    /// The indices of keys that occur earlier as well, and of their first occurrence.
     repeated: Vec<(usize, usize)>,
     /// The loads of keys that are to be renewed.
-    pub(super) due: Vec<Lead<K, V, S>>,
+    pub(super) due: Vec<Leader<K, V, S>>,
 }
 
-/// The places of keys that have to be loaded, and their loads, where there is room for such that others
-/// may join.
-pub(super) type Wanted<K, V, S> = Vec<(usize, Option<Lead<K, V, S>>)>;
+/// The indices of keys to be loaded, and their leaders; `None` where there was no room for a
+/// placeholder.
+pub(super) type ToLoad<K, V, S> = Vec<(usize, Option<Leader<K, V, S>>)>;
 
-/// What a query for many keys came to.
-type Queried<V, E> = Result<Vec<Option<V>>, E>;
+/// The result of a query for many keys.
+type BulkResult<V, E> = Result<Vec<Option<V>>, E>;
 
 impl<K, V, S, E> Batch<K, V, S, E>
 where
@@ -56,43 +57,43 @@ where
         Self {
             values: NoAborts::new(Vec::with_capacity(keys)),
             error: None,
-            wanted: Vec::new(),
+            to_load: Vec::new(),
             joined: Vec::new(),
             repeated: Vec::new(),
             due: Vec::new(),
         }
     }
 
-    /// The keys to be loaded here.
+    /// Returns the keys to be loaded by this call.
     pub(super) fn keys(&self, keys: &[K]) -> NoAborts<K> {
-        let mut wanted = NoAborts::new(Vec::with_capacity(self.wanted.len()));
-        self.wanted.iter().for_each(|(place, _)| wanted.push(keys[*place].clone()));
-        wanted
+        let mut to_load = NoAborts::new(Vec::with_capacity(self.to_load.len()));
+        self.to_load.iter().for_each(|(index, _)| to_load.push(keys[*index].clone()));
+        to_load
     }
 
-    /// Those to be loaded here, one after the other.
-    pub(super) fn put_off(&mut self) -> Wanted<K, V, S> {
-        let wanted = std::mem::take(&mut self.wanted);
-        wanted.iter().skip(1).filter_map(|(_, lead)| lead.as_ref()).for_each(Lead::put_off);
-        wanted
+    /// Takes the keys to be loaded by this call, to load them one after another.
+    pub(super) fn postpone(&mut self) -> ToLoad<K, V, S> {
+        let to_load = std::mem::take(&mut self.to_load);
+        to_load.iter().skip(1).filter_map(|(_, leader)| leader.as_ref()).for_each(Leader::postpone);
+        to_load
     }
 
-    pub(super) fn note(&mut self, place: usize, loaded: Result<Option<V>, LoadError<E>>) {
+    pub(super) fn record(&mut self, index: usize, loaded: Result<Option<V>, LoadError<E>>) {
         match loaded {
-            Ok(value) => self.values[place] = value,
+            Ok(value) => self.values[index] = value,
             Err(error) if self.error.is_none() => self.error = Some(NoAbort::new(error)),
             Err(_) => {}
         }
     }
 
-    /// The answer to the caller.
+    /// The result of the call.
     pub(super) fn finish(mut self) -> Result<Vec<Option<V>>, LoadError<E>> {
         if let Some(error) = self.error {
             drop(self.values);
             return Err(error.into_inner());
         }
-        for (place, first) in self.repeated {
-            self.values[place] = self.values[first].clone();
+        for (index, first) in self.repeated {
+            self.values[index] = self.values[first].clone();
         }
         Ok(self.values.into_inner())
     }
@@ -104,131 +105,143 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Looks for the keys, and begins to load those that are neither there nor loaded by somebody.
-    pub(super) fn sort<E>(&self, keys: &[K], kind: Kind) -> Batch<K, V, S, E>
+    /// Looks for the keys, and begins to load those that are neither there nor being loaded.
+    pub(super) fn classify<E>(&self, keys: &[K], runner: Runner) -> Batch<K, V, S, E>
     where
         E: Send + Sync + 'static,
     {
         let (mut batch, mut first) = (Batch::with_capacity(keys.len()), HashMap::new());
         let mut due = Vec::new();
-        for (place, key) in keys.iter().enumerate() {
-            if let Some((value, is_due)) = self.glance(key) {
+        for (index, key) in keys.iter().enumerate() {
+            if let Some((value, is_due)) = self.lookup(key) {
                 batch.values.push(Some(value));
-                due.extend(self.rules.aged().filter(|_| is_due).map(|fare| (place, fare)));
+                due.extend(
+                    self.settings.refresh_kind().filter(|_| is_due).map(|kind| (index, kind)),
+                );
                 continue;
             }
             batch.values.push(None);
             match first.entry(key) {
-                Entry::Occupied(first) => batch.repeated.push((place, *first.get())),
+                Entry::Occupied(first) => batch.repeated.push((index, *first.get())),
                 Entry::Vacant(vacant) => {
-                    vacant.insert(place);
+                    vacant.insert(index);
                     if let Some((stale, is_due)) = self.stale(key) {
-                        batch.values[place] = Some(stale.value);
-                        due.extend(is_due.then_some((place, LoadKind::Load)));
+                        batch.values[index] = Some(stale.value);
+                        due.extend(is_due.then_some((index, LoadKind::Load)));
                     } else if self.is_single() {
-                        // Begun when it is its turn, so that others need not wait for that.
-                        batch.joined.push(place);
+                        // Its load begins when it is its turn, so that other callers need not wait
+                        // for the keys before it.
+                        batch.joined.push(index);
                     } else {
-                        self.sort_missing(&mut batch, (place, key), kind);
+                        self.classify_missing(&mut batch, (index, key), runner);
                     }
                 }
             }
         }
-        let begin = |(place, fare): (usize, LoadKind)| self.begin_reload(&keys[place], fare);
+        let begin = |(index, kind): (usize, LoadKind)| self.begin_reload(&keys[index], kind);
         batch.due = due.into_iter().filter_map(begin).collect();
         batch
     }
 
-    /// Begins to load a key that is not there.
-    fn sort_missing<E>(&self, batch: &mut Batch<K, V, S, E>, (place, key): (usize, &K), kind: Kind)
-    where
+    /// Begins to load the key at `index`, which is not there.
+    fn classify_missing<E>(
+        &self,
+        batch: &mut Batch<K, V, S, E>,
+        (index, key): (usize, &K),
+        runner: Runner,
+    ) where
         E: Send + Sync + 'static,
     {
-        let wish = self.rules.many();
-        match start(&self.cache, key, LoadKind::Load, kind, |rest| {
-            wish.failure::<E>(rest).is_some()
+        let options = self.settings.bulk_options();
+        match begin_load(&self.cache, key, LoadKind::Load, runner, |failed| {
+            options.failure::<E>(failed).is_some()
         }) {
-            Start::Live(value) => batch.values[place] = Some(value.into_inner()),
-            Start::Lead(lead) => batch.wanted.push((place, Some(lead))),
-            Start::Nothing if alone::is_inside(&self.cache, key) => {
-                batch.note(place, Err(LoadError::Cycle));
+            Begin::Live(value) => batch.values[index] = Some(value.into_inner()),
+            Begin::Lead(leader) => batch.to_load.push((index, Some(leader))),
+            Begin::NotStarted if alone::is_inside(&self.cache, key) => {
+                batch.record(index, Err(LoadError::Cycle));
             }
-            Start::Nothing => batch.wanted.push((place, None)),
-            Start::Join(_) => batch.joined.push(place),
-            Start::Failed(rest) => {
-                let failure = wish.failure::<E>(&rest);
-                match failure.and_then(|failure| wish.answer(&self.cache, key, failure)) {
-                    Some(turn) => batch.note(place, told(turn).unwrap_or(Ok(None))),
-                    // It was remembered until a moment ago.
-                    None => batch.joined.push(place),
+            Begin::NotStarted => batch.to_load.push((index, None)),
+            Begin::Join(_) => batch.joined.push(index),
+            Begin::Failed(failed) => {
+                let failure = options.failure::<E>(&failed);
+                match failure.and_then(|failure| options.answer(&self.cache, key, failure)) {
+                    Some(next) => batch.record(index, done(next).unwrap_or(Ok(None))),
+                    // It is not remembered any more: look again when this call's own loads are over.
+                    None => batch.joined.push(index),
                 }
             }
         }
     }
 
-    /// Lands what was loaded by one query.
-    pub(super) fn land_all<E>(
+    /// Completes the loads of one query with its result.
+    pub(super) fn complete_all<E>(
         &self,
         keys: &[K],
         batch: &mut Batch<K, V, S, E>,
-        loaded: Queried<V, E>,
+        loaded: BulkResult<V, E>,
     ) where
         E: Send + Sync + 'static,
     {
-        let wish = self.rules.many();
+        let options = self.settings.bulk_options();
         let (mut loaded, mut panics) = (each(loaded), FirstPanic::default());
-        for (place, lead) in std::mem::take(&mut batch.wanted) {
-            // A weigher, say, that panics at one of them: the others go in.
+        for (index, leader) in std::mem::take(&mut batch.to_load) {
+            // If user code panics for one of them (a weigher, say), the others are still put in.
             panics.catch(|| {
-                let landed = self.land_one((&keys[place], lead), loaded(), wish);
-                batch.note(place, landed);
+                let landed = self.complete_one((&keys[index], leader), loaded(), options);
+                batch.record(index, landed);
             });
         }
         panics.catch(|| drop(loaded));
         panics.pass_on();
     }
 
-    /// The run of the loader for the keys to be loaded here.
-    pub(super) fn begin_wanted<E>(
+    /// Starts the run of the loader for the keys to be loaded by this call.
+    pub(super) fn begin_to_load<E>(
         &self,
         keys: &[K],
         batch: &Batch<K, V, S, E>,
-        kind: Kind,
+        runner: Runner,
     ) -> Arc<Run> {
-        let lone = batch.wanted.iter().filter(|(_, lead)| lead.is_none());
-        let run = || alone::run(&self.cache, lone.map(|(place, _)| &keys[*place]));
-        begin(batch.wanted.iter().filter_map(|(_, lead)| lead.as_ref()), kind, run)
+        let lone = batch.to_load.iter().filter(|(_, leader)| leader.is_none());
+        let run = || alone::run(&self.cache, lone.map(|(index, _)| &keys[*index]));
+        start_run(batch.to_load.iter().filter_map(|(_, leader)| leader.as_ref()), runner, run)
     }
 
-    /// The same for one key.
-    pub(super) fn begin_one(&self, key: &K, lead: &Option<Lead<K, V, S>>, kind: Kind) -> Arc<Run> {
-        let lone = lead.is_none().then_some(key);
-        begin(lead, kind, || alone::run(&self.cache, lone))
-    }
-
-    /// Lands what a query has brought for one key.
-    pub(super) fn land_one<E>(
+    /// As `begin_to_load`, for one key.
+    pub(super) fn begin_one(
         &self,
-        (key, lead): (&K, Option<Lead<K, V, S>>),
+        key: &K,
+        leader: &Option<Leader<K, V, S>>,
+        runner: Runner,
+    ) -> Arc<Run> {
+        let lone = leader.is_none().then_some(key);
+        start_run(leader, runner, || alone::run(&self.cache, lone))
+    }
+
+    /// Completes the load of one key with the result of a query.
+    pub(super) fn complete_one<E>(
+        &self,
+        (key, leader): (&K, Option<Leader<K, V, S>>),
         loaded: Result<V, Failure>,
-        wish: Wish,
+        options: LoadOptions,
     ) -> Result<Option<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
     {
-        let failure = match (loaded, lead) {
-            (Ok(value), lead) => {
+        let failure = match (loaded, leader) {
+            (Ok(value), leader) => {
                 let value = NoAbort::new(value);
-                if let Some(lead) = lead {
-                    lead.land(&value, wish.terms);
+                if let Some(leader) = leader {
+                    leader.complete(&value, options.terms);
                 }
                 return Ok(Some(value.into_inner()));
             }
-            (Err(failure), lead) => {
+            (Err(failure), leader) => {
                 let failure = NoAbort::new(failure);
-                let old = match lead {
-                    Some(lead) => lead.fail(&failure, &wish),
-                    None => wish.stand_in(&self.cache, key, &failure),
+                let old = match leader {
+                    Some(leader) => leader.fail(&failure, &options),
+                    None => options.stand_in(&self.cache, key, &failure),
                 };
                 (old.map(NoAbort::new), failure)
             }
@@ -236,35 +249,35 @@ where
         match failure {
             (Some(old), failure) => {
                 drop(failure);
-                Ok(Some(old_or_newer(old.into_inner()).value))
+                Ok(Some(stand_in_loaded(old.into_inner()).value))
             }
             (None, failure) => match failure.into_inner() {
                 Failure::Absent => Ok(None),
                 Failure::Error(error) => {
-                    Err(shared(error.downcast().expect("an error of this query")))
+                    Err(failed_with(error.downcast().expect("an error of this query")))
                 }
             },
         }
     }
 
-    /// Whether the loader is known to load one key after the other only.
+    /// Whether the loader is known to have no `load_many` of its own.
     pub(super) fn is_single(&self) -> bool {
         self.single.get().is_some()
     }
 
-    /// Calls the loader's `load_many` by `call`, unless that is the default.
-    pub(super) fn ask_many<R>(&self, keys: &[K], call: impl FnOnce() -> R) -> Option<R> {
+    /// Calls the loader's `load_many` by `call`. Returns `None` if that is the default.
+    pub(super) fn try_load_many<R>(&self, keys: &[K], call: impl FnOnce() -> R) -> Option<R> {
         if self.is_single() {
             return None;
         }
-        let answer = many::ask(keys, call);
+        let answer = many::call(keys, call);
         if answer.is_none() {
             let _ = self.single.set(());
         }
         answer
     }
 
-    /// Those of the keys that are not there, each once.
+    /// Returns those of the keys that are not there, each once.
     pub(super) fn missing(&self, keys: impl IntoIterator<Item = K>) -> Vec<K> {
         let mut seen = HashSet::new();
         let is_missing = |key: &K| !self.cache.contains_key(key) && seen.insert(key.clone());
@@ -272,8 +285,8 @@ where
     }
 }
 
-/// What a query has brought, key by key, in the order of its keys.
-pub(super) fn each<V, E>(loaded: Queried<V, E>) -> impl FnMut() -> Result<V, Failure>
+/// Returns the results of a query one by one, in the order of its keys.
+pub(super) fn each<V, E>(loaded: BulkResult<V, E>) -> impl FnMut() -> Result<V, Failure>
 where
     E: Send + Sync + 'static,
 {
@@ -289,8 +302,8 @@ where
     }
 }
 
-/// What a query for one key has brought.
-pub(super) fn only<V, E>(loaded: Queried<V, E>) -> Result<V, Failure>
+/// The result of a query for one key.
+pub(super) fn only<V, E>(loaded: BulkResult<V, E>) -> Result<V, Failure>
 where
     E: Send + Sync + 'static,
 {
@@ -300,9 +313,9 @@ where
     first.into_inner()
 }
 
-/// The keys of these loads.
+/// The keys of `leaders`.
 pub(super) fn keys_of<'l, K, V, S>(
-    leads: impl IntoIterator<Item = &'l Lead<K, V, S>>,
+    leaders: impl IntoIterator<Item = &'l Leader<K, V, S>>,
 ) -> NoAborts<K>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -310,25 +323,25 @@ where
     S: BuildHasher + 'l,
 {
     let mut keys = NoAborts::new(Vec::new());
-    leads.into_iter().for_each(|lead| keys.push(K::clone(&lead.key)));
+    leaders.into_iter().for_each(|leader| keys.push(K::clone(&leader.key)));
     keys
 }
 
-/// What a turn tells one who asks for many keys; nothing if there is something to do.
-pub(super) fn told<K, V, S, E>(turn: Turn<K, V, S, E>) -> Option<Result<Option<V>, LoadError<E>>>
+/// The result that `next` has for a call for many keys; `None` if there is something to do.
+pub(super) fn done<K, V, S, E>(next: Next<K, V, S, E>) -> Option<Result<Option<V>, LoadError<E>>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    match turn {
-        Turn::Told(loaded) => Some(some(loaded)),
-        Turn::Absent => Some(Ok(None)),
-        Turn::Lead(_) | Turn::Alone => None,
+    match next {
+        Next::Done(loaded) => Some(into_option(loaded)),
+        Next::Absent => Some(Ok(None)),
+        Next::Lead(_) | Next::LoadAlone => None,
     }
 }
 
-pub(super) fn some<V, E>(
+pub(super) fn into_option<V, E>(
     loaded: Result<Loaded<V>, LoadError<E>>,
 ) -> Result<Option<V>, LoadError<E>> {
     loaded.map(|loaded| Some(loaded.value))
@@ -341,18 +354,22 @@ where
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// The values of several keys, in their order. Those that are missing and that nobody loads yet are
-    /// loaded by one call of [`Loader::load_many`], however many they are; for those that others load,
-    /// their loads are joined. A key that the loader has no value for is `None`. Values that are to be
-    /// renewed are, by one call as well, in the background.
+    /// Returns the values of `keys`, in their order. Missing keys that are not being loaded are loaded
+    /// by one call of [`Loader::load_many`], however many they are; the loads of other callers are
+    /// joined. A key for which the loader has no value is `None`. Values that are to be renewed are
+    /// renewed in the background, by one call as well.
     ///
-    /// A loader without a `load_many` of its own, such as a function, is called for one key after the
-    /// other, and each of them succeeds or fails by itself.
+    /// A loader without a `load_many` of its own, such as a function, is called for one key after
+    /// another, and each of them succeeds or fails by itself.
     ///
     /// # Errors
     ///
-    /// The first key's that has one, also if that is remembered. All others are loaded nevertheless:
-    /// what was there, or has been loaded, stays in the cache.
+    /// The error of the first key that has one, including errors that are remembered. All other keys
+    /// are loaded nevertheless: values that were there, or have been loaded, stay in the cache.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free if all keys are hits. Otherwise runs the loader, and waits for other callers' loads.
     ///
     /// # Examples
     ///
@@ -375,81 +392,89 @@ where
     /// let values = cache.get_many(&[7, 500, 7]).unwrap();
     /// assert_eq!(values, [Some("7".to_string()), None, Some("7".to_string())]);
     /// ```
+    #[doc(alias = "getAll")]
     pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
         let room = self.cache.engine().permits_for_batch(keys.len());
-        let mut batch = self.sort(keys, Kind::Thread);
+        let mut batch = self.classify(keys, Runner::Thread);
         self.renew_soon(std::mem::take(&mut batch.due));
-        if !batch.wanted.is_empty() {
+        if !batch.to_load.is_empty() {
             self.load_wanted(keys, &mut batch);
         }
         drop(room);
-        // Our own loads are over by now, so nobody waits for this thread while it waits. One limit for all.
-        let wish = self.rules.many();
-        for place in std::mem::take(&mut batch.joined) {
-            let loaded = self.get_one(&keys[place], wish);
-            batch.note(place, loaded);
+        // This call's own loads are over by now, so no caller waits for this thread while it waits. One
+        // time limit for all keys.
+        let options = self.settings.bulk_options();
+        for index in std::mem::take(&mut batch.joined) {
+            let loaded = self.get_one(&keys[index], options);
+            batch.record(index, loaded);
         }
         batch.finish()
     }
 
     fn load_wanted(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
-        let wanted = batch.keys(keys);
-        let run = self.begin_wanted(keys, batch, Kind::Thread);
-        run.enter(|| match self.query(&wanted) {
-            Some(loaded) => self.land_all(keys, batch, loaded),
+        let to_load = batch.keys(keys);
+        let run = self.begin_to_load(keys, batch, Runner::Thread);
+        run.enter(|| match self.query(&to_load) {
+            Some(loaded) => self.complete_all(keys, batch, loaded),
             None => {
-                for (place, lead) in batch.put_off() {
-                    match lead {
-                        Some(lead) if !lead.resume(Kind::Thread) => batch.joined.push(place),
-                        lead => batch.note(place, some(self.load_one(&keys[place], lead))),
+                for (index, leader) in batch.postpone() {
+                    match leader {
+                        Some(leader) if !leader.resume(Runner::Thread) => batch.joined.push(index),
+                        leader => {
+                            batch.record(index, into_option(self.load_one(&keys[index], leader)))
+                        }
                     }
                 }
             }
         });
     }
 
-    /// Asks for many keys at once; nothing if the loader cannot do that.
-    pub(super) fn query(&self, keys: &[K]) -> Option<Queried<V, L::Error>> {
-        self.ask_many(keys, || self.loader.load_many(keys))
+    /// Loads many keys by one call. Returns `None` if the loader has no `load_many` of its own.
+    pub(super) fn query(&self, keys: &[K]) -> Option<BulkResult<V, L::Error>> {
+        self.try_load_many(keys, || self.loader.load_many(keys))
     }
 
     /// Loads a key by itself.
     fn load_one(
         &self,
         key: &K,
-        lead: Option<Lead<K, V, S>>,
+        leader: Option<Leader<K, V, S>>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
         let begun = self.cache.engine().elapsed();
         let loaded = self.loader.load(key);
-        match lead {
-            Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone::loaded(&self.cache, (key, self.rules.wish()), begun, loaded),
+        match leader {
+            Some(leader) => finish_load(leader, loaded, self.settings.options()),
+            None => alone::loaded(&self.cache, (key, self.settings.options()), begun, loaded),
         }
     }
 
-    /// The value of a key that somebody else was loading; if there is none in the end, it is asked for
-    /// as one of many.
-    fn get_one(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
-        let lead = match turn(&self.cache, key, LoadKind::Load, wish) {
-            Turn::Lead(lead) => Some(lead),
-            Turn::Alone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
-            Turn::Alone => None,
-            turn => return told(turn).unwrap_or(Ok(None)),
+    /// Returns the value of a key that another caller was loading. If that came to nothing, the key is
+    /// loaded as one of many.
+    fn get_one(&self, key: &K, options: LoadOptions) -> Result<Option<V>, LoadError<L::Error>> {
+        let leader = match join_or_lead(&self.cache, key, LoadKind::Load, options) {
+            Next::Lead(leader) => Some(leader),
+            Next::LoadAlone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
+            Next::LoadAlone => None,
+            next => return done(next).unwrap_or(Ok(None)),
         };
         let keys = std::slice::from_ref(key);
-        let run = self.begin_one(key, &lead, Kind::Thread);
+        let run = self.begin_one(key, &leader, Runner::Thread);
         let found = NoAbort::new(run.enter(|| match self.query(keys) {
-            Some(loaded) => self.land_one((key, lead), only(loaded), wish),
-            None => some(self.load_one(key, lead)),
+            Some(loaded) => self.complete_one((key, leader), only(loaded), options),
+            None => into_option(self.load_one(key, leader)),
         }));
         drop(run);
         found.into_inner()
     }
 
-    /// Loads the keys that are missing, by one call of [`Loader::load_many`]; returns how many, each key
-    /// counted once.
+    /// Loads the keys that are missing, by one call of [`Loader::load_many`]. Returns how many were
+    /// loaded, each key counted once.
     ///
     /// # Errors
+    ///
+    /// As [`get_many`](Self::get_many).
+    ///
+    /// # Progress
     ///
     /// As [`get_many`](Self::get_many).
     ///
@@ -463,6 +488,7 @@ where
     /// assert_eq!(cache.cache().get(&7), Some(14));
     /// assert_eq!(cache.warm(5..=11), Ok(1));
     /// ```
+    #[doc(alias = "preload")]
     pub fn warm(&self, keys: impl IntoIterator<Item = K>) -> Result<usize, LoadError<L::Error>> {
         let values = self.get_many(&self.missing(keys))?;
         Ok(values.iter().flatten().count())

@@ -1,11 +1,12 @@
-//! Renewals that the reads of a cache carry on, where its user has given no spawner.
+//! Renewals that the reads of a cache poll, where its user has given no spawner.
 //!
-//! A future of a runtime wants to be polled where that runtime is, and the one place of that kind that the
-//! cache knows is inside the calls of those who read. So a renewal is polled by the call that starts it,
-//! and whenever it was woken by the next call, whatever key that asks for. A call that waits for a load
-//! is woken for it. No thread is started, and no call waits for a renewal that it does not need.
+//! A future of a runtime has to be polled inside that runtime, and the only such place that the cache
+//! knows is inside the calls of its readers. So a renewal is polled by the call that starts it and,
+//! each time it was woken, by the next call, whichever key that asks for. A call that waits for a load
+//! is woken to poll renewals as well. No thread is started, and no call waits for a renewal that it
+//! does not need.
 //!
-//! A renewal that is not done within its limit is dropped: what it would bring may be old by then.
+//! A renewal that is not done within its limit is dropped: its value may be old by then.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,28 +17,27 @@ use super::executor::BoxFuture;
 use super::{now, run};
 use crate::sync::{AtomicUsize, Mutex, Relaxed, lock, quietly, unique, wake_quietly};
 
-/// Renewals that a cache has at most; what comes on top of it is given up, and comes again with the next
-/// read.
-const MOST: usize = 4096;
-/// Renewals that one call polls at most.
-const TURNS: usize = 16;
+/// Limit on the renewals of a cache. More are dropped; the next read of such a key starts one again.
+const MAX_RENEWALS: usize = 4096;
+/// Limit on the renewals that one call polls.
+const MAX_POLLS_PER_CALL: usize = 16;
 
-/// The renewals of one cache that fills itself.
+/// The renewals of one cache with a loader.
 #[derive(Default)]
 pub(super) struct Driven {
-    /// How many of them were woken: a hint for those who read.
+    /// How many of them were woken: a hint for readers.
     woken: Relaxed<AtomicUsize>,
-    state: Mutex<State>,
+    state: Mutex<DrivenState>,
 }
 
 #[derive(Default)]
-struct State {
+struct DrivenState {
     next: u64,
     renewals: HashMap<u64, Renewal>,
-    /// Those to be polled. None of them is being polled.
+    /// Those that were woken, and are not being polled.
     woken: BTreeSet<u64>,
-    /// Calls that wait, and poll meanwhile what is woken: each is told once, and comes back.
-    attendants: BTreeMap<u64, Waker>,
+    /// Calls that wait, and poll meanwhile what is woken. Each is woken once, and registers again.
+    drivers: BTreeMap<u64, Waker>,
 }
 
 struct Renewal {
@@ -47,26 +47,26 @@ struct Renewal {
     again: bool,
 }
 
-/// What is polled; its own waker.
+/// A renewal as it is polled. It is its own waker.
 struct Task {
     number: u64,
     /// When it is dropped.
     until: u64,
-    /// Nothing once it is done.
+    /// `None` once it is done.
     future: Mutex<Option<BoxFuture>>,
     driven: Weak<Driven>,
 }
 
-impl State {
-    /// Somebody to poll what is woken, if there is anything.
-    fn attendant(&mut self) -> Option<Waker> {
+impl DrivenState {
+    /// Takes a call to poll what is woken, if there is anything.
+    fn driver(&mut self) -> Option<Waker> {
         if self.woken.is_empty() {
             return None;
         }
-        self.attendants.pop_first().map(|(_, waker)| waker)
+        self.drivers.pop_first().map(|(_, waker)| waker)
     }
 
-    /// The next one to be polled. The caller is at it from now on.
+    /// Takes the next renewal to be polled, for the caller to poll.
     fn begin(&mut self) -> Option<Arc<Task>> {
         loop {
             let number = self.woken.pop_first()?;
@@ -77,7 +77,7 @@ impl State {
         }
     }
 
-    /// The caller has polled it; whether that was the last time.
+    /// Notes that the caller has polled a renewal. Returns whether that was the last time.
     fn end(&mut self, number: u64, done: bool) -> bool {
         let Some(renewal) = self.renewals.get_mut(&number) else { return true };
         if done {
@@ -93,11 +93,11 @@ impl State {
 }
 
 impl Driven {
-    /// Begins a renewal, which is dropped when it lasts longer than so many nanoseconds.
+    /// Begins a renewal, which is dropped if it takes longer than `limit` nanoseconds.
     pub(super) fn spawn(self: &Arc<Self>, future: BoxFuture, limit: u64) {
         let (now, mut state) = (now(), lock(&self.state));
         let mut gone = Vec::new();
-        if state.renewals.len() >= MOST {
+        if state.renewals.len() >= MAX_RENEWALS {
             gone.extend(state.renewals.extract_if(|_, renewal| renewal.task.until < now));
         }
         let number = state.next;
@@ -105,7 +105,7 @@ impl Driven {
         let (until, driven) = (now.saturating_add(limit), Arc::downgrade(self));
         let task = Task { number, until, future: Mutex::new(Some(future)), driven };
         let renewal = Renewal { task: Arc::new(task), polled: false, again: false };
-        if state.renewals.len() < MOST {
+        if state.renewals.len() < MAX_RENEWALS {
             state.renewals.insert(number, renewal);
             state.woken.insert(number);
         } else {
@@ -113,13 +113,13 @@ impl Driven {
         }
         self.hint(&state);
         drop(state);
-        // One that is being polled is dropped by whoever is at it.
+        // One that is being polled is dropped by the thread that polls it.
         let idle = gone.into_iter().filter(|(_, renewal)| !renewal.polled);
         idle.for_each(|(_, renewal)| renewal.task.give_up());
         self.drive();
     }
 
-    /// Polls what was woken. A single load if there is none.
+    /// Polls what was woken. A single load from memory if there is nothing.
     #[inline]
     pub(super) fn drive(&self) {
         if self.woken.get() != 0 {
@@ -130,22 +130,22 @@ impl Driven {
     #[cold]
     fn poll_woken(&self) {
         thread_local! {
-            /// Whether a call further up on this thread's stack is at it.
-            static BUSY: Cell<bool> = const { Cell::new(false) };
+            /// Whether a call further up on this thread's stack polls already.
+            static POLLING: Cell<bool> = const { Cell::new(false) };
         }
         struct Idle;
         impl Drop for Idle {
             fn drop(&mut self) {
-                BUSY.set(false);
+                POLLING.set(false);
             }
         }
-        if BUSY.replace(true) {
+        if POLLING.replace(true) {
             return;
         }
         let _idle = Idle;
-        // A renewal has nothing to do with the loads of whoever happens to poll it.
-        run::apart(|| {
-            for _ in 0..TURNS {
+        // A renewal is not part of the loads on the stack of the thread that happens to poll it.
+        run::off_stack(|| {
+            for _ in 0..MAX_POLLS_PER_CALL {
                 let Some(task) = self.begin() else { break };
                 let done = task.until < now() || task.poll().is_ready();
                 if self.end(task.number, done) {
@@ -154,8 +154,8 @@ impl Driven {
             }
         });
         // What is left, or was woken again.
-        let attendant = lock(&self.state).attendant();
-        wake_quietly(attendant);
+        let driver = lock(&self.state).driver();
+        wake_quietly(driver);
     }
 
     fn begin(&self) -> Option<Arc<Task>> {
@@ -172,7 +172,7 @@ impl Driven {
         over
     }
 
-    fn hint(&self, state: &State) {
+    fn hint(&self, state: &DrivenState) {
         self.woken.set(state.woken.len());
     }
 
@@ -187,19 +187,20 @@ impl Driven {
             Some(_) => state.woken.insert(number),
         };
         self.hint(&state);
-        let attendant = state.attendant();
+        let driver = state.driver();
         drop(state);
-        wake_quietly(attendant);
+        wake_quietly(driver);
     }
 }
 
-/// A call that waits for a load, and polls meanwhile what is woken. Dropped, it leaves that to another.
-pub(super) struct Attendant {
+/// A call that waits for a load, and polls meanwhile what is woken. If it is dropped, it leaves that to
+/// another one.
+pub(super) struct Driver {
     driven: Arc<Driven>,
     number: u64,
 }
 
-impl Attendant {
+impl Driver {
     pub(super) fn new(driven: &Arc<Driven>) -> Self {
         Self { driven: Arc::clone(driven), number: unique() }
     }
@@ -209,12 +210,12 @@ impl Attendant {
         self.driven.drive();
     }
 
-    /// From now on `waker` is told when there is more. To be called after the call has found that it has to
-    /// wait: what it waits for may be a renewal that has begun a moment ago.
-    pub(super) fn attend(&self, waker: &Waker) {
+    /// Has `waker` woken when there is more. To be called after the call has found that it has to wait:
+    /// it may wait for a renewal that has begun only just before.
+    pub(super) fn register(&self, waker: &Waker) {
         let own = waker.clone();
         let mut state = lock(&self.driven.state);
-        let old = state.attendants.insert(self.number, own);
+        let old = state.drivers.insert(self.number, own);
         let more = !state.woken.is_empty();
         drop(state);
         drop(old);
@@ -224,12 +225,12 @@ impl Attendant {
     }
 }
 
-impl Drop for Attendant {
+impl Drop for Driver {
     fn drop(&mut self) {
         let mut state = lock(&self.driven.state);
-        let own = state.attendants.remove(&self.number);
-        // It may have been told of something that it does not poll any more.
-        let other = if own.is_none() { state.attendant() } else { None };
+        let own = state.drivers.remove(&self.number);
+        // It may have been woken for a renewal that it will not poll.
+        let other = if own.is_none() { state.driver() } else { None };
         drop(state);
         quietly(|| drop(own));
         wake_quietly(other);
@@ -241,12 +242,12 @@ impl Task {
         let mut future = lock(&self.future);
         let waker = Waker::from(Arc::clone(self));
         let mut context = Context::from_waker(&waker);
-        // A panic is as good as an end. Its lead is dropped with it.
+        // A panic ends the renewal. Its leader is dropped with the future.
         let poll = || future.as_mut().map(|future| future.as_mut().poll(&mut context));
         quietly(poll).flatten().unwrap_or(Poll::Ready(()))
     }
 
-    /// Drops the future, with what is the user's.
+    /// Drops the future, and values of the user's with it.
     fn give_up(&self) {
         let future = lock(&self.future).take();
         quietly(|| drop(future));
@@ -267,7 +268,7 @@ impl Wake for Task {
 
 impl Drop for Driven {
     fn drop(&mut self) {
-        // Wakers may keep the tasks for longer, and the tasks their wakers.
+        // Wakers may keep the tasks alive, and the tasks their wakers.
         let state = std::mem::take(&mut *lock(&self.state));
         state.renewals.values().for_each(|renewal| renewal.task.give_up());
     }

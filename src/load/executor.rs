@@ -1,7 +1,7 @@
-//! Where values are renewed: what the user gives, or threads of our own.
+//! Where values are renewed: an executor of the user's, or threads of our own.
 //!
-//! All caches of the process share those. A load that hangs takes its thread with it; so one that has
-//! run for long does not count, and another thread may start in its place, up to a bound.
+//! All caches of the process share these threads. A load that hangs blocks its thread; so a thread
+//! whose job has run for long does not count, and another one may start instead, up to a bound.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,29 +17,28 @@ use std::time::{Duration, Instant};
 
 use crate::sync::quietly;
 
-/// Work for the background: a reload. Dropped instead of called, it is given up, and the value stays
-/// as it is.
+/// Work for the background: a reload. If it is dropped instead of called, the reload is given up, and
+/// the value stays as it is.
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// How many threads a process has for caches without an executor.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Those at most whose jobs have not run for long.
+pub(super) struct PoolLimits {
+    /// Limit on threads whose jobs have not run for `long`.
     pub(super) threads: usize,
-    /// How long that is.
     pub(super) long: Duration,
-    /// All of them, whatever they do.
-    pub(super) most: usize,
+    /// Limit on all threads.
+    pub(super) max_threads: usize,
 }
 
-const LIMITS: Limits = Limits { threads: 8, long: Duration::from_secs(1), most: 64 };
-/// Jobs that wait for them at most; what comes on top of it is given up, and comes again with the
-/// next read.
-pub(super) const WAITING: usize = 4096;
-/// How long a thread without work stays.
-const IDLE: Duration = Duration::from_secs(10);
+const LIMITS: PoolLimits = PoolLimits { threads: 8, long: Duration::from_secs(1), max_threads: 64 };
+/// Limit on jobs that wait for a thread. More are dropped; the next read of such a key starts one
+/// again.
+pub(super) const MAX_QUEUED_JOBS: usize = 4096;
+/// After how long without work a thread ends.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where jobs go.
+/// Where jobs are run.
 #[derive(Clone)]
 pub(super) enum Executor {
     /// Our own threads, which all caches of the process share.
@@ -51,7 +50,7 @@ pub(super) enum Executor {
     Tasks(Arc<dyn Fn(BoxFuture) + Send + Sync>),
 }
 
-/// A future for the background. Dropped before it is done, it is given up.
+/// A future for the background. If it is dropped before it is done, its work is given up.
 #[cfg(feature = "async")]
 pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -65,7 +64,8 @@ impl Executor {
         }
     }
 
-    /// Runs a future: on a user's thread one waits for it. Gives it back if nothing of the user's is there.
+    /// Runs a future; an executor of jobs gets a job that blocks until it is done. Returns the future
+    /// if the user has given no executor.
     #[cfg(feature = "async")]
     pub(super) fn spawn_future(&self, future: BoxFuture) -> Option<BoxFuture> {
         match self {
@@ -99,7 +99,7 @@ fn block_on(mut future: BoxFuture) {
 }
 
 pub(super) struct Pool {
-    limits: Limits,
+    limits: PoolLimits,
     queue: Mutex<Queue>,
     work: Condvar,
 }
@@ -109,7 +109,7 @@ struct Queue {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
-    /// When the jobs began that are running.
+    /// When each running job began.
     began: Vec<Instant>,
 }
 
@@ -118,13 +118,14 @@ fn pool() -> &'static Pool {
     POOL.get_or_init(|| Pool::new(LIMITS))
 }
 
-/// Drops jobs, with what is the user's in them. A panic of that is none of those who read, and keeps no other job.
+/// Drops jobs, and values of the user's with them. A panic of a destructor reaches neither the reader
+/// nor the other jobs.
 fn give_up(jobs: impl IntoIterator<Item = Job>) {
     jobs.into_iter().for_each(|job| _ = quietly(|| drop(job)));
 }
 
 impl Pool {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: PoolLimits) -> Self {
         Self { limits, queue: Mutex::default(), work: Condvar::new() }
     }
 
@@ -140,7 +141,7 @@ impl Pool {
 
     pub(super) fn spawn(&'static self, job: Job) {
         let mut queue = self.queue();
-        if queue.jobs.len() >= WAITING {
+        if queue.jobs.len() >= MAX_QUEUED_JOBS {
             drop(queue);
             return give_up([job]);
         }
@@ -150,7 +151,7 @@ impl Pool {
         self.grow();
     }
 
-    /// Starts a thread if jobs wait that nobody is about to do, and there may be one more.
+    /// Starts a thread if there are more jobs than idle threads, and one more is allowed.
     fn grow(&'static self) {
         let mut queue = self.queue();
         if queue.idle >= queue.jobs.len() || !queue.may_grow(self.limits) {
@@ -165,7 +166,7 @@ impl Pool {
         }
     }
 
-    /// No thread could be started. If there is none at all, what waits is given up.
+    /// Notes that a thread could not be started. If there is none at all, the jobs are dropped.
     fn not_started(&self) {
         let mut queue = self.queue();
         queue.threads -= 1;
@@ -177,15 +178,15 @@ impl Pool {
 
     fn run(&'static self) {
         while let Some((job, began)) = self.next() {
-            // Others may have run for long since the last job came.
+            // Other jobs may have become long since the last one was queued.
             self.grow();
-            // A panic was reported by the panic hook, and the flight has gone to the next one.
+            // A panic was reported by the panic hook, and the next waiter of the flight leads.
             quietly(job);
             self.queue().end(began);
         }
     }
 
-    /// The next job; nothing if the thread is not needed any more.
+    /// Returns the next job, and `None` if the thread is not needed any more.
     fn next(&self) -> Option<(Job, Instant)> {
         let mut queue = self.queue();
         loop {
@@ -196,7 +197,7 @@ impl Pool {
             }
             queue.idle += 1;
             let (back, waited) =
-                self.work.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
+                self.work.wait_timeout(queue, IDLE_TIMEOUT).unwrap_or_else(PoisonError::into_inner);
             queue = back;
             queue.idle -= 1;
             if waited.timed_out() && queue.jobs.is_empty() {
@@ -209,15 +210,15 @@ impl Pool {
 
 impl Queue {
     /// Whether one more thread may start.
-    fn may_grow(&self, limits: Limits) -> bool {
+    fn may_grow(&self, limits: PoolLimits) -> bool {
         let long = self.began.iter().filter(|began| began.elapsed() >= limits.long).count();
-        self.threads < limits.most && self.threads - long < limits.threads
+        self.threads < limits.max_threads && self.threads - long < limits.threads
     }
 
-    /// A job that began at that moment is over. Those that began at the same one are alike.
+    /// Notes that a job that began at that moment is over. If several did, it makes no difference which.
     fn end(&mut self, began: Instant) {
-        if let Some(place) = self.began.iter().position(|&other| other == began) {
-            self.began.swap_remove(place);
+        if let Some(index) = self.began.iter().position(|&other| other == began) {
+            self.began.swap_remove(index);
         }
     }
 }

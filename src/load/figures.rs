@@ -1,4 +1,4 @@
-//! What a cache that fills itself tells about itself.
+//! The statistics and the health of a cache with a loader.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -6,12 +6,12 @@ use super::LoadingCache;
 use crate::health::{Health, Thresholds};
 use crate::stats::{Explanation, Stats};
 
-/// Figures. They are the cache's: what happens in it through other handles counts, too.
+/// Figures. They are those of the cache, and include what happens through other handles.
 impl<K, V, L, S> LoadingCache<K, V, L, S> {
-    /// What has happened since the cache was built, and how it stands: [`Cache::stats`].
+    /// What has happened since the cache was built, and its present state: [`Cache::stats`].
     ///
-    /// A call that finds no live value is a miss, whether it loads, joins a load, or is given a value that has
-    /// expired. Renewals count as loads, and by themselves.
+    /// A call that finds no live value is a miss, whether it loads, joins a load, or returns a stale
+    /// value. Renewals count as loads, and are counted separately as well.
     ///
     /// [`Cache::stats`]: crate::Cache::stats
     ///
@@ -35,12 +35,12 @@ impl<K, V, L, S> LoadingCache<K, V, L, S> {
         self.cache.stats()
     }
 
-    /// Whether all is well, and if not, what is out of bounds and what to do: [`Cache::health`].
+    /// Whether the cache is healthy, and if not, which figure is out of bounds: [`Cache::health`].
     ///
     /// Loads are judged by [`LoadErrors`](crate::health::Figure::LoadErrors),
     /// [`LoadAge`](crate::health::Figure::LoadAge) and
-    /// [`RenewalFailures`](crate::health::Figure::RenewalFailures). Whoever asks the cache itself with the same
-    /// thresholds is told the same.
+    /// [`RenewalFailures`](crate::health::Figure::RenewalFailures). [`Cache::health`] returns the same for
+    /// the same thresholds.
     ///
     /// [`Cache::health`]: crate::Cache::health
     ///
@@ -64,11 +64,11 @@ impl<K, V, L, S> LoadingCache<K, V, L, S> {
         self.cache.health(thresholds)
     }
 
-    /// How long operations took since the cache was built, loads among them; nothing unless
-    /// [`Builder::sample_every`](crate::Builder::sample_every) was set: [`Cache::latencies`]. Needs feature
+    /// How long operations took since the cache was built, including loads: [`Cache::latencies`]. `None`
+    /// unless [`Builder::sample_every`](crate::Builder::sample_every) was set. Needs feature
     /// `histograms`.
     ///
-    /// A hit is a timed read; a load is timed each time.
+    /// Every load is timed; reads are sampled.
     ///
     /// [`Cache::latencies`]: crate::Cache::latencies
     ///

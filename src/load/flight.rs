@@ -1,253 +1,259 @@
-//! A flight: one load of one key, with a leader and those who wait for it.
+//! A flight: one load of one key, with a leader and the callers that wait for it.
 //!
 //! | phase | what may happen |
 //! |---|---|
-//! | flying | others join, leave, and have the leader relieved if it stalls; somebody begins to land; the leader fails, or dies |
-//! | landing | others join and leave; the one that lands ends it, or dies |
-//! | over | nothing; those who had joined read the outcome |
+//! | loading | callers join and leave, and relieve the leader if it stalls; one that has a value begins to complete the flight; the leader fails or dies |
+//! | completing | callers join and leave; the one that completes the flight ends it, or dies |
+//! | over | nothing; waiters read the outcome |
 //!
-//! A waiter is in one place: in the queue; in the leader's seat, from when it is promoted until it
-//! comes; or among those that are told, from when the flight is over until it reads the outcome.
+//! A waiter is in exactly one place: in the queue; in [`LeaderState::absent`], from when it is
+//! promoted until it arrives, that is, polls; or among those that have an outcome to read, from when
+//! the flight is over until they read it.
 //!
-//! A leader that dies promotes the next waiter, and so does whoever finds the leader stalled. If its loader
-//! runs, it is *relieved*: nobody stops it, and if its value is the first that arrives it lands. If it
-//! is a waiter that was promoted and has not come, it goes back into the queue; from then on, until one
-//! comes, any waiter that asks leads, and each time the limit is over twice as many of them are woken. So one
-//! that comes leads soon, however many do not. If there is nobody to promote, and nobody lands, the
-//! flight is over without an outcome.
+//! A leader that dies promotes the next waiter, and so does a thread that finds the leader stalled.
+//! If the loader of that leader runs, the leader is *relieved*: it is not stopped, and if its value is
+//! the first to arrive it completes the flight. If the leader is a waiter that was promoted and has
+//! not arrived, it goes back into the queue. From then on, until one arrives, any waiter that polls
+//! leads, and each time the limit is exceeded twice as many waiters are woken: so one that arrives
+//! leads soon, however many do not. If there is no waiter to promote and no caller completes the
+//! flight, it is over without an outcome.
 
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use super::leader::{Leader, Limits};
+use super::failed_load::{FailedLoad, Failure, RememberedFailure};
+use super::leader_state::{LeaderState, StallLimits};
 use super::queue::{Queue, Waiter};
-use super::rest::{Failure, Memory, Rest};
-use super::run::{Led, Run};
+use super::run::{LedFlight, Run};
 use crate::engine::LoadStatus;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, lock, quietly, seeded, wake_quietly};
 
-/// A place in a flight. Seats are numbered in the order in which they are taken; the first one is
-/// that of whoever boarded.
-pub(super) type Seat = u64;
+/// Identifies a caller in a flight. They are numbered in the order in which they join; the first one
+/// is the caller that began the load.
+pub(super) type CallerId = u64;
 
-/// What became of a load, for those that had joined.
+/// The outcome of a load, for the callers that joined it.
 #[derive(Debug)]
-pub(super) enum Outcome<V> {
+pub(super) enum FlightOutcome<V> {
     /// The value.
     Value(V),
     /// Why there is none.
     Failed(Failure),
 }
 
-/// What a waiter learns.
+/// How a flight stands for a waiter.
 #[derive(Debug)]
-pub(super) enum News<V> {
-    /// Nothing yet.
-    Wait,
+pub(super) enum FlightPoll<V> {
+    /// It goes on waiting.
+    Pending,
     /// It is the leader now.
     Promoted,
-    /// The flight is over. Said once to each waiter.
-    Over(Option<Arc<Outcome<V>>>),
+    /// The flight is over. Returned once to each waiter.
+    Over(Option<Arc<FlightOutcome<V>>>),
 }
 
-/// What runs a leader or a waiter.
+/// What runs the code of a leader or a waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum Runner {
     Thread,
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
     Task,
-    /// Nothing yet: a job that waits for an executor. Whoever comes takes over at once.
+    /// Nothing yet: a job that waits for an executor. The next caller that polls takes over at once.
     Job,
 }
 
-/// What a landing brings.
+/// What a flight is completed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Landing {
+pub(super) enum Completion {
     Value,
-    /// From the leader only: others may be successful yet.
+    /// From the leader only: one that was relieved must not fail a flight that others still load for.
     Error,
 }
 
 /// One load.
 #[derive(Debug)]
 pub(super) struct Flight<V> {
-    limits: Limits,
-    /// From when on a reader of the old value looks whether the flight is over, or has to be taken over.
-    look_at: Relaxed<AtomicU64>,
-    /// What is left of it once it has failed; and of the load that failed before, until then.
-    pub(super) rest: OnceLock<Arc<Rest>>,
-    pub(super) heritage: OnceLock<Arc<Memory>>,
-    state: Mutex<State<V>>,
+    limits: StallLimits,
+    /// From then on a reader of the old value checks whether the flight is over, or has stalled.
+    recheck_at: Relaxed<AtomicU64>,
+    /// The record of its failure, once it has failed.
+    pub(super) failed: OnceLock<Arc<FailedLoad>>,
+    /// The failure of an earlier load, which is remembered while this one runs.
+    pub(super) inherited: OnceLock<Arc<RememberedFailure>>,
+    state: Mutex<FlightState<V>>,
 }
 
 #[derive(Debug)]
-struct State<V> {
-    /// There is none when the flight is over, and when the leader has given up while another one lands.
-    leader: Option<Leader>,
-    next: Seat,
+struct FlightState<V> {
+    /// `None` when the flight is over, and when the leader has given up while another caller
+    /// completes it.
+    leader: Option<LeaderState>,
+    next: CallerId,
     queue: Queue,
     phase: Phase<V>,
     /// How often a leader was relieved.
     relieved: u32,
-    /// How many in a row were promoted and have not come.
-    missed: u32,
-    /// Whether `watch` looks after it.
+    /// How many waiters in a row were promoted and have not arrived.
+    missed_promotions: u32,
+    /// Whether `watch` checks it from time to time.
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
     watched: bool,
-    /// Those that have joined, and have not been told, have not come as leaders, and have not left.
+    /// Callers that have joined, and have not read the outcome, become leaders or left.
     #[cfg(test)]
-    seated: std::collections::BTreeSet<Seat>,
+    joined_ids: std::collections::BTreeSet<CallerId>,
 }
 
 #[derive(Debug)]
 enum Phase<V> {
-    Flying,
-    /// The one in this seat lands.
-    Landing(Seat),
+    Loading,
+    /// This caller has a value or an error, and is about to end the flight.
+    Completing(CallerId),
     Over {
-        outcome: Option<Arc<Outcome<V>>>,
-        /// Waiters that have not read the outcome. The last one takes it: it may be large.
+        outcome: Option<Arc<FlightOutcome<V>>>,
+        /// Waiters that have not read the outcome. The last one takes it, as it may be large.
         unread: usize,
     },
 }
 
-/// Whether waiters need an outcome that was not given.
+/// What a call of [`Flight::end`] came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// The flight is over.
     Over,
-    /// Somebody waits for an outcome: call again with one.
-    Wanted,
-    /// The caller does not land.
-    Relieved,
+    /// There are waiters: call again with an outcome.
+    OutcomeWanted,
+    /// The caller does not complete the flight.
+    NotCompleting,
 }
 
 impl<V> Flight<V> {
-    /// The seat of whoever boarded.
-    pub(super) const FIRST: Seat = 0;
+    /// The caller that began the load.
+    pub(super) const FIRST: CallerId = 0;
 
-    /// A flight that its maker leads.
-    pub(super) fn new(kind: Kind, renews: bool, limits: Limits, now: u64) -> Self {
+    /// A flight that the caller `FIRST` leads.
+    pub(super) fn new(runner: Runner, is_renewal: bool, limits: StallLimits, now: u64) -> Self {
         Self {
             limits,
-            look_at: Relaxed::<AtomicU64>::new(u64::MAX),
-            rest: OnceLock::new(),
-            heritage: OnceLock::new(),
-            state: Mutex::new(State {
-                leader: Some(Leader::boarding(Self::FIRST, kind, renews, now)),
+            recheck_at: Relaxed::<AtomicU64>::new(u64::MAX),
+            failed: OnceLock::new(),
+            inherited: OnceLock::new(),
+            state: Mutex::new(FlightState {
+                leader: Some(LeaderState::first(Self::FIRST, runner, is_renewal, now)),
                 next: Self::FIRST + 1,
                 queue: Queue::default(),
-                phase: Phase::Flying,
+                phase: Phase::Loading,
                 relieved: 0,
-                missed: 0,
+                missed_promotions: 0,
                 watched: false,
                 #[cfg(test)]
-                seated: std::collections::BTreeSet::new(),
+                joined_ids: std::collections::BTreeSet::new(),
             }),
         }
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> StallLimits {
         self.limits
     }
 
-    /// Sets the moment from which on readers of the old value look at the flight again.
-    pub(super) fn look_again(&self, at: u64) {
-        self.look_at.set(at);
+    /// Sets the moment from which on readers of the old value check the flight.
+    pub(super) fn set_recheck(&self, at: u64) {
+        self.recheck_at.set(at);
     }
 
-    /// Whether it is that late; a single load.
-    pub(super) fn is_worth_a_look(&self, now: impl FnOnce() -> u64) -> bool {
-        let at = self.look_at.get();
+    /// Whether that moment has come. A single load from memory.
+    pub(super) fn recheck_due(&self, now: impl FnOnce() -> u64) -> bool {
+        let at = self.recheck_at.get();
         at != u64::MAX && at <= now()
     }
 
-    fn state(&self) -> MutexGuard<'_, State<V>> {
+    fn state(&self) -> MutexGuard<'_, FlightState<V>> {
         lock(&self.state)
     }
 
-    /// Takes a seat, unless the flight is over.
-    pub(super) fn join(&self, kind: Kind, waker: Waker) -> Option<Seat> {
+    /// Joins the flight. Returns `None` if it is over.
+    pub(super) fn join(&self, runner: Runner, waker: Waker) -> Option<CallerId> {
         let mut state = self.state();
         if matches!(state.phase, Phase::Over { .. }) {
             return None;
         }
-        let seat = state.next;
+        let id = state.next;
         state.next += 1;
-        state.queue.put(seat, Waiter { waker: Some(waker), kind });
+        state.queue.insert(id, Waiter { waker: Some(waker), runner });
         #[cfg(test)]
-        state.seated.insert(seat);
-        Some(seat)
+        state.joined_ids.insert(id);
+        Some(id)
     }
 
-    /// What there is to know for the holder of a seat; `waker` is told when that changes. A leader that
-    /// stalls is relieved, whoever asks; in the place of one that does not come the one who asks leads.
-    pub(super) fn poll(&self, seat: Seat, waker: &Waker, now: u64) -> News<V> {
-        // Made before, and the old one dropped after the lock: both may run user code (L5).
+    /// How the flight stands for the waiter `id`; `waker` is woken when that changes. A leader that
+    /// stalls is relieved by this, whichever waiter polls; a leader that was promoted and does not
+    /// arrive is replaced by the waiter that polls.
+    pub(super) fn poll(&self, id: CallerId, waker: &Waker, now: u64) -> FlightPoll<V> {
+        // Cloned before the lock is taken, and the old one dropped after it is released: both may run
+        // user code (F5).
         let mut waker = Some(waker.clone());
         let mut state = self.state();
-        if let Some(outcome) = state.read_outcome(seat) {
+        if let Some(outcome) = state.read_outcome(id) {
             drop(state);
-            return News::Over(outcome);
+            return FlightPoll::Over(outcome);
         }
-        let leads = state.is_led_from(seat) || state.step_in(seat, now, self.limits);
+        let leads = state.is_led_from(id) || state.step_in_for_absent(id, now, self.limits);
         let promoted = if leads { None } else { state.relieve(now, self.limits) };
-        if let Some(leader) = state.leader.as_mut().filter(|leader| leader.seat == seat) {
-            let old = leader.come(now);
-            state.missed = 0;
+        if let Some(leader) = state.leader.as_mut().filter(|leader| leader.id == id) {
+            let old = leader.arrive(now);
+            state.missed_promotions = 0;
             #[cfg(test)]
-            state.seated.remove(&seat);
+            state.joined_ids.remove(&id);
             drop(state);
             drop((old, promoted));
-            return News::Promoted;
+            return FlightPoll::Promoted;
         }
-        if let Some(own) = state.queue.get(seat)
+        if let Some(own) = state.queue.get(id)
             && !(seeded("flight-first-waker") && own.waker.is_some())
         {
             std::mem::swap(&mut own.waker, &mut waker);
         }
         drop(state);
         wake_quietly(promoted);
-        News::Wait
+        FlightPoll::Pending
     }
 
-    /// Gives a waiter's seat up. If it was promoted meanwhile, the next one is.
+    /// Ends the wait of `id`. If that waiter was promoted meanwhile, the next one is.
     ///
-    /// True if nobody is left: the caller takes the token out of the table.
-    pub(super) fn leave(&self, seat: Seat, now: u64) -> bool {
+    /// Returns true if no waiter is left to lead: the flight is over, and the caller cancels the load.
+    pub(super) fn leave(&self, id: CallerId, now: u64) -> bool {
         let mut state = self.state();
-        if let Some(outcome) = state.read_outcome(seat) {
+        if let Some(outcome) = state.read_outcome(id) {
             drop(state);
             drop(outcome);
             return false;
         }
         #[cfg(test)]
-        state.seated.remove(&seat);
-        if state.is_led_from(seat) && !seeded("flight-promotion-lost") {
-            return Self::give_up(state, seat, now);
+        state.joined_ids.remove(&id);
+        if state.is_led_from(id) && !seeded("flight-promotion-lost") {
+            return Self::give_up(state, id, now);
         }
-        let left = state.queue.remove(seat);
+        let left = state.queue.remove(id);
         drop(state);
         quietly(|| drop(left));
         false
     }
 
-    /// The leader, or one that was relieved, dies: the next waiter is promoted, unless somebody else leads
-    /// or lands.
+    /// Gives the flight up as a leader, present or relieved: the next waiter is promoted, unless
+    /// another caller leads or completes the flight.
     ///
-    /// True if nobody waits: the flight is over, and the caller takes the token out of the table.
-    pub(super) fn abandon(&self, seat: Seat, now: u64) -> bool {
-        Self::give_up(self.state(), seat, now)
+    /// Returns true if no waiter is left: the flight is over, and the caller cancels the load.
+    pub(super) fn abandon(&self, id: CallerId, now: u64) -> bool {
+        Self::give_up(self.state(), id, now)
     }
 
-    fn give_up(mut state: MutexGuard<'_, State<V>>, seat: Seat, now: u64) -> bool {
+    fn give_up(mut state: MutexGuard<'_, FlightState<V>>, id: CallerId, now: u64) -> bool {
         match state.phase {
             Phase::Over { .. } => return false,
-            Phase::Landing(lands) if lands == seat => state.phase = Phase::Flying,
-            Phase::Flying | Phase::Landing(_) => {}
+            Phase::Completing(completes) if completes == id => state.phase = Phase::Loading,
+            Phase::Loading | Phase::Completing(_) => {}
         }
-        let gone = state.leader.take_if(|leader| leader.seat == seat);
-        let is_led = state.leader.is_some() || matches!(state.phase, Phase::Landing(_));
+        let gone = state.leader.take_if(|leader| leader.id == id);
+        let is_led = state.leader.is_some() || matches!(state.phase, Phase::Completing(_));
         let promoted = if is_led { None } else { state.promote(now) };
         let over = !is_led && state.leader.is_none();
         if over {
@@ -257,62 +263,72 @@ impl<V> Flight<V> {
         if !seeded("flight-promote-asleep") {
             wake_quietly(promoted);
         }
-        // What it holds may be the user's, and may panic: whoever is to come has been woken.
+        // Dropped last: it may hold wakers of the user's, which may panic, and the waiter that is to
+        // lead has been woken by now.
         quietly(|| drop(gone));
         over
     }
 
-    /// The loader of a leader begins to run; false if it was relieved before.
-    pub(super) fn begin(&self, seat: Seat, kind: Kind, run: &Arc<Run>, now: u64) -> bool {
+    /// Notes that the loader of the leader `id` begins to run. Returns false if that one was relieved.
+    pub(super) fn start_run(&self, id: CallerId, runner: Runner, run: &Arc<Run>, now: u64) -> bool {
         let mut state = self.state();
-        let leader = state.leader.as_mut().filter(|leader| leader.seat == seat);
-        leader.map(|leader| leader.begin(kind, Arc::clone(run), now)).is_some()
+        let leader = state.leader.as_mut().filter(|leader| leader.id == id);
+        leader.map(|leader| leader.start_run(runner, Arc::clone(run), now)).is_some()
     }
 
-    /// The loader of a leader will run later, after others: who waits, or comes before it begins, takes over.
-    pub(super) fn put_off(&self, seat: Seat, now: u64) {
+    /// Notes that the loader of the leader `id` runs later, after those of other keys. Until it does,
+    /// a waiter may take over at once.
+    pub(super) fn postpone(&self, id: CallerId, now: u64) {
         let mut state = self.state();
-        let leader = state.leader.as_mut().filter(|leader| leader.seat == seat);
-        let run = leader.and_then(Leader::put_off);
+        let leader = state.leader.as_mut().filter(|leader| leader.id == id);
+        let run = leader.and_then(LeaderState::postpone);
         let promoted = state.relieve(now, self.limits);
         drop(state);
         wake_quietly(promoted);
         drop(run);
     }
 
-    /// One whose loader has run is about to land; false if another one has come before it.
-    pub(super) fn begin_landing(&self, seat: Seat, landing: Landing) -> bool {
+    /// Begins to complete the flight as a caller whose loader has returned. Returns false if another
+    /// caller has come first, or if the error is of a leader that was relieved.
+    ///
+    /// The caller then replaces the token in the table, and calls [`end`](Self::end). In between, no
+    /// waiter is promoted and no other caller completes the flight.
+    pub(super) fn begin_completion(&self, id: CallerId, completion: Completion) -> bool {
         let mut state = self.state();
-        let may = landing == Landing::Value || state.is_led_from(seat);
-        let lands = may && matches!(state.phase, Phase::Flying);
-        if lands && !seeded("flight-landing-unmarked") {
-            state.phase = Phase::Landing(seat);
+        let may = completion == Completion::Value || state.is_led_from(id);
+        let completes = may && matches!(state.phase, Phase::Loading);
+        if completes && !seeded("flight-completion-unmarked") {
+            state.phase = Phase::Completing(id);
         }
-        lands
+        completes
     }
 
-    /// The one that lands ends the flight; everybody who waits is told.
-    pub(super) fn end(&self, seat: Seat, outcome: &Option<Arc<Outcome<V>>>) -> End {
+    /// Ends the flight as the caller that completes it, and wakes all waiters.
+    pub(super) fn end(&self, id: CallerId, outcome: &Option<Arc<FlightOutcome<V>>>) -> End {
         let mut state = self.state();
-        let lands = matches!(state.phase, Phase::Landing(lands) if lands == seat)
-            || seeded("flight-landing-unmarked") && matches!(state.phase, Phase::Flying);
-        if !lands {
-            return End::Relieved;
+        let completes = matches!(state.phase, Phase::Completing(completes) if completes == id)
+            || seeded("flight-completion-unmarked") && matches!(state.phase, Phase::Loading);
+        if !completes {
+            return End::NotCompleting;
         }
         let absent = state.leader.as_ref().is_some_and(|leader| leader.absent.is_some());
         let unread = state.queue.len() + usize::from(absent);
         if outcome.is_none() && unread != 0 {
-            return End::Wanted;
+            return End::OutcomeWanted;
         }
+        // Under one lock: a waiter that joins before this is counted in `unread`, and one that comes
+        // after it is told that the flight is over.
         let outcome = outcome.clone().filter(|_| unread != 0);
         state.phase = Phase::Over { outcome, unread };
         let queue = std::mem::take(&mut state.queue);
         let leader = state.leader.take();
         drop(state);
+        // Without the lock, as wakers are the user's (F5). A waiter that polls before it is woken finds
+        // the outcome all the same.
         let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
         wake_quietly(queue.into_wakers().take(told));
-        // One that was promoted has been woken, and is told when it comes. What it holds may be the user's, and
-        // may panic: all others have been woken.
+        // A waiter that was promoted has been woken already, and reads the outcome when it polls. It
+        // is dropped last, as it may hold a waker of the user's, which may panic.
         quietly(|| drop(leader));
         End::Over
     }
@@ -325,24 +341,24 @@ impl<V> Flight<V> {
 /// For `watch`.
 #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
 impl<V> Flight<V> {
-    /// Whether nobody looks after it yet; from now on the caller does.
+    /// Whether the flight is not watched yet; from now on the caller watches it.
     pub(super) fn begin_watch(&self) -> bool {
         !std::mem::replace(&mut self.state().watched, true)
     }
 
-    /// Wakes one that waits: its time is over.
-    pub(super) fn rouse(&self, seat: Seat) {
-        let waker = self.state().queue.get(seat).and_then(|waiter| waiter.waker.take());
+    /// Wakes the waiter `id`, whose time limit is over.
+    pub(super) fn wake_waiter(&self, id: CallerId) {
+        let waker = self.state().queue.get(id).and_then(|waiter| waiter.waker.take());
         wake_quietly(waker);
     }
 
-    /// Promotes the next waiter if the leader stalls. False if the flight is over.
-    pub(super) fn nudge(&self, now: u64) -> bool {
+    /// Promotes the next waiter if the leader stalls. Returns false if the flight is over.
+    pub(super) fn relieve_stalled(&self, now: u64) -> bool {
         let mut state = self.state();
         if matches!(state.phase, Phase::Over { .. }) {
             return false;
         }
-        let mut woken = state.pass_by(now, self.limits);
+        let mut woken = state.replace_absent(now, self.limits);
         woken.extend(state.relieve(now, self.limits));
         drop(state);
         wake_quietly(woken);
@@ -352,51 +368,51 @@ impl<V> Flight<V> {
 
 impl<V: Send + Sync + 'static> LoadStatus for Flight<V> {
     fn keeps_entry(&self) -> bool {
-        self.rest.get().is_none_or(|rest| rest.is_kept())
+        self.failed.get().is_none_or(|failed| failed.is_kept())
     }
 
     fn has_failed(&self) -> bool {
-        self.rest.get().is_some_and(|rest| rest.is_kept())
+        self.failed.get().is_some_and(|failed| failed.is_kept())
     }
 }
 
-impl<V: Send + Sync> Led for Flight<V> {
+impl<V: Send + Sync> LedFlight for Flight<V> {
     fn run(&self) -> Option<Arc<Run>> {
-        self.state().leader.as_ref().and_then(Leader::run).cloned()
+        self.state().leader.as_ref().and_then(LeaderState::run).cloned()
     }
 }
 
-impl<V> State<V> {
-    fn is_led_from(&self, seat: Seat) -> bool {
-        self.leader.as_ref().is_some_and(|leader| leader.seat == seat)
+impl<V> FlightState<V> {
+    fn is_led_from(&self, id: CallerId) -> bool {
+        self.leader.as_ref().is_some_and(|leader| leader.id == id)
     }
 
-    /// The outcome for one waiter, if the flight is over.
-    fn read_outcome(&mut self, seat: Seat) -> Option<Option<Arc<Outcome<V>>>> {
+    /// Returns the outcome for the waiter `id`, if the flight is over.
+    fn read_outcome(&mut self, id: CallerId) -> Option<Option<Arc<FlightOutcome<V>>>> {
         let Phase::Over { outcome, unread, .. } = &mut self.phase else { return None };
         *unread = unread.saturating_sub(1);
         #[cfg(test)]
-        assert!(self.seated.remove(&seat), "seat {seat} is told twice");
-        let _ = seat;
+        assert!(self.joined_ids.remove(&id), "id {id} is told twice");
+        let _ = id;
         Some(if *unread == 0 { outcome.take() } else { outcome.clone() })
     }
 
     /// Makes the next waiter the leader.
     fn promote(&mut self, now: u64) -> Option<Waker> {
-        let (seat, mut waiter) = self.queue.next()?;
+        let (id, mut waiter) = self.queue.next()?;
         let waker = waiter.waker.take();
-        self.leader = Some(Leader::promoted((seat, waiter), now));
+        self.leader = Some(LeaderState::promoted((id, waiter), now));
         waker
     }
 
-    /// The leader, if somebody could lead in its place.
-    fn replaceable(&self) -> Option<&Leader> {
-        let leader = self.leader.as_ref().filter(|_| matches!(self.phase, Phase::Flying));
+    /// Returns the leader, if there is a waiter that could lead instead.
+    fn replaceable(&self) -> Option<&LeaderState> {
+        let leader = self.leader.as_ref().filter(|_| matches!(self.phase, Phase::Loading));
         leader.filter(|_| !self.queue.is_empty())
     }
 
-    /// Promotes the next waiter in the place of a leader that was there and stalls.
-    fn relieve(&mut self, now: u64, limits: Limits) -> Option<Waker> {
+    /// Promotes the next waiter if the leader has arrived and stalls.
+    fn relieve(&mut self, now: u64, limits: StallLimits) -> Option<Waker> {
         let leader = self.replaceable().filter(|leader| leader.absent.is_none())?;
         if !leader.is_stalled(now, limits, self.relieved) {
             return None;
@@ -405,64 +421,71 @@ impl<V> State<V> {
         self.promote(now)
     }
 
-    /// Promotes the next waiter in the place of one that was promoted and has not come, and rouses some
-    /// more, any of which may lead.
-    fn pass_by(&mut self, now: u64, limits: Limits) -> Vec<Waker> {
+    /// Promotes the next waiter if the leader was promoted and has not arrived in time, and takes the
+    /// wakers of some more, any of which may lead.
+    fn replace_absent(&mut self, now: u64, limits: StallLimits) -> Vec<Waker> {
         let absent = self.replaceable().filter(|leader| leader.absent.is_some());
         if !absent.is_some_and(|leader| leader.is_stalled(now, limits, 0)) {
             return Vec::new();
         }
         let absent = self.leader.take();
         let next = self.promote(now);
-        self.put_back(absent);
-        self.missed = self.missed.saturating_add(1);
-        let more = 1_usize.checked_shl(self.missed).map_or(usize::MAX, |twice| twice - 1);
-        next.into_iter().chain(self.queue.rouse(more)).collect()
+        self.requeue(absent);
+        self.missed_promotions = self.missed_promotions.saturating_add(1);
+        let more =
+            1_usize.checked_shl(self.missed_promotions).map_or(usize::MAX, |twice| twice - 1);
+        next.into_iter().chain(self.queue.take_wakers(more)).collect()
     }
 
-    /// A waiter that is here leads in the place of one that was promoted and has not come, if that is
-    /// late or others before it have not come either; whether it does.
-    fn step_in(&mut self, seat: Seat, now: u64, limits: Limits) -> bool {
+    /// Makes the waiter `id` the leader if the present one was promoted and has not arrived, and that
+    /// is late or others before it have not arrived either. Returns whether it did.
+    fn step_in_for_absent(&mut self, id: CallerId, now: u64, limits: StallLimits) -> bool {
         let absent = self.replaceable().filter(|leader| leader.absent.is_some());
-        if !absent.is_some_and(|leader| self.missed > 0 || leader.is_stalled(now, limits, 0)) {
+        if !absent
+            .is_some_and(|leader| self.missed_promotions > 0 || leader.is_stalled(now, limits, 0))
+        {
             return false;
         }
-        let Some(waiter) = self.queue.remove(seat) else { return false };
-        let absent = self.leader.replace(Leader::promoted((seat, waiter), now));
-        self.put_back(absent);
+        let Some(waiter) = self.queue.remove(id) else { return false };
+        let absent = self.leader.replace(LeaderState::promoted((id, waiter), now));
+        self.requeue(absent);
         true
     }
 
-    /// One that was promoted waits again. It does not know: when it comes, it finds itself waiting.
-    fn put_back(&mut self, leader: Option<Leader>) {
-        if let Some((seat, waiter)) = leader.and_then(|leader| Some((leader.seat, leader.absent?)))
+    /// Puts a leader that was promoted and has not arrived back into the queue. When it polls, it finds
+    /// itself waiting.
+    fn requeue(&mut self, leader: Option<LeaderState>) {
+        if let Some((id, waiter)) = leader.and_then(|leader| Some((leader.id, leader.absent?)))
             && !seeded("flight-passed-by")
         {
-            self.queue.put(seat, waiter);
+            self.queue.insert(id, waiter);
         }
     }
 }
 
 #[cfg(test)]
 impl<V> Flight<V> {
-    /// Each waiter is in exactly one place (L4).
+    /// Each waiter is in exactly one place (F4).
     pub(super) fn check(&self) {
         let state = self.state();
-        let mut places: Vec<Seat> = state.queue.seats().collect();
+        let mut places: Vec<CallerId> = state.queue.ids().collect();
         let absent = state.leader.as_ref().filter(|leader| leader.absent.is_some());
-        places.extend(absent.map(|leader| leader.seat));
+        places.extend(absent.map(|leader| leader.id));
         places.sort_unstable();
         match &state.phase {
             Phase::Over { unread, outcome, .. } => {
                 assert!(places.is_empty(), "{places:?} wait for a flight that is over");
-                assert_eq!(state.seated.len(), *unread, "those that are told");
-                assert!(outcome.is_none() || *unread != 0, "an outcome that nobody reads is kept");
+                assert_eq!(state.joined_ids.len(), *unread, "those that are told");
+                assert!(outcome.is_none() || *unread != 0, "an outcome without readers is kept");
             }
-            Phase::Flying | Phase::Landing(_) => {
-                let seated: Vec<Seat> = state.seated.iter().copied().collect();
-                assert_eq!(seated, places, "those that have joined, and those that have a place");
-                let leads = state.leader.is_some() || matches!(state.phase, Phase::Landing(_));
-                assert!(leads, "nobody leads");
+            Phase::Loading | Phase::Completing(_) => {
+                let joined_ids: Vec<CallerId> = state.joined_ids.iter().copied().collect();
+                assert_eq!(
+                    joined_ids, places,
+                    "those that have joined, and those that have a place"
+                );
+                let leads = state.leader.is_some() || matches!(state.phase, Phase::Completing(_));
+                assert!(leads, "no caller leads");
             }
         }
     }

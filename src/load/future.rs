@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::flight::{Kind, News, Seat};
-use super::lead::{Lead, Start, start};
-use super::run::{Alarm, Run};
-use super::turn::{Ended, Turn, Wish, settle};
+use super::caller::Caller;
+use super::flight::{CallerId, FlightPoll, Runner};
+use super::leader::{Begin, begin_load};
+use super::next::{LoadOptions, Next, finish_load};
+use super::run::{Run, RunWaker};
 use super::{LoadError, LoadSource, Loaded, alone, cycle, now, watch};
 use crate::cache::Cache;
 use crate::engine::LoadKind;
@@ -24,23 +25,24 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// The value of a key, loaded by a future if it is not there.
+    /// Returns the value of `key`, loaded by a future if it is not there.
     ///
     /// As [`get_or_load`](Self::get_or_load), and tasks and threads may wait for the same load. The
-    /// future is not polled unless it has to load.
+    /// future `load` is not polled unless it has to load.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it takes nobody with it. Dropped while it loads, the caller that has
-    /// waited longest loads in its place. So it is when a task that loads was woken and is not polled for
-    /// half a second, or as [`LoadPolicy`](crate::LoadPolicy) says; that task goes on, and the first value
-    /// that arrives goes to all. One that nothing has woken is left alone, however long it takes.
+    /// Dropping the returned future while it waits affects no other caller. If it is dropped while it
+    /// loads, the caller that has waited longest loads instead. The same happens if a task that loads
+    /// was woken and is not polled for half a second, or as [`LoadPolicy`](crate::LoadPolicy) says; that
+    /// task goes on, and the first value to arrive goes to all. A task that was not woken is left
+    /// alone, however long it takes.
     ///
     /// # Panics
     ///
-    /// If the future asks for its own key, or for one whose load waits for it:
-    /// [`try_get_or_load_async`](Self::try_get_or_load_async) makes that an error. It is seen where the
-    /// future itself asks, not where it waits for another task or thread that does.
+    /// If `load` asks for its own key, or for one whose load waits for it:
+    /// [`try_get_or_load_async`](Self::try_get_or_load_async) returns an error instead. This is detected
+    /// if `load` itself asks, not if it waits for another task or thread that does.
     ///
     /// # Progress
     ///
@@ -66,6 +68,8 @@ where
     /// assert_eq!((value, cache.get("key")), ("value", Some("value")));
     /// # });
     /// ```
+    #[doc(alias = "get_with")]
+    #[doc(alias = "get_or_insert_async")]
     pub async fn get_or_load_async(&self, key: K, load: impl Future<Output = V>) -> V {
         let load = async { Ok::<V, Infallible>(load.await) };
         match self.try_get_or_load_async(key, load).await {
@@ -74,15 +78,25 @@ where
         }
     }
 
-    /// The value of a key, loaded if it is not there, by a future that may fail.
+    /// Returns the value of `key`, loaded if it is not there, by a future that may fail.
     ///
     /// As [`get_or_load_async`](Self::get_or_load_async) and
     /// [`try_get_or_load`](Self::try_get_or_load).
     ///
     /// # Errors
     ///
-    /// [`LoadError::Failed`] with the future's error, or that of the load that was joined;
-    /// [`LoadError::Cycle`] instead of waiting for itself, over other loads or not.
+    /// [`LoadError::Failed`] with the error of `load`, or of the load that was joined;
+    /// [`LoadError::Cycle`] if it would wait for itself, directly or over other loads.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    #[doc(alias = "try_get_with")]
+    #[doc(alias = "get_or_insert_async")]
     pub async fn try_get_or_load_async<E>(
         &self,
         key: K,
@@ -95,7 +109,7 @@ where
         let loaded = NoAbort::new(match self.get(&*key) {
             Some(value) => Ok(value),
             None => {
-                let loaded = self.load_missing_async(&key, Wish::default(), load).await;
+                let loaded = self.load_missing_async(&key, LoadOptions::default(), load).await;
                 loaded.map(|loaded| loaded.value)
             }
         });
@@ -103,22 +117,22 @@ where
         loaded.into_inner()
     }
 
-    /// Joins the load of a key, or is the leader of a new one.
+    /// Joins the load of `key`, or leads a new one.
     pub(super) async fn load_missing_async<E>(
         &self,
         key: &K,
-        wish: Wish,
+        options: LoadOptions,
         load: impl Future<Output = Result<V, E>>,
     ) -> Result<Loaded<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
     {
-        match turn(self, key, LoadKind::Load, wish).await {
-            Turn::Told(loaded) => loaded,
-            Turn::Alone | Turn::Absent => load_alone(self, key, wish, load).await,
-            Turn::Lead(lead) => {
-                let loaded = Leading::new(lead.begin(Kind::Task), pin!(load)).await;
-                settle(lead, loaded, wish)
+        match join_or_lead(self, key, LoadKind::Load, options).await {
+            Next::Done(loaded) => loaded,
+            Next::LoadAlone | Next::Absent => load_alone(self, key, options, load).await,
+            Next::Lead(leader) => {
+                let loaded = LeaderFuture::new(leader.start_run(Runner::Task), pin!(load)).await;
+                finish_load(leader, loaded, options)
             }
         }
     }
@@ -128,7 +142,7 @@ where
 pub(super) async fn load_alone<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
-    wish: Wish,
+    options: LoadOptions,
     load: impl Future<Output = Result<V, E>>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
@@ -141,17 +155,17 @@ where
         return Err(LoadError::Cycle);
     }
     let (begun, run) = (cache.engine().elapsed(), Arc::new(alone::run(cache, [key])));
-    let value = NoAbort::new(Leading::new(run, pin!(load)).await);
-    alone::loaded(cache, (key, wish), begun, value.into_inner())
+    let value = NoAbort::new(LeaderFuture::new(run, pin!(load)).await);
+    alone::loaded(cache, (key, options), begun, value.into_inner())
 }
 
-/// As `turn`, for a task.
-pub(super) async fn turn<K, V, S, E>(
+/// As `blocking::join_or_lead`, for a task.
+pub(super) async fn join_or_lead<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
-    fare: LoadKind,
-    wish: Wish,
-) -> Turn<K, V, S, E>
+    kind: LoadKind,
+    options: LoadOptions,
+) -> Next<K, V, S, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -159,154 +173,167 @@ where
     E: Send + Sync + 'static,
 {
     loop {
-        match start(cache, key, fare, Kind::Task, |rest| wish.failure::<E>(rest).is_some()) {
-            Start::Live(value) => {
-                return Turn::Told(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
+        match begin_load(cache, key, kind, Runner::Task, |failed| {
+            options.failure::<E>(failed).is_some()
+        }) {
+            Begin::Live(value) => {
+                return Next::Done(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
             }
-            Start::Lead(lead) => return Turn::Lead(lead),
-            Start::Nothing => return Turn::Alone,
-            Start::Failed(rest) => {
-                let failure = wish.failure::<E>(&rest);
-                if let Some(turn) = failure.and_then(|failure| wish.answer(cache, key, failure)) {
-                    return turn;
+            Begin::Lead(leader) => return Next::Lead(leader),
+            Begin::NotStarted => return Next::LoadAlone,
+            Begin::Failed(failed) => {
+                let failure = options.failure::<E>(&failed);
+                if let Some(next) = failure.and_then(|failure| options.answer(cache, key, failure))
+                {
+                    return next;
                 }
             }
-            Start::Join(lead) => {
-                if let Some(turn) = join(lead, wish.until).await.turn(cache, key, wish) {
-                    return turn;
+            Begin::Join(caller) => {
+                if let Some(next) = wait(caller, &options).await {
+                    return next;
                 }
             }
         }
     }
 }
 
-/// Waits for a flight.
-async fn join<K, V, S>(lead: Lead<K, V, S>, until: Option<Instant>) -> Ended<K, V, S>
+/// As `blocking::wait`, for a task.
+async fn wait<K, V, S, E>(
+    caller: Caller<K, V, S>,
+    options: &LoadOptions,
+) -> Option<Next<K, V, S, E>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
+    E: Send + Sync + 'static,
 {
-    let until = until
+    let until = options
+        .until
         .map(|until| now().saturating_add(nanos(until.saturating_duration_since(Instant::now()))));
-    let mut waiting = Waiting { lead: Some(lead), seat: None, edge: None, until, timer: None };
-    std::future::poll_fn(|context| waiting.poll(context)).await
+    let mut waiter = Waiter { caller: Some(caller), id: None, edge: None, until, timer: None };
+    std::future::poll_fn(|context| waiter.poll(context, options)).await
 }
 
-/// A waiter. Dropped, it leaves.
-struct Waiting<K, V, S>
+/// A caller that waits for a flight. If it is dropped, it leaves the flight.
+struct Waiter<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Until it is promoted.
-    lead: Option<Lead<K, V, S>>,
-    seat: Option<Seat>,
-    edge: Option<cycle::Waiting>,
-    /// When it gives up, and what wakes it then.
+    /// `None` once the wait is over.
+    caller: Option<Caller<K, V, S>>,
+    /// Set while it is in the flight.
+    id: Option<CallerId>,
+    edge: Option<cycle::WaitEdge>,
+    /// When it stops waiting, and the timer that wakes it then.
     until: Option<u64>,
     timer: Option<watch::Timer>,
 }
 
-impl<K, V, S> Waiting<K, V, S>
+impl<K, V, S> Waiter<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    fn poll(&mut self, context: &Context<'_>) -> Poll<Ended<K, V, S>> {
-        let Some(lead) = &self.lead else { return Poll::Pending };
-        let seat = match self.seat {
-            Some(seat) => seat,
+    fn poll<E: Send + Sync + 'static>(
+        &mut self,
+        context: &Context<'_>,
+        options: &LoadOptions,
+    ) -> Poll<Option<Next<K, V, S, E>>> {
+        let Some(caller) = &self.caller else { return Poll::Pending };
+        let id = match self.id {
+            Some(id) => id,
             None => {
-                self.edge = cycle::Waiting::begin(Arc::clone(&lead.flight) as _, false);
+                self.edge = cycle::WaitEdge::begin(Arc::clone(&caller.flight) as _, false);
                 if self.edge.is_none() {
-                    return Poll::Ready(Ended::Cycle);
+                    return Poll::Ready(Some(Next::Done(Err(LoadError::Cycle))));
                 }
-                let seat = lead.flight.join(Kind::Task, context.waker().clone());
-                let Some(seat) = seat else { return Poll::Ready(Ended::Over(None)) };
-                self.seat = Some(seat);
-                lead.cache.engine().count_load(|loads| &loads.joined);
-                watch::watch(&lead.flight);
-                self.timer = self.until.map(|until| watch::rouse_at(&lead.flight, seat, until));
-                seat
+                let id = caller.flight.join(Runner::Task, context.waker().clone());
+                let Some(id) = id else { return Poll::Ready(None) };
+                self.id = Some(id);
+                caller.cache.engine().count_load(|loads| &loads.joined);
+                watch::watch(&caller.flight);
+                self.timer =
+                    self.until.map(|until| watch::wake_waiter_at(&caller.flight, id, until));
+                id
             }
         };
-        match lead.flight.poll(seat, context.waker(), now()) {
-            News::Wait if self.until.is_some_and(|until| until <= now()) => {
+        match caller.flight.poll(id, context.waker(), now()) {
+            FlightPoll::Pending if self.until.is_some_and(|until| until <= now()) => {
                 self.leave();
-                Poll::Ready(Ended::TimedOut)
+                Poll::Ready(self.end().map(|caller| Next::timed_out(&caller, options)))
             }
-            News::Wait => Poll::Pending,
-            News::Over(outcome) => {
-                self.seat = None;
-                Poll::Ready(Ended::Over(outcome.map(NoAbort::new)))
+            FlightPoll::Pending => Poll::Pending,
+            FlightPoll::Over(outcome) => {
+                self.id = None;
+                let (outcome, caller) = (outcome.map(NoAbort::new), self.end());
+                Poll::Ready(
+                    caller.zip(outcome).and_then(|(caller, outcome)| {
+                        Next::after_flight(&caller, outcome, options)
+                    }),
+                )
             }
-            News::Promoted => {
-                // From here on the lead gives the flight up.
-                self.seat = None;
-                self.edge = None;
-                let lead = self.lead.take().expect("it was there just now");
-                Poll::Ready(Ended::Promoted(lead.promote(seat)))
+            FlightPoll::Promoted => {
+                // From here on the leader gives the flight up, not this.
+                self.id = None;
+                Poll::Ready(self.end().map(|caller| Next::promoted(caller, id)))
             }
         }
     }
-}
 
-impl<K, V, S> Waiting<K, V, S>
-where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-    S: BuildHasher,
-{
+    /// Ends the wait, with its edge and its timer, before user code runs.
+    fn end(&mut self) -> Option<Caller<K, V, S>> {
+        (self.edge, self.timer) = (None, None);
+        self.caller.take()
+    }
+
     fn leave(&mut self) {
-        if let (Some(lead), Some(seat)) = (&self.lead, self.seat.take())
-            && lead.flight.leave(seat, now())
-        {
-            lead.clear_away();
+        if let (Some(caller), Some(id)) = (&self.caller, self.id.take()) {
+            caller.leave(id);
         }
     }
 }
 
-impl<K, V, S> Drop for Waiting<K, V, S>
+impl<K, V, S> Drop for Waiter<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        // A panic of a waker, or of what looking for the key calls, stays here: it may be on the way
-        // already.
+        // A panic of a waker, or of user code that looking for the key calls, stays here: the task may
+        // be unwinding already.
         quietly(|| self.leave());
     }
 }
 
-/// A load that is polled by the leader of its flights, which gives signs of life.
-pub(super) struct Leading<'p, F> {
+/// The future of a loader, polled by the leader of its flights. It notes when it is woken and polled.
+pub(super) struct LeaderFuture<'p, F> {
     load: Pin<&'p mut F>,
     run: Arc<Run>,
-    /// The task's, and the one that is made of it.
+    /// The task's waker, and the one made of it that notes the wake.
     waker: Option<(Waker, Waker)>,
 }
 
-impl<'p, F> Leading<'p, F> {
+impl<'p, F> LeaderFuture<'p, F> {
     pub(super) fn new(run: Arc<Run>, load: Pin<&'p mut F>) -> Self {
         Self { load, run, waker: None }
     }
 }
 
-impl<F: Future> Future for Leading<'_, F> {
+impl<F: Future> Future for LeaderFuture<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         let task = context.waker();
         let known = this.waker.take().filter(|(known, _)| known.will_wake(task));
-        let (_, own) =
-            this.waker.insert(known.unwrap_or_else(|| {
-                (task.clone(), Waker::from(Alarm::new(&this.run, task.clone())))
-            }));
+        let (_, own) = this.waker.insert(known.unwrap_or_else(|| {
+            (task.clone(), Waker::from(RunWaker::new(&this.run, task.clone())))
+        }));
         let mut context = Context::from_waker(own);
         this.run.poll(now, || this.load.as_mut().poll(&mut context))
     }

@@ -1,102 +1,368 @@
-//! Who leads a flight, and whether it makes progress.
+//! The leader's part of a flight.
 
-use std::sync::Arc;
-use std::task::Waker;
+use std::any::Any;
+use std::cell::RefCell;
+use std::hash::{BuildHasher, Hash};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::flight::{Kind, Seat};
-use super::queue::Waiter;
+use super::caller::{Caller, flight_of};
+use super::failed_load::{FailedLoad, Failure};
+use super::flight::{CallerId, Completion, End, Flight, FlightOutcome, Runner};
+use super::leader_state::StallLimits;
+use super::next::LoadOptions;
+use super::now;
 use super::run::Run;
-use crate::load_policy::LoadPolicy;
-use crate::time::nanos;
+use crate::cache::Cache;
+use crate::engine::{Entered, LoadKind, LoadStart, LoadToken, StandIn};
+use crate::expiry::Terms;
+use crate::sync::{NoAbort, quietly, seeded};
+use crate::trace::load_ended;
 
-/// Each leader that was relieved doubles the limits of the next one, so many times.
-const DOUBLINGS: u32 = 4;
-
-/// How long a leader may make no progress, in nanoseconds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Since it was woken, or promoted.
-    pub(super) woken: u64,
-    /// Since it began to renew a value.
-    pub(super) renewal: u64,
+/// A caller that has to load. If it is dropped before the flight has ended, as in a panic or when a
+/// task is cancelled, the first waiter is promoted.
+pub(super) struct Leader<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    caller: Caller<K, V, S>,
+    id: CallerId,
+    /// The value that the key had when the load began.
+    pub(super) old: Option<NoAbort<V>>,
+    /// Set when the loader begins to run.
+    run: OnceLock<Arc<Run>>,
+    /// When that was, and where it was entered.
+    begun: OnceLock<(Duration, Entered)>,
+    /// Whether this is a renewal in the background.
+    is_renewal: bool,
+    /// Whether the loader has returned, or will not be called.
+    ended: bool,
 }
 
-impl Limits {
-    pub(super) fn of(policy: LoadPolicy) -> Self {
-        Self { woken: nanos(policy.woken_limit), renewal: nanos(policy.renewal_limit) }
-    }
-
-    /// How often to look whether one of them is exceeded.
-    #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "nobody watches"))]
-    pub(super) fn period(self) -> Duration {
-        let half = Duration::from_nanos(self.woken.min(self.renewal) / 2);
-        half.clamp(Duration::from_millis(1), Duration::from_millis(250))
-    }
+/// What a caller found that looked for a value or a load.
+pub(super) enum Begin<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    Live(NoAbort<V>),
+    /// A load that another caller leads.
+    Join(Caller<K, V, S>),
+    /// Neither: the caller leads a new load.
+    Lead(Leader<K, V, S>),
+    /// A load that has failed, which still counts for the caller.
+    Failed(NoAbort<Arc<FailedLoad>>),
+    /// There is nothing to renew, or no room for a placeholder.
+    NotStarted,
 }
 
-/// Whoever has the leader's seat.
-#[derive(Debug)]
-pub(super) struct Leader {
-    pub(super) seat: Seat,
-    kind: Kind,
-    /// Whether it renews a value that is there, as far as it is known.
-    renews: bool,
-    /// When it was promoted or has begun.
-    since: u64,
-    /// The waiter, from when it is promoted until it comes.
-    pub(super) absent: Option<Waiter>,
-    /// Its run, once it has begun.
-    run: Option<Arc<Run>>,
-}
-
-impl Leader {
-    /// The one that boards.
-    pub(super) fn boarding(seat: Seat, kind: Kind, renews: bool, now: u64) -> Self {
-        let renews = renews || kind == Kind::Job;
-        Self { seat, kind, renews, since: now, absent: None, run: None }
-    }
-
-    /// A waiter that is promoted. It does not know yet.
-    pub(super) fn promoted((seat, waiter): (Seat, Waiter), now: u64) -> Self {
-        let mut leader = Self::boarding(seat, waiter.kind, false, now);
-        leader.absent = Some(waiter);
-        leader
-    }
-
-    /// It comes. Its old waker is for the caller to drop.
-    pub(super) fn come(&mut self, now: u64) -> Option<Waker> {
-        self.since = now;
-        self.absent.take().and_then(|waiter| waiter.waker)
-    }
-
-    /// Its loader begins to run.
-    pub(super) fn begin(&mut self, kind: Kind, run: Arc<Run>, now: u64) {
-        (self.kind, self.run, self.since) = (kind, Some(run), now);
-    }
-
-    /// Its loader will run later.
-    pub(super) fn put_off(&mut self) -> Option<Arc<Run>> {
-        self.kind = Kind::Job;
-        self.run.take()
-    }
-
-    pub(super) fn run(&self) -> Option<&Arc<Run>> {
-        self.run.as_ref()
-    }
-
-    /// Whether somebody else should lead, after so many were relieved.
-    pub(super) fn is_stalled(&self, now: u64, limits: Limits, relieved: u32) -> bool {
-        let times = 1_u64 << relieved.min(DOUBLINGS);
-        let limit = |limit: u64| limit.saturating_mul(times);
-        let lasts = now.saturating_sub(self.since);
-        if self.absent.is_some() {
-            return lasts > limits.woken;
+/// Looks for the value of `key` or for a load of it, and begins a load if there is neither.
+///
+/// A load that has failed `counts` for the caller if that returns true.
+pub(super) fn begin_load<K, V, S>(
+    cache: &Cache<K, V, S>,
+    key: &K,
+    kind: LoadKind,
+    runner: Runner,
+    counts: impl Fn(&FailedLoad) -> bool,
+) -> Begin<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let limits = StallLimits::of(cache.engine().load_policy());
+    let own = Arc::new(Flight::<V>::new(runner, kind != LoadKind::Load, limits, now()));
+    // A failure that this caller does not count, but others may: the new load takes it over.
+    let inherited = RefCell::new(None);
+    let is_over = |token: &LoadToken| {
+        let flight = flight_of::<V>(token);
+        if !flight.is_over() {
+            return false;
         }
-        let overdue =
-            || self.run.as_ref().is_some_and(|run| run.is_overdue(now, limit(limits.woken)));
-        self.kind == Kind::Job
-            || self.renews && lasts > limit(limits.renewal)
-            || self.kind == Kind::Task && overdue()
+        let failed = flight.failed.get();
+        let known = failed.filter(|_| !seeded("failure-forgotten-by-others"));
+        let remembered = known.and_then(|failed| failed.remembered());
+        inherited.replace(remembered.map(Arc::clone).map(NoAbort::new));
+        !failed.is_some_and(|failed| counts(failed))
+    };
+    let own =
+        Caller { cache: cache.clone(), key: NoAbort::new(key.clone()), flight: NoAbort::new(own) };
+    // From here on the token may be in the table, where others find it. If user code panics before
+    // there is a leader, they must not wait for one.
+    let abandon = own.abandon_on_drop();
+    let start = cache.engine().begin_load(key, kind, &own.token(), is_over);
+    abandon.defuse();
+    match start {
+        LoadStart::Live(value) => Begin::Live(NoAbort::new(value)),
+        LoadStart::NotStarted => Begin::NotStarted,
+        LoadStart::Joined(token) => {
+            let joined = Caller { flight: NoAbort::new(flight_of(&token)), ..own };
+            match joined.flight.failed.get().filter(|failed| counts(failed)) {
+                Some(failed) => Begin::Failed(NoAbort::new(Arc::clone(failed))),
+                None => Begin::Join(joined),
+            }
+        }
+        LoadStart::Started(old) => {
+            if let Some(remembered) = inherited.take() {
+                let _ = own.flight.inherited.set(remembered.into_inner());
+            }
+            if runner == Runner::Job || kind != LoadKind::Load {
+                // Readers of the old value begin anew if this one hangs, or if nothing runs it.
+                own.flight.set_recheck(now().saturating_add(limits.renewal));
+            }
+            Begin::Lead(Leader::new(own, Flight::<V>::FIRST, old.map(NoAbort::new)))
+        }
+    }
+}
+
+/// Starts one run of a loader for the flights of all `leaders`, unless the first one has a run
+/// already, and returns it.
+pub(super) fn start_run<'l, K, V, S>(
+    leaders: impl IntoIterator<Item = &'l Leader<K, V, S>>,
+    runner: Runner,
+    run: impl FnOnce() -> Run,
+) -> Arc<Run>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + 'l,
+{
+    let (mut leaders, now) = (leaders.into_iter().peekable(), now());
+    let begun = leaders.peek().and_then(|leader| leader.run.get()).map(Arc::clone);
+    let run = begun.unwrap_or_else(|| Arc::new(run()));
+    if let Some(leader) = leaders.peek() {
+        run.trace(leader.cache.engine().name(), leader.is_renewal);
+    }
+    for leader in leaders {
+        leader.flight.start_run(leader.id, runner, leader.attach_run(&run), now);
+    }
+    run
+}
+
+/// Starts one run for the jobs that are still to be done, on a thread or as a task. Returns these,
+/// and the others: jobs that a reader has taken over, and those whose key has changed since they were
+/// queued. A value loaded for the latter would not be put in, and the next caller that asks for such
+/// a key begins a load of its own.
+pub(super) fn begin_jobs<K, V, S>(
+    leaders: Vec<Leader<K, V, S>>,
+    runner: Runner,
+) -> [Vec<Leader<K, V, S>>; 2]
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    let (mut leaders, mut taken): (Vec<_>, Vec<_>) =
+        leaders.into_iter().partition(Leader::is_current);
+    taken.iter_mut().for_each(Leader::skip);
+    let (run, now) = (Arc::new(Run::background()), now());
+    if let Some(leader) = leaders.first() {
+        run.trace(leader.cache.engine().name(), true);
+    }
+    let begin = |leader: &Leader<K, V, S>| {
+        let flight = &leader.flight;
+        flight.set_recheck(now.saturating_add(flight.limits().renewal));
+        flight.start_run(leader.id, runner, leader.attach_run(&run), now)
+    };
+    taken.extend(leaders.extract_if(.., |leader| !begin(leader)));
+    [leaders, taken]
+}
+
+/// Whether a reload with this token is under way and not due for a recheck, or has failed and
+/// `counts`. A hint: it takes no lock.
+pub(super) fn is_reloading<V: Send + Sync + 'static>(
+    token: &LoadToken,
+    counts: impl Fn(&FailedLoad) -> bool,
+) -> bool {
+    let token: &dyn Any = &**token;
+    token.downcast_ref::<Flight<V>>().is_some_and(|flight| match flight.failed.get() {
+        Some(failed) => counts(failed),
+        None => !flight.recheck_due(now),
+    })
+}
+
+impl<K, V, S> Leader<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    fn new(caller: Caller<K, V, S>, id: CallerId, old: Option<NoAbort<V>>) -> Self {
+        Self {
+            caller,
+            id,
+            old,
+            run: OnceLock::new(),
+            begun: OnceLock::new(),
+            is_renewal: false,
+            ended: false,
+        }
+    }
+
+    /// A waiter that has been promoted.
+    pub(super) fn promoted(caller: Caller<K, V, S>, id: CallerId) -> Self {
+        Self::new(caller, id, None)
+    }
+
+    /// Returns the run of the loader, and starts it if it has not begun.
+    pub(super) fn start_run(&self, runner: Runner) -> Arc<Run> {
+        match self.run.get() {
+            Some(run) => Arc::clone(run),
+            None => start_run([self], runner, Run::default),
+        }
+    }
+
+    fn attach_run(&self, run: &Arc<Run>) -> &Arc<Run> {
+        self.run.get_or_init(|| {
+            let engine = self.cache.engine();
+            engine.count_load(|loads| &loads.started);
+            let _ = self.begun.set(engine.enter_load());
+            Arc::clone(run)
+        })
+    }
+
+    /// The loader turns out to load one key after another: this key comes later.
+    pub(super) fn postpone(&self) {
+        self.flight.postpone(self.id, now());
+    }
+
+    /// Whether nothing has happened to the key since the load began.
+    fn is_current(&self) -> bool {
+        self.cache.engine().has_token(&self.key, &self.token())
+    }
+
+    /// The loader will not be called, which does not count as a failure.
+    fn skip(&mut self) {
+        self.ended = true;
+    }
+
+    /// Goes on after [`postpone`](Self::postpone). Returns false if another caller has taken over, or
+    /// if the key has changed.
+    pub(super) fn resume(&self, runner: Runner) -> bool {
+        self.is_current()
+            && self.run.get().is_some_and(|run| self.flight.start_run(self.id, runner, run, now()))
+    }
+
+    /// Notes that this is a renewal in the background.
+    pub(super) fn mark_renewal(&mut self) {
+        self.is_renewal = true;
+        self.cache.engine().count_load(|loads| &loads.renewals);
+    }
+
+    /// Counts the end of the loader.
+    fn count_end(&mut self, succeeded: bool) {
+        self.ended = true;
+        let engine = self.cache.engine();
+        if let Some(&(begun, entered)) = self.begun.get()
+            && engine.leave_load(entered)
+        {
+            engine.count_load_time(begun);
+            engine.count_load(|loads| if succeeded { &loads.succeeded } else { &loads.failed });
+        }
+        if self.is_renewal && !succeeded {
+            engine.count_load(|loads| &loads.renewals_failed);
+        }
+        if self.run.get().is_some() {
+            self.enter(|| load_ended(engine.name(), self.is_renewal, succeeded));
+        }
+    }
+
+    /// Runs user code as a part of the run: if it asks for the key, that is a cycle.
+    pub(super) fn enter<T>(&self, part: impl FnOnce() -> T) -> T {
+        match self.run.get() {
+            Some(run) => run.enter(part),
+            None => part(),
+        }
+    }
+
+    /// Puts `value` in, unless something has happened to the key since the load began, and gives it
+    /// to all waiters.
+    pub(super) fn complete(mut self, value: &V, terms: Terms) {
+        self.count_end(true);
+        self.enter(|| {
+            // 1. Claim the completion, so that of the leader and those relieved only one puts its
+            //    value in, and no waiter is promoted meanwhile (F3).
+            if self.flight.begin_completion(self.id, Completion::Value) {
+                // 2. Replace the token in the table, while callers that find it still join and wait.
+                //    From then on new callers find the value, or what has overtaken it (F2).
+                self.cache.engine().complete_load(&self.key, value.clone(), &self.token(), terms);
+                // 3. End the flight. Were it ended before step 2, a caller could find the token of a
+                //    flight that is over, take it for one left behind, and load once more.
+                self.end(|| FlightOutcome::Value(value.clone()));
+                // If user code panics in step 2 or 3, `drop` gives the completion back, and the
+                // first waiter leads.
+            }
+        });
+    }
+
+    /// Tells all waiters why there is no value and, if the failure is to be remembered, later callers
+    /// as well. Returns the value that may stand in for the caller of this load, as `options` say.
+    pub(super) fn fail(mut self, failure: &Failure, options: &LoadOptions) -> Option<StandIn<V>> {
+        self.count_end(matches!(failure, Failure::Absent));
+        // Before the completion begins: if `Clone` panics, the first waiter leads.
+        let old = options.stand_in(&self.cache, &self.key, failure).map(NoAbort::new);
+        self.enter(|| self.fail_all(failure, options));
+        drop(self);
+        old.map(NoAbort::into_inner)
+    }
+
+    fn fail_all(&self, failure: &Failure, options: &LoadOptions) {
+        if self.flight.begin_completion(self.id, Completion::Error) {
+            if matches!(failure, Failure::Absent) && !seeded("absent-leaves-the-value") {
+                self.cache.engine().complete_absent(&self.key, &self.token());
+            }
+            let failed = self.failed_now(Some(failure.clone()).zip(options.negative_ttl));
+            let kept = failed.is_kept();
+            if !kept {
+                self.cancel();
+            }
+            // The record before the end: a caller that finds the flight over finds the record.
+            let _ = self.flight.failed.set(failed);
+            self.end(|| FlightOutcome::Failed(failure.clone()));
+            // After the end: this clones the key, which may panic, and all waiters have been told.
+            if kept {
+                self.cache.engine().remember_failure(&self.key, &self.token());
+            }
+        }
+    }
+
+    fn end(&self, outcome: impl FnOnce() -> FlightOutcome<V>) {
+        // The outcome clones a value or an error, so it is made only if somebody waits for it.
+        if self.flight.end(self.id, &None) == End::OutcomeWanted {
+            let outcome = Some(Arc::new(outcome()));
+            self.flight.end(self.id, &outcome);
+        }
+    }
+}
+
+impl<K, V, S> Drop for Leader<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    fn drop(&mut self) {
+        if !self.ended {
+            quietly(|| self.count_end(false));
+        }
+        self.caller.abandon(self.id);
+    }
+}
+
+impl<K, V, S> Deref for Leader<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    type Target = Caller<K, V, S>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.caller
     }
 }

@@ -5,12 +5,12 @@ use std::future::Future;
 
 use super::many;
 
-/// Where the values of a [`LoadingCache`](crate::load::LoadingCache) cache come from.
+/// Where the values of a [`LoadingCache`](crate::load::LoadingCache) come from.
 ///
 /// Functions that take a key and return a result are loaders. A method is called once for each load,
-/// however many callers wait, on the thread of the caller that leads it, or, to renew a value, on a
-/// thread of the executor. Nothing is held meanwhile: it may use the cache, and other keys' loads. A
-/// panic is its caller's; if others wait, the first of them loads.
+/// however many callers wait, on the thread of the caller that leads the load or, to renew a value, on
+/// a thread of the executor. No lock is held meanwhile: a loader may use the cache, including loads of
+/// other keys. A panic reaches the caller whose load it is; if others wait, the first of them loads.
 ///
 /// # Examples
 ///
@@ -31,8 +31,9 @@ use super::many;
 /// assert_eq!(cache.get(&12), Ok(144));
 /// assert!(cache.get(&u64::MAX).is_err());
 /// ```
+#[doc(alias = "CacheLoader")]
 pub trait Loader<K, V>: Send + Sync {
-    /// What a load may fail with.
+    /// The error of a load.
     type Error: Send + Sync + 'static;
 
     /// Loads the value of a key.
@@ -42,15 +43,17 @@ pub trait Loader<K, V>: Send + Sync {
     /// What its callers are to get: the one that leads, and all that have joined.
     fn load(&self, key: &K) -> Result<V, Self::Error>;
 
-    /// Loads the values of several keys, which are all different: one for each, in their order, or
-    /// none for a key that has no value. Where there are too few, the rest has none.
+    /// Loads the values of `keys`, which are all different. Returns one for each, in their order, and
+    /// `None` for a key without a value. If it returns too few, the remaining keys have no value.
     ///
-    /// By default one after the other. The cache does not call that: where a loader has no `load_many`
-    /// of its own, it calls [`load`](Self::load) for each key, which then succeeds or fails by itself.
+    /// By default it loads one key after another. The cache does not call this default: if a loader has
+    /// no `load_many` of its own, it calls [`load`](Self::load) for each key, which then succeeds or
+    /// fails by itself.
     ///
     /// # Errors
     ///
     /// What the callers for all of these keys are to get.
+    #[doc(alias = "loadAll")]
     fn load_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, Self::Error> {
         if many::declines(keys) {
             return Ok(Vec::new());
@@ -58,11 +61,11 @@ pub trait Loader<K, V>: Send + Sync {
         keys.iter().map(|key| self.load(key).map(Some)).collect()
     }
 
-    /// Loads a value that is to take the place of `old`. By default as if there were none.
+    /// Loads a value that is to replace `old`. By default it calls [`load`](Self::load).
     ///
     /// # Errors
     ///
-    /// Whatever was wrong; the old value stays until it expires.
+    /// Why the value could not be loaded; `old` stays in the cache until it expires.
     fn reload(&self, key: &K, old: &V) -> Result<V, Self::Error> {
         let _ = old;
         self.load(key)
@@ -99,8 +102,9 @@ where
 /// }
 /// ```
 #[cfg(feature = "async")]
+#[doc(alias = "AsyncCacheLoader")]
 pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
-    /// What a load may fail with.
+    /// The error of a load.
     type Error: Send + Sync + 'static;
 
     /// Loads the value of a key.
@@ -110,11 +114,12 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
     /// What its callers are to get: the one that leads, and all that have joined.
     fn load(&self, key: &K) -> impl Future<Output = Result<V, Self::Error>> + Send;
 
-    /// Loads the values of several keys, which are all different: one for each, in their order, or
-    /// none for a key that has no value. Where there are too few, the rest has none.
+    /// Loads the values of `keys`, which are all different. Returns one for each, in their order, and
+    /// `None` for a key without a value. If it returns too few, the remaining keys have no value.
     ///
-    /// By default one after the other. The cache does not call that: where a loader has no `load_many`
-    /// of its own, it calls [`load`](Self::load) for each key, which then succeeds or fails by itself.
+    /// By default it loads one key after another. The cache does not call this default: if a loader has
+    /// no `load_many` of its own, it calls [`load`](Self::load) for each key, which then succeeds or
+    /// fails by itself.
     ///
     /// # Errors
     ///
@@ -136,11 +141,11 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
         }
     }
 
-    /// Loads a value that is to take the place of `old`. By default as if there were none.
+    /// Loads a value that is to replace `old`. By default it calls [`load`](Self::load).
     ///
     /// # Errors
     ///
-    /// Whatever was wrong; the old value stays until it expires.
+    /// Why the value could not be loaded; `old` stays in the cache until it expires.
     fn reload(&self, key: &K, old: &V) -> impl Future<Output = Result<V, Self::Error>> + Send {
         let _ = old;
         self.load(key)

@@ -1,22 +1,22 @@
-//! A cache that fills itself.
+//! A cache with a loader.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, OnceLock};
 
-use super::blocking::turn;
-use super::lead::is_reloading;
-use super::settings::Rules;
-use super::turn::{Turn, old_or_newer};
+use super::blocking::join_or_lead;
+use super::leader::is_reloading;
+use super::next::{Next, stand_in_loaded};
+use super::settings::LoadSettings;
 use super::{LoadError, LoadSource, Loaded, Loader, alone};
 use crate::cache::Cache;
 use crate::engine::{LoadKind, LoadToken};
 use crate::random_state::RandomState;
 
-/// A cache with a loader: it fills itself.
+/// A cache with a loader, which loads the values that are missing.
 ///
 /// From [`Cache::loading`]. A handle, like the cache: clones share everything. The cache itself may be
-/// used beside it, and what happens there counts: see [`Cache::get_or_load`].
+/// used as well, and loads take account of what happens there: see [`Cache::get_or_load`].
 ///
 /// # Examples
 ///
@@ -36,11 +36,13 @@ use crate::random_state::RandomState;
 /// assert_eq!(prices.get(&"EURUSD".to_string()), Ok(6.0));
 /// # Ok::<(), clockhand::BuildError>(())
 /// ```
+#[doc(alias = "AsyncLoadingCache")]
+#[doc(alias = "refreshAfterWrite")]
 pub struct LoadingCache<K, V, L, S = RandomState> {
     pub(super) cache: Cache<K, V, S>,
     pub(super) loader: Arc<L>,
-    pub(super) rules: Rules,
-    /// Set once the loader is known to have no `load_many` of its own.
+    pub(super) settings: LoadSettings,
+    /// Set when the loader is known to have no `load_many` of its own.
     pub(super) single: Arc<OnceLock<()>>,
 }
 
@@ -50,8 +52,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// The cache with a loader, which fills it: a [`Loader`] or, with the feature `async`, an
-    /// `AsyncLoader`.
+    /// Returns the cache with a loader: a [`Loader`] or, with the feature `async`, an `AsyncLoader`.
     ///
     /// # Examples
     ///
@@ -66,7 +67,7 @@ where
         LoadingCache {
             cache: self.clone(),
             loader: Arc::new(loader),
-            rules: Rules::new(),
+            settings: LoadSettings::new(),
             single: Arc::default(),
         }
     }
@@ -78,36 +79,36 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// The cache that is filled.
+    /// The cache into which values are loaded.
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
     }
 
-    /// The value if it is there, and whether it is to be renewed.
+    /// Returns the value if it is there, and whether it is to be renewed.
     #[inline]
-    pub(super) fn glance(&self, key: &K) -> Option<(V, bool)> {
-        let Some(after) = self.rules.refresh_after else {
+    pub(super) fn lookup(&self, key: &K) -> Option<(V, bool)> {
+        let Some(after) = self.settings.refresh_after else {
             return self.cache.get(key).map(|value| (value, false));
         };
-        let age = (after, self.rules.jitter);
+        let age = (after, self.settings.jitter);
         let is_reloading =
             |token: &LoadToken| self.is_reloading(token, LoadKind::RenewIfOlderThan(after, age.1));
         self.cache.get_and_age(key, age, is_reloading)
     }
 
-    /// A value that has expired and is served all the same, and whether it is to be renewed.
+    /// Returns an expired value that may be served while a reload runs, and whether that is to begin.
     pub(super) fn stale(&self, key: &K) -> Option<(Loaded<V>, bool)> {
-        let grace = self.rules.stale_while_revalidate?;
+        let grace = self.settings.stale_while_revalidate?;
         let kept = self.cache.engine().stand_in(key, grace)?;
         let flown =
             kept.token.as_ref().is_some_and(|token| self.is_reloading(token, LoadKind::Load));
         let due = !kept.live && !flown;
-        Some((old_or_newer(kept), due))
+        Some((stand_in_loaded(kept), due))
     }
 
-    /// Whether the background has nothing to do for a load with this token.
-    fn is_reloading(&self, token: &LoadToken, fare: LoadKind) -> bool {
-        is_reloading::<V>(token, |rest| self.rules.defers(fare, rest))
+    /// Whether no reload is to begin, because of the load with this `token`.
+    fn is_reloading(&self, token: &LoadToken, kind: LoadKind) -> bool {
+        is_reloading::<V>(token, |failed| self.settings.defers(kind, failed))
     }
 }
 
@@ -118,12 +119,12 @@ where
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// The value of a key, loaded if it is not there.
+    /// Returns the value of `key`, loaded if it is not there.
     ///
     /// # Errors
     ///
-    /// The loader's, of this call or of the one that it has joined; [`LoadError::Cycle`] instead of
-    /// waiting for oneself.
+    /// The loader's error, of this call or of the one that it has joined; [`LoadError::Cycle`] if the
+    /// caller would wait for itself.
     ///
     /// # Progress
     ///
@@ -138,14 +139,18 @@ where
         self.get_with_source(key).map(|loaded| loaded.value)
     }
 
-    /// As [`get`](Self::get), and says where the value came from.
+    /// As [`get`](Self::get), and also returns where the value came from.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`get`](Self::get).
+    ///
+    /// # Progress
+    ///
+    /// As [`get`](Self::get).
     #[inline]
     pub fn get_with_source(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
-        match self.glance(key) {
+        match self.lookup(key) {
             Some((value, due)) => {
                 if due {
                     self.refresh_soon(key);
@@ -164,24 +169,29 @@ where
             }
             return Ok(stale);
         }
-        self.cache.load_missing(key, self.rules.wish(), |key| self.loader.load(key))
+        self.cache.load_missing(key, self.settings.options(), |key| self.loader.load(key))
     }
 
     /// Starts a reload in the background, unless one is under way.
     #[cold]
     fn refresh_soon(&self, key: &K) {
-        let lead = self.rules.aged().and_then(|aged| self.begin_reload(key, aged));
-        self.renew_soon(lead.into_iter().collect());
+        let leader = self.settings.refresh_kind().and_then(|kind| self.begin_reload(key, kind));
+        self.renew_soon(leader.into_iter().collect());
     }
 
-    /// Loads the value of a key anew, whether it is there or not, and waits for it. If a load of the
-    /// key is under way, joins that. Errors that are remembered do not keep it from that.
+    /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of the
+    /// key is under way, the call joins that. It loads even if an error is remembered.
     ///
-    /// Where garbage leaves no room to renew a value that is there, the new one is returned and not put in.
+    /// If there is no room to renew the value, as too much removed data is not freed yet, the new value
+    /// is returned and not put in.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); a value that is there stays.
+    /// As [`get`](Self::get); the old value stays in the cache.
+    ///
+    /// # Progress
+    ///
+    /// Runs the loader, or waits for another caller that does.
     ///
     /// # Examples
     ///
@@ -197,22 +207,26 @@ where
     /// assert_eq!(cache.get(&"key"), Ok(2));
     /// ```
     pub fn refresh(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        let loaded = match turn(&self.cache, key, LoadKind::Renew, self.rules.fresh()) {
-            Turn::Told(loaded) => loaded,
-            Turn::Lead(lead) => self.reload(lead),
-            Turn::Alone | Turn::Absent => self.load_anew(key),
-        };
+        let loaded =
+            match join_or_lead(&self.cache, key, LoadKind::Renew, self.settings.fresh_options()) {
+                Next::Done(loaded) => loaded,
+                Next::Lead(leader) => self.reload(leader),
+                Next::LoadAlone | Next::Absent => self.load_anew(key),
+            };
         loaded.map(|loaded| loaded.value)
     }
 
-    /// Loads a value where there is none, or no room to renew it.
+    /// Loads a value that is not there, or that there is no room to renew.
     fn load_anew(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
-        let loaded =
-            self.cache.load_missing(key, self.rules.fresh(), |key| self.loader.load(key))?;
-        // There is one after all.
+        let loaded = self
+            .cache
+            .load_missing(key, self.settings.fresh_options(), |key| self.loader.load(key))?;
+        // It has been put in meanwhile, but the caller wants a value loaded after its call.
         if loaded.source == LoadSource::Hit {
             drop(loaded);
-            alone::load(&self.cache, key, self.rules.fresh(), |key| self.loader.load(key))
+            alone::load(&self.cache, key, self.settings.fresh_options(), |key| {
+                self.loader.load(key)
+            })
         } else {
             Ok(loaded)
         }
@@ -224,7 +238,7 @@ impl<K, V, L, S> Clone for LoadingCache<K, V, L, S> {
         Self {
             cache: self.cache.clone(),
             loader: Arc::clone(&self.loader),
-            rules: self.rules.clone(),
+            settings: self.settings.clone(),
             single: Arc::clone(&self.single),
         }
     }
@@ -234,7 +248,7 @@ impl<K, V, L, S> fmt::Debug for LoadingCache<K, V, L, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadingCache")
             .field("cache", &self.cache)
-            .field("rules", &self.rules)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! A cache that fills itself, for tasks.
+//! A cache with a loader, for tasks.
 
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
@@ -6,14 +6,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::bulk::{Batch, each, keys_of, only, some, told};
-use super::driven::Attendant;
+use super::bulk::{Batch, done, each, into_option, keys_of, only};
+use super::driven::Driver;
 use super::executor::{BoxFuture, Executor};
-use super::flight::Kind;
-use super::future::{Leading, load_alone, turn};
-use super::lead::{Lead, begin, begin_jobs};
+use super::flight::Runner;
+use super::future::{LeaderFuture, join_or_lead, load_alone};
+use super::leader::{Leader, begin_jobs, start_run};
+use super::next::{LoadOptions, Next, finish_load};
 use super::run::Run;
-use super::turn::{Turn, Wish, settle};
 use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, alone};
 use crate::engine::LoadKind;
 use crate::sync::{NoAbort, quietly};
@@ -26,23 +26,25 @@ where
     L: AsyncLoader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Renews values as tasks of the user's runtime: the function is called with a future by the task
-    /// that reads, and should spawn it.
+    /// Renews values as tasks of the user's runtime: the task that reads calls `spawn` with a future,
+    /// which should spawn that.
     ///
-    /// Without it, the calls of this handle and its clones carry a renewal on: the one that starts it polls it
-    /// once, and whenever it was woken the next call does, whatever key that asks for. None waits for
-    /// it, unless it wants that very value and there is no other. Where nobody reads, nothing is renewed; what
-    /// is not done within [`renewal_limit`](crate::LoadPolicy::renewal_limit) is given up.
+    /// Without it, the calls of this handle and its clones poll the renewals: the call that starts one
+    /// polls it once and, each time it was woken, the next call does, whichever key that asks for. No
+    /// call waits for it, unless it needs that very value and there is no other. Without reads nothing
+    /// is renewed; a renewal that is not done within
+    /// [`renewal_limit`](crate::LoadPolicy::renewal_limit) is dropped.
     pub fn spawner(mut self, spawn: impl Fn(BoxFuture) + Send + Sync + 'static) -> Self {
-        self.rules.executor = Executor::Tasks(Arc::new(spawn));
+        self.settings.executor = Executor::Tasks(Arc::new(spawn));
         self
     }
 
-    /// The value of a key, loaded if it is not there.
+    /// Returns the value of `key`, loaded if it is not there.
     ///
     /// # Errors
     ///
-    /// The loader's, of this call or of the one that it has joined.
+    /// The loader's error, of this call or of the one that it has joined; [`LoadError::Cycle`] if the
+    /// caller would wait for itself.
     ///
     /// # Cancel safety
     ///
@@ -55,14 +57,22 @@ where
         self.get_with_source_async(key).await.map(|loaded| loaded.value)
     }
 
-    /// As [`get_async`](Self::get_async), and says where the value came from.
+    /// As [`get_async`](Self::get_async), and also returns where the value came from.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`get_async`](Self::get_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Cache::get_or_load_async`](crate::Cache::get_or_load_async).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_async`](Self::get_async).
     pub async fn get_with_source_async(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
         self.drive();
-        if let Some((value, due)) = self.glance(key) {
+        if let Some((value, due)) = self.lookup(key) {
             if due {
                 self.refresh_soon_async(key);
             }
@@ -70,50 +80,50 @@ where
         }
         if let Some((stale, due)) = self.stale(key) {
             if due {
-                let lead = self.begin_reload(key, LoadKind::Load);
-                self.renew_soon_async(lead.into_iter().collect());
+                let leader = self.begin_reload(key, LoadKind::Load);
+                self.renew_soon_async(leader.into_iter().collect());
             }
             return Ok(stale);
         }
         let load = async { self.loader.load(key).await };
-        self.attend(self.cache.load_missing_async(key, self.rules.wish(), load)).await
+        self.drive_while(self.cache.load_missing_async(key, self.settings.options(), load)).await
     }
 
     /// Starts a reload in the background, unless one is under way.
     #[cold]
     fn refresh_soon_async(&self, key: &K) {
-        let lead = self.rules.aged().and_then(|aged| self.begin_reload(key, aged));
-        self.renew_soon_async(lead.into_iter().collect());
+        let leader = self.settings.refresh_kind().and_then(|kind| self.begin_reload(key, kind));
+        self.renew_soon_async(leader.into_iter().collect());
     }
 
     /// Renews values in the background, by one query if they are several.
-    fn renew_soon_async(&self, leads: Vec<Lead<K, V, S>>) {
-        if leads.is_empty() {
+    fn renew_soon_async(&self, leaders: Vec<Leader<K, V, S>>) {
+        if leaders.is_empty() {
             return;
         }
         let mut own = self.clone();
-        // Or it would keep itself.
-        own.rules.driven = None;
-        let future = self.rules.executor.spawn_future(Box::pin(async move {
-            // A failure has been told to those that wait, and the value stays.
-            let [leads, _] = begin_jobs(leads, Kind::Task);
-            own.renew_async(leads).await;
+        // A renewal must not own the list that owns the renewal.
+        own.settings.driven = None;
+        let future = self.settings.executor.spawn_future(Box::pin(async move {
+            // Waiters have been told of a failure, and the old value stays.
+            let [leaders, _] = begin_jobs(leaders, Runner::Task);
+            own.renew_async(leaders).await;
         }));
-        if let (Some(future), Some(driven)) = (future, &self.rules.driven) {
+        if let (Some(future), Some(driven)) = (future, &self.settings.driven) {
             let limit = self.cache.engine().load_policy().renewal_limit;
             driven.spawn(future, nanos(limit));
         }
     }
 
-    /// Waits for a load, and carries renewals on meanwhile.
-    async fn attend<T>(&self, load: impl Future<Output = T>) -> T {
+    /// Waits for a load, and polls renewals meanwhile.
+    async fn drive_while<T>(&self, load: impl Future<Output = T>) -> T {
         let mut load = pin!(load);
-        let attendant = self.rules.driven.as_ref().map(Attendant::new);
+        let driver = self.settings.driven.as_ref().map(Driver::new);
         std::future::poll_fn(|context| {
-            attendant.as_ref().inspect(|attendant| attendant.drive());
+            driver.as_ref().inspect(|driver| driver.drive());
             let polled = load.as_mut().poll(context);
-            if let (Poll::Pending, Some(attendant)) = (&polled, &attendant) {
-                attendant.attend(context.waker());
+            if let (Poll::Pending, Some(driver)) = (&polled, &driver) {
+                driver.register(context.waker());
             }
             polled
         })
@@ -121,68 +131,82 @@ where
     }
 
     fn drive(&self) {
-        if let Some(driven) = &self.rules.driven {
+        if let Some(driven) = &self.settings.driven {
             driven.drive();
         }
     }
 
     /// As `renew`.
-    async fn renew_async(&self, leads: Vec<Lead<K, V, S>>) {
-        let wish = Wish { absent: true, ..self.rules.fresh() };
-        let keys = keys_of(&leads);
+    async fn renew_async(&self, leaders: Vec<Leader<K, V, S>>) {
+        let options = LoadOptions { accepts_absence: true, ..self.settings.fresh_options() };
+        let keys = keys_of(&leaders);
         let loaded = match keys.len() {
             0 | 1 => None,
-            _ => self.query_async(&keys, begin(&leads, Kind::Task, Run::default)).await,
+            _ => self.query_async(&keys, start_run(&leaders, Runner::Task, Run::default)).await,
         };
         let mut loaded = loaded.map(each);
         if loaded.is_none() {
-            leads.iter().skip(1).for_each(Lead::put_off);
+            leaders.iter().skip(1).for_each(Leader::postpone);
         }
-        for (lead, key) in leads.into_iter().zip(&**keys) {
+        for (leader, key) in leaders.into_iter().zip(&**keys) {
             match &mut loaded {
-                Some(loaded) => drop(self.land_one::<L::Error>((key, Some(lead)), loaded(), wish)),
-                None if lead.resume(Kind::Task) => {
-                    drop(caught(pin!(self.reload_async(lead))).await);
+                Some(loaded) => {
+                    drop(self.complete_one::<L::Error>((key, Some(leader)), loaded(), options))
                 }
-                // Somebody has taken over.
+                None if leader.resume(Runner::Task) => {
+                    drop(caught(pin!(self.reload_async(leader))).await);
+                }
+                // Another caller has taken over.
                 None => {}
             }
         }
     }
 
-    /// Asks for many keys at once, as the leader of their loads; nothing if the loader cannot do that.
+    /// Loads many keys by one call, as the leader of their loads. Returns `None` if the loader has no
+    /// `load_many` of its own.
     async fn query_async(
         &self,
         keys: &[K],
         run: Arc<Run>,
     ) -> Option<Result<Vec<Option<V>>, L::Error>> {
-        // The default declines when it is called, and any other has not begun.
-        let load = pin!(run.enter(|| self.ask_many(keys, || self.loader.load_many(keys)))?);
-        Some(Leading::new(run, load).await)
+        // The default declines when it is called, before its future is polled.
+        let load = pin!(run.enter(|| self.try_load_many(keys, || self.loader.load_many(keys)))?);
+        Some(LeaderFuture::new(run, load).await)
     }
 
-    async fn reload_async(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
-        let (key, run) = (NoAbort::new(K::clone(&lead.key)), lead.begin(Kind::Task));
-        let old = lead.old.as_ref().map(|old| NoAbort::new(V::clone(old)));
+    async fn reload_async(
+        &self,
+        leader: Leader<K, V, S>,
+    ) -> Result<Loaded<V>, LoadError<L::Error>> {
+        let (key, run) = (NoAbort::new(K::clone(&leader.key)), leader.start_run(Runner::Task));
+        let old = leader.old.as_ref().map(|old| NoAbort::new(V::clone(old)));
         let loaded = match old {
-            Some(old) => Leading::new(run, pin!(self.loader.reload(&key, &old))).await,
-            None => Leading::new(run, pin!(self.loader.load(&key))).await,
+            Some(old) => LeaderFuture::new(run, pin!(self.loader.reload(&key, &old))).await,
+            None => LeaderFuture::new(run, pin!(self.loader.load(&key))).await,
         };
-        settle(lead, loaded, self.rules.fresh())
+        finish_load(leader, loaded, self.settings.fresh_options())
     }
 
-    /// Loads the value of a key anew, whether it is there or not, and waits for it. If a load of the
-    /// key is under way, joins that.
+    /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of the
+    /// key is under way, the call joins that.
     ///
     /// # Errors
     ///
-    /// As [`get_async`](Self::get_async); a value that is there stays.
+    /// As [`get_async`](Self::get_async); the old value stays in the cache.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Cache::get_or_load_async`](crate::Cache::get_or_load_async).
+    ///
+    /// # Progress
+    ///
+    /// Polls the loader's future, or waits for another caller that does.
     pub async fn refresh_async(&self, key: &K) -> Result<V, LoadError<L::Error>> {
-        let turn = turn(&self.cache, key, LoadKind::Renew, self.rules.fresh());
-        let loaded = match self.attend(turn).await {
-            Turn::Told(loaded) => loaded,
-            Turn::Lead(lead) => self.reload_async(lead).await,
-            Turn::Alone | Turn::Absent => self.load_anew_async(key).await,
+        let next = join_or_lead(&self.cache, key, LoadKind::Renew, self.settings.fresh_options());
+        let loaded = match self.drive_while(next).await {
+            Next::Done(loaded) => loaded,
+            Next::Lead(leader) => self.reload_async(leader).await,
+            Next::LoadAlone | Next::Absent => self.load_anew_async(key).await,
         };
         loaded.map(|loaded| loaded.value)
     }
@@ -190,55 +214,66 @@ where
     /// As `load_anew`.
     async fn load_anew_async(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
         let load = async { self.loader.load(key).await };
-        let anew = self.cache.load_missing_async(key, self.rules.fresh(), load);
-        let loaded = self.attend(anew).await?;
+        let anew = self.cache.load_missing_async(key, self.settings.fresh_options(), load);
+        let loaded = self.drive_while(anew).await?;
         if loaded.source == LoadSource::Hit {
             drop(loaded);
-            load_alone(&self.cache, key, self.rules.fresh(), async { self.loader.load(key).await })
-                .await
+            load_alone(&self.cache, key, self.settings.fresh_options(), async {
+                self.loader.load(key).await
+            })
+            .await
         } else {
             Ok(loaded)
         }
     }
 
-    /// The values of several keys, in their order: as
-    /// [`get_many`](LoadingCache::get_many), by [`AsyncLoader::load_many`].
+    /// Returns the values of `keys`, in their order: as [`get_many`](LoadingCache::get_many), by
+    /// [`AsyncLoader::load_many`].
     ///
     /// # Errors
     ///
-    /// The first key's that has one, also if that is remembered. All others are loaded nevertheless:
-    /// what was there, or has been loaded, stays in the cache.
+    /// The error of the first key that has one, including errors that are remembered. All other keys
+    /// are loaded nevertheless: values that were there, or have been loaded, stay in the cache.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Cache::get_or_load_async`](crate::Cache::get_or_load_async), for each key.
+    ///
+    /// # Progress
+    ///
+    /// Ready at once if all keys are hits. Otherwise polls the loader's future, and waits for other
+    /// callers' loads.
     pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
         self.drive();
         let room = self.cache.engine().permits_for_batch(keys.len());
-        let mut batch = self.sort(keys, Kind::Task);
+        let mut batch = self.classify(keys, Runner::Task);
         self.renew_soon_async(std::mem::take(&mut batch.due));
-        if !batch.wanted.is_empty() {
+        if !batch.to_load.is_empty() {
             self.load_wanted_async(keys, &mut batch).await;
         }
         drop(room);
-        let wish = self.rules.many();
-        for place in std::mem::take(&mut batch.joined) {
-            let loaded = self.attend(self.get_one_async(&keys[place], wish)).await;
-            batch.note(place, loaded);
+        let options = self.settings.bulk_options();
+        for index in std::mem::take(&mut batch.joined) {
+            let loaded = self.drive_while(self.get_one_async(&keys[index], options)).await;
+            batch.record(index, loaded);
         }
         batch.finish()
     }
 
     /// As `load_wanted`.
     async fn load_wanted_async(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
-        let wanted = batch.keys(keys);
-        let run = self.begin_wanted(keys, batch, Kind::Task);
-        match self.query_async(&wanted, Arc::clone(&run)).await {
-            Some(loaded) => self.land_all(keys, batch, loaded),
+        let to_load = batch.keys(keys);
+        let run = self.begin_to_load(keys, batch, Runner::Task);
+        match self.query_async(&to_load, Arc::clone(&run)).await {
+            Some(loaded) => self.complete_all(keys, batch, loaded),
             None => {
-                for (place, lead) in batch.put_off() {
-                    match lead {
-                        Some(lead) if !lead.resume(Kind::Task) => batch.joined.push(place),
-                        lead => {
-                            let load = self.load_one_async(&keys[place], lead, Arc::clone(&run));
+                for (index, leader) in batch.postpone() {
+                    match leader {
+                        Some(leader) if !leader.resume(Runner::Task) => batch.joined.push(index),
+                        leader => {
+                            let load = self.load_one_async(&keys[index], leader, Arc::clone(&run));
                             let loaded = load.await;
-                            batch.note(place, some(loaded));
+                            batch.record(index, into_option(loaded));
                         }
                     }
                 }
@@ -250,37 +285,49 @@ where
     async fn load_one_async(
         &self,
         key: &K,
-        lead: Option<Lead<K, V, S>>,
+        leader: Option<Leader<K, V, S>>,
         run: Arc<Run>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
         let begun = self.cache.engine().elapsed();
-        let loaded = Leading::new(run, pin!(self.loader.load(key))).await;
-        match lead {
-            Some(lead) => settle(lead, loaded, self.rules.wish()),
-            None => alone::loaded(&self.cache, (key, self.rules.wish()), begun, loaded),
+        let loaded = LeaderFuture::new(run, pin!(self.loader.load(key))).await;
+        match leader {
+            Some(leader) => finish_load(leader, loaded, self.settings.options()),
+            None => alone::loaded(&self.cache, (key, self.settings.options()), begun, loaded),
         }
     }
 
     /// As `get_one`.
-    async fn get_one_async(&self, key: &K, wish: Wish) -> Result<Option<V>, LoadError<L::Error>> {
-        let lead = match turn(&self.cache, key, LoadKind::Load, wish).await {
-            Turn::Lead(lead) => Some(lead),
-            Turn::Alone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
-            Turn::Alone => None,
-            turn => return told(turn).unwrap_or(Ok(None)),
+    async fn get_one_async(
+        &self,
+        key: &K,
+        options: LoadOptions,
+    ) -> Result<Option<V>, LoadError<L::Error>> {
+        let leader = match join_or_lead(&self.cache, key, LoadKind::Load, options).await {
+            Next::Lead(leader) => Some(leader),
+            Next::LoadAlone if alone::is_inside(&self.cache, key) => return Err(LoadError::Cycle),
+            Next::LoadAlone => None,
+            next => return done(next).unwrap_or(Ok(None)),
         };
         let keys = std::slice::from_ref(key);
-        let run = self.begin_one(key, &lead, Kind::Task);
+        let run = self.begin_one(key, &leader, Runner::Task);
         match self.query_async(keys, Arc::clone(&run)).await {
-            Some(loaded) => self.land_one((key, lead), only(loaded), wish),
-            None => some(self.load_one_async(key, lead, run).await),
+            Some(loaded) => self.complete_one((key, leader), only(loaded), options),
+            None => into_option(self.load_one_async(key, leader, run).await),
         }
     }
 
-    /// Loads the keys that are missing, by one call of [`AsyncLoader::load_many`]; returns how many, each
-    /// key counted once.
+    /// Loads the keys that are missing, by one call of [`AsyncLoader::load_many`]. Returns how many were
+    /// loaded, each key counted once.
     ///
     /// # Errors
+    ///
+    /// As [`get_many_async`](Self::get_many_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_many_async`](Self::get_many_async).
+    ///
+    /// # Progress
     ///
     /// As [`get_many_async`](Self::get_many_async).
     pub async fn warm_async(

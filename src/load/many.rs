@@ -1,42 +1,42 @@
 //! Whether a loader has a `load_many` of its own.
 //!
-//! Where it has, many keys are one query, which succeeds or fails as a whole. Where it has not, each key
-//! is loaded by itself, and fails by itself. Rust does not tell whether a trait's method was
-//! overridden, so the default one says it: asked by the cache, it declines and loads nothing.
+//! If it has, many keys are loaded by one query, which succeeds or fails as a whole. If it has not,
+//! each key is loaded by itself, and fails by itself. Rust cannot tell whether a trait's method was
+//! overridden, so the default method tells: called by the cache, it declines and loads nothing.
 
 use std::cell::Cell;
 
-/// The place of some keys in memory.
-type Place = (*const (), usize);
+/// The address and the length of a slice of keys.
+type SliceAddress = (*const (), usize);
 
 thread_local! {
     /// The keys for which the cache is calling `load_many` on this thread.
-    static ASKED: Cell<Option<Place>> = const { Cell::new(None) };
+    static CALLED_FOR: Cell<Option<SliceAddress>> = const { Cell::new(None) };
 }
 
-/// Calls a loader's `load_many` for these keys by `call`; nothing if that is the default.
-pub(super) fn ask<K, R>(keys: &[K], call: impl FnOnce() -> R) -> Option<R> {
-    /// Puts back what an outer call has asked, whatever happens.
-    struct Back(Option<Place>);
+/// Calls a loader's `load_many` for `keys` by `call`. Returns `None` if that is the default.
+pub(super) fn call<K, R>(keys: &[K], call: impl FnOnce() -> R) -> Option<R> {
+    /// Restores what an outer call has set, even on a panic.
+    struct Back(Option<SliceAddress>);
     impl Drop for Back {
         fn drop(&mut self) {
-            ASKED.set(self.0);
+            CALLED_FOR.set(self.0);
         }
     }
-    let _back = Back(ASKED.replace(Some(place(keys))));
+    let _back = Back(CALLED_FOR.replace(Some(address(keys))));
     let answer = call();
-    ASKED.get().is_some().then_some(answer)
+    CALLED_FOR.get().is_some().then_some(answer)
 }
 
-/// Called by the default `load_many`: whether it is the cache that calls it.
+/// Called by the default `load_many`. Whether the cache calls that, and it has to decline.
 pub(super) fn declines<K>(keys: &[K]) -> bool {
-    let is_asked = ASKED.get() == Some(place(keys));
-    if is_asked {
-        ASKED.set(None);
+    let is_called = CALLED_FOR.get() == Some(address(keys));
+    if is_called {
+        CALLED_FOR.set(None);
     }
-    is_asked
+    is_called
 }
 
-fn place<K>(keys: &[K]) -> Place {
+fn address<K>(keys: &[K]) -> SliceAddress {
     (keys.as_ptr().cast(), keys.len())
 }

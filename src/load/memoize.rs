@@ -1,24 +1,24 @@
-//! A function whose results are kept.
+//! Functions whose results are cached.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
+use super::next::LoadOptions;
 use super::settings::expect_time;
-use super::turn::Wish;
 use crate::cache::Cache;
 use crate::expiry::Terms;
 
-/// Wraps a function: calls with equal arguments are made once, and their result is kept for `ttl`, at
-/// most as long as the cache keeps its entries.
+/// Wraps a function so that its results are cached: it is called once for equal arguments, and the
+/// result is kept for `ttl`, but no longer than the cache keeps its entries.
 ///
-/// Several functions may share a cache, each under a prefix of its own. Of calls that run at the same
-/// time, one calls the function and the others wait, as with [`Cache::get_or_load`].
+/// Several functions may share a cache, each with a `prefix` of its own. Of concurrent calls with equal
+/// arguments, one calls the function and the others wait, as with [`Cache::get_or_load`].
 ///
 /// # Panics
 ///
-/// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or `clock`.
-/// The wrapped function panics if `f` does, or calls itself with the same argument.
+/// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or `clock`.
+/// The wrapped function panics if `f` does, or if it calls itself with the same argument.
 ///
 /// # Examples
 ///
@@ -50,10 +50,10 @@ where
     expect_time(cache, "memoize");
     let cache = cache.clone();
     let terms = Terms { lifetime: Some(ttl), jitter: 0.0, ..Terms::default() };
-    let wish = Wish { terms, ..Wish::default() };
+    let options = LoadOptions { terms, ..LoadOptions::default() };
     move |argument| {
         let call = |(_, argument): &(&'static str, A)| Ok::<V, Infallible>(f(argument));
-        match cache.load_with((prefix, argument), wish, call) {
+        match cache.load_with((prefix, argument), options, call) {
             Ok(loaded) => loaded.value,
             Err(error) => panic!("memoize: {error}"),
         }

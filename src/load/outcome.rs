@@ -1,4 +1,4 @@
-//! What a caller learns of a load.
+//! What a load returns to its callers.
 
 use std::error::Error;
 use std::fmt;
@@ -37,9 +37,9 @@ impl<V> Loaded<V> {
     }
 }
 
-/// A loader's error, shared by all the callers that one load has failed.
+/// A loader's error, shared by all callers of the load that failed.
 ///
-/// It reads like the error itself: it dereferences to it, compares to it, prints like it.
+/// It dereferences to the error itself, compares with it, and is printed like it.
 ///
 /// # Examples
 ///
@@ -63,11 +63,11 @@ impl<E> SharedError<E> {
         Self(error)
     }
 
-    /// The error itself, if no other caller has it.
+    /// Returns the error itself, if no other caller holds it.
     ///
     /// # Errors
     ///
-    /// The shared error, if another caller has it, too.
+    /// The shared error, if another caller holds it as well.
     pub fn into_inner(self) -> Result<E, Self> {
         Arc::try_unwrap(self.0).map_err(Self)
     }
@@ -120,10 +120,10 @@ impl<E: fmt::Display> fmt::Display for SharedError<E> {
 
 /// Why there is no value.
 ///
-/// It is an [`Error`] if the loader's error is one that borrows nothing: if `E: Error + 'static`. Then `?` turns
-/// it into a `Box<dyn Error>`, and into a `Box<dyn Error + Send + Sync>` as well, as a loader's errors are
-/// `Send + Sync`; `source` is the loader's error. Where `E` is no `Error`, such as a `String`, turn
-/// the error into one of your own, or into its text, with `map_err`.
+/// It is an [`Error`] if `E: Error + 'static`. Then `?` turns it into a `Box<dyn Error>`, and into a
+/// `Box<dyn Error + Send + Sync>` as well, as a loader's errors are `Send + Sync`; `source` is the
+/// loader's error. If `E` is not an `Error`, as with a `String`, use `map_err` to turn it into an error
+/// of your own, or into its text.
 ///
 /// # Examples
 ///
@@ -150,15 +150,15 @@ pub enum LoadError<E> {
     /// The loader failed: this caller's own, or the one of the caller that it had joined.
     Failed(SharedError<E>),
     /// The load would wait for itself: the loader asks for its own key, or for a key whose loader
-    /// waits, over other threads or tasks, for this one's. Or a thread would wait for a task that only
+    /// waits, over other threads or tasks, for this one. Or a thread would wait for a task that only
     /// this thread polls.
     Cycle,
-    /// The load that the caller had joined did not end in time. It goes on.
+    /// The load that the caller had joined did not end in time. The load goes on.
     TimedOut,
 }
 
 impl<E> LoadError<E> {
-    /// The loader's error, if there is one.
+    /// Returns the loader's error, if there is one.
     pub fn error(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => Some(error),

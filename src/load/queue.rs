@@ -1,28 +1,29 @@
-//! Those who wait for a flight, in the order in which they are promoted.
+//! The waiters of a flight, in the order in which they are promoted.
 //!
-//! They are promoted by turns: each time the one with the next seat, and after the last one the first.
-//! So a waiter that was promoted, did not come and was put back has its next turn after all the others.
+//! They are promoted round robin: each time the one with the next id, and after the last one the
+//! first. So a waiter that was promoted, did not arrive and was put back has its next turn after all
+//! the others.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::task::Waker;
 
-use super::flight::{Kind, Seat};
+use super::flight::{CallerId, Runner};
 
-/// One that waits.
+/// A caller that waits.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    /// Nothing if it was woken and has not been back since: it is on its way.
+    /// `None` if it was woken and has not polled since.
     pub(super) waker: Option<Waker>,
-    pub(super) kind: Kind,
+    pub(super) runner: Runner,
 }
 
-/// All that wait. Each step is logarithmic in their number.
+/// The waiters. Each step is logarithmic in their number.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiters: BTreeMap<Seat, Waiter>,
-    /// The seat that was promoted last.
-    last: Seat,
+    waiters: BTreeMap<CallerId, Waiter>,
+    /// The waiter that was promoted last.
+    last: CallerId,
 }
 
 impl Queue {
@@ -34,49 +35,50 @@ impl Queue {
         self.waiters.is_empty()
     }
 
-    pub(super) fn put(&mut self, seat: Seat, waiter: Waiter) {
-        let other = self.waiters.insert(seat, waiter);
-        debug_assert!(other.is_none(), "two waiters with one seat");
+    pub(super) fn insert(&mut self, id: CallerId, waiter: Waiter) {
+        let other = self.waiters.insert(id, waiter);
+        debug_assert!(other.is_none(), "two waiters with one id");
     }
 
-    pub(super) fn get(&mut self, seat: Seat) -> Option<&mut Waiter> {
-        self.waiters.get_mut(&seat)
+    pub(super) fn get(&mut self, id: CallerId) -> Option<&mut Waiter> {
+        self.waiters.get_mut(&id)
     }
 
-    pub(super) fn remove(&mut self, seat: Seat) -> Option<Waiter> {
-        self.waiters.remove(&seat)
+    pub(super) fn remove(&mut self, id: CallerId) -> Option<Waiter> {
+        self.waiters.remove(&id)
     }
 
-    /// Takes the next one out.
-    pub(super) fn next(&mut self) -> Option<(Seat, Waiter)> {
+    /// Removes the next waiter.
+    pub(super) fn next(&mut self) -> Option<(CallerId, Waiter)> {
         let after = self.waiters.range((Excluded(self.last), Unbounded)).next();
-        let seat = after.or_else(|| self.waiters.first_key_value()).map(|(seat, _)| *seat)?;
-        self.last = seat;
-        self.waiters.remove_entry(&seat)
+        let id = after.or_else(|| self.waiters.first_key_value()).map(|(id, _)| *id)?;
+        self.last = id;
+        self.waiters.remove_entry(&id)
     }
 
-    /// Takes the wakers of so many whose turn would be next: they have had it then.
-    pub(super) fn rouse(&mut self, most: usize) -> Vec<Waker> {
+    /// Takes the wakers of up to `most` waiters that would be promoted next. They have had their turn
+    /// then.
+    pub(super) fn take_wakers(&mut self, most: usize) -> Vec<Waker> {
         let most = most.min(self.waiters.len());
         let (last, mut taken, mut wakers) = (self.last, 0, Vec::new());
         let after = (Excluded(last), Unbounded);
-        // Once round at most: after the last one come those up to where it began.
+        // Once around at most: after the last waiter, those up to where it began.
         for range in [after, (Unbounded, Included(last))] {
-            for (seat, waiter) in self.waiters.range_mut(range).take(most - taken) {
+            for (id, waiter) in self.waiters.range_mut(range).take(most - taken) {
                 wakers.extend(waiter.waker.take());
-                (self.last, taken) = (*seat, taken + 1);
+                (self.last, taken) = (*id, taken + 1);
             }
         }
         wakers
     }
 
-    /// The wakers of all of them, in the order of their seats.
+    /// Returns the wakers of all waiters, in the order of their ids.
     pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
         self.waiters.into_values().filter_map(|waiter| waiter.waker)
     }
 
     #[cfg(test)]
-    pub(super) fn seats(&self) -> impl Iterator<Item = Seat> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = CallerId> {
         self.waiters.keys().copied()
     }
 }

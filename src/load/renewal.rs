@@ -1,32 +1,33 @@
-//! Values that are renewed in the background: ahead of their expiry, or while an old one is served.
+//! Values that are renewed in the background: ahead of their expiry, or while a stale one is served.
 
 use std::hash::{BuildHasher, Hash};
 use std::task::Waker;
 
-use super::bulk::{each, keys_of, some, told};
-use super::flight::{Kind, News};
-use super::lead::{Lead, Start, begin, begin_jobs, start};
+use super::bulk::{done, each, into_option, keys_of};
+use super::caller::Caller;
+use super::flight::{FlightPoll, Runner};
+use super::leader::{Begin, Leader, begin_jobs, begin_load, start_run};
+use super::next::{LoadOptions, finish_load};
 use super::run::Run;
-use super::turn::{Wish, settle};
 use super::{LoadError, Loaded, Loader, LoadingCache, now};
 use crate::engine::LoadKind;
 use crate::sync::quietly;
 
-/// What became of a value that was to be renewed; nothing if the loader panicked.
-pub(super) type Renewed<V, E> = Option<Result<Option<V>, LoadError<E>>>;
+/// The result of a renewal; `None` if the loader panicked.
+pub(super) type RenewalResult<V, E> = Option<Result<Option<V>, LoadError<E>>>;
 
-/// What a caller found who wants a value to be renewed.
-pub(super) enum Begun<K, V, S, E>
+/// What a caller found that wants to renew a value.
+pub(super) enum RefreshStart<K, V, S, E>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// It has to load.
-    Lead(Lead<K, V, S>),
+    /// It leads the load.
+    Lead(Leader<K, V, S>),
     /// A failure that is remembered.
     Failed(Result<Option<V>, LoadError<E>>),
-    /// Somebody else's load, or no room for one.
+    /// Another caller's load, or no room for a placeholder.
     Other,
 }
 
@@ -36,32 +37,33 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Begins a load for the background, unless one is under way or has just failed.
-    pub(super) fn begin_reload(&self, key: &K, fare: LoadKind) -> Option<Lead<K, V, S>> {
-        match start(&self.cache, key, fare, Kind::Job, |rest| self.rules.defers(fare, rest)) {
-            Start::Lead(mut lead) => {
-                lead.renews();
-                Some(lead)
+    /// Begins a load in the background, unless one is under way or has just failed.
+    pub(super) fn begin_reload(&self, key: &K, kind: LoadKind) -> Option<Leader<K, V, S>> {
+        match begin_load(&self.cache, key, kind, Runner::Job, |failed| {
+            self.settings.defers(kind, failed)
+        }) {
+            Begin::Lead(mut leader) => {
+                leader.mark_renewal();
+                Some(leader)
             }
-            Start::Join(lead) if lead.flight.is_worth_a_look(now) => Self::take_over(lead),
-            Start::Join(_) | Start::Live(_) | Start::Failed(_) | Start::Nothing => None,
+            Begin::Join(caller) if caller.flight.recheck_due(now) => Self::take_over(caller),
+            Begin::Join(_) | Begin::Live(_) | Begin::Failed(_) | Begin::NotStarted => None,
         }
     }
 
-    /// Takes a reload over that stalls. Nobody waits for it, so nobody else does.
-    fn take_over(lead: Lead<K, V, S>) -> Option<Lead<K, V, S>> {
-        let flight = &lead.flight;
-        flight.look_again(now().saturating_add(flight.limits().renewal));
-        let seat = flight.join(Kind::Job, Waker::noop().clone())?;
-        if let News::Promoted = flight.poll(seat, Waker::noop(), now()) {
-            lead.cache.engine().count_load(|loads| &loads.relieved);
-            let mut lead = lead.promote(seat);
-            lead.renews();
-            return Some(lead);
+    /// Takes over a reload if it stalls. As no caller waits for a reload, none would relieve its
+    /// leader otherwise.
+    fn take_over(caller: Caller<K, V, S>) -> Option<Leader<K, V, S>> {
+        let flight = &caller.flight;
+        flight.set_recheck(now().saturating_add(flight.limits().renewal));
+        let id = flight.join(Runner::Job, Waker::noop().clone())?;
+        if let FlightPoll::Promoted = flight.poll(id, Waker::noop(), now()) {
+            caller.cache.engine().count_load(|loads| &loads.relieved);
+            let mut leader = Leader::promoted(caller, id);
+            leader.mark_renewal();
+            return Some(leader);
         }
-        if flight.leave(seat, now()) {
-            lead.clear_away();
-        }
+        caller.leave(id);
         None
     }
 }
@@ -73,52 +75,54 @@ where
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Begins to renew a value, or to load it where there is none, unless a failure is remembered.
-    pub(super) fn begin_refresh(&self, key: &K) -> Begun<K, V, S, L::Error> {
-        let wish = Wish { stale: None, ..self.rules.many() };
-        for fare in [LoadKind::Renew, LoadKind::Load] {
-            let counts = |rest: &_| wish.failure::<L::Error>(rest).is_some();
-            match start(&self.cache, key, fare, Kind::Job, counts) {
-                Start::Lead(lead) => return Begun::Lead(lead),
-                Start::Failed(rest) => {
-                    let failure = wish.failure::<L::Error>(&rest);
-                    let turn = failure.and_then(|failure| wish.answer(&self.cache, key, failure));
-                    return turn.and_then(told).map_or(Begun::Other, Begun::Failed);
+    /// Begins to renew a value, or to load it if there is none, unless a failure is remembered.
+    pub(super) fn begin_refresh(&self, key: &K) -> RefreshStart<K, V, S, L::Error> {
+        let options = LoadOptions { stale_if_error: None, ..self.settings.bulk_options() };
+        for kind in [LoadKind::Renew, LoadKind::Load] {
+            let counts = |failed: &_| options.failure::<L::Error>(failed).is_some();
+            match begin_load(&self.cache, key, kind, Runner::Job, counts) {
+                Begin::Lead(leader) => return RefreshStart::Lead(leader),
+                Begin::Failed(failed) => {
+                    let failure = options.failure::<L::Error>(&failed);
+                    let next =
+                        failure.and_then(|failure| options.answer(&self.cache, key, failure));
+                    return next.and_then(done).map_or(RefreshStart::Other, RefreshStart::Failed);
                 }
-                Start::Nothing => {}
-                Start::Live(_) | Start::Join(_) => return Begun::Other,
+                Begin::NotStarted => {}
+                Begin::Live(_) | Begin::Join(_) => return RefreshStart::Other,
             }
         }
-        Begun::Other
+        RefreshStart::Other
     }
 
     /// Renews values in the background, by one query if they are several.
-    pub(super) fn renew_soon(&self, leads: Vec<Lead<K, V, S>>) {
-        if leads.is_empty() {
+    pub(super) fn renew_soon(&self, leaders: Vec<Leader<K, V, S>>) {
+        if leaders.is_empty() {
             return;
         }
         let own = self.clone();
-        self.rules.executor.spawn(Box::new(move || {
-            // A failure has been told to those that wait, and the value stays.
-            own.renew(leads, |_| true);
+        self.settings.executor.spawn(Box::new(move || {
+            // Waiters have been told of a failure, and the old value stays.
+            own.renew(leaders, |_| true);
         }));
     }
 
-    /// Renews values, by one query if they are several, and tells what became of each; where each is a
-    /// load of its own, as long as `tell` says to go on. A panic was reported by the panic hook, and is
-    /// the end of those values' renewal only. Returns the keys that others have taken over.
+    /// Renews values, by one query if they are several, and calls `tell` with each result. If each is a
+    /// load of its own, stops when `tell` returns false. A panic of the loader, which was reported by
+    /// the panic hook, ends the renewal of the values of that call only. Returns the keys that other
+    /// callers have taken over.
     pub(super) fn renew(
         &self,
-        leads: Vec<Lead<K, V, S>>,
-        mut tell: impl FnMut(Renewed<V, L::Error>) -> bool,
+        leaders: Vec<Leader<K, V, S>>,
+        mut tell: impl FnMut(RenewalResult<V, L::Error>) -> bool,
     ) -> Vec<K> {
-        let wish = Wish { absent: true, ..self.rules.fresh() };
-        let [leads, taken] = begin_jobs(leads, Kind::Thread);
-        let (mut taken, keys) = (keys_of(&taken), keys_of(&leads));
-        let run = begin(&leads, Kind::Thread, Run::default);
+        let options = LoadOptions { accepts_absence: true, ..self.settings.fresh_options() };
+        let [leaders, taken] = begin_jobs(leaders, Runner::Thread);
+        let (mut taken, keys) = (keys_of(&taken), keys_of(&leaders));
+        let run = start_run(&leaders, Runner::Thread, Run::default);
         let query = || if keys.len() > 1 { run.enter(|| self.query(&keys)) } else { None };
         let Some(loaded) = quietly(query) else {
-            // None of them: a query is one load.
+            // The query has panicked, so none of them was renewed.
             keys.iter().for_each(|_| {
                 tell(None);
             });
@@ -126,15 +130,17 @@ where
         };
         let mut loaded = loaded.map(each);
         if loaded.is_none() {
-            leads.iter().skip(1).for_each(Lead::put_off);
+            leaders.iter().skip(1).for_each(Leader::postpone);
         }
-        for (lead, key) in leads.into_iter().zip(&**keys) {
+        for (leader, key) in leaders.into_iter().zip(&**keys) {
             let goes_on = match &mut loaded {
                 Some(loaded) => {
-                    tell(quietly(|| self.land_one((key, Some(lead)), loaded(), wish)));
+                    tell(quietly(|| self.complete_one((key, Some(leader)), loaded(), options)));
                     true
                 }
-                None if lead.resume(Kind::Thread) => tell(quietly(|| some(self.reload(lead)))),
+                None if leader.resume(Runner::Thread) => {
+                    tell(quietly(|| into_option(self.reload(leader))))
+                }
                 None => {
                     taken.push(key.clone());
                     true
@@ -147,12 +153,12 @@ where
         taken.into_inner()
     }
 
-    pub(super) fn reload(&self, lead: Lead<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
-        lead.begin(Kind::Thread);
-        let loaded = lead.enter(|| match &lead.old {
-            Some(old) => self.loader.reload(&lead.key, old),
-            None => self.loader.load(&lead.key),
+    pub(super) fn reload(&self, leader: Leader<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
+        leader.start_run(Runner::Thread);
+        let loaded = leader.enter(|| match &leader.old {
+            Some(old) => self.loader.reload(&leader.key, old),
+            None => self.loader.load(&leader.key),
         });
-        settle(lead, loaded, self.rules.fresh())
+        finish_load(leader, loaded, self.settings.fresh_options())
     }
 }

@@ -1,4 +1,4 @@
-//! How a cache that fills itself does it.
+//! How a cache with a loader loads.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use super::LoadingCache;
 #[cfg(feature = "async")]
 use super::driven::Driven;
 use super::executor::{Executor, Job};
-use super::rest::Rest;
-use super::turn::Wish;
+use super::failed_load::FailedLoad;
+use super::next::LoadOptions;
 use crate::cache::Cache;
 use crate::engine::LoadKind;
 use crate::error::BuildError;
 use crate::expiry::Terms;
 use crate::time::nanos;
 
-/// A value whose renewal has failed is not renewed again for this part of `refresh_after`.
-const PAUSE: u32 = 10;
+/// A value whose renewal has failed is not renewed again for `refresh_after` divided by this.
+const PAUSE_DIVISOR: u32 = 10;
 
 /// How values are loaded.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub(super) struct LoadSettings {
     pub(super) refresh_after: Option<Duration>,
     pub(super) stale_if_error: Option<Duration>,
     pub(super) stale_while_revalidate: Option<Duration>,
@@ -29,12 +29,12 @@ pub(super) struct Rules {
     pub(super) load_timeout: Option<Duration>,
     pub(super) jitter: f64,
     pub(super) executor: Executor,
-    /// The renewals that are left to those who read; nothing in the handle that one of them has.
+    /// The renewals that readers poll; `None` in the handle that a renewal itself holds.
     #[cfg(feature = "async")]
     pub(super) driven: Option<Arc<Driven>>,
 }
 
-impl Rules {
+impl LoadSettings {
     pub(super) fn new() -> Self {
         Self {
             refresh_after: None,
@@ -49,38 +49,38 @@ impl Rules {
         }
     }
 
-    pub(super) fn wish(&self) -> Wish {
-        Wish {
+    pub(super) fn options(&self) -> LoadOptions {
+        LoadOptions {
             terms: Terms { lifetime: None, jitter: self.jitter, ..Terms::default() },
-            stale: self.stale_if_error,
-            negative: self.negative_ttl,
+            stale_if_error: self.stale_if_error,
+            negative_ttl: self.negative_ttl,
             until: self.load_timeout.and_then(|limit| Instant::now().checked_add(limit)),
-            ..Wish::default()
+            ..LoadOptions::default()
         }
     }
 
-    /// For those to whom neither an old value nor an old error is of use.
-    pub(super) fn fresh(&self) -> Wish {
-        Wish { stale: None, anew: true, ..self.wish() }
+    /// For calls that accept neither a stale value nor a remembered error.
+    pub(super) fn fresh_options(&self) -> LoadOptions {
+        LoadOptions { stale_if_error: None, ignores_failures: true, ..self.options() }
     }
 
-    /// For those who ask for many keys.
-    pub(super) fn many(&self) -> Wish {
-        Wish { absent: true, ..self.wish() }
+    /// For calls that load many keys.
+    pub(super) fn bulk_options(&self) -> LoadOptions {
+        LoadOptions { accepts_absence: true, ..self.options() }
     }
 
-    /// To renew what is there, ahead of its expiry.
-    pub(super) fn aged(&self) -> Option<LoadKind> {
+    /// The kind of load that renews a value ahead of its expiry, if values are renewed.
+    pub(super) fn refresh_kind(&self) -> Option<LoadKind> {
         Some(LoadKind::RenewIfOlderThan(self.refresh_after?, self.jitter))
     }
 
-    /// Whether the background leaves a key alone because of a load that has failed.
-    pub(super) fn defers(&self, fare: LoadKind, rest: &Rest) -> bool {
-        let pause = match fare {
-            LoadKind::RenewIfOlderThan(age, _) => nanos(age / PAUSE),
+    /// Whether a key is not reloaded yet, because of a load that has failed.
+    pub(super) fn defers(&self, kind: LoadKind, failed: &FailedLoad) -> bool {
+        let pause = match kind {
+            LoadKind::RenewIfOlderThan(age, _) => nanos(age / PAUSE_DIVISOR),
             LoadKind::Load | LoadKind::Renew => 0,
         };
-        rest.failure(self.negative_ttl).is_some() || rest.is_younger(pause)
+        failed.failure(self.negative_ttl).is_some() || failed.is_younger(pause)
     }
 }
 
@@ -90,13 +90,13 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Checks the settings against each other and against the cache's. A cache that is used without
-    /// this does what it can of settings that contradict each other.
+    /// Checks the settings against each other and against those of the cache. Calling it is optional;
+    /// without it, settings that contradict each other have no effect.
     ///
     /// # Errors
     ///
-    /// [`RefreshAfterExpiry`](BuildError::RefreshAfterExpiry) if values would be renewed when they
-    /// have expired only: unchecked, they never are, and a read after their expiry waits for a load.
+    /// [`RefreshAfterExpiry`](BuildError::RefreshAfterExpiry) if values would expire before they are
+    /// due to be renewed: then they are never renewed, and a read after their expiry waits for a load.
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ where
     /// ```
     pub fn build(self) -> Result<Self, BuildError> {
         let life = self.cache.engine().time_to_live();
-        match self.rules.refresh_after.zip(life) {
+        match self.settings.refresh_after.zip(life) {
             Some((refresh_after, time_to_live)) if refresh_after >= time_to_live => {
                 Err(BuildError::RefreshAfterExpiry { refresh_after, time_to_live })
             }
@@ -124,48 +124,49 @@ where
         }
     }
 
-    /// Renews values ahead of their expiry: a read of a value that is this old returns it at once,
-    /// and starts one reload in the background. If that fails, the value stays until it expires, and
-    /// is tried again after a tenth of this time, or after [`negative_ttl`](Self::negative_ttl) if
-    /// that is longer.
+    /// Renews values ahead of their expiry: a read of a value that has reached `age` returns it at
+    /// once, and starts one reload in the background. If that fails, the value stays until it expires,
+    /// and is tried again after a tenth of `age`, or after [`negative_ttl`](Self::negative_ttl) if that
+    /// is longer.
     ///
     /// # Panics
     ///
-    /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
+    /// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
+    #[doc(alias = "refreshAfterWrite")]
     pub fn refresh_after(mut self, age: Duration) -> Self {
         expect_time(&self.cache, "refresh_after");
-        self.rules.refresh_after = Some(age);
+        self.settings.refresh_after = Some(age);
         self
     }
 
-    /// Lets a value stand in for one that could not be loaded, for so long after it has expired. It
-    /// is judged by the handle that asks: other handles of the cache may allow more or less. What was
-    /// replaced, removed or invalidated, by whomever, never stands in. Until its time is over, the
-    /// value stays in memory, unless its room is needed, and is returned as [`LoadSource::Stale`].
+    /// Returns an expired value instead of an error, for up to `grace` after its expiry. Each handle of
+    /// the cache applies its own setting: others may allow more or less. A value that was replaced,
+    /// removed or invalidated never stands in. Until `grace` is over the value stays in memory, unless
+    /// its room is needed; it is returned as [`LoadSource::Stale`].
     ///
     /// # Panics
     ///
-    /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
+    /// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
     ///
     /// [`LoadSource::Stale`]: crate::load::LoadSource::Stale
     pub fn stale_if_error(mut self, grace: Duration) -> Self {
         expect_time(&self.cache, "stale_if_error");
         self.cache.engine().keep_expired(grace);
-        self.rules.stale_if_error = Some(grace);
+        self.settings.stale_if_error = Some(grace);
         self
     }
 
-    /// Serves a value that has expired at once, for so long after its expiry, while one reload runs in
-    /// the background. If that fails, the next read starts another one, or, with
-    /// [`negative_ttl`](Self::negative_ttl), the first one after that time. What was replaced, removed
-    /// or invalidated is never served. The value is returned as [`LoadSource::Stale`], by this handle
-    /// only, and stays in memory until then, unless its room is needed.
+    /// Returns an expired value at once, for up to `grace` after its expiry, while one reload runs in
+    /// the background. If that fails, the next read starts another one or, with
+    /// [`negative_ttl`](Self::negative_ttl), the first read after that time. A value that was replaced,
+    /// removed or invalidated is never returned. The value is returned as [`LoadSource::Stale`], by this
+    /// handle only, and stays in memory until `grace` is over, unless its room is needed.
     ///
     /// # Panics
     ///
-    /// If the cache keeps no time: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
+    /// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
     ///
     /// # Examples
@@ -194,30 +195,30 @@ where
     pub fn stale_while_revalidate(mut self, grace: Duration) -> Self {
         expect_time(&self.cache, "stale_while_revalidate");
         self.cache.engine().keep_expired(grace);
-        self.rules.stale_while_revalidate = Some(grace);
+        self.settings.stale_while_revalidate = Some(grace);
         self
     }
 
-    /// Remembers for so long that a key could not be loaded: whoever asks for it meanwhile gets the
-    /// error, unless a value may stand in, and nothing is loaded, nor renewed in the background. A key
-    /// that [`load_many`](crate::load::Loader::load_many) has no value for is remembered in the same
-    /// way.
+    /// Remembers for `lifetime` that a key could not be loaded: calls for it return the error
+    /// meanwhile, unless a value may stand in, and the key is neither loaded nor renewed in the
+    /// background. A key for which [`load_many`](crate::load::Loader::load_many) has no value is
+    /// remembered in the same way.
     ///
-    /// It is forgotten when the key is inserted, removed or invalidated, or loaded after all, as by
-    /// [`refresh`](Self::refresh), which asks in any case; and where one of these comes between the
-    /// load and its error, the error is not remembered at all. Each handle judges by its own
-    /// duration. The last thousand or so of a cache are remembered.
+    /// The error is forgotten when the key is inserted, removed or invalidated, or loaded after all, as
+    /// by [`refresh`](Self::refresh), which loads in any case. If one of these happens between the
+    /// beginning of the load and its error, the error is not remembered at all. Each handle applies its
+    /// own duration. A cache remembers about the last thousand errors.
     ///
-    /// The time is the cache's, where it keeps one, and the system's where it does not.
+    /// The time is that of the cache's clock, if it has one, and otherwise the system's.
     pub fn negative_ttl(mut self, lifetime: Duration) -> Self {
-        self.rules.negative_ttl = Some(lifetime);
+        self.settings.negative_ttl = Some(lifetime);
         self
     }
 
-    /// How long a call waits for a load that it has joined; then it gets [`LoadError::TimedOut`], or the
-    /// old value as [`stale_if_error`](Self::stale_if_error) says. The load goes on, and its value is
-    /// put in. The caller that leads the load is not interrupted: its loader should have limits of
-    /// its own.
+    /// Limits how long a call waits for a load that it has joined; after `limit` it returns
+    /// [`LoadError::TimedOut`], or a stale value if [`stale_if_error`](Self::stale_if_error) allows for
+    /// it. The load goes on, and its value is put in. The caller that leads the load is not interrupted:
+    /// its loader should have time limits of its own.
     ///
     /// # Examples
     ///
@@ -233,26 +234,25 @@ where
     ///
     /// [`LoadError::TimedOut`]: crate::load::LoadError::TimedOut
     pub fn load_timeout(mut self, limit: Duration) -> Self {
-        self.rules.load_timeout = Some(limit);
+        self.settings.load_timeout = Some(limit);
         self
     }
 
-    /// Shortens the life of each loaded value by a part of it that is chosen anew each time, up to
-    /// this fraction, so that what was loaded together does not expire together. Zero to begin with;
-    /// at most one.
+    /// Shortens the life of each loaded value by a random part of it, up to `fraction`, so that values
+    /// loaded together do not expire together. Zero by default; values above one count as one.
     pub fn jitter(mut self, fraction: f64) -> Self {
-        // A fraction that is not a number is none.
-        self.rules.jitter = if fraction > 0.0 { fraction.min(1.0) } else { 0.0 };
+        // NaN counts as zero.
+        self.settings.jitter = if fraction > 0.0 { fraction.min(1.0) } else { 0.0 };
         self
     }
 
-    /// Renews values on an executor of the user's. The function is called with a job by the thread
-    /// that reads: it should pass the job on, and not run it.
+    /// Renews values on an executor of the user's. The thread that reads calls `spawn` with a job: it
+    /// should pass the job on, and not run it.
     ///
-    /// Without one, threads named `clockhand-load` renew the values of all caches of the process: eight
-    /// at most, not counting those whose loads have run for more than a second, and sixty-four in all.
-    /// They are started as they are needed, and end after ten seconds without work. What they cannot
-    /// keep up with is given up, and comes again.
+    /// Without one, threads named `clockhand-load` renew the values of all caches of the process: at
+    /// most eight, not counting those whose loads have run for more than a second, and at most
+    /// sixty-four in all. They are started as needed, and end after ten seconds without work. Renewals
+    /// that they cannot keep up with are dropped, and started again by later reads.
     ///
     /// # Examples
     ///
@@ -262,12 +262,12 @@ where
     /// let loading = loading.executor(|job| { std::thread::spawn(job); });
     /// ```
     pub fn executor(mut self, spawn: impl Fn(Job) + Send + Sync + 'static) -> Self {
-        self.rules.executor = Executor::Given(Arc::new(spawn));
+        self.settings.executor = Executor::Given(Arc::new(spawn));
         self
     }
 }
 
-/// Panics if the cache keeps no time, which `what` needs.
+/// Panics if the cache has no clock, which `what` needs.
 pub(super) fn expect_time<K, V, S>(cache: &Cache<K, V, S>, what: &str) {
     assert!(
         cache.engine().clock().is_some(),

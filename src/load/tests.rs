@@ -7,17 +7,17 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::cycle::Waiting;
+use super::cycle::WaitEdge;
 use super::executor::{self, Pool};
-use super::flight::{End, Flight, Kind, Landing, News, Outcome, Seat};
-use super::leader::Limits;
-use super::run::{Led, Run};
+use super::flight::{CallerId, Completion, End, Flight, FlightOutcome, FlightPoll, Runner};
+use super::leader_state::StallLimits;
+use super::run::{LedFlight, Run};
 
-const LIMITS: Limits = Limits { woken: 100, renewal: 1_000 };
-const FIRST: Seat = Flight::<u8>::FIRST;
+const LIMITS: StallLimits = StallLimits { woken: 100, renewal: 1_000 };
+const FIRST: CallerId = Flight::<u8>::FIRST;
 
-fn flight(kind: Kind) -> Flight<u8> {
-    Flight::new(kind, false, LIMITS, 0)
+fn flight(runner: Runner) -> Flight<u8> {
+    Flight::new(runner, false, LIMITS, 0)
 }
 
 #[derive(Default)]
@@ -34,79 +34,82 @@ fn bell() -> (Arc<Bell>, Waker) {
     (Arc::clone(&bell), Waker::from(bell))
 }
 
-fn join(flight: &Flight<u8>, kind: Kind) -> Seat {
-    flight.join(kind, Waker::noop().clone()).unwrap()
+fn join(flight: &Flight<u8>, runner: Runner) -> CallerId {
+    flight.join(runner, Waker::noop().clone()).unwrap()
 }
 
-fn is_promoted(flight: &Flight<u8>, seat: Seat, now: u64) -> bool {
-    let news = flight.poll(seat, Waker::noop(), now);
+fn is_promoted(flight: &Flight<u8>, id: CallerId, now: u64) -> bool {
+    let news = flight.poll(id, Waker::noop(), now);
     flight.check();
-    matches!(news, News::Promoted)
+    matches!(news, FlightPoll::Promoted)
 }
 
-fn value<V>(flight: &Flight<V>, seat: Seat) -> Option<V>
+fn value<V>(flight: &Flight<V>, id: CallerId) -> Option<V>
 where
     V: Clone,
 {
-    match flight.poll(seat, Waker::noop(), 0) {
-        News::Over(Some(outcome)) => match &*outcome {
-            Outcome::Value(value) => Some(value.clone()),
-            Outcome::Failed(..) => None,
+    match flight.poll(id, Waker::noop(), 0) {
+        FlightPoll::Over(Some(outcome)) => match &*outcome {
+            FlightOutcome::Value(value) => Some(value.clone()),
+            FlightOutcome::Failed(..) => None,
         },
         _ => None,
     }
 }
 
 /// Lands a value; false if another one has come before it.
-fn land<V>(flight: &Flight<V>, seat: Seat, value: V) -> bool {
-    let lands = flight.begin_landing(seat, Landing::Value);
-    if lands {
-        let outcome = Some(Arc::new(Outcome::Value(value)));
-        assert_eq!(flight.end(seat, &outcome), End::Over);
+fn complete<V>(flight: &Flight<V>, id: CallerId, value: V) -> bool {
+    let completes = flight.begin_completion(id, Completion::Value);
+    if completes {
+        let outcome = Some(Arc::new(FlightOutcome::Value(value)));
+        assert_eq!(flight.end(id, &outcome), End::Over);
     }
     flight.check();
-    lands
+    completes
 }
 
 /// The loader of a leader begins to run.
-fn begin(flight: &Flight<u8>, seat: Seat, kind: Kind, now: u64) -> Option<Arc<Run>> {
+fn begin(flight: &Flight<u8>, id: CallerId, runner: Runner, now: u64) -> Option<Arc<Run>> {
     let run = Arc::new(Run::default());
-    flight.begin(seat, kind, &run, now).then_some(run)
+    flight.start_run(id, runner, &run, now).then_some(run)
 }
 
 #[test]
 fn waiters_are_promoted_in_the_order_in_which_they_came() {
-    let flight = flight(Kind::Thread);
-    let seats: Vec<Seat> = (0..3).map(|_| join(&flight, Kind::Thread)).collect();
+    let flight = flight(Runner::Thread);
+    let ids: Vec<CallerId> = (0..3).map(|_| join(&flight, Runner::Thread)).collect();
     assert!(!flight.abandon(FIRST, 0));
     assert_eq!(
-        seats.iter().map(|&seat| is_promoted(&flight, seat, 0)).collect::<Vec<_>>(),
+        ids.iter().map(|&id| is_promoted(&flight, id, 0)).collect::<Vec<_>>(),
         [true, false, false]
     );
-    assert!(!flight.leave(seats[1], 0), "one that waits leaves the leader alone");
-    assert!(!flight.abandon(seats[0], 0));
-    assert!(is_promoted(&flight, seats[2], 0));
-    assert!(flight.abandon(seats[2], 0), "nobody is left");
-    assert!(flight.is_over() && flight.join(Kind::Thread, Waker::noop().clone()).is_none());
+    assert!(!flight.leave(ids[1], 0), "one that waits leaves the leader alone");
+    assert!(!flight.abandon(ids[0], 0));
+    assert!(is_promoted(&flight, ids[2], 0));
+    assert!(flight.abandon(ids[2], 0), "nobody is left");
+    assert!(flight.is_over() && flight.join(Runner::Thread, Waker::noop().clone()).is_none());
 }
 
 #[test]
 fn a_task_is_relieved_if_it_was_woken_and_is_not_polled() {
-    let flight = flight(Kind::Task);
-    let run = begin(&flight, FIRST, Kind::Task, 0).unwrap();
+    let flight = flight(Runner::Task);
+    let run = begin(&flight, FIRST, Runner::Task, 0).unwrap();
     run.poll(|| 0, || ());
     let (bell, waker) = bell();
-    let seat = flight.join(Kind::Task, waker).unwrap();
-    let second = join(&flight, Kind::Task);
-    assert!(flight.nudge(1 << 40), "nothing has woken it: it may wait for its source for days");
+    let id = flight.join(Runner::Task, waker).unwrap();
+    let second = join(&flight, Runner::Task);
+    assert!(
+        flight.relieve_stalled(1 << 40),
+        "nothing has woken it: it may wait for its source for days"
+    );
     assert_eq!(bell.0.load(Ordering::Relaxed), 0);
     run.wake(1_000);
-    assert!(flight.nudge(1_100) && bell.0.load(Ordering::Relaxed) == 0, "not late yet");
+    assert!(flight.relieve_stalled(1_100) && bell.0.load(Ordering::Relaxed) == 0, "not late yet");
     assert!(!is_promoted(&flight, second, 1_101), "it is the first one's turn");
     assert_eq!(bell.0.load(Ordering::Relaxed), 1, "who is told so");
-    assert!(is_promoted(&flight, seat, 1_101));
+    assert!(is_promoted(&flight, id, 1_101));
     // The next one gets twice the time, and is not late while it is polled, whatever wakes it.
-    let next = begin(&flight, seat, Kind::Task, 2_000).unwrap();
+    let next = begin(&flight, id, Runner::Task, 2_000).unwrap();
     next.poll(
         || 5_000,
         || {
@@ -119,16 +122,19 @@ fn a_task_is_relieved_if_it_was_woken_and_is_not_polled() {
 }
 
 #[test]
-fn the_first_value_that_arrives_lands_whoever_has_it() {
-    let flight = flight(Kind::Task);
-    let run = begin(&flight, FIRST, Kind::Task, 0).unwrap();
+fn the_first_value_to_arrive_completes_the_flight() {
+    let flight = flight(Runner::Task);
+    let run = begin(&flight, FIRST, Runner::Task, 0).unwrap();
     run.wake(1);
-    let (second, waits) = (join(&flight, Kind::Task), join(&flight, Kind::Thread));
+    let (second, waits) = (join(&flight, Runner::Task), join(&flight, Runner::Thread));
     assert!(is_promoted(&flight, second, 1_000));
-    begin(&flight, second, Kind::Task, 1_000).unwrap();
-    assert!(!flight.begin_landing(FIRST, Landing::Error), "an error of one that was relieved");
-    assert!(land(&flight, FIRST, 7));
-    assert!(!land(&flight, second, 8), "it comes too late");
+    begin(&flight, second, Runner::Task, 1_000).unwrap();
+    assert!(
+        !flight.begin_completion(FIRST, Completion::Error),
+        "an error of one that was relieved"
+    );
+    assert!(complete(&flight, FIRST, 7));
+    assert!(!complete(&flight, second, 8), "it comes too late");
     assert!(!flight.abandon(second, 0));
     assert_eq!(value(&flight, waits), Some(7));
     flight.check();
@@ -137,24 +143,24 @@ fn the_first_value_that_arrives_lands_whoever_has_it() {
 #[test]
 fn a_landing_that_dies_goes_on_with_who_leads_or_waits() {
     let stalled = || {
-        let flight = flight(Kind::Task);
-        begin(&flight, FIRST, Kind::Task, 0).unwrap().wake(1);
-        let (second, third) = (join(&flight, Kind::Task), join(&flight, Kind::Task));
+        let flight = flight(Runner::Task);
+        begin(&flight, FIRST, Runner::Task, 0).unwrap().wake(1);
+        let (second, third) = (join(&flight, Runner::Task), join(&flight, Runner::Task));
         assert!(is_promoted(&flight, second, 1_000));
-        assert!(flight.begin_landing(FIRST, Landing::Value));
+        assert!(flight.begin_completion(FIRST, Completion::Value));
         (flight, second, third)
     };
-    // The leader runs yet, and lands instead.
+    // The leader runs yet, and completes it instead.
     let (flight, second, third) = stalled();
     assert!(!flight.abandon(FIRST, 1_000));
     assert!(!is_promoted(&flight, third, 1_000), "there is a leader");
-    assert!(land(&flight, second, 8));
+    assert!(complete(&flight, second, 8));
     assert_eq!(value(&flight, third), Some(8));
     // The leader has given up meanwhile.
     let (flight, second, third) = stalled();
-    assert!(!flight.begin_landing(second, Landing::Value), "another one is at it");
+    assert!(!flight.begin_completion(second, Completion::Value), "another one is at it");
     assert!(!flight.abandon(second, 1_000));
-    assert!(!is_promoted(&flight, third, 1_000), "somebody lands");
+    assert!(!is_promoted(&flight, third, 1_000), "a caller completes it");
     assert!(!flight.abandon(FIRST, 1_000));
     assert!(is_promoted(&flight, third, 1_000));
     // And nobody is left.
@@ -163,71 +169,74 @@ fn a_landing_that_dies_goes_on_with_who_leads_or_waits() {
 
 #[test]
 fn one_that_was_promoted_and_does_not_come_is_passed_by_and_waits_again() {
-    let flight = flight(Kind::Thread);
+    let flight = flight(Runner::Thread);
     let bells: Vec<_> = (0..4).map(|_| bell()).collect();
-    let seats: Vec<Seat> =
-        bells.iter().map(|(_, waker)| flight.join(Kind::Task, waker.clone()).unwrap()).collect();
+    let ids: Vec<CallerId> =
+        bells.iter().map(|(_, waker)| flight.join(Runner::Task, waker.clone()).unwrap()).collect();
     let rung = || bells.iter().map(|(bell, _)| bell.0.load(Ordering::Relaxed)).collect::<Vec<_>>();
     assert!(!flight.abandon(FIRST, 0));
-    assert!(!is_promoted(&flight, seats[3], 50), "it is the first one's turn");
-    assert!(flight.nudge(100) && rung() == [1, 0, 0, 0]);
-    assert!(flight.nudge(101) && rung() == [1, 1, 1, 0], "the next one's turn, and one more wakes");
+    assert!(!is_promoted(&flight, ids[3], 50), "it is the first one's turn");
+    assert!(flight.relieve_stalled(100) && rung() == [1, 0, 0, 0]);
+    assert!(
+        flight.relieve_stalled(101) && rung() == [1, 1, 1, 0],
+        "the next one's turn, and one more wakes"
+    );
     flight.check();
     // That one is here, and leads although the other one was promoted.
-    assert!(is_promoted(&flight, seats[2], 102));
-    assert!(flight.nudge(u64::MAX) && rung() == [1, 1, 1, 0], "it has come");
+    assert!(is_promoted(&flight, ids[2], 102));
+    assert!(flight.relieve_stalled(u64::MAX) && rung() == [1, 1, 1, 0], "it has come");
     // The others come at last, and somebody else leads: they wait, and are woken at the end.
-    assert!(matches!(flight.poll(seats[1], &bells[1].1, 202), News::Wait));
-    assert!(matches!(flight.poll(seats[3], &bells[3].1, 202), News::Wait));
-    assert!(land(&flight, seats[2], 5));
+    assert!(matches!(flight.poll(ids[1], &bells[1].1, 202), FlightPoll::Pending));
+    assert!(matches!(flight.poll(ids[3], &bells[3].1, 202), FlightPoll::Pending));
+    assert!(complete(&flight, ids[2], 5));
     assert_eq!(rung(), [1, 2, 1, 1], "the first one is on its way");
-    for seat in [0, 1, 3] {
-        assert_eq!(value(&flight, seats[seat]), Some(5));
+    for id in [0, 1, 3] {
+        assert_eq!(value(&flight, ids[id]), Some(5));
     }
     flight.check();
 }
 
 #[test]
 fn one_that_is_late_may_lead_yet() {
-    let flight = flight(Kind::Thread);
-    let (late, next) = (join(&flight, Kind::Task), join(&flight, Kind::Task));
+    let flight = flight(Runner::Thread);
+    let (late, next) = (join(&flight, Runner::Task), join(&flight, Runner::Task));
     assert!(!flight.abandon(FIRST, 0));
-    assert!(flight.nudge(101));
+    assert!(flight.relieve_stalled(101));
     assert!(is_promoted(&flight, late, 102), "it was passed by, and nobody has come");
     assert!(!is_promoted(&flight, next, 1 << 40), "now somebody has");
     assert!(!flight.abandon(late, 1 << 40));
-    assert!(!is_promoted(&flight, join(&flight, Kind::Task), 1 << 40), "and it begins anew");
+    assert!(!is_promoted(&flight, join(&flight, Runner::Task), 1 << 40), "and it begins anew");
     assert!(is_promoted(&flight, next, 1 << 40));
 }
 
 #[test]
 fn who_is_here_leads_in_the_place_of_one_that_is_late() {
-    let flight = flight(Kind::Thread);
-    let seats = [(); 3].map(|()| join(&flight, Kind::Thread));
+    let flight = flight(Runner::Thread);
+    let ids = [(); 3].map(|()| join(&flight, Runner::Thread));
     assert!(!flight.abandon(FIRST, 0));
-    assert!(!is_promoted(&flight, seats[2], 100));
-    assert!(is_promoted(&flight, seats[2], 101), "whose turn it is does not matter then");
-    assert!(!is_promoted(&flight, seats[0], 101) && !is_promoted(&flight, seats[1], 101));
-    assert!(land(&flight, seats[2], 5));
-    assert_eq!([0, 1].map(|nth| value(&flight, seats[nth])), [Some(5); 2]);
+    assert!(!is_promoted(&flight, ids[2], 100));
+    assert!(is_promoted(&flight, ids[2], 101), "whose turn it is does not matter then");
+    assert!(!is_promoted(&flight, ids[0], 101) && !is_promoted(&flight, ids[1], 101));
+    assert!(complete(&flight, ids[2], 5));
+    assert_eq!([0, 1].map(|nth| value(&flight, ids[nth])), [Some(5); 2]);
 }
 
 #[test]
 fn a_waiter_that_comes_is_found_among_any_number_that_do_not() {
     for place in [0, 1, 700, 1_999, 2_000] {
-        let flight = flight(Kind::Thread);
+        let flight = flight(Runner::Thread);
         let (bell, waker) = bell();
         let mut live = None;
         for nth in 0..=2_000 {
             if nth == place {
-                live = Some(flight.join(Kind::Task, waker.clone()).unwrap());
+                live = Some(flight.join(Runner::Task, waker.clone()).unwrap());
             } else {
-                join(&flight, Kind::Task);
+                join(&flight, Runner::Task);
             }
         }
         assert!(!flight.abandon(FIRST, 0));
         let limits = (0..).find(|limits| {
-            assert!(flight.nudge(limits * 101));
+            assert!(flight.relieve_stalled(limits * 101));
             bell.0.load(Ordering::Relaxed) > 0
         });
         flight.check();
@@ -238,12 +247,12 @@ fn a_waiter_that_comes_is_found_among_any_number_that_do_not() {
 
 #[test]
 fn who_has_just_come_does_not_wait_for_those_that_do_not() {
-    let flight = flight(Kind::Thread);
+    let flight = flight(Runner::Thread);
     for _ in 0..100 {
-        join(&flight, Kind::Task);
+        join(&flight, Runner::Task);
     }
-    assert!(!flight.abandon(FIRST, 0) && flight.nudge(101));
-    assert!(is_promoted(&flight, join(&flight, Kind::Task), 102));
+    assert!(!flight.abandon(FIRST, 0) && flight.relieve_stalled(101));
+    assert!(is_promoted(&flight, join(&flight, Runner::Task), 102));
 }
 
 #[test]
@@ -263,60 +272,60 @@ fn a_waker_that_panics_is_no_reason_not_to_wake_the_others() {
             }
         }
     }
-    let flight = flight(Kind::Thread);
-    let bombs = [(); 2].map(|()| flight.join(Kind::Task, Waker::from(Arc::new(Bomb))).unwrap());
+    let flight = flight(Runner::Thread);
+    let bombs = [(); 2].map(|()| flight.join(Runner::Task, Waker::from(Arc::new(Bomb))).unwrap());
     let (bell, waker) = bell();
-    flight.join(Kind::Task, waker).unwrap();
-    assert!(land(&flight, FIRST, 5), "nor one to fail who wakes them");
-    assert_eq!(bombs.map(|seat| value(&flight, seat)), [Some(5); 2]);
+    flight.join(Runner::Task, waker).unwrap();
+    assert!(complete(&flight, FIRST, 5), "nor one to fail who wakes them");
+    assert_eq!(bombs.map(|id| value(&flight, id)), [Some(5); 2]);
     assert_eq!(bell.0.load(Ordering::Relaxed), 1);
 }
 
 #[test]
 fn the_last_that_reads_an_outcome_takes_it_along() {
-    let flight = Flight::<Arc<u8>>::new(Kind::Thread, false, LIMITS, 0);
-    let seats: Vec<Seat> =
-        (0..3).map(|_| flight.join(Kind::Thread, Waker::noop().clone()).unwrap()).collect();
+    let flight = Flight::<Arc<u8>>::new(Runner::Thread, false, LIMITS, 0);
+    let ids: Vec<CallerId> =
+        (0..3).map(|_| flight.join(Runner::Thread, Waker::noop().clone()).unwrap()).collect();
     let held = Arc::new(5);
-    assert!(land(&flight, FIRST, Arc::clone(&held)));
-    assert!(value(&flight, seats[0]).is_some() && !flight.leave(seats[1], 0));
+    assert!(complete(&flight, FIRST, Arc::clone(&held)));
+    assert!(value(&flight, ids[0]).is_some() && !flight.leave(ids[1], 0));
     assert_eq!(Arc::strong_count(&held), 2);
-    assert!(value(&flight, seats[2]).is_some());
+    assert!(value(&flight, ids[2]).is_some());
     assert_eq!(Arc::strong_count(&held), 1, "a flight that is over keeps a value");
 }
 
 #[test]
 fn who_is_never_relieved_and_who_is_at_once() {
     // A thread that loads for its own caller.
-    let led = flight(Kind::Thread);
-    let seat = join(&led, Kind::Task);
-    begin(&led, FIRST, Kind::Thread, 0).unwrap();
-    assert!(!is_promoted(&led, seat, u64::MAX));
+    let led = flight(Runner::Thread);
+    let id = join(&led, Runner::Task);
+    begin(&led, FIRST, Runner::Thread, 0).unwrap();
+    assert!(!is_promoted(&led, id, u64::MAX));
     // A job that has not begun.
-    let queued = flight(Kind::Job);
-    let seat = join(&queued, Kind::Thread);
-    assert!(is_promoted(&queued, seat, 0));
-    assert!(begin(&queued, FIRST, Kind::Thread, 0).is_none(), "it comes too late");
+    let queued = flight(Runner::Job);
+    let id = join(&queued, Runner::Thread);
+    assert!(is_promoted(&queued, id, 0));
+    assert!(begin(&queued, FIRST, Runner::Thread, 0).is_none(), "it comes too late");
     // One that has, for a while: a thread that hangs as well as a task that is polled.
-    for kind in [Kind::Thread, Kind::Task] {
-        let renewal = flight(Kind::Job);
-        let seat = join(&renewal, Kind::Thread);
-        let run = begin(&renewal, FIRST, kind, 500).unwrap();
+    for runner in [Runner::Thread, Runner::Task] {
+        let renewal = flight(Runner::Job);
+        let id = join(&renewal, Runner::Thread);
+        let run = begin(&renewal, FIRST, runner, 500).unwrap();
         run.poll(
             || 0,
             || {
-                assert!(!is_promoted(&renewal, seat, 1_500));
-                assert!(is_promoted(&renewal, seat, 1_501));
+                assert!(!is_promoted(&renewal, id, 1_500));
+                assert!(is_promoted(&renewal, id, 1_501));
             },
         );
-        assert!(land(&renewal, FIRST, 5), "its value is as good as any");
+        assert!(complete(&renewal, FIRST, 5), "its value is as good as any");
     }
-    // One that lands.
-    let landing = flight(Kind::Task);
-    begin(&landing, FIRST, Kind::Task, 0).unwrap().wake(1);
-    let seat = join(&landing, Kind::Task);
-    assert!(landing.begin_landing(FIRST, Landing::Value));
-    assert!(!is_promoted(&landing, seat, u64::MAX));
+    // One that completes its flight.
+    let completing = flight(Runner::Task);
+    begin(&completing, FIRST, Runner::Task, 0).unwrap().wake(1);
+    let id = join(&completing, Runner::Task);
+    assert!(completing.begin_completion(FIRST, Completion::Value));
+    assert!(!is_promoted(&completing, id, u64::MAX));
 }
 
 /// A waker that enters the number of its task.
@@ -331,8 +340,8 @@ impl Wake for Post {
 /// A caller of the random walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Caller {
-    Waits(Seat),
-    Leads(Seat),
+    Waits(CallerId),
+    Leads(CallerId),
     Gone,
 }
 
@@ -348,15 +357,15 @@ fn nobody_is_forgotten_whatever_the_order_of_the_steps() {
 
 fn walk(seed: u64) {
     let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut below = move |most: u64| {
+    let mut below = move |max: u64| {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        random % most
+        random % max
     };
-    let (flight, woken) = (flight(Kind::Task), Arc::new(Mutex::new(BTreeSet::new())));
-    let mut runs: BTreeMap<Seat, Arc<Run>> = BTreeMap::new();
-    runs.insert(FIRST, begin(&flight, FIRST, Kind::Task, 0).unwrap());
+    let (flight, woken) = (flight(Runner::Task), Arc::new(Mutex::new(BTreeSet::new())));
+    let mut runs: BTreeMap<CallerId, Arc<Run>> = BTreeMap::new();
+    runs.insert(FIRST, begin(&flight, FIRST, Runner::Task, 0).unwrap());
     let mut callers = vec![Caller::Leads(FIRST)];
     let waker = |nth: usize| Waker::from(Arc::new(Post(nth, Arc::clone(&woken))));
     let mut now = 0;
@@ -368,42 +377,42 @@ fn walk(seed: u64) {
             match (callers[nth], below(8)) {
                 (_, 0) if lazy && callers.len() < 6 => {
                     let own = callers.len();
-                    if let Some(seat) = flight.join(Kind::Task, waker(own)) {
-                        callers.push(Caller::Waits(seat));
+                    if let Some(id) = flight.join(Runner::Task, waker(own)) {
+                        callers.push(Caller::Waits(id));
                     }
                 }
-                (Caller::Waits(seat), 1) if lazy => {
-                    flight.leave(seat, now);
+                (Caller::Waits(id), 1) if lazy => {
+                    flight.leave(id, now);
                     callers[nth] = Caller::Gone;
                 }
-                (Caller::Waits(seat), _) if polled && woken.lock().unwrap().remove(&nth) => {
-                    match flight.poll(seat, &waker(nth), now) {
-                        News::Wait => {}
-                        News::Over(_) => callers[nth] = Caller::Gone,
-                        News::Promoted => {
-                            callers[nth] = Caller::Leads(seat);
-                            runs.insert(seat, begin(&flight, seat, Kind::Task, now).unwrap());
+                (Caller::Waits(id), _) if polled && woken.lock().unwrap().remove(&nth) => {
+                    match flight.poll(id, &waker(nth), now) {
+                        FlightPoll::Pending => {}
+                        FlightPoll::Over(_) => callers[nth] = Caller::Gone,
+                        FlightPoll::Promoted => {
+                            callers[nth] = Caller::Leads(id);
+                            runs.insert(id, begin(&flight, id, Runner::Task, now).unwrap());
                         }
                     }
                 }
-                (Caller::Leads(seat), 1) => {
-                    flight.abandon(seat, now);
+                (Caller::Leads(id), 1) => {
+                    flight.abandon(id, now);
                     callers[nth] = Caller::Gone;
                 }
-                (Caller::Leads(seat), 2) if !lazy => {
-                    if !land(&flight, seat, 1) {
-                        flight.abandon(seat, now);
+                (Caller::Leads(id), 2) if !lazy => {
+                    if !complete(&flight, id, 1) {
+                        flight.abandon(id, now);
                     }
                     callers[nth] = Caller::Gone;
                 }
-                (Caller::Leads(seat), 3) if flight.begin_landing(seat, Landing::Value) => {
+                (Caller::Leads(id), 3) if flight.begin_completion(id, Completion::Value) => {
                     flight.check();
                     // It dies on the way.
-                    flight.abandon(seat, now);
+                    flight.abandon(id, now);
                     callers[nth] = Caller::Gone;
                 }
-                (Caller::Leads(seat), 4) if lazy => runs[&seat].wake(now),
-                (_, 5) => drop(flight.nudge(now)),
+                (Caller::Leads(id), 4) if lazy => runs[&id].wake(now),
+                (_, 5) => drop(flight.relieve_stalled(now)),
                 _ => {}
             }
             flight.check();
@@ -417,7 +426,7 @@ fn walk(seed: u64) {
 /// A flight whose leader's run is known.
 struct LedBy(Mutex<Option<Arc<Run>>>);
 
-impl Led for LedBy {
+impl LedFlight for LedBy {
     fn run(&self) -> Option<Arc<Run>> {
         self.0.lock().unwrap().clone()
     }
@@ -433,53 +442,53 @@ fn nobody_waits_for_a_flight_of_its_own() {
     outer.enter(|| {
         inner.enter(|| {
             for blocks in [false, true] {
-                assert!(Waiting::begin(led_by(&inner), blocks).is_none());
-                assert!(Waiting::begin(led_by(&outer), blocks).is_none(), "that waits for it");
+                assert!(WaitEdge::begin(led_by(&inner), blocks).is_none());
+                assert!(WaitEdge::begin(led_by(&outer), blocks).is_none(), "that waits for it");
             }
         });
-        assert!(Waiting::begin(led_by(&inner), true).is_some(), "it runs no more");
+        assert!(WaitEdge::begin(led_by(&inner), true).is_some(), "it runs no more");
     });
-    assert!(Waiting::begin(led_by(&outer), true).is_some());
+    assert!(WaitEdge::begin(led_by(&outer), true).is_some());
 }
 
 #[test]
-fn who_closes_a_circle_is_told_so() {
+fn who_closes_a_cycle_is_told_so() {
     let runs = [(); 3].map(|()| Arc::new(Run::default()));
     let waits = |run: usize, flight: usize| {
-        runs[run].enter(|| Waiting::begin(led_by(&runs[flight]), false))
+        runs[run].enter(|| WaitEdge::begin(led_by(&runs[flight]), false))
     };
     let _first = waits(0, 1).expect("nobody waits yet");
     let second = waits(1, 2).expect("that is a chain");
-    assert!(waits(2, 0).is_none(), "that would be a circle");
+    assert!(waits(2, 0).is_none(), "that would be a cycle");
     assert!(waits(2, 1).is_none(), "and that one, too");
     drop(second);
     assert!(waits(2, 0).is_some(), "there is none any more");
-    let nobody = runs[2].enter(|| Waiting::begin(Arc::new(LedBy(Mutex::new(None))), false));
+    let nobody = runs[2].enter(|| WaitEdge::begin(Arc::new(LedBy(Mutex::new(None))), false));
     assert!(nobody.is_some(), "a flight that nobody leads yet");
 }
 
 #[test]
 fn a_thread_does_not_wait_for_a_task_that_only_it_polls() {
     let task = Arc::new(Run::default());
-    assert!(Waiting::begin(led_by(&task), true).is_some(), "nobody has polled it");
+    assert!(WaitEdge::begin(led_by(&task), true).is_some(), "nobody has polled it");
     task.poll(
         || 0,
         || {
             let other = thread::scope(|scope| {
-                scope.spawn(|| Waiting::begin(led_by(&task), true).is_some()).join().unwrap()
+                scope.spawn(|| WaitEdge::begin(led_by(&task), true).is_some()).join().unwrap()
             });
             assert!(other, "another thread may wait for it");
         },
     );
-    assert!(Waiting::begin(led_by(&task), true).is_none());
-    assert!(Waiting::begin(led_by(&task), false).is_some(), "a task waits without the thread");
+    assert!(WaitEdge::begin(led_by(&task), true).is_none());
+    assert!(WaitEdge::begin(led_by(&task), false).is_some(), "a task waits without the thread");
     let (chain, own) = (Arc::new(Run::default()), Arc::new(Run::default()));
-    let edge = chain.enter(|| Waiting::begin(led_by(&task), false));
-    own.enter(|| assert!(Waiting::begin(led_by(&chain), true).is_none(), "over another load"));
+    let edge = chain.enter(|| WaitEdge::begin(led_by(&task), false));
+    own.enter(|| assert!(WaitEdge::begin(led_by(&chain), true).is_none(), "over another load"));
     drop(edge);
     // One that moves from thread to thread is polled by another one.
     thread::scope(|scope| scope.spawn(|| task.poll(|| 0, || ())).join().unwrap());
-    assert!(Waiting::begin(led_by(&task), true).is_some());
+    assert!(WaitEdge::begin(led_by(&task), true).is_some());
 }
 
 #[test]
@@ -487,9 +496,9 @@ fn a_thread_that_polls_tasks_and_is_blocked_keeps_them() {
     let (task, own, far) = (Arc::new(Run::default()), Arc::new(Run::default()), led_by(&runs()));
     task.poll(|| 0, || ());
     // This thread is blocked; the task's flight waits for it from now on.
-    let blocked = Waiting::begin(Arc::clone(&far) as _, true).unwrap();
+    let blocked = WaitEdge::begin(Arc::clone(&far) as _, true).unwrap();
     thread::scope(|scope| {
-        let waits = || own.enter(|| Waiting::begin(led_by(&task), true).is_some());
+        let waits = || own.enter(|| WaitEdge::begin(led_by(&task), true).is_some());
         assert!(scope.spawn(waits).join().unwrap(), "nobody waits for that thread");
         let led = led_by(&task);
         let other = scope.spawn(|| {
@@ -497,9 +506,9 @@ fn a_thread_that_polls_tasks_and_is_blocked_keeps_them() {
             let theirs = Arc::new(Run::default());
             theirs.poll(|| 0, || ());
             *far.0.lock().unwrap() = Some(theirs);
-            Waiting::begin(led, true).is_some()
+            WaitEdge::begin(led, true).is_some()
         });
-        assert!(!other.join().unwrap(), "that is a circle over two blocked threads");
+        assert!(!other.join().unwrap(), "that is a cycle over two blocked threads");
     });
     drop(blocked);
     assert_eq!(Arc::strong_count(&far), 1);
@@ -511,28 +520,28 @@ fn runs() -> Arc<Run> {
 }
 
 #[test]
-fn a_circle_is_seen_that_others_close() {
+fn a_cycle_is_seen_that_others_close() {
     let (task, thread_run) = (runs(), runs());
     task.poll(|| 0, || ());
-    let blocked = Waiting::begin(led_by(&thread_run), true).unwrap();
-    assert!(!blocked.closes());
-    let edge = thread_run.enter(|| Waiting::begin(led_by(&task), false)).unwrap();
-    assert!(blocked.closes(), "over the task that this thread keeps");
+    let blocked = WaitEdge::begin(led_by(&thread_run), true).unwrap();
+    assert!(!blocked.is_cyclic());
+    let edge = thread_run.enter(|| WaitEdge::begin(led_by(&task), false)).unwrap();
+    assert!(blocked.is_cyclic(), "over the task that this thread keeps");
     drop(edge);
-    assert!(!blocked.closes());
+    assert!(!blocked.is_cyclic());
 }
 
 #[test]
 fn who_has_waited_is_forgotten() {
     let (run, flight) = (Arc::new(Run::default()), Arc::new(LedBy(Mutex::new(None))));
-    let waiting = run.enter(|| Waiting::begin(Arc::clone(&flight) as _, true));
+    let waiting = run.enter(|| WaitEdge::begin(Arc::clone(&flight) as _, true));
     assert_eq!((Arc::strong_count(&flight), run.waits_for().len()), (3, 1));
     drop(waiting);
     assert_eq!((Arc::strong_count(&flight), run.waits_for().len()), (1, 0));
 }
 
 #[test]
-fn circles_that_are_closed_at_once_are_told_at_least_once() {
+fn cycles_that_are_closed_at_once_are_told_at_least_once() {
     for _ in 0..200 {
         let runs = [(); 4].map(|()| Arc::new(Run::default()));
         let (told, tells) = mpsc::channel();
@@ -542,7 +551,7 @@ fn circles_that_are_closed_at_once_are_told_at_least_once() {
                 let (runs, told, done) = (&runs, told.clone(), &done);
                 scope.spawn(move || {
                     let next = led_by(&runs[(nth + 1) % 4]);
-                    let waits = runs[nth].enter(|| Waiting::begin(next, true));
+                    let waits = runs[nth].enter(|| WaitEdge::begin(next, true));
                     told.send(waits.is_some()).unwrap();
                     done.wait();
                 });
@@ -608,7 +617,7 @@ impl Hung {
 #[test]
 fn jobs_that_hang_do_not_stop_the_others() {
     // As if every job had run for long as soon as it runs.
-    let limits = executor::Limits { threads: 2, long: Duration::ZERO, most: 6 };
+    let limits = executor::PoolLimits { threads: 2, long: Duration::ZERO, max_threads: 6 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
     let mut hung = Hung::default();
     for _ in 0..5 {
@@ -636,7 +645,7 @@ impl Drop for Bomb {
 
 #[test]
 fn jobs_that_panic_leave_their_thread_alive() {
-    let limits = executor::Limits { threads: 1, long: FOR_EVER, most: 1 };
+    let limits = executor::PoolLimits { threads: 1, long: FOR_EVER, max_threads: 1 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
     for _ in 0..3 {
         pool.spawn(Box::new(|| std::panic::panic_any(Bomb)));
@@ -648,11 +657,11 @@ fn jobs_that_panic_leave_their_thread_alive() {
 
 #[test]
 fn a_job_that_is_given_up_panics_nowhere() {
-    let limits = executor::Limits { threads: 1, long: FOR_EVER, most: 1 };
+    let limits = executor::PoolLimits { threads: 1, long: FOR_EVER, max_threads: 1 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
     let mut hung = Hung::default();
     hung.add(pool).recv_timeout(FOR_EVER).expect("the only thread");
-    (0..executor::WAITING).for_each(|_| pool.spawn(Box::new(|| ())));
+    (0..executor::MAX_QUEUED_JOBS).for_each(|_| pool.spawn(Box::new(|| ())));
     let bomb = Bomb;
     pool.spawn(Box::new(move || std::mem::forget(bomb)));
     drop(hung);
@@ -660,7 +669,7 @@ fn a_job_that_is_given_up_panics_nowhere() {
 
 #[test]
 fn jobs_that_do_not_hang_get_few_threads() {
-    let limits = executor::Limits { threads: 2, long: FOR_EVER, most: 6 };
+    let limits = executor::PoolLimits { threads: 2, long: FOR_EVER, max_threads: 6 };
     let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
     let mut hung = Hung::default();
     for _ in 0..2 {

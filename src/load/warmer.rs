@@ -9,18 +9,18 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::bulk::some;
-use super::renewal::{Begun, Renewed};
+use super::bulk::into_option;
+use super::renewal::{RefreshStart, RenewalResult};
 use super::{Loader, LoadingCache};
 use crate::sync::{Mutex, MutexGuard, discard, lock, quietly};
 
 /// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
 ///
-/// It has a thread of its own, which loads the keys by one call of [`Loader::load_many`], a first time at
-/// once; where the loader has none of its own, one key after the other. A period that is shorter than
-/// the time to live renews every key ahead of its expiry. A key whose failure is remembered
-/// ([`negative_ttl`](LoadingCache::negative_ttl)) is not asked for, and counts as failed. The thread
-/// ends after the warmer was stopped or dropped.
+/// It has a thread of its own, named `clockhand-warm`, which loads the keys by one call of
+/// [`Loader::load_many`], for the first time at once; if the loader has no `load_many` of its own, one
+/// key after another. A period that is shorter than the time to live renews every key ahead of its
+/// expiry. A key whose failure is remembered ([`negative_ttl`](LoadingCache::negative_ttl)) is not
+/// loaded, and counts as failed. The thread ends after the warmer was stopped or dropped.
 ///
 /// # Examples
 ///
@@ -65,10 +65,10 @@ pub struct WarmerStatus {
 }
 
 /// Which keys are renewed in a round.
-type Choice<K> = Box<dyn Fn() -> Vec<K> + Send>;
+type KeySource<K> = Box<dyn Fn() -> Vec<K> + Send>;
 
 impl Warmer {
-    /// Keeps these keys fresh.
+    /// Keeps `keys` fresh.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl Warmer {
         Self::run(loading.clone(), Box::new(move || keys.clone()), period)
     }
 
-    /// Keeps the `most` keys fresh that are used most, as [`Cache::hottest`](crate::Cache::hottest)
-    /// tells at the beginning of each round.
+    /// Keeps the up to `most` keys fresh that are read most, as [`Cache::hottest`](crate::Cache::hottest)
+    /// returns them at the beginning of each round.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Warmer {
 
     fn run<K, V, L, S>(
         loading: LoadingCache<K, V, L, S>,
-        keys: Choice<K>,
+        keys: KeySource<K>,
         period: Duration,
     ) -> io::Result<Self>
     where
@@ -123,17 +123,17 @@ impl Warmer {
     {
         let status = Arc::new(Mutex::new(WarmerStatus { running: true, ..Default::default() }));
         let (stop, stopped) = mpsc::sync_channel::<()>(0);
-        let shared = Running(Arc::clone(&status));
+        let shared = RunningStatus(Arc::clone(&status));
         let thread =
             thread::Builder::new().name("clockhand-warm".to_string()).spawn(move || {
                 let goes_on = || stopped.try_recv() == Err(mpsc::TryRecvError::Empty);
                 loop {
-                    // A panic outside of the loader (a key's `Clone`, say) ends the round only.
-                    let told = |renewed| {
+                    // A panic outside the loader (of a key's `Clone`, say) ends the round only.
+                    let done = |renewed| {
                         shared.note(in_words(renewed));
                         goes_on()
                     };
-                    quietly(|| round(&loading, keys(), told));
+                    quietly(|| round(&loading, keys(), done));
                     if !goes_on() {
                         return;
                     }
@@ -146,13 +146,13 @@ impl Warmer {
         Ok(Self { status, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// What it has done so far.
+    /// Returns what it has done so far.
     pub fn status(&self) -> WarmerStatus {
         lock(&self.status).clone()
     }
 
-    /// Stops after the load that is under way, and waits for that. Not to be called by a loader, which the
-    /// warmer may be waiting for; dropping a warmer waits for nothing.
+    /// Stops after the load that is under way, and waits for that. Do not call it in a loader, for
+    /// which the warmer may be waiting. Dropping a warmer does not wait.
     pub fn stop(mut self) -> WarmerStatus {
         let status = Arc::clone(&self.status);
         drop(self.stop.take());
@@ -166,17 +166,17 @@ impl Warmer {
 
 impl Drop for Warmer {
     fn drop(&mut self) {
-        // The thread sees it after the load that is under way. It is not waited for: that load may be the one
-        // that drops the warmer.
+        // The thread notices after the load that is under way. It is not waited for, as that load may be
+        // the one that drops the warmer.
         drop(self.stop.take());
     }
 }
 
-/// Renews the keys, by one query those that can be, as long as `tell` says to go on.
+/// Renews the keys, by one query as far as possible, until `tell` returns false.
 fn round<K, V, L, S>(
     loading: &LoadingCache<K, V, L, S>,
     keys: Vec<K>,
-    tell: impl Fn(Renewed<V, L::Error>) -> bool,
+    tell: impl Fn(RenewalResult<V, L::Error>) -> bool,
 ) where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -184,17 +184,18 @@ fn round<K, V, L, S>(
     S: BuildHasher + Send + Sync + 'static,
 {
     let room = loading.cache.engine().permits_for_batch(keys.len());
-    let (mut leads, mut others) = (Vec::new(), Vec::new());
+    let (mut leaders, mut others) = (Vec::new(), Vec::new());
     for key in keys {
-        let begun = if loading.is_single() { Begun::Other } else { loading.begin_refresh(&key) };
+        let begun =
+            if loading.is_single() { RefreshStart::Other } else { loading.begin_refresh(&key) };
         match begun {
-            Begun::Lead(lead) => leads.push(lead),
-            Begun::Failed(failed) => drop(tell(Some(failed))),
-            Begun::Other => others.push(key),
+            RefreshStart::Lead(leader) => leaders.push(leader),
+            RefreshStart::Failed(failed) => drop(tell(Some(failed))),
+            RefreshStart::Other => others.push(key),
         }
     }
     let mut stopped = false;
-    others.extend(loading.renew(leads, |renewed| {
+    others.extend(loading.renew(leaders, |renewed| {
         stopped = !tell(renewed);
         !stopped
     }));
@@ -204,14 +205,14 @@ fn round<K, V, L, S>(
             return;
         }
         stopped = !tell(quietly(|| match loading.begin_refresh(&key) {
-            Begun::Lead(lead) => some(loading.reload(lead)),
-            Begun::Failed(failed) => failed,
-            Begun::Other => loading.refresh(&key).map(Some),
+            RefreshStart::Lead(leader) => into_option(loading.reload(leader)),
+            RefreshStart::Failed(failed) => failed,
+            RefreshStart::Other => loading.refresh(&key).map(Some),
         }));
     }
 }
 
-fn in_words<V, E: fmt::Display>(renewed: Renewed<V, E>) -> Result<(), String> {
+fn in_words<V, E: fmt::Display>(renewed: RenewalResult<V, E>) -> Result<(), String> {
     match renewed {
         Some(Ok(Some(_))) => Ok(()),
         Some(Ok(None)) => Err("there is no such key".to_string()),
@@ -220,10 +221,10 @@ fn in_words<V, E: fmt::Display>(renewed: Renewed<V, E>) -> Result<(), String> {
     }
 }
 
-/// The thread's end of the status.
-struct Running(Arc<Mutex<WarmerStatus>>);
+/// The status as the thread holds it. Notes on drop that the thread does not run any more.
+struct RunningStatus(Arc<Mutex<WarmerStatus>>);
 
-impl Running {
+impl RunningStatus {
     fn status(&self) -> MutexGuard<'_, WarmerStatus> {
         lock(&self.0)
     }
@@ -240,7 +241,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningStatus {
     fn drop(&mut self) {
         self.status().running = false;
     }

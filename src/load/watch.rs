@@ -1,9 +1,9 @@
-//! What no task comes back for by itself: leaders that nobody polls, and time limits.
+//! The thread that wakes tasks: when a leader is not polled, and when a time limit is over.
 //!
-//! A waiter that is a task sleeps until it is woken, and the one who should wake it may be a leader
-//! that its owner has put aside. One thread of the process looks, from time to time, at the flights
-//! that tasks wait for, and has the next waiter take over from a leader that stalls. The same thread
-//! wakes those whose time is over. It rests while there are none, and ends when that lasts.
+//! A waiter that is a task sleeps until it is woken, and the leader that should wake it may be a task
+//! that is no longer polled. One thread of the process checks from time to time the flights that tasks
+//! wait for, and promotes the next waiter if a leader stalls. The same thread wakes waiters whose time
+//! limit is over. It sleeps while there are none, and ends after a while.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,54 +11,54 @@ use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
-use super::flight::{Flight, Seat};
+use super::flight::{CallerId, Flight};
 use super::now;
 use crate::sync::{quietly, unique};
 use crate::time::nanos;
 
-/// How long the thread stays when there is nothing to watch.
-const IDLE: Duration = Duration::from_secs(10);
+/// After how long without anything to watch the thread ends.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A flight of whatever values.
+/// A flight, of values of any type.
 trait Watched: Send + Sync {
-    /// Says how long it may be left alone; nothing if there is nothing to watch any more.
+    /// Relieves the leader if it stalls. Returns when to check again, and `None` if the flight is over.
     fn look(&self) -> Option<Duration>;
-    /// Wakes one that waits.
-    fn rouse(&self, seat: Seat);
+    /// Wakes a waiter.
+    fn wake_waiter(&self, id: CallerId);
 }
 
 impl<V: Send + Sync> Watched for Flight<V> {
     fn look(&self) -> Option<Duration> {
-        self.nudge(now()).then(|| self.limits().period())
+        self.relieve_stalled(now()).then(|| self.limits().period())
     }
 
-    fn rouse(&self, seat: Seat) {
-        self.rouse(seat);
+    fn wake_waiter(&self, id: CallerId) {
+        self.wake_waiter(id);
     }
 }
 
-enum What {
-    /// To look at a flight.
+enum Action {
+    /// To check a flight.
     Look(Weak<dyn Watched>),
-    /// To wake one that waits.
-    Rouse(Weak<dyn Watched>, Seat),
+    /// To wake a waiter.
+    WakeWaiter(Weak<dyn Watched>, CallerId),
     /// To call a waker.
     Wake(Waker),
 }
 
-/// The moment of something to do, and its number.
-type When = (u64, u64);
+/// When an action is due, and a number that makes this unique.
+type Due = (u64, u64);
 
-impl What {
-    /// Does it; what follows it, and when, if anything does. User code may run.
-    fn act(self) -> Option<(u64, Self)> {
+impl Action {
+    /// Runs the action, and user code with it. Returns when it is due again, if it is.
+    fn run(self) -> Option<(u64, Self)> {
         match self {
             Self::Look(ref flight) => {
-                let rest = flight.upgrade()?.look()?;
-                Some((now().saturating_add(nanos(rest)), self))
+                let pause = flight.upgrade()?.look()?;
+                Some((now().saturating_add(nanos(pause)), self))
             }
-            Self::Rouse(flight, seat) => {
-                flight.upgrade()?.rouse(seat);
+            Self::WakeWaiter(flight, id) => {
+                flight.upgrade()?.wake_waiter(id);
                 None
             }
             Self::Wake(waker) => {
@@ -71,11 +71,11 @@ impl What {
 
 #[derive(Default)]
 struct Watch {
-    entries: BTreeMap<When, What>,
-    /// The process whose thread it is, while that runs: a child after `fork` has none.
+    entries: BTreeMap<Due, Action>,
+    /// The process in which the thread runs: a child after `fork` has none.
     runs_in: Option<u32>,
-    /// When the thread wakes up by itself.
-    rests_until: u64,
+    /// When the thread wakes up by itself; zero while it is awake.
+    sleeps_until: u64,
 }
 
 static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
@@ -85,9 +85,9 @@ fn state() -> MutexGuard<'static, Option<Watch>> {
     WATCH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A moment at which somebody is woken, unless this is dropped before.
-#[must_use = "a timer that is dropped wakes nobody"]
-pub(super) struct Timer(When);
+/// A moment at which a waiter is woken, unless this is dropped before.
+#[must_use = "a timer that is dropped wakes no waiter"]
+pub(super) struct Timer(Due);
 
 impl Drop for Timer {
     fn drop(&mut self) {
@@ -96,48 +96,49 @@ impl Drop for Timer {
     }
 }
 
-/// Looks after a flight until it is over.
+/// Checks a flight from time to time until it is over.
 pub(super) fn watch<V: Send + Sync + 'static>(flight: &Arc<Flight<V>>) {
     if flight.begin_watch() {
         let at = now().saturating_add(nanos(flight.limits().period()));
-        enter(at, What::Look(Arc::downgrade(flight) as _));
+        schedule(at, Action::Look(Arc::downgrade(flight) as _));
     }
 }
 
-/// Wakes whoever waits in that seat, at that moment, if it waits yet.
-pub(super) fn rouse_at<V: Send + Sync + 'static>(
+/// Wakes the waiter `id` at that moment, if it still waits.
+pub(super) fn wake_waiter_at<V: Send + Sync + 'static>(
     flight: &Arc<Flight<V>>,
-    seat: Seat,
+    id: CallerId,
     at: u64,
 ) -> Timer {
-    Timer(enter(at, What::Rouse(Arc::downgrade(flight) as _, seat)))
+    Timer(schedule(at, Action::WakeWaiter(Arc::downgrade(flight) as _, id)))
 }
 
 /// Calls a waker on the watch's thread.
 pub(super) fn wake(waker: Waker) {
-    enter(0, What::Wake(waker));
+    schedule(0, Action::Wake(waker));
 }
 
-/// How many are to be woken after that moment.
+/// How many waiters are to be woken after that moment.
 #[cfg(test)]
 pub(super) fn timers_after(at: u64) -> usize {
     state().as_ref().map_or(0, |watch| watch.entries.range((at, 0)..).count())
 }
 
-fn enter(at: u64, what: What) -> When {
-    let (when, mut state) = ((at, unique()), state());
+fn schedule(at: u64, action: Action) -> Due {
+    let (due, mut state) = ((at, unique()), state());
     let watch = state.get_or_insert_default();
-    let earlier = at < watch.rests_until;
-    watch.entries.insert(when, what);
+    let earlier = at < watch.sleeps_until;
+    watch.entries.insert(due, action);
     let process = std::process::id();
     if watch.runs_in != Some(process) {
         let started = thread::Builder::new().name("clockhand-watch".to_string()).spawn(run);
-        // Without it leaders that stall, and time limits, are not noticed until there is another entry.
+        // If it could not be started, that is tried again with the next action. Until then stalled
+        // leaders and time limits go unnoticed.
         watch.runs_in = started.is_ok().then_some(process);
     } else if earlier {
         EARLIER.notify_one();
     }
-    when
+    due
 }
 
 fn run() {
@@ -148,22 +149,22 @@ fn run() {
         match watch.entries.first_key_value().map(|((at, _), _)| *at) {
             Some(at) if at <= began => {
                 let first = watch.entries.pop_first();
-                // Without the lock, as waking a task runs user code.
+                // Without the lock, as waking a task runs user code (F5).
                 drop(state);
-                let next = first.and_then(|(_, what)| quietly(|| what.act()).flatten());
+                let next = first.and_then(|(_, action)| quietly(|| action.run()).flatten());
                 state = self::state();
-                if let Some((at, what)) = next {
-                    state.get_or_insert_default().entries.insert((at, unique()), what);
+                if let Some((at, action)) = next {
+                    state.get_or_insert_default().entries.insert((at, unique()), action);
                 }
             }
             next => {
-                let rest = next.map_or(IDLE, |at| Duration::from_nanos(at - began));
-                watch.rests_until = next.unwrap_or(u64::MAX);
-                let rested = EARLIER.wait_timeout(state, rest);
+                let pause = next.map_or(IDLE_TIMEOUT, |at| Duration::from_nanos(at - began));
+                watch.sleeps_until = next.unwrap_or(u64::MAX);
+                let rested = EARLIER.wait_timeout(state, pause);
                 let (back, timed_out) = rested.unwrap_or_else(PoisonError::into_inner);
                 state = back;
                 let watch = state.get_or_insert_default();
-                watch.rests_until = 0;
+                watch.sleeps_until = 0;
                 if timed_out.timed_out() && watch.entries.is_empty() {
                     watch.runs_in = None;
                     return;
