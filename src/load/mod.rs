@@ -98,6 +98,8 @@ mod cycle;
 #[cfg(feature = "async")]
 mod driven;
 mod executor;
+#[cfg(all(test, not(clockhand_loom)))]
+mod executor_tests;
 mod failed_load;
 mod figures;
 mod flight;

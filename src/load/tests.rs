@@ -8,7 +8,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::cycle::WaitEdge;
-use super::executor::{self, Pool};
 use super::flight::{CallerId, Completion, End, Flight, FlightOutcome, FlightPoll, Runner};
 use super::leader_state::StallLimits;
 use super::run::{LedFlight, Run};
@@ -596,91 +595,3 @@ fn a_time_limit_is_forgotten_with_its_call() {
     }
     assert_eq!(super::watch::timers_after(after), 0, "they were dropped");
 }
-
-/// Jobs that hang until this is dropped.
-#[derive(Default)]
-struct Hung(Vec<mpsc::Sender<()>>);
-
-impl Hung {
-    /// One more. What it gives is told when the job begins.
-    fn add(&mut self, pool: &'static Pool) -> mpsc::Receiver<()> {
-        let ((begin, begun), (hold, held)) = (mpsc::channel(), mpsc::channel::<()>());
-        self.0.push(hold);
-        pool.spawn(Box::new(move || {
-            begin.send(()).unwrap();
-            let _ = held.recv();
-        }));
-        begun
-    }
-}
-
-#[test]
-fn jobs_that_hang_do_not_stop_the_others() {
-    // As if every job had run for long as soon as it runs.
-    let limits = executor::PoolLimits { threads: 2, long: Duration::ZERO, max_threads: 6 };
-    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
-    let mut hung = Hung::default();
-    for _ in 0..5 {
-        hung.add(pool).recv_timeout(FOR_EVER).expect("each of them gets a thread");
-    }
-    let (done, told) = mpsc::channel();
-    pool.spawn(Box::new(move || done.send(()).unwrap()));
-    told.recv_timeout(FOR_EVER).expect("one that is left runs the rest");
-    hung.add(pool).recv_timeout(FOR_EVER).expect("the sixth");
-    let seventh = hung.add(pool);
-    // Whether one more is started is settled by now; when it would run is not.
-    assert_eq!(pool.threads(), 6, "there are not more than the limit");
-    assert!(seventh.try_recv().is_err());
-    drop(hung);
-    seventh.recv_timeout(FOR_EVER).expect("threads that are free again go on");
-}
-
-struct Bomb;
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        panic!("as wanted");
-    }
-}
-
-#[test]
-fn jobs_that_panic_leave_their_thread_alive() {
-    let limits = executor::PoolLimits { threads: 1, long: FOR_EVER, max_threads: 1 };
-    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
-    for _ in 0..3 {
-        pool.spawn(Box::new(|| std::panic::panic_any(Bomb)));
-    }
-    let (done, told) = mpsc::channel();
-    pool.spawn(Box::new(move || done.send(()).unwrap()));
-    told.recv_timeout(FOR_EVER).expect("the only thread has ended");
-}
-
-#[test]
-fn a_job_that_is_given_up_panics_nowhere() {
-    let limits = executor::PoolLimits { threads: 1, long: FOR_EVER, max_threads: 1 };
-    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
-    let mut hung = Hung::default();
-    hung.add(pool).recv_timeout(FOR_EVER).expect("the only thread");
-    (0..executor::MAX_QUEUED_JOBS).for_each(|_| pool.spawn(Box::new(|| ())));
-    let bomb = Bomb;
-    pool.spawn(Box::new(move || std::mem::forget(bomb)));
-    drop(hung);
-}
-
-#[test]
-fn jobs_that_do_not_hang_get_few_threads() {
-    let limits = executor::PoolLimits { threads: 2, long: FOR_EVER, max_threads: 6 };
-    let pool: &'static Pool = Box::leak(Box::new(Pool::new(limits)));
-    let mut hung = Hung::default();
-    for _ in 0..2 {
-        hung.add(pool).recv_timeout(FOR_EVER).expect("two threads");
-    }
-    let third = hung.add(pool);
-    assert_eq!(pool.threads(), 2, "a third thread has started");
-    assert!(third.try_recv().is_err());
-    drop(hung);
-    third.recv_timeout(FOR_EVER).expect("it was the others' turn");
-}
-
-/// No wait takes so long unless it never ends.
-const FOR_EVER: Duration = Duration::from_secs(60);
