@@ -1,5 +1,12 @@
 //! The cache, as its users see it.
 
+mod by_ref;
+mod contents;
+#[cfg(feature = "rayon")]
+mod parallel;
+mod weak;
+
+use std::cell::RefCell;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -7,6 +14,8 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
+use self::by_ref::ByRef;
+pub use self::weak::WeakCache;
 use crate::builder::Builder;
 use crate::engine::{Decided, EVERYWHERE, Engine, Lens, LoadToken, Refused};
 use crate::error::{InsertError, InsertErrorKind};
@@ -258,8 +267,8 @@ where
         self.read(key, V::clone)
     }
 
-    /// Clones of the values of some keys, in their order: [`Guard::get_many`], which is faster than
-    /// a [`get`](Self::get) for each.
+    /// Clones of the values of some keys, in their order; faster than a [`get`](Self::get) for each, as the memory of 16
+    /// keys at a time is prefetched: see [`Guard::get_many`].
     ///
     /// # Examples
     ///
@@ -267,17 +276,24 @@ where
     /// let cache = clockhand::Cache::new(100);
     /// cache.insert(1, "one");
     /// assert_eq!(cache.get_many(&[1, 2]), [Some("one"), None]);
+    ///
+    /// let prices = clockhand::Cache::<String, f64>::new(100);
+    /// prices.insert("EURUSD".into(), 1.0842);
+    /// assert_eq!(prices.get_many(["EURUSD", "EURGBP"]), [Some(1.0842), None]);
     /// ```
     ///
     /// # Progress
     ///
-    /// Wait-free for each key; allocates the answer.
-    pub fn get_many<Q>(&self, keys: &[Q]) -> Vec<Option<V>>
+    /// Wait-free for each key; allocates the answer and a list of the keys.
+    #[doc(alias = "getAllPresent")]
+    pub fn get_many<'q, Q>(&self, keys: impl IntoIterator<Item = &'q Q>) -> Vec<Option<V>>
     where
-        Q: Hash + Equivalent<K>,
+        Q: Hash + Equivalent<K> + ?Sized + 'q,
         V: Clone,
     {
-        self.pin().get_many(keys).map(|value| value.cloned()).collect()
+        // All of them before the pin: the iterator is the caller's code.
+        let keys: Vec<_> = keys.into_iter().map(ByRef).collect();
+        self.pin().get_many(&keys).map(|value| value.cloned()).collect()
     }
 
     /// Applies `f` to the value of a key, without a clone.
@@ -476,6 +492,43 @@ where
         let over = (|_: &V, _: &V| true, Decided::ByOperation);
         if let Err(refused) = self.engine.put(key, value, over) {
             self.engine.refuse(refused);
+        }
+    }
+
+    /// Inserts a value, and returns a clone of the live one that it has taken the place of.
+    ///
+    /// One atomic step: the value that is returned is the one that was there. If the cache refuses the new value, the
+    /// key is removed, as by [`insert`](Self::insert), and what it had is returned. [`insert`](Self::insert) may let a
+    /// value go first that is heavier than the whole retired capacity; this is refused then.
+    ///
+    /// # Progress
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// assert_eq!(cache.replace("EURUSD", 1.08), None);
+    /// assert_eq!(cache.replace("EURUSD", 1.09), Some(1.08));
+    /// ```
+    #[doc(alias = "put")]
+    pub fn replace(&self, key: K, value: V) -> Option<V>
+    where
+        V: Clone,
+    {
+        let old = RefCell::new(None);
+        let over = |held: &V, _: &V| {
+            let cloned = Some(held.clone());
+            // What an earlier attempt has found was not replaced.
+            drop(old.replace(cloned));
+            true
+        };
+        // A clone is code of the user's, which may write the key itself.
+        match self.engine.put(key, value, (over, Decided::ByClosure)) {
+            Ok(Inserted::Replaced) => old.into_inner(),
+            Ok(_) => None,
+            Err(refused) => self.engine.refuse_and(refused, V::clone),
         }
     }
 
@@ -723,6 +776,50 @@ where
         self.engine.compute(key, f)
     }
 
+    /// Decides as [`compute`](Self::compute), and returns a clone of the value that the key has after that; `None` if it
+    /// has none.
+    ///
+    /// If the new value is refused, that is the older one.
+    ///
+    /// # Progress
+    ///
+    /// As [`compute`](Self::compute). The value is cloned once for each call of `f`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{Cache, Compute};
+    ///
+    /// let counts = Cache::new(100);
+    /// let count = |n: Option<&u64>| Compute::Put(n.copied().unwrap_or(0) + 1);
+    /// assert_eq!(counts.compute_and_get("seen", count), Some(1));
+    /// assert_eq!(counts.compute_and_get("seen", count), Some(2));
+    /// assert_eq!(counts.compute_and_get("seen", |_| Compute::Remove), None);
+    /// ```
+    #[doc(alias("and_compute_with", "computeIfPresent", "fetch_update"))]
+    pub fn compute_and_get(&self, key: K, mut f: impl FnMut(Option<&V>) -> Compute<V>) -> Option<V>
+    where
+        V: Clone,
+    {
+        let (mut old, mut new) = (None, None);
+        let computed = self.engine.compute(key, |held| {
+            let wanted = f(held);
+            (old, new) = match &wanted {
+                Compute::Put(value) | Compute::PutWithTtl(value, _) => {
+                    (held.cloned(), Some(value.clone()))
+                }
+                Compute::Keep => (held.cloned(), None),
+                Compute::Remove => (None, None),
+            };
+            wanted
+        });
+        match computed {
+            Computed::Inserted | Computed::Replaced => new,
+            Computed::Kept | Computed::Refused { .. } => old,
+            Computed::Absent | Computed::Removed | Computed::Contended => None,
+        }
+    }
+
     /// Removes a key and returns a clone of its value.
     ///
     /// A clone, as readers may be looking at the value still.
@@ -949,6 +1046,3 @@ impl<K, V, S> fmt::Debug for Cache<K, V, S> {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(feature = "rayon")]
-mod parallel;

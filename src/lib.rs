@@ -115,7 +115,7 @@ mod time;
 mod trace;
 
 pub use builder::{Builder, ENTRY_OVERHEAD, Maintenance};
-pub use cache::Cache;
+pub use cache::{Cache, WeakCache};
 #[cfg(feature = "dedup")]
 pub use dedup::{Deduplicator, OffsetTracker};
 pub use equivalent::Equivalent;
@@ -123,7 +123,7 @@ pub use error::{BuildError, InsertError, InsertErrorKind};
 pub use expiry::Expiry;
 pub use guard::Guard;
 pub use health::{Health, Thresholds};
-pub use iter::{GetMany, Iter};
+pub use iter::{Drain, GetMany, Iter, Keys, Values};
 #[cfg(feature = "histograms")]
 pub use latency::{Latencies, Latency};
 #[cfg(feature = "async")]
@@ -131,7 +131,7 @@ pub use load::AsyncLoader;
 pub use load::{LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize};
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use random_state::{DefaultHasher, RandomState};
-pub use reader::Reader;
+pub use reader::{Reader, ReaderView};
 pub use stats::{
     Absence, EntryInfo, Explanation, Holder, Maintained, MissCauses, Rates, Refusals, Region,
     RegionUsage, RemovedCharge, Stats, Usage,

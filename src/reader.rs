@@ -58,6 +58,25 @@ impl<K, V, S> Reader<K, V, S> {
         self.seat.park();
     }
 
+    /// Parks, and calls `f`, which may block: the next read pins again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert(7, "seven");
+    /// let mut reader = cache.reader();
+    /// sender.send(7)?;
+    /// let key = reader.parked(|| receiver.recv())?;
+    /// assert_eq!(reader.get(&key), Some(&"seven"));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn parked<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        self.park();
+        f()
+    }
+
     /// The cache that is read.
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
@@ -107,6 +126,72 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
         GetMany::new(Lens::new(self.cache.engine(), self.seat.pass()).get_many(keys))
     }
 
+    /// Applies `f` to the value of a key: [`get`](Self::get) in the form of [`Cache::read`].
+    ///
+    /// # Progress
+    ///
+    /// Wait-free if `f` is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert(7, "a long text".to_string());
+    /// assert_eq!(cache.reader().read(&7, |text| text.len()), Some(11));
+    /// ```
+    pub fn read<Q, R>(&mut self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.get(key).map(f)
+    }
+
+    /// Whether a key is there. Does not count as a read.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert(7, "seven");
+    /// let mut reader = cache.reader();
+    /// assert!(reader.contains_key(&7) && !reader.contains_key(&8));
+    /// ```
+    pub fn contains_key<Q>(&mut self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.peek(key).is_some()
+    }
+
+    /// Borrows several values at once: all that is read through the view lives as long as the view does.
+    ///
+    /// The view is to the reader what a [`Guard`](crate::Guard) is to the cache, without a fence. While it lives, it
+    /// keeps what was retired from being freed.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: one load and at most one store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("bid", 99);
+    /// cache.insert("ask", 101);
+    /// let mut reader = cache.reader();
+    /// let view = reader.view();
+    /// if let (Some(bid), Some(ask)) = (view.get("bid"), view.get("ask")) {
+    ///     assert_eq!(ask - bid, 2);
+    /// }
+    /// ```
+    pub fn view(&mut self) -> ReaderView<'_, K, V, S> {
+        ReaderView { lens: Lens::new(self.cache.engine(), self.seat.pass()) }
+    }
+
     /// The value of a key, and nobody notices: neither counted nor touched.
     ///
     /// # Progress
@@ -123,5 +208,89 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
 impl<K, V, S> fmt::Debug for Reader<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl<K, V, S> Reader<K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// A clone of the value of a key, loaded if it is not there: [`Cache::get_or_load`]. The reader is parked while it is
+    /// loaded.
+    ///
+    /// # Panics
+    ///
+    /// As [`Cache::get_or_load`].
+    ///
+    /// # Progress
+    ///
+    /// A hit is wait-free; a load waits for its loader, or for another caller's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// let mut reader = cache.reader();
+    /// assert_eq!(reader.get_or_load(12, |n| n * n), 144);
+    /// assert_eq!(reader.get(&12), Some(&144));
+    /// ```
+    pub fn get_or_load(&mut self, key: K, load: impl FnOnce(&K) -> V) -> V {
+        if let Some(value) = self.get(&key) {
+            return value.clone();
+        }
+        self.park();
+        self.cache.get_or_load(key, load)
+    }
+}
+
+/// What a [`Reader`] lends for a while: several values at once. Made by [`Reader::view`].
+pub struct ReaderView<'r, K, V, S = RandomState> {
+    lens: Lens<'r, K, V, S>,
+}
+
+impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
+    /// The value of a key, borrowed for as long as the reader is. Counts as a read.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free, without a fence.
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<&'r V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.lens.get(key)
+    }
+
+    /// The same. Does not count as a read.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    pub fn peek<Q>(&self, key: &Q) -> Option<&'r V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.lens.peek(key).map(|entry| entry.value())
+    }
+
+    /// Whether a key is there. Does not count as a read.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.lens.peek(key).is_some()
+    }
+}
+
+impl<K, V, S> fmt::Debug for ReaderView<'_, K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReaderView").finish_non_exhaustive()
     }
 }

@@ -95,8 +95,12 @@ where
         next
     }
 
-    /// Visits the live ones only.
-    fn step_live(&self, places: Range<u64>, visit: &mut impl FnMut(&K, &V)) -> Option<u64> {
+    /// Visits the live ones of the bucket where `places` begins; returns where the next one begins.
+    pub(crate) fn step_live(
+        &self,
+        places: Range<u64>,
+        visit: &mut impl FnMut(&K, &V),
+    ) -> Option<u64> {
         self.step(places, &mut |view, held| {
             if let Some(entry) = self.live_or_successor(view, held.entry()) {
                 visit(entry.key(), entry.value());
@@ -125,14 +129,36 @@ where
     /// them. A value that `keep` wants may be renewed by a load that is under way.
     pub(crate) fn retain(&self, places: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
         stride(places, |rest| {
-            let next = self.step_all(rest, &mut |view, held| self.sift(view, held, &mut keep));
+            let next = self.step_all(rest, &mut |view, held| {
+                self.sift(view, held, &mut keep);
+            });
             self.tidy(self.pin());
             next
         });
         self.resize(usize::MAX);
     }
 
-    /// Removes what a walk met of a key, unless `keep` wants it.
+    /// Removes the live entries of the bucket at `from` and puts clones of them into `out`, each when it is gone; the
+    /// expired ones are removed as well. Returns where the next bucket begins.
+    pub(crate) fn drain(&self, from: u64, out: &mut Vec<(K, V)>) -> Option<u64>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let next = self.step_all(from..EVERYWHERE.end, &mut |view, held| {
+            let mut seen = None;
+            let removed = self.sift(view, held, &mut |key, value| {
+                seen = Some((key.clone(), value.clone()));
+                false
+            });
+            out.extend(seen.filter(|_| removed));
+        });
+        self.tidy(self.pin());
+        next
+    }
+
+    /// Removes what a walk met of a key, unless `keep` wants it; whether it removed a live entry, which is the one that
+    /// `keep` has seen last.
     ///
     /// What was met may have been replaced since. If that was by a load, the value may be from before this
     /// walk, or the same with a token: the key is looked at again until what it has is wanted or gone.
@@ -145,67 +171,88 @@ where
         view: Table<'g, K, V>,
         met: Found<'g, K, V>,
         keep: &mut impl FnMut(&K, &V) -> bool,
-    ) {
+    ) -> bool {
         let mut held = met;
         let mut work = self.work(view.local());
         loop {
             let entry = held.entry();
             work.asks(Decided::ByClosure);
             let cause = match self.state(entry) {
-                State::Live if keep(entry.key(), entry.value()) => return,
+                State::Live if keep(entry.key(), entry.value()) => return false,
                 State::Live => RemovalCause::Invalidated,
                 State::Expired | State::Placeholder => RemovalCause::Expired,
             };
             if self.remove_met(view, held, cause) || seeded("token-completes-behind-a-walk") {
-                return;
+                return cause == RemovalCause::Invalidated;
             }
             if work.gives_up(Obstacle::Changed).is_some() {
-                return;
+                return false;
             }
             let Spotted::Held(now) = view.locate(entry.hash(), |k| k == entry.key()) else {
-                return;
+                return false;
             };
             if entry.load_token().is_none() && now.entry().load_token().is_none() {
-                return;
+                return false;
             }
             held = now;
         }
     }
 
-    /// Clones the live entries of the bucket at `from` into `out`; returns where the next begins.
-    pub(crate) fn copy(&self, from: u64, out: &mut Vec<(K, V)>) -> Option<u64>
-    where
-        K: Clone,
-        V: Clone,
-    {
-        self.step_live(from..EVERYWHERE.end, &mut |key, value| {
-            out.push((key.clone(), value.clone()))
-        })
-    }
-
-    /// The keys that are used most, up to so many; the most used ones first.
+    /// The keys that are used most, `most` at most; the most used one first.
     pub(crate) fn hottest(&self, most: usize) -> Vec<K>
     where
         K: Clone,
     {
-        let mut found: Vec<(u64, K)> = Vec::new();
+        self.first_by(most, |view, held| Reverse(self.warmth(view, held)))
+    }
+
+    /// The keys that are used least, `most` at most; the least used one first.
+    pub(crate) fn coldest(&self, most: usize) -> Vec<K>
+    where
+        K: Clone,
+    {
+        self.first_by(most, |view, held| self.warmth(view, held))
+    }
+
+    /// The keys whose values were written first, `most` at most; the oldest one first. None if the cache keeps no time.
+    pub(crate) fn oldest(&self, most: usize) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let Some(expiration) = &self.rules.expiration else { return Vec::new() };
+        self.first_by(most, |_, held| Reverse(expiration.age(held.entry())))
+    }
+
+    /// How much an entry is used, beside others.
+    fn warmth(&self, view: Table<'_, K, V>, held: Found<'_, K, V>) -> u64 {
+        let (rounds, memory) = (&view.local().rounds, view.annex());
+        let heard = Heard::from_bits(held.entry().heard());
+        self.policy.warmth(memory, rounds, heard, held.bits())
+    }
+
+    /// The keys of the live entries that come first by their `rank`, `most` at most and in that order.
+    fn first_by<R: Ord>(
+        &self,
+        most: usize,
+        rank: impl for<'g> Fn(Table<'g, K, V>, Found<'g, K, V>) -> R,
+    ) -> Vec<K>
+    where
+        K: Clone,
+    {
+        let mut found: Vec<(R, K)> = Vec::new();
         if most == 0 {
             return Vec::new();
         }
         self.walk(|view, held| {
-            let entry = held.entry();
-            if self.is_live(entry) {
-                let (rounds, memory) = (&view.local().rounds, view.annex());
-                let heard = Heard::from_bits(entry.heard());
-                let warmth = self.policy.warmth(memory, rounds, heard, held.bits());
-                found.push((warmth, entry.key().clone()));
+            if self.is_live(held.entry()) {
+                found.push((rank(view, held), held.entry().key().clone()));
             }
             if found.len() >= most.saturating_mul(2).max(1024) {
-                found.select_nth_unstable_by_key(most - 1, |&(warmth, _)| Reverse(warmth));
+                found.select_nth_unstable_by(most - 1, |(one, _), (other, _)| one.cmp(other));
                 found.truncate(most);
             }
         });
-        found.sort_by_key(|&(warmth, _)| Reverse(warmth));
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
         found.truncate(most);
         found.into_iter().map(|(_, key)| key).collect()
     }

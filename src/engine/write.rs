@@ -432,15 +432,27 @@ where
     /// Removes an older value of the key of an entry that `insert` could not take, and tells of the refusal, whatever
     /// the listener does when it is told of others.
     pub(crate) fn refuse(&self, refused: Refused<K, V>) {
+        self.refuse_and(refused, |_| ());
+    }
+
+    /// The same, and returns what is to be `kept` of the older value, if there is one.
+    pub(crate) fn refuse_and<R>(
+        &self,
+        refused: Refused<K, V>,
+        kept: impl Fn(&V) -> R,
+    ) -> Option<R> {
         let Refused { key, value, panicked, .. } = refused;
         let (key, value, mut panicked) = (NoAbort::new(key), NoAbort::new(value), panicked);
+        let mut removed = None;
         panicked.call(|| {
-            if self.remove(&*key, |_| Some(())).is_some() {
+            removed = self.remove(&*key, |old| Some(kept(old)));
+            if removed.is_some() {
                 // After that, as it is the last that became of the key.
                 self.note_refused(self.hash(&*key));
             }
         });
         panicked.call(|| self.rules.notify(&key, &value, RemovalCause::Refused));
+        removed
     }
 
     /// Whether a charge may be in the cache at all.

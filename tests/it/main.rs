@@ -9,6 +9,7 @@
 mod support;
 
 mod bound;
+mod contents;
 #[cfg(feature = "dedup")]
 mod dedup;
 #[cfg(all(feature = "dedup", feature = "async"))]

@@ -15,10 +15,10 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use clockhand::{
-    BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, EntryInfo, Equivalent,
-    Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Maintained, Maintenance,
-    ManualClock, MissCauses, Rates, Reader, Refusals, RegionUsage, RemovalCause, RemovedCharge,
-    Stats, Usage,
+    BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Drain, EntryInfo,
+    Equivalent, Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Keys,
+    Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader, Refusals, RegionUsage,
+    RemovalCause, RemovedCharge, Stats, Usage, Values, WeakCache,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -141,6 +141,18 @@ fn writes_tell_what_they_did() {
     let _: Option<EntryInfo> = cache.entry_info("a");
     let _: bool = cache.insert_if_newer(key(), vec![5], |value: &Vec<u8>| value.len()).is_ok();
     let _: Option<Vec<u8>> = cache.remove("a");
+    let _: Option<Vec<u8>> = cache.replace(key(), vec![8]);
+    let _: Option<Vec<u8>> = cache.compute_and_get(key(), |_| Compute::Keep);
+    let _: usize = cache.remove_many(["a", "b"]);
+    let _: Vec<Option<Vec<u8>>> = cache.get_many(["a", "b"]);
+    let _: () = cache.clear();
+    let drain: Drain<String, Vec<u8>, RandomState> = cache.drain();
+    let _: Vec<(String, Vec<u8>)> = drain.collect();
+    let _: Keys<String, Vec<u8>, RandomState> = cache.keys();
+    let _: Values<String, Vec<u8>, RandomState> = cache.values();
+    let _: (Vec<String>, Vec<String>) = (cache.coldest(1), cache.oldest(1));
+    let weak: WeakCache<String, Vec<u8>, RandomState> = cache.downgrade();
+    let _: bool = weak.upgrade().is_some_and(|other| other.ptr_eq(&cache));
     let _: bool = cache.invalidate("a");
     let _: bool = cache.remove_if("a", |value: &Vec<u8>| value.is_empty());
     let _: () = cache.invalidate_all();
