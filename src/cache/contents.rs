@@ -116,8 +116,9 @@ where
 
     /// The keys of up to `most` live entries: those that are used least, beginning with the one used least of all.
     ///
-    /// That is the order of [`hottest`](Self::hottest) from its other end, and says roughly who is evicted next. The
-    /// cache counts uses coarsely; entries that are used alike come in any order.
+    /// That is the order of [`hottest`](Self::hottest) from its other end, and says roughly who is evicted next: an entry
+    /// on probation comes before a protected one. The cache counts uses coarsely; entries that are used alike come in any
+    /// order.
     ///
     /// # Progress
     ///
@@ -126,7 +127,7 @@ where
     /// # Examples
     ///
     /// ```
-    /// let cache = clockhand::Cache::new(100);
+    /// let cache = clockhand::Cache::new(1000);
     /// (0..3).for_each(|key| cache.insert(key, key));
     /// (0..3).for_each(|_| drop(cache.get_many(&[0, 2])));
     /// assert_eq!(cache.coldest(1), [1]);
