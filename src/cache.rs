@@ -85,6 +85,7 @@ where
     /// }
     /// assert_eq!(cache.len(), 2);
     /// ```
+    #[allow(clippy::missing_panics_doc, reason = "it is sound with any capacity")]
     pub fn new(capacity: u64) -> Self {
         Self::builder().capacity(capacity).build().expect("a capacity is all that a cache needs")
     }

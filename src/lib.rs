@@ -75,6 +75,8 @@
 //!
 //! Targets with pointers and atomics of 64 bits; on others it does not compile.
 #![deny(unsafe_code)]
+// Tests may be as long as what they say.
+#![cfg_attr(not(test), warn(clippy::too_many_lines, clippy::excessive_nesting))]
 
 // Capacities, hashes and places are 64 bits wide and name what lies in memory; a bucket of eight
 // pointers is one cache line.

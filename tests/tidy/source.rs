@@ -1,0 +1,139 @@
+//! The sources, as the rules read them: lines of code and comment, without the contents of strings.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file, taken apart.
+pub(crate) struct Source {
+    /// Below the folder that is looked at, with slashes.
+    pub(crate) path: String,
+    pub(crate) lines: Vec<Line>,
+    /// Compiled for tests only.
+    pub(crate) test: bool,
+}
+
+/// A line: what is compiled, without the contents of its strings, and what is not.
+#[derive(Default)]
+pub(crate) struct Line {
+    pub(crate) code: String,
+    pub(crate) comment: String,
+}
+
+impl Source {
+    pub(crate) fn new(path: &str, text: &str, test: bool) -> Self {
+        let mut in_string = false;
+        let lines = text.lines().map(|line| take_apart(line, &mut in_string)).collect();
+        assert!(!in_string, "{path}: a string that these rules do not read");
+        Self { path: path.to_string(), lines, test }
+    }
+
+    /// The module of the crate that the file belongs to.
+    pub(crate) fn module(&self) -> &str {
+        let first = self.path.split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// A finding for each line whose number and self are such that `wrong` has something to say.
+    pub(crate) fn findings(&self, wrong: impl Fn(usize, &Line) -> Option<String>) -> Vec<String> {
+        let finding =
+            |(nth, line)| wrong(nth, line).map(|text| format!("{}:{}: {text}", self.path, nth + 1));
+        self.lines.iter().enumerate().filter_map(finding).collect()
+    }
+}
+
+/// Divides a line into code and comment. Strings keep their quotes only. Comments in the midst of a line are not known,
+/// and quotes in a raw string have to come in pairs: the sources have no others.
+fn take_apart(text: &str, in_string: &mut bool) -> Line {
+    let (mut line, mut rest) = (Line::default(), text);
+    while let Some(next) = rest.chars().next() {
+        let quote = ["'\"'", "'\\\"'"].into_iter().find(|quote| rest.starts_with(quote));
+        let step = match (*in_string, next) {
+            (true, '\\') => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            (_, '"') => {
+                *in_string = !*in_string;
+                line.code.push('"');
+                1
+            }
+            (false, '/') if rest.starts_with("//") => {
+                line.comment = rest.to_string();
+                break;
+            }
+            (false, '\'') if quote.is_some() => quote.map_or(1, str::len),
+            (in_string, next) => {
+                line.code.extend((!in_string).then_some(next));
+                next.len_utf8()
+            }
+        };
+        rest = &rest[step..];
+    }
+    line
+}
+
+/// Whether a word stands alone in the code.
+pub(crate) fn has_word(code: &str, word: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word)
+        .any(|(at, _)| !code[..at].ends_with(part) && !code[at + word.len()..].starts_with(part))
+}
+
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The paths and texts of all Rust files below a folder, but for what was built there.
+pub(crate) fn files(folder: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, base: &Path, out: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).expect("a folder of the package") {
+            let path = entry.expect("an entry of a folder").path();
+            if path.is_dir() && !path.ends_with("target") {
+                walk(&path, base, out);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(base).expect("below its base");
+                let name = name.to_string_lossy().replace('\\', "/");
+                out.push((name, fs::read_to_string(&path).expect("a readable file")));
+            }
+        }
+    }
+    let (base, mut out) = (root().join(folder), Vec::new());
+    walk(&base, &base, &mut out);
+    out.sort();
+    out
+}
+
+/// The modules that are declared for tests only, as paths of files.
+pub(crate) fn test_files(files: &[(String, String)]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (path, text) in files {
+        let folder = match path.strip_suffix("mod.rs") {
+            Some(folder) => folder.to_string(),
+            None if path == "lib.rs" => String::new(),
+            None => format!("{}/", path.trim_end_matches(".rs")),
+        };
+        let mut for_tests = false;
+        for line in text.lines().map(str::trim) {
+            let module = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
+            let module = module.filter(|_| for_tests);
+            found.extend(module.map(|module| format!("{folder}{module}.rs")));
+            for_tests = line.starts_with("#[cfg(") && has_word(line, "test");
+        }
+    }
+    found
+}
+
+pub(crate) fn sources_of(folder: &str) -> Vec<Source> {
+    let files = files(folder);
+    let tests = test_files(&files);
+    files.iter().map(|(path, text)| Source::new(path, text, tests.contains(path))).collect()
+}
+
+pub(crate) fn sources() -> Vec<Source> {
+    sources_of("src")
+}
+
+/// The sources of the crates below `crates`, by their paths in them.
+pub(crate) fn crates() -> Vec<Source> {
+    let folders = fs::read_dir(root().join("crates")).expect("the folder of the crates");
+    let names = folders.map(|folder| folder.expect("a crate").file_name());
+    names.flat_map(|name| sources_of(&format!("crates/{}/src", name.to_string_lossy()))).collect()
+}
