@@ -1,5 +1,5 @@
 //! The rules of the source that no compiler and no lint checks: layers, who may name atomics, reasons of orderings, the
-//! register of orderings and seeds, sizes, links, stages. Each rule is shown to find what it forbids.
+//! register of orderings and seeds, sizes, links, stages, the listing of the public surface. Each rule is shown to find what it forbids.
 
 #[path = "tidy/growth.rs"]
 mod growth;
@@ -13,6 +13,8 @@ mod rules;
 mod source;
 #[path = "tidy/stages.rs"]
 mod stages;
+#[path = "tidy/surface.rs"]
+mod surface;
 
 use std::collections::BTreeSet;
 

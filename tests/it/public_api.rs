@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use clockhand::{
     BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Drain, EntryInfo,
     Equivalent, Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Keys,
-    Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader, Refusals, RegionUsage,
-    RemovalCause, RemovedCharge, Stats, Usage, Values, WeakCache,
+    Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader, ReaderView, Refusals,
+    RegionUsage, RemovalCause, RemovedCharge, Stats, Usage, Values, WeakCache,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -67,6 +67,7 @@ fn built() -> Texts {
         .hasher(RandomState::new())
         .clock(Clock::coarse(Duration::from_millis(1)))
         .retired_capacity(100_u64)
+        .patience(Duration::from_millis(5))
         .expected_entries(10_usize)
         .maintenance(Maintenance::Inline)
         .name("texts")
@@ -114,6 +115,9 @@ fn reads_take_borrowed_keys() {
     let many: GetMany<'_, String, Vec<u8>, RandomState, String> = reader.get_many(&keys);
     assert_eq!(many.count(), 1);
     reader.park();
+    let _: u8 = reader.parked(|| 1);
+    let view: ReaderView<'_, String, Vec<u8>, RandomState> = reader.view();
+    let _: (Option<&Vec<u8>>, Option<&Vec<u8>>) = (view.get("a"), view.get("b"));
     let _: &Texts = reader.cache();
 }
 
@@ -138,7 +142,9 @@ fn writes_tell_what_they_did() {
     let _: Result<Inserted, InsertError<String, Vec<u8>>> =
         cache.try_insert_with_ttl(key(), vec![7], Duration::from_secs(1));
     let _: bool = cache.set_ttl("a", Duration::MAX);
-    let _: Option<EntryInfo> = cache.entry_info("a");
+    let info: Option<EntryInfo> = cache.entry_info("a");
+    let _: Option<[Option<Duration>; 3]> = info.map(|it| [it.age, it.expires_in, it.idle_for]);
+    let _: Option<(u64, u8, bool)> = info.map(|it| (it.charge, it.reads, it.protected));
     let _: bool = cache.insert_if_newer(key(), vec![5], |value: &Vec<u8>| value.len()).is_ok();
     let _: Option<Vec<u8>> = cache.remove("a");
     let _: Option<Vec<u8>> = cache.replace(key(), vec![8]);

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clockhand::dedup::{
@@ -133,6 +134,62 @@ fn what_deduplication_gives_can_be_shared_and_shown() {
     kept::<Vec<u8>>();
     kept::<[u8; 16]>();
     kept::<(String, i32, u64)>();
+}
+
+#[test]
+fn a_claim_may_lend_its_id() {
+    let seen = Deduplicator::<String>::builder().build().expect("the defaults agree");
+    let claim: Claim<Ticket<String>> = seen.claim_ref("a");
+    assert!(claim.is_new());
+}
+
+#[test]
+fn snapshots_are_kept_in_files() {
+    let nowhere = Path::new("/nowhere/at/all");
+    let plan: (Duration, PathBuf) = (Duration::from_secs(3600), nowhere.into());
+    let (seen, tracker) = (seen(), OffsetTracker::builder().build().expect("the defaults agree"));
+    let written: [Result<(), SnapshotError>; 2] =
+        [seen.snapshot_to(nowhere), tracker.snapshot_to(nowhere)];
+    assert!(written.iter().all(Result::is_err));
+    let read: [Result<usize, SnapshotError>; 2] =
+        [seen.restore_from(nowhere), tracker.restore_from(nowhere)];
+    assert!(read.into_iter().all(|read| read.is_err_and(|error| error.is_not_found())));
+    let last: [Option<SnapshotError>; 2] =
+        [seen.last_snapshot_error(), tracker.last_snapshot_error()];
+    assert_eq!(last, [None, None], "no thread writes them");
+    let _: DeduplicatorBuilder<u64> =
+        Deduplicator::builder().snapshot_every(plan.0, plan.1.clone());
+    let _: OffsetTrackerBuilder = OffsetTracker::builder().snapshot_every(plan.0, plan.1);
+}
+
+#[test]
+fn every_metric_has_its_name() {
+    let metrics = seen().metrics();
+    let counts: [u64; 22] = [
+        metrics.checks,
+        metrics.claims,
+        metrics.adds,
+        metrics.duplicates,
+        metrics.in_progress_hits,
+        metrics.abandoned,
+        metrics.lease_expired,
+        metrics.late,
+        metrics.overtaken,
+        metrics.forgotten_early,
+        metrics.expired,
+        metrics.leaked,
+        metrics.restored,
+        metrics.untracked,
+        metrics.invalid,
+        metrics.unfolded,
+        metrics.fenced,
+        metrics.cleanups,
+        metrics.size,
+        metrics.in_progress,
+        metrics.snapshots,
+        metrics.snapshot_failures,
+    ];
+    assert_eq!((counts, metrics.cleanup_time), ([0; 22], Duration::ZERO));
 }
 
 #[cfg(feature = "async")]

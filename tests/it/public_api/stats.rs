@@ -26,6 +26,7 @@ fn figures() {
     let _: [u64; 3] = [stats.loads_started, stats.loads_succeeded, stats.loads_failed];
     let _: [u64; 3] = [stats.loads_joined, stats.loads_timed_out, stats.loads_relieved];
     let _: (Duration, u64, u64) = (stats.load_time, stats.renewals, stats.renewals_failed);
+    let _: usize = stats.awaited;
     let _: (usize, u64, u64, u64) = (stats.entries, stats.charged, stats.lingering, stats.capacity);
     let _: [u64; 3] = [stats.peak_charged, stats.retired, stats.retired_capacity];
     let _: (u64, u64, usize) = (stats.peak_retired, stats.reclamation_lag, stats.backlog);
