@@ -13,6 +13,7 @@ use crate::latency::Sampling;
 use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
 use crate::random_state::RandomState;
+use crate::settings::{Maintenance, Settings};
 use crate::time::Clock;
 
 /// Entries for which the first table is made, at most, where nobody says how many to expect.
@@ -29,24 +30,6 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// What a cache is called where nobody says.
 const UNNAMED: &str = "cache";
-
-/// Who frees what was retired and removes what has expired.
-///
-/// Whatever is chosen: an expired entry is never returned, no bound is ever exceeded, and an insert
-/// evicts what has to make room for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Maintenance {
-    /// Every write does a small, bounded part. No thread is started.
-    #[default]
-    Inline,
-    /// A thread of the cache does it, named `clockhand-keep`; it ends with the cache. Destructors
-    /// of values run there, and on a writer only when the retired capacity is full.
-    Thread,
-    /// Nobody does, until [`Cache::maintain`] or [`Cache::remove_expired`] is called; on a writer only when
-    /// the retired capacity is full.
-    Manual,
-}
 
 /// Bytes that an entry takes beside its key, its value, and what these own on the heap: for weighers
 /// that count bytes.
@@ -131,6 +114,13 @@ impl<K, V> Builder<K, V> {
             },
             hasher: RandomState::new(),
         }
+    }
+}
+
+impl<K, V> Default for Builder<K, V> {
+    /// As [`Cache::builder`]: what is not set has its default, and the capacity has none.
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -346,6 +336,30 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
+    /// What is told of it.
+    pub(crate) fn settings(
+        &self,
+        capacity: u64,
+        clock: Option<&Clock>,
+    ) -> Result<Settings, BuildError> {
+        Ok(Settings {
+            name: self.rules.name.to_string(),
+            capacity,
+            retired_capacity: self.retired_capacity.unwrap_or(capacity),
+            patience: self.patience,
+            expected_entries: self.entries(capacity)?,
+            maintenance: self.maintenance,
+            weighed: self.rules.weigher.is_some(),
+            time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            has_expiry: self.expiry.is_some(),
+            keeps_time: clock.is_some(),
+            clock_resolution: clock.and_then(Clock::resolution),
+            has_listener: self.rules.listener.is_some(),
+            load_policy: self.rules.load_policy,
+        })
+    }
+
     /// The number of entries that the first table is made for.
     fn entries(&self, capacity: u64) -> Result<usize, BuildError> {
         let most = usize::try_from(capacity).unwrap_or(usize::MAX);
@@ -404,7 +418,9 @@ where
     /// expected entries, or if a thread that the settings ask for cannot be started. The message says how to mend it.
     pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
         let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
+        let clock = self.clock_to_use()?;
         let plan = Plan {
+            settings: self.settings(capacity, clock.as_ref())?,
             capacity,
             retired_capacity: self.retired_capacity.unwrap_or(capacity),
             patience: self.patience,
@@ -413,7 +429,6 @@ where
             remembers: self.remembers,
             sampling: self.sampling,
         };
-        let clock = self.clock_to_use()?;
         self.rules.expiration = clock
             .map(|clock| Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry));
         Self::assert_available(plan.entries, &self.rules)?;

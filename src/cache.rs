@@ -27,6 +27,7 @@ use crate::janitor::Janitor;
 use crate::outcome::{Compute, Computed, Inserted};
 use crate::random_state::RandomState;
 use crate::reader::Reader;
+use crate::settings::Settings;
 use crate::stats::{EntryInfo, Explanation, Maintained, Stats, Usage};
 
 /// A concurrent cache with wait-free reads and an exact bound.
@@ -91,6 +92,30 @@ where
     }
 }
 
+impl<K, V, S> Cache<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    /// A cache for `capacity` entries with a hasher of choice: [`Builder::hasher`] says what it has to be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::hash::RandomState;
+    ///
+    /// let cache = clockhand::Cache::with_hasher(100, RandomState::new());
+    /// cache.insert(1, "one");
+    /// assert_eq!(cache.get(&1), Some("one"));
+    /// ```
+    #[allow(clippy::missing_panics_doc, reason = "it is sound with any capacity")]
+    pub fn with_hasher(capacity: u64, hasher: S) -> Self {
+        let builder = Builder::new().capacity(capacity).hasher(hasher);
+        builder.build().expect("a capacity is all that a cache needs")
+    }
+}
+
 impl<K, V> Cache<K, V> {
     /// Configures a cache.
     pub fn builder() -> Builder<K, V> {
@@ -110,6 +135,12 @@ impl<K, V, S> Cache<K, V, S> {
     /// What the cache is called: [`Builder::name`].
     pub fn name(&self) -> &str {
         self.engine.name()
+    }
+
+    /// How the cache was configured, defaults included.
+    #[doc(alias("settings", "config"))]
+    pub fn policy(&self) -> Settings {
+        self.engine.settings().clone()
     }
 
     /// The capacity that was asked for last.

@@ -77,6 +77,7 @@
 #![deny(unsafe_code)]
 // Tests may be as long as what they say.
 #![cfg_attr(not(test), warn(clippy::too_many_lines, clippy::excessive_nesting))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Capacities, hashes and places are 64 bits wide and name what lies in memory; a bucket of eight
 // pointers is one cache line.
@@ -109,6 +110,7 @@ mod random_state;
 mod reader;
 #[allow(unsafe_code)]
 mod reclaim;
+mod settings;
 mod stats;
 mod sync;
 #[allow(unsafe_code)]
@@ -116,7 +118,7 @@ mod table;
 mod time;
 mod trace;
 
-pub use builder::{Builder, ENTRY_OVERHEAD, Maintenance};
+pub use builder::{Builder, ENTRY_OVERHEAD};
 pub use cache::{Cache, WeakCache};
 #[cfg(feature = "dedup")]
 pub use dedup::{Deduplicator, OffsetTracker};
@@ -134,6 +136,7 @@ pub use load::{LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, 
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::{Reader, ReaderView};
+pub use settings::{Maintenance, Settings};
 pub use stats::{
     Absence, EntryInfo, Explanation, Holder, Maintained, MissCauses, Rates, Refusals, Region,
     RegionUsage, RemovedCharge, Stats, Usage,

@@ -24,14 +24,14 @@ use source::{Line, Source, crates, files, has_word, root, sources, sources_of, t
 /// further down. `TOP` makes the public surface.
 const LAYERS: &str = "
     load: cache engine error expiry health latency load_policy random_state stats sync time trace
-    dedup: builder cache error expiry guard hash health iter outcome random_state reader stats sync time
+    dedup: builder cache error expiry guard hash health iter outcome random_state reader settings stats sync time
     builder: TOP
     cache: TOP
     guard: TOP
     iter: TOP
     reader: TOP
     janitor: engine sync
-    engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim stats sync table time trace
+    engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim settings stats sync table time trace
     table: entry reclaim sync
     policy: sync
     accounting: sync
@@ -42,6 +42,7 @@ const LAYERS: &str = "
     latency: sync time
     outcome: error
     time: sync
+    settings: load_policy
     stats:
     error:
     hash:
@@ -50,7 +51,7 @@ const LAYERS: &str = "
     trace:
     sync:
 ";
-const TOP: &str = "builder cache engine error expiry guard health iter janitor latency load_policy outcome random_state reader stats time";
+const TOP: &str = "builder cache engine error expiry guard health iter janitor latency load_policy outcome random_state reader settings stats time";
 
 /// Lines of code in a file, at most.
 const LONGEST: usize = 600;

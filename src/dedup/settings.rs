@@ -15,7 +15,7 @@ use super::ring;
 use super::saves::Plan;
 use super::snapshot;
 use super::store::{Rules, Store};
-use crate::builder::Maintenance;
+use crate::settings::Maintenance;
 use crate::time::Clock;
 
 const CAPACITY: u64 = 50_000;

@@ -9,6 +9,7 @@ use crate::health::{CacheCounts, CacheState, Health, Thresholds, Times};
 use crate::latency::{Latencies, Latency, Operation};
 use crate::policy::Load;
 use crate::reclaim::Laggard;
+use crate::settings::Settings;
 use crate::stats::{Holder, RegionUsage, Stats, Usage};
 
 impl<K, V, S> Engine<K, V, S> {
@@ -20,6 +21,11 @@ impl<K, V, S> Engine<K, V, S> {
     /// The capacity that was asked for last.
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity.capacity()
+    }
+
+    /// How the cache was configured.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The number of entries; by G3 never more than the capacity allows.

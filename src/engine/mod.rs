@@ -105,6 +105,7 @@ use crate::latency::{Operation, Sampling};
 use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch, Seated};
+use crate::settings::Settings;
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Junk, Table};
 use crate::time::{Clock, Timer, nanos};
@@ -119,8 +120,10 @@ pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, Desk<K, V>>;
 pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Desk<K, V>>;
 
 /// How a cache is laid out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Plan {
+    /// All of it, as it is told.
+    pub(crate) settings: Settings,
     pub(crate) capacity: u64,
     pub(crate) retired_capacity: u64,
     /// For how long a write waits for others before it is refused.
@@ -156,6 +159,7 @@ pub(crate) struct Engine<K, V, S> {
     table: Table<K, V, Memory, Local>,
     hasher: NoAbort<S>,
     rules: Rules<K, V>,
+    settings: Box<Settings>,
     policy: Policy,
     capacity: Ledger,
     retired: Ledger,
@@ -201,6 +205,7 @@ impl<K, V, S> Engine<K, V, S> {
             table,
             hasher: NoAbort::new(hasher),
             rules,
+            settings: Box::new(plan.settings),
             policy: Policy::new(),
             capacity: Ledger::new(plan.capacity),
             retired: Ledger::of_passage(plan.retired_capacity),

@@ -36,7 +36,9 @@ fn plain() -> Arc<Toy> {
 }
 
 fn toy_of(weighed: bool) -> Arc<Toy> {
+    let settings = crate::Builder::<u64, u64>::default().settings(100, None);
     let plan = Plan {
+        settings: settings.expect("a hundred entries may be expected"),
         capacity: 100,
         retired_capacity: 100,
         patience: std::time::Duration::ZERO,

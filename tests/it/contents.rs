@@ -3,8 +3,11 @@
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use clockhand::{Cache, Compute, InsertErrorKind, Maintenance, RemovalCause};
+use clockhand::{
+    Builder, Cache, Clock, Compute, InsertErrorKind, LoadPolicy, Maintenance, RemovalCause,
+};
 
 fn filled(entries: u32) -> Cache<u32, u32> {
     (0..entries).map(|key| (key, key * 2)).collect()
@@ -254,6 +257,46 @@ fn a_weak_handle_keeps_nothing_alive() {
         assert!(weak.upgrade().is_none());
         assert_eq!(Arc::strong_count(&alive), 1, "the values are freed");
     }
+}
+
+#[test]
+fn what_was_configured_can_be_read_back() {
+    let plain = Cache::<u32, u32>::new(100).policy();
+    assert_eq!((plain.name.as_str(), plain.capacity, plain.retired_capacity), ("cache", 100, 100));
+    assert_eq!((plain.expected_entries, plain.patience), (100, Duration::from_millis(250)));
+    assert!(!plain.weighed && !plain.has_expiry && !plain.keeps_time && !plain.has_listener);
+    let all = Builder::<u32, u32>::default()
+        .name("prices")
+        .capacity(100)
+        .retired_capacity(7)
+        .patience(Duration::ZERO)
+        .expected_entries(10)
+        .maintenance(Maintenance::Manual)
+        .weigher(|_, _| 2)
+        .time_to_live(Duration::from_secs(60))
+        .time_to_idle(Duration::from_secs(30))
+        .clock(Clock::coarse(Duration::from_secs(1)))
+        .removal_listener(|_, _, _| ())
+        .load_policy(LoadPolicy::new().woken_limit(Duration::MAX))
+        .build()
+        .unwrap();
+    all.set_capacity(5);
+    let settings = all.policy();
+    assert_eq!(
+        (settings.capacity, settings.retired_capacity, settings.expected_entries),
+        (100, 7, 10)
+    );
+    assert_eq!((settings.name.as_str(), settings.patience), ("prices", Duration::ZERO));
+    assert_eq!(settings.maintenance, Maintenance::Manual);
+    assert_eq!(settings.time_to_live, Some(Duration::from_secs(60)));
+    assert_eq!(settings.time_to_idle, Some(Duration::from_secs(30)));
+    assert_eq!(settings.clock_resolution, Some(Duration::from_secs(1)));
+    assert!(
+        settings.weighed && settings.keeps_time && settings.has_listener && !settings.has_expiry
+    );
+    assert_eq!(settings.load_policy, LoadPolicy::new().woken_limit(Duration::MAX));
+    let hashed = Cache::<u32, u32, _>::with_hasher(10, std::hash::RandomState::new());
+    assert_eq!(hashed.policy().capacity, 10);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use clockhand::{
     BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Drain, EntryInfo,
     Equivalent, Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Keys,
     Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader, ReaderView, Refusals,
-    RegionUsage, RemovalCause, RemovedCharge, Stats, Usage, Values, WeakCache,
+    RegionUsage, RemovalCause, RemovedCharge, Settings, Stats, Usage, Values, WeakCache,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -163,6 +163,33 @@ fn writes_tell_what_they_did() {
     let _: bool = cache.remove_if("a", |value: &Vec<u8>| value.is_empty());
     let _: () = cache.invalidate_all();
     let _: () = cache.retain(|_: &String, _: &Vec<u8>| true);
+}
+
+#[test]
+fn settings_are_read_back() {
+    let Settings {
+        name,
+        capacity,
+        retired_capacity,
+        patience,
+        expected_entries,
+        maintenance,
+        weighed,
+        time_to_live,
+        time_to_idle,
+        has_expiry,
+        keeps_time,
+        clock_resolution,
+        has_listener,
+        load_policy,
+        ..
+    } = Cache::<u32, u32, _>::with_hasher(100, RandomState::new()).policy();
+    let _: (String, u64, u64, Duration, usize) =
+        (name, capacity, retired_capacity, patience, expected_entries);
+    let _: (Maintenance, LoadPolicy) = (maintenance, load_policy);
+    let _: [bool; 4] = [weighed, has_expiry, keeps_time, has_listener];
+    let _: [Option<Duration>; 3] = [time_to_live, time_to_idle, clock_resolution];
+    let _: Builder<u32, u32> = Builder::default();
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! What is configured of a cache, and can be read back.
+
+use std::time::Duration;
+
+use crate::load_policy::LoadPolicy;
+
+/// Who frees what was retired and removes what has expired.
+///
+/// Whatever is chosen: an expired entry is never returned, no bound is ever exceeded, and an insert
+/// evicts what has to make room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Maintenance {
+    /// Every write does a small, bounded part. No thread is started.
+    #[default]
+    Inline,
+    /// A thread of the cache does it, named `clockhand-keep`; it ends with the cache. Destructors
+    /// of values run there, and on a writer only when the retired capacity is full.
+    Thread,
+    /// Nobody does, until [`Cache::maintain`](crate::Cache::maintain) or [`Cache::remove_expired`](crate::Cache::remove_expired) is called; on a writer only when
+    /// the retired capacity is full.
+    Manual,
+}
+
+/// How a cache was configured: what [`Cache::policy`](crate::Cache::policy) returns.
+///
+/// The values are those in force: where the builder was not told, its defaults. What
+/// [`set_capacity`](crate::Cache::set_capacity) changes later is in [`usage`](crate::Cache::usage).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let minute = Duration::from_secs(60);
+/// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).time_to_live(minute).build()?;
+/// let settings = cache.policy();
+/// assert_eq!((settings.capacity, settings.retired_capacity), (100, 100));
+/// assert_eq!(settings.time_to_live, Some(minute));
+/// assert!(!settings.weighed && !settings.has_listener);
+/// # Ok::<_, clockhand::BuildError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// What the cache is called: [`Builder::name`](crate::Builder::name).
+    pub name: String,
+    /// The capacity that it was built with.
+    pub capacity: u64,
+    /// What retired entries may weigh.
+    pub retired_capacity: u64,
+    /// For how long a write waits for room.
+    pub patience: Duration,
+    /// The number of entries that the first table was made for.
+    pub expected_entries: usize,
+    /// Who frees and expires.
+    pub maintenance: Maintenance,
+    /// Whether there is a [weigher](crate::Builder::weigher); without one, each entry weighs one.
+    pub weighed: bool,
+    /// How long an entry lives after its value was written, unless it has a time to live of its own.
+    pub time_to_live: Option<Duration>,
+    /// How long an entry lives after it was last read or written.
+    pub time_to_idle: Option<Duration>,
+    /// Whether there is an [`Expiry`](crate::Expiry) that decides for each entry.
+    pub has_expiry: bool,
+    /// Whether the cache keeps time, so that an entry may have a time to live of its own.
+    pub keeps_time: bool,
+    /// The resolution of the clock; `None` if it is precise or manual, or there is none.
+    pub clock_resolution: Option<Duration>,
+    /// Whether there is a [removal listener](crate::Builder::removal_listener).
+    pub has_listener: bool,
+    /// When loads are taken over.
+    pub load_policy: LoadPolicy,
+}
