@@ -1,18 +1,16 @@
 //! The caches that are compared, each behind the same small face.
 //!
-//! A peer is one file here, one name in [`IDS`], and one line in each of `same` and `own`.
+//! A peer is one file here (a map is one item of `maps`), one name in [`IDS`], and one line in each of `same` and `own`.
 //! Everything is generic over the peer, so that its calls are inlined as they are for its users.
 
 mod chosen;
 mod clockhand;
-mod dashmap;
 mod excess;
-mod flurry;
 mod foyer;
 mod loads;
 mod lru;
+mod maps;
 mod moka;
-mod papaya;
 mod quick_cache;
 mod resident;
 mod scc;
@@ -31,14 +29,12 @@ use serde::Serialize;
 
 pub use self::chosen::{Chosen, IDS};
 pub use self::clockhand::{ClockhandGet, ClockhandReader};
-pub use self::dashmap::Dash;
 pub use self::excess::{Excess, MOST_BLOCKS, THREADS as EXCESS_THREADS, excess};
-pub use self::flurry::Flurry;
 pub use self::foyer::{Foyer, Lru, S3Fifo};
 pub use self::loads::Loads;
 pub use self::lru::LockedLru;
+pub use self::maps::{Dash, Flurry, Papaya};
 pub use self::moka::Moka;
-pub use self::papaya::Papaya;
 pub use self::quick_cache::QuickCache;
 pub use self::resident::{Resident, Size, resident};
 pub use self::scc::Scc;

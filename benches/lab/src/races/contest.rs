@@ -101,6 +101,19 @@ impl Contest {
         }
     }
 
+    /// Lets contestants race that count what they do, and adds it up.
+    pub(super) fn tallies(
+        &self,
+        contestant: impl AsyncFn(usize, &mut Tally) + Sync,
+    ) -> Result<Tally, Failure> {
+        let counted = async |id| {
+            let mut tally = Tally::default();
+            contestant(id, &mut tally).await;
+            tally
+        };
+        Ok(self.run(counted)?.into_iter().sum())
+    }
+
     /// Lets `contestant(0)`, `contestant(1)`, ... race until they have ended.
     pub(super) fn run<T: Send>(
         &self,

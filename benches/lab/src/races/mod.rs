@@ -1,11 +1,8 @@
 //! The races that the library exists for: a cache whose steps are each under a lock and whose
 //! operations are not, beside `clockhand` doing the same work.
 
-mod changing_map;
-mod check_then_act;
+mod all;
 mod contest;
-mod offsets;
-mod stale_arithmetic;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,6 +12,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use self::all::{ROWS, Row};
 use self::contest::Contest;
 pub use self::contest::Form;
 use crate::failure::Failure;
@@ -86,22 +84,18 @@ pub struct Heat {
 ///
 /// When the system refuses a thread.
 pub fn run(heat: Heat, quiet: bool) -> Result<Races, Failure> {
-    let each = [check_then_act::run, stale_arithmetic::run, changing_map::run, offsets::run];
-    let of = |race: fn(Heat, Form) -> Result<Race, Failure>| Form::ALL.map(|form| (race, form));
-    let bar = progress::bar("races".into(), 2 * each.len() as u64, "races", quiet);
-    let races = each.into_iter().flat_map(of).map(|(race, form)| {
-        let race = race(heat, form);
+    let bar = progress::bar("races".into(), 2 * ROWS.len() as u64, "races", quiet);
+    let of = |row: &'static Row| Form::ALL.map(|form| (row, form));
+    let races = ROWS.iter().flat_map(of).map(|(row, form)| {
+        let (name, story, cost) = (row.name, row.story, row.cost);
+        let naive = (row.naive)(&Contest::of_locks(heat, form))?;
+        let clockhand = (row.clockhand)(&Contest::of_clockhand(heat, form))?;
         bar.inc(1);
-        race
+        Ok(Race { name, form, story, cost, naive, clockhand })
     });
     let races = races.collect::<Result<Vec<_>, _>>();
     bar.finish_and_clear();
     Ok(Races { races: races? })
-}
-
-/// Adds up what the contestants counted.
-fn sum(tallies: Result<Vec<Tally>, Failure>) -> Result<Tally, Failure> {
-    Ok(tallies?.into_iter().sum())
 }
 
 /// The map of the naive caches: every access is under its lock, as every step of them is.
