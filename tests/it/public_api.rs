@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use clockhand::{
     BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Drain, EntryInfo,
     Equivalent, Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Keys,
-    Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader, ReaderView, Refusals,
-    RegionUsage, RemovalCause, RemovedCharge, Settings, Stats, Usage, Values, WeakCache,
+    LoadPolicy, Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader, ReaderView,
+    Refusals, RegionUsage, RemovalCause, RemovedCharge, Settings, Stats, Usage, Values, WeakCache,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
