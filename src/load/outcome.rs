@@ -1,5 +1,6 @@
 //! What a load returns to its callers.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
@@ -71,6 +72,30 @@ impl<E> SharedError<E> {
     pub fn into_inner(self) -> Result<E, Self> {
         Arc::try_unwrap(self.0).map_err(Self)
     }
+
+    /// Returns the error as the callers share it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{Cache, LoadError};
+    ///
+    /// let cache: Cache<u32, String> = Cache::new(10);
+    /// let Err(LoadError::Failed(error)) = cache.try_get_or_load(7, |_| Err("down")) else { panic!() };
+    /// assert_eq!(*error.into_arc(), "down");
+    /// ```
+    pub fn into_arc(self) -> Arc<E> {
+        self.0
+    }
+}
+
+/// An error of any type that can be shown, be it an [`Error`] itself or not. Its source is that of the error, if that is
+/// a `Box<dyn Error + Send + Sync>`; that of others is reached through [`Deref`].
+impl<E: fmt::Debug + fmt::Display + 'static> Error for SharedError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let error: &dyn Any = &*self.0;
+        error.downcast_ref::<Box<dyn Error + Send + Sync>>().and_then(|boxed| boxed.source())
+    }
 }
 
 impl<E> Clone for SharedError<E> {
@@ -120,10 +145,10 @@ impl<E: fmt::Display> fmt::Display for SharedError<E> {
 
 /// Why there is no value.
 ///
-/// It is an [`Error`] if `E: Error + 'static`. Then `?` turns it into a `Box<dyn Error>`, and into a
-/// `Box<dyn Error + Send + Sync>` as well, as a loader's errors are `Send + Sync`; `source` is the
-/// loader's error. If `E` is not an `Error`, as with a `String`, use `map_err` to turn it into an error
-/// of your own, or into its text.
+/// It is an [`Error`] if `E` can be shown (`Debug` and `Display`), be it an `Error` itself or not: a `String`, a
+/// `Box<dyn Error + Send + Sync>` and `anyhow::Error` will do. So `?` turns it into a `Box<dyn Error>`, and into a
+/// `Box<dyn Error + Send + Sync>` as well, as a loader's errors are `Send + Sync`. Its `source` is the [`SharedError`] of the
+/// loader; what that error has as its own sources is reached through [`error`](Self::error).
 ///
 /// # Examples
 ///
@@ -135,8 +160,7 @@ impl<E: fmt::Display> fmt::Display for SharedError<E> {
 ///     let parsed = cache.try_get_or_load(name.to_string(), |name| name.parse::<u16>())?;
 ///     // The error of this loader is a text.
 ///     let low = |_: &String| if parsed < 1024 { Err("a low port".to_string()) } else { Ok(parsed) };
-///     let port = cache.try_get_or_load(format!("{name}, checked"), low);
-///     Ok(port.map_err(|error| error.to_string())?)
+///     Ok(cache.try_get_or_load(format!("{name}, checked"), low)?)
 /// }
 ///
 /// let cache = Cache::new(100);
@@ -163,6 +187,39 @@ impl<E> LoadError<E> {
         match self {
             Self::Failed(error) => Some(error),
             Self::Cycle | Self::TimedOut => None,
+        }
+    }
+
+    /// Returns the loader's error, shared with the callers that had joined the load; `None` if no loader has failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache: clockhand::Cache<u32, String> = clockhand::Cache::new(10);
+    /// let error = cache.try_get_or_load(7, |_| Err("down")).unwrap_err();
+    /// assert_eq!(error.into_error().as_deref(), Some(&"down"));
+    /// ```
+    pub fn into_error(self) -> Option<Arc<E>> {
+        match self {
+            Self::Failed(error) => Some(error.into_arc()),
+            Self::Cycle | Self::TimedOut => None,
+        }
+    }
+
+    /// Turns the loader's error into another one; the other kinds stay as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache: clockhand::Cache<u32, String> = clockhand::Cache::new(10);
+    /// let error = cache.try_get_or_load(7, |_| Err("down")).unwrap_err();
+    /// assert_eq!(error.map(|text| text.len()).error(), Some(&4));
+    /// ```
+    pub fn map<F>(self, f: impl FnOnce(&E) -> F) -> LoadError<F> {
+        match self {
+            Self::Failed(error) => LoadError::Failed(SharedError::new(Arc::new(f(&error)))),
+            Self::Cycle => LoadError::Cycle,
+            Self::TimedOut => LoadError::TimedOut,
         }
     }
 }
@@ -193,10 +250,10 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
     }
 }
 
-impl<E: Error + 'static> Error for LoadError<E> {
+impl<E: fmt::Debug + fmt::Display + 'static> Error for LoadError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed(error) => Some(&*error.0),
+            Self::Failed(error) => Some(error),
             Self::Cycle | Self::TimedOut => None,
         }
     }

@@ -254,3 +254,48 @@ mod tasks {
         let _: Result<usize, LoadError<Down>> = sent(roots.warm_async(0..3_u64));
     }
 }
+
+#[test]
+fn an_error_of_any_type_that_can_be_shown_works_with_a_question_mark() {
+    type Boxed = Box<dyn Error + Send + Sync>;
+    fn asked<E: Send + Sync + Debug + Display + 'static>(error: E) -> Result<u32, Boxed> {
+        let cache = Cache::<u32, u32>::new(10);
+        let mut error = Some(error);
+        Ok(cache.try_get_or_load(1, |_| Err(error.take().expect("called once")))?)
+    }
+    for error in [asked("down"), asked("down".to_string()), asked(Boxed::from("down"))] {
+        let error = error.expect_err("the loader fails");
+        assert!(error.to_string().ends_with(": down"), "{error}");
+        let source = error.source().expect("the loader's error");
+        assert_eq!(source.to_string(), "down");
+        assert!(source.source().is_none());
+    }
+    let parsed: Boxed = Box::new("x".parse::<u32>().map_err(LoadFails).expect_err("no number"));
+    let error = asked(parsed).expect_err("the loader fails");
+    let source = error.source().and_then(Error::source).expect("the cause of what was boxed");
+    assert!(source.is::<std::num::ParseIntError>());
+    let failed: LoadError<&str> =
+        Cache::<u32, u32>::new(1).try_get_or_load(1, |_| Err("down")).unwrap_err();
+    assert_eq!(failed.clone().into_error().as_deref(), Some(&"down"));
+    let LoadError::Failed(shared) = failed.clone() else { panic!("it has failed") };
+    let _: std::sync::Arc<&str> = shared.into_arc();
+    assert_eq!(failed.map(|text| text.len()).error(), Some(&4));
+    assert!(matches!(LoadError::<u32>::TimedOut.map(|n| n + 1), LoadError::TimedOut));
+    assert!(LoadError::<u32>::Cycle.into_error().is_none());
+}
+
+/// An error with a cause.
+#[derive(Debug)]
+struct LoadFails(std::num::ParseIntError);
+
+impl Display for LoadFails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it cannot be loaded")
+    }
+}
+
+impl Error for LoadFails {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
