@@ -1,4 +1,4 @@
-//! The deduplicator, as its users see it.
+//! The deduplicator's public interface.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,43 +7,43 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::asked::{Given, Lent};
 use super::error::{SettingsError, SnapshotError};
+use super::id_source::{BorrowedId, OwnedId};
 use super::ident::SnapshotId;
 use super::metrics::Metrics;
 use super::process::process;
 use super::saves;
 use super::settings::DeduplicatorBuilder;
 use super::snapshot;
-use super::store::AwaitedId;
-use super::store::{Answer, Share, Store};
+use super::store::{ClaimHandle, IdTarget, Store, StoreHandle};
 use super::tally::Event;
 use super::ticket::{Claim, Outcome, Ticket};
-use super::wait::{Known, Waited, wait};
+use super::wait::{Status, Waited, wait};
 use crate::health::{DedupState, Health, Thresholds};
 use crate::sync::Patrol;
 
 /// Remembers which ids were processed, so that each is processed once.
 ///
 /// A `Deduplicator` is a handle: clones share what is remembered. All methods take `&self` and may be
-/// called by any number of threads and tasks. Give each thread a clone: tickets count on their handle.
+/// called by any number of threads and tasks. Give each thread a clone of its own: tickets change the
+/// reference count of their handle.
 ///
 /// # Consistency
 ///
-/// For each id, calls are linearizable. Among all callers exactly one gets [`Claim::New`] as long as the
-/// id is in progress or remembered. A claim that was given back, or whose lease ran out, is new for
-/// exactly one later caller, and a ticket whose lease ran out does not complete over its successor.
+/// For each id, calls are linearizable. Exactly one of all callers gets [`Claim::New`] while the id is
+/// in progress or remembered. After a claim was given back, or its lease ran out, exactly one later
+/// caller gets [`Claim::New`], and a ticket whose claim was taken over cannot complete it.
 ///
 /// A lease is a promise about time that the deduplicator cannot enforce: a holder that goes on after
-/// its lease has run out processes the id beside its successor.
+/// its lease has run out processes the id concurrently with its successor.
 ///
 /// # Memory
 ///
-/// At most `capacity` processed ids are remembered, beside those whose completion is under way, and
-/// those in progress. Each takes its own size, its heap memory, and about 90 bytes; 16 bytes for each
-/// id of the capacity come on top, as they are first used, and the table. An id is cloned once for its
-/// ticket: give text as `Arc<str>` where that matters. What was forgotten is freed a little later, once
-/// no thread that was stopped in the middle of an operation can look at it.
+/// At most `capacity` processed ids are remembered, plus those whose completion is under way, and those
+/// in progress. Each takes its own size, its heap memory, and about 90 bytes. In addition, there are 16
+/// bytes for each id of the capacity, allocated as they are first used, and the table. An id is cloned
+/// once for its ticket: use `Arc<str>` for text if that matters. Forgotten ids are freed a little later,
+/// when no thread that was stopped in the middle of an operation can read them.
 ///
 /// # Examples
 ///
@@ -56,23 +56,25 @@ use crate::sync::Patrol;
 /// assert!(matches!(seen.process(("orders", 3, 17_u64), work), Outcome::Duplicate));
 /// # Ok::<_, clockhand::dedup::SettingsError>(())
 /// ```
+#[doc(alias = "idempotency")]
+#[doc(alias = "exactly once")]
 pub struct Deduplicator<Id> {
-    store: Arc<Share<Id>>,
-    /// Dropped after the store's handle: the last one waits for the threads, which may be the last to
-    /// let go of the store.
-    keepers: Arc<[Arc<Patrol>]>,
+    store: Arc<StoreHandle<Id>>,
+    /// Dropped after the store's handle: the last handle waits for the threads, which may hold the last
+    /// reference to the store.
+    threads: Arc<[Arc<Patrol>]>,
 }
 
 impl<Id> Clone for Deduplicator<Id> {
     fn clone(&self) -> Self {
-        let store = Arc::new(Share(Arc::clone(&self.store.0)));
-        Self { store, keepers: Arc::clone(&self.keepers) }
+        let store = Arc::new(StoreHandle(Arc::clone(&self.store.0)));
+        Self { store, threads: Arc::clone(&self.threads) }
     }
 }
 
 impl<Id> Deduplicator<Id> {
-    pub(super) fn assemble(store: Arc<Store<Id>>, keepers: Arc<[Arc<Patrol>]>) -> Self {
-        Self { store: Arc::new(Share(store)), keepers }
+    pub(super) fn assemble(store: Arc<Store<Id>>, threads: Arc<[Arc<Patrol>]>) -> Self {
+        Self { store: Arc::new(StoreHandle(store)), threads }
     }
 
     /// Configures a deduplicator.
@@ -82,18 +84,19 @@ impl<Id> Deduplicator<Id> {
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
-    /// A deduplicator with the settings of the environment; see
+    /// Builds a deduplicator with settings from environment variables; see
     /// [`DeduplicatorBuilder::from_env`] for the variables.
     ///
     /// # Errors
     ///
-    /// If a variable cannot be parsed, is zero where it may not be, or contradicts the other settings;
-    /// the message names it.
+    /// If a variable cannot be parsed, is zero although it must not be, or contradicts the other
+    /// settings; the message names it.
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::builder().from_env()?.build()
     }
 
-    /// Asks whether to process an id, and takes it in the same step.
+    /// Claims an id, if it is new: tells whether to process it, and keeps other callers from doing so, in
+    /// one step.
     ///
     /// # Progress
     ///
@@ -118,11 +121,11 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// ```
     #[inline]
     pub fn claim(&self, id: Id) -> Claim<Ticket<Id>> {
-        self.told(self.store.claim(Given(id)))
+        self.granted(self.store.claim(OwnedId(id)))
     }
 
-    /// The same with an id that is lent, or with what can be borrowed of it: `&str` for a `String`. It is made owned
-    /// for a claim that is granted, and only then.
+    /// As [`claim`](Self::claim), with a borrowed id, or a borrowed form of it: `&str` for a `String`. It
+    /// is cloned only if the claim is granted.
     ///
     /// # Progress
     ///
@@ -145,21 +148,21 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Id: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = Id> + ?Sized,
     {
-        self.told(self.store.claim(Lent(id)))
+        self.granted(self.store.claim(BorrowedId(id)))
     }
 
-    fn told(&self, answer: Answer<Id>) -> Claim<Ticket<Id>> {
-        match answer {
-            Answer::New(grip) => Claim::New(Ticket::new(Arc::clone(&self.store), grip)),
-            Answer::InProgress => Claim::InProgress,
-            Answer::Done => Claim::Done,
+    fn granted(&self, claim: Claim<ClaimHandle<Id>>) -> Claim<Ticket<Id>> {
+        match claim {
+            Claim::New(handle) => Claim::New(Ticket::new(Arc::clone(&self.store), handle)),
+            Claim::InProgress => Claim::InProgress,
+            Claim::Done => Claim::Done,
         }
     }
 
     /// Whether an id was processed, and is remembered.
     ///
-    /// To decide by this whether to process it is the mistake that [`claim`](Self::claim) is there to
-    /// avoid: the answer may be out of date when it arrives.
+    /// Do not decide by this whether to process it, which is what [`claim`](Self::claim) is for: the
+    /// answer may be out of date when it is returned.
     ///
     /// # Progress
     ///
@@ -171,27 +174,27 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Q: Hash + Eq + ?Sized,
     {
         let store = &self.store;
-        let done = store.known(store.hash(id), id) == Known::Done;
+        let done = store.status(store.hash(id), id) == Status::Done;
         store.tally.count(if done { Event::Duplicate } else { Event::Unknown });
         done
     }
 
-    /// Remembers an id as processed. True for exactly one caller; false if it was processed, or is in
-    /// progress.
+    /// Remembers an id as processed. Returns true for exactly one caller, and false if the id was
+    /// processed before or is in progress.
     ///
     /// # Progress
     ///
     /// As [`claim`](Self::claim), and [`Ticket::complete`].
     #[inline]
     pub fn mark_processed(&self, id: Id) -> bool {
-        match self.store.claim(Given(id)) {
-            Answer::New(grip) => self.store.complete(&grip),
-            Answer::InProgress | Answer::Done => false,
+        match self.store.claim(OwnedId(id)) {
+            Claim::New(handle) => self.store.complete(&handle),
+            Claim::InProgress | Claim::Done => false,
         }
     }
 
-    /// Forgets an id that was processed, so that it is new; whether it was remembered. A claim in progress is left to
-    /// its ticket.
+    /// Forgets an id that was processed, so that it is new. Returns whether it was remembered. A claim in
+    /// progress is not affected.
     ///
     /// # Progress
     ///
@@ -204,15 +207,14 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         self.store.forget_id(id)
     }
 
-    /// Processes an id unless that was done, or is being done.
+    /// Calls `work` for an id, unless the id was processed or is in progress.
     ///
     /// If `work` fails or panics, the claim is given back. If it takes longer than the lease and another
     /// caller has claimed the id, its result is returned as [`Late`](Outcome::Late).
     ///
     /// # Progress
     ///
-    /// As [`claim`](Self::claim) and [`Ticket::complete`]; nothing is held while `work` runs but the
-    /// claim.
+    /// As [`claim`](Self::claim) and [`Ticket::complete`]; no lock is held while `work` runs.
     ///
     /// # Examples
     ///
@@ -229,11 +231,15 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         process(self.claim(id), work)
     }
 
-    /// The same for a future. Needs feature `async`, and no particular runtime.
+    /// As [`process`](Self::process), for a future. Needs feature `async`, and no particular runtime.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives the claim back.
+    ///
+    /// # Progress
+    ///
+    /// As [`process`](Self::process).
     #[cfg(feature = "async")]
     pub async fn process_async<T, E, F>(&self, id: Id, work: impl FnOnce() -> F) -> Outcome<T, E>
     where
@@ -242,14 +248,14 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         super::process::process_async(self.claim(id), work).await
     }
 
-    /// Waits until an id that is in progress is done or given back, or for so long.
+    /// Waits until an id that is in progress is done or given back, for at most `timeout`.
     ///
-    /// Returns at once if nobody processes the id.
+    /// Returns at once if the id is not in progress.
     ///
     /// # Progress
     ///
-    /// Blocking: it waits for the holder of the claim, at most until its lease runs out or `timeout` is
-    /// over. With a manual clock it looks at the lease every few milliseconds.
+    /// Blocking: waits for the holder of the claim, at most until its lease runs out or `timeout` is
+    /// over. It checks the lease every ten milliseconds.
     ///
     /// # Examples
     ///
@@ -270,58 +276,78 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Id: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        wait(&AwaitedId::new(&self.store, id), timeout)
+        wait(&IdTarget::new(&self.store, id), timeout)
     }
 
-    /// The same for a task, which is woken when the lease runs out, too. Needs feature `async`, and no
-    /// particular runtime.
+    /// As [`wait_done`](Self::wait_done), for a task, without a time limit; the task is also woken when the
+    /// lease runs out. Needs feature `async`, and no particular runtime.
     ///
-    /// While tasks wait, a thread named `clockhand-wait` looks at their leases every ten milliseconds. If it cannot
-    /// be started, a task whose holder never comes back looks again at the next cleanup.
+    /// While tasks wait, a thread named `clockhand-wait` checks their leases every ten milliseconds. If it
+    /// cannot be started, a task whose holder never comes back is woken at the next cleanup.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind.
+    ///
+    /// # Progress
+    ///
+    /// A poll is wait-free if the id is not in progress; otherwise it takes a lock of the waiters.
     #[cfg(feature = "async")]
     pub fn wait_done_async<'d, Q>(&'d self, id: &'d Q) -> super::wait::WaitDone<'d, Id, Q>
     where
         Id: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        super::wait::WaitDone(super::wait::Waiting::new(AwaitedId::new(&self.store, id)))
+        super::wait::WaitDone(super::wait::TaskWait::new(IdTarget::new(&self.store, id)))
     }
 
-    /// Forgets what has expired, and claims whose lease has run out; how many ids.
+    /// Forgets expired ids, and claims whose lease has run out. Returns how many.
     ///
-    /// Needed for memory only, and not for that as a rule: an expired id is new at once, and completions
-    /// forget in passing. A holder whose claim was forgotten is late: its ticket says `false`.
+    /// This affects memory only, and is rarely needed: an expired id is new at once, and each completion
+    /// forgets a few. A holder whose claim was forgotten is late: its ticket's `complete` returns false.
     ///
     /// # Progress
     ///
-    /// Lock-free, but for the lock of what was restored, if there is such; looks at a word for each id of the
-    /// capacity and, if there are claims in progress, walks over the table, and is in nobody's way. Wakes those who
-    /// wait, to look again, for which it takes a lock.
+    /// Lock-free, except for the lock of the restored ids, if there are any. Reads a word for each id of
+    /// the capacity and, if there are claims in progress, walks over the table, without delaying other
+    /// callers. Takes a lock to wake the callers that wait, which check their ids again.
     pub fn cleanup(&self) -> u64 {
         self.store.clean()
     }
 
-    /// The number of ids that are remembered or in progress, expired ones that were not removed yet
-    /// included.
+    /// The number of ids that are remembered or in progress, including expired ids that are not removed
+    /// yet.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free; reads some counters for each thread.
     pub fn len(&self) -> usize {
         self.store.size() as usize
     }
 
-    /// Whether there are none.
+    /// Whether [`len`](Self::len) is zero.
+    ///
+    /// # Progress
+    ///
+    /// As [`len`](Self::len).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The number of processed ids that may be remembered.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn capacity(&self) -> u64 {
-        self.store.rules.capacity
+        self.store.settings.capacity
     }
 
-    /// The bytes of the structures beside the ids' own records.
+    /// The bytes of all structures except the records of the ids.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn overhead(&self) -> usize {
         self.store.overhead()
     }
@@ -335,17 +361,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Metrics { size: self.store.size(), ..self.store.tally.metrics() }
     }
 
-    /// Whether all is well, and if not, what is out of bounds and what to do: whether ids are remembered for their
-    /// whole time, work is done once and succeeds, leases are long enough, holders come back, and snapshots are
-    /// written.
+    /// Whether the deduplicator is healthy, and if not, which figure is out of bounds and what to do:
+    /// whether ids are remembered for their whole time to live, work is done once and succeeds, leases are
+    /// long enough, claims end, and snapshots are written.
     ///
-    /// Rates are those of a window that ends now, by the system's clock or a manual one (see [`health`](crate::health)). May be
-    /// called at any frequency and by any number of callers.
+    /// Rates are those of a window that ends now, by the system's clock or a manual one (see
+    /// [`health`](crate::health)). May be called at any frequency and by any number of callers.
     ///
     /// # Progress
     ///
-    /// Blocking among its callers, who take a lock for the time that [`metrics`](Self::metrics) takes. Nobody else
-    /// does.
+    /// Blocking among its callers, which take a lock for the time that [`metrics`](Self::metrics) takes. No
+    /// other method takes that lock.
     ///
     /// # Examples
     ///
@@ -368,8 +394,12 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         self.store.monitor.judge(thresholds, look, DedupState::measure)
     }
 
-    /// Why the last snapshot of [`snapshot_every`](DeduplicatorBuilder::snapshot_every) could not be written, if it
-    /// could not.
+    /// Returns why the last snapshot of [`snapshot_every`](DeduplicatorBuilder::snapshot_every) could not
+    /// be written, and `None` if it was written.
+    ///
+    /// # Progress
+    ///
+    /// Blocking: takes a lock for a few instructions.
     pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
         self.store.saves.last_error()
     }
@@ -380,14 +410,16 @@ impl<Id> Deduplicator<Id>
 where
     Id: SnapshotId + Hash + Eq + Clone + Send + Sync + 'static,
 {
-    /// The remembered ids as bytes, with the time that each has left.
+    /// Returns the remembered ids as bytes, with the time that each has left.
     ///
-    /// May be taken while everything goes on. It has every id that was completed before the call began
-    /// and is remembered until it ends. Ids in progress are not in it: after a restart they are new.
+    /// May be called concurrently with all other methods. The snapshot has every id that was completed
+    /// before the call began and is remembered until it ends. Ids in progress are not in it: after a
+    /// restart they are new.
     ///
     /// # Progress
     ///
-    /// Lock-free; in proportion to the capacity that was used.
+    /// Lock-free, except for the lock of the restored ids, if there are any. Takes time in proportion to
+    /// the capacity that was used.
     ///
     /// # Examples
     ///
@@ -407,33 +439,43 @@ where
         snapshot::of_ids(&self.store)
     }
 
-    /// Writes a snapshot to a file: whole, or not at all.
+    /// Writes a snapshot to a file, entirely or not at all.
     ///
-    /// The bytes go into a file beside it, are flushed to the disk, and take the place of the old file in one step;
-    /// then the folder is flushed. A crash leaves the old snapshot or the new one, and perhaps a file whose name ends
-    /// in `.tmp`. Of calls beside one another, and of [`snapshot_every`](DeduplicatorBuilder::snapshot_every), the one
-    /// that began last stays, whichever ends first.
+    /// The bytes go into a temporary file in the same folder, which is flushed to the disk and then
+    /// renamed to `path`; then the folder is flushed. A crash leaves the old snapshot or the new one, and
+    /// perhaps a file whose name ends in `.tmp`. If several calls, or
+    /// [`snapshot_every`](DeduplicatorBuilder::snapshot_every), write the file concurrently, the snapshot
+    /// that was begun last stays, whichever is finished first.
     ///
     /// # Errors
     ///
     /// [`Io`](SnapshotError::Io) if the file or its folder cannot be written; it names the path.
+    ///
+    /// # Progress
+    ///
+    /// Blocking: as [`snapshot`](Self::snapshot), and writes a file.
     pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
         self.store.saves.write(path, || self.snapshot())
     }
 
-    /// Remembers what is in a snapshot, beside what is remembered; how many ids the snapshot has.
+    /// Adds the ids of a snapshot to those that are remembered. Returns how many the snapshot has.
     ///
     /// The time between snapshot and restore does not count; no id is remembered longer than the time to
-    /// live from now. Ids that are known already stay as they are, and one that is claimed at the moment is left to
-    /// its ticket.
+    /// live from now. Ids that are remembered already stay as they are, and ids in progress are left to
+    /// their tickets.
     ///
-    /// May be called beside work: what was completed here is not forgotten for it. If there are more ids than the
-    /// capacity, those that were restored make room, the one first that has the least time left, and are counted as
+    /// May be called concurrently with all other methods. Ids that were completed here are not forgotten
+    /// for restored ones: if there are more ids than the capacity, restored ids are forgotten, those with
+    /// the least time left first, and are counted as
     /// [forgotten early](super::Metrics::forgotten_early).
     ///
     /// # Errors
     ///
-    /// If the bytes are not a whole, undamaged snapshot of ids of this type. Nothing is changed then.
+    /// If the bytes are not a complete, undamaged snapshot of ids of this type. Nothing is changed then.
+    ///
+    /// # Progress
+    ///
+    /// Blocking: takes a lock for each restored id.
     pub fn restore(&self, bytes: &[u8]) -> Result<usize, SnapshotError> {
         let ids = snapshot::ids::<Id>(bytes)?;
         let number = ids.len();
@@ -441,13 +483,17 @@ where
         Ok(number)
     }
 
-    /// The same from a file.
+    /// As [`restore`](Self::restore), from a file.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) says whether there is none), or what
-    /// is in it is not a whole, undamaged snapshot of ids of this type in the present format; the error names the
-    /// file. Nothing is changed then.
+    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) tells whether there is
+    /// none), or does not contain a complete, undamaged snapshot of ids of this type in the present
+    /// format; the error names the file. Nothing is changed then.
+    ///
+    /// # Progress
+    ///
+    /// Blocking: as [`restore`](Self::restore), and reads a file.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! What can be wrong with settings and with snapshots.
+//! Errors of settings and of snapshots.
 
 use std::error::Error;
 use std::fmt;
@@ -7,34 +7,34 @@ use std::time::Duration;
 
 /// Why a deduplicator could not be built.
 ///
-/// `setting` is the name of the setting, or of the environment variable that it came from.
+/// `setting` is the name of the setting, or of the environment variable from which it was taken.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// An environment variable says something else than it should.
+    /// An environment variable does not have a valid value.
     Unparsable {
         /// The variable.
         setting: &'static str,
-        /// What it says.
+        /// Its value.
         value: String,
-        /// What it should say.
+        /// What is expected.
         expected: &'static str,
     },
     /// A setting that must be above zero is zero.
     Zero {
-        /// Which.
+        /// Its name.
         setting: &'static str,
     },
     /// More ids are to be remembered than is possible.
     CapacityTooLarge {
         /// The name of the capacity.
         setting: &'static str,
-        /// What was asked for.
+        /// The capacity.
         capacity: u64,
-        /// The most that is possible.
+        /// The largest possible capacity.
         limit: u64,
     },
-    /// A claim may run longer than an id is remembered.
+    /// A claim may last longer than an id is remembered.
     TtlBelowLease {
         /// The name of the time to live.
         setting: &'static str,
@@ -43,7 +43,7 @@ pub enum SettingsError {
         /// The lease.
         lease: Duration,
     },
-    /// The coarse clock's resolution is longer than a time that is to be kept.
+    /// The coarse clock's resolution is longer than a time that it has to measure.
     ClockTooCoarse {
         /// The name of the time.
         setting: &'static str,
@@ -94,26 +94,27 @@ impl Error for SettingsError {
     }
 }
 
-/// Why a snapshot was not restored, and nothing was changed; or why none was written, and the file is as it was. (If it
-/// is only the folder that cannot be flushed, the new file is there, and may be the old one after a crash.)
+/// Why a snapshot was not restored, in which case nothing was changed; or why none was written, in which
+/// case the file is as it was. (If only the folder could not be flushed, the file is the new one, and may
+/// be the old one after a crash.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// The bytes are no snapshot.
+    /// The bytes are not a snapshot.
     Foreign,
     /// A snapshot in a format that this version does not know.
     Version {
         /// The version of the format.
         found: u16,
     },
-    /// Bytes are missing at the end, or there are too many.
+    /// There are too few or too many bytes.
     Length {
-        /// How many there should be.
+        /// The number of bytes that the snapshot should have.
         expected: u64,
-        /// How many there are.
+        /// The number of bytes found.
         found: u64,
     },
-    /// The bytes are not those that were written.
+    /// The bytes were changed since they were written.
     Corrupt,
     /// A snapshot of something else: of a tracker, or of ids of another type.
     OtherContents {
@@ -126,19 +127,19 @@ pub enum SnapshotError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         attempt: &'static str,
-        /// Of what kind the error is; [`NotFound`](std::io::ErrorKind::NotFound) at the first start.
+        /// The kind of the error; [`NotFound`](std::io::ErrorKind::NotFound) at the first start.
         kind: std::io::ErrorKind,
-        /// What the system says.
+        /// The system's message.
         message: String,
     },
-    /// An id's `encode` has panicked on the thread that writes snapshots every so often; the panic hook was told how.
+    /// An id's `encode` has panicked on the thread of `snapshot_every`. The panic hook has reported it.
     Panicked {
         /// The file that was to be written.
         path: PathBuf,
     },
-    /// What is in a file cannot be restored.
+    /// The contents of a file cannot be restored.
     InFile {
         /// The file.
         path: PathBuf,
@@ -157,7 +158,7 @@ impl SnapshotError {
         Self::InFile { path: path.to_path_buf(), error: Box::new(self) }
     }
 
-    /// Whether there is no such file, as before the first snapshot.
+    /// Whether the file does not exist, as before the first snapshot.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { kind: std::io::ErrorKind::NotFound, .. })
     }

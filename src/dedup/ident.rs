@@ -1,11 +1,11 @@
-//! Ids that can be written into a snapshot.
+//! Ids that can be written to a snapshot.
 
 use std::sync::Arc;
 
-/// An id that can be written into a snapshot and read back.
+/// An id that can be written to a snapshot and read back.
 ///
-/// There for integers, `String`, `Box<str>`, `Arc<str>`, `Vec<u8>`, arrays of bytes, and tuples of two
-/// to four such parts, like `(String, i32, u64)` for topic, partition and offset.
+/// Implemented for integers, `String`, `Box<str>`, `Arc<str>`, `Vec<u8>`, arrays of bytes, and tuples of
+/// two to four of these, such as `(String, i32, u64)` for topic, partition and offset.
 ///
 /// # Examples
 ///
@@ -34,14 +34,15 @@ use std::sync::Arc;
 /// # Ok::<_, clockhand::dedup::SettingsError>(())
 /// ```
 pub trait SnapshotId: Sized {
-    /// The name of the type, by which a snapshot of other ids is told. Called once for each snapshot.
+    /// The name of the type, by which a snapshot of another type of ids is recognized. Called once for
+    /// each snapshot.
     fn kind() -> String;
 
-    /// Appends the id. Called while the calling thread is pinned, once for each id.
+    /// Appends the id to `out`. Called once for each id, while the calling thread is pinned.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Reads an id from the beginning, and leaves the rest; nothing if there is none. Must not trust the
-    /// bytes, and must read back what [`encode`](Self::encode) wrote.
+    /// Reads an id from the beginning of `bytes`, and leaves the rest. Returns `None` if there is no
+    /// valid id. Must not trust the bytes, and must read back what [`encode`](Self::encode) wrote.
     fn decode(bytes: &mut &[u8]) -> Option<Self>;
 }
 
@@ -66,7 +67,7 @@ macro_rules! integers {
 }
 integers!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
 
-/// So many bytes from the beginning.
+/// Splits `length` bytes off the beginning.
 fn split<'b>(bytes: &mut &'b [u8], length: u64) -> Option<&'b [u8]> {
     let (taken, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
     *bytes = rest;

@@ -1,12 +1,12 @@
-//! What a deduplicator tells about itself.
+//! The metrics of a deduplicator and a tracker.
 
 use std::time::Duration;
 
-/// What happened since a [`Deduplicator`](super::Deduplicator) or an
+/// What has happened since a [`Deduplicator`](super::Deduplicator) or an
 /// [`OffsetTracker`](super::OffsetTracker) was built.
 ///
-/// Every number is a sum of what threads counted on lines of their own, read one after the other:
-/// exact when nothing runs, nearly of one moment while something does.
+/// Every number is a sum of counters of threads, which are read one after another: exact while no other
+/// call runs, and otherwise approximately of one moment.
 ///
 /// # Examples
 ///
@@ -25,9 +25,9 @@ use std::time::Duration;
 #[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Ids that were asked for, by whatever call.
+    /// Ids that were checked, by any call.
     pub checks: u64,
-    /// Claims that were granted; those on which `enabled(false)` left no trace included.
+    /// Claims that were granted, including those that were not tracked because of `enabled(false)`.
     pub claims: u64,
     /// Ids that were completed, and so are remembered.
     pub adds: u64,
@@ -39,41 +39,42 @@ pub struct Metrics {
     pub abandoned: u64,
     /// Claims that were taken over, as their lease had run out.
     pub lease_expired: u64,
-    /// Tickets that came too late: another caller had taken the claim over.
+    /// Tickets that were completed or dropped too late: another caller had taken the claim over.
     pub late: u64,
-    /// Completions that changed nothing, as the claim was not the ticket's any more: what they stand for was
-    /// processed, and is processed again by another holder. They are among `late` and `fenced`, with tickets that
-    /// were dropped too late.
+    /// Completions that changed nothing, as the ticket had lost its claim: the message was processed, and
+    /// is processed again by another holder. They are also counted in `late` and `fenced`, which count
+    /// dropped tickets as well.
     pub overtaken: u64,
-    /// Ids that were forgotten before their time, to make room. Each may be processed again: raise
-    /// the capacity.
+    /// Ids that were forgotten before they expired, to make room. Each may be processed again: raise the
+    /// capacity.
     pub forgotten_early: u64,
-    /// Ids that were forgotten when their time was over.
+    /// Ids that were forgotten because they had expired.
     pub expired: u64,
-    /// Claims that were forgotten: their lease had run out, and nobody came.
+    /// Claims that were forgotten: their lease had run out, and they were not taken over.
     pub leaked: u64,
-    /// Ids that came from a snapshot; of a tracker, partitions.
+    /// Ids that were restored from a snapshot; for a tracker, partitions.
     pub restored: u64,
-    /// Claims granted without a trace, because of `enabled(false)`.
+    /// Claims that were granted and not tracked, because of `enabled(false)`.
     pub untracked: u64,
-    /// Negative offsets, which leave no trace.
+    /// Negative offsets, which are not tracked.
     pub invalid: u64,
-    /// Offsets that were folded as not existing, and were delivered after all.
+    /// Offsets that were folded as not existing, and were delivered nevertheless.
     pub unfolded: u64,
-    /// Tickets of offsets that came too late: their partition was assigned anew, revoked, forgotten or sought in.
+    /// Tickets of offsets that were fenced: their partition was assigned again, revoked, forgotten or
+    /// sought in.
     pub fenced: u64,
-    /// Cleanups, whoever ran them.
+    /// Cleanups, on any thread.
     pub cleanups: u64,
-    /// What they took together.
+    /// The time that they took together.
     #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub cleanup_time: Duration,
-    /// Ids that are remembered or in progress, expired ones that were not removed yet included. Of a
-    /// tracker: offsets that are done and lie above the watermark.
+    /// Ids that are remembered or in progress, including expired ids that are not removed yet. For a
+    /// tracker: offsets above the watermark that are done.
     pub size: u64,
-    /// Claims in progress now, whose tickets are out. Of a tracker: whose leases run.
+    /// Claims in progress now, whose tickets exist. For a tracker: whose leases have not run out.
     pub in_progress: u64,
-    /// Snapshots that were written, because of `snapshot_every`.
+    /// Snapshots that `snapshot_every` has written.
     pub snapshots: u64,
-    /// Those that could not be written.
+    /// Snapshots that `snapshot_every` could not write.
     pub snapshot_failures: u64,
 }

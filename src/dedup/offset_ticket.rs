@@ -1,41 +1,46 @@
-//! What a claim of an offset gives.
+//! The ticket of an offset.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane::{Grasp, Lane};
+use super::tracked_partition::{OffsetClaimId, TrackedPartition};
 
-/// The right to process an offset, and the duty to say how it ended.
+/// The right to process an offset. Complete it when the record is processed.
 ///
-/// Dropping it, after an error, in a panic or with a cancelled task, gives the claim back: the offset stays
-/// pending, and is new for the next caller. It may be sent to other threads. A ticket that is forgotten
-/// ([`std::mem::forget`]) holds its offset until the lease runs out.
+/// Dropping it, after an error, in a panic or with a cancelled task, gives the claim back: the offset
+/// stays pending, and is new for the next caller. A ticket may be sent to other threads. A ticket that
+/// is leaked ([`std::mem::forget`]) keeps its offset in progress until the lease runs out.
 ///
-/// A ticket is *fenced* when its partition was assigned anew, revoked or forgotten meanwhile, or when the consumer
-/// has sought to its offset or one before it: then it changes nothing, as what it stood for may be another
-/// consumer's by now. [`Metrics::fenced`](super::Metrics::fenced) counts those that come all the same.
+/// A ticket is *fenced* if its partition was assigned again, revoked or forgotten since the claim, or if
+/// the consumer has sought to its offset or a smaller one. Then completing or dropping it changes
+/// nothing, as another consumer may have the offset by now.
+/// [`Metrics::fenced`](super::Metrics::fenced) counts such tickets.
 #[must_use = "a ticket that is dropped gives the claim back"]
 pub struct OffsetTicket {
-    lane: Arc<Lane>,
+    tracked: Arc<TrackedPartition>,
     offset: i64,
-    /// Nothing if the claim left no trace, or has ended.
-    grasp: Option<Grasp>,
+    /// `None` if nothing is tracked, or the claim has ended.
+    claim: Option<OffsetClaimId>,
 }
 
 impl OffsetTicket {
-    pub(super) fn new(lane: Arc<Lane>, offset: i64, grasp: Option<Grasp>) -> Self {
-        Self { lane, offset, grasp }
+    pub(super) fn new(
+        tracked: Arc<TrackedPartition>,
+        offset: i64,
+        claim: Option<OffsetClaimId>,
+    ) -> Self {
+        Self { tracked, offset, claim }
     }
 
     /// The topic.
     pub fn topic(&self) -> &str {
-        self.lane.topic()
+        self.tracked.topic()
     }
 
     /// The partition.
     pub fn partition(&self) -> i32 {
-        self.lane.number()
+        self.tracked.number()
     }
 
     /// The offset.
@@ -43,25 +48,26 @@ impl OffsetTicket {
         self.offset
     }
 
-    /// Makes the offset processed.
+    /// Notes the offset as processed.
     ///
-    /// False if it came too late, as the lease had run out and another caller has claimed the offset since
-    /// ([`Metrics::late`](super::Metrics::late) counts it), or if the ticket is fenced. Then nothing changes.
+    /// Returns false if it is too late, as the lease ran out and another caller has claimed the offset
+    /// since ([`Metrics::late`](super::Metrics::late) counts it), or if the ticket is fenced. Then nothing
+    /// changes.
     ///
     /// # Progress
     ///
-    /// Takes the partition's lock, and then that of a part of the waiters if somebody waits for this offset.
+    /// Blocking: takes the partition's lock and, if a caller waits for this offset, a lock of the waiters.
     pub fn complete(mut self) -> bool {
-        let grasp = self.grasp.take();
-        grasp.is_none_or(|grasp| self.lane.complete(self.offset, grasp))
+        let claim = self.claim.take();
+        claim.is_none_or(|claim| self.tracked.complete(self.offset, claim))
     }
 
-    /// Lets the lease run out so long after now, if that is later than it would. False if the ticket is fenced,
-    /// or another caller has claimed the offset since the lease ran out.
+    /// Makes the lease end `lease` from now, if that is later than it would end. Returns false if the
+    /// ticket is fenced, or if another caller has claimed the offset since the lease ran out.
     ///
     /// # Progress
     ///
-    /// Takes the partition's lock.
+    /// Blocking: takes the partition's lock.
     ///
     /// # Examples
     ///
@@ -80,14 +86,14 @@ impl OffsetTicket {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn extend(&mut self, lease: Duration) -> bool {
-        self.grasp.is_none_or(|grasp| self.lane.extend(self.offset, grasp, lease))
+        self.claim.is_none_or(|claim| self.tracked.extend(self.offset, claim, lease))
     }
 }
 
 impl Drop for OffsetTicket {
     fn drop(&mut self) {
-        if let Some(grasp) = self.grasp.take() {
-            self.lane.abandon(self.offset, grasp);
+        if let Some(claim) = self.claim.take() {
+            self.tracked.abandon(self.offset, claim);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every message once by offsets: what is contiguous is one number.
+//! Every message once, by offsets: a contiguous range of them is one number.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{SettingsError, SnapshotError};
-use super::keeper;
-use super::lane::{AwaitedOffset, Lane, Lanes, Poll, Shared, told};
 use super::metrics::Metrics;
 use super::offset_ticket::OffsetTicket;
+use super::periodic;
 use super::process::process;
 use super::saves::{self, Plan, Saves};
 use super::settings;
@@ -17,26 +16,29 @@ use super::snapshot;
 use super::span::Span;
 use super::tally::{Event, Tally};
 use super::ticket::{Claim, Outcome};
+use super::tracked_partition::{
+    OffsetTarget, Poll, TrackedPartition, TrackedPartitions, TrackerShared, pending_for_users,
+};
 use super::wait::{Waited, wait};
 use super::waiters::Waiters;
 use crate::health::Monitor;
 use crate::sync::{FirstPanic, Patrol};
 use crate::time::{Clock, Timer};
 
-/// Offsets that are taken from an iterator before the partition's lock is taken for them.
-const AT_ONCE: usize = 128;
+/// How many offsets are taken from an iterator before the partition's lock is taken for them.
+const BATCH: usize = 128;
 
-/// Remembers which offsets of which partitions were processed, and says what to commit, in memory that goes with the
-/// gaps and not with the history.
+/// Remembers which offsets of which partitions were processed, and tells what to commit, in memory
+/// proportional to the gaps and not to the history.
 ///
-/// An `OffsetTracker` is a handle: clones share everything. Offsets are `i64`, as the clients of logs have them. A
-/// negative one is new to everybody, leaves no trace, and is counted as [`invalid`](Metrics::invalid): it is
-/// processed rather than lost.
+/// An `OffsetTracker` is a handle: clones share everything. Offsets are `i64`, as the clients of logs
+/// have them. A negative offset is new for every caller, is not tracked, and is counted as
+/// [`invalid`](Metrics::invalid): it is processed rather than lost.
 ///
-/// # What exists
+/// # Which offsets exist
 ///
-/// Logs have holes: markers of transactions, records that were compacted away or filtered. The tracker cannot know
-/// which offsets exist; it has to be told, in one of these ways.
+/// Logs have holes: markers of transactions, records that were compacted away or filtered. The tracker
+/// cannot know which offsets exist; the consumer has to tell it, in one of these ways.
 ///
 /// | the consumer | tells it by |
 /// |---|---|
@@ -44,35 +46,38 @@ const AT_ONCE: usize = 128;
 /// | claims in the order of delivery, on one thread | [`in_order`](OffsetTrackerBuilder::in_order) |
 /// | knows that nothing is left below an offset | [`skip_to`](Self::skip_to) |
 ///
-/// What is folded as not existing, and is delivered after all, is new: it is processed rather than lost, and holds
-/// the watermark until it is done ([`unfolded`](Metrics::unfolded) counts it).
+/// An offset that was folded as not existing, and is delivered nevertheless, is new: it is processed
+/// rather than lost, and holds the watermark until it is done ([`unfolded`](Metrics::unfolded) counts
+/// it).
 ///
-/// # Who has a partition
+/// # Rebalances and seeks
 ///
 /// Call [`assign`](Self::assign) and [`revoke`](Self::revoke) in the callback of a rebalance, and
-/// [`seek`](Self::seek) with the consumer. Each begins a new generation: tickets of an older one are fenced, and what
-/// they stand for is not committed by this consumer.
+/// [`seek`](Self::seek) when the consumer seeks. Each begins a new generation: tickets of an older one
+/// are fenced, and their offsets are not committed by this consumer.
 ///
 /// # Consistency
 ///
-/// For each offset, calls are linearizable: exactly one caller gets [`Claim::New`], until the claim is given back or
-/// its lease runs out, and then exactly one later caller. [`committable`](Self::committable) never passes an offset
-/// that is in progress or was given back, and never one that was polled and is not done. Partitions have no common
-/// order.
+/// For each offset, calls are linearizable: exactly one caller gets [`Claim::New`] until the claim is
+/// given back or its lease runs out, and then exactly one later caller.
+/// [`committable`](Self::committable) never passes an offset that is in progress or was given back, and
+/// never one that was polled and is not done. Calls for different partitions have no common order.
 ///
 /// # Memory
 ///
-/// For each partition about 500 bytes; 100 for each offset in progress; and about as much for every 512 offsets among
-/// which there is a gap, or one that is done above the watermark. A gap costs the same however long it is. What does
-/// not exist is remembered below the watermark, too, for 2^14 such pieces; of what is older, it is forgotten whether
-/// it was done, and if it is delivered again, it is processed again. What is pending is not bounded, but shown: by
+/// About 500 bytes for each partition; 100 for each offset in progress; and about as much for every 512
+/// offsets among which there is a gap, or one that is done above the watermark. A gap costs the same
+/// however long it is. Offsets that do not exist are also remembered below the watermark, in up to 2^14
+/// such pieces. In older ones it is forgotten which offsets were done: if one is delivered again, it is
+/// processed again. The number of pending offsets is not bounded, but reported: by
 /// [`gap_bytes`](Self::gap_bytes), [`oldest_pending`](Self::oldest_pending) and the metrics.
 ///
 /// # Progress
 ///
-/// Finding the partition is a read of a [`Cache`](crate::Cache). Every call on an offset takes its partition's lock
-/// for the time of a few look-ups in small trees: **blocking**, if the thread that has it is not scheduled. No user
-/// code runs under it. Give each partition one consumer thread, as logs do, and nobody waits.
+/// Finding the partition is a read of a [`Cache`](crate::Cache). Every call for an offset takes its
+/// partition's lock for a few look-ups in small trees: **blocking**, if the thread that holds it is not
+/// scheduled. No user code runs under it. If each partition has one consumer thread, as logs suggest,
+/// there is no contention.
 ///
 /// # Examples
 ///
@@ -93,25 +98,27 @@ const AT_ONCE: usize = 128;
 /// # Ok::<_, clockhand::dedup::SettingsError>(())
 /// ```
 #[derive(Clone)]
+#[doc(alias = "kafka")]
+#[doc(alias = "commit")]
 pub struct OffsetTracker {
-    pub(super) lanes: Arc<Lanes>,
-    /// Dropped after the lanes' handle: the last one waits for the thread, which may be the last to let go of the
-    /// lanes.
-    keeper: Option<Arc<Patrol>>,
+    pub(super) partitions: Arc<TrackedPartitions>,
+    /// Dropped after the handle of the partitions: the last handle waits for the thread, which may hold
+    /// the last reference to them.
+    thread: Option<Arc<Patrol>>,
 }
 
-/// An offset that is not done: what holds the watermark, and for how long.
+/// An offset that is not done, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct PendingOffset {
     /// The offset.
     pub offset: i64,
-    /// How long ago it was polled or, if it was not, claimed for the first time. Of an offset that was neither, how
-    /// long the watermark has been waiting for it.
+    /// How long ago it was polled or, if it was not, claimed for the first time. For an offset that was
+    /// neither, how long the watermark has been waiting for it.
     #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub age: Duration,
-    /// Whether somebody has claimed it, and the lease runs.
+    /// Whether it is in progress: claimed, with a lease that has not run out.
     pub claimed: bool,
 }
 
@@ -121,7 +128,7 @@ impl PendingOffset {
     }
 }
 
-/// Claims and what comes of them.
+/// Claims.
 impl OffsetTracker {
     /// Configures a tracker.
     pub fn builder() -> OffsetTrackerBuilder {
@@ -134,43 +141,49 @@ impl OffsetTracker {
         }
     }
 
-    /// A handle on a partition, which saves looking it up for each message: for threads that stay with one.
+    /// Returns a handle to a partition, which saves looking it up for each message: for threads that stay
+    /// with one.
     ///
     /// # Progress
     ///
     /// Wait-free for a partition that is there: a read of a cache. Lock-free for a new one.
     pub fn partition(&self, topic: &str, partition: i32) -> Partition {
-        Partition { lanes: Arc::clone(&self.lanes), lane: self.lanes.get(topic, partition) }
+        Partition {
+            partitions: Arc::clone(&self.partitions),
+            tracked: self.partitions.get(topic, partition),
+        }
     }
 
-    /// Asks whether to process an offset, and takes it in the same step.
+    /// Claims an offset, if it is new: tells whether to process it, and keeps other callers from doing so,
+    /// in one step.
     ///
-    /// An offset below the start that was [assigned](Self::assign) is done. One that comes before all that was
-    /// polled or claimed is new where no start was given, and the watermark goes back to it.
+    /// An offset below the [assigned](Self::assign) start is done. If no start was given, an offset smaller
+    /// than all that were polled or claimed is new, and the watermark goes back to it.
     #[inline]
     pub fn claim(&self, topic: &str, partition: i32, offset: i64) -> Claim<OffsetTicket> {
-        self.lanes.ask(topic, partition, |lane| lane.claim(offset))
+        self.partitions.ask(topic, partition, |tracked| tracked.claim(offset))
     }
 
-    /// Whether an offset was processed. To decide by this whether to process it is a mistake: the answer may be out
-    /// of date when it arrives.
+    /// Whether an offset was processed. Do not decide by this whether to process it: the answer may be out
+    /// of date when it is returned.
     pub fn is_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
-        if let Some(lane) = self.lanes.find(topic, partition) {
-            return lane.is_processed(offset);
+        if let Some(tracked) = self.partitions.find(topic, partition) {
+            return tracked.is_processed(offset);
         }
-        self.lanes.shared.tally.count(Event::Unknown);
+        self.partitions.shared.tally.count(Event::Unknown);
         false
     }
 
-    /// Makes an offset processed. True for exactly one caller; false if it was, or is in progress.
+    /// Notes an offset as processed. Returns true for exactly one caller, and false if it was processed
+    /// before or is in progress.
     pub fn mark_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
         self.claim(topic, partition, offset).ticket().is_some_and(OffsetTicket::complete)
     }
 
-    /// Processes an offset unless that was done, or is being done.
+    /// Calls `work` for an offset, unless the offset was processed or is in progress.
     ///
-    /// If `work` fails or panics, the claim is given back. If the ticket came too late or is fenced, the outcome is
-    /// [`Late`](Outcome::Late).
+    /// If `work` fails or panics, the claim is given back. If the ticket is too late or fenced, the outcome
+    /// is [`Late`](Outcome::Late).
     ///
     /// # Examples
     ///
@@ -193,7 +206,7 @@ impl OffsetTracker {
         process(self.claim(topic, partition, offset), work)
     }
 
-    /// The same for a future. Needs feature `async`, and no particular runtime.
+    /// As [`process`](Self::process), for a future. Needs feature `async`, and no particular runtime.
     ///
     /// # Cancel safety
     ///
@@ -213,20 +226,21 @@ impl OffsetTracker {
         super::process::process_async(claim, work).await
     }
 
-    /// Waits until an offset that is in progress is done or given back, or for so long. Returns at once if nobody
-    /// processes it.
+    /// Waits until an offset that is in progress is done or given back, for at most `timeout`. Returns at
+    /// once if the offset is not in progress.
     ///
     /// # Progress
     ///
-    /// Blocking: it waits for the holder of the claim, at most until its lease runs out or `timeout` is over.
+    /// Blocking: waits for the holder of the claim, at most until its lease runs out or `timeout` is over.
     pub fn wait_done(&self, topic: &str, partition: i32, offset: i64, timeout: Duration) -> Waited {
-        let awaited = self.awaited(topic, partition, offset);
-        awaited.map_or(Waited::Open, |awaited| wait(&awaited, timeout))
+        let target = self.target(topic, partition, offset);
+        target.map_or(Waited::Open, |target| wait(&target, timeout))
     }
 
-    /// The same for a task, which is woken when the lease runs out, too. Needs feature `async`, and no particular
-    /// runtime. The future keeps nothing of the tracker's handle, and is of the partition that is there when this is
-    /// called: where there is none, the offset is [`Open`](Waited::Open).
+    /// As [`wait_done`](Self::wait_done), for a task, without a time limit; the task is also woken when the
+    /// lease runs out. Needs feature `async`, and no particular runtime. The future does not borrow the
+    /// tracker. It waits for the partition that exists when this is called: if there is none, the offset
+    /// is [`Open`](Waited::Open).
     ///
     /// # Cancel safety
     ///
@@ -238,95 +252,101 @@ impl OffsetTracker {
         partition: i32,
         offset: i64,
     ) -> super::wait::WaitOffset {
-        let awaited = self.awaited(topic, partition, offset);
-        super::wait::WaitOffset(awaited.map(super::wait::Waiting::new))
+        let target = self.target(topic, partition, offset);
+        super::wait::WaitOffset(target.map(super::wait::TaskWait::new))
     }
 
-    /// Nothing of a partition that nobody has named so far: to ask for it makes none.
-    fn awaited(&self, topic: &str, partition: i32, offset: i64) -> Option<AwaitedOffset> {
-        let lane = self.lanes.find(topic, partition)?;
-        Some(AwaitedOffset { lane, offset })
+    /// Returns `None` for a partition that is not known: waiting for one does not add it.
+    fn target(&self, topic: &str, partition: i32, offset: i64) -> Option<OffsetTarget> {
+        let tracked = self.partitions.find(topic, partition)?;
+        Some(OffsetTarget { tracked, offset })
     }
 }
 
-/// What the log says.
+/// Which offsets exist, and which are this consumer's.
 impl OffsetTracker {
-    /// The consumer was given these offsets, in this order: they exist, and what lies between two of them does not,
-    /// nor does what lies between the end of the last poll (or the start) and the first.
+    /// Notes that the consumer has polled `offsets`, in this order: they exist, and offsets between two of
+    /// them do not, nor those between the end of the last poll (or the start) and the first one.
     ///
-    /// Call it on the thread that polls, before workers get the records; they may claim in any order. What was
-    /// polled before changes nothing. Polls that are told in the wrong order, or that jump back, are no harm: what
-    /// was folded as not existing and is polled after all is pending, but a commit in between may have passed it.
+    /// Call it on the thread that polls, before workers get the records; they may claim in any order.
+    /// Offsets that were polled before change nothing. Polls that are noted in the wrong order, or that go
+    /// back, do no harm: an offset that was folded as not existing and is polled nevertheless is pending,
+    /// but a commit in between may have passed it.
     ///
-    /// After [`revoke`](Self::revoke) it begins anew, as [`assign`](Self::assign) without a start does. Where another
-    /// thread assigns, revokes, seeks or forgets the partition in the middle of the call, it is as if the call had
-    /// ended before.
+    /// After [`revoke`](Self::revoke) the partition starts over, as by [`assign`](Self::assign) without a
+    /// start. If another thread assigns, revokes, seeks or forgets the partition during the call, the rest
+    /// of `offsets` has no effect.
     ///
     /// # Panics
     ///
-    /// If the iterator does; what it gave before counts.
+    /// If the iterator panics; the offsets before that are noted.
     ///
     /// # Progress
     ///
-    /// Takes the partition's lock once for some dozen offsets, and not while the iterator runs.
+    /// Blocking: takes the partition's lock once for up to 128 offsets, and not while the iterator runs.
     pub fn polled(&self, topic: &str, partition: i32, offsets: impl IntoIterator<Item = i64>) {
         let mut poll = Poll::default();
         in_batches(offsets, |batch| {
-            self.lanes.ask(topic, partition, |lane| lane.polled(batch, &mut poll));
+            self.partitions.ask(topic, partition, |tracked| tracked.polled(batch, &mut poll));
         });
     }
 
-    /// Nothing that was never claimed is left below `offset`: it does not exist, or is not wanted. Claims in progress
-    /// below, and those that were given back, stay and hold the watermark. A negative offset changes nothing.
+    /// Notes that no unclaimed offset below `offset` is to be processed: they do not exist, or are not
+    /// wanted. Offsets below that are in progress or were given back stay, and hold the watermark. A
+    /// negative `offset` changes nothing.
     pub fn skip_to(&self, topic: &str, partition: i32, offset: i64) {
-        self.lanes.ask(topic, partition, |lane| lane.skip_to(offset));
+        self.partitions.ask(topic, partition, |tracked| tracked.skip_to(offset));
     }
 
-    /// This consumer has the partition from now on, and begins at `start`: all below is done, nothing above. A new
-    /// generation: tickets from before are fenced. With a negative `start`, as clients have it where nothing was
-    /// committed, the partition begins with the first offset that is polled; or with the first that is claimed, if the
-    /// tracker has not had the partition before, so that no worker can be late with a record from then.
+    /// Notes that this consumer has the partition from now on, and begins at `start`: offsets below it are
+    /// done, and none above. This begins a new generation: earlier tickets are fenced. With a negative
+    /// `start`, which clients have if nothing was committed, the partition begins with the first offset
+    /// that is polled; or with the first that is claimed, if the tracker has not had the partition before,
+    /// so that no worker can still have a record from then.
     ///
-    /// What a snapshot knows is added by [`restore`](Self::restore) *after* this.
+    /// Call [`restore`](Self::restore) *after* this to add a snapshot.
     pub fn assign(&self, topic: &str, partition: i32, start: i64) {
-        self.lanes.ask(topic, partition, |lane| lane.assign(start));
+        self.partitions.ask(topic, partition, |tracked| tracked.assign(start));
     }
 
-    /// Another consumer has the partition from now on: it is reported no longer, and its tickets are fenced. The
-    /// last committable, for a last commit; nothing if there was none.
+    /// Notes that another consumer has the partition from now on: it is no longer reported, and its tickets
+    /// are fenced. Returns the last committable offset, for a last commit, and `None` if there is none.
     ///
-    /// Workers that claim late are granted each offset once, as ever, and change nothing that is reported. The
-    /// partition comes back with [`assign`](Self::assign) or [`polled`](Self::polled).
+    /// Claims of late workers are still granted once for each offset, and change nothing that is reported.
+    /// After [`assign`](Self::assign) or [`polled`](Self::polled) the partition is this consumer's again.
     pub fn revoke(&self, topic: &str, partition: i32) -> Option<i64> {
-        self.lanes.ask(topic, partition, |lane| lane.revoke())
+        self.partitions.ask(topic, partition, |tracked| tracked.revoke())
     }
 
-    /// The consumer goes on at `offset`, be it backwards or forwards: what is at or after it is processed again, and
-    /// its tickets are fenced. What lies between the watermark and `offset` is skipped, as by
-    /// [`skip_to`](Self::skip_to). A negative offset, as clients have it for the ends of a log, forgets everything
-    /// that is known of the partition, which begins anew as by [`assign`](Self::assign) without a start.
+    /// Notes that the consumer goes on at `offset`, backwards or forwards: offsets from there on are
+    /// processed again, and their tickets are fenced. Offsets between the watermark and `offset` are
+    /// skipped, as by [`skip_to`](Self::skip_to). A negative `offset`, which clients use for the ends of a
+    /// log, forgets everything that is known of the partition, which starts over as by
+    /// [`assign`](Self::assign) without a start.
     pub fn seek(&self, topic: &str, partition: i32, offset: i64) {
-        self.lanes.ask(topic, partition, |lane| lane.seek(offset));
+        self.partitions.ask(topic, partition, |tracked| tracked.seek(offset));
     }
 
-    /// Forgets a partition, and fences its tickets; whether something was known of it.
+    /// Forgets a partition, and fences its tickets. Returns whether something was known of it.
     pub fn forget(&self, topic: &str, partition: i32) -> bool {
-        self.lanes.forget(topic, partition)
+        self.partitions.forget(topic, partition)
     }
 }
 
-/// What to commit, and what is in the way.
+/// What to commit, and what is pending.
 impl OffsetTracker {
-    /// The offset below which nothing is left to do: the one to commit.
+    /// Returns the offset to commit: all below it are done, or do not exist.
     ///
-    /// Nothing before the partition was assigned, polled or claimed, and after it was revoked. Never below the start;
-    /// without a start, not below the first offset that was polled or claimed. It goes back where an offset below it
-    /// turns out to exist. When `i64::MAX` is done it stays there, as there is no larger one.
+    /// Returns `None` before the partition is assigned, polled or claimed, and after it was revoked. Never
+    /// below the start; without a start, not below the first offset that was polled or claimed. It goes
+    /// back if an offset below it turns out to exist. When `i64::MAX` is done it stays there, as there is
+    /// no larger offset.
     pub fn committable(&self, topic: &str, partition: i32) -> Option<i64> {
-        self.lanes.find(topic, partition)?.committable()
+        self.partitions.find(topic, partition)?.committable()
     }
 
-    /// What to commit of all partitions that are assigned or active: topic, number, offset. In no particular order.
+    /// Returns what to commit for all partitions that are assigned or active: topic, number, offset. In no
+    /// particular order.
     pub fn committables(&self) -> Vec<(String, i32, i64)> {
         let mut all = Vec::new();
         self.for_each_committable(|topic, partition, offset| {
@@ -335,51 +355,55 @@ impl OffsetTracker {
         all
     }
 
-    /// Calls `f` for what [`committables`](Self::committables) has, without an allocation. No lock is held meanwhile,
-    /// and `f` may use the tracker.
+    /// Calls `f` for what [`committables`](Self::committables) returns, without an allocation. No lock is
+    /// held meanwhile, and `f` may use the tracker.
     pub fn for_each_committable(&self, mut f: impl FnMut(&str, i32, i64)) {
-        self.lanes.for_each(|lane| {
-            if let Some(offset) = lane.committable() {
-                f(lane.topic(), lane.number(), offset);
+        self.partitions.for_each(|tracked| {
+            if let Some(offset) = tracked.committable() {
+                f(tracked.topic(), tracked.number(), offset);
             }
         });
     }
 
-    /// What holds the watermark, and for how long. Nothing if there is nothing to wait for.
+    /// Returns the offset that holds the watermark, and for how long. `None` if no offset is pending.
     ///
-    /// Where it was not told what exists, this may be an offset that does not.
+    /// If the tracker was not told which offsets exist, this may be one that does not.
     pub fn oldest_pending(&self, topic: &str, partition: i32) -> Option<PendingOffset> {
-        let lane = self.lanes.find(topic, partition)?;
-        let (pending, now) = lane.pending(Span::oldest_pending)?;
-        Some(PendingOffset::of(told(pending?, now)))
+        let tracked = self.partitions.find(topic, partition)?;
+        let (pending, now) = tracked.pending(Span::oldest_pending)?;
+        Some(PendingOffset::of(pending_for_users(pending?, now)))
     }
 
-    /// All offsets that exist and are not done, in order; of a gap of which nothing is known, the first offset.
+    /// Returns all offsets that exist and are not done, in order; of a gap of which nothing is known, the
+    /// first offset.
     pub fn pending(&self, topic: &str, partition: i32) -> Vec<PendingOffset> {
-        let lane = self.lanes.find(topic, partition);
-        let pending = lane.and_then(|lane| lane.pending(Span::pending));
+        let tracked = self.partitions.find(topic, partition);
+        let pending = tracked.and_then(|tracked| tracked.pending(Span::pending));
         let Some((pending, now)) = pending else { return Vec::new() };
-        pending.into_iter().map(|pending| PendingOffset::of(told(pending, now))).collect()
+        pending
+            .into_iter()
+            .map(|pending| PendingOffset::of(pending_for_users(pending, now)))
+            .collect()
     }
 
-    /// The bytes that the gaps take now, offsets in progress apart.
+    /// The bytes that the gaps take now, without offsets in progress.
     pub fn gap_bytes(&self) -> usize {
         let mut bytes = 0;
-        self.lanes.for_each(|lane| bytes += lane.reported(Span::bytes).unwrap_or(0));
+        self.partitions.for_each(|tracked| bytes += tracked.reported(Span::bytes).unwrap_or(0));
         bytes
     }
 
-    /// What has happened so far. `size` is the number of offsets that are done above the watermarks.
+    /// What has happened so far. `size` is the number of offsets above the watermarks that are done.
     ///
     /// # Progress
     ///
-    /// Blocking: takes the lock of each partition, one after the other, and looks at each offset in progress.
+    /// Blocking: takes the lock of each partition, one after another, and reads each offset in progress.
     pub fn metrics(&self) -> Metrics {
-        let shared = &self.lanes.shared;
+        let shared = &self.partitions.shared;
         let now = shared.clock.now();
         let (mut size, mut in_progress) = (0_u64, 0);
-        self.lanes.for_each(|lane| {
-            let counts = lane.reported(|span| (span.done_above(), span.in_progress(now)));
+        self.partitions.for_each(|tracked| {
+            let counts = tracked.reported(|span| (span.done_above(), span.in_progress(now)));
             let (done, claimed) = counts.unwrap_or_default();
             size = size.saturating_add(done);
             in_progress += claimed;
@@ -390,54 +414,57 @@ impl OffsetTracker {
 
 /// Surviving a restart.
 impl OffsetTracker {
-    /// What was done in all partitions that have something to [commit](Self::committables), as bytes. Offsets in
-    /// progress are not done: after a restart they are new.
+    /// Returns the offsets that are done in all partitions that have something to
+    /// [commit](Self::committables), as bytes. Offsets in progress are not done: after a restart they are
+    /// new.
     ///
-    /// Each partition is of one moment during the call; together they are not.
+    /// Each partition is read at one moment, but not all at the same one.
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::of_offsets(&self.lanes)
+        snapshot::of_offsets(&self.partitions)
     }
 
-    /// Writes a snapshot to a file: whole, or not at all.
+    /// Writes a snapshot to a file, entirely or not at all.
     ///
-    /// The bytes go into a file beside it, are flushed to the disk, and take the place of the old file in one step;
-    /// then the folder is flushed. A crash leaves the old snapshot or the new one, and perhaps a file whose name ends
-    /// in `.tmp`. Of calls beside one another, and of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every), the one
-    /// that began last stays, whichever ends first.
+    /// The bytes go into a temporary file in the same folder, which is flushed to the disk and then
+    /// renamed to `path`; then the folder is flushed. A crash leaves the old snapshot or the new one, and
+    /// perhaps a file whose name ends in `.tmp`. If several calls, or
+    /// [`snapshot_every`](OffsetTrackerBuilder::snapshot_every), write the file concurrently, the snapshot
+    /// that was begun last stays, whichever is finished first.
     ///
     /// # Errors
     ///
     /// [`Io`](SnapshotError::Io) if the file or its folder cannot be written; it names the path.
     pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
-        self.lanes.shared.saves.write(path, || self.snapshot())
+        self.partitions.shared.saves.write(path, || self.snapshot())
     }
 
-    /// Adds what is in a snapshot to what is known; how many partitions the snapshot has.
+    /// Adds a snapshot to what is known. Returns how many partitions the snapshot has.
     ///
-    /// To a partition that is assigned or active, what was done is added; its watermark does not go back, and offsets
-    /// in progress are left to their tickets. A partition of which nothing is known is taken over as it was. One that
-    /// was revoked stays so. The snapshot must be of the same log: of one that was made anew, forget it.
+    /// For a partition that is assigned or active, the offsets that were done are added; its watermark does
+    /// not go back, and offsets in progress are left to their tickets. A partition of which nothing is
+    /// known is restored as it was. One that was revoked stays so. The snapshot must be of the same log: if
+    /// the log was created again, discard the snapshot.
     ///
     /// # Errors
     ///
-    /// If the bytes are not a whole, undamaged snapshot of a tracker. Nothing is changed then.
+    /// If the bytes are not a complete, undamaged snapshot of a tracker. Nothing is changed then.
     pub fn restore(&self, bytes: &[u8]) -> Result<usize, SnapshotError> {
-        let shared = &self.lanes.shared;
+        let shared = &self.partitions.shared;
         let partitions = snapshot::partitions(bytes, shared.clock.now())?;
         for (topic, partition, span) in &partitions {
-            self.lanes.ask(topic, *partition, |lane| lane.restore(span));
+            self.partitions.ask(topic, *partition, |tracked| tracked.restore(span));
             shared.tally.count(Event::Restored);
         }
         Ok(partitions.len())
     }
 
-    /// The same from a file.
+    /// As [`restore`](Self::restore), from a file.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) says whether there is none), or what
-    /// is in it is not a whole, undamaged snapshot of a tracker in the present format; the error names the file.
-    /// Nothing is changed then.
+    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) tells whether there is
+    /// none), or does not contain a complete, undamaged snapshot of a tracker in the present format; the
+    /// error names the file. Nothing is changed then.
     ///
     /// # Examples
     ///
@@ -461,30 +488,30 @@ impl OffsetTracker {
         saves::read(path, |bytes| self.restore(bytes))
     }
 
-    /// Why the last snapshot of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every) could not be written, if it
-    /// could not.
+    /// Returns why the last snapshot of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every) could not
+    /// be written, and `None` if it was written.
     pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
-        self.lanes.shared.saves.last_error()
+        self.partitions.shared.saves.last_error()
     }
 }
 
 impl fmt::Debug for OffsetTracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OffsetTracker")
-            .field("partitions", &self.lanes.len())
-            .field("lease", &self.lanes.shared.lease)
-            .field("saves", &self.keeper.is_some())
+            .field("partitions", &self.partitions.len())
+            .field("lease", &self.partitions.shared.lease)
+            .field("saves", &self.thread.is_some())
             .finish_non_exhaustive()
     }
 }
 
-/// Hands the items of an iterator on in batches, so that it does not run while a lock is held. If it panics, what it
-/// gave before is handed on first.
+/// Passes the items of an iterator on in batches, so that it does not run while a lock is held. If it
+/// panics, the items before that are passed on first.
 ///
 /// Ends: with the iterator.
 fn in_batches(offsets: impl IntoIterator<Item = i64>, mut take: impl FnMut(&[i64])) {
     let mut offsets = offsets.into_iter();
-    let mut batch = [0; AT_ONCE];
+    let mut batch = [0; BATCH];
     loop {
         let mut filled = 0;
         let mut panics = FirstPanic::default();
@@ -498,64 +525,66 @@ fn in_batches(offsets: impl IntoIterator<Item = i64>, mut take: impl FnMut(&[i64
             take(&batch[..filled]);
         }
         panics.pass_on();
-        if filled < AT_ONCE {
+        if filled < BATCH {
             return;
         }
     }
 }
 
-/// One partition of an [`OffsetTracker`]: what threads that stay with it do for each message. Clones are the same
-/// partition, and if it is [forgotten](OffsetTracker::forget), they are the one that comes after it.
+/// A handle to one partition of an [`OffsetTracker`], for threads that stay with it. Clones are handles
+/// to the same partition. If that is [forgotten](OffsetTracker::forget), they find the partition that is
+/// added after it.
 ///
 /// # Progress
 ///
 /// Every method takes the partition's lock; see [`OffsetTracker`].
 #[derive(Clone)]
 pub struct Partition {
-    lanes: Arc<Lanes>,
-    lane: Arc<Lane>,
+    partitions: Arc<TrackedPartitions>,
+    tracked: Arc<TrackedPartition>,
 }
 
 impl Partition {
-    /// Asks the lane, or the one that came after it.
-    fn ask<R>(&self, mut f: impl FnMut(&Arc<Lane>) -> Option<R>) -> R {
-        let answer = f(&self.lane);
-        answer.unwrap_or_else(|| self.lanes.ask(self.lane.topic(), self.lane.number(), f))
+    /// Calls `f` with the partition or, if that was forgotten, with the one added after it.
+    fn ask<R>(&self, mut f: impl FnMut(&Arc<TrackedPartition>) -> Option<R>) -> R {
+        let answer = f(&self.tracked);
+        answer
+            .unwrap_or_else(|| self.partitions.ask(self.tracked.topic(), self.tracked.number(), f))
     }
 
-    /// Asks whether to process an offset, and takes it in the same step; see [`OffsetTracker::claim`].
+    /// Claims an offset, if it is new; see [`OffsetTracker::claim`].
     #[inline]
     pub fn claim(&self, offset: i64) -> Claim<OffsetTicket> {
-        self.ask(|lane| lane.claim(offset))
+        self.ask(|tracked| tracked.claim(offset))
     }
 
-    /// Makes an offset processed. True for exactly one caller; false if it was, or is in progress.
+    /// Notes an offset as processed; see [`OffsetTracker::mark_processed`].
     pub fn mark_processed(&self, offset: i64) -> bool {
         self.claim(offset).ticket().is_some_and(OffsetTicket::complete)
     }
 
     /// Whether an offset was processed; see [`OffsetTracker::is_processed`].
     pub fn is_processed(&self, offset: i64) -> bool {
-        self.ask(|lane| Some(lane.is_processed(offset)))
+        self.ask(|tracked| Some(tracked.is_processed(offset)))
     }
 
-    /// The consumer was given these offsets, in this order; see [`OffsetTracker::polled`].
+    /// Notes that the consumer has polled `offsets`, in this order; see [`OffsetTracker::polled`].
     pub fn polled(&self, offsets: impl IntoIterator<Item = i64>) {
         let mut poll = Poll::default();
-        in_batches(offsets, |batch| self.ask(|lane| lane.polled(batch, &mut poll)));
+        in_batches(offsets, |batch| self.ask(|tracked| tracked.polled(batch, &mut poll)));
     }
 
-    /// The offset below which nothing is left to do; see [`OffsetTracker::committable`].
+    /// Returns the offset to commit; see [`OffsetTracker::committable`].
     pub fn committable(&self) -> Option<i64> {
-        self.ask(|lane| Some(lane.committable()))
+        self.ask(|tracked| Some(tracked.committable()))
     }
 }
 
 impl fmt::Debug for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Partition")
-            .field("topic", &self.lane.topic())
-            .field("partition", &self.lane.number())
+            .field("topic", &self.tracked.topic())
+            .field("partition", &self.tracked.number())
             .field("committable", &self.committable())
             .finish_non_exhaustive()
     }
@@ -573,13 +602,13 @@ pub struct OffsetTrackerBuilder {
 }
 
 impl OffsetTrackerBuilder {
-    /// How long a claim may run before another caller may take it over. Without it, 60 seconds.
+    /// How long a claim may last before another caller may take it over. 60 seconds by default.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
     }
 
-    /// The clock of the leases. Without it, a coarse one that ticks every millisecond.
+    /// The clock of the leases. By default, a coarse one with a resolution of a millisecond.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
@@ -591,9 +620,9 @@ impl OffsetTrackerBuilder {
         self
     }
 
-    /// Whether each partition is claimed by one thread at a time, in the order of delivery. Then a claim says what
-    /// [`polled`](OffsetTracker::polled) with this one offset does: nothing exists between it and the one that was
-    /// claimed before. Without it, a claim says nothing about other offsets.
+    /// Whether each partition is claimed by one thread at a time, in the order of delivery. Then a claim
+    /// also does what [`polled`](OffsetTracker::polled) does with this one offset: no offset exists between
+    /// it and the one claimed before. By default, a claim tells nothing about other offsets.
     ///
     /// # Examples
     ///
@@ -612,13 +641,13 @@ impl OffsetTrackerBuilder {
         self
     }
 
-    /// Writes a snapshot to this file every so often, as [`OffsetTracker::snapshot_to`] does. Without it, none is
-    /// written but by calls.
+    /// Writes a snapshot to `path` every `interval`, as [`OffsetTracker::snapshot_to`] does. By default,
+    /// none is written except by calls.
     ///
-    /// A thread named `clockhand-save` does it, and ends with the tracker; the last snapshot is up to an interval old
-    /// then. If a snapshot cannot be written, the file stays as it was, [`health`](OffsetTracker::health)
-    /// says so,
-    /// and [`last_snapshot_error`](OffsetTracker::last_snapshot_error) says why.
+    /// A thread named `clockhand-save` does this, and ends with the tracker; the last snapshot is up to
+    /// `interval` old then. If a snapshot cannot be written, the file stays as it was,
+    /// [`health`](OffsetTracker::health) reports it, and
+    /// [`last_snapshot_error`](OffsetTracker::last_snapshot_error) returns why.
     pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
         self.snapshots = Some(Plan { interval, path: path.into() });
         self
@@ -639,15 +668,21 @@ impl OffsetTrackerBuilder {
         let Self { enabled, in_order, .. } = self;
         let (tally, saves) = (Tally::new(), Saves::default());
         let monitor = Monitor::new(Timer::start(Some(clock.clone())));
-        let shared = Shared { lease, clock, enabled, in_order, tally, waiters, saves, monitor };
-        let lanes = Arc::new(Lanes::new(shared));
-        let keeper = self.snapshots.map(|Plan { interval, path }| {
-            keeper::start("clockhand-save", interval, &lanes, move |lanes: &Lanes| {
-                let Shared { saves, tally, .. } = &*lanes.shared;
-                saves.keep(tally, &path, || snapshot::of_offsets(lanes));
-            })
+        let shared =
+            TrackerShared { lease, clock, enabled, in_order, tally, waiters, saves, monitor };
+        let partitions = Arc::new(TrackedPartitions::new(shared));
+        let thread = self.snapshots.map(|Plan { interval, path }| {
+            periodic::start(
+                "clockhand-save",
+                interval,
+                &partitions,
+                move |partitions: &TrackedPartitions| {
+                    let TrackerShared { saves, tally, .. } = &*partitions.shared;
+                    saves.keep(tally, &path, || snapshot::of_offsets(partitions));
+                },
+            )
         });
-        let keeper = keeper.transpose().map_err(SettingsError::Thread)?;
-        Ok(OffsetTracker { lanes, keeper })
+        let thread = thread.transpose().map_err(SettingsError::Thread)?;
+        Ok(OffsetTracker { partitions, thread })
     }
 }

@@ -1,11 +1,11 @@
-//! How the partitions of a tracker are doing.
+//! The status of a tracker's partitions.
 
-use super::lane::{Lane, offset, told};
 use super::offsets::{OffsetTracker, PendingOffset};
 use super::span::Span;
+use super::tracked_partition::{TrackedPartition, offset, pending_for_users};
 use crate::health::{DedupState, Health, Thresholds};
 
-/// How a partition is doing. From [`OffsetTracker::partitions`].
+/// The status of a partition. From [`OffsetTracker::partitions`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -14,38 +14,38 @@ pub struct PartitionStatus {
     pub topic: String,
     /// The number of the partition.
     pub partition: i32,
-    /// The offset to commit: below it nothing is left to do.
+    /// The offset to commit: all below it are done, or do not exist.
     pub committable: i64,
-    /// One more than the last offset of which something is known: that was polled or, if nothing was, claimed.
+    /// One more than the last offset that was polled or, if none was, claimed.
     pub end: i64,
-    /// How far `committable` is behind `end`, holes included.
+    /// How far `committable` is behind `end`, including holes.
     pub lag: u64,
-    /// What holds the watermark, and for how long. Nothing if there is nothing to wait for.
+    /// The offset that holds the watermark, and for how long. `None` if no offset is pending.
     pub oldest_pending: Option<PendingOffset>,
-    /// Claims whose leases run.
+    /// The number of claims whose leases have not run out.
     pub in_progress: u64,
 }
 
 impl PartitionStatus {
-    fn of(lane: &Lane) -> Option<Self> {
+    fn of(tracked: &TrackedPartition) -> Option<Self> {
         let look = |span: &Span, now| {
             let (committable, end) = (span.committable(), span.end());
             let oldest = span.oldest_pending(now);
             (committable, end, oldest, span.in_progress(now))
         };
-        let ((committable, end, oldest, in_progress), now) = lane.pending(look)?;
+        let ((committable, end, oldest, in_progress), now) = tracked.pending(look)?;
         Some(Self {
-            topic: lane.topic().to_string(),
-            partition: lane.number(),
+            topic: tracked.topic().to_string(),
+            partition: tracked.number(),
             committable: offset(committable),
             end: offset(end),
             lag: end.saturating_sub(committable),
-            oldest_pending: oldest.map(|oldest| PendingOffset::of(told(oldest, now))),
+            oldest_pending: oldest.map(|oldest| PendingOffset::of(pending_for_users(oldest, now))),
             in_progress,
         })
     }
 
-    /// The partition, and the offset that it waits for.
+    /// The name of the partition, and its oldest pending offset.
     fn pending_name(&self) -> Option<String> {
         let offset = self.oldest_pending?.offset;
         Some(format!("{}, offset {offset}", self.name()))
@@ -56,15 +56,15 @@ impl PartitionStatus {
     }
 }
 
-/// How it is doing.
+/// Status and health.
 impl OffsetTracker {
-    /// How each partition is doing that is assigned or active, by topic and number.
+    /// Returns the status of each partition that is assigned or active, sorted by topic and number.
     ///
-    /// Each partition is of one moment during the call; together they are not.
+    /// Each partition is read at one moment, but not all at the same one.
     ///
     /// # Progress
     ///
-    /// Blocking: takes the lock of each partition, one after the other, and looks at each offset in progress.
+    /// Blocking: takes the lock of each partition, one after another, and reads each offset in progress.
     ///
     /// # Examples
     ///
@@ -82,21 +82,21 @@ impl OffsetTracker {
     /// ```
     pub fn partitions(&self) -> Vec<PartitionStatus> {
         let mut all = Vec::new();
-        self.lanes.for_each(|lane| all.extend(PartitionStatus::of(lane)));
+        self.partitions.for_each(|tracked| all.extend(PartitionStatus::of(tracked)));
         all.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         all
     }
 
-    /// Whether all is well, and if not, what is out of bounds and what to do: how long offsets are pending, how far
-    /// partitions are behind, whether work is done once and succeeds, leases are long enough, what exists is told in
-    /// time, and snapshots are written. Of the partitions, the one that is worst off is named.
+    /// Whether the tracker is healthy, and if not, which figure is out of bounds and what to do: how long
+    /// offsets are pending, how far partitions are behind, whether work is done once and succeeds, leases
+    /// are long enough, polls are noted in time, and snapshots are written. The worst partition is named.
     ///
-    /// Rates are those of a window that ends now, by the system's clock or a manual one (see [`health`](crate::health)). May be called
-    /// at any frequency and by any number of callers.
+    /// Rates are those of a window that ends now, by the system's clock or a manual one (see
+    /// [`health`](crate::health)). May be called at any frequency and by any number of callers.
     ///
     /// # Progress
     ///
-    /// Blocking: as [`partitions`](Self::partitions), and among its callers, who take a lock of their own.
+    /// Blocking: as [`partitions`](Self::partitions), and among its callers, which take a lock of their own.
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl OffsetTracker {
     /// ```
     pub fn health(&self, thresholds: &Thresholds) -> Health {
         let partitions = self.partitions();
-        let shared = &self.lanes.shared;
+        let shared = &self.partitions.shared;
         let age = |status: &PartitionStatus| status.oldest_pending.map(|oldest| oldest.age);
         let pending = partitions.iter().max_by_key(|&status| age(status));
         let lag = partitions.iter().max_by_key(|status| status.lag);

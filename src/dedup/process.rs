@@ -1,4 +1,4 @@
-//! From a claim to an outcome: the work runs if the claim was granted.
+//! From a claim to an outcome: the work runs if the claim is granted.
 
 use std::hash::Hash;
 
@@ -22,7 +22,7 @@ impl Completes for OffsetTicket {
     }
 }
 
-/// The ticket, or why there is none.
+/// Returns the ticket, or why there is none.
 fn granted<T, R, E>(claim: Claim<T>) -> Result<T, Outcome<R, E>> {
     match claim {
         Claim::New(ticket) => Ok(ticket),
@@ -31,7 +31,7 @@ fn granted<T, R, E>(claim: Claim<T>) -> Result<T, Outcome<R, E>> {
     }
 }
 
-/// Ends the claim as the work ended: a ticket that is not completed gives it back.
+/// Ends the claim with the result of the work: a ticket that is not completed gives the claim back.
 fn ended<R, E>(ticket: impl Completes, result: Result<R, E>) -> Outcome<R, E> {
     match result {
         Ok(result) if ticket.complete() => Outcome::Processed(result),

@@ -8,24 +8,24 @@ use equivalent::Equivalent;
 use super::ring::Oldest;
 use crate::sync::{AtomicU64, Relaxed};
 
-/// No place: the id is in progress, or its completion is under way.
-const NOWHERE: u64 = u64::MAX;
-/// From here on, places are those of guests, which are not in the ring.
-pub(super) const GUESTS: u64 = 1 << 63;
+/// No position: the id is in progress, or its completion is under way.
+const NO_POSITION: u64 = u64::MAX;
+/// From here on, positions are those of ids in the due set, which are not in the ring.
+pub(super) const OUTSIDE_RING: u64 = 1 << 63;
 
-/// A key of the cache: an id, its hash, and its place in the order of completion.
+/// A key of the cache: an id, its hash, and its position in the order of completion.
 #[derive(Debug)]
 pub(super) struct Record<Id> {
     hash: u64,
-    /// Written by whoever completed the id, before its hash is put into the ring, and by whoever took its hash out
-    /// there to make it a guest.
-    place: Relaxed<AtomicU64>,
+    /// Written by the thread that completes the id, before its hash is put into the ring, and by a
+    /// thread that moves the id from the ring to the due set.
+    position: Relaxed<AtomicU64>,
     id: Id,
 }
 
 impl<Id> Record<Id> {
     pub(super) fn new(hash: u64, id: Id) -> Self {
-        Self { hash, place: Relaxed::<AtomicU64>::new(NOWHERE), id }
+        Self { hash, position: Relaxed::<AtomicU64>::new(NO_POSITION), id }
     }
 
     pub(super) fn id(&self) -> &Id {
@@ -36,13 +36,14 @@ impl<Id> Record<Id> {
         self.hash
     }
 
-    pub(super) fn set_place(&self, place: u64) {
-        self.place.set(place);
+    pub(super) fn set_position(&self, position: u64) {
+        self.position.set(position);
     }
 
-    /// Its place among the guests, if it is one.
-    pub(super) fn guest_place(&self) -> Option<u64> {
-        Some(self.place.get()).filter(|&place| place >= GUESTS && place != NOWHERE)
+    /// Its position outside the ring, if it is in the due set.
+    pub(super) fn due_set_position(&self) -> Option<u64> {
+        Some(self.position.get())
+            .filter(|&position| position >= OUTSIDE_RING && position != NO_POSITION)
     }
 }
 
@@ -60,69 +61,70 @@ impl<Id: PartialEq> PartialEq for Record<Id> {
 
 impl<Id: Eq> Eq for Record<Id> {}
 
-/// Asks for the record of an id, by the id or what can be borrowed of it.
-pub(super) struct Wanted<'a, Q: ?Sized> {
+/// Finds the record of an id, by the id or a borrowed form of it.
+pub(super) struct ById<'a, Q: ?Sized> {
     pub(super) hash: u64,
     pub(super) id: &'a Q,
 }
 
-impl<Q: ?Sized> Hash for Wanted<'_, Q> {
+impl<Q: ?Sized> Hash for ById<'_, Q> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<Id: Borrow<Q>, Q: Eq + ?Sized> Equivalent<Record<Id>> for Wanted<'_, Q> {
+impl<Id: Borrow<Q>, Q: Eq + ?Sized> Equivalent<Record<Id>> for ById<'_, Q> {
     fn equivalent(&self, record: &Record<Id>) -> bool {
         *self.id == *record.id.borrow()
     }
 }
 
-/// Asks for the record that was completed at a certain place of the ring. A record answers to this from then on,
-/// until its hash is taken out there, or never.
-pub(super) struct Placed {
+/// Finds the record that was completed at a position of the ring. A record is found by this only
+/// while its hash is in the ring.
+pub(super) struct ByPosition {
     pub(super) at: Oldest,
     /// The number of cells.
     pub(super) cells: u64,
 }
 
-impl Hash for Placed {
+impl Hash for ByPosition {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.at.hash);
     }
 }
 
-impl<Id> Equivalent<Record<Id>> for Placed {
+impl<Id> Equivalent<Record<Id>> for ByPosition {
     fn equivalent(&self, record: &Record<Id>) -> bool {
-        let place = record.place.get();
-        let here = place % self.cells == self.at.cell && (place / self.cells) as u16 == self.at.lap;
-        here && place < GUESTS && record.hash == self.at.hash
+        let position = record.position.get();
+        let here =
+            position % self.cells == self.at.cell && (position / self.cells) as u16 == self.at.lap;
+        here && position < OUTSIDE_RING && record.hash == self.at.hash
     }
 }
 
-/// Asks for the record of a guest.
-pub(super) struct Visiting {
+/// Finds the record of an id in the due set.
+pub(super) struct ByDueEntry {
     pub(super) hash: u64,
-    pub(super) place: u64,
+    pub(super) position: u64,
 }
 
-impl Hash for Visiting {
+impl Hash for ByDueEntry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<Id> Equivalent<Record<Id>> for Visiting {
+impl<Id> Equivalent<Record<Id>> for ByDueEntry {
     fn equivalent(&self, record: &Record<Id>) -> bool {
-        record.place.get() == self.place && record.hash == self.hash
+        record.position.get() == self.position && record.hash == self.hash
     }
 }
 
-/// A record's hash was computed when the record was made; the cache is to use it as it is.
+/// Passes on the hash of a record, which was computed when the record was made.
 #[derive(Debug, Default)]
-pub(super) struct Passing(u64);
+pub(super) struct PassThroughHasher(u64);
 
-impl Hasher for Passing {
+impl Hasher for PassThroughHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -132,12 +134,12 @@ impl Hasher for Passing {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Not reached: records and the ways to ask for them write one word.
+        // Not reached: records, and what they are found by, write one word.
         for &byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(byte);
         }
     }
 }
 
-/// Hands a record's hash through.
-pub(super) type Through = BuildHasherDefault<Passing>;
+/// Builds hashers that pass a record's hash on.
+pub(super) type PassThroughState = BuildHasherDefault<PassThroughHasher>;

@@ -1,8 +1,9 @@
-//! The order in which ids were completed: a ring of as many cells as ids may be remembered.
+//! The order in which ids were completed: a ring with one cell for each id that may be remembered.
 //!
-//! A completion takes the next place, and puts its hash into the place's cell. What it takes out in
-//! exchange was completed a round earlier and is the oldest: it has to go. So there is neither a
-//! count to compare with a limit, nor a list, nor a sort, and every completion pays for itself.
+//! A completion takes the next position, and exchanges the hash in that position's cell for its own.
+//! The hash that it takes out was completed one round earlier and is the oldest: its id is forgotten.
+//! So there is no count to compare with a limit, no list and no sort, and the cost of forgetting is
+//! spread over the completions.
 //!
 //! ```text
 //!   63                                        16 15      0
@@ -11,40 +12,40 @@
 //!   +-------------------------------------------+---------+
 //! ```
 //!
-//! The *lap* says in which round the hash came in. A completion that was stopped between its place and its
-//! cell, for a round or more, finds a later lap there: then it is the oldest itself. (It would have to sleep
-//! for 2^15 rounds to be deceived.)
+//! The *lap* is the number of the round in which the hash was put in. A completion that was stopped
+//! after it took its position, for a round or more, finds a later lap in its cell: then its own id is
+//! the oldest. (Laps wrap around: it would have to sleep for 2^15 rounds to find a wrong answer.)
 //!
 //! # Invariants
 //!
-//! - **A1** A hash that was put into a cell is taken out of it once, by a completion of a later lap there,
-//!   and whoever takes it out forgets the record of that place, if it is still there. So no more records
-//!   are DONE than there are cells, but for those whose completion is under way.
-//! - **A2** A cell's `due` is a hint, for those who look for what has expired without asking the
-//!   cache: the record's word decides.
+//! - **A1** A hash that was put into a cell is taken out of it once, by a completion of a later lap, and
+//!   the thread that takes it out forgets the record of that position, if it is still there. So at most
+//!   as many records are DONE as there are cells, except those whose completion is under way.
+//! - **A2** A cell's `due` is a hint, by which expired ids are found without a look into the cache. The
+//!   record's word decides.
 
 use std::sync::OnceLock;
 
-use super::word::Until;
+use super::claim_word::Until;
 use crate::sync::{AtomicU64, CachePadded, Ordering, Relaxed, seeded};
 use crate::time::{Deadline, Moment};
 
-/// Cells that are allocated together, when the first of them is used.
+/// How many cells are allocated together, when the first of them is used.
 const SEGMENT: u64 = if cfg!(clockhand_loom) { 2 } else { 1 << 12 };
-/// Cells in a cache line. Places that follow each other lie that far apart, so that threads that
-/// complete at the same time write to different lines.
+/// How many cells a cache line has. Consecutive positions are that far apart, so that threads that
+/// complete concurrently write to different lines.
 const STRIDE: u64 = if cfg!(clockhand_loom) { 1 } else { 4 };
-/// The most cells that a ring can have.
-pub(super) const MOST: u64 = 1 << 32;
+/// Limit on the cells of a ring.
+pub(super) const MAX_CELLS: u64 = 1 << 32;
 
-/// A hash that stands for a record, with its lap, or zero.
+/// The hash of a record, with its lap, or zero.
 #[derive(Debug)]
 struct Cell {
     word: AtomicU64,
     due: Relaxed<AtomicU64>,
 }
 
-/// A hash in a cell, and when it came there.
+/// A hash in a cell, and the lap in which it was put there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Oldest {
     pub(super) hash: u64,
@@ -52,12 +53,12 @@ pub(super) struct Oldest {
     pub(super) lap: u16,
 }
 
-/// What putting a hash into the ring came to.
+/// The result of putting a hash into the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Put {
-    /// It is there; what was there has to go.
-    Placed(Option<Oldest>),
-    /// It has to go itself: the cell holds what was completed later.
+pub(super) enum PutOutcome {
+    /// It is in its cell; the id of the hash that was there is to be forgotten.
+    Stored(Option<Oldest>),
+    /// Its own id is to be forgotten: the cell holds one that was completed later.
     Late,
 }
 
@@ -66,20 +67,20 @@ pub(super) enum Put {
 pub(super) struct Ring {
     cells: u64,
     segments: Box<[OnceLock<Box<[Cell]>>]>,
-    /// The next place.
+    /// The next position.
     tail: CachePadded<Relaxed<AtomicU64>>,
-    /// From where on to look for what has expired; a hint.
+    /// The position from which on to look for expired ids; a hint.
     head: CachePadded<Relaxed<AtomicU64>>,
 }
 
 const LAP_BITS: u32 = u16::BITS;
 
-/// The part of a hash that stands for a record; never zero.
-pub(super) fn token(hash: u64) -> u64 {
+/// The part of an id's hash that is stored in a cell; never zero.
+pub(super) fn hash_part(hash: u64) -> u64 {
     (hash >> LAP_BITS).max(1)
 }
 
-/// Whether lap `a` is later than lap `b`; laps begin anew after 2^16.
+/// Whether lap `a` is later than lap `b`; laps wrap around after 2^16.
 fn is_later(a: u16, b: u16) -> bool {
     a != b && a.wrapping_sub(b) < 1 << (LAP_BITS - 1)
 }
@@ -103,94 +104,94 @@ impl Ring {
         size_of_val::<[_]>(&self.segments) + used * SEGMENT as usize * size_of::<Cell>()
     }
 
-    /// The next place; nobody else gets it.
-    pub(super) fn take_place(&self) -> u64 {
+    /// Takes the next position, which no other completion gets.
+    pub(super) fn take_position(&self) -> u64 {
         self.tail.add(1)
     }
 
-    /// In which round a place comes.
-    pub(super) fn lap(&self, place: u64) -> u16 {
-        (place / self.cells) as u16
+    /// The round of a position.
+    pub(super) fn lap(&self, position: u64) -> u16 {
+        (position / self.cells) as u16
     }
 
-    /// Puts a hash into the cell of a place, and takes out what was there.
+    /// Puts a hash into the cell of a position, and takes out the one that was there.
     ///
     /// # Progress
     ///
-    /// Lock-free: an attempt fails where a completion a round away took effect.
-    pub(super) fn put(&self, place: u64, hash: u64, until: Until) -> Put {
-        let (number, lap) = (place % self.cells, self.lap(place));
+    /// Lock-free: an attempt fails only if a completion of another round has changed the cell.
+    pub(super) fn put(&self, position: u64, hash: u64, until: Until) -> PutOutcome {
+        let (number, lap) = (position % self.cells, self.lap(position));
         let cell = self.at_or_new(number);
         let due = until.deadline().to_word();
-        // ORDERING D-c: Acquire: what comes out of the cell; pairs with the exchange.
+        // ORDERING D-c: Acquire: for the hash that is taken out; pairs with the exchange below.
         let mut seen = cell.word.load(Ordering::Acquire);
         loop {
             let late = seen != 0 && is_later(seen as u16, lap);
             if late && !seeded("dedup-ring-takes-the-later") {
-                return Put::Late;
+                return PutOutcome::Late;
             }
             let own = hash << LAP_BITS | u64::from(lap);
             if seeded("dedup-ring-by-store") {
                 cell.word.store(own, Ordering::Release);
                 break;
             }
-            // ORDERING D-c: AcqRel. Release: whoever takes the hash out finds the record, with its
-            // place. Acquire: the same for the one that comes out.
+            // ORDERING D-c: AcqRel. Release: the thread that takes this hash out finds the record, with
+            // its position. Acquire: the same for the hash that is taken out here.
             match cell.word.compare_exchange(seen, own, exchange(), Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => seen = now,
             }
         }
         cell.due.set(due);
-        Put::Placed(Oldest::of(seen, number))
+        PutOutcome::Stored(Oldest::of(seen, number))
     }
 
-    /// The first place at which every cell that is in use now was put into again.
+    /// The first position at which every cell that is in use now has been overwritten.
     pub(super) fn round_end(&self) -> u64 {
         self.tail.get().saturating_add(self.cells)
     }
 
-    /// The places whose cells are in use, the oldest first.
-    pub(super) fn places(&self) -> std::ops::Range<u64> {
+    /// The positions whose cells are in use, oldest first.
+    pub(super) fn positions(&self) -> std::ops::Range<u64> {
         let tail = self.tail.get();
         tail.saturating_sub(self.cells)..tail
     }
 
-    /// What is in the cell of a place.
-    pub(super) fn look(&self, place: u64) -> Option<Oldest> {
-        let number = place % self.cells;
+    /// Returns the hash in the cell of a position.
+    pub(super) fn look(&self, position: u64) -> Option<Oldest> {
+        let number = position % self.cells;
         // ORDERING D-c: Acquire: pairs with `put`.
         Oldest::of(self.at(number)?.word.load(Ordering::Acquire), number)
     }
 
-    /// The same, if it is due by the hint. Says so once for each hint, so a cell is not looked at
-    /// again and again.
-    pub(super) fn take_due(&self, place: u64, now: Moment) -> Option<Oldest> {
-        let cell = self.at(place % self.cells)?;
+    /// As [`look`](Self::look), if the id has expired by the cell's hint. Returns it once for each hint,
+    /// so that a cell is not looked at again and again.
+    pub(super) fn take_due(&self, position: u64, now: Moment) -> Option<Oldest> {
+        let cell = self.at(position % self.cells)?;
         let due = cell.due.get();
         let looked_at = Deadline::NEVER.to_word();
         if !Deadline::from_word(due).is_passed(now) || !cell.due.try_set(due, looked_at) {
             return None;
         }
-        self.look(place)
+        self.look(position)
     }
 
-    /// The next place whose cell is due or was looked at, if the one at the head is such; moves the
-    /// head.
+    /// Returns the position at the head and moves the head on, if that cell's id has expired by its
+    /// hint, or was taken by [`take_due`](Self::take_due) already.
     pub(super) fn next_due(&self, now: Moment) -> Option<u64> {
-        let (head, oldest) = (self.head.get(), self.places());
-        let place = head.max(oldest.start);
-        if place >= oldest.end {
+        let (head, oldest) = (self.head.get(), self.positions());
+        let position = head.max(oldest.start);
+        if position >= oldest.end {
             return None;
         }
-        let due = Deadline::from_word(self.at(place % self.cells)?.due.get());
+        let due = Deadline::from_word(self.at(position % self.cells)?.due.get());
         let over = due == Deadline::NEVER || due.is_passed(now);
-        (over && self.head.try_set(head, place + 1)).then_some(place)
+        (over && self.head.try_set(head, position + 1)).then_some(position)
     }
 
     fn at(&self, number: u64) -> Option<&Cell> {
         let segment = self.segments[(number / SEGMENT) as usize].get()?;
-        Some(&segment[spread(number % SEGMENT)])
+        Some(&segment[cell_index(number % SEGMENT)])
     }
 
     fn at_or_new(&self, number: u64) -> &Cell {
@@ -198,7 +199,7 @@ impl Ring {
         if segment.get().is_none() {
             let cell =
                 |_| Cell { word: AtomicU64::new(0), due: Relaxed::<AtomicU64>::new(u64::MAX) };
-            // Allocated beforehand: another thread waits for the store only.
+            // Allocated first: another thread waits only until the pointer is stored.
             let _ = segment.set((0..SEGMENT).map(cell).collect());
         }
         self.at(number).expect("the segment was set just now, here or elsewhere")
@@ -211,8 +212,8 @@ impl Oldest {
     }
 }
 
-/// Where a cell lies in its segment: neighbours in number lie in different lines.
-fn spread(number: u64) -> usize {
+/// The index of a cell in its segment: cells with consecutive numbers are in different cache lines.
+fn cell_index(number: u64) -> usize {
     (number % (SEGMENT / STRIDE) * STRIDE + number / (SEGMENT / STRIDE)) as usize
 }
 

@@ -1,8 +1,9 @@
-//! Snapshots in files: written whole or not at all, and read whole or not at all.
+//! Snapshots in files: written and read entirely or not at all.
 //!
-//! A snapshot is written into a file beside its own, flushed to the disk, and then renamed, which is one step; then
-//! the folder is flushed, so that the name is on the disk, too. Whatever happens in between, the file is the old one
-//! or the new one. Files that were left half-written by a crash end in `.tmp` and may be removed.
+//! A snapshot is written to a temporary file in the same folder, flushed to the disk, and then renamed,
+//! which is one step; then the folder is flushed, so that the name is on the disk as well. After a crash
+//! at any point, the file is the old one or the new one. Files that a crash has left half-written end in
+//! `.tmp` and may be removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -20,7 +21,7 @@ pub(super) struct Plan {
     pub(super) path: PathBuf,
 }
 
-/// What came of the periodic snapshots, and what is being written.
+/// The results of the periodic snapshots, and the snapshots that are being written.
 #[derive(Debug, Default)]
 pub(super) struct Saves {
     under_way: Mutex<Vec<UnderWay>>,
@@ -34,19 +35,19 @@ pub(super) struct Saves {
 struct UnderWay {
     path: PathBuf,
     calls: usize,
-    /// The number of the one that was put in place and began last; zero for none.
+    /// The number of the last one begun of those that were put in place; zero if none was.
     newest: u64,
 }
 
-/// One of these.
-struct Turn<'s> {
+/// A snapshot that is being taken for a file.
+struct SaveCall<'s> {
     saves: &'s Saves,
     path: &'s Path,
-    /// Larger than those of all that began before.
+    /// Larger than those of all that were begun before.
     number: u64,
 }
 
-impl<'s> Turn<'s> {
+impl<'s> SaveCall<'s> {
     fn begin(saves: &'s Saves, path: &'s Path) -> Self {
         let mut under_way = lock(&saves.under_way);
         let number = unique();
@@ -57,21 +58,21 @@ impl<'s> Turn<'s> {
         Self { saves, path, number }
     }
 
-    /// Puts a file in place, unless one that began later is there.
-    fn put(&self, beside: &Path) -> io::Result<()> {
+    /// Puts the file in place, unless a snapshot that was begun later is there.
+    fn put(&self, temporary: &Path) -> io::Result<()> {
         let mut under_way = lock(&self.saves.under_way);
         let its = under_way.iter_mut().find(|its| its.path == self.path);
         let newest = its.map(|its| &mut its.newest);
         if newest.as_ref().is_some_and(|newest| **newest > self.number) {
-            return fs::remove_file(beside);
+            return fs::remove_file(temporary);
         }
-        fs::rename(beside, self.path)?;
+        fs::rename(temporary, self.path)?;
         newest.into_iter().for_each(|newest| *newest = self.number);
         Ok(())
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for SaveCall<'_> {
     fn drop(&mut self) {
         let mut under_way = lock(&self.saves.under_way);
         let its = under_way.iter_mut().filter(|its| its.path == self.path);
@@ -81,22 +82,23 @@ impl Drop for Turn<'_> {
 }
 
 impl Saves {
-    /// Takes a snapshot, and puts it into a file.
+    /// Takes a snapshot, and writes it to a file.
     pub(super) fn write(
         &self,
         path: &Path,
         snapshot: impl FnOnce() -> Vec<u8>,
     ) -> Result<(), SnapshotError> {
-        let turn = Turn::begin(self, path);
+        let call = SaveCall::begin(self, path);
         let bytes = snapshot();
-        let beside = beside(path)?;
-        // First, so that the old file stays where this cannot be done.
+        let temporary = temporary_path(path)?;
+        // Opened before the file is replaced: if the folder cannot be opened, the old file stays.
         let folder = folder(path)?;
         let put = |error| SnapshotError::io(path, "put the new snapshot in place at", &error);
-        let written = write_beside(&beside, &bytes).and_then(|()| turn.put(&beside).map_err(put));
+        let written =
+            write_temporary(&temporary, &bytes).and_then(|()| call.put(&temporary).map_err(put));
         if written.is_err() {
-            // It says no more than the error does.
-            let _ = fs::remove_file(&beside);
+            // An error of this would add nothing to the one that is returned.
+            let _ = fs::remove_file(&temporary);
         }
         written.and_then(|()| folder.map_or(Ok(()), |folder| folder.flush()))
     }
@@ -105,12 +107,12 @@ impl Saves {
         self.failures.get()
     }
 
-    /// Why the last snapshot could not be written, if it could not.
+    /// Returns why the last periodic snapshot could not be written, and `None` if it was written.
     pub(super) fn last_error(&self) -> Option<SnapshotError> {
         lock(&self.last_error).clone()
     }
 
-    /// Writes a periodic snapshot, and takes note of what it came to.
+    /// Writes a periodic snapshot, and notes the result.
     pub(super) fn keep(&self, tally: &Tally, path: &Path, snapshot: impl FnOnce() -> Vec<u8>) {
         let saved = quietly(|| self.write(path, snapshot));
         let panicked = || Err(SnapshotError::Panicked { path: path.to_path_buf() });
@@ -122,8 +124,8 @@ impl Saves {
     }
 }
 
-/// A name in the same folder that nobody else writes to.
-fn beside(path: &Path) -> Result<PathBuf, SnapshotError> {
+/// A path in the same folder that no other call writes to.
+fn temporary_path(path: &Path) -> Result<PathBuf, SnapshotError> {
     let Some(name) = path.file_name() else {
         let error = std::io::Error::from(std::io::ErrorKind::InvalidInput);
         return Err(SnapshotError::io(path, "write to a path without a file name,", &error));
@@ -133,9 +135,10 @@ fn beside(path: &Path) -> Result<PathBuf, SnapshotError> {
     Ok(path.with_file_name(name))
 }
 
-fn write_beside(beside: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
-    let failed = |error| SnapshotError::io(beside, "write", &error);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(beside).map_err(failed)?;
+fn write_temporary(temporary: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
+    let failed = |error| SnapshotError::io(temporary, "write", &error);
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(temporary).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
 }
 
@@ -158,14 +161,14 @@ fn folder(path: &Path) -> Result<Option<Folder<'_>>, SnapshotError> {
 }
 
 impl Folder<'_> {
-    /// Has the names of its files written to the disk.
+    /// Flushes the names of its files to the disk.
     fn flush(&self) -> Result<(), SnapshotError> {
         let flushed = self.file.sync_all();
         flushed.map_err(|error| SnapshotError::io(self.path, "flush the folder", &error))
     }
 }
 
-/// Restores what is in a file.
+/// Restores the contents of a file.
 pub(super) fn read(
     path: &Path,
     restore: impl FnOnce(&[u8]) -> Result<usize, SnapshotError>,

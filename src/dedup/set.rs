@@ -1,27 +1,27 @@
-//! A set of offsets that is small where the offsets are dense, and where they are far apart.
+//! A set of offsets that takes little memory both where offsets are dense and where they are sparse.
 //!
 //! ```text
 //!   0         512        1024       1536                                   2^63
 //!   |  nothing |  512 bits |  nothing |  all, up to the end of some chunk ... |
 //! ```
 //!
-//! Offsets come in chunks of 512. A chunk that has some of its offsets takes a bit for each; chunks that follow
-//! one another and have all of theirs are one piece; a chunk that has none takes nothing. So a run of 2^62
-//! offsets costs as much as one offset, and a million single ones cost about a bit and a half for each offset
-//! among them.
+//! Offsets are divided into chunks of 512. A chunk with some of its offsets in the set has a bit for
+//! each; consecutive full chunks are one piece; an empty chunk takes nothing. So a run of 2^62 offsets
+//! costs as much as one offset, and a million single ones cost about a bit and a half for each offset of
+//! their range.
 //!
 //! # Invariants
 //!
 //! - **S1** Pieces do not overlap.
-//! - **S2** A piece of bits has one at least, and not all.
-//! - **S3** No two pieces of the other kind touch.
+//! - **S2** A piece of bits has at least one bit set, and not all.
+//! - **S3** No two pieces of full chunks are adjacent.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::ident::SnapshotId;
 
-/// One more than the largest offset: the end of everything.
+/// One more than the largest offset.
 pub(super) const END: u64 = 1 << 63;
 
 const WORDS: usize = 8;
@@ -55,7 +55,7 @@ fn mask(range: &Range<u64>) -> Bits {
     std::array::from_fn(|word| below(range.end, word) & !below(range.start, word))
 }
 
-/// The first bit from this one on that is set, or is not.
+/// Returns the first bit from `from` on that is set, or is not.
 fn find(bits: &Bits, from: u64, set: bool) -> Option<u64> {
     let first = (from / 64) as usize;
     (first..WORDS).find_map(|word| {
@@ -66,8 +66,8 @@ fn find(bits: &Bits, from: u64, set: bool) -> Option<u64> {
     })
 }
 
-/// A range in parts: within the first chunk, whole chunks by their numbers, within the last chunk. A part that
-/// is empty is none.
+/// Splits a range into the part within the first chunk, whole chunks by their numbers, and the part
+/// within the last chunk. An empty part is `None`.
 fn parts(range: Range<u64>) -> (Option<Range<u64>>, Range<u64>, Option<Range<u64>>) {
     let (first, last) = (range.start.div_ceil(CHUNK), range.end >> SHIFT);
     if first > last {
@@ -84,7 +84,7 @@ impl OffsetSet {
         self.pieces.is_empty()
     }
 
-    /// The piece that has this chunk: where it begins, and itself.
+    /// Returns the piece that has this chunk, and its first chunk.
     fn piece(&self, chunk: u64) -> Option<(u64, &Piece)> {
         let (&start, piece) = self.pieces.range(..=chunk).next_back()?;
         let has = match piece {
@@ -102,9 +102,9 @@ impl OffsetSet {
         })
     }
 
-    /// The first offset from this one on that is not in the set.
+    /// Returns the first offset from `from` on that is not in the set.
     ///
-    /// Ends: every round but the last passes a piece.
+    /// Ends: every round except the last passes a piece.
     pub(super) fn end_of_run(&self, from: u64) -> u64 {
         let mut offset = from;
         while let Some((start, piece)) = self.piece(offset >> SHIFT) {
@@ -119,7 +119,7 @@ impl OffsetSet {
         offset
     }
 
-    /// The first offset from this one on that is in the set.
+    /// Returns the first offset from `from` on that is in the set.
     pub(super) fn next(&self, from: u64) -> Option<u64> {
         let chunk = from >> SHIFT;
         if let Some((start, piece)) = self.piece(chunk) {
@@ -164,7 +164,7 @@ impl OffsetSet {
         })
     }
 
-    /// The number of offsets from this one on.
+    /// The number of offsets in the set from `from` on.
     pub(super) fn count_from(&self, from: u64) -> u64 {
         self.runs(from..END).map(|run| run.end - run.start).sum()
     }
@@ -200,14 +200,14 @@ impl OffsetSet {
         }
     }
 
-    /// A part of one chunk.
+    /// Inserts a part of one chunk.
     fn insert_part(&mut self, part: Range<u64>) {
         let chunk = part.start >> SHIFT;
         let base = chunk << SHIFT;
         self.insert_bits(chunk, mask(&(part.start - base..part.end - base)));
     }
 
-    /// Some offsets of a chunk; one at least.
+    /// Inserts some offsets of a chunk, at least one.
     fn insert_bits(&mut self, chunk: u64, added: Bits) {
         if matches!(self.piece(chunk), Some((_, Piece::All { .. }))) {
             return;
@@ -251,7 +251,7 @@ impl OffsetSet {
         }
     }
 
-    /// A part of one chunk.
+    /// Removes a part of one chunk.
     fn remove_part(&mut self, part: Range<u64>) {
         let chunk = part.start >> SHIFT;
         match self.piece(chunk) {
@@ -295,8 +295,8 @@ impl OffsetSet {
         }
     }
 
-    /// Makes one run of the first pieces, what lies between them included, until there are no more than that
-    /// many, or the next one would not lie below `offset`.
+    /// Merges the first pieces, including the offsets between them, until there are at most `most` pieces,
+    /// or the next one would not be below `offset`.
     ///
     /// Ends: every round removes a piece.
     pub(super) fn blur(&mut self, most: usize, offset: u64) {
@@ -316,13 +316,13 @@ impl OffsetSet {
         }
     }
 
-    /// Bytes of the set, about.
+    /// Approximate bytes of the set.
     pub(super) fn bytes(&self) -> usize {
         let boxed = |piece: &Piece| match piece {
             Piece::Some(_) => size_of::<Bits>(),
             Piece::All { .. } => 0,
         };
-        // A key and a piece; the tree's nodes are half full at least.
+        // A key and a piece; the tree's nodes are at least half full.
         let node = 2 * (size_of::<u64>() + size_of::<Piece>());
         self.pieces.values().map(|piece| boxed(piece) + node).sum()
     }
@@ -345,7 +345,7 @@ impl OffsetSet {
         }
     }
 
-    /// Reads a set; nothing if the bytes are none.
+    /// Reads a set. Returns `None` if the bytes are not a set.
     pub(super) fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let mut set = Self::default();
         for _ in 0..u64::decode(bytes)? {

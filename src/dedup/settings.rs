@@ -10,28 +10,28 @@ use std::time::Duration;
 use super::deduplicator::Deduplicator;
 use super::error::SettingsError;
 use super::ident::SnapshotId;
-use super::keeper;
+use super::periodic;
 use super::ring;
 use super::saves::Plan;
 use super::snapshot;
-use super::store::{Rules, Store};
+use super::store::{DedupSettings, Store};
 use crate::settings::Maintenance;
 use crate::time::Clock;
 
-const CAPACITY: u64 = 50_000;
-const TTL: Duration = Duration::from_secs(300);
-const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
-/// The lease where none is chosen, unless the time to live is shorter.
-const LEASE: Duration = Duration::from_secs(60);
-/// The resolution of the clock where none was chosen.
-const TICK: Duration = Duration::from_millis(1);
+const DEFAULT_CAPACITY: u64 = 50_000;
+const DEFAULT_TTL: Duration = Duration::from_secs(300);
+const DEFAULT_CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
+/// The default lease, unless the time to live is shorter.
+const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+/// The resolution of the default clock.
+const DEFAULT_RESOLUTION: Duration = Duration::from_millis(1);
 
 const CAPACITY_VARIABLE: &str = "MAX_TRACKED_OFFSETS";
 const TTL_VARIABLE: &str = "OFFSET_CACHE_TTL_SECONDS";
 const INTERVAL_VARIABLE: &str = "OFFSET_CLEANUP_INTERVAL";
 const ENABLED_VARIABLE: &str = "OFFSET_TRACKING_ENABLED";
 
-/// A setting, and what its user calls it.
+/// A setting, and the name by which the user knows it.
 #[derive(Debug, Clone, Copy)]
 struct Named<T> {
     value: T,
@@ -51,14 +51,14 @@ impl Named<Duration> {
     }
 }
 
-/// The clock, if it can keep these times.
+/// Returns the clock, if its resolution is fine enough for these times.
 fn clock_for(clock: Option<Clock>, times: &[Named<Duration>]) -> Result<Clock, SettingsError> {
     let shortest = times.iter().min_by_key(|time| time.value);
     let clock = clock.unwrap_or_else(|| {
-        // A clock that nobody chose is as fine as the times ask for.
+        // The default clock is as fine as the times need.
         shortest
-            .filter(|time| time.value < TICK)
-            .map_or_else(|| Clock::coarse(TICK), |_| Clock::precise())
+            .filter(|time| time.value < DEFAULT_RESOLUTION)
+            .map_or_else(|| Clock::coarse(DEFAULT_RESOLUTION), |_| Clock::precise())
     });
     if let (Some(resolution), Some(&Named { value: time, setting })) =
         (clock.resolution(), shortest)
@@ -74,7 +74,7 @@ pub(super) fn lease_and_clock(
     lease: Option<Duration>,
     clock: Option<Clock>,
 ) -> Result<(Duration, Clock), SettingsError> {
-    let lease = Named::new("lease", lease.unwrap_or(LEASE));
+    let lease = Named::new("lease", lease.unwrap_or(DEFAULT_LEASE));
     lease.not_zero()?;
     Ok((lease.value, clock_for(clock, &[lease])?))
 }
@@ -107,15 +107,15 @@ pub struct DeduplicatorBuilder<Id> {
     snapshots: Option<(Plan, Writer<Id>)>,
 }
 
-/// Writes a snapshot of ids that can be written.
+/// Takes a snapshot of ids that can be written to one.
 type Writer<Id> = fn(&Store<Id>) -> Vec<u8>;
 
 impl<Id> DeduplicatorBuilder<Id> {
     pub(super) fn new() -> Self {
         Self {
-            capacity: Named::new("capacity", CAPACITY),
-            ttl: Named::new("ttl", TTL),
-            cleanup_interval: Named::new("cleanup_interval", CLEANUP_INTERVAL),
+            capacity: Named::new("capacity", DEFAULT_CAPACITY),
+            ttl: Named::new("ttl", DEFAULT_TTL),
+            cleanup_interval: Named::new("cleanup_interval", DEFAULT_CLEANUP_INTERVAL),
             lease: None,
             enabled: true,
             maintenance: Maintenance::Inline,
@@ -124,34 +124,34 @@ impl<Id> DeduplicatorBuilder<Id> {
         }
     }
 
-    /// How many processed ids are remembered. Without it, 50,000.
+    /// How many processed ids are remembered. 50,000 by default.
     ///
-    /// When one more is completed, the oldest is forgotten. If its time was not over,
-    /// [`Metrics::forgotten_early`](super::Metrics::forgotten_early) counts it. Ids in progress come on
-    /// top and are never forgotten.
+    /// When one more is completed, the oldest is forgotten. If it has not expired,
+    /// [`Metrics::forgotten_early`](super::Metrics::forgotten_early) counts it. Ids in progress do not
+    /// count towards the capacity, and are never forgotten for it.
     pub fn capacity(mut self, ids: u64) -> Self {
         self.capacity = Named::new("capacity", ids);
         self
     }
 
-    /// How long a processed id is remembered. Without it, 300 seconds. What is too long for the clock,
-    /// like [`Duration::MAX`], is for ever.
+    /// How long a processed id is remembered. 300 seconds by default. With a duration that is too long for
+    /// the clock, such as [`Duration::MAX`], ids do not expire.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Named::new("ttl", ttl);
         self
     }
 
-    /// How often expired ids are looked for apart from what each completion does. Without it, 60
-    /// seconds.
+    /// How often expired ids are looked for, in addition to what each completion does. 60 seconds by
+    /// default.
     pub fn cleanup_interval(mut self, interval: Duration) -> Self {
         self.cleanup_interval = Named::new("cleanup_interval", interval);
         self
     }
 
-    /// How long a claim may run before another caller may take it over. Without it, 60 seconds, or the
+    /// How long a claim may last before another caller may take it over. 60 seconds by default, or the
     /// time to live if that is shorter.
     ///
-    /// Choose it longer than processing ever takes: a message whose lease runs out is processed by two.
+    /// Choose it longer than processing ever takes: a message whose lease runs out may be processed twice.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
@@ -164,25 +164,25 @@ impl<Id> DeduplicatorBuilder<Id> {
         self
     }
 
-    /// Who runs the periodic cleanup. Without it, [`Maintenance::Inline`]: a completion in passing, a
-    /// bounded part. With [`Maintenance::Thread`] a thread named `clockhand-dedup` does all of it. With
-    /// [`Maintenance::Manual`] nobody does but [`Deduplicator::cleanup`].
+    /// What runs the periodic cleanup. [`Maintenance::Inline`] by default: claims and completions do
+    /// bounded parts of it. With [`Maintenance::Thread`], a thread named `clockhand-dedup` does all of it.
+    /// With [`Maintenance::Manual`], only [`Deduplicator::cleanup`] does.
     ///
-    /// Whatever is chosen, an expired id is new at once, and each completion forgets what has to make
-    /// room for it, and up to two expired ids.
+    /// In any case, an expired id is new at once, and each completion forgets the id that has to make room
+    /// for its own, and up to two expired ids.
     pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
         self.maintenance = maintenance;
         self
     }
 
-    /// The clock of times to live and leases. Without it, a coarse one that ticks every millisecond, or
-    /// a precise one where a time is shorter than that.
+    /// The clock of times to live and leases. By default, a coarse one with a resolution of a millisecond,
+    /// or a precise one if one of these times is shorter than that.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Takes settings from environment variables; what is not set stays as it is.
+    /// Takes settings from environment variables. Settings whose variable is not set stay as they are.
     ///
     /// | variable | setting | value |
     /// |---|---|---|
@@ -193,8 +193,8 @@ impl<Id> DeduplicatorBuilder<Id> {
     ///
     /// # Errors
     ///
-    /// [`Unparsable`](SettingsError::Unparsable), which names the variable. What the values contradict is
-    /// found by [`build`](Self::build), which names the variable, too.
+    /// [`Unparsable`](SettingsError::Unparsable), which names the variable. Values that contradict other
+    /// settings are found by [`build`](Self::build), whose error names the variable as well.
     pub fn from_env(self) -> Result<Self, SettingsError> {
         self.from_variables(|name| match env::var(name) {
             Ok(value) => Some(value),
@@ -203,8 +203,8 @@ impl<Id> DeduplicatorBuilder<Id> {
         })
     }
 
-    /// The same from variables that are looked up by `value_of`, for tests and for settings that come
-    /// from elsewhere.
+    /// As [`from_env`](Self::from_env), with variables that are looked up by `value_of`: for tests, and for
+    /// settings from other sources.
     ///
     /// # Errors
     ///
@@ -249,25 +249,29 @@ impl<Id> DeduplicatorBuilder<Id> {
         Ok(self)
     }
 
-    fn rules(&self) -> Result<Rules, SettingsError> {
+    fn settings(&self) -> Result<DedupSettings, SettingsError> {
         let (capacity, ttl) = (self.capacity, self.ttl);
         if capacity.value == 0 {
             return Err(SettingsError::Zero { setting: capacity.setting });
         }
-        if capacity.value > ring::MOST {
+        if capacity.value > ring::MAX_CELLS {
             let Named { value: capacity, setting } = capacity;
-            return Err(SettingsError::CapacityTooLarge { setting, capacity, limit: ring::MOST });
+            return Err(SettingsError::CapacityTooLarge {
+                setting,
+                capacity,
+                limit: ring::MAX_CELLS,
+            });
         }
         let cleanup_interval = self.cleanup_interval.not_zero()?;
         ttl.not_zero()?;
-        let lease = Named::new("lease", self.lease.unwrap_or_else(|| LEASE.min(ttl.value)));
+        let lease = Named::new("lease", self.lease.unwrap_or_else(|| DEFAULT_LEASE.min(ttl.value)));
         lease.not_zero()?;
         if ttl.value < lease.value {
             let Named { value, setting } = ttl;
             return Err(SettingsError::TtlBelowLease { setting, ttl: value, lease: lease.value });
         }
         let clock = clock_for(self.clock.clone(), &[ttl, lease, self.cleanup_interval])?;
-        Ok(Rules {
+        Ok(DedupSettings {
             capacity: capacity.value,
             ttl: ttl.value,
             lease: lease.value,
@@ -284,29 +288,29 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> DeduplicatorBuilder<Id> {
     ///
     /// # Errors
     ///
-    /// If a setting is zero, if settings contradict each other, or if a thread that they ask for
-    /// cannot be started. The message names the setting, or the environment variable that it came from.
+    /// If a setting is zero, if settings contradict each other, or if a thread that they require cannot be
+    /// started. The message names the setting, or the environment variable from which it was taken.
     pub fn build(self) -> Result<Deduplicator<Id>, SettingsError> {
         if let Some((plan, _)) = &self.snapshots {
             plan.check()?;
         }
-        let store = Arc::new(Store::new(self.rules()?));
-        let mut keepers = Vec::new();
+        let store = Arc::new(Store::new(self.settings()?));
+        let mut threads = Vec::new();
         if self.maintenance == Maintenance::Thread {
-            let interval = store.rules.cleanup_interval;
+            let interval = store.settings.cleanup_interval;
             let clean = |store: &Store<Id>| {
                 store.clean();
             };
-            keepers.push(keeper::start("clockhand-dedup", interval, &store, clean));
+            threads.push(periodic::start("clockhand-dedup", interval, &store, clean));
         }
         if let Some((Plan { interval, path }, writer)) = self.snapshots {
             let save = move |store: &Store<Id>| {
                 store.saves.keep(&store.tally, &path, || writer(store));
             };
-            keepers.push(keeper::start("clockhand-save", interval, &store, save));
+            threads.push(periodic::start("clockhand-save", interval, &store, save));
         }
-        let keepers: Result<_, _> = keepers.into_iter().collect();
-        Ok(Deduplicator::assemble(store, keepers.map_err(SettingsError::Thread)?))
+        let threads: Result<_, _> = threads.into_iter().collect();
+        Ok(Deduplicator::assemble(store, threads.map_err(SettingsError::Thread)?))
     }
 }
 
@@ -315,13 +319,13 @@ impl<Id> DeduplicatorBuilder<Id>
 where
     Id: SnapshotId + Hash + Eq + Clone + Send + Sync + 'static,
 {
-    /// Writes a snapshot to this file every so often, as [`Deduplicator::snapshot_to`] does. Without it, none is
-    /// written but by calls.
+    /// Writes a snapshot to `path` every `interval`, as [`Deduplicator::snapshot_to`] does. By default, none
+    /// is written except by calls.
     ///
-    /// A thread named `clockhand-save` does it, and ends with the deduplicator; the last snapshot is up to an interval
-    /// old then, so call [`snapshot_to`](Deduplicator::snapshot_to) at the end of an orderly run. If a snapshot cannot
-    /// be written, the file stays as it was, [`health`](Deduplicator::health) says so, and
-    /// [`last_snapshot_error`](Deduplicator::last_snapshot_error) says why.
+    /// A thread named `clockhand-save` does this, and ends with the deduplicator; the last snapshot is up to
+    /// `interval` old then, so call [`snapshot_to`](Deduplicator::snapshot_to) before an orderly exit. If a
+    /// snapshot cannot be written, the file stays as it was, [`health`](Deduplicator::health) reports it,
+    /// and [`last_snapshot_error`](Deduplicator::last_snapshot_error) returns why.
     pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
         let plan = Plan { interval, path: path.into() };
         self.snapshots = Some((plan, |store| snapshot::of_ids(store)));
@@ -330,7 +334,7 @@ where
 }
 
 impl Plan {
-    /// Whether the plan can be kept.
+    /// Checks the interval.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
         Named::new("the interval of snapshot_every", self.interval).not_zero().map(drop)
     }

@@ -1,4 +1,4 @@
-//! What survives a restart, as bytes.
+//! Snapshots as bytes.
 //!
 //! ```text
 //! +------------+-------------+--------------------+----------+---------+----------------+
@@ -6,30 +6,30 @@
 //! +------------+-------------+--------------------+----------+---------+----------------+
 //! ```
 //!
-//! Numbers are little-endian. `contents` is a text that names what the records are. The checksum is
-//! CRC-32 of all that is before it. A record of an id is the nanoseconds that it has left, all ones for
-//! ever, and the id. A record of a partition is its topic, its number, four offsets and the three sets of its
-//! span.
+//! Numbers are little-endian. `contents` is a text that names the kind of records. The checksum is the
+//! CRC-32 of all bytes before it. A record of an id is the nanoseconds that it has left, all ones if it
+//! does not expire, and the id. A record of a partition is its topic, its number, four offsets and the
+//! three sets of its span.
 
 use std::hash::Hash;
 use std::time::Duration;
 
 use super::error::SnapshotError;
 use super::ident::SnapshotId;
-use super::lane::Lanes;
 use super::set::{END, OffsetSet};
 use super::span::Span;
 use super::store::Store;
+use super::tracked_partition::TrackedPartitions;
 use crate::time::{Moment, nanos};
 
 const MAGIC: &[u8; 8] = b"clkdedup";
 const VERSION: u16 = 2;
 const CHECKSUM: usize = size_of::<u32>();
-/// In front of the contents.
+/// The bytes in front of the contents.
 const HEAD: usize = MAGIC.len() + size_of::<u16>() + size_of::<u64>();
-const FOR_EVER: u64 = u64::MAX;
+const NEVER_EXPIRES: u64 = u64::MAX;
 
-/// What a snapshot holds.
+/// The kind of records in a snapshot.
 #[derive(Debug)]
 pub(super) enum Contents {
     Ids(String),
@@ -47,9 +47,9 @@ impl Contents {
 
 /// A snapshot that is being written.
 #[derive(Debug)]
-pub(super) struct Page(Vec<u8>);
+pub(super) struct SnapshotWriter(Vec<u8>);
 
-impl Page {
+impl SnapshotWriter {
     pub(super) fn new(contents: Contents) -> Self {
         let mut bytes = MAGIC.to_vec();
         VERSION.encode(&mut bytes);
@@ -80,37 +80,38 @@ impl Page {
 }
 
 fn put_id<Id: SnapshotId>(id: &Id, left: Option<Duration>, out: &mut Vec<u8>) {
-    left.map_or(FOR_EVER, nanos).encode(out);
+    left.map_or(NEVER_EXPIRES, nanos).encode(out);
     id.encode(out);
 }
 
-/// A snapshot of what is remembered.
+/// Takes a snapshot of the ids that are remembered.
 pub(super) fn of_ids<Id>(store: &Store<Id>) -> Vec<u8>
 where
     Id: SnapshotId + Hash + Eq + Clone + Send + Sync + 'static,
 {
-    // The ring first, from which ids go to the guests; but guests are older, and come first in the bytes.
+    // The ring is read first, as ids move from there to the due set. In the bytes the due set comes
+    // first, as its ids are older.
     let mut in_ring = Vec::new();
     store.for_each_in_ring(|id, left| put_id(id, left, &mut in_ring));
-    let mut page = Page::new(Contents::Ids(Id::kind()));
-    store.for_each_guest(|id, left| put_id(id, left, &mut page.0));
-    page.0.append(&mut in_ring);
-    page.seal()
+    let mut writer = SnapshotWriter::new(Contents::Ids(Id::kind()));
+    store.for_each_in_due_set(|id, left| put_id(id, left, &mut writer.0));
+    writer.0.append(&mut in_ring);
+    writer.seal()
 }
 
-/// A snapshot of what is known of the partitions that are reported.
-pub(super) fn of_offsets(lanes: &Lanes) -> Vec<u8> {
-    let mut page = Page::new(Contents::Offsets);
-    lanes.for_each(|lane| {
+/// Takes a snapshot of the partitions that are reported.
+pub(super) fn of_offsets(partitions: &TrackedPartitions) -> Vec<u8> {
+    let mut writer = SnapshotWriter::new(Contents::Offsets);
+    partitions.for_each(|tracked| {
         // A copy, so that nothing is written under the lock.
-        if let Some(span) = lane.reported(Span::remembered) {
-            page.partition(lane.topic(), lane.number(), &span);
+        if let Some(span) = tracked.reported(Span::remembered) {
+            writer.partition(tracked.topic(), tracked.number(), &span);
         }
     });
-    page.seal()
+    writer.seal()
 }
 
-/// The records in a snapshot, if it is whole and undamaged, and holds what is wanted.
+/// Returns the records of a snapshot, if it is complete, undamaged, and of this kind.
 fn open<'b>(bytes: &'b [u8], contents: &Contents) -> Result<&'b [u8], SnapshotError> {
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Foreign)?;
     let found = bytes.len() as u64;
@@ -132,7 +133,7 @@ fn open<'b>(bytes: &'b [u8], contents: &Contents) -> Result<&'b [u8], SnapshotEr
     if found == expected { Ok(rest) } else { Err(SnapshotError::OtherContents { expected, found }) }
 }
 
-/// The ids in a snapshot, the oldest first, with the time that each has left.
+/// Returns the ids in a snapshot, oldest first, with the time that each has left.
 pub(super) fn ids<Id: SnapshotId>(
     bytes: &[u8],
 ) -> Result<Vec<(Id, Option<Duration>)>, SnapshotError> {
@@ -141,12 +142,12 @@ pub(super) fn ids<Id: SnapshotId>(
     while !rest.is_empty() {
         let nanos = u64::decode(&mut rest).ok_or(SnapshotError::Corrupt)?;
         let id = Id::decode(&mut rest).ok_or(SnapshotError::Corrupt)?;
-        ids.push((id, (nanos != FOR_EVER).then(|| Duration::from_nanos(nanos))));
+        ids.push((id, (nanos != NEVER_EXPIRES).then(|| Duration::from_nanos(nanos))));
     }
     Ok(ids)
 }
 
-/// The partitions in a snapshot.
+/// Returns the partitions in a snapshot.
 pub(super) fn partitions(
     bytes: &[u8],
     now: Moment,
@@ -173,6 +174,6 @@ fn partition(rest: &mut &[u8], now: Moment) -> Option<(String, i32, Span)> {
     let mut span = Span::new(first, floor, now);
     (span.low, span.frontier) = (low, frontier);
     (span.resolved, span.absent, span.unknown) = (resolved, absent, unknown);
-    span.settle(now);
+    span.normalize(now);
     Some((topic, partition, span))
 }

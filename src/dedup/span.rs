@@ -8,72 +8,73 @@
 //!                                     (but for `unknown`)        `resolved`
 //! ```
 //!
-//! An offset is *resolved* when nothing is left to do for it: it was processed, or it is *absent*, which means
-//! that the log has no such record. It is *open* when it was claimed and is not done. The watermark is `low`, or
-//! the first open offset if that is smaller.
+//! An offset is *resolved* if nothing is left to do for it: it was processed, or it is *absent*, which
+//! means that the log has no such record. It is *open* if it was claimed and is not done. The watermark
+//! is `low`, or the first open offset if that is smaller.
 //!
 //! # Invariants
 //!
 //! - **O1** floor <= first <= low.
-//! - **O2** Nothing between `first` and `low` is unresolved, but what is in `open`.
-//! - **O3** What is in `open` is in none of the sets, but for `absent` below `low`, where it may have been blurred: it
-//!   exists all the same. What is in `unknown` is not in `resolved`, and lies between `low` and `frontier`.
-//! - **O4** What is in `absent` at or above `low` is in `resolved`, too. Below `low`, what is neither in `absent`
-//!   nor open was processed.
+//! - **O2** All offsets from `first` up to `low` are resolved, except those in `open`.
+//! - **O3** Offsets in `open` are in none of the sets, except `absent` below `low`, where they may have
+//!   been blurred: they exist all the same. Offsets in `unknown` are not in `resolved`, and lie between
+//!   `low` and `frontier`.
+//! - **O4** Offsets in `absent` at or above `low` are also in `resolved`. Below `low`, offsets that are
+//!   neither in `absent` nor open were processed.
 //! - **O5** `low` is not in `resolved`, and nothing below it is.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::set::{END, OffsetSet};
-use super::wait::Known;
+use super::wait::Status;
 use crate::sync::seeded;
 use crate::time::{Deadline, Moment};
 
-/// Pieces of the memory of what is absent, at most, below the watermark. If there are more, the oldest become
-/// one: what was done there may be processed again, and nothing is lost.
-const MOST_PIECES: usize = 1 << 14;
+/// Limit on the pieces of `absent` below the watermark. If there are more, the oldest are merged:
+/// offsets that were done there may be processed again, and none is lost.
+const MAX_ABSENT_PIECES: usize = 1 << 14;
 
-/// Times of polls that are kept, at least, before those are looked for that are not needed.
-const FEW_POLLS: usize = 16;
+/// How many times of polls are kept before those are removed that are not needed.
+const MIN_POLLS: usize = 16;
 
-/// The position of who has not polled: nothing follows from what is polled first.
-pub(super) const NOWHERE: u64 = u64::MAX;
+/// The position before the first poll: that tells nothing about the offsets before it.
+pub(super) const UNKNOWN_POSITION: u64 = u64::MAX;
 
-/// A claim that nobody has ended.
+/// A claim that has not ended.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
-    /// By which its ticket knows it.
+pub(super) struct OffsetClaim {
+    /// Identifies the claim.
     pub(super) number: u64,
     pub(super) until: Deadline,
-    /// Somebody waits to be told of its end.
-    pub(super) joined: bool,
+    /// Whether callers wait for its end.
+    pub(super) has_waiters: bool,
 }
 
-/// An offset that was claimed, or came after all, and is not done.
+/// An offset that is not done, and was claimed, or was delivered although it had been folded.
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct OpenOffset {
     since: Moment,
-    /// It was claimed, now or earlier.
+    /// Whether it was ever claimed.
     claimed: bool,
-    /// Nothing if the claim was given back.
-    held: Option<Held>,
+    /// `None` if the claim was given back.
+    claim: Option<OffsetClaim>,
 }
 
-/// What a claim of an offset comes to.
+/// The result of claiming an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claimed {
+pub(super) enum ClaimOutcome {
     Done,
     InProgress,
     New {
-        /// The lease of another's claim had run out.
+        /// Whether the lease of an earlier claim had run out.
         taken_over: bool,
-        /// It had been taken for absent.
+        /// Whether the offset had been folded as absent.
         was_absent: bool,
     },
 }
 
-/// What holds the watermark.
+/// An offset that is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pending {
     pub(super) offset: u64,
@@ -81,32 +82,32 @@ pub(super) struct Pending {
     pub(super) claimed: bool,
 }
 
-/// What is known.
+/// What is known of a partition's offsets.
 #[derive(Debug, Clone)]
 pub(super) struct Span {
-    /// Below it everything was processed before.
+    /// All offsets below it were processed before.
     pub(super) floor: u64,
-    /// Between it and `floor` nothing is known.
+    /// Between `floor` and this nothing is known.
     pub(super) first: u64,
     pub(super) low: u64,
-    /// Below it is known what exists, but for `unknown`.
+    /// Below it is known which offsets exist, except those in `unknown`.
     pub(super) frontier: u64,
-    /// One more than the offset that was polled last, or [`NOWHERE`].
+    /// One more than the offset that was polled last, or [`UNKNOWN_POSITION`].
     pub(super) position: u64,
     pub(super) resolved: OffsetSet,
     pub(super) absent: OffsetSet,
     pub(super) unknown: OffsetSet,
-    open: BTreeMap<u64, Open>,
-    /// When what lies from an offset on was polled: right for what is pending.
+    open: BTreeMap<u64, OpenOffset>,
+    /// The time of the poll of all offsets from the key on; valid for pending offsets.
     polls: BTreeMap<u64, Moment>,
-    /// How many of these were needed when they were looked through.
+    /// How many of these were needed when the others were removed last.
     polls_needed: usize,
     /// Since when the watermark has been where it is, with something behind it.
     stalled: Moment,
 }
 
 impl Span {
-    /// Begins at an offset, of which nothing is known yet; everything below `floor` was processed.
+    /// Begins at `start`, of which nothing is known yet. All offsets below `floor` were processed.
     pub(super) fn new(start: u64, floor: u64, now: Moment) -> Self {
         Self {
             floor,
@@ -124,7 +125,7 @@ impl Span {
         }
     }
 
-    /// Begins at an offset below which nothing will come; what does so all the same is new.
+    /// Begins at `start`, below which no offset is expected. One that comes nevertheless is new.
     pub(super) fn beginning_at(start: u64, now: Moment) -> Self {
         let mut span = Self::new(start, 0, now);
         span.first = 0;
@@ -138,49 +139,49 @@ impl Span {
         self.low.min(first_open).max(self.floor)
     }
 
-    /// Whether nothing is left to do for an offset that is not open.
+    /// Whether an offset that is not open is resolved.
     fn is_resolved(&self, offset: u64) -> bool {
         (self.first..self.low).contains(&offset) || self.resolved.contains(offset)
     }
 
-    pub(super) fn known(&self, offset: u64, now: Moment) -> Known {
+    pub(super) fn status(&self, offset: u64, now: Moment) -> Status {
         if offset < self.floor {
-            return Known::Done;
+            return Status::Done;
         }
         match self.open.get(&offset) {
-            Some(Open { held: Some(held), .. }) if !held.until.is_passed(now) => {
-                Known::InProgress(held.until)
+            Some(OpenOffset { claim: Some(claim), .. }) if !claim.until.is_passed(now) => {
+                Status::InProgress(claim.until)
             }
-            Some(_) => Known::Open,
-            None if self.is_resolved(offset) && !self.absent.contains(offset) => Known::Done,
-            None => Known::Open,
+            Some(_) => Status::Open,
+            None if self.is_resolved(offset) && !self.absent.contains(offset) => Status::Done,
+            None => Status::Open,
         }
     }
 
-    /// Claims an offset for the ticket of this number.
+    /// Claims an offset for the ticket with this `number`.
     pub(super) fn claim(
         &mut self,
         offset: u64,
         number: u64,
         until: Deadline,
         now: Moment,
-    ) -> Claimed {
-        let joined = match self.open.get(&offset).and_then(|open| open.held) {
-            Some(held) if !held.until.is_passed(now) => return Claimed::InProgress,
-            Some(held) => Some(held.joined),
-            None if self.known(offset, now) == Known::Done => return Claimed::Done,
+    ) -> ClaimOutcome {
+        let has_waiters = match self.open.get(&offset).and_then(|open| open.claim) {
+            Some(claim) if !claim.until.is_passed(now) => return ClaimOutcome::InProgress,
+            Some(claim) => Some(claim.has_waiters),
+            None if self.status(offset, now) == Status::Done => return ClaimOutcome::Done,
             None => None,
         };
         let was_absent = self.reveal(offset, now);
         let since = self.polled_at(offset).unwrap_or(now);
-        let fresh = Open { since, claimed: true, held: None };
+        let fresh = OpenOffset { since, claimed: true, claim: None };
         let open = self.open.entry(offset).or_insert(fresh);
         open.claimed = true;
-        open.held = Some(Held { number, until, joined: joined.unwrap_or(false) });
-        Claimed::New { taken_over: joined.is_some(), was_absent }
+        open.claim = Some(OffsetClaim { number, until, has_waiters: has_waiters.unwrap_or(false) });
+        ClaimOutcome::New { taken_over: has_waiters.is_some(), was_absent }
     }
 
-    /// Makes sure that an offset counts as one that exists; whether it had been taken for absent.
+    /// Notes that an offset exists. Returns whether it had been folded as absent.
     fn reveal(&mut self, offset: u64, now: Moment) -> bool {
         if offset < self.first {
             self.rewind(offset, now);
@@ -197,7 +198,7 @@ impl Span {
         was_absent
     }
 
-    /// Begins earlier than was thought: what lies between is unknown, and what is known stays so.
+    /// Moves the beginning back to `offset`. The offsets between are unknown; what is known stays.
     fn rewind(&mut self, offset: u64, now: Moment) {
         self.resolved.insert_run(self.first..self.low);
         for &open in self.open.range(..self.low).map(|(offset, _)| offset) {
@@ -205,12 +206,12 @@ impl Span {
             self.absent.remove(open);
         }
         self.unknown.insert_run(offset..self.first);
-        // What was blurred may reach there.
+        // A blurred piece may extend into that range.
         self.absent.remove_run(offset..self.first);
         (self.first, self.low, self.stalled) = (offset, offset, now);
     }
 
-    /// When an offset was polled; nothing if it was not.
+    /// When an offset was polled. Returns `None` if it was not.
     fn polled_at(&self, offset: u64) -> Option<Moment> {
         let poll = || self.polls.range(..=offset).next_back().map(|(_, &at)| at);
         self.is_polled(offset).then(poll).flatten()
@@ -220,15 +221,20 @@ impl Span {
         (self.first..self.frontier).contains(&offset) && !self.unknown.contains(offset)
     }
 
-    /// The claim of the ticket of this number, if it is still its own.
-    fn held(&mut self, offset: u64, number: u64) -> Option<&mut Held> {
-        let held = self.open.get_mut(&offset)?.held.as_mut()?;
-        (held.number == number).then_some(held)
+    /// Returns the claim of the ticket with this `number`, if that still has it.
+    fn own_claim(&mut self, offset: u64, number: u64) -> Option<&mut OffsetClaim> {
+        let claim = self.open.get_mut(&offset)?.claim.as_mut()?;
+        (claim.number == number).then_some(claim)
     }
 
-    /// Makes an offset done; nothing if the claim is no longer that of this number.
-    pub(super) fn complete(&mut self, offset: u64, number: u64, now: Moment) -> Option<Held> {
-        let held = *self.held(offset, number)?;
+    /// Completes a claim: its offset is done. Returns `None` if the ticket has lost the claim.
+    pub(super) fn complete(
+        &mut self,
+        offset: u64,
+        number: u64,
+        now: Moment,
+    ) -> Option<OffsetClaim> {
+        let claim = *self.own_claim(offset, number)?;
         self.open.remove(&offset);
         if offset == self.low && self.resolved.is_empty() {
             self.low += 1;
@@ -238,40 +244,41 @@ impl Span {
             self.resolved.insert(offset);
             self.advance(now);
         } else {
-            // It may have been blurred.
+            // It may be in a blurred piece.
             self.absent.remove(offset);
         }
-        Some(held)
+        Some(claim)
     }
 
-    /// Gives a claim back; nothing if it is no longer that of this number.
-    pub(super) fn abandon(&mut self, offset: u64, number: u64) -> Option<Held> {
-        let held = *self.held(offset, number)?;
+    /// Gives a claim back. Returns `None` if the ticket has lost the claim.
+    pub(super) fn abandon(&mut self, offset: u64, number: u64) -> Option<OffsetClaim> {
+        let claim = *self.own_claim(offset, number)?;
         if seeded("offsets-given-back-is-done") {
             self.open.remove(&offset);
             self.resolved.insert_run(offset.max(self.low)..offset + 1);
         }
         if let Some(open) = self.open.get_mut(&offset) {
-            open.held = None;
+            open.claim = None;
         }
-        Some(held)
+        Some(claim)
     }
 
-    /// Lets a claim run until then, if that is later. False if it is no longer that of this number.
+    /// Extends a claim to `until`, if that is later. Returns false if the ticket has lost the claim.
     pub(super) fn extend(&mut self, offset: u64, number: u64, until: Deadline) -> bool {
-        let held = self.held(offset, number);
-        held.map(|held| held.until = held.until.max(until)).is_some()
+        let claim = self.own_claim(offset, number);
+        claim.map(|claim| claim.until = claim.until.max(until)).is_some()
     }
 
-    /// Has whoever ends the claim of an offset tell of it. False if there is none that runs.
+    /// Has the end of the claim of an offset wake its waiters. Returns false if there is no claim, or its
+    /// lease ran out.
     pub(super) fn join(&mut self, offset: u64, now: Moment) -> bool {
-        let held = self.open.get_mut(&offset).and_then(|open| open.held.as_mut());
-        let held = held.filter(|held| !held.until.is_passed(now));
-        held.map(|held| held.joined = true).is_some()
+        let claim = self.open.get_mut(&offset).and_then(|open| open.claim.as_mut());
+        let claim = claim.filter(|claim| !claim.until.is_passed(now));
+        claim.map(|claim| claim.has_waiters = true).is_some()
     }
 
-    /// An offset was polled: it exists, and what lies between it and the one before does not. Whether it had
-    /// been taken for absent.
+    /// Notes that an offset was polled: it exists, and no offset between it and the last one polled
+    /// does. Returns whether it had been folded as absent.
     pub(super) fn polled(&mut self, offset: u64, now: Moment) -> bool {
         if offset < self.floor {
             self.position = self.floor;
@@ -285,10 +292,10 @@ impl Span {
         let is_new = ahead || offset < self.first || self.unknown.contains(offset);
         let was_absent = self.reveal(offset, now);
         if was_absent && offset < self.low {
-            self.open.insert(offset, Open { since: now, claimed: false, held: None });
+            self.open.insert(offset, OpenOffset { since: now, claimed: false, claim: None });
         }
         if ahead {
-            self.pass_by(offset);
+            self.advance_frontier(offset);
             self.frontier = offset + 1;
         }
         if is_new || was_absent {
@@ -297,8 +304,8 @@ impl Span {
         was_absent
     }
 
-    /// Moves the frontier to an offset; what lies between is as unknown as before.
-    fn pass_by(&mut self, offset: u64) {
+    /// Moves the frontier to `offset`. The offsets between stay unknown.
+    fn advance_frontier(&mut self, offset: u64) {
         let passed = self.frontier.max(self.low)..offset;
         let gaps: Vec<_> = self.resolved.gaps(passed.clone()).collect();
         gaps.into_iter().for_each(|gap| self.unknown.insert_run(gap));
@@ -318,16 +325,16 @@ impl Span {
             return;
         }
         self.polls.insert(offset, now);
-        // What lies behind it was polled when it was.
+        // The offsets after it keep the time of their own poll.
         if let Some(before) = before.filter(|_| next < self.frontier) {
             self.polls.entry(next).or_insert(before);
         }
-        if self.polls.len() > 2 * self.polls_needed.max(FEW_POLLS) {
+        if self.polls.len() > 2 * self.polls_needed.max(MIN_POLLS) {
             self.forget_polls();
         }
     }
 
-    /// Forgets when that was polled of which nothing is pending.
+    /// Removes the times of polls of which no offset is pending.
     fn forget_polls(&mut self) {
         let ends: Vec<u64> = self.polls.keys().skip(1).copied().chain([END]).collect();
         let (resolved, low, mut ends) = (&self.resolved, self.low, ends.into_iter());
@@ -338,7 +345,7 @@ impl Span {
         self.polls_needed = self.polls.len();
     }
 
-    /// What is unknown there does not exist.
+    /// Notes that the unknown offsets in `range` do not exist.
     fn fold_unknown(&mut self, range: Range<u64>) {
         let unknown: Vec<_> = self.unknown.runs(range.clone()).collect();
         for run in unknown {
@@ -351,7 +358,7 @@ impl Span {
         }
     }
 
-    /// What is unresolved there, and not open, does not exist.
+    /// Notes that the offsets in `range` that are neither resolved nor open do not exist.
     fn fold(&mut self, range: Range<u64>) {
         let range = range.start.max(self.low)..range.end;
         let gaps: Vec<_> = self.resolved.gaps(range.clone()).collect();
@@ -367,7 +374,7 @@ impl Span {
         }
     }
 
-    /// What lies below and was never claimed does not exist.
+    /// Notes that the offsets below `offset` that were never claimed do not exist.
     pub(super) fn skip_to(&mut self, offset: u64, now: Moment) {
         let never_claimed = self.open.range(..offset).filter(|(_, open)| !open.claimed);
         let never_claimed: Vec<_> = never_claimed.map(|(&offset, _)| offset).collect();
@@ -381,8 +388,8 @@ impl Span {
         self.advance(now);
     }
 
-    /// Goes on from an offset: nothing is known at or after it. The claims that end with this.
-    pub(super) fn seek(&mut self, offset: u64, now: Moment) -> Vec<(u64, Held)> {
+    /// Goes on from `offset`: nothing is known from there on. Returns the claims that this ends.
+    pub(super) fn seek(&mut self, offset: u64, now: Moment) -> Vec<(u64, OffsetClaim)> {
         let ended = self.open.split_off(&offset);
         self.skip_to(offset, now);
         for set in [&mut self.resolved, &mut self.absent, &mut self.unknown] {
@@ -393,10 +400,10 @@ impl Span {
         self.first = self.first.min(offset);
         self.low = self.low.min(offset);
         (self.frontier, self.position, self.stalled) = (offset, offset, now);
-        held(ended).collect()
+        claim(ended).collect()
     }
 
-    /// Moves the watermark over what is resolved.
+    /// Moves the watermark over resolved offsets.
     pub(super) fn advance(&mut self, now: Moment) {
         let low = self.resolved.end_of_run(self.low);
         if low > self.low {
@@ -407,9 +414,9 @@ impl Span {
         }
     }
 
-    /// Forgets what the watermark has passed, apart from what is absent there.
+    /// Forgets what the watermark has passed, except absent offsets.
     fn forget_below(&mut self) {
-        self.absent.blur(MOST_PIECES, self.low);
+        self.absent.blur(MAX_ABSENT_PIECES, self.low);
         if self.low >= self.frontier {
             self.polls.clear();
         }
@@ -428,12 +435,12 @@ impl Span {
         let open = self.open.get(&offset);
         let since =
             open.map(|open| open.since).or_else(|| self.polled_at(offset)).unwrap_or(self.stalled);
-        let lease = open.and_then(|open| open.held);
-        Pending { offset, since, claimed: lease.is_some_and(|held| !held.until.is_passed(now)) }
+        let lease = open.and_then(|open| open.claim);
+        Pending { offset, since, claimed: lease.is_some_and(|claim| !claim.until.is_passed(now)) }
     }
 
-    /// What is not done, in order, until `visit` says that it is enough: what exists, and the first offset of
-    /// each gap of which nothing is known.
+    /// Calls `visit` for the offsets that are not done, in order, until it returns false: those that
+    /// exist, and the first offset of each gap of which nothing is known.
     fn for_each_pending(&self, now: Moment, mut visit: impl FnMut(Pending) -> bool) {
         let below = self.open.range(..self.low).map(|(&offset, _)| offset..offset + 1);
         for run in below.chain(self.resolved.gaps(self.low..self.end())) {
@@ -447,7 +454,7 @@ impl Span {
         }
     }
 
-    /// Where to look after an offset that is pending.
+    /// Where the search goes on after a pending offset.
     fn after_pending(&self, offset: u64) -> u64 {
         let next = offset + 1;
         if self.open.contains_key(&offset) || self.is_polled(offset) {
@@ -476,13 +483,13 @@ impl Span {
         oldest
     }
 
-    /// Claims whose leases run.
+    /// The number of claims whose lease has not run out.
     pub(super) fn in_progress(&self, now: Moment) -> u64 {
-        let held = self.open.values().filter_map(|open| open.held);
-        held.filter(|held| !held.until.is_passed(now)).count() as u64
+        let claim = self.open.values().filter_map(|open| open.claim);
+        claim.filter(|claim| !claim.until.is_passed(now)).count() as u64
     }
 
-    /// Offsets that are done above the watermark.
+    /// The number of offsets above the watermark that are done.
     pub(super) fn done_above(&self) -> u64 {
         let absent = self.absent.count_from(self.low);
         self.resolved.count_from(self.low).saturating_sub(absent)
@@ -491,12 +498,12 @@ impl Span {
     pub(super) fn bytes(&self) -> usize {
         let sets: usize =
             [&self.resolved, &self.absent, &self.unknown].map(OffsetSet::bytes).iter().sum();
-        // The tree's nodes are half full at least.
+        // The tree's nodes are at least half full.
         sets + self.polls.len() * 2 * size_of::<(u64, Moment)>()
     }
 
-    /// What survives a restart: what was done, and what is absent. What exists and is not done may be compacted away
-    /// until the consumer comes by again, so it is unknown.
+    /// What survives a restart: the offsets that are done, and those that are absent. Offsets that exist
+    /// and are not done may be compacted away before the consumer reads them again, so they are unknown.
     pub(super) fn remembered(&self) -> Self {
         let mut span = self.clone();
         if let Some((first, _)) = span.open.first_key_value()
@@ -520,8 +527,8 @@ impl Span {
         span
     }
 
-    /// Makes the sets agree with the offsets, whatever was read from a snapshot.
-    pub(super) fn settle(&mut self, now: Moment) {
+    /// Makes the sets agree with the offsets, after they were read from a snapshot.
+    pub(super) fn normalize(&mut self, now: Moment) {
         for set in [&mut self.resolved, &mut self.unknown] {
             set.remove_run(0..self.low);
         }
@@ -529,16 +536,16 @@ impl Span {
         let absent: Vec<_> = self.absent.runs(self.low..END).collect();
         absent.into_iter().for_each(|run| self.resolved.insert_run(run));
         self.advance(now);
-        // The consumer goes on there, or before.
+        // The consumer goes on there, or at a smaller offset.
         self.position = self.low;
     }
 
-    /// Every claim there is.
-    pub(super) fn into_held(self) -> Vec<(u64, Held)> {
-        held(self.open).collect()
+    /// Returns all claims.
+    pub(super) fn into_held(self) -> Vec<(u64, OffsetClaim)> {
+        claim(self.open).collect()
     }
 
-    /// What was processed, at or after `first`.
+    /// The offsets from `first` on that were processed.
     fn done(&self) -> OffsetSet {
         let mut done = self.resolved.clone();
         done.insert_run(self.first..self.low);
@@ -547,7 +554,7 @@ impl Span {
         done
     }
 
-    /// Adds what another one knows. What is in progress here stays so, and the watermark does not go back.
+    /// Adds what is known in `other`. Claims in progress stay, and the watermark does not go back.
     pub(super) fn merge(&mut self, other: &Self, now: Moment) {
         let done = other.done();
         let from = other.first.max(self.floor);
@@ -560,7 +567,7 @@ impl Span {
         }
         let absent: Vec<_> = other.absent.runs(self.frontier..END).collect();
         for run in absent {
-            self.pass_by(run.start);
+            self.advance_frontier(run.start);
             self.fold(run.clone());
             self.frontier = run.end;
         }
@@ -569,20 +576,20 @@ impl Span {
 
     fn merge_done(&mut self, run: Range<u64>) {
         let open =
-            self.open.range(run.clone()).map(|(&offset, open)| (offset, open.held.is_some()));
-        let (held, given_back): (Vec<_>, Vec<_>) = open.partition(|&(_, held)| held);
+            self.open.range(run.clone()).map(|(&offset, open)| (offset, open.claim.is_some()));
+        let (claim, given_back): (Vec<_>, Vec<_>) = open.partition(|&(_, claim)| claim);
         self.absent.remove_run(run.clone());
         self.unknown.remove_run(run.clone());
         self.resolved.insert_run(run.start.max(self.low)..run.end.max(self.low));
-        // Left to its ticket.
-        held.into_iter().for_each(|(offset, _)| self.resolved.remove(offset));
+        // These are left to their tickets.
+        claim.into_iter().for_each(|(offset, _)| self.resolved.remove(offset));
         for (offset, _) in given_back {
             self.open.remove(&offset);
         }
     }
 }
 
-/// The claims among what is open.
-fn held(open: BTreeMap<u64, Open>) -> impl Iterator<Item = (u64, Held)> {
-    open.into_iter().filter_map(|(offset, open)| Some((offset, open.held?)))
+/// The claims of open offsets.
+fn claim(open: BTreeMap<u64, OpenOffset>) -> impl Iterator<Item = (u64, OffsetClaim)> {
+    open.into_iter().filter_map(|(offset, open)| Some((offset, open.claim?)))
 }

@@ -1,18 +1,18 @@
-//! Where the word, the cache and the ring meet: claim, complete, give back, forget.
+//! What the word, the cache and the ring do together: claim, complete, give back, forget.
 //!
 //! # Races
 //!
-//! - *Two claims of a new id*: `insert_if_absent` lets one record in; the other caller looks again.
-//! - *A claim beside the end of another*: the word decides. A claim that finds a record GONE helps to
-//!   remove it and looks again; removing takes nothing that is not GONE (W1).
-//! - *Forgetting beside forgetting* (the next completion in the cell, a cleanup, a claim that finds the
-//!   id expired): one exchange from DONE to GONE succeeds.
-//! - *Forgetting beside a claim*: a claim never takes up a record that is DONE. An expired one is
-//!   forgotten first, and its id comes in as a new record with a place of its own, so what is still in
-//!   the ring for the old record finds nothing.
-//! - *A cleanup beside a holder that is late*: one exchange of the word decides.
-//! - *A completion that is stopped before its hash is in the ring*: the id is done for everybody, and is
-//!   forgotten by a claim or by nobody until the thread goes on.
+//! - *Two claims of a new id*: `insert_if_absent` inserts one record; the other caller looks again.
+//! - *A claim concurrent with the end of another*: the word decides. A claim that finds a tombstone
+//!   helps to remove it and looks again; that removes nothing but tombstones (W1).
+//! - *Two threads that forget an id* (the next completion in the cell, a cleanup, a claim that finds the
+//!   id expired): one exchange from DONE to TOMBSTONE succeeds.
+//! - *Forgetting concurrent with a claim*: a claim never reuses a record that is DONE. An expired one is
+//!   forgotten first, and its id is inserted as a new record with a position of its own, so that the
+//!   old record's hash in the ring finds nothing.
+//! - *A cleanup concurrent with a holder that is late*: one exchange of the word decides.
+//! - *A completion that is stopped before its hash is in the ring*: the id is done for all callers. Until
+//!   the thread goes on, only a claim that finds the id expired forgets it.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
@@ -21,77 +21,70 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::asked::{Asked, Given};
-use super::cleanup::Upkeep;
-use super::guests::{Guest, Guests};
-use super::record::{Placed, Record, Through, Wanted};
-use super::ring::{self, Oldest, Put, Ring};
+use super::claim_word::{ClaimCell, ClaimEnd, ClaimId, ClaimState, Until};
+use super::cleanup::CleanupState;
+use super::due_set::{DueSet, Origin};
+use super::id_source::{IdSource, OwnedId};
+use super::record::{ById, ByPosition, PassThroughState, Record};
+use super::ring::{self, Oldest, PutOutcome, Ring};
 use super::saves::Saves;
 use super::tally::{Event, Tally};
-use super::wait::{Awaited, Known};
+use super::ticket::Claim;
+use super::wait::{Status, WaitTarget};
 use super::waiters::Waiters;
-use super::word::{Ended, Hold, Slot, State, Until};
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
 use crate::health::{DedupCounts, Monitor};
 use crate::random_state::RandomState;
 use crate::time::{Clock, Moment, Timer};
 
-/// The cache's own bound, which is never reached: the ring bounds what is remembered.
-const ROOM: u64 = 1 << 40;
-/// Entries that the cache's table is made for, at most; it grows when there are more.
-const FIRST_TABLE: u64 = 1 << 24;
+/// The capacity of the cache, which is never reached: the ring bounds what is remembered.
+const CACHE_CAPACITY: u64 = 1 << 40;
+/// Limit on the entries that the cache's table is made for; it grows when there are more.
+const MAX_INITIAL_ENTRIES: u64 = 1 << 24;
 
-/// Settings that were found to agree.
+/// Settings that were checked against each other.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub(super) struct DedupSettings {
     pub(super) capacity: u64,
     pub(super) ttl: Duration,
     pub(super) lease: Duration,
     pub(super) cleanup_interval: Duration,
     pub(super) enabled: bool,
-    /// Whether completions, and claims that are given back, clean up in passing.
+    /// Whether claims, completions and abandoned claims also do a part of the cleanup.
     pub(super) inline: bool,
     pub(super) clock: Clock,
 }
 
-/// What the holder of a claim knows.
+/// A claim as its holder has it.
 #[derive(Debug, Clone)]
-pub(super) struct Grip<Id> {
+pub(super) struct ClaimHandle<Id> {
     hash: u64,
-    /// Nothing if the claim left no trace.
-    hold: Option<Hold>,
+    /// `None` if nothing is tracked.
+    claim: Option<ClaimId>,
     pub(super) id: Id,
 }
 
-/// The answer to a claim.
-#[derive(Debug)]
-pub(super) enum Answer<Id> {
-    New(Grip<Id>),
-    InProgress,
-    Done,
-}
-
-/// What one look at an id's record came to.
-enum Seen {
+/// The result of an attempt to claim an id that has a record.
+enum ClaimAttempt {
     Done,
     InProgress,
-    TakenOver(Hold),
-    /// Stands for nothing and is to be removed.
-    Gone,
-    /// The word changed under the eyes.
+    TakenOver(ClaimId),
+    /// The record is to be removed.
+    Tombstone,
+    /// Another thread has changed the word concurrently.
     Changed,
 }
 
-/// An id, to be waited for.
+/// An id that a caller waits for.
 #[derive(Debug)]
-pub(super) struct AwaitedId<'s, Id, Q: ?Sized> {
+pub(super) struct IdTarget<'s, Id, Q: ?Sized> {
     store: &'s Store<Id>,
     id: &'s Q,
     hash: u64,
 }
 
-impl<'s, Id, Q> AwaitedId<'s, Id, Q>
+impl<'s, Id, Q> IdTarget<'s, Id, Q>
 where
     Id: Hash + Eq + Clone + Borrow<Q> + Send + Sync + 'static,
     Q: Hash + Eq + ?Sized,
@@ -101,13 +94,13 @@ where
     }
 }
 
-impl<Id, Q> Awaited for AwaitedId<'_, Id, Q>
+impl<Id, Q> WaitTarget for IdTarget<'_, Id, Q>
 where
     Id: Hash + Eq + Clone + Borrow<Q> + Send + Sync + 'static,
     Q: Hash + Eq + ?Sized,
 {
-    fn known(&self) -> Known {
-        self.store.known(self.hash, self.id)
+    fn status(&self) -> Status {
+        self.store.status(self.hash, self.id)
     }
 
     fn key(&self) -> u64 {
@@ -123,12 +116,12 @@ where
     }
 }
 
-/// A handle on the store. Tickets count on their handle's share, so threads with a handle each do not
-/// change the same count.
+/// A handle to the store. Tickets hold a reference to their handle, so that threads with a handle each
+/// do not change the same reference count.
 #[derive(Debug)]
-pub(super) struct Share<Id>(pub(super) Arc<Store<Id>>);
+pub(super) struct StoreHandle<Id>(pub(super) Arc<Store<Id>>);
 
-impl<Id> Deref for Share<Id> {
+impl<Id> Deref for StoreHandle<Id> {
     type Target = Store<Id>;
 
     fn deref(&self) -> &Store<Id> {
@@ -136,51 +129,51 @@ impl<Id> Deref for Share<Id> {
     }
 }
 
-/// All that a deduplicator's handles and tickets share.
+/// What the handles and tickets of a deduplicator share.
 #[derive(Debug)]
 pub(super) struct Store<Id> {
-    pub(super) cache: Cache<Record<Id>, Slot, Through>,
+    pub(super) cache: Cache<Record<Id>, ClaimCell, PassThroughState>,
     hasher: RandomState,
     pub(super) ring: Ring,
-    pub(super) guests: Guests,
-    pub(super) rules: Rules,
+    pub(super) due_set: DueSet,
+    pub(super) settings: DedupSettings,
     pub(super) tally: Tally,
     pub(super) waiters: Arc<Waiters>,
-    pub(super) upkeep: Upkeep,
+    pub(super) cleanup_state: CleanupState,
     pub(super) saves: Saves,
     pub(super) monitor: Monitor<DedupCounts>,
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
-    pub(super) fn new(rules: Rules) -> Self {
+    pub(super) fn new(settings: DedupSettings) -> Self {
         let cache = Cache::builder()
-            .capacity(ROOM)
+            .capacity(CACHE_CAPACITY)
             .forgetful()
-            .expected_entries(rules.capacity.min(FIRST_TABLE) as usize)
-            .hasher(Through::default())
+            .expected_entries(settings.capacity.min(MAX_INITIAL_ENTRIES) as usize)
+            .hasher(PassThroughState::default())
             .build()
             .expect("a capacity and fewer expected entries agree");
-        let first = rules.clock.now().after(rules.cleanup_interval);
+        let first = settings.clock.now().after(settings.cleanup_interval);
         Self {
             cache,
             hasher: RandomState::new(),
-            ring: Ring::new(rules.capacity),
+            ring: Ring::new(settings.capacity),
             tally: Tally::new(),
-            waiters: Waiters::new(rules.clock.clone()),
-            guests: Guests::default(),
-            upkeep: Upkeep::new(first),
+            waiters: Waiters::new(settings.clock.clone()),
+            due_set: DueSet::default(),
+            cleanup_state: CleanupState::new(first),
             saves: Saves::default(),
-            monitor: Monitor::new(Timer::start(Some(rules.clock.clone()))),
-            rules,
+            monitor: Monitor::new(Timer::start(Some(settings.clock.clone()))),
+            settings,
         }
     }
 
     pub(super) fn hash(&self, id: &(impl Hash + ?Sized)) -> u64 {
-        ring::token(self.hasher.hash_one(id))
+        ring::hash_part(self.hasher.hash_one(id))
     }
 
     pub(super) fn now(&self) -> Moment {
-        self.rules.clock.now()
+        self.settings.clock.now()
     }
 
     /// Ids that are remembered or in progress.
@@ -188,133 +181,143 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         self.cache.len() as u64
     }
 
-    /// Bytes of the structures beside the records.
+    /// Bytes of all structures except the records.
     pub(super) fn overhead(&self) -> usize {
-        self.cache.overhead() + self.ring.bytes() + self.guests.bytes()
+        self.cache.overhead() + self.ring.bytes() + self.due_set.bytes()
     }
 
-    /// Asks for an id, and claims it if it is new.
-    pub(super) fn claim<A: Asked<Id>>(&self, asked: A) -> Answer<Id>
+    /// Claims an id if it is new.
+    pub(super) fn claim<A: IdSource<Id>>(&self, source: A) -> Claim<ClaimHandle<Id>>
     where
-        Id: Borrow<A::Part>,
+        Id: Borrow<A::Lookup>,
     {
-        if !self.rules.enabled {
+        if !self.settings.enabled {
             self.tally.count(Event::New);
             self.tally.count(Event::Untracked);
-            return Answer::New(Grip { hash: 0, hold: None, id: asked.into_id(|_| ()) });
+            return Claim::New(ClaimHandle { hash: 0, claim: None, id: source.into_id(|_| ()) });
         }
-        let answer = self.decide(asked);
+        let answer = self.claim_uncounted(source);
         self.tally.count(match &answer {
-            Answer::New(_) => Event::New,
-            Answer::InProgress => Event::InProgress,
-            Answer::Done => Event::Duplicate,
+            Claim::New(_) => Event::New,
+            Claim::InProgress => Event::InProgress,
+            Claim::Done => Event::Duplicate,
         });
         answer
     }
 
-    /// Ends: every round but the last saw that another thread had changed the id's record.
-    pub(super) fn decide<A: Asked<Id>>(&self, asked: A) -> Answer<Id>
+    /// As [`claim`](Self::claim), without counting the result.
+    ///
+    /// Ends: in every round except the last, another thread has changed the id's record.
+    pub(super) fn claim_uncounted<A: IdSource<Id>>(&self, source: A) -> Claim<ClaimHandle<Id>>
     where
-        Id: Borrow<A::Part>,
+        Id: Borrow<A::Lookup>,
     {
-        let hash = self.hash(asked.part());
-        let hold = loop {
+        let hash = self.hash(source.lookup());
+        let claim = loop {
             let now = self.now();
-            let until = Until::new(now.after(self.rules.lease));
-            match self.look_to_claim(hash, asked.part(), now, until) {
-                Some(Seen::Done) => return Answer::Done,
-                Some(Seen::InProgress) => return Answer::InProgress,
-                Some(Seen::Gone) => self.remove_gone(hash, asked.part()),
-                Some(Seen::Changed) => {}
-                Some(Seen::TakenOver(hold)) => {
+            let until = Until::new(now.after(self.settings.lease));
+            match self.try_claim(hash, source.lookup(), now, until) {
+                Some(ClaimAttempt::Done) => return Claim::Done,
+                Some(ClaimAttempt::InProgress) => return Claim::InProgress,
+                Some(ClaimAttempt::Tombstone) => self.remove_tombstone(hash, source.lookup()),
+                Some(ClaimAttempt::Changed) => {}
+                Some(ClaimAttempt::TakenOver(claim)) => {
                     self.tally.count(Event::LeaseExpired);
-                    break hold;
+                    break claim;
                 }
                 None => {
-                    // Before the claim, so that a destructor that panics leaves none behind.
+                    // Before the claim: a cleanup runs destructors, and if one panics there must not be
+                    // a claim that no caller knows of.
                     self.clean_in_passing(now);
-                    if let Some(hold) = self.let_in(hash, &asked, until) {
-                        break hold;
+                    if let Some(claim) = self.insert_claimed(hash, &source, until) {
+                        break claim;
                     }
                 }
             }
         };
-        let id = asked.into_id(|part| self.undo(hash, hold, part));
-        Answer::New(Grip { hash, hold: Some(hold), id })
+        let id = source.into_id(|part| self.undo(hash, claim, part));
+        Claim::New(ClaimHandle { hash, claim: Some(claim), id })
     }
 
+    /// Tries to claim an id that has a record. Returns `None` if it has none.
     #[inline]
-    fn look_to_claim<Q>(&self, hash: u64, id: &Q, now: Moment, until: Until) -> Option<Seen>
+    fn try_claim<Q>(&self, hash: u64, id: &Q, now: Moment, until: Until) -> Option<ClaimAttempt>
     where
         Id: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.cache.look(&Wanted { hash, id }, |_, slot| {
-            let word = slot.read();
+        self.cache.look(&ById { hash, id }, |_, cell| {
+            let word = cell.read();
             match word.state() {
-                State::Done(due) if !due.is_passed(now) => Seen::Done,
-                State::Done(_) if slot.forget(word) => {
+                ClaimState::Done(due) if !due.is_passed(now) => ClaimAttempt::Done,
+                ClaimState::Done(_) if cell.forget(word) => {
                     self.tally.count(Event::Expired);
-                    Seen::Gone
+                    ClaimAttempt::Tombstone
                 }
-                State::Claimed(lease) if !lease.is_passed(now) => Seen::InProgress,
-                State::Claimed(_) => {
-                    slot.take_over(word, until).map_or(Seen::Changed, Seen::TakenOver)
-                }
-                State::Gone => Seen::Gone,
-                State::Done(_) => Seen::Changed,
+                ClaimState::Claimed(lease) if !lease.is_passed(now) => ClaimAttempt::InProgress,
+                ClaimState::Claimed(_) => cell
+                    .take_over(word, until)
+                    .map_or(ClaimAttempt::Changed, ClaimAttempt::TakenOver),
+                ClaimState::Tombstone => ClaimAttempt::Tombstone,
+                ClaimState::Done(_) => ClaimAttempt::Changed,
             }
         })
     }
 
-    /// Puts a new record in; nothing if the id has one.
-    fn let_in<A: Asked<Id>>(&self, hash: u64, asked: &A, until: Until) -> Option<Hold>
+    /// Inserts a new record that is claimed. Returns `None` if the id has a record.
+    fn insert_claimed<A: IdSource<Id>>(
+        &self,
+        hash: u64,
+        source: &A,
+        until: Until,
+    ) -> Option<ClaimId>
     where
-        Id: Borrow<A::Part>,
+        Id: Borrow<A::Lookup>,
     {
-        let slot = Slot::claimed(until);
-        let hold = slot.hold(until);
-        let record = Record::new(hash, asked.to_id());
-        let put = catch_unwind(AssertUnwindSafe(|| self.cache.insert_if_absent(record, slot)));
+        let cell = ClaimCell::claimed(until);
+        let claim = cell.claim_id(until);
+        let record = Record::new(hash, source.to_id());
+        let put = catch_unwind(AssertUnwindSafe(|| self.cache.insert_if_absent(record, cell)));
         let put = put.unwrap_or_else(|panic| {
-            // A destructor of something that was freed in passing. The record may be in, and nobody has it.
-            self.undo(hash, hold, asked.part());
+            // The destructor of some entry that was freed has panicked. The record may have been
+            // inserted, and no caller will hold its claim.
+            self.undo(hash, claim, source.lookup());
             resume_unwind(panic)
         });
         match put {
-            Ok(()) => Some(hold),
+            Ok(()) => Some(claim),
             Err(error) if error.kind == InsertErrorKind::Occupied => None,
             Err(error) => unreachable!("the cache has room for more than fits in memory: {error}"),
         }
     }
 
-    /// Gives back a claim of which no caller will hear, as there was a panic; perhaps it is not there.
-    fn undo<Q>(&self, hash: u64, own: Hold, id: &Q)
+    /// Gives back a claim that no caller will hold because of a panic, if the record was inserted.
+    fn undo<Q>(&self, hash: u64, own: ClaimId, id: &Q)
     where
         Id: Borrow<Q>,
         Q: Eq + ?Sized,
     {
         let undone = catch_unwind(AssertUnwindSafe(|| self.give_back(hash, own, id)));
-        // If that panicked, too, the claim counts until its lease runs out.
+        // If that panicked as well, the claim exists until its lease runs out.
         if undone.unwrap_or(true) {
             self.tally.count(Event::New);
         }
     }
 
-    pub(super) fn remove_gone<Q>(&self, hash: u64, id: &Q)
+    pub(super) fn remove_tombstone<Q>(&self, hash: u64, id: &Q)
     where
         Id: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        self.cache.remove_if(&Wanted { hash, id }, Slot::is_gone);
+        self.cache.remove_if(&ById { hash, id }, ClaimCell::is_tombstone);
     }
 
-    /// Makes a claim's id done. False if the claim was taken over.
-    pub(super) fn complete(&self, grip: &Grip<Id>) -> bool {
-        let Some(own) = grip.hold else { return true };
+    /// Completes a claim: its id is done. Returns false if the claim has ended or was taken over.
+    pub(super) fn complete(&self, handle: &ClaimHandle<Id>) -> bool {
+        let Some(own) = handle.claim else { return true };
         let now = self.now();
-        let due = Until::new(now.after(self.rules.ttl));
-        let completed = self.finish(grip, own, due, now);
+        let due = Until::new(now.after(self.settings.ttl));
+        let completed = self.finish(handle, own, due, now);
         if !completed {
             self.tally.count(Event::Overtaken);
         }
@@ -324,18 +327,26 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         completed
     }
 
-    /// Makes an id done. False if the claim is not there any more.
-    fn finish(&self, grip: &Grip<Id>, own: Hold, due: Until, now: Moment) -> bool {
-        let (hash, id) = (grip.hash, &grip.id);
-        let completed = self.cache.look(&Wanted { hash, id }, |record, slot| {
-            let Ended { joined } = slot.complete(own, due)?;
-            Some((joined, self.place(record, hash, due)))
+    /// As [`complete`](Self::complete), without cleaning up.
+    ///
+    /// 1. The word goes from CLAIMED to DONE by one exchange: from here on the id is done, and no other
+    ///    thread completes, abandons or takes over this claim.
+    /// 2. Under the same pin, before the record can be freed, it gets a position and its hash goes into
+    ///    the ring. The position is written to the record first, as a thread that takes the hash out
+    ///    finds the record by its position.
+    /// 3. Waiters are woken, who find the id done.
+    /// 4. The id whose cell was taken is forgotten. Its destructor may panic, so that comes last.
+    fn finish(&self, handle: &ClaimHandle<Id>, own: ClaimId, due: Until, now: Moment) -> bool {
+        let (hash, id) = (handle.hash, &handle.id);
+        let completed = self.cache.look(&ById { hash, id }, |record, cell| {
+            let ClaimEnd { has_waiters } = cell.complete(own, due)?;
+            Some((has_waiters, self.assign_position(record, hash, due)))
         });
         let completed = completed.flatten();
-        // First, as it does not panic: a destructor that runs below may.
+        // Counted before anything below may panic.
         self.tally.count(if completed.is_some() { Event::Added } else { Event::Late });
-        let Some((joined, oldest)) = completed else { return false };
-        if joined {
+        let Some((has_waiters, oldest)) = completed else { return false };
+        if has_waiters {
             self.waiters.wake(hash);
         }
         if let Some(oldest) = oldest {
@@ -344,100 +355,105 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         true
     }
 
-    /// Lets a claim run longer. False if it was taken over.
-    pub(super) fn extend(&self, grip: &mut Grip<Id>, by: Duration) -> bool {
-        let Some(own) = grip.hold else { return true };
+    /// Extends a claim. Returns false if it has ended or was taken over.
+    pub(super) fn extend(&self, handle: &mut ClaimHandle<Id>, by: Duration) -> bool {
+        let Some(own) = handle.claim else { return true };
         let until = Until::new(self.now().after(by));
-        let (hash, id) = (grip.hash, &grip.id);
-        let held = self.cache.look(&Wanted { hash, id }, |_, slot| slot.extend(own, until));
+        let (hash, id) = (handle.hash, &handle.id);
+        let held = self.cache.look(&ById { hash, id }, |_, cell| cell.extend(own, until));
         let held = held.flatten();
-        grip.hold = held.or(grip.hold);
+        handle.claim = held.or(handle.claim);
         held.is_some()
     }
 
-    /// Gives a record that is done its place; what has to go for it, unless it became a guest.
-    fn place(&self, record: &Record<Id>, hash: u64, due: Until) -> Option<Oldest> {
-        let place = self.ring.take_place();
-        record.set_place(place);
-        // Before it comes out of the ring: at any time, a snapshot finds it there or among the guests.
-        if self.upkeep.has_holes(place)
-            && let Some(oldest) = self.ring.look(place)
+    /// Gives a record that is done its position in the ring. Returns the id that is to be forgotten
+    /// for it, if there is one.
+    fn assign_position(&self, record: &Record<Id>, hash: u64, due: Until) -> Option<Oldest> {
+        let position = self.ring.take_position();
+        record.set_position(position);
+        // A live id moves to the due set before it is taken out of the ring, so that a concurrent
+        // snapshot, which reads the ring first, finds it in one of them.
+        if self.cleanup_state.has_holes(position)
+            && let Some(oldest) = self.ring.look(position)
         {
-            self.shelter(oldest);
+            self.displace(oldest);
         }
-        match self.ring.put(place, hash, due) {
-            Put::Placed(oldest) => oldest,
-            Put::Late => {
-                let (cell, lap) = (place % self.ring.cells(), self.ring.lap(place));
+        match self.ring.put(position, hash, due) {
+            PutOutcome::Stored(oldest) => oldest,
+            PutOutcome::Late => {
+                let (cell, lap) = (position % self.ring.cells(), self.ring.lap(position));
                 Some(Oldest { hash, cell, lap })
             }
         }
     }
 
-    /// Gives a claim back. Nothing if it was taken over.
-    pub(super) fn abandon(&self, grip: &Grip<Id>) {
-        let Some(own) = grip.hold else { return };
-        if self.give_back(grip.hash, own, &grip.id) {
+    /// Gives a claim back. Does nothing if it has ended or was taken over.
+    pub(super) fn abandon(&self, handle: &ClaimHandle<Id>) {
+        let Some(own) = handle.claim else { return };
+        if self.give_back(handle.hash, own, &handle.id) {
             self.clean_in_passing(self.now());
         } else {
             self.tally.count(Event::Late);
         }
     }
 
-    /// Ends a claim without result; whether it was there.
-    fn give_back<Q>(&self, hash: u64, own: Hold, id: &Q) -> bool
+    /// Ends a claim without result. Returns whether it was still the caller's.
+    fn give_back<Q>(&self, hash: u64, own: ClaimId, id: &Q) -> bool
     where
         Id: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        let ended = self.cache.look(&Wanted { hash, id }, |_, slot| slot.abandon(own)).flatten();
-        let Some(Ended { joined }) = ended else { return false };
+        let ended = self.cache.look(&ById { hash, id }, |_, cell| cell.abandon(own)).flatten();
+        let Some(ClaimEnd { has_waiters }) = ended else { return false };
         self.tally.count(Event::Abandoned);
-        if joined {
+        if has_waiters {
             self.waiters.wake(hash);
         }
-        self.remove_gone(hash, id);
+        self.remove_tombstone(hash, id);
         true
     }
 
-    /// The same in a destructor: a panic of the id's `Eq` stays there, and the lease ends the claim.
-    pub(super) fn abandon_in_drop(&self, grip: &Grip<Id>) {
-        let _ = catch_unwind(AssertUnwindSafe(|| self.abandon(grip)));
+    /// As [`abandon`](Self::abandon), in a destructor: a panic of the id's `Eq` is caught, and the claim
+    /// ends with its lease.
+    pub(super) fn abandon_in_drop(&self, handle: &ClaimHandle<Id>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.abandon(handle)));
     }
 
-    /// What is known of an id.
-    pub(super) fn known<Q>(&self, hash: u64, id: &Q) -> Known
+    /// The status of an id.
+    pub(super) fn status<Q>(&self, hash: u64, id: &Q) -> Status
     where
         Id: Borrow<Q>,
         Q: Eq + ?Sized,
     {
         let now = self.now();
-        let known = self.cache.look(&Wanted { hash, id }, |_, slot| match slot.read().state() {
-            State::Done(due) if !due.is_passed(now) => Known::Done,
-            State::Claimed(lease) if !lease.is_passed(now) => Known::InProgress(lease.deadline()),
-            State::Done(_) | State::Claimed(_) | State::Gone => Known::Open,
+        let status = self.cache.look(&ById { hash, id }, |_, cell| match cell.read().state() {
+            ClaimState::Done(due) if !due.is_passed(now) => Status::Done,
+            ClaimState::Claimed(lease) if !lease.is_passed(now) => {
+                Status::InProgress(lease.deadline())
+            }
+            ClaimState::Done(_) | ClaimState::Claimed(_) | ClaimState::Tombstone => Status::Open,
         });
-        known.unwrap_or(Known::Open)
+        status.unwrap_or(Status::Open)
     }
 
-    /// Has whoever ends the id's claim wake those who wait. False if it has ended.
+    /// Has the end of the id's claim wake its waiters. Returns false if the claim has ended.
     fn join<Q>(&self, hash: u64, id: &Q) -> bool
     where
         Id: Borrow<Q>,
         Q: Eq + ?Sized,
     {
         let now = self.now();
-        let joined = self.cache.look(&Wanted { hash, id }, |_, slot| {
-            let word = slot.read();
-            let runs = matches!(word.state(), State::Claimed(lease) if !lease.is_passed(now));
-            runs && slot.join(word)
+        let has_waiters = self.cache.look(&ById { hash, id }, |_, cell| {
+            let word = cell.read();
+            let runs = matches!(word.state(), ClaimState::Claimed(lease) if !lease.is_passed(now));
+            runs && cell.join(word)
         });
-        joined.unwrap_or(false)
+        has_waiters.unwrap_or(false)
     }
 
-    /// Forgets an id that is done; whether it was.
+    /// Forgets an id that is done. Returns whether it was done and not expired.
     ///
-    /// Ends: every round but the last saw that another thread had changed the id's word.
+    /// Ends: in every round except the last, another thread has changed the id's word.
     pub(super) fn forget_id<Q>(&self, id: &Q) -> bool
     where
         Id: Borrow<Q>,
@@ -445,83 +461,89 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     {
         let (hash, now) = (self.hash(id), self.now());
         loop {
-            let forgotten = self.cache.look(&Wanted { hash, id }, |record, slot| {
-                let word = slot.read();
-                let State::Done(due) = word.state() else { return Some(None) };
-                slot.forget(word).then(|| Some((due, record.guest_place())))
+            let forgotten = self.cache.look(&ById { hash, id }, |record, cell| {
+                let word = cell.read();
+                let ClaimState::Done(due) = word.state() else { return Some(None) };
+                cell.forget(word).then(|| Some((due, record.due_set_position())))
             });
             match forgotten {
                 None | Some(Some(None)) => return false,
                 Some(None) => {}
-                Some(Some(Some((due, guest)))) => {
+                Some(Some(Some((due, due_entry)))) => {
                     let expired = due.is_passed(now);
                     self.tally.count(if expired { Event::Expired } else { Event::Forgotten });
-                    match guest {
-                        Some(place) => self.guests.leave(place, hash, due),
-                        // Its cell is spent before its time.
-                        None => self.upkeep.add_hole(self.ring.round_end()),
+                    match due_entry {
+                        Some(position) => self.due_set.leave(position, hash, due),
+                        // Its cell in the ring stands for no id any more.
+                        None => self.cleanup_state.add_hole(self.ring.round_end()),
                     }
-                    self.remove_gone(hash, id);
+                    self.remove_tombstone(hash, id);
                     return !expired;
                 }
             }
         }
     }
 
-    /// Calls `f` for what is in the ring, the oldest first, with the time that it has left; none if it is remembered
-    /// for ever.
+    /// Calls `f` for the ids in the ring, oldest first, with the time that each has left: `None` if it
+    /// does not expire.
     pub(super) fn for_each_in_ring(&self, f: impl FnMut(&Id, Option<Duration>)) {
         let cells = self.ring.cells();
         let mut tell = self.telling(f);
-        for place in self.ring.places() {
-            let Some(at) = self.ring.look(place) else { continue };
-            self.cache.look(&Placed { at, cells }, &mut tell);
+        for position in self.ring.positions() {
+            let Some(at) = self.ring.look(position) else { continue };
+            self.cache.look(&ByPosition { at, cells }, &mut tell);
         }
     }
 
-    /// The same for guests, the first that is due first. What is in the ring may become a guest at any time, so whoever
-    /// wants all looks there first.
-    pub(super) fn for_each_guest(&self, f: impl FnMut(&Id, Option<Duration>)) {
+    /// As [`for_each_in_ring`](Self::for_each_in_ring), for the due set, the id that expires next first.
+    /// Ids may move from the ring to the due set at any time, so a caller that wants all reads the ring
+    /// first.
+    pub(super) fn for_each_in_due_set(&self, f: impl FnMut(&Id, Option<Duration>)) {
         let mut tell = self.telling(f);
-        for guest in self.guests.all(self.now()) {
-            self.cache.look(&guest, &mut tell);
+        for due_entry in self.due_set.all(self.now()) {
+            self.cache.look(&due_entry, &mut tell);
         }
     }
 
-    fn telling(&self, mut f: impl FnMut(&Id, Option<Duration>)) -> impl FnMut(&Record<Id>, &Slot) {
+    fn telling(
+        &self,
+        mut f: impl FnMut(&Id, Option<Duration>),
+    ) -> impl FnMut(&Record<Id>, &ClaimCell) {
         let now = self.now();
-        move |record, slot| match slot.read().state() {
-            State::Done(due) if !due.is_passed(now) => {
+        move |record, cell| match cell.read().state() {
+            ClaimState::Done(due) if !due.is_passed(now) => {
                 f(record.id(), due.deadline().remaining(now));
             }
             _ => {}
         }
     }
 
-    /// Remembers an id for so long, but no longer than one that is completed now. Nothing if it is
-    /// known.
+    /// Remembers an id for `left`, but no longer than one that is completed now. Does nothing if the id
+    /// is done or in progress.
     pub(super) fn remember(&self, id: Id, left: Option<Duration>) {
-        let left = left.unwrap_or(Duration::MAX).min(self.rules.ttl);
-        if left.is_zero() || !self.rules.enabled {
+        let left = left.unwrap_or(Duration::MAX).min(self.settings.ttl);
+        if left.is_zero() || !self.settings.enabled {
             return;
         }
-        let Answer::New(Grip { hash, hold: Some(own), id }) = self.decide(Given(id)) else {
+        let Claim::New(ClaimHandle { hash, claim: Some(own), id }) =
+            self.claim_uncounted(OwnedId(id))
+        else {
             return;
         };
         let now = self.now();
         let due = Until::new(now.after(left));
         let id = &id;
-        let ended = self.cache.look(&Wanted { hash, id }, |record, slot| {
-            let ended = slot.complete(own, due)?;
-            self.guests.enter(record, due, Guest::Restored);
+        let ended = self.cache.look(&ById { hash, id }, |record, cell| {
+            let ended = cell.complete(own, due)?;
+            self.due_set.enter(record, due, Origin::Restored);
             Some(ended)
         });
-        let Some(Ended { joined }) = ended.flatten() else { return };
-        if joined {
+        let Some(ClaimEnd { has_waiters }) = ended.flatten() else { return };
+        if has_waiters {
             self.waiters.wake(hash);
         }
         self.tally.count(Event::Restored);
-        // What has expired makes room first.
+        // Expired ids are forgotten first, so that live ones need not make room.
         self.sweep(now);
         self.make_room(now);
     }

@@ -1,4 +1,4 @@
-//! What is counted, each thread on a line of its own.
+//! Counters, for each thread on a cache line of its own.
 
 use std::cell::Cell;
 use std::thread;
@@ -8,7 +8,7 @@ use super::metrics::Metrics;
 use crate::health::DedupCounts;
 use crate::sync::{AtomicU64, CachePadded, Relaxed, unique};
 
-/// What can be counted.
+/// What is counted.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
     /// A claim of a new id was granted.
@@ -27,7 +27,7 @@ pub(super) enum Event {
     Overtaken,
     ForgottenEarly,
     Expired,
-    /// `forget` was asked for it.
+    /// An id was forgotten by a call of `forget`.
     Forgotten,
     /// A claim was forgotten whose lease had run out.
     Leaked,
@@ -37,20 +37,20 @@ pub(super) enum Event {
     Untracked,
     /// A negative offset.
     Invalid,
-    /// An offset came after all that was folded as not existing.
+    /// An offset was delivered that had been folded as not existing.
     Unfolded,
-    /// A ticket of an older generation came.
+    /// A ticket of an older generation was completed or dropped.
     Fenced,
     Cleanup,
     CleanupNanos,
 }
 
 const EVENTS: usize = Event::CleanupNanos as usize + 1;
-/// A thread's counters fill whole lines.
+/// A thread's counters fill whole cache lines.
 type Stripe = CachePadded<[Relaxed<AtomicU64>; EVENTS]>;
 
-/// The counters. Adding is one locked instruction on a line that is another thread's only if there are
-/// many threads.
+/// The counters. Adding is one locked instruction, on a cache line that is shared with another thread
+/// only if there are many threads.
 #[derive(Debug)]
 pub(super) struct Tally(Box<[Stripe]>);
 
@@ -60,7 +60,7 @@ thread_local! {
 
 /// A number for the calling thread.
 fn own() -> usize {
-    // Where the thread's locals are gone already, any stripe does.
+    // While the thread ends, any stripe does.
     let number = OWN.try_with(|own| {
         if own.get() == usize::MAX {
             own.set(unique() as usize);
@@ -92,7 +92,7 @@ impl Tally {
         self.0.iter().map(|stripe| stripe[event as usize].get()).fold(0, u64::wrapping_add)
     }
 
-    /// Claims whose tickets are out.
+    /// Claims whose tickets exist.
     pub(super) fn in_progress(&self) -> u64 {
         use Event::{Abandoned, Added, Leaked, LeaseExpired, Untracked};
         let ended =
@@ -100,14 +100,14 @@ impl Tally {
         self.sum(Event::New).saturating_sub(ended.iter().sum())
     }
 
-    /// Ids that are remembered, but for those whose completion is under way.
+    /// Ids that are remembered, except those whose completion is under way.
     pub(super) fn done(&self) -> u64 {
         use Event::{Added, Expired, Forgotten, ForgottenEarly, Restored};
         let gone = [Expired, ForgottenEarly, Forgotten].map(|event| self.sum(event));
         (self.sum(Added) + self.sum(Restored)).saturating_sub(gone.iter().sum())
     }
 
-    /// Everything but what is counted elsewhere: `size`, and `in_progress` of offsets.
+    /// All metrics except those that are counted elsewhere: `size`, and `in_progress` of offsets.
     pub(super) fn metrics(&self) -> Metrics {
         let duplicates = self.sum(Event::Duplicate);
         let in_progress_hits = self.sum(Event::InProgress);
@@ -143,7 +143,7 @@ impl Tally {
         self.sum(Event::ForgottenEarly)
     }
 
-    /// What health is judged by.
+    /// The counts by which health is judged.
     pub(super) fn health_counts(&self) -> DedupCounts {
         DedupCounts {
             completed: self.sum(Event::Added),
@@ -158,7 +158,7 @@ impl Tally {
         }
     }
 
-    /// What cleanups have forgotten, and those who came by.
+    /// How many ids and claims were forgotten because their time was over.
     pub(super) fn cleaned(&self) -> u64 {
         self.sum(Event::Expired) + self.sum(Event::Leaked)
     }

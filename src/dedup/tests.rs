@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::asked::Given;
+use super::claim_word::{ClaimCell, ClaimEnd, ClaimState, Until};
+use super::id_source::OwnedId;
 use super::ident::SnapshotId;
-use super::ring::{Oldest, Put, Ring};
+use super::ring::{Oldest, PutOutcome, Ring};
 use super::set::{END, OffsetSet};
-use super::store::{Answer, Rules, Store};
-use super::word::{Ended, Slot, State, Until};
+use super::store::{DedupSettings, Store};
 use super::*;
 use crate::health::{Status, Thresholds};
 use crate::time::{Clock, Deadline, Moment};
@@ -30,30 +30,30 @@ fn a_deadline_in_the_word_is_never_earlier_and_at_most_eight_nanoseconds_later()
 }
 
 #[test]
-fn a_word_goes_from_claimed_to_done_to_gone() {
-    let slot = Slot::claimed(until(8));
-    let own = slot.hold(until(8));
-    assert_eq!(slot.read().state(), State::Claimed(until(8)));
-    assert_eq!(slot.complete(slot.hold(until(16)), until(80)), None, "another's claim");
-    let other = Slot::claimed(until(8));
+fn a_word_goes_from_claimed_to_done_to_tombstone() {
+    let cell = ClaimCell::claimed(until(8));
+    let own = cell.claim_id(until(8));
+    assert_eq!(cell.read().state(), ClaimState::Claimed(until(8)));
+    assert_eq!(cell.complete(cell.claim_id(until(16)), until(80)), None, "another's claim");
+    let other = ClaimCell::claimed(until(8));
     assert_eq!(other.complete(own, until(80)), None, "another's record");
-    assert!(slot.join(slot.read()) && slot.join(slot.read()));
-    assert_eq!(slot.complete(own, until(80)), Some(Ended { joined: true }));
-    assert_eq!(slot.read().state(), State::Done(until(80)));
-    assert_eq!(slot.abandon(own), None);
-    let seen = slot.read();
-    assert!(slot.forget(seen) && !slot.forget(seen) && slot.is_gone());
+    assert!(cell.join(cell.read()) && cell.join(cell.read()));
+    assert_eq!(cell.complete(own, until(80)), Some(ClaimEnd { has_waiters: true }));
+    assert_eq!(cell.read().state(), ClaimState::Done(until(80)));
+    assert_eq!(cell.abandon(own), None);
+    let seen = cell.read();
+    assert!(cell.forget(seen) && !cell.forget(seen) && cell.is_tombstone());
 }
 
 #[test]
-fn a_claim_that_was_taken_over_keeps_those_who_wait() {
-    let slot = Slot::claimed(until(8));
-    let (seen, old) = (slot.read(), slot.hold(until(8)));
-    assert!(slot.join(seen) && slot.take_over(seen, until(16)).is_none());
-    let new = slot.take_over(slot.read(), until(16)).expect("nobody else is here");
-    assert_eq!(slot.complete(old, until(80)), None, "the old ticket");
-    assert_eq!(slot.abandon(new), Some(Ended { joined: true }));
-    assert!(slot.is_gone());
+fn a_claim_that_was_taken_over_keeps_its_waiters() {
+    let cell = ClaimCell::claimed(until(8));
+    let (seen, old) = (cell.read(), cell.claim_id(until(8)));
+    assert!(cell.join(seen) && cell.take_over(seen, until(16)).is_none());
+    let new = cell.take_over(cell.read(), until(16)).expect("nobody else is here");
+    assert_eq!(cell.complete(old, until(80)), None, "the old ticket");
+    assert_eq!(cell.abandon(new), Some(ClaimEnd { has_waiters: true }));
+    assert!(cell.is_tombstone());
 }
 
 #[test]
@@ -61,13 +61,13 @@ fn a_ring_gives_back_what_was_put_in_a_round_earlier() {
     for cells in [1, 2, 5, 4096, 5000] {
         let ring = Ring::new(cells);
         for hash in 1..3 * cells {
-            let place = ring.take_place();
-            let cell = place % cells;
-            let lap = ring.lap(place).wrapping_sub(1);
+            let position = ring.take_position();
+            let cell = position % cells;
+            let lap = ring.lap(position).wrapping_sub(1);
             let wanted = (hash > cells).then(|| Oldest { hash: hash - cells, cell, lap });
-            assert_eq!(ring.put(place, hash, until(hash)), Put::Placed(wanted));
+            assert_eq!(ring.put(position, hash, until(hash)), PutOutcome::Stored(wanted));
         }
-        let hashes = ring.places().map(|place| ring.look(place).expect("there").hash);
+        let hashes = ring.positions().map(|position| ring.look(position).expect("there").hash);
         assert!(hashes.eq(2 * cells..3 * cells), "in the order of completion");
     }
 }
@@ -75,11 +75,11 @@ fn a_ring_gives_back_what_was_put_in_a_round_earlier() {
 #[test]
 fn a_completion_that_comes_a_round_late_gives_way() {
     let ring = Ring::new(3);
-    let late = ring.take_place();
+    let late = ring.take_position();
     for hash in 11..=13 {
-        ring.put(ring.take_place(), hash, until(80));
+        ring.put(ring.take_position(), hash, until(80));
     }
-    assert_eq!(ring.put(late, 10, until(80)), Put::Late, "13 was completed after it");
+    assert_eq!(ring.put(late, 10, until(80)), PutOutcome::Late, "13 was completed after it");
     assert_eq!(ring.look(late).map(|oldest| oldest.hash), Some(13));
 }
 
@@ -87,15 +87,15 @@ fn a_completion_that_comes_a_round_late_gives_way() {
 fn a_ring_tells_once_what_is_due() {
     let ring = Ring::new(10);
     for hash in 1..=10 {
-        ring.put(ring.take_place(), hash, until(8 * hash));
+        ring.put(ring.take_position(), hash, until(8 * hash));
     }
     let now = Moment::from_word(40);
     let due: Vec<u64> = std::iter::from_fn(|| ring.next_due(now)).collect();
     assert_eq!(due, [0, 1, 2, 3, 4]);
     let hashes: Vec<u64> =
-        due.iter().filter_map(|&place| Some(ring.take_due(place, now)?.hash)).collect();
+        due.iter().filter_map(|&position| Some(ring.take_due(position, now)?.hash)).collect();
     assert_eq!(hashes, [1, 2, 3, 4, 5]);
-    assert!(due.iter().all(|&place| ring.take_due(place, now).is_none()));
+    assert!(due.iter().all(|&position| ring.take_due(position, now).is_none()));
 }
 
 /// Offsets that meet often, at both ends and in the middle.
@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn a_set_of_offsets_is_its_runs(
         steps in prop::collection::vec((prop::bool::weighted(0.6), run()), 0..40),
-        asked in prop::collection::vec(offset(), 0..40),
+        source in prop::collection::vec(offset(), 0..40),
         part in run(),
     ) {
         let (mut set, mut plain) = (OffsetSet::default(), Runs::default());
@@ -164,7 +164,7 @@ proptest! {
         prop_assert_eq!(set.is_empty(), plain.0.is_empty());
         prop_assert_eq!(set.end(), plain.0.last().map_or(0, |run| run.end));
         let near = plain.0.iter().flat_map(|run| [run.start, run.end.min(END - 1)]);
-        for offset in asked.into_iter().chain(near).flat_map(|o| [o, o.saturating_sub(1)]) {
+        for offset in source.into_iter().chain(near).flat_map(|o| [o, o.saturating_sub(1)]) {
             prop_assert_eq!(set.contains(offset), plain.contains(offset), "{}", offset);
         }
         // Gaps are what runs are not.
@@ -233,9 +233,9 @@ fn one_id_in_one_cell_again_and_again() {
 
 /// Or every completion would make the oldest a guest from then on.
 #[test]
-fn a_guest_that_is_forgotten_leaves_nothing_behind() {
+fn a_due_entry_that_is_forgotten_leaves_nothing_behind() {
     let second = Duration::from_secs(1);
-    let rules = Rules {
+    let settings = DedupSettings {
         capacity: 4,
         ttl: 100 * second,
         lease: second,
@@ -244,19 +244,19 @@ fn a_guest_that_is_forgotten_leaves_nothing_behind() {
         inline: true,
         clock: Clock::manual().0,
     };
-    let store = Store::<u64>::new(rules);
+    let store = Store::<u64>::new(settings);
     let complete = |id| {
-        let Answer::New(grip) = store.claim(Given(id)) else { panic!("{id} is new") };
-        assert!(store.complete(&grip));
+        let Claim::New(handle) = store.claim(OwnedId(id)) else { panic!("{id} is new") };
+        assert!(store.complete(&handle));
     };
     store.remember(1, None);
-    assert!(store.forget_id(&1) && store.guests.is_empty());
+    assert!(store.forget_id(&1) && store.due_set.is_empty());
     (2..6).for_each(complete);
-    assert!(store.guests.is_empty(), "the ring is not round");
+    assert!(store.due_set.is_empty(), "the ring is not round");
     (6..8).for_each(complete);
-    assert!(store.guests.is_empty(), "there is no room");
+    assert!(store.due_set.is_empty(), "there is no room");
     assert!(store.forget_id(&5));
     (8..20).for_each(complete);
-    assert!(store.guests.is_empty(), "they have made room");
+    assert!(store.due_set.is_empty(), "they have made room");
     assert_eq!(store.size(), 4);
 }

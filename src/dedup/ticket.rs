@@ -1,21 +1,22 @@
-//! What a claim gives.
+//! The result of a claim, and its ticket.
 
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::store::{Grip, Share};
+use super::store::{ClaimHandle, StoreHandle};
 
-/// The answer to a claim: whether the caller is to process the id.
+/// The result of a claim: whether the caller is to process the id.
 ///
-/// `T` is the ticket: [`Ticket`] for ids, [`OffsetTicket`](super::OffsetTicket) for offsets.
+/// `T` is the type of the ticket: [`Ticket`] for ids, [`OffsetTicket`](super::OffsetTicket) for
+/// offsets.
 #[derive(Debug)]
 #[must_use = "a ticket that is dropped gives the claim back"]
 #[non_exhaustive]
 pub enum Claim<T> {
-    /// The id is new, or was given back, or its lease ran out: process it, and complete the ticket.
-    /// Exactly one caller gets this.
+    /// The id is new, or was given back, or its lease ran out: process it, and then complete the
+    /// ticket. Exactly one caller gets this.
     New(T),
     /// Another caller is processing it.
     InProgress,
@@ -24,7 +25,7 @@ pub enum Claim<T> {
 }
 
 impl<T> Claim<T> {
-    /// The ticket, if the claim was granted.
+    /// Returns the ticket, if the claim was granted.
     pub fn ticket(self) -> Option<T> {
         match self {
             Self::New(ticket) => Some(ticket),
@@ -48,26 +49,27 @@ impl<T> Claim<T> {
     }
 }
 
-/// What came of [`Deduplicator::process`](super::Deduplicator::process).
+/// The result of [`Deduplicator::process`](super::Deduplicator::process).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "it says whether the message was processed"]
 #[non_exhaustive]
 pub enum Outcome<T, E> {
-    /// It was processed just now, with this result.
+    /// This call has processed it, with this result.
     Processed(T),
-    /// It was processed just now, but the lease had run out and another caller had it, or the ticket was fenced:
-    /// it may be processed twice. Of an id, [`Metrics::late`](super::Metrics::late) counts it.
+    /// This call has processed it, but the lease ran out and another caller has claimed it, or the
+    /// ticket was fenced: it may be processed twice. For ids, [`Metrics::late`](super::Metrics::late)
+    /// counts it.
     Late(T),
     /// Processing failed. The claim was given back: a redelivery is processed.
     Failed(E),
-    /// It had been processed before.
+    /// It was processed before.
     Duplicate,
     /// Another caller is processing it.
     InProgress,
 }
 
 impl<T, E> Outcome<T, E> {
-    /// What processing returned, if it took place and succeeded.
+    /// Returns the result of the work, if it was done and succeeded.
     pub fn processed(self) -> Option<T> {
         match self {
             Self::Processed(result) | Self::Late(result) => Some(result),
@@ -75,19 +77,19 @@ impl<T, E> Outcome<T, E> {
         }
     }
 
-    /// Whether it had been processed before. Then it may be acknowledged; while another caller is processing it, it
-    /// may not, as that one may fail.
+    /// Whether it was processed before. Then it may be acknowledged. While another caller is processing
+    /// it, it must not be, as that caller may fail.
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate)
     }
 }
 
-/// The right to process an id, and the duty to say how it ended.
+/// The right to process an id. Complete it when the id is processed.
 ///
 /// Dropping it, after an error, in a panic or with a cancelled task, gives the claim back: the next
-/// caller gets a ticket of its own. It may be sent to other threads, and keeps the deduplicator's
-/// memory alive. A ticket that is forgotten ([`std::mem::forget`]) holds its id until the lease runs
-/// out.
+/// caller gets a ticket of its own. A ticket may be sent to other threads, and keeps the deduplicator's
+/// memory alive. A ticket that is leaked ([`std::mem::forget`]) keeps its id in progress until the lease
+/// runs out.
 ///
 /// # Examples
 ///
@@ -107,46 +109,48 @@ pub struct Ticket<Id>
 where
     Id: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    store: Arc<Share<Id>>,
-    grip: Option<Grip<Id>>,
+    store: Arc<StoreHandle<Id>>,
+    handle: Option<ClaimHandle<Id>>,
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
-    pub(super) fn new(store: Arc<Share<Id>>, grip: Grip<Id>) -> Self {
-        Self { store, grip: Some(grip) }
+    pub(super) fn new(store: Arc<StoreHandle<Id>>, handle: ClaimHandle<Id>) -> Self {
+        Self { store, handle: Some(handle) }
     }
 
     /// The id.
     ///
     /// # Panics
     ///
-    /// Never: only a ticket that was used up has none.
+    /// Never: only a ticket that was completed has none.
     pub fn id(&self) -> &Id {
-        &self.grip.as_ref().expect("a ticket that was not used up has its grip").id
+        &self.handle.as_ref().expect("a ticket that was not used up has its handle").id
     }
 
     /// Remembers the id as processed, for the time to live.
     ///
-    /// False if it came too late: the lease had run out and another caller has claimed the id since, or a cleanup
-    /// has forgotten the claim. Then nothing changes, and [`Metrics::late`](super::Metrics::late) counts it.
+    /// Returns false if it is too late: the lease ran out and another caller has claimed the id since, or
+    /// a cleanup has forgotten the claim. Then nothing changes, and
+    /// [`Metrics::late`](super::Metrics::late) counts it.
     ///
     /// # Progress
     ///
-    /// Lock-free. Forgets the oldest id if there is no room, and up to two that have expired; takes a
-    /// lock only to wake callers that wait for this id, and, in a cleanup in passing, any that wait.
-    /// The first one to use a part of the order's memory allocates it; another one that comes at the
-    /// same instant may wait for a pointer to be stored.
+    /// Lock-free. Forgets the oldest id if there is no room, and up to two expired ones. Takes a lock
+    /// only to wake callers that wait for this id and, in an inline cleanup, all callers that wait. The
+    /// memory for the order of completion is allocated in parts, when each is first used; a concurrent
+    /// completion may then wait until a pointer is stored.
     pub fn complete(mut self) -> bool {
-        let completed = self.grip.as_ref().is_some_and(|grip| self.store.complete(grip));
-        // Not earlier: a panic on the way gives the claim back.
-        self.grip = None;
+        let completed = self.handle.as_ref().is_some_and(|handle| self.store.complete(handle));
+        // Not earlier: if completing it panics, dropping the ticket gives the claim back.
+        self.handle = None;
         completed
     }
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
-    /// Lets the lease run out so long after now, if that is later than it would: for work that takes longer, and for
-    /// the visibility timeouts of queues. False if it came too late, as [`complete`](Self::complete) has it.
+    /// Makes the lease end `lease` from now, if that is later than it would end: for work that takes
+    /// longer, and for the visibility timeouts of queues. Returns false if it is too late, as
+    /// [`complete`](Self::complete) does.
     ///
     /// # Progress
     ///
@@ -169,14 +173,14 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn extend(&mut self, lease: Duration) -> bool {
-        self.grip.as_mut().is_some_and(|grip| self.store.extend(grip, lease))
+        self.handle.as_mut().is_some_and(|handle| self.store.extend(handle, lease))
     }
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Drop for Ticket<Id> {
     fn drop(&mut self) {
-        if let Some(grip) = self.grip.take() {
-            self.store.abandon_in_drop(&grip);
+        if let Some(handle) = self.handle.take() {
+            self.store.abandon_in_drop(&handle);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Joining a claim that is in progress.
+//! Waiting for a claim that is in progress.
 
 #[cfg(feature = "async")]
 use std::borrow::Borrow;
@@ -8,19 +8,19 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::waiters::{NAP, Waiters};
+use super::waiters::{LEASE_CHECK_INTERVAL, Waiters};
 use crate::sync::Sleep;
 use crate::time::Deadline;
 
-/// What waiting for an id or an offset came to.
+/// The result of waiting for an id or an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "it says whether the id is done"]
 #[non_exhaustive]
 pub enum Waited {
     /// The id is done.
     Done,
-    /// Nobody processes the id: it was given back, its lease ran out, or nobody has claimed it. A claim
-    /// would be granted.
+    /// No caller is processing the id: it was given back, its lease ran out, or it was not claimed. A
+    /// claim would be granted.
     Open,
     /// It is still in progress.
     TimedOut,
@@ -33,42 +33,42 @@ impl Waited {
     }
 }
 
-/// What is known of an id or an offset.
+/// The status of an id or an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum Status {
     Done,
-    /// Claimed, and its lease runs until then.
+    /// Claimed, with a lease until this deadline.
     InProgress(Deadline),
     /// A claim would be granted.
     Open,
 }
 
-/// What may be waited for.
-pub(super) trait Awaited {
-    fn known(&self) -> Known;
-    /// By which whoever ends the claim finds those who wait for it.
+/// An id or an offset that a caller waits for.
+pub(super) trait WaitTarget {
+    fn status(&self) -> Status;
+    /// The key by which the end of the claim finds its waiters.
     fn key(&self) -> u64;
     fn waiters(&self) -> &Arc<Waiters>;
-    /// Has whoever ends the claim wake those who wait. False if it has ended.
+    /// Has the end of the claim wake its waiters. Returns false if the claim has ended.
     fn join(&self) -> bool;
 }
 
-/// A place among the waiters; left when this is dropped.
-struct Entered {
+/// A registration among the waiters, removed when this is dropped.
+struct Registration {
     waiters: Arc<Waiters>,
     key: u64,
     number: u64,
 }
 
-impl Entered {
-    fn new(awaited: &impl Awaited, until: Deadline, waker: &Waker) -> Self {
-        let (waiters, key) = (Arc::clone(awaited.waiters()), awaited.key());
+impl Registration {
+    fn new(target: &impl WaitTarget, until: Deadline, waker: &Waker) -> Self {
+        let (waiters, key) = (Arc::clone(target.waiters()), target.key());
         let number = waiters.enter(key, until, waker);
         Self { waiters, key, number }
     }
 }
 
-impl Drop for Entered {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.waiters.leave(self.key, self.number);
     }
@@ -76,56 +76,58 @@ impl Drop for Entered {
 
 /// Waits on this thread.
 ///
-/// Ends: each round looks at the claim, and the time limit is checked in each.
-pub(super) fn wait(awaited: &impl Awaited, timeout: Duration) -> Waited {
+/// Ends: each round reads the status, and checks the time limit.
+pub(super) fn wait(target: &impl WaitTarget, timeout: Duration) -> Waited {
     let begin = Instant::now();
     let mut sleep = None;
     loop {
-        let until = match awaited.known() {
-            Known::Done => return Waited::Done,
-            Known::Open => return Waited::Open,
-            Known::InProgress(until) => until,
+        let until = match target.status() {
+            Status::Done => return Waited::Done,
+            Status::Open => return Waited::Open,
+            Status::InProgress(until) => until,
         };
         let Some(left) = timeout.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) else {
             return Waited::TimedOut;
         };
         let sleep = sleep.get_or_insert_with(Sleep::new);
-        let entered = Entered::new(awaited, until, &sleep.waker());
-        if awaited.join() {
-            sleep.rest(left.min(NAP));
+        // Registered before `join`: the thread that ends the claim afterwards finds this waiter. If the
+        // claim has ended before, `join` fails and the status is read again.
+        let registration = Registration::new(target, until, &sleep.waker());
+        if target.join() {
+            sleep.rest(left.min(LEASE_CHECK_INTERVAL));
         }
-        drop(entered);
+        drop(registration);
     }
 }
 
 /// Waits in a task.
 #[cfg(feature = "async")]
-pub(super) struct Waiting<A> {
-    awaited: A,
-    place: Option<Entered>,
+pub(super) struct TaskWait<A> {
+    target: A,
+    registration: Option<Registration>,
 }
 
 #[cfg(feature = "async")]
-impl<A: Awaited> Waiting<A> {
-    pub(super) fn new(awaited: A) -> Self {
-        Self { awaited, place: None }
+impl<A: WaitTarget> TaskWait<A> {
+    pub(super) fn new(target: A) -> Self {
+        Self { target, registration: None }
     }
 
-    /// Ends: each round but the last saw that the claim had ended after it was looked at.
+    /// Ends: in each round except the last, the claim has ended after its status was read.
     fn poll(&mut self, context: &std::task::Context<'_>) -> std::task::Poll<Waited> {
         use std::task::Poll;
-        let awaited = &self.awaited;
+        let target = &self.target;
         loop {
-            self.place = None;
-            let until = match awaited.known() {
-                Known::Done => return Poll::Ready(Waited::Done),
-                Known::Open => return Poll::Ready(Waited::Open),
-                Known::InProgress(until) => until,
+            self.registration = None;
+            let until = match target.status() {
+                Status::Done => return Poll::Ready(Waited::Done),
+                Status::Open => return Poll::Ready(Waited::Open),
+                Status::InProgress(until) => until,
             };
-            // Entered first: whoever ends the claim after `join` finds this waiter.
-            self.place = Some(Entered::new(awaited, until, context.waker()));
-            if awaited.join() {
-                awaited.waiters().watch();
+            // Registered before `join`, as in `wait`.
+            self.registration = Some(Registration::new(target, until, context.waker()));
+            if target.join() {
+                target.waiters().watch();
                 return Poll::Pending;
             }
         }
@@ -135,7 +137,7 @@ impl<A: Awaited> Waiting<A> {
 /// Waits for an id in a task. Made by [`Deduplicator::wait_done_async`](super::Deduplicator::wait_done_async).
 #[cfg(feature = "async")]
 #[must_use = "a future does nothing until it is polled"]
-pub struct WaitDone<'d, Id, Q: ?Sized = Id>(pub(super) Waiting<super::store::AwaitedId<'d, Id, Q>>);
+pub struct WaitDone<'d, Id, Q: ?Sized = Id>(pub(super) TaskWait<super::store::IdTarget<'d, Id, Q>>);
 
 #[cfg(feature = "async")]
 impl<Id, Q> Future for WaitDone<'_, Id, Q>
@@ -156,14 +158,16 @@ where
 #[cfg(feature = "async")]
 impl<Id, Q: ?Sized> std::fmt::Debug for WaitDone<'_, Id, Q> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WaitDone").field("waits", &self.0.place.is_some()).finish_non_exhaustive()
+        f.debug_struct("WaitDone")
+            .field("waits", &self.0.registration.is_some())
+            .finish_non_exhaustive()
     }
 }
 
 /// Waits for an offset in a task. Made by [`OffsetTracker::wait_done_async`](super::OffsetTracker::wait_done_async).
 #[cfg(feature = "async")]
 #[must_use = "a future does nothing until it is polled"]
-pub struct WaitOffset(pub(super) Option<Waiting<super::lane::AwaitedOffset>>);
+pub struct WaitOffset(pub(super) Option<TaskWait<super::tracked_partition::OffsetTarget>>);
 
 #[cfg(feature = "async")]
 impl Future for WaitOffset {
@@ -181,7 +185,7 @@ impl Future for WaitOffset {
 #[cfg(feature = "async")]
 impl std::fmt::Debug for WaitOffset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let waits = self.0.as_ref().is_some_and(|waiting| waiting.place.is_some());
+        let waits = self.0.as_ref().is_some_and(|waiting| waiting.registration.is_some());
         f.debug_struct("WaitOffset").field("waits", &waits).finish_non_exhaustive()
     }
 }

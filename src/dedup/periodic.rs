@@ -1,4 +1,4 @@
-//! The threads that clean up and write snapshots every now and then, where the user wants them.
+//! The threads that clean up and write snapshots, if the user asks for them.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::sync::Patrol;
 
-/// Starts a thread that does this to the target every now and then, and ends by itself once the target is gone.
+/// Starts a thread that calls `round` for `target` every `interval`, and ends when `target` is dropped.
 pub(super) fn start<T: Send + Sync + 'static>(
     name: &str,
     interval: Duration,
