@@ -18,7 +18,7 @@ impl Ledger {
         assert_eq!(self.charged(each()), linked, "L1: what an observer reads");
         assert!(self.limit() >= self.capacity(), "L3: growth was lost");
         assert!(self.debt() == 0 || free == 0, "L3: debt while there is free room");
-        let filled = each().filter(|stripe| !stripe.is_blank()).count();
-        assert_eq!(self.listed(), filled as u64, "L4: stripes that are counted");
+        let filled = each().filter(|stripe| !stripe.is_unregistered()).count();
+        assert_eq!(self.registered(), filled as u64, "L4: stripes that are counted");
     }
 }

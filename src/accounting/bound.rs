@@ -1,9 +1,9 @@
-//! The bound in force and the bound that was asked for.
+//! The limit in force, and the target that it follows.
 
 use crate::sync::{AtomicU64, Ordering, seeded};
 
-/// `limit` is what L1 conserves. It follows `target`: up at once, down as units are paid.
-/// The difference while it is on its way down is the debt.
+/// `limit` is what L1 conserves. It follows `target`: up at once, and down as units are paid. The
+/// difference on the way down is the debt.
 #[derive(Debug)]
 pub(super) struct Bound {
     limit: AtomicU64,
@@ -36,45 +36,45 @@ impl Bound {
         limit.saturating_sub(self.target())
     }
 
-    /// Whether the limit is where it was asked to be.
+    /// Whether the limit is at the target.
     #[inline]
-    pub(super) fn is_settled(&self) -> bool {
-        // ORDERING S-h: Relaxed: a hint before units are put down; afterwards the exchange that put
+    pub(super) fn is_at_target(&self) -> bool {
+        // ORDERING S-h: Relaxed: a hint before units are put down; after that, the exchange that put
         // them down has acquired what a shrink wrote (see the races of this module).
         self.limit.load(Ordering::Relaxed) == self.target.load(Ordering::Relaxed)
     }
 
-    /// Sets the target, and meets everybody who is moving the limit.
+    /// Sets the target, and orders the caller with every thread that is moving the limit.
     #[inline]
-    pub(super) fn aim(&self, target: u64) {
-        // ORDERING L-g: AcqRel: published to whoever acquires from the exchanges that the caller
+    pub(super) fn set_target(&self, target: u64) {
+        // ORDERING L-g: AcqRel: published to threads that acquire from the exchanges that the caller
         // makes next, on the limit here and on the pool and the stripes in `Ledger::set_capacity`.
         self.target.swap(target, Ordering::AcqRel);
         // ORDERING L-f: AcqRel: a payment by an older target is either before, and the caller reads
-        // the limit that it left, or after, and the payer, which looks again, reads this target.
+        // the limit that it left, or after, and the payer, which checks again, reads this target.
         self.limit.fetch_add(0, exchange());
     }
 
-    /// Moves the limit towards the target with what `hand` holds, and returns what the hand holds
-    /// then: less, if it paid debt; more, if it raised the limit.
+    /// Moves the limit towards the target with `held` units, and returns the units held then: fewer if
+    /// they paid debt, more if the limit was raised.
     ///
-    /// Lock-free: a round is repeated only if somebody else moved the limit or the target.
-    pub(super) fn balance(&self, mut hand: u64) -> u64 {
+    /// Lock-free: a round is repeated only if another thread moved the limit or the target.
+    pub(super) fn balance(&self, mut held: u64) -> u64 {
         loop {
             let limit = self.limit();
             let target = self.target();
-            let next = if limit < target { target } else { limit - (limit - target).min(hand) };
+            let next = if limit < target { target } else { limit - (limit - target).min(held) };
             if next == limit {
-                return hand;
+                return held;
             }
-            // ORDERING L-f: AcqRel. Release: a raise is visible to whoever gets the units that it
-            // made, through the pool. Acquire: if a resize met this word before (`aim`), the next
-            // round reads its target. Outcomes: of two who move the limit one succeeds, the other
-            // decides anew. Relaxed on failure: the next round loads again.
+            // ORDERING L-f: AcqRel. Release: a raise is visible to threads that get the units that it
+            // made, through the pool. Acquire: if a resize exchanged this word before (`set_target`),
+            // the next round reads its target. Outcomes: of two threads that move the limit one
+            // succeeds, and the other decides again. Relaxed on failure: the next round loads again.
             if self.limit.compare_exchange(limit, next, exchange(), Ordering::Relaxed).is_ok() {
-                hand = if next > limit { hand + (next - limit) } else { hand - (limit - next) };
+                held = if next > limit { held + (next - limit) } else { held - (limit - next) };
                 if seeded("ledger-no-second-look") {
-                    return hand;
+                    return held;
                 }
             }
         }

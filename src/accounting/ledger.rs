@@ -1,70 +1,75 @@
-//! Where units are taken from, and where they go.
+//! The ledger: where units are taken from, and where they are given back.
 
 use super::bound::Bound;
-use super::peak::{Look, Peak};
+use super::peak::{Peak, PeakSample};
 use super::pool::Pool;
 use super::reservation::Reservation;
-use super::stripe::{Credit, Put, Stripe};
+use super::stripe::{Credit, PutOutcome, Stripe};
 use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
 
 /// The capacity of one cache (or of its retired capacity), conserved.
 ///
-/// All methods may be called by any thread at any time, and none waits for another thread. Charges
-/// that are given back must have been taken before; nothing else is asked of the caller.
+/// All methods may be called by any thread at any time, and none waits for another thread. The caller
+/// must give back only charges that it has taken before.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pool: Pool,
-    /// Read by every operation, written by resizes and when stripes are listed.
-    terms: CachePadded<Terms>,
+    /// Read by every operation, written by resizes and when stripes are registered.
+    shared: CachePadded<LedgerShared>,
     peak: CachePadded<Peak>,
 }
 
 #[derive(Debug)]
-struct Terms {
+struct LedgerShared {
     bound: Bound,
     /// How many stripes may hold credit (L4).
-    listed: AtomicU64,
+    registered: AtomicU64,
     striping: Striping,
 }
 
-/// How much credit may lie on stripes.
+/// How much credit stripes may hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Striping {
-    /// How many stripes may be listed at a time; other threads use the pool.
+    /// How many stripes may be registered at a time; other threads use the pool.
     pub(super) stripes: u64,
-    /// A stripe holds at most `limit >> share_shift`.
-    pub(super) share_shift: u32,
-    /// Credit is left on stripes only while the pool holds more than `limit >> plenty_shift`.
-    pub(super) plenty_shift: u32,
+    /// A stripe holds at most `limit >> max_credit_shift`.
+    pub(super) max_credit_shift: u32,
+    /// Units are kept on stripes only while the pool holds more than `limit >> min_pool_shift`.
+    pub(super) min_pool_shift: u32,
 }
 
 impl Striping {
-    /// All stripes together hold at most one part in two to the power of `part_shift`. Near the limit
-    /// nothing goes to stripes, so a full cache has no credit to sweep.
-    fn of_this_machine(part_shift: u32) -> Self {
+    /// All stripes together hold at most `limit >> credit_shift`. Near the limit nothing is kept on
+    /// stripes, so a full cache has no credit to steal.
+    fn for_this_machine(credit_shift: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(8, std::num::NonZero::get);
         let stripes = (2 * cores).next_power_of_two().clamp(8, 256) as u64;
-        Self { stripes, share_shift: part_shift + stripes.trailing_zeros(), plenty_shift: 4 }
+        Self {
+            stripes,
+            max_credit_shift: credit_shift + stripes.trailing_zeros(),
+            min_pool_shift: 4,
+        }
     }
 }
 
 impl Ledger {
-    /// A ledger over `capacity` units, all of them free: for units that are to be used to the last, so
-    /// 99.8 % of them are in plain sight.
+    /// A ledger over `capacity` units, all of them free: for units that are to be used completely. Stripes
+    /// hold at most 0.2 % of them.
     pub(crate) fn new(capacity: u64) -> Self {
-        Self::striped(capacity, Striping::of_this_machine(9))
+        Self::striped(capacity, Striping::for_this_machine(9))
     }
 
-    /// The same for units that come and go all the time and are seldom used up: an eighth of them may
-    /// lie on stripes, so that a thread takes again what it has given.
-    pub(crate) fn of_passage(capacity: u64) -> Self {
-        Self::striped(capacity, Striping::of_this_machine(3))
+    /// As [`new`](Self::new), for units that are taken and given back all the time and are seldom used up:
+    /// stripes hold up to an eighth of them, so that a thread takes again what it has given back.
+    pub(crate) fn for_transient_units(capacity: u64) -> Self {
+        Self::striped(capacity, Striping::for_this_machine(3))
     }
 
     pub(super) fn striped(capacity: u64, striping: Striping) -> Self {
         let bound = Bound::new(capacity);
-        let terms = CachePadded::new(Terms { bound, listed: AtomicU64::new(0), striping });
-        Self { pool: Pool::new(capacity), terms, peak: CachePadded::default() }
+        let shared =
+            CachePadded::new(LedgerShared { bound, registered: AtomicU64::new(0), striping });
+        Self { pool: Pool::new(capacity), shared, peak: CachePadded::default() }
     }
 
     /// Takes what the stripe and the pool have, up to `charge`.
@@ -74,87 +79,92 @@ impl Ledger {
         if part == charge { part } else { part + self.pool.take_up_to(charge - part) }
     }
 
-    /// Takes the credit of `stripes` until it has `wanted`, and no more. One load if no stripe holds
-    /// any.
+    /// Takes credit of `stripes`, up to `wanted` units. One load if no stripe holds any.
     #[inline]
-    pub(crate) fn sweep<'s>(
+    pub(crate) fn steal<'s>(
         &self,
         stripes: impl IntoIterator<Item = impl Credit<'s>>,
         wanted: u64,
     ) -> u64 {
-        if wanted == 0 || self.listed() == 0 {
+        if wanted == 0 || self.registered() == 0 {
             return 0;
         }
-        self.steal_each(stripes.into_iter().filter(|each| !each.stripe().is_blank()), wanted)
+        self.steal_from_each(
+            stripes.into_iter().filter(|each| !each.stripe().is_unregistered()),
+            wanted,
+        )
     }
 
-    /// Puts `charge` back: it pays debt first, then goes to the stripe if there is plenty, or to the
-    /// pool.
+    /// Gives `charge` back: it pays debt first, then goes to the stripe if the pool holds enough, and to
+    /// the pool otherwise.
+    ///
+    /// The debt is checked again after the units are put down: a shrink that set its target in between
+    /// has either collected them, or its target is seen by this second check (L3).
     #[inline]
     pub(crate) fn give(&self, own: &Stripe, charge: u64) {
-        let bound = &self.terms.bound;
-        let moving = (!bound.is_settled()).then(|| self.peak.moving());
+        let bound = &self.shared.bound;
+        let moving = (!bound.is_at_target()).then(|| self.peak.limit_move());
         let rest = if moving.is_none() { charge } else { bound.balance(charge) };
         if rest == 0 {
             return;
         }
-        let kept = self.keep(own, rest).then_some(own);
+        let kept = self.keep_on_stripe(own, rest).then_some(own);
         if kept.is_none() {
             self.put(rest);
         }
-        if !bound.is_settled() && !seeded("ledger-no-recheck") {
-            let _moving = self.peak.moving();
-            self.settle(self.steal_each(kept, self.debt()));
+        if !bound.is_at_target() && !seeded("ledger-no-recheck") {
+            let _moving = self.peak.limit_move();
+            self.rebalance(self.steal_from_each(kept, self.debt()));
         }
     }
 
-    /// Puts units into the pool, and takes down how much was out of it before.
+    /// Puts units into the pool, and records how many were out of it before.
     #[inline]
     fn put(&self, units: u64) {
-        let look = self.look();
+        let sample = self.sample();
         let before = self.pool.put(units);
-        if let Some((look, limit)) = look {
-            self.peak.note(look, limit.saturating_sub(before));
+        if let Some((sample, limit)) = sample {
+            self.peak.record(sample, limit.saturating_sub(before));
         }
     }
 
-    /// The limit, if nobody moves it.
+    /// Returns the limit, if no thread is moving it.
     #[inline]
-    fn look(&self) -> Option<(Look, u64)> {
-        let look = self.peak.look()?;
+    fn sample(&self) -> Option<(PeakSample, u64)> {
+        let sample = self.peak.sample()?;
         let limit = self.limit();
-        (limit == self.capacity()).then_some((look, limit))
+        (limit == self.capacity()).then_some((sample, limit))
     }
 
-    /// The most that was out of the pool at one time: charged, in the hands of operations, or credit. Exact
-    /// but for what happened while the limit was moved, which may be missed.
+    /// The largest number of units that were out of the pool at one time: charged, reserved, or credit.
+    /// Exact, except that a peak while the limit was moved may be missed.
     pub(crate) fn peak(&self) -> u64 {
-        if let Some((look, limit)) = self.look() {
-            self.peak.note(look, limit.saturating_sub(self.pooled()));
+        if let Some((sample, limit)) = self.sample() {
+            self.peak.record(sample, limit.saturating_sub(self.pooled()));
         }
-        self.peak.most()
+        self.peak.highest()
     }
 
-    /// What is free in the pool alone.
+    /// The units in the pool.
     #[inline]
-    pub(crate) fn free_at_hand(&self) -> u64 {
+    pub(crate) fn free_in_pool(&self) -> u64 {
         self.pooled().min(self.limit())
     }
 
-    /// A hand with nothing in it.
+    /// A reservation of no units.
     #[inline]
-    pub(crate) fn hand<'a>(&'a self, own: &'a Stripe) -> Reservation<'a> {
+    pub(crate) fn empty_reservation<'a>(&'a self, own: &'a Stripe) -> Reservation<'a> {
         Reservation::of(self, own, 0)
     }
 
-    /// Takes in hand what the stripe and the pool have, up to `charge`; maybe nothing.
+    /// Reserves what the stripe and the pool have, up to `charge`.
     #[inline]
     pub(crate) fn reserve_up_to<'a>(&'a self, own: &'a Stripe, charge: u64) -> Reservation<'a> {
         Reservation::of(self, own, self.take_up_to(own, charge))
     }
 
-    /// What nobody uses: the pool and the credit of `stripes`. Never above the limit; exact when
-    /// nothing moves.
+    /// The free units: the pool and the credit of `stripes`. Never above the limit; exact while no
+    /// operation runs.
     #[inline]
     pub(crate) fn free<'s>(&self, stripes: impl IntoIterator<Item = impl Credit<'s>>) -> u64 {
         let pool = self.pooled();
@@ -162,14 +172,13 @@ impl Ledger {
         free.min(self.limit())
     }
 
-    /// What lies in the pool.
+    /// The units in the pool.
     #[inline]
     pub(super) fn pooled(&self) -> u64 {
         self.pool.units()
     }
 
-    /// What is linked or in the hand of a running operation. Never above the limit; exact when
-    /// nothing moves.
+    /// The units that are linked or reserved. Never above the limit; exact while no operation runs.
     pub(crate) fn charged<'s>(&self, stripes: impl IntoIterator<Item = impl Credit<'s>>) -> u64 {
         // The limit is read on both sides of the sum and the lower one counts, so that a resize in
         // between is not taken for usage.
@@ -178,134 +187,138 @@ impl Ledger {
         before.min(self.limit()).saturating_sub(free)
     }
 
-    /// The bound in force: the capacity, and what a shrink could not collect yet.
+    /// The limit in force: the capacity, plus what a shrink could not collect yet.
     #[inline]
     pub(crate) fn limit(&self) -> u64 {
-        self.terms.bound.limit()
+        self.shared.bound.limit()
     }
 
-    /// The capacity that was asked for last.
+    /// The capacity that was set last.
     #[inline]
     pub(crate) fn capacity(&self) -> u64 {
-        self.terms.bound.target()
+        self.shared.bound.target()
     }
 
-    /// How much must still be given back until the limit is down at the capacity.
+    /// How many units must still be given back until the limit is down to the capacity.
     pub(crate) fn debt(&self) -> u64 {
-        self.terms.bound.debt()
+        self.shared.bound.debt()
     }
 
-    /// Asks for a new capacity. Growth is there on return. A shrink takes what is free, on `stripes`
-    /// (all of the ledger's) and in the pool; the rest is [`debt`](Self::debt), which everything
-    /// that is given back pays first.
+    /// Sets a new capacity. Growth is available on return. A shrink takes what is free, on `stripes`
+    /// (which are all of the ledger's) and in the pool; the rest is [`debt`](Self::debt), which units that
+    /// are given back pay first.
     ///
-    /// Of several calls at the same time, one has the last word.
+    /// Of concurrent calls, the last one to set the target decides.
     pub(crate) fn set_capacity<'s>(
         &self,
         capacity: u64,
         stripes: impl IntoIterator<Item = impl Credit<'s>>,
     ) {
-        // What it is at this moment is not missed.
+        // The present value is recorded before the limit is moved.
         self.peak();
-        let _moving = self.peak.moving();
+        let _moving = self.peak.limit_move();
         if seeded("ledger-resize-publishes-first") && capacity > self.limit() {
             self.pool.put(capacity - self.limit());
-            self.terms.bound.aim(capacity);
-            self.terms.bound.balance(0);
+            self.shared.bound.set_target(capacity);
+            self.shared.bound.balance(0);
             return;
         }
-        self.terms.bound.aim(capacity);
-        // ORDERING L-e: AcqRel: a stripe that is listed later belongs to a thread that acquires the
-        // target; of a stripe listed before, the seat is visible to the iteration that follows.
-        self.terms.listed.fetch_add(0, Ordering::AcqRel);
-        let hand = if seeded("ledger-shrink-skips-blank") {
-            self.sweep(stripes, self.debt())
+        self.shared.bound.set_target(capacity);
+        // ORDERING L-e: AcqRel: a stripe that is registered later belongs to a thread that acquires the
+        // target; of a stripe registered before, the seat is visible to the iteration that follows.
+        self.shared.registered.fetch_add(0, Ordering::AcqRel);
+        let held = if seeded("ledger-shrink-skips-blank") {
+            self.steal(stripes, self.debt())
         } else {
-            self.steal_each(stripes, self.debt())
+            self.steal_from_each(stripes, self.debt())
         };
         if !seeded("ledger-shrink-passes-pool") {
-            self.pool.meet();
+            self.pool.order_with_puts();
         }
-        self.settle(hand);
+        self.rebalance(held);
     }
 
-    /// Leaves `units` on the stripe, if there is plenty and it may hold them.
-    fn keep(&self, own: &Stripe, units: u64) -> bool {
-        let Striping { stripes, share_shift, plenty_shift } = self.terms.striping;
+    /// Keeps `units` on the stripe, if the pool holds enough and the stripe may hold them.
+    fn keep_on_stripe(&self, own: &Stripe, units: u64) -> bool {
+        let Striping { stripes, max_credit_shift, min_pool_shift } = self.shared.striping;
         let limit = self.limit();
-        let share = limit >> share_shift;
-        if units > share || self.pool.units() <= limit >> plenty_shift {
+        let max_credit = limit >> max_credit_shift;
+        if units > max_credit || self.pool.units() <= limit >> min_pool_shift {
             return false;
         }
-        match own.put(units, share) {
-            Put::Kept => true,
-            Put::Full => false,
-            Put::Unlisted => self.list(own, stripes) && own.put(units, share) == Put::Kept,
+        match own.put(units, max_credit) {
+            PutOutcome::Kept => true,
+            PutOutcome::Full => false,
+            PutOutcome::Unregistered => {
+                self.register(own, stripes) && own.put(units, max_credit) == PutOutcome::Kept
+            }
         }
     }
 
-    /// Counts the stripe, if there is room for one more, and then lets it hold credit.
-    fn list(&self, own: &Stripe, most: u64) -> bool {
+    /// Counts the stripe, if there is room for one more, and then marks it as registered. The count is
+    /// raised first, so that it is never too low (L4).
+    fn register(&self, own: &Stripe, most: u64) -> bool {
         // ORDERING L-e: AcqRel. Acquire: if a resize was here before, its target is visible to the
         // caller. Release: pairs with it in the other direction.
         if seeded("ledger-lists-late") {
-            if !own.list() || self.terms.listed.fetch_add(1, Ordering::AcqRel) < most {
+            if !own.register() || self.shared.registered.fetch_add(1, Ordering::AcqRel) < most {
                 return true;
             }
             own.steal(0, || None);
-        } else if self.terms.listed.fetch_add(1, Ordering::AcqRel) < most && own.list() {
+        } else if self.shared.registered.fetch_add(1, Ordering::AcqRel) < most && own.register() {
             return true;
         }
-        self.unlist();
+        self.unregister();
         false
     }
 
     /// How many stripes may hold credit.
     #[inline]
-    pub(super) fn listed(&self) -> u64 {
-        // ORDERING S-h: Relaxed: a hint, like `Stripe::is_blank`.
-        self.terms.listed.load(Ordering::Relaxed)
+    pub(super) fn registered(&self) -> u64 {
+        // ORDERING S-h: Relaxed: a hint, like `Stripe::is_unregistered`.
+        self.shared.registered.load(Ordering::Relaxed)
     }
 
-    fn unlist(&self) {
-        // ORDERING L-e: AcqRel: keeps the count's exchanges one chain of releases, see `list`.
-        let before = self.terms.listed.fetch_sub(1, Ordering::AcqRel);
-        debug_assert!(before != 0, "a stripe was unlisted that was not counted");
+    fn unregister(&self) {
+        // ORDERING L-e: AcqRel: keeps the count's exchanges one chain of releases, see `register`.
+        let before = self.shared.registered.fetch_sub(1, Ordering::AcqRel);
+        debug_assert!(before != 0, "a stripe was unregistered that was not counted");
     }
 
-    fn steal_each<'s>(
+    fn steal_from_each<'s>(
         &self,
         stripes: impl IntoIterator<Item = impl Credit<'s>>,
         wanted: u64,
     ) -> u64 {
-        let mut hand = 0;
+        let mut held = 0;
         for each in stripes {
-            if hand == wanted {
+            if held == wanted {
                 break;
             }
-            let haul = each.stripe().steal(wanted - hand, || each.is_fenced());
-            hand += haul.units;
-            if haul.unlisted {
-                self.unlist();
+            let stolen = each.stripe().steal(wanted - held, || each.is_fenced());
+            held += stolen.units;
+            if stolen.unregistered {
+                self.unregister();
             }
         }
-        hand
+        held
     }
 
-    /// Brings the limit to the target as far as `hand` and the pool reach, and puts the rest down.
+    /// Brings the limit to the target as far as `held` and the pool suffice, and puts the rest into the
+    /// pool.
     ///
-    /// Lock-free: another round is needed only if somebody else moved units, the limit or the target.
-    fn settle(&self, mut hand: u64) {
-        let bound = &self.terms.bound;
+    /// Lock-free: another round is needed only if another thread moved units, the limit or the target.
+    fn rebalance(&self, mut held: u64) {
+        let bound = &self.shared.bound;
         loop {
-            let missing = bound.debt().saturating_sub(hand);
+            let missing = bound.debt().saturating_sub(held);
             let rest = if seeded("ledger-gives-first") {
                 let part = self.pool.units().min(missing);
-                let rest = bound.balance(hand + part);
+                let rest = bound.balance(held + part);
                 self.pool.take_up_to(part);
                 rest
             } else {
-                bound.balance(hand + self.pool.take_up_to(missing))
+                bound.balance(held + self.pool.take_up_to(missing))
             };
             if rest != 0 {
                 self.pool.put(rest);
@@ -313,7 +326,7 @@ impl Ledger {
             if bound.debt() == 0 || self.pool.units() == 0 {
                 return;
             }
-            hand = 0;
+            held = 0;
         }
     }
 }

@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use crate::sync::{AtomicU64, Ordering, publish_and_fence};
 
 /// Stripes may hold half the limit each, as long as the pool is not empty.
-const TINY: Striping = Striping { stripes: 2, share_shift: 1, plenty_shift: 6 };
+const TINY: Striping = Striping { stripes: 2, max_credit_shift: 1, min_pool_shift: 6 };
 
 struct Arena {
     ledger: Ledger,
@@ -156,7 +156,7 @@ fn a_sweep_and_the_owner_share_nothing() {
         assert!(arena.link(0, 2).is_some_and(|linked| linked <= 4));
     };
     let thief = |arena: &Arena| {
-        let got = arena.ledger.sweep(&arena.stripes, 1);
+        let got = arena.ledger.steal(&arena.stripes, 1);
         assert!(arena.linked.fetch_add(got, Ordering::AcqRel) + got <= 4);
     };
     race(Switches::Any, set_up, owner, thief, nothing_more);
@@ -321,7 +321,7 @@ fn a_full_stripe_spills_while_it_is_swept() {
     let owner = |arena: &Arena| (0..3).for_each(|_| arena.unlink(0, 1));
     let thief = |arena: &Arena| {
         for wanted in [1, 2] {
-            let got = arena.ledger.sweep(&arena.stripes, wanted);
+            let got = arena.ledger.steal(&arena.stripes, wanted);
             assert!(arena.linked.fetch_add(got, Ordering::AcqRel) + got <= 5);
         }
     };
@@ -347,9 +347,9 @@ fn credit_in_place_is_never_overlooked() {
         };
         let thief = {
             let arena = Arc::clone(&arena);
-            thread::spawn(move || arena.ledger.sweep(&arena.stripes[..1], 1))
+            thread::spawn(move || arena.ledger.steal(&arena.stripes[..1], 1))
         };
-        assert_eq!(arena.ledger.sweep(&arena.stripes[1..], 1), 1, "credit was overlooked");
+        assert_eq!(arena.ledger.steal(&arena.stripes[1..], 1), 1, "credit was overlooked");
         owner.join().expect("the owner failed");
         let got = 1 + thief.join().expect("the thief failed");
         arena.linked.fetch_add(got, Ordering::AcqRel);

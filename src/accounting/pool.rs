@@ -1,4 +1,4 @@
-//! The units that belong to nobody.
+//! The units that no thread holds.
 
 use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
 
@@ -11,7 +11,7 @@ impl Pool {
         Self(CachePadded::new(AtomicU64::new(units)))
     }
 
-    /// What lies here now, for observers and as a hint.
+    /// The units now, for observers and as a hint.
     #[inline]
     pub(super) fn units(&self) -> u64 {
         // ORDERING L-h: Acquire: an observer's later loads are no older than this one; pairs with
@@ -21,7 +21,7 @@ impl Pool {
 
     /// Takes `wanted`, or what there is.
     ///
-    /// Lock-free: the exchange fails only if somebody else's succeeded.
+    /// Lock-free: the exchange fails only if another thread's succeeded.
     #[inline]
     pub(super) fn take_up_to(&self, wanted: u64) -> u64 {
         let mut units = self.0.load(Ordering::Relaxed);
@@ -36,9 +36,9 @@ impl Pool {
             }
             // ORDERING L-a: AcqRel on success. Acquire: the raise of the limit that these units
             // came from happened before, so a payment with them cannot lower the limit below zero;
-            // pairs with `put`. Release: a shrink publishes its target to whoever puts units here
-            // later. Outcomes: two takers of the last unit meet on this word, one succeeds and the
-            // other sees what is left. Relaxed on failure: the value is only tried again.
+            // pairs with `put`. Release: a shrink publishes its target to threads that put units here
+            // later. Outcomes: of two takers of the last unit one succeeds, and the other sees what is
+            // left. Relaxed on failure: the value is only tried again.
             match self.0.compare_exchange_weak(units, units - part, exchange(), Ordering::Relaxed) {
                 Ok(_) => return part,
                 Err(seen) => units = seen,
@@ -46,12 +46,12 @@ impl Pool {
         }
     }
 
-    /// Puts units here, and tells what was here before; wait-free.
+    /// Puts units here, and returns how many were here before. Wait-free.
     #[inline]
     pub(super) fn put(&self, units: u64) -> u64 {
         // ORDERING L-b: AcqRel. Release: hands over the raise of the limit that the units came
-        // from; pairs with `take_up_to`. Acquire: if a shrink was here before (`meet`), its target
-        // is visible to the caller, who looks for debt next.
+        // from; pairs with `take_up_to`. Acquire: if a shrink was here before (`order_with_puts`), its
+        // target is visible to the caller, which checks for debt next.
         let before = self.0.fetch_add(units, exchange());
         debug_assert!(before.checked_add(units).is_some(), "more given than was taken");
         before
@@ -59,7 +59,7 @@ impl Pool {
 
     /// Changes nothing, but orders the caller, a resize, with every `put`.
     #[inline]
-    pub(super) fn meet(&self) {
+    pub(super) fn order_with_puts(&self) {
         // ORDERING L-b: AcqRel: a `put` is either before, and the caller finds its units, or after,
         // and the putter finds the caller's target.
         self.0.fetch_add(0, exchange());

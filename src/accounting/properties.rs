@@ -75,7 +75,7 @@ impl Run {
             }
             Step::Sweep(wanted) => {
                 let credits = free - u128::from(self.ledger.pooled());
-                let part = self.ledger.sweep(&self.stripes, wanted);
+                let part = self.ledger.steal(&self.stripes, wanted);
                 assert_eq!(u128::from(part), credits.min(u128::from(wanted)));
                 self.linked.push(part);
             }

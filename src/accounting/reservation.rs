@@ -1,12 +1,12 @@
-//! Units in the hand of a running operation.
+//! Units that a running operation holds.
 
 use super::ledger::Ledger;
 use super::stripe::{Credit, Stripe};
 
-/// Charge that an operation holds: taken, and not yet an entry's.
+/// Charge that an operation has taken, and that is not yet an entry's.
 ///
-/// What is still held when it goes out of scope goes back to the ledger, so neither an early return
-/// nor a panic in user code loses capacity.
+/// What is still held when it is dropped goes back to the ledger, so neither an early return nor a
+/// panic in user code loses capacity.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped gives its charge back"]
 pub(crate) struct Reservation<'a> {
@@ -40,8 +40,8 @@ impl<'a> Reservation<'a> {
         self.ledger.give(self.own, held);
     }
 
-    /// Collects until `wanted` is held: own credit, the pool, then `stripes`. False if there is not
-    /// enough; what was found stays held.
+    /// Takes units until `wanted` is held: from the own credit, the pool, then `stripes`. Returns false if
+    /// there are not enough; those found stay held.
     #[inline]
     pub(crate) fn gather<'s>(
         &mut self,
@@ -54,25 +54,25 @@ impl<'a> Reservation<'a> {
         }
         let near = self.ledger.take_up_to(self.own, missing);
         self.held += near;
-        self.held += self.ledger.sweep(stripes, missing - near);
+        self.held += self.ledger.steal(stripes, missing - near);
         self.held >= wanted
     }
 
-    /// Takes credit in another hand, without an exchange: where the thread is fenced, only once there, and no more
-    /// than its allowance was before.
+    /// Takes credit into another reservation, without an exchange: only while the thread is fenced, only
+    /// once in an operation, and no more than its allowance was before that.
     #[inline]
     pub(crate) fn spend(&self, charge: u64) -> Option<Self> {
         self.own.spend(charge).then(|| Self::of(self.ledger, self.own, charge))
     }
 
-    /// Parts `charge` off into a reservation of its own, if that much is held.
+    /// Splits `charge` off into a reservation of its own, if that much is held.
     #[inline]
     pub(crate) fn split(&mut self, charge: u64) -> Option<Self> {
         self.held = self.held.checked_sub(charge)?;
         Some(Self::of(self.ledger, self.own, charge))
     }
 
-    /// The entry that was just linked now has `charge`; the rest goes back.
+    /// Leaves `charge` to the entry that was just linked; the rest goes back.
     ///
     /// # Panics
     ///

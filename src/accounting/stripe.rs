@@ -1,68 +1,70 @@
 //! One thread's credit.
 //!
 //! ```text
-//!   63       62                               0          63 62                    0
-//!   +--------+--------------------------------+          +--+---------------------+
-//!   | LISTED | lent, modulo 2^63              |          |  | spent, modulo 2^63  |
-//!   +--------+--------------------------------+          +--+---------------------+
+//!   63           62                           0          63 62                    0
+//!   +------------+----------------------------+          +--+---------------------+
+//!   | REGISTERED | lent, modulo 2^63          |          |  | spent, modulo 2^63  |
+//!   +------------+----------------------------+          +--+---------------------+
 //! ```
 //!
-//! The credit is what was lent less what was spent.
+//! The credit is what was lent minus what was spent.
 //!
 //! | state | meaning |
 //! |---|---|
-//! | not LISTED | holds nothing and is not in the ledger's count of listed stripes |
-//! | LISTED, any credit | counted; may hold credit |
+//! | not REGISTERED | holds no credit and is not in the ledger's count of registered stripes |
+//! | REGISTERED, any credit | counted; may hold credit |
 //!
 //! | change | by |
 //! |---|---|
-//! | set LISTED | the owner, after it has added one to the count |
-//! | lend more, while LISTED | the owner |
-//! | lend less | the owner or a sweep |
-//! | lend less, and not LISTED | a sweep that leaves nothing behind, which then takes one off the count; not where the owner spends without an exchange, as what was taken may have to be given back |
-//! | spend more | the owner, with no exchange |
+//! | set REGISTERED | the owner, after it has added one to the count |
+//! | lend more, while REGISTERED | the owner |
+//! | lend less | the owner or a thief |
+//! | lend less, and not REGISTERED | a thief that leaves nothing behind, which then takes one off the count; not if the owner spends without an exchange, as what was taken may have to be given back |
+//! | spend more | the owner, without an exchange |
 //!
 //! # Spending without an exchange
 //!
-//! Taking credit is an exchange, as others may take it, too. The owner can do without one where it is *fenced*, that is,
-//! where others see that it is here since before a full fence: as the pin of a thread is seen. Then it may spend once, and
-//! no more than its *allowance*, a number that stands since before the fence.
+//! Taking credit is an exchange, as other threads may steal it. The owner can do without one while it is
+//! *fenced*, that is, while other threads see that it is in an operation since before a full fence, as
+//! the pin of a thread is seen. Then it may spend once, and no more than its *allowance*, which was set
+//! before the fence.
 //!
-//! A sweep takes first, then fences, and then looks whether the owner is here. If it is not, it will see what was taken
-//! when it comes. If it is, it may not have seen that: so the sweep leaves it its allowance, or gives that back. So
-//! one who sleeps keeps no more than one operation needs, and one who is not here keeps nothing.
+//! A thief takes units first, then fences, and then checks whether the owner is in an operation. If not,
+//! the owner's next operation sees what was taken. If it is, the owner may not have seen that, so the
+//! thief leaves it its allowance, or gives that back. So a thread that is stopped in an operation keeps no
+//! more than one operation needs, and a thread that is in none keeps nothing.
 
 use crate::sync::{AtomicU64, Ordering, fence, seeded};
 
-const LISTED: u64 = 1 << 63;
-const LENT: u64 = LISTED - 1;
-/// The most that a stripe may hold. More looks as if more had been spent than was lent.
-const MOST: u64 = LENT / 2;
-const _: () = assert!(LISTED | LENT == u64::MAX && LISTED & LENT == 0);
+const REGISTERED: u64 = 1 << 63;
+const LENT: u64 = REGISTERED - 1;
+/// Limit on the credit of a stripe. A larger difference means that more was spent than was lent.
+const MAX_CREDIT: u64 = LENT / 2;
+const _: () = assert!(REGISTERED | LENT == u64::MAX && REGISTERED & LENT == 0);
 
-/// What is left of what a word says was lent. Nothing while a sweep has taken too much.
+/// The credit that is left, given the word and what was spent. Zero while a thief has taken too much.
 #[inline]
 fn left(word: u64, spent: u64) -> u64 {
     let left = word.wrapping_sub(spent) & LENT;
-    if left > MOST { 0 } else { left }
+    if left > MAX_CREDIT { 0 } else { left }
 }
 
-/// A word that lends so much less, or more.
+/// The word with `units` lent less, or more.
 #[inline]
 fn less(word: u64, units: u64) -> u64 {
-    word & LISTED | word.wrapping_sub(units) & LENT
+    word & REGISTERED | word.wrapping_sub(units) & LENT
 }
 
 #[inline]
 fn more(word: u64, units: u64) -> u64 {
-    word & LISTED | word.wrapping_add(units) & LENT
+    word & REGISTERED | word.wrapping_add(units) & LENT
 }
 
 /// One thread's credit with one ledger.
 ///
-/// It lies in the thread's seat in the cache, not in thread-local storage, so the credit of a thread
-/// that ended is not lost. It is not padded: the seat is, and a thread's stripes of several ledgers
-/// may share its line. Two threads that share a stripe are slower, not wrong.
+/// It is stored in the thread's seat in the cache, not in thread-local storage, so the credit of a thread
+/// that ended is not lost. It is not padded: the seat is, and a thread's stripes of several ledgers may
+/// share its cache line. Two threads that share a stripe are slower, but still correct.
 #[derive(Debug)]
 pub(crate) struct Stripe {
     word: AtomicU64,
@@ -70,11 +72,11 @@ pub(crate) struct Stripe {
     allowance: AtomicU64,
 }
 
-/// A stripe as others see it.
+/// A stripe as other threads see it.
 pub(crate) trait Credit<'s> {
     fn stripe(&self) -> &'s Stripe;
 
-    /// Whether the owner may be spending now. None if it never does without an exchange.
+    /// Whether the owner may be spending now. `None` if it never does without an exchange.
     fn is_fenced(&self) -> Option<bool>;
 }
 
@@ -95,22 +97,22 @@ impl Default for Stripe {
     }
 }
 
-/// What became of an attempt to put units on a stripe.
+/// The result of putting units on a stripe.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum PutOutcome {
     Kept,
     /// The stripe would hold more than it may.
     Full,
-    /// Not in the count.
-    Unlisted,
+    /// The stripe is not in the count.
+    Unregistered,
 }
 
-/// What a sweep got from a stripe.
+/// What was stolen from a stripe.
 #[derive(Debug)]
-pub(super) struct Haul {
+pub(super) struct Stolen {
     pub(super) units: u64,
-    /// The stripe is not listed any more: the sweep takes it off the count.
-    pub(super) unlisted: bool,
+    /// Whether the stripe is not registered any more: the thief takes it off the count.
+    pub(super) unregistered: bool,
 }
 
 impl Stripe {
@@ -135,14 +137,14 @@ impl Stripe {
         self.spent.load(Ordering::Acquire)
     }
 
-    /// What the owner may spend without an exchange when it is fenced the next time. Called by the owner.
+    /// What the owner may spend without an exchange in its next operation. Called by the owner.
     #[inline]
     pub(crate) fn allowance(&self) -> u64 {
         // ORDERING S-o: Relaxed: only the owner writes it.
         self.allowance.load(Ordering::Relaxed)
     }
 
-    /// Sets what the owner may spend from the next time on. Called by the owner.
+    /// Sets what the owner may spend from its next operation on. Called by the owner.
     #[inline]
     pub(crate) fn set_allowance(&self, units: u64) {
         if self.allowance() != units {
@@ -151,14 +153,14 @@ impl Stripe {
         }
     }
 
-    /// The owner spends, if it has so much. Only where it is fenced, only once there, and no more than its
-    /// allowance was before.
+    /// The owner spends `units`, if it has them. Only while it is fenced, only once in an operation, and no
+    /// more than its allowance was before that.
     #[inline]
     pub(super) fn spend(&self, units: u64) -> bool {
         // ORDERING S-o: Relaxed: only the owner writes it.
         let spent = self.spent.load(Ordering::Relaxed);
-        // ORDERING L-k: Acquire: what made the units; after the owner's fence, so a sweep that has not seen the owner
-        // is seen here; pairs with the fence in `steal`.
+        // ORDERING L-k: Acquire: what made the units; after the owner's fence, so a thief that has not
+        // seen the owner is seen here; pairs with the fence in `steal`.
         if left(self.word.load(Ordering::Acquire), spent) < units {
             return false;
         }
@@ -167,15 +169,15 @@ impl Stripe {
         true
     }
 
-    /// Whether a sweep can pass by.
+    /// Whether there is nothing to steal.
     #[inline]
-    pub(super) fn is_blank(&self) -> bool {
-        // ORDERING S-h: Relaxed: a hint; whoever wants units and misses those that are being put
-        // here now could have come a moment earlier.
-        self.word.load(Ordering::Relaxed) & LISTED == 0
+    pub(super) fn is_unregistered(&self) -> bool {
+        // ORDERING S-h: Relaxed: a hint; a thread that misses units that are being put here now could
+        // have looked a moment earlier.
+        self.word.load(Ordering::Relaxed) & REGISTERED == 0
     }
 
-    /// The owner takes up to `wanted`. The stripe stays listed.
+    /// The owner takes up to `wanted`. The stripe stays registered.
     #[inline]
     pub(super) fn take_up_to(&self, wanted: u64) -> u64 {
         let mut word = self.word.load(Ordering::Relaxed);
@@ -193,99 +195,101 @@ impl Stripe {
 
     /// Another thread takes up to `wanted`, and leaves what the owner may be spending.
     ///
-    /// It changes the word even if there is nothing to take: a resize relies on having met the owner
-    /// here.
-    pub(super) fn steal(&self, wanted: u64, is_fenced: impl Fn() -> Option<bool>) -> Haul {
+    /// It exchanges the word even if there is nothing to take: a resize relies on that to be ordered with
+    /// the owner.
+    pub(super) fn steal(&self, wanted: u64, is_fenced: impl Fn() -> Option<bool>) -> Stolen {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let fenced = is_fenced();
-            let (kept, spent) = (self.kept(fenced), self.spent());
+            let (kept, spent) = (self.reserved_for_owner(fenced), self.spent());
             let free = left(word, spent);
             let units = free.saturating_sub(kept).min(wanted);
-            // Where the owner may spend, what was taken may have to be given back: it stays listed.
+            // While the owner may spend, what was taken may have to be given back: so the stripe stays
+            // registered.
             let ends = units == free && fenced.is_none();
             let next = if ends { less(word, units) & LENT } else { less(word, units) };
             if seeded("ledger-steal-by-store") {
                 self.word.store(next, Ordering::Release);
-                return Haul { units, unlisted: word & !next & LISTED != 0 };
+                return Stolen { units, unregistered: word & !next & REGISTERED != 0 };
             }
             match self.swap(word, next) {
                 Ok(()) if fenced.is_none() => {
-                    return Haul { units, unlisted: word & !next & LISTED != 0 };
+                    return Stolen { units, unregistered: word & !next & REGISTERED != 0 };
                 }
-                Ok(()) if units == 0 => return Haul { units, unlisted: false },
-                Ok(()) => return self.look_again(units, is_fenced),
+                Ok(()) if units == 0 => return Stolen { units, unregistered: false },
+                Ok(()) => return self.return_overdrawn(units, is_fenced),
                 Err(seen) => word = seen,
             }
         }
     }
 
-    /// What a sweep leaves to the owner.
-    fn kept(&self, fenced: Option<bool>) -> u64 {
+    /// What a thief leaves to the owner.
+    fn reserved_for_owner(&self, fenced: Option<bool>) -> u64 {
         if fenced != Some(true) || seeded("ledger-steal-all") {
             return 0;
         }
-        // ORDERING L-j: Acquire: if it is another one than before, the owner has spent already; pairs with `set_allowance`.
+        // ORDERING L-j: Acquire: if it has changed, the owner has spent already; pairs with
+        // `set_allowance`.
         self.allowance.load(Ordering::Acquire)
     }
 
-    /// Gives back what the owner may have spent in the moment when it was taken.
-    fn look_again(&self, units: u64, is_fenced: impl Fn() -> Option<bool>) -> Haul {
-        // ORDERING L-k: SeqCst fence: the owner's fence is before, and it is seen to be here, or to have spent; or
-        // it is after, and the owner sees what was taken; pairs with the owner's, as that of a pin.
+    /// Gives back what the owner may have spent concurrently.
+    fn return_overdrawn(&self, units: u64, is_fenced: impl Fn() -> Option<bool>) -> Stolen {
+        // ORDERING L-k: SeqCst fence: either the owner's fence is before, and it is seen to be in an
+        // operation or to have spent; or it is after, and the owner sees what was taken; pairs with the
+        // owner's, as that of a pin.
         fence(Ordering::SeqCst);
         if seeded("ledger-steal-once") {
-            return Haul { units, unlisted: false };
+            return Stolen { units, unregistered: false };
         }
         let fenced = is_fenced();
-        // In this order: where the allowance is a new one, the owner has spent before.
-        let (kept, spent) = (self.kept(fenced), self.spent());
+        // In this order: if the allowance is a new one, the owner has spent before it was set.
+        let (kept, spent) = (self.reserved_for_owner(fenced), self.spent());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let lacking = spent.wrapping_add(kept).wrapping_sub(word) & LENT;
-            let back = if lacking > MOST { 0 } else { lacking.min(units) };
+            let back = if lacking > MAX_CREDIT { 0 } else { lacking.min(units) };
             if back == 0 {
-                return Haul { units, unlisted: false };
+                return Stolen { units, unregistered: false };
             }
             match self.swap(word, more(word, back)) {
-                Ok(()) => return Haul { units: units - back, unlisted: false },
+                Ok(()) => return Stolen { units: units - back, unregistered: false },
                 Err(seen) => word = seen,
             }
         }
     }
 
     /// The owner puts `units` here, if that leaves no more than `most`.
-    pub(super) fn put(&self, units: u64, most: u64) -> Put {
+    pub(super) fn put(&self, units: u64, most: u64) -> PutOutcome {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if word & LISTED == 0 {
-                return Put::Unlisted;
+            if word & REGISTERED == 0 {
+                return PutOutcome::Unregistered;
             }
-            if left(word, self.spent()).saturating_add(units) > most.min(MOST) {
-                return Put::Full;
+            if left(word, self.spent()).saturating_add(units) > most.min(MAX_CREDIT) {
+                return PutOutcome::Full;
             }
             match self.swap(word, more(word, units)) {
-                Ok(()) => return Put::Kept,
+                Ok(()) => return PutOutcome::Kept,
                 Err(seen) => word = seen,
             }
         }
     }
 
-    /// Marks the stripe as counted; false if it was already.
+    /// Marks the stripe as registered. Returns false if it was already.
     #[inline]
-    pub(super) fn list(&self) -> bool {
-        // ORDERING L-d: AcqRel: the count was raised before, which whoever unlists must see; pairs
-        // with the exchange in `swap`.
-        self.word.fetch_or(LISTED, Ordering::AcqRel) & LISTED == 0
+    pub(super) fn register(&self) -> bool {
+        // ORDERING L-d: AcqRel: the count was raised before, which a thread that unregisters it must
+        // see; pairs with the exchange in `swap`.
+        self.word.fetch_or(REGISTERED, Ordering::AcqRel) & REGISTERED == 0
     }
 
     #[inline]
     fn swap(&self, from: u64, to: u64) -> Result<(), u64> {
         // ORDERING L-c: AcqRel on success. Release: hands over what made the units (see
         // `Pool::put`), and a shrink's target to an owner that puts units here later. Acquire: the
-        // counterpart of both, and of `list`. Outcomes: the owner and a sweep meet on this word,
-        // and the second of them sees what the first has left. Relaxed on failure: the value is
-        // only tried again.
+        // counterpart of both, and of `register`. Outcomes: of the owner and a thief, the second one
+        // sees what the first has left. Relaxed on failure: the value is only tried again.
         let exchange =
             if seeded("ledger-stripe-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
         self.word.compare_exchange(from, to, exchange, Ordering::Relaxed).map(drop)

@@ -6,7 +6,8 @@ use super::ledger::Striping;
 use super::{Ledger, Stripe};
 
 /// Stripes may hold a quarter each, as long as the pool has more than a quarter.
-pub(super) const GENEROUS: Striping = Striping { stripes: 2, share_shift: 2, plenty_shift: 2 };
+pub(super) const GENEROUS: Striping =
+    Striping { stripes: 2, max_credit_shift: 2, min_pool_shift: 2 };
 
 fn generous(capacity: u64) -> (Ledger, [Stripe; 3]) {
     (Ledger::striped(capacity, GENEROUS), [Stripe::new(), Stripe::new(), Stripe::new()])
@@ -62,7 +63,7 @@ fn nothing_stays_on_stripes_near_the_limit() {
     let (ledger, [own, ..]) = generous(16);
     assert!(take(&ledger, &own, 14));
     ledger.give(&own, 2);
-    assert_eq!((own.credit(), ledger.pooled(), ledger.listed()), (0, 4, 0));
+    assert_eq!((own.credit(), ledger.pooled(), ledger.registered()), (0, 4, 0));
 }
 
 #[test]
@@ -71,9 +72,9 @@ fn few_stripes_hold_credit_at_a_time() {
     assert!(take(&ledger, &stripes[0], 3));
     stripes.iter().for_each(|own| ledger.give(own, 1));
     assert_eq!(stripes.each_ref().map(Stripe::credit), [1, 1, 0]);
-    assert_eq!(ledger.listed(), 2);
-    assert_eq!(ledger.sweep(&stripes, 9), 2);
-    assert_eq!(ledger.listed(), 0);
+    assert_eq!(ledger.registered(), 2);
+    assert_eq!(ledger.steal(&stripes, 9), 2);
+    assert_eq!(ledger.registered(), 0);
 }
 
 #[test]
@@ -82,11 +83,11 @@ fn a_sweep_takes_no_more_than_it_wants() {
     assert!(take(&ledger, &stripes[0], 6));
     ledger.give(&stripes[0], 3);
     ledger.give(&stripes[1], 3);
-    assert_eq!(ledger.sweep(&stripes, 4), 4);
-    assert_eq!((stripes[0].credit(), stripes[1].credit(), ledger.listed()), (0, 2, 1));
-    assert_eq!(ledger.sweep(&stripes, 4), 2);
-    assert_eq!(ledger.sweep(&stripes, 4), 0);
-    assert_eq!(ledger.listed(), 0);
+    assert_eq!(ledger.steal(&stripes, 4), 4);
+    assert_eq!((stripes[0].credit(), stripes[1].credit(), ledger.registered()), (0, 2, 1));
+    assert_eq!(ledger.steal(&stripes, 4), 2);
+    assert_eq!(ledger.steal(&stripes, 4), 0);
+    assert_eq!(ledger.registered(), 0);
 }
 
 #[test]
@@ -180,7 +181,7 @@ fn gather_looks_everywhere() {
     ledger.give(&stripes[1], 3);
     let mut hand = ledger.reserve_up_to(own, 0);
     assert!(!hand.gather(16, &stripes));
-    assert_eq!((hand.held, ledger.listed()), (15, 0));
+    assert_eq!((hand.held, ledger.registered()), (15, 0));
     let part = hand.split(10).expect("15 are held");
     assert!(hand.split(6).is_none());
     assert_eq!((hand.held, part.held), (5, 10));

@@ -208,7 +208,7 @@ impl<K, V, S> Engine<K, V, S> {
             settings: Box::new(plan.settings),
             policy: Policy::new(),
             capacity: Ledger::new(plan.capacity),
-            retired: Ledger::of_passage(plan.retired_capacity),
+            retired: Ledger::for_transient_units(plan.retired_capacity),
             patience: plan.patience,
             stood_at: Relaxed::<AtomicU64>::new(u64::MAX),
             starving: CachePadded::default(),

@@ -297,6 +297,6 @@ where
     /// How full the cache is, for the policy.
     pub(super) fn load(&self) -> Load {
         let capacity = self.capacity.capacity();
-        Load { capacity, free: self.capacity.free_at_hand() }
+        Load { capacity, free: self.capacity.free_in_pool() }
     }
 }

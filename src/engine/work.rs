@@ -92,7 +92,10 @@ impl<K, V, S> Engine<K, V, S> {
 
     #[inline(always)]
     fn work_that_spends<'e>(&'e self, local: &'e Local, to_spend: Option<u64>) -> Work<'e> {
-        let (hand, room) = (self.capacity.hand(&local.credit), self.retired.hand(&local.retired));
+        let (hand, room) = (
+            self.capacity.empty_reservation(&local.credit),
+            self.retired.empty_reservation(&local.retired),
+        );
         let terms = Terms::default();
         let (shift, start) = (self.policy.shift(&local.rounds), None);
         let panicked = Panicked::default();
