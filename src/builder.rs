@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::engine::{Engine, Plan, Rules};
 use crate::error::BuildError;
 use crate::expiry::{Expiration, Expiry};
-use crate::janitor;
+use crate::maintenance_thread;
 use crate::latency::Sampling;
 use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
@@ -433,11 +433,11 @@ where
             .map(|clock| Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry));
         Self::assert_available(plan.entries, &self.rules)?;
         let engine = std::sync::Arc::new(Engine::new(plan, self.rules, self.hasher));
-        let janitor = match self.maintenance {
-            Maintenance::Thread => Some(janitor::start(&engine).map_err(BuildError::Thread)?),
+        let thread = match self.maintenance {
+            Maintenance::Thread => Some(maintenance_thread::start(&engine).map_err(BuildError::Thread)?),
             Maintenance::Inline | Maintenance::Manual => None,
         };
-        Ok(Cache::assemble(engine, janitor))
+        Ok(Cache::assemble(engine, thread))
     }
 }
 

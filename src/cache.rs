@@ -23,7 +23,7 @@ use crate::expiry::Terms;
 use crate::guard::Guard;
 use crate::health::{Health, Thresholds};
 use crate::iter::Iter;
-use crate::janitor::Janitor;
+use crate::maintenance_thread::MaintenanceThread;
 use crate::outcome::{Compute, Computed, Inserted};
 use crate::random_state::RandomState;
 use crate::reader::Reader;
@@ -61,12 +61,12 @@ pub struct Cache<K, V, S = RandomState> {
     engine: Arc<Engine<K, V, S>>,
     /// Dropped after the engine's handle: the last one waits for the thread, which may be the last
     /// to let go of the engine.
-    janitor: Option<Arc<Janitor>>,
+    maintenance_thread: Option<Arc<MaintenanceThread>>,
 }
 
 impl<K, V, S> Clone for Cache<K, V, S> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine), janitor: self.janitor.clone() }
+        Self { engine: Arc::clone(&self.engine), maintenance_thread: self.maintenance_thread.clone() }
     }
 }
 
@@ -124,8 +124,11 @@ impl<K, V> Cache<K, V> {
 }
 
 impl<K, V, S> Cache<K, V, S> {
-    pub(crate) fn assemble(engine: Arc<Engine<K, V, S>>, janitor: Option<Arc<Janitor>>) -> Self {
-        Self { engine, janitor }
+    pub(crate) fn assemble(
+        engine: Arc<Engine<K, V, S>>,
+        maintenance_thread: Option<Arc<MaintenanceThread>>,
+    ) -> Self {
+        Self { engine, maintenance_thread }
     }
 
     pub(crate) fn engine(&self) -> &Engine<K, V, S> {

@@ -100,7 +100,7 @@ mod guard;
 mod hash;
 pub mod health;
 mod iter;
-mod janitor;
+mod maintenance_thread;
 mod latency;
 pub mod load;
 mod load_policy;

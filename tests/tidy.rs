@@ -30,7 +30,7 @@ const LAYERS: &str = "
     guard: TOP
     iter: TOP
     reader: TOP
-    janitor: engine sync
+    maintenance_thread: engine sync
     engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim settings stats sync table time trace
     table: entry reclaim sync
     policy: sync
@@ -51,7 +51,7 @@ const LAYERS: &str = "
     trace:
     sync:
 ";
-const TOP: &str = "builder cache engine error expiry guard health iter janitor latency load_policy outcome random_state reader settings stats time";
+const TOP: &str = "builder cache engine error expiry guard health iter maintenance_thread latency load_policy outcome random_state reader settings stats time";
 
 /// Lines of code in a file, at most.
 const LONGEST: usize = 600;

@@ -55,8 +55,8 @@ impl Bound {
         self.limit.fetch_add(0, exchange());
     }
 
-    /// Moves the limit towards the target with `held` units, and returns the units held then: fewer if
-    /// they paid debt, more if the limit was raised.
+    /// Moves the limit towards the target with `held` units, and returns the units held then: fewer
+    /// if they paid debt, more if the limit was raised.
     ///
     /// Lock-free: a round is repeated only if another thread moved the limit or the target.
     pub(super) fn balance(&self, mut held: u64) -> u64 {
@@ -68,9 +68,10 @@ impl Bound {
                 return held;
             }
             // ORDERING L-f: AcqRel. Release: a raise is visible to threads that get the units that it
-            // made, through the pool. Acquire: if a resize exchanged this word before (`set_target`),
-            // the next round reads its target. Outcomes: of two threads that move the limit one
-            // succeeds, and the other decides again. Relaxed on failure: the next round loads again.
+            // made, through the pool. Acquire: if a resize exchanged this word before
+            // (`set_target`), the next round reads its target. Outcomes: of two threads that move
+            // the limit one succeeds, and the other decides again. Relaxed on failure: the next
+            // round loads again.
             if self.limit.compare_exchange(limit, next, exchange(), Ordering::Relaxed).is_ok() {
                 held = if next > limit { held + (next - limit) } else { held - (limit - next) };
                 if seeded("ledger-no-second-look") {

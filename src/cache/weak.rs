@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::Cache;
 use crate::engine::Engine;
-use crate::janitor::Janitor;
+use crate::maintenance_thread::MaintenanceThread;
 use crate::random_state::RandomState;
 
 /// A handle that does not keep the cache alive: for a registry of caches, or a task that looks after one for as long as
@@ -24,25 +24,28 @@ use crate::random_state::RandomState;
 /// ```
 pub struct WeakCache<K, V, S = RandomState> {
     engine: Weak<Engine<K, V, S>>,
-    janitor: Option<Weak<Janitor>>,
+    maintenance_thread: Option<Weak<MaintenanceThread>>,
 }
 
 impl<K, V, S> WeakCache<K, V, S> {
     /// A handle of the cache; `None` if the last one was dropped.
     pub fn upgrade(&self) -> Option<Cache<K, V, S>> {
         let engine = self.engine.upgrade()?;
-        let janitor = match &self.janitor {
+        let maintenance_thread = match &self.maintenance_thread {
             // Handles drop it after the engine's: where it is gone, the last of them is being dropped.
-            Some(janitor) => Some(janitor.upgrade()?),
+            Some(maintenance_thread) => Some(maintenance_thread.upgrade()?),
             None => None,
         };
-        Some(Cache { engine, janitor })
+        Some(Cache { engine, maintenance_thread })
     }
 }
 
 impl<K, V, S> Clone for WeakCache<K, V, S> {
     fn clone(&self) -> Self {
-        Self { engine: Weak::clone(&self.engine), janitor: self.janitor.clone() }
+        Self {
+            engine: Weak::clone(&self.engine),
+            maintenance_thread: self.maintenance_thread.clone(),
+        }
     }
 }
 
@@ -56,8 +59,8 @@ impl<K, V, S> Cache<K, V, S> {
     /// A handle that does not keep the cache alive.
     #[doc(alias = "weak")]
     pub fn downgrade(&self) -> WeakCache<K, V, S> {
-        let janitor = self.janitor.as_ref().map(Arc::downgrade);
-        WeakCache { engine: Arc::downgrade(&self.engine), janitor }
+        let maintenance_thread = self.maintenance_thread.as_ref().map(Arc::downgrade);
+        WeakCache { engine: Arc::downgrade(&self.engine), maintenance_thread }
     }
 
     /// Whether two handles are of the same cache.

@@ -20,7 +20,7 @@ use super::tally::Event;
 use super::ticket::{Claim, Outcome, Ticket};
 use super::wait::{Status, Waited, wait};
 use crate::health::{DedupState, Health, Thresholds};
-use crate::sync::Patrol;
+use crate::sync::PeriodicThread;
 
 /// Remembers which ids were processed, so that each is processed once.
 ///
@@ -62,7 +62,7 @@ pub struct Deduplicator<Id> {
     store: Arc<StoreHandle<Id>>,
     /// Dropped after the store's handle: the last handle waits for the threads, which may hold the last
     /// reference to the store.
-    threads: Arc<[Arc<Patrol>]>,
+    threads: Arc<[Arc<PeriodicThread>]>,
 }
 
 impl<Id> Clone for Deduplicator<Id> {
@@ -73,7 +73,7 @@ impl<Id> Clone for Deduplicator<Id> {
 }
 
 impl<Id> Deduplicator<Id> {
-    pub(super) fn assemble(store: Arc<Store<Id>>, threads: Arc<[Arc<Patrol>]>) -> Self {
+    pub(super) fn assemble(store: Arc<Store<Id>>, threads: Arc<[Arc<PeriodicThread>]>) -> Self {
         Self { store: Arc::new(StoreHandle(store)), threads }
     }
 

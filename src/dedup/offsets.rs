@@ -22,7 +22,7 @@ use super::tracked_partition::{
 use super::wait::{Waited, wait};
 use super::waiters::Waiters;
 use crate::health::Monitor;
-use crate::sync::{FirstPanic, Patrol};
+use crate::sync::{FirstPanic, PeriodicThread};
 use crate::time::{Clock, Timer};
 
 /// How many offsets are taken from an iterator before the partition's lock is taken for them.
@@ -104,7 +104,7 @@ pub struct OffsetTracker {
     pub(super) partitions: Arc<TrackedPartitions>,
     /// Dropped after the handle of the partitions: the last handle waits for the thread, which may hold
     /// the last reference to them.
-    thread: Option<Arc<Patrol>>,
+    thread: Option<Arc<PeriodicThread>>,
 }
 
 /// An offset that is not done, and for how long.

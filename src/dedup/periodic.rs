@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::sync::Patrol;
+use crate::sync::PeriodicThread;
 
 /// Starts a thread that calls `round` for `target` every `interval`, and ends when `target` is dropped.
 pub(super) fn start<T: Send + Sync + 'static>(
@@ -12,11 +12,11 @@ pub(super) fn start<T: Send + Sync + 'static>(
     interval: Duration,
     target: &Arc<T>,
     round: impl Fn(&T) + Send + 'static,
-) -> io::Result<Arc<Patrol>> {
+) -> io::Result<Arc<PeriodicThread>> {
     let target: Weak<T> = Arc::downgrade(target);
     let round = move || {
         round(&*target.upgrade()?);
         Some(interval)
     };
-    Patrol::start(name, interval, round).map(Arc::new)
+    PeriodicThread::start(name, interval, round).map(Arc::new)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::sync::{Mutex, MutexGuard, Patrol, lock, unique, wake_quietly};
+use crate::sync::{Mutex, MutexGuard, PeriodicThread, lock, unique, wake_quietly};
 use crate::time::{Clock, Deadline, Moment};
 
 /// The number of locks among which waiters are spread.
@@ -35,7 +35,7 @@ struct Waiter {
 #[derive(Debug, Default)]
 struct Watch {
     runs: bool,
-    thread: Option<Patrol>,
+    thread: Option<PeriodicThread>,
 }
 
 /// The waiters, by a hash of what they wait for.
@@ -104,7 +104,7 @@ impl Waiters {
         }
         let (waiters, mut idle) = (Arc::downgrade(self), 0);
         let round = move || waiters.upgrade()?.round(&mut idle);
-        let thread = Patrol::start("clockhand-wait", LEASE_CHECK_INTERVAL, round).ok();
+        let thread = PeriodicThread::start("clockhand-wait", LEASE_CHECK_INTERVAL, round).ok();
         watch.runs = thread.is_some();
         let ended = std::mem::replace(&mut watch.thread, thread);
         drop(watch);

@@ -115,8 +115,8 @@ where
         let hash = self.hash(key);
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
-        // Where there is no permit, waiting for garbage to be freed may be in vain: the placeholders
-        // of loads that still run are not garbage.
+        // Where there is no permit, waiting for garbage to be freed may be in vain: the
+        // placeholders of loads that still run are not garbage.
         work.patient = false;
         let start = self.persist(&mut pin, &mut work, |pin, work| {
             self.try_begin_load(pin, work, (hash, key), kind, token, &is_over)
@@ -182,9 +182,9 @@ where
         }
     }
 
-    /// Raises the limit on placeholders by `keys`, for one call that loads them together. The caller
-    /// holds the keys already, so it bounds their number; what their loads leave to be freed is
-    /// bounded as that of other loads is.
+    /// Raises the limit on placeholders by `keys`, for one call that loads them together. The
+    /// caller holds the keys already, so it bounds their number; what their loads leave to be freed
+    /// is bounded as that of other loads is.
     pub(crate) fn permits_for_batch(&self, keys: usize) -> BatchPermits<'_> {
         let keys = keys as u64;
         self.batched.add(keys);
@@ -236,8 +236,8 @@ where
         work.spend(need);
         work.local.tally.token_changes.bump();
         if let (Some(expiration), Some(copied)) = (&self.rules.expiration, copied) {
-            // After the exchange that has linked the new entry: either `set_ttl`, which looks for it after it has
-            // changed the old one, finds it, or what it has changed is found here.
+            // After the exchange that has linked the new entry: either `set_ttl`, which looks for
+            // it after it has changed the old one, finds it, or what it has changed is found here.
             if let Some(held) = self.find_by_token(view, old.hash(), old.key(), token) {
                 expiration.follow(held.entry(), old, copied);
             }
@@ -247,8 +247,8 @@ where
     }
 
     /// Returns the value that `key` has now, if it is live or has been expired for less than
-    /// `grace`: it may stand in for one that could not be loaded. A value that was replaced, removed
-    /// or invalidated is not in the table, so it is never returned.
+    /// `grace`: it may stand in for one that could not be loaded. A value that was replaced,
+    /// removed or invalidated is not in the table, so it is never returned.
     pub(crate) fn stand_in(&self, key: &K, grace: Duration) -> Option<StandIn<V>> {
         let pin = self.pin();
         let view = self.table.view(pin.pass());

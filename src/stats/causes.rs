@@ -3,11 +3,11 @@
 /// The misses of a cache, each by the last that is known of its key; their sum is
 /// [`Stats::misses`](crate::Stats::misses).
 ///
-/// What is known of keys that are not there fades. For each hundred entries that the table is made for, the
-/// last 80 that were evicted are remembered, and the last 25 that were removed, have expired, or were
-/// refused; none once the table has changed its size. A miss of a key that is forgotten counts as
-/// `never_seen`. Keys are told apart by a part of their hashes, so one in four thousand may get another's
-/// cause.
+/// What is known of keys that are not there fades. For each hundred entries that the table is made
+/// for, the last 80 that were evicted are remembered, and the last 25 that were removed, have
+/// expired, or were refused; none once the table has changed its size. A miss of a key that is
+/// forgotten counts as `never_seen`. Keys are distinguished by a part of their hashes, so one in
+/// four thousand may get the cause of another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
@@ -15,13 +15,14 @@
 pub struct MissCauses {
     /// Nothing is known of the key: it was never in the cache, or is forgotten.
     pub never_seen: u64,
-    /// It had to make room. Many of these say that the cache is too small for its working set.
+    /// It was evicted to make room. Many of these mean that the cache is too small for its working
+    /// set.
     pub evicted: u64,
-    /// Its time was over.
+    /// It expired.
     pub expired: u64,
     /// It was removed by a call.
     pub invalidated: u64,
-    /// The cache did not take it: too large, or no room.
+    /// It was refused: too large, or no room.
     pub refused: u64,
     /// A load has failed, or found that there is no value, and that is remembered
     /// ([`LoadingCache::negative_ttl`](crate::LoadingCache::negative_ttl)).
@@ -29,7 +30,7 @@ pub struct MissCauses {
 }
 
 impl MissCauses {
-    /// All of them.
+    /// Their sum.
     pub fn sum(&self) -> u64 {
         let Self { never_seen, evicted, expired, invalidated, refused, absent } = *self;
         [never_seen, evicted, expired, invalidated, refused, absent]
@@ -38,23 +39,23 @@ impl MissCauses {
     }
 }
 
-/// The charge of the entries that have left, by what became of them.
+/// The charge of the entries that were removed, by cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct RemovedCharge {
-    /// Another value was put in their place.
+    /// They were replaced by another value.
     pub replaced: u64,
-    /// They had to make room.
+    /// They were evicted to make room.
     pub evicted: u64,
-    /// Their time was over.
+    /// They expired.
     pub expired: u64,
     /// They were removed by a call.
     pub invalidated: u64,
 }
 
-/// What the cache did not take, by reason; their sum is [`Stats::refusals`](crate::Stats::refusals). See
+/// Refused entries, by reason; their sum is [`Stats::refusals`](crate::Stats::refusals). See
 /// [`InsertErrorKind`](crate::InsertErrorKind).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -63,7 +64,7 @@ pub struct RemovedCharge {
 pub struct Refusals {
     /// Entries that can never fit. Raise the capacity, or keep such values elsewhere.
     pub too_large: u64,
-    /// There was no room at that moment. Readers hold retired entries: see
+    /// There was no room, as readers kept retired entries from being freed: see
     /// [`Stats::holders`](crate::Stats::holders).
     pub no_room: u64,
     /// A closure that decides changed its own key each time.
@@ -71,7 +72,7 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// All of them.
+    /// Their sum.
     pub fn sum(&self) -> u64 {
         let Self { too_large, no_room, contended } = *self;
         [too_large, no_room, contended].into_iter().fold(0, u64::wrapping_add)

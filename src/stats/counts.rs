@@ -1,4 +1,4 @@
-//! What happened in a cache.
+//! What has happened in a cache.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use super::causes::{MissCauses, Refusals, RemovedCharge};
 use super::rates::Rates;
 use super::regions::{Holder, RegionUsage};
 
-/// What happened in a cache since it was built, and how it stands.
+/// What has happened in a cache since it was built, and its present state.
 ///
-/// Every number is the sum of what the threads counted for themselves, read one after the other: a
-/// snapshot taken while the cache is in use is nearly, not exactly, of one moment. When nothing
-/// runs it is exact, and these hold:
+/// Every number is the sum of counters that threads keep for themselves, read one after another: a
+/// snapshot taken while the cache is in use is approximately of one moment. While no operation
+/// runs, it is exact, and these hold:
 ///
 /// - `insertions = entries + evictions + expirations + invalidations`
 /// - `misses = misses_by.sum()`
 ///
-/// There are two kinds of numbers. *Counters* only grow; [`since`](Self::since) takes the difference of
-/// two looks at them, and [`per_second`](Self::per_second) turns that into rates. *Gauges* say how things
-/// are at this moment: `entries` and all that follow it.
+/// There are two kinds of numbers. *Counters* only grow; [`since`](Self::since) takes the
+/// difference of two snapshots, and [`per_second`](Self::per_second) turns that into rates.
+/// *Gauges* are the state at one moment: `entries` and all fields after it.
 ///
 /// # Examples
 ///
@@ -44,42 +44,42 @@ use super::regions::{Holder, RegionUsage};
 pub struct Stats {
     /// The cache's name: [`Builder::name`](crate::Builder::name).
     pub name: Arc<str>,
-    /// How long the cache has been there; after [`since`](Self::since), the time between the two looks.
-    /// By a manual clock if the cache has one, else by the system's.
+    /// how long the cache has existed; after [`since`](Self::since), the time between the two
+    /// snapshots. By a manual clock if the cache has one, otherwise by the system's.
     #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub at: Duration,
     /// Reads that found their key.
     pub hits: u64,
-    /// Reads that did not.
+    /// Reads that did not find their key.
     pub misses: u64,
     /// The misses by cause.
     pub misses_by: MissCauses,
-    /// Keys that came in.
+    /// Keys that were inserted.
     pub insertions: u64,
-    /// Values that were put in the place of others.
+    /// Values that replaced another value.
     pub replacements: u64,
-    /// Entries that had to make room.
+    /// Entries that were evicted to make room.
     pub evictions: u64,
-    /// Entries that were removed after their time was over.
+    /// Entries that were removed because they had expired.
     pub expirations: u64,
     /// Entries that were removed by a call.
     pub invalidations: u64,
-    /// The charge of the entries that left, by cause.
+    /// The charge of the entries that were removed, by cause.
     pub removed_charge: RemovedCharge,
-    /// Entries that the cache did not take: too large, or no room.
+    /// Entries that were refused: too large, or no room.
     pub refusals: u64,
     /// The refusals by reason.
     pub refusals_by: Refusals,
     /// Loads that were started, each key of many counted by itself. What is neither in
     /// `loads_succeeded` nor in `loads_failed` is under way: if that does not change, loaders hang.
     pub loads_started: u64,
-    /// Loads that brought a value, or the answer that there is none.
+    /// Loads that returned a value, or that there is none.
     pub loads_succeeded: u64,
-    /// Loads that ended with an error or a panic, or were given up.
+    /// Loads that ended with an error or a panic, or were abandoned.
     pub loads_failed: u64,
-    /// Calls that waited for another's load.
+    /// Calls that waited for the load of another caller.
     pub loads_joined: u64,
-    /// Calls that did not wait any longer.
+    /// Calls whose time limit was over while they waited.
     pub loads_timed_out: u64,
     /// Loads that a waiter, or another reader, has taken over from a leader that died or stalled.
     pub loads_relieved: u64,
@@ -89,38 +89,40 @@ pub struct Stats {
     /// Loads of values ahead of their expiry, or in the place of one that has expired, that were
     /// started in the background; they are in `loads_started` once they run.
     pub renewals: u64,
-    /// Those that failed, were given up, or were taken over. The old value stays until it expires.
+    /// Those that failed, were abandoned, or were taken over. The old value stays until it expires.
     pub renewals_failed: u64,
 
-    /// The number of entries, expired ones that were not removed yet included.
+    /// The number of entries, including expired entries that are not removed yet.
     pub entries: usize,
     /// Keys whose value is being loaded, and those whose load has failed, which is remembered.
     pub awaited: usize,
     /// The sum of the charges of the entries, with what running operations have reserved.
     pub charged: u64,
-    /// What garbage counts against the capacity: see [`Usage::lingering`](crate::Usage::lingering).
+    /// The charge of removed entries that counts against the capacity: see
+    /// [`Usage::lingering`](crate::Usage::lingering).
     pub lingering: u64,
     /// The bound of `charged` and `lingering` together.
     pub capacity: u64,
-    /// The most that was in use of the capacity at one time.
+    /// The largest use of the capacity at one time.
     pub peak_charged: u64,
     /// The charges of entries that were unlinked and are not freed yet, without those that linger.
     pub retired: u64,
     /// The bound of `retired`.
     pub retired_capacity: u64,
-    /// The most that was in use of the retired capacity at one time.
+    /// The largest use of the retired capacity at one time.
     pub peak_retired: u64,
-    /// How many epochs the most backward reader is behind: nought or one in good health.
+    /// How many epochs the slowest reader is behind: zero or one in a healthy cache.
     pub reclamation_lag: u64,
-    /// Retired entries that are not freed yet, in number.
+    /// The number of retired entries that are not freed yet.
     pub backlog: usize,
-    /// The entries that have to prove themselves.
+    /// The entries on probation.
     pub probation: RegionUsage,
-    /// The entries that have.
+    /// The protected entries.
     pub protected: RegionUsage,
     /// The charge on probation, as a part of the capacity.
     pub probation_share: f64,
-    /// How much of the capacity there should be on probation: the policy moves it, between 0.01 and 0.8.
+    /// The target for the part of the capacity on probation. The policy moves it between 0.01 and
+    /// 0.8.
     pub probation_target: f64,
     /// The threads that keep retired entries from being freed.
     pub holders: Vec<Holder>,
@@ -133,10 +135,11 @@ impl Stats {
         if reads == 0 { 0.0 } else { self.hits as f64 / reads as f64 }
     }
 
-    /// What happened between an earlier look at the same cache and this one: the differences of the
-    /// counters, with this one's gauges, and the time that passed as `at`.
+    /// What has happened between an `earlier` snapshot of the same cache and this one: the
+    /// differences of the counters, with this one's gauges, and the time that passed as `at`.
     ///
-    /// A counter that was higher in `earlier`, which is then of another cache, or a later look, gives zero.
+    /// A counter that is higher in `earlier`, which then is of another cache or a later snapshot,
+    /// gives zero.
     ///
     /// # Examples
     ///
@@ -152,8 +155,8 @@ impl Stats {
         span
     }
 
-    /// The counters for each second of [`at`](Self::at): of a look, on average since the cache was built;
-    /// of what [`since`](Self::since) returns, between the two looks. Zero where no time has passed.
+    /// The counters for each second of [`at`](Self::at): on average since the cache was built; of
+    /// what [`since`](Self::since) returns, between the two snapshots. Zero if no time has passed.
     ///
     /// # Examples
     ///

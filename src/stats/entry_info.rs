@@ -22,9 +22,9 @@ use std::time::Duration;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct EntryInfo {
-    /// What the entry weighs.
+    /// The charge of the entry.
     pub charge: u64,
-    /// How long ago its value was written; `None` if the cache keeps no time.
+    /// How long ago its value was written; `None` if the cache has no clock.
     #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds::optional"))]
     pub age: Option<Duration>,
     /// How long it still lives if nothing reads or writes it; `None` if it does not expire.

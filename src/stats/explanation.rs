@@ -9,9 +9,10 @@ use std::time::Duration;
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Region {
-    /// Entries that have to prove themselves: most new ones.
+    /// Probation: most new entries begin here.
     Probation,
-    /// Entries that have: they were read while they were on probation, or came back soon.
+    /// Protected: entries that were read while they were on probation, or inserted again soon after
+    /// they were evicted.
     Protected,
 }
 
@@ -41,18 +42,19 @@ pub enum Explanation {
     Resident {
         /// Where its entry stands.
         region: Region,
-        /// How often it was read since the policy last looked at it; three stands for three or more.
+        /// How often it was read since the policy last looked at it; three stands for three or
+        /// more.
         reads: u8,
-        /// How long ago the value was written; `None` if the cache keeps no time.
+        /// How long ago the value was written; `None` if the cache has no clock.
         #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds::optional"))]
         age: Option<Duration>,
         /// How long it still lives, read or not; `None` if it does not expire in that way.
         #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds::optional"))]
         time_left: Option<Duration>,
-        /// How long it still lives if nobody reads it; `None` if the cache has no time to idle.
+        /// How long it still lives if it is not read; `None` if the cache has no time to idle.
         #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds::optional"))]
         idle_time_left: Option<Duration>,
-        /// What it weighs.
+        /// Its charge.
         charge: u64,
         /// Whether a load that is to replace it is under way.
         being_loaded: bool,
@@ -76,18 +78,18 @@ pub enum Explanation {
 pub enum Absence {
     /// Nothing: it was never in the cache, or is forgotten.
     NeverSeen,
-    /// It had to make room.
+    /// It was evicted to make room.
     #[non_exhaustive]
     Evicted {
-        /// How many keys have come in since: in whole steps, each of a 256th of the entries that the
-        /// table is made for.
+        /// How many keys have come in since: in whole steps, each of a 256th of the entries that
+        /// the table is made for.
         misses_ago: u64,
     },
-    /// Its time was over.
+    /// It expired.
     Expired,
     /// It was removed by a call.
     Invalidated,
-    /// The cache did not take it.
+    /// It was refused.
     Refused,
     /// A load has failed, or found that there is no value, and that is remembered.
     Absent,

@@ -1,18 +1,18 @@
-//! What a cache tells about itself.
+//! The statistics of a cache.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `counts` | what happened since the cache was built, or between two looks |
+//! | `counts` | what has happened since the cache was built, or between two snapshots |
 //! | `causes` | the same counts, divided by cause |
 //! | `entry_info` | what a cache knows of one entry |
 //! | `explanation` | why a key is there, or is not |
 //! | `rates` | the same for each second |
-//! | `regions` | who has what of the cache: the regions, and those that hold up the freeing of garbage |
+//! | `regions` | what the regions hold, and the threads that keep garbage from being freed |
 //! | `seconds` | durations in reports that are written (feature `serde`) |
-//! | `usage` | what the cache holds, against its bounds |
+//! | `usage` | what the cache holds, and its bounds |
 //!
-//! Nothing here is counted by itself: every number is the sum of what the threads counted on lines of
-//! their own, or a word that the cache needs anyway.
+//! Nothing is counted for reports only: every number is the sum of counters of threads, each on
+//! cache lines of its own, or a word that the cache needs anyway.
 
 mod causes;
 mod counts;

@@ -1,4 +1,4 @@
-//! How often things happen.
+//! Rates.
 
 use super::Stats;
 
@@ -10,29 +10,29 @@ use super::Stats;
 pub struct Rates {
     /// Reads that found their key.
     pub hits: f64,
-    /// Reads that did not.
+    /// Reads that did not find their key.
     pub misses: f64,
-    /// Keys that came in.
+    /// Keys that were inserted.
     pub insertions: f64,
-    /// Values that were put in the place of others.
+    /// Values that replaced another value.
     pub replacements: f64,
-    /// Entries that had to make room.
+    /// Entries that were evicted to make room.
     pub evictions: f64,
-    /// Entries that were removed after their time was over.
+    /// Entries that were removed because they had expired.
     pub expirations: f64,
     /// Entries that were removed by a call.
     pub invalidations: f64,
-    /// Entries that the cache did not take.
+    /// Entries that were refused.
     pub refusals: f64,
     /// Loads that were started.
     pub loads_started: f64,
-    /// Loads that brought a value, or the answer that there is none.
+    /// Loads that returned a value, or that there is none.
     pub loads_succeeded: f64,
     /// Loads that failed.
     pub loads_failed: f64,
-    /// Calls that waited for another's load.
+    /// Calls that waited for the load of another caller.
     pub loads_joined: f64,
-    /// Calls that did not wait any longer.
+    /// Calls whose time limit was over while they waited.
     pub loads_timed_out: f64,
     /// Loads that were taken over from their leaders.
     pub loads_relieved: f64,

@@ -1,4 +1,4 @@
-//! What a cache holds, against its bounds, and what maintenance did about it.
+//! What a cache holds, its bounds, and what maintenance did.
 
 /// What a cache holds at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -9,16 +9,17 @@ pub struct Usage {
     /// The sum of the charges of the entries, with what running operations have reserved.
     /// `charged` and `lingering` together are never above `capacity`.
     pub charged: u64,
-    /// What entries count against the capacity that were unlinked and are not freed yet, because the
-    /// retired capacity had no room for them; zero unless readers hold up what was retired.
+    /// The charges of entries that were unlinked and are not freed yet, and count against the
+    /// capacity because the retired capacity had no room for them; zero unless readers hold up what
+    /// was retired.
     pub lingering: u64,
-    /// The charges of entries that were unlinked and are not freed yet, without those that linger; never
-    /// above `retired_capacity`.
+    /// The charges of entries that were unlinked and are not freed yet, without those that linger;
+    /// never above `retired_capacity`.
     pub retired: u64,
-    /// The number of entries, expired ones that were not removed yet included.
+    /// The number of entries, including expired entries that are not removed yet.
     pub entries: usize,
-    /// The bound in force. After [`Cache::set_capacity`](crate::Cache::set_capacity) has lowered the
-    /// capacity this is higher until all that is above has been freed.
+    /// The bound in force. After [`Cache::set_capacity`](crate::Cache::set_capacity) has lowered
+    /// the capacity this is higher until all that is above has been freed.
     pub capacity: u64,
     /// The bound of `retired`.
     pub retired_capacity: u64,
@@ -30,12 +31,12 @@ pub struct Usage {
 #[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Maintained {
-    /// Entries looked at for their deadlines.
+    /// Entries whose deadlines were checked.
     pub swept: usize,
     /// Expired entries that were removed.
     pub expired: usize,
     /// Retired entries that were freed.
     pub freed: usize,
-    /// Retired entries that are left.
+    /// Retired entries that are not freed yet.
     pub backlog: usize,
 }

@@ -1,21 +1,21 @@
-//! Which thread holds a seat or a lock, so that a child that `fork` made can tell who is not there.
+//! Which thread holds a seat or a lock, so that a child of `fork` can tell which holders do not exist.
 //!
 //! ```text
 //!   63          32 31           0
 //!   +-------------+-------------+
-//!   | process     | thread      |     zero: nobody
+//!   | process     | thread      |     zero: no thread
 //!   +-------------+-------------+
 //! ```
 //!
-//! A thread is given its number in the process in which it first takes part. Only one thread survives a
-//! `fork`: the one that called it. So in the child
+//! A thread gets its number in the process in which it first holds something. Only the thread that calls
+//! `fork` exists in the child. So in the child
 //!
-//! - a thread whose number names another process is that one, and
-//! - every other holder whose number names another process is not there.
+//! - a running thread whose number names another process is that one, and
+//! - every other holder whose number names another process does not exist.
 //!
-//! Threads that the child starts are numbered in the child. A thread that has no number when it is forked
-//! is numbered in the child, too, and then nobody is taken for gone: that is safe, and of no use, so the
-//! thread that builds a cache is given its number there.
+//! Threads that the child starts get their numbers in the child. If the thread that calls `fork` has no
+//! number, it gets one in the child, and then no holder is known to be missing: that is safe but useless,
+//! so the thread that builds a cache gets its number then.
 
 use std::cell::Cell;
 
@@ -26,7 +26,7 @@ use super::unique;
 pub(crate) struct Holder(u64);
 
 impl Holder {
-    /// Nobody.
+    /// No thread.
     pub(crate) const NONE: u64 = 0;
 
     /// The calling thread.

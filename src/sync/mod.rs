@@ -9,7 +9,7 @@ mod holder;
 mod octet;
 mod outermost;
 mod panics;
-mod patrol;
+mod periodic_thread;
 mod sleep;
 mod spin_lock;
 mod zeroed;
@@ -22,7 +22,7 @@ pub(crate) use holder::Holder;
 pub(crate) use octet::Octet;
 pub(crate) use outermost::{Outermost, thread_local};
 pub(crate) use panics::{FirstPanic, NoAbort, NoAborts, discard, quietly};
-pub(crate) use patrol::Patrol;
+pub(crate) use periodic_thread::PeriodicThread;
 #[cfg(all(test, not(clockhand_loom)))]
 pub(crate) use sleep::wake_all;
 pub(crate) use sleep::{Sleep, wake_quietly};

@@ -1,4 +1,4 @@
-//! What a thread does not do again inside of itself.
+//! A guard against reentrancy.
 
 use std::cell::Cell;
 
@@ -12,15 +12,15 @@ type Flag = &'static loom::thread::LocalKey<Cell<bool>>;
 #[cfg(not(clockhand_loom))]
 type Flag = &'static std::thread::LocalKey<Cell<bool>>;
 
-/// While it lives, the calling thread is inside of what its flag stands for.
+/// While this exists, the calling thread is inside the code that its flag stands for.
 #[derive(Debug)]
 pub(crate) struct Outermost(Flag);
 
 impl Outermost {
-    /// Goes inside; nothing if the thread is there already.
+    /// Sets the flag. Returns `None` if the thread is inside already.
     pub(crate) fn enter(flag: Flag) -> Option<Self> {
         let inside = flag.with(|inside| inside.replace(true));
-        // Made only by whoever has set the flag, as its end takes the flag back.
+        // Made only if this call has set the flag, as its drop clears it.
         (!inside).then(|| Self(flag))
     }
 }

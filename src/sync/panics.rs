@@ -1,4 +1,4 @@
-//! User code that may panic where that must not go further, or not yet.
+//! User code whose panics must not go further, or not yet.
 
 use std::any::Any;
 use std::mem::{self, ManuallyDrop};
@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
-/// Runs user code where nobody is to whom a panic could be passed on: it was reported by the panic hook,
-/// and ends here. Nothing if it panicked.
+/// Runs user code where a panic cannot be passed on to a caller: the panic hook reports it, and it ends
+/// here. Returns `None` if the code panicked.
 pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(done) => Some(done),
@@ -18,8 +18,8 @@ pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops what a panic has brought. Its destructor is the user's and may panic, too, and what that brings as
-/// well: after a few there need be no end to it, and the last one is left behind.
+/// Drops the payload of a panic. Its destructor is the user's and may panic as well, with a payload whose
+/// destructor panics, and so on: after a few of them, the last payload is leaked.
 pub(crate) fn discard(mut panic: Box<dyn Any + Send>) {
     for _ in 0..8 {
         match catch_unwind(AssertUnwindSafe(|| drop(panic))) {
@@ -36,7 +36,7 @@ pub(crate) fn discard(mut panic: Box<dyn Any + Send>) {
 pub(crate) struct FirstPanic(Option<Box<dyn Any + Send>>);
 
 impl FirstPanic {
-    /// Runs a piece; whether it went through without a panic.
+    /// Runs a piece of user code. Returns whether it did not panic.
     pub(crate) fn catch(&mut self, run: impl FnOnce()) -> bool {
         let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { return true };
         match &self.0 {
@@ -46,7 +46,7 @@ impl FirstPanic {
         false
     }
 
-    /// Panics with the first panic, unless the thread is panicking already: that would end the process.
+    /// Resumes the first panic, unless the thread is panicking already, as that would abort the process.
     #[inline]
     pub(crate) fn pass_on(self) {
         if let Some(panic) = self.0 {
@@ -65,8 +65,8 @@ fn go_on(panic: Box<dyn Any + Send>) {
     }
 }
 
-/// A value of the user's that may be dropped while a panic is passed on: if its destructor panics then,
-/// that goes no further.
+/// A value of the user's that may be dropped during unwinding: if its destructor panics then, that is
+/// caught.
 #[derive(Debug)]
 pub(crate) struct NoAbort<T>(ManuallyDrop<T>);
 
@@ -75,7 +75,7 @@ impl<T> NoAbort<T> {
         Self(ManuallyDrop::new(value))
     }
 
-    /// The value, which its owner looks after from now on.
+    /// Returns the value, without this protection.
     #[allow(unsafe_code)]
     pub(crate) fn into_inner(self) -> T {
         let mut kept = ManuallyDrop::new(self);
@@ -84,8 +84,8 @@ impl<T> NoAbort<T> {
     }
 }
 
-/// Several values of the user's, dropped one after the other: of those whose destructors panic, the first is passed on,
-/// unless one is on the way already.
+/// Several values of the user's, dropped one after another. The first panic of their destructors is
+/// passed on, unless the thread is unwinding already.
 #[derive(Debug)]
 pub(crate) struct NoAborts<T>(Vec<T>);
 
@@ -94,7 +94,7 @@ impl<T> NoAborts<T> {
         Self(values)
     }
 
-    /// The values, which their owner looks after from now on.
+    /// Returns the values, without this protection.
     pub(crate) fn into_inner(mut self) -> Vec<T> {
         mem::take(&mut self.0)
     }

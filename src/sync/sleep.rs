@@ -1,4 +1,4 @@
-//! Sleeping until a waker is called, and calling wakers.
+//! Parking a thread until a waker is called, and calling wakers.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::panics::discard;
 use super::{AtomicBool, Ordering};
 
-/// The sleep of a thread, from which a waker wakes it. Not the park token alone, which user code that
-/// parks may use up.
+/// Parks a thread until its waker is called. The thread's park token alone would not do, as user code
+/// that parks may consume it.
 pub(crate) struct Sleep(Arc<Unpark>);
 
 struct Unpark {
@@ -20,7 +20,7 @@ struct Unpark {
 }
 
 impl Sleep {
-    /// The calling thread's.
+    /// For the calling thread.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) }))
     }
@@ -29,10 +29,11 @@ impl Sleep {
         Waker::from(Arc::clone(&self.0))
     }
 
-    /// Sleeps until it is woken, or has been since the last time, but no longer than that.
+    /// Sleeps until the waker is called, for at most `most`. Returns at once if the waker was called since
+    /// the last time.
     pub(crate) fn rest(&self, most: Duration) {
-        // ORDERING S-e: Acquire: what was done before the wake is seen; pairs with `wake`. If it is
-        // not seen yet, the token that follows it ends the park.
+        // ORDERING S-e: Acquire: what was done before the wake is seen; pairs with `wake`. If the flag
+        // is not seen yet, the park token, which is set after it, ends the park.
         if !self.0.woken.swap(false, Ordering::Acquire) {
             thread::park_timeout(most);
             // ORDERING S-e: Acquire: as above.
@@ -49,8 +50,8 @@ impl Wake for Unpark {
     }
 }
 
-/// Calls every waker, whatever the others do; the first panic among them, for the caller to pass on or
-/// not. It was reported by the panic hook.
+/// Calls every waker, even if some of them panic. Returns the first panic, which the panic hook has
+/// reported.
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) -> Result<(), Box<dyn Any + Send>> {
     let mut first = Ok(());
     for waker in wakers {
@@ -63,7 +64,7 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) -> Result<(), Bo
     first
 }
 
-/// The same where a panic of a waker ends: who wakes others has no part in it.
+/// As [`wake_all`], and drops the panics: they do not affect the thread that wakes.
 pub(crate) fn wake_quietly(wakers: impl IntoIterator<Item = Waker>) {
     wake_all(wakers).unwrap_or_else(discard);
 }

@@ -1,8 +1,8 @@
 //! A lock that gives its processor away while it waits, and that a child process can take from a thread that `fork` has left
 //! behind.
 //!
-//! Its word is who holds it. A holder that is not there has left what the lock guards half changed: that is given
-//! up as it is, and something new is put in its place.
+//! Its word names the holder. If the holder does not exist in this process, it may have left the guarded
+//! value half changed: then that is abandoned as it is, and replaced by a new one.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Holder, give_way};
 
-/// Something that one thread at a time uses. Never modelled: no step of a protocol is taken under it.
+/// A value that one thread at a time uses. Never modelled: no step of a protocol is taken under it.
 pub(crate) struct SpinLock<T> {
     holder: AtomicU64,
     guarded: UnsafeCell<T>,
 }
 
-/// The use of it, until this is dropped.
+/// Holds the lock until it is dropped.
 pub(crate) struct SpinGuard<'t, T>(&'t SpinLock<T>);
 
 impl<T> SpinLock<T> {
@@ -25,7 +25,7 @@ impl<T> SpinLock<T> {
         Self { holder: AtomicU64::new(Holder::NONE), guarded: UnsafeCell::new(guarded) }
     }
 
-    /// Takes it if nobody has it.
+    /// Takes the lock, if no thread holds it.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
         let (none, me) = (Holder::NONE, Holder::me().into_raw());
@@ -34,11 +34,11 @@ impl<T> SpinLock<T> {
         taken.is_ok().then(|| SpinGuard(self))
     }
 
-    /// Takes it when nobody has it.
+    /// Takes the lock.
     ///
     /// # Progress
     ///
-    /// Blocking: until the holder is done with it.
+    /// Blocking: until the holder releases it.
     pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
         loop {
             if let Some(taken) = self.try_lock() {
@@ -48,11 +48,11 @@ impl<T> SpinLock<T> {
         }
     }
 
-    /// Takes it for ever for a thread of the process that this one was forked from.
+    /// Takes the lock and leaves it held by a thread of the parent process.
     #[cfg(test)]
     pub(crate) fn leave_behind(&self) {
         let elsewhere = Holder::me().into_raw().wrapping_add(1 << 32);
-        // ORDERING S-k: Relaxed: nobody else is here.
+        // ORDERING S-k: Relaxed: no other thread uses it.
         self.holder.store(elsewhere, Ordering::Relaxed);
     }
 

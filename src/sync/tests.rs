@@ -4,7 +4,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::{Holder, Octet, Patrol, SpinLock, discard, quietly, wake_all};
+use super::{Holder, Octet, PeriodicThread, SpinLock, discard, quietly, wake_all};
 
 /// No wait takes so long unless it never ends.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -29,16 +29,16 @@ fn what_a_panic_brings_goes_without_another_one() {
 }
 
 #[test]
-fn a_patrol_goes_on_whatever_its_rounds_bring() {
+fn a_periodic_thread_goes_on_after_a_panic() {
     let (told, rounds) = mpsc::channel();
-    let patrol = Patrol::start("clockhand-test", Duration::ZERO, move || {
+    let thread = PeriodicThread::start("clockhand-test", Duration::ZERO, move || {
         told.send(()).ok()?;
         panic_any(Bomb(1))
     });
     for _ in 0..5 {
         rounds.recv_timeout(FOR_EVER).expect("it has ended");
     }
-    drop((rounds, patrol));
+    drop((rounds, thread));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A thread that makes rounds.
+//! A thread that does something periodically.
 
 use std::convert::Infallible;
 use std::io;
@@ -8,42 +8,42 @@ use std::time::Duration;
 
 use super::{discard, quietly};
 
-/// The thread. It ends when this is dropped, and is waited for.
+/// The thread. Dropping this ends it, and waits for that.
 #[derive(Debug)]
-pub(crate) struct Patrol {
-    /// Nothing is ever sent: the thread rests on the other end and wakes when this one is gone.
-    line: Option<Sender<Infallible>>,
+pub(crate) struct PeriodicThread {
+    /// Nothing is ever sent: the thread sleeps on the other end, and wakes when this one is dropped.
+    stop: Option<Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Patrol {
-    /// Starts the thread, which rests and then makes a round, over and over. A round says how long to rest
-    /// after it, or that there is nothing left to go round.
+impl PeriodicThread {
+    /// Starts the thread, which sleeps for `interval` and then calls `round`, again and again. `round`
+    /// returns how long to sleep next, and `None` to end the thread.
     ///
-    /// A panic in a round (of a destructor, a listener or a waker) was reported by the panic hook, and ends
+    /// A panic in a round (of a destructor, a listener or a waker) is reported by the panic hook, and ends
     /// that round only.
     pub(crate) fn start(
         name: &str,
-        rest: Duration,
+        interval: Duration,
         mut round: impl FnMut() -> Option<Duration> + Send + 'static,
     ) -> io::Result<Self> {
-        let (line, end) = mpsc::channel::<Infallible>();
+        let (stop, stopped) = mpsc::channel::<Infallible>();
         let thread = thread::Builder::new().name(name.to_string()).spawn(move || {
-            let mut next = rest;
-            while end.recv_timeout(next) == Err(RecvTimeoutError::Timeout) {
-                match quietly(&mut round).unwrap_or(Some(rest)) {
+            let mut next = interval;
+            while stopped.recv_timeout(next) == Err(RecvTimeoutError::Timeout) {
+                match quietly(&mut round).unwrap_or(Some(interval)) {
                     Some(wanted) => next = wanted,
                     None => return,
                 }
             }
         })?;
-        Ok(Self { line: Some(line), thread: Some(thread) })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
-impl Drop for Patrol {
+impl Drop for PeriodicThread {
     fn drop(&mut self) {
-        drop(self.line.take());
+        drop(self.stop.take());
         let Some(thread) = self.thread.take() else { return };
         // The last handle may be dropped by a destructor or a listener on the thread itself.
         if thread.thread().id() != thread::current().id() {
