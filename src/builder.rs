@@ -8,9 +8,9 @@ use crate::cache::Cache;
 use crate::engine::{Engine, Plan, Rules};
 use crate::error::BuildError;
 use crate::expiry::{Expiration, Expiry};
-use crate::maintenance_thread;
 use crate::latency::Sampling;
 use crate::load_policy::LoadPolicy;
+use crate::maintenance_thread;
 use crate::outcome::RemovalCause;
 use crate::random_state::RandomState;
 use crate::settings::{Maintenance, Settings};
@@ -434,7 +434,9 @@ where
         Self::assert_available(plan.entries, &self.rules)?;
         let engine = std::sync::Arc::new(Engine::new(plan, self.rules, self.hasher));
         let thread = match self.maintenance {
-            Maintenance::Thread => Some(maintenance_thread::start(&engine).map_err(BuildError::Thread)?),
+            Maintenance::Thread => {
+                Some(maintenance_thread::start(&engine).map_err(BuildError::Thread)?)
+            }
             Maintenance::Inline | Maintenance::Manual => None,
         };
         Ok(Cache::assemble(engine, thread))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::dial::Dial;
-use super::manual::{Hand, ManualClock};
+use super::coarse_time::CoarseTime;
+use super::manual::{ManualClock, ManualTime};
 use super::moment::{Moment, nanos};
 
 /// Where a cache with expiry gets the time from.
@@ -16,7 +16,7 @@ use super::moment::{Moment, nanos};
 /// | [`manual`](Self::manual) | when a test says so | a load |
 ///
 /// Clones are the same clock, and one clock can serve many caches. No clock ever goes back, none has a
-/// thread, and none does anything while nobody reads it.
+/// thread, and none does anything while it is not read.
 ///
 /// # Examples
 ///
@@ -33,10 +33,10 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// The dial of all coarse clocks of this resolution.
-    Coarse(Arc<Dial>),
+    /// The time of all coarse clocks with this resolution.
+    Coarse(Arc<CoarseTime>),
     /// A test moves it.
-    Manual { origin: Instant, hand: Arc<Hand> },
+    Manual { origin: Instant, time: Arc<ManualTime> },
     /// Every reading asks the system.
     System { origin: Instant },
 }
@@ -44,12 +44,13 @@ enum Source {
 impl Clock {
     /// A clock whose time is never older than `resolution`.
     ///
-    /// All coarse clocks of the process that have the same resolution are one: they share a reading of
-    /// the system's clock. Who finds that it is older, by the processor's counter of time, takes the next one. So entries expire
-    /// within this resolution of their deadlines, however busy the machine is, and no thread is needed for it.
+    /// All coarse clocks of the process with the same resolution share a reading of the system's clock. A
+    /// reader that finds it older than `resolution`, by the processor's time-stamp counter, takes the next
+    /// one. So entries expire within `resolution` of their deadlines, however busy the machine is, and no
+    /// thread is needed.
     ///
-    /// The counter is that of x86-64 processors which count at one rate (all of the last fifteen years).
-    /// Elsewhere, this clock asks the system at every reading, as a [`precise`](Self::precise) one does.
+    /// The counter is that of x86-64 processors with an invariant rate (those of the last fifteen years).
+    /// Elsewhere, this clock reads the system's clock every time, as a [`precise`](Self::precise) one does.
     ///
     /// Building a cache fails if `resolution` is zero, or longer than its entries are to live.
     ///
@@ -68,15 +69,15 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn coarse(resolution: Duration) -> Self {
-        Self(Source::Coarse(Dial::shared(resolution)))
+        Self(Source::Coarse(CoarseTime::for_resolution(resolution)))
     }
 
-    /// A clock that asks the system, through [`Instant`], at every reading.
+    /// A clock that reads the system's clock, by [`Instant::now`], every time.
     ///
     /// # Progress
     ///
-    /// A reading takes as long as [`Instant::now`]: on the usual platforms no lock is involved, and
-    /// no system call either.
+    /// A reading takes as long as [`Instant::now`]: on the usual platforms, neither a lock nor a system
+    /// call is involved.
     ///
     /// # Examples
     ///
@@ -91,9 +92,9 @@ impl Clock {
         Self(Source::System { origin: Instant::now() })
     }
 
-    /// A clock that stands still, and the hand that moves it.
+    /// A clock that stands still, and the [`ManualClock`] that moves it.
     ///
-    /// With it, tests of expiry need no sleeping and always come out the same.
+    /// With it, tests of expiry need not sleep and are deterministic.
     ///
     /// # Progress
     ///
@@ -105,21 +106,22 @@ impl Clock {
     /// use clockhand::Clock;
     /// use std::time::Duration;
     ///
-    /// let (clock, hand) = Clock::manual();
-    /// hand.advance(Duration::from_secs(1));
+    /// let (clock, time) = Clock::manual();
+    /// time.advance(Duration::from_secs(1));
     /// # drop(clock);
     /// ```
     #[must_use]
+    #[doc(alias = "mock")]
     pub fn manual() -> (Self, ManualClock) {
-        let hand = Arc::new(Hand::new());
-        let moved = ManualClock::new(Arc::clone(&hand));
-        (Self(Source::Manual { origin: Instant::now(), hand }), moved)
+        let time = Arc::new(ManualTime::new());
+        let moved = ManualClock::new(Arc::clone(&time));
+        (Self(Source::Manual { origin: Instant::now(), time }), moved)
     }
 
-    /// How old the time of a coarse clock may be; nothing if the clock is another.
+    /// How old the time of a coarse clock may be. `None` for other clocks.
     pub(crate) fn resolution(&self) -> Option<Duration> {
         match &self.0 {
-            Source::Coarse(dial) => Some(dial.resolution()),
+            Source::Coarse(time) => Some(time.resolution()),
             Source::Manual { .. } | Source::System { .. } => None,
         }
     }
@@ -132,17 +134,17 @@ impl Clock {
     #[inline]
     pub(crate) fn now(&self) -> Moment {
         match &self.0 {
-            Source::Coarse(dial) => dial.read(),
-            Source::Manual { hand, .. } => hand.read(),
+            Source::Coarse(time) => time.read(),
+            Source::Manual { time, .. } => time.read(),
             Source::System { origin } => Moment::at(nanos(origin.elapsed())),
         }
     }
 
-    /// For callbacks that speak of instants. What the platform cannot express becomes the latest
-    /// instant of the kind that it can.
+    /// Converts a moment for callbacks that take an [`Instant`]. One that the platform cannot represent
+    /// becomes a late instant that it can.
     pub(crate) fn to_instant(&self, moment: Moment) -> Instant {
         let origin = match &self.0 {
-            Source::Coarse(dial) => dial.origin(),
+            Source::Coarse(time) => time.origin(),
             Source::Manual { origin, .. } | Source::System { origin } => *origin,
         };
         let mut offset = moment.since(Moment::ORIGIN);
@@ -155,9 +157,9 @@ impl Clock {
     }
 
     #[cfg(test)]
-    pub(super) fn dial(&self) -> Option<&Arc<Dial>> {
+    pub(super) fn coarse_time(&self) -> Option<&Arc<CoarseTime>> {
         match &self.0 {
-            Source::Coarse(dial) => Some(dial),
+            Source::Coarse(time) => Some(time),
             Source::Manual { .. } | Source::System { .. } => None,
         }
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::moment::{Moment, nanos};
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
 
-/// The time of a manual clock: one word, which publishes nothing and so is a [`Relaxed`]. As every access
+/// The time of a manual clock: one word that publishes nothing, and so is a [`Relaxed`]. As every access
 /// is to the same word, no thread sees it go back.
 #[derive(Debug)]
-pub(super) struct Hand(CachePadded<Relaxed<AtomicU64>>);
+pub(super) struct ManualTime(CachePadded<Relaxed<AtomicU64>>);
 
-impl Hand {
+impl ManualTime {
     pub(super) fn new() -> Self {
         Self(CachePadded::new(Relaxed::<AtomicU64>::new(0)))
     }
@@ -23,7 +23,7 @@ impl Hand {
 
     /// Moves the time on by `step`, up to the last moment.
     ///
-    /// Ends: a failed attempt follows one of another thread that succeeded.
+    /// Ends: an attempt fails only if one of another thread has succeeded.
     fn advance(&self, step: Duration) {
         loop {
             let now = self.0.get();
@@ -36,8 +36,8 @@ impl Hand {
 
 /// Moves the time of a clock that was made by [`Clock::manual`](crate::Clock::manual).
 ///
-/// The time stands still until it is moved, and it only moves forward. Clones move the same clock.
-/// The clock goes on to work, standing still, when its `ManualClock` is gone.
+/// The time stands still until it is moved, and it only moves forward. Clones move the same clock. When
+/// the last `ManualClock` is dropped, the clock stands still.
 ///
 /// # Progress
 ///
@@ -50,27 +50,26 @@ impl Hand {
 /// use clockhand::Clock;
 /// use std::time::Duration;
 ///
-/// let (clock, hand) = Clock::manual();
+/// let (clock, time) = Clock::manual();
 /// // Give `clock` to a cache, and then:
-/// hand.advance(Duration::from_secs(60));
-/// assert_eq!(hand.elapsed(), Duration::from_secs(60));
+/// time.advance(Duration::from_secs(60));
+/// assert_eq!(time.elapsed(), Duration::from_secs(60));
 /// # drop(clock);
 /// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock {
-    hand: Arc<Hand>,
+    time: Arc<ManualTime>,
 }
 
 impl ManualClock {
-    pub(super) fn new(hand: Arc<Hand>) -> Self {
-        Self { hand }
+    pub(super) fn new(time: Arc<ManualTime>) -> Self {
+        Self { time }
     }
 
     /// Moves the time forward.
     ///
-    /// Steps of several threads add up. The clock stops after 292 years: whatever goes beyond, for
-    /// example a step of [`Duration::MAX`], moves it there, and entries that expire at all have
-    /// expired then.
+    /// Steps of several threads add up. The clock stops after 292 years: a step beyond that, for example
+    /// of [`Duration::MAX`], moves it there, and all entries with a deadline have expired then.
     ///
     /// # Examples
     ///
@@ -78,13 +77,13 @@ impl ManualClock {
     /// use clockhand::Clock;
     /// use std::time::Duration;
     ///
-    /// let (_clock, hand) = Clock::manual();
-    /// hand.advance(Duration::from_millis(2));
-    /// hand.advance(Duration::from_millis(3));
-    /// assert_eq!(hand.elapsed(), Duration::from_millis(5));
+    /// let (_clock, time) = Clock::manual();
+    /// time.advance(Duration::from_millis(2));
+    /// time.advance(Duration::from_millis(3));
+    /// assert_eq!(time.elapsed(), Duration::from_millis(5));
     /// ```
     pub fn advance(&self, step: Duration) {
-        self.hand.advance(step);
+        self.time.advance(step);
     }
 
     /// How far the clock was moved since it was made.
@@ -95,11 +94,11 @@ impl ManualClock {
     /// use clockhand::Clock;
     /// use std::time::Duration;
     ///
-    /// let (_clock, hand) = Clock::manual();
-    /// assert_eq!(hand.elapsed(), Duration::ZERO);
+    /// let (_clock, time) = Clock::manual();
+    /// assert_eq!(time.elapsed(), Duration::ZERO);
     /// ```
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.hand.read().since(Moment::ORIGIN)
+        self.time.read().since(Moment::ORIGIN)
     }
 }

@@ -1,10 +1,10 @@
-//! Clocks: what a cache with expiry asks for the time.
+//! Clocks: where a cache with expiry gets the time from.
 //!
 //! A moment is a number of nanoseconds since its clock was made, so comparing, storing and adding
-//! cost one instruction. A cache without expiry asks for its reports only.
+//! cost one instruction each. A cache without expiry reads the time for its reports only.
 
 mod clock;
-mod dial;
+mod coarse_time;
 mod manual;
 mod moment;
 mod timer;

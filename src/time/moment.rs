@@ -6,7 +6,7 @@
 //! | `2^63 - 2` | the last moment, at which a clock stops | the last deadline |
 //! | `2^63 - 1` | does not occur | never |
 //!
-//! So the highest bit of a word is free for those who keep a moment or a deadline in it.
+//! So the highest bit of a word that holds a moment or a deadline is free.
 
 use std::time::Duration;
 
@@ -34,26 +34,26 @@ impl Moment {
         Self(nanos.min(Self::LAST.0))
     }
 
-    /// The same for what a process has counted, which is far from the last moment.
+    /// As [`at`](Self::at), for the time of a coarse clock, which is far from the last moment.
     #[inline]
-    pub(super) fn of_dial(nanos: u64) -> Self {
+    pub(super) fn of_coarse(nanos: u64) -> Self {
         debug_assert!(nanos <= Self::LAST.0, "beyond the end of the clock");
         Self(nanos)
     }
 
-    /// When something is due that is good for `lifetime` from now: at once if that is zero, never if
-    /// it is longer than the clock runs.
+    /// The deadline after `lifetime` from now: at once if that is zero, never if it is longer than the clock
+    /// runs.
     #[inline]
     pub(crate) fn after(self, lifetime: Duration) -> Deadline {
         Deadline(self.0.saturating_add(nanos(lifetime)).min(Deadline::NEVER.0))
     }
 
-    /// The moment that was so long ago; the origin if the clock did not run yet.
+    /// The moment `duration` ago; the origin if that was before it.
     pub(crate) fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(duration)))
     }
 
-    /// How long ago `earlier` was; zero if it was not.
+    /// How long ago `earlier` was; zero if it is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -80,7 +80,7 @@ impl Deadline {
         self.0 <= now.0
     }
 
-    /// How long until it is due: zero if it is passed, nothing if it never is.
+    /// How long until the deadline: zero if it has passed, `None` if there is none.
     pub(crate) fn remaining(self, now: Moment) -> Option<Duration> {
         (self != Self::NEVER).then(|| Duration::from_nanos(self.0.saturating_sub(now.0)))
     }

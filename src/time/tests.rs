@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::dial::Dial;
+use super::coarse_time::CoarseTime;
 use super::{Clock, Deadline, ManualClock, Moment};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -111,48 +111,48 @@ fn a_precise_clock_follows_the_system() {
     assert!(last.since(first) >= Duration::from_millis(1));
 }
 
-/// A dial whose counter counts once in a nanosecond, from a thousand on, and which nothing turns but the
+/// A coarse time whose counter counts once a nanosecond, from a thousand on, and which is updated only by the
 /// test.
-fn dial(resolution: Duration) -> Dial {
-    Dial::from(resolution, Instant::now(), Some(1000))
+fn coarse_time(resolution: Duration) -> CoarseTime {
+    CoarseTime::from(resolution, Instant::now(), Some(1000))
 }
 
 const MILLI: u64 = 1_000_000;
 
 #[test]
 fn a_time_is_given_until_it_is_as_old_as_the_resolution() {
-    let dial = dial(Duration::from_millis(1));
-    assert_eq!(dial.young(1000), None, "nobody has asked the system's clock yet");
-    assert_eq!(dial.set(1000 + 5 * MILLI, 5 * MILLI), Moment::at(5 * MILLI));
+    let time = coarse_time(Duration::from_millis(1));
+    assert_eq!(time.fresh(1000), None, "nobody has asked the system's clock yet");
+    assert_eq!(time.set(1000 + 5 * MILLI, 5 * MILLI), Moment::at(5 * MILLI));
     for counter in [5 * MILLI, 5 * MILLI + 1, 6 * MILLI - 1] {
-        assert_eq!(dial.young(1000 + counter), Some(Moment::at(5 * MILLI)));
+        assert_eq!(time.fresh(1000 + counter), Some(Moment::at(5 * MILLI)));
     }
-    // Nobody turns the dial, for however long: no reader takes its time for the present one.
+    // The time is not updated for long: no reader takes it for the present one.
     for counter in [6 * MILLI, 7 * MILLI, 1 << 40, u64::MAX - 1000] {
-        assert_eq!(dial.young(1000 + counter), None);
+        assert_eq!(time.fresh(1000 + counter), None);
     }
 }
 
 #[test]
 fn a_stamp_that_lies_ahead_is_not_young() {
-    let dial = dial(Duration::from_millis(1));
-    dial.set(1000 + 5 * MILLI, 5 * MILLI);
+    let time = coarse_time(Duration::from_millis(1));
+    time.set(1000 + 5 * MILLI, 5 * MILLI);
     // The counter of another processor, or of another machine to which this one was moved.
-    assert_eq!(dial.young(999 + 5 * MILLI), None);
-    assert_eq!(dial.young(0), None);
+    assert_eq!(time.fresh(999 + 5 * MILLI), None);
+    assert_eq!(time.fresh(0), None);
     // It goes on from there.
-    assert_eq!(dial.set(2 * MILLI, 5 * MILLI + 7), Moment::at(5 * MILLI + 7));
-    assert_eq!(dial.young(2 * MILLI), Some(Moment::at(5 * MILLI + 7)));
+    assert_eq!(time.set(2 * MILLI, 5 * MILLI + 7), Moment::at(5 * MILLI + 7));
+    assert_eq!(time.fresh(2 * MILLI), Some(Moment::at(5 * MILLI + 7)));
 }
 
 /// A counter that is set back, as after the machine was suspended, seems to have counted nothing rather than very much.
 #[test]
 fn a_counter_that_is_set_back_makes_no_time_seem_younger() {
     for counter in [0, 7, 999, 1000, 1001, 2 * MILLI] {
-        let dial = dial(Duration::from_millis(1));
-        dial.set(1000 + 5 * MILLI, 5 * MILLI);
-        dial.set(counter, 60 * MILLI);
-        assert_eq!(dial.young(counter + MILLI), None, "set back to {counter}");
+        let time = coarse_time(Duration::from_millis(1));
+        time.set(1000 + 5 * MILLI, 5 * MILLI);
+        time.set(counter, 60 * MILLI);
+        assert_eq!(time.fresh(counter + MILLI), None, "set back to {counter}");
     }
 }
 
@@ -160,15 +160,15 @@ fn a_counter_that_is_set_back_makes_no_time_seem_younger() {
 #[test]
 fn a_counter_that_is_set_forward_makes_no_time_seem_younger_for_long() {
     for forward in [10 * MILLI, 1 << 40, 1 << 62] {
-        let dial = dial(Duration::from_millis(1));
-        (5..50).for_each(|milli| _ = dial.set(1000 + milli * MILLI, milli * MILLI));
-        dial.set(forward + 50 * MILLI, 50 * MILLI);
-        assert_eq!(dial.young(forward + 52 * MILLI), None, "older than twice the resolution");
+        let time = coarse_time(Duration::from_millis(1));
+        (5..50).for_each(|milli| _ = time.set(1000 + milli * MILLI, milli * MILLI));
+        time.set(forward + 50 * MILLI, 50 * MILLI);
+        assert_eq!(time.fresh(forward + 52 * MILLI), None, "older than twice the resolution");
         for milli in [52, 53, 60, 100, 101, 102] {
-            dial.set(forward + milli * MILLI, milli * MILLI);
-            assert_eq!(dial.young(forward + (milli + 1) * MILLI), None, "{milli}, {forward}");
+            time.set(forward + milli * MILLI, milli * MILLI);
+            assert_eq!(time.fresh(forward + (milli + 1) * MILLI), None, "{milli}, {forward}");
             assert!(
-                dial.young(forward + milli * MILLI + MILLI / 2).is_some(),
+                time.fresh(forward + milli * MILLI + MILLI / 2).is_some(),
                 "{milli}, {forward}"
             );
         }
@@ -176,64 +176,64 @@ fn a_counter_that_is_set_forward_makes_no_time_seem_younger_for_long() {
 }
 
 #[test]
-fn a_dial_is_never_turned_back() {
-    let dial = dial(Duration::from_millis(1));
-    dial.set(1000 + 5 * MILLI, 5 * MILLI);
+fn a_coarse_time_never_goes_back() {
+    let time = coarse_time(Duration::from_millis(1));
+    time.set(1000 + 5 * MILLI, 5 * MILLI);
     // A thread that asked the system's clock and then slept.
-    assert_eq!(dial.set(1000 + 4 * MILLI, 4 * MILLI), Moment::at(5 * MILLI));
-    assert_eq!(dial.young(1000 + 4 * MILLI), Some(Moment::at(5 * MILLI)));
-    assert_eq!(dial.young(1000 + 5 * MILLI), None, "its stamp is as old as its reading");
+    assert_eq!(time.set(1000 + 4 * MILLI, 4 * MILLI), Moment::at(5 * MILLI));
+    assert_eq!(time.fresh(1000 + 4 * MILLI), Some(Moment::at(5 * MILLI)));
+    assert_eq!(time.fresh(1000 + 5 * MILLI), None, "its stamp is as old as its reading");
 }
 
 #[test]
 fn a_reader_always_asks_until_the_counters_rate_is_known() {
-    let dial = dial(Duration::from_millis(1));
-    dial.set(1000 + 99_999, 99_999);
-    assert_eq!(dial.young(1000 + 99_999), None);
-    dial.set(1000 + 100_000, 100_000);
-    assert_eq!(dial.young(1000 + 100_000), Some(Moment::at(100_000)));
+    let time = coarse_time(Duration::from_millis(1));
+    time.set(1000 + 99_999, 99_999);
+    assert_eq!(time.fresh(1000 + 99_999), None);
+    time.set(1000 + 100_000, 100_000);
+    assert_eq!(time.fresh(1000 + 100_000), Some(Moment::at(100_000)));
 }
 
 #[test]
 fn a_thread_that_sleeps_between_its_readings_makes_no_time_seem_younger() {
     // The counter at the origin was read late, or the system's clock was.
     for (counter, elapsed) in [(1000 + 3 * MILLI, 5 * MILLI), (1000 + 5 * MILLI, 50 * MILLI)] {
-        let dial = dial(Duration::from_millis(1));
-        dial.set(counter, elapsed);
-        assert_eq!(dial.young(counter + MILLI), None);
+        let time = coarse_time(Duration::from_millis(1));
+        time.set(counter, elapsed);
+        assert_eq!(time.fresh(counter + MILLI), None);
     }
 }
 
 #[test]
 fn counters_of_all_rates_are_understood() {
     for rate in [1_u64, 3, 1000] {
-        let dial = dial(Duration::from_millis(1));
-        dial.set(1000 + 2 * MILLI * rate, 2 * MILLI);
-        assert!(dial.young(1000 + (3 * MILLI - 1) * rate).is_some());
-        assert!(dial.young(1000 + 3 * MILLI * rate).is_none());
+        let time = coarse_time(Duration::from_millis(1));
+        time.set(1000 + 2 * MILLI * rate, 2 * MILLI);
+        assert!(time.fresh(1000 + (3 * MILLI - 1) * rate).is_some());
+        assert!(time.fresh(1000 + 3 * MILLI * rate).is_none());
     }
     // Once in ten nanoseconds, and after a hundred years.
-    let dial = dial(Duration::from_millis(1));
+    let time = coarse_time(Duration::from_millis(1));
     let century = 100 * 365 * 24 * 3600 * 1000 * MILLI;
-    dial.set(1000 + century / 10, century);
-    assert!(dial.young(1000 + century / 10 + MILLI / 10 - 1).is_some());
-    assert!(dial.young(1000 + century / 10 + MILLI / 10).is_none());
+    time.set(1000 + century / 10, century);
+    assert!(time.fresh(1000 + century / 10 + MILLI / 10 - 1).is_some());
+    assert!(time.fresh(1000 + century / 10 + MILLI / 10).is_none());
 }
 
 #[test]
 fn a_machine_without_a_counter_asks_at_every_reading() {
-    let dial = Dial::from(SECOND, Instant::now(), None);
-    assert_eq!(dial.set(5, 5 * MILLI), Moment::at(5 * MILLI));
+    let time = CoarseTime::from(SECOND, Instant::now(), None);
+    assert_eq!(time.set(5, 5 * MILLI), Moment::at(5 * MILLI));
     for counter in [0, 5, 6, u64::MAX] {
-        assert_eq!(dial.young(counter), None);
+        assert_eq!(time.fresh(counter), None);
     }
 }
 
 #[test]
 fn the_longest_resolution_does_not_overflow() {
-    let dial = dial(Duration::MAX);
-    dial.set(u64::MAX, 1 << 62);
-    assert!(dial.young(u64::MAX).is_some());
+    let time = coarse_time(Duration::MAX);
+    time.set(u64::MAX, 1 << 62);
+    assert!(time.fresh(u64::MAX).is_some());
 }
 
 #[test]
@@ -270,18 +270,18 @@ fn a_coarse_clock_never_goes_back_nor_ahead() {
 #[test]
 fn coarse_clocks_of_one_resolution_are_one_and_go_with_the_last() {
     let resolution = Duration::from_micros(777);
-    let own = |clock: &Clock| Arc::downgrade(clock.dial().expect("a coarse clock has one"));
+    let own = |clock: &Clock| Arc::downgrade(clock.coarse_time().expect("a coarse clock has one"));
     let (one, other) = (Clock::coarse(resolution), Clock::coarse(resolution));
-    let dial = own(&one);
-    assert!(dial.ptr_eq(&own(&other)) && dial.ptr_eq(&own(&one.clone())));
-    assert!(!dial.ptr_eq(&own(&Clock::coarse(resolution * 2))), "two resolutions at once");
+    let time = own(&one);
+    assert!(time.ptr_eq(&own(&other)) && time.ptr_eq(&own(&one.clone())));
+    assert!(!time.ptr_eq(&own(&Clock::coarse(resolution * 2))), "two resolutions at once");
     drop(one);
-    assert_eq!(dial.strong_count(), 1);
+    assert_eq!(time.strong_count(), 1);
     drop(other);
-    assert_eq!(dial.strong_count(), 0);
+    assert_eq!(time.strong_count(), 0);
     for _ in 0..1000 {
         let again = Clock::coarse(resolution);
-        assert!(!dial.ptr_eq(&own(&again)));
+        assert!(!time.ptr_eq(&own(&again)));
         again.now();
     }
 }

@@ -1,10 +1,10 @@
-//! How long things take, for whoever wants to be told.
+//! How long things take, for reports.
 
 use super::clock::Clock;
 use super::moment::Moment;
 
-/// Measures time from when it was started: by a manual clock where a test sets one, else by the
-/// system's, however coarse the clock is by which entries expire. Read for reports only.
+/// Measures time since it was started: by a manual clock if a test sets one, otherwise by the system's,
+/// however coarse the clock is by which entries expire. Read for reports only.
 #[derive(Debug, Clone)]
 pub(crate) struct Timer {
     clock: Clock,
@@ -12,7 +12,7 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// Starts one beside the clock by which entries expire, if they do.
+    /// Starts a timer, given the clock by which entries expire, if they do.
     pub(crate) fn start(clock: Option<Clock>) -> Self {
         let clock = clock.filter(Clock::is_manual).unwrap_or_else(Clock::precise);
         let start = clock.now();
