@@ -7,10 +7,10 @@ use super::measure::Look;
 use super::monitor::Counts;
 use super::times::Times;
 
-/// A cache that takes so much of its capacity is full.
+/// The part of its capacity from which on a cache counts as full.
 const FULL: f64 = 0.95;
 
-/// What a cache counts.
+/// The counts of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CacheCounts {
     pub(crate) hits: u64,
@@ -35,7 +35,7 @@ impl Counts for CacheCounts {
     }
 }
 
-/// What a cache is at the moment.
+/// The state of a cache at a moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct CacheState {
     pub(crate) charged: u64,
@@ -47,9 +47,9 @@ pub(crate) struct CacheState {
     pub(crate) backlog: usize,
     /// For how long the oldest load has been running.
     pub(crate) load_age: Option<Duration>,
-    /// The thread that has been in the way of freeing for longest, and for how long.
+    /// The thread that has kept garbage from being freed for longest, and for how long.
     pub(crate) holder: Option<(String, Duration)>,
-    /// What the process takes of its limit.
+    /// The memory that the process takes, as a part of its limit.
     pub(crate) process: Option<f64>,
 }
 
@@ -74,7 +74,7 @@ impl CacheState {
         Some(garbage / bound as f64)
     }
 
-    /// Tells what there is to tell.
+    /// Adds the figures.
     pub(crate) fn measure(self, counts: &CacheCounts, look: &mut Look<'_, CacheCounts>) {
         look.tell_warm_part(Figure::HitRate, counts, |c| [c.hits, c.hits + c.misses]);
         if let Some((full, taken)) = self.memory() {

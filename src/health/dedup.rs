@@ -6,12 +6,12 @@ use super::figure::Figure;
 use super::measure::Look;
 use super::monitor::Counts;
 
-/// What is counted.
+/// The counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct DedupCounts {
     pub(crate) completed: u64,
     pub(crate) abandoned: u64,
-    /// Completions that came too late, or were fenced.
+    /// Completions that were too late, or fenced.
     pub(crate) overtaken: u64,
     pub(crate) leases_expired: u64,
     pub(crate) leaked: u64,
@@ -27,7 +27,7 @@ impl Counts for DedupCounts {
     }
 }
 
-/// What is so at the moment.
+/// The state at a moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct DedupState {
     /// Snapshots that failed since the last one that did not.
@@ -39,7 +39,7 @@ pub(crate) struct DedupState {
 }
 
 impl DedupState {
-    /// Tells what there is to tell.
+    /// Adds the figures.
     pub(crate) fn measure(self, counts: &DedupCounts, look: &mut Look<'_, DedupCounts>) {
         look.tell_part(Figure::DuplicatesProcessed, counts, |c| {
             [c.overtaken, c.completed + c.overtaken]

@@ -1,13 +1,14 @@
-//! What is looked at.
+//! Figures.
 
 use std::fmt;
 
 use super::levels::Levels;
 
-/// What a [`Reason`](super::Reason) is about. The names stay as they are: reports and alerts may rely on them.
+/// What a [`Reason`](super::Reason) is about. The names are stable: reports and alerts may rely on
+/// them.
 ///
-/// Ratios are between 0 and 1, times in seconds. Figures of which only the upper end is bad are out of bounds *above*
-/// their threshold, the hit rate *below* it.
+/// Ratios are between 0 and 1, times in seconds. Figures of which only the upper end is bad are out
+/// of bounds *above* their threshold, the hit rate *below* it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -17,26 +18,29 @@ pub enum Figure {
     /// ([`Thresholds::warm_up`](super::Thresholds::warm_up)) and there were
     /// [enough reads](super::Thresholds::min_reads). Below 0.85 a warning, below 0.70 degraded.
     HitRate,
-    /// `memory`: entries and garbage as a part of capacity and retired capacity together. A full cache is well, and
-    /// takes all its capacity, which is up to eight ninths of both with the default retired capacity, and all of it
-    /// with none. So a threshold is a part of the room that a full cache leaves: with a capacity of 80 and a
-    /// retired capacity of 20, the warning at 0.8 comes above 0.8 + 0.8 x 0.2 = 0.96. Warning at 0.8,
-    /// critical at 0.9.
+    /// `memory`: entries and garbage as a part of capacity and retired capacity together. A full
+    /// cache is well, and takes all its capacity, which is up to eight ninths of both with the
+    /// default retired capacity, and all of it with none. So a threshold is a part of the room that
+    /// a full cache leaves: with a capacity of 80 and a retired capacity of 20, the warning at 0.8
+    /// comes above 0.8 + 0.8 x 0.2 = 0.96. Warning at 0.8, critical at 0.9.
     Memory,
     /// `process_memory`: what the process takes of the limit that was given
-    /// ([`Thresholds::memory_limit`](super::Thresholds::memory_limit)); not judged without one. Warning above 0.8,
-    /// critical above 0.9.
+    /// ([`Thresholds::memory_limit`](super::Thresholds::memory_limit)); not judged without one.
+    /// Warning above 0.8, critical above 0.9.
     ProcessMemory,
-    /// `garbage`: what has left the cache and is not freed yet, as a part of the retired capacity; of the capacity,
-    /// where there is no retired capacity. More than 1 if the capacity bears some of it. Warning above 0.5.
+    /// `garbage`: the charge of removed entries that are not freed yet, as a part of the retired
+    /// capacity; of the capacity, where there is no retired capacity. More than 1 if the capacity
+    /// bears some of it. Warning above 0.5.
     Garbage,
-    /// `hold_up`: for how many seconds a thread has kept garbage from being freed, by a guard or by a reader that is
-    /// not parked; since a writer or maintenance found it there. Warning above 1.
+    /// `hold_up`: for how many seconds a thread has kept garbage from being freed, by a guard or by
+    /// a reader that is not parked, since a writer or maintenance first found that. Warning above
+    /// 1.
     HoldUp,
-    /// `refusals`: entries that the cache did not take, in the window. Warning above 0.
+    /// `refusals`: entries that were refused in the window. Warning above 0.
     Refusals,
-    /// `evictions`: evictions a minute, over the window. Warning above 100, which is much for a cache that holds all
-    /// that is asked for, and little for one that is smaller than that on purpose.
+    /// `evictions`: evictions a minute, over the window. Warning above 100, which is high for a
+    /// cache that is to hold everything that is asked for, and low for one that is deliberately
+    /// smaller.
     Evictions,
     /// `load_errors`: loads that failed as a part of those that ended in the window, if there were
     /// [enough](super::Thresholds::min_events). Warning above 0.01, degraded above 0.1.
@@ -45,37 +49,44 @@ pub enum Figure {
     LoadAge,
     /// `renewal_failures`: renewals that failed in the window. Warning above 0.
     RenewalFailures,
-    /// `read_time`: seconds that a look-up took in the window, on average; as the two that follow, told with the feature
-    /// `histograms` where that is switched on, if [enough](super::Thresholds::min_events) were timed. Warning above 0.2.
+    /// `read_time`: seconds that a look-up took in the window, on average; as the two that follow,
+    /// told with the feature `histograms` where that is switched on, if
+    /// [enough](super::Thresholds::min_events) were timed. Warning above 0.2.
     ReadTime,
-    /// `read_p95`: as many seconds took 95 % of the look-ups at most. Warning above 0.05.
+    /// `read_p95`: the 95th percentile of the time of look-ups, in seconds. Warning above 0.05.
     ReadP95,
-    /// `read_p99`: the same of 99 %. Critical above 0.1.
+    /// `read_p99`: the 99th percentile. Critical above 0.1.
     ReadP99,
-    /// `cleanup_time`: seconds that a call of `maintain` or a cleanup took in the window, on average. Warning above 0.1.
+    /// `cleanup_time`: seconds that a call of `maintain` or a cleanup took in the window, on
+    /// average. Warning above 0.1.
     CleanupTime,
-    /// `duplicates_processed`: tickets that came too late or were fenced, as a part of the completions of the window, if
-    /// there were [enough](super::Thresholds::min_events): what they stand for was processed, and is processed
-    /// again by another holder. Critical above 0.001.
+    /// `duplicates_processed`: completions that were too late or fenced, as a part of the
+    /// completions of the window, if there were [enough](super::Thresholds::min_events): the
+    /// message was processed, and is processed again by another holder. Critical above 0.001.
     DuplicatesProcessed,
-    /// `forgotten_early`: ids that were forgotten in the window before their time, to make room. Critical above 0.
+    /// `forgotten_early`: ids that were forgotten in the window before they expired, to make room.
+    /// Critical above 0.
     ForgottenEarly,
-    /// `unfolded`: offsets that were taken for absent and were delivered after all, in the window: a commit may have
-    /// passed them, and then a crash would have lost them. Critical above 0.
+    /// `unfolded`: offsets that were folded as absent and delivered nevertheless, in the window: a
+    /// commit may have passed them, and then a crash would have lost them. Critical above 0.
     Unfolded,
-    /// `leaked`: claims that were forgotten in the window, as their lease had run out and nobody came. Warning above 0.
+    /// `leaked`: claims that were forgotten in the window, as their lease had run out and they were
+    /// not taken over. Warning above 0.
     Leaked,
-    /// `leases_expired`: claims that were taken over in the window, as their lease had run out. Warning above 0.
+    /// `leases_expired`: claims that were taken over in the window, as their lease had run out.
+    /// Warning above 0.
     LeasesExpired,
-    /// `abandoned`: claims that were given back, as a part of the claims that ended in the window, if there were
-    /// [enough](super::Thresholds::min_events). Warning above 0.01.
+    /// `abandoned`: claims that were given back, as a part of the claims that ended in the window,
+    /// if there were [enough](super::Thresholds::min_events). Warning above 0.01.
     Abandoned,
-    /// `snapshot_failures`: snapshots that could not be written since the last one that was. Warning above 0.
+    /// `snapshot_failures`: snapshots that could not be written since the last one that was.
+    /// Warning above 0.
     SnapshotFailures,
-    /// `pending_age`: for how many seconds the oldest offset has been pending, of all partitions. Warning above 300.
+    /// `pending_age`: for how many seconds the oldest offset has been pending, of all partitions.
+    /// Warning above 300.
     PendingAge,
-    /// `lag`: offsets between the one to commit and the last one that is known, of the partition that is furthest
-    /// behind. Warning above 100,000.
+    /// `lag`: offsets between the one to commit and the last one that is known, of the partition
+    /// that is furthest behind. Warning above 100,000.
     Lag,
 }
 

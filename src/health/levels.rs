@@ -1,9 +1,9 @@
-//! From where on a figure is bad.
+//! The thresholds of a figure.
 
 use super::status::Status;
 
-/// From where on a figure is bad, and how bad, in the [figure's unit](super::Figure). A level that is not given is never
-/// reached.
+/// The thresholds of a figure for each status, in the [figure's unit](super::Figure). A level that
+/// is not set is never reached.
 ///
 /// # Examples
 ///
@@ -18,38 +18,38 @@ use super::status::Status;
 pub struct Levels([Option<f64>; 3]);
 
 impl Levels {
-    /// No level at all: the figure is never bad.
+    /// No levels: the figure is never out of bounds.
     pub const fn new() -> Self {
         Self([None; 3])
     }
 
-    /// From there on it is a warning.
+    /// The threshold of a warning.
     #[must_use]
     pub const fn warning(mut self, from: f64) -> Self {
         self.0[0] = Some(from);
         self
     }
 
-    /// From there on it is degraded.
+    /// The threshold of degraded.
     #[must_use]
     pub const fn degraded(mut self, from: f64) -> Self {
         self.0[1] = Some(from);
         self
     }
 
-    /// From there on it is critical.
+    /// The threshold of critical.
     #[must_use]
     pub const fn critical(mut self, from: f64) -> Self {
         self.0[2] = Some(from);
         self
     }
 
-    /// Where a status begins.
+    /// Returns the threshold of a status.
     pub fn get(&self, status: Status) -> Option<f64> {
         Status::BAD.iter().position(|&bad| bad == status).and_then(|nth| self.0[nth])
     }
 
-    /// The levels that are given, the mildest one first.
+    /// The levels that are set, the mildest one first.
     pub(super) fn given(&self) -> impl Iterator<Item = (Status, f64)> {
         Status::BAD.into_iter().zip(self.0).filter_map(|(status, from)| Some((status, from?)))
     }

@@ -1,4 +1,4 @@
-//! What was measured, and what a window shows.
+//! The figures of a call.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use super::status::Status;
 use super::thresholds::Thresholds;
 use super::times::Times;
 
-/// A figure that could be told.
+/// The value of a figure.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Measured {
     pub(super) figure: Figure,
     pub(super) value: f64,
     /// Of the room that the thresholds are a part of, what is taken in good health.
     pub(super) taken: f64,
-    /// Whose it is, if there are several that have it.
+    /// What it belongs to, if there are several, such as a partition.
     pub(super) whose: Option<String>,
 }
 
-/// What is looked at: windows, thresholds, and the figures so far.
+/// The windows, the thresholds, and the figures so far.
 #[derive(Debug)]
 pub(crate) struct Look<'l, C> {
     pub(super) thresholds: &'l Thresholds,
-    /// How long the window is, and what was counted when it began.
+    /// The length of the window, and the counts at its beginning.
     pub(super) window: Option<(Duration, &'l C)>,
-    /// The same of a window that began after the warm-up.
+    /// The same for a window that began after the warm-up.
     pub(super) warm_window: Option<(Duration, &'l C)>,
     /// The reasons that were given last time.
     pub(super) given: &'l [(Figure, Status)],
@@ -54,8 +54,8 @@ impl<C> Look<'_, C> {
         }
     }
 
-    /// How often in a minute. A window that is shorter than it should be counts as if it were not, so a few events
-    /// at the beginning are no high rate.
+    /// How often in a minute. A window that is shorter than it should be counts as if it were not,
+    /// so a few events at the beginning are no high rate.
     pub(super) fn tell_rate(&mut self, figure: Figure, now: &C, of: impl Fn(&C) -> u64) {
         if let Some((span, then)) = self.window {
             let minutes = span.max(self.thresholds.window).as_secs_f64() / 60.0;
@@ -63,14 +63,15 @@ impl<C> Look<'_, C> {
         }
     }
 
-    /// A part of all that was counted in the window, if that is enough.
+    /// A ratio of counts in the window, if there were enough.
     pub(super) fn tell_part(&mut self, figure: Figure, now: &C, of: impl Fn(&C) -> [u64; 2]) {
         if let Some((_, then)) = self.window {
             self.tell_share(figure, self.thresholds.min_events, [of(now), of(then)]);
         }
     }
 
-    /// The same in a window that began after the warm-up and is a quarter as long as it should be at least.
+    /// The same in a window that began after the warm-up and is a quarter as long as it should be
+    /// at least.
     pub(super) fn tell_warm_part(&mut self, figure: Figure, now: &C, of: impl Fn(&C) -> [u64; 2]) {
         let long_enough = |span: Duration| span >= self.thresholds.window / 4;
         if let Some((_, then)) = self.warm_window.filter(|&(span, _)| long_enough(span)) {
@@ -85,7 +86,8 @@ impl<C> Look<'_, C> {
         }
     }
 
-    /// Whether so many are enough for a figure: half as many are once it has given a reason.
+    /// Whether `count` events are enough to judge a figure: half as many are, once it has given a
+    /// reason.
     fn is_enough(&self, figure: Figure, all: u64, fewest: u64) -> bool {
         let was_given = self.given.iter().any(|&(given, _)| given == figure);
         let fewest = if was_given { fewest / 2 } else { fewest };

@@ -1,34 +1,36 @@
-//! Whether all is well, and if not, what is wrong and what to do.
+//! Whether a cache is healthy, and if not, what is wrong and what to do.
 //!
-//! [`Cache::health`](crate::Cache::health) judges a cache, [`Deduplicator::health`](crate::Deduplicator::health) and
-//! [`OffsetTracker::health`](crate::OffsetTracker::health) their part, by [`Thresholds`]. The answer is a [`Health`]: a
-//! [`Status`], and a [`Reason`] for each [`Figure`] that is out of bounds.
+//! [`Cache::health`](crate::Cache::health) judges a cache,
+//! [`Deduplicator::health`](crate::Deduplicator::health) a deduplicator and
+//! [`OffsetTracker::health`](crate::OffsetTracker::health) a tracker, by [`Thresholds`]. They
+//! return a
+//! [`Health`]: a [`Status`], and a [`Reason`] for each [`Figure`] that is out of bounds.
 //!
 //! # Windows
 //!
-//! Rates and counts are those of a window that ends with the call, not those since the start. What was counted is noted
-//! when somebody asks, so the window begins with a call: the youngest one that is at least as long ago as the window is
-//! long ([`Thresholds::window`]). Who asks more often than that gets windows of that length, give or take a thirty-second
-//! part; who asks once in an hour gets the hour. The first call that is made long after the cache was built has no
-//! window, and judges what can be seen at a moment only.
+//! Rates and counts are those of a window that ends with the call, not those since the start.
+//! Counts are noted at calls, so a window begins with an earlier call: the latest one that is at
+//! least [`Thresholds::window`] ago. A caller that calls more often gets windows of about that
+//! length; one that calls once an hour gets a window of an hour. The first call long after the
+//! cache was built has no window, and judges only the state at that moment.
 //!
 //! # No flapping
 //!
-//! A reason that was given is given until its figure is back within the threshold by a margin
-//! ([`Thresholds::margin`]). Which reasons were given is remembered for each set of thresholds by itself, so callers with
-//! different thresholds do not disturb each other; of more than eight, the one that was used longest ago is forgotten,
-//! and begins anew.
+//! Once a reason was given, it is given until its figure is back within the threshold by a margin
+//! ([`Thresholds::margin`]). The reasons given are remembered for each set of thresholds, so
+//! callers with different thresholds do not affect each other; of more than eight sets, the least
+//! recently used one is forgotten and starts over.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `status`, `reason`, `verdict` | the answer |
-//! | `figure` | what is looked at: name, unit, which side is bad, what to do |
-//! | `levels`, `thresholds` | from where on it is bad |
-//! | `text` | values as people read them |
-//! | `times` | how long something took, to be kept for each window |
-//! | `window` | what was counted when somebody asked before |
-//! | `monitor` | the callers, and what each was told |
-//! | `measure` | what was measured; what a window shows |
+//! | `status`, `reason`, `verdict` | the result |
+//! | `figure` | what is judged: name, unit, which side is bad, what to do |
+//! | `levels`, `thresholds` | the thresholds |
+//! | `text` | values as text |
+//! | `times` | how long something took, as noted for a window |
+//! | `window` | the counts at earlier calls |
+//! | `monitor` | the callers, and the reasons that each was given |
+//! | `measure` | the figures of a call |
 //! | `cache`, `dedup` | the figures of a cache, and of a deduplicator or tracker |
 //! | `process` | the memory of the process and its limit |
 

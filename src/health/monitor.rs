@@ -1,4 +1,4 @@
-//! Who asks, and what each was told.
+//! The callers, and the reasons that each was given.
 
 use std::time::Duration;
 
@@ -13,37 +13,37 @@ use super::window::Window;
 use crate::sync::{Mutex, lock};
 use crate::time::Timer;
 
-/// Sets of thresholds that are remembered.
+/// How many sets of thresholds are remembered.
 const OBSERVERS: usize = 8;
 
-/// What is counted.
+/// The counts.
 pub(crate) trait Counts: Clone + Default {
-    /// Whether what is counted is no longer that of a beginning.
+    /// Whether the warm-up is over, by the counts.
     fn is_warm(&self) -> bool;
 }
 
-/// Who asks. Nobody but those who ask takes the lock.
+/// The callers. Only their calls take the lock.
 #[derive(Debug)]
 pub(crate) struct Monitor<C> {
-    /// Started when everything was nought.
+    /// Started when all counts were zero.
     timer: Timer,
-    /// The one that has asked last comes last.
+    /// The most recently used one is last.
     observers: Mutex<Vec<Observer<C>>>,
 }
 
-/// All who ask with the same thresholds.
+/// All callers with the same thresholds.
 #[derive(Debug)]
 struct Observer<C> {
     thresholds: Thresholds,
     window: Window<C>,
-    /// Since when it has known the warm-up to be over.
+    /// When the warm-up was first found to be over.
     warm: Option<Duration>,
     /// The reasons that were given last time, by figure and status.
     given: Vec<(Figure, Status)>,
 }
 
 impl<C: Counts> Monitor<C> {
-    /// Of what is built now, when the timer was started.
+    /// For something that is built now, when the timer is started.
     pub(crate) fn new(timer: Timer) -> Self {
         Self { timer, observers: Mutex::new(Vec::new()) }
     }
@@ -56,7 +56,7 @@ impl<C: Counts> Monitor<C> {
         measure: impl FnOnce(M, &C, &mut Look<'_, C>),
     ) -> Health {
         let mut observers = lock(&self.observers);
-        // Under the lock, so that what is noted later was counted later.
+        // Read under the lock, so that later notes have later counts.
         let (now, (counts, state)) = (self.timer.elapsed(), look());
         let known = observers.iter().position(|known| known.thresholds == *thresholds);
         let mut observer = match known {
@@ -75,7 +75,7 @@ impl<C: Counts> Monitor<C> {
 impl<C: Counts> Observer<C> {
     fn new(thresholds: &Thresholds, now: Duration) -> Self {
         let mut window = Window::new(thresholds.window);
-        // What is as young as that has a window: all its time.
+        // If it was built within a window, the window is all its time.
         if now <= thresholds.window {
             window.note(Duration::ZERO, &C::default());
         }
@@ -107,7 +107,7 @@ impl<C: Counts> Observer<C> {
         Health::of(figures.iter().filter_map(|measured| self.reason(measured)).collect())
     }
 
-    /// The levels that a figure has passed, or passed before and is not back from.
+    /// The levels that a figure is beyond, or was beyond and is not back from by the margin.
     fn passed(&self, measured: &Measured) -> Vec<(Figure, Status)> {
         let figure = measured.figure;
         let levels = self.thresholds.get(figure);
@@ -119,7 +119,7 @@ impl<C: Counts> Observer<C> {
         passed.map(|(status, _)| (figure, status)).collect()
     }
 
-    /// The level to which a figure has to come back that has passed one.
+    /// The value to which a figure has to come back that was beyond a level.
     fn return_of(&self, figure: Figure, level: f64) -> f64 {
         let (card, margin) = (figure.card(), self.thresholds.margin * level);
         match card.bad {
@@ -131,7 +131,7 @@ impl<C: Counts> Observer<C> {
         }
     }
 
-    /// The worst level that a figure has passed.
+    /// The worst level that a figure is beyond.
     fn reason(&self, measured: &Measured) -> Option<Reason> {
         let Measured { figure, value, .. } = *measured;
         let worst = |(given, status): &(Figure, Status)| (*given == figure).then_some(*status);

@@ -1,20 +1,22 @@
-//! The memory of the process, and its limit. Linux only: elsewhere there is nothing to tell.
+//! The memory of the process, and its limit. Linux only: elsewhere it is not judged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// With what the memory of the process is compared.
+/// The limit with which the memory of the process is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MemoryLimit {
-    /// With nothing.
+    /// None.
     #[default]
     Unlimited,
-    /// What is resident of the process, with so many bytes. Linux only: elsewhere nothing is told.
+    /// The resident memory of the process is compared with this many bytes. Linux only: elsewhere
+    /// it is not judged.
     Bytes(u64),
-    /// What its cgroup uses, without what the kernel could drop at once (inactive pages of files), with the limit of
-    /// that cgroup, of version 2 or 1; with the nearest limit above it, if that is nearer to be reached. Nothing is told
-    /// where there is no such limit, and elsewhere than on Linux.
+    /// What its cgroup uses, without what the kernel could drop at once (inactive pages of files),
+    /// with the limit of that cgroup, of version 2 or 1; with the limit of a parent, if that is
+    /// closer to being reached. Not judged if there is no such limit, or on other systems than
+    /// Linux.
     Cgroup,
 }
 
@@ -39,7 +41,7 @@ impl MemoryLimit {
     }
 }
 
-/// What is taken of a limit. One of nothing is told as if it were a byte, as a figure is a number.
+/// The memory used and its limit. A limit of zero counts as one byte, as a ratio is needed.
 fn part(used: u64, limit: u64) -> f64 {
     used as f64 / limit.max(1) as f64
 }
@@ -50,7 +52,7 @@ fn resident(root: &Path) -> Option<u64> {
     Some(field(&status, "VmRSS:")? * 1024)
 }
 
-/// The first number of the line that begins so.
+/// The first number of the line with this beginning.
 fn field(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
@@ -77,7 +79,8 @@ const FIRST: Names = Names {
 };
 
 impl Group {
-    /// The cgroups of a line of `/proc/self/cgroup`, from the own one up to the root: `hierarchy:controllers:path`.
+    /// The cgroups of a line of `/proc/self/cgroup`, from the own one up to the root:
+    /// `hierarchy:controllers:path`.
     fn of(line: &str, mounts: &Path) -> Vec<Self> {
         let mut parts = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {

@@ -1,4 +1,4 @@
-//! Why something is not well.
+//! Why something is not healthy.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ use super::status::Status;
 pub struct Reason {
     /// How bad it is.
     pub status: Status,
-    /// What was looked at.
+    /// The figure.
     pub figure: Figure,
     /// Its value, in the [figure's unit](Figure).
     pub value: f64,
-    /// The threshold that it has passed. A reason that was given before stays until the figure is back within the
-    /// threshold by a margin, so the value may lie a little on its good side.
+    /// The threshold that it is beyond. A reason that was given before stays until the figure is
+    /// back within the threshold by a margin, so the value may be a little on the good side of it.
     pub threshold: f64,
-    /// The same for people: figure, value and threshold, and what to do.
+    /// A message: figure, value and threshold, and what to do.
     pub message: String,
 }
 

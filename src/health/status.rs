@@ -1,8 +1,8 @@
-//! How well something is.
+//! The levels of health.
 
 use std::fmt;
 
-/// How well something is, from well to bad: `Healthy < Warning < Degraded < Critical`.
+/// How healthy something is, from good to bad: `Healthy < Warning < Degraded < Critical`.
 ///
 /// A hit rate below 85 %, for example, is a warning, and one below 70 % makes the cache degraded.
 ///
@@ -22,11 +22,11 @@ pub enum Status {
     /// Nothing is out of bounds.
     #[default]
     Healthy,
-    /// Something is not as it should be, and nobody suffers from it yet.
+    /// Something is not as it should be, without consequences so far.
     Warning,
-    /// It does its work, and not as well as it should.
+    /// It works, but not as well as it should.
     Degraded,
-    /// It does not do its work, or is about to fail.
+    /// It does not work, or is about to fail.
     Critical,
 }
 
@@ -34,7 +34,7 @@ impl Status {
     /// The levels at which there are reasons, the mildest one first.
     pub(super) const BAD: [Self; 3] = [Self::Warning, Self::Degraded, Self::Critical];
 
-    /// The status in small letters, for reports: it stays as it is.
+    /// The status in lower case, for reports. These names are stable.
     pub fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",

@@ -1,4 +1,4 @@
-//! From where on things are bad.
+//! Thresholds of figures.
 
 use std::error::Error;
 use std::fmt;
@@ -10,11 +10,11 @@ use super::process::MemoryLimit;
 
 const FIGURES: usize = Figure::ALL.len();
 /// The shortest window.
-const SHORTEST: Duration = Duration::from_millis(1);
+const MIN_WINDOW: Duration = Duration::from_millis(1);
 /// The widest margin.
-const WIDEST: f64 = 0.5;
+const MAX_MARGIN: f64 = 0.5;
 
-/// From where on a cache or a deduplicator is not well. Each [`Figure`] says what its default is.
+/// The thresholds by which health is judged. Each [`Figure`] documents its default.
 ///
 /// # Examples
 ///
@@ -61,16 +61,17 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
-    /// From where on a figure is bad.
+    /// The thresholds of a figure.
     pub fn get(&self, figure: Figure) -> Levels {
         self.levels[figure as usize]
     }
 
-    /// Sets from where on a figure is bad, in the [figure's unit](Figure). An infinite threshold is never reached.
+    /// Sets the thresholds of a figure, in the [figure's unit](Figure). An infinite threshold is
+    /// never reached.
     ///
     /// # Errors
     ///
-    /// If a level is not a number, or a worse one would come before a milder one.
+    /// If a level is NaN, or a worse one would be reached before a milder one.
     pub fn set(mut self, figure: Figure, levels: Levels) -> Result<Self, ThresholdsError> {
         let given: Vec<f64> = levels.given().map(|(_, from)| from).collect();
         if given.iter().any(|from| from.is_nan()) {
@@ -85,85 +86,86 @@ impl Thresholds {
         Ok(self)
     }
 
-    /// Does not look at a figure.
+    /// Does not judge a figure.
     pub fn off(mut self, figure: Figure) -> Self {
         self.levels[figure as usize] = Levels::new();
         self
     }
 
-    /// How long the windows are over which rates and counts are taken. Without it, a minute; less than a
-    /// millisecond is taken for one.
+    /// The length of the windows over which rates and counts are taken. A minute by default; less
+    /// than a millisecond counts as one.
     pub fn window(mut self, window: Duration) -> Self {
-        self.window = window.max(SHORTEST);
+        self.window = window.max(MIN_WINDOW);
         self
     }
 
-    /// How far a figure has to be back within its threshold before its reason is given no longer: a part of the
-    /// threshold, but no more than half the way to the end of what a ratio can be; of [`Figure::Memory`], a part of what
-    /// the threshold is of the room that a full cache leaves. Without it, 0.05; what is above
-    /// 0.5 is taken for that, what is below 0 for 0.
+    /// How far a figure has to be back within its threshold before its reason is no longer given: a
+    /// part of the threshold, but no more than half the way to the end of what a ratio can be; of
+    /// [`Figure::Memory`], a part of what the threshold is of the room that a full cache leaves.
+    /// 0.05 by default; values above 0.5 count as that, and values below 0 as 0.
     ///
     /// # Errors
     ///
-    /// If it is not a number.
+    /// If it is NaN.
     pub fn margin(mut self, margin: f64) -> Result<Self, ThresholdsError> {
         if margin.is_nan() {
             return Err(ThresholdsError::MarginNotANumber);
         }
-        self.margin = margin.clamp(0.0, WIDEST);
+        self.margin = margin.clamp(0.0, MAX_MARGIN);
         Ok(self)
     }
 
-    /// When a cache is warm that has never been full: so long after it was built. Without it, five minutes. One that
-    /// has been full once is warm. Hit rates are those of windows that begin after that.
+    /// How long after it was built a cache that has never been full counts as warm. Five minutes by
+    /// default. A cache that has been full once is warm. Hit rates are those of windows that begin
+    /// after that.
     pub fn warm_up(mut self, after: Duration) -> Self {
         self.warm_up = after;
         self
     }
 
-    /// The fewest reads in a window from which a hit rate is told. Without it, 1000. Once a reason is given, half as
-    /// many do.
+    /// The smallest number of reads in a window for which the hit rate is judged. 1000 by default.
+    /// Once a reason is given, half as many suffice.
     pub fn min_reads(mut self, reads: u64) -> Self {
         self.min_reads = reads;
         self
     }
 
-    /// The fewest loads, completions or claims in a window from which a part of them is told, and the fewest timed
-    /// reads. Without it, 20. Once a reason is given, half as many do.
+    /// The smallest number of loads, completions or claims in a window for which ratios of them are
+    /// judged, and of timed reads. 20 by default. Once a reason is given, half as many suffice.
     pub fn min_events(mut self, events: u64) -> Self {
         self.min_events = events;
         self
     }
 
-    /// What the process takes of its limit.
+    /// The memory that the process takes, as a part of its limit.
     pub(crate) fn memory_taken(&self) -> Option<f64> {
         self.memory_limit.taken()
     }
 
-    /// The limit with which the memory of the process is compared. Without it, none.
+    /// The limit with which the memory of the process is compared. None by default.
     pub fn memory_limit(mut self, limit: MemoryLimit) -> Self {
         self.memory_limit = limit;
         self
     }
 }
 
-/// What is wrong with thresholds.
+/// Why thresholds are invalid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum ThresholdsError {
-    /// A level is not a number.
+    /// A level is NaN.
     NotANumber {
-        /// Whose level.
+        /// The figure.
         figure: Figure,
     },
-    /// A worse level would come before a milder one.
+    /// A worse level would be reached before a milder one.
     WrongOrder {
-        /// Whose levels.
+        /// The figure.
         figure: Figure,
-        /// As they were given.
+        /// The levels given.
         levels: Levels,
     },
-    /// The margin is not a number.
+    /// The margin is NaN.
     MarginNotANumber,
 }
 

@@ -1,4 +1,4 @@
-//! The answer.
+//! The result.
 
 use std::fmt;
 
@@ -6,9 +6,10 @@ use super::figure::Figure;
 use super::reason::Reason;
 use super::status::Status;
 
-/// Whether all is well, and if not, why.
+/// Whether something is healthy, and if not, why.
 ///
-/// From [`Cache::health`](crate::Cache::health) and its kin. `Display` gives the status, and a line for each reason.
+/// From [`Cache::health`](crate::Cache::health) and the like. `Display` prints the status, and a
+/// line for each reason.
 ///
 /// # Examples
 ///
@@ -27,7 +28,7 @@ use super::status::Status;
 pub struct Health {
     /// The worst status of all reasons.
     pub status: Status,
-    /// What is out of bounds, the worst first; nothing if all is well.
+    /// What is out of bounds, the worst first; empty if nothing is.
     pub reasons: Vec<Reason>,
 }
 
@@ -42,7 +43,7 @@ impl Health {
         self.status == Status::Healthy
     }
 
-    /// The reason that a figure gives, if it is out of bounds.
+    /// Returns the reason for a figure, if that is out of bounds.
     pub fn reason(&self, figure: Figure) -> Option<&Reason> {
         self.reasons.iter().find(|reason| reason.figure == figure)
     }

@@ -1,7 +1,7 @@
-//! What was counted when somebody asked before.
+//! The counts at earlier calls.
 //!
-//! Of calls that follow each other closely, one in each thirty-second part of the window is noted, so a window has some
-//! three dozen notes, however often somebody asks.
+//! Of frequent calls, one in each thirty-second part of the window is noted, so a window has about
+//! three dozen notes, however frequent the calls are.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use std::time::Duration;
 /// Notes for each window.
 const NOTES: u32 = 32;
 
-/// Notes of what was counted, and when: times since the beginning.
+/// Counts, and when they were read, since the beginning.
 #[derive(Debug)]
 pub(super) struct Window<C> {
     length: Duration,
-    /// The oldest first. The first one is the youngest that is older than the window, if there is such a one.
+    /// Oldest first. The first one is the latest that is older than the window, if there is one.
     notes: VecDeque<(Duration, C)>,
 }
 
@@ -22,8 +22,8 @@ impl<C: Clone> Window<C> {
         Self { length, notes: VecDeque::new() }
     }
 
-    /// Where the window that ends now begins, at `earliest` or later: how long ago that is, and what was counted by
-    /// then. Nothing if nothing was noted since.
+    /// Returns where the window that ends now begins, at `earliest` or later: how long ago that is,
+    /// and the counts then. `None` if nothing was noted since.
     pub(super) fn start(&self, now: Duration, earliest: Duration) -> Option<(Duration, &C)> {
         let mut notes = self.notes.iter().filter(|(at, _)| *at >= earliest);
         let oldest = notes.next()?;
@@ -34,7 +34,7 @@ impl<C: Clone> Window<C> {
         Some((now.saturating_sub(*at), counts))
     }
 
-    /// Notes what was counted by now, unless something was noted just before.
+    /// Notes the counts, unless some were noted just before.
     pub(super) fn note(&mut self, now: Duration, counts: &C) {
         let spacing = self.length / NOTES;
         if self.notes.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= spacing) {
@@ -42,7 +42,7 @@ impl<C: Clone> Window<C> {
         }
     }
 
-    /// Notes it in any case: a window shall begin here.
+    /// Notes the counts in any case: a window is to begin here.
     pub(super) fn note_anyway(&mut self, now: Duration, counts: &C) {
         self.notes.push_back((now, counts.clone()));
         while self.notes.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= self.length) {
