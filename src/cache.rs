@@ -66,7 +66,10 @@ pub struct Cache<K, V, S = RandomState> {
 
 impl<K, V, S> Clone for Cache<K, V, S> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine), maintenance_thread: self.maintenance_thread.clone() }
+        Self {
+            engine: Arc::clone(&self.engine),
+            maintenance_thread: self.maintenance_thread.clone(),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! When an entry is going to be expired, as things are.
+//! When an entry will expire, as far as is known now.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ impl<K, V> Expiration<K, V> {
         own.min(after(modified(entry), self.time_to_live))
     }
 
-    /// How long an entry still lives, read or not, and how long if nobody reads it; `None` where that does not end.
+    /// How long an entry still lives, read or not, and how long if it is not read; `None` if that
+    /// does not end.
     pub(crate) fn left(&self, entry: EntryRef<'_, K, V>) -> (Option<Duration>, Option<Duration>) {
         let now = self.now();
         let at = |word: Option<&Stamp>| word.map_or(Deadline::NEVER, moving::deadline);
@@ -30,7 +31,7 @@ impl<K, V> Expiration<K, V> {
         (own.remaining(now), at(entry.idle_deadline()).remaining(now))
     }
 
-    /// How long ago an entry was last used that has so long left if nobody uses it.
+    /// How long ago an entry was last used, given how long it has `left` if it is not used.
     pub(crate) fn idle_for(&self, left: Option<Duration>) -> Option<Duration> {
         Some(self.time_to_idle?.saturating_sub(left?))
     }
@@ -40,7 +41,8 @@ impl<K, V> Expiration<K, V> {
         self.now().since(modified(entry))
     }
 
-    /// Entries are collected that were expired at that moment: later ones may still stand in for others.
+    /// Entries that had expired at this moment are removed. Those that expired later may still
+    /// stand in for others.
     #[inline]
     pub(crate) fn collected_before(&self) -> Moment {
         self.now().before(Duration::from_nanos(self.grace.get()))

@@ -1,17 +1,18 @@
 //! When entries expire.
 //!
-//! An entry carries its deadlines with it (`entry`): its own, from the time to live or from the user's
-//! [`Expiry`], and one that every read sets anew, from the time to idle. It is live while all lie
-//! ahead. There is no timer wheel: an expired entry is a miss at once, and is collected by
-//! the hands that meet it and by sweeps.
+//! An entry carries its deadlines with it (`entry`): its own, from the time to live or from the
+//! user's [`Expiry`], and one that every read moves, from the time to idle. It is live while all
+//! are ahead. There is no timer wheel: an expired entry is a miss at once, and is removed by the
+//! clock hands that reach it and by sweeps.
 //!
 //! | the cache has | own deadline | idle deadline | last write |
 //! |---|---|---|---|
 //! | a time to live, or a clock alone | moved by `set_ttl` alone | | for the age |
 //! | a time to idle | the same | moved by reads | the same |
-//! | an `Expiry` | moved by reads, too | as above | the time to live counts from it |
+//! | an `Expiry` | moved by reads as well | as above | the time to live counts from it |
 //!
-//! A deadline is over once a thread has seen it passed, and nothing moves it any more: see `moving`.
+//! A deadline is over once a thread has seen it passed, and nothing moves it any more: see
+//! `moving`.
 
 mod end;
 #[cfg(all(test, clockhand_loom))]
@@ -32,8 +33,8 @@ use crate::entry::{EntryRef, Shape};
 use crate::sync::{AtomicU64, Relaxed, Stamp};
 use crate::time::{Clock, Deadline, Moment, nanos};
 
-/// How often a read asks the user's expiry, if other reads of the entry are faster. Then their answers
-/// stand.
+/// How often a read calls the user's expiry, if other reads of the entry are faster. After that
+/// their results stand.
 const ATTEMPTS: usize = 4;
 
 /// How long entries live, and by which clock.
@@ -42,16 +43,16 @@ pub(crate) struct Expiration<K, V> {
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
     expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
-    /// For how long expired entries are worth something, in nanoseconds.
+    /// For how long expired entries may stand in for others, in nanoseconds.
     pub(crate) grace: Relaxed<AtomicU64>,
 }
 
-/// What a read has found.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     Expired,
     Live,
-    /// Live, with a deadline that is earlier now than it was.
+    /// Live, with a deadline that is earlier than before.
     Until(Deadline),
 }
 
@@ -73,7 +74,7 @@ impl<K, V> Expiration<K, V> {
         Self { clock, time_to_live, time_to_idle, expiry, grace }
     }
 
-    /// How long entries live at most, where that is the same for all.
+    /// The time to live of entries, if it is the same for all.
     pub(crate) fn time_to_live(&self) -> Option<Duration> {
         self.time_to_live
     }
@@ -82,7 +83,7 @@ impl<K, V> Expiration<K, V> {
         self.clock.clone()
     }
 
-    /// Keeps what has expired for so long at least.
+    /// Keeps expired entries for at least `grace`.
     pub(crate) fn keep(&self, grace: Duration) {
         self.grace.max(nanos(grace));
     }
@@ -97,35 +98,37 @@ impl<K, V> Expiration<K, V> {
         self.clock.now()
     }
 
-    /// Whether an entry's time is not over. Who is told that it is may rely on it: it stays so.
+    /// Whether an entry has not expired. If this returns false, the entry has expired for good.
     #[inline]
     pub(crate) fn is_live(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         self.owns_time(entry, now)
             && entry.idle_deadline().is_none_or(|word| moving::ahead(word, now).is_some())
     }
 
-    /// Whether the entry's own deadline lies ahead, and its time to live is not over.
+    /// Whether the entry's own deadline is ahead, and its time to live is not over.
     #[inline]
     fn owns_time(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         (self.expiry.is_none() || self.lives_still(entry, now))
             && self.own_ahead(entry, now).is_some()
     }
 
-    /// Whether it is live, or was until so short a while ago that its value may be worth something to
-    /// somebody. Who is told that it is not may rely on it.
+    /// Whether the entry is live, or has been expired for less than the longest grace of any
+    /// handle, so that its value may still stand in for another. If this returns false, that is
+    /// final.
     #[inline]
     pub(crate) fn is_kept(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         self.was_live(entry, now, Duration::from_nanos(self.grace.get()))
     }
 
-    /// Whether it is live, or was until less than `grace` ago.
+    /// Whether the entry is live, or has been expired for less than `grace`.
     #[inline]
     pub(crate) fn was_live(&self, entry: EntryRef<'_, K, V>, now: Moment, grace: Duration) -> bool {
-        // That first: a deadline that is over is not moved any more.
+        // `is_live` first: it marks a deadline that has passed as over, and such a one is not moved
+        // any more.
         self.is_live(entry, now) || (!grace.is_zero() && self.lived(entry, now.before(grace)))
     }
 
-    /// Whether the deadlines of an entry that has expired were ahead then.
+    /// Whether the deadlines of an entry that has expired were ahead at `then`.
     fn lived(&self, entry: EntryRef<'_, K, V>, then: Moment) -> bool {
         let ahead = |word: &Stamp| !moving::deadline(word).is_passed(then);
         entry.deadline().is_none_or(ahead)
@@ -133,18 +136,18 @@ impl<K, V> Expiration<K, V> {
             && (self.expiry.is_none() || self.lives_still(entry, then))
     }
 
-    /// Whether an entry's time to live is not over, where the deadline is the user's own.
+    /// Whether an entry's time to live is not over, if its deadline comes from the user's `Expiry`.
     fn lives_still(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         !after(modified(entry), self.time_to_live).is_passed(now)
     }
 
-    /// The entry's own deadline, if it lies ahead.
+    /// Returns the entry's own deadline, if it is ahead.
     #[inline]
     fn own_ahead(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Option<Deadline> {
         entry.deadline().map_or(Some(Deadline::NEVER), |word| moving::ahead(word, now))
     }
 
-    /// Sets the words of an entry that is about to come in.
+    /// Sets the words of an entry that is about to be inserted.
     pub(crate) fn create(&self, entry: EntryRef<'_, K, V>, terms: &Terms) {
         let now = self.now();
         let wanted = self.asked(terms).and_then(|expiry| {
@@ -153,7 +156,7 @@ impl<K, V> Expiration<K, V> {
         self.begin(entry, now, wanted, terms);
     }
 
-    /// Sets the words of an entry that is about to take the place of `old`.
+    /// Sets the words of an entry that is about to replace `old`.
     pub(crate) fn update(&self, entry: EntryRef<'_, K, V>, old: EntryRef<'_, K, V>, terms: &Terms) {
         let now = self.now();
         let wanted = self.asked(terms).and_then(|expiry| {
@@ -163,7 +166,8 @@ impl<K, V> Expiration<K, V> {
         self.begin(entry, now, wanted, terms);
     }
 
-    /// The user's expiry, if it is asked: an entry with a time to live of its own needs no answer.
+    /// Returns the user's expiry, if it has to be called: not for an entry with a time to live of
+    /// its own.
     #[inline]
     fn asked(&self, terms: &Terms) -> Option<&(dyn Expiry<K, V> + Send + Sync)> {
         if terms.ttl.is_some() { None } else { self.expiry.as_deref() }
@@ -176,8 +180,8 @@ impl<K, V> Expiration<K, V> {
         wanted: Option<Duration>,
         terms: &Terms,
     ) {
-        // What the user's expiry wants, where there is one; the time to live counts from the last write
-        // then, which the entry remembers.
+        // With a user's expiry, the deadline is the one that it returned, and the time to live
+        // counts from the last write, which the entry remembers.
         let (life, longest) = match (terms.ttl, &self.expiry) {
             (Some(ttl), _) => (Some(ttl), None),
             (None, Some(_)) => (wanted, self.time_to_live),
@@ -189,8 +193,8 @@ impl<K, V> Expiration<K, V> {
         set(entry.modified(), now.to_word());
     }
 
-    /// Gives an entry that is live another time to live, from now on; the deadline that it has then, and the one that it
-    /// had before. `None` if it is not live.
+    /// Gives a live entry another time to live, from now on. Returns its new deadline and the old
+    /// one, and `None` if the entry is not live.
     pub(crate) fn set_ttl(
         &self,
         entry: EntryRef<'_, K, V>,
@@ -208,8 +212,8 @@ impl<K, V> Expiration<K, V> {
         }
     }
 
-    /// Moves the deadline of an entry that has just taken the place of `old` with the same value, if a call has set that of
-    /// `old` since it was `copied`.
+    /// Moves the deadline of an entry that has just replaced `old` with the same value, if a call
+    /// has set the deadline of `old` since it was `copied`.
     pub(crate) fn follow(
         &self,
         entry: EntryRef<'_, K, V>,
@@ -221,8 +225,8 @@ impl<K, V> Expiration<K, V> {
         }
     }
 
-    /// Reads an entry: whether it is live, and if so, moves its deadlines. Writes only where a deadline
-    /// really moves, which is at most once for each time that the clock shows.
+    /// Reads an entry: moves its deadlines if it is live. Writes only if a deadline really moves,
+    /// which is at most once for each time that the clock shows.
     #[inline]
     pub(crate) fn read(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Reading {
         match &self.expiry {
@@ -231,7 +235,7 @@ impl<K, V> Expiration<K, V> {
         }
     }
 
-    /// Moves the idle deadline, if it lies ahead; whether it does.
+    /// Moves the idle deadline, if it is ahead. Returns whether it is.
     #[inline]
     fn idle_from(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         let extend = |word: &Stamp| moving::extend(word, now, after(now, self.time_to_idle));
@@ -250,7 +254,7 @@ impl<K, V> Expiration<K, V> {
         }
         let (mut asked, mut sooner) = (now, None);
         for _ in 0..ATTEMPTS {
-            // Not over a moment ago, but other readers' clocks go on.
+            // It was not over just before, but it may have passed for another reader since.
             let Some(found) = self.own_ahead(entry, asked) else { return Reading::Expired };
             let wanted = self.ask_after_read(expiry, entry, found, asked);
             let to = after(asked, wanted);
@@ -261,11 +265,12 @@ impl<K, V> Expiration<K, V> {
                 sooner = (to < found).then_some(to);
                 break;
             }
-            // Another read was faster. What it has left is from a later time than ours, perhaps.
+            // Another read was faster, and the deadline that it has set may be from a later time.
             asked = self.now();
         }
-        // Of the time at which the entry was found live, and forward only: so whatever the user's
-        // expiry has let pass meanwhile, this does not undo what others have seen.
+        // By the time at which the entry was found live, and forward only: so however long the
+        // user's expiry took, this does not revive an entry that another thread has seen as
+        // expired.
         match (self.idle_from(entry, now), sooner) {
             (true, Some(end)) => Reading::Until(end),
             (live, _) => Reading::of(live),

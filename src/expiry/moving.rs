@@ -11,26 +11,26 @@
 //! |---|---|---|---|
 //! | a deadline | a later one | a read, for the time to idle | it found the deadline ahead |
 //! | a deadline | another | a read, for the user's `Expiry`; a call that sets the time to live | the same |
-//! | a deadline | OVER, with the same deadline | whoever finds it passed | before anybody is told so |
+//! | a deadline | OVER, with the same deadline | a thread that finds it passed | before it treats the entry as expired |
 //!
-//! A reader takes its time between its look at the clock and its exchange. Meanwhile the deadline may pass, and
-//! another reader may be told that the entry has expired: the exchange has to fail then, although nobody has moved the
-//! deadline. So whoever is told so has set OVER before.
+//! Between a reader's reading of the clock and its exchange, the deadline may pass, and another
+//! reader may find the entry expired: then the exchange has to fail, although the deadline was not
+//! moved. So a thread sets OVER before it treats an entry as expired.
 //!
 //! # Invariants
 //!
-//! - **X1** OVER is the end: no exchange leaves it.
-//! - **X2** Nobody treats an entry as expired for a deadline that is not OVER. So what one thread has
-//!   seen as expired no thread sees as live afterwards.
-//! - **X3** A deadline that was found ahead moves by an exchange from the very word that was found. So no
+//! - **X1** OVER is final: no exchange leaves it.
+//! - **X2** No thread treats an entry as expired for a deadline that is not OVER. So an entry that one
+//!   thread has seen as expired is not seen as live by any thread afterwards.
+//! - **X3** A deadline that was found ahead is moved by an exchange from the very word that was found. So no
 //!   read undoes what another one has done since.
 //! - **X4** The time to idle moves its deadline forward only, however old the clock's reading is.
 //!
 //! # Progress
 //!
-//! Each exchange that fails follows one of another thread. One that has moved a deadline to where it is
-//! still passed for us has read the clock before us, and does so once: the attempts are bounded by
-//! the threads that read the entry at that moment.
+//! An exchange fails only if another thread's succeeded. A thread that has moved a deadline to a
+//! moment that has passed for the caller has read the clock before the caller, and does so once:
+//! the attempts are bounded by the number of threads that read the entry concurrently.
 
 use crate::sync::{Ordering, Stamp, fence, seeded};
 use crate::time::{Deadline, Moment};
@@ -38,10 +38,10 @@ use crate::time::{Deadline, Moment};
 const OVER: u64 = 1 << 63;
 const _: () = assert!(Deadline::NEVER.to_word() & OVER == 0, "the mark is no part of a deadline");
 
-/// A word that holds such a deadline.
+/// A word that holds a deadline that can be moved.
 pub(super) trait Word {
     fn get(&self) -> u64;
-    /// One attempt; what is there instead, if it fails.
+    /// Tries the exchange once. Returns the present value if it fails.
     fn exchange(&self, from: u64, to: u64) -> Result<(), u64>;
 }
 
@@ -62,7 +62,7 @@ pub(super) fn deadline(word: &impl Word) -> Deadline {
     Deadline::from_word(word.get() & !OVER)
 }
 
-/// The deadline if it lies ahead; if not, it is over from now on.
+/// Returns the deadline if it is ahead. If not, marks it as over.
 #[inline]
 pub(super) fn ahead(word: &impl Word, now: Moment) -> Option<Deadline> {
     ahead_of(word, word.get(), now)
@@ -70,7 +70,8 @@ pub(super) fn ahead(word: &impl Word, now: Moment) -> Option<Deadline> {
 
 #[inline]
 fn ahead_of(word: &impl Word, seen: u64, now: Moment) -> Option<Deadline> {
-    // As signed numbers, a word with OVER is less than every moment: one comparison for nearly every read.
+    // As signed numbers, a word with OVER is less than every moment: one comparison for nearly
+    // every read.
     if seen.cast_signed() > now.to_word().cast_signed() {
         return Some(Deadline::from_word(seen));
     }
@@ -97,7 +98,7 @@ fn settle(word: &impl Word, mut seen: u64, now: Moment) -> Option<Deadline> {
     }
 }
 
-/// Moves the deadline forward to `to`, if it lies ahead; whether it does.
+/// Moves the deadline forward to `to`, if it is ahead. Returns whether it is.
 #[inline]
 pub(super) fn extend(word: &impl Word, now: Moment, to: Deadline) -> bool {
     let mut seen = word.get();
@@ -124,8 +125,9 @@ pub(super) fn change(word: &impl Word, from: Deadline, to: Deadline) -> bool {
     word.exchange(from.to_word(), to.to_word()).is_ok()
 }
 
-/// Gives an entry another deadline than the one that was found ahead, unless it was moved since. The caller then looks
-/// whether the entry is still in the table, and if not, sets the deadline of the one that has taken its place.
+/// Replaces a deadline that was found ahead, unless it was moved since. The caller then checks
+/// whether the entry is still in the table, and if not, sets the deadline of the one that has
+/// replaced it.
 #[inline]
 pub(super) fn set(word: &impl Word, from: Deadline, to: Deadline) -> bool {
     let set = change(word, from, to);
@@ -137,11 +139,13 @@ pub(super) fn set(word: &impl Word, from: Deadline, to: Deadline) -> bool {
     set
 }
 
-/// Moves the deadline of an entry that has just been linked in the place of another one, with a copy of its deadline, if
-/// that was set after it was `copied`. A deadline that was moved since the entry can be found is newer, and stays.
+/// Moves the deadline of an entry that has just replaced another one, with a copy of its deadline,
+/// if that was set after it was `copied`. A deadline that was moved since the new entry can be
+/// found is newer, and stays.
 pub(super) fn follow(word: &impl Word, old: &impl Word, copied: Deadline, now: Moment) {
     // ORDERING S-f: SeqCst fence: the entry was linked before the old deadline is read again; pairs with the fence in
-    // `set`. Either a caller that sets the old deadline finds the new entry, or its deadline is found here.
+    // `set`. Either a caller that sets the old deadline finds the new entry, or its deadline is
+    // found here.
     fence(Ordering::SeqCst);
     if seeded("expiry-follow-nobody") {
         return;

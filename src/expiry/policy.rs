@@ -1,4 +1,4 @@
-//! The user's own rule for how long an entry lives.
+//! The user's own rule for the lifetime of entries.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 ///
 /// # Where it is called
 ///
-/// On the calling thread, while it is pinned and nothing is held: a method may read and write the
-/// cache, but not endlessly, and it should be quick. A panic goes to the caller of the operation
-/// and leaves the cache as it was. `expire_after_create` and `expire_after_update` run once for each
-/// attempt of a write, `expire_after_read` at every hit, and up to four times if other reads of the same entry
-/// change its deadline meanwhile. So a cache with an `Expiry` calls a function where others do not.
+/// On the calling thread, while it is pinned, without a lock: a method may read and write the
+/// cache, but not recurse endlessly, and it should be fast. A panic reaches the caller of the
+/// operation and leaves the cache as it was. `expire_after_create` and `expire_after_update` run
+/// once for each attempt of a write, `expire_after_read` at every hit, and up to four times if
+/// other reads of the same entry change its deadline meanwhile. So a cache with an `Expiry` calls a
+/// function where others do not.
 ///
-/// An answer is for the deadline that the method was told of: if that has changed when the answer comes, the answer is
-/// not used. An entry that anybody has seen as expired stays so, whatever a slow method answers.
+/// A result is used only if the deadline that the method was called with has not changed meanwhile.
+/// An entry that any thread has seen as expired stays expired, whatever a slow method returns.
 ///
 /// # Examples
 ///
@@ -42,8 +43,8 @@ use std::time::{Duration, Instant};
 pub trait Expiry<K, V> {
     /// How long a new entry lives.
     ///
-    /// Also asked when a value is put in the place of an expired one. Without an implementation, new
-    /// entries have no deadline of their own.
+    /// Also called when an expired value is replaced. By default, new entries have no deadline of
+    /// their own.
     fn expire_after_create(&self, key: &K, value: &V, created_at: Instant) -> Option<Duration> {
         let _ = (key, value, created_at);
         None
@@ -51,9 +52,9 @@ pub trait Expiry<K, V> {
 
     /// How long an entry lives after it was read.
     ///
-    /// Asked at every read of the value, and by nothing that only looks (`peek`, `contains_key`, scans).
-    /// `duration_until_expiry` is what it has left; returning it changes nothing, which is what
-    /// happens without an implementation.
+    /// Called at every read of the value, but not by calls that do not count as a read (`peek`,
+    /// `contains_key`, scans). `duration_until_expiry` is the time that it has left; returning it
+    /// changes nothing, which is the default.
     fn expire_after_read(
         &self,
         key: &K,
@@ -68,10 +69,10 @@ pub trait Expiry<K, V> {
 
     /// How long an entry lives after its value was replaced, by a write, by a load or by a renewal.
     ///
-    /// `duration_until_expiry` is what the old value had left of a deadline of its own; return it to keep
-    /// the old deadline. Without an implementation, a new value has its own life: that of
-    /// [`expire_after_create`](Self::expire_after_create). (In moka and Caffeine it keeps the old one's.) A
-    /// time to live begins anew in any case.
+    /// `duration_until_expiry` is the time that the old value had left of a deadline of its own;
+    /// return it to keep the old deadline. By default, a new value has the lifetime of
+    /// [`expire_after_create`](Self::expire_after_create). (In moka and Caffeine it keeps the old
+    /// deadline.) A time to live starts over in any case.
     fn expire_after_update(
         &self,
         key: &K,

@@ -1,4 +1,4 @@
-//! How the life of one value differs from that of others.
+//! The lifetime of one value, if it differs from that of others.
 
 use std::time::Duration;
 
@@ -6,20 +6,21 @@ use super::{Expiration, after, modified};
 use crate::entry::EntryRef;
 use crate::time::{Deadline, Moment};
 
-/// What a write asks for its value. By default it lives like any other.
+/// What a write wants for the lifetime of its value. By default it lives like any other.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Terms {
-    /// Its own time to live, in the place of the cache's and of what an `Expiry` would say.
+    /// Its own time to live, instead of the cache's and of what an `Expiry` would return.
     pub(crate) ttl: Option<Duration>,
     /// How long it lives at most.
     pub(crate) lifetime: Option<Duration>,
-    /// By which part of its life it expires earlier, at most: values that were loaded together do not
-    /// expire together.
+    /// The largest part of its life by which it expires earlier, so that values that were loaded
+    /// together do not expire together.
     pub(crate) jitter: f64,
 }
 
 impl Terms {
-    /// The deadline of a value that is written now, and would have this one without a load.
+    /// Returns the deadline of a value that is written now, given the one that it would have by
+    /// default.
     #[inline]
     pub(super) fn shorten(
         &self,
@@ -43,7 +44,7 @@ impl Terms {
         now: Moment,
         time_to_live: Option<Duration>,
     ) -> Deadline {
-        // The whole life is spread, whichever setting it comes from.
+        // The jitter applies to the whole life, whichever setting that comes from.
         let deadline = deadline.min(after(now, self.lifetime)).min(after(now, time_to_live));
         match deadline.remaining(now).filter(|_| self.jitter > 0.0) {
             Some(left) => {
@@ -56,8 +57,8 @@ impl Terms {
 }
 
 impl<K, V> Expiration<K, V> {
-    /// Whether an entry is so old that its value is to be renewed: `age` since it was written, or up to a
-    /// part earlier, by `jitter`. How long it has left to live does not matter.
+    /// Whether an entry's value is to be renewed: it was written `age` ago, less a random part of
+    /// that up to `jitter`. Its deadline does not matter.
     #[inline]
     pub(crate) fn is_due(
         &self,
@@ -66,7 +67,8 @@ impl<K, V> Expiration<K, V> {
         now: Moment,
     ) -> bool {
         let written = modified(entry);
-        // Every hit of a cache that renews its values comes here: what need not be reckoned is not.
+        // Every hit of a cache that renews its values runs this, so nothing is computed that need
+        // not be.
         if jitter == 0.0 {
             return written.after(age).is_passed(now);
         }
