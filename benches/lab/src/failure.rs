@@ -22,6 +22,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What a run with so many broken promises ends with.
+    ///
+    /// # Errors
+    ///
+    /// When it is not none.
+    #[cfg(feature = "demos")]
+    pub(crate) fn unless_kept(broken: u64, line: String) -> Result<(), Self> {
+        if broken == 0 { Ok(()) } else { Err(Self::Broken(line)) }
+    }
+
     /// The exit status: 2 when another input can mend it, 1 otherwise.
     #[must_use]
     pub fn status(&self) -> u8 {

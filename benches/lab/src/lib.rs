@@ -26,6 +26,8 @@ pub mod load;
 #[cfg(feature = "demos")]
 pub mod machine;
 #[cfg(feature = "demos")]
+mod measure;
+#[cfg(feature = "demos")]
 mod output;
 #[cfg(feature = "peers")]
 pub mod peers;

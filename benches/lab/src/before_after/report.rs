@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::latency::Quantiles;
+use crate::measure::table;
 use crate::report::{grouped, short};
 
 /// Both sides.
@@ -131,36 +131,26 @@ impl fmt::Display for BeforeAfter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "## Before and after\n")?;
         self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
-        let mut table = Table::new();
         let header =
             ["", "replaced", "successor", "a lock for each step", "clockhand", "better than both"];
-        table.load_style(presets::ASCII_MARKDOWN).set_header(header);
-        for figure in &FIGURES {
+        let figures = FIGURES.iter().map(|figure| {
             let told = |side: &Side| format!("{} {}", short((figure.of)(side)), figure.unit);
             let known = |value: &str| format!("{value} {}", figure.unit);
             let better = if (figure.better)(&self.after) { "yes" } else { "no" };
-            table.add_row([
-                figure.name.to_owned(),
-                known(figure.replaced),
-                known(figure.successor),
-                told(&self.before),
-                told(&self.after),
-                better.to_owned(),
-            ]);
-        }
+            let [replaced, successor] = [figure.replaced, figure.successor].map(known);
+            let [before, after] = [&self.before, &self.after].map(told);
+            [figure.name.to_owned(), replaced, successor, before, after, better.to_owned()]
+        });
         let counts: [Count; 3] = [
             ("requests", |side| side.requests),
             ("loads, from the beginning", |side| side.loads),
             ("loads of a page that was being loaded", |side| side.loads_beside_others),
         ];
-        for (name, of) in counts {
+        let counts = counts.map(|(name, of)| {
             let (before, after) = (grouped(of(&self.before)), grouped(of(&self.after)));
-            table.add_row([name, "", "", &before, &after, ""]);
-        }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        writeln!(f, "\n{table}\n")?;
+            [name, "", "", &before, &after, ""].map(str::to_owned)
+        });
+        writeln!(f, "\n{}\n", table(&header, 1, figures.chain(counts)))?;
         writeln!(
             f,
             "Replaced, and successor, are what operators of the systems that clockhand replaces have told.\n\

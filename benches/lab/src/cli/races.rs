@@ -34,7 +34,7 @@ impl Races {
             print(&races.to_string())?;
         }
         let line = format!("clockhand lost races {} times", races.broken());
-        if races.broken() == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+        Failure::unless_kept(races.broken(), line)
     }
 }
 
@@ -61,6 +61,6 @@ impl Dedup {
             print(&ways.to_string())?;
         }
         let line = format!("clockhand processed {} messages twice or never", ways.broken());
-        if ways.broken() == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+        Failure::unless_kept(ways.broken(), line)
     }
 }

@@ -14,5 +14,5 @@ pub(super) fn run(order: &Order) -> Result<(), Failure> {
         Ok(closing)
     })?;
     let line = format!("{broken} promises were broken");
-    if broken == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+    Failure::unless_kept(broken as u64, line)
 }

@@ -19,5 +19,5 @@ pub(super) fn run(order: &Order) -> Result<(), Failure> {
     let line = format!(
         "clockhand loaded a key twice in one period, or had more than it was given, {broken} times"
     );
-    if broken == 0 { Ok(()) } else { Err(Failure::Broken(line)) }
+    Failure::unless_kept(broken, line)
 }

@@ -40,8 +40,7 @@ pub use self::question::{Group, Unit};
 use self::question::{Question, answer};
 pub use self::weighted_ratios::WeightedRatio;
 use crate::failure::Failure;
-use crate::latency::clock_cost;
-use crate::machine::{self, CpuMeter};
+use crate::measure::Machine;
 use crate::peers::{Peer, Size, Visit, each};
 use crate::progress;
 use crate::team::cores;
@@ -60,17 +59,14 @@ pub fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
     if !quiet {
         progress::announce(&format!("this takes {}", Estimate::of(effort, course.as_ref())));
     }
-    let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
-    let interview = Interview { effort, bar: &bar };
-    let rows = ask_all(&interview);
-    let hit_ratios = match (&rows, course) {
-        (Ok(_), Some(course)) => Some(hit_ratio::run(&course, effort.peers, &bar)),
-        _ => None,
-    };
-    bar.finish_and_clear();
-    let (rows, hit_ratios) = (rows?, hit_ratios.transpose()?);
-    let cores_taken = meter.cores_taken();
-    let setup = setup(effort, clock_ns, cores_taken);
+    let (found, machine) = Machine::beside(&bar, || -> Result<_, Failure> {
+        let rows = ask_all(&Interview { effort, bar: &bar })?;
+        let ratios = course.map(|course| hit_ratio::run(&course, effort.peers, &bar));
+        Ok((rows, ratios.transpose()?))
+    });
+    let (rows, hit_ratios) = found?;
+    let setup = setup(effort, &machine);
+    let Machine { clock_ns, cores_taken } = machine;
     Ok(Comparison { setup, clock_ns, cores_taken, best: answers::best(&rows), rows, hit_ratios })
 }
 
@@ -129,18 +125,14 @@ fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-fn setup(effort: &Effort, clock_ns: u64, cores_taken: Option<f64>) -> Vec<String> {
-    let mut setup = vec![
-        machine::measured_on(clock_ns),
-        format!(
-            "{} rounds of {} ms (latency {} ms, memory {} rounds), caches in turn",
-            effort.rounds,
-            effort.throughput.as_millis(),
-            effort.latency.as_millis(),
-            effort.memory_rounds
-        ),
-    ];
-    setup.extend(cores_taken.map(machine::others));
+fn setup(effort: &Effort, machine: &Machine) -> Vec<String> {
+    let mut setup = machine.lines([format!(
+        "{} rounds of {} ms (latency {} ms, memory {} rounds), caches in turn",
+        effort.rounds,
+        effort.throughput.as_millis(),
+        effort.latency.as_millis(),
+        effort.memory_rounds
+    )]);
     each(effort.peers, &mut Configurations(&mut setup));
     setup
 }

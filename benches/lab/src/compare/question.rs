@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::answers::Row;
 use super::goal::Aim;
 use crate::failure::Failure;
+use crate::measure::in_turns;
 use crate::peers::{ClockhandGet, ClockhandReader, Peer, Peers, Visit, each};
 use crate::report::Spread;
 
@@ -101,13 +102,7 @@ pub(super) fn answer(
     let mut entry = Entry { question, contenders: Vec::new() };
     each(peers, &mut entry);
     let mut contenders = entry.contenders;
-    let mut answers = vec![Vec::new(); contenders.len()];
-    for round in 0..rounds {
-        for turn in 0..contenders.len() {
-            let at = (round + turn) % contenders.len();
-            answers[at].push((contenders[at].turn)()?);
-        }
-    }
+    let answers = in_turns(&mut contenders, rounds, |contender| (contender.turn)(), || ())?;
     let mut rows = Vec::new();
     for (measure, about) in question.abouts().iter().enumerate() {
         let figures = |rounds: &Vec<Vec<f64>>| rounds.iter().map(|round| round[measure]).collect();

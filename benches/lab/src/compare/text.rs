@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use super::answers::{Best, Comparison, Reached, Row};
 use super::latency::QUANTILES;
 use super::question::{Group, REFERENCE, Unit};
+use crate::measure::table;
 use crate::report::{Spread, short};
 
 impl fmt::Display for Unit {
@@ -179,13 +178,7 @@ pub(super) fn write_table(
     if rows.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_header(header);
-    table.add_rows(rows);
-    for column in table.column_iter_mut().skip(figures) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    writeln!(f, "\n## {title}\n\n{table}")
+    writeln!(f, "\n## {title}\n\n{}", table(header, figures, rows))
 }
 
 fn median(spread: Option<Spread>) -> String {

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clockhand::dedup::Deduplicator;
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use self::ways::{Claims, Locked, LockedAddFirst};
 use crate::failure::Failure;
+use crate::measure::table;
 use crate::report::grouped;
 use crate::team;
 
@@ -160,13 +160,12 @@ pub fn run(log: Log) -> Result<Ways, Failure> {
 
 impl fmt::Display for Ways {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["way", "deliveries/s", "processed twice", "never processed"]);
-        for way in &self.ways {
-            let rate = grouped(way.deliveries_per_second as u64);
-            table.add_row([way.name, &rate, &grouped(way.twice), &grouped(way.lost)]);
-        }
+        let header = ["way", "deliveries/s", "processed twice", "never processed"];
+        let row = |way: &Way| {
+            let counts = [way.deliveries_per_second as u64, way.twice, way.lost];
+            std::iter::once(way.name.to_string()).chain(counts.map(grouped))
+        };
+        let table = table(&header, header.len(), self.ways.iter().map(row));
         let (messages, threads) = (grouped(self.messages), self.threads);
         writeln!(f, "{messages} messages, a tenth of the deliveries twice, {threads} threads")?;
         writeln!(f, "{table}")?;

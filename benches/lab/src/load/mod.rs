@@ -12,8 +12,7 @@ use indicatif::ProgressBar;
 pub use self::order::{Effort, Order};
 pub use self::report::{Api, Costs, Row};
 use crate::failure::Failure;
-use crate::latency::clock_cost;
-use crate::machine::{CpuMeter, measured_on, others};
+use crate::measure::{Machine, in_turns};
 use crate::progress;
 use crate::report::Spread;
 
@@ -54,15 +53,12 @@ pub fn run(effort: &Effort, quiet: bool) -> Result<Costs, Failure> {
     let questions = 2 * effort.threads.len() as u64 + 1;
     let steps = questions * (effort.rounds as u64 + 1);
     let bar = progress::bar(String::new(), steps, "rounds", quiet);
-    let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
-    let rows = ask_all(effort, &bar);
-    bar.finish_and_clear();
+    let (rows, machine) = Machine::beside(&bar, || ask_all(effort, &bar));
     let rows = rows?;
-    let cores_taken = meter.cores_taken();
-    let mut setup = vec![measured_on(clock_ns), effort.to_string()];
-    setup.extend(cores_taken.map(others));
+    let mut setup = machine.lines([effort.to_string()]);
     setup.extend(ask::setup(effort));
     setup.push(join::setup(effort));
+    let Machine { clock_ns, cores_taken } = machine;
     Ok(Costs { setup, clock_ns, cores_taken, rows })
 }
 
@@ -80,15 +76,10 @@ fn ask_all(effort: &Effort, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
 /// not count.
 fn ask(mut question: Question, rounds: usize, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
     bar.set_message(format!("{}, {}", question.name, question.asked));
-    let mut measured: Vec<Vec<Round>> = vec![Vec::new(); question.contenders.len()];
-    for round in 0..=rounds {
-        for (contender, measured) in question.contenders.iter_mut().zip(&mut measured) {
-            let turn = (contender.turn)()?;
-            if round > 0 {
-                measured.push(turn);
-            }
-        }
-        bar.inc(1);
+    let turn = |contender: &mut Contender| (contender.turn)();
+    let mut measured = in_turns(&mut question.contenders, 1 + rounds, turn, || bar.inc(1))?;
+    for rounds in &mut measured {
+        rounds.remove(0);
     }
     let ns = |rounds: &[Round]| rounds.iter().map(|round| round.ns).collect::<Vec<_>>();
     let of_clockhand = |api: Api| {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+use crate::measure::table;
 use crate::report::{Spread, short};
 
 /// Who waits: a thread, or a task.
@@ -75,13 +75,7 @@ const HEADER: [&str; 9] = [
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
-        let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN).set_header(HEADER);
-        table.add_rows(self.rows.iter().map(cells));
-        for column in table.column_iter_mut().skip(5) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        writeln!(f, "\n{table}\n")?;
+        writeln!(f, "\n{}\n", table(&HEADER, 5, self.rows.iter().map(cells)))?;
         writeln!(
             f,
             "Nanoseconds of a thread per call, or per caller of a join: median of the rounds,"

@@ -9,13 +9,13 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use self::all::{ROWS, Row};
 use self::contest::Contest;
 pub use self::contest::Form;
 use crate::failure::Failure;
+use crate::measure::table;
 use crate::progress;
 use crate::report::grouped;
 
@@ -108,17 +108,15 @@ pub(crate) fn step<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl fmt::Display for Races {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["race", "of", "what goes wrong", "a lock for each step", "clockhand"]);
+        let header = ["race", "of", "what goes wrong", "a lock for each step", "clockhand"];
         let told = |tally: Tally| {
             format!("{} of {}", grouped(tally.violations), grouped(tally.operations))
         };
-        for race in &self.races {
-            let (naive, clockhand) = (told(race.naive), told(race.clockhand));
-            table.add_row([race.name, race.form.name(), race.story, &naive, &clockhand]);
-        }
-        writeln!(f, "{table}\n")?;
+        let row = |race: &Race| {
+            let told = [told(race.naive), told(race.clockhand)];
+            [race.name, race.form.name(), race.story].map(String::from).into_iter().chain(told)
+        };
+        writeln!(f, "{}\n", table(&header, header.len(), self.races.iter().map(row)))?;
         for races in self.races.chunk_by(|one, next| one.name == next.name) {
             writeln!(f, "- {}: {}.", races[0].name, races[0].cost)?;
         }

@@ -22,8 +22,8 @@ use self::ways::{Ask, WAYS, Way};
 use crate::arena::{Bell, work_beside};
 use crate::before_after::{self, Terms};
 use crate::failure::Failure;
-use crate::latency::{Quantiles, Sampler, clock_cost};
-use crate::machine::{CpuMeter, measured_on, others};
+use crate::latency::{Quantiles, Sampler};
+use crate::measure::Machine;
 use crate::progress;
 
 /// Between two steps of the progress bar.
@@ -44,16 +44,15 @@ pub fn run(
     let length: Duration = ways.iter().map(|way| (way.time)(plan)).sum();
     let length = length + terms.map_or(Duration::ZERO, |terms| 2 * terms.time);
     let bar = progress::bar(String::new(), length.as_millis() as u64, "ms", quiet);
-    let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
-    let sides = terms.map(|terms| before_after::run(terms, &bar)).transpose();
-    let outcomes = ways.iter().map(|way| run_one(way, plan, &bar)).collect::<Result<Vec<_>, _>>();
-    bar.finish_and_clear();
-    let (sides, outcomes) = (sides?, outcomes?);
-    let cores_taken = meter.cores_taken();
-    let mut machine = vec![measured_on(clock_ns)];
-    machine.extend(cores_taken.map(others));
+    let (found, machine) = Machine::beside(&bar, || -> Result<_, Failure> {
+        let sides = terms.map(|terms| before_after::run(terms, &bar)).transpose()?;
+        let outcomes = ways.iter().map(|way| run_one(way, plan, &bar)).collect::<Result<_, _>>()?;
+        Ok((sides, outcomes))
+    });
+    let (before_after, ways) = found?;
     let setup = if has_ways { plan.lines().into() } else { Vec::new() };
-    Ok(Stampede { machine, setup, cores_taken, before_after: sides, ways: outcomes })
+    let cores_taken = machine.cores_taken;
+    Ok(Stampede { machine: machine.lines([]), setup, cores_taken, before_after, ways })
 }
 
 fn run_one(way: &Way, plan: &Plan, bar: &ProgressBar) -> Result<Outcome, Failure> {

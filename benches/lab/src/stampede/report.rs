@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::before_after::BeforeAfter;
 use crate::latency::Quantiles;
+use crate::measure::table;
 use crate::report::{grouped, short};
 
 /// All ways.
@@ -95,13 +95,7 @@ impl fmt::Display for Stampede {
         }
         writeln!(f, "\n## Four ways\n")?;
         self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
-        let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN).set_header(HEADER);
-        table.add_rows(self.ways.iter().map(cells));
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        writeln!(f, "\n{table}\n")?;
+        writeln!(f, "\n{}\n", table(&HEADER, 1, self.ways.iter().map(cells)))?;
         writeln!(
             f,
             "Loads are what the store saw, with the most at once; the most loads of one key that began"
