@@ -143,8 +143,9 @@ pub use stats::{
 };
 pub use time::{Clock, ManualClock};
 
-/// The examples of the README and of the guide.
+/// The examples of the README and of the other texts.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/migration.md")]
 #[cfg_attr(feature = "dedup", doc = include_str!("../docs/guide.md"))]
 struct Texts;
