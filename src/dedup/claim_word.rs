@@ -138,7 +138,7 @@ pub(super) struct ClaimId {
 /// The end of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClaimEnd {
-    /// Whether callers wait for it, who have to be woken.
+    /// Whether callers wait for it, which have to be woken.
     pub(super) has_waiters: bool,
 }
 

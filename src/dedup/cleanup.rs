@@ -23,7 +23,7 @@ use crate::time::{Deadline, Moment, nanos};
 /// How many cells of the ring a completion checks for expired ids, and how many entries of the due set.
 const SWEPT_PER_COMPLETION: usize = 2;
 /// How many of them an inline cleanup checks.
-const SWEPT_IN_PASSING: usize = 64;
+const SWEPT_INLINE: usize = 64;
 /// About how many records a part of a walk has.
 const RECORDS_PER_STEP: u64 = 64;
 /// The table position at which a walk ends.
@@ -170,7 +170,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     }
 
     /// Does a bounded cleanup if one is due, which one thread does; and a part of the walk.
-    pub(super) fn clean_in_passing(&self, now: Moment) {
+    pub(super) fn clean_inline(&self, now: Moment) {
         if !self.settings.inline {
             return;
         }
@@ -180,8 +180,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             && self.cleanup_state.next.try_set(next, after())
         {
             self.timed(|| {
-                self.sweep_ring(SWEPT_IN_PASSING, now);
-                self.sweep_due_set(SWEPT_IN_PASSING, now);
+                self.sweep_ring(SWEPT_INLINE, now);
+                self.sweep_due_set(SWEPT_INLINE, now);
                 if let Some(left) = self.cleanup_state.take(|| 1) {
                     self.sweep_claims(left, now);
                 }

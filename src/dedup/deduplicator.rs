@@ -114,7 +114,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     ///         // Process the message, and then:
     ///         ticket.complete();
     ///     }
-    ///     _ => unreachable!("nobody else is here"),
+    ///     _ => unreachable!("no other caller has claimed it"),
     /// }
     /// assert!(seen.is_processed(&"message-1"));
     /// # Ok::<_, clockhand::dedup::SettingsError>(())

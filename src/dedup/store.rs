@@ -228,7 +228,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
                 None => {
                     // Before the claim: a cleanup runs destructors, and if one panics there must not be
                     // a claim that no caller knows of.
-                    self.clean_in_passing(now);
+                    self.clean_inline(now);
                     if let Some(claim) = self.insert_claimed(hash, &source, until) {
                         break claim;
                     }
@@ -323,7 +323,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
         self.sweep(now);
         self.make_room(now);
-        self.clean_in_passing(now);
+        self.clean_inline(now);
         completed
     }
 
@@ -334,7 +334,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     /// 2. Under the same pin, before the record can be freed, it gets a position and its hash goes into
     ///    the ring. The position is written to the record first, as a thread that takes the hash out
     ///    finds the record by its position.
-    /// 3. Waiters are woken, who find the id done.
+    /// 3. Waiters are woken, and find the id done.
     /// 4. The id whose cell was taken is forgotten. Its destructor may panic, so that comes last.
     fn finish(&self, handle: &ClaimHandle<Id>, own: ClaimId, due: Until, now: Moment) -> bool {
         let (hash, id) = (handle.hash, &handle.id);
@@ -391,7 +391,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     pub(super) fn abandon(&self, handle: &ClaimHandle<Id>) {
         let Some(own) = handle.claim else { return };
         if self.give_back(handle.hash, own, &handle.id) {
-            self.clean_in_passing(self.now());
+            self.clean_inline(self.now());
         } else {
             self.tally.count(Event::Late);
         }

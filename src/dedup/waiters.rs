@@ -20,7 +20,7 @@ const SHARDS: usize = 16;
 /// How often leases are checked. They are polled because the clock need not be the system's.
 pub(super) const LEASE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// Rounds without a waiter after which the thread ends.
-const IDLE_ROUNDS: u32 = 100;
+const MAX_IDLE_ROUNDS: u32 = 100;
 
 #[derive(Debug)]
 struct Waiter {
@@ -119,7 +119,7 @@ impl Waiters {
         let mut watch = lock(&self.watch);
         let waits = self.shards.iter().any(|shard| !lock(shard).is_empty());
         *idle = if waits { 0 } else { *idle + 1 };
-        watch.runs = *idle < IDLE_ROUNDS;
+        watch.runs = *idle < MAX_IDLE_ROUNDS;
         watch.runs.then_some(LEASE_CHECK_INTERVAL)
     }
 }

@@ -74,7 +74,7 @@ pub(crate) enum Kind {
 }
 
 impl<K, V> Entry<K, V> {
-    /// Notes the policy bits with which the entry comes in.
+    /// Notes the policy bits with which the entry is inserted.
     #[inline]
     pub(crate) fn enters_with(&mut self, bits: u8) {
         debug_assert!(u64::from(bits) <= ENTERED, "more than the policy's bits");
@@ -85,7 +85,7 @@ impl<K, V> Entry<K, V> {
 }
 
 impl<K, V> EntryRef<'_, K, V> {
-    /// The policy bits with which the entry came in.
+    /// The policy bits with which the entry was inserted.
     pub(crate) fn entered_with(&self) -> u8 {
         (self.hash_word() & ENTERED) as u8
     }

@@ -9,7 +9,7 @@
 //!
 //! A number that was given back is the next one that is handed out, the lowest first as far as it is known: so
 //! chunks at the end fall empty when a table has become small, and their memory goes back. Records with a
-//! ticket are larger, and have numbers and chunks of their own.
+//! token are larger, and have numbers and chunks of their own.
 //!
 //! # Invariants
 //!
@@ -36,10 +36,10 @@ use super::spares::Numbers;
 use super::{Kind, Node, Shape};
 use crate::sync::{Address, Holder, SpinGuard, SpinLock, give_way};
 
-/// Set in the number of a record with a ticket.
-const TICKETED: u32 = 1 << 31;
+/// Set in the number of a record with a token.
+const HAS_TOKEN: u32 = 1 << 31;
 
-/// Whether a number is that of a record without a ticket. The number zero is none.
+/// Whether a number is that of a record without a token. The number zero is none.
 #[inline(always)]
 pub(crate) fn is_plain(number: u32) -> bool {
     number.cast_signed() > 0
@@ -59,7 +59,7 @@ const DIRECTORY: usize = 8;
 pub(crate) struct Slab<K, V> {
     shape: Shape,
     plain: Pool,
-    ticketed: Pool,
+    with_token: Pool,
     _owns: PhantomData<Node<K, V>>,
 }
 
@@ -111,7 +111,7 @@ impl<K, V> Slab<K, V> {
         Self {
             shape,
             plain: pool(Layout::new::<Node<K, V>>()),
-            ticketed: pool(Layout::new::<RenewingNode<K, V>>()),
+            with_token: pool(Layout::new::<RenewingNode<K, V>>()),
             _owns: PhantomData,
         }
     }
@@ -127,25 +127,25 @@ impl<K, V> Slab<K, V> {
     /// The number was handed out (S1).
     #[inline(always)]
     pub(super) unsafe fn node(&self, number: u32) -> NonNull<Node<K, V>> {
-        let address = if number < TICKETED {
+        let address = if number < HAS_TOKEN {
             // SAFETY: the caller's promise.
             unsafe { self.plain.address(number, Self::BITS) }
         } else {
             // SAFETY: the caller's promise.
-            unsafe { self.with_ticket(number) }
+            unsafe { self.node_with_token(number) }
         };
         // SAFETY: by S2 an address in a chunk, and chunks are not at zero.
         unsafe { NonNull::new_unchecked(address.cast::<Node<K, V>>()) }
     }
 
-    /// The record with this number, which has no ticket.
+    /// The record with this number, which has no token.
     ///
     /// # Safety
     ///
     /// The number was handed out (S1), and is [plain](is_plain).
     #[inline(always)]
     pub(super) unsafe fn plain_node(&self, number: u32) -> NonNull<Node<K, V>> {
-        debug_assert!(is_plain(number), "a record with a ticket");
+        debug_assert!(is_plain(number), "a record with a token");
         // SAFETY: the caller's promise.
         let address = unsafe { self.plain.address(number, Self::BITS) };
         // SAFETY: by S2 an address in a chunk, and chunks are not at zero.
@@ -156,11 +156,11 @@ impl<K, V> Slab<K, V> {
     ///
     /// # Safety
     ///
-    /// As for [`node`](Self::node), of a record with a ticket.
+    /// As for [`node`](Self::node), of a record with a token.
     #[cold]
-    unsafe fn with_ticket(&self, number: u32) -> *mut u8 {
+    unsafe fn node_with_token(&self, number: u32) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { self.ticketed.address(number & !TICKETED, Self::BITS) }
+        unsafe { self.with_token.address(number & !HAS_TOKEN, Self::BITS) }
     }
 
     /// Asks for the line where a plain record begins.
@@ -170,7 +170,7 @@ impl<K, V> Slab<K, V> {
     /// The number was handed out once.
     #[inline(always)]
     pub(crate) unsafe fn prefetch(&self, number: u32) {
-        if number < TICKETED {
+        if number < HAS_TOKEN {
             // SAFETY: the caller's promise, and nothing is read but the directory.
             let address = unsafe { self.plain.address(number, Self::BITS) };
             crate::sync::prefetch_to_read(address.cast_const());
@@ -179,11 +179,11 @@ impl<K, V> Slab<K, V> {
 
     /// Hands a number out.
     pub(super) fn take(&self, kind: Kind) -> u32 {
-        let (pool, ticketed) = match kind {
+        let (pool, mark) = match kind {
             Kind::Plain => (&self.plain, 0),
-            Kind::Placeholder | Kind::Renewing => (&self.ticketed, TICKETED),
+            Kind::Placeholder | Kind::Renewing => (&self.with_token, HAS_TOKEN),
         };
-        pool.pop().unwrap_or_else(|| pool.take_fresh(1).start) | ticketed
+        pool.pop().unwrap_or_else(|| pool.take_fresh(1).start) | mark
     }
 
     /// Hands out a number of a plain record, and some more into an empty list.
@@ -200,8 +200,8 @@ impl<K, V> Slab<K, V> {
 
     /// Takes a number back, which is the caller's, with nothing in its record.
     pub(super) fn give(&self, number: u32) {
-        let pool = if number < TICKETED { &self.plain } else { &self.ticketed };
-        pool.any_list().push(number & !TICKETED);
+        let pool = if number < HAS_TOKEN { &self.plain } else { &self.with_token };
+        pool.any_list().push(number & !HAS_TOKEN);
     }
 
     /// Takes half of the numbers of plain records back.
@@ -215,22 +215,22 @@ impl<K, V> Slab<K, V> {
     /// meanwhile use new ones.
     pub(crate) fn trim(&self) {
         self.plain.trim();
-        self.ticketed.trim();
+        self.with_token.trim();
     }
 
     /// Takes locks from the threads that a fork has left behind. To be called in the child, by the thread that called
     /// `fork`, `me`. The records that those threads were handing out or taking back are not used again.
     pub(crate) fn reset_after_fork(&self, me: Holder) {
         self.plain.reset_after_fork(me);
-        self.ticketed.reset_after_fork(me);
+        self.with_token.reset_after_fork(me);
     }
 
     /// Whether most of the memory is in no use.
     pub(crate) fn is_sparse(&self) -> bool {
-        self.plain.is_sparse() || self.ticketed.is_sparse()
+        self.plain.is_sparse() || self.with_token.is_sparse()
     }
 
-    /// How a record without a ticket is laid out, and where its fixed part begins.
+    /// How a record without a token is laid out, and where its fixed part begins.
     #[cfg(test)]
     pub(super) fn record(&self) -> (Layout, usize) {
         (self.plain.layout, self.plain.offset)
@@ -245,7 +245,7 @@ impl<K, V> Slab<K, V> {
     /// Takes every lock for ever for a thread that a fork has left behind.
     #[cfg(test)]
     pub(super) fn leave_behind(&self) {
-        for pool in [&self.plain, &self.ticketed] {
+        for pool in [&self.plain, &self.with_token] {
             pool.free.iter().for_each(SpinLock::leave_behind);
             pool.making.leave_behind();
         }
@@ -302,7 +302,10 @@ impl Pool {
     /// Makes a chunk.
     fn make(&self, making: &mut Making) -> Range<u32> {
         let chunk = making.bare.pop().unwrap_or(making.named);
-        assert!(chunk < (TICKETED >> self.bits) as usize, "more than two thousand million entries");
+        assert!(
+            chunk < (HAS_TOKEN >> self.bits) as usize,
+            "more than two thousand million entries"
+        );
         if chunk == making.named {
             self.make_room(making);
             making.named += 1;

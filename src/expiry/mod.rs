@@ -35,7 +35,7 @@ use crate::time::{Clock, Deadline, Moment, nanos};
 
 /// How often a read calls the user's expiry, if other reads of the entry are faster. After that
 /// their results stand.
-const ATTEMPTS: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// How long entries live, and by which clock.
 pub(crate) struct Expiration<K, V> {
@@ -253,7 +253,7 @@ impl<K, V> Expiration<K, V> {
             return Reading::Expired;
         }
         let (mut asked, mut sooner) = (now, None);
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             // It was not over just before, but it may have passed for another reader since.
             let Some(found) = self.own_ahead(entry, asked) else { return Reading::Expired };
             let wanted = self.ask_after_read(expiry, entry, found, asked);

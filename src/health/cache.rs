@@ -8,7 +8,7 @@ use super::monitor::Counts;
 use super::times::Times;
 
 /// The part of its capacity from which on a cache counts as full.
-const FULL: f64 = 0.95;
+const MIN_FULL_FRACTION: f64 = 0.95;
 
 /// The counts of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,7 +56,7 @@ pub(crate) struct CacheState {
 impl CacheState {
     pub(crate) fn is_full(&self) -> bool {
         let taken = self.charged as f64 + self.lingering as f64;
-        taken >= FULL * self.capacity as f64 && self.capacity > 0
+        taken >= MIN_FULL_FRACTION * self.capacity as f64 && self.capacity > 0
     }
 
     /// What a full cache takes of capacity and retired capacity, and what this one takes.

@@ -14,7 +14,7 @@ use crate::sync::{Mutex, lock};
 use crate::time::Timer;
 
 /// How many sets of thresholds are remembered.
-const OBSERVERS: usize = 8;
+const MAX_OBSERVERS: usize = 8;
 
 /// The counts.
 pub(crate) trait Counts: Clone + Default {
@@ -64,7 +64,7 @@ impl<C: Counts> Monitor<C> {
             None => Observer::new(thresholds, now),
         };
         let health = observer.judge(&counts, now, |look| measure(state, &counts, look));
-        if observers.len() == OBSERVERS {
+        if observers.len() == MAX_OBSERVERS {
             observers.remove(0);
         }
         observers.push(observer);

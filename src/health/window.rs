@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Notes for each window.
-const NOTES: u32 = 32;
+const NOTES_PER_WINDOW: u32 = 32;
 
 /// Counts, and when they were read, since the beginning.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl<C: Clone> Window<C> {
 
     /// Notes the counts, unless some were noted just before.
     pub(super) fn note(&mut self, now: Duration, counts: &C) {
-        let spacing = self.length / NOTES;
+        let spacing = self.length / NOTES_PER_WINDOW;
         if self.notes.back().is_none_or(|(at, _)| now.saturating_sub(*at) >= spacing) {
             self.note_anyway(now, counts);
         }

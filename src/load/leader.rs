@@ -332,7 +332,7 @@ where
     }
 
     fn end(&self, outcome: impl FnOnce() -> FlightOutcome<V>) {
-        // The outcome clones a value or an error, so it is made only if somebody waits for it.
+        // The outcome clones a value or an error, so it is made only if a caller waits for it.
         if self.flight.end(self.id, &None) == End::OutcomeWanted {
             let outcome = Some(Arc::new(outcome()));
             self.flight.end(self.id, &outcome);

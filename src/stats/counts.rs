@@ -41,6 +41,7 @@ use super::regions::{Holder, RegionUsage};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
+#[doc(alias = "CacheStats")]
 pub struct Stats {
     /// The cache's name: [`Builder::name`](crate::Builder::name).
     pub name: Arc<str>,

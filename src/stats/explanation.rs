@@ -81,7 +81,7 @@ pub enum Absence {
     /// It was evicted to make room.
     #[non_exhaustive]
     Evicted {
-        /// How many keys have come in since: in whole steps, each of a 256th of the entries that
+        /// How many keys were inserted since: in whole steps, each of a 256th of the entries that
         /// the table is made for.
         misses_ago: u64,
     },

@@ -1,9 +1,9 @@
-//! The processor's own counter of time, where there is one that can be trusted.
+//! The processor's time-stamp counter, if there is one that can be trusted.
 //!
-//! It says cheaply that about so much time has passed, and nothing else: how fast it counts is for its
-//! user to find out, and readings of two processors may differ a little.
+//! It tells cheaply about how much time has passed, and nothing else: its rate has to be measured,
+//! and readings of two processors may differ a little.
 
-/// What the counter shows; zero where there is none.
+/// Reads the counter; zero if there is none.
 ///
 /// The processor may take the reading a little earlier or later than the accesses around it.
 #[inline]

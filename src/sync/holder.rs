@@ -1,4 +1,5 @@
-//! Which thread holds a seat or a lock, so that a child of `fork` can tell which holders do not exist.
+//! Which thread holds a seat or a lock, so that a child of `fork` can tell which holders do not
+//! exist.
 //!
 //! ```text
 //!   63          32 31           0
@@ -7,15 +8,15 @@
 //!   +-------------+-------------+
 //! ```
 //!
-//! A thread gets its number in the process in which it first holds something. Only the thread that calls
-//! `fork` exists in the child. So in the child
+//! A thread gets its number in the process in which it first holds something. Only the thread that
+//! calls `fork` exists in the child. So in the child
 //!
 //! - a running thread whose number names another process is that one, and
 //! - every other holder whose number names another process does not exist.
 //!
-//! Threads that the child starts get their numbers in the child. If the thread that calls `fork` has no
-//! number, it gets one in the child, and then no holder is known to be missing: that is safe but useless,
-//! so the thread that builds a cache gets its number then.
+//! Threads that the child starts get their numbers in the child. If the thread that calls `fork`
+//! has no number, it gets one in the child, and then no holder is known to be missing: that is safe
+//! but useless, so the thread that builds a cache gets its number then.
 
 use std::cell::Cell;
 
@@ -52,7 +53,8 @@ impl Holder {
         self.0 >> 32 != u64::from(process())
     }
 
-    /// Whether it is a thread of the process that this one was forked from, and not `me`, the one that called `fork`.
+    /// Whether it is a thread of the process that this one was forked from, and not `me`, the one
+    /// that called `fork`.
     pub(crate) fn was_left_by_fork(self, me: Self) -> bool {
         self != me && self.is_from_elsewhere()
     }

@@ -1,5 +1,5 @@
-//! The floor that every other module stands on: atomics, the cells built from them, threads that
-//! rest, and the processor's counter.
+//! The basis of every other module: atomics, the cells built from them, parked and periodic
+//! threads, and the processor's counter.
 //!
 //! This is the only file that names `std::sync::atomic` or `loom`. With `--cfg clockhand_loom` the
 //! same code runs under the model checker.
@@ -46,7 +46,7 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 
 pub(crate) use crossbeam_utils::CachePadded;
 
-/// Locks a mutex under which nothing panics that could leave its contents half done.
+/// Locks a mutex under which no panic leaves the contents half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -105,7 +105,7 @@ impl Relaxed<AtomicU64> {
         self.0.fetch_or(bits, Ordering::Relaxed)
     }
 
-    /// Raises the value to at least this one.
+    /// Raises the value to at least `value`.
     #[inline]
     pub(crate) fn max(&self, value: u64) -> u64 {
         self.0.fetch_max(value, Ordering::Relaxed)
@@ -129,12 +129,12 @@ impl Own {
         self.add(1);
     }
 
-    /// The same for any number.
+    /// Adds `by`. As [`bump`](Self::bump).
     #[inline]
     pub(crate) fn add(&self, by: u64) {
-        // ORDERING S-o: Relaxed: nobody else writes.
+        // ORDERING S-o: Relaxed: no other thread writes.
         let value = self.0.load(Ordering::Relaxed);
-        // ORDERING S-a: Release: whoever sees this number sees what was counted before it, by any
+        // ORDERING S-a: Release: a thread that sees this number sees what was counted before it, by any
         // thread; pairs with `get`. So arrivals that are read before departures are never too many.
         self.0.store(value.wrapping_add(by), Ordering::Release);
     }
@@ -167,8 +167,8 @@ pub(crate) fn publish_and_fence(word: &AtomicU64, value: u64) {
     }
 }
 
-/// A place in memory that one thread at a time uses: who may is known from elsewhere. The model checker sees to it that
-/// this is so.
+/// A cell that one thread at a time uses, as other synchronization ensures. The model checker
+/// verifies that.
 pub(crate) struct Place<T>(UnsafeCell<T>);
 #[cfg(clockhand_loom)]
 use loom::cell::UnsafeCell;
@@ -180,7 +180,7 @@ impl<T> Place<T> {
         Self(UnsafeCell::new(value))
     }
 
-    /// Hands out a pointer to what is here.
+    /// Calls `f` with a pointer to the value.
     #[inline]
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         #[cfg(not(clockhand_loom))]
@@ -190,7 +190,7 @@ impl<T> Place<T> {
     }
 }
 
-/// Lets other threads run that have no processor. Returns at once if there are none.
+/// Yields to threads that are ready to run. Returns at once if there are none.
 pub(crate) fn give_way() {
     #[cfg(not(clockhand_loom))]
     std::thread::yield_now();
@@ -198,24 +198,23 @@ pub(crate) fn give_way() {
     loom::thread::yield_now();
 }
 
-/// How often one that waits gives its processor away before it sleeps instead.
-const YIELDS: u32 = 16;
+/// How often a thread that waits yields before it sleeps instead.
+const MAX_YIELDS: u32 = 16;
 /// For how long it sleeps.
 #[cfg(not(clockhand_loom))]
-const NAP: std::time::Duration = std::time::Duration::from_micros(50);
+const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 
-/// Waits a little, in the given round. A thread that yields all the time is always ready to run, and may keep one from
-/// its processor for which it waits.
+/// Waits a little, longer in later rounds: a thread that only yields is always ready to run, and
+/// may keep the processor from the thread that it waits for.
 pub(crate) fn back_off(round: u32) {
-    if round < YIELDS || cfg!(clockhand_loom) {
+    if round < MAX_YIELDS || cfg!(clockhand_loom) {
         return give_way();
     }
     #[cfg(not(clockhand_loom))]
-    std::thread::sleep(NAP);
+    std::thread::sleep(SLEEP);
 }
 
-/// Asks for the cache line that `target` begins in, to write to it. Changes nothing, whatever the
-/// machine.
+/// Prefetches the cache line in which `target` begins, to write to it. Has no other effect.
 #[inline]
 #[allow(unsafe_code)]
 pub(crate) fn prefetch<T>(target: &T) {
@@ -229,8 +228,8 @@ pub(crate) fn prefetch<T>(target: &T) {
     let _ = target;
 }
 
-/// Asks for the cache line that `target` points to, to read it. Changes nothing, whatever the pointer
-/// and the machine.
+/// Prefetches the cache line that `target` points to, to read it. Has no other effect, whatever the
+/// pointer.
 #[inline]
 #[allow(unsafe_code)]
 pub(crate) fn prefetch_to_read<T>(target: *const T) {
@@ -245,9 +244,9 @@ pub(crate) fn prefetch_to_read<T>(target: *const T) {
     let _ = target;
 }
 
-/// An address, and what lies there. Whoever may look for it learns so after it was set; but it may have been set
-/// anew meanwhile, and then what lies there is ordered by this load alone.
-/// Never modelled, so that it may live in memory that was allocated by hand.
+/// An address of something. A thread reads it only after other synchronization has told it that the
+/// address was set. But it may have been set again since, and then only this load orders what is
+/// there. Never modelled, so that it may be in memory that was allocated by hand.
 #[derive(Debug)]
 pub(crate) struct Address<T>(std::sync::atomic::AtomicPtr<T>);
 
@@ -257,18 +256,18 @@ impl<T> Address<T> {
     }
     #[inline(always)]
     pub(crate) fn get(&self) -> *mut T {
-        // ORDERING S-l: Acquire: what lies there.
+        // ORDERING S-l: Acquire: what is at the address.
         self.0.load(std::sync::atomic::Ordering::Acquire)
     }
     #[inline]
     pub(crate) fn set(&self, address: *mut T) {
-        // ORDERING S-l: Release: what lies there.
+        // ORDERING S-l: Release: what is at the address.
         self.0.store(address, std::sync::atomic::Ordering::Release);
     }
 }
 
-/// A word inside an entry: a moment, a deadline, a charge; exact to itself and ordered with nothing.
-/// Never modelled, so that it may live in memory that was allocated by hand.
+/// A word in an entry: a moment, a deadline, a charge. Atomic, and not ordered with other memory.
+/// Never modelled, so that it may be in memory that was allocated by hand.
 #[derive(Debug)]
 pub(crate) struct Stamp(std::sync::atomic::AtomicU64);
 
@@ -285,22 +284,22 @@ impl Stamp {
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, std::sync::atomic::Ordering::Relaxed);
     }
-    /// One attempt to change `from` into `to`; what is there instead, if it fails.
+    /// Tries once to change `from` into `to`. Returns the present value if it fails.
     #[inline]
     pub(crate) fn exchange(&self, from: u64, to: u64) -> Result<(), u64> {
         use std::sync::atomic::Ordering::Relaxed;
         self.0.compare_exchange(from, to, Relaxed, Relaxed).map(drop)
     }
-    /// Takes bits out; whether they were there. One caller is told so, however many there are.
+    /// Clears bits. Returns whether they were set, which is true for one of several callers.
     #[inline]
     pub(crate) fn take(&self, bits: u64) -> bool {
-        // What is gone never comes back, so most callers can do without the exchange.
+        // Cleared bits are never set again, so most callers can do without the exchange.
         self.get() & bits != 0
             && self.0.fetch_and(!bits, std::sync::atomic::Ordering::Relaxed) & bits != 0
     }
 }
 
-/// A number that no other caller in this process has got or will get; never zero.
+/// A number that no other call in this process returns; never zero.
 #[inline]
 pub(crate) fn unique() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);

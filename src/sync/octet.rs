@@ -1,7 +1,7 @@
 //! Eight words of a cache line, looked at together.
 //!
-//! On x86-64 by vector instructions, four words at a time; elsewhere, and in models, one by one. Each word is loaded
-//! whole, and nothing is ordered by that.
+//! On x86-64 by vector instructions, four words at a time; elsewhere, and in models, one by one.
+//! Each word is loaded whole, and nothing is ordered by that.
 
 use super::{AtomicU64, Relaxed};
 
@@ -31,7 +31,8 @@ impl Octet {
         imp::find(&self.0, upper).map(|nth| &self.0[nth % WORDS])
     }
 
-    /// The word of which the lower half is furthest behind a number, by its lowest 28 bits; the last of several.
+    /// The word of which the lower half is furthest behind a number, by its lowest 28 bits; the
+    /// last of several.
     #[inline]
     pub(crate) fn furthest_behind(&self, number: u32) -> &Relaxed<AtomicU64> {
         &self.0[imp::furthest_behind(&self.0, number) % WORDS]

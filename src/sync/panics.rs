@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
-/// Runs user code where a panic cannot be passed on to a caller: the panic hook reports it, and it ends
-/// here. Returns `None` if the code panicked.
+/// Runs user code where a panic cannot be passed on to a caller: the panic hook reports it, and it
+/// ends here. Returns `None` if the code panicked.
 pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(done) => Some(done),
@@ -18,8 +18,8 @@ pub(crate) fn quietly<T>(run: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops the payload of a panic. Its destructor is the user's and may panic as well, with a payload whose
-/// destructor panics, and so on: after a few of them, the last payload is leaked.
+/// Drops the payload of a panic. Its destructor is the user's and may panic as well, with a payload
+/// whose destructor panics, and so on: after a few of them, the last payload is leaked.
 pub(crate) fn discard(mut panic: Box<dyn Any + Send>) {
     for _ in 0..8 {
         match catch_unwind(AssertUnwindSafe(|| drop(panic))) {
@@ -46,7 +46,8 @@ impl FirstPanic {
         false
     }
 
-    /// Resumes the first panic, unless the thread is panicking already, as that would abort the process.
+    /// Resumes the first panic, unless the thread is panicking already, as that would abort the
+    /// process.
     #[inline]
     pub(crate) fn pass_on(self) {
         if let Some(panic) = self.0 {
@@ -65,8 +66,8 @@ fn go_on(panic: Box<dyn Any + Send>) {
     }
 }
 
-/// A value of the user's that may be dropped during unwinding: if its destructor panics then, that is
-/// caught.
+/// A value of the user's that may be dropped during unwinding: if its destructor panics then, that
+/// is caught.
 #[derive(Debug)]
 pub(crate) struct NoAbort<T>(ManuallyDrop<T>);
 

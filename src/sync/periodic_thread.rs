@@ -11,17 +11,18 @@ use super::{discard, quietly};
 /// The thread. Dropping this ends it, and waits for that.
 #[derive(Debug)]
 pub(crate) struct PeriodicThread {
-    /// Nothing is ever sent: the thread sleeps on the other end, and wakes when this one is dropped.
+    /// Nothing is ever sent: the thread sleeps on the other end, and wakes when this one is
+    /// dropped.
     stop: Option<Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl PeriodicThread {
-    /// Starts the thread, which sleeps for `interval` and then calls `round`, again and again. `round`
-    /// returns how long to sleep next, and `None` to end the thread.
+    /// Starts the thread, which sleeps for `interval` and then calls `round`, again and again.
+    /// `round` returns how long to sleep next, and `None` to end the thread.
     ///
-    /// A panic in a round (of a destructor, a listener or a waker) is reported by the panic hook, and ends
-    /// that round only.
+    /// A panic in a round (of a destructor, a listener or a waker) is reported by the panic hook,
+    /// and ends that round only.
     pub(crate) fn start(
         name: &str,
         interval: Duration,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::panics::discard;
 use super::{AtomicBool, Ordering};
 
-/// Parks a thread until its waker is called. The thread's park token alone would not do, as user code
-/// that parks may consume it.
+/// Parks a thread until its waker is called. The thread's park token alone would not do, as user
+/// code that parks may consume it.
 pub(crate) struct Sleep(Arc<Unpark>);
 
 struct Unpark {
@@ -29,8 +29,8 @@ impl Sleep {
         Waker::from(Arc::clone(&self.0))
     }
 
-    /// Sleeps until the waker is called, for at most `most`. Returns at once if the waker was called since
-    /// the last time.
+    /// Sleeps until the waker is called, for at most `most`. Returns at once if the waker was
+    /// called since the last time.
     pub(crate) fn rest(&self, most: Duration) {
         // ORDERING S-e: Acquire: what was done before the wake is seen; pairs with `wake`. If the flag
         // is not seen yet, the park token, which is set after it, ends the park.

@@ -1,8 +1,8 @@
-//! A lock that gives its processor away while it waits, and that a child process can take from a thread that `fork` has left
-//! behind.
+//! A lock that gives its processor away while it waits, and that a child process can take from a
+//! thread that `fork` has left behind.
 //!
-//! Its word names the holder. If the holder does not exist in this process, it may have left the guarded
-//! value half changed: then that is abandoned as it is, and replaced by a new one.
+//! Its word names the holder. If the holder does not exist in this process, it may have left the
+//! guarded value half changed: then that is abandoned as it is, and replaced by a new one.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -56,8 +56,8 @@ impl<T> SpinLock<T> {
         self.holder.store(elsewhere, Ordering::Relaxed);
     }
 
-    /// Takes it from a thread that the fork of this process by `me` has left behind, if one has it, and puts something
-    /// else in its place. What was there is neither used nor dropped.
+    /// Takes it from a thread that the fork of this process by `me` has left behind, if one has it,
+    /// and puts something else in its place. What was there is neither used nor dropped.
     #[allow(unsafe_code)]
     pub(crate) fn reset_after_fork(&self, me: Holder, new: impl FnOnce() -> T) {
         // ORDERING S-k: Relaxed: what a thread that is not here has written was copied with everything else.
@@ -82,7 +82,7 @@ impl<T> Deref for SpinGuard<'_, T> {
 
     #[allow(unsafe_code)]
     fn deref(&self) -> &T {
-        // SAFETY: taken, so nobody else uses it until this is dropped.
+        // SAFETY: locked, so no other thread uses it until this is dropped.
         unsafe { &*self.0.guarded.get() }
     }
 }

@@ -19,8 +19,8 @@ unsafe impl<N> Zeroed for AtomicPtr<N> {}
 #[allow(unsafe_code)]
 unsafe impl Zeroed for Relaxed<AtomicU64> {}
 
-/// A slice of zeros, not empty. Fresh pages from the operating system are used as they come: what is
-/// large takes memory as it fills.
+/// A slice of zeros, which must not be empty. Fresh pages from the operating system are used as
+/// they are, so a large slice takes memory only as it is written.
 #[cfg(not(clockhand_loom))]
 #[allow(unsafe_code)]
 pub(crate) fn zeroed<T: Zeroed>(len: usize, _one: impl Fn() -> T) -> Box<[T]> {

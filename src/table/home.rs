@@ -221,7 +221,7 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     ///
     /// # Errors
     ///
-    /// Whether it may be found by a search that looks at entries with a ticket, too.
+    /// Whether it may be found by a search that includes placeholders.
     #[inline(always)]
     pub(super) fn glance(
         &self,

@@ -29,6 +29,7 @@ use super::moment::{Moment, nanos};
 /// # drop(for_another_cache);
 /// ```
 #[derive(Clone, Debug)]
+#[doc(alias = "Ticker")]
 pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
