@@ -9,8 +9,8 @@ use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
 
 /// The capacity of one cache (or of its retired capacity), conserved.
 ///
-/// All methods may be called by any thread at any time, and none waits for another thread. The caller
-/// must give back only charges that it has taken before.
+/// All methods may be called by any thread at any time, and none waits for another thread. The
+/// caller must give back only charges that it has taken before.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pool: Pool,
@@ -53,14 +53,15 @@ impl Striping {
 }
 
 impl Ledger {
-    /// A ledger over `capacity` units, all of them free: for units that are to be used completely. Stripes
-    /// hold at most 0.2 % of them.
+    /// A ledger over `capacity` units, all of them free: for units that are to be used completely.
+    /// Stripes hold at most 0.2 % of them.
     pub(crate) fn new(capacity: u64) -> Self {
         Self::striped(capacity, Striping::for_this_machine(9))
     }
 
-    /// As [`new`](Self::new), for units that are taken and given back all the time and are seldom used up:
-    /// stripes hold up to an eighth of them, so that a thread takes again what it has given back.
+    /// As [`new`](Self::new), for units that are taken and given back all the time and are seldom
+    /// used up: stripes hold up to an eighth of them, so that a thread takes again what it has
+    /// given back.
     pub(crate) fn for_transient_units(capacity: u64) -> Self {
         Self::striped(capacity, Striping::for_this_machine(3))
     }
@@ -95,11 +96,11 @@ impl Ledger {
         )
     }
 
-    /// Gives `charge` back: it pays debt first, then goes to the stripe if the pool holds enough, and to
-    /// the pool otherwise.
+    /// Gives `charge` back: it pays debt first, then goes to the stripe if the pool holds enough,
+    /// and to the pool otherwise.
     ///
-    /// The debt is checked again after the units are put down: a shrink that set its target in between
-    /// has either collected them, or its target is seen by this second check (L3).
+    /// The debt is checked again after the units are put down: a shrink that set its target in
+    /// between has either collected them, or its target is seen by this second check (L3).
     #[inline]
     pub(crate) fn give(&self, own: &Stripe, charge: u64) {
         let bound = &self.shared.bound;
@@ -136,8 +137,8 @@ impl Ledger {
         (limit == self.capacity()).then_some((sample, limit))
     }
 
-    /// The largest number of units that were out of the pool at one time: charged, reserved, or credit.
-    /// Exact, except that a peak while the limit was moved may be missed.
+    /// The largest number of units that were out of the pool at one time: charged, reserved, or
+    /// credit. Exact, except that a peak while the limit was moved may be missed.
     pub(crate) fn peak(&self) -> u64 {
         if let Some((sample, limit)) = self.sample() {
             self.peak.record(sample, limit.saturating_sub(self.pooled()));
@@ -204,9 +205,9 @@ impl Ledger {
         self.shared.bound.debt()
     }
 
-    /// Sets a new capacity. Growth is available on return. A shrink takes what is free, on `stripes`
-    /// (which are all of the ledger's) and in the pool; the rest is [`debt`](Self::debt), which units that
-    /// are given back pay first.
+    /// Sets a new capacity. Growth is available on return. A shrink takes what is free, on
+    /// `stripes` (which are all of the ledger's) and in the pool; the rest is [`debt`](Self::debt),
+    /// which units that are given back pay first.
     ///
     /// Of concurrent calls, the last one to set the target decides.
     pub(crate) fn set_capacity<'s>(
@@ -255,8 +256,8 @@ impl Ledger {
         }
     }
 
-    /// Counts the stripe, if there is room for one more, and then marks it as registered. The count is
-    /// raised first, so that it is never too low (L4).
+    /// Counts the stripe, if there is room for one more, and then marks it as registered. The count
+    /// is raised first, so that it is never too low (L4).
     fn register(&self, own: &Stripe, most: u64) -> bool {
         // ORDERING L-e: AcqRel. Acquire: if a resize was here before, its target is visible to the
         // caller. Release: pairs with it in the other direction.
@@ -304,10 +305,11 @@ impl Ledger {
         held
     }
 
-    /// Brings the limit to the target as far as `held` and the pool suffice, and puts the rest into the
-    /// pool.
+    /// Brings the limit to the target as far as `held` and the pool suffice, and puts the rest into
+    /// the pool.
     ///
-    /// Lock-free: another round is needed only if another thread moved units, the limit or the target.
+    /// Lock-free: another round is needed only if another thread moved units, the limit or the
+    /// target.
     fn rebalance(&self, mut held: u64) {
         let bound = &self.shared.bound;
         loop {

@@ -1,8 +1,8 @@
 //! The exact ledger: capacity is conserved, so nothing has to be summed and compared.
 //!
-//! A counter that is compared with a limit is stale as soon as it is read: two writers may both see room
-//! for one entry. Here each unit of capacity is in exactly one place, and is moved by one atomic step
-//! that takes it from there before it is put anywhere else:
+//! A counter that is compared with a limit is stale as soon as it is read: two writers may both see
+//! room for one entry. Here each unit of capacity is in exactly one place, and is moved by one
+//! atomic step that takes it from there before it is put anywhere else:
 //!
 //! ```text
 //!            take                    commit

@@ -1,14 +1,15 @@
 //! The largest number of units that were out of the pool at one time.
 //!
-//! That number grows when units are taken, and shrinks only when units are put back. So it is enough to
-//! record it just before units are put back, and when it is asked for. A cache that fills, and a full one
-//! in which each new entry gets the charge of its victim, write nothing for it.
+//! That number grows when units are taken, and shrinks only when units are put back. So it is
+//! enough to record it just before units are put back, and when it is asked for. A cache that
+//! fills, and a full one in which each new entry gets the charge of its victim, write nothing for
+//! it.
 //!
-//! The units out of the pool are the limit minus the pool, two words. While a thread moves the limit, the
-//! two may not belong together: units by which it was raised, and which are not in the pool yet, look as
-//! if they were in use. So a thread that moves the limit counts that before and after, and a sample is
-//! discarded if these counts differ or change meanwhile. A peak during a change of the capacity may be
-//! missed for this, but none is ever recorded that did not occur.
+//! The units out of the pool are the limit minus the pool, two words. While a thread moves the
+//! limit, the two may not belong together: units by which it was raised, and which are not in the
+//! pool yet, look as if they were in use. So a thread that moves the limit counts that before and
+//! after, and a sample is discarded if these counts differ or change meanwhile. A peak during a
+//! change of the capacity may be missed for this, but none is ever recorded that did not occur.
 
 use crate::sync::{AtomicU64, Ordering, Relaxed, seeded};
 
@@ -47,7 +48,8 @@ impl Peak {
         (begun == ended || seeded("ledger-peak-beside-growth")).then_some(PeakSample(begun))
     }
 
-    /// Records that `out` units were out of the pool, unless the limit was moved since the sample began.
+    /// Records that `out` units were out of the pool, unless the limit was moved since the sample
+    /// began.
     #[inline]
     pub(super) fn record(&self, sample: PeakSample, out: u64) {
         if out <= self.highest.get() {

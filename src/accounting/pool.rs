@@ -36,9 +36,9 @@ impl Pool {
             }
             // ORDERING L-a: AcqRel on success. Acquire: the raise of the limit that these units
             // came from happened before, so a payment with them cannot lower the limit below zero;
-            // pairs with `put`. Release: a shrink publishes its target to threads that put units here
-            // later. Outcomes: of two takers of the last unit one succeeds, and the other sees what is
-            // left. Relaxed on failure: the value is only tried again.
+            // pairs with `put`. Release: a shrink publishes its target to threads that put units
+            // here later. Outcomes: of two takers of the last unit one succeeds, and the other sees
+            // what is left. Relaxed on failure: the value is only tried again.
             match self.0.compare_exchange_weak(units, units - part, exchange(), Ordering::Relaxed) {
                 Ok(_) => return part,
                 Err(seen) => units = seen,
@@ -50,8 +50,8 @@ impl Pool {
     #[inline]
     pub(super) fn put(&self, units: u64) -> u64 {
         // ORDERING L-b: AcqRel. Release: hands over the raise of the limit that the units came
-        // from; pairs with `take_up_to`. Acquire: if a shrink was here before (`order_with_puts`), its
-        // target is visible to the caller, which checks for debt next.
+        // from; pairs with `take_up_to`. Acquire: if a shrink was here before (`order_with_puts`),
+        // its target is visible to the caller, which checks for debt next.
         let before = self.0.fetch_add(units, exchange());
         debug_assert!(before.checked_add(units).is_some(), "more given than was taken");
         before

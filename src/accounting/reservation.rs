@@ -40,8 +40,8 @@ impl<'a> Reservation<'a> {
         self.ledger.give(self.own, held);
     }
 
-    /// Takes units until `wanted` is held: from the own credit, the pool, then `stripes`. Returns false if
-    /// there are not enough; those found stay held.
+    /// Takes units until `wanted` is held: from the own credit, the pool, then `stripes`. Returns
+    /// false if there are not enough; those found stay held.
     #[inline]
     pub(crate) fn gather<'s>(
         &mut self,
@@ -58,8 +58,8 @@ impl<'a> Reservation<'a> {
         self.held >= wanted
     }
 
-    /// Takes credit into another reservation, without an exchange: only while the thread is fenced, only
-    /// once in an operation, and no more than its allowance was before that.
+    /// Takes credit into another reservation, without an exchange: only while the thread is fenced,
+    /// only once in an operation, and no more than its allowance was before that.
     #[inline]
     pub(crate) fn spend(&self, charge: u64) -> Option<Self> {
         self.own.spend(charge).then(|| Self::of(self.ledger, self.own, charge))

@@ -24,15 +24,15 @@
 //!
 //! # Spending without an exchange
 //!
-//! Taking credit is an exchange, as other threads may steal it. The owner can do without one while it is
-//! *fenced*, that is, while other threads see that it is in an operation since before a full fence, as
-//! the pin of a thread is seen. Then it may spend once, and no more than its *allowance*, which was set
-//! before the fence.
+//! Taking credit is an exchange, as other threads may steal it. The owner can do without one while
+//! it is *fenced*, that is, while other threads see that it is in an operation since before a full
+//! fence, as the pin of a thread is seen. Then it may spend once, and no more than its *allowance*,
+//! which was set before the fence.
 //!
-//! A thief takes units first, then fences, and then checks whether the owner is in an operation. If not,
-//! the owner's next operation sees what was taken. If it is, the owner may not have seen that, so the
-//! thief leaves it its allowance, or gives that back. So a thread that is stopped in an operation keeps no
-//! more than one operation needs, and a thread that is in none keeps nothing.
+//! A thief takes units first, then fences, and then checks whether the owner is in an operation. If
+//! not, the owner's next operation sees what was taken. If it is, the owner may not have seen that,
+//! so the thief leaves it its allowance, or gives that back. So a thread that is stopped in an
+//! operation keeps no more than one operation needs, and a thread that is in none keeps nothing.
 
 use crate::sync::{AtomicU64, Ordering, fence, seeded};
 
@@ -42,7 +42,8 @@ const LENT: u64 = REGISTERED - 1;
 const MAX_CREDIT: u64 = LENT / 2;
 const _: () = assert!(REGISTERED | LENT == u64::MAX && REGISTERED & LENT == 0);
 
-/// The credit that is left, given the word and what was spent. Zero while a thief has taken too much.
+/// The credit that is left, given the word and what was spent. Zero while a thief has taken too
+/// much.
 #[inline]
 fn left(word: u64, spent: u64) -> u64 {
     let left = word.wrapping_sub(spent) & LENT;
@@ -62,9 +63,9 @@ fn more(word: u64, units: u64) -> u64 {
 
 /// One thread's credit with one ledger.
 ///
-/// It is stored in the thread's seat in the cache, not in thread-local storage, so the credit of a thread
-/// that ended is not lost. It is not padded: the seat is, and a thread's stripes of several ledgers may
-/// share its cache line. Two threads that share a stripe are slower, but still correct.
+/// It is stored in the thread's seat in the cache, not in thread-local storage, so the credit of a
+/// thread that ended is not lost. It is not padded: the seat is, and a thread's stripes of several
+/// ledgers may share its cache line. Two threads that share a stripe are slower, but still correct.
 #[derive(Debug)]
 pub(crate) struct Stripe {
     word: AtomicU64,
@@ -153,8 +154,8 @@ impl Stripe {
         }
     }
 
-    /// The owner spends `units`, if it has them. Only while it is fenced, only once in an operation, and no
-    /// more than its allowance was before that.
+    /// The owner spends `units`, if it has them. Only while it is fenced, only once in an
+    /// operation, and no more than its allowance was before that.
     #[inline]
     pub(super) fn spend(&self, units: u64) -> bool {
         // ORDERING S-o: Relaxed: only the owner writes it.
@@ -195,8 +196,8 @@ impl Stripe {
 
     /// Another thread takes up to `wanted`, and leaves what the owner may be spending.
     ///
-    /// It exchanges the word even if there is nothing to take: a resize relies on that to be ordered with
-    /// the owner.
+    /// It exchanges the word even if there is nothing to take: a resize relies on that to be
+    /// ordered with the owner.
     pub(super) fn steal(&self, wanted: u64, is_fenced: impl Fn() -> Option<bool>) -> Stolen {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -204,8 +205,8 @@ impl Stripe {
             let (kept, spent) = (self.reserved_for_owner(fenced), self.spent());
             let free = left(word, spent);
             let units = free.saturating_sub(kept).min(wanted);
-            // While the owner may spend, what was taken may have to be given back: so the stripe stays
-            // registered.
+            // While the owner may spend, what was taken may have to be given back: so the stripe
+            // stays registered.
             let ends = units == free && fenced.is_none();
             let next = if ends { less(word, units) & LENT } else { less(word, units) };
             if seeded("ledger-steal-by-store") {
@@ -236,8 +237,8 @@ impl Stripe {
     /// Gives back what the owner may have spent concurrently.
     fn return_overdrawn(&self, units: u64, is_fenced: impl Fn() -> Option<bool>) -> Stolen {
         // ORDERING L-k: SeqCst fence: either the owner's fence is before, and it is seen to be in an
-        // operation or to have spent; or it is after, and the owner sees what was taken; pairs with the
-        // owner's, as that of a pin.
+        // operation or to have spent; or it is after, and the owner sees what was taken; pairs with
+        // the owner's, as that of a pin.
         fence(Ordering::SeqCst);
         if seeded("ledger-steal-once") {
             return Stolen { units, unregistered: false };
@@ -288,8 +289,8 @@ impl Stripe {
     fn swap(&self, from: u64, to: u64) -> Result<(), u64> {
         // ORDERING L-c: AcqRel on success. Release: hands over what made the units (see
         // `Pool::put`), and a shrink's target to an owner that puts units here later. Acquire: the
-        // counterpart of both, and of `register`. Outcomes: of the owner and a thief, the second one
-        // sees what the first has left. Relaxed on failure: the value is only tried again.
+        // counterpart of both, and of `register`. Outcomes: of the owner and a thief, the second
+        // one sees what the first has left. Relaxed on failure: the value is only tried again.
         let exchange =
             if seeded("ledger-stripe-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
         self.word.compare_exchange(from, to, exchange, Ordering::Relaxed).map(drop)

@@ -185,8 +185,8 @@ impl ClaimCell {
             .then(|| self.claim_id(until))
     }
 
-    /// Extends the claim `own` to `until`, if that is later than its end. Returns `None` if the claim
-    /// has ended or was taken over.
+    /// Extends the claim `own` to `until`, if that is later than its end. Returns `None` if the
+    /// claim has ended or was taken over.
     ///
     /// Ends: as [`end`](Self::end).
     pub(super) fn extend(&self, own: ClaimId, until: Until) -> Option<ClaimId> {
@@ -208,23 +208,24 @@ impl ClaimCell {
         }
     }
 
-    /// Ends a claim whose lease was seen to have run out. Returns `None` if the word has changed since.
+    /// Ends a claim whose lease was seen to have run out. Returns `None` if the word has changed
+    /// since.
     pub(super) fn expire(&self, seen: ClaimWord) -> Option<ClaimEnd> {
         let has_waiters = seen.has_waiters() && !seeded("dedup-expire-wakes-nobody");
         let ended = self.change(seen, ClaimWord(TOMBSTONE)) || seeded("dedup-expire-unasked");
         ended.then_some(ClaimEnd { has_waiters })
     }
 
-    /// Has the end of the claim wake its waiters. Returns false if the word has changed since it was
-    /// `seen`.
+    /// Has the end of the claim wake its waiters. Returns false if the word has changed since it
+    /// was `seen`.
     pub(super) fn join(&self, seen: ClaimWord) -> bool {
         seen.has_waiters() || self.change(seen, ClaimWord(seen.0 | HAS_WAITERS))
     }
 
     /// Ends the claim `own`. Returns `None` if it has ended or was taken over.
     ///
-    /// Ends: an exchange fails only if a waiter has set HAS_WAITERS, which happens once, or if the claim
-    /// was taken over, which is seen in the next round.
+    /// Ends: an exchange fails only if a waiter has set HAS_WAITERS, which happens once, or if the
+    /// claim was taken over, which is seen in the next round.
     fn end(&self, own: ClaimId, to: ClaimWord) -> Option<ClaimEnd> {
         if self.number != own.number && !seeded("dedup-end-any-record") {
             return None;
@@ -253,7 +254,8 @@ impl ClaimCell {
         self.end(own, ClaimWord(TOMBSTONE))
     }
 
-    /// Makes a record that was seen DONE a tombstone. Returns true for one caller, which removes it.
+    /// Makes a record that was seen DONE a tombstone. Returns true for one caller, which removes
+    /// it.
     pub(super) fn forget(&self, seen: ClaimWord) -> bool {
         self.change(seen, ClaimWord(TOMBSTONE))
     }

@@ -1,11 +1,11 @@
 //! Forgetting: ids that have to make room, expired ids, and claims whose holders never came back.
 //!
-//! Ids that are done are forgotten in the order of their positions, a few by each completion. Claims
-//! have no positions: a *walk* over the table finds those whose lease has run out. It begins when a
-//! cleanup interval is over, if there are claims in progress. Each completion, and each claim of a new
-//! id, does a part of it; the first thread that finds the next interval over does the rest. So a claim
-//! is forgotten within two intervals after its lease has run out, provided that in each of them an id is
-//! claimed, completed or given back, or a thread cleans up.
+//! Ids that are done are forgotten in the order of their positions, a few by each completion.
+//! Claims have no positions: a *walk* over the table finds those whose lease has run out. It begins
+//! when a cleanup interval is over, if there are claims in progress. Each completion, and each
+//! claim of a new id, does a part of it; the first thread that finds the next interval over does
+//! the rest. So a claim is forgotten within two intervals after its lease has run out, provided
+//! that in each of them an id is claimed, completed or given back, or a thread cleans up.
 
 use std::hash::Hash;
 use std::ops::Range;
@@ -20,7 +20,8 @@ use super::tally::Event;
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
 use crate::time::{Deadline, Moment, nanos};
 
-/// How many cells of the ring a completion checks for expired ids, and how many entries of the due set.
+/// How many cells of the ring a completion checks for expired ids, and how many entries of the due
+/// set.
 const SWEPT_PER_COMPLETION: usize = 2;
 /// How many of them an inline cleanup checks.
 const SWEPT_INLINE: usize = 64;
@@ -35,8 +36,8 @@ pub(super) struct CleanupState {
     next: CachePadded<Relaxed<AtomicU64>>,
     /// The table position from which on the walk is still to be done.
     walk: CachePadded<Relaxed<AtomicU64>>,
-    /// The position at which the ring has overwritten the last cell whose id a call has forgotten. Until
-    /// then a completion may displace a live id although there are fewer than the capacity.
+    /// The position at which the ring has overwritten the last cell whose id a call has forgotten.
+    /// Until then a completion may displace a live id although there are fewer than the capacity.
     holes_end: CachePadded<Relaxed<AtomicU64>>,
 }
 
@@ -68,8 +69,8 @@ impl CleanupState {
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
-    /// Forgets the record that was completed at a position, if `wanted` returns true for whether it has
-    /// expired.
+    /// Forgets the record that was completed at a position, if `wanted` returns true for whether it
+    /// has expired.
     pub(super) fn forget(&self, at: Oldest, now: Moment, wanted: impl Fn(bool) -> bool) {
         let placed = ByPosition { at, cells: self.ring.cells() };
         let forget = |_: &Record<Id>, cell: &ClaimCell| self.forget_word(cell, now, wanted);
@@ -78,8 +79,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
     }
 
-    /// Moves the record that was completed at a position to the due set, where it stays while there are
-    /// fewer ids than the capacity.
+    /// Moves the record that was completed at a position to the due set, where it stays while there
+    /// are fewer ids than the capacity.
     pub(super) fn displace(&self, at: Oldest) {
         self.cache.look(&ByPosition { at, cells: self.ring.cells() }, |record, cell| {
             if let ClaimState::Done(due) = cell.read().state() {
@@ -107,8 +108,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         choose: impl FnOnce(&Sets) -> Option<DueEntry>,
     ) -> bool {
         let forget = |_: &Record<Id>, cell: &ClaimCell| self.forget_word(cell, now, |_| true);
-        // Under the lock of the due set, so that two threads do not both make room for the same id. No
-        // user code runs there.
+        // Under the lock of the due set, so that two threads do not both make room for the same id.
+        // No user code runs there.
         let taken = self.due_set.take(choose, |due_entry| self.cache.look(due_entry, forget));
         if let Some((due_entry, Some(true))) = &taken {
             self.cache.remove_if(due_entry, ClaimCell::is_tombstone);

@@ -24,26 +24,27 @@ use crate::sync::PeriodicThread;
 
 /// Remembers which ids were processed, so that each is processed once.
 ///
-/// A `Deduplicator` is a handle: clones share what is remembered. All methods take `&self` and may be
-/// called by any number of threads and tasks. Give each thread a clone of its own: tickets change the
-/// reference count of their handle.
+/// A `Deduplicator` is a handle: clones share what is remembered. All methods take `&self` and may
+/// be called by any number of threads and tasks. Give each thread a clone of its own: tickets
+/// change the reference count of their handle.
 ///
 /// # Consistency
 ///
-/// For each id, calls are linearizable. Exactly one of all callers gets [`Claim::New`] while the id is
-/// in progress or remembered. After a claim was given back, or its lease ran out, exactly one later
-/// caller gets [`Claim::New`], and a ticket whose claim was taken over cannot complete it.
+/// For each id, calls are linearizable. Exactly one of all callers gets [`Claim::New`] while the id
+/// is in progress or remembered. After a claim was given back, or its lease ran out, exactly one
+/// later caller gets [`Claim::New`], and a ticket whose claim was taken over cannot complete it.
 ///
-/// A lease is a promise about time that the deduplicator cannot enforce: a holder that goes on after
-/// its lease has run out processes the id concurrently with its successor.
+/// A lease is a promise about time that the deduplicator cannot enforce: a holder that goes on
+/// after its lease has run out processes the id concurrently with its successor.
 ///
 /// # Memory
 ///
-/// At most `capacity` processed ids are remembered, plus those whose completion is under way, and those
-/// in progress. Each takes its own size, its heap memory, and about 90 bytes. In addition, there are 16
-/// bytes for each id of the capacity, allocated as they are first used, and the table. An id is cloned
-/// once for its ticket: use `Arc<str>` for text if that matters. Forgotten ids are freed a little later,
-/// when no thread that was stopped in the middle of an operation can read them.
+/// At most `capacity` processed ids are remembered, plus those whose completion is under way, and
+/// those in progress. Each takes its own size, its heap memory, and about 90 bytes. In addition,
+/// there are 16 bytes for each id of the capacity, allocated as they are first used, and the table.
+/// An id is cloned once for its ticket: use `Arc<str>` for text if that matters. Forgotten ids are
+/// freed a little later, when no thread that was stopped in the middle of an operation can read
+/// them.
 ///
 /// # Examples
 ///
@@ -60,8 +61,8 @@ use crate::sync::PeriodicThread;
 #[doc(alias = "exactly once")]
 pub struct Deduplicator<Id> {
     store: Arc<StoreHandle<Id>>,
-    /// Dropped after the store's handle: the last handle waits for the threads, which may hold the last
-    /// reference to the store.
+    /// Dropped after the store's handle: the last handle waits for the threads, which may hold the
+    /// last reference to the store.
     threads: Arc<[Arc<PeriodicThread>]>,
 }
 
@@ -95,13 +96,13 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Self::builder().from_env()?.build()
     }
 
-    /// Claims an id, if it is new: tells whether to process it, and keeps other callers from doing so, in
-    /// one step.
+    /// Claims an id, if it is new: tells whether to process it, and keeps other callers from doing
+    /// so, in one step.
     ///
     /// # Progress
     ///
-    /// Wait-free for an id that was processed or is in progress: a read of the cache. Lock-free for a
-    /// new one: one insert.
+    /// Wait-free for an id that was processed or is in progress: a read of the cache. Lock-free for
+    /// a new one: one insert.
     ///
     /// # Examples
     ///
@@ -124,8 +125,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         self.granted(self.store.claim(OwnedId(id)))
     }
 
-    /// As [`claim`](Self::claim), with a borrowed id, or a borrowed form of it: `&str` for a `String`. It
-    /// is cloned only if the claim is granted.
+    /// As [`claim`](Self::claim), with a borrowed id, or a borrowed form of it: `&str` for a
+    /// `String`. It is cloned only if the claim is granted.
     ///
     /// # Progress
     ///
@@ -161,8 +162,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
 
     /// Whether an id was processed, and is remembered.
     ///
-    /// Do not decide by this whether to process it, which is what [`claim`](Self::claim) is for: the
-    /// answer may be out of date when it is returned.
+    /// Do not decide by this whether to process it, which is what [`claim`](Self::claim) is for:
+    /// the answer may be out of date when it is returned.
     ///
     /// # Progress
     ///
@@ -193,8 +194,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         }
     }
 
-    /// Forgets an id that was processed, so that it is new. Returns whether it was remembered. A claim in
-    /// progress is not affected.
+    /// Forgets an id that was processed, so that it is new. Returns whether it was remembered. A
+    /// claim in progress is not affected.
     ///
     /// # Progress
     ///
@@ -209,8 +210,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
 
     /// Calls `work` for an id, unless the id was processed or is in progress.
     ///
-    /// If `work` fails or panics, the claim is given back. If it takes longer than the lease and another
-    /// caller has claimed the id, its result is returned as [`Late`](Outcome::Late).
+    /// If `work` fails or panics, the claim is given back. If it takes longer than the lease and
+    /// another caller has claimed the id, its result is returned as [`Late`](Outcome::Late).
     ///
     /// # Progress
     ///
@@ -231,7 +232,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         process(self.claim(id), work)
     }
 
-    /// As [`process`](Self::process), for a future. Needs feature `async`, and no particular runtime.
+    /// As [`process`](Self::process), for a future. Needs feature `async`, and no particular
+    /// runtime.
     ///
     /// # Cancel safety
     ///
@@ -254,8 +256,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     ///
     /// # Progress
     ///
-    /// Blocking: waits for the holder of the claim, at most until its lease runs out or `timeout` is
-    /// over. It checks the lease every ten milliseconds.
+    /// Blocking: waits for the holder of the claim, at most until its lease runs out or `timeout`
+    /// is over. It checks the lease every ten milliseconds.
     ///
     /// # Examples
     ///
@@ -279,11 +281,12 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         wait(&IdTarget::new(&self.store, id), timeout)
     }
 
-    /// As [`wait_done`](Self::wait_done), for a task, without a time limit; the task is also woken when the
-    /// lease runs out. Needs feature `async`, and no particular runtime.
+    /// As [`wait_done`](Self::wait_done), for a task, without a time limit; the task is also woken
+    /// when the lease runs out. Needs feature `async`, and no particular runtime.
     ///
-    /// While tasks wait, a thread named `clockhand-wait` checks their leases every ten milliseconds. If it
-    /// cannot be started, a task whose holder never comes back is woken at the next cleanup.
+    /// While tasks wait, a thread named `clockhand-wait` checks their leases every ten
+    /// milliseconds. If it cannot be started, a task whose holder never comes back is woken at the
+    /// next cleanup.
     ///
     /// # Cancel safety
     ///
@@ -303,20 +306,22 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
 
     /// Forgets expired ids, and claims whose lease has run out. Returns how many.
     ///
-    /// This affects memory only, and is rarely needed: an expired id is new at once, and each completion
-    /// forgets a few. A holder whose claim was forgotten is late: its ticket's `complete` returns false.
+    /// This affects memory only, and is rarely needed: an expired id is new at once, and each
+    /// completion forgets a few. A holder whose claim was forgotten is late: its ticket's
+    /// `complete` returns false.
     ///
     /// # Progress
     ///
-    /// Lock-free, except for the lock of the restored ids, if there are any. Reads a word for each id of
-    /// the capacity and, if there are claims in progress, walks over the table, without delaying other
-    /// callers. Takes a lock to wake the callers that wait, which check their ids again.
+    /// Lock-free, except for the lock of the restored ids, if there are any. Reads a word for each
+    /// id of the capacity and, if there are claims in progress, walks over the table, without
+    /// delaying other callers. Takes a lock to wake the callers that wait, which check their ids
+    /// again.
     pub fn cleanup(&self) -> u64 {
         self.store.clean()
     }
 
-    /// The number of ids that are remembered or in progress, including expired ids that are not removed
-    /// yet.
+    /// The number of ids that are remembered or in progress, including expired ids that are not
+    /// removed yet.
     ///
     /// # Progress
     ///
@@ -361,17 +366,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         Metrics { size: self.store.size(), ..self.store.tally.metrics() }
     }
 
-    /// Whether the deduplicator is healthy, and if not, which figure is out of bounds and what to do:
-    /// whether ids are remembered for their whole time to live, work is done once and succeeds, leases are
-    /// long enough, claims end, and snapshots are written.
+    /// Whether the deduplicator is healthy, and if not, which figure is out of bounds and what to
+    /// do: whether ids are remembered for their whole time to live, work is done once and succeeds,
+    /// leases are long enough, claims end, and snapshots are written.
     ///
     /// Rates are those of a window that ends now, by the system's clock or a manual one (see
     /// [`health`](crate::health)). May be called at any frequency and by any number of callers.
     ///
     /// # Progress
     ///
-    /// Blocking among its callers, which take a lock for the time that [`metrics`](Self::metrics) takes. No
-    /// other method takes that lock.
+    /// Blocking among its callers, which take a lock for the time that [`metrics`](Self::metrics)
+    /// takes. No other method takes that lock.
     ///
     /// # Examples
     ///
@@ -394,8 +399,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
         self.store.monitor.judge(thresholds, look, DedupState::measure)
     }
 
-    /// Returns why the last snapshot of [`snapshot_every`](DeduplicatorBuilder::snapshot_every) could not
-    /// be written, and `None` if it was written.
+    /// Returns why the last snapshot of [`snapshot_every`](DeduplicatorBuilder::snapshot_every)
+    /// could not be written, and `None` if it was written.
     ///
     /// # Progress
     ///
@@ -412,14 +417,14 @@ where
 {
     /// Returns the remembered ids as bytes, with the time that each has left.
     ///
-    /// May be called concurrently with all other methods. The snapshot has every id that was completed
-    /// before the call began and is remembered until it ends. Ids in progress are not in it: after a
-    /// restart they are new.
+    /// May be called concurrently with all other methods. The snapshot has every id that was
+    /// completed before the call began and is remembered until it ends. Ids in progress are not in
+    /// it: after a restart they are new.
     ///
     /// # Progress
     ///
-    /// Lock-free, except for the lock of the restored ids, if there are any. Takes time in proportion to
-    /// the capacity that was used.
+    /// Lock-free, except for the lock of the restored ids, if there are any. Takes time in
+    /// proportion to the capacity that was used.
     ///
     /// # Examples
     ///
@@ -442,10 +447,10 @@ where
     /// Writes a snapshot to a file, entirely or not at all.
     ///
     /// The bytes go into a temporary file in the same folder, which is flushed to the disk and then
-    /// renamed to `path`; then the folder is flushed. A crash leaves the old snapshot or the new one, and
-    /// perhaps a file whose name ends in `.tmp`. If several calls, or
-    /// [`snapshot_every`](DeduplicatorBuilder::snapshot_every), write the file concurrently, the snapshot
-    /// that was begun last stays, whichever is finished first.
+    /// renamed to `path`; then the folder is flushed. A crash leaves the old snapshot or the new
+    /// one, and perhaps a file whose name ends in `.tmp`. If several calls, or
+    /// [`snapshot_every`](DeduplicatorBuilder::snapshot_every), write the file concurrently, the
+    /// snapshot that was begun last stays, whichever is finished first.
     ///
     /// # Errors
     ///
@@ -460,18 +465,19 @@ where
 
     /// Adds the ids of a snapshot to those that are remembered. Returns how many the snapshot has.
     ///
-    /// The time between snapshot and restore does not count; no id is remembered longer than the time to
-    /// live from now. Ids that are remembered already stay as they are, and ids in progress are left to
-    /// their tickets.
+    /// The time between snapshot and restore does not count; no id is remembered longer than the
+    /// time to live from now. Ids that are remembered already stay as they are, and ids in progress
+    /// are left to their tickets.
     ///
-    /// May be called concurrently with all other methods. Ids that were completed here are not forgotten
-    /// for restored ones: if there are more ids than the capacity, restored ids are forgotten, those with
-    /// the least time left first, and are counted as
-    /// [forgotten early](super::Metrics::forgotten_early).
+    /// May be called concurrently with all other methods. Ids that were completed here are not
+    /// forgotten for restored ones: if there are more ids than the capacity, restored ids are
+    /// forgotten, those with the least time left first, and are counted as [forgotten
+    /// early](super::Metrics::forgotten_early).
     ///
     /// # Errors
     ///
-    /// If the bytes are not a complete, undamaged snapshot of ids of this type. Nothing is changed then.
+    /// If the bytes are not a complete, undamaged snapshot of ids of this type. Nothing is changed
+    /// then.
     ///
     /// # Progress
     ///
@@ -487,9 +493,9 @@ where
     ///
     /// # Errors
     ///
-    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) tells whether there is
-    /// none), or does not contain a complete, undamaged snapshot of ids of this type in the present
-    /// format; the error names the file. Nothing is changed then.
+    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) tells whether
+    /// there is none), or does not contain a complete, undamaged snapshot of ids of this type in
+    /// the present format; the error names the file. Nothing is changed then.
     ///
     /// # Progress
     ///

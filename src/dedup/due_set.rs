@@ -1,13 +1,13 @@
-//! Ids that are done and not in the ring: those restored from a snapshot, each with a time of its own,
-//! and those displaced from the ring although there was room, as other ids had been forgotten by
-//! calls.
+//! Ids that are done and not in the ring: those restored from a snapshot, each with a time of its
+//! own, and those displaced from the ring although there was room, as other ids had been forgotten
+//! by calls.
 //!
 //! All ids in the ring have the same time to live, so the order of completion is the order in which
-//! they expire. A restored id has less time left than one that is completed now: in the ring it would be
-//! forgotten too late, and displace live ids. So these ids are in sets ordered by expiry, and share the
-//! part of the capacity that the ring leaves free. If there is no room, restored ids are forgotten
-//! first, as the others were completed by this deduplicator. One time to live after the last restore or
-//! `forget` at the latest the sets are empty, and cost nothing.
+//! they expire. A restored id has less time left than one that is completed now: in the ring it
+//! would be forgotten too late, and displace live ids. So these ids are in sets ordered by expiry,
+//! and share the part of the capacity that the ring leaves free. If there is no room, restored ids
+//! are forgotten first, as the others were completed by this deduplicator. One time to live after
+//! the last restore or `forget` at the latest the sets are empty, and cost nothing.
 
 use std::collections::BTreeSet;
 
@@ -24,8 +24,8 @@ pub(super) enum Origin {
     Displaced,
 }
 
-/// An id in the due set: when it expires, and how its record is found. The one that expires first is
-/// the smallest.
+/// An id in the due set: when it expires, and how its record is found. The one that expires first
+/// is the smallest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DueEntry {
     due: u64,

@@ -94,9 +94,9 @@ impl Error for SettingsError {
     }
 }
 
-/// Why a snapshot was not restored, in which case nothing was changed; or why none was written, in which
-/// case the file is as it was. (If only the folder could not be flushed, the file is the new one, and may
-/// be the old one after a crash.)
+/// Why a snapshot was not restored, in which case nothing was changed; or why none was written, in
+/// which case the file is as it was. (If only the folder could not be flushed, the file is the new
+/// one, and may be the old one after a crash.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -134,7 +134,8 @@ pub enum SnapshotError {
         /// The system's message.
         message: String,
     },
-    /// An id's `encode` has panicked on the thread of `snapshot_every`. The panic hook has reported it.
+    /// An id's `encode` has panicked on the thread of `snapshot_every`. The panic hook has reported
+    /// it.
     Panicked {
         /// The file that was to be written.
         path: PathBuf,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 /// An id that can be written to a snapshot and read back.
 ///
-/// Implemented for integers, `String`, `Box<str>`, `Arc<str>`, `Vec<u8>`, arrays of bytes, and tuples of
-/// two to four of these, such as `(String, i32, u64)` for topic, partition and offset.
+/// Implemented for integers, `String`, `Box<str>`, `Arc<str>`, `Vec<u8>`, arrays of bytes, and
+/// tuples of two to four of these, such as `(String, i32, u64)` for topic, partition and offset.
 ///
 /// # Examples
 ///
@@ -34,15 +34,16 @@ use std::sync::Arc;
 /// # Ok::<_, clockhand::dedup::SettingsError>(())
 /// ```
 pub trait SnapshotId: Sized {
-    /// The name of the type, by which a snapshot of another type of ids is recognized. Called once for
-    /// each snapshot.
+    /// The name of the type, by which a snapshot of another type of ids is recognized. Called once
+    /// for each snapshot.
     fn kind() -> String;
 
     /// Appends the id to `out`. Called once for each id, while the calling thread is pinned.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Reads an id from the beginning of `bytes`, and leaves the rest. Returns `None` if there is no
-    /// valid id. Must not trust the bytes, and must read back what [`encode`](Self::encode) wrote.
+    /// Reads an id from the beginning of `bytes`, and leaves the rest. Returns `None` if there is
+    /// no valid id. Must not trust the bytes, and must read back what [`encode`](Self::encode)
+    /// wrote.
     fn decode(bytes: &mut &[u8]) -> Option<Self>;
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// What has happened since a [`Deduplicator`](super::Deduplicator) or an
 /// [`OffsetTracker`](super::OffsetTracker) was built.
 ///
-/// Every number is a sum of counters of threads, which are read one after another: exact while no other
-/// call runs, and otherwise approximately of one moment.
+/// Every number is a sum of counters of threads, which are read one after another: exact while no
+/// other call runs, and otherwise approximately of one moment.
 ///
 /// # Examples
 ///
@@ -41,12 +41,12 @@ pub struct Metrics {
     pub lease_expired: u64,
     /// Tickets that were completed or dropped too late: another caller had taken the claim over.
     pub late: u64,
-    /// Completions that changed nothing, as the ticket had lost its claim: the message was processed, and
-    /// is processed again by another holder. They are also counted in `late` and `fenced`, which count
-    /// dropped tickets as well.
+    /// Completions that changed nothing, as the ticket had lost its claim: the message was
+    /// processed, and is processed again by another holder. They are also counted in `late` and
+    /// `fenced`, which count dropped tickets as well.
     pub overtaken: u64,
-    /// Ids that were forgotten before they expired, to make room. Each may be processed again: raise the
-    /// capacity.
+    /// Ids that were forgotten before they expired, to make room. Each may be processed again:
+    /// raise the capacity.
     pub forgotten_early: u64,
     /// Ids that were forgotten because they had expired.
     pub expired: u64,
@@ -60,16 +60,16 @@ pub struct Metrics {
     pub invalid: u64,
     /// Offsets that were folded as not existing, and were delivered nevertheless.
     pub unfolded: u64,
-    /// Tickets of offsets that were fenced: their partition was assigned again, revoked, forgotten or
-    /// sought in.
+    /// Tickets of offsets that were fenced: their partition was assigned again, revoked, forgotten
+    /// or sought in.
     pub fenced: u64,
     /// Cleanups, on any thread.
     pub cleanups: u64,
     /// The time that they took together.
     #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub cleanup_time: Duration,
-    /// Ids that are remembered or in progress, including expired ids that are not removed yet. For a
-    /// tracker: offsets above the watermark that are done.
+    /// Ids that are remembered or in progress, including expired ids that are not removed yet. For
+    /// a tracker: offsets above the watermark that are done.
     pub size: u64,
     /// Claims in progress now, whose tickets exist. For a tracker: whose leases have not run out.
     pub in_progress: u64,

@@ -1,9 +1,10 @@
 //! Every message once: ids and offsets that were processed are remembered.
 //!
 //! A log with redelivery delivers the same message several times, to several threads concurrently.
-//! Looking whether an id is known and then adding it are two steps, between which two threads find the
-//! same id new. [`Deduplicator::claim`] is one step: exactly one caller gets [`Claim::New`], with a
-//! [`Ticket`] that it completes when the message is processed, or drops to give the claim back.
+//! Looking whether an id is known and then adding it are two steps, between which two threads find
+//! the same id new. [`Deduplicator::claim`] is one step: exactly one caller gets [`Claim::New`],
+//! with a [`Ticket`] that it completes when the message is processed, or drops to give the claim
+//! back.
 //!
 //! | you have | use |
 //! |---|---|
@@ -24,9 +25,9 @@
 //!
 //! A message is processed at least once in any case. It is processed at most once as long as it is
 //! remembered, processing takes less than the lease, and the process lives. Messages that were in
-//! progress when the process was killed are processed again after a restart, and so are those that were
-//! processed after the last snapshot. Across several processes, the only promise is that no commit
-//! passes a message that was not processed.
+//! progress when the process was killed are processed again after a restart, and so are those that
+//! were processed after the last snapshot. Across several processes, the only promise is that no
+//! commit passes a message that was not processed.
 //!
 //! # How it works
 //!

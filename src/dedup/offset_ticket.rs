@@ -8,13 +8,14 @@ use super::tracked_partition::{OffsetClaimId, TrackedPartition};
 
 /// The right to process an offset. Complete it when the record is processed.
 ///
-/// Dropping it, after an error, in a panic or with a cancelled task, gives the claim back: the offset
-/// stays pending, and is new for the next caller. A ticket may be sent to other threads. A ticket that
-/// is leaked ([`std::mem::forget`]) keeps its offset in progress until the lease runs out.
+/// Dropping it, after an error, in a panic or with a cancelled task, gives the claim back: the
+/// offset stays pending, and is new for the next caller. A ticket may be sent to other threads. A
+/// ticket that is leaked ([`std::mem::forget`]) keeps its offset in progress until the lease runs
+/// out.
 ///
-/// A ticket is *fenced* if its partition was assigned again, revoked or forgotten since the claim, or if
-/// the consumer has sought to its offset or a smaller one. Then completing or dropping it changes
-/// nothing, as another consumer may have the offset by now.
+/// A ticket is *fenced* if its partition was assigned again, revoked or forgotten since the claim,
+/// or if the consumer has sought to its offset or a smaller one. Then completing or dropping it
+/// changes nothing, as another consumer may have the offset by now.
 /// [`Metrics::fenced`](super::Metrics::fenced) counts such tickets.
 #[must_use = "a ticket that is dropped gives the claim back"]
 pub struct OffsetTicket {
@@ -50,20 +51,21 @@ impl OffsetTicket {
 
     /// Notes the offset as processed.
     ///
-    /// Returns false if it is too late, as the lease ran out and another caller has claimed the offset
-    /// since ([`Metrics::late`](super::Metrics::late) counts it), or if the ticket is fenced. Then nothing
-    /// changes.
+    /// Returns false if it is too late, as the lease ran out and another caller has claimed the
+    /// offset since ([`Metrics::late`](super::Metrics::late) counts it), or if the ticket is
+    /// fenced. Then nothing changes.
     ///
     /// # Progress
     ///
-    /// Blocking: takes the partition's lock and, if a caller waits for this offset, a lock of the waiters.
+    /// Blocking: takes the partition's lock and, if a caller waits for this offset, a lock of the
+    /// waiters.
     pub fn complete(mut self) -> bool {
         let claim = self.claim.take();
         claim.is_none_or(|claim| self.tracked.complete(self.offset, claim))
     }
 
-    /// Makes the lease end `lease` from now, if that is later than it would end. Returns false if the
-    /// ticket is fenced, or if another caller has claimed the offset since the lease ran out.
+    /// Makes the lease end `lease` from now, if that is later than it would end. Returns false if
+    /// the ticket is fenced, or if another caller has claimed the offset since the lease ran out.
     ///
     /// # Progress
     ///

@@ -31,14 +31,14 @@ const BATCH: usize = 128;
 /// Remembers which offsets of which partitions were processed, and tells what to commit, in memory
 /// proportional to the gaps and not to the history.
 ///
-/// An `OffsetTracker` is a handle: clones share everything. Offsets are `i64`, as the clients of logs
-/// have them. A negative offset is new for every caller, is not tracked, and is counted as
+/// An `OffsetTracker` is a handle: clones share everything. Offsets are `i64`, as the clients of
+/// logs have them. A negative offset is new for every caller, is not tracked, and is counted as
 /// [`invalid`](Metrics::invalid): it is processed rather than lost.
 ///
 /// # Which offsets exist
 ///
-/// Logs have holes: markers of transactions, records that were compacted away or filtered. The tracker
-/// cannot know which offsets exist; the consumer has to tell it, in one of these ways.
+/// Logs have holes: markers of transactions, records that were compacted away or filtered. The
+/// tracker cannot know which offsets exist; the consumer has to tell it, in one of these ways.
 ///
 /// | the consumer | tells it by |
 /// |---|---|
@@ -46,38 +46,40 @@ const BATCH: usize = 128;
 /// | claims in the order of delivery, on one thread | [`in_order`](OffsetTrackerBuilder::in_order) |
 /// | knows that nothing is left below an offset | [`skip_to`](Self::skip_to) |
 ///
-/// An offset that was folded as not existing, and is delivered nevertheless, is new: it is processed
-/// rather than lost, and holds the watermark until it is done ([`unfolded`](Metrics::unfolded) counts
-/// it).
+/// An offset that was folded as not existing, and is delivered nevertheless, is new: it is
+/// processed rather than lost, and holds the watermark until it is done
+/// ([`unfolded`](Metrics::unfolded) counts it).
 ///
 /// # Rebalances and seeks
 ///
 /// Call [`assign`](Self::assign) and [`revoke`](Self::revoke) in the callback of a rebalance, and
-/// [`seek`](Self::seek) when the consumer seeks. Each begins a new generation: tickets of an older one
-/// are fenced, and their offsets are not committed by this consumer.
+/// [`seek`](Self::seek) when the consumer seeks. Each begins a new generation: tickets of an older
+/// one are fenced, and their offsets are not committed by this consumer.
 ///
 /// # Consistency
 ///
-/// For each offset, calls are linearizable: exactly one caller gets [`Claim::New`] until the claim is
-/// given back or its lease runs out, and then exactly one later caller.
-/// [`committable`](Self::committable) never passes an offset that is in progress or was given back, and
-/// never one that was polled and is not done. Calls for different partitions have no common order.
+/// For each offset, calls are linearizable: exactly one caller gets [`Claim::New`] until the claim
+/// is given back or its lease runs out, and then exactly one later caller.
+/// [`committable`](Self::committable) never passes an offset that is in progress or was given back,
+/// and never one that was polled and is not done. Calls for different partitions have no common
+/// order.
 ///
 /// # Memory
 ///
-/// About 500 bytes for each partition; 100 for each offset in progress; and about as much for every 512
-/// offsets among which there is a gap, or one that is done above the watermark. A gap costs the same
-/// however long it is. Offsets that do not exist are also remembered below the watermark, in up to 2^14
-/// such pieces. In older ones it is forgotten which offsets were done: if one is delivered again, it is
-/// processed again. The number of pending offsets is not bounded, but reported: by
-/// [`gap_bytes`](Self::gap_bytes), [`oldest_pending`](Self::oldest_pending) and the metrics.
+/// About 500 bytes for each partition; 100 for each offset in progress; and about as much for every
+/// 512 offsets among which there is a gap, or one that is done above the watermark. A gap costs the
+/// same however long it is. Offsets that do not exist are also remembered below the watermark, in
+/// up to 2^14 such pieces. In older ones it is forgotten which offsets were done: if one is
+/// delivered again, it is processed again. The number of pending offsets is not bounded, but
+/// reported: by [`gap_bytes`](Self::gap_bytes), [`oldest_pending`](Self::oldest_pending) and the
+/// metrics.
 ///
 /// # Progress
 ///
 /// Finding the partition is a read of a [`Cache`](crate::Cache). Every call for an offset takes its
-/// partition's lock for a few look-ups in small trees: **blocking**, if the thread that holds it is not
-/// scheduled. No user code runs under it. If each partition has one consumer thread, as logs suggest,
-/// there is no contention.
+/// partition's lock for a few look-ups in small trees: **blocking**, if the thread that holds it is
+/// not scheduled. No user code runs under it. If each partition has one consumer thread, as logs
+/// suggest, there is no contention.
 ///
 /// # Examples
 ///
@@ -102,8 +104,8 @@ const BATCH: usize = 128;
 #[doc(alias = "commit")]
 pub struct OffsetTracker {
     pub(super) partitions: Arc<TrackedPartitions>,
-    /// Dropped after the handle of the partitions: the last handle waits for the thread, which may hold
-    /// the last reference to them.
+    /// Dropped after the handle of the partitions: the last handle waits for the thread, which may
+    /// hold the last reference to them.
     thread: Option<Arc<PeriodicThread>>,
 }
 
@@ -114,8 +116,8 @@ pub struct OffsetTracker {
 pub struct PendingOffset {
     /// The offset.
     pub offset: i64,
-    /// How long ago it was polled or, if it was not, claimed for the first time. For an offset that was
-    /// neither, how long the watermark has been waiting for it.
+    /// How long ago it was polled or, if it was not, claimed for the first time. For an offset that
+    /// was neither, how long the watermark has been waiting for it.
     #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub age: Duration,
     /// Whether it is in progress: claimed, with a lease that has not run out.
@@ -141,8 +143,8 @@ impl OffsetTracker {
         }
     }
 
-    /// Returns a handle to a partition, which saves looking it up for each message: for threads that stay
-    /// with one.
+    /// Returns a handle to a partition, which saves looking it up for each message: for threads
+    /// that stay with one.
     ///
     /// # Progress
     ///
@@ -154,18 +156,18 @@ impl OffsetTracker {
         }
     }
 
-    /// Claims an offset, if it is new: tells whether to process it, and keeps other callers from doing so,
-    /// in one step.
+    /// Claims an offset, if it is new: tells whether to process it, and keeps other callers from
+    /// doing so, in one step.
     ///
-    /// An offset below the [assigned](Self::assign) start is done. If no start was given, an offset smaller
-    /// than all that were polled or claimed is new, and the watermark goes back to it.
+    /// An offset below the [assigned](Self::assign) start is done. If no start was given, an offset
+    /// smaller than all that were polled or claimed is new, and the watermark goes back to it.
     #[inline]
     pub fn claim(&self, topic: &str, partition: i32, offset: i64) -> Claim<OffsetTicket> {
         self.partitions.ask(topic, partition, |tracked| tracked.claim(offset))
     }
 
-    /// Whether an offset was processed. Do not decide by this whether to process it: the answer may be out
-    /// of date when it is returned.
+    /// Whether an offset was processed. Do not decide by this whether to process it: the answer may
+    /// be out of date when it is returned.
     pub fn is_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
         if let Some(tracked) = self.partitions.find(topic, partition) {
             return tracked.is_processed(offset);
@@ -174,16 +176,16 @@ impl OffsetTracker {
         false
     }
 
-    /// Notes an offset as processed. Returns true for exactly one caller, and false if it was processed
-    /// before or is in progress.
+    /// Notes an offset as processed. Returns true for exactly one caller, and false if it was
+    /// processed before or is in progress.
     pub fn mark_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
         self.claim(topic, partition, offset).ticket().is_some_and(OffsetTicket::complete)
     }
 
     /// Calls `work` for an offset, unless the offset was processed or is in progress.
     ///
-    /// If `work` fails or panics, the claim is given back. If the ticket is too late or fenced, the outcome
-    /// is [`Late`](Outcome::Late).
+    /// If `work` fails or panics, the claim is given back. If the ticket is too late or fenced, the
+    /// outcome is [`Late`](Outcome::Late).
     ///
     /// # Examples
     ///
@@ -206,7 +208,8 @@ impl OffsetTracker {
         process(self.claim(topic, partition, offset), work)
     }
 
-    /// As [`process`](Self::process), for a future. Needs feature `async`, and no particular runtime.
+    /// As [`process`](Self::process), for a future. Needs feature `async`, and no particular
+    /// runtime.
     ///
     /// # Cancel safety
     ///
@@ -226,21 +229,22 @@ impl OffsetTracker {
         super::process::process_async(claim, work).await
     }
 
-    /// Waits until an offset that is in progress is done or given back, for at most `timeout`. Returns at
-    /// once if the offset is not in progress.
+    /// Waits until an offset that is in progress is done or given back, for at most `timeout`.
+    /// Returns at once if the offset is not in progress.
     ///
     /// # Progress
     ///
-    /// Blocking: waits for the holder of the claim, at most until its lease runs out or `timeout` is over.
+    /// Blocking: waits for the holder of the claim, at most until its lease runs out or `timeout`
+    /// is over.
     pub fn wait_done(&self, topic: &str, partition: i32, offset: i64, timeout: Duration) -> Waited {
         let target = self.target(topic, partition, offset);
         target.map_or(Waited::Open, |target| wait(&target, timeout))
     }
 
-    /// As [`wait_done`](Self::wait_done), for a task, without a time limit; the task is also woken when the
-    /// lease runs out. Needs feature `async`, and no particular runtime. The future does not borrow the
-    /// tracker. It waits for the partition that exists when this is called: if there is none, the offset
-    /// is [`Open`](Waited::Open).
+    /// As [`wait_done`](Self::wait_done), for a task, without a time limit; the task is also woken
+    /// when the lease runs out. Needs feature `async`, and no particular runtime. The future does
+    /// not borrow the tracker. It waits for the partition that exists when this is called: if there
+    /// is none, the offset is [`Open`](Waited::Open).
     ///
     /// # Cancel safety
     ///
@@ -265,17 +269,18 @@ impl OffsetTracker {
 
 /// Which offsets exist, and which are this consumer's.
 impl OffsetTracker {
-    /// Notes that the consumer has polled `offsets`, in this order: they exist, and offsets between two of
-    /// them do not, nor those between the end of the last poll (or the start) and the first one.
+    /// Notes that the consumer has polled `offsets`, in this order: they exist, and offsets between
+    /// two of them do not, nor those between the end of the last poll (or the start) and the first
+    /// one.
     ///
-    /// Call it on the thread that polls, before workers get the records; they may claim in any order.
-    /// Offsets that were polled before change nothing. Polls that are noted in the wrong order, or that go
-    /// back, do no harm: an offset that was folded as not existing and is polled nevertheless is pending,
-    /// but a commit in between may have passed it.
+    /// Call it on the thread that polls, before workers get the records; they may claim in any
+    /// order. Offsets that were polled before change nothing. Polls that are noted in the wrong
+    /// order, or that go back, do no harm: an offset that was folded as not existing and is polled
+    /// nevertheless is pending, but a commit in between may have passed it.
     ///
-    /// After [`revoke`](Self::revoke) the partition starts over, as by [`assign`](Self::assign) without a
-    /// start. If another thread assigns, revokes, seeks or forgets the partition during the call, the rest
-    /// of `offsets` has no effect.
+    /// After [`revoke`](Self::revoke) the partition starts over, as by [`assign`](Self::assign)
+    /// without a start. If another thread assigns, revokes, seeks or forgets the partition during
+    /// the call, the rest of `offsets` has no effect.
     ///
     /// # Panics
     ///
@@ -283,7 +288,8 @@ impl OffsetTracker {
     ///
     /// # Progress
     ///
-    /// Blocking: takes the partition's lock once for up to 128 offsets, and not while the iterator runs.
+    /// Blocking: takes the partition's lock once for up to 128 offsets, and not while the iterator
+    /// runs.
     pub fn polled(&self, topic: &str, partition: i32, offsets: impl IntoIterator<Item = i64>) {
         let mut poll = Poll::default();
         in_batches(offsets, |batch| {
@@ -291,38 +297,40 @@ impl OffsetTracker {
         });
     }
 
-    /// Notes that no unclaimed offset below `offset` is to be processed: they do not exist, or are not
-    /// wanted. Offsets below that are in progress or were given back stay, and hold the watermark. A
-    /// negative `offset` changes nothing.
+    /// Notes that no unclaimed offset below `offset` is to be processed: they do not exist, or are
+    /// not wanted. Offsets below that are in progress or were given back stay, and hold the
+    /// watermark. A negative `offset` changes nothing.
     pub fn skip_to(&self, topic: &str, partition: i32, offset: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.skip_to(offset));
     }
 
-    /// Notes that this consumer has the partition from now on, and begins at `start`: offsets below it are
-    /// done, and none above. This begins a new generation: earlier tickets are fenced. With a negative
-    /// `start`, which clients have if nothing was committed, the partition begins with the first offset
-    /// that is polled; or with the first that is claimed, if the tracker has not had the partition before,
-    /// so that no worker can still have a record from then.
+    /// Notes that this consumer has the partition from now on, and begins at `start`: offsets below
+    /// it are done, and none above. This begins a new generation: earlier tickets are fenced. With
+    /// a negative `start`, which clients have if nothing was committed, the partition begins with
+    /// the first offset that is polled; or with the first that is claimed, if the tracker has not
+    /// had the partition before, so that no worker can still have a record from then.
     ///
     /// Call [`restore`](Self::restore) *after* this to add a snapshot.
     pub fn assign(&self, topic: &str, partition: i32, start: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.assign(start));
     }
 
-    /// Notes that another consumer has the partition from now on: it is no longer reported, and its tickets
-    /// are fenced. Returns the last committable offset, for a last commit, and `None` if there is none.
+    /// Notes that another consumer has the partition from now on: it is no longer reported, and its
+    /// tickets are fenced. Returns the last committable offset, for a last commit, and `None` if
+    /// there is none.
     ///
-    /// Claims of late workers are still granted once for each offset, and change nothing that is reported.
-    /// After [`assign`](Self::assign) or [`polled`](Self::polled) the partition is this consumer's again.
+    /// Claims of late workers are still granted once for each offset, and change nothing that is
+    /// reported. After [`assign`](Self::assign) or [`polled`](Self::polled) the partition is this
+    /// consumer's again.
     pub fn revoke(&self, topic: &str, partition: i32) -> Option<i64> {
         self.partitions.ask(topic, partition, |tracked| tracked.revoke())
     }
 
-    /// Notes that the consumer goes on at `offset`, backwards or forwards: offsets from there on are
-    /// processed again, and their tickets are fenced. Offsets between the watermark and `offset` are
-    /// skipped, as by [`skip_to`](Self::skip_to). A negative `offset`, which clients use for the ends of a
-    /// log, forgets everything that is known of the partition, which starts over as by
-    /// [`assign`](Self::assign) without a start.
+    /// Notes that the consumer goes on at `offset`, backwards or forwards: offsets from there on
+    /// are processed again, and their tickets are fenced. Offsets between the watermark and
+    /// `offset` are skipped, as by [`skip_to`](Self::skip_to). A negative `offset`, which clients
+    /// use for the ends of a log, forgets everything that is known of the partition, which starts
+    /// over as by [`assign`](Self::assign) without a start.
     pub fn seek(&self, topic: &str, partition: i32, offset: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.seek(offset));
     }
@@ -337,16 +345,16 @@ impl OffsetTracker {
 impl OffsetTracker {
     /// Returns the offset to commit: all below it are done, or do not exist.
     ///
-    /// Returns `None` before the partition is assigned, polled or claimed, and after it was revoked. Never
-    /// below the start; without a start, not below the first offset that was polled or claimed. It goes
-    /// back if an offset below it turns out to exist. When `i64::MAX` is done it stays there, as there is
-    /// no larger offset.
+    /// Returns `None` before the partition is assigned, polled or claimed, and after it was
+    /// revoked. Never below the start; without a start, not below the first offset that was polled
+    /// or claimed. It goes back if an offset below it turns out to exist. When `i64::MAX` is done
+    /// it stays there, as there is no larger offset.
     pub fn committable(&self, topic: &str, partition: i32) -> Option<i64> {
         self.partitions.find(topic, partition)?.committable()
     }
 
-    /// Returns what to commit for all partitions that are assigned or active: topic, number, offset. In no
-    /// particular order.
+    /// Returns what to commit for all partitions that are assigned or active: topic, number,
+    /// offset. In no particular order.
     pub fn committables(&self) -> Vec<(String, i32, i64)> {
         let mut all = Vec::new();
         self.for_each_committable(|topic, partition, offset| {
@@ -355,8 +363,8 @@ impl OffsetTracker {
         all
     }
 
-    /// Calls `f` for what [`committables`](Self::committables) returns, without an allocation. No lock is
-    /// held meanwhile, and `f` may use the tracker.
+    /// Calls `f` for what [`committables`](Self::committables) returns, without an allocation. No
+    /// lock is held meanwhile, and `f` may use the tracker.
     pub fn for_each_committable(&self, mut f: impl FnMut(&str, i32, i64)) {
         self.partitions.for_each(|tracked| {
             if let Some(offset) = tracked.committable() {
@@ -365,7 +373,8 @@ impl OffsetTracker {
         });
     }
 
-    /// Returns the offset that holds the watermark, and for how long. `None` if no offset is pending.
+    /// Returns the offset that holds the watermark, and for how long. `None` if no offset is
+    /// pending.
     ///
     /// If the tracker was not told which offsets exist, this may be one that does not.
     pub fn oldest_pending(&self, topic: &str, partition: i32) -> Option<PendingOffset> {
@@ -374,8 +383,8 @@ impl OffsetTracker {
         Some(PendingOffset::of(pending_for_users(pending?, now)))
     }
 
-    /// Returns all offsets that exist and are not done, in order; of a gap of which nothing is known, the
-    /// first offset.
+    /// Returns all offsets that exist and are not done, in order; of a gap of which nothing is
+    /// known, the first offset.
     pub fn pending(&self, topic: &str, partition: i32) -> Vec<PendingOffset> {
         let tracked = self.partitions.find(topic, partition);
         let pending = tracked.and_then(|tracked| tracked.pending(Span::pending));
@@ -393,11 +402,13 @@ impl OffsetTracker {
         bytes
     }
 
-    /// What has happened so far. `size` is the number of offsets above the watermarks that are done.
+    /// What has happened so far. `size` is the number of offsets above the watermarks that are
+    /// done.
     ///
     /// # Progress
     ///
-    /// Blocking: takes the lock of each partition, one after another, and reads each offset in progress.
+    /// Blocking: takes the lock of each partition, one after another, and reads each offset in
+    /// progress.
     pub fn metrics(&self) -> Metrics {
         let shared = &self.partitions.shared;
         let now = shared.clock.now();
@@ -415,8 +426,8 @@ impl OffsetTracker {
 /// Surviving a restart.
 impl OffsetTracker {
     /// Returns the offsets that are done in all partitions that have something to
-    /// [commit](Self::committables), as bytes. Offsets in progress are not done: after a restart they are
-    /// new.
+    /// [commit](Self::committables), as bytes. Offsets in progress are not done: after a restart
+    /// they are new.
     ///
     /// Each partition is read at one moment, but not all at the same one.
     pub fn snapshot(&self) -> Vec<u8> {
@@ -426,10 +437,10 @@ impl OffsetTracker {
     /// Writes a snapshot to a file, entirely or not at all.
     ///
     /// The bytes go into a temporary file in the same folder, which is flushed to the disk and then
-    /// renamed to `path`; then the folder is flushed. A crash leaves the old snapshot or the new one, and
-    /// perhaps a file whose name ends in `.tmp`. If several calls, or
-    /// [`snapshot_every`](OffsetTrackerBuilder::snapshot_every), write the file concurrently, the snapshot
-    /// that was begun last stays, whichever is finished first.
+    /// renamed to `path`; then the folder is flushed. A crash leaves the old snapshot or the new
+    /// one, and perhaps a file whose name ends in `.tmp`. If several calls, or
+    /// [`snapshot_every`](OffsetTrackerBuilder::snapshot_every), write the file concurrently, the
+    /// snapshot that was begun last stays, whichever is finished first.
     ///
     /// # Errors
     ///
@@ -440,10 +451,10 @@ impl OffsetTracker {
 
     /// Adds a snapshot to what is known. Returns how many partitions the snapshot has.
     ///
-    /// For a partition that is assigned or active, the offsets that were done are added; its watermark does
-    /// not go back, and offsets in progress are left to their tickets. A partition of which nothing is
-    /// known is restored as it was. One that was revoked stays so. The snapshot must be of the same log: if
-    /// the log was created again, discard the snapshot.
+    /// For a partition that is assigned or active, the offsets that were done are added; its
+    /// watermark does not go back, and offsets in progress are left to their tickets. A partition
+    /// of which nothing is known is restored as it was. One that was revoked stays so. The snapshot
+    /// must be of the same log: if the log was created again, discard the snapshot.
     ///
     /// # Errors
     ///
@@ -462,9 +473,9 @@ impl OffsetTracker {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) tells whether there is
-    /// none), or does not contain a complete, undamaged snapshot of a tracker in the present format; the
-    /// error names the file. Nothing is changed then.
+    /// If the file cannot be read ([`is_not_found`](SnapshotError::is_not_found) tells whether
+    /// there is none), or does not contain a complete, undamaged snapshot of a tracker in the
+    /// present format; the error names the file. Nothing is changed then.
     ///
     /// # Examples
     ///
@@ -488,8 +499,8 @@ impl OffsetTracker {
         saves::read(path, |bytes| self.restore(bytes))
     }
 
-    /// Returns why the last snapshot of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every) could not
-    /// be written, and `None` if it was written.
+    /// Returns why the last snapshot of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every)
+    /// could not be written, and `None` if it was written.
     pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
         self.partitions.shared.saves.last_error()
     }
@@ -505,8 +516,8 @@ impl fmt::Debug for OffsetTracker {
     }
 }
 
-/// Passes the items of an iterator on in batches, so that it does not run while a lock is held. If it
-/// panics, the items before that are passed on first.
+/// Passes the items of an iterator on in batches, so that it does not run while a lock is held. If
+/// it panics, the items before that are passed on first.
 ///
 /// Ends: with the iterator.
 fn in_batches(offsets: impl IntoIterator<Item = i64>, mut take: impl FnMut(&[i64])) {
@@ -531,9 +542,9 @@ fn in_batches(offsets: impl IntoIterator<Item = i64>, mut take: impl FnMut(&[i64
     }
 }
 
-/// A handle to one partition of an [`OffsetTracker`], for threads that stay with it. Clones are handles
-/// to the same partition. If that is [forgotten](OffsetTracker::forget), they find the partition that is
-/// added after it.
+/// A handle to one partition of an [`OffsetTracker`], for threads that stay with it. Clones are
+/// handles to the same partition. If that is [forgotten](OffsetTracker::forget), they find the
+/// partition that is added after it.
 ///
 /// # Progress
 ///
@@ -620,9 +631,10 @@ impl OffsetTrackerBuilder {
         self
     }
 
-    /// Whether each partition is claimed by one thread at a time, in the order of delivery. Then a claim
-    /// also does what [`polled`](OffsetTracker::polled) does with this one offset: no offset exists between
-    /// it and the one claimed before. By default, a claim tells nothing about other offsets.
+    /// Whether each partition is claimed by one thread at a time, in the order of delivery. Then a
+    /// claim also does what [`polled`](OffsetTracker::polled) does with this one offset: no offset
+    /// exists between it and the one claimed before. By default, a claim tells nothing about other
+    /// offsets.
     ///
     /// # Examples
     ///
@@ -641,11 +653,11 @@ impl OffsetTrackerBuilder {
         self
     }
 
-    /// Writes a snapshot to `path` every `interval`, as [`OffsetTracker::snapshot_to`] does. By default,
-    /// none is written except by calls.
+    /// Writes a snapshot to `path` every `interval`, as [`OffsetTracker::snapshot_to`] does. By
+    /// default, none is written except by calls.
     ///
-    /// A thread named `clockhand-save` does this, and ends with the tracker; the last snapshot is up to
-    /// `interval` old then. If a snapshot cannot be written, the file stays as it was,
+    /// A thread named `clockhand-save` does this, and ends with the tracker; the last snapshot is
+    /// up to `interval` old then. If a snapshot cannot be written, the file stays as it was,
     /// [`health`](OffsetTracker::health) reports it, and
     /// [`last_snapshot_error`](OffsetTracker::last_snapshot_error) returns why.
     pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
@@ -657,8 +669,8 @@ impl OffsetTrackerBuilder {
     ///
     /// # Errors
     ///
-    /// If the lease or the interval of snapshots is zero, if the lease is too short for the clock, or if a thread
-    /// cannot be started.
+    /// If the lease or the interval of snapshots is zero, if the lease is too short for the clock,
+    /// or if a thread cannot be started.
     pub fn build(self) -> Result<OffsetTracker, SettingsError> {
         if let Some(plan) = &self.snapshots {
             plan.check()?;

@@ -64,7 +64,8 @@ impl OffsetTracker {
     ///
     /// # Progress
     ///
-    /// Blocking: takes the lock of each partition, one after another, and reads each offset in progress.
+    /// Blocking: takes the lock of each partition, one after another, and reads each offset in
+    /// progress.
     ///
     /// # Examples
     ///
@@ -87,16 +88,18 @@ impl OffsetTracker {
         all
     }
 
-    /// Whether the tracker is healthy, and if not, which figure is out of bounds and what to do: how long
-    /// offsets are pending, how far partitions are behind, whether work is done once and succeeds, leases
-    /// are long enough, polls are noted in time, and snapshots are written. The worst partition is named.
+    /// Whether the tracker is healthy, and if not, which figure is out of bounds and what to do:
+    /// how long offsets are pending, how far partitions are behind, whether work is done once and
+    /// succeeds, leases are long enough, polls are noted in time, and snapshots are written. The
+    /// worst partition is named.
     ///
     /// Rates are those of a window that ends now, by the system's clock or a manual one (see
     /// [`health`](crate::health)). May be called at any frequency and by any number of callers.
     ///
     /// # Progress
     ///
-    /// Blocking: as [`partitions`](Self::partitions), and among its callers, which take a lock of their own.
+    /// Blocking: as [`partitions`](Self::partitions), and among its callers, which take a lock of
+    /// their own.
     ///
     /// # Examples
     ///

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::sync::PeriodicThread;
 
-/// Starts a thread that calls `round` for `target` every `interval`, and ends when `target` is dropped.
+/// Starts a thread that calls `round` for `target` every `interval`, and ends when `target` is
+/// dropped.
 pub(super) fn start<T: Send + Sync + 'static>(
     name: &str,
     interval: Duration,

@@ -1,9 +1,9 @@
 //! The order in which ids were completed: a ring with one cell for each id that may be remembered.
 //!
-//! A completion takes the next position, and exchanges the hash in that position's cell for its own.
-//! The hash that it takes out was completed one round earlier and is the oldest: its id is forgotten.
-//! So there is no count to compare with a limit, no list and no sort, and the cost of forgetting is
-//! spread over the completions.
+//! A completion takes the next position, and exchanges the hash in that position's cell for its
+//! own. The hash that it takes out was completed one round earlier and is the oldest: its id is
+//! forgotten. So there is no count to compare with a limit, no list and no sort, and the cost of
+//! forgetting is spread over the completions.
 //!
 //! ```text
 //!   63                                        16 15      0
@@ -13,8 +13,9 @@
 //! ```
 //!
 //! The *lap* is the number of the round in which the hash was put in. A completion that was stopped
-//! after it took its position, for a round or more, finds a later lap in its cell: then its own id is
-//! the oldest. (Laps wrap around: it would have to sleep for 2^15 rounds to find a wrong answer.)
+//! after it took its position, for a round or more, finds a later lap in its cell: then its own id
+//! is the oldest. (Laps wrap around: it would have to sleep for 2^15 rounds to find a wrong
+//! answer.)
 //!
 //! # Invariants
 //!
@@ -164,8 +165,8 @@ impl Ring {
         Oldest::of(self.at(number)?.word.load(Ordering::Acquire), number)
     }
 
-    /// As [`look`](Self::look), if the id has expired by the cell's hint. Returns it once for each hint,
-    /// so that a cell is not looked at again and again.
+    /// As [`look`](Self::look), if the id has expired by the cell's hint. Returns it once for each
+    /// hint, so that a cell is not looked at again and again.
     pub(super) fn take_due(&self, position: u64, now: Moment) -> Option<Oldest> {
         let cell = self.at(position % self.cells)?;
         let due = cell.due.get();

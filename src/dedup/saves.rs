@@ -1,9 +1,9 @@
 //! Snapshots in files: written and read entirely or not at all.
 //!
-//! A snapshot is written to a temporary file in the same folder, flushed to the disk, and then renamed,
-//! which is one step; then the folder is flushed, so that the name is on the disk as well. After a crash
-//! at any point, the file is the old one or the new one. Files that a crash has left half-written end in
-//! `.tmp` and may be removed.
+//! A snapshot is written to a temporary file in the same folder, flushed to the disk, and then
+//! renamed, which is one step; then the folder is flushed, so that the name is on the disk as well.
+//! After a crash at any point, the file is the old one or the new one. Files that a crash has left
+//! half-written end in `.tmp` and may be removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -1,14 +1,15 @@
-//! A set of offsets that takes little memory both where offsets are dense and where they are sparse.
+//! A set of offsets that takes little memory both where offsets are dense and where they are
+//! sparse.
 //!
 //! ```text
 //!   0         512        1024       1536                                   2^63
 //!   |  nothing |  512 bits |  nothing |  all, up to the end of some chunk ... |
 //! ```
 //!
-//! Offsets are divided into chunks of 512. A chunk with some of its offsets in the set has a bit for
-//! each; consecutive full chunks are one piece; an empty chunk takes nothing. So a run of 2^62 offsets
-//! costs as much as one offset, and a million single ones cost about a bit and a half for each offset of
-//! their range.
+//! Offsets are divided into chunks of 512. A chunk with some of its offsets in the set has a bit
+//! for each; consecutive full chunks are one piece; an empty chunk takes nothing. So a run of 2^62
+//! offsets costs as much as one offset, and a million single ones cost about a bit and a half for
+//! each offset of their range.
 //!
 //! # Invariants
 //!
@@ -295,8 +296,8 @@ impl OffsetSet {
         }
     }
 
-    /// Merges the first pieces, including the offsets between them, until there are at most `most` pieces,
-    /// or the next one would not be below `offset`.
+    /// Merges the first pieces, including the offsets between them, until there are at most `most`
+    /// pieces, or the next one would not be below `offset`.
     ///
     /// Ends: every round removes a piece.
     pub(super) fn blur(&mut self, most: usize, offset: u64) {

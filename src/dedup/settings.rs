@@ -127,31 +127,32 @@ impl<Id> DeduplicatorBuilder<Id> {
     /// How many processed ids are remembered. 50,000 by default.
     ///
     /// When one more is completed, the oldest is forgotten. If it has not expired,
-    /// [`Metrics::forgotten_early`](super::Metrics::forgotten_early) counts it. Ids in progress do not
-    /// count towards the capacity, and are never forgotten for it.
+    /// [`Metrics::forgotten_early`](super::Metrics::forgotten_early) counts it. Ids in progress do
+    /// not count towards the capacity, and are never forgotten for it.
     pub fn capacity(mut self, ids: u64) -> Self {
         self.capacity = Named::new("capacity", ids);
         self
     }
 
-    /// How long a processed id is remembered. 300 seconds by default. With a duration that is too long for
-    /// the clock, such as [`Duration::MAX`], ids do not expire.
+    /// How long a processed id is remembered. 300 seconds by default. With a duration that is too
+    /// long for the clock, such as [`Duration::MAX`], ids do not expire.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Named::new("ttl", ttl);
         self
     }
 
-    /// How often expired ids are looked for, in addition to what each completion does. 60 seconds by
-    /// default.
+    /// How often expired ids are looked for, in addition to what each completion does. 60 seconds
+    /// by default.
     pub fn cleanup_interval(mut self, interval: Duration) -> Self {
         self.cleanup_interval = Named::new("cleanup_interval", interval);
         self
     }
 
-    /// How long a claim may last before another caller may take it over. 60 seconds by default, or the
-    /// time to live if that is shorter.
+    /// How long a claim may last before another caller may take it over. 60 seconds by default, or
+    /// the time to live if that is shorter.
     ///
-    /// Choose it longer than processing ever takes: a message whose lease runs out may be processed twice.
+    /// Choose it longer than processing ever takes: a message whose lease runs out may be processed
+    /// twice.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
@@ -164,25 +165,26 @@ impl<Id> DeduplicatorBuilder<Id> {
         self
     }
 
-    /// What runs the periodic cleanup. [`Maintenance::Inline`] by default: claims and completions do
-    /// bounded parts of it. With [`Maintenance::Thread`], a thread named `clockhand-dedup` does all of it.
-    /// With [`Maintenance::Manual`], only [`Deduplicator::cleanup`] does.
+    /// What runs the periodic cleanup. [`Maintenance::Inline`] by default: claims and completions
+    /// do bounded parts of it. With [`Maintenance::Thread`], a thread named `clockhand-dedup` does
+    /// all of it. With [`Maintenance::Manual`], only [`Deduplicator::cleanup`] does.
     ///
-    /// In any case, an expired id is new at once, and each completion forgets the id that has to make room
-    /// for its own, and up to two expired ids.
+    /// In any case, an expired id is new at once, and each completion forgets the id that has to
+    /// make room for its own, and up to two expired ids.
     pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
         self.maintenance = maintenance;
         self
     }
 
-    /// The clock of times to live and leases. By default, a coarse one with a resolution of a millisecond,
-    /// or a precise one if one of these times is shorter than that.
+    /// The clock of times to live and leases. By default, a coarse one with a resolution of a
+    /// millisecond, or a precise one if one of these times is shorter than that.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Takes settings from environment variables. Settings whose variable is not set stay as they are.
+    /// Takes settings from environment variables. Settings whose variable is not set stay as they
+    /// are.
     ///
     /// | variable | setting | value |
     /// |---|---|---|
@@ -193,8 +195,8 @@ impl<Id> DeduplicatorBuilder<Id> {
     ///
     /// # Errors
     ///
-    /// [`Unparsable`](SettingsError::Unparsable), which names the variable. Values that contradict other
-    /// settings are found by [`build`](Self::build), whose error names the variable as well.
+    /// [`Unparsable`](SettingsError::Unparsable), which names the variable. Values that contradict
+    /// other settings are found by [`build`](Self::build), whose error names the variable as well.
     pub fn from_env(self) -> Result<Self, SettingsError> {
         self.from_variables(|name| match env::var(name) {
             Ok(value) => Some(value),
@@ -203,8 +205,8 @@ impl<Id> DeduplicatorBuilder<Id> {
         })
     }
 
-    /// As [`from_env`](Self::from_env), with variables that are looked up by `value_of`: for tests, and for
-    /// settings from other sources.
+    /// As [`from_env`](Self::from_env), with variables that are looked up by `value_of`: for tests,
+    /// and for settings from other sources.
     ///
     /// # Errors
     ///
@@ -288,8 +290,9 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> DeduplicatorBuilder<Id> {
     ///
     /// # Errors
     ///
-    /// If a setting is zero, if settings contradict each other, or if a thread that they require cannot be
-    /// started. The message names the setting, or the environment variable from which it was taken.
+    /// If a setting is zero, if settings contradict each other, or if a thread that they require
+    /// cannot be started. The message names the setting, or the environment variable from which it
+    /// was taken.
     pub fn build(self) -> Result<Deduplicator<Id>, SettingsError> {
         if let Some((plan, _)) = &self.snapshots {
             plan.check()?;
@@ -319,13 +322,14 @@ impl<Id> DeduplicatorBuilder<Id>
 where
     Id: SnapshotId + Hash + Eq + Clone + Send + Sync + 'static,
 {
-    /// Writes a snapshot to `path` every `interval`, as [`Deduplicator::snapshot_to`] does. By default, none
-    /// is written except by calls.
+    /// Writes a snapshot to `path` every `interval`, as [`Deduplicator::snapshot_to`] does. By
+    /// default, none is written except by calls.
     ///
-    /// A thread named `clockhand-save` does this, and ends with the deduplicator; the last snapshot is up to
-    /// `interval` old then, so call [`snapshot_to`](Deduplicator::snapshot_to) before an orderly exit. If a
-    /// snapshot cannot be written, the file stays as it was, [`health`](Deduplicator::health) reports it,
-    /// and [`last_snapshot_error`](Deduplicator::last_snapshot_error) returns why.
+    /// A thread named `clockhand-save` does this, and ends with the deduplicator; the last snapshot
+    /// is up to `interval` old then, so call [`snapshot_to`](Deduplicator::snapshot_to) before an
+    /// orderly exit. If a snapshot cannot be written, the file stays as it was,
+    /// [`health`](Deduplicator::health) reports it, and
+    /// [`last_snapshot_error`](Deduplicator::last_snapshot_error) returns why.
     pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
         let plan = Plan { interval, path: path.into() };
         self.snapshots = Some((plan, |store| snapshot::of_ids(store)));

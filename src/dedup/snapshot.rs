@@ -6,10 +6,10 @@
 //! +------------+-------------+--------------------+----------+---------+----------------+
 //! ```
 //!
-//! Numbers are little-endian. `contents` is a text that names the kind of records. The checksum is the
-//! CRC-32 of all bytes before it. A record of an id is the nanoseconds that it has left, all ones if it
-//! does not expire, and the id. A record of a partition is its topic, its number, four offsets and the
-//! three sets of its span.
+//! Numbers are little-endian. `contents` is a text that names the kind of records. The checksum is
+//! the CRC-32 of all bytes before it. A record of an id is the nanoseconds that it has left, all
+//! ones if it does not expire, and the id. A record of a partition is its topic, its number, four
+//! offsets and the three sets of its span.
 
 use std::hash::Hash;
 use std::time::Duration;

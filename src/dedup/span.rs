@@ -8,9 +8,9 @@
 //!                                     (but for `unknown`)        `resolved`
 //! ```
 //!
-//! An offset is *resolved* if nothing is left to do for it: it was processed, or it is *absent*, which
-//! means that the log has no such record. It is *open* if it was claimed and is not done. The watermark
-//! is `low`, or the first open offset if that is smaller.
+//! An offset is *resolved* if nothing is left to do for it: it was processed, or it is *absent*,
+//! which means that the log has no such record. It is *open* if it was claimed and is not done. The
+//! watermark is `low`, or the first open offset if that is smaller.
 //!
 //! # Invariants
 //!
@@ -263,14 +263,15 @@ impl Span {
         Some(claim)
     }
 
-    /// Extends a claim to `until`, if that is later. Returns false if the ticket has lost the claim.
+    /// Extends a claim to `until`, if that is later. Returns false if the ticket has lost the
+    /// claim.
     pub(super) fn extend(&mut self, offset: u64, number: u64, until: Deadline) -> bool {
         let claim = self.own_claim(offset, number);
         claim.map(|claim| claim.until = claim.until.max(until)).is_some()
     }
 
-    /// Has the end of the claim of an offset wake its waiters. Returns false if there is no claim, or its
-    /// lease ran out.
+    /// Has the end of the claim of an offset wake its waiters. Returns false if there is no claim,
+    /// or its lease ran out.
     pub(super) fn join(&mut self, offset: u64, now: Moment) -> bool {
         let claim = self.open.get_mut(&offset).and_then(|open| open.claim.as_mut());
         let claim = claim.filter(|claim| !claim.until.is_passed(now));
@@ -439,8 +440,8 @@ impl Span {
         Pending { offset, since, claimed: lease.is_some_and(|claim| !claim.until.is_passed(now)) }
     }
 
-    /// Calls `visit` for the offsets that are not done, in order, until it returns false: those that
-    /// exist, and the first offset of each gap of which nothing is known.
+    /// Calls `visit` for the offsets that are not done, in order, until it returns false: those
+    /// that exist, and the first offset of each gap of which nothing is known.
     fn for_each_pending(&self, now: Moment, mut visit: impl FnMut(Pending) -> bool) {
         let below = self.open.range(..self.low).map(|(&offset, _)| offset..offset + 1);
         for run in below.chain(self.resolved.gaps(self.low..self.end())) {
@@ -502,8 +503,9 @@ impl Span {
         sets + self.polls.len() * 2 * size_of::<(u64, Moment)>()
     }
 
-    /// What survives a restart: the offsets that are done, and those that are absent. Offsets that exist
-    /// and are not done may be compacted away before the consumer reads them again, so they are unknown.
+    /// What survives a restart: the offsets that are done, and those that are absent. Offsets that
+    /// exist and are not done may be compacted away before the consumer reads them again, so they
+    /// are unknown.
     pub(super) fn remembered(&self) -> Self {
         let mut span = self.clone();
         if let Some((first, _)) = span.open.first_key_value()

@@ -116,8 +116,8 @@ where
     }
 }
 
-/// A handle to the store. Tickets hold a reference to their handle, so that threads with a handle each
-/// do not change the same reference count.
+/// A handle to the store. Tickets hold a reference to their handle, so that threads with a handle
+/// each do not change the same reference count.
 #[derive(Debug)]
 pub(super) struct StoreHandle<Id>(pub(super) Arc<Store<Id>>);
 
@@ -226,8 +226,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
                     break claim;
                 }
                 None => {
-                    // Before the claim: a cleanup runs destructors, and if one panics there must not be
-                    // a claim that no caller knows of.
+                    // Before the claim: a cleanup runs destructors, and if one panics there must
+                    // not be a claim that no caller knows of.
                     self.clean_inline(now);
                     if let Some(claim) = self.insert_claimed(hash, &source, until) {
                         break claim;
@@ -413,8 +413,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         true
     }
 
-    /// As [`abandon`](Self::abandon), in a destructor: a panic of the id's `Eq` is caught, and the claim
-    /// ends with its lease.
+    /// As [`abandon`](Self::abandon), in a destructor: a panic of the id's `Eq` is caught, and the
+    /// claim ends with its lease.
     pub(super) fn abandon_in_drop(&self, handle: &ClaimHandle<Id>) {
         let _ = catch_unwind(AssertUnwindSafe(|| self.abandon(handle)));
     }
@@ -484,8 +484,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
     }
 
-    /// Calls `f` for the ids in the ring, oldest first, with the time that each has left: `None` if it
-    /// does not expire.
+    /// Calls `f` for the ids in the ring, oldest first, with the time that each has left: `None` if
+    /// it does not expire.
     pub(super) fn for_each_in_ring(&self, f: impl FnMut(&Id, Option<Duration>)) {
         let cells = self.ring.cells();
         let mut tell = self.telling(f);
@@ -495,9 +495,9 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
     }
 
-    /// As [`for_each_in_ring`](Self::for_each_in_ring), for the due set, the id that expires next first.
-    /// Ids may move from the ring to the due set at any time, so a caller that wants all reads the ring
-    /// first.
+    /// As [`for_each_in_ring`](Self::for_each_in_ring), for the due set, the id that expires next
+    /// first. Ids may move from the ring to the due set at any time, so a caller that wants all
+    /// reads the ring first.
     pub(super) fn for_each_in_due_set(&self, f: impl FnMut(&Id, Option<Duration>)) {
         let mut tell = self.telling(f);
         for due_entry in self.due_set.all(self.now()) {
@@ -518,8 +518,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         }
     }
 
-    /// Remembers an id for `left`, but no longer than one that is completed now. Does nothing if the id
-    /// is done or in progress.
+    /// Remembers an id for `left`, but no longer than one that is completed now. Does nothing if
+    /// the id is done or in progress.
     pub(super) fn remember(&self, id: Id, left: Option<Duration>) {
         let left = left.unwrap_or(Duration::MAX).min(self.settings.ttl);
         if left.is_zero() || !self.settings.enabled {

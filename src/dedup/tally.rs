@@ -49,8 +49,8 @@ const EVENTS: usize = Event::CleanupNanos as usize + 1;
 /// A thread's counters fill whole cache lines.
 type Stripe = CachePadded<[Relaxed<AtomicU64>; EVENTS]>;
 
-/// The counters. Adding is one locked instruction, on a cache line that is shared with another thread
-/// only if there are many threads.
+/// The counters. Adding is one locked instruction, on a cache line that is shared with another
+/// thread only if there are many threads.
 #[derive(Debug)]
 pub(super) struct Tally(Box<[Stripe]>);
 

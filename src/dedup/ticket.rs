@@ -57,8 +57,8 @@ pub enum Outcome<T, E> {
     /// This call has processed it, with this result.
     Processed(T),
     /// This call has processed it, but the lease ran out and another caller has claimed it, or the
-    /// ticket was fenced: it may be processed twice. For ids, [`Metrics::late`](super::Metrics::late)
-    /// counts it.
+    /// ticket was fenced: it may be processed twice. For ids,
+    /// [`Metrics::late`](super::Metrics::late) counts it.
     Late(T),
     /// Processing failed. The claim was given back: a redelivery is processed.
     Failed(E),
@@ -77,8 +77,8 @@ impl<T, E> Outcome<T, E> {
         }
     }
 
-    /// Whether it was processed before. Then it may be acknowledged. While another caller is processing
-    /// it, it must not be, as that caller may fail.
+    /// Whether it was processed before. Then it may be acknowledged. While another caller is
+    /// processing it, it must not be, as that caller may fail.
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate)
     }
@@ -87,9 +87,9 @@ impl<T, E> Outcome<T, E> {
 /// The right to process an id. Complete it when the id is processed.
 ///
 /// Dropping it, after an error, in a panic or with a cancelled task, gives the claim back: the next
-/// caller gets a ticket of its own. A ticket may be sent to other threads, and keeps the deduplicator's
-/// memory alive. A ticket that is leaked ([`std::mem::forget`]) keeps its id in progress until the lease
-/// runs out.
+/// caller gets a ticket of its own. A ticket may be sent to other threads, and keeps the
+/// deduplicator's memory alive. A ticket that is leaked ([`std::mem::forget`]) keeps its id in
+/// progress until the lease runs out.
 ///
 /// # Examples
 ///
@@ -129,16 +129,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
 
     /// Remembers the id as processed, for the time to live.
     ///
-    /// Returns false if it is too late: the lease ran out and another caller has claimed the id since, or
-    /// a cleanup has forgotten the claim. Then nothing changes, and
+    /// Returns false if it is too late: the lease ran out and another caller has claimed the id
+    /// since, or a cleanup has forgotten the claim. Then nothing changes, and
     /// [`Metrics::late`](super::Metrics::late) counts it.
     ///
     /// # Progress
     ///
-    /// Lock-free. Forgets the oldest id if there is no room, and up to two expired ones. Takes a lock
-    /// only to wake callers that wait for this id and, in an inline cleanup, all callers that wait. The
-    /// memory for the order of completion is allocated in parts, when each is first used; a concurrent
-    /// completion may then wait until a pointer is stored.
+    /// Lock-free. Forgets the oldest id if there is no room, and up to two expired ones. Takes a
+    /// lock only to wake callers that wait for this id and, in an inline cleanup, all callers that
+    /// wait. The memory for the order of completion is allocated in parts, when each is first used;
+    /// a concurrent completion may then wait until a pointer is stored.
     pub fn complete(mut self) -> bool {
         let completed = self.handle.as_ref().is_some_and(|handle| self.store.complete(handle));
         // Not earlier: if completing it panics, dropping the ticket gives the claim back.
@@ -148,8 +148,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
 }
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
-    /// Makes the lease end `lease` from now, if that is later than it would end: for work that takes
-    /// longer, and for the visibility timeouts of queues. Returns false if it is too late, as
+    /// Makes the lease end `lease` from now, if that is later than it would end: for work that
+    /// takes longer, and for the visibility timeouts of queues. Returns false if it is too late, as
     /// [`complete`](Self::complete) does.
     ///
     /// # Progress

@@ -7,7 +7,8 @@
 //! tickets at or after its offset. A claim is identified by its number; the generation only tells
 //! whether a ticket whose claim has ended was fenced, or late.
 //!
-//! A partition that was forgotten stays so: a caller that still holds it looks the partition up again.
+//! A partition that was forgotten stays so: a caller that still holds it looks the partition up
+//! again.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -63,8 +64,8 @@ pub(super) struct TrackedPartition {
 enum Assignment {
     #[default]
     Reported,
-    /// It was assigned without a start. It begins with the first offset that is polled, not with one
-    /// that a worker claims for a record from before the assignment.
+    /// It was assigned without a start. It begins with the first offset that is polled, not with
+    /// one that a worker claims for a record from before the assignment.
     AwaitsPoll,
     /// It is another consumer's now, whatever late workers do.
     Revoked,
@@ -93,8 +94,8 @@ impl PartitionState {
         self.span.is_some() || self.assignment != Assignment::Reported
     }
 
-    /// Notes that offsets from `first` on were polled: the partition is this consumer's. Returns the
-    /// claims that this ends.
+    /// Notes that offsets from `first` on were polled: the partition is this consumer's. Returns
+    /// the claims that this ends.
     fn take_up(&mut self, first: u64) -> Vec<(u64, OffsetClaim)> {
         match std::mem::take(&mut self.assignment) {
             Assignment::Reported => Vec::new(),
@@ -122,9 +123,9 @@ pub(super) struct OffsetClaimId {
     generation: u64,
 }
 
-/// The partition and the generation for which the first part of a poll was noted. A new generation in
-/// the middle of a poll ends it: the rest was polled by the owner before that, and tells nothing about
-/// gaps any more.
+/// The partition and the generation for which the first part of a poll was noted. A new generation
+/// in the middle of a poll ends it: the rest was polled by the owner before that, and tells nothing
+/// about gaps any more.
 #[derive(Debug, Default)]
 pub(super) struct Poll(Option<(u64, u64)>);
 
@@ -140,7 +141,8 @@ fn index(offset: i64) -> Option<u64> {
     u64::try_from(offset).ok()
 }
 
-/// An offset as users know it. The end of the last offset does not fit, and becomes the last offset.
+/// An offset as users know it. The end of the last offset does not fit, and becomes the last
+/// offset.
 pub(super) fn offset(index: u64) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
 }
@@ -159,8 +161,8 @@ impl TrackedPartition {
         self.shared.tally.count(event);
     }
 
-    /// Locks the state. Returns `None` if the partition was forgotten. Under the lock no user code runs,
-    /// and only the allocator may panic.
+    /// Locks the state. Returns `None` if the partition was forgotten. Under the lock no user code
+    /// runs, and only the allocator may panic.
     fn lock(&self) -> Option<MutexGuard<'_, PartitionState>> {
         let state = lock(&self.state);
         (!state.forgotten).then_some(state)
@@ -523,8 +525,8 @@ impl TrackedPartitions {
 
     /// Returns a partition, which is added if it is new.
     ///
-    /// Ends: in each round except the last, another thread has added the partition, and it was forgotten
-    /// before this one found it.
+    /// Ends: in each round except the last, another thread has added the partition, and it was
+    /// forgotten before this one found it.
     pub(super) fn get(&self, topic: &str, number: i32) -> Arc<TrackedPartition> {
         loop {
             if let Some(tracked) = self.find(topic, number) {

@@ -19,8 +19,8 @@ use crate::time::Deadline;
 pub enum Waited {
     /// The id is done.
     Done,
-    /// No caller is processing the id: it was given back, its lease ran out, or it was not claimed. A
-    /// claim would be granted.
+    /// No caller is processing the id: it was given back, its lease ran out, or it was not claimed.
+    /// A claim would be granted.
     Open,
     /// It is still in progress.
     TimedOut,
@@ -90,8 +90,8 @@ pub(super) fn wait(target: &impl WaitTarget, timeout: Duration) -> Waited {
             return Waited::TimedOut;
         };
         let sleep = sleep.get_or_insert_with(Sleep::new);
-        // Registered before `join`: the thread that ends the claim afterwards finds this waiter. If the
-        // claim has ended before, `join` fails and the status is read again.
+        // Registered before `join`: the thread that ends the claim afterwards finds this waiter. If
+        // the claim has ended before, `join` fails and the status is read again.
         let registration = Registration::new(target, until, &sleep.waker());
         if target.join() {
             sleep.rest(left.min(LEASE_CHECK_INTERVAL));
@@ -134,7 +134,8 @@ impl<A: WaitTarget> TaskWait<A> {
     }
 }
 
-/// Waits for an id in a task. Made by [`Deduplicator::wait_done_async`](super::Deduplicator::wait_done_async).
+/// Waits for an id in a task. Made by
+/// [`Deduplicator::wait_done_async`](super::Deduplicator::wait_done_async).
 #[cfg(feature = "async")]
 #[must_use = "a future does nothing until it is polled"]
 pub struct WaitDone<'d, Id, Q: ?Sized = Id>(pub(super) TaskWait<super::store::IdTarget<'d, Id, Q>>);
@@ -164,7 +165,8 @@ impl<Id, Q: ?Sized> std::fmt::Debug for WaitDone<'_, Id, Q> {
     }
 }
 
-/// Waits for an offset in a task. Made by [`OffsetTracker::wait_done_async`](super::OffsetTracker::wait_done_async).
+/// Waits for an offset in a task. Made by
+/// [`OffsetTracker::wait_done_async`](super::OffsetTracker::wait_done_async).
 #[cfg(feature = "async")]
 #[must_use = "a future does nothing until it is polled"]
 pub struct WaitOffset(pub(super) Option<TaskWait<super::tracked_partition::OffsetTarget>>);

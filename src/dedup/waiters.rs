@@ -1,12 +1,12 @@
 //! Callers that wait for a claim to end.
 //!
 //! A waiter registers here, and then sets HAS_WAITERS in the id's word, or the same in an offset's
-//! claim. The thread that ends the claim reads that bit, and comes here only if it is set. If the claim
-//! ended before the bit could be set, the waiter notices that and does not wait.
+//! claim. The thread that ends the claim reads that bit, and comes here only if it is set. If the
+//! claim ended before the bit could be set, the waiter notices that and does not wait.
 //!
-//! No thread acts when a lease runs out. A thread that waits checks the lease itself from time to time.
-//! For tasks a thread of this module does, which is started when the first task waits, and ends when no
-//! task has waited for a while.
+//! No thread acts when a lease runs out. A thread that waits checks the lease itself from time to
+//! time. For tasks a thread of this module does, which is started when the first task waits, and
+//! ends when no task has waited for a while.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -124,7 +124,8 @@ impl Waiters {
     }
 }
 
-/// Wakes them, with no lock held. A waker that panics does not affect the thread that ended the claim.
+/// Wakes them, with no lock held. A waker that panics does not affect the thread that ended the
+/// claim.
 fn wake_each(woken: Vec<Waiter>) {
     wake_quietly(woken.into_iter().map(|waiter| waiter.waker));
 }

@@ -1,9 +1,10 @@
 //! Failures of loads that are remembered.
 //!
-//! A load that has failed may leave its placeholder in the table: a caller that finds its token there
-//! knows that the load has failed, and that nothing has happened to the key since. Such placeholders
-//! are not evicted, so their number is bounded here: the oldest one goes. Only the table says what is
-//! remembered; a key in this list whose entry has another token by now, or none, means nothing.
+//! A load that has failed may leave its placeholder in the table: a caller that finds its token
+//! there knows that the load has failed, and that nothing has happened to the key since. Such
+//! placeholders are not evicted, so their number is bounded here: the oldest one goes. Only the
+//! table says what is remembered; a key in this list whose entry has another token by now, or none,
+//! means nothing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};

@@ -1,9 +1,9 @@
 //! Entries whose value is being loaded.
 //!
-//! Such an entry carries the *token* of its load. A thread that finds a token in the table knows that
-//! nothing has happened to the key since that load began, as whatever happens to a key replaces or
-//! unlinks its entry. An entry with a token and no value is a *placeholder*; one with a token and an
-//! older value is *being renewed*. The table treats all kinds alike.
+//! Such an entry carries the *token* of its load. A thread that finds a token in the table knows
+//! that nothing has happened to the key since that load began, as whatever happens to a key
+//! replaces or unlinks its entry. An entry with a token and no value is a *placeholder*; one with a
+//! token and an older value is *being renewed*. The table treats all kinds alike.
 //!
 //! ```text
 //!   63            16 15     8     7           6        5  4 3       0
@@ -13,8 +13,8 @@
 //! ```
 //!
 //! The lowest 16 bits are not part of the hash: they are the kind, what the policy has noted of the
-//! key, and the policy bits with which the entry was inserted. A search for values compares the hash
-//! and PLACEHOLDER at once, so that it skips placeholders at no cost.
+//! key, and the policy bits with which the entry was inserted. A search for values compares the
+//! hash and PLACEHOLDER at once, so that it skips placeholders at no cost.
 
 use std::any::Any;
 use std::mem::{MaybeUninit, offset_of};
@@ -140,8 +140,8 @@ pub(super) struct RenewingNode<K, V> {
     pub(super) token: LoadToken,
 }
 
-/// The fixed part of a placeholder: laid out as that of an entry that is being renewed, with no value
-/// in it.
+/// The fixed part of a placeholder: laid out as that of an entry that is being renewed, with no
+/// value in it.
 #[repr(C)]
 pub(super) struct PlaceholderNode<K, V> {
     node: Node<K, MaybeUninit<V>>,

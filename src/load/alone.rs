@@ -1,5 +1,5 @@
-//! Loads that no other caller can join, as there was no room for a placeholder: each caller loads for
-//! itself.
+//! Loads that no other caller can join, as there was no room for a placeholder: each caller loads
+//! for itself.
 //!
 //! No caller waits for such a load, so no other thread or task can close a cycle over it. Only the
 //! loader itself can ask for its own key again, further down on the same stack, where the runs are.
@@ -83,8 +83,8 @@ where
     loaded(cache, (key, options), begun, value.into_inner())
 }
 
-/// The result for a caller that has loaded for itself alone since `begun`. If its loader has failed,
-/// the value of the key may stand in, as it may for callers that wait for others.
+/// The result for a caller that has loaded for itself alone since `begun`. If its loader has
+/// failed, the value of the key may stand in, as it may for callers that wait for others.
 pub(super) fn loaded<K, V, S, E>(
     cache: &Cache<K, V, S>,
     (key, options): (&K, LoadOptions),

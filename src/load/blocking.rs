@@ -23,10 +23,10 @@ where
 {
     /// Returns the value of `key`, loaded if it is not there.
     ///
-    /// Of any number of callers that miss concurrently, one calls its loader; the others wait for the
-    /// value. It is put in only if nothing was inserted, removed, invalidated or computed for the key
-    /// since the load began: callers after such an operation start a load of their own. A value that
-    /// does not fit into the capacity is returned all the same.
+    /// Of any number of callers that miss concurrently, one calls its loader; the others wait for
+    /// the value. It is put in only if nothing was inserted, removed, invalidated or computed for
+    /// the key since the load began: callers after such an operation start a load of their own. A
+    /// value that does not fit into the capacity is returned all the same.
     ///
     /// If the loader panics, only its own caller does: the caller that has waited longest calls its
     /// own loader. The loader may use the cache, including loads of other keys.
@@ -64,16 +64,16 @@ where
 
     /// Returns the value of `key`, loaded if it is not there, by a loader that may fail.
     ///
-    /// As [`get_or_load`](Self::get_or_load). An error is returned to the caller whose loader failed
-    /// and to all callers that joined it, and is not remembered: the next caller loads again. A caller
-    /// that joined a loader with another type of error loads for itself.
+    /// As [`get_or_load`](Self::get_or_load). An error is returned to the caller whose loader
+    /// failed and to all callers that joined it, and is not remembered: the next caller loads
+    /// again. A caller that joined a loader with another type of error loads for itself.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Failed`] with the loader's error. [`LoadError::Cycle`] if the caller would wait for
-    /// itself, or for a task that only this thread polls, as in a runtime of one thread: if no other
-    /// thread has polled the task so far, it is woken, and has a tenth of a second to be polled by
-    /// another one. Tasks should use `try_get_or_load_async`.
+    /// [`LoadError::Failed`] with the loader's error. [`LoadError::Cycle`] if the caller would wait
+    /// for itself, or for a task that only this thread polls, as in a runtime of one thread: if no
+    /// other thread has polled the task so far, it is woken, and has a tenth of a second to be
+    /// polled by another one. Tasks should use `try_get_or_load_async`.
     ///
     /// # Progress
     ///
@@ -218,8 +218,8 @@ where
     }
 }
 
-/// Looks for the value of `key`, begins a load of it, or joins one and waits as a thread. Returns what
-/// the caller does next.
+/// Looks for the value of `key`, begins a load of it, or joins one and waits as a thread. Returns
+/// what the caller does next.
 ///
 /// Ends: each round except the last has found a load that ended with nothing this caller could use.
 pub(super) fn join_or_lead<K, V, S, E>(

@@ -167,7 +167,8 @@ where
                 let failure = options.failure::<E>(&failed);
                 match failure.and_then(|failure| options.answer(&self.cache, key, failure)) {
                     Some(next) => batch.record(index, done(next).unwrap_or(Ok(None))),
-                    // It is not remembered any more: look again when this call's own loads are over.
+                    // It is not remembered any more: look again when this call's own loads are
+                    // over.
                     None => batch.joined.push(index),
                 }
             }
@@ -354,22 +355,24 @@ where
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Returns the values of `keys`, in their order. Missing keys that are not being loaded are loaded
-    /// by one call of [`Loader::load_many`], however many they are; the loads of other callers are
-    /// joined. A key for which the loader has no value is `None`. Values that are to be renewed are
-    /// renewed in the background, by one call as well.
+    /// Returns the values of `keys`, in their order. Missing keys that are not being loaded are
+    /// loaded by one call of [`Loader::load_many`], however many they are; the loads of other
+    /// callers are joined. A key for which the loader has no value is `None`. Values that are to be
+    /// renewed are renewed in the background, by one call as well.
     ///
     /// A loader without a `load_many` of its own, such as a function, is called for one key after
     /// another, and each of them succeeds or fails by itself.
     ///
     /// # Errors
     ///
-    /// The error of the first key that has one, including errors that are remembered. All other keys
-    /// are loaded nevertheless: values that were there, or have been loaded, stay in the cache.
+    /// The error of the first key that has one, including errors that are remembered. All other
+    /// keys are loaded nevertheless: values that were there, or have been loaded, stay in the
+    /// cache.
     ///
     /// # Progress
     ///
-    /// Wait-free if all keys are hits. Otherwise runs the loader, and waits for other callers' loads.
+    /// Wait-free if all keys are hits. Otherwise runs the loader, and waits for other callers'
+    /// loads.
     ///
     /// # Examples
     ///
@@ -401,8 +404,8 @@ where
             self.load_wanted(keys, &mut batch);
         }
         drop(room);
-        // This call's own loads are over by now, so no caller waits for this thread while it waits. One
-        // time limit for all keys.
+        // This call's own loads are over by now, so no caller waits for this thread while it waits.
+        // One time limit for all keys.
         let options = self.settings.bulk_options();
         for index in std::mem::take(&mut batch.joined) {
             let loaded = self.get_one(&keys[index], options);
@@ -448,8 +451,8 @@ where
         }
     }
 
-    /// Returns the value of a key that another caller was loading. If that came to nothing, the key is
-    /// loaded as one of many.
+    /// Returns the value of a key that another caller was loading. If that came to nothing, the key
+    /// is loaded as one of many.
     fn get_one(&self, key: &K, options: LoadOptions) -> Result<Option<V>, LoadError<L::Error>> {
         let leader = match join_or_lead(&self.cache, key, LoadKind::Load, options) {
             Next::Lead(leader) => Some(leader),

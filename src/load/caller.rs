@@ -25,7 +25,8 @@ where
     pub(super) flight: NoAbort<Arc<Flight<V>>>,
 }
 
-/// Gives up a flight whose token may be in the table, as user code has panicked while it was put there.
+/// Gives up a flight whose token may be in the table, as user code has panicked while it was put
+/// there.
 pub(super) struct AbandonOnDrop<'c, K, V, S>(&'c Caller<K, V, S>)
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -88,10 +89,11 @@ where
         }
     }
 
-    /// Gives the flight up as the leader `id`; does nothing if it is over, or goes on without that one.
+    /// Gives the flight up as the leader `id`; does nothing if it is over, or goes on without that
+    /// one.
     ///
-    /// A panic (of a waker, or of user code that looking for the key calls) stays here: the caller may
-    /// be unwinding already. A token that is left behind is known to be over.
+    /// A panic (of a waker, or of user code that looking for the key calls) stays here: the caller
+    /// may be unwinding already. A token that is left behind is known to be over.
     pub(super) fn abandon(&self, id: CallerId) {
         quietly(|| {
             if self.flight.abandon(id, now()) {

@@ -1,23 +1,24 @@
 //! Loads that would wait for each other forever.
 //!
-//! A flight makes progress by the run of its leader. A run that joins a flight waits for that flight's
-//! leader, and so for everything that the leader's run waits for. Before a run joins, this chain is
-//! followed: if it leads back to the run itself, waiting would close a cycle. Which runs wait is known
-//! from where the join happens: inside a thread's call of a loader, or inside a poll of a task that
-//! leads.
+//! A flight makes progress by the run of its leader. A run that joins a flight waits for that
+//! flight's leader, and so for everything that the leader's run waits for. Before a run joins, this
+//! chain is followed: if it leads back to the run itself, waiting would close a cycle. Which runs
+//! wait is known from where the join happens: inside a thread's call of a loader, or inside a poll
+//! of a task that leads.
 //!
 //! Edges are added only here, only if runs are on the thread's stack, and under one lock of the
 //! process: of the edges that would close a cycle together, the last one finds the others. A caller
 //! that leads nothing waits without that lock, as no run waits for it.
 //!
-//! A thread that polls tasks is an exception: while it is blocked, the tasks that no other thread has
-//! polled wait for it. Such an edge is a guess, as another thread of the runtime may poll the task
-//! next. So a thread that finds a cycle over a guess wakes the task, gives it a moment to be polled
-//! elsewhere, and reports the cycle only if it is not. The blocked thread itself reports it: it checks
-//! when it begins to wait, and again from time to time, as other threads may close the cycle.
+//! A thread that polls tasks is an exception: while it is blocked, the tasks that no other thread
+//! has polled wait for it. Such an edge is a guess, as another thread of the runtime may poll the
+//! task next. So a thread that finds a cycle over a guess wakes the task, gives it a moment to be
+//! polled elsewhere, and reports the cycle only if it is not. The blocked thread itself reports it:
+//! it checks when it begins to wait, and again from time to time, as other threads may close the
+//! cycle.
 //!
-//! Work that a run hands to other tasks or threads and awaits there is not seen. A cycle over that is
-//! ended by time limits only.
+//! Work that a run hands to other tasks or threads and awaits there is not seen. A cycle over that
+//! is ended by time limits only.
 
 use std::sync::{Arc, OnceLock};
 
@@ -52,13 +53,14 @@ pub(super) struct WaitEdge {
 
 /// A cycle of runs that wait for each other.
 struct Cycle {
-    /// The tasks that only these threads have polled so far. If another thread polls one of them next,
-    /// there is no cycle.
+    /// The tasks that only these threads have polled so far. If another thread polls one of them
+    /// next, there is no cycle.
     guesses: Vec<(Arc<Run>, u64)>,
 }
 
 impl WaitEdge {
-    /// Returns `None` if waiting would close a cycle. A thread that `blocks` polls no task meanwhile.
+    /// Returns `None` if waiting would close a cycle. A thread that `blocks` polls no task
+    /// meanwhile.
     pub(super) fn begin(flight: Arc<dyn LedFlight>, blocks: bool) -> Option<Self> {
         let thread = if blocks && polls_tasks() { Some(thread()) } else { None };
         let caller = WaitingCaller { runs: stack(), thread };
@@ -66,7 +68,8 @@ impl WaitEdge {
         Some(Self { caller, flight })
     }
 
-    /// Whether a cycle has been closed since the wait began, as far as a blocked thread is part of it.
+    /// Whether a cycle has been closed since the wait began, as far as a blocked thread is part of
+    /// it.
     pub(super) fn is_cyclic(&self) -> bool {
         self.caller.thread.is_some() && !self.caller.is_acyclic(|| self.caller.check(&self.flight))
     }
@@ -150,8 +153,8 @@ impl Chain {
         Self { flights: vec![Arc::clone(flight)], runs: Vec::new(), guesses: Vec::new() }
     }
 
-    /// Whether the chain leads back to `caller`; over tasks that wait for blocked threads as well, if
-    /// `blocked` is given.
+    /// Whether the chain leads back to `caller`; over tasks that wait for blocked threads as well,
+    /// if `blocked` is given.
     fn follow(&mut self, caller: &WaitingCaller, blocked: Option<&Blocked>) -> bool {
         let mut next = 0;
         // Ends: each run is followed once, and no edge is added meanwhile.
@@ -192,8 +195,8 @@ impl Cycle {
         if wakers.is_empty() {
             return false;
         }
-        // On another thread: some runtimes keep a task that is woken on one of their threads for that
-        // thread.
+        // On another thread: some runtimes keep a task that is woken on one of their threads for
+        // that thread.
         #[cfg(feature = "async")]
         wakers.into_iter().for_each(|waker| super::watch::wake(waker.into()));
         while *millis_left > 0 {

@@ -1,10 +1,10 @@
 //! Renewals that the reads of a cache poll, where its user has given no spawner.
 //!
-//! A future of a runtime has to be polled inside that runtime, and the only such place that the cache
-//! knows is inside the calls of its readers. So a renewal is polled by the call that starts it and,
-//! each time it was woken, by the next call, whichever key that asks for. A call that waits for a load
-//! is woken to poll renewals as well. No thread is started, and no call waits for a renewal that it
-//! does not need.
+//! A future of a runtime has to be polled inside that runtime, and the only such place that the
+//! cache knows is inside the calls of its readers. So a renewal is polled by the call that starts
+//! it and, each time it was woken, by the next call, whichever key that asks for. A call that waits
+//! for a load is woken to poll renewals as well. No thread is started, and no call waits for a
+//! renewal that it does not need.
 //!
 //! A renewal that is not done within its limit is dropped: its value may be old by then.
 
@@ -17,7 +17,8 @@ use super::executor::BoxFuture;
 use super::{now, run};
 use crate::sync::{AtomicUsize, Mutex, Relaxed, lock, quietly, unique, wake_quietly};
 
-/// Limit on the renewals of a cache. More are dropped; the next read of such a key starts one again.
+/// Limit on the renewals of a cache. More are dropped; the next read of such a key starts one
+/// again.
 const MAX_RENEWALS: usize = 4096;
 /// Limit on the renewals that one call polls.
 const MAX_POLLS_PER_CALL: usize = 16;
@@ -193,8 +194,8 @@ impl Driven {
     }
 }
 
-/// A call that waits for a load, and polls meanwhile what is woken. If it is dropped, it leaves that to
-/// another one.
+/// A call that waits for a load, and polls meanwhile what is woken. If it is dropped, it leaves
+/// that to another one.
 pub(super) struct Driver {
     driven: Arc<Driven>,
     number: u64,
@@ -210,8 +211,8 @@ impl Driver {
         self.driven.drive();
     }
 
-    /// Has `waker` woken when there is more. To be called after the call has found that it has to wait:
-    /// it may wait for a renewal that has begun only just before.
+    /// Has `waker` woken when there is more. To be called after the call has found that it has to
+    /// wait: it may wait for a renewal that has begun only just before.
     pub(super) fn register(&self, waker: &Waker) {
         let own = waker.clone();
         let mut state = lock(&self.driven.state);

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use crate::sync::quietly;
 
-/// Work for the background: a reload. If it is dropped instead of called, the reload is given up, and
-/// the value stays as it is.
+/// Work for the background: a reload. If it is dropped instead of called, the reload is given up,
+/// and the value stays as it is.
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// How many threads a process has for caches without an executor.
@@ -64,8 +64,8 @@ impl Executor {
         }
     }
 
-    /// Runs a future; an executor of jobs gets a job that blocks until it is done. Returns the future
-    /// if the user has given no executor.
+    /// Runs a future; an executor of jobs gets a job that blocks until it is done. Returns the
+    /// future if the user has given no executor.
     #[cfg(feature = "async")]
     pub(super) fn spawn_future(&self, future: BoxFuture) -> Option<BoxFuture> {
         match self {
@@ -118,8 +118,8 @@ fn pool() -> &'static Pool {
     POOL.get_or_init(|| Pool::new(LIMITS))
 }
 
-/// Drops jobs, and values of the user's with them. A panic of a destructor reaches neither the reader
-/// nor the other jobs.
+/// Drops jobs, and values of the user's with them. A panic of a destructor reaches neither the
+/// reader nor the other jobs.
 fn give_up(jobs: impl IntoIterator<Item = Job>) {
     jobs.into_iter().for_each(|job| _ = quietly(|| drop(job)));
 }
@@ -215,7 +215,8 @@ impl Queue {
         self.threads < limits.max_threads && self.threads - long < limits.threads
     }
 
-    /// Notes that a job that began at that moment is over. If several did, it makes no difference which.
+    /// Notes that a job that began at that moment is over. If several did, it makes no difference
+    /// which.
     fn end(&mut self, began: Instant) {
         if let Some(index) = self.began.iter().position(|&other| other == began) {
             self.began.swap_remove(index);

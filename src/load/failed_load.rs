@@ -48,9 +48,9 @@ struct EndTime {
 }
 
 impl FailedLoad {
-    /// The record of a load that ends now, in a cache with this `clock`. A `failure` is remembered for
-    /// the duration given with it. If the failure `before` is remembered for longer than that, so is
-    /// this one: a handle with a longer `negative_ttl` goes on to get an error.
+    /// The record of a load that ends now, in a cache with this `clock`. A `failure` is remembered
+    /// for the duration given with it. If the failure `before` is remembered for longer than that,
+    /// so is this one: a handle with a longer `negative_ttl` goes on to get an error.
     pub(super) fn new(
         failure: Option<(Failure, Duration)>,
         before: Option<&Arc<RememberedFailure>>,
@@ -84,8 +84,8 @@ impl FailedLoad {
         (remembered.at.ago() < nanos(negative_ttl)).then_some(&remembered.failure)
     }
 
-    /// Whether the load ended less than `pause` nanoseconds ago, by both clocks: that of the cache may
-    /// stand still.
+    /// Whether the load ended less than `pause` nanoseconds ago, by both clocks: that of the cache
+    /// may stand still.
     pub(super) fn is_younger(&self, pause: u64) -> bool {
         self.ended.ago() < pause && now().saturating_sub(self.ended.real) < pause
     }

@@ -10,8 +10,8 @@ use crate::stats::{Explanation, Stats};
 impl<K, V, L, S> LoadingCache<K, V, L, S> {
     /// What has happened since the cache was built, and its present state: [`Cache::stats`].
     ///
-    /// A call that finds no live value is a miss, whether it loads, joins a load, or returns a stale
-    /// value. Renewals count as loads, and are counted separately as well.
+    /// A call that finds no live value is a miss, whether it loads, joins a load, or returns a
+    /// stale value. Renewals count as loads, and are counted separately as well.
     ///
     /// [`Cache::stats`]: crate::Cache::stats
     ///
@@ -39,8 +39,8 @@ impl<K, V, L, S> LoadingCache<K, V, L, S> {
     ///
     /// Loads are judged by [`LoadErrors`](crate::health::Figure::LoadErrors),
     /// [`LoadAge`](crate::health::Figure::LoadAge) and
-    /// [`RenewalFailures`](crate::health::Figure::RenewalFailures). [`Cache::health`] returns the same for
-    /// the same thresholds.
+    /// [`RenewalFailures`](crate::health::Figure::RenewalFailures). [`Cache::health`] returns the
+    /// same for the same thresholds.
     ///
     /// [`Cache::health`]: crate::Cache::health
     ///
@@ -64,8 +64,8 @@ impl<K, V, L, S> LoadingCache<K, V, L, S> {
         self.cache.health(thresholds)
     }
 
-    /// How long operations took since the cache was built, including loads: [`Cache::latencies`]. `None`
-    /// unless [`Builder::sample_every`](crate::Builder::sample_every) was set. Needs feature
+    /// How long operations took since the cache was built, including loads: [`Cache::latencies`].
+    /// `None` unless [`Builder::sample_every`](crate::Builder::sample_every) was set. Needs feature
     /// `histograms`.
     ///
     /// Every load is timed; reads are sampled.

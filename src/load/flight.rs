@@ -7,16 +7,16 @@
 //! | over | nothing; waiters read the outcome |
 //!
 //! A waiter is in exactly one place: in the queue; in [`LeaderState::absent`], from when it is
-//! promoted until it arrives, that is, polls; or among those that have an outcome to read, from when
-//! the flight is over until they read it.
+//! promoted until it arrives, that is, polls; or among those that have an outcome to read, from
+//! when the flight is over until they read it.
 //!
 //! A leader that dies promotes the next waiter, and so does a thread that finds the leader stalled.
-//! If the loader of that leader runs, the leader is *relieved*: it is not stopped, and if its value is
-//! the first to arrive it completes the flight. If the leader is a waiter that was promoted and has
-//! not arrived, it goes back into the queue. From then on, until one arrives, any waiter that polls
-//! leads, and each time the limit is exceeded twice as many waiters are woken: so one that arrives
-//! leads soon, however many do not. If there is no waiter to promote and no caller completes the
-//! flight, it is over without an outcome.
+//! If the loader of that leader runs, the leader is *relieved*: it is not stopped, and if its value
+//! is the first to arrive it completes the flight. If the leader is a waiter that was promoted and
+//! has not arrived, it goes back into the queue. From then on, until one arrives, any waiter that
+//! polls leads, and each time the limit is exceeded twice as many waiters are woken: so one that
+//! arrives leads soon, however many do not. If there is no waiter to promote and no caller
+//! completes the flight, it is over without an outcome.
 
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -28,8 +28,8 @@ use super::run::{LedFlight, Run};
 use crate::engine::LoadStatus;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, lock, quietly, seeded, wake_quietly};
 
-/// Identifies a caller in a flight. They are numbered in the order in which they join; the first one
-/// is the caller that began the load.
+/// Identifies a caller in a flight. They are numbered in the order in which they join; the first
+/// one is the caller that began the load.
 pub(super) type CallerId = u64;
 
 /// The outcome of a load, for the callers that joined it.
@@ -58,7 +58,8 @@ pub(super) enum Runner {
     Thread,
     #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
     Task,
-    /// Nothing yet: a job that waits for an executor. The next caller that polls takes over at once.
+    /// Nothing yet: a job that waits for an executor. The next caller that polls takes over at
+    /// once.
     Job,
 }
 
@@ -66,7 +67,8 @@ pub(super) enum Runner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Completion {
     Value,
-    /// From the leader only: one that was relieved must not fail a flight that others still load for.
+    /// From the leader only: one that was relieved must not fail a flight that others still load
+    /// for.
     Error,
 }
 
@@ -188,8 +190,8 @@ impl<V> Flight<V> {
     /// stalls is relieved by this, whichever waiter polls; a leader that was promoted and does not
     /// arrive is replaced by the waiter that polls.
     pub(super) fn poll(&self, id: CallerId, waker: &Waker, now: u64) -> FlightPoll<V> {
-        // Cloned before the lock is taken, and the old one dropped after it is released: both may run
-        // user code (F5).
+        // Cloned before the lock is taken, and the old one dropped after it is released: both may
+        // run user code (F5).
         let mut waker = Some(waker.clone());
         let mut state = self.state();
         if let Some(outcome) = state.read_outcome(id) {
@@ -219,7 +221,8 @@ impl<V> Flight<V> {
 
     /// Ends the wait of `id`. If that waiter was promoted meanwhile, the next one is.
     ///
-    /// Returns true if no waiter is left to lead: the flight is over, and the caller cancels the load.
+    /// Returns true if no waiter is left to lead: the flight is over, and the caller cancels the
+    /// load.
     pub(super) fn leave(&self, id: CallerId, now: u64) -> bool {
         let mut state = self.state();
         if let Some(outcome) = state.read_outcome(id) {
@@ -263,21 +266,22 @@ impl<V> Flight<V> {
         if !seeded("flight-promote-asleep") {
             wake_quietly(promoted);
         }
-        // Dropped last: it may hold wakers of the user's, which may panic, and the waiter that is to
-        // lead has been woken by now.
+        // Dropped last: it may hold wakers of the user's, which may panic, and the waiter that is
+        // to lead has been woken by now.
         quietly(|| drop(gone));
         over
     }
 
-    /// Notes that the loader of the leader `id` begins to run. Returns false if that one was relieved.
+    /// Notes that the loader of the leader `id` begins to run. Returns false if that one was
+    /// relieved.
     pub(super) fn start_run(&self, id: CallerId, runner: Runner, run: &Arc<Run>, now: u64) -> bool {
         let mut state = self.state();
         let leader = state.leader.as_mut().filter(|leader| leader.id == id);
         leader.map(|leader| leader.start_run(runner, Arc::clone(run), now)).is_some()
     }
 
-    /// Notes that the loader of the leader `id` runs later, after those of other keys. Until it does,
-    /// a waiter may take over at once.
+    /// Notes that the loader of the leader `id` runs later, after those of other keys. Until it
+    /// does, a waiter may take over at once.
     pub(super) fn postpone(&self, id: CallerId, now: u64) {
         let mut state = self.state();
         let leader = state.leader.as_mut().filter(|leader| leader.id == id);
@@ -288,11 +292,11 @@ impl<V> Flight<V> {
         drop(run);
     }
 
-    /// Begins to complete the flight as a caller whose loader has returned. Returns false if another
-    /// caller has come first, or if the error is of a leader that was relieved.
+    /// Begins to complete the flight as a caller whose loader has returned. Returns false if
+    /// another caller has come first, or if the error is of a leader that was relieved.
     ///
-    /// The caller then replaces the token in the table, and calls [`end`](Self::end). In between, no
-    /// waiter is promoted and no other caller completes the flight.
+    /// The caller then replaces the token in the table, and calls [`end`](Self::end). In between,
+    /// no waiter is promoted and no other caller completes the flight.
     pub(super) fn begin_completion(&self, id: CallerId, completion: Completion) -> bool {
         let mut state = self.state();
         let may = completion == Completion::Value || state.is_led_from(id);
@@ -316,19 +320,19 @@ impl<V> Flight<V> {
         if outcome.is_none() && unread != 0 {
             return End::OutcomeWanted;
         }
-        // Under one lock: a waiter that joins before this is counted in `unread`, and one that comes
-        // after it is told that the flight is over.
+        // Under one lock: a waiter that joins before this is counted in `unread`, and one that
+        // comes after it is told that the flight is over.
         let outcome = outcome.clone().filter(|_| unread != 0);
         state.phase = Phase::Over { outcome, unread };
         let queue = std::mem::take(&mut state.queue);
         let leader = state.leader.take();
         drop(state);
-        // Without the lock, as wakers are the user's (F5). A waiter that polls before it is woken finds
-        // the outcome all the same.
+        // Without the lock, as wakers are the user's (F5). A waiter that polls before it is woken
+        // finds the outcome all the same.
         let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
         wake_quietly(queue.into_wakers().take(told));
-        // A waiter that was promoted has been woken already, and reads the outcome when it polls. It
-        // is dropped last, as it may hold a waker of the user's, which may panic.
+        // A waiter that was promoted has been woken already, and reads the outcome when it polls.
+        // It is dropped last, as it may hold a waker of the user's, which may panic.
         quietly(|| drop(leader));
         End::Over
     }
@@ -421,8 +425,8 @@ impl<V> FlightState<V> {
         self.promote(now)
     }
 
-    /// Promotes the next waiter if the leader was promoted and has not arrived in time, and takes the
-    /// wakers of some more, any of which may lead.
+    /// Promotes the next waiter if the leader was promoted and has not arrived in time, and takes
+    /// the wakers of some more, any of which may lead.
     fn replace_absent(&mut self, now: u64, limits: StallLimits) -> Vec<Waker> {
         let absent = self.replaceable().filter(|leader| leader.absent.is_some());
         if !absent.is_some_and(|leader| leader.is_stalled(now, limits, 0)) {
@@ -437,8 +441,8 @@ impl<V> FlightState<V> {
         next.into_iter().chain(self.queue.take_wakers(more)).collect()
     }
 
-    /// Makes the waiter `id` the leader if the present one was promoted and has not arrived, and that
-    /// is late or others before it have not arrived either. Returns whether it did.
+    /// Makes the waiter `id` the leader if the present one was promoted and has not arrived, and
+    /// that is late or others before it have not arrived either. Returns whether it did.
     fn step_in_for_absent(&mut self, id: CallerId, now: u64, limits: StallLimits) -> bool {
         let absent = self.replaceable().filter(|leader| leader.absent.is_some());
         if !absent
@@ -452,8 +456,8 @@ impl<V> FlightState<V> {
         true
     }
 
-    /// Puts a leader that was promoted and has not arrived back into the queue. When it polls, it finds
-    /// itself waiting.
+    /// Puts a leader that was promoted and has not arrived back into the queue. When it polls, it
+    /// finds itself waiting.
     fn requeue(&mut self, leader: Option<LeaderState>) {
         if let Some((id, waiter)) = leader.and_then(|leader| Some((leader.id, leader.absent?)))
             && !seeded("flight-passed-by")

@@ -32,22 +32,22 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropping the returned future while it waits affects no other caller. If it is dropped while it
-    /// loads, the caller that has waited longest loads instead. The same happens if a task that loads
-    /// was woken and is not polled for half a second, or as [`LoadPolicy`](crate::LoadPolicy) says; that
-    /// task goes on, and the first value to arrive goes to all. A task that was not woken is left
-    /// alone, however long it takes.
+    /// Dropping the returned future while it waits affects no other caller. If it is dropped while
+    /// it loads, the caller that has waited longest loads instead. The same happens if a task that
+    /// loads was woken and is not polled for half a second, or as [`LoadPolicy`](crate::LoadPolicy)
+    /// says; that task goes on, and the first value to arrive goes to all. A task that was not
+    /// woken is left alone, however long it takes.
     ///
     /// # Panics
     ///
     /// If `load` asks for its own key, or for one whose load waits for it:
-    /// [`try_get_or_load_async`](Self::try_get_or_load_async) returns an error instead. This is detected
-    /// if `load` itself asks, not if it waits for another task or thread that does.
+    /// [`try_get_or_load_async`](Self::try_get_or_load_async) returns an error instead. This is
+    /// detected if `load` itself asks, not if it waits for another task or thread that does.
     ///
     /// # Progress
     ///
-    /// A hit is ready at once: nothing is allocated or locked. A miss polls the future, or waits for
-    /// another caller.
+    /// A hit is ready at once: nothing is allocated or locked. A miss polls the future, or waits
+    /// for another caller.
     ///
     /// # Examples
     ///
@@ -304,13 +304,14 @@ where
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        // A panic of a waker, or of user code that looking for the key calls, stays here: the task may
-        // be unwinding already.
+        // A panic of a waker, or of user code that looking for the key calls, stays here: the task
+        // may be unwinding already.
         quietly(|| self.leave());
     }
 }
 
-/// The future of a loader, polled by the leader of its flights. It notes when it is woken and polled.
+/// The future of a loader, polled by the leader of its flights. It notes when it is woken and
+/// polled.
 pub(super) struct LeaderFuture<'p, F> {
     load: Pin<&'p mut F>,
     run: Arc<Run>,

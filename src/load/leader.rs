@@ -145,9 +145,9 @@ where
 }
 
 /// Starts one run for the jobs that are still to be done, on a thread or as a task. Returns these,
-/// and the others: jobs that a reader has taken over, and those whose key has changed since they were
-/// queued. A value loaded for the latter would not be put in, and the next caller that asks for such
-/// a key begins a load of its own.
+/// and the others: jobs that a reader has taken over, and those whose key has changed since they
+/// were queued. A value loaded for the latter would not be put in, and the next caller that asks
+/// for such a key begins a load of its own.
 pub(super) fn begin_jobs<K, V, S>(
     leaders: Vec<Leader<K, V, S>>,
     runner: Runner,
@@ -241,8 +241,8 @@ where
         self.ended = true;
     }
 
-    /// Goes on after [`postpone`](Self::postpone). Returns false if another caller has taken over, or
-    /// if the key has changed.
+    /// Goes on after [`postpone`](Self::postpone). Returns false if another caller has taken over,
+    /// or if the key has changed.
     pub(super) fn resume(&self, runner: Runner) -> bool {
         self.is_current()
             && self.run.get().is_some_and(|run| self.flight.start_run(self.id, runner, run, now()))
@@ -300,8 +300,9 @@ where
         });
     }
 
-    /// Tells all waiters why there is no value and, if the failure is to be remembered, later callers
-    /// as well. Returns the value that may stand in for the caller of this load, as `options` say.
+    /// Tells all waiters why there is no value and, if the failure is to be remembered, later
+    /// callers as well. Returns the value that may stand in for the caller of this load, as
+    /// `options` say.
     pub(super) fn fail(mut self, failure: &Failure, options: &LoadOptions) -> Option<StandIn<V>> {
         self.count_end(matches!(failure, Failure::Absent));
         // Before the completion begins: if `Clone` panics, the first waiter leads.

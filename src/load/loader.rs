@@ -7,10 +7,11 @@ use super::many;
 
 /// Where the values of a [`LoadingCache`](crate::load::LoadingCache) come from.
 ///
-/// Functions that take a key and return a result are loaders. A method is called once for each load,
-/// however many callers wait, on the thread of the caller that leads the load or, to renew a value, on
-/// a thread of the executor. No lock is held meanwhile: a loader may use the cache, including loads of
-/// other keys. A panic reaches the caller whose load it is; if others wait, the first of them loads.
+/// Functions that take a key and return a result are loaders. A method is called once for each
+/// load, however many callers wait, on the thread of the caller that leads the load or, to renew a
+/// value, on a thread of the executor. No lock is held meanwhile: a loader may use the cache,
+/// including loads of other keys. A panic reaches the caller whose load it is; if others wait, the
+/// first of them loads.
 ///
 /// # Examples
 ///
@@ -43,12 +44,13 @@ pub trait Loader<K, V>: Send + Sync {
     /// What its callers are to get: the one that leads, and all that have joined.
     fn load(&self, key: &K) -> Result<V, Self::Error>;
 
-    /// Loads the values of `keys`, which are all different. Returns one for each, in their order, and
-    /// `None` for a key without a value. If it returns too few, the remaining keys have no value.
+    /// Loads the values of `keys`, which are all different. Returns one for each, in their order,
+    /// and `None` for a key without a value. If it returns too few, the remaining keys have no
+    /// value.
     ///
-    /// By default it loads one key after another. The cache does not call this default: if a loader has
-    /// no `load_many` of its own, it calls [`load`](Self::load) for each key, which then succeeds or
-    /// fails by itself.
+    /// By default it loads one key after another. The cache does not call this default: if a loader
+    /// has no `load_many` of its own, it calls [`load`](Self::load) for each key, which then
+    /// succeeds or fails by itself.
     ///
     /// # Errors
     ///
@@ -114,12 +116,13 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
     /// What its callers are to get: the one that leads, and all that have joined.
     fn load(&self, key: &K) -> impl Future<Output = Result<V, Self::Error>> + Send;
 
-    /// Loads the values of `keys`, which are all different. Returns one for each, in their order, and
-    /// `None` for a key without a value. If it returns too few, the remaining keys have no value.
+    /// Loads the values of `keys`, which are all different. Returns one for each, in their order,
+    /// and `None` for a key without a value. If it returns too few, the remaining keys have no
+    /// value.
     ///
-    /// By default it loads one key after another. The cache does not call this default: if a loader has
-    /// no `load_many` of its own, it calls [`load`](Self::load) for each key, which then succeeds or
-    /// fails by itself.
+    /// By default it loads one key after another. The cache does not call this default: if a loader
+    /// has no `load_many` of its own, it calls [`load`](Self::load) for each key, which then
+    /// succeeds or fails by itself.
     ///
     /// # Errors
     ///

@@ -15,8 +15,8 @@ use crate::random_state::RandomState;
 
 /// A cache with a loader, which loads the values that are missing.
 ///
-/// From [`Cache::loading`]. A handle, like the cache: clones share everything. The cache itself may be
-/// used as well, and loads take account of what happens there: see [`Cache::get_or_load`].
+/// From [`Cache::loading`]. A handle, like the cache: clones share everything. The cache itself may
+/// be used as well, and loads take account of what happens there: see [`Cache::get_or_load`].
 ///
 /// # Examples
 ///
@@ -52,7 +52,8 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Returns the cache with a loader: a [`Loader`] or, with the feature `async`, an `AsyncLoader`.
+    /// Returns the cache with a loader: a [`Loader`] or, with the feature `async`, an
+    /// `AsyncLoader`.
     ///
     /// # Examples
     ///
@@ -96,7 +97,8 @@ where
         self.cache.get_and_age(key, age, is_reloading)
     }
 
-    /// Returns an expired value that may be served while a reload runs, and whether that is to begin.
+    /// Returns an expired value that may be served while a reload runs, and whether that is to
+    /// begin.
     pub(super) fn stale(&self, key: &K) -> Option<(Loaded<V>, bool)> {
         let grace = self.settings.stale_while_revalidate?;
         let kept = self.cache.engine().stand_in(key, grace)?;
@@ -123,13 +125,13 @@ where
     ///
     /// # Errors
     ///
-    /// The loader's error, of this call or of the one that it has joined; [`LoadError::Cycle`] if the
-    /// caller would wait for itself.
+    /// The loader's error, of this call or of the one that it has joined; [`LoadError::Cycle`] if
+    /// the caller would wait for itself.
     ///
     /// # Progress
     ///
-    /// A hit is wait-free, and costs what [`Cache::get`] costs. A miss runs the loader, or waits for
-    /// another caller that does.
+    /// A hit is wait-free, and costs what [`Cache::get`] costs. A miss runs the loader, or waits
+    /// for another caller that does.
     ///
     /// # Examples
     ///
@@ -179,11 +181,11 @@ where
         self.renew_soon(leader.into_iter().collect());
     }
 
-    /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of the
-    /// key is under way, the call joins that. It loads even if an error is remembered.
+    /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of
+    /// the key is under way, the call joins that. It loads even if an error is remembered.
     ///
-    /// If there is no room to renew the value, as too much removed data is not freed yet, the new value
-    /// is returned and not put in.
+    /// If there is no room to renew the value, as too much removed data is not freed yet, the new
+    /// value is returned and not put in.
     ///
     /// # Errors
     ///

@@ -26,13 +26,13 @@ where
     L: AsyncLoader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Renews values as tasks of the user's runtime: the task that reads calls `spawn` with a future,
-    /// which should spawn that.
+    /// Renews values as tasks of the user's runtime: the task that reads calls `spawn` with a
+    /// future, which should spawn that.
     ///
-    /// Without it, the calls of this handle and its clones poll the renewals: the call that starts one
-    /// polls it once and, each time it was woken, the next call does, whichever key that asks for. No
-    /// call waits for it, unless it needs that very value and there is no other. Without reads nothing
-    /// is renewed; a renewal that is not done within
+    /// Without it, the calls of this handle and its clones poll the renewals: the call that starts
+    /// one polls it once and, each time it was woken, the next call does, whichever key that asks
+    /// for. No call waits for it, unless it needs that very value and there is no other. Without
+    /// reads nothing is renewed; a renewal that is not done within
     /// [`renewal_limit`](crate::LoadPolicy::renewal_limit) is dropped.
     pub fn spawner(mut self, spawn: impl Fn(BoxFuture) + Send + Sync + 'static) -> Self {
         self.settings.executor = Executor::Tasks(Arc::new(spawn));
@@ -43,8 +43,8 @@ where
     ///
     /// # Errors
     ///
-    /// The loader's error, of this call or of the one that it has joined; [`LoadError::Cycle`] if the
-    /// caller would wait for itself.
+    /// The loader's error, of this call or of the one that it has joined; [`LoadError::Cycle`] if
+    /// the caller would wait for itself.
     ///
     /// # Cancel safety
     ///
@@ -162,8 +162,8 @@ where
         }
     }
 
-    /// Loads many keys by one call, as the leader of their loads. Returns `None` if the loader has no
-    /// `load_many` of its own.
+    /// Loads many keys by one call, as the leader of their loads. Returns `None` if the loader has
+    /// no `load_many` of its own.
     async fn query_async(
         &self,
         keys: &[K],
@@ -187,8 +187,8 @@ where
         finish_load(leader, loaded, self.settings.fresh_options())
     }
 
-    /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of the
-    /// key is under way, the call joins that.
+    /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of
+    /// the key is under way, the call joins that.
     ///
     /// # Errors
     ///
@@ -232,8 +232,9 @@ where
     ///
     /// # Errors
     ///
-    /// The error of the first key that has one, including errors that are remembered. All other keys
-    /// are loaded nevertheless: values that were there, or have been loaded, stay in the cache.
+    /// The error of the first key that has one, including errors that are remembered. All other
+    /// keys are loaded nevertheless: values that were there, or have been loaded, stay in the
+    /// cache.
     ///
     /// # Cancel safety
     ///
@@ -316,8 +317,8 @@ where
         }
     }
 
-    /// Loads the keys that are missing, by one call of [`AsyncLoader::load_many`]. Returns how many were
-    /// loaded, each key counted once.
+    /// Loads the keys that are missing, by one call of [`AsyncLoader::load_many`]. Returns how many
+    /// were loaded, each key counted once.
     ///
     /// # Errors
     ///

@@ -12,13 +12,13 @@ use crate::expiry::Terms;
 /// Wraps a function so that its results are cached: it is called once for equal arguments, and the
 /// result is kept for `ttl`, but no longer than the cache keeps its entries.
 ///
-/// Several functions may share a cache, each with a `prefix` of its own. Of concurrent calls with equal
-/// arguments, one calls the function and the others wait, as with [`Cache::get_or_load`].
+/// Several functions may share a cache, each with a `prefix` of its own. Of concurrent calls with
+/// equal arguments, one calls the function and the others wait, as with [`Cache::get_or_load`].
 ///
 /// # Panics
 ///
-/// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or `clock`.
-/// The wrapped function panics if `f` does, or if it calls itself with the same argument.
+/// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
+/// `clock`. The wrapped function panics if `f` does, or if it calls itself with the same argument.
 ///
 /// # Examples
 ///

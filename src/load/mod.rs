@@ -55,10 +55,11 @@
 //!
 //! # How a load goes
 //!
-//! A caller that finds no value begins a load: it links a *placeholder*, an entry with the *token* of
-//! its flight, where the value is going to be. If there is a token already, the caller joins that
-//! flight and waits. The caller that began the load is the *leader*: it runs its loader, with no lock
-//! held. Then it *completes* the load: the very entry that carries its token is replaced by the value.
+//! A caller that finds no value begins a load: it links a *placeholder*, an entry with the *token*
+//! of its flight, where the value is going to be. If there is a token already, the caller joins
+//! that flight and waits. The caller that began the load is the *leader*: it runs its loader, with
+//! no lock held. Then it *completes* the load: the very entry that carries its token is replaced by
+//! the value.
 //!
 //! # Invariants
 //!
@@ -87,8 +88,8 @@
 //! otherwise its value goes to its own caller only.
 //!
 //! *A waiter is promoted and sleeps on.* It is back in the queue before the next one leads. When it
-//! polls, it finds itself waiting and leaves its waker; or it leads, if the next one has not arrived
-//! either.
+//! polls, it finds itself waiting and leaves its waker; or it leads, if the next one has not
+//! arrived either.
 
 mod alone;
 mod blocking;

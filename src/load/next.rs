@@ -44,7 +44,8 @@ where
     Absent,
     /// It calls its loader, and ends the flight with the result.
     Lead(Leader<K, V, S>),
-    /// It calls its loader for itself alone: there is nothing to renew, or no room for a placeholder.
+    /// It calls its loader for itself alone: there is nothing to renew, or no room for a
+    /// placeholder.
     LoadAlone,
 }
 
@@ -92,8 +93,8 @@ impl LoadOptions {
         cache.engine().stand_in(key, self.stale_if_error?)
     }
 
-    /// What this caller does after another caller's load has failed. Returns `None` if that failure is
-    /// no answer for it.
+    /// What this caller does after another caller's load has failed. Returns `None` if that failure
+    /// is no answer for it.
     pub(super) fn answer<K, V, S, E>(
         &self,
         cache: &Cache<K, V, S>,
@@ -125,8 +126,8 @@ where
     S: BuildHasher,
     E: Send + Sync + 'static,
 {
-    /// After the end of the flight. Returns `None` if the outcome is no answer for the caller, which
-    /// then looks for the key again.
+    /// After the end of the flight. Returns `None` if the outcome is no answer for the caller,
+    /// which then looks for the key again.
     pub(super) fn after_flight(
         caller: &Caller<K, V, S>,
         outcome: NoAbort<Arc<FlightOutcome<V>>>,

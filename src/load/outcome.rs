@@ -17,8 +17,8 @@ pub enum LoadSource {
     /// Another caller's loader made it, while this one waited.
     Joined,
     /// It has expired. It could not be renewed, and is within
-    /// [`stale_if_error`](crate::load::LoadingCache::stale_if_error); or it is being renewed, within
-    /// [`stale_while_revalidate`](crate::load::LoadingCache::stale_while_revalidate).
+    /// [`stale_if_error`](crate::load::LoadingCache::stale_if_error); or it is being renewed,
+    /// within [`stale_while_revalidate`](crate::load::LoadingCache::stale_while_revalidate).
     Stale,
 }
 
@@ -89,8 +89,9 @@ impl<E> SharedError<E> {
     }
 }
 
-/// An error of any type that can be shown, be it an [`Error`] itself or not. Its source is that of the error, if that is
-/// a `Box<dyn Error + Send + Sync>`; that of others is reached through [`Deref`].
+/// An error of any type that can be shown, be it an [`Error`] itself or not. Its source is that of
+/// the error, if that is a `Box<dyn Error + Send + Sync>`; that of others is reached through
+/// [`Deref`].
 impl<E: fmt::Debug + fmt::Display + 'static> Error for SharedError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let error: &dyn Any = &*self.0;
@@ -145,10 +146,11 @@ impl<E: fmt::Display> fmt::Display for SharedError<E> {
 
 /// Why there is no value.
 ///
-/// It is an [`Error`] if `E` can be shown (`Debug` and `Display`), be it an `Error` itself or not: a `String`, a
-/// `Box<dyn Error + Send + Sync>` and `anyhow::Error` will do. So `?` turns it into a `Box<dyn Error>`, and into a
-/// `Box<dyn Error + Send + Sync>` as well, as a loader's errors are `Send + Sync`. Its `source` is the [`SharedError`] of the
-/// loader; what that error has as its own sources is reached through [`error`](Self::error).
+/// It is an [`Error`] if `E` can be shown (`Debug` and `Display`), be it an `Error` itself or not:
+/// a `String`, a `Box<dyn Error + Send + Sync>` and `anyhow::Error` will do. So `?` turns it into a
+/// `Box<dyn Error>`, and into a `Box<dyn Error + Send + Sync>` as well, as a loader's errors are
+/// `Send + Sync`. Its `source` is the [`SharedError`] of the loader; what that error has as its own
+/// sources is reached through [`error`](Self::error).
 ///
 /// # Examples
 ///
@@ -174,8 +176,8 @@ pub enum LoadError<E> {
     /// The loader failed: this caller's own, or the one of the caller that it had joined.
     Failed(SharedError<E>),
     /// The load would wait for itself: the loader asks for its own key, or for a key whose loader
-    /// waits, over other threads or tasks, for this one. Or a thread would wait for a task that only
-    /// this thread polls.
+    /// waits, over other threads or tasks, for this one. Or a thread would wait for a task that
+    /// only this thread polls.
     Cycle,
     /// The load that the caller had joined did not end in time. The load goes on.
     TimedOut,
@@ -190,7 +192,8 @@ impl<E> LoadError<E> {
         }
     }
 
-    /// Returns the loader's error, shared with the callers that had joined the load; `None` if no loader has failed.
+    /// Returns the loader's error, shared with the callers that had joined the load; `None` if no
+    /// loader has failed.
     ///
     /// # Examples
     ///

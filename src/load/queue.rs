@@ -1,8 +1,8 @@
 //! The waiters of a flight, in the order in which they are promoted.
 //!
 //! They are promoted round robin: each time the one with the next id, and after the last one the
-//! first. So a waiter that was promoted, did not arrive and was put back has its next turn after all
-//! the others.
+//! first. So a waiter that was promoted, did not arrive and was put back has its next turn after
+//! all the others.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -56,8 +56,8 @@ impl Queue {
         self.waiters.remove_entry(&id)
     }
 
-    /// Takes the wakers of up to `most` waiters that would be promoted next. They have had their turn
-    /// then.
+    /// Takes the wakers of up to `most` waiters that would be promoted next. They have had their
+    /// turn then.
     pub(super) fn take_wakers(&mut self, most: usize) -> Vec<Waker> {
         let most = most.min(self.waiters.len());
         let (last, mut taken, mut wakers) = (self.last, 0, Vec::new());

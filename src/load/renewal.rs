@@ -1,4 +1,5 @@
-//! Values that are renewed in the background: ahead of their expiry, or while a stale one is served.
+//! Values that are renewed in the background: ahead of their expiry, or while a stale one is
+//! served.
 
 use std::hash::{BuildHasher, Hash};
 use std::task::Waker;
@@ -107,10 +108,10 @@ where
         }));
     }
 
-    /// Renews values, by one query if they are several, and calls `tell` with each result. If each is a
-    /// load of its own, stops when `tell` returns false. A panic of the loader, which was reported by
-    /// the panic hook, ends the renewal of the values of that call only. Returns the keys that other
-    /// callers have taken over.
+    /// Renews values, by one query if they are several, and calls `tell` with each result. If each
+    /// is a load of its own, stops when `tell` returns false. A panic of the loader, which was
+    /// reported by the panic hook, ends the renewal of the values of that call only. Returns the
+    /// keys that other callers have taken over.
     pub(super) fn renew(
         &self,
         leaders: Vec<Leader<K, V, S>>,

@@ -1,11 +1,11 @@
 //! One run of a loader, for one flight or for many.
 //!
-//! A run that is a task notes when it was woken, and whether it is being polled. These are hints: if
-//! one is read too late, a leader is relieved that is about to go on, and of two values the first one
-//! completes the load.
+//! A run that is a task notes when it was woken, and whether it is being polled. These are hints:
+//! if one is read too late, a leader is relieved that is about to go on, and of two values the
+//! first one completes the load.
 //!
-//! A run also lists the flights that it waits for, so that `cycle` can tell whether waiting would close
-//! a cycle.
+//! A run also lists the flights that it waits for, so that `cycle` can tell whether waiting would
+//! close a cycle.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -152,8 +152,8 @@ impl Run {
         drop(gone);
     }
 
-    /// Returns the only thread that has polled it, if it is a task that a caller waits for and is not
-    /// being polled now: without that thread it does not go on, as far as is known.
+    /// Returns the only thread that has polled it, if it is a task that a caller waits for and is
+    /// not being polled now: without that thread it does not go on, as far as is known.
     pub(super) fn sole_poller(&self) -> Option<u64> {
         let thread = self.thread.get();
         let rests = !self.background && self.polling.get() == 0;

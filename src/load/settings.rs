@@ -90,13 +90,14 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Checks the settings against each other and against those of the cache. Calling it is optional;
-    /// without it, settings that contradict each other have no effect.
+    /// Checks the settings against each other and against those of the cache. Calling it is
+    /// optional; without it, settings that contradict each other have no effect.
     ///
     /// # Errors
     ///
-    /// [`RefreshAfterExpiry`](BuildError::RefreshAfterExpiry) if values would expire before they are
-    /// due to be renewed: then they are never renewed, and a read after their expiry waits for a load.
+    /// [`RefreshAfterExpiry`](BuildError::RefreshAfterExpiry) if values would expire before they
+    /// are due to be renewed: then they are never renewed, and a read after their expiry waits for
+    /// a load.
     ///
     /// # Examples
     ///
@@ -125,9 +126,9 @@ where
     }
 
     /// Renews values ahead of their expiry: a read of a value that has reached `age` returns it at
-    /// once, and starts one reload in the background. If that fails, the value stays until it expires,
-    /// and is tried again after a tenth of `age`, or after [`negative_ttl`](Self::negative_ttl) if that
-    /// is longer.
+    /// once, and starts one reload in the background. If that fails, the value stays until it
+    /// expires, and is tried again after a tenth of `age`, or after
+    /// [`negative_ttl`](Self::negative_ttl) if that is longer.
     ///
     /// # Panics
     ///
@@ -140,10 +141,10 @@ where
         self
     }
 
-    /// Returns an expired value instead of an error, for up to `grace` after its expiry. Each handle of
-    /// the cache applies its own setting: others may allow more or less. A value that was replaced,
-    /// removed or invalidated never stands in. Until `grace` is over the value stays in memory, unless
-    /// its room is needed; it is returned as [`LoadSource::Stale`].
+    /// Returns an expired value instead of an error, for up to `grace` after its expiry. Each
+    /// handle of the cache applies its own setting: others may allow more or less. A value that was
+    /// replaced, removed or invalidated never stands in. Until `grace` is over the value stays in
+    /// memory, unless its room is needed; it is returned as [`LoadSource::Stale`].
     ///
     /// # Panics
     ///
@@ -158,11 +159,12 @@ where
         self
     }
 
-    /// Returns an expired value at once, for up to `grace` after its expiry, while one reload runs in
-    /// the background. If that fails, the next read starts another one or, with
-    /// [`negative_ttl`](Self::negative_ttl), the first read after that time. A value that was replaced,
-    /// removed or invalidated is never returned. The value is returned as [`LoadSource::Stale`], by this
-    /// handle only, and stays in memory until `grace` is over, unless its room is needed.
+    /// Returns an expired value at once, for up to `grace` after its expiry, while one reload runs
+    /// in the background. If that fails, the next read starts another one or, with
+    /// [`negative_ttl`](Self::negative_ttl), the first read after that time. A value that was
+    /// replaced, removed or invalidated is never returned. The value is returned as
+    /// [`LoadSource::Stale`], by this handle only, and stays in memory until `grace` is over,
+    /// unless its room is needed.
     ///
     /// # Panics
     ///
@@ -204,10 +206,10 @@ where
     /// background. A key for which [`load_many`](crate::load::Loader::load_many) has no value is
     /// remembered in the same way.
     ///
-    /// The error is forgotten when the key is inserted, removed or invalidated, or loaded after all, as
-    /// by [`refresh`](Self::refresh), which loads in any case. If one of these happens between the
-    /// beginning of the load and its error, the error is not remembered at all. Each handle applies its
-    /// own duration. A cache remembers about the last thousand errors.
+    /// The error is forgotten when the key is inserted, removed or invalidated, or loaded after
+    /// all, as by [`refresh`](Self::refresh), which loads in any case. If one of these happens
+    /// between the beginning of the load and its error, the error is not remembered at all. Each
+    /// handle applies its own duration. A cache remembers about the last thousand errors.
     ///
     /// The time is that of the cache's clock, if it has one, and otherwise the system's.
     pub fn negative_ttl(mut self, lifetime: Duration) -> Self {
@@ -216,9 +218,9 @@ where
     }
 
     /// Limits how long a call waits for a load that it has joined; after `limit` it returns
-    /// [`LoadError::TimedOut`], or a stale value if [`stale_if_error`](Self::stale_if_error) allows for
-    /// it. The load goes on, and its value is put in. The caller that leads the load is not interrupted:
-    /// its loader should have time limits of its own.
+    /// [`LoadError::TimedOut`], or a stale value if [`stale_if_error`](Self::stale_if_error) allows
+    /// for it. The load goes on, and its value is put in. The caller that leads the load is not
+    /// interrupted: its loader should have time limits of its own.
     ///
     /// # Examples
     ///
@@ -238,21 +240,22 @@ where
         self
     }
 
-    /// Shortens the life of each loaded value by a random part of it, up to `fraction`, so that values
-    /// loaded together do not expire together. Zero by default; values above one count as one.
+    /// Shortens the life of each loaded value by a random part of it, up to `fraction`, so that
+    /// values loaded together do not expire together. Zero by default; values above one count as
+    /// one.
     pub fn jitter(mut self, fraction: f64) -> Self {
         // NaN counts as zero.
         self.settings.jitter = if fraction > 0.0 { fraction.min(1.0) } else { 0.0 };
         self
     }
 
-    /// Renews values on an executor of the user's. The thread that reads calls `spawn` with a job: it
-    /// should pass the job on, and not run it.
+    /// Renews values on an executor of the user's. The thread that reads calls `spawn` with a job:
+    /// it should pass the job on, and not run it.
     ///
-    /// Without one, threads named `clockhand-load` renew the values of all caches of the process: at
-    /// most eight, not counting those whose loads have run for more than a second, and at most
-    /// sixty-four in all. They are started as needed, and end after ten seconds without work. Renewals
-    /// that they cannot keep up with are dropped, and started again by later reads.
+    /// Without one, threads named `clockhand-load` renew the values of all caches of the process:
+    /// at most eight, not counting those whose loads have run for more than a second, and at most
+    /// sixty-four in all. They are started as needed, and end after ten seconds without work.
+    /// Renewals that they cannot keep up with are dropped, and started again by later reads.
     ///
     /// # Examples
     ///

@@ -17,10 +17,10 @@ use crate::sync::{Mutex, MutexGuard, discard, lock, quietly};
 /// Keeps a set of keys fresh: renews each of them every period, whether it is read or not.
 ///
 /// It has a thread of its own, named `clockhand-warm`, which loads the keys by one call of
-/// [`Loader::load_many`], for the first time at once; if the loader has no `load_many` of its own, one
-/// key after another. A period that is shorter than the time to live renews every key ahead of its
-/// expiry. A key whose failure is remembered ([`negative_ttl`](LoadingCache::negative_ttl)) is not
-/// loaded, and counts as failed. The thread ends after the warmer was stopped or dropped.
+/// [`Loader::load_many`], for the first time at once; if the loader has no `load_many` of its own,
+/// one key after another. A period that is shorter than the time to live renews every key ahead of
+/// its expiry. A key whose failure is remembered ([`negative_ttl`](LoadingCache::negative_ttl)) is
+/// not loaded, and counts as failed. The thread ends after the warmer was stopped or dropped.
 ///
 /// # Examples
 ///
@@ -89,8 +89,8 @@ impl Warmer {
         Self::run(loading.clone(), Box::new(move || keys.clone()), period)
     }
 
-    /// Keeps the up to `most` keys fresh that are read most, as [`Cache::hottest`](crate::Cache::hottest)
-    /// returns them at the beginning of each round.
+    /// Keeps the up to `most` keys fresh that are read most, as
+    /// [`Cache::hottest`](crate::Cache::hottest) returns them at the beginning of each round.
     ///
     /// # Errors
     ///
@@ -166,8 +166,8 @@ impl Warmer {
 
 impl Drop for Warmer {
     fn drop(&mut self) {
-        // The thread notices after the load that is under way. It is not waited for, as that load may be
-        // the one that drops the warmer.
+        // The thread notices after the load that is under way. It is not waited for, as that load
+        // may be the one that drops the warmer.
         drop(self.stop.take());
     }
 }

@@ -1,9 +1,9 @@
 //! The thread that wakes tasks: when a leader is not polled, and when a time limit is over.
 //!
-//! A waiter that is a task sleeps until it is woken, and the leader that should wake it may be a task
-//! that is no longer polled. One thread of the process checks from time to time the flights that tasks
-//! wait for, and promotes the next waiter if a leader stalls. The same thread wakes waiters whose time
-//! limit is over. It sleeps while there are none, and ends after a while.
+//! A waiter that is a task sleeps until it is woken, and the leader that should wake it may be a
+//! task that is no longer polled. One thread of the process checks from time to time the flights
+//! that tasks wait for, and promotes the next waiter if a leader stalls. The same thread wakes
+//! waiters whose time limit is over. It sleeps while there are none, and ends after a while.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -21,7 +21,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A flight, of values of any type.
 trait Watched: Send + Sync {
-    /// Relieves the leader if it stalls. Returns when to check again, and `None` if the flight is over.
+    /// Relieves the leader if it stalls. Returns when to check again, and `None` if the flight is
+    /// over.
     fn look(&self) -> Option<Duration>;
     /// Wakes a waiter.
     fn wake_waiter(&self, id: CallerId);

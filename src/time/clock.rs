@@ -15,8 +15,8 @@ use super::moment::{Moment, nanos};
 /// | [`precise`](Self::precise) | at its deadline | a reading of the system's clock, often more than the lookup |
 /// | [`manual`](Self::manual) | when a test says so | a load |
 ///
-/// Clones are the same clock, and one clock can serve many caches. No clock ever goes back, none has a
-/// thread, and none does anything while it is not read.
+/// Clones are the same clock, and one clock can serve many caches. No clock ever goes back, none
+/// has a thread, and none does anything while it is not read.
 ///
 /// # Examples
 ///
@@ -45,13 +45,14 @@ enum Source {
 impl Clock {
     /// A clock whose time is never older than `resolution`.
     ///
-    /// All coarse clocks of the process with the same resolution share a reading of the system's clock. A
-    /// reader that finds it older than `resolution`, by the processor's time-stamp counter, takes the next
-    /// one. So entries expire within `resolution` of their deadlines, however busy the machine is, and no
-    /// thread is needed.
+    /// All coarse clocks of the process with the same resolution share a reading of the system's
+    /// clock. A reader that finds it older than `resolution`, by the processor's time-stamp
+    /// counter, takes the next one. So entries expire within `resolution` of their deadlines,
+    /// however busy the machine is, and no thread is needed.
     ///
-    /// The counter is that of x86-64 processors with an invariant rate (those of the last fifteen years).
-    /// Elsewhere, this clock reads the system's clock every time, as a [`precise`](Self::precise) one does.
+    /// The counter is that of x86-64 processors with an invariant rate (those of the last fifteen
+    /// years). Elsewhere, this clock reads the system's clock every time, as a
+    /// [`precise`](Self::precise) one does.
     ///
     /// Building a cache fails if `resolution` is zero, or longer than its entries are to live.
     ///
@@ -77,8 +78,8 @@ impl Clock {
     ///
     /// # Progress
     ///
-    /// A reading takes as long as [`Instant::now`]: on the usual platforms, neither a lock nor a system
-    /// call is involved.
+    /// A reading takes as long as [`Instant::now`]: on the usual platforms, neither a lock nor a
+    /// system call is involved.
     ///
     /// # Examples
     ///
@@ -141,8 +142,8 @@ impl Clock {
         }
     }
 
-    /// Converts a moment for callbacks that take an [`Instant`]. One that the platform cannot represent
-    /// becomes a late instant that it can.
+    /// Converts a moment for callbacks that take an [`Instant`]. One that the platform cannot
+    /// represent becomes a late instant that it can.
     pub(crate) fn to_instant(&self, moment: Moment) -> Instant {
         let origin = match &self.0 {
             Source::Coarse(time) => time.origin(),

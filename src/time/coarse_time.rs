@@ -1,11 +1,11 @@
 //! The time of coarse clocks: a reading of the system's clock that readers renew.
 //!
-//! No thread updates it. Next to the time there is a *stamp*: what the processor's counter showed just
-//! before the system's clock was read. A reader compares the counter with the stamp. While the difference
-//! is within the *maximum age*, which is the resolution in units of the counter, the time is fresh
-//! enough; otherwise the reader reads the system's clock, and updates time and stamp. So a time that is
-//! read is never older than the resolution, whether or not other threads are scheduled, and nothing is
-//! done while the clock is not read.
+//! No thread updates it. Next to the time there is a *stamp*: what the processor's counter showed
+//! just before the system's clock was read. A reader compares the counter with the stamp. While the
+//! difference is within the *maximum age*, which is the resolution in units of the counter, the
+//! time is fresh enough; otherwise the reader reads the system's clock, and updates time and stamp.
+//! So a time that is read is never older than the resolution, whether or not other threads are
+//! scheduled, and nothing is done while the clock is not read.
 //!
 //! # Invariants
 //!
@@ -29,7 +29,8 @@ use std::time::{Duration, Instant};
 use super::moment::{Moment, nanos};
 use crate::sync::{AtomicU64, CachePadded, Ordering, Relaxed, counter, has_counter, seeded};
 
-/// How long the counter must have been measured before its rate is known well enough, in nanoseconds.
+/// How long the counter must have been measured before its rate is known well enough, in
+/// nanoseconds.
 const MIN_MEASURED_NANOS: u64 = 100_000;
 
 /// What readers read, on a cache line of its own.
@@ -52,7 +53,8 @@ pub(super) struct CoarseTime {
 }
 
 impl CoarseTime {
-    /// Returns the one that all clocks with this resolution share. It is dropped with the last of them.
+    /// Returns the one that all clocks with this resolution share. It is dropped with the last of
+    /// them.
     pub(super) fn for_resolution(resolution: Duration) -> Arc<Self> {
         static SHARED: Mutex<Vec<Weak<CoarseTime>>> = Mutex::new(Vec::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,8 +105,8 @@ impl CoarseTime {
         // ORDERING S-b: Acquire: the time that is read next is at least as fresh (C2); pairs with
         // `set`.
         let stamp = self.shared.stamp.load(Ordering::Acquire);
-        // If the stamp is beyond the counter, the difference wraps, and the time is not fresh: another
-        // thread has just updated it, or the counters of two processors differ.
+        // If the stamp is beyond the counter, the difference wraps, and the time is not fresh:
+        // another thread has just updated it, or the counters of two processors differ.
         let age = counter.wrapping_sub(stamp);
         (age < self.shared.max_age.get()).then(|| Moment::of_coarse(self.shared.time.get()))
     }
@@ -118,8 +120,8 @@ impl CoarseTime {
         self.set(counter, elapsed)
     }
 
-    /// Stores the time that has `elapsed` since the origin, read just after the counter showed `counter`.
-    /// Returns it, or a later one that another thread has stored.
+    /// Stores the time that has `elapsed` since the origin, read just after the counter showed
+    /// `counter`. Returns it, or a later one that another thread has stored.
     pub(super) fn set(&self, counter: u64, elapsed: u64) -> Moment {
         let Some(first) = self.first else { return Moment::at(elapsed) };
         let stamp_first = seeded("clock-stamp-first");
@@ -144,7 +146,8 @@ impl CoarseTime {
         Moment::at(now)
     }
 
-    /// The maximum age, by what was counted in how many nanoseconds: in all, and since the last update.
+    /// The maximum age, by what was counted in how many nanoseconds: in all, and since the last
+    /// update.
     fn max_age(&self, all: (u64, u64), last: (u64, u64)) -> u64 {
         let (resolution, before) = (nanos(self.resolution), self.shared.max_age.get());
         let overall = max_age(all, resolution);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::moment::{Moment, nanos};
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
 
-/// The time of a manual clock: one word that publishes nothing, and so is a [`Relaxed`]. As every access
-/// is to the same word, no thread sees it go back.
+/// The time of a manual clock: one word that publishes nothing, and so is a [`Relaxed`]. As every
+/// access is to the same word, no thread sees it go back.
 #[derive(Debug)]
 pub(super) struct ManualTime(CachePadded<Relaxed<AtomicU64>>);
 
@@ -36,8 +36,8 @@ impl ManualTime {
 
 /// Moves the time of a clock that was made by [`Clock::manual`](crate::Clock::manual).
 ///
-/// The time stands still until it is moved, and it only moves forward. Clones move the same clock. When
-/// the last `ManualClock` is dropped, the clock stands still.
+/// The time stands still until it is moved, and it only moves forward. Clones move the same clock.
+/// When the last `ManualClock` is dropped, the clock stands still.
 ///
 /// # Progress
 ///
@@ -68,8 +68,9 @@ impl ManualClock {
 
     /// Moves the time forward.
     ///
-    /// Steps of several threads add up. The clock stops after 292 years: a step beyond that, for example
-    /// of [`Duration::MAX`], moves it there, and all entries with a deadline have expired then.
+    /// Steps of several threads add up. The clock stops after 292 years: a step beyond that, for
+    /// example of [`Duration::MAX`], moves it there, and all entries with a deadline have expired
+    /// then.
     ///
     /// # Examples
     ///

@@ -41,8 +41,8 @@ impl Moment {
         Self(nanos)
     }
 
-    /// The deadline after `lifetime` from now: at once if that is zero, never if it is longer than the clock
-    /// runs.
+    /// The deadline after `lifetime` from now: at once if that is zero, never if it is longer than
+    /// the clock runs.
     #[inline]
     pub(crate) fn after(self, lifetime: Duration) -> Deadline {
         Deadline(self.0.saturating_add(nanos(lifetime)).min(Deadline::NEVER.0))

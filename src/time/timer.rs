@@ -3,8 +3,8 @@
 use super::clock::Clock;
 use super::moment::Moment;
 
-/// Measures time since it was started: by a manual clock if a test sets one, otherwise by the system's,
-/// however coarse the clock is by which entries expire. Read for reports only.
+/// Measures time since it was started: by a manual clock if a test sets one, otherwise by the
+/// system's, however coarse the clock is by which entries expire. Read for reports only.
 #[derive(Debug, Clone)]
 pub(crate) struct Timer {
     clock: Clock,
