@@ -788,7 +788,7 @@ where
     /// key since `f` was called; else `f` is called again with what is there then. So `f` should be
     /// quick, and should have no other effects. The thread is pinned while it runs; it may use the
     /// cache. A panic in it changes nothing. One that writes its own key is called 256 times at most, and
-    /// ends in [`InsertErrorKind::Contended`](crate::InsertErrorKind::Contended).
+    /// ends in [`InsertErrorKind::Contended`].
     ///
     /// A value that is kept counts as read. One that replaces another evicts nobody, unless it is heavier; where the
     /// older one cannot be freed and there is no room for both, it is refused, and nothing is lost.
