@@ -108,6 +108,7 @@ impl<K, V> Builder<K, V> {
             rules: Rules {
                 name: UNNAMED.into(),
                 weigher: None,
+                cost: None,
                 listener: None,
                 expiration: None,
                 load_policy: LoadPolicy::new(),
@@ -158,9 +159,44 @@ impl<K, V, S> Builder<K, V, S> {
     /// The unit is yours. With bytes: the size of key and value, what they own on the heap, and
     /// [`ENTRY_OVERHEAD`] (`docs/guide.md` says what is in it).
     ///
+    /// What makes room is what saves least for its weight: see [`cost`](Self::cost). A heavy entry that would displace
+    /// others that are worth more together makes room itself, at once: it is evicted by its own write. That concerns those
+    /// that need more than a thirty-second of the capacity and displace more than four others of average weight, in a cache of
+    /// 32 entries or more.
+    ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more never comes in.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.rules.weigher = Some(Box::new(weigher));
+        self
+    }
+
+    /// What a miss costs, in any unit: time, money, requests; without it, one. The cache keeps what saves most cost for
+    /// each unit of weight: how often a key is asked for, times the cost of a miss, divided by the weight.
+    ///
+    /// - Without a cost, and with a weigher that counts bytes, that is hits: small entries stay before large ones.
+    /// - With a cost that is the weight, it is bytes that hit: what counts for traffic, or for a disk behind the cache.
+    /// - With a cost in microseconds, it is time that callers do not wait.
+    ///
+    /// Called once for each write, before the weigher, and under the same conditions. It only chooses who has to make
+    /// room: a cost that is wrong costs hits, and nothing else. An entry whose cost is zero goes first. Each entry takes eight bytes
+    /// more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    ///
+    /// struct Answer { text: String, millis: u64 }
+    ///
+    /// let cache: Cache<u64, Answer> = Cache::builder()
+    ///     .capacity(64 << 20)
+    ///     .weigher(|_, answer: &Answer| answer.text.len() as u64 + clockhand::ENTRY_OVERHEAD)
+    ///     .cost(|_, answer| answer.millis)
+    ///     .build()?;
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    pub fn cost(mut self, cost: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.rules.cost = Some(Box::new(cost));
         self
     }
 
@@ -429,6 +465,10 @@ where
             remembers: self.remembers,
             sampling: self.sampling,
         };
+        if self.rules.cost.is_some() {
+            // Where entries differ in cost, the policy goes by worth, and they weigh one.
+            self.rules.weigher.get_or_insert_with(|| Box::new(|_, _| 1));
+        }
         self.rules.expiration = clock
             .map(|clock| Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry));
         Self::assert_available(plan.entries, &self.rules)?;

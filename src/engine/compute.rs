@@ -102,11 +102,11 @@ where
         let view = self.table.view(pin.pass());
         let own = key.take().expect("the key comes back after every attempt");
         let (own, value) = (NoAbort::new(own), NoAbort::new(value));
-        let charge = self.rules.weigh(&own, &value);
-        if let Err(kind) = self.fits(charge) {
+        let toll = self.rules.weigh(&own, &value);
+        if let Err(kind) = self.fits(toll.charge) {
             return Ok(Computed::Refused { kind, value: value.into_inner() });
         }
-        let entry = view.entry(hash, own.into_inner(), value.into_inner(), charge);
+        let entry = view.entry(hash, own.into_inner(), value.into_inner(), toll);
         let (obstacle, entry) = match self.put_at(view, work, site, entry) {
             Ok(Inserted::New) => return Ok(Computed::Inserted),
             Ok(Inserted::Replaced) => return Ok(Computed::Replaced),

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::bury::{Found, Table};
 use crate::entry::EntryRef;
-use crate::policy::{Face, Heard, Marks, Noted, Place, Region};
+use crate::policy::{Face, Heard, Marks, Noted, Place, Region, Worth};
 use crate::table;
 
 /// The clock's face.
@@ -96,6 +96,11 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     #[inline]
     fn hear(&self, slot: Self::Slot, heard: Heard) {
         slot.entry().hear(heard.bits());
+    }
+
+    #[inline]
+    fn worth(&self, slot: Self::Slot, frequency: u64) -> Worth {
+        Worth::new(frequency, slot.entry().cost(), slot.entry().charge())
     }
 
     #[inline]

@@ -7,6 +7,7 @@
 //! | `wait` | for how long an operation waits for others |
 //! | `starving` | writes that have waited for long, and go first |
 //! | `work` | one operation on its way, and when it gives up |
+//! | `trial` | which newcomers are worth the room that they need |
 //! | `write` | how an entry comes in: insert, replace |
 //! | `compute` | deciding from what is there |
 //! | `room` | how charge is found for it: credit, pool, victims |
@@ -67,6 +68,7 @@ mod scan;
 mod share;
 mod starving;
 mod timing;
+mod trial;
 mod upkeep;
 mod wait;
 mod work;
@@ -161,6 +163,8 @@ pub(crate) struct Engine<K, V, S> {
     rules: Rules<K, V>,
     settings: Box<Settings>,
     policy: Policy,
+    /// Whether a new entry may leave at once: its time may be over, or it may not be worth its room.
+    screens: bool,
     capacity: Ledger,
     retired: Ledger,
     patience: Duration,
@@ -201,12 +205,14 @@ impl<K, V, S> Engine<K, V, S> {
         let table = Table::new(shape, rules.longest_life(), bits, Memory::new(plan.entries));
         let told = timer.clone();
         table.domain().time_by(Box::new(move || nanos(told.elapsed())));
+        let weighs = rules.weigher.is_some();
         Self {
             table,
             hasher: NoAbort::new(hasher),
+            screens: weighs || rules.expiration.is_some(),
             rules,
             settings: Box::new(plan.settings),
-            policy: Policy::new(),
+            policy: Policy::new(weighs),
             capacity: Ledger::new(plan.capacity),
             retired: Ledger::for_transient_units(plan.retired_capacity),
             patience: plan.patience,

@@ -51,6 +51,7 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
     let rules = Rules {
         name: "toy".into(),
         weigher: weigher.filter(|_| weighed),
+        cost: None,
         listener: None,
         expiration: None,
         load_policy: crate::load_policy::LoadPolicy::new(),

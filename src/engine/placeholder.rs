@@ -225,7 +225,7 @@ where
         let (own_value, value) =
             (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
         let contents = (own.into_inner(), own_value.into_inner());
-        let entry = view.renewing(old.hash(), contents, charge, Arc::clone(token));
+        let entry = view.renewing(old.hash(), contents, old.toll(), Arc::clone(token));
         copy_times(old, entry.as_ref());
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
         let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
@@ -275,16 +275,16 @@ where
     /// is dropped.
     pub(crate) fn complete_load(&self, key: &K, value: V, token: &LoadToken, terms: Terms) {
         let value = NoAbort::new(value);
-        let charge = self.rules.weigh(key, &value);
+        let toll = self.rules.weigh(key, &value);
         let hash = self.hash(key);
         let mut pin = self.pin();
         let mut work = self.work_of(&pin);
         work.terms = terms;
-        if let Err(kind) = self.fits(charge) {
+        if let Err(kind) = self.fits(toll.charge) {
             return self.reject_load(pin, work, (hash, key, &value), (token, kind));
         }
         let (own, value) = (key.clone(), value.into_inner());
-        let new = self.table.view(pin.pass()).entry(hash, own, value, charge);
+        let new = self.table.view(pin.pass()).entry(hash, own, value, toll);
         let mut new = Some(new);
         let done = self.persist(&mut pin, &mut work, |pin, work| {
             let view = self.table.view(pin.pass());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::entry::Shape;
+use crate::entry::{Shape, Toll};
 use crate::expiry::Expiration;
 use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
@@ -19,6 +19,8 @@ pub(crate) struct Rules<K, V> {
     /// What the cache is called.
     pub(crate) name: Arc<str>,
     pub(crate) weigher: Option<Box<Weigher<K, V>>>,
+    /// Only beside a weigher.
+    pub(crate) cost: Option<Box<Weigher<K, V>>>,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
     pub(crate) load_policy: LoadPolicy,
@@ -28,7 +30,11 @@ impl<K, V> Rules<K, V> {
     /// The words that entries need.
     pub(super) fn shape(&self) -> Shape {
         let times = self.expiration.as_ref().map_or(Shape::PLAIN, Expiration::shape);
-        if self.weigher.is_some() { times.weighed() } else { times }
+        match (&self.weigher, &self.cost) {
+            (None, _) => times,
+            (Some(_), None) => times.weighed(),
+            (Some(_), Some(_)) => times.priced(),
+        }
     }
 
     /// How long entries live at most after they were written, in nanoseconds.
@@ -37,9 +43,11 @@ impl<K, V> Rules<K, V> {
         life.map_or(u64::MAX, nanos)
     }
 
-    /// What an entry weighs.
-    pub(super) fn weigh(&self, key: &K, value: &V) -> u64 {
-        self.weigher.as_ref().map_or(1, |weigher| weigher(key, value))
+    /// What an entry weighs, and what a miss of its key costs.
+    pub(super) fn weigh(&self, key: &K, value: &V) -> Toll {
+        let Some(weigher) = &self.weigher else { return Toll::from(1) };
+        let cost = self.cost.as_ref().map_or(1, |cost| cost(key, value));
+        Toll { charge: weigher(key, value), cost }
     }
 
     /// Tells the listener, if there is one.
@@ -55,6 +63,7 @@ impl<K, V> Drop for Rules<K, V> {
     fn drop(&mut self) {
         let mut panics = FirstPanic::default();
         panics.catch(|| drop(self.weigher.take()));
+        panics.catch(|| drop(self.cost.take()));
         panics.catch(|| drop(self.listener.take()));
         panics.catch(|| drop(self.expiration.take()));
         panics.pass_on();
@@ -66,6 +75,7 @@ impl<K, V> fmt::Debug for Rules<K, V> {
         f.debug_struct("Rules")
             .field("name", &self.name)
             .field("weigher", &self.weigher.is_some())
+            .field("cost", &self.cost.is_some())
             .field("listener", &self.listener.is_some())
             .field("expiration", &self.expiration)
             .field("load_policy", &self.load_policy)

@@ -13,7 +13,7 @@ use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::latency::Operation;
 use crate::outcome::{Inserted, RemovalCause};
-use crate::policy::Memory;
+use crate::policy::{Memory, Worth};
 use crate::reclaim::Ledgered;
 use crate::sync::NoAbort;
 use crate::table::{Open, Spotted};
@@ -68,11 +68,11 @@ where
         terms: Terms,
     ) -> Result<Inserted, Refused<K, V>> {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
-        let charge = self.rules.weigh(&key, &value);
+        let toll = self.rules.weigh(&key, &value);
         let hash = self.hash(&*key);
         let mut pin = self.pin();
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
-        if let Err(kind) = self.fits(charge) {
+        if let Err(kind) = self.fits(toll.charge) {
             let view = self.table.view(pin.pass());
             let held = view.find(hash, |k| *k == *key);
             let live = held.filter(|held| self.is_live(held.entry()));
@@ -85,7 +85,7 @@ where
         }
         self.prefetch(&pin, hash);
         let (key, value) = (key.into_inner(), value.into_inner());
-        let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, charge));
+        let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, toll));
         let (outcome, mut panicked) = self.put_entry(&mut pin, &mut new, (&over, terms), hash);
         let kind = match outcome {
             Ok(inserted) => {
@@ -237,9 +237,10 @@ where
         site: Site<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
-        if self.rules.expiration.is_some() && self.is_stillborn(entry.as_ref(), &site, &work.terms)
+        if self.screens
+            && let Some(cause) = self.passes(view, work, &site, entry.as_ref())
         {
-            return self.put_stillborn(view, work, site, entry);
+            return self.put_in_passing(view, work, site, (entry, cause));
         }
         match site {
             Site::Open(open) => self.put_new(view, work, open, entry),
@@ -387,15 +388,32 @@ where
         !self.is_kept(entry)
     }
 
-    /// Does as if an entry had come in, and had then expired at once: what its key had is gone, and nobody has made
-    /// room.
+    /// Why an entry is not to stay that is about to come in.
+    #[inline]
+    fn passes<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        work: &mut Work<'_>,
+        site: &Site<'g, K, V>,
+        entry: EntryRef<'_, K, V>,
+    ) -> Option<RemovalCause> {
+        if self.rules.expiration.is_some() && self.is_stillborn(entry, site, &work.terms) {
+            return Some(RemovalCause::Expired);
+        }
+        let is_weighed = self.rules.weigher.is_some();
+        let is_turned_away = is_weighed && self.is_turned_away(view, work, site, entry);
+        is_turned_away.then_some(RemovalCause::Evicted)
+    }
+
+    /// Does as if an entry had come in, and had then left at once for this cause: what its key had is gone, and
+    /// nobody has made room.
     #[cold]
-    fn put_stillborn<'g>(
+    fn put_in_passing<'g>(
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
         site: Site<'g, K, V>,
-        entry: Entry<K, V>,
+        (entry, leaves): (Entry<K, V>, RemovalCause),
     ) -> Linked<K, V> {
         let tally = &work.local.tally;
         let replaced = matches!(site, Site::Held(_, State::Live));
@@ -407,15 +425,15 @@ where
             }
             Site::Held(held, _) => Some(held.entry()).filter(|old| !old.is_placeholder()),
         };
-        tally.count_out(RemovalCause::Expired, entry.as_ref().charge());
-        self.note_removed(view, entry.as_ref().hash(), RemovalCause::Expired);
+        tally.count_out(leaves, entry.as_ref().charge());
+        self.note_removed(view, entry.as_ref().hash(), leaves);
         if !replaced {
             tally.insertions.bump();
         }
         if let Some(old) = old {
             work.report(&self.rules, old, cause);
         }
-        work.report(&self.rules, entry.as_ref(), RemovalCause::Expired);
+        work.report(&self.rules, entry.as_ref(), leaves);
         Ok(if replaced { Inserted::Replaced } else { Inserted::New })
     }
 
@@ -501,7 +519,8 @@ where
             Some(start) => start,
             None => {
                 let rounds = &view.local().rounds;
-                self.policy.admit(view.annex(), rounds, entry.hash(), self.load())
+                let worth = Worth::new(1, entry.cost(), entry.charge());
+                self.policy.admit(view.annex(), rounds, (entry.hash(), worth), self.load())
             }
         };
         work.start = Some(start);
@@ -532,6 +551,15 @@ where
 }
 
 impl<'g, K, V> Site<'g, K, V> {
+    /// What the entry weighs that is there.
+    #[inline]
+    pub(super) fn charge(&self) -> u64 {
+        match self {
+            Self::Open(_) => 0,
+            Self::Held(held, _) => held.entry().charge(),
+        }
+    }
+
     /// The live value that is there.
     #[inline]
     pub(super) fn value(&self) -> Option<&'g V> {

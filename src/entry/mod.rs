@@ -5,11 +5,11 @@
 //! the cache needs: an entry pays only for what is used.
 //!
 //! ```text
-//!   [ charge | idle | modified | deadline ] hash | key | value [ token ]
-//!              -3     -2         -1         ^ what a slot points to
+//!   [ cost | charge | idle | modified | deadline ] hash | key | value [ token ]
+//!                       -3     -2         -1         ^ what a slot points to
 //! ```
 //!
-//! The charge lies in front of what there is of the others.
+//! The charge lies in front of what there is of the times, and the cost of a miss in front of that.
 //!
 //! An entry whose value is being loaded carries a token behind it: see `token`.
 //!
@@ -84,6 +84,26 @@ const COUNTED: u64 = 1 << 63;
 /// The most that an entry may weigh.
 pub(crate) const HEAVIEST: u64 = COUNTED - 1;
 
+/// What an entry weighs, and what a miss of its key costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Toll {
+    pub(crate) charge: u64,
+    pub(crate) cost: u64,
+}
+
+impl Toll {
+    /// Of an entry that weighs nothing yet.
+    const NONE: Self = Self { charge: 0, cost: 0 };
+}
+
+impl From<u64> for Toll {
+    /// A miss costs one, as where nobody says.
+    #[inline]
+    fn from(charge: u64) -> Self {
+        Self { charge, cost: 1 }
+    }
+}
+
 /// An entry that somebody else owns, for as long as `'g` protects it.
 pub(crate) struct EntryRef<'g, K, V> {
     node: NonNull<Node<K, V>>,
@@ -118,22 +138,22 @@ impl<K, V> Hull<K, V> {
         unsafe { self.slab.as_ref() }
     }
 
-    /// Makes it an entry. Its words but the charge are zero.
+    /// Makes it an entry. Its words of time are zero.
     #[inline]
-    pub(crate) fn fill(self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
+    pub(crate) fn fill(self, hash: u64, key: K, value: V, toll: Toll) -> Entry<K, V> {
         assert!(self.kind == Kind::Plain, "a token is missing");
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.write(Node { hash: Stamp::new(Kind::Plain.word(hash)), key, value }) };
-        self.filled(charge)
+        self.filled(toll)
     }
 
     /// Takes what was written into the fixed part for granted.
     #[inline]
-    fn filled(self, charge: u64) -> Entry<K, V> {
+    fn filled(self, toll: Toll) -> Entry<K, V> {
         let hull = ManuallyDrop::new(self);
         let entry =
             Entry { node: hull.node, slab: hull.slab, number: hull.number, _owns: PhantomData };
-        entry.as_ref().write_words(charge);
+        entry.as_ref().write_words(toll);
         entry
     }
 
@@ -154,10 +174,10 @@ impl<K, V> Drop for Hull<K, V> {
 }
 
 impl<K, V> Entry<K, V> {
-    /// Makes an entry in a slab that outlives it. Its words but the charge are zero.
+    /// Makes an entry in a slab that outlives it. Its words of time are zero.
     #[cfg(test)]
     pub(crate) fn new(slab: &Slab<K, V>, hash: u64, key: K, value: V, charge: u64) -> Self {
-        Hull::new(slab, Kind::Plain).fill(hash, key, value, charge)
+        Hull::new(slab, Kind::Plain).fill(hash, key, value, charge.into())
     }
 
     #[inline]
@@ -428,7 +448,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// The word of the charge, if the shape has it.
     #[inline]
     fn weight(&self) -> Option<&'g Stamp> {
-        self.shape.is_weighed().then(|| self.word(self.shape.words()))
+        self.shape.is_weighed().then(|| self.word(self.shape.times() + 1))
     }
 
     /// The word at `-nth`, which the shape has.
@@ -444,10 +464,14 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         unsafe { word.as_ref() }
     }
 
-    fn write_words(&self, charge: u64) {
-        debug_assert!(charge <= HEAVIEST, "heavier than an entry may be");
+    fn write_words(&self, toll: Toll) {
+        debug_assert!(toll.charge <= HEAVIEST, "heavier than an entry may be");
         for nth in 1..=self.shape.words() {
-            let value = if nth > self.shape.times() { charge } else { 0 };
+            let value = match nth.checked_sub(self.shape.times()) {
+                Some(1) => toll.charge,
+                Some(2) => toll.cost,
+                _ => 0,
+            };
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
             let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
             // SAFETY: as above, and nobody else has the entry yet.
@@ -464,6 +488,17 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         } else {
             self.weight().map_or(1, |word| word.get() & HEAVIEST)
         }
+    }
+
+    /// What a miss of the key costs; one where nobody says.
+    #[inline]
+    pub(crate) fn cost(&self) -> u64 {
+        if self.shape.is_priced() { self.word(self.shape.words()).get() } else { 1 }
+    }
+
+    /// Charge and cost.
+    pub(crate) fn toll(&self) -> Toll {
+        Toll { charge: self.charge(), cost: self.cost() }
     }
 
     /// Notes that the charge is counted. Only before the entry is linked.

@@ -20,7 +20,7 @@ use std::any::Any;
 use std::mem::{MaybeUninit, offset_of};
 use std::sync::Arc;
 
-use super::{Entry, EntryRef, Hull, Node};
+use super::{Entry, EntryRef, Hull, Node, Toll};
 use crate::sync::Stamp;
 
 /// Identifies a load. The cache itself only compares tokens, and asks for their status.
@@ -169,15 +169,15 @@ impl<K, V> Hull<K, V> {
         };
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.cast::<PlaceholderNode<K, V>>().write(PlaceholderNode { node, token }) };
-        self.filled(0)
+        self.filled(Toll::NONE)
     }
 
-    /// Makes it an entry that is being renewed. Its words are zero, except the charge.
+    /// Makes it an entry that is being renewed. Its words of time are zero.
     pub(crate) fn fill_renewing(
         self,
         hash: u64,
         (key, value): (K, V),
-        charge: u64,
+        toll: Toll,
         token: LoadToken,
     ) -> Entry<K, V> {
         let () = PlaceholderNode::<K, V>::SAME_LAYOUT;
@@ -185,6 +185,6 @@ impl<K, V> Hull<K, V> {
         let node = Node { hash: Stamp::new(Kind::Renewing.word(hash)), key, value };
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.cast::<RenewingNode<K, V>>().write(RenewingNode { node, token }) };
-        self.filled(charge)
+        self.filled(toll)
     }
 }

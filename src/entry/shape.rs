@@ -1,17 +1,18 @@
 //! Which words an entry has in front of it.
 
-/// How many of the optional words the entries of one cache have: those of time, and the charge.
+/// How many of the optional words the entries of one cache have: those of time, the charge, and the cost of a miss.
 ///
 /// ```text
-///     7      6   2 1   0
-///   +--------+-----+-----+
-///   | WEIGHED| 0   |times|
-///   +--------+-----+-----+
+///     8       7        6   2 1   0
+///   +-------+--------+-----+-----+
+///   | PRICED| WEIGHED| 0   |times|    PRICED only with WEIGHED
+///   +-------+--------+-----+-----+
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape(usize);
 
 const WEIGHED: usize = 1 << 7;
+const PRICED: usize = 1 << 8;
 
 impl Shape {
     /// Every entry weighs one, and the cache keeps no time.
@@ -26,9 +27,14 @@ impl Shape {
         Self(self.0 | WEIGHED)
     }
 
+    /// The same with entries that are weighed, and know what a miss of their key costs.
+    pub(crate) const fn priced(self) -> Self {
+        Self(self.0 | WEIGHED | PRICED)
+    }
+
     /// Whether entries have a deadline.
     pub(crate) fn has_deadline(self) -> bool {
-        self.0 >= Self::TIMED.0
+        self.times() >= Self::TIMED.0
     }
 
     #[inline]
@@ -36,15 +42,20 @@ impl Shape {
         self.0 & WEIGHED != 0
     }
 
+    #[inline]
+    pub(super) fn is_priced(self) -> bool {
+        self.0 & PRICED != 0
+    }
+
     /// The words of time.
     #[inline]
     pub(super) fn times(self) -> usize {
-        self.0 & !WEIGHED
+        self.0 & !(WEIGHED | PRICED)
     }
 
     /// All words.
     #[inline]
     pub(super) fn words(self) -> usize {
-        self.times() + usize::from(self.is_weighed())
+        self.times() + usize::from(self.is_weighed()) + usize::from(self.is_priced())
     }
 }

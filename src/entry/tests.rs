@@ -184,7 +184,7 @@ where
             token.clone(),
         );
         let hull = Hull::new(&slab, Kind::Renewing);
-        let renewed = hull.fill_renewing(u64::MAX, (key(), value()), 42, token.clone());
+        let renewed = hull.fill_renewing(u64::MAX, (key(), value()), 42.into(), token.clone());
         let plain = Entry::new(&slab, u64::MAX, key(), value(), 42);
         for entry in [&placeholder, &renewed, &plain] {
             let entry = entry.as_ref();

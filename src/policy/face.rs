@@ -2,6 +2,7 @@
 
 use super::heard::Heard;
 use super::marks::{Marks, Region};
+use super::worth::Worth;
 
 /// A place on the clock's face: which bucket, in the leading bits, and which rank in it. Places are
 /// ordered as the table is, and begin again at zero after the last. A place where a bucket
@@ -55,6 +56,9 @@ pub(crate) trait Face {
 
     /// Notes how often the entry's key was heard of.
     fn hear(&self, slot: Self::Slot, heard: Heard);
+
+    /// What the entry is worth, if its key is asked for so often.
+    fn worth(&self, slot: Self::Slot, frequency: u64) -> Worth;
 
     /// How much of probation's share an entry was that was met there, and is marked as protected
     /// now; nothing if it is not counted there. Asked once, by the one who marked it.

@@ -14,6 +14,7 @@
 //! | `scale` | time in steps |
 //! | `share` | how much of the cache is on probation |
 //! | `verdict` | the rules |
+//! | `worth` | the rules where entries differ in weight or a miss in cost |
 //!
 //! A hit only adds to an entry's count. Everything else is done by writers that need room, and every
 //! change is one attempt: if it fails, somebody used the entry, and it stays. Nothing here decides
@@ -36,6 +37,7 @@ mod rounds;
 mod scale;
 mod share;
 mod verdict;
+mod worth;
 
 #[cfg(all(test, clockhand_loom))]
 mod models;
@@ -50,6 +52,7 @@ pub(crate) use past::Past;
 pub(crate) use rounds::Rounds;
 pub(crate) use share::Shift;
 pub(crate) use verdict::{Load, Policy, Start};
+pub(crate) use worth::Worth;
 
 use arrivals::Arrivals;
 use fates::Fates;

@@ -4,6 +4,7 @@ use super::arrivals::Collected;
 use super::hand::Stretch;
 use super::marks::Region;
 use super::verdict::KNOWN_BETTER;
+use super::worth::Worth;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// What a thread keeps for itself, so that an eviction changes no word that others change, too: its
@@ -99,9 +100,41 @@ pub(crate) struct Sitter {
     /// Zero if it was read, one if it was not, and two more than how often it had been heard of if it stayed.
     seen: Relaxed<AtomicU64>,
     trusted: Relaxed<AtomicU64>,
+    /// Where entries differ in worth: the last one that was worth more than a candidate.
+    frequency: Relaxed<AtomicU64>,
+    cost: Relaxed<AtomicU64>,
+    weight: Relaxed<AtomicU64>,
 }
 
 impl Sitter {
+    /// It was worth more than a candidate.
+    #[inline]
+    pub(super) fn was_worth(&self, worth: Worth) {
+        self.frequency.set(worth.frequency);
+        self.cost.set(worth.cost);
+        self.weight.set(worth.weight);
+        self.trusted.set(TRUSTED);
+    }
+
+    /// What the last one was worth that was worth more than a candidate.
+    #[inline]
+    pub(super) fn worth(&self) -> Worth {
+        Worth { frequency: self.frequency.get(), cost: self.cost.get(), weight: self.weight.get() }
+    }
+
+    /// Whether it was worth more than this candidate, too, as few before it were compared with it. Saves a look at
+    /// another entry.
+    #[inline]
+    pub(super) fn is_worth_more(&self, candidate: Worth) -> bool {
+        let trusted = self.trusted.get();
+        if trusted == 0 {
+            return false;
+        }
+        let is_more = self.worth().exceeds(candidate, 1);
+        self.trusted.set(if is_more { trusted - 1 } else { 0 });
+        is_more
+    }
+
     /// The hand came to an entry that was not read, or found all read.
     #[inline]
     pub(super) fn found(&self, unread: bool) {

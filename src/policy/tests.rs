@@ -103,6 +103,10 @@ impl Face for Vector {
         self.heard.borrow_mut()[slot] = heard;
     }
 
+    fn worth(&self, _: usize, frequency: u64) -> Worth {
+        Worth::new(frequency, 1, 1)
+    }
+
     fn promoted(&self, _: usize) -> Option<u64> {
         Some(1)
     }
@@ -132,7 +136,7 @@ fn mix(key: u64) -> u64 {
 
 impl Toy {
     fn new(capacity: usize) -> Self {
-        let (face, policy, memory) = (Vector::new(), Policy::new(), Memory::new(capacity));
+        let (face, policy, memory) = (Vector::new(), Policy::new(false), Memory::new(capacity));
         Self { face, policy, memory, rounds: Rounds::default(), capacity, len: 0, hits: 0 }
     }
 
@@ -155,7 +159,7 @@ impl Toy {
             return;
         }
         let Start { marks, heard } =
-            self.policy.admit(&self.memory, &self.rounds, hash, self.load());
+            self.policy.admit(&self.memory, &self.rounds, (hash, Worth::new(1, 1, 1)), self.load());
         while self.len == self.capacity {
             self.evict();
         }
@@ -393,7 +397,7 @@ fn who_came_first_is_named_first() {
 
 #[test]
 fn what_weighs_nothing_has_no_name() {
-    let (memory, policy, rounds) = (Memory::new(100), Policy::new(), Rounds::default());
+    let (memory, policy, rounds) = (Memory::new(100), Policy::new(false), Rounds::default());
     let names = || memory.arrivals.take(&rounds.collected, 0).count();
     policy.arrived(&memory, &rounds, (mix(1), Marks::NEW.bits()), 0);
     assert_eq!(names(), 0);
@@ -472,11 +476,11 @@ fn a_thread_meets_every_entry_of_a_round_once() {
 
 #[test]
 fn misses_are_reported_by_the_handful() {
-    let (memory, policy) = (Memory::new(100_000), Policy::new());
+    let (memory, policy) = (Memory::new(100_000), Policy::new(false));
     let (busy, idle) = (Rounds::default(), Rounds::default());
     let load = Load { capacity: 100_000, free: 0 };
     for nth in 1..=100 {
-        policy.admit(&memory, &busy, mix(nth), load);
+        policy.admit(&memory, &busy, (mix(nth), Worth::new(1, 1, 1)), load);
         assert_eq!(policy.now(&busy), nth, "a thread knows its own");
         assert!(nth - policy.now(&idle) < 16, "others know them a little later");
     }
@@ -486,12 +490,43 @@ fn misses_are_reported_by_the_handful() {
 fn extreme_sizes_do_not_overflow() {
     for entries in [0, 1, 2, 7] {
         let memory = Memory::new(entries);
-        let policy = Policy::new();
+        let policy = Policy::new(false);
         for capacity in [0, 1, u64::MAX] {
             let rounds = Rounds::default();
-            policy.admit(&memory, &rounds, 7, Load { capacity, free: 0 });
+            policy.admit(&memory, &rounds, (7, Worth::new(1, 1, 1)), Load { capacity, free: 0 });
             policy.arrived(&memory, &rounds, (7, Marks::NEW.bits()), u64::MAX);
         }
         assert!(memory.bytes() > 0);
     }
+}
+
+#[test]
+fn worth_is_compared_without_rounding_or_overflow() {
+    let worth = Worth::new;
+    assert!(worth(1, 1, 3).exceeds(worth(1, 1, 4), 1), "the same for less weight");
+    assert!(worth(3, 1, 1_000_001).exceeds(worth(2, 1, 1_000_000), 1));
+    assert!(!worth(2, 5, 10).exceeds(worth(5, 2, 10), 1), "equals");
+    assert!(worth(1, 1, 10).exceeds(worth(1, 1, 100), 9));
+    assert!(!worth(1, 1, 10).exceeds(worth(1, 1, 100), 10), "ten times as much, and not more");
+    let most = u64::MAX;
+    assert!(
+        worth(15, most, most).exceeds(worth(15, 0, 1), most),
+        "of nothing, any number is nothing"
+    );
+    assert!(!worth(15, most, most).exceeds(worth(1, most, most), 1), "cut off, both save the most");
+    assert!(worth(15, most, 1).exceeds(worth(15, most, most), 1));
+    assert!(!worth(0, most, 1).exceeds(worth(0, 0, most), 2));
+}
+
+#[test]
+fn an_entry_that_won_is_trusted_for_a_few_candidates_that_are_worth_less() {
+    let sitter = Rounds::default().sitter;
+    let (more, less) = (Worth::new(3, 1, 10), Worth::new(2, 1, 10));
+    assert!(!sitter.is_worth_more(less), "nobody won yet");
+    sitter.was_worth(more);
+    let trusted = (0..100).take_while(|_| sitter.is_worth_more(less)).count();
+    assert_eq!(trusted, 4);
+    sitter.was_worth(less);
+    assert!(!sitter.is_worth_more(more), "a candidate that is worth more is compared anew");
+    assert!(!sitter.is_worth_more(Worth::new(1, 1, 10)), "and so are those after it");
 }

@@ -9,6 +9,7 @@ use super::heard::Heard;
 use super::marks::{Marks, Region, Stage};
 use super::rounds::Rounds;
 use super::share::{Shift, not_negative};
+use super::worth::Worth;
 use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
 
 /// Probation's target: at the start and at least, and at most, as parts of the capacity.
@@ -24,6 +25,9 @@ const PROTECTED_STEPS: usize = 10;
 /// How much oftener the entry at the protected hand must have been heard of than the one that challenges
 /// it, for the hand to go on to the next.
 pub(super) const KNOWN_BETTER: u64 = 5;
+/// How much more an entry at the protected hand must save for each unit of weight, asked for no more often, for one that
+/// was read not to be promoted.
+pub(super) const FAR_MORE: u64 = 2;
 /// Batches of arrivals that are taken for one victim.
 const BATCHES: usize = 4;
 /// Entries that are promoted for one insert while there is room.
@@ -61,6 +65,8 @@ pub(crate) struct Start {
 /// The state of the policy, apart from what it remembers of keys ([`Memory`]).
 #[derive(Debug)]
 pub(crate) struct Policy {
+    /// Whether entries differ in weight, or a miss in cost.
+    by_worth: bool,
     /// The misses that threads have reported.
     misses: CachePadded<Relaxed<AtomicU64>>,
     /// The charge of the entries on probation.
@@ -70,13 +76,14 @@ pub(crate) struct Policy {
     /// What a new entry weighs, as a moving average over those with which a batch of names was full.
     typical: Relaxed<AtomicU64>,
     probation_hand: Hand,
-    protected_hand: Hand,
+    pub(super) protected_hand: Hand,
 }
 
 impl Policy {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(by_worth: bool) -> Self {
         let zero = || CachePadded::new(Relaxed::<AtomicU64>::new(0));
         Self {
+            by_worth,
             misses: zero(),
             probation: zero(),
             target: zero(),
@@ -94,7 +101,13 @@ impl Policy {
 
     /// Hears of a new key, and says how its entry starts.
     #[inline]
-    pub(crate) fn admit(&self, memory: &Memory, rounds: &Rounds, hash: u64, load: Load) -> Start {
+    pub(crate) fn admit(
+        &self,
+        memory: &Memory,
+        rounds: &Rounds,
+        (hash, worth): (u64, Worth),
+        load: Load,
+    ) -> Start {
         rounds.miss(&self.misses, memory.pace);
         let now = self.now(rounds);
         // In a cache that is far from full nothing was evicted for long, or ever, and nothing will be for a while.
@@ -105,7 +118,9 @@ impl Policy {
         let heard = memory.periods.again(ghost.heard, now);
         let marks = match ghost.left {
             Left::Near | Left::Far
-                if self.came_back_soon(ghost.absent + memory.arrivals.waited(), rounds, now) =>
+                if self.came_back_soon(ghost.absent + memory.arrivals.waited(), rounds, now)
+                    && !(self.by_worth
+                        && rounds.sitter.worth().is_better_than(worth, FAR_MORE)) =>
             {
                 let near = ghost.left == Left::Near;
                 if near {
@@ -230,7 +245,11 @@ impl Policy {
             let below = share == 0 || (share as f64) < target;
             if below && let Some(slot) = self.protected_victim(face, rounds, memory, now) {
                 rounds.protected.step();
-                return Some(slot);
+                return Some(if self.by_worth {
+                    self.lesser(face, rounds, memory, slot, now)
+                } else {
+                    slot
+                });
             }
             let Some(slot) = self.candidate(face, rounds, memory, shift, now) else {
                 break;
@@ -321,11 +340,11 @@ impl Policy {
         if face.expired(slot) {
             return Some(slot);
         }
+        if self.by_worth {
+            return self.judge_by_worth(face, rounds, memory, shift, slot, now);
+        }
         if marks.count > 0 {
-            if promote(face, slot, shift) {
-                face.hear(slot, memory.periods.again(face.heard(slot), now));
-            }
-            return None;
+            return self.promote_read(face, memory, shift, slot, now);
         }
         let known = |slot| memory.periods.count(face.heard(slot), now);
         let candidate = known(slot);
@@ -349,10 +368,36 @@ impl Policy {
         Some(slot)
     }
 
+    /// Promotes an entry that was read since it came in; its key is heard of. Nobody goes for it now.
+    #[inline]
+    pub(super) fn promote_read<F: Face>(
+        &self,
+        face: &F,
+        memory: &Memory,
+        shift: &Shift<'_>,
+        slot: F::Slot,
+        now: u64,
+    ) -> Option<F::Slot> {
+        if promote(face, slot, shift) {
+            face.hear(slot, memory.periods.again(face.heard(slot), now));
+        }
+        None
+    }
+
+    /// What is heard of a key of which this was heard, and that is asked for once more.
+    pub(crate) fn heard_again(&self, memory: &Memory, rounds: &Rounds, heard: Heard) -> Heard {
+        memory.periods.again(heard, self.now(rounds))
+    }
+
+    /// How often a key was heard of lately.
+    pub(crate) fn frequency(&self, memory: &Memory, rounds: &Rounds, heard: Heard) -> u64 {
+        memory.periods.count(heard, self.now(rounds))
+    }
+
     /// The entry that the protected hand would evict. It passes by those that were read, and takes
     /// one off their counts; it stays at the one that it returns.
     #[inline]
-    fn protected_victim<F: Face>(
+    pub(super) fn protected_victim<F: Face>(
         &self,
         face: &F,
         rounds: &Rounds,
@@ -365,7 +410,10 @@ impl Policy {
                 break;
             };
             let marks = face.marks(slot);
-            if marks.count == 0 || face.expired(slot) {
+            if marks.count == 0
+                || face.expired(slot)
+                || self.by_worth && self.is_worth_nothing(face, rounds, memory, slot, now)
+            {
                 rounds.sitter.found(true);
                 return Some(slot);
             }
@@ -403,7 +451,7 @@ impl Policy {
 
 /// Moves an entry from probation to the protected part, with a new count.
 #[inline]
-fn promote<F: Face>(face: &F, slot: F::Slot, shift: &Shift<'_>) -> bool {
+pub(super) fn promote<F: Face>(face: &F, slot: F::Slot, shift: &Shift<'_>) -> bool {
     let promoted = face.mark(slot, Marks::new(Stage::Protected, 0));
     if promoted {
         shift.lost(face.promoted(slot));

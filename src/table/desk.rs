@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::Junk;
-use crate::entry::{Entry, Slab, Spares};
+use crate::entry::{Entry, Slab, Spares, Toll};
 
 /// A thread's part: records for entries, and what the table's owner keeps.
 pub(crate) struct Desk<K, V, L> {
@@ -40,11 +40,11 @@ impl<K, V, L> Desk<K, V, L> {
         hash: u64,
         key: K,
         value: V,
-        charge: u64,
+        toll: Toll,
     ) -> Entry<K, V> {
         // SAFETY: a seat has one holder at a time (R1), the calling thread; a desk is one table's.
         let hull = unsafe { self.spares.take(slab) };
-        hull.fill(hash, key, value, charge)
+        hull.fill(hash, key, value, toll)
     }
 }
 

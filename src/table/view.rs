@@ -7,7 +7,7 @@ use super::desk::Desk;
 use super::due::Overdue;
 use super::home::{Held, Home, Open};
 use super::{Junk, Table};
-use crate::entry::{Entry, Hull, Kind, LoadToken, Slab, Sought};
+use crate::entry::{Entry, Hull, Kind, LoadToken, Slab, Sought, Toll};
 use crate::reclaim::{Ledgered, Pass, Retired};
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
@@ -126,9 +126,9 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// Makes an entry for this table.
     #[inline]
-    pub(crate) fn entry(&self, hash: u64, key: K, value: V, charge: u64) -> Entry<K, V> {
+    pub(crate) fn entry(&self, hash: u64, key: K, value: V, toll: impl Into<Toll>) -> Entry<K, V> {
         // SAFETY: a pass is tied to the thread that holds the seat.
-        unsafe { self.pass.local().entry(self.slab(), hash, key, value, charge) }
+        unsafe { self.pass.local().entry(self.slab(), hash, key, value, toll.into()) }
     }
 
     /// Makes a placeholder.
@@ -141,10 +141,10 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self,
         hash: u64,
         contents: (K, V),
-        charge: u64,
+        toll: Toll,
         token: LoadToken,
     ) -> Entry<K, V> {
-        Hull::new(self.slab(), Kind::Renewing).fill_renewing(hash, contents, charge, token)
+        Hull::new(self.slab(), Kind::Renewing).fill_renewing(hash, contents, toll, token)
     }
 
     /// Asks for the bucket of a hash, or of a place, which is going to be written.

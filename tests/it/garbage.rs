@@ -221,7 +221,8 @@ fn a_victim_that_has_to_wait_lingers_not_yet() {
     (2..10).for_each(|key| cache.insert(key, 9));
     drain(&cache);
     let usage = cache.usage();
-    assert_eq!((usage.charged, usage.lingering), (30, 0), "{usage:?}");
+    // The one that weighs 21 stays with one of the others, or three of those.
+    assert!([27, 30].contains(&usage.charged) && usage.lingering == 0, "{usage:?}");
     assert_eq!(cache.stats().refusals, 0);
 }
 

@@ -68,3 +68,4 @@ mod serialized;
 mod slow_reads;
 mod stats;
 mod updates;
+mod worth;

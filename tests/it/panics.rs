@@ -25,18 +25,20 @@ enum Code {
     DropKey,
     DropValue,
     Weigher,
+    Cost,
     Listener,
     Closure,
     Expiry,
 }
 
-const CODES: [Code; 9] = [
+const CODES: [Code; 10] = [
     Code::Hash,
     Code::Eq,
     Code::Clone,
     Code::DropKey,
     Code::DropValue,
     Code::Weigher,
+    Code::Cost,
     Code::Listener,
     Code::Closure,
     Code::Expiry,
@@ -187,6 +189,10 @@ fn prepared(maintenance: Maintenance) -> (Tested, ManualClock) {
         .weigher(|_: &Key, value: &Value| {
             pass(Code::Weigher);
             1 + value.0 % HEAVY
+        })
+        .cost(|key: &Key, _| {
+            pass(Code::Cost);
+            1 + key.0 % 3
         })
         .removal_listener(|_, _, _| pass(Code::Listener))
         .expiry(Rule)

@@ -59,6 +59,7 @@ fn built() -> Texts {
     let built: Result<Texts, BuildError> = builder
         .capacity(1000_u64)
         .weigher(|key: &String, value: &Vec<u8>| -> u64 { (key.len() + value.len()) as u64 })
+        .cost(|key: &String, value: &Vec<u8>| -> u64 { (key.len() + value.len()) as u64 })
         .time_to_live(Duration::from_secs(1000))
         .time_to_idle(Duration::from_secs(1000))
         .per_entry_ttl()

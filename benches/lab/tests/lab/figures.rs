@@ -4,6 +4,7 @@
 
 use clockhand::Cache;
 use clockhand_lab::source::Source;
+use clockhand_lab::trace::Trace;
 
 /// Trace, entries, and the hit ratio that was reached.
 const REACHED: [(&str, u64, f64); 12] = [
@@ -20,6 +21,11 @@ const REACHED: [(&str, u64, f64); 12] = [
     ("lirs-multi3", 1118, 0.5268),
     ("lirs-multi3", 2236, 0.6352),
 ];
+
+/// Of the built-in trace with sizes: percent of the bytes of all objects, the object hit ratio that was reached with them
+/// as capacity, and the byte hit ratio where a miss costs the size.
+const REACHED_WITH_SIZES: [(u64, f64, f64); 4] =
+    [(1, 0.7608, 0.2216), (5, 0.8472, 0.3907), (10, 0.8787, 0.4856), (20, 0.9045, 0.5813)];
 
 /// How much a row may lose. The same seeds place keys differently where the hasher has no
 /// instructions for it, and a small cache gains or loses so much by other seeds.
@@ -52,6 +58,55 @@ fn hits_are_as_many_as_they_were() {
         lost += (reached - ratio) / REACHED.len() as f64;
     }
     assert!(lost <= SLACK_OF_MEAN, "{lost} lost on average");
+}
+
+/// The parts of the accesses and of their bytes that hit, in a cache that weighs sizes.
+fn hit_ratios_with_sizes(trace: &Trace, capacity: u64, by_bytes: bool) -> (f64, f64) {
+    let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
+    let builder = Cache::builder().capacity(capacity).weigher(|_, size: &u64| *size);
+    let builder = if by_bytes { builder.cost(|_, size| *size) } else { builder };
+    let cache = builder.hasher(hasher).build().expect("sound");
+    let sizes = trace.sizes().expect("a trace with sizes");
+    let (mut hits, mut bytes, mut all) = (0_u64, 0_u64, 0_u64);
+    for (key, size) in trace.keys().iter().zip(sizes) {
+        let size = u64::from(*size).max(1);
+        all += size;
+        if cache.get(key).is_some() {
+            hits += 1;
+            bytes += size;
+        } else {
+            cache.insert(*key, size);
+        }
+    }
+    (hits as f64 / trace.keys().len() as f64, bytes as f64 / all as f64)
+}
+
+fn web_nasa() -> Trace {
+    Source::built_in("web-nasa").expect("a built-in name").load(false).expect("sound")
+}
+
+#[test]
+fn hits_by_size_are_as_many_as_they_were() {
+    let trace = web_nasa();
+    for (percent, objects, bytes) in REACHED_WITH_SIZES {
+        let capacity = trace.footprint().weight * percent / 100;
+        let (ratio, _) = hit_ratios_with_sizes(&trace, capacity, false);
+        assert!(ratio >= objects - SLACK, "{percent} %: {ratio} of the objects, once {objects}");
+        let (_, ratio) = hit_ratios_with_sizes(&trace, capacity, true);
+        assert!(ratio >= bytes - SLACK, "{percent} %: {ratio} of the bytes, once {bytes}");
+    }
+}
+
+#[test]
+fn half_as_much_memory_again_loses_no_hits() {
+    let trace = web_nasa();
+    let all = trace.footprint().weight;
+    let (mut capacity, mut before) = (all / 500, 0.0);
+    while capacity < all {
+        let (ratio, _) = hit_ratios_with_sizes(&trace, capacity, false);
+        assert!(ratio >= before - SLACK, "{capacity} bytes: {ratio}, with less {before}");
+        (capacity, before) = (capacity + capacity / 2, ratio);
+    }
 }
 
 #[cfg(feature = "peers")]
