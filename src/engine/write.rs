@@ -519,7 +519,7 @@ where
             Some(start) => start,
             None => {
                 let rounds = &view.local().rounds;
-                let worth = Worth::new(1, entry.cost(), entry.charge());
+                let worth = || Worth::new(1, entry.cost(), entry.charge());
                 self.policy.admit(view.annex(), rounds, (entry.hash(), worth), self.load())
             }
         };

@@ -158,8 +158,12 @@ impl Toy {
             slots[slot] = Some((hash, if bits >> 2 < 3 { bits + 4 } else { bits }));
             return;
         }
-        let Start { marks, heard } =
-            self.policy.admit(&self.memory, &self.rounds, (hash, Worth::new(1, 1, 1)), self.load());
+        let Start { marks, heard } = self.policy.admit(
+            &self.memory,
+            &self.rounds,
+            (hash, || Worth::new(1, 1, 1)),
+            self.load(),
+        );
         while self.len == self.capacity {
             self.evict();
         }
@@ -480,7 +484,7 @@ fn misses_are_reported_by_the_handful() {
     let (busy, idle) = (Rounds::default(), Rounds::default());
     let load = Load { capacity: 100_000, free: 0 };
     for nth in 1..=100 {
-        policy.admit(&memory, &busy, (mix(nth), Worth::new(1, 1, 1)), load);
+        policy.admit(&memory, &busy, (mix(nth), || Worth::new(1, 1, 1)), load);
         assert_eq!(policy.now(&busy), nth, "a thread knows its own");
         assert!(nth - policy.now(&idle) < 16, "others know them a little later");
     }
@@ -493,7 +497,7 @@ fn extreme_sizes_do_not_overflow() {
         let policy = Policy::new(false);
         for capacity in [0, 1, u64::MAX] {
             let rounds = Rounds::default();
-            policy.admit(&memory, &rounds, (7, Worth::new(1, 1, 1)), Load { capacity, free: 0 });
+            policy.admit(&memory, &rounds, (7, || Worth::new(1, 1, 1)), Load { capacity, free: 0 });
             policy.arrived(&memory, &rounds, (7, Marks::NEW.bits()), u64::MAX);
         }
         assert!(memory.bytes() > 0);

@@ -105,7 +105,7 @@ impl Policy {
         &self,
         memory: &Memory,
         rounds: &Rounds,
-        (hash, worth): (u64, Worth),
+        (hash, worth): (u64, impl Fn() -> Worth),
         load: Load,
     ) -> Start {
         rounds.miss(&self.misses, memory.pace);
@@ -120,7 +120,7 @@ impl Policy {
             Left::Near | Left::Far
                 if self.came_back_soon(ghost.absent + memory.arrivals.waited(), rounds, now)
                     && !(self.by_worth
-                        && rounds.sitter.worth().is_better_than(worth, FAR_MORE)) =>
+                        && rounds.sitter.worth().is_better_than(worth(), FAR_MORE)) =>
             {
                 let near = ghost.left == Left::Near;
                 if near {
