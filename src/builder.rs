@@ -386,6 +386,7 @@ impl<K, V, S> Builder<K, V, S> {
             expected_entries: self.entries(capacity)?,
             maintenance: self.maintenance,
             weighed: self.rules.weigher.is_some(),
+            has_cost: self.rules.cost.is_some(),
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,
             has_expiry: self.expiry.is_some(),

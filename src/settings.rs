@@ -57,6 +57,8 @@ pub struct Settings {
     pub maintenance: Maintenance,
     /// Whether there is a [weigher](crate::Builder::weigher); without one, each entry weighs one.
     pub weighed: bool,
+    /// Whether there is a [cost](crate::Builder::cost); without one, each miss costs one.
+    pub has_cost: bool,
     /// How long an entry lives after its value was written, unless it has a time to live of its own.
     pub time_to_live: Option<Duration>,
     /// How long an entry lives after it was last read or written.

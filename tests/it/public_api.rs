@@ -176,6 +176,7 @@ fn settings_are_read_back() {
         expected_entries,
         maintenance,
         weighed,
+        has_cost,
         time_to_live,
         time_to_idle,
         has_expiry,
@@ -188,7 +189,7 @@ fn settings_are_read_back() {
     let _: (String, u64, u64, Duration, usize) =
         (name, capacity, retired_capacity, patience, expected_entries);
     let _: (Maintenance, LoadPolicy) = (maintenance, load_policy);
-    let _: [bool; 4] = [weighed, has_expiry, keeps_time, has_listener];
+    let _: [bool; 5] = [weighed, has_cost, has_expiry, keeps_time, has_listener];
     let _: [Option<Duration>; 3] = [time_to_live, time_to_idle, clock_resolution];
     let _: Builder<u32, u32> = Builder::default();
 }
