@@ -690,6 +690,9 @@ where
     /// read. If another thread replaces the value concurrently, either value may be the one whose life is set. A
     /// value that a load under way puts in the place of this one later lives as long as any loaded value.
     ///
+    /// If a load begins to renew the value at the same moment, it puts the value into a new record, and other threads may
+    /// see the former deadline there until that load has begun, also where the new one is earlier.
+    ///
     /// # Panics
     ///
     /// If the cache keeps no time: see [`Builder::per_entry_ttl`].

@@ -221,7 +221,7 @@ impl<K, V> Expiration<K, V> {
         copied: Deadline,
     ) {
         if let (Some(word), Some(old)) = (entry.deadline(), old.deadline()) {
-            moving::follow(word, old, copied, self.now());
+            moving::follow(word, old, copied);
         }
     }
 

@@ -108,7 +108,17 @@ fn an_answer_to_an_old_state_is_not_stored() {
 /// place. Whichever entry the call finds, the one that is there in the end has its deadline.
 #[test]
 fn a_deadline_that_is_set_beside_a_renewal_stays() {
-    loom::model(|| {
+    set_beside_a_renewal(due(20));
+}
+
+/// The same with a deadline that is passed when it is set: the value does not come back.
+#[test]
+fn an_end_that_is_set_beside_a_renewal_stays() {
+    set_beside_a_renewal(due(1));
+}
+
+fn set_beside_a_renewal(to: Deadline) {
+    loom::model(move || {
         let words = [word(), word()];
         // Which of both is in the table.
         let linked = Arc::new(Relaxed::<AtomicU64>::new(0));
@@ -117,8 +127,11 @@ fn a_deadline_that_is_set_beside_a_renewal_stays() {
             loop {
                 let nth = table.get();
                 let word = &seen[nth as usize];
-                while !moving::set(&**word, ahead(&**word, at(1)).expect("it lies ahead"), due(20))
-                {
+                // One that is over was set before.
+                while let Some(found) = ahead(&**word, at(1)) {
+                    if moving::set(&**word, found, to) {
+                        break;
+                    }
                 }
                 if table.get() == nth {
                     return;
@@ -129,8 +142,8 @@ fn a_deadline_that_is_set_beside_a_renewal_stays() {
         // Not visible yet.
         words[1].0.set(copied.to_word());
         linked.set(1);
-        moving::follow(&*words[1], &*words[0], copied, at(1));
+        moving::follow(&*words[1], &*words[0], copied);
         setter.join().unwrap();
-        assert_eq!(deadline(&*words[1]), due(20), "the deadline that was set is lost");
+        assert_eq!(deadline(&*words[1]), to, "the deadline that was set is lost");
     });
 }

@@ -140,9 +140,9 @@ pub(super) fn set(word: &impl Word, from: Deadline, to: Deadline) -> bool {
 }
 
 /// Moves the deadline of an entry that has just replaced another one, with a copy of its deadline,
-/// if that was set after it was `copied`. A deadline that was moved since the new entry can be
-/// found is newer, and stays.
-pub(super) fn follow(word: &impl Word, old: &impl Word, copied: Deadline, now: Moment) {
+/// if that was set after it was `copied`, be it passed already or not. A deadline that was moved
+/// since the new entry can be found is newer, and stays.
+pub(super) fn follow(word: &impl Word, old: &impl Word, copied: Deadline) {
     // ORDERING S-f: SeqCst fence: the entry was linked before the old deadline is read again; pairs with the fence in
     // `set`. Either a caller that sets the old deadline finds the new entry, or its deadline is
     // found here.
@@ -150,7 +150,11 @@ pub(super) fn follow(word: &impl Word, old: &impl Word, copied: Deadline, now: M
     if seeded("expiry-follow-nobody") {
         return;
     }
-    if let Some(to) = ahead(old, now).filter(|&to| to != copied) {
-        change(word, copied, to);
+    let set = match seeded("expiry-follow-the-living") {
+        true => deadline(old).max(copied),
+        false => deadline(old),
+    };
+    if set != copied {
+        change(word, copied, set);
     }
 }
