@@ -35,8 +35,9 @@ const UNNAMED: &str = "cache";
 /// that count bytes.
 ///
 /// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
-/// That is 48 to 104 bytes, between a full table of entries that do not expire and one that has just
-/// doubled, of entries with a time to idle. The constant is not below any of these.
+/// That is 47 to 104 bytes, between a full table of entries that do not expire and one that has just
+/// doubled, of entries with a time to idle. The constant is not below any of these. Where there is a
+/// [`cost`](Builder::cost), add eight.
 ///
 /// # Examples
 ///
