@@ -12,8 +12,9 @@ use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
-use crate::policy::{Heard, Load};
+use crate::policy::{Heard, Load, Memory};
 use crate::reclaim::Ledgered;
+use crate::table::DueAt;
 use crate::time::Deadline;
 
 /// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
@@ -216,17 +217,29 @@ where
         let seed = std::ptr::from_ref(view.local()).addr() >> 8;
         for look in 0..LOOKS {
             let overdue = view.find_due(now, seed.wrapping_add(look))?;
-            let look = || self.look_for_dead(view, expiration, overdue.places(), spared);
-            let (dead, end) = look();
+            let dead = self.look_at_due(view, expiration, overdue, spared);
             if dead.is_some() {
                 return dead;
             }
-            if view.put_right(overdue, end.to_word()) {
-                let (_, end) = look();
-                view.note_due(overdue.places().start, end.to_word());
-            }
         }
         None
+    }
+
+    /// An entry whose time is over in a bucket where one may be; if there is none, it is noted when the first one will be.
+    pub(super) fn look_at_due<'g>(
+        &self,
+        view: Table<'g, K, V>,
+        expiration: &Expiration<K, V>,
+        due: DueAt<'g, K, V, Memory>,
+        spared: Option<EntryRef<'_, K, V>>,
+    ) -> Option<Found<'g, K, V>> {
+        let look = || self.look_for_dead(view, expiration, due.places(), spared);
+        let (dead, end) = look();
+        if dead.is_none() && view.put_right(due, end.to_word()) {
+            let (_, end) = look();
+            view.note_due(due.places().start, end.to_word());
+        }
+        dead
     }
 
     /// An entry whose time is over, in these places, and its end; else the end of the one that comes first.

@@ -171,7 +171,12 @@ where
         // Most buckets have no chain.
         let mut found = Vec::with_capacity(table::LANES);
         for _ in 0..buckets {
-            let next = view.gather(self.sweep.get()..EVERYWHERE.end, &mut found, |a, b| a == b);
+            let from = self.sweep.get();
+            let due = self.rules.expiration.as_ref().and_then(|expiration| {
+                let due = view.due_at(from, expiration.collected_before().to_word())?;
+                Some((expiration, due))
+            });
+            let next = view.gather(from..EVERYWHERE.end, &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
             for &held in &found {
                 let is_placeholder = held.entry().is_placeholder();
@@ -179,6 +184,11 @@ where
                 if self.is_outdated(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
                     expired += usize::from(!is_placeholder);
                 }
+            }
+            // Or a write that needs room would have to look there, and at all others that sweeps have emptied, before it
+            // comes to the last entry that has expired: more often than it may.
+            if let Some((expiration, due)) = due {
+                self.look_at_due(view, expiration, due, None);
             }
         }
         (swept, expired)

@@ -107,6 +107,12 @@ impl Due {
             }
             seed = seed.rotate_right(FAN.trailing_zeros());
         }
+        self.at(index, now)
+    }
+
+    /// A bucket, if an entry there may have expired by `now`.
+    #[inline]
+    pub(super) fn at(&self, index: usize, now: u64) -> Option<Overdue> {
         let word = self.levels[0][index].get();
         (word >= !now).then_some(Overdue { index, word })
     }

@@ -104,7 +104,7 @@ pub(crate) use array::LOAD;
 pub(crate) use desk::{Desk, Shredder};
 pub(crate) use home::{Held, Open};
 pub(crate) use row::LANES;
-pub(crate) use view::{Glance, Spotted, Unlinked, View};
+pub(crate) use view::{DueAt, Glance, Spotted, Unlinked, View};
 pub(crate) use walk::Noted;
 pub(crate) use word::Region;
 

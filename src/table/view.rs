@@ -371,6 +371,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
+    /// The bucket where `place` lies, if an entry there may have expired by `now`.
+    #[inline]
+    pub(crate) fn due_at(&self, place: u64, now: u64) -> Option<DueAt<'g, K, V, X>> {
+        let array = self.current();
+        let overdue = array.due.as_ref()?.at(array.index_of(place), now)?;
+        Some(DueAt { array, overdue })
+    }
+
     /// Notes that nothing expires in a bucket before `deadline`; whether the caller has to look there once more.
     pub(crate) fn put_right(&self, at: DueAt<'g, K, V, X>, deadline: u64) -> bool {
         at.array.due.as_ref().is_some_and(|due| due.put_right(at.overdue, deadline))

@@ -68,6 +68,23 @@ fn expired_entries_make_room_before_live_ones() {
     }
 }
 
+/// What sweeps have removed is not looked for by writes that need room: there may be more buckets of that kind than a write
+/// looks at.
+#[test]
+fn the_last_expired_entry_makes_room_after_many_were_swept() {
+    let (cache, hand) = by_value(5_000, 100_000);
+    (0..5_000).for_each(|key| cache.insert(key, 1));
+    hand.advance(2 * SECOND);
+    cache.maintain(1_000_000);
+    assert_eq!(cache.len(), 0);
+    cache.insert(u64::MAX, 1);
+    (10_000..14_999).for_each(|key| cache.insert(key, 1_000));
+    hand.advance(2 * SECOND);
+    cache.insert(20_000, 1_000);
+    assert_eq!((cache.stats().evictions, cache.stats().expirations), (0, 5_001));
+    support::validate(&cache);
+}
+
 #[test]
 fn expired_entries_make_room_though_they_were_read_and_lived_longer_than_they_were_to() {
     let (clock, hand) = Clock::manual();
