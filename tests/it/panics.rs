@@ -10,7 +10,6 @@ use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{self, assert_balanced};
@@ -73,9 +72,11 @@ fn armed(code: Code, nth: u32, body: impl FnOnce()) -> bool {
     }
 }
 
-/// How many keys and values there are.
-static KEYS: AtomicI64 = AtomicI64::new(0);
-static VALUES: AtomicI64 = AtomicI64::new(0);
+thread_local! {
+    /// How many keys and values this thread has made and not dropped: other tests run at the same time.
+    static KEYS: Cell<i64> = const { Cell::new(0) };
+    static VALUES: Cell<i64> = const { Cell::new(0) };
+}
 
 #[derive(Debug)]
 struct Key(u64);
@@ -85,14 +86,14 @@ struct Value(u64);
 
 impl Key {
     fn new(number: u64) -> Self {
-        KEYS.fetch_add(1, Ordering::SeqCst);
+        KEYS.set(KEYS.get() + 1);
         Self(number)
     }
 }
 
 impl Value {
     fn new(number: u64) -> Self {
-        VALUES.fetch_add(1, Ordering::SeqCst);
+        VALUES.set(VALUES.get() + 1);
         Self(number)
     }
 }
@@ -129,14 +130,14 @@ impl Clone for Value {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        KEYS.fetch_sub(1, Ordering::SeqCst);
+        KEYS.set(KEYS.get() - 1);
         pass(Code::DropKey);
     }
 }
 
 impl Drop for Value {
     fn drop(&mut self) {
-        VALUES.fetch_sub(1, Ordering::SeqCst);
+        VALUES.set(VALUES.get() - 1);
         pass(Code::DropValue);
     }
 }
@@ -325,14 +326,14 @@ fn cell(code: Code, (name, operation): Operation, maintenance: Maintenance) -> u
     // Most calls are alike after the first few; of long runs some are taken.
     let mut panics = 0;
     for nth in (1..8).chain([13, 30, 64, 65, 66, 100, 150]) {
-        let before = (KEYS.load(Ordering::SeqCst), VALUES.load(Ordering::SeqCst));
+        let before = (KEYS.get(), VALUES.get());
         let (cache, hand) = prepared(maintenance);
         let what = format!("{code:?} panics at call {nth} of {name}, {maintenance:?}");
         let panicked = armed(code, nth, || operation(&cache));
         panics += u32::from(panicked);
         assert_sound(&cache, &what);
         drop((cache, hand));
-        let after = (KEYS.load(Ordering::SeqCst), VALUES.load(Ordering::SeqCst));
+        let after = (KEYS.get(), VALUES.get());
         assert_eq!(before, after, "keys and values before and after: {what}");
         if !panicked {
             break;
