@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use super::caller::Caller;
 use super::cycle::WaitEdge;
 use super::flight::{FlightPoll, Runner};
-use super::leader::{Begin, begin_load};
-use super::next::{LoadOptions, Next, finish_load};
+use super::next::{LoadOptions, Next, finish_load, next_or_join};
 use super::{LoadError, LoadSource, Loaded, alone, now};
 use crate::cache::Cache;
 use crate::engine::LoadKind;
@@ -235,22 +234,9 @@ where
     E: Send + Sync + 'static,
 {
     loop {
-        match begin_load(cache, key, kind, Runner::Thread, |failed| {
-            options.failure::<E>(failed).is_some()
-        }) {
-            Begin::Live(value) => {
-                return Next::Done(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
-            }
-            Begin::Lead(leader) => return Next::Lead(leader),
-            Begin::NotStarted => return Next::LoadAlone,
-            Begin::Failed(failed) => {
-                let failure = options.failure::<E>(&failed);
-                if let Some(next) = failure.and_then(|failure| options.answer(cache, key, failure))
-                {
-                    return next;
-                }
-            }
-            Begin::Join(caller) => {
+        match next_or_join(cache, key, (kind, Runner::Thread), &options) {
+            Ok(next) => return next,
+            Err(caller) => {
                 if let Some(next) = wait(caller, &options) {
                     return next;
                 }

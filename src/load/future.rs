@@ -10,10 +10,9 @@ use std::time::Instant;
 
 use super::caller::Caller;
 use super::flight::{CallerId, FlightPoll, Runner};
-use super::leader::{Begin, begin_load};
-use super::next::{LoadOptions, Next, finish_load};
+use super::next::{LoadOptions, Next, finish_load, next_or_join};
 use super::run::{Run, RunWaker};
-use super::{LoadError, LoadSource, Loaded, alone, cycle, now, watch};
+use super::{LoadError, Loaded, alone, cycle, now, watch};
 use crate::cache::Cache;
 use crate::engine::LoadKind;
 use crate::sync::{NoAbort, quietly};
@@ -173,22 +172,9 @@ where
     E: Send + Sync + 'static,
 {
     loop {
-        match begin_load(cache, key, kind, Runner::Task, |failed| {
-            options.failure::<E>(failed).is_some()
-        }) {
-            Begin::Live(value) => {
-                return Next::Done(Ok(Loaded::new(value.into_inner(), LoadSource::Hit)));
-            }
-            Begin::Lead(leader) => return Next::Lead(leader),
-            Begin::NotStarted => return Next::LoadAlone,
-            Begin::Failed(failed) => {
-                let failure = options.failure::<E>(&failed);
-                if let Some(next) = failure.and_then(|failure| options.answer(cache, key, failure))
-                {
-                    return next;
-                }
-            }
-            Begin::Join(caller) => {
+        match next_or_join(cache, key, (kind, Runner::Task), &options) {
+            Ok(next) => return next,
+            Err(caller) => {
                 if let Some(next) = wait(caller, &options).await {
                     return next;
                 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::caller::Caller;
 use super::failed_load::{FailedLoad, Failure};
-use super::flight::{CallerId, FlightOutcome};
-use super::leader::Leader;
+use super::flight::{CallerId, FlightOutcome, Runner};
+use super::leader::{Begin, Leader, begin_load};
 use super::{LoadError, LoadSource, Loaded, SharedError};
 use crate::cache::Cache;
-use crate::engine::StandIn;
+use crate::engine::{LoadKind, StandIn};
 use crate::expiry::Terms;
 use crate::sync::NoAbort;
 
@@ -114,6 +114,43 @@ impl LoadOptions {
                 Some(old) => Ok(stand_in_loaded(old)),
                 None => Err(failed_with(Arc::clone(error).downcast().ok()?)),
             })),
+        }
+    }
+}
+
+/// What a caller does next, or the caller, if it has joined a load and has to wait first.
+pub(super) type NextOrJoin<K, V, S, E> = Result<Next<K, V, S, E>, Caller<K, V, S>>;
+
+/// Looks for the value of `key`, or for a load of it, and begins a load if there is neither.
+pub(super) fn next_or_join<K, V, S, E>(
+    cache: &Cache<K, V, S>,
+    key: &K,
+    (kind, runner): (LoadKind, Runner),
+    options: &LoadOptions,
+) -> NextOrJoin<K, V, S, E>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+    E: Send + Sync + 'static,
+{
+    let counts = |failed: &FailedLoad| options.failure::<E>(failed).is_some();
+    loop {
+        match begin_load(cache, key, kind, runner, counts) {
+            Begin::Live(value) => {
+                let loaded = Loaded::new(value.into_inner(), LoadSource::Hit);
+                return Ok(Next::Done(Ok(loaded)));
+            }
+            Begin::Lead(leader) => return Ok(Next::Lead(leader)),
+            Begin::NotStarted => return Ok(Next::LoadAlone),
+            Begin::Join(caller) => return Err(caller),
+            Begin::Failed(failed) => {
+                let failure = options.failure::<E>(&failed);
+                if let Some(next) = failure.and_then(|failure| options.answer(cache, key, failure))
+                {
+                    return Ok(next);
+                }
+            }
         }
     }
 }
