@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
-use super::bury::Found;
-use super::lens::{SUCCESSORS, successor};
+use super::lens::successor;
 use super::{Engine, Lens};
-use crate::policy::{self, Marks};
-use crate::stats::EntryInfo;
+use crate::stats::{EntryInfo, Explanation, Region};
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -63,36 +61,19 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let hash = self.engine.hash(key);
-        let find = || self.view.find(hash, |k| key.equivalent(k));
-        let mut held = find()?;
-        // One that has expired may have been replaced before the clock was asked: see `successor`.
-        for _ in 0..SUCCESSORS {
-            if self.engine.is_live(held.entry()) {
-                return Some(self.info_of(held));
-            }
-            let next = find()?;
-            if next.entry().is(held.entry()) {
-                return None;
-            }
-            held = next;
-        }
-        None
-    }
-
-    fn info_of(&self, held: Found<'_, K, V>) -> EntryInfo {
-        let entry = held.entry();
-        // What left its slot meanwhile was there when it was found.
-        let marks = Marks::from_bits(held.bits()).unwrap_or(Marks::NEW);
+        let Explanation::Resident { region, reads, age, time_left, idle_time_left, charge, .. } =
+            self.explain(key)
+        else {
+            return None;
+        };
         let expiration = self.engine.rules.expiration.as_ref();
-        let (left, idle_left) = expiration.map_or((None, None), |time| time.left(entry));
-        EntryInfo {
-            charge: entry.charge(),
-            age: expiration.map(|time| time.age(entry)),
-            expires_in: left.into_iter().chain(idle_left).min(),
-            idle_for: expiration.and_then(|time| time.idle_for(idle_left)),
-            reads: marks.count(),
-            protected: marks.region() == policy::Region::Protected,
-        }
+        Some(EntryInfo {
+            charge,
+            age,
+            expires_in: time_left.into_iter().chain(idle_time_left).min(),
+            idle_for: expiration.and_then(|time| time.idle_for(idle_time_left)),
+            reads,
+            protected: region == Region::Protected,
+        })
     }
 }
