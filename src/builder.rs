@@ -373,7 +373,7 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// What is told of it.
+    /// What the cache is made by, and is told of it.
     pub(crate) fn settings(
         &self,
         capacity: u64,
@@ -459,11 +459,6 @@ where
         let clock = self.clock_to_use()?;
         let plan = Plan {
             settings: self.settings(capacity, clock.as_ref())?,
-            capacity,
-            retired_capacity: self.retired_capacity.unwrap_or(capacity),
-            patience: self.patience,
-            entries: self.entries(capacity)?,
-            inline: self.maintenance == Maintenance::Inline,
             remembers: self.remembers,
             sampling: self.sampling,
         };
@@ -473,7 +468,7 @@ where
         }
         self.rules.expiration = clock
             .map(|clock| Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry));
-        Self::assert_available(plan.entries, &self.rules)?;
+        Self::assert_available(plan.settings.expected_entries, &self.rules)?;
         let engine = std::sync::Arc::new(Engine::new(plan, self.rules, self.hasher));
         let thread = match self.maintenance {
             Maintenance::Thread => {

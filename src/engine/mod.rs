@@ -107,7 +107,7 @@ use crate::latency::{Operation, Sampling};
 use crate::load_policy::LoadPolicy;
 use crate::policy::{Memory, Policy};
 use crate::reclaim::{Guard, Perch, Seated};
-use crate::settings::Settings;
+use crate::settings::{Maintenance, Settings};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Junk, Table};
 use crate::time::{Clock, Timer, nanos};
@@ -124,16 +124,7 @@ pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Desk<K, V>>;
 /// How a cache is laid out.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// All of it, as it is told.
     pub(crate) settings: Settings,
-    pub(crate) capacity: u64,
-    pub(crate) retired_capacity: u64,
-    /// For how long a write waits for others before it is refused.
-    pub(crate) patience: Duration,
-    /// Entries for which the first table is made.
-    pub(crate) entries: usize,
-    /// Whether writes clean up behind themselves.
-    pub(crate) inline: bool,
     /// Whether it remembers what became of keys.
     pub(crate) remembers: bool,
     pub(crate) sampling: Sampling,
@@ -167,7 +158,6 @@ pub(crate) struct Engine<K, V, S> {
     screens: bool,
     capacity: Ledger,
     retired: Ledger,
-    patience: Duration,
     /// The epoch that stood when a write was last refused, as patience was over.
     stood_at: Relaxed<AtomicU64>,
     /// Writes that have waited for long.
@@ -199,10 +189,12 @@ pub(crate) struct Engine<K, V, S> {
 
 impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn new(plan: Plan, rules: Rules<K, V>, hasher: S) -> Self {
+        let settings = plan.settings;
         let shape = rules.shape();
         let timer = Timer::start(rules.expiration.as_ref().map(Expiration::clock));
-        let bits = Table::<K, V, Memory, Local>::bits_for(plan.entries);
-        let table = Table::new(shape, rules.longest_life(), bits, Memory::new(plan.entries));
+        let bits = Table::<K, V, Memory, Local>::bits_for(settings.expected_entries);
+        let memory = Memory::new(settings.expected_entries);
+        let table = Table::new(shape, rules.longest_life(), bits, memory);
         let told = timer.clone();
         table.domain().time_by(Box::new(move || nanos(told.elapsed())));
         let weighs = rules.weigher.is_some();
@@ -211,11 +203,9 @@ impl<K, V, S> Engine<K, V, S> {
             hasher: NoAbort::new(hasher),
             screens: weighs || rules.expiration.is_some(),
             rules,
-            settings: Box::new(plan.settings),
             policy: Policy::new(weighs),
-            capacity: Ledger::new(plan.capacity),
-            retired: Ledger::for_transient_units(plan.retired_capacity),
-            patience: plan.patience,
+            capacity: Ledger::new(settings.capacity),
+            retired: Ledger::for_transient_units(settings.retired_capacity),
             stood_at: Relaxed::<AtomicU64>::new(u64::MAX),
             starving: CachePadded::default(),
             lingering: CachePadded::default(),
@@ -228,7 +218,8 @@ impl<K, V, S> Engine<K, V, S> {
             cleanups: Cleanups::default(),
             monitor: Monitor::new(timer.clone()),
             sampling: plan.sampling,
-            inline: plan.inline,
+            inline: settings.maintenance == Maintenance::Inline,
+            settings: Box::new(settings),
             remembers: plan.remembers,
             timer,
         }

@@ -36,14 +36,10 @@ fn plain() -> Arc<Toy> {
 }
 
 fn toy_of(weighed: bool) -> Arc<Toy> {
-    let settings = crate::Builder::<u64, u64>::default().settings(100, None);
+    let builder = crate::Builder::<u64, u64>::default().patience(std::time::Duration::ZERO);
+    let builder = builder.expected_entries(1).maintenance(crate::Maintenance::Manual);
     let plan = Plan {
-        settings: settings.expect("a hundred entries may be expected"),
-        capacity: 100,
-        retired_capacity: 100,
-        patience: std::time::Duration::ZERO,
-        entries: 1,
-        inline: false,
+        settings: builder.settings(100, None).expect("one entry may be expected"),
         remembers: false,
         sampling: Sampling::OFF,
     };

@@ -157,7 +157,7 @@ where
                 }
             }
             let in_the_way = alone && domain.epoch() - begun < GRACE;
-            if freed == 0 && in_the_way && domain.stalled_for() < self.patience {
+            if freed == 0 && in_the_way && domain.stalled_for() < self.settings.patience {
                 give_way();
             }
             freed > 0

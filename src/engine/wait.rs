@@ -81,7 +81,11 @@ where
 
     /// Whether an operation goes on to wait for others.
     fn has_patience(&self, pin: &Pin<'_, K, V>, work: &mut Work<'_>, obstacle: Obstacle) -> bool {
-        if self.patience.is_zero() || !work.patient || pin.is_in_its_own_way() || is_freeing() {
+        if self.settings.patience.is_zero()
+            || !work.patient
+            || pin.is_in_its_own_way()
+            || is_freeing()
+        {
             return false;
         }
         let domain = self.table.domain();
@@ -119,7 +123,7 @@ where
         wait.looks = wait.looks.saturating_add(1);
         let lasted = wait.since.elapsed().max(domain.stalled_for());
         let has_looked = || wait.looks >= LOOKS || self.stood_at.get() == epoch;
-        let waits = wait.turns < TURNS && (lasted < self.patience || !has_looked());
+        let waits = wait.turns < TURNS && (lasted < self.settings.patience || !has_looked());
         if !waits {
             self.stood_at.set(epoch);
         }
