@@ -527,8 +527,7 @@ where
     /// and it ends after 16 times in which it got no further: 272 for an entry that weighs one. Destructors
     /// may write; their writes are included, as they free nothing.
     pub fn insert(&self, key: K, value: V) {
-        let over = (|_: &V, _: &V| true, Decided::ByOperation);
-        if let Err(refused) = self.engine.put(key, value, over) {
+        if let Err(refused) = self.put(key, value, Terms::default()) {
             self.engine.refuse(refused);
         }
     }
@@ -595,8 +594,7 @@ where
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
     pub fn try_insert(&self, key: K, value: V) -> Result<Inserted, InsertError<K, V>> {
-        let over = (|_: &V, _: &V| true, Decided::ByOperation);
-        self.engine.put(key, value, over).map_err(InsertError::from)
+        self.put(key, value, Terms::default()).map_err(InsertError::from)
     }
 
     /// Inserts a value that lives for `ttl` from now on, unless it is replaced, removed or evicted before; as
@@ -630,7 +628,7 @@ where
     #[doc(alias("expireVariably", "insert_with_expiry", "put_with_ttl"))]
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
         self.assert_keeps_time();
-        if let Err(refused) = self.put_with_ttl(key, value, ttl) {
+        if let Err(refused) = self.put(key, value, Terms::of_ttl(ttl)) {
             self.engine.refuse(refused);
         }
     }
@@ -666,20 +664,18 @@ where
         if !self.engine.keeps_time() {
             return Err(InsertError { kind: InsertErrorKind::Untimed, key, value });
         }
-        self.put_with_ttl(key, value, ttl).map_err(InsertError::from)
+        self.put(key, value, Terms::of_ttl(ttl)).map_err(InsertError::from)
     }
 
-    fn put_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<Inserted, Refused<K, V>> {
+    /// Puts a value in, over whatever there is.
+    #[inline]
+    fn put(&self, key: K, value: V, terms: Terms) -> Result<Inserted, Refused<K, V>> {
         let over = (|_: &V, _: &V| true, Decided::ByOperation);
-        let terms = Terms { ttl: Some(ttl), ..Terms::default() };
         self.engine.put_for(key, value, over, terms)
     }
 
     fn assert_keeps_time(&self) {
-        assert!(
-            self.engine.keeps_time(),
-            "the cache keeps no time, and an entry cannot have a time to live: call per_entry_ttl() on the builder"
-        );
+        assert!(self.engine.keeps_time(), "{}", InsertErrorKind::Untimed);
     }
 
     /// Gives the entry of a key another time to live, counted from now; returns whether the key was there.

@@ -19,6 +19,11 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// Of a value with a time to live of its own.
+    pub(crate) fn of_ttl(ttl: Duration) -> Self {
+        Self { ttl: Some(ttl), ..Self::default() }
+    }
+
     /// Returns the deadline of a value that is written now, given the one that it would have by
     /// default.
     #[inline]
