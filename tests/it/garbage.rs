@@ -223,6 +223,7 @@ fn a_victim_that_has_to_wait_lingers_not_yet() {
     let usage = cache.usage();
     // The one that weighs 21 stays with one of the others, or three of those.
     assert!([27, 30].contains(&usage.charged) && usage.lingering == 0, "{usage:?}");
+    assert_eq!(usage.charged, cache.values().sum::<u64>(), "{usage:?}");
     assert_eq!(cache.stats().refusals, 0);
 }
 
