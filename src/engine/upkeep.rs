@@ -170,12 +170,11 @@ where
         let (mut swept, mut expired) = (0, 0);
         // Most buckets have no chain.
         let mut found = Vec::with_capacity(table::LANES);
+        let expiration = self.rules.expiration.as_ref();
+        let timed = expiration.map(|time| (time, time.collected_before().to_word()));
         for _ in 0..buckets {
             let from = self.sweep.get();
-            let due = self.rules.expiration.as_ref().and_then(|expiration| {
-                let due = view.due_at(from, expiration.collected_before().to_word())?;
-                Some((expiration, due))
-            });
+            let due = timed.and_then(|(time, now)| Some((time, view.due_at(from, now)?)));
             let next = view.gather(from..EVERYWHERE.end, &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
             for &held in &found {
@@ -187,8 +186,8 @@ where
             }
             // Or a write that needs room would have to look there, and at all others that sweeps have emptied, before it
             // comes to the last entry that has expired: more often than it may.
-            if let Some((expiration, due)) = due {
-                self.look_at_due(view, expiration, due, None);
+            if let Some((time, due)) = due {
+                self.look_at_due(view, time, due, None);
             }
         }
         (swept, expired)
