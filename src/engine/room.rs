@@ -14,6 +14,7 @@ use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::{Heard, Load, Memory};
 use crate::reclaim::Ledgered;
+use crate::sync::seeded;
 use crate::table::DueAt;
 use crate::time::Deadline;
 
@@ -151,7 +152,9 @@ where
         let (entry, charge) = (held.entry(), held.entry().charge());
         // Somebody has put it in since the key was looked for, and it is what the operation has to replace. To evict
         // it would lose an update that both have made.
-        if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key()) {
+        if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key())
+            && !seeded("room-of-its-own-key")
+        {
             return Eviction::Own;
         }
         let Some(bearer) = self.bearer_of_victim(work, charge) else {
