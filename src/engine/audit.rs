@@ -29,7 +29,7 @@ where
         self.capacity.audit(self.credits(), contents.charge);
         self.retired.audit(self.retired_credits(), 0);
         let share = if self.marks_counted() { contents.counted } else { contents.young };
-        assert_eq!(self.policy.probation(), share, "probation's share");
+        assert_eq!(self.policy.probation_charge(), share, "probation's share");
         let stats = self.stats();
         let entries = if self.marks_counted() { contents.marked } else { contents.young };
         assert_eq!(stats.probation.entries as u64, entries, "entries on probation");

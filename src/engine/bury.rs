@@ -7,13 +7,13 @@ use crate::accounting::Reservation;
 use crate::entry::EntryRef;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
-use crate::policy::Memory;
+use crate::policy::History;
 use crate::reclaim::Ledgered;
 use crate::sync::seeded;
 use crate::table::{Held, View};
 
-pub(super) type Table<'g, K, V> = View<'g, K, V, Memory, Local>;
-pub(super) type Found<'g, K, V> = Held<'g, K, V, Memory>;
+pub(super) type Table<'g, K, V> = View<'g, K, V, History, Local>;
+pub(super) type Found<'g, K, V> = Held<'g, K, V, History>;
 
 /// What an entry is to those who look for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl<K, V, S> Engine<K, V, S> {
         let (entry, charge) = (held.entry(), held.entry().charge());
         if entry.is_placeholder() {
             let Some((unlinked, bits)) = view.unlink(held) else { return false };
-            self.count_out(&self.policy.shift(&local.rounds), entry, bits);
+            self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
             local.tally.token_changes.bump();
             local.tally.placeholders_gone.bump();
             view.retire(unlinked, Ledgered::Nowhere);
@@ -63,7 +63,7 @@ impl<K, V, S> Engine<K, V, S> {
         }
         let (bearer, unit) = self.bearer_of_removed(local, charge);
         let Some((unlinked, bits)) = view.unlink(held) else { return false };
-        self.count_out(&self.policy.shift(&local.rounds), entry, bits);
+        self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
         local.tally.count_out(cause, charge);
         let account = self.settle(bearer, charge);
         if let Some(unit) = unit {

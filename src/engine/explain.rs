@@ -8,7 +8,7 @@ use super::Lens;
 use super::bury::{Found, State};
 use super::lens::SUCCESSORS;
 use crate::entry::EntryRef;
-use crate::policy::{self, Fate, Marks, Past};
+use crate::policy::{self, Cause, Departure, Marks};
 use crate::stats::{Absence, Explanation, Region};
 
 impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
@@ -73,16 +73,16 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
 
     /// Why a key is not there, by what is remembered of it.
     fn absence(&self, hash: u64) -> Absence {
-        let (memory, policy) = (self.view.annex(), &self.engine.policy);
-        match memory.past(hash) {
+        let (history, policy) = (self.view.annex(), &self.engine.policy);
+        match history.departure(hash) {
             None => Absence::NeverSeen,
-            Some(Past::Evicted(time)) => {
-                let rounds = &self.view.local().rounds;
-                Absence::Evicted { misses_ago: policy.misses_since(memory, rounds, time) }
+            Some(Departure::Evicted(time)) => {
+                let cursor = &self.view.local().cursor;
+                Absence::Evicted { misses_ago: policy.misses_since(history, cursor, time) }
             }
-            Some(Past::Gone(Fate::Expired)) => Absence::Expired,
-            Some(Past::Gone(Fate::Invalidated)) => Absence::Invalidated,
-            Some(Past::Gone(Fate::Refused)) => Absence::Refused,
+            Some(Departure::Removed(Cause::Expired)) => Absence::Expired,
+            Some(Departure::Removed(Cause::Invalidated)) => Absence::Invalidated,
+            Some(Departure::Removed(Cause::Refused)) => Absence::Refused,
         }
     }
 }

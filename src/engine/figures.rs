@@ -7,7 +7,7 @@ use super::{Engine, Local};
 use crate::health::{CacheCounts, CacheState, Health, Thresholds, Times};
 #[cfg(feature = "histograms")]
 use crate::latency::{Latencies, Latency, Operation};
-use crate::policy::Load;
+use crate::policy::Fill;
 use crate::reclaim::Laggard;
 use crate::settings::Settings;
 use crate::stats::{Holder, RegionUsage, Stats, Usage};
@@ -30,9 +30,9 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// The number of entries; by G3 never more than the capacity allows.
     pub(crate) fn len(&self) -> usize {
-        let arrivals: u64 = self.locals().map(|local| local.tally.insertions.get()).sum();
+        let insertions: u64 = self.locals().map(|local| local.tally.insertions.get()).sum();
         let departures: u64 = self.locals().map(|local| local.tally.departures()).sum();
-        arrivals.saturating_sub(departures) as usize
+        insertions.saturating_sub(departures) as usize
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -109,9 +109,9 @@ impl<K, V, S> Engine<K, V, S> {
         // Those gone are counted first, as with the entries: so no difference is below zero.
         let gone = sum(|local| local.tally.placeholders_gone.get());
         let awaited = sum(|local| local.tally.placeholders.get()).saturating_sub(gone) as usize;
-        let on_probation = sum(|local| local.rounds.on_probation()) as i64;
+        let on_probation = sum(|local| local.cursor.on_probation()) as i64;
         let all = stats.entries + awaited;
-        let (entries, share) = (on_probation.max(0) as usize, self.policy.probation());
+        let (entries, share) = (on_probation.max(0) as usize, self.policy.probation_charge());
         let others = all.saturating_sub(entries);
         stats.awaited = awaited;
         let weighed = self.rules.weigher.is_some();
@@ -120,9 +120,9 @@ impl<K, V, S> Engine<K, V, S> {
         stats.probation = RegionUsage { entries, charge: share };
         stats.protected = RegionUsage { entries: others, charge: others_charge };
         let capacity = stats.capacity.max(1) as f64;
-        let load = Load { capacity: stats.capacity, free: 0 };
+        let fill = Fill { capacity: stats.capacity, free: 0 };
         stats.probation_share = share as f64 / capacity;
-        stats.probation_target = self.policy.target(load) / capacity;
+        stats.probation_target = self.policy.target(fill) / capacity;
     }
 
     /// How long things took, if anything is timed.

@@ -11,7 +11,7 @@ use super::{Batch, Desk, Engine, Garbage, Local};
 use crate::entry::{EntryRef, LoadToken};
 use crate::expiry::{Expiration, Reading};
 use crate::latency::Operation;
-use crate::policy::Memory;
+use crate::policy::History;
 use crate::reclaim::Pass;
 use crate::table::{Glance, View};
 
@@ -21,7 +21,7 @@ pub(super) const SUCCESSORS: usize = 4;
 /// The cache under a pass: reading, and nothing else.
 pub(crate) struct Lens<'g, K, V, S> {
     pub(super) engine: &'g Engine<K, V, S>,
-    pub(super) view: View<'g, K, V, Memory, Local>,
+    pub(super) view: View<'g, K, V, History, Local>,
 }
 
 impl<'g, K, V, S> Lens<'g, K, V, S> {
@@ -197,7 +197,7 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
 #[cold]
 #[inline(never)]
 pub(super) fn successor<'g, K: Eq, V>(
-    view: View<'g, K, V, Memory, Local>,
+    view: View<'g, K, V, History, Local>,
     expired: EntryRef<'g, K, V>,
     may_be_read: impl Fn(EntryRef<'g, K, V>) -> bool,
 ) -> Option<EntryRef<'g, K, V>> {

@@ -5,7 +5,7 @@ use super::Engine;
 use super::bury::{Found, Table};
 use crate::entry::{Entry, EntryRef};
 use crate::expiry::Reading;
-use crate::policy::{Memory, Shift};
+use crate::policy::{History, ProbationDelta};
 use crate::table::{Open, Unlinked};
 use crate::time::Deadline;
 
@@ -15,11 +15,11 @@ impl<K, V, S> Engine<K, V, S> {
     pub(super) fn commit<'g>(
         &self,
         view: Table<'g, K, V>,
-        shift: &Shift<'_>,
-        open: Open<'g, K, V, Memory>,
+        delta: &ProbationDelta<'_>,
+        open: Open<'g, K, V, History>,
         (entry, bits): (Entry<K, V>, u8),
     ) -> Result<(), Entry<K, V>> {
-        self.count_in(shift, entry.as_ref(), bits);
+        self.count_in(delta, entry.as_ref(), bits);
         let due = self.due(entry.as_ref());
         match open.commit(entry, bits) {
             Ok(()) => {
@@ -27,7 +27,7 @@ impl<K, V, S> Engine<K, V, S> {
                 Ok(())
             }
             Err(entry) => {
-                self.count_out(shift, entry.as_ref(), bits);
+                self.count_out(delta, entry.as_ref(), bits);
                 Err(entry)
             }
         }
@@ -39,22 +39,22 @@ impl<K, V, S> Engine<K, V, S> {
     pub(super) fn replace<'g>(
         &self,
         view: Table<'g, K, V>,
-        shift: &Shift<'_>,
+        delta: &ProbationDelta<'_>,
         held: Found<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
         let bits = held.bits_now();
-        entry.as_ref().hear(held.entry().heard());
-        self.count_in(shift, entry.as_ref(), bits);
+        entry.as_ref().set_recent_uses(held.entry().recent_uses());
+        self.count_in(delta, entry.as_ref(), bits);
         let due = self.due(entry.as_ref());
         match view.replace(held, entry) {
             Ok(unlinked) => {
-                self.count_out(shift, held.entry(), bits);
+                self.count_out(delta, held.entry(), bits);
                 self.note_due(view, due);
                 Ok(unlinked)
             }
             Err(entry) => {
-                self.count_out(shift, entry.as_ref(), bits);
+                self.count_out(delta, entry.as_ref(), bits);
                 Err(entry)
             }
         }

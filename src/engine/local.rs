@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::InsertErrorKind;
 use crate::latency::Timings;
 use crate::outcome::RemovalCause;
-use crate::policy::Rounds;
+use crate::policy::EvictionCursor;
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, Own, Relaxed};
 
@@ -18,7 +18,7 @@ pub(crate) struct Local {
     /// Credit with the capacity, and with the retired capacity.
     pub(super) credit: Stripe,
     pub(super) retired: Stripe,
-    pub(super) rounds: Rounds,
+    pub(super) cursor: EvictionCursor,
     pub(super) loads: LoadTally,
     pub(super) telling: Telling,
     pub(super) timings: Timings,

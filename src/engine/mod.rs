@@ -22,10 +22,10 @@
 //! | `scan` | walking all entries beside writers |
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `cleanups` | how long that takes, where it is asked for |
-//! | `face` | the table as the policy sees it |
+//! | `table_entries` | the table as the policy sees it |
 //! | `timing` | taking the time of an operation, if it is its turn |
 //! | `panic` | what becomes of a panic of the user's functions |
-//! | `past` | what became of keys: noted where they leave, asked where a read misses |
+//! | `departure` | what became of keys: noted where they leave, asked where a read misses |
 //! | `life` | what is known of one entry, and how long it is to live |
 //! | `explain` | why a key is there, or is not |
 //! | `figures` | what the engine tells about itself |
@@ -49,8 +49,8 @@ mod bearer;
 mod bury;
 mod cleanups;
 mod compute;
+mod departure;
 mod explain;
-mod face;
 mod failures;
 mod figures;
 mod lens;
@@ -59,7 +59,6 @@ mod lingering;
 mod link;
 mod local;
 mod panic;
-mod past;
 mod placeholder;
 mod room;
 mod rules;
@@ -67,6 +66,7 @@ mod running;
 mod scan;
 mod share;
 mod starving;
+mod table_entries;
 mod timing;
 mod trial;
 mod upkeep;
@@ -105,7 +105,7 @@ use crate::expiry::Expiration;
 use crate::health::{CacheCounts, Monitor};
 use crate::latency::{Operation, Sampling};
 use crate::load_policy::LoadPolicy;
-use crate::policy::{Memory, Policy};
+use crate::policy::{History, Policy};
 use crate::reclaim::{Guard, Perch, Seated};
 use crate::settings::{Maintenance, Settings};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
@@ -113,7 +113,7 @@ use crate::table::{self, Junk, Table};
 use crate::time::{Clock, Timer, nanos};
 
 /// What the domain of an engine's table keeps until nobody looks at it.
-pub(crate) type Garbage<K, V> = Junk<K, V, Memory>;
+pub(crate) type Garbage<K, V> = Junk<K, V, History>;
 /// What is kept for each thread.
 pub(crate) type Desk<K, V> = table::Desk<K, V, Local>;
 /// A pinned thread.
@@ -149,7 +149,7 @@ impl<'e> Credit<'e> for RetiredCredit<'e> {
 
 /// A cache without its public face.
 pub(crate) struct Engine<K, V, S> {
-    table: Table<K, V, Memory, Local>,
+    table: Table<K, V, History, Local>,
     hasher: NoAbort<S>,
     rules: Rules<K, V>,
     settings: Box<Settings>,
@@ -192,9 +192,9 @@ impl<K, V, S> Engine<K, V, S> {
         let settings = plan.settings;
         let shape = rules.shape();
         let timer = Timer::start(rules.expiration.as_ref().map(Expiration::clock));
-        let bits = Table::<K, V, Memory, Local>::bits_for(settings.expected_entries);
-        let memory = Memory::new(settings.expected_entries);
-        let table = Table::new(shape, rules.longest_life(), bits, memory);
+        let bits = Table::<K, V, History, Local>::bits_for(settings.expected_entries);
+        let history = History::new(settings.expected_entries);
+        let table = Table::new(shape, rules.longest_life(), bits, history);
         let told = timer.clone();
         table.domain().time_by(Box::new(move || nanos(told.elapsed())));
         let weighs = rules.weigher.is_some();
@@ -227,9 +227,9 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// The bytes that the table and the policy's memory take for so many entries, roughly.
     pub(crate) fn overhead_for(entries: usize, rules: &Rules<K, V>) -> u128 {
-        let bits = Table::<K, V, Memory, Local>::bits_for(entries);
-        let table = Table::<K, V, Memory, Local>::bytes_for(rules.shape(), bits);
-        table + Memory::bytes_for(entries)
+        let bits = Table::<K, V, History, Local>::bits_for(entries);
+        let table = Table::<K, V, History, Local>::bytes_for(rules.shape(), bits);
+        table + History::bytes_for(entries)
     }
 
     #[inline]
@@ -327,7 +327,7 @@ where
     pub(crate) fn overhead(&self) -> usize {
         let pin = self.pin();
         let view = self.table.view(pin.pass());
-        view.bytes(Memory::bytes)
+        view.bytes(History::bytes)
     }
 
     /// The number of buckets, before their number changes.

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::bury::Table;
-use super::face::Dial;
 use super::lingering::Lingering;
 use super::rules::{Rules, Weigher};
+use super::table_entries::TableEntries;
 use super::{Engine, Plan};
 use crate::accounting::{Ledger, Stripe};
 use crate::entry::{Entry, LoadToken};
 use crate::latency::Sampling;
-use crate::policy::{Face, Marks};
+use crate::policy::{Entries, Marks};
 use crate::reclaim::Ledgered;
 use crate::table::Spotted;
 
@@ -63,16 +63,16 @@ fn with<R>(toy: &Toy, f: impl FnOnce(Table<'_, u64, u64>) -> R) -> R {
 
 fn put(toy: &Toy, weight: u64) {
     with(toy, |view| {
-        let (hash, shift) = (toy.hash(&KEY), toy.policy.shift(&view.local().rounds));
+        let (hash, delta) = (toy.hash(&KEY), toy.policy.probation_delta(&view.local().cursor));
         let mut new: Entry<u64, u64> = view.entry(hash, KEY, weight, weight);
         loop {
             new = match view.locate(hash, |&k| k == KEY) {
-                Spotted::Held(held) => match toy.replace(view, &shift, held, new) {
+                Spotted::Held(held) => match toy.replace(view, &delta, held, new) {
                     Ok(old) => return view.retire(old, Ledgered::Nowhere),
                     Err(new) => new,
                 },
                 Spotted::Open(open) => {
-                    let Err(new) = toy.commit(view, &shift, open, (new, YOUNG)) else { return };
+                    let Err(new) = toy.commit(view, &delta, open, (new, YOUNG)) else { return };
                     new
                 }
             };
@@ -84,7 +84,11 @@ fn remove(toy: &Toy) {
     with(toy, |view| {
         while let Spotted::Held(held) = view.locate(toy.hash(&KEY), |&k| k == KEY) {
             if let Some((old, bits)) = view.unlink(held) {
-                toy.count_out(&toy.policy.shift(&view.local().rounds), held.entry(), bits);
+                toy.count_out(
+                    &toy.policy.probation_delta(&view.local().cursor),
+                    held.entry(),
+                    bits,
+                );
                 return view.retire(old, Ledgered::Nowhere);
             }
         }
@@ -93,20 +97,22 @@ fn remove(toy: &Toy) {
 
 fn promote(toy: &Toy) {
     with(toy, |view| {
-        let dial = Dial::new(toy, view);
+        let entries = TableEntries::new(toy, view);
         let protected = Marks::from_bits(PROTECTED).expect("a stage");
         if let Some(held) = view.find(toy.hash(&KEY), |&k| k == KEY)
             && held.bits() & 0b11 != PROTECTED
-            && dial.mark(held, protected)
+            && entries.mark(held, protected)
         {
-            toy.policy.shift(&view.local().rounds).lost(dial.promoted(held));
+            toy.policy
+                .probation_delta(&view.local().cursor)
+                .subtract(entries.take_probation_charge(held));
         }
     });
 }
 
 fn assert_known(toy: &Toy) {
     let contents = with(toy, |view| view.audit(|a, b| a == b));
-    assert_eq!(toy.policy.probation(), contents.counted, "the share");
+    assert_eq!(toy.policy.probation_charge(), contents.counted, "the share");
     assert_eq!(toy.stats().probation.entries as u64, contents.marked, "entries on probation");
 }
 
@@ -131,9 +137,9 @@ fn race(own: impl Fn(&Toy) + Copy + Send + Sync + 'static, other: fn(&Toy)) {
         let contents = with(&toy, |view| view.audit(|a, b| a == b));
         assert_eq!(contents.counted, contents.probation, "the share and the lanes");
         promote(&toy);
-        assert_eq!(toy.policy.probation(), 0, "the share of a protected entry");
+        assert_eq!(toy.policy.probation_charge(), 0, "the share of a protected entry");
         remove(&toy);
-        assert_eq!(toy.policy.probation(), 0, "the share of an empty cache");
+        assert_eq!(toy.policy.probation_charge(), 0, "the share of an empty cache");
     });
 }
 
@@ -189,7 +195,7 @@ const TWIN: u64 = 2;
 /// Puts a key in that is not there, whatever that takes.
 fn bring_in(toy: &Toy, key: u64, placeholder: bool) {
     with(toy, |view| {
-        let (hash, shift) = (toy.hash(&KEY), toy.policy.shift(&view.local().rounds));
+        let (hash, delta) = (toy.hash(&KEY), toy.policy.probation_delta(&view.local().cursor));
         let token: LoadToken = std::sync::Arc::new(());
         let mut new: Entry<u64, u64> = if placeholder {
             view.placeholder(hash, key, token)
@@ -197,7 +203,7 @@ fn bring_in(toy: &Toy, key: u64, placeholder: bool) {
             view.entry(hash, key, 0, 1)
         };
         while let Spotted::Open(open) = view.locate(hash, |&k| k == key) {
-            let Err(back) = toy.commit(view, &shift, open, (new, YOUNG)) else { return };
+            let Err(back) = toy.commit(view, &delta, open, (new, YOUNG)) else { return };
             new = back;
         }
     });
@@ -207,7 +213,11 @@ fn take_out(toy: &Toy, key: u64) {
     with(toy, |view| {
         while let Spotted::Held(held) = view.locate(toy.hash(&KEY), |&k| k == key) {
             if let Some((old, bits)) = view.unlink(held) {
-                toy.count_out(&toy.policy.shift(&view.local().rounds), held.entry(), bits);
+                toy.count_out(
+                    &toy.policy.probation_delta(&view.local().cursor),
+                    held.entry(),
+                    bits,
+                );
                 return view.retire(old, Ledgered::Nowhere);
             }
         }
@@ -229,9 +239,9 @@ fn late_promotion(removes: fn(&Toy), comes_in: fn(&Toy)) {
         promoter.join().unwrap();
         comer.join().unwrap();
         let contents = with(&toy, |view| view.audit(|a, b| a == b));
-        assert_eq!(toy.policy.probation(), contents.young, "the share and the lanes");
+        assert_eq!(toy.policy.probation_charge(), contents.young, "the share and the lanes");
         [KEY, TWIN].into_iter().for_each(|key| take_out(&toy, key));
-        assert_eq!(toy.policy.probation(), 0, "the share of an empty cache");
+        assert_eq!(toy.policy.probation_charge(), 0, "the share of an empty cache");
     });
 }
 

@@ -149,7 +149,7 @@ where
                 let permit = self.placeholder_permit().ok_or(Obstacle::Garbage)?;
                 let entry = view.placeholder(hash, key.clone(), Arc::clone(token));
                 let bits = self.start(view, work, entry.as_ref());
-                self.commit(view, &work.shift, open, (entry, bits))
+                self.commit(view, &work.delta, open, (entry, bits))
                     .map_err(|_| Obstacle::Changed)?;
                 permit.keep();
                 work.local.tally.token_changes.bump();
@@ -228,7 +228,7 @@ where
         let entry = view.renewing(old.hash(), contents, old.toll(), Arc::clone(token));
         copy_times(old, entry.as_ref());
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
-        let Ok(unlinked) = self.replace(view, &work.shift, held, entry) else {
+        let Ok(unlinked) = self.replace(view, &work.delta, held, entry) else {
             work.hand.surrender();
             return Err(Obstacle::Changed);
         };

@@ -6,13 +6,13 @@ use std::ops::Range;
 use super::Engine;
 use super::bearer::{Bearer, plot};
 use super::bury::{Found, Table};
-use super::face::Dial;
+use super::table_entries::TableEntries;
 use super::work::{Attempt, Obstacle, Work};
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
-use crate::policy::{Heard, Load, Memory};
+use crate::policy::{Fill, History, RecentUses};
 use crate::reclaim::Ledgered;
 use crate::sync::seeded;
 use crate::table::DueAt;
@@ -167,11 +167,11 @@ where
         };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
         work.local.tally.count_out(cause, charge);
-        self.count_out(&work.shift, entry, bits);
+        self.count_out(&work.delta, entry, bits);
         if live {
-            let (rounds, memory) = (&work.local.rounds, view.annex());
-            let heard = Heard::from_bits(entry.heard());
-            self.policy.evicted(memory, rounds, entry.hash(), (bits, heard));
+            let (cursor, history) = (&work.local.cursor, view.annex());
+            let recent_uses = RecentUses::from_bits(entry.recent_uses());
+            self.policy.evicted(history, cursor, entry.hash(), (bits, recent_uses));
         } else {
             self.note_removed(*view, entry.hash(), cause);
         }
@@ -203,8 +203,9 @@ where
         {
             return Some(overdue);
         }
-        let dial = Dial::new(self, view).sparing(own).sparing_renewed(vain < SPARED);
-        self.policy.victim(&dial, &work.local.rounds, view.annex(), &work.shift, self.load())
+        let entries =
+            TableEntries::new(self, view).excluding(own).excluding_renewing(vain < SPARED);
+        self.policy.victim(&entries, &work.local.cursor, view.annex(), &work.delta, self.fill())
     }
 
     /// An entry whose time is over, if there is one that is known of: it makes room before any live one does.
@@ -233,7 +234,7 @@ where
         &self,
         view: Table<'g, K, V>,
         expiration: &Expiration<K, V>,
-        due: DueAt<'g, K, V, Memory>,
+        due: DueAt<'g, K, V, History>,
         spared: Option<EntryRef<'_, K, V>>,
     ) -> Option<Found<'g, K, V>> {
         let look = || self.look_for_dead(view, expiration, due.places(), spared);
@@ -311,8 +312,8 @@ where
     }
 
     /// How full the cache is, for the policy.
-    pub(super) fn load(&self) -> Load {
+    pub(super) fn fill(&self) -> Fill {
         let capacity = self.capacity.capacity();
-        Load { capacity, free: self.capacity.free_in_pool() }
+        Fill { capacity, free: self.capacity.free_in_pool() }
     }
 }

@@ -12,7 +12,7 @@ use super::lens::successor;
 use super::work::{Decided, Obstacle};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
-use crate::policy::Heard;
+use crate::policy::RecentUses;
 use crate::sync::{NoAbort, seeded};
 use crate::table::Spotted;
 
@@ -203,7 +203,7 @@ where
     where
         K: Clone,
     {
-        self.first_by(most, |view, held| Reverse(self.warmth(view, held)))
+        self.first_by(most, |view, held| Reverse(self.usage_rank(view, held)))
     }
 
     /// The keys that are used least, `most` at most; the least used one first.
@@ -211,7 +211,7 @@ where
     where
         K: Clone,
     {
-        self.first_by(most, |view, held| self.warmth(view, held))
+        self.first_by(most, |view, held| self.usage_rank(view, held))
     }
 
     /// The keys whose values were written first, `most` at most; the oldest one first. None if the cache keeps no time.
@@ -224,10 +224,10 @@ where
     }
 
     /// How much an entry is used, beside others.
-    fn warmth(&self, view: Table<'_, K, V>, held: Found<'_, K, V>) -> u64 {
-        let (rounds, memory) = (&view.local().rounds, view.annex());
-        let heard = Heard::from_bits(held.entry().heard());
-        self.policy.warmth(memory, rounds, heard, held.bits())
+    fn usage_rank(&self, view: Table<'_, K, V>, held: Found<'_, K, V>) -> u64 {
+        let (cursor, history) = (&view.local().cursor, view.annex());
+        let recent_uses = RecentUses::from_bits(held.entry().recent_uses());
+        self.policy.usage_rank(history, cursor, recent_uses, held.bits())
     }
 
     /// The keys of the live entries that come first by their `rank`, `most` at most and in that order.

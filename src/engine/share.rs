@@ -32,7 +32,7 @@
 
 use super::Engine;
 use crate::entry::EntryRef;
-use crate::policy::Shift;
+use crate::policy::ProbationDelta;
 use crate::sync::seeded;
 
 impl<K, V, S> Engine<K, V, S> {
@@ -43,8 +43,8 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Counts an entry in that is about to be linked in a lane with these bits.
     #[inline]
-    pub(super) fn count_in(&self, shift: &Shift<'_>, entry: EntryRef<'_, K, V>, bits: u8) {
-        if shift.joined(bits, self.stake(entry)) && self.marks_counted() {
+    pub(super) fn count_in(&self, delta: &ProbationDelta<'_>, entry: EntryRef<'_, K, V>, bits: u8) {
+        if delta.added(bits, self.stake(entry)) && self.marks_counted() {
             entry.count();
         }
     }
@@ -58,17 +58,22 @@ impl<K, V, S> Engine<K, V, S> {
     /// Counts an entry out that has left its slot, or was not linked after all; the lane had these
     /// bits.
     #[inline]
-    pub(super) fn count_out(&self, shift: &Shift<'_>, entry: EntryRef<'_, K, V>, bits: u8) {
+    pub(super) fn count_out(
+        &self,
+        delta: &ProbationDelta<'_>,
+        entry: EntryRef<'_, K, V>,
+        bits: u8,
+    ) {
         if self.marks_counted() {
-            shift.lost(entry.uncount());
+            delta.subtract(entry.uncount());
         } else {
-            shift.left(bits, self.stake(entry));
+            delta.removed(bits, self.stake(entry));
         }
     }
 
     /// How much an entry was counted for that was met on probation, and whose lane was promoted.
     #[inline]
-    pub(super) fn promoted(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
+    pub(super) fn take_probation_charge(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
         if self.marks_counted() { entry.uncount() } else { Some(self.stake(entry)) }
     }
 }

@@ -10,11 +10,11 @@ use std::hash::{BuildHasher, Hash};
 
 use super::Engine;
 use super::bury::{State, Table};
-use super::face::Dial;
+use super::table_entries::TableEntries;
 use super::work::Work;
 use super::write::Site;
 use crate::entry::EntryRef;
-use crate::policy::{Heard, Marks, Worth};
+use crate::policy::{Marks, RecentUses, Worth};
 
 /// Parts of the capacity: an entry that needs more than one of them besides what is free may be on trial.
 const PARTS: u64 = 32;
@@ -24,7 +24,7 @@ const FEW: u64 = 4;
 const ENTRIES: u64 = 32;
 
 /// A newcomer that is on trial: the bits that it would start with, and how often its key was heard of.
-type Newcomer = (u8, Heard);
+type Newcomer = (u8, RecentUses);
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -42,9 +42,9 @@ where
         entry: EntryRef<'_, K, V>,
     ) -> bool {
         let left = site.charge();
-        let (need, load) = (entry.charge().saturating_sub(left), self.load());
-        need > load.capacity / PARTS
-            && need > load.free
+        let (need, fill) = (entry.charge().saturating_sub(left), self.fill());
+        need > fill.capacity / PARTS
+            && need > fill.free
             && self.fails_trial(view, work, site, entry, need)
     }
 
@@ -58,8 +58,8 @@ where
         entry: EntryRef<'_, K, V>,
         need: u64,
     ) -> bool {
-        let load = self.load();
-        let (charged, entries) = (load.capacity - load.free, self.len() as u64);
+        let fill = self.fill();
+        let (charged, entries) = (fill.capacity - fill.free, self.len() as u64);
         if entries < ENTRIES || need / FEW <= charged / entries {
             return false;
         }
@@ -69,18 +69,18 @@ where
         {
             return false;
         }
-        let (bits, heard) = self.newcomer(view, work, site, entry);
-        let (rounds, memory) = (&view.local().rounds, view.annex());
-        let frequency = self.policy.frequency(memory, rounds, heard)
+        let (bits, recent_uses) = self.newcomer(view, work, site, entry);
+        let (cursor, history) = (&view.local().cursor, view.annex());
+        let frequency = self.policy.frequency(history, cursor, recent_uses)
             + Marks::from_bits(bits).map_or(0, |marks| u64::from(marks.count()));
         let worth = Worth::new(frequency, entry.cost(), need);
-        let dial = Dial::new(self, view);
-        if self.policy.is_worth_its_room(&dial, rounds, memory, worth) {
+        let entries = TableEntries::new(self, view);
+        if self.policy.is_worth_its_room(&entries, cursor, history, worth) {
             return false;
         }
         // Others may need what is not enough here.
         work.hand.surrender();
-        self.policy.evicted(memory, rounds, entry.hash(), (bits, heard));
+        self.policy.evicted(history, cursor, entry.hash(), (bits, recent_uses));
         true
     }
 
@@ -95,16 +95,16 @@ where
         match site {
             Site::Open(_) => {
                 let bits = self.start(view, work, entry);
-                (bits, Heard::from_bits(entry.heard()))
+                (bits, RecentUses::from_bits(entry.recent_uses()))
             }
             // A placeholder was heard of when it came in.
             Site::Held(held, State::Placeholder) => {
-                (held.bits_now(), Heard::from_bits(held.entry().heard()))
+                (held.bits_now(), RecentUses::from_bits(held.entry().recent_uses()))
             }
             Site::Held(held, _) => {
-                let heard = Heard::from_bits(held.entry().heard());
-                let (memory, rounds) = (view.annex(), &view.local().rounds);
-                (held.bits_now(), self.policy.heard_again(memory, rounds, heard))
+                let recent_uses = RecentUses::from_bits(held.entry().recent_uses());
+                let (history, cursor) = (view.annex(), &view.local().cursor);
+                (held.bits_now(), self.policy.used_again(history, cursor, recent_uses))
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::outcome::RemovalCause;
-use crate::policy::{Shift, Start};
+use crate::policy::{Admission, ProbationDelta};
 
 /// How often an operation tries in vain to free garbage before it gives up. A second time, as a
 /// thread that stood in the way may have gone by then.
@@ -28,9 +28,9 @@ pub(super) struct Work<'e> {
     /// operation since the thread was pinned.
     pub(super) to_spend: Option<u64>,
     /// What it changes of probation's share.
-    pub(super) shift: Shift<'e>,
+    pub(super) delta: ProbationDelta<'e>,
     /// Where a new key starts; asked once for each operation.
-    pub(super) start: Option<Start>,
+    pub(super) admission: Option<Admission>,
     /// How the life of a value that was loaded differs from others'.
     pub(super) terms: Terms,
     /// Since when it waits for others, and whether it may.
@@ -97,7 +97,7 @@ impl<K, V, S> Engine<K, V, S> {
             self.retired.empty_reservation(&local.retired),
         );
         let terms = Terms::default();
-        let (shift, start) = (self.policy.shift(&local.rounds), None);
+        let (delta, admission) = (self.policy.probation_delta(&local.cursor), None);
         let panicked = Panicked::default();
         let (vain_reliefs, changes, own_changes) = (0, None, 0);
         let outsized = false;
@@ -106,8 +106,8 @@ impl<K, V, S> Engine<K, V, S> {
             hand,
             room,
             to_spend,
-            shift,
-            start,
+            delta,
+            admission,
             terms,
             wait: None,
             patient: true,

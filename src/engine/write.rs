@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, Hash};
 
 use super::bearer::plot;
 use super::bury::{Found, State, Table};
-use super::face::Dial;
 use super::panic::Panicked;
+use super::table_entries::TableEntries;
 use super::work::{Attempt, Decided, Obstacle, Work};
 use super::{Engine, Pin};
 use crate::entry::{Entry, EntryRef, HEAVIEST};
@@ -13,7 +13,7 @@ use crate::error::InsertErrorKind;
 use crate::expiry::Terms;
 use crate::latency::Operation;
 use crate::outcome::{Inserted, RemovalCause};
-use crate::policy::{Memory, Worth};
+use crate::policy::{History, Worth};
 use crate::reclaim::Ledgered;
 use crate::sync::NoAbort;
 use crate::table::{Open, Spotted};
@@ -34,7 +34,7 @@ const KEPT: &str = "an attempt leaves the entry unless it succeeds";
 /// Where an entry may be linked.
 pub(super) enum Site<'g, K, V> {
     /// Where its key is not there.
-    Open(Open<'g, K, V, Memory>),
+    Open(Open<'g, K, V, History>),
     /// In the place of another, which was in this state when it was looked at.
     Held(Found<'g, K, V>, State),
 }
@@ -258,7 +258,7 @@ where
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        open: Open<'g, K, V, Memory>,
+        open: Open<'g, K, V, History>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
@@ -267,10 +267,10 @@ where
         }
         // After that, as what it looks at takes a while to come.
         let bits = self.start(view, work, entry.as_ref());
-        if let Err(entry) = self.commit(view, &work.shift, open, (entry, bits)) {
+        if let Err(entry) = self.commit(view, &work.delta, open, (entry, bits)) {
             return Err((Obstacle::Changed, entry));
         }
-        self.policy.arrived(view.annex(), &work.local.rounds, (hash, bits), charge);
+        self.policy.record_insert(view.annex(), &work.local.cursor, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
         self.settle_in(view, work);
@@ -293,11 +293,11 @@ where
         }
         // The policy does not move what weighs nothing.
         let bits = held.bits_now();
-        let unlinked = match self.replace(view, &work.shift, held, entry) {
+        let unlinked = match self.replace(view, &work.delta, held, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((Obstacle::Changed, entry)),
         };
-        self.policy.arrived(view.annex(), &work.local.rounds, (hash, bits), charge);
+        self.policy.record_insert(view.annex(), &work.local.cursor, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
         work.local.tally.placeholders_gone.bump();
@@ -346,7 +346,7 @@ where
         if let Err(obstacle) = room {
             return Err((obstacle, entry));
         }
-        let unlinked = match self.replace(view, &work.shift, held, entry) {
+        let unlinked = match self.replace(view, &work.delta, held, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
                 // Nobody shall evict for what was taken for two.
@@ -489,20 +489,20 @@ where
     fn prefetch(&self, pin: &Pin<'_, K, V>, hash: u64) {
         let view = self.table.view(pin.pass());
         view.prefetch(hash);
-        if self.load().is_far_from_full() {
+        if self.fill().is_far_from_full() {
             return;
         }
-        let (memory, rounds) = (view.annex(), &view.local().rounds);
-        memory.prefetch(hash);
-        if let Some(hash) = rounds.candidate() {
+        let (history, cursor) = (view.annex(), &view.local().cursor);
+        history.prefetch(hash);
+        if let Some(hash) = cursor.candidate() {
             // Its bucket was asked for when it was the one after.
             view.prefetch_entry(hash);
         }
-        if let Some(hash) = rounds.candidate_after() {
+        if let Some(hash) = cursor.candidate_after() {
             view.prefetch(hash);
-            memory.prefetch(hash);
+            history.prefetch(hash);
         }
-        if let Some(place) = rounds.sitter_after() {
+        if let Some(place) = cursor.incumbent_after() {
             view.prefetch(place);
         }
     }
@@ -515,17 +515,17 @@ where
         work: &mut Work<'_>,
         entry: EntryRef<'_, K, V>,
     ) -> u8 {
-        let start = match work.start {
-            Some(start) => start,
+        let admission = match work.admission {
+            Some(admission) => admission,
             None => {
-                let rounds = &view.local().rounds;
+                let cursor = &view.local().cursor;
                 let worth = || Worth::new(1, entry.cost(), entry.charge());
-                self.policy.admit(view.annex(), rounds, (entry.hash(), worth), self.load())
+                self.policy.admit(view.annex(), cursor, (entry.hash(), worth), self.fill())
             }
         };
-        work.start = Some(start);
-        entry.hear(start.heard.bits());
-        start.marks.bits()
+        work.admission = Some(admission);
+        entry.set_recent_uses(admission.recent_uses.bits());
+        admission.marks.bits()
     }
 
     #[inline(always)]
@@ -541,11 +541,11 @@ where
     #[inline(always)]
     pub(super) fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
         self.grow_if_crowded(view);
-        let load = self.load();
-        if load.has_room() {
-            let dial = Dial::new(self, view);
-            let (rounds, memory) = (&work.local.rounds, view.annex());
-            self.policy.spread(&dial, rounds, memory, &work.shift, load);
+        let fill = self.fill();
+        if fill.has_room() {
+            let entries = TableEntries::new(self, view);
+            let (cursor, history) = (&work.local.cursor, view.annex());
+            self.policy.promote_overflow(&entries, cursor, history, &work.delta, fill);
         }
     }
 }

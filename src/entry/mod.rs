@@ -41,7 +41,7 @@ pub(crate) use slab::{Slab, is_plain};
 pub(crate) use spares::Spares;
 
 use crate::sync::{FirstPanic, Stamp, quietly};
-use placeholder::{RenewingNode, heard, with_heard};
+use placeholder::{RenewingNode, recent_uses, with_recent_uses};
 
 /// The fixed part of an entry.
 #[repr(C)]
@@ -362,15 +362,15 @@ impl<'g, K, V> EntryRef<'g, K, V> {
 
     /// What is heard of the key, as its owner has noted it: nothing at first.
     #[inline]
-    pub(crate) fn heard(&self) -> u8 {
-        heard(self.hash_word())
+    pub(crate) fn recent_uses(&self) -> u8 {
+        recent_uses(self.hash_word())
     }
 
     /// Notes what is heard of the key. Of two notes at the same time one may be lost.
     #[inline]
-    pub(crate) fn hear(&self, heard: u8) {
+    pub(crate) fn set_recent_uses(&self, recent_uses: u8) {
         let word = self.word_of_hash();
-        word.set(with_heard(word.get(), heard));
+        word.set(with_recent_uses(word.get(), recent_uses));
     }
 
     /// The hash of the key.

@@ -38,8 +38,8 @@ pub(crate) trait LoadStatus: Any {
 
 const PLACEHOLDER: u64 = 1 << 6;
 const RENEWING: u64 = 1 << 7;
-const HEARD_SHIFT: u32 = 8;
-const HEARD: u64 = 0xff << HEARD_SHIFT;
+const RECENT_USES_SHIFT: u32 = 8;
+const RECENT_USES: u64 = 0xff << RECENT_USES_SHIFT;
 const ENTERED: u64 = 0b1111;
 /// The bits that are not part of the hash.
 const NOTES: u64 = 0xffff;
@@ -52,14 +52,14 @@ pub(crate) fn plain_hash(hash: u64) -> u64 {
 
 /// What a hash word says that was heard of the key.
 #[inline]
-pub(super) fn heard(word: u64) -> u8 {
-    (word >> HEARD_SHIFT) as u8
+pub(super) fn recent_uses(word: u64) -> u8 {
+    (word >> RECENT_USES_SHIFT) as u8
 }
 
 /// A hash word with another such note.
 #[inline]
-pub(super) fn with_heard(word: u64, heard: u8) -> u64 {
-    word & !HEARD | u64::from(heard) << HEARD_SHIFT
+pub(super) fn with_recent_uses(word: u64, recent_uses: u8) -> u64 {
+    word & !RECENT_USES | u64::from(recent_uses) << RECENT_USES_SHIFT
 }
 
 /// What an entry carries.

@@ -215,10 +215,10 @@ fn what_is_heard_of_a_key_changes_nothing_else() {
     let mut entry = Entry::new(&slab, u64::MAX, 1_u8, 2_u8, 1);
     entry.enters_with(0b1010);
     let entry = entry.as_ref();
-    assert_eq!(entry.heard(), 0, "nothing at first");
-    for heard in [0xff, 0x5a, 0] {
-        entry.hear(heard);
-        assert_eq!(entry.heard(), heard);
+    assert_eq!(entry.recent_uses(), 0, "nothing at first");
+    for recent_uses in [0xff, 0x5a, 0] {
+        entry.set_recent_uses(recent_uses);
+        assert_eq!(entry.recent_uses(), recent_uses);
         assert_eq!((entry.hash(), entry.kind()), (plain_hash(u64::MAX), Kind::Plain));
         assert_eq!(entry.entered_with(), 0b1010);
         assert!(entry.matches(plain_hash(u64::MAX), Sought::Values));

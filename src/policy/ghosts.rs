@@ -13,26 +13,26 @@
 //! One memory serves two ends. How often a key was heard of counts for as long as its ghost is there; the
 //! region that it left says something only for a while, which is shorter for the protected part.
 
-use super::arrivals::KNOWN;
-use super::heard::Heard;
 use super::marks::Region;
+use super::probation_fifo::FINGERPRINT_MASK;
+use super::recent_uses::RecentUses;
 use super::scale::Scale;
 use crate::sync::{AtomicU64, Octet, Relaxed, prefetch};
 
 /// Entries of the cache that a set of eight ghosts is for: so there are 133 ghosts for each hundred.
-const ENTRIES: usize = 6;
+const ENTRIES_PER_SET: usize = 6;
 /// Sets at least: in a small cache the ghosts are few keys' only past.
-const FEWEST: usize = 256;
+const MIN_SETS: usize = 256;
 /// Steps of the coarse time while as many misses happen as the cache has entries.
-const STEPS: u64 = 256;
+const STEPS_PER_CAPACITY: u64 = 256;
 /// The part of the capacity within which a ghost is near, in misses.
-const NEAR: u64 = 5;
+const NEAR_PART: u64 = 5;
 /// For how long it counts that a key left probation, in misses for each entry of the cache.
-const FAR: u64 = 3;
+const FAR_CAPACITIES: u64 = 3;
 /// For how long it counts that a key left the protected part, in tenths of that.
 const LATE_TENTHS: u64 = 7;
 const TAG_SHIFT: u32 = 48;
-const HEARD_SHIFT: u32 = 40;
+const RECENT_USES_SHIFT: u32 = 40;
 const PROTECTED: u64 = 1 << 32;
 
 type Word = Relaxed<AtomicU64>;
@@ -53,15 +53,15 @@ struct Set(Octet);
 /// A key that was evicted.
 #[derive(Debug)]
 pub(super) struct Ghost {
-    pub(super) heard: Heard,
+    pub(super) recent_uses: RecentUses,
     /// How long ago.
     pub(super) absent: u64,
-    pub(super) left: Left,
+    pub(super) evicted_from: EvictedFrom,
 }
 
 /// From where a ghost left, as far as that still says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum EvictedFrom {
     /// Probation, so lately that a little more of it would have kept the key.
     Near,
     /// Probation.
@@ -69,18 +69,18 @@ pub(super) enum Left {
     /// The protected part.
     Protected,
     /// Too long ago to tell.
-    Long,
+    TooLongAgo,
 }
 
 impl Ghosts {
     pub(super) fn new(entries: usize) -> Self {
-        let sets = entries.div_ceil(ENTRIES).max(FEWEST);
+        let sets = entries.div_ceil(ENTRIES_PER_SET).max(MIN_SETS);
         let entries = entries as u64;
         Self {
             sets: (0..sets).map(|_| Set::new()).collect(),
-            step: Scale::new(entries / STEPS),
-            near: entries / NEAR,
-            far: entries.saturating_mul(FAR),
+            step: Scale::new(entries / STEPS_PER_CAPACITY),
+            near: entries / NEAR_PART,
+            far: entries.saturating_mul(FAR_CAPACITIES),
             late: entries.saturating_mul(LATE_TENTHS) / 10,
         }
     }
@@ -91,12 +91,12 @@ impl Ghosts {
 
     /// Remembers that a key was evicted from a region now.
     #[inline]
-    pub(super) fn put(&self, region: Region, hash: u64, heard: Heard, now: u64) {
+    pub(super) fn put(&self, region: Region, hash: u64, recent_uses: RecentUses, now: u64) {
         let (tag, time) = (tag(hash), self.steps(now));
         let protected = if region == Region::Protected { PROTECTED } else { 0 };
-        let heard = u64::from(heard.bits()) << HEARD_SHIFT;
-        let word = u64::from(tag) << TAG_SHIFT | heard | protected | u64::from(time);
-        self.set(hash).place(tag, time).set(word);
+        let recent_uses = u64::from(recent_uses.bits()) << RECENT_USES_SHIFT;
+        let word = u64::from(tag) << TAG_SHIFT | recent_uses | protected | u64::from(time);
+        self.set(hash).slot_for(tag, time).set(word);
     }
 
     /// Takes out a key that is remembered.
@@ -106,13 +106,17 @@ impl Ghosts {
         let found = word.get();
         word.set(0);
         let absent = self.step.times(u64::from(self.steps(now).wrapping_sub(found as u32)));
-        let left = match found & PROTECTED != 0 {
-            true if absent <= self.late => Left::Protected,
-            false if absent <= self.near => Left::Near,
-            false if absent <= self.far => Left::Far,
-            _ => Left::Long,
+        let evicted_from = match found & PROTECTED != 0 {
+            true if absent <= self.late => EvictedFrom::Protected,
+            false if absent <= self.near => EvictedFrom::Near,
+            false if absent <= self.far => EvictedFrom::Far,
+            _ => EvictedFrom::TooLongAgo,
         };
-        Some(Ghost { heard: Heard::from_bits((found >> HEARD_SHIFT) as u8), absent, left })
+        Some(Ghost {
+            recent_uses: RecentUses::from_bits((found >> RECENT_USES_SHIFT) as u8),
+            absent,
+            evicted_from,
+        })
     }
 
     /// When a key was evicted last, if that is remembered.
@@ -133,7 +137,7 @@ impl Ghosts {
 
     #[inline]
     fn set(&self, hash: u64) -> &Set {
-        let mixed = (hash & KNOWN).wrapping_mul(0xa24b_aed4_963e_e407);
+        let mixed = (hash & FINGERPRINT_MASK).wrapping_mul(0xa24b_aed4_963e_e407);
         let nth = (u128::from(mixed) * self.sets.len() as u128) >> 64;
         &self.sets[nth as usize]
     }
@@ -162,7 +166,7 @@ impl Set {
 
     /// Where a ghost with this tag comes in now. A vacant place looks as old as the cache.
     #[inline]
-    fn place(&self, tag: u16, time: u32) -> &Word {
+    fn slot_for(&self, tag: u16, time: u32) -> &Word {
         self.find(tag).unwrap_or_else(|| self.0.furthest_behind(time))
     }
 }

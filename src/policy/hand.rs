@@ -1,19 +1,19 @@
 //! A hand: a position that walks round the table, stretch by stretch.
 
-use super::arrivals::BATCH;
-use super::face::{Face, Noted, Place};
+use super::cursor::EvictionCursor;
+use super::entries::{Entries, ScanPosition, ScanStep};
 use super::marks::{Marks, Region, Stage};
-use super::rounds::Rounds;
+use super::probation_fifo::MAX_BATCH;
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 /// Points on the face at which a hand notes the time.
 const CHECKPOINTS: usize = 64;
 /// Entries of which a thread knows where they are: a batch of arrivals at most.
-const AHEAD: usize = BATCH;
+const MAX_AHEAD: usize = MAX_BATCH;
 /// Parts of a stretch that are surveyed one after the other.
-const PARTS: u64 = 8;
+const PARTS_PER_RANGE: u64 = 8;
 /// Stretches that are taken for one entry.
-const STRETCHES: u64 = 16;
+const MAX_RANGES: u64 = 16;
 
 /// Hands out the face to evictors, one stretch after the other, and notes when it passed the
 /// checkpoints: so one knows how long ago the hand was last where it is now, without a word in each
@@ -29,19 +29,19 @@ pub(super) struct Hand {
 /// part of the stretch that it has not surveyed yet. Used by its thread alone, so a step costs no locked
 /// instruction. What lies there waits while the thread does something else; the hand comes by again.
 #[derive(Debug, Default)]
-pub(super) struct Stretch {
+pub(super) struct ScanRange {
     at: Relaxed<AtomicU64>,
-    left: Relaxed<AtomicU64>,
-    ahead: [Relaxed<AtomicU64>; AHEAD],
+    remaining: Relaxed<AtomicU64>,
+    ahead: [Relaxed<AtomicU64>; MAX_AHEAD],
     /// Zero if the thread has places ahead, or else what is known of the hashes that it has.
-    known: Relaxed<AtomicU64>,
+    mask: Relaxed<AtomicU64>,
     next: Relaxed<AtomicUsize>,
     end: Relaxed<AtomicUsize>,
 }
 
 #[inline]
-fn checkpoint(place: u64) -> usize {
-    (place >> (u64::BITS - CHECKPOINTS.trailing_zeros())) as usize
+fn checkpoint(position: u64) -> usize {
+    (position >> (u64::BITS - CHECKPOINTS.trailing_zeros())) as usize
 }
 
 impl Hand {
@@ -55,54 +55,54 @@ impl Hand {
     /// The entry of the hand's region that the thread stands before, on its stretch or on those after
     /// it. `None` if there is none within a bounded part of the round.
     #[inline]
-    pub(super) fn meet<F: Face>(
+    pub(super) fn current<E: Entries>(
         &self,
-        face: &F,
+        entries: &E,
         region: Region,
-        rounds: &Rounds,
+        cursor: &EvictionCursor,
         now: u64,
-    ) -> Option<F::Slot> {
-        let stretch = rounds.stretch(region);
-        if let Some(slot) = stretch.meet(face, region) {
+    ) -> Option<E::Slot> {
+        let range = cursor.range(region);
+        if let Some(slot) = range.current(entries, region) {
             return Some(slot);
         }
-        self.go_on(face, region, rounds, now)
+        self.find_next(entries, region, cursor, now)
     }
 
     /// Surveys so many places of the thread's stretch.
-    pub(super) fn survey_part<F: Face>(
+    pub(super) fn scan_part<E: Entries>(
         &self,
-        face: &F,
+        entries: &E,
         region: Region,
-        rounds: &Rounds,
+        cursor: &EvictionCursor,
         now: u64,
-        places: u64,
+        positions: u64,
     ) {
-        let (length, stretch) = (face.stretch(), rounds.stretch(region));
-        if stretch.left.get() == 0 {
-            stretch.at.set(self.claim(length, now).0);
-            stretch.left.set(length);
+        let (length, range) = (entries.range_length(), cursor.range(region));
+        if range.remaining.get() == 0 {
+            range.at.set(self.claim(length, now).0);
+            range.remaining.set(length);
         }
-        stretch.survey(face, region, stretch.left.get().min(places));
+        range.scan(entries, region, range.remaining.get().min(positions));
     }
 
     /// Surveys what is left of the thread's stretch, and the next ones, part by part, until an entry is
     /// found.
     #[inline(never)]
-    pub(super) fn go_on<F: Face>(
+    pub(super) fn find_next<E: Entries>(
         &self,
-        face: &F,
+        entries: &E,
         region: Region,
-        rounds: &Rounds,
+        cursor: &EvictionCursor,
         now: u64,
-    ) -> Option<F::Slot> {
-        let length = face.stretch();
+    ) -> Option<E::Slot> {
+        let length = entries.range_length();
         // The rest of a stretch, and at most once round.
-        let stretches = STRETCHES.min(2 << length.leading_zeros()) + 1;
-        let places = (length / PARTS).max(1);
-        for _ in 0..stretches * PARTS {
-            self.survey_part(face, region, rounds, now, places);
-            let slot = rounds.stretch(region).meet(face, region);
+        let ranges = MAX_RANGES.min(2 << length.leading_zeros()) + 1;
+        let positions = (length / PARTS_PER_RANGE).max(1);
+        for _ in 0..ranges * PARTS_PER_RANGE {
+            self.scan_part(entries, region, cursor, now, positions);
+            let slot = cursor.range(region).current(entries, region);
             if slot.is_some() {
                 return slot;
             }
@@ -112,7 +112,7 @@ impl Hand {
 
     /// The beginning of the next stretch of this length, which belongs to the caller.
     #[inline]
-    pub(super) fn claim(&self, length: u64, now: u64) -> Place {
+    pub(super) fn claim(&self, length: u64, now: u64) -> ScanPosition {
         let from = if seeded("policy-hand-unclaimed") {
             let from = self.at.get();
             self.at.set(from.wrapping_add(length));
@@ -127,7 +127,7 @@ impl Hand {
             nth = (nth + 1) % CHECKPOINTS;
             self.passed[nth].set(now);
         }
-        Place(from)
+        ScanPosition(from)
     }
 
     /// How long a round takes: the time since the hand last came past the checkpoint that it comes
@@ -139,16 +139,16 @@ impl Hand {
     }
 }
 
-impl Stretch {
+impl ScanRange {
     /// The entry that the thread stands before, if it has one ahead.
     #[inline]
-    pub(super) fn meet<F: Face>(&self, face: &F, region: Region) -> Option<F::Slot> {
-        let known = self.known.get();
+    pub(super) fn current<E: Entries>(&self, entries: &E, region: Region) -> Option<E::Slot> {
+        let mask = self.mask.get();
         while self.next.get() < self.end.get() {
             let ahead = self.ahead[self.next.get()].get();
-            let slot = match known {
-                0 => face.look(region, Place(ahead)),
-                known => face.recall(region, ahead, known),
+            let slot = match mask {
+                0 => entries.get_at(region, ScanPosition(ahead)),
+                mask => entries.find_by_fingerprint(region, ahead, mask),
             };
             if slot.is_some() {
                 return slot;
@@ -159,13 +159,13 @@ impl Stretch {
     }
 
     /// Has the entries with these hashes ahead, of which some bits are known.
-    pub(super) fn see(&self, known: u64, hashes: impl Iterator<Item = u64>) {
+    pub(super) fn set_ahead(&self, mask: u64, hashes: impl Iterator<Item = u64>) {
         let mut end = 0;
         for (hash, ahead) in hashes.zip(&self.ahead) {
             ahead.set(hash);
             end += 1;
         }
-        self.known.set(known);
+        self.mask.set(mask);
         self.next.set(0);
         self.end.set(end);
     }
@@ -174,13 +174,13 @@ impl Stretch {
     #[inline]
     fn ahead(&self, after: usize) -> Option<u64> {
         let nth = self.next.get() + after;
-        (nth < self.end.get()).then(|| self.ahead[nth % AHEAD].get())
+        (nth < self.end.get()).then(|| self.ahead[nth % MAX_AHEAD].get())
     }
 
     /// The hash of the entry that the thread stands before, as far as it is known.
     #[inline]
     pub(super) fn hash(&self) -> Option<u64> {
-        self.ahead(0).filter(|_| self.known.get() != 0)
+        self.ahead(0).filter(|_| self.mask.get() != 0)
     }
 
     /// The place or the hash of the entry after that, either of which says where its bucket is.
@@ -197,24 +197,24 @@ impl Stretch {
 
     /// Looks at the next `length` places of the stretch, as far as it can keep what is there. Young entries that
     /// were not read become old and are passed by: the hand comes to them in the next round.
-    fn survey<F: Face>(&self, face: &F, region: Region, length: u64) {
-        let (at, left) = (self.at.get(), self.left.get());
+    fn scan<E: Entries>(&self, entries: &E, region: Region, length: u64) {
+        let (at, remaining) = (self.at.get(), self.remaining.get());
         let mut end = 0;
-        let behind = face.survey(region, Place(at), length, |place, marks| {
+        let behind = entries.scan(region, ScanPosition(at), length, |position, marks| {
             if marks == Marks::NEW {
-                return Noted::Marked(Marks::new(Stage::Old, 0));
+                return ScanStep::Mark(Marks::new(Stage::Old, 0));
             }
-            if end == AHEAD {
-                return Noted::Enough;
+            if end == MAX_AHEAD {
+                return ScanStep::Stop;
             }
-            self.ahead[end].set(place.0);
+            self.ahead[end].set(position.0);
             end += 1;
-            Noted::Seen
+            ScanStep::Keep
         });
-        self.known.set(0);
+        self.mask.set(0);
         self.next.set(0);
         self.end.set(end);
         self.at.set(at.wrapping_add(behind));
-        self.left.set(left - behind);
+        self.remaining.set(remaining - behind);
     }
 }

@@ -3,17 +3,17 @@
 //! | file | idea |
 //! |---|---|
 //! | `marks` | what the policy knows of an entry, in four bits |
-//! | `face` | the table as the hands see it |
-//! | `arrivals` | the order in which entries came on probation |
+//! | `entries` | the table as the hands see it |
+//! | `probation_fifo` | the order in which entries came on probation |
 //! | `hand` | a position that walks round the table, and how long a round takes |
-//! | `rounds` | one thread's part in the rounds of the hands |
-//! | `heard` | how often a key was heard of lately |
+//! | `cursor` | one thread's part in the rounds of the hands |
+//! | `recent_uses` | how often a key was heard of lately |
 //! | `ghosts` | who was evicted lately, when, and how often it had been heard of |
-//! | `fates` | who left for another reason, or never came in |
-//! | `past` | what became of a key |
+//! | `causes` | who left for another reason, or never came in |
+//! | `departure` | what became of a key |
 //! | `scale` | time in steps |
-//! | `share` | how much of the cache is on probation |
-//! | `verdict` | the rules |
+//! | `probation_delta` | how much of the cache is on probation |
+//! | `eviction` | the rules |
 //! | `worth` | the rules where entries differ in weight or a miss in cost |
 //!
 //! A hit only adds to an entry's count. Everything else is done by writers that need room, and every
@@ -25,18 +25,18 @@
 //! *ARC*, FAST 2003), admission by frequency (G. Einziger, R. Friedman and B. Manes,
 //! *TinyLFU*, ACM TOS 2017), hands over a clock (F. J. Corbató, 1968). `docs/design.md` tells them.
 
-mod arrivals;
-mod face;
-mod fates;
+mod causes;
+mod cursor;
+mod departure;
+mod entries;
+mod eviction;
 mod ghosts;
 mod hand;
-mod heard;
 mod marks;
-mod past;
-mod rounds;
+mod probation_delta;
+mod probation_fifo;
+mod recent_uses;
 mod scale;
-mod share;
-mod verdict;
 mod worth;
 
 #[cfg(all(test, clockhand_loom))]
@@ -44,57 +44,57 @@ mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
-pub(crate) use face::{Face, Noted, Place};
-pub(crate) use fates::Fate;
-pub(crate) use heard::Heard;
+pub(crate) use causes::Cause;
+pub(crate) use cursor::EvictionCursor;
+pub(crate) use departure::Departure;
+pub(crate) use entries::{Entries, ScanPosition, ScanStep};
+pub(crate) use eviction::{Admission, Fill, Policy};
 pub(crate) use marks::{Marks, Region};
-pub(crate) use past::Past;
-pub(crate) use rounds::Rounds;
-pub(crate) use share::Shift;
-pub(crate) use verdict::{Load, Policy, Start};
+pub(crate) use probation_delta::ProbationDelta;
+pub(crate) use recent_uses::RecentUses;
 pub(crate) use worth::Worth;
 
-use arrivals::Arrivals;
-use fates::Fates;
+use causes::Causes;
 use ghosts::Ghosts;
-use heard::Periods;
+use probation_fifo::ProbationFifo;
+use recent_uses::Periods;
 
 /// What the policy remembers of keys, those included that are not in the cache. Made for a number
 /// of entries; a table whose size changes gets a new one.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct History {
     periods: Periods,
     ghosts: Ghosts,
-    fates: Fates,
-    arrivals: Arrivals,
+    causes: Causes,
+    fifo: ProbationFifo,
     /// Misses that a thread counts before it reports them.
-    pace: u64,
+    report_interval: u64,
 }
 
 /// The most misses that a thread counts for itself, and the part of the capacity that they are at
 /// most: so little that no age is noticeably wrong.
-const PACE: u64 = 16;
+const MAX_UNREPORTED: u64 = 16;
 /// Of a large memory.
-const BYTES_PER_ENTRY: u128 = 24;
-const PACE_PART: u64 = 256;
+const MAX_BYTES_PER_ENTRY: u128 = 24;
+const UNREPORTED_PART: u64 = 256;
 
-impl Memory {
+impl History {
     /// A memory for a cache of so many entries: about fifteen bytes for each, and two more once one was
     /// removed or has expired.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
             periods: Periods::new(entries),
             ghosts: Ghosts::new(entries),
-            fates: Fates::new(entries),
-            arrivals: Arrivals::new(entries),
-            pace: (entries as u64 / PACE_PART).clamp(1, PACE),
+            causes: Causes::new(entries),
+            fifo: ProbationFifo::new(entries),
+            report_interval: (entries as u64 / UNREPORTED_PART).clamp(1, MAX_UNREPORTED),
         }
     }
 
     /// One for a table that is going to have another size. It knows who came on probation last, and nothing
     /// else.
     pub(crate) fn resized(&self, entries: usize) -> Self {
-        Self { arrivals: self.arrivals.resized(entries), ..Self::new(entries) }
+        Self { fifo: self.fifo.resized(entries), ..Self::new(entries) }
     }
 
     /// Asks for what it keeps of a key, which is going to be written.
@@ -105,11 +105,11 @@ impl Memory {
 
     /// What it takes for so many entries, at most.
     pub(crate) fn bytes_for(entries: usize) -> u128 {
-        entries as u128 * BYTES_PER_ENTRY
+        entries as u128 * MAX_BYTES_PER_ENTRY
     }
 
     /// The bytes that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.ghosts.bytes() + self.fates.bytes() + self.arrivals.bytes()
+        self.ghosts.bytes() + self.causes.bytes() + self.fifo.bytes()
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::arrivals::{Arrivals, Collected};
 use super::hand::Hand;
+use super::probation_fifo::{LocalBatch, ProbationFifo};
 
 #[test]
 fn a_stretch_belongs_to_one_evictor() {
@@ -23,19 +23,19 @@ fn a_stretch_belongs_to_one_evictor() {
 #[test]
 fn a_name_is_taken_once() {
     loom::model(|| {
-        let arrivals = Arc::new(Arrivals::new(2));
-        let add = |arrivals: &Arrivals, nth: u64| {
-            arrivals.add(&Collected::default(), nth << 40, nth);
+        let fifo = Arc::new(ProbationFifo::new(2));
+        let add = |fifo: &ProbationFifo, nth: u64| {
+            fifo.add(&LocalBatch::default(), nth << 40, nth);
         };
-        add(&arrivals, 1);
-        let theirs = Arc::clone(&arrivals);
+        add(&fifo, 1);
+        let theirs = Arc::clone(&fifo);
         let other = thread::spawn(move || {
             add(&theirs, 2);
-            theirs.take(&Collected::default(), 3).collect::<Vec<_>>()
+            theirs.take(&LocalBatch::default(), 3).collect::<Vec<_>>()
         });
-        let own: Vec<u64> = arrivals.take(&Collected::default(), 3).collect();
+        let own: Vec<u64> = fifo.take(&LocalBatch::default(), 3).collect();
         let theirs = other.join().unwrap();
-        let rest: Vec<u64> = arrivals.take(&Collected::default(), 3).collect();
+        let rest: Vec<u64> = fifo.take(&LocalBatch::default(), 3).collect();
         let mut taken = [own, theirs, rest].concat();
         taken.sort_unstable();
         assert!(taken == [1 << 40, 2 << 40] || taken == [0, 1 << 40], "{taken:?}");

@@ -8,7 +8,7 @@ use super::*;
 /// A table of `1 << BITS` places with one slot each.
 struct Vector {
     slots: RefCell<Vec<Option<(u64, u8)>>>,
-    heard: RefCell<Vec<Heard>>,
+    recent_uses: RefCell<Vec<RecentUses>>,
     looks: Cell<usize>,
     expired: Cell<Option<u64>>,
 }
@@ -18,8 +18,8 @@ const BITS: u32 = 10;
 impl Vector {
     fn new() -> Self {
         let slots = RefCell::new(vec![None; 1 << BITS]);
-        let heard = RefCell::new(vec![Heard::default(); 1 << BITS]);
-        Self { slots, heard, looks: Cell::new(0), expired: Cell::new(None) }
+        let recent_uses = RefCell::new(vec![RecentUses::default(); 1 << BITS]);
+        Self { slots, recent_uses, looks: Cell::new(0), expired: Cell::new(None) }
     }
 
     fn bits(&self, slot: usize) -> u8 {
@@ -31,49 +31,49 @@ impl Vector {
     }
 }
 
-fn slot_of(place: Place) -> usize {
-    (place.0 >> (64 - BITS)) as usize
+fn slot_of(position: ScanPosition) -> usize {
+    (position.0 >> (64 - BITS)) as usize
 }
 
-fn place_of(slot: usize) -> Place {
-    Place((slot as u64) << (64 - BITS))
+fn place_of(slot: usize) -> ScanPosition {
+    ScanPosition((slot as u64) << (64 - BITS))
 }
 
-impl Face for Vector {
+impl Entries for Vector {
     type Slot = usize;
 
-    fn stretch(&self) -> u64 {
+    fn range_length(&self) -> u64 {
         1 << (64 - 4)
     }
 
-    fn survey(
+    fn scan(
         &self,
         region: Region,
-        from: Place,
+        from: ScanPosition,
         length: u64,
-        mut note: impl FnMut(Place, Marks) -> Noted,
+        mut visit: impl FnMut(ScanPosition, Marks) -> ScanStep,
     ) -> u64 {
         let first = slot_of(from);
         let slots = (length >> (64 - BITS)) as usize;
         for slot in first..first + slots {
             let marks = Marks::from_bits(self.bits(slot));
             let Some(marks) = marks.filter(|marks| marks.region() == region) else { continue };
-            match note(place_of(slot), marks) {
-                Noted::Seen => {}
-                Noted::Marked(to) => assert!(self.mark(slot, to)),
-                Noted::Enough => return ((slot - first) as u64) << (64 - BITS),
+            match visit(place_of(slot), marks) {
+                ScanStep::Keep => {}
+                ScanStep::Mark(to) => assert!(self.mark(slot, to)),
+                ScanStep::Stop => return ((slot - first) as u64) << (64 - BITS),
             }
         }
         length
     }
 
-    fn look(&self, region: Region, at: Place) -> Option<usize> {
+    fn get_at(&self, region: Region, at: ScanPosition) -> Option<usize> {
         self.looks.set(self.looks.get() + 1);
         let marks = Marks::from_bits(self.bits(slot_of(at)))?;
         (marks.region() == region).then(|| slot_of(at))
     }
 
-    fn recall(&self, region: Region, hash: u64, known: u64) -> Option<usize> {
+    fn find_by_fingerprint(&self, region: Region, hash: u64, known: u64) -> Option<usize> {
         self.looks.set(self.looks.get() + 1);
         let slots = self.slots.borrow();
         slots.iter().position(|slot| {
@@ -95,19 +95,19 @@ impl Face for Vector {
         true
     }
 
-    fn heard(&self, slot: usize) -> Heard {
-        self.heard.borrow()[slot]
+    fn recent_uses(&self, slot: usize) -> RecentUses {
+        self.recent_uses.borrow()[slot]
     }
 
-    fn hear(&self, slot: usize, heard: Heard) {
-        self.heard.borrow_mut()[slot] = heard;
+    fn set_recent_uses(&self, slot: usize, recent_uses: RecentUses) {
+        self.recent_uses.borrow_mut()[slot] = recent_uses;
     }
 
     fn worth(&self, _: usize, frequency: u64) -> Worth {
         Worth::new(frequency, 1, 1)
     }
 
-    fn promoted(&self, _: usize) -> Option<u64> {
+    fn take_probation_charge(&self, _: usize) -> Option<u64> {
         Some(1)
     }
 
@@ -120,10 +120,10 @@ impl Face for Vector {
 
 /// A cache over the vector, as the engine would run it.
 struct Toy {
-    face: Vector,
+    entries: Vector,
     policy: Policy,
-    memory: Memory,
-    rounds: Rounds,
+    history: History,
+    cursor: EvictionCursor,
     capacity: usize,
     len: usize,
     hits: u64,
@@ -136,16 +136,25 @@ fn mix(key: u64) -> u64 {
 
 impl Toy {
     fn new(capacity: usize) -> Self {
-        let (face, policy, memory) = (Vector::new(), Policy::new(false), Memory::new(capacity));
-        Self { face, policy, memory, rounds: Rounds::default(), capacity, len: 0, hits: 0 }
+        let (entries, policy, history) =
+            (Vector::new(), Policy::new(false), History::new(capacity));
+        Self {
+            entries,
+            policy,
+            history,
+            cursor: EvictionCursor::default(),
+            capacity,
+            len: 0,
+            hits: 0,
+        }
     }
 
-    fn load(&self) -> Load {
-        Load { capacity: self.capacity as u64, free: (self.capacity - self.len) as u64 }
+    fn fill(&self) -> Fill {
+        Fill { capacity: self.capacity as u64, free: (self.capacity - self.len) as u64 }
     }
 
     fn find(&self, hash: u64) -> Option<usize> {
-        let slots = self.face.slots.borrow();
+        let slots = self.entries.slots.borrow();
         slots.iter().position(|slot| slot.is_some_and(|(found, _)| found == hash))
     }
 
@@ -153,16 +162,16 @@ impl Toy {
         let hash = mix(key);
         if let Some(slot) = self.find(hash) {
             self.hits += 1;
-            let mut slots = self.face.slots.borrow_mut();
+            let mut slots = self.entries.slots.borrow_mut();
             let (hash, bits) = slots[slot].expect("found");
             slots[slot] = Some((hash, if bits >> 2 < 3 { bits + 4 } else { bits }));
             return;
         }
-        let Start { marks, heard } = self.policy.admit(
-            &self.memory,
-            &self.rounds,
+        let Admission { marks, recent_uses } = self.policy.admit(
+            &self.history,
+            &self.cursor,
             (hash, || Worth::new(1, 1, 1)),
-            self.load(),
+            self.fill(),
         );
         while self.len == self.capacity {
             self.evict();
@@ -170,35 +179,46 @@ impl Toy {
         let first = (hash >> (64 - BITS)) as usize;
         let slots = 1 << BITS;
         let vacant = (first..first + slots).map(|slot| slot % slots);
-        let slot = { vacant }.find(|&slot| self.face.bits(slot) == 0).expect("room");
-        self.face.slots.borrow_mut()[slot] = Some((hash, marks.bits()));
-        self.face.hear(slot, heard);
+        let slot = { vacant }.find(|&slot| self.entries.bits(slot) == 0).expect("room");
+        self.entries.slots.borrow_mut()[slot] = Some((hash, marks.bits()));
+        self.entries.set_recent_uses(slot, recent_uses);
         self.len += 1;
-        let shift = self.policy.shift(&self.rounds);
-        shift.joined(marks.bits(), 1);
-        self.policy.arrived(&self.memory, &self.rounds, (hash, marks.bits()), 1);
-        if self.load().has_room() {
-            self.policy.spread(&self.face, &self.rounds, &self.memory, &shift, self.load());
+        let delta = self.policy.probation_delta(&self.cursor);
+        delta.added(marks.bits(), 1);
+        self.policy.record_insert(&self.history, &self.cursor, (hash, marks.bits()), 1);
+        if self.fill().has_room() {
+            self.policy.promote_overflow(
+                &self.entries,
+                &self.cursor,
+                &self.history,
+                &delta,
+                self.fill(),
+            );
         }
     }
 
-    fn victim(&self, shift: &Shift<'_>, load: Load) -> Option<usize> {
-        self.policy.victim(&self.face, &self.rounds, &self.memory, shift, load)
+    fn victim(&self, delta: &ProbationDelta<'_>, fill: Fill) -> Option<usize> {
+        self.policy.victim(&self.entries, &self.cursor, &self.history, delta, fill)
     }
 
     fn evict(&mut self) -> u64 {
-        let shift = self.policy.shift(&self.rounds);
-        let victim = self.victim(&shift, self.load());
+        let delta = self.policy.probation_delta(&self.cursor);
+        let victim = self.victim(&delta, self.fill());
         let slot = victim.expect("a full cache has a victim");
-        let (hash, bits) = self.face.slots.borrow_mut()[slot].take().expect("a victim is there");
-        shift.left(bits, 1);
-        self.policy.evicted(&self.memory, &self.rounds, hash, (bits, self.face.heard(slot)));
+        let (hash, bits) = self.entries.slots.borrow_mut()[slot].take().expect("a victim is there");
+        delta.removed(bits, 1);
+        self.policy.evicted(
+            &self.history,
+            &self.cursor,
+            hash,
+            (bits, self.entries.recent_uses(slot)),
+        );
         self.len -= 1;
         hash
     }
 
     fn on_probation(&self) -> usize {
-        let slots = self.face.slots.borrow();
+        let slots = self.entries.slots.borrow();
         slots.iter().flatten().filter(|(_, bits)| matches!(bits & 3, 1 | 2)).count()
     }
 }
@@ -220,7 +240,7 @@ fn the_share_is_what_is_on_probation() {
     let mut toy = Toy::new(200);
     for round in 0..20_000 {
         toy.access(mix(round) % 700);
-        assert_eq!(toy.policy.probation() as usize, toy.on_probation());
+        assert_eq!(toy.policy.probation_charge() as usize, toy.on_probation());
     }
 }
 
@@ -269,8 +289,8 @@ fn an_expired_entry_goes_first() {
     let mut toy = Toy::new(50);
     (0..50).for_each(|key| toy.access(key));
     (0..50).for_each(|key| toy.access(key));
-    let stale = toy.face.slots.borrow().iter().flatten().next().expect("full").0;
-    toy.face.expired.set(Some(stale));
+    let stale = toy.entries.slots.borrow().iter().flatten().next().expect("full").0;
+    toy.entries.expired.set(Some(stale));
     let gone: Vec<u64> = (0..50).map(|_| toy.evict()).take_while(|&hash| hash != stale).collect();
     assert!(gone.len() < 50, "it was found in one round");
 }
@@ -280,38 +300,38 @@ fn a_victim_is_found_in_bounded_steps_where_all_were_read() {
     let toy = Toy::new(1 << BITS);
     for slot in 0..1 << BITS {
         let stage = if slot % 3 == 0 { Stage::Old } else { Stage::Protected };
-        toy.face.set(slot, mix(slot as u64), stage, 3);
+        toy.entries.set(slot, mix(slot as u64), stage, 3);
     }
-    let shift = toy.policy.shift(&toy.rounds);
-    toy.face.looks.set(0);
-    let load = Load { capacity: 1 << BITS, free: 0 };
-    assert!(toy.victim(&shift, load).is_some());
-    assert!(toy.face.looks.get() < 300, "{} looks", toy.face.looks.get());
+    let delta = toy.policy.probation_delta(&toy.cursor);
+    toy.entries.looks.set(0);
+    let fill = Fill { capacity: 1 << BITS, free: 0 };
+    assert!(toy.victim(&delta, fill).is_some());
+    assert!(toy.entries.looks.get() < 300, "{} looks", toy.entries.looks.get());
 }
 
 #[test]
 fn nothing_to_evict_is_no_victim() {
     let toy = Toy::new(10);
-    let shift = toy.policy.shift(&toy.rounds);
-    let load = Load { capacity: 10, free: 0 };
-    assert!(toy.victim(&shift, load).is_none());
+    let delta = toy.policy.probation_delta(&toy.cursor);
+    let fill = Fill { capacity: 10, free: 0 };
+    assert!(toy.victim(&delta, fill).is_none());
 }
 
 #[test]
 fn what_is_heard_counts_up_to_fifteen_and_halves() {
-    let periods = heard::Periods::new(100);
-    let mut heard = Heard::default();
+    let periods = recent_uses::Periods::new(100);
+    let mut recent_uses = RecentUses::default();
     for times in 1..=20_u64 {
-        heard = periods.again(heard, 0);
-        assert_eq!(periods.count(heard, 0), times.min(15));
-        assert_eq!(Heard::from_bits(heard.bits()), heard);
+        recent_uses = periods.add_use(recent_uses, 0);
+        assert_eq!(periods.count(recent_uses, 0), times.min(15));
+        assert_eq!(RecentUses::from_bits(recent_uses.bits()), recent_uses);
     }
-    assert_eq!(periods.count(heard, 1_199), 15);
-    assert_eq!(periods.count(heard, 1_200), 7);
-    assert_eq!(periods.count(heard, 3_600), 1);
-    assert_eq!(periods.count(heard, 4_800), 0);
-    assert_eq!(periods.count(heard, 15 * 1_200), 0);
-    let again = periods.again(heard, 1_200);
+    assert_eq!(periods.count(recent_uses, 1_199), 15);
+    assert_eq!(periods.count(recent_uses, 1_200), 7);
+    assert_eq!(periods.count(recent_uses, 3_600), 1);
+    assert_eq!(periods.count(recent_uses, 4_800), 0);
+    assert_eq!(periods.count(recent_uses, 15 * 1_200), 0);
+    let again = periods.add_use(recent_uses, 1_200);
     assert_eq!((periods.count(again, 1_200), periods.count(again, 2_400)), (8, 4));
 }
 
@@ -321,7 +341,7 @@ fn what_was_heard_of_a_key_outlives_its_entry() {
     (0..100).for_each(|key| toy.access(key));
     let count = |toy: &Toy, key: u64| {
         let slot = toy.find(mix(key)).expect("it is there");
-        toy.memory.periods.count(toy.face.heard(slot), toy.policy.now(&toy.rounds))
+        toy.history.periods.count(toy.entries.recent_uses(slot), toy.policy.now(&toy.cursor))
     };
     toy.access(1_000);
     assert_eq!(count(&toy, 1_000), 1, "it came in");
@@ -336,9 +356,9 @@ fn what_was_heard_of_a_key_outlives_its_entry() {
 #[test]
 fn ghosts_remember_the_latest_and_how_long_ago() {
     let ghosts = ghosts::Ghosts::new(6_000);
-    let heard = |key: u64| Heard::from_bits(key as u8);
+    let recent_uses = |key: u64| RecentUses::from_bits(key as u8);
     for key in 0..20_000 {
-        ghosts.put(Region::Probation, mix(key), heard(key), key);
+        ghosts.put(Region::Probation, mix(key), recent_uses(key), key);
     }
     let remembered = |key: u64| ghosts.time(mix(key)).is_some();
     // A few have the tag of another one in their set.
@@ -349,9 +369,10 @@ fn ghosts_remember_the_latest_and_how_long_ago() {
     for key in (15_000..20_000).filter(|&key| remembered(key)) {
         let ghost = ghosts.take(mix(key), 20_000).expect("it is remembered");
         assert!(ghosts.take(mix(key), 20_000).is_none(), "it was taken");
-        let is_its_own = ghost.absent.abs_diff(20_000 - key) < 24 && ghost.heard == heard(key);
+        let is_its_own =
+            ghost.absent.abs_diff(20_000 - key) < 24 && ghost.recent_uses == recent_uses(key);
         others += usize::from(!is_its_own);
-        near += usize::from(ghost.left == ghosts::Left::Near);
+        near += usize::from(ghost.evicted_from == ghosts::EvictedFrom::Near);
     }
     assert!(others < 5, "{others} were taken for others");
     assert!((1_150..=1_225).contains(&near), "{near}: a fifth of the capacity is near");
@@ -359,41 +380,48 @@ fn ghosts_remember_the_latest_and_how_long_ago() {
 
 #[test]
 fn the_region_that_a_ghost_left_counts_for_a_while() {
-    use ghosts::Left;
+    use ghosts::EvictedFrom;
     let ghosts = ghosts::Ghosts::new(1_000);
     let left = |region, after: u64| {
-        ghosts.put(region, mix(1), Heard::default(), 5_000);
-        ghosts.take(mix(1), 5_000 + after).expect("it was put").left
+        ghosts.put(region, mix(1), RecentUses::default(), 5_000);
+        ghosts.take(mix(1), 5_000 + after).expect("it was put").evicted_from
     };
     let probation = [100, 300, 2_900, 3_100].map(|after| left(Region::Probation, after));
-    assert_eq!(probation, [Left::Near, Left::Far, Left::Far, Left::Long]);
+    assert_eq!(
+        probation,
+        [EvictedFrom::Near, EvictedFrom::Far, EvictedFrom::Far, EvictedFrom::TooLongAgo]
+    );
     let protected = [100, 600, 800].map(|after| left(Region::Protected, after));
-    assert_eq!(protected, [Left::Protected, Left::Protected, Left::Long]);
+    assert_eq!(
+        protected,
+        [EvictedFrom::Protected, EvictedFrom::Protected, EvictedFrom::TooLongAgo]
+    );
 }
 
 #[test]
 fn a_key_has_one_ghost() {
     let ghosts = ghosts::Ghosts::new(100);
     for (now, region) in [(10, Region::Probation), (20, Region::Protected)] {
-        ghosts.put(region, mix(1), Heard::default(), now);
+        ghosts.put(region, mix(1), RecentUses::default(), now);
     }
     let ghost = ghosts.take(mix(1), 25).expect("it was put");
-    assert_eq!((ghost.absent, ghost.left), (5, ghosts::Left::Protected));
+    assert_eq!((ghost.absent, ghost.evicted_from), (5, ghosts::EvictedFrom::Protected));
     assert!(ghosts.take(mix(1), 25).is_none());
 }
 
 #[test]
 fn who_came_first_is_named_first() {
-    let arrivals = arrivals::Arrivals::new(8 << 10);
-    let (own, other) = (arrivals::Collected::default(), arrivals::Collected::default());
-    let known = |key: u64| mix(key) & arrivals::KNOWN;
-    let take = |now| arrivals.take(&own, now).collect::<Vec<_>>();
+    let fifo = probation_fifo::ProbationFifo::new(8 << 10);
+    let (own, other) =
+        (probation_fifo::LocalBatch::default(), probation_fifo::LocalBatch::default());
+    let known = |key: u64| mix(key) & probation_fifo::FINGERPRINT_MASK;
+    let take = |now| fifo.take(&own, now).collect::<Vec<_>>();
     assert_eq!(take(0), [0; 0], "there is nobody");
-    (0..20).for_each(|key| _ = arrivals.add(&own, mix(key), key));
-    (100..116).for_each(|key| _ = arrivals.add(&other, mix(key), key));
+    (0..20).for_each(|key| _ = fifo.add(&own, mix(key), key));
+    (100..116).for_each(|key| _ = fifo.add(&other, mix(key), key));
     for first in [0, 8, 100, 108] {
         assert_eq!(take(200), (first..first + 8).map(known).collect::<Vec<_>>());
-        assert_eq!(arrivals.waited(), 200 - (first + 7), "put when it was full");
+        assert_eq!(fifo.batch_age(), 200 - (first + 7), "put when it was full");
     }
     assert_eq!(take(200), (16..20).map(known).collect::<Vec<_>>(), "collected, and not yet put");
     assert_eq!(take(200), [0; 0]);
@@ -401,36 +429,41 @@ fn who_came_first_is_named_first() {
 
 #[test]
 fn what_weighs_nothing_has_no_name() {
-    let (memory, policy, rounds) = (Memory::new(100), Policy::new(false), Rounds::default());
-    let names = || memory.arrivals.take(&rounds.collected, 0).count();
-    policy.arrived(&memory, &rounds, (mix(1), Marks::NEW.bits()), 0);
-    assert_eq!(names(), 0);
-    policy.arrived(&memory, &rounds, (mix(1), Marks::new(Stage::Protected, 0).bits()), 1);
-    assert_eq!(names(), 0, "nor has what starts protected");
-    policy.arrived(&memory, &rounds, (mix(1), Marks::NEW.bits()), 1);
-    assert_eq!(names(), 1);
+    let (history, policy, cursor) =
+        (History::new(100), Policy::new(false), EvictionCursor::default());
+    let fingerprints = || history.fifo.take(&cursor.local_batch, 0).count();
+    policy.record_insert(&history, &cursor, (mix(1), Marks::NEW.bits()), 0);
+    assert_eq!(fingerprints(), 0);
+    policy.record_insert(&history, &cursor, (mix(1), Marks::new(Stage::Protected, 0).bits()), 1);
+    assert_eq!(fingerprints(), 0, "nor has what starts protected");
+    policy.record_insert(&history, &cursor, (mix(1), Marks::NEW.bits()), 1);
+    assert_eq!(fingerprints(), 1);
 }
 
 #[test]
 fn the_oldest_names_make_room() {
-    let arrivals = arrivals::Arrivals::new(100);
-    let own = arrivals::Collected::default();
-    (0..1_000).for_each(|key| _ = arrivals.add(&own, mix(key), key));
-    let names: Vec<u64> = (0..1_000).flat_map(|_| arrivals.take(&own, 1_000)).collect();
-    let last = (1_000 - 128..1_000).map(|key| mix(key) & arrivals::KNOWN);
-    assert_eq!(names, last.collect::<Vec<_>>());
+    let fifo = probation_fifo::ProbationFifo::new(100);
+    let own = probation_fifo::LocalBatch::default();
+    (0..1_000).for_each(|key| _ = fifo.add(&own, mix(key), key));
+    let fingerprints: Vec<u64> = (0..1_000).flat_map(|_| fifo.take(&own, 1_000)).collect();
+    let last = (1_000 - 128..1_000).map(|key| mix(key) & probation_fifo::FINGERPRINT_MASK);
+    assert_eq!(fingerprints, last.collect::<Vec<_>>());
 }
 
 #[test]
 fn names_move_to_a_larger_memory() {
-    let arrivals = arrivals::Arrivals::new(4 << 10);
-    let own = arrivals::Collected::default();
-    (0..40).for_each(|key| _ = arrivals.add(&own, mix(key), key));
-    let before: Vec<u64> = arrivals.take(&own, 50).collect();
-    let grown = arrivals.resized(8 << 10);
-    let names: Vec<u64> = (0..40).flat_map(|_| grown.take(&own, 50)).collect();
-    let all: Vec<u64> = [before, names].concat().into_iter().filter(|&name| name != 0).collect();
-    assert_eq!(all, (0..40).map(|key| mix(key) & arrivals::KNOWN).collect::<Vec<_>>());
+    let fifo = probation_fifo::ProbationFifo::new(4 << 10);
+    let own = probation_fifo::LocalBatch::default();
+    (0..40).for_each(|key| _ = fifo.add(&own, mix(key), key));
+    let before: Vec<u64> = fifo.take(&own, 50).collect();
+    let grown = fifo.resized(8 << 10);
+    let fingerprints: Vec<u64> = (0..40).flat_map(|_| grown.take(&own, 50)).collect();
+    let all: Vec<u64> =
+        [before, fingerprints].concat().into_iter().filter(|&name| name != 0).collect();
+    assert_eq!(
+        all,
+        (0..40).map(|key| mix(key) & probation_fifo::FINGERPRINT_MASK).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -438,13 +471,13 @@ fn who_has_no_name_is_found_by_the_hand() {
     let mut toy = Toy::new(200);
     (0..200).for_each(|key| toy.access(key));
     // As in a cache that was full before the policy began to look.
-    toy.memory = Memory::new(200);
-    toy.rounds = Rounds::default();
+    toy.history = History::new(200);
+    toy.cursor = EvictionCursor::default();
     let before = toy.on_probation();
     assert!(before > 0);
     let old: Vec<u64> = (0..200).map(mix).collect();
     (1_000..3_000).for_each(|key| toy.access(key));
-    let slots = toy.face.slots.borrow();
+    let slots = toy.entries.slots.borrow();
     let left = |slot: &&(u64, u8)| slot.1 & 3 != 3 && old.contains(&slot.0);
     assert_eq!(slots.iter().flatten().filter(left).count(), 0);
 }
@@ -454,7 +487,7 @@ fn a_hand_knows_how_long_a_round_takes() {
     let hand = hand::Hand::new();
     let step = 1_u64 << 58;
     for now in 1..=640 {
-        assert_eq!(hand.claim(step, now), Place(step.wrapping_mul(now - 1)));
+        assert_eq!(hand.claim(step, now), ScanPosition(step.wrapping_mul(now - 1)));
     }
     assert!((60..=64).contains(&hand.age(640)), "{}", hand.age(640));
 }
@@ -465,13 +498,13 @@ fn a_thread_meets_every_entry_of_a_round_once() {
     for slot in 0..1 << BITS {
         // One stretch holds more than a thread keeps places of; the next ones hold nothing.
         let stage = if (100..=900).contains(&slot) { Stage::Protected } else { Stage::Old };
-        toy.face.set(slot, mix(slot as u64), stage, 0);
+        toy.entries.set(slot, mix(slot as u64), stage, 0);
     }
     let hand = hand::Hand::new();
     let met: Vec<usize> = (0..223)
         .map(|now| {
-            let slot = hand.meet(&toy.face, Region::Probation, &toy.rounds, now);
-            toy.rounds.stretch(Region::Probation).step();
+            let slot = hand.current(&toy.entries, Region::Probation, &toy.cursor, now);
+            toy.cursor.range(Region::Probation).step();
             slot.expect("there are more")
         })
         .collect();
@@ -480,11 +513,11 @@ fn a_thread_meets_every_entry_of_a_round_once() {
 
 #[test]
 fn misses_are_reported_by_the_handful() {
-    let (memory, policy) = (Memory::new(100_000), Policy::new(false));
-    let (busy, idle) = (Rounds::default(), Rounds::default());
-    let load = Load { capacity: 100_000, free: 0 };
+    let (history, policy) = (History::new(100_000), Policy::new(false));
+    let (busy, idle) = (EvictionCursor::default(), EvictionCursor::default());
+    let fill = Fill { capacity: 100_000, free: 0 };
     for nth in 1..=100 {
-        policy.admit(&memory, &busy, (mix(nth), || Worth::new(1, 1, 1)), load);
+        policy.admit(&history, &busy, (mix(nth), || Worth::new(1, 1, 1)), fill);
         assert_eq!(policy.now(&busy), nth, "a thread knows its own");
         assert!(nth - policy.now(&idle) < 16, "others know them a little later");
     }
@@ -493,14 +526,19 @@ fn misses_are_reported_by_the_handful() {
 #[test]
 fn extreme_sizes_do_not_overflow() {
     for entries in [0, 1, 2, 7] {
-        let memory = Memory::new(entries);
+        let history = History::new(entries);
         let policy = Policy::new(false);
         for capacity in [0, 1, u64::MAX] {
-            let rounds = Rounds::default();
-            policy.admit(&memory, &rounds, (7, || Worth::new(1, 1, 1)), Load { capacity, free: 0 });
-            policy.arrived(&memory, &rounds, (7, Marks::NEW.bits()), u64::MAX);
+            let cursor = EvictionCursor::default();
+            policy.admit(
+                &history,
+                &cursor,
+                (7, || Worth::new(1, 1, 1)),
+                Fill { capacity, free: 0 },
+            );
+            policy.record_insert(&history, &cursor, (7, Marks::NEW.bits()), u64::MAX);
         }
-        assert!(memory.bytes() > 0);
+        assert!(history.bytes() > 0);
     }
 }
 
@@ -524,13 +562,13 @@ fn worth_is_compared_without_rounding_or_overflow() {
 
 #[test]
 fn an_entry_that_won_is_trusted_for_a_few_candidates_that_are_worth_less() {
-    let sitter = Rounds::default().sitter;
+    let incumbent = EvictionCursor::default().incumbent;
     let (more, less) = (Worth::new(3, 1, 10), Worth::new(2, 1, 10));
-    assert!(!sitter.is_worth_more(less), "nobody won yet");
-    sitter.was_worth(more);
-    let trusted = (0..100).take_while(|_| sitter.is_worth_more(less)).count();
-    assert_eq!(trusted, 4);
-    sitter.was_worth(less);
-    assert!(!sitter.is_worth_more(more), "a candidate that is worth more is compared anew");
-    assert!(!sitter.is_worth_more(Worth::new(1, 1, 10)), "and so are those after it");
+    assert!(!incumbent.is_worth_more(less), "nobody won yet");
+    incumbent.set_worth(more);
+    let comparisons_left = (0..100).take_while(|_| incumbent.is_worth_more(less)).count();
+    assert_eq!(comparisons_left, 4);
+    incumbent.set_worth(less);
+    assert!(!incumbent.is_worth_more(more), "a candidate that is worth more is compared anew");
+    assert!(!incumbent.is_worth_more(Worth::new(1, 1, 10)), "and so are those after it");
 }

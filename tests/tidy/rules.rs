@@ -7,14 +7,14 @@ use super::{LONGEST, Source, atomics, layers, leftovers, objects, orderings, siz
 #[test]
 fn the_rule_on_layers_can_fail() {
     let is_wrong = |path, text| objects(layers, path, text);
-    assert!(is_wrong("table/home.rs", "use crate::policy::Memory;"));
+    assert!(is_wrong("table/home.rs", "use crate::policy::History;"));
     assert!(is_wrong("policy/hand.rs", "use crate::{sync::Relaxed, table::View};"));
     assert!(is_wrong("policy/hand.rs", "use crate::{\n    table::{View, Held},\n};"));
     assert!(is_wrong("sync/mod.rs", "fn f() { crate::time::now() }"));
     assert!(is_wrong("engine/write.rs", "use crate::cache::Cache;"));
     assert!(is_wrong("dedup.rs", "use crate::engine::Engine;"));
     assert!(is_wrong("cache.rs", "use super::table::View;"));
-    assert!(is_wrong("table/home.rs", "use super::super::policy::Memory;"));
+    assert!(is_wrong("table/home.rs", "use super::super::policy::History;"));
     assert!(is_wrong("drawer.rs", ""));
     assert!(!is_wrong("table/home.rs", "use super::row::Row;\nuse crate::sync::{fence, seeded};"));
     assert!(!is_wrong("table/home.rs", "// crate::policy knows\nlet a = \"crate::policy\";"));

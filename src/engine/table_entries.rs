@@ -3,79 +3,79 @@
 use super::Engine;
 use super::bury::{Found, Table};
 use crate::entry::EntryRef;
-use crate::policy::{Face, Heard, Marks, Noted, Place, Region, Worth};
+use crate::policy::{Entries, Marks, RecentUses, Region, ScanPosition, ScanStep, Worth};
 use crate::table;
 
 /// The clock's face.
-pub(super) struct Dial<'g, K, V, S> {
+pub(super) struct TableEntries<'g, K, V, S> {
     engine: &'g Engine<K, V, S>,
     view: Table<'g, K, V>,
     /// An entry that is not to be seen, as it is about to be replaced.
-    spared: Option<EntryRef<'g, K, V>>,
+    excluded: Option<EntryRef<'g, K, V>>,
     /// Whether entries that are being renewed are not to be seen.
-    spares_renewed: bool,
+    excludes_renewing: bool,
 }
 
-impl<'g, K, V, S> Dial<'g, K, V, S> {
+impl<'g, K, V, S> TableEntries<'g, K, V, S> {
     pub(super) fn new(engine: &'g Engine<K, V, S>, view: Table<'g, K, V>) -> Self {
-        Self { engine, view, spared: None, spares_renewed: false }
+        Self { engine, view, excluded: None, excludes_renewing: false }
     }
 
     /// The same without this entry.
-    pub(super) fn sparing(self, spared: Option<EntryRef<'g, K, V>>) -> Self {
-        Self { spared, ..self }
+    pub(super) fn excluding(self, excluded: Option<EntryRef<'g, K, V>>) -> Self {
+        Self { excluded, ..self }
     }
 
     /// The same without those whose load is under way: evicted, their key would be loaded a second time beside it.
-    pub(super) fn sparing_renewed(self, spares_renewed: bool) -> Self {
-        Self { spares_renewed, ..self }
+    pub(super) fn excluding_renewing(self, excludes_renewing: bool) -> Self {
+        Self { excludes_renewing, ..self }
     }
 
     /// Whether an entry may go. What weighs nothing makes no room, and stays; so does what is still being loaded.
     #[inline]
-    fn may_go(&self, slot: &Found<'g, K, V>) -> bool {
-        let is_spared = |spared: EntryRef<'g, K, V>| spared.is(slot.entry());
+    fn is_evictable(&self, slot: &Found<'g, K, V>) -> bool {
+        let is_excluded = |excluded: EntryRef<'g, K, V>| excluded.is(slot.entry());
         slot.entry().charge() > 0
-            && !self.spared.is_some_and(is_spared)
-            && !(self.spares_renewed && slot.entry().is_being_renewed())
+            && !self.excluded.is_some_and(is_excluded)
+            && !(self.excludes_renewing && slot.entry().is_being_renewed())
     }
 }
 
-impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
+impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
     type Slot = Found<'g, K, V>;
 
     #[inline]
-    fn stretch(&self) -> u64 {
+    fn range_length(&self) -> u64 {
         self.view.stretch()
     }
 
-    fn survey(
+    fn scan(
         &self,
         region: Region,
-        from: Place,
+        from: ScanPosition,
         length: u64,
-        mut note: impl FnMut(Place, Marks) -> Noted,
+        mut note: impl FnMut(ScanPosition, Marks) -> ScanStep,
     ) -> u64 {
         self.view.survey(region_of(region), from.0, length, |place, bits| {
             let marks = Marks::from_bits(bits).expect("a lane of a region is occupied");
-            match note(Place(place), marks) {
-                Noted::Seen => table::Noted::Seen,
-                Noted::Marked(marks) => table::Noted::Marked(marks.bits()),
-                Noted::Enough => table::Noted::Enough,
+            match note(ScanPosition(place), marks) {
+                ScanStep::Keep => table::Noted::Seen,
+                ScanStep::Mark(marks) => table::Noted::Marked(marks.bits()),
+                ScanStep::Stop => table::Noted::Enough,
             }
         })
     }
 
     #[inline]
-    fn look(&self, region: Region, at: Place) -> Option<Self::Slot> {
+    fn get_at(&self, region: Region, at: ScanPosition) -> Option<Self::Slot> {
         let slot = self.view.look(region_of(region), at.0)?;
-        self.may_go(&slot).then_some(slot)
+        self.is_evictable(&slot).then_some(slot)
     }
 
     #[inline]
-    fn recall(&self, region: Region, hash: u64, known: u64) -> Option<Self::Slot> {
-        let slot = self.view.recall(region_of(region), hash, known)?;
-        self.may_go(&slot).then_some(slot)
+    fn find_by_fingerprint(&self, region: Region, hash: u64, mask: u64) -> Option<Self::Slot> {
+        let slot = self.view.recall(region_of(region), hash, mask)?;
+        self.is_evictable(&slot).then_some(slot)
     }
 
     #[inline]
@@ -89,13 +89,13 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     }
 
     #[inline]
-    fn heard(&self, slot: Self::Slot) -> Heard {
-        Heard::from_bits(slot.entry().heard())
+    fn recent_uses(&self, slot: Self::Slot) -> RecentUses {
+        RecentUses::from_bits(slot.entry().recent_uses())
     }
 
     #[inline]
-    fn hear(&self, slot: Self::Slot, heard: Heard) {
-        slot.entry().hear(heard.bits());
+    fn set_recent_uses(&self, slot: Self::Slot, recent_uses: RecentUses) {
+        slot.entry().set_recent_uses(recent_uses.bits());
     }
 
     #[inline]
@@ -104,8 +104,8 @@ impl<'g, K, V, S> Face for Dial<'g, K, V, S> {
     }
 
     #[inline]
-    fn promoted(&self, slot: Self::Slot) -> Option<u64> {
-        self.engine.promoted(slot.entry())
+    fn take_probation_charge(&self, slot: Self::Slot) -> Option<u64> {
+        self.engine.take_probation_charge(slot.entry())
     }
 
     #[inline]

@@ -16,76 +16,76 @@
 //! entry may have no name: the ring was full of later ones, or its name was taken and it stayed. The hand finds it,
 //! which goes round all the while, but slowly.
 
-use super::rounds::TURNS;
+use super::cursor::BATCHES_PER_TURN;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 /// Names in a batch at most, and entries of the cache for each name in it.
-pub(super) const BATCH: usize = 32;
-const ENTRIES_PER_NAME: usize = 1 << 10;
+pub(super) const MAX_BATCH: usize = 32;
+const ENTRIES_PER_FINGERPRINT: usize = 1 << 10;
 /// The lowest bits of a name are bits of the hash, too: the lowest of the tag that its entry has in the table.
 const LOW_BITS: u32 = 6;
 const LOW_SHIFT: u32 = 16;
 const LOW: u32 = (1 << LOW_BITS) - 1;
 /// The bits of a hash that its name tells.
-pub(super) const KNOWN: u64 = (!LOW as u64) << u32::BITS | (LOW as u64) << LOW_SHIFT;
+pub(super) const FINGERPRINT_MASK: u64 = (!LOW as u64) << u32::BITS | (LOW as u64) << LOW_SHIFT;
 /// Entries of a cache whose buckets the leading bits of a name can tell apart.
-const MOST: u64 = 1 << (u32::BITS - LOW_BITS);
+const MAX_FINGERPRINTED_ENTRIES: u64 = 1 << (u32::BITS - LOW_BITS);
 /// Batches that are with threads, and not counted.
-const SPARE: u64 = 4;
+const UNCOUNTED_BATCHES: u64 = 4;
 /// Entries that arrive while the hand goes round, for each that the cache has.
-const ARRIVALS: u64 = 2;
+const ARRIVALS_PER_ROUND: u64 = 2;
 /// Attempts to take a batch that may be lost to others.
-const ATTEMPTS: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 #[derive(Debug)]
-pub(super) struct Arrivals {
+pub(super) struct ProbationFifo {
     /// As many batches as `times`, which are a power of two.
-    names: Box<[Relaxed<AtomicU32>]>,
+    fingerprints: Box<[Relaxed<AtomicU32>]>,
     /// When each batch was put, and one more; zero while it is written, and once it was taken.
     times: Box<[Relaxed<AtomicU64>]>,
     batch: usize,
-    places_per_turn: u64,
+    positions_per_turn: u64,
     put: CachePadded<Relaxed<AtomicU64>>,
-    taken: CachePadded<Taken>,
+    taken: CachePadded<FifoHead>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct FifoHead {
     batches: Relaxed<AtomicU64>,
     /// How long the batch that was taken last had been there.
-    waited: Relaxed<AtomicU64>,
+    batch_age: Relaxed<AtomicU64>,
 }
 
 /// The names that a thread has collected. Words of one writer.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
-    names: [Relaxed<AtomicU32>; BATCH],
+pub(super) struct LocalBatch {
+    fingerprints: [Relaxed<AtomicU32>; MAX_BATCH],
     len: Relaxed<AtomicUsize>,
 }
 
 #[inline]
-fn name(hash: u64) -> u32 {
+fn fingerprint(hash: u64) -> u32 {
     (hash >> u32::BITS) as u32 & !LOW | (hash >> LOW_SHIFT) as u32 & LOW
 }
 
 /// What is [known](KNOWN) of the hash.
 #[inline]
-fn hash(name: u32) -> u64 {
-    u64::from(name & !LOW) << u32::BITS | u64::from(name & LOW) << LOW_SHIFT
+fn hash(fingerprint: u32) -> u64 {
+    u64::from(fingerprint & !LOW) << u32::BITS | u64::from(fingerprint & LOW) << LOW_SHIFT
 }
 
-impl Arrivals {
+impl ProbationFifo {
     /// With room for so many names; none where names are too short to tell the buckets apart.
     pub(super) fn new(entries: usize) -> Self {
-        let batch = (entries / ENTRIES_PER_NAME).clamp(1, BATCH);
+        let batch = (entries / ENTRIES_PER_FINGERPRINT).clamp(1, MAX_BATCH);
         let batches = (entries / batch).max(1).next_power_of_two();
-        let batches = if entries as u64 > MOST { 0 } else { batches };
+        let batches = if entries as u64 > MAX_FINGERPRINTED_ENTRIES { 0 } else { batches };
         Self {
-            names: (0..batches * batch).map(|_| Relaxed::<AtomicU32>::new(0)).collect(),
+            fingerprints: (0..batches * batch).map(|_| Relaxed::<AtomicU32>::new(0)).collect(),
             times: (0..batches).map(|_| Relaxed::<AtomicU64>::new(0)).collect(),
             batch,
-            places_per_turn: (u64::MAX / ARRIVALS / entries.max(1) as u64)
-                .saturating_mul(batch as u64 * TURNS),
+            positions_per_turn: (u64::MAX / ARRIVALS_PER_ROUND / entries.max(1) as u64)
+                .saturating_mul(batch as u64 * BATCHES_PER_TURN),
             put: CachePadded::default(),
             taken: CachePadded::default(),
         }
@@ -93,26 +93,26 @@ impl Arrivals {
 
     /// One of another size, with the names that are here, or as many of the latest as it has room for.
     pub(super) fn resized(&self, entries: usize) -> Self {
-        let (resized, collected) = (Self::new(entries), Collected::default());
+        let (resized, local_batch) = (Self::new(entries), LocalBatch::default());
         let (put, mut time) = (self.put.get(), 0);
-        let room = resized.names.len().div_ceil(self.batch) as u64;
+        let room = resized.fingerprints.len().div_ceil(self.batch) as u64;
         for nth in put - self.batches().min(room).min(put)..put {
             let nth = self.nth(nth);
             time = self.times[nth].get().saturating_sub(1);
-            for name in self.names(nth) {
-                resized.add(&collected, hash(name.get()), time);
+            for fingerprint in self.fingerprints(nth) {
+                resized.add(&local_batch, hash(fingerprint.get()), time);
             }
         }
-        if collected.len.get() > 0 {
-            resized.put(&collected, time);
+        if local_batch.len.get() > 0 {
+            resized.put(&local_batch, time);
         }
         resized
     }
 
     /// Whether they are clearly fewer than the entries that are on probation.
     #[inline]
-    pub(super) fn are_few(&self, entries: u64) -> bool {
-        entries - entries / 8 > (self.batches() + SPARE) * self.batch as u64
+    pub(super) fn are_fewer_than(&self, entries: u64) -> bool {
+        entries - entries / 8 > (self.batches() + UNCOUNTED_BATCHES) * self.batch as u64
     }
 
     /// How many there are. None, where the load of what was put is older than that of what was taken.
@@ -123,39 +123,39 @@ impl Arrivals {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.names) + size_of_val(&*self.times)
+        size_of_val(&*self.fingerprints) + size_of_val(&*self.times)
     }
 
-    /// How far the hand goes for [`TURNS`] batches: round once while as many entries arrive as the
+    /// How far the hand goes for [`BATCHES_PER_TURN`] batches: round once while as many entries arrive as the
     /// cache has, and as many again.
     #[inline]
-    pub(super) fn places_per_turn(&self) -> u64 {
-        self.places_per_turn
+    pub(super) fn positions_per_turn(&self) -> u64 {
+        self.positions_per_turn
     }
 
     /// How long those were there that are taken now.
     #[inline]
-    pub(super) fn waited(&self) -> u64 {
-        self.taken.waited.get()
+    pub(super) fn batch_age(&self) -> u64 {
+        self.taken.batch_age.get()
     }
 
     /// Adds an entry that has come in; whether that made a batch full.
     #[inline]
-    pub(super) fn add(&self, collected: &Collected, hash: u64, now: u64) -> bool {
-        let len = collected.len.get();
-        collected.names[len % BATCH].set(name(hash));
-        collected.len.set(len + 1);
+    pub(super) fn add(&self, local_batch: &LocalBatch, hash: u64, now: u64) -> bool {
+        let len = local_batch.len.get();
+        local_batch.fingerprints[len % MAX_BATCH].set(fingerprint(hash));
+        local_batch.len.set(len + 1);
         let full = len + 1 >= self.batch;
         if full {
-            self.put(collected, now);
+            self.put(local_batch, now);
         }
         full
     }
 
     /// Puts what a thread has collected into the ring, if need be in the place of the oldest.
-    fn put(&self, collected: &Collected, now: u64) {
-        let len = collected.len.get().min(self.batch);
-        collected.len.set(0);
+    fn put(&self, local_batch: &LocalBatch, now: u64) {
+        let len = local_batch.len.get().min(self.batch);
+        local_batch.len.set(0);
         if self.times.is_empty() {
             return;
         }
@@ -163,7 +163,7 @@ impl Arrivals {
             self.take_oldest();
         }
         let nth = self.nth(self.put.add(1));
-        for (to, from) in self.names(nth).iter().zip(&collected.names[..len]) {
+        for (to, from) in self.fingerprints(nth).iter().zip(&local_batch.fingerprints[..len]) {
             to.set(from.get());
         }
         self.times[nth].set(now + 1);
@@ -173,26 +173,26 @@ impl Arrivals {
     /// came first, as far as they are known.
     pub(super) fn take<'a>(
         &'a self,
-        collected: &'a Collected,
+        local_batch: &'a LocalBatch,
         now: u64,
     ) -> impl Iterator<Item = u64> + 'a {
-        let names = if let Some(nth) = self.take_oldest() {
+        let fingerprints = if let Some(nth) = self.take_oldest() {
             let time = self.times[nth].get();
             if time > 0 {
                 self.times[nth].set(0);
-                self.taken.waited.set((now + 1).saturating_sub(time));
+                self.taken.batch_age.set((now + 1).saturating_sub(time));
             }
-            self.names(nth)
+            self.fingerprints(nth)
         } else {
-            let len = collected.len.get().min(BATCH);
-            collected.len.set(0);
-            &collected.names[..len]
+            let len = local_batch.len.get().min(MAX_BATCH);
+            local_batch.len.set(0);
+            &local_batch.fingerprints[..len]
         };
-        names.iter().map(|name| hash(name.get()))
+        fingerprints.iter().map(|fingerprint| hash(fingerprint.get()))
     }
 
     fn take_oldest(&self) -> Option<usize> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let oldest = self.taken.batches.get();
             if oldest >= self.put.get() {
                 break;
@@ -211,8 +211,8 @@ impl Arrivals {
     }
 
     #[inline]
-    fn names(&self, nth: usize) -> &[Relaxed<AtomicU32>] {
-        &self.names[nth * self.batch..][..self.batch]
+    fn fingerprints(&self, nth: usize) -> &[Relaxed<AtomicU32>] {
+        &self.fingerprints[nth * self.batch..][..self.batch]
     }
 
     #[inline]

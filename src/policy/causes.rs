@@ -21,15 +21,15 @@ use crate::sync::{AtomicU64, Relaxed, prefetch_to_read, zeroed};
 
 /// Fates in a set, and entries of the cache that it is for.
 const WAYS: usize = 8;
-const ENTRIES: usize = 32;
+const ENTRIES_PER_SET: usize = 32;
 const TIME_BITS: u32 = 16;
-const FATE_BITS: u32 = 2;
-const FATE: u64 = (1 << FATE_BITS) - 1;
-const TAG: u64 = u64::MAX << (TIME_BITS + FATE_BITS);
+const CAUSE_BITS: u32 = 2;
+const CAUSE: u64 = (1 << CAUSE_BITS) - 1;
+const TAG: u64 = u64::MAX << (TIME_BITS + CAUSE_BITS);
 
 /// What became of a key that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Cause {
     /// Its time was over.
     Expired = 1,
     /// It was removed by a call.
@@ -41,36 +41,36 @@ pub(crate) enum Fate {
 type Word = Relaxed<AtomicU64>;
 
 #[derive(Debug)]
-pub(super) struct Fates {
+pub(super) struct Causes {
     sets: usize,
-    made: OnceLock<Made>,
+    table: OnceLock<Table>,
     /// How many wanted to make it: the first one does.
-    makers: Word,
+    allocators: Word,
 }
 
 #[derive(Debug)]
-struct Made {
+struct Table {
     words: Box<[Word]>,
     /// Where the first cache line begins.
     first: usize,
 }
 
-impl Fates {
+impl Causes {
     /// A memory for a cache of so many entries; not made yet.
     pub(super) fn new(entries: usize) -> Self {
-        let sets = entries.div_ceil(ENTRIES).max(1);
-        Self { sets, made: OnceLock::new(), makers: Word::new(0) }
+        let sets = entries.div_ceil(ENTRIES_PER_SET).max(1);
+        Self { sets, table: OnceLock::new(), allocators: Word::new(0) }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.made.get().map_or(0, |made| size_of_val(&*made.words))
+        self.table.get().map_or(0, |table| size_of_val(&*table.words))
     }
 
     /// Remembers what became of a key, and when.
-    pub(super) fn note(&self, hash: u64, fate: Fate, time: u16) {
-        let Some(made) = self.made() else { return };
-        let mut moved = hash & TAG | (fate as u64) << TIME_BITS | u64::from(time);
-        for word in self.set(made, hash) {
+    pub(super) fn record(&self, hash: u64, cause: Cause, time: u16) {
+        let Some(table) = self.table() else { return };
+        let mut moved = hash & TAG | (cause as u64) << TIME_BITS | u64::from(time);
+        for word in self.set(table, hash) {
             let found = word.get();
             word.set(moved);
             if found == 0 || (found ^ hash) & TAG == 0 {
@@ -83,8 +83,8 @@ impl Fates {
     /// Forgets a key, which has left for a reason that is remembered elsewhere.
     #[inline]
     pub(super) fn forget(&self, hash: u64) {
-        let Some(made) = self.made.get() else { return };
-        for word in self.set(made, hash) {
+        let Some(table) = self.table.get() else { return };
+        for word in self.set(table, hash) {
             let found = word.get();
             if found != 0 && (found ^ hash) & TAG == 0 {
                 // Whoever moves it on at the same time keeps it: the times tell which was later.
@@ -95,44 +95,44 @@ impl Fates {
 
     /// What became of a key last, and when.
     #[inline]
-    pub(super) fn find(&self, hash: u64) -> Option<(Fate, u16)> {
-        let set = self.set(self.made.get()?, hash);
+    pub(super) fn find(&self, hash: u64) -> Option<(Cause, u16)> {
+        let set = self.set(self.table.get()?, hash);
         set.iter().map(Word::get).find_map(|word| {
-            let fate = match word >> TIME_BITS & FATE {
-                1 => Fate::Expired,
-                2 => Fate::Invalidated,
-                3 => Fate::Refused,
+            let cause = match word >> TIME_BITS & CAUSE {
+                1 => Cause::Expired,
+                2 => Cause::Invalidated,
+                3 => Cause::Refused,
                 _ => return None,
             };
-            ((word ^ hash) & TAG == 0).then_some((fate, word as u16))
+            ((word ^ hash) & TAG == 0).then_some((cause, word as u16))
         })
     }
 
     /// Asks for the line that `find` is going to read.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        if let Some(made) = self.made.get() {
-            prefetch_to_read(self.set(made, hash).as_ptr());
+        if let Some(table) = self.table.get() {
+            prefetch_to_read(self.set(table, hash).as_ptr());
         }
     }
 
     /// The memory. The first who asks makes it; whoever asks meanwhile gets none.
-    fn made(&self) -> Option<&Made> {
-        if self.made.get().is_none() && self.makers.add(1) == 0 {
+    fn table(&self) -> Option<&Table> {
+        if self.table.get().is_none() && self.allocators.add(1) == 0 {
             // Nobody else does this, so nobody is waited for.
-            self.made.get_or_init(|| Made::new(self.sets));
+            self.table.get_or_init(|| Table::new(self.sets));
         }
-        self.made.get()
+        self.table.get()
     }
 
     #[inline]
-    fn set<'m>(&self, made: &'m Made, hash: u64) -> &'m [Word] {
+    fn set<'m>(&self, table: &'m Table, hash: u64) -> &'m [Word] {
         let nth = (u128::from(hash) * self.sets as u128) >> 64;
-        &made.words[made.first + nth as usize * WAYS..][..WAYS]
+        &table.words[table.first + nth as usize * WAYS..][..WAYS]
     }
 }
 
-impl Made {
+impl Table {
     fn new(sets: usize) -> Self {
         let words = zeroed((sets + 1) * WAYS, || Word::new(0));
         let first = words.as_ptr().align_offset(WAYS * size_of::<Word>()).min(WAYS);

@@ -13,17 +13,17 @@
 
 use super::scale::Scale;
 
-const COUNT: u8 = 0xf;
+const MAX_COUNT: u8 = 0xf;
 const PERIOD_BITS: u32 = 4;
-const PERIODS: u8 = (1 << PERIOD_BITS) - 1;
+const PERIOD_MASK: u8 = (1 << PERIOD_BITS) - 1;
 /// Misses in a period, for each entry of the cache.
-const PERIOD: u64 = 12;
+const CAPACITIES_PER_PERIOD: u64 = 12;
 
 /// A count up to fifteen, and the period in which it was counted last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Heard(u8);
+pub(crate) struct RecentUses(u8);
 
-impl Heard {
+impl RecentUses {
     #[inline]
     pub(crate) fn from_bits(bits: u8) -> Self {
         Self(bits)
@@ -41,27 +41,27 @@ pub(super) struct Periods(Scale);
 
 impl Periods {
     pub(super) fn new(entries: usize) -> Self {
-        Self(Scale::new(PERIOD.saturating_mul(entries.max(1) as u64)))
+        Self(Scale::new(CAPACITIES_PER_PERIOD.saturating_mul(entries.max(1) as u64)))
     }
 
     /// The period at a time that is counted in misses.
     #[inline]
     fn at(&self, now: u64) -> u8 {
-        self.0.steps(now) as u8 & PERIODS
+        self.0.steps(now) as u8 & PERIOD_MASK
     }
 
     /// What is left of the count at this time. Sixteen periods in which the key was not heard of look like
     /// none.
     #[inline]
-    pub(super) fn count(&self, heard: Heard, now: u64) -> u64 {
-        let passed = self.at(now).wrapping_sub(heard.0 >> PERIOD_BITS) & PERIODS;
-        u64::from((heard.0 & COUNT) >> passed.min(PERIOD_BITS as u8))
+    pub(super) fn count(&self, recent_uses: RecentUses, now: u64) -> u64 {
+        let passed = self.at(now).wrapping_sub(recent_uses.0 >> PERIOD_BITS) & PERIOD_MASK;
+        u64::from((recent_uses.0 & MAX_COUNT) >> passed.min(PERIOD_BITS as u8))
     }
 
     /// The same key, heard of once more.
     #[inline]
-    pub(super) fn again(&self, heard: Heard, now: u64) -> Heard {
-        let count = (self.count(heard, now) as u8 + 1).min(COUNT);
-        Heard(self.at(now) << PERIOD_BITS | count)
+    pub(super) fn add_use(&self, recent_uses: RecentUses, now: u64) -> RecentUses {
+        let count = (self.count(recent_uses, now) as u8 + 1).min(MAX_COUNT);
+        RecentUses(self.at(now) << PERIOD_BITS | count)
     }
 }

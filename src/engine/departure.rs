@@ -8,7 +8,7 @@ use super::bury::Table;
 use super::{Desk, Engine, Garbage, Local};
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
-use crate::policy::{Fate, Past};
+use crate::policy::{Cause, Departure};
 use crate::reclaim::Pass;
 
 impl<K, V, S> Engine<K, V, S> {
@@ -16,18 +16,18 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline]
     pub(super) fn note_removed(&self, view: Table<'_, K, V>, hash: u64, cause: RemovalCause) {
         match cause {
-            RemovalCause::Expired => self.note_fate(view, hash, Fate::Expired),
-            RemovalCause::Invalidated => self.note_fate(view, hash, Fate::Invalidated),
-            RemovalCause::Refused => self.note_fate(view, hash, Fate::Refused),
+            RemovalCause::Expired => self.note_cause(view, hash, Cause::Expired),
+            RemovalCause::Invalidated => self.note_cause(view, hash, Cause::Invalidated),
+            RemovalCause::Refused => self.note_cause(view, hash, Cause::Refused),
             // The ghosts know of the ones; the others' keys are there.
             RemovalCause::Evicted | RemovalCause::Replaced => {}
         }
     }
 
     #[inline]
-    fn note_fate(&self, view: Table<'_, K, V>, hash: u64, fate: Fate) {
+    fn note_cause(&self, view: Table<'_, K, V>, hash: u64, cause: Cause) {
         if self.remembers {
-            self.policy.note(view.annex(), &view.local().rounds, hash, fate);
+            self.policy.record_removal(view.annex(), &view.local().cursor, hash, cause);
         }
     }
 }
@@ -51,12 +51,12 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
         if self.placeholders.get() > 0 && is_known_absent(view, hash, key) {
             return misses.absent.bump();
         }
-        match view.annex().past(hash) {
+        match view.annex().departure(hash) {
             None => misses.never_seen.bump(),
-            Some(Past::Evicted(_)) => misses.evicted.bump(),
-            Some(Past::Gone(Fate::Expired)) => misses.expired.bump(),
-            Some(Past::Gone(Fate::Invalidated)) => misses.invalidated.bump(),
-            Some(Past::Gone(Fate::Refused)) => misses.refused.bump(),
+            Some(Departure::Evicted(_)) => misses.evicted.bump(),
+            Some(Departure::Removed(Cause::Expired)) => misses.expired.bump(),
+            Some(Departure::Removed(Cause::Invalidated)) => misses.invalidated.bump(),
+            Some(Departure::Removed(Cause::Refused)) => misses.refused.bump(),
         }
     }
 }
@@ -78,7 +78,7 @@ where
     #[cold]
     pub(super) fn note_refused(&self, hash: u64) {
         let pin = self.pin();
-        self.note_fate(self.table.view(pin.pass()), hash, Fate::Refused);
+        self.note_cause(self.table.view(pin.pass()), hash, Cause::Refused);
     }
 }
 

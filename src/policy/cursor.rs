@@ -1,9 +1,9 @@
 //! One thread's part in the rounds of the hands.
 
-use super::arrivals::Collected;
-use super::hand::Stretch;
+use super::eviction::MIN_FREQUENCY_LEAD;
+use super::hand::ScanRange;
 use super::marks::Region;
-use super::verdict::KNOWN_BETTER;
+use super::probation_fifo::LocalBatch;
 use super::worth::Worth;
 use crate::sync::{AtomicU64, Relaxed};
 
@@ -11,11 +11,11 @@ use crate::sync::{AtomicU64, Relaxed};
 /// stretches of the two hands' rounds, what it saw there, and the misses that it has not reported yet.
 /// Words of one writer; a thread that ends leaves them to the next one that takes its seat.
 #[derive(Debug, Default)]
-pub(crate) struct Rounds {
-    pub(super) probation: Stretch,
-    pub(super) protected: Stretch,
-    pub(super) collected: Collected,
-    pub(super) sitter: Sitter,
+pub(crate) struct EvictionCursor {
+    pub(super) probation: ScanRange,
+    pub(super) protected: ScanRange,
+    pub(super) local_batch: LocalBatch,
+    pub(super) incumbent: Incumbent,
     unreported: Relaxed<AtomicU64>,
     turns: Relaxed<AtomicU64>,
     /// Entries that this thread brought on probation, less those that it took from there, wrapping.
@@ -23,19 +23,19 @@ pub(crate) struct Rounds {
 }
 
 /// Batches of arrivals that are taken for one turn of probation's hand.
-pub(super) const TURNS: u64 = 8;
+pub(super) const BATCHES_PER_TURN: u64 = 8;
 
-impl Rounds {
+impl EvictionCursor {
     /// Whether probation's hand goes on before the next arrivals are looked at.
     #[inline]
     pub(super) fn is_turn_of_hand(&self) -> bool {
         let turns = self.turns.get() + 1;
-        self.turns.set(turns % TURNS);
-        turns == TURNS
+        self.turns.set(turns % BATCHES_PER_TURN);
+        turns == BATCHES_PER_TURN
     }
 
     #[inline]
-    pub(super) fn stretch(&self, region: Region) -> &Stretch {
+    pub(super) fn range(&self, region: Region) -> &ScanRange {
         match region {
             Region::Probation => &self.probation,
             Region::Protected => &self.protected,
@@ -56,15 +56,15 @@ impl Rounds {
 
     /// The same for the protected part.
     #[inline]
-    pub(crate) fn sitter_after(&self) -> Option<u64> {
+    pub(crate) fn incumbent_after(&self) -> Option<u64> {
         self.protected.bucket_after()
     }
 
-    /// Counts a miss, and reports when there are `pace` of them.
+    /// Counts a miss, and reports when there are `report_interval` of them.
     #[inline]
-    pub(super) fn miss(&self, misses: &Relaxed<AtomicU64>, pace: u64) {
+    pub(super) fn miss(&self, misses: &Relaxed<AtomicU64>, report_interval: u64) {
         let unreported = self.unreported.get() + 1;
-        if unreported < pace {
+        if unreported < report_interval {
             self.unreported.set(unreported);
             return;
         }
@@ -74,7 +74,7 @@ impl Rounds {
 
     /// Counts entries that came on probation, or less, wrapping.
     #[inline]
-    pub(super) fn shift(&self, by: u64) {
+    pub(super) fn add_on_probation(&self, by: u64) {
         self.on_probation.set(self.on_probation.get().wrapping_add(by));
     }
 
@@ -92,28 +92,28 @@ impl Rounds {
 
 /// Candidates that are compared with what was seen of the entry at the protected hand, until the thread
 /// looks at it again.
-const TRUSTED: u64 = 4;
+const MAX_COMPARISONS: u64 = 4;
 
 /// What a thread saw of the entry at the protected hand when it looked last.
 #[derive(Debug, Default)]
-pub(crate) struct Sitter {
+pub(crate) struct Incumbent {
     /// Zero if it was read, one if it was not, and two more than how often it had been heard of if it stayed.
     seen: Relaxed<AtomicU64>,
-    trusted: Relaxed<AtomicU64>,
+    comparisons_left: Relaxed<AtomicU64>,
     /// Where entries differ in worth: the last one that was worth more than a candidate.
     frequency: Relaxed<AtomicU64>,
     cost: Relaxed<AtomicU64>,
     weight: Relaxed<AtomicU64>,
 }
 
-impl Sitter {
+impl Incumbent {
     /// It was worth more than a candidate.
     #[inline]
-    pub(super) fn was_worth(&self, worth: Worth) {
+    pub(super) fn set_worth(&self, worth: Worth) {
         self.frequency.set(worth.frequency);
         self.cost.set(worth.cost);
         self.weight.set(worth.weight);
-        self.trusted.set(TRUSTED);
+        self.comparisons_left.set(MAX_COMPARISONS);
     }
 
     /// What the last one was worth that was worth more than a candidate.
@@ -126,26 +126,26 @@ impl Sitter {
     /// another entry.
     #[inline]
     pub(super) fn is_worth_more(&self, candidate: Worth) -> bool {
-        let trusted = self.trusted.get();
-        if trusted == 0 {
+        let comparisons_left = self.comparisons_left.get();
+        if comparisons_left == 0 {
             return false;
         }
         let is_more = self.worth().exceeds(candidate, 1);
-        self.trusted.set(if is_more { trusted - 1 } else { 0 });
+        self.comparisons_left.set(if is_more { comparisons_left - 1 } else { 0 });
         is_more
     }
 
     /// The hand came to an entry that was not read, or found all read.
     #[inline]
-    pub(super) fn found(&self, unread: bool) {
+    pub(super) fn observe(&self, unread: bool) {
         self.seen.set(u64::from(unread));
     }
 
     /// It won over a candidate, being known so well.
     #[inline]
-    pub(super) fn stays(&self, known: u64) {
-        self.seen.set(2 + known);
-        self.trusted.set(TRUSTED);
+    pub(super) fn won(&self, frequency: u64) {
+        self.seen.set(2 + frequency);
+        self.comparisons_left.set(MAX_COMPARISONS);
     }
 
     #[inline]
@@ -157,11 +157,11 @@ impl Sitter {
     /// ago. Saves a look at the entry.
     #[inline]
     pub(super) fn is_better(&self, candidate: u64) -> bool {
-        let (seen, trusted) = (self.seen.get(), self.trusted.get());
-        if seen < 2 || trusted == 0 {
+        let (seen, comparisons_left) = (self.seen.get(), self.comparisons_left.get());
+        if seen < 2 || comparisons_left == 0 {
             return false;
         }
-        self.trusted.set(trusted - 1);
-        (candidate..candidate + KNOWN_BETTER).contains(&(seen - 2))
+        self.comparisons_left.set(comparisons_left - 1);
+        (candidate..candidate + MIN_FREQUENCY_LEAD).contains(&(seen - 2))
     }
 }
