@@ -13,13 +13,13 @@ use crate::random_state::RandomState;
 struct Buckets<K, V, S, T> {
     cache: Cache<K, V, S>,
     /// Where the next bucket begins; `None` behind the last one.
-    place: Option<u64>,
+    position: Option<u64>,
     bucket: Vec<T>,
 }
 
 impl<K, V, S, T> Buckets<K, V, S, T> {
     fn new(cache: Cache<K, V, S>) -> Self {
-        Self { cache, place: Some(0), bucket: Vec::new() }
+        Self { cache, position: Some(0), bucket: Vec::new() }
     }
 
     /// The next one; `read` reads the bucket that begins somewhere, and says where the one after it does.
@@ -33,7 +33,7 @@ impl<K, V, S, T> Buckets<K, V, S, T> {
             }
             // If a clone panics, the bucket is read again from its beginning.
             let mut bucket = std::mem::take(&mut self.bucket);
-            self.place = read(&self.cache, self.place?, &mut bucket);
+            self.position = read(&self.cache, self.position?, &mut bucket);
             self.bucket = bucket;
         }
     }
@@ -124,7 +124,7 @@ where
     S: BuildHasher,
 {
     cache: Cache<K, V, S>,
-    place: Option<u64>,
+    position: Option<u64>,
     /// What was taken out and is not returned yet.
     bucket: Vec<(K, V)>,
 }
@@ -136,7 +136,7 @@ where
     S: BuildHasher,
 {
     pub(crate) fn new(cache: Cache<K, V, S>) -> Self {
-        Self { cache, place: Some(0), bucket: Vec::new() }
+        Self { cache, position: Some(0), bucket: Vec::new() }
     }
 }
 
@@ -154,7 +154,7 @@ where
                 return Some(entry);
             }
             // If a clone panics, what is out already is returned by the next calls, and then the rest of the bucket.
-            self.place = self.cache.engine().drain(self.place?, &mut self.bucket);
+            self.position = self.cache.engine().drain(self.position?, &mut self.bucket);
         }
     }
 }
@@ -166,7 +166,7 @@ where
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        if let Some(from) = self.place {
+        if let Some(from) = self.position {
             self.cache.engine().retain(from..EVERYWHERE.end, |_, _| false);
         }
     }

@@ -35,8 +35,8 @@ where
         assert_eq!(stats.probation.entries as u64, entries, "entries on probation");
         assert_eq!(stats.awaited as u64, contents.placeholders, "entries without a value");
         assert_eq!(stats.misses, stats.misses_by.sum(), "the causes of misses");
-        self.walk(|view, held| {
-            let entry = held.entry();
+        self.walk(|view, occupied| {
+            let entry = occupied.entry();
             assert_eq!(self.hash(entry.key()), entry.hash(), "a hash");
             let found = view.find(entry.hash(), |k| k == entry.key());
             assert!(found.is_some_and(|found| found.entry().is(entry)), "an entry is not found");

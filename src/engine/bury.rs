@@ -10,10 +10,10 @@ use crate::outcome::RemovalCause;
 use crate::policy::History;
 use crate::reclaim::Ledgered;
 use crate::sync::seeded;
-use crate::table::{Held, View};
+use crate::table::{Occupied, View};
 
 pub(super) type Table<'g, K, V> = View<'g, K, V, History, Local>;
-pub(super) type Found<'g, K, V> = Held<'g, K, V, History>;
+pub(super) type Found<'g, K, V> = Occupied<'g, K, V, History>;
 
 /// What an entry is to those who look for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,12 @@ impl<K, V, S> Engine<K, V, S> {
     pub(super) fn bury<'g>(
         &self,
         view: Table<'g, K, V>,
-        held: Found<'g, K, V>,
+        occupied: Found<'g, K, V>,
         cause: RemovalCause,
     ) -> bool {
-        let gone = self.take_away(view, held, cause);
-        if gone && !held.entry().is_placeholder() {
-            self.report(held.entry(), cause);
+        let gone = self.take_away(view, occupied, cause);
+        if gone && !occupied.entry().is_placeholder() {
+            self.report(occupied.entry(), cause);
         }
         gone
     }
@@ -48,13 +48,13 @@ impl<K, V, S> Engine<K, V, S> {
     pub(super) fn take_away<'g>(
         &self,
         view: Table<'g, K, V>,
-        held: Found<'g, K, V>,
+        occupied: Found<'g, K, V>,
         cause: RemovalCause,
     ) -> bool {
         let local = view.local();
-        let (entry, charge) = (held.entry(), held.entry().charge());
+        let (entry, charge) = (occupied.entry(), occupied.entry().charge());
         if entry.is_placeholder() {
-            let Some((unlinked, bits)) = view.unlink(held) else { return false };
+            let Some((unlinked, bits)) = view.unlink(occupied) else { return false };
             self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
             local.tally.token_changes.bump();
             local.tally.placeholders_gone.bump();
@@ -62,7 +62,7 @@ impl<K, V, S> Engine<K, V, S> {
             return true;
         }
         let (bearer, unit) = self.bearer_of_removed(local, charge);
-        let Some((unlinked, bits)) = view.unlink(held) else { return false };
+        let Some((unlinked, bits)) = view.unlink(occupied) else { return false };
         self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
         local.tally.count_out(cause, charge);
         let account = self.settle(bearer, charge);
@@ -138,12 +138,12 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Notes that a write has found a live value and leaves it: for the policy and for the time to idle that is a
     /// use, as a hit is.
-    pub(super) fn note_use<'g>(&self, view: Table<'g, K, V>, held: Found<'g, K, V>) {
+    pub(super) fn note_use<'g>(&self, view: Table<'g, K, V>, occupied: Found<'g, K, V>) {
         let read = |time: &Expiration<K, V>| {
-            Self::heed(view, held.entry(), time.read(held.entry(), time.now()))
+            Self::heed(view, occupied.entry(), time.read(occupied.entry(), time.now()))
         };
         if self.rules.expiration.as_ref().is_none_or(read) {
-            held.touch();
+            occupied.touch();
         }
     }
 }

@@ -66,11 +66,11 @@ where
                 work.terms.ttl = Some(ttl);
                 self.put_computed(pin, work, site, (hash, key), value)
             }
-            (Compute::Keep, Site::Held(held, State::Live)) => {
-                self.note_use(view, held);
+            (Compute::Keep, Site::Occupied(occupied, State::Live)) => {
+                self.note_use(view, occupied);
                 Ok(Computed::Kept)
             }
-            (Compute::Remove, Site::Held(held, state)) => {
+            (Compute::Remove, Site::Occupied(occupied, state)) => {
                 let (cause, computed) = match state {
                     State::Live => (RemovalCause::Invalidated, Computed::Removed),
                     // With it goes a load that is under way.
@@ -78,12 +78,12 @@ where
                         (RemovalCause::Expired, Computed::Absent)
                     }
                 };
-                if self.bury(view, held, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
+                if self.bury(view, occupied, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
             }
             // It may have been replaced before its time was over, as what finds a key may be slow: then the key was there
             // all the while.
-            (Compute::Keep, Site::Held(held, State::Expired))
-                if successor(view, held.entry(), |entry| self.is_live(entry)).is_some() =>
+            (Compute::Keep, Site::Occupied(occupied, State::Expired))
+                if successor(view, occupied.entry(), |entry| self.is_live(entry)).is_some() =>
             {
                 Err(Obstacle::Changed)
             }
@@ -102,11 +102,11 @@ where
         let view = self.table.view(pin.pass());
         let own = key.take().expect("the key comes back after every attempt");
         let (own, value) = (NoAbort::new(own), NoAbort::new(value));
-        let toll = self.rules.weigh(&own, &value);
-        if let Err(kind) = self.fits(toll.charge) {
+        let costs = self.rules.weigh(&own, &value);
+        if let Err(kind) = self.fits(costs.charge) {
             return Ok(Computed::Refused { kind, value: value.into_inner() });
         }
-        let entry = view.entry(hash, own.into_inner(), value.into_inner(), toll);
+        let entry = view.entry(hash, own.into_inner(), value.into_inner(), costs);
         let (obstacle, entry) = match self.put_at(view, work, site, entry) {
             Ok(Inserted::New) => return Ok(Computed::Inserted),
             Ok(Inserted::Replaced) => return Ok(Computed::Replaced),

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use super::bury::Table;
-use super::{Desk, Engine, Garbage, Local};
+use super::{Engine, Garbage, Local, ThreadState};
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
 use crate::policy::{Cause, Departure};
@@ -27,7 +27,7 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline]
     fn note_cause(&self, view: Table<'_, K, V>, hash: u64, cause: Cause) {
         if self.remembers {
-            self.policy.record_removal(view.annex(), &view.local().cursor, hash, cause);
+            self.policy.record_removal(view.extension(), &view.local().cursor, hash, cause);
         }
     }
 }
@@ -39,7 +39,7 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
     #[inline(never)]
     pub(super) fn count_miss<Q>(
         &self,
-        pass: Pass<'_, Garbage<K, V>, Desk<K, V>>,
+        pass: Pass<'_, Garbage<K, V>, ThreadState<K, V>>,
         hash: u64,
         key: &Q,
     ) where
@@ -51,7 +51,7 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
         if self.placeholders.get() > 0 && is_known_absent(view, hash, key) {
             return misses.absent.bump();
         }
-        match view.annex().departure(hash) {
+        match view.extension().departure(hash) {
             None => misses.never_seen.bump(),
             Some(Departure::Evicted(_)) => misses.evicted.bump(),
             Some(Departure::Removed(Cause::Expired)) => misses.expired.bump(),
@@ -87,9 +87,9 @@ fn is_known_absent<K, V, Q>(view: Table<'_, K, V>, hash: u64, key: &Q) -> bool
 where
     Q: Equivalent<K> + ?Sized,
 {
-    let held = view.find_any(hash, |k| key.equivalent(k));
-    held.is_some_and(|held| {
-        let entry = held.entry();
+    let occupied = view.find_any(hash, |k| key.equivalent(k));
+    occupied.is_some_and(|occupied| {
+        let entry = occupied.entry();
         entry.is_placeholder() && entry.load_token().is_some_and(|token| token.has_failed())
     })
 }

@@ -22,25 +22,26 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
         let mut found = find();
         // One that has expired may have been replaced before the clock was asked: see `successor`.
         for _ in 0..SUCCESSORS {
-            let Some(held) = found.filter(|held| self.engine.state(held.entry()) == State::Expired)
+            let Some(occupied) =
+                found.filter(|occupied| self.engine.state(occupied.entry()) == State::Expired)
             else {
                 break;
             };
             let next = find();
-            if next.is_some_and(|next| next.entry().is(held.entry())) {
+            if next.is_some_and(|next| next.entry().is(occupied.entry())) {
                 break;
             }
             found = next;
         }
-        let state = found.map(|held| (held, self.engine.state(held.entry())));
+        let state = found.map(|occupied| (occupied, self.engine.state(occupied.entry())));
         match state {
-            Some((held, State::Live)) => self.explain_resident(held),
-            Some((held, State::Expired)) => Explanation::Missing {
+            Some((occupied, State::Live)) => self.explain_resident(occupied),
+            Some((occupied, State::Expired)) => Explanation::Missing {
                 why: Absence::Expired,
-                being_loaded: is_being_loaded(held.entry()),
+                being_loaded: is_being_loaded(occupied.entry()),
             },
-            Some((held, State::Placeholder)) if !is_being_loaded(held.entry()) => {
-                let failed = held.entry().load_token().is_some_and(|token| token.has_failed());
+            Some((occupied, State::Placeholder)) if !is_being_loaded(occupied.entry()) => {
+                let failed = occupied.entry().load_token().is_some_and(|token| token.has_failed());
                 let why = if failed { Absence::Absent } else { self.absence(hash) };
                 Explanation::Missing { why, being_loaded: false }
             }
@@ -51,10 +52,10 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
         }
     }
 
-    fn explain_resident(&self, held: Found<'_, K, V>) -> Explanation {
-        let entry = held.entry();
+    fn explain_resident(&self, occupied: Found<'_, K, V>) -> Explanation {
+        let entry = occupied.entry();
         // What left its slot meanwhile was there when it was found.
-        let marks = Marks::from_bits(held.bits()).unwrap_or(Marks::NEW);
+        let marks = Marks::from_bits(occupied.bits()).unwrap_or(Marks::NEW);
         let expiration = self.engine.rules.expiration.as_ref();
         let (time_left, idle_time_left) = expiration.map_or((None, None), |e| e.left(entry));
         Explanation::Resident {
@@ -73,7 +74,7 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
 
     /// Why a key is not there, by what is remembered of it.
     fn absence(&self, hash: u64) -> Absence {
-        let (history, policy) = (self.view.annex(), &self.engine.policy);
+        let (history, policy) = (self.view.extension(), &self.engine.policy);
         match history.departure(hash) {
             None => Absence::NeverSeen,
             Some(Departure::Evicted(time)) => {

@@ -7,13 +7,13 @@ use equivalent::Equivalent;
 
 use super::bury::Found;
 use super::timing::Timing;
-use super::{Batch, Desk, Engine, Garbage, Local};
+use super::{Batch, Engine, Garbage, Local, ThreadState};
 use crate::entry::{EntryRef, LoadToken};
 use crate::expiry::{Expiration, Reading};
 use crate::latency::Operation;
 use crate::policy::History;
 use crate::reclaim::Pass;
-use crate::table::{Glance, View};
+use crate::table::{ProbeMiss, View};
 
 /// How many values of a key a read looks at that came in and expired while it was under way.
 pub(super) const SUCCESSORS: usize = 4;
@@ -28,7 +28,7 @@ impl<'g, K, V, S> Lens<'g, K, V, S> {
     #[inline(always)]
     pub(crate) fn new(
         engine: &'g Engine<K, V, S>,
-        pass: Pass<'g, Garbage<K, V>, Desk<K, V>>,
+        pass: Pass<'g, Garbage<K, V>, ThreadState<K, V>>,
     ) -> Self {
         Self { engine, view: engine.table.view(pass) }
     }
@@ -101,19 +101,19 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
         Q: Equivalent<K> + ?Sized,
     {
         let mut eq = |k: &K| key.equivalent(k);
-        match self.view.glance(hash, &mut eq) {
-            Ok(held) => self.hit(held),
-            Err(Glance::Nothing) => self.miss(hash, key),
-            Err(Glance::Further) => match self.view.find_further(hash, eq) {
-                Some(held) => self.hit(held),
+        match self.view.probe(hash, &mut eq) {
+            Ok(occupied) => self.hit(occupied),
+            Err(ProbeMiss::Absent) => self.miss(hash, key),
+            Err(ProbeMiss::ProbeFurther) => match self.view.find_slow(hash, eq) {
+                Some(occupied) => self.hit(occupied),
                 None => self.miss(hash, key),
             },
         }
     }
 
     #[inline(always)]
-    fn hit(&self, held: Found<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
-        let mut entry = held.entry();
+    fn hit(&self, occupied: Found<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
+        let mut entry = occupied.entry();
         if let Some(expiration) = &self.engine.rules.expiration
             && !self.heed(entry, Self::note_read(expiration, entry))
         {
@@ -127,7 +127,7 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
             }
         }
         self.view.local().tally.hits.bump();
-        held.touch();
+        occupied.touch();
         Some(entry)
     }
 

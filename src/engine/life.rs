@@ -33,8 +33,8 @@ where
         let hash = self.hash(key);
         let pin = self.pin();
         let view = self.table.view(pin.pass());
-        while let Some(held) = view.find(hash, |k| key.equivalent(k)) {
-            let entry = held.entry();
+        while let Some(occupied) = view.find(hash, |k| key.equivalent(k)) {
+            let entry = occupied.entry();
             let Some((to, found)) = expiration.set_ttl(entry, ttl) else {
                 // It may have been replaced before its time was over.
                 match successor(view, entry, |entry| self.is_live(entry)) {
@@ -43,7 +43,7 @@ where
                 }
             };
             if to < found && entry.charge() > 0 {
-                view.note_due_in_passing(hash, to.to_word());
+                view.note_due_wait_free(hash, to.to_word());
             }
             // A load that renews the entry copies its deadline before it replaces it: see `renew`.
             let now = view.find(hash, |k| key.equivalent(k));

@@ -6,7 +6,7 @@ use super::bury::{Found, Table};
 use crate::entry::{Entry, EntryRef};
 use crate::expiry::Reading;
 use crate::policy::{History, ProbationDelta};
-use crate::table::{Open, Unlinked};
+use crate::table::{Unlinked, Vacant};
 use crate::time::Deadline;
 
 impl<K, V, S> Engine<K, V, S> {
@@ -16,12 +16,12 @@ impl<K, V, S> Engine<K, V, S> {
         &self,
         view: Table<'g, K, V>,
         delta: &ProbationDelta<'_>,
-        open: Open<'g, K, V, History>,
+        vacant: Vacant<'g, K, V, History>,
         (entry, bits): (Entry<K, V>, u8),
     ) -> Result<(), Entry<K, V>> {
         self.count_in(delta, entry.as_ref(), bits);
         let due = self.due(entry.as_ref());
-        match open.commit(entry, bits) {
+        match vacant.commit(entry, bits) {
             Ok(()) => {
                 self.note_due(view, due);
                 Ok(())
@@ -40,16 +40,16 @@ impl<K, V, S> Engine<K, V, S> {
         &self,
         view: Table<'g, K, V>,
         delta: &ProbationDelta<'_>,
-        held: Found<'g, K, V>,
+        occupied: Found<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
-        let bits = held.bits_now();
-        entry.as_ref().set_recent_uses(held.entry().recent_uses());
+        let bits = occupied.bits_now();
+        entry.as_ref().set_recent_uses(occupied.entry().recent_uses());
         self.count_in(delta, entry.as_ref(), bits);
         let due = self.due(entry.as_ref());
-        match view.replace(held, entry) {
+        match view.replace(occupied, entry) {
             Ok(unlinked) => {
-                self.count_out(delta, held.entry(), bits);
+                self.count_out(delta, occupied.entry(), bits);
                 self.note_due(view, due);
                 Ok(unlinked)
             }
@@ -75,7 +75,7 @@ impl<K, V, S> Engine<K, V, S> {
         if let Reading::Until(end) = reading
             && entry.charge() > 0
         {
-            view.note_due_in_passing(entry.hash(), end.to_word());
+            view.note_due_wait_free(entry.hash(), end.to_word());
         }
         reading != Reading::Expired
     }

@@ -109,17 +109,17 @@ use crate::policy::{History, Policy};
 use crate::reclaim::{Guard, Perch, Seated};
 use crate::settings::{Maintenance, Settings};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
-use crate::table::{self, Junk, Table};
+use crate::table::{self, Table};
 use crate::time::{Clock, Timer, nanos};
 
 /// What the domain of an engine's table keeps until nobody looks at it.
-pub(crate) type Garbage<K, V> = Junk<K, V, History>;
+pub(crate) type Garbage<K, V> = table::Garbage<K, V, History>;
 /// What is kept for each thread.
-pub(crate) type Desk<K, V> = table::Desk<K, V, Local>;
+pub(crate) type ThreadState<K, V> = table::ThreadState<K, V, Local>;
 /// A pinned thread.
-pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, Desk<K, V>>;
+pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, ThreadState<K, V>>;
 /// A reader's own seat.
-pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, Desk<K, V>>;
+pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, ThreadState<K, V>>;
 
 /// How a cache is laid out.
 #[derive(Debug)]
@@ -190,11 +190,11 @@ pub(crate) struct Engine<K, V, S> {
 impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn new(plan: Plan, rules: Rules<K, V>, hasher: S) -> Self {
         let settings = plan.settings;
-        let shape = rules.shape();
+        let entry_layout = rules.entry_layout();
         let timer = Timer::start(rules.expiration.as_ref().map(Expiration::clock));
         let bits = Table::<K, V, History, Local>::bits_for(settings.expected_entries);
         let history = History::new(settings.expected_entries);
-        let table = Table::new(shape, rules.longest_life(), bits, history);
+        let table = Table::new(entry_layout, rules.longest_life(), bits, history);
         let told = timer.clone();
         table.domain().time_by(Box::new(move || nanos(told.elapsed())));
         let weighs = rules.weigher.is_some();
@@ -228,7 +228,7 @@ impl<K, V, S> Engine<K, V, S> {
     /// The bytes that the table and the policy's memory take for so many entries, roughly.
     pub(crate) fn overhead_for(entries: usize, rules: &Rules<K, V>) -> u128 {
         let bits = Table::<K, V, History, Local>::bits_for(entries);
-        let table = Table::<K, V, History, Local>::bytes_for(rules.shape(), bits);
+        let table = Table::<K, V, History, Local>::bytes_for(rules.entry_layout(), bits);
         table + History::bytes_for(entries)
     }
 
@@ -241,7 +241,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     fn locals(&self) -> impl Iterator<Item = &Local> {
-        self.table.domain().locals().map(|desk| &**desk)
+        self.table.domain().locals().map(|thread_state| &**thread_state)
     }
 
     fn credits(&self) -> impl Iterator<Item = &Stripe> {
@@ -250,7 +250,7 @@ impl<K, V, S> Engine<K, V, S> {
 
     fn retired_credits(&self) -> impl Iterator<Item = RetiredCredit<'_>> {
         let seated = self.table.domain().seated();
-        seated.map(|(desk, seated)| RetiredCredit { stripe: &desk.retired, seated })
+        seated.map(|(thread_state, seated)| RetiredCredit { stripe: &thread_state.retired, seated })
     }
 
     /// The clock, if the cache keeps time.

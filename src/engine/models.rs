@@ -17,7 +17,7 @@ use crate::entry::{Entry, LoadToken};
 use crate::latency::Sampling;
 use crate::policy::{Entries, Marks};
 use crate::reclaim::Ledgered;
-use crate::table::Spotted;
+use crate::table::Lookup;
 
 /// A cache that weighs a value as what it is.
 type Toy = Engine<u64, u64, BuildHasherDefault<DefaultHasher>>;
@@ -66,13 +66,13 @@ fn put(toy: &Toy, weight: u64) {
         let (hash, delta) = (toy.hash(&KEY), toy.policy.probation_delta(&view.local().cursor));
         let mut new: Entry<u64, u64> = view.entry(hash, KEY, weight, weight);
         loop {
-            new = match view.locate(hash, |&k| k == KEY) {
-                Spotted::Held(held) => match toy.replace(view, &delta, held, new) {
+            new = match view.find_for_write(hash, |&k| k == KEY) {
+                Lookup::Occupied(occupied) => match toy.replace(view, &delta, occupied, new) {
                     Ok(old) => return view.retire(old, Ledgered::Nowhere),
                     Err(new) => new,
                 },
-                Spotted::Open(open) => {
-                    let Err(new) = toy.commit(view, &delta, open, (new, YOUNG)) else { return };
+                Lookup::Vacant(vacant) => {
+                    let Err(new) = toy.commit(view, &delta, vacant, (new, YOUNG)) else { return };
                     new
                 }
             };
@@ -82,11 +82,11 @@ fn put(toy: &Toy, weight: u64) {
 
 fn remove(toy: &Toy) {
     with(toy, |view| {
-        while let Spotted::Held(held) = view.locate(toy.hash(&KEY), |&k| k == KEY) {
-            if let Some((old, bits)) = view.unlink(held) {
+        while let Lookup::Occupied(occupied) = view.find_for_write(toy.hash(&KEY), |&k| k == KEY) {
+            if let Some((old, bits)) = view.unlink(occupied) {
                 toy.count_out(
                     &toy.policy.probation_delta(&view.local().cursor),
-                    held.entry(),
+                    occupied.entry(),
                     bits,
                 );
                 return view.retire(old, Ledgered::Nowhere);
@@ -99,13 +99,13 @@ fn promote(toy: &Toy) {
     with(toy, |view| {
         let entries = TableEntries::new(toy, view);
         let protected = Marks::from_bits(PROTECTED).expect("a stage");
-        if let Some(held) = view.find(toy.hash(&KEY), |&k| k == KEY)
-            && held.bits() & 0b11 != PROTECTED
-            && entries.mark(held, protected)
+        if let Some(occupied) = view.find(toy.hash(&KEY), |&k| k == KEY)
+            && occupied.bits() & 0b11 != PROTECTED
+            && entries.mark(occupied, protected)
         {
             toy.policy
                 .probation_delta(&view.local().cursor)
-                .subtract(entries.take_probation_charge(held));
+                .subtract(entries.take_probation_charge(occupied));
         }
     });
 }
@@ -202,8 +202,8 @@ fn bring_in(toy: &Toy, key: u64, placeholder: bool) {
         } else {
             view.entry(hash, key, 0, 1)
         };
-        while let Spotted::Open(open) = view.locate(hash, |&k| k == key) {
-            let Err(back) = toy.commit(view, &delta, open, (new, YOUNG)) else { return };
+        while let Lookup::Vacant(vacant) = view.find_for_write(hash, |&k| k == key) {
+            let Err(back) = toy.commit(view, &delta, vacant, (new, YOUNG)) else { return };
             new = back;
         }
     });
@@ -211,11 +211,11 @@ fn bring_in(toy: &Toy, key: u64, placeholder: bool) {
 
 fn take_out(toy: &Toy, key: u64) {
     with(toy, |view| {
-        while let Spotted::Held(held) = view.locate(toy.hash(&KEY), |&k| k == key) {
-            if let Some((old, bits)) = view.unlink(held) {
+        while let Lookup::Occupied(occupied) = view.find_for_write(toy.hash(&KEY), |&k| k == key) {
+            if let Some((old, bits)) = view.unlink(occupied) {
                 toy.count_out(
                     &toy.policy.probation_delta(&view.local().cursor),
-                    held.entry(),
+                    occupied.entry(),
                     bits,
                 );
                 return view.retire(old, Ledgered::Nowhere);

@@ -26,7 +26,7 @@ use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, Terms};
 use crate::outcome::RemovalCause;
 use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
-use crate::table::Spotted;
+use crate::table::Lookup;
 use crate::time::Deadline;
 
 /// The limit on placeholders, including those that are not freed yet, where the retired capacity is
@@ -141,15 +141,15 @@ where
         is_over: impl Fn(&LoadToken) -> bool,
     ) -> Attempt<LoadStart<V>> {
         let view = self.table.view(pin.pass());
-        let held = match view.locate(hash, |k| k == key) {
-            Spotted::Held(held) => held,
-            Spotted::Open(_) if kind != LoadKind::Load => return Ok(LoadStart::NotStarted),
-            Spotted::Open(open) => {
+        let occupied = match view.find_for_write(hash, |k| k == key) {
+            Lookup::Occupied(occupied) => occupied,
+            Lookup::Vacant(_) if kind != LoadKind::Load => return Ok(LoadStart::NotStarted),
+            Lookup::Vacant(vacant) => {
                 // Before the key is cloned: without a permit that would be in vain.
                 let permit = self.placeholder_permit().ok_or(Obstacle::Garbage)?;
                 let entry = view.placeholder(hash, key.clone(), Arc::clone(token));
                 let bits = self.start(view, work, entry.as_ref());
-                self.commit(view, &work.delta, open, (entry, bits))
+                self.commit(view, &work.delta, vacant, (entry, bits))
                     .map_err(|_| Obstacle::Changed)?;
                 permit.keep();
                 work.local.tally.token_changes.bump();
@@ -158,27 +158,29 @@ where
                 return Ok(LoadStart::Started(None));
             }
         };
-        let state = self.state(held.entry());
-        let other = held.entry().load_token().filter(|token| !is_over(token));
+        let state = self.state(occupied.entry());
+        let other = occupied.entry().load_token().filter(|token| !is_over(token));
         match (state, other) {
             (State::Live, _) if kind == LoadKind::Load => {
-                held.touch();
-                Ok(LoadStart::Live(held.entry().value().clone()))
+                occupied.touch();
+                Ok(LoadStart::Live(occupied.entry().value().clone()))
             }
             (_, Some(other)) => Ok(LoadStart::Joined(Arc::clone(other))),
             (State::Placeholder, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
             (State::Placeholder, None) => {
                 // A load that is over has left it behind.
-                self.bury(view, held, RemovalCause::Expired);
+                self.bury(view, occupied, RemovalCause::Expired);
                 Err(Obstacle::Changed)
             }
             (State::Expired, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
-            (State::Expired, None) if !self.is_kept(held.entry()) => {
-                self.bury(view, held, RemovalCause::Expired);
+            (State::Expired, None) if !self.is_kept(occupied.entry()) => {
+                self.bury(view, occupied, RemovalCause::Expired);
                 Err(Obstacle::Changed)
             }
-            (State::Live, None) if !self.is_due(held.entry(), kind) => Ok(LoadStart::NotStarted),
-            (State::Live | State::Expired, None) => self.begin_renewal(view, work, held, token),
+            (State::Live, None) if !self.is_due(occupied.entry(), kind) => {
+                Ok(LoadStart::NotStarted)
+            }
+            (State::Live | State::Expired, None) => self.begin_renewal(view, work, occupied, token),
         }
     }
 
@@ -212,10 +214,10 @@ where
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        held: Found<'g, K, V>,
+        occupied: Found<'g, K, V>,
         token: &LoadToken,
     ) -> Attempt<LoadStart<V>> {
-        let (old, charge) = (held.entry(), held.entry().charge());
+        let (old, charge) = (occupied.entry(), occupied.entry().charge());
         let bearer = self.bearer_of_replaced(work, charge);
         // Where the retired capacity has no room for the old entry, that stays charged to the
         // capacity, and the new one is charged as well.
@@ -225,10 +227,10 @@ where
         let (own_value, value) =
             (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
         let contents = (own.into_inner(), own_value.into_inner());
-        let entry = view.renewing(old.hash(), contents, old.toll(), Arc::clone(token));
+        let entry = view.renewing(old.hash(), contents, old.costs(), Arc::clone(token));
         copy_times(old, entry.as_ref());
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
-        let Ok(unlinked) = self.replace(view, &work.delta, held, entry) else {
+        let Ok(unlinked) = self.replace(view, &work.delta, occupied, entry) else {
             work.hand.surrender();
             return Err(Obstacle::Changed);
         };
@@ -238,8 +240,8 @@ where
         if let (Some(expiration), Some(copied)) = (&self.rules.expiration, copied) {
             // After the exchange that has linked the new entry: either `set_ttl`, which looks for
             // it after it has changed the old one, finds it, or what it has changed is found here.
-            if let Some(held) = self.find_by_token(view, old.hash(), old.key(), token) {
-                expiration.follow(held.entry(), old, copied);
+            if let Some(occupied) = self.find_by_token(view, old.hash(), old.key(), token) {
+                expiration.follow(occupied.entry(), old, copied);
             }
         }
         view.retire(unlinked, account);
@@ -252,8 +254,8 @@ where
     pub(crate) fn stand_in(&self, key: &K, grace: Duration) -> Option<StandIn<V>> {
         let pin = self.pin();
         let view = self.table.view(pin.pass());
-        let held = view.find(self.hash(key), |k| k == key)?;
-        let entry = held.entry();
+        let occupied = view.find(self.hash(key), |k| k == key)?;
+        let entry = occupied.entry();
         let in_time =
             |expiration: &Expiration<K, V>| expiration.was_live(entry, expiration.now(), grace);
         let live = self.is_live(entry);
@@ -261,7 +263,7 @@ where
         if !live && !self.rules.expiration.as_ref().is_none_or(in_time) && !longest {
             return None;
         }
-        held.touch();
+        occupied.touch();
         let token = entry.load_token().map(Arc::clone);
         Some(StandIn { value: entry.value().clone(), live, token })
     }
@@ -275,22 +277,22 @@ where
     /// is dropped.
     pub(crate) fn complete_load(&self, key: &K, value: V, token: &LoadToken, terms: Terms) {
         let value = NoAbort::new(value);
-        let toll = self.rules.weigh(key, &value);
+        let costs = self.rules.weigh(key, &value);
         let hash = self.hash(key);
         let mut pin = self.pin();
         let mut work = self.work_of(&pin);
         work.terms = terms;
-        if let Err(kind) = self.fits(toll.charge) {
+        if let Err(kind) = self.fits(costs.charge) {
             return self.reject_load(pin, work, (hash, key, &value), (token, kind));
         }
         let (own, value) = (key.clone(), value.into_inner());
-        let new = self.table.view(pin.pass()).entry(hash, own, value, toll);
+        let new = self.table.view(pin.pass()).entry(hash, own, value, costs);
         let mut new = Some(new);
         let done = self.persist(&mut pin, &mut work, |pin, work| {
             let view = self.table.view(pin.pass());
-            let Some(held) = self.find_by_token(view, hash, key, token) else { return Ok(()) };
-            let state = self.state(held.entry());
-            self.put_from(view, work, Site::Held(held, state), &mut new)?;
+            let Some(occupied) = self.find_by_token(view, hash, key, token) else { return Ok(()) };
+            let state = self.state(occupied.entry());
+            self.put_from(view, work, Site::Occupied(occupied, state), &mut new)?;
             self.settle_in(view, work);
             Ok(())
         });
@@ -350,9 +352,10 @@ where
     pub(crate) fn remember_failure(&self, key: &K, token: &LoadToken) {
         let hash = self.hash(key);
         let pin = self.pin();
-        let held = self.find_by_token(self.table.view(pin.pass()), hash, key, token);
+        let occupied = self.find_by_token(self.table.view(pin.pass()), hash, key, token);
         // An entry with a value has a charge, and leaves when that does.
-        let key = held.filter(|held| held.entry().is_placeholder()).map(|_| key.clone());
+        let key =
+            occupied.filter(|occupied| occupied.entry().is_placeholder()).map(|_| key.clone());
         drop(pin);
         if let Some(key) = key {
             let mut panics = FirstPanic::default();
@@ -376,11 +379,12 @@ where
     ) {
         let cause = RemovalCause::Invalidated;
         let view = self.table.view(pin.pass());
-        let find =
-            || self.find_by_token(view, hash, key, token).filter(|held| may_go(held.entry()));
-        while let Some(held) = find() {
-            if self.take_away(view, held, cause) {
-                let entry = Some(held.entry()).filter(|entry| !entry.is_placeholder());
+        let find = || {
+            self.find_by_token(view, hash, key, token).filter(|occupied| may_go(occupied.entry()))
+        };
+        while let Some(occupied) = find() {
+            if self.take_away(view, occupied, cause) {
+                let entry = Some(occupied.entry()).filter(|entry| !entry.is_placeholder());
                 let mut panicked = Panicked::default();
                 panicked.call(|| entry.into_iter().for_each(|entry| self.report(entry, cause)));
                 panicked.call(then);
@@ -404,9 +408,11 @@ where
         key: &K,
         token: &LoadToken,
     ) -> Option<Found<'g, K, V>> {
-        let Spotted::Held(held) = view.locate(hash, |k| k == key) else { return None };
-        let own = held.entry().load_token().is_some_and(|other| Arc::ptr_eq(other, token));
-        (own || seeded("token-unchecked")).then_some(held)
+        let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| k == key) else {
+            return None;
+        };
+        let own = occupied.entry().load_token().is_some_and(|other| Arc::ptr_eq(other, token));
+        (own || seeded("token-unchecked")).then_some(occupied)
     }
 }
 

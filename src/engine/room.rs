@@ -15,7 +15,7 @@ use crate::outcome::RemovalCause;
 use crate::policy::{Fill, History, RecentUses};
 use crate::reclaim::Ledgered;
 use crate::sync::seeded;
-use crate::table::DueAt;
+use crate::table::DueBucket;
 use crate::time::Deadline;
 
 /// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
@@ -144,12 +144,12 @@ where
         if self.retired.limit() == 0 && self.lingering.charge() > 0 {
             return Eviction::Relieve;
         }
-        let Some(held) = self.victim(*view, work, own, vain) else {
+        let Some(occupied) = self.victim(*view, work, own, vain) else {
             // Those who could go may be in buckets that somebody has begun to migrate, and sleeps.
             view.migrate(1);
             return Eviction::Vain;
         };
-        let (entry, charge) = (held.entry(), held.entry().charge());
+        let (entry, charge) = (occupied.entry(), occupied.entry().charge());
         // Somebody has put it in since the key was looked for, and it is what the operation has to replace. To evict
         // it would lose an update that both have made.
         if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key())
@@ -161,15 +161,15 @@ where
             return Eviction::Relieve;
         };
         let live = self.is_live(entry);
-        let Some((unlinked, bits)) = view.unlink(held) else {
-            view.move_on(held);
+        let Some((unlinked, bits)) = view.unlink(occupied) else {
+            view.help_migrate(occupied);
             return Eviction::Vain;
         };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
         work.local.tally.count_out(cause, charge);
         self.count_out(&work.delta, entry, bits);
         if live {
-            let (cursor, history) = (&work.local.cursor, view.annex());
+            let (cursor, history) = (&work.local.cursor, view.extension());
             let recent_uses = RecentUses::from_bits(entry.recent_uses());
             self.policy.evicted(history, cursor, entry.hash(), (bits, recent_uses));
         } else {
@@ -205,7 +205,7 @@ where
         }
         let entries =
             TableEntries::new(self, view).excluding(own).excluding_renewing(vain < SPARED);
-        self.policy.victim(&entries, &work.local.cursor, view.annex(), &work.delta, self.fill())
+        self.policy.victim(&entries, &work.local.cursor, view.extension(), &work.delta, self.fill())
     }
 
     /// An entry whose time is over, if there is one that is known of: it makes room before any live one does.
@@ -234,14 +234,14 @@ where
         &self,
         view: Table<'g, K, V>,
         expiration: &Expiration<K, V>,
-        due: DueAt<'g, K, V, History>,
+        due: DueBucket<'g, K, V, History>,
         spared: Option<EntryRef<'_, K, V>>,
     ) -> Option<Found<'g, K, V>> {
-        let look = || self.look_for_dead(view, expiration, due.places(), spared);
+        let look = || self.look_for_dead(view, expiration, due.positions(), spared);
         let (dead, end) = look();
-        if dead.is_none() && view.put_right(due, end.to_word()) {
+        if dead.is_none() && view.set_earliest(due, end.to_word()) {
             let (_, end) = look();
-            view.note_due(due.places().start, end.to_word());
+            view.note_due(due.positions().start, end.to_word());
         }
         dead
     }
@@ -251,15 +251,15 @@ where
         &self,
         view: Table<'g, K, V>,
         expiration: &Expiration<K, V>,
-        places: Range<u64>,
+        positions: Range<u64>,
         spared: Option<EntryRef<'_, K, V>>,
     ) -> (Option<Found<'g, K, V>>, Deadline) {
         let (mut found, mut earliest) = (Vec::new(), Deadline::NEVER);
-        let mut next = Some(places.start);
-        while let Some(from) = next.filter(|&from| from < places.end) {
-            next = view.gather(from..places.end, &mut found, |a, b| a == b);
-            for &held in &found {
-                let entry = held.entry();
+        let mut next = Some(positions.start);
+        while let Some(from) = next.filter(|&from| from < positions.end) {
+            next = view.collect_entries(from..positions.end, &mut found, |a, b| a == b);
+            for &occupied in &found {
+                let entry = occupied.entry();
                 // What weighs nothing makes no room.
                 if entry.charge() == 0 {
                     continue;
@@ -268,7 +268,7 @@ where
                 if !end.is_passed(collected) {
                     earliest = earliest.min(end);
                 } else if !spared.is_some_and(|spared| spared.is(entry)) && !self.is_kept(entry) {
-                    return (Some(held), end);
+                    return (Some(occupied), end);
                 }
                 // One that is overdue and has to stay goes with the load or the write that it waits for.
             }

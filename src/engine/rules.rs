@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::entry::{Shape, Toll};
+use crate::entry::{EntryCosts, EntryLayout};
 use crate::expiry::Expiration;
 use crate::load_policy::LoadPolicy;
 use crate::outcome::RemovalCause;
@@ -28,8 +28,8 @@ pub(crate) struct Rules<K, V> {
 
 impl<K, V> Rules<K, V> {
     /// The words that entries need.
-    pub(super) fn shape(&self) -> Shape {
-        let times = self.expiration.as_ref().map_or(Shape::PLAIN, Expiration::shape);
+    pub(super) fn entry_layout(&self) -> EntryLayout {
+        let times = self.expiration.as_ref().map_or(EntryLayout::PLAIN, Expiration::entry_layout);
         match (&self.weigher, &self.cost) {
             (None, _) => times,
             (Some(_), None) => times.weighed(),
@@ -44,10 +44,10 @@ impl<K, V> Rules<K, V> {
     }
 
     /// What an entry weighs, and what a miss of its key costs.
-    pub(super) fn weigh(&self, key: &K, value: &V) -> Toll {
-        let Some(weigher) = &self.weigher else { return Toll::from(1) };
+    pub(super) fn weigh(&self, key: &K, value: &V) -> EntryCosts {
+        let Some(weigher) = &self.weigher else { return EntryCosts::from(1) };
         let cost = self.cost.as_ref().map_or(1, |cost| cost(key, value));
-        Toll { charge: weigher(key, value), cost }
+        EntryCosts { charge: weigher(key, value), cost }
     }
 
     /// Tells the listener, if there is one.

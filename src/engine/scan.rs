@@ -14,7 +14,7 @@ use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
 use crate::policy::RecentUses;
 use crate::sync::{NoAbort, seeded};
-use crate::table::Spotted;
+use crate::table::Lookup;
 
 /// Everything there is, in table order.
 pub(crate) const EVERYWHERE: Range<u64> = 0..u64::MAX;
@@ -37,19 +37,23 @@ where
         let view = self.table.view(pin.pass());
         let mut work = self.work(pin.local());
         let removed = loop {
-            let Spotted::Held(held) = view.locate(hash, |k| key.equivalent(k)) else { break None };
-            if !self.is_live(held.entry()) {
+            let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| key.equivalent(k))
+            else {
+                break None;
+            };
+            if !self.is_live(occupied.entry()) {
                 // With it goes a load that is under way. If that was faster, its value is there.
-                if seeded("token-survives-removal") || self.bury(view, held, RemovalCause::Expired)
+                if seeded("token-survives-removal")
+                    || self.bury(view, occupied, RemovalCause::Expired)
                 {
                     break None;
                 }
                 continue;
             }
             work.asks(Decided::ByClosure);
-            let Some(wished) = wish(held.entry().value()) else { break None };
+            let Some(wished) = wish(occupied.entry().value()) else { break None };
             let wished = NoAbort::new(wished);
-            if self.bury(view, held, RemovalCause::Invalidated) {
+            if self.bury(view, occupied, RemovalCause::Invalidated) {
                 break Some(wished);
             }
             if work.gives_up(Obstacle::Changed).is_some() {
@@ -63,18 +67,18 @@ where
 
     /// Visits all entries with a value, expired ones included.
     pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>)) {
-        stride(EVERYWHERE, |places| self.step(places, &mut visit));
+        stride(EVERYWHERE, |positions| self.step(positions, &mut visit));
     }
 
-    /// Visits the entries with a value of the bucket where `places` begins; returns where the next one begins.
+    /// Visits the entries with a value of the bucket where `positions` begins; returns where the next one begins.
     fn step(
         &self,
-        places: Range<u64>,
+        positions: Range<u64>,
         visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
     ) -> Option<u64> {
-        self.step_all(places, &mut |view, held| {
-            if !held.entry().is_placeholder() {
-                visit(view, held);
+        self.step_all(positions, &mut |view, occupied| {
+            if !occupied.entry().is_placeholder() {
+                visit(view, occupied);
             }
         })
     }
@@ -82,27 +86,27 @@ where
     /// Visits those without a value, too.
     fn step_all(
         &self,
-        places: Range<u64>,
+        positions: Range<u64>,
         visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
     ) -> Option<u64> {
         let pin = self.pin();
         let view = self.table.view(pin.pass());
         let mut found = Vec::new();
-        let next = view.gather(places, &mut found, |a, b| a == b);
-        for held in found {
-            visit(view, held);
+        let next = view.collect_entries(positions, &mut found, |a, b| a == b);
+        for occupied in found {
+            visit(view, occupied);
         }
         next
     }
 
-    /// Visits the live ones of the bucket where `places` begins; returns where the next one begins.
+    /// Visits the live ones of the bucket where `positions` begins; returns where the next one begins.
     pub(crate) fn step_live(
         &self,
-        places: Range<u64>,
+        positions: Range<u64>,
         visit: &mut impl FnMut(&K, &V),
     ) -> Option<u64> {
-        self.step(places, &mut |view, held| {
-            if let Some(entry) = self.live_or_successor(view, held.entry()) {
+        self.step(positions, &mut |view, occupied| {
+            if let Some(entry) = self.live_or_successor(view, occupied.entry()) {
                 visit(entry.key(), entry.value());
             }
         })
@@ -119,18 +123,18 @@ where
         if is_live(met) { Some(met) } else { successor(view, met, is_live) }
     }
 
-    /// Visits the live entries whose places lie in `places`.
-    pub(crate) fn visit(&self, places: Range<u64>, mut visit: impl FnMut(&K, &V)) {
-        stride(places, |rest| self.step_live(rest, &mut visit));
+    /// Visits the live entries whose places lie in `positions`.
+    pub(crate) fn visit(&self, positions: Range<u64>, mut visit: impl FnMut(&K, &V)) {
+        stride(positions, |rest| self.step_live(rest, &mut visit));
     }
 
-    /// Removes the live entries in `places` that `keep` does not want, and the expired ones; loads of
+    /// Removes the live entries in `positions` that `keep` does not want, and the expired ones; loads of
     /// other keys that are under way there will not put their values in, as nobody can ask `keep` about
     /// them. A value that `keep` wants may be renewed by a load that is under way.
-    pub(crate) fn retain(&self, places: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
-        stride(places, |rest| {
-            let next = self.step_all(rest, &mut |view, held| {
-                self.sift(view, held, &mut keep);
+    pub(crate) fn retain(&self, positions: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
+        stride(positions, |rest| {
+            let next = self.step_all(rest, &mut |view, occupied| {
+                self.sift(view, occupied, &mut keep);
             });
             self.tidy(self.pin());
             next
@@ -145,9 +149,9 @@ where
         K: Clone,
         V: Clone,
     {
-        let next = self.step_all(from..EVERYWHERE.end, &mut |view, held| {
+        let next = self.step_all(from..EVERYWHERE.end, &mut |view, occupied| {
             let mut seen = None;
-            let removed = self.sift(view, held, &mut |key, value| {
+            let removed = self.sift(view, occupied, &mut |key, value| {
                 seen = Some((key.clone(), value.clone()));
                 false
             });
@@ -172,29 +176,30 @@ where
         met: Found<'g, K, V>,
         keep: &mut impl FnMut(&K, &V) -> bool,
     ) -> bool {
-        let mut held = met;
+        let mut occupied = met;
         let mut work = self.work(view.local());
         loop {
-            let entry = held.entry();
+            let entry = occupied.entry();
             work.asks(Decided::ByClosure);
             let cause = match self.state(entry) {
                 State::Live if keep(entry.key(), entry.value()) => return false,
                 State::Live => RemovalCause::Invalidated,
                 State::Expired | State::Placeholder => RemovalCause::Expired,
             };
-            if self.remove_met(view, held, cause) || seeded("token-completes-behind-a-walk") {
+            if self.remove_met(view, occupied, cause) || seeded("token-completes-behind-a-walk") {
                 return cause == RemovalCause::Invalidated;
             }
             if work.gives_up(Obstacle::Changed).is_some() {
                 return false;
             }
-            let Spotted::Held(now) = view.locate(entry.hash(), |k| k == entry.key()) else {
+            let Lookup::Occupied(now) = view.find_for_write(entry.hash(), |k| k == entry.key())
+            else {
                 return false;
             };
             if entry.load_token().is_none() && now.entry().load_token().is_none() {
                 return false;
             }
-            held = now;
+            occupied = now;
         }
     }
 
@@ -203,7 +208,7 @@ where
     where
         K: Clone,
     {
-        self.first_by(most, |view, held| Reverse(self.usage_rank(view, held)))
+        self.first_by(most, |view, occupied| Reverse(self.usage_rank(view, occupied)))
     }
 
     /// The keys that are used least, `most` at most; the least used one first.
@@ -211,7 +216,7 @@ where
     where
         K: Clone,
     {
-        self.first_by(most, |view, held| self.usage_rank(view, held))
+        self.first_by(most, |view, occupied| self.usage_rank(view, occupied))
     }
 
     /// The keys whose values were written first, `most` at most; the oldest one first. None if the cache keeps no time.
@@ -220,14 +225,14 @@ where
         K: Clone,
     {
         let Some(expiration) = &self.rules.expiration else { return Vec::new() };
-        self.first_by(most, |_, held| Reverse(expiration.age(held.entry())))
+        self.first_by(most, |_, occupied| Reverse(expiration.age(occupied.entry())))
     }
 
     /// How much an entry is used, beside others.
-    fn usage_rank(&self, view: Table<'_, K, V>, held: Found<'_, K, V>) -> u64 {
-        let (cursor, history) = (&view.local().cursor, view.annex());
-        let recent_uses = RecentUses::from_bits(held.entry().recent_uses());
-        self.policy.usage_rank(history, cursor, recent_uses, held.bits())
+    fn usage_rank(&self, view: Table<'_, K, V>, occupied: Found<'_, K, V>) -> u64 {
+        let (cursor, history) = (&view.local().cursor, view.extension());
+        let recent_uses = RecentUses::from_bits(occupied.entry().recent_uses());
+        self.policy.usage_rank(history, cursor, recent_uses, occupied.bits())
     }
 
     /// The keys of the live entries that come first by their `rank`, `most` at most and in that order.
@@ -243,9 +248,9 @@ where
         if most == 0 {
             return Vec::new();
         }
-        self.walk(|view, held| {
-            if self.is_live(held.entry()) {
-                found.push((rank(view, held), held.entry().key().clone()));
+        self.walk(|view, occupied| {
+            if self.is_live(occupied.entry()) {
+                found.push((rank(view, occupied), occupied.entry().key().clone()));
             }
             if found.len() >= most.saturating_mul(2).max(1024) {
                 found.select_nth_unstable_by(most - 1, |(one, _), (other, _)| one.cmp(other));
@@ -261,19 +266,19 @@ where
     pub(super) fn remove_met<'g>(
         &self,
         view: Table<'g, K, V>,
-        held: Found<'g, K, V>,
+        occupied: Found<'g, K, V>,
         cause: RemovalCause,
     ) -> bool {
-        let entry = held.entry();
-        if self.bury(view, held, cause) {
+        let entry = occupied.entry();
+        if self.bury(view, occupied, cause) {
             return true;
         }
         // It may have been moved while the table's size changes: it is the same record there.
         let is_it = |found: &EntryRef<'_, K, V>| found.is(entry);
         loop {
-            match view.locate(entry.hash(), |k| std::ptr::eq(k, entry.key())) {
-                Spotted::Held(held) if is_it(&held.entry()) => {
-                    if self.bury(view, held, cause) {
+            match view.find_for_write(entry.hash(), |k| std::ptr::eq(k, entry.key())) {
+                Lookup::Occupied(occupied) if is_it(&occupied.entry()) => {
+                    if self.bury(view, occupied, cause) {
                         return true;
                     }
                 }
@@ -283,11 +288,11 @@ where
     }
 }
 
-/// Walks from bucket to bucket in `places`; `step` visits the first of those that are left, and says
+/// Walks from bucket to bucket in `positions`; `step` visits the first of those that are left, and says
 /// where the next one begins. Each is visited under a pin of its own, so a long walk holds nothing up.
-fn stride(places: Range<u64>, mut step: impl FnMut(Range<u64>) -> Option<u64>) {
-    let mut place = Some(places.start);
-    while let Some(from) = place.filter(|&from| from < places.end) {
-        place = step(from..places.end);
+fn stride(positions: Range<u64>, mut step: impl FnMut(Range<u64>) -> Option<u64>) {
+    let mut position = Some(positions.start);
+    while let Some(from) = position.filter(|&from| from < positions.end) {
+        position = step(from..positions.end);
     }
 }

@@ -46,7 +46,7 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
 
     #[inline]
     fn range_length(&self) -> u64 {
-        self.view.stretch()
+        self.view.range_length()
     }
 
     fn scan(
@@ -56,25 +56,25 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
         length: u64,
         mut note: impl FnMut(ScanPosition, Marks) -> ScanStep,
     ) -> u64 {
-        self.view.survey(region_of(region), from.0, length, |place, bits| {
+        self.view.scan(region_of(region), from.0, length, |position, bits| {
             let marks = Marks::from_bits(bits).expect("a lane of a region is occupied");
-            match note(ScanPosition(place), marks) {
-                ScanStep::Keep => table::Noted::Seen,
-                ScanStep::Mark(marks) => table::Noted::Marked(marks.bits()),
-                ScanStep::Stop => table::Noted::Enough,
+            match note(ScanPosition(position), marks) {
+                ScanStep::Keep => table::ScanStep::Keep,
+                ScanStep::Mark(marks) => table::ScanStep::Mark(marks.bits()),
+                ScanStep::Stop => table::ScanStep::Stop,
             }
         })
     }
 
     #[inline]
     fn get_at(&self, region: Region, at: ScanPosition) -> Option<Self::Slot> {
-        let slot = self.view.look(region_of(region), at.0)?;
+        let slot = self.view.get_at(region_of(region), at.0)?;
         self.is_evictable(&slot).then_some(slot)
     }
 
     #[inline]
     fn find_by_fingerprint(&self, region: Region, hash: u64, mask: u64) -> Option<Self::Slot> {
-        let slot = self.view.recall(region_of(region), hash, mask)?;
+        let slot = self.view.find_by_fingerprint(region_of(region), hash, mask)?;
         self.is_evictable(&slot).then_some(slot)
     }
 

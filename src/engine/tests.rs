@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::engine::Engine;
 use crate::policy::History;
 use crate::random_state::RandomState;
-use crate::table::LOAD;
+use crate::table::MAX_LOAD_FACTOR;
 use crate::{Cache, Clock, Expiry, ManualClock};
 
 type Tested = Engine<u64, u64, RandomState>;
@@ -32,8 +32,8 @@ fn full() -> (Cache<u64, u64>, ManualClock) {
 fn fall_asleep(engine: &Tested, keys: impl IntoIterator<Item = u64>) {
     let pin = engine.pin();
     let hashes = keys.into_iter().map(|key| engine.hash(&key));
-    let annex = |old: &History, buckets| old.resized(buckets * LOAD);
-    engine.table.view(pin.pass()).fall_asleep(annex, hashes, false);
+    let extension = |old: &History, buckets| old.resized(buckets * MAX_LOAD_FACTOR);
+    engine.table.view(pin.pass()).fall_asleep(extension, hashes, false);
 }
 
 /// Keys that are not there, and whose buckets come last: nobody else migrates these soon.
@@ -47,13 +47,13 @@ fn what_was_heard_of_a_key_stays_with_it_when_its_value_is_replaced() {
     let engine = cache.engine();
     let recent_uses = |key: u64| {
         let pin = engine.pin();
-        let held = engine.table.view(pin.pass()).find(engine.hash(&key), |&k| k == key);
-        held.expect("it is there").entry().recent_uses()
+        let occupied = engine.table.view(pin.pass()).find(engine.hash(&key), |&k| k == key);
+        occupied.expect("it is there").entry().recent_uses()
     };
     assert!((0..1_000).all(|key| recent_uses(key) > 0), "each was heard of when it came in");
     let pin = engine.pin();
-    let held = engine.table.view(pin.pass()).find(engine.hash(&7), |&k| k == 7);
-    held.expect("it is there").entry().set_recent_uses(0x5b);
+    let occupied = engine.table.view(pin.pass()).find(engine.hash(&7), |&k| k == 7);
+    occupied.expect("it is there").entry().set_recent_uses(0x5b);
     drop(pin);
     cache.insert(7, 2_000);
     assert_eq!((cache.get(&7), recent_uses(7)), (Some(2_000), 0x5b));

@@ -70,7 +70,7 @@ where
             return false;
         }
         let (bits, recent_uses) = self.newcomer(view, work, site, entry);
-        let (cursor, history) = (&view.local().cursor, view.annex());
+        let (cursor, history) = (&view.local().cursor, view.extension());
         let frequency = self.policy.frequency(history, cursor, recent_uses)
             + Marks::from_bits(bits).map_or(0, |marks| u64::from(marks.count()));
         let worth = Worth::new(frequency, entry.cost(), need);
@@ -93,18 +93,18 @@ where
         entry: EntryRef<'_, K, V>,
     ) -> Newcomer {
         match site {
-            Site::Open(_) => {
+            Site::Vacant(_) => {
                 let bits = self.start(view, work, entry);
                 (bits, RecentUses::from_bits(entry.recent_uses()))
             }
             // A placeholder was heard of when it came in.
-            Site::Held(held, State::Placeholder) => {
-                (held.bits_now(), RecentUses::from_bits(held.entry().recent_uses()))
+            Site::Occupied(occupied, State::Placeholder) => {
+                (occupied.bits_now(), RecentUses::from_bits(occupied.entry().recent_uses()))
             }
-            Site::Held(held, _) => {
-                let recent_uses = RecentUses::from_bits(held.entry().recent_uses());
-                let (history, cursor) = (view.annex(), &view.local().cursor);
-                (held.bits_now(), self.policy.used_again(history, cursor, recent_uses))
+            Site::Occupied(occupied, _) => {
+                let recent_uses = RecentUses::from_bits(occupied.entry().recent_uses());
+                let (history, cursor) = (view.extension(), &view.local().cursor);
+                (occupied.bits_now(), self.policy.used_again(history, cursor, recent_uses))
             }
         }
     }

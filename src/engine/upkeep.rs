@@ -14,7 +14,7 @@ use crate::outcome::RemovalCause;
 use crate::reclaim::{GRACE, Ledgered};
 use crate::stats::Maintained;
 use crate::sync::{Outermost, give_way, seeded, thread_local};
-use crate::table::{self, Junk, Shredder};
+use crate::table::{self, Reclaimer};
 use crate::trace::{self, Done};
 
 /// Retired entries that a write frees in passing, at every eighth that is retired.
@@ -67,11 +67,11 @@ impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
     #[inline(always)]
     fn free(
         &mut self,
-        junk: Garbage<K, V>,
+        garbage: Garbage<K, V>,
         account: Ledgered,
-        shredder: &Shredder<'_, K, V, Local>,
+        reclaimer: &Reclaimer<'_, K, V, Local>,
     ) {
-        if let Junk::Entry(entry) = &junk {
+        if let table::Garbage::Entry(entry) = &garbage {
             let plot = plot(entry.as_ref().charge());
             match account {
                 Ledgered::Nowhere if entry.as_ref().is_placeholder() => self.placeholders += 1,
@@ -80,7 +80,7 @@ impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
                 Ledgered::Capacity => self.capacity += plot,
             }
         }
-        shredder.free(junk);
+        reclaimer.free(garbage);
     }
 }
 
@@ -128,8 +128,8 @@ where
         let local = pin.local();
         self.table.close(pin, FREED_PER_WRITE, || {
             let mut clearing = Clearing::new(self, local);
-            move |junk, account, shredder: &Shredder<'_, K, V, Local>| {
-                clearing.free(junk, account, shredder);
+            move |garbage, account, reclaimer: &Reclaimer<'_, K, V, Local>| {
+                clearing.free(garbage, account, reclaimer);
             }
         });
     }
@@ -152,7 +152,8 @@ where
             let (begun, mut freed) = (domain.epoch(), 0);
             for _ in 0..=GRACE {
                 if freed == 0 {
-                    let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
+                    let free =
+                        |garbage, account| clearing.free(garbage, account, &Reclaimer::plain());
                     freed = domain.collect(FREED_FOR_ROOM, free).freed;
                 }
             }
@@ -169,18 +170,20 @@ where
     fn sweep(&self, view: Table<'_, K, V>, buckets: usize) -> (usize, usize) {
         let (mut swept, mut expired) = (0, 0);
         // Most buckets have no chain.
-        let mut found = Vec::with_capacity(table::LANES);
+        let mut found = Vec::with_capacity(table::SLOTS_PER_GROUP);
         let expiration = self.rules.expiration.as_ref();
         let timed = expiration.map(|time| (time, time.collected_before().to_word()));
         for _ in 0..buckets {
             let from = self.sweep.get();
             let due = timed.and_then(|(time, now)| Some((time, view.due_at(from, now)?)));
-            let next = view.gather(from..EVERYWHERE.end, &mut found, |a, b| a == b);
+            let next = view.collect_entries(from..EVERYWHERE.end, &mut found, |a, b| a == b);
             self.sweep.set(next.unwrap_or(0));
-            for &held in &found {
-                let is_placeholder = held.entry().is_placeholder();
+            for &occupied in &found {
+                let is_placeholder = occupied.entry().is_placeholder();
                 swept += usize::from(!is_placeholder);
-                if self.is_outdated(held.entry()) && self.bury(view, held, RemovalCause::Expired) {
+                if self.is_outdated(occupied.entry())
+                    && self.bury(view, occupied, RemovalCause::Expired)
+                {
                     expired += usize::from(!is_placeholder);
                 }
             }
@@ -199,7 +202,7 @@ where
     fn shrink_if_sparse(&self, view: Table<'_, K, V>) {
         if view.is_grown() {
             let entries = self.len() + self.placeholders.get() as usize;
-            view.shrink(entries, |old, buckets| old.resized(buckets * table::LOAD));
+            view.shrink(entries, |old, buckets| old.resized(buckets * table::MAX_LOAD_FACTOR));
         }
     }
 
@@ -282,7 +285,7 @@ where
             // By portions: writers wait for what is given back.
             let portion = PORTION.min(budget - freed);
             let mut clearing = Clearing::new(self, local);
-            let free = |junk, account| clearing.free(junk, account, &Shredder::plain());
+            let free = |garbage, account| clearing.free(garbage, account, &Reclaimer::plain());
             let done = self.table.domain().collect(portion, free).freed;
             freed += done;
             vain += u64::from(done == 0);
@@ -296,8 +299,10 @@ where
             return 0;
         }
         let mut expired = 0;
-        self.walk(|view, held| {
-            if !self.is_kept(held.entry()) && self.remove_met(view, held, RemovalCause::Expired) {
+        self.walk(|view, occupied| {
+            if !self.is_kept(occupied.entry())
+                && self.remove_met(view, occupied, RemovalCause::Expired)
+            {
                 expired += 1;
             }
         });

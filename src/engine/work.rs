@@ -215,8 +215,8 @@ impl Work<'_> {
 
     /// How many reliefs in a row may get it no further: where there is a last resort, half of them are for that.
     fn most_reliefs(&self) -> usize {
-        let spares = self.outsized && self.changes.is_none() && !self.last_resort;
-        if spares { RELIEFS / 2 } else { RELIEFS }
+        let free_list = self.outsized && self.changes.is_none() && !self.last_resort;
+        if free_list { RELIEFS / 2 } else { RELIEFS }
     }
 
     /// The charge in hand has become an entry's.

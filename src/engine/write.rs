@@ -16,7 +16,7 @@ use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{History, Worth};
 use crate::reclaim::Ledgered;
 use crate::sync::NoAbort;
-use crate::table::{Open, Spotted};
+use crate::table::{Lookup, Vacant};
 
 /// An entry that did not come in.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ const KEPT: &str = "an attempt leaves the entry unless it succeeds";
 /// Where an entry may be linked.
 pub(super) enum Site<'g, K, V> {
     /// Where its key is not there.
-    Open(Open<'g, K, V, History>),
+    Vacant(Vacant<'g, K, V, History>),
     /// In the place of another, which was in this state when it was looked at.
-    Held(Found<'g, K, V>, State),
+    Occupied(Found<'g, K, V>, State),
 }
 
 /// The same for one that gives its entry back.
@@ -68,16 +68,18 @@ where
         terms: Terms,
     ) -> Result<Inserted, Refused<K, V>> {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
-        let toll = self.rules.weigh(&key, &value);
+        let costs = self.rules.weigh(&key, &value);
         let hash = self.hash(&*key);
         let mut pin = self.pin();
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
-        if let Err(kind) = self.fits(toll.charge) {
+        if let Err(kind) = self.fits(costs.charge) {
             let view = self.table.view(pin.pass());
-            let held = view.find(hash, |k| *k == *key);
-            let live = held.filter(|held| self.is_live(held.entry()));
-            if let Some(held) = live.filter(|held| !over.0(held.entry().value(), &value)) {
-                self.note_use(view, held);
+            let occupied = view.find(hash, |k| *k == *key);
+            let live = occupied.filter(|occupied| self.is_live(occupied.entry()));
+            if let Some(occupied) =
+                live.filter(|occupied| !over.0(occupied.entry().value(), &value))
+            {
+                self.note_use(view, occupied);
                 return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
             self.count_refusal(pin.local(), hash, kind);
@@ -85,7 +87,7 @@ where
         }
         self.prefetch(&pin, hash);
         let (key, value) = (key.into_inner(), value.into_inner());
-        let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, toll));
+        let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, costs));
         let (outcome, mut panicked) = self.put_entry(&mut pin, &mut new, (&over, terms), hash);
         let kind = match outcome {
             Ok(inserted) => {
@@ -140,11 +142,12 @@ where
         }
         let entry = new.as_ref().expect(KEPT).as_ref();
         let view = self.table.view(pin.pass());
-        if let Spotted::Held(held) = view.locate(entry.hash(), |k| k == entry.key()) {
-            let live = self.is_live(held.entry());
+        if let Lookup::Occupied(occupied) = view.find_for_write(entry.hash(), |k| k == entry.key())
+        {
+            let live = self.is_live(occupied.entry());
             let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
-            if self.take_away(view, held, cause) && !held.entry().is_placeholder() {
-                work.report(&self.rules, held.entry(), cause);
+            if self.take_away(view, occupied, cause) && !occupied.entry().is_placeholder() {
+                work.report(&self.rules, occupied.entry(), cause);
             }
         }
         work.begin_last_resort();
@@ -194,10 +197,10 @@ where
         let (hash, key) = (entry.hash(), entry.key());
         let site = self.site(view, hash, key);
         work.asks(*decided);
-        if let Site::Held(held, State::Live) = site
-            && !over(held.entry().value(), entry.value())
+        if let Site::Occupied(occupied, State::Live) = site
+            && !over(occupied.entry().value(), entry.value())
         {
-            self.note_use(view, held);
+            self.note_use(view, occupied);
             return Ok(Err(InsertErrorKind::Occupied));
         }
         self.put_from(view, work, site, new).map(Ok)
@@ -206,9 +209,9 @@ where
     /// Looks for the place of a key.
     #[inline(always)]
     pub(super) fn site<'g>(&self, view: Table<'g, K, V>, hash: u64, key: &K) -> Site<'g, K, V> {
-        match view.locate(hash, |k| k == key) {
-            Spotted::Open(open) => Site::Open(open),
-            Spotted::Held(held) => Site::Held(held, self.state(held.entry())),
+        match view.find_for_write(hash, |k| k == key) {
+            Lookup::Vacant(vacant) => Site::Vacant(vacant),
+            Lookup::Occupied(occupied) => Site::Occupied(occupied, self.state(occupied.entry())),
         }
     }
 
@@ -243,11 +246,15 @@ where
             return self.put_in_passing(view, work, site, (entry, cause));
         }
         match site {
-            Site::Open(open) => self.put_new(view, work, open, entry),
-            Site::Held(held, State::Live) => self.put_over(view, work, (held, true), entry),
-            Site::Held(held, State::Expired) => self.put_over(view, work, (held, false), entry),
-            Site::Held(held, State::Placeholder) => {
-                self.put_over_placeholder(view, work, held, entry)
+            Site::Vacant(vacant) => self.put_new(view, work, vacant, entry),
+            Site::Occupied(occupied, State::Live) => {
+                self.put_over(view, work, (occupied, true), entry)
+            }
+            Site::Occupied(occupied, State::Expired) => {
+                self.put_over(view, work, (occupied, false), entry)
+            }
+            Site::Occupied(occupied, State::Placeholder) => {
+                self.put_over_placeholder(view, work, occupied, entry)
             }
         }
     }
@@ -258,7 +265,7 @@ where
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        open: Open<'g, K, V, History>,
+        vacant: Vacant<'g, K, V, History>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
@@ -267,10 +274,10 @@ where
         }
         // After that, as what it looks at takes a while to come.
         let bits = self.start(view, work, entry.as_ref());
-        if let Err(entry) = self.commit(view, &work.delta, open, (entry, bits)) {
+        if let Err(entry) = self.commit(view, &work.delta, vacant, (entry, bits)) {
             return Err((Obstacle::Changed, entry));
         }
-        self.policy.record_insert(view.annex(), &work.local.cursor, (hash, bits), charge);
+        self.policy.record_insert(view.extension(), &work.local.cursor, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
         self.settle_in(view, work);
@@ -284,7 +291,7 @@ where
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        held: Found<'g, K, V>,
+        occupied: Found<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
@@ -292,12 +299,12 @@ where
             return Err((obstacle, entry));
         }
         // The policy does not move what weighs nothing.
-        let bits = held.bits_now();
-        let unlinked = match self.replace(view, &work.delta, held, entry) {
+        let bits = occupied.bits_now();
+        let unlinked = match self.replace(view, &work.delta, occupied, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((Obstacle::Changed, entry)),
         };
-        self.policy.record_insert(view.annex(), &work.local.cursor, (hash, bits), charge);
+        self.policy.record_insert(view.extension(), &work.local.cursor, (hash, bits), charge);
         work.spend(charge);
         work.local.tally.insertions.bump();
         work.local.tally.placeholders_gone.bump();
@@ -328,10 +335,10 @@ where
         &self,
         view: Table<'g, K, V>,
         work: &mut Work<'_>,
-        (held, live): (Found<'g, K, V>, bool),
+        (occupied, live): (Found<'g, K, V>, bool),
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
-        let old = held.entry();
+        let old = occupied.entry();
         let (left, charge) = (old.charge(), entry.as_ref().charge());
         work.outsized |= plot(left) > self.retired.limit();
         // What the retired capacity takes over is free for the new entry. Room for the old one is taken last: it may
@@ -346,7 +353,7 @@ where
         if let Err(obstacle) = room {
             return Err((obstacle, entry));
         }
-        let unlinked = match self.replace(view, &work.delta, held, entry) {
+        let unlinked = match self.replace(view, &work.delta, occupied, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
                 // Nobody shall evict for what was taken for two.
@@ -366,7 +373,7 @@ where
         if inserted == Inserted::New {
             work.local.tally.insertions.bump();
         }
-        held.touch();
+        occupied.touch();
         view.retire(unlinked, account);
         work.report(&self.rules, old, cause);
         Ok(inserted)
@@ -381,7 +388,7 @@ where
         terms: &Terms,
     ) -> bool {
         let old = match site {
-            Site::Held(held, State::Live) => Some(held.entry()),
+            Site::Occupied(occupied, State::Live) => Some(occupied.entry()),
             _ => None,
         };
         self.date(entry, old, terms);
@@ -416,14 +423,16 @@ where
         (entry, leaves): (Entry<K, V>, RemovalCause),
     ) -> Linked<K, V> {
         let tally = &work.local.tally;
-        let replaced = matches!(site, Site::Held(_, State::Live));
+        let replaced = matches!(site, Site::Occupied(_, State::Live));
         let cause = if replaced { RemovalCause::Replaced } else { RemovalCause::Expired };
         let old = match site {
-            Site::Open(_) => None,
-            Site::Held(held, _) if !self.take_away(view, held, cause) => {
+            Site::Vacant(_) => None,
+            Site::Occupied(occupied, _) if !self.take_away(view, occupied, cause) => {
                 return Err((Obstacle::Changed, entry));
             }
-            Site::Held(held, _) => Some(held.entry()).filter(|old| !old.is_placeholder()),
+            Site::Occupied(occupied, _) => {
+                Some(occupied.entry()).filter(|old| !old.is_placeholder())
+            }
         };
         tally.count_out(leaves, entry.as_ref().charge());
         self.note_removed(view, entry.as_ref().hash(), leaves);
@@ -492,7 +501,7 @@ where
         if self.fill().is_far_from_full() {
             return;
         }
-        let (history, cursor) = (view.annex(), &view.local().cursor);
+        let (history, cursor) = (view.extension(), &view.local().cursor);
         history.prefetch(hash);
         if let Some(hash) = cursor.candidate() {
             // Its bucket was asked for when it was the one after.
@@ -502,8 +511,8 @@ where
             view.prefetch(hash);
             history.prefetch(hash);
         }
-        if let Some(place) = cursor.incumbent_after() {
-            view.prefetch(place);
+        if let Some(position) = cursor.incumbent_after() {
+            view.prefetch(position);
         }
     }
 
@@ -520,7 +529,7 @@ where
             None => {
                 let cursor = &view.local().cursor;
                 let worth = || Worth::new(1, entry.cost(), entry.charge());
-                self.policy.admit(view.annex(), cursor, (entry.hash(), worth), self.fill())
+                self.policy.admit(view.extension(), cursor, (entry.hash(), worth), self.fill())
             }
         };
         work.admission = Some(admission);
@@ -531,9 +540,10 @@ where
     #[inline(always)]
     pub(super) fn grow_if_crowded(&self, view: Table<'_, K, V>) {
         if view.is_crowded()
-            && self.len() + self.placeholders.get() as usize > view.buckets() * crate::table::LOAD
+            && self.len() + self.placeholders.get() as usize
+                > view.buckets() * crate::table::MAX_LOAD_FACTOR
         {
-            view.grow(|old, buckets| old.resized(buckets * crate::table::LOAD));
+            view.grow(|old, buckets| old.resized(buckets * crate::table::MAX_LOAD_FACTOR));
         }
     }
 
@@ -544,7 +554,7 @@ where
         let fill = self.fill();
         if fill.has_room() {
             let entries = TableEntries::new(self, view);
-            let (cursor, history) = (&work.local.cursor, view.annex());
+            let (cursor, history) = (&work.local.cursor, view.extension());
             self.policy.promote_overflow(&entries, cursor, history, &work.delta, fill);
         }
     }
@@ -555,8 +565,8 @@ impl<'g, K, V> Site<'g, K, V> {
     #[inline]
     pub(super) fn charge(&self) -> u64 {
         match self {
-            Self::Open(_) => 0,
-            Self::Held(held, _) => held.entry().charge(),
+            Self::Vacant(_) => 0,
+            Self::Occupied(occupied, _) => occupied.entry().charge(),
         }
     }
 
@@ -564,7 +574,7 @@ impl<'g, K, V> Site<'g, K, V> {
     #[inline]
     pub(super) fn value(&self) -> Option<&'g V> {
         match self {
-            Self::Held(held, State::Live) => Some(held.entry().value()),
+            Self::Occupied(occupied, State::Live) => Some(occupied.entry().value()),
             _ => None,
         }
     }

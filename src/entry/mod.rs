@@ -15,18 +15,18 @@
 //!
 //! # Invariants
 //!
-//! - **E1** The number in an [`Entry`] or a [`Hull`], and the pointer in an [`EntryRef`] made from it, is that of
-//!   a record of the slab, which outlives it, laid out for the slab's [`Shape`] and the [`Kind`], with the fixed
+//! - **E1** The number in an [`Entry`] or a [`RawEntry`], and the pointer in an [`EntryRef`] made from it, is that of
+//!   a record of the slab, which outlives it, laid out for the slab's [`EntryLayout`] and the [`Kind`], with the fixed
 //!   part and as many words in front of it as the shape says; all initialised in an entry, except the value
 //!   of a placeholder.
-//! - **E2** An [`Entry`] or a [`Hull`] owns its record (S1). An [`EntryRef<'g>`] points to one that is not given
+//! - **E2** An [`Entry`] or a [`RawEntry`] owns its record (S1). An [`EntryRef<'g>`] points to one that is not given
 //!   back during `'g`.
 //! - **E3** The kind that an entry was laid out for is in its hash word, and never changes.
 
+mod entry_layout;
+mod free_list;
 mod placeholder;
-mod shape;
 mod slab;
-mod spares;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
@@ -35,10 +35,10 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::{self, NonNull};
 
-pub(crate) use placeholder::{Kind, LoadStatus, LoadToken, Sought, plain_hash};
-pub(crate) use shape::Shape;
+pub(crate) use entry_layout::EntryLayout;
+pub(crate) use free_list::FreeList;
+pub(crate) use placeholder::{Include, Kind, LoadStatus, LoadToken, plain_hash};
 pub(crate) use slab::{Slab, is_plain};
-pub(crate) use spares::Spares;
 
 use crate::sync::{FirstPanic, Stamp, quietly};
 use placeholder::{RenewingNode, recent_uses, with_recent_uses};
@@ -61,7 +61,7 @@ pub(crate) struct Entry<K, V> {
 }
 
 /// The record of an entry, without contents.
-pub(crate) struct Hull<K, V> {
+pub(crate) struct RawEntry<K, V> {
     node: NonNull<Node<K, V>>,
     slab: NonNull<Slab<K, V>>,
     number: u32,
@@ -86,17 +86,17 @@ pub(crate) const HEAVIEST: u64 = COUNTED - 1;
 
 /// What an entry weighs, and what a miss of its key costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Toll {
+pub(crate) struct EntryCosts {
     pub(crate) charge: u64,
     pub(crate) cost: u64,
 }
 
-impl Toll {
+impl EntryCosts {
     /// Of an entry that weighs nothing yet.
     const NONE: Self = Self { charge: 0, cost: 0 };
 }
 
-impl From<u64> for Toll {
+impl From<u64> for EntryCosts {
     /// A miss costs one, as where nobody says.
     #[inline]
     fn from(charge: u64) -> Self {
@@ -107,11 +107,11 @@ impl From<u64> for Toll {
 /// An entry that somebody else owns, for as long as `'g` protects it.
 pub(crate) struct EntryRef<'g, K, V> {
     node: NonNull<Node<K, V>>,
-    shape: Shape,
+    entry_layout: EntryLayout,
     _borrows: PhantomData<&'g Node<K, V>>,
 }
 
-impl<K, V> Hull<K, V> {
+impl<K, V> RawEntry<K, V> {
     /// A record of a slab that outlives it.
     pub(crate) fn new(slab: &Slab<K, V>, kind: Kind) -> Self {
         let number = slab.take(kind);
@@ -140,20 +140,24 @@ impl<K, V> Hull<K, V> {
 
     /// Makes it an entry. Its words of time are zero.
     #[inline]
-    pub(crate) fn fill(self, hash: u64, key: K, value: V, toll: Toll) -> Entry<K, V> {
+    pub(crate) fn fill(self, hash: u64, key: K, value: V, costs: EntryCosts) -> Entry<K, V> {
         assert!(self.kind == Kind::Plain, "a token is missing");
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.write(Node { hash: Stamp::new(Kind::Plain.word(hash)), key, value }) };
-        self.filled(toll)
+        self.filled(costs)
     }
 
     /// Takes what was written into the fixed part for granted.
     #[inline]
-    fn filled(self, toll: Toll) -> Entry<K, V> {
-        let hull = ManuallyDrop::new(self);
-        let entry =
-            Entry { node: hull.node, slab: hull.slab, number: hull.number, _owns: PhantomData };
-        entry.as_ref().write_words(toll);
+    fn filled(self, costs: EntryCosts) -> Entry<K, V> {
+        let raw_entry = ManuallyDrop::new(self);
+        let entry = Entry {
+            node: raw_entry.node,
+            slab: raw_entry.slab,
+            number: raw_entry.number,
+            _owns: PhantomData,
+        };
+        entry.as_ref().write_words(costs);
         entry
     }
 
@@ -167,7 +171,7 @@ impl<K, V> Hull<K, V> {
     }
 }
 
-impl<K, V> Drop for Hull<K, V> {
+impl<K, V> Drop for RawEntry<K, V> {
     fn drop(&mut self) {
         self.slab().give(self.number);
     }
@@ -177,7 +181,7 @@ impl<K, V> Entry<K, V> {
     /// Makes an entry in a slab that outlives it. Its words of time are zero.
     #[cfg(test)]
     pub(crate) fn new(slab: &Slab<K, V>, hash: u64, key: K, value: V, charge: u64) -> Self {
-        Hull::new(slab, Kind::Plain).fill(hash, key, value, charge.into())
+        RawEntry::new(slab, Kind::Plain).fill(hash, key, value, charge.into())
     }
 
     #[inline]
@@ -188,7 +192,7 @@ impl<K, V> Entry<K, V> {
 
     /// Drops the contents.
     #[inline]
-    pub(crate) fn clear(self) -> Hull<K, V> {
+    pub(crate) fn clear(self) -> RawEntry<K, V> {
         let entry = ManuallyDrop::new(self);
         // SAFETY: owned by E2, and not dropped again.
         unsafe { entry.emptied() }
@@ -201,16 +205,16 @@ impl<K, V> Entry<K, V> {
     ///
     /// The entry is not used again.
     #[inline]
-    unsafe fn emptied(&self) -> Hull<K, V> {
+    unsafe fn emptied(&self) -> RawEntry<K, V> {
         // Told by the number, as the record may be in no cache.
         let kind = if is_plain(self.number) { Kind::Plain } else { self.as_ref().kind() };
         // Given back even if a destructor panics.
-        let hull = Hull { node: self.node, slab: self.slab, number: self.number, kind };
+        let raw_entry = RawEntry { node: self.node, slab: self.slab, number: self.number, kind };
         let node = self.node.as_ptr();
         if kind != Kind::Plain || needs_drop::<Node<K, V>>() && std::thread::panicking() {
             // SAFETY: the caller's promise.
             unsafe { self.drop_parts(kind) };
-            return hull;
+            return raw_entry;
         }
         // SAFETY: within the fixed part by E1, as is the value.
         let key = unsafe { &raw mut (*node).key };
@@ -221,7 +225,7 @@ impl<K, V> Entry<K, V> {
         let value = ManuallyDrop::new(rest).0;
         // SAFETY: as for the key.
         unsafe { ptr::drop_in_place(value) };
-        hull
+        raw_entry
     }
 
     /// Drops key, value and token one after the other, each with a catch of its own.
@@ -257,7 +261,11 @@ impl<K, V> Entry<K, V> {
     /// Borrows the entry.
     #[inline]
     pub(crate) fn as_ref(&self) -> EntryRef<'_, K, V> {
-        EntryRef { node: self.node, shape: self.slab().shape(), _borrows: PhantomData }
+        EntryRef {
+            node: self.node,
+            entry_layout: self.slab().entry_layout(),
+            _borrows: PhantomData,
+        }
     }
 
     /// Gives up the ownership: a number for a slot.
@@ -297,7 +305,7 @@ impl<K, V> Entry<K, V> {
         let kind = self.as_ref().kind();
         assert!(kind == Kind::Plain, "an entry with a token is not taken apart");
         let entry = ManuallyDrop::new(self);
-        let _hull = Hull { node: entry.node, slab: entry.slab, number: entry.number, kind };
+        let _hull = RawEntry { node: entry.node, slab: entry.slab, number: entry.number, kind };
         // SAFETY: initialised by E1; not used again, as the entry is not dropped.
         let node = unsafe { entry.node.read() };
         (node.key, node.value)
@@ -333,7 +341,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     pub(crate) unsafe fn from_raw(number: u32, slab: &Slab<K, V>) -> Self {
         // SAFETY: the caller's promise.
         let node = unsafe { slab.node(number) };
-        Self { node, shape: slab.shape(), _borrows: PhantomData }
+        Self { node, entry_layout: slab.entry_layout(), _borrows: PhantomData }
     }
 
     #[inline]
@@ -351,7 +359,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     pub(crate) unsafe fn from_plain(number: u32, slab: &Slab<K, V>) -> Self {
         // SAFETY: the caller's promise.
         let node = unsafe { slab.plain_node(number) };
-        Self { node, shape: slab.shape(), _borrows: PhantomData }
+        Self { node, entry_layout: slab.entry_layout(), _borrows: PhantomData }
     }
 
     /// The hash with the kind, and with what is heard of the key.
@@ -381,8 +389,8 @@ impl<'g, K, V> EntryRef<'g, K, V> {
 
     /// Whether the key's hash is this one, and the entry of a kind that is sought.
     #[inline]
-    pub(crate) fn matches(&self, hash: u64, sought: Sought) -> bool {
-        sought.matches(self.hash_word(), hash)
+    pub(crate) fn matches(&self, hash: u64, include: Include) -> bool {
+        include.matches(self.hash_word(), hash)
     }
 
     /// What the entry carries.
@@ -442,20 +450,20 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// The word of time at `-nth`, if the shape has it.
     #[inline]
     fn time(&self, nth: usize) -> Option<&'g Stamp> {
-        if nth > self.shape.times() { None } else { Some(self.word(nth)) }
+        if nth > self.entry_layout.times() { None } else { Some(self.word(nth)) }
     }
 
     /// The word of the charge, if the shape has it.
     #[inline]
     fn weight(&self) -> Option<&'g Stamp> {
-        self.shape.is_weighed().then(|| self.word(self.shape.times() + 1))
+        self.entry_layout.is_weighed().then(|| self.word(self.entry_layout.times() + 1))
     }
 
     /// The word at `-nth`, which the shape has.
     #[inline]
     fn word(&self, nth: usize) -> &'g Stamp {
         debug_assert!(
-            (1..=self.shape.words()).contains(&nth),
+            (1..=self.entry_layout.words()).contains(&nth),
             "a word that the entry does not have"
         );
         // SAFETY: by E1 the shape's words lie directly in front of the fixed part.
@@ -464,12 +472,12 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         unsafe { word.as_ref() }
     }
 
-    fn write_words(&self, toll: Toll) {
-        debug_assert!(toll.charge <= HEAVIEST, "heavier than an entry may be");
-        for nth in 1..=self.shape.words() {
-            let value = match nth.checked_sub(self.shape.times()) {
-                Some(1) => toll.charge,
-                Some(2) => toll.cost,
+    fn write_words(&self, costs: EntryCosts) {
+        debug_assert!(costs.charge <= HEAVIEST, "heavier than an entry may be");
+        for nth in 1..=self.entry_layout.words() {
+            let value = match nth.checked_sub(self.entry_layout.times()) {
+                Some(1) => costs.charge,
+                Some(2) => costs.cost,
                 _ => 0,
             };
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
@@ -493,12 +501,12 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// What a miss of the key costs; one where nobody says.
     #[inline]
     pub(crate) fn cost(&self) -> u64 {
-        if self.shape.is_priced() { self.word(self.shape.words()).get() } else { 1 }
+        if self.entry_layout.is_priced() { self.word(self.entry_layout.words()).get() } else { 1 }
     }
 
     /// Charge and cost.
-    pub(crate) fn toll(&self) -> Toll {
-        Toll { charge: self.charge(), cost: self.cost() }
+    pub(crate) fn costs(&self) -> EntryCosts {
+        EntryCosts { charge: self.charge(), cost: self.cost() }
     }
 
     /// Notes that the charge is counted. Only before the entry is linked.

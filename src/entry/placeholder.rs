@@ -20,7 +20,7 @@ use std::any::Any;
 use std::mem::{MaybeUninit, offset_of};
 use std::sync::Arc;
 
-use super::{Entry, EntryRef, Hull, Node, Toll};
+use super::{Entry, EntryCosts, EntryRef, Node, RawEntry};
 use crate::sync::Stamp;
 
 /// Identifies a load. The cache itself only compares tokens, and asks for their status.
@@ -40,7 +40,7 @@ const PLACEHOLDER: u64 = 1 << 6;
 const RENEWING: u64 = 1 << 7;
 const RECENT_USES_SHIFT: u32 = 8;
 const RECENT_USES: u64 = 0xff << RECENT_USES_SHIFT;
-const ENTERED: u64 = 0b1111;
+const INITIAL_BITS: u64 = 0b1111;
 /// The bits that are not part of the hash.
 const NOTES: u64 = 0xffff;
 
@@ -76,18 +76,18 @@ pub(crate) enum Kind {
 impl<K, V> Entry<K, V> {
     /// Notes the policy bits with which the entry is inserted.
     #[inline]
-    pub(crate) fn enters_with(&mut self, bits: u8) {
-        debug_assert!(u64::from(bits) <= ENTERED, "more than the policy's bits");
+    pub(crate) fn set_initial_bits(&mut self, bits: u8) {
+        debug_assert!(u64::from(bits) <= INITIAL_BITS, "more than the policy's bits");
         let entry = self.as_ref();
         let word = entry.word_of_hash();
-        word.set(word.get() & !ENTERED | u64::from(bits));
+        word.set(word.get() & !INITIAL_BITS | u64::from(bits));
     }
 }
 
 impl<K, V> EntryRef<'_, K, V> {
     /// The policy bits with which the entry was inserted.
-    pub(crate) fn entered_with(&self) -> u8 {
-        (self.hash_word() & ENTERED) as u8
+    pub(crate) fn initial_bits(&self) -> u8 {
+        (self.hash_word() & INITIAL_BITS) as u8
     }
 }
 
@@ -115,14 +115,14 @@ impl Kind {
 
 /// Which kinds of entries a search looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sought {
+pub(crate) enum Include {
     /// Those with a value.
     Values,
     /// All.
     All,
 }
 
-impl Sought {
+impl Include {
     #[inline(always)]
     pub(super) fn matches(self, word: u64, hash: u64) -> bool {
         let ignored = match self {
@@ -157,7 +157,7 @@ impl<K, V> PlaceholderNode<K, V> {
     };
 }
 
-impl<K, V> Hull<K, V> {
+impl<K, V> RawEntry<K, V> {
     /// Makes it a placeholder. Its words are zero.
     pub(crate) fn fill_placeholder(self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
         let () = PlaceholderNode::<K, V>::SAME_LAYOUT;
@@ -169,7 +169,7 @@ impl<K, V> Hull<K, V> {
         };
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.cast::<PlaceholderNode<K, V>>().write(PlaceholderNode { node, token }) };
-        self.filled(Toll::NONE)
+        self.filled(EntryCosts::NONE)
     }
 
     /// Makes it an entry that is being renewed. Its words of time are zero.
@@ -177,7 +177,7 @@ impl<K, V> Hull<K, V> {
         self,
         hash: u64,
         (key, value): (K, V),
-        toll: Toll,
+        costs: EntryCosts,
         token: LoadToken,
     ) -> Entry<K, V> {
         let () = PlaceholderNode::<K, V>::SAME_LAYOUT;
@@ -185,6 +185,6 @@ impl<K, V> Hull<K, V> {
         let node = Node { hash: Stamp::new(Kind::Renewing.word(hash)), key, value };
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.cast::<RenewingNode<K, V>>().write(RenewingNode { node, token }) };
-        self.filled(toll)
+        self.filled(costs)
     }
 }

@@ -31,9 +31,9 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
 
+use super::free_list::Numbers;
 use super::placeholder::RenewingNode;
-use super::spares::Numbers;
-use super::{Kind, Node, Shape};
+use super::{EntryLayout, Kind, Node};
 use crate::sync::{Address, Holder, SpinGuard, SpinLock, give_way};
 
 /// Set in the number of a record with a token.
@@ -48,16 +48,16 @@ pub(crate) fn is_plain(number: u32) -> bool {
 /// Lists of free numbers, so that threads do not meet at one.
 const LISTS: usize = 8;
 /// Numbers that a thread takes at once, at most.
-const AT_ONCE: usize = 16;
+const BATCH_SIZE: usize = 16;
 /// Bytes of a chunk, roughly, and the most records of one, as a power of two.
-const CHUNK: usize = 1 << 14;
-const MOST_BITS: u32 = 9;
+const CHUNK_BYTES: usize = 1 << 14;
+const MAX_CHUNK_BITS: u32 = 9;
 /// Chunks of a directory at first.
 const DIRECTORY: usize = 8;
 
 /// The records of one table.
 pub(crate) struct Slab<K, V> {
-    shape: Shape,
+    entry_layout: EntryLayout,
     plain: Pool,
     with_token: Pool,
     _owns: PhantomData<Node<K, V>>,
@@ -73,14 +73,14 @@ struct Pool {
     /// Records of a chunk, as a power of two.
     bits: u32,
     free: [SpinLock<Vec<u32>>; LISTS],
-    making: SpinLock<Making>,
+    growth: SpinLock<Growth>,
 }
 
 /// Of each chunk the address at which the fixed part of the record with the number zero would lie.
 type Directory = Box<[Address<u8>]>;
 
 /// How chunks are made.
-struct Making {
+struct Growth {
     /// The directories that others have replaced.
     replaced: Vec<Directory>,
     /// The next chunk, and those before it that have no memory.
@@ -93,31 +93,31 @@ struct Making {
 impl<K, V> Slab<K, V> {
     /// A chunk has as many records as fill a few pages; one if they are large.
     const BITS: u32 = {
-        let records = CHUNK / size_of::<RenewingNode<K, V>>();
+        let records = CHUNK_BYTES / size_of::<RenewingNode<K, V>>();
         match records.checked_ilog2() {
-            Some(bits) if bits < MOST_BITS => bits,
-            Some(_) => MOST_BITS,
+            Some(bits) if bits < MAX_CHUNK_BITS => bits,
+            Some(_) => MAX_CHUNK_BITS,
             None => 0,
         }
     };
 
-    pub(crate) fn new(shape: Shape) -> Self {
-        let words = Layout::array::<u64>(shape.words()).expect("at most four words");
+    pub(crate) fn new(entry_layout: EntryLayout) -> Self {
+        let words = Layout::array::<u64>(entry_layout.words()).expect("at most four words");
         let pool = |fixed| {
             let (layout, offset) =
                 words.extend(fixed).expect("a key and a value that exist fit in memory");
             Pool::new(layout.pad_to_align(), offset, Self::BITS)
         };
         Self {
-            shape,
+            entry_layout,
             plain: pool(Layout::new::<Node<K, V>>()),
             with_token: pool(Layout::new::<RenewingNode<K, V>>()),
             _owns: PhantomData,
         }
     }
 
-    pub(crate) fn shape(&self) -> Shape {
-        self.shape
+    pub(crate) fn entry_layout(&self) -> EntryLayout {
+        self.entry_layout
     }
 
     /// The record with this number.
@@ -191,7 +191,7 @@ impl<K, V> Slab<K, V> {
     #[inline(never)]
     pub(super) fn take_some(&self, to: &mut Numbers) -> u32 {
         self.plain.pop_some(to).unwrap_or_else(|| {
-            let mut fresh = self.plain.take_fresh(AT_ONCE as u32);
+            let mut fresh = self.plain.take_fresh(BATCH_SIZE as u32);
             let first = fresh.next().expect("at least one was handed out");
             fresh.rev().for_each(|number| to.push(number));
             first
@@ -238,8 +238,8 @@ impl<K, V> Slab<K, V> {
 
     /// One that outlives every entry.
     #[cfg(test)]
-    pub(crate) fn leaked(shape: Shape) -> &'static Self {
-        Box::leak(Box::new(Self::new(shape)))
+    pub(crate) fn leaked(entry_layout: EntryLayout) -> &'static Self {
+        Box::leak(Box::new(Self::new(entry_layout)))
     }
 
     /// Takes every lock for ever for a thread that a fork has left behind.
@@ -247,21 +247,21 @@ impl<K, V> Slab<K, V> {
     pub(super) fn leave_behind(&self) {
         for pool in [&self.plain, &self.with_token] {
             pool.free.iter().for_each(SpinLock::leave_behind);
-            pool.making.leave_behind();
+            pool.growth.leave_behind();
         }
     }
 
     /// Chunks of plain records that have memory.
     #[cfg(test)]
     pub(super) fn chunks(&self) -> usize {
-        self.plain.making.lock().made()
+        self.plain.growth.lock().made()
     }
 }
 
 impl Pool {
     fn new(layout: Layout, offset: usize, bits: u32) -> Self {
-        let (free, making) = (Default::default(), SpinLock::new(Making::after(&[])));
-        Self { layout, offset, chunks: Address::nowhere(), bits, free, making }
+        let (free, growth) = (Default::default(), SpinLock::new(Growth::after(&[])));
+        Self { layout, offset, chunks: Address::nowhere(), bits, free, growth }
     }
 
     /// Where the fixed part of the record with this number lies.
@@ -287,28 +287,28 @@ impl Pool {
     /// Hands out up to so many numbers that were never handed out, or whose memory went back since; at least one.
     #[cold]
     fn take_fresh(&self, most: u32) -> Range<u32> {
-        let mut making = self.making.lock();
-        if making.fresh.is_empty() {
-            making.fresh = self.make(&mut making);
+        let mut growth = self.growth.lock();
+        if growth.fresh.is_empty() {
+            growth.fresh = self.make(&mut growth);
         }
         // As few as there are of others: a small cache stays small.
-        let made = (making.made() << self.bits) as u32 - making.fresh.len() as u32;
-        let count = most.min(making.fresh.len() as u32).min(made / 8 + 1);
-        let first = making.fresh.start;
-        making.fresh.start += count;
+        let made = (growth.made() << self.bits) as u32 - growth.fresh.len() as u32;
+        let count = most.min(growth.fresh.len() as u32).min(made / 8 + 1);
+        let first = growth.fresh.start;
+        growth.fresh.start += count;
         first..first + count
     }
 
     /// Makes a chunk.
-    fn make(&self, making: &mut Making) -> Range<u32> {
-        let chunk = making.bare.pop().unwrap_or(making.named);
+    fn make(&self, growth: &mut Growth) -> Range<u32> {
+        let chunk = growth.bare.pop().unwrap_or(growth.named);
         assert!(
             chunk < (HAS_TOKEN >> self.bits) as usize,
             "more than two thousand million entries"
         );
-        if chunk == making.named {
-            self.make_room(making);
-            making.named += 1;
+        if chunk == growth.named {
+            self.make_room(growth);
+            growth.named += 1;
         }
         let layout = self.chunk_layout();
         // SAFETY: a record has at least a hash.
@@ -321,9 +321,9 @@ impl Pool {
     }
 
     /// Makes room in the directory for one chunk more.
-    fn make_room(&self, making: &mut Making) {
+    fn make_room(&self, growth: &mut Growth) {
         let directory = self.directory();
-        if making.named < directory.len() {
+        if growth.named < directory.len() {
             return;
         }
         let len = (directory.len() * 2).max(DIRECTORY);
@@ -331,7 +331,7 @@ impl Pool {
         larger.iter().zip(directory).for_each(|(to, from)| to.set(from.get()));
         larger[0].set(std::ptr::without_provenance_mut(len));
         // SAFETY: made below, and replaced just here.
-        making.replaced.extend(unsafe { self.take_directory() });
+        growth.replaced.extend(unsafe { self.take_directory() });
         self.chunks.set(Box::into_raw(larger).cast());
     }
 
@@ -403,7 +403,7 @@ impl Pool {
     fn pop_some(&self, to: &mut Numbers) -> Option<u32> {
         self.lists().find_map(|mut list| {
             let last = list.pop()?;
-            let from = list.len().saturating_sub(AT_ONCE - 1);
+            let from = list.len().saturating_sub(BATCH_SIZE - 1);
             list.drain(from..).for_each(|number| to.push(number));
             Some(last)
         })
@@ -411,17 +411,17 @@ impl Pool {
 
     fn is_sparse(&self) -> bool {
         let free = || self.lists().map(|list| list.len()).sum::<usize>();
-        let Some(making) = self.making.try_lock() else { return false };
-        let made = making.made() << self.bits;
+        let Some(growth) = self.growth.try_lock() else { return false };
+        let made = growth.made() << self.bits;
         made > DIRECTORY << self.bits && free() > made / 2
     }
 
     fn trim(&self) {
-        let mut making = self.making.lock();
+        let mut growth = self.growth.lock();
         // Whoever gives or takes in between meets empty lists.
         let mut free: Vec<u32> =
             self.free.iter().flat_map(|list| std::mem::take(&mut *list.lock())).collect();
-        free.extend(std::mem::take(&mut making.fresh));
+        free.extend(std::mem::take(&mut growth.fresh));
         free.sort_unstable();
         let mut kept = Vec::new();
         for of_chunk in free.chunk_by(|a, b| a >> self.bits == b >> self.bits) {
@@ -432,22 +432,22 @@ impl Pool {
             }
             // SAFETY: all its numbers are here (S2).
             unsafe { self.unmake(&self.directory()[chunk], chunk) };
-            making.bare.push(chunk);
+            growth.bare.push(chunk);
         }
         // Those at the end are taken first.
         kept.reverse();
-        making.bare.sort_unstable_by(|a, b| b.cmp(a));
+        growth.bare.sort_unstable_by(|a, b| b.cmp(a));
         self.any_list().append(&mut kept);
     }
 
     /// Goes on without what threads had in their hands that a fork has left behind.
     fn reset_after_fork(&self, me: Holder) {
         self.free.iter().for_each(|list| list.reset_after_fork(me, Vec::new));
-        self.making.reset_after_fork(me, || Making::after(self.directory()));
+        self.growth.reset_after_fork(me, || Growth::after(self.directory()));
     }
 }
 
-impl Making {
+impl Growth {
     /// As far as a directory tells: with no number that was never handed out.
     fn after(directory: &[Address<u8>]) -> Self {
         let is_made = |&chunk: &usize| !directory[chunk].get().is_null();
@@ -476,7 +476,7 @@ impl Drop for Pool {
 
 impl<K, V> fmt::Debug for Slab<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slab").field("shape", &self.shape).finish_non_exhaustive()
+        f.debug_struct("Slab").field("shape", &self.entry_layout).finish_non_exhaustive()
     }
 }
 

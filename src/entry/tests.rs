@@ -3,15 +3,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::{
-    Entry, EntryRef, HEAVIEST, Hull, Kind, LoadStatus, LoadToken, Shape, Slab, Sought, plain_hash,
+    Entry, EntryLayout, EntryRef, HEAVIEST, Include, Kind, LoadStatus, LoadToken, RawEntry, Slab,
+    plain_hash,
 };
 use crate::sync::{Holder, Stamp};
 
-const PLAINS: [Shape; 3] = [Shape::PLAIN, Shape::TIMED, Shape::IDLING];
-const WEIGHED: Shape = Shape::PLAIN.weighed();
+const PLAINS: [EntryLayout; 3] = [EntryLayout::PLAIN, EntryLayout::TIMED, EntryLayout::IDLING];
+const WEIGHED: EntryLayout = EntryLayout::PLAIN.weighed();
 
-fn shapes() -> impl Iterator<Item = Shape> {
-    PLAINS.into_iter().flat_map(|shape| [shape, shape.weighed()])
+fn shapes() -> impl Iterator<Item = EntryLayout> {
+    PLAINS.into_iter().flat_map(|entry_layout| [entry_layout, entry_layout.weighed()])
 }
 
 fn words<K, V>(entry: EntryRef<'_, K, V>) -> [Option<&Stamp>; 3] {
@@ -24,19 +25,23 @@ where
     K: PartialEq + std::fmt::Debug,
     V: PartialEq + std::fmt::Debug,
 {
-    for shape in shapes() {
-        let slab = Slab::new(shape);
+    for entry_layout in shapes() {
+        let slab = Slab::new(entry_layout);
         let entry = Entry::new(&slab, 7 << 16, key(), value(), 42);
         let borrowed = entry.as_ref();
         assert_eq!(
             (borrowed.hash(), borrowed.key(), borrowed.value()),
             (7 << 16, &key(), &value())
         );
-        assert_eq!(borrowed.charge(), if shape.is_weighed() { 42 } else { 1 });
+        assert_eq!(borrowed.charge(), if entry_layout.is_weighed() { 42 } else { 1 });
         assert!(std::ptr::from_ref(borrowed.key()).is_aligned());
         assert!(std::ptr::from_ref(borrowed.value()).is_aligned());
         for (nth, word) in words(borrowed).into_iter().enumerate() {
-            assert_eq!(word.is_some(), nth < shape.times(), "word {nth} of {shape:?}");
+            assert_eq!(
+                word.is_some(),
+                nth < entry_layout.times(),
+                "word {nth} of {entry_layout:?}"
+            );
             assert!(word.is_none_or(|word| std::ptr::from_ref(word).is_aligned()));
             assert!(word.is_none_or(|word| word.get() == 0), "zero at first");
             word.inspect(|word| word.set(nth as u64 + 100));
@@ -49,7 +54,7 @@ where
             (borrowed.hash(), borrowed.key(), borrowed.value()),
             (7 << 16, &key(), &value())
         );
-        assert_eq!(borrowed.charge(), if shape.is_weighed() { 42 } else { 1 });
+        assert_eq!(borrowed.charge(), if entry_layout.is_weighed() { 42 } else { 1 });
         let raw = entry.into_raw();
         // SAFETY: it came from `into_raw` just now, and is of this slab.
         let entry = unsafe { Entry::<K, V>::from_raw(raw, &slab) };
@@ -86,18 +91,18 @@ fn entries_of_all_sizes_are_whole() {
 
 #[test]
 fn an_entry_pays_only_for_the_words_of_its_shape() {
-    let size = |shape| Slab::<u64, u64>::new(shape).record().0.size();
+    let size = |entry_layout| Slab::<u64, u64>::new(entry_layout).record().0.size();
     assert_eq!(PLAINS.map(size), [24, 40, 48]);
-    assert_eq!(PLAINS.map(|shape| size(shape.weighed())), [32, 48, 56]);
-    let (plain, offset) = Slab::<(), ()>::new(Shape::PLAIN).record();
+    assert_eq!(PLAINS.map(|entry_layout| size(entry_layout.weighed())), [32, 48, 56]);
+    let (plain, offset) = Slab::<(), ()>::new(EntryLayout::PLAIN).record();
     assert_eq!((plain.size(), offset), (8, 0));
-    let (aligned, offset) = Slab::<A64, u8>::new(Shape::IDLING.weighed()).record();
+    let (aligned, offset) = Slab::<A64, u8>::new(EntryLayout::IDLING.weighed()).record();
     assert_eq!((aligned.align(), offset), (64, 64), "the words lie in the padding");
 }
 
 #[test]
 fn records_are_told_apart_even_without_contents() {
-    let slab = Slab::new(Shape::PLAIN);
+    let slab = Slab::new(EntryLayout::PLAIN);
     let (one, other) = (Entry::new(&slab, 0, (), (), 1), Entry::new(&slab, 0, (), (), 1));
     assert!(one.as_ref().is(one.as_ref()));
     assert!(!one.as_ref().is(other.as_ref()));
@@ -139,10 +144,10 @@ impl Drop for Noisy {
 fn dropping_an_entry_drops_both_parts_and_taking_it_apart_none() {
     let drops = Rc::new(Cell::new(0));
     let part = |panics| Noisy(Rc::clone(&drops), panics);
-    drop(Entry::new(Slab::leaked(Shape::IDLING), 0, part(false), part(false), 1));
+    drop(Entry::new(Slab::leaked(EntryLayout::IDLING), 0, part(false), part(false), 1));
     assert_eq!(drops.get(), 2);
     let parts =
-        Entry::new(Slab::leaked(Shape::IDLING), 0, part(false), part(false), 1).into_parts();
+        Entry::new(Slab::leaked(EntryLayout::IDLING), 0, part(false), part(false), 1).into_parts();
     assert_eq!(drops.get(), 2);
     drop(parts);
     assert_eq!(drops.get(), 4);
@@ -176,23 +181,23 @@ where
     K: PartialEq + std::fmt::Debug,
     V: PartialEq + std::fmt::Debug,
 {
-    for shape in shapes() {
-        let (token, slab): (LoadToken, _) = (std::sync::Arc::new(99_u8), Slab::new(shape));
-        let placeholder = Hull::<K, V>::new(&slab, Kind::Placeholder).fill_placeholder(
+    for entry_layout in shapes() {
+        let (token, slab): (LoadToken, _) = (std::sync::Arc::new(99_u8), Slab::new(entry_layout));
+        let placeholder = RawEntry::<K, V>::new(&slab, Kind::Placeholder).fill_placeholder(
             u64::MAX,
             key(),
             token.clone(),
         );
-        let hull = Hull::new(&slab, Kind::Renewing);
-        let renewed = hull.fill_renewing(u64::MAX, (key(), value()), 42.into(), token.clone());
+        let raw_entry = RawEntry::new(&slab, Kind::Renewing);
+        let renewed = raw_entry.fill_renewing(u64::MAX, (key(), value()), 42.into(), token.clone());
         let plain = Entry::new(&slab, u64::MAX, key(), value(), 42);
         for entry in [&placeholder, &renewed, &plain] {
             let entry = entry.as_ref();
             let has_value = entry.kind() != Kind::Placeholder;
             assert_eq!((entry.hash(), entry.key()), (plain_hash(u64::MAX), &key()));
-            assert_eq!(entry.matches(plain_hash(u64::MAX), Sought::Values), has_value);
-            assert!(entry.matches(plain_hash(u64::MAX), Sought::All));
-            assert!(!entry.matches(plain_hash(u64::MAX) - 1, Sought::All));
+            assert_eq!(entry.matches(plain_hash(u64::MAX), Include::Values), has_value);
+            assert!(entry.matches(plain_hash(u64::MAX), Include::All));
+            assert!(!entry.matches(plain_hash(u64::MAX) - 1, Include::All));
             let own = entry.load_token().is_some_and(|own| std::sync::Arc::ptr_eq(own, &token));
             assert_eq!(own, entry.kind() != Kind::Plain);
             assert_eq!(entry.charge() == 0, !has_value);
@@ -211,18 +216,18 @@ where
 
 #[test]
 fn what_is_heard_of_a_key_changes_nothing_else() {
-    let slab = Slab::new(Shape::PLAIN);
+    let slab = Slab::new(EntryLayout::PLAIN);
     let mut entry = Entry::new(&slab, u64::MAX, 1_u8, 2_u8, 1);
-    entry.enters_with(0b1010);
+    entry.set_initial_bits(0b1010);
     let entry = entry.as_ref();
     assert_eq!(entry.recent_uses(), 0, "nothing at first");
     for recent_uses in [0xff, 0x5a, 0] {
         entry.set_recent_uses(recent_uses);
         assert_eq!(entry.recent_uses(), recent_uses);
         assert_eq!((entry.hash(), entry.kind()), (plain_hash(u64::MAX), Kind::Plain));
-        assert_eq!(entry.entered_with(), 0b1010);
-        assert!(entry.matches(plain_hash(u64::MAX), Sought::Values));
-        assert!(!entry.matches(plain_hash(u64::MAX - (1 << 16)), Sought::All));
+        assert_eq!(entry.initial_bits(), 0b1010);
+        assert!(entry.matches(plain_hash(u64::MAX), Include::Values));
+        assert!(!entry.matches(plain_hash(u64::MAX - (1 << 16)), Include::All));
     }
 }
 
@@ -236,7 +241,7 @@ fn an_entry_carries_a_token_with_or_without_a_value() {
 
 #[test]
 fn a_slab_hands_each_number_out_to_one() {
-    let slab = Slab::<u64, u64>::new(Shape::PLAIN);
+    let slab = Slab::<u64, u64>::new(EntryLayout::PLAIN);
     let mut entries: Vec<Entry<u64, u64>> = Vec::new();
     let mut taken = Vec::new();
     for key in 0..10_000_u64 {
@@ -255,7 +260,7 @@ fn a_slab_hands_each_number_out_to_one() {
 
 #[test]
 fn memory_that_nothing_is_in_goes_back() {
-    let slab = Slab::<u64, u64>::new(Shape::PLAIN);
+    let slab = Slab::<u64, u64>::new(EntryLayout::PLAIN);
     let of = |keys: std::ops::Range<u64>| -> Vec<Entry<u64, u64>> {
         keys.map(|key| Entry::new(&slab, key, key, key, 1)).collect()
     };
@@ -277,7 +282,7 @@ fn memory_that_nothing_is_in_goes_back() {
 /// Nothing is handed out twice, and all memory goes back (which the leak sanitizer sees).
 #[test]
 fn a_slab_goes_on_after_a_fork_without_those_who_had_its_locks() {
-    let slab = Slab::<u64, u64>::new(Shape::PLAIN);
+    let slab = Slab::<u64, u64>::new(EntryLayout::PLAIN);
     let enter = |key| Entry::new(&slab, key << 16, key, !key, 1);
     let mut entries: Vec<_> = (0..5_000).map(enter).collect();
     entries.drain(2_000..3_000);

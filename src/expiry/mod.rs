@@ -29,7 +29,7 @@ use std::time::Duration;
 pub use policy::Expiry;
 pub(crate) use terms::Terms;
 
-use crate::entry::{EntryRef, Shape};
+use crate::entry::{EntryLayout, EntryRef};
 use crate::sync::{AtomicU64, Relaxed, Stamp};
 use crate::time::{Clock, Deadline, Moment, nanos};
 
@@ -89,8 +89,8 @@ impl<K, V> Expiration<K, V> {
     }
 
     /// The words that entries need.
-    pub(crate) fn shape(&self) -> Shape {
-        if self.time_to_idle.is_some() { Shape::IDLING } else { Shape::TIMED }
+    pub(crate) fn entry_layout(&self) -> EntryLayout {
+        if self.time_to_idle.is_some() { EntryLayout::IDLING } else { EntryLayout::TIMED }
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Expiration, Expiry, Reading, Terms};
-use crate::entry::{Entry, Shape, Slab};
+use crate::entry::{Entry, EntryLayout, Slab};
 use crate::time::{Clock, ManualClock, Moment};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ fn rule(
 }
 
 fn created(rule: &Rule) -> Entry<u8, u8> {
-    let entry = Entry::new(Slab::leaked(rule.shape()), 0, 1, 1, 1);
+    let entry = Entry::new(Slab::leaked(rule.entry_layout()), 0, 1, 1, 1);
     rule.create(entry.as_ref(), &Terms::default());
     entry
 }
@@ -74,10 +74,10 @@ fn seconds_left(rule: &Rule, hand: &ManualClock, entry: &Entry<u8, u8>) -> u32 {
 
 #[test]
 fn entries_have_the_words_that_the_rule_needs() {
-    assert_eq!(rule(Some(SECOND), None, None).0.shape(), Shape::TIMED);
-    assert_eq!(rule(None, Some(SECOND), None).0.shape(), Shape::IDLING);
-    assert_eq!(rule(None, None, Some(Lives::default())).0.shape(), Shape::TIMED);
-    assert_eq!(rule(None, None, None).0.shape(), Shape::TIMED, "a clock alone");
+    assert_eq!(rule(Some(SECOND), None, None).0.entry_layout(), EntryLayout::TIMED);
+    assert_eq!(rule(None, Some(SECOND), None).0.entry_layout(), EntryLayout::IDLING);
+    assert_eq!(rule(None, None, Some(Lives::default())).0.entry_layout(), EntryLayout::TIMED);
+    assert_eq!(rule(None, None, None).0.entry_layout(), EntryLayout::TIMED, "a clock alone");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn an_update_keeps_or_replaces_what_was_left() {
         let (rule, hand) = rule(None, None, Some(Lives { create, read: None, update }));
         let old = created(&rule);
         hand.advance(6 * SECOND);
-        let new = Entry::new(Slab::leaked(rule.shape()), 0, 1, 2, 1);
+        let new = Entry::new(Slab::leaked(rule.entry_layout()), 0, 1, 2, 1);
         rule.update(new.as_ref(), old.as_ref(), &Terms::default());
         assert_eq!(seconds_left(&rule, &hand, &new), expected);
     }
@@ -189,7 +189,7 @@ fn a_value_is_due_when_it_is_old_however_long_it_lives() {
     ] {
         for (rule, hand) in long_lives() {
             hand.advance(100 * SECOND);
-            let entry = Entry::new(Slab::leaked(rule.shape()), 7, 1, 1, 1);
+            let entry = Entry::new(Slab::leaked(rule.entry_layout()), 7, 1, 1, 1);
             rule.create(entry.as_ref(), &terms);
             let is_due = || rule.is_due(entry.as_ref(), (10 * SECOND, 0.0), rule.now());
             assert!(!is_due(), "just written");
@@ -206,7 +206,7 @@ fn a_value_is_due_when_it_is_old_however_long_it_lives() {
 fn jitter_takes_a_part_of_the_life_and_of_the_age() {
     let (rule, hand) = rule(Some(100 * SECOND), None, None);
     for hash in 0..100 {
-        let entry = Entry::new(Slab::leaked(rule.shape()), hash << 32, 1, 1, 1);
+        let entry = Entry::new(Slab::leaked(rule.entry_layout()), hash << 32, 1, 1, 1);
         rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 0.5, ..Terms::default() });
         hand.advance(5 * SECOND - Duration::from_nanos(1));
         assert!(!rule.is_due(entry.as_ref(), (10 * SECOND, 0.5), rule.now()), "not half as old");
@@ -224,7 +224,7 @@ fn jitter_spreads_the_time_to_live_beside_an_expiry_too() {
     let (rule, hand) = rule(Some(90 * SECOND), None, Some(Lives::default()));
     let lives: std::collections::HashSet<_> = (0..20)
         .map(|hash| {
-            let entry = Entry::new(Slab::leaked(rule.shape()), hash << 32, 1, 1, 1);
+            let entry = Entry::new(Slab::leaked(rule.entry_layout()), hash << 32, 1, 1, 1);
             rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 1.0, ..Terms::default() });
             seconds_left(&rule, &hand, &entry)
         })
@@ -268,7 +268,7 @@ fn a_deadline_is_marked_when_it_was_seen_as_passed_and_told_as_it_was() {
     // A read whose clock is older: too late.
     assert_eq!(rule.read(old.as_ref(), Moment::ORIGIN), Reading::Expired);
     // The user's expiry is told that nothing is left.
-    let new = Entry::new(Slab::leaked(rule.shape()), 0, 1, 2, 1);
+    let new = Entry::new(Slab::leaked(rule.entry_layout()), 0, 1, 2, 1);
     rule.update(new.as_ref(), old.as_ref(), &Terms::default());
     assert_eq!(seconds_left(&rule, &hand, &new), 0);
 }

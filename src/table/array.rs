@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::chain::{self, Head, Link};
-use super::control::Control;
-use super::due::Due;
-use super::row::Row;
+use super::chain::{self, ChainHead, Link};
+use super::deadline_tree::DeadlineTree;
+use super::group::Group;
+use super::header::Header;
 use super::summary::Summaries;
-use crate::entry::{Shape, Slab};
+use crate::entry::{EntryLayout, Slab};
 use crate::sync::{
     AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed, Zeroed, zeroed,
 };
@@ -17,8 +17,8 @@ use crate::sync::{
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Bucket {
-    control: AtomicU64,
-    pub(super) row: Row,
+    header: AtomicU64,
+    pub(super) group: Group,
 }
 
 // SAFETY: made of integers in atomics.
@@ -29,24 +29,24 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 
 impl Bucket {
     #[inline]
-    pub(super) fn control(&self) -> Control {
+    pub(super) fn header(&self) -> Header {
         // ORDERING T-a: Acquire: the slots are looked at after the word that counts what came in;
-        // pairs with `try_control`.
-        Control(self.control.load(Ordering::Acquire))
+        // pairs with `try_header`.
+        Header(self.header.load(Ordering::Acquire))
     }
 
     /// One attempt to change the control word.
     #[inline]
-    pub(super) fn try_control(&self, from: Control, to: Control) -> bool {
+    pub(super) fn try_header(&self, from: Header, to: Header) -> bool {
         // ORDERING T-b: AcqRel: Release publishes the claim that is announced, or the slots that
         // were frozen or filled; Acquire continues the chain. On failure something came in or out
         // of announcement, and the caller looks again.
-        self.control.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.header.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
 /// Entries a bucket holds on average when the table is full; a table with more grows.
-pub(crate) const LOAD: usize = 4;
+pub(crate) const MAX_LOAD_FACTOR: usize = 4;
 
 /// One generation of the table.
 pub(crate) struct Array<K, V, X> {
@@ -60,9 +60,9 @@ pub(crate) struct Array<K, V, X> {
     heads: Box<[AtomicPtr<Link>]>,
     summaries: Summaries,
     /// Where the next entries expire, if they do.
-    pub(super) due: Option<Due>,
+    pub(super) due: Option<DeadlineTree>,
     /// What the table's owner keeps for each generation.
-    pub(super) annex: X,
+    pub(super) extension: X,
     /// The generation with more or fewer buckets that follows, once there is one.
     pub(super) next: AtomicPtr<Array<K, V, X>>,
     /// The group that the next thread begins to migrate, and how many, from the first on, somebody
@@ -75,24 +75,24 @@ pub(crate) struct Array<K, V, X> {
 
 impl<K, V, X> Array<K, V, X> {
     /// The bytes that one of two to the power of `bits` buckets takes, without chains and annex.
-    pub(super) fn bytes_for(shape: Shape, bits: u32) -> u128 {
+    pub(super) fn bytes_for(entry_layout: EntryLayout, bits: u32) -> u128 {
         let each = size_of::<Bucket>() + size_of::<AtomicPtr<Link>>();
-        let due = if shape.has_deadline() { Due::BYTES_PER_BUCKET } else { 0 };
+        let due = if entry_layout.has_deadline() { DeadlineTree::BYTES_PER_BUCKET } else { 0 };
         ((each + due) as u128) << bits
     }
 
-    pub(super) fn new(slab: Arc<Slab<K, V>>, life: u64, bits: u32, annex: X) -> Self {
-        let (shape, buckets) = (slab.shape(), 1_usize << bits);
+    pub(super) fn new(slab: Arc<Slab<K, V>>, life: u64, bits: u32, extension: X) -> Self {
+        let (entry_layout, buckets) = (slab.entry_layout(), 1_usize << bits);
         debug_assert!(bits > 0, "a generation of one bucket");
         Self {
             slab,
             life,
             shift: u64::BITS - bits,
-            buckets: zeroed(buckets, || Bucket { control: AtomicU64::new(0), row: Row::new() }),
+            buckets: zeroed(buckets, || Bucket { header: AtomicU64::new(0), group: Group::new() }),
             heads: zeroed(buckets, || AtomicPtr::new(std::ptr::null_mut())),
             summaries: Summaries::new(buckets),
-            due: shape.has_deadline().then(|| Due::new(buckets)),
-            annex,
+            due: entry_layout.has_deadline().then(|| DeadlineTree::new(buckets)),
+            extension,
             next: AtomicPtr::new(std::ptr::null_mut()),
             begun: CachePadded::new(Relaxed::<AtomicUsize>::new(0)),
             moved: CachePadded::new(AtomicUsize::new(0)),
@@ -150,12 +150,12 @@ impl<K, V, X> Array<K, V, X> {
         unsafe { self.buckets.get_unchecked(self.index_of(hash)) }
     }
 
-    pub(super) fn head(&self, index: usize) -> Head {
+    pub(super) fn head(&self, index: usize) -> ChainHead {
         // ORDERING T-h: Acquire: the links; pairs with `try_head`.
-        Head::from_raw(self.heads[index].load(Ordering::Acquire))
+        ChainHead::from_raw(self.heads[index].load(Ordering::Acquire))
     }
 
-    pub(super) fn try_head(&self, index: usize, from: Head, to: Head) -> bool {
+    pub(super) fn try_head(&self, index: usize, from: ChainHead, to: ChainHead) -> bool {
         // ORDERING T-i: AcqRel: Release publishes the link; Acquire lets whoever takes one off read
         // it.
         self.heads[index]
@@ -170,7 +170,7 @@ impl<K, V, X> Array<K, V, X> {
 
     /// The bytes of this generation, without chains and annex.
     pub(super) fn bytes(&self) -> usize {
-        let due = self.due.as_ref().map_or(0, Due::bytes);
+        let due = self.due.as_ref().map_or(0, DeadlineTree::bytes);
         size_of_val(&*self.buckets) + size_of_val(&*self.heads) + self.summaries.bytes() + due
     }
 }
@@ -203,7 +203,7 @@ unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Sync for Array<K, V,
 unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Send for Array<K, V, X> {}
 
 /// An entry in a slot: its number, its hash, and the slot's policy bits.
-pub(super) type Placed = (u32, u64, u8);
+pub(super) type SlotContents = (u32, u64, u8);
 
 /// The entries of one bucket: those of its own slots in their order, then those of its chain.
-pub(super) type Contents = Vec<Placed>;
+pub(super) type BucketContents = Vec<SlotContents>;

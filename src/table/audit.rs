@@ -1,13 +1,13 @@
 //! Checking the table's invariants at rest.
 
-use super::home::Home;
-use super::row::Row;
+use super::bucket::BucketRef;
+use super::group::Group;
 use super::view::View;
 use crate::entry::EntryRef;
 
 /// What the table holds.
 #[derive(Debug, Default)]
-pub(crate) struct Contents {
+pub(crate) struct AuditedContents {
     pub(crate) entries: usize,
     pub(crate) charge: u64,
     /// Entries whose values are being loaded.
@@ -24,16 +24,16 @@ pub(crate) struct Contents {
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// Recounts the contents, and panics where an invariant does not hold. Nobody else may use the
     /// table meanwhile.
-    pub(crate) fn audit(&self, same: impl Fn(&K, &K) -> bool) -> Contents {
-        let mut contents = Contents::default();
+    pub(crate) fn audit(&self, same: impl Fn(&K, &K) -> bool) -> AuditedContents {
+        let mut contents = AuditedContents::default();
         let mut next = Some(self.current());
         while let Some(array) = next {
             let mut links = 0;
             for index in 0..array.len() {
-                let home = Home::at(array, index);
-                links += home.links(home.head()).count();
-                if !home.control().is_moved() {
-                    self.audit_home(home, &mut contents, &same);
+                let bucket = BucketRef::at(array, index);
+                links += bucket.links(bucket.head()).count();
+                if !bucket.header().is_moved() {
+                    self.audit_home(bucket, &mut contents, &same);
                 }
             }
             assert_eq!(array.links.get(), links, "links");
@@ -44,23 +44,23 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     fn audit_home(
         &self,
-        home: Home<'g, K, V, X>,
-        contents: &mut Contents,
+        bucket: BucketRef<'g, K, V, X>,
+        contents: &mut AuditedContents,
         same: &impl Fn(&K, &K) -> bool,
     ) {
         let mut seen: Vec<EntryRef<'g, K, V>> = Vec::new();
-        let mut row = |row: &'g Row| {
-            for (_, word) in row.words() {
+        let mut group = |group: &'g Group| {
+            for (_, word) in group.words() {
                 let bits = word.bits();
                 assert_eq!(word.is_readable(), bits & 0b11 != 0, "an entry and its marks");
                 assert!(word.is_readable() || word.is_vacant(), "a slot that somebody left behind");
                 if word.is_readable() {
-                    let entry = home.entry(word.number());
+                    let entry = bucket.entry(word.number());
                     let again = |other: &EntryRef<'g, K, V>| {
                         other.hash() == entry.hash() && same(other.key(), entry.key())
                     };
                     assert!(!seen.iter().any(again), "a key that is in twice");
-                    assert_eq!(home.array.index_of(entry.hash()), home.index(), "a home");
+                    assert_eq!(bucket.array.index_of(entry.hash()), bucket.index(), "a home");
                     seen.push(entry);
                     contents.entries += usize::from(!entry.is_placeholder());
                     contents.placeholders += u64::from(entry.is_placeholder());
@@ -72,12 +72,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                 }
             }
         };
-        row(home.row());
+        group(bucket.group());
         let mut chained = 0;
-        for link in home.links(home.head()) {
-            row(&link.row);
-            chained += link.row.words().filter(|(_, word)| word.is_occupied()).count();
+        for link in bucket.links(bucket.head()) {
+            group(&link.group);
+            chained += link.group.words().filter(|(_, word)| word.is_occupied()).count();
         }
-        assert!(chained == 0 || home.control().overflows(), "a chain that nobody looks at");
+        assert!(chained == 0 || bucket.header().overflows(), "a chain that nobody looks at");
     }
 }

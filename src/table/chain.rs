@@ -1,17 +1,17 @@
 //! The chain of rows for the keys that a bucket's own slots cannot hold.
 
-use super::array::Placed;
-use super::row::{LANES, Row};
-use super::word::Word;
+use super::array::SlotContents;
+use super::group::{Group, SLOTS_PER_GROUP};
+use super::slot_word::SlotWord;
 
 /// One more row behind a bucket.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// The rank of the first slot; the bucket's own slots have the ranks below [`LANES`].
+    /// The rank of the first slot; the bucket's own slots have the ranks below [`SLOTS_PER_GROUP`].
     pub(super) base: usize,
     /// The link that was there before; never changes once this one is attached.
     pub(super) next: *mut Link,
-    pub(super) row: Row,
+    pub(super) group: Group,
 }
 
 // SAFETY: a link lends its row to any thread; `next` never changes while the link is shared.
@@ -21,7 +21,7 @@ unsafe impl Sync for Link {}
 
 impl Link {
     pub(super) fn new(next: *mut Link, base: usize) -> Box<Self> {
-        Box::new(Self { base, next, row: Row::new() })
+        Box::new(Self { base, next, group: Group::new() })
     }
 }
 
@@ -30,12 +30,12 @@ impl Link {
 /// `null` is no chain in a bucket that no migration has filled. `NONE` is no chain that came after
 /// one, or after a migration. FROZEN ends all change.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Head(*mut Link);
+pub(super) struct ChainHead(*mut Link);
 
 const FROZEN: usize = 1;
 const NONE: usize = 2;
 
-impl Head {
+impl ChainHead {
     const ALIGNED: () = assert!(align_of::<Link>() > (FROZEN | NONE));
 
     pub(super) fn none() -> Self {
@@ -70,12 +70,12 @@ impl Head {
 }
 
 /// Builds the links that hold `overflowing` entries.
-pub(super) fn build(overflowing: &[Placed]) -> *mut Link {
+pub(super) fn build(overflowing: &[SlotContents]) -> *mut Link {
     let mut newest = std::ptr::null_mut();
-    for (nth, group) in overflowing.chunks(LANES).enumerate() {
-        let mut link = Link::new(newest, (nth + 1) * LANES);
-        for (lane, &(number, hash, bits)) in group.iter().enumerate() {
-            link.row.fill(lane, Word::visible(number, hash, bits));
+    for (nth, unit) in overflowing.chunks(SLOTS_PER_GROUP).enumerate() {
+        let mut link = Link::new(newest, (nth + 1) * SLOTS_PER_GROUP);
+        for (slot_index, &(number, hash, bits)) in unit.iter().enumerate() {
+            link.group.fill(slot_index, SlotWord::visible(number, hash, bits));
         }
         newest = Box::into_raw(link);
     }

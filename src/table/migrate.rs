@@ -13,29 +13,29 @@
 //! on. Whoever is going to change a target, and every hand and scan, sees to it first that all its sources are
 //! MOVED (T8): else a reader could find in the one what was taken out of the other.
 
-use super::array::{Array, Contents, Placed};
-use super::chain::{self, Head};
-use super::control::Control;
-use super::home::Home;
-use super::row::LANES;
-use super::word::Word;
+use super::array::{Array, BucketContents, SlotContents};
+use super::bucket::BucketRef;
+use super::chain::{self, ChainHead};
+use super::group::SLOTS_PER_GROUP;
+use super::header::Header;
+use super::slot_word::SlotWord;
 use crate::sync::seeded;
 
 /// Buckets that are migrated together, in a table that is followed by another.
-pub(super) struct Group<'g, K, V, X> {
+pub(super) struct MigrationUnit<'g, K, V, X> {
     from: &'g Array<K, V, X>,
     to: &'g Array<K, V, X>,
     nth: usize,
 }
 
-impl<'g, K, V, X> Group<'g, K, V, X> {
+impl<'g, K, V, X> MigrationUnit<'g, K, V, X> {
     /// The group with this number.
     pub(super) fn at(from: &'g Array<K, V, X>, to: &'g Array<K, V, X>, nth: usize) -> Self {
         Self { from, to, nth }
     }
 
     /// The group of a bucket.
-    pub(super) fn of(source: Home<'g, K, V, X>, to: &'g Array<K, V, X>) -> Self {
+    pub(super) fn of(source: BucketRef<'g, K, V, X>, to: &'g Array<K, V, X>) -> Self {
         let from = source.array;
         Self { from, to, nth: source.index() >> merged(from, to) }
     }
@@ -45,15 +45,15 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
         from.len() >> merged(from, to)
     }
 
-    fn sources(&self) -> impl Iterator<Item = Home<'g, K, V, X>> + use<'g, K, V, X> {
+    fn sources(&self) -> impl Iterator<Item = BucketRef<'g, K, V, X>> + use<'g, K, V, X> {
         let (from, merged) = (self.from, merged(self.from, self.to));
         let first = self.nth << merged;
-        (first..first + (1 << merged)).map(|index| Home::at(from, index))
+        (first..first + (1 << merged)).map(|index| BucketRef::at(from, index))
     }
 
     /// Whether its targets may be changed (T8).
     pub(super) fn is_moved(&self) -> bool {
-        self.sources().all(|source| source.control().is_moved())
+        self.sources().all(|source| source.header().is_moved())
     }
 
     /// Moves the entries to the next generation, if that was not done yet.
@@ -71,7 +71,7 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
 
     /// Goes on with what a thread has begun that is not there any more. Nobody else uses the table.
     pub(super) fn finish(&self) {
-        if self.sources().any(|source| source.control().is_frozen()) {
+        if self.sources().any(|source| source.header().is_frozen()) {
             self.migrate();
         }
     }
@@ -99,10 +99,10 @@ impl<'g, K, V, X> Group<'g, K, V, X> {
     /// Notes of a target when its entries expire.
     fn note_due(&self, target: usize, image: &Image) {
         let Some(due) = &self.to.due else { return };
-        let home = Home::at(self.to, target);
+        let bucket = BucketRef::at(self.to, target);
         for &(number, ..) in image.own.iter().flatten().chain(&image.chained) {
             // Found in a frozen bucket by a pinned thread, so it is not freed meanwhile.
-            let entry = home.entry(number);
+            let entry = bucket.entry(number);
             if entry.charge() > 0 {
                 due.note(target, entry.end(self.to.life));
             }
@@ -116,19 +116,19 @@ fn merged<K, V, X>(from: &Array<K, V, X>, to: &Array<K, V, X>) -> u32 {
 }
 
 /// Which entries of a source stand in its own slots, and all of them.
-type Source = ([Option<usize>; LANES], Contents);
+type Source = ([Option<usize>; SLOTS_PER_GROUP], BucketContents);
 
 /// What a target bucket will hold.
 struct Image {
-    own: [Option<Placed>; LANES],
-    chained: Contents,
+    own: [Option<SlotContents>; SLOTS_PER_GROUP],
+    chained: BucketContents,
 }
 
 impl Image {
     /// An entry that stands in a source's own slot keeps its lane, unless another came before it; the
     /// others, and those of the chains, fill what is left.
     fn new(sources: &[Source], mine: impl Fn(u64) -> bool) -> Self {
-        let mut image = Self { own: [None; LANES], chained: Vec::new() };
+        let mut image = Self { own: [None; SLOTS_PER_GROUP], chained: Vec::new() };
         for (own, contents) in sources {
             let entry = |nth: usize| contents.get(nth).copied().filter(|&(_, hash, _)| mine(hash));
             for (slot, nth) in image.own.iter_mut().zip(own) {
@@ -151,15 +151,15 @@ impl Image {
     }
 }
 
-impl<K, V, X> Home<'_, K, V, X> {
+impl<K, V, X> BucketRef<'_, K, V, X> {
     /// Lets nothing change any more. False if the bucket was moved already.
     fn freeze(&self) -> bool {
         loop {
-            let control = self.settle();
-            if control.is_moved() {
+            let header = self.help_announced();
+            if header.is_moved() {
                 return false;
             }
-            if control.is_frozen() || self.try_control(control, control.freezing()) {
+            if header.is_frozen() || self.try_header(header, header.freezing()) {
                 break;
             }
         }
@@ -170,10 +170,10 @@ impl<K, V, X> Home<'_, K, V, X> {
             }
         }
         if !seeded("table-freeze-no-slots") {
-            self.row().freeze();
+            self.group().freeze();
         }
         if !seeded("table-freeze-no-chain") {
-            self.links(self.head()).for_each(|link| link.row.freeze());
+            self.links(self.head()).for_each(|link| link.group.freeze());
         }
         true
     }
@@ -181,8 +181,8 @@ impl<K, V, X> Home<'_, K, V, X> {
     /// Tells that the targets are full.
     fn mark_moved(&self) {
         loop {
-            let control = self.control();
-            if control.is_moved() || self.try_control(control, control.moved()) {
+            let header = self.header();
+            if header.is_moved() || self.try_header(header, header.moved()) {
                 return;
             }
         }
@@ -194,25 +194,25 @@ fn fill<K, V, X>(next: &Array<K, V, X>, target: usize, image: &Image) {
     let head = next.head(target);
     if head.raw().is_null() {
         let chain = chain::build(&image.chained);
-        if next.try_head(target, head, Head::of(chain)) {
-            next.links.add(image.chained.len().div_ceil(LANES));
+        if next.try_head(target, head, ChainHead::of(chain)) {
+            next.links.add(image.chained.len().div_ceil(SLOTS_PER_GROUP));
         } else {
             // SAFETY: built here and not published.
             unsafe { chain::free(chain) };
         }
     }
-    let row = &next.bucket(target).row;
-    for (lane, entry) in image.own.iter().enumerate() {
-        let slot = row.slot(lane);
+    let group = &next.bucket(target).group;
+    for (slot_index, entry) in image.own.iter().enumerate() {
+        let slot = group.slot(slot_index);
         let word = slot.word();
         let late = seeded("table-late-copy") && word.is_vacant();
         if word.is_untouched() || late {
-            let visible = |(number, hash, bits)| Word::visible(number, hash, bits);
-            let filled = entry.map_or(Word::vacant(0), visible);
+            let visible = |(number, hash, bits)| SlotWord::visible(number, hash, bits);
+            let filled = entry.map_or(SlotWord::vacant(0), visible);
             let _ = slot.try_word(word, filled);
         }
     }
-    next.bucket(target).try_control(Control(0), Control::ready(!image.chained.is_empty()));
+    next.bucket(target).try_header(Header(0), Header::ready(!image.chained.is_empty()));
     for &(_, _, bits) in image.own.iter().flatten().chain(&image.chained) {
         next.summaries().note(target, bits);
     }

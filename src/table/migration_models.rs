@@ -7,48 +7,48 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::array::Array;
-use super::home::Home;
-use super::migrate::Group;
-use super::models::{Toy, YOUNG, commit, entry, get, insert, model, remove, seek, toy, with};
-use super::row::LANES;
+use super::bucket::BucketRef;
+use super::group::SLOTS_PER_GROUP;
+use super::migrate::MigrationUnit;
+use super::models::{Toy, YOUNG, commit, entry, get, insert, model, remove, search, toy, with};
 use super::{Region, Table};
-use crate::entry::{Shape, Slab};
+use crate::entry::{EntryLayout, Slab};
 use crate::reclaim::Ledgered;
 
 type Toys = Array<u64, u64, ()>;
 
 /// A bucket and the generation that follows it, with `bits`, without epochs: nothing is freed, so nobody
 /// has to be pinned.
-fn generations(from: u32, to: u32) -> (Home<'static, u64, u64, ()>, &'static Toys) {
-    let slab = Arc::new(Slab::new(Shape::PLAIN));
+fn generations(from: u32, to: u32) -> (BucketRef<'static, u64, u64, ()>, &'static Toys) {
+    let slab = Arc::new(Slab::new(EntryLayout::PLAIN));
     let array = |bits| &*Box::leak(Box::new(Array::new(Arc::clone(&slab), u64::MAX, bits, ())));
-    (Home::at(array(from), 0), array(to))
+    (BucketRef::at(array(from), 0), array(to))
 }
 
 fn value_in(array: &'static Array<u64, u64, ()>, key: u64) -> Option<u64> {
-    let home = Home::of(array, key);
-    seek(home, key).map(|held| *held.entry().value())
+    let bucket = BucketRef::of(array, key);
+    search(bucket, key).map(|occupied| *occupied.entry().value())
 }
 
 /// What a change of the size may be: a bucket is divided, or two become one.
 const SIZES: [(u32, u32); 2] = [(1, 2), (2, 1)];
 
-fn migrate(home: Home<'static, u64, u64, ()>, next: &'static Toys) {
-    Group::of(home, next).migrate();
+fn migrate(bucket: BucketRef<'static, u64, u64, ()>, next: &'static Toys) {
+    MigrationUnit::of(bucket, next).migrate();
 }
 
 /// A model of a change of the size, beside an operation on a bucket that has keys up to `full`.
 fn beside_migration<R: 'static>(
     (from, to): (u32, u32),
     full: u64,
-    operation: fn(Home<'static, u64, u64, ()>) -> R,
+    operation: fn(BucketRef<'static, u64, u64, ()>) -> R,
     check: fn(&'static Toys, R),
 ) {
     model(2, move || {
-        let (home, next) = generations(from, to);
-        (0..full).for_each(|key| assert!(commit(home, key, 10)));
-        let other = thread::spawn(move || operation(home));
-        migrate(home, next);
+        let (bucket, next) = generations(from, to);
+        (0..full).for_each(|key| assert!(commit(bucket, key, 10)));
+        let other = thread::spawn(move || operation(bucket));
+        migrate(bucket, next);
         let done = other.join().unwrap();
         (1..full.max(1) - 1).for_each(|key| assert_eq!(value_in(next, key), Some(10)));
         check(next, done);
@@ -56,12 +56,12 @@ fn beside_migration<R: 'static>(
 }
 
 /// Keys that fill a bucket's own slots, and one more, which lies in the chain.
-const CHAINED: u64 = LANES as u64;
+const CHAINED: u64 = SLOTS_PER_GROUP as u64;
 
 #[test]
 fn migrate_against_insert() {
     for sizes in SIZES {
-        let insert = |home| commit(home, 1, 10);
+        let insert = |bucket| commit(bucket, 1, 10);
         beside_migration(sizes, 0, insert, |next, inserted| {
             assert_eq!(value_in(next, 1), inserted.then_some(10), "lost, or there all the same");
         });
@@ -71,9 +71,10 @@ fn migrate_against_insert() {
 #[test]
 fn migrate_against_replace() {
     for sizes in SIZES {
-        let replace = |home| {
-            seek(home, 0)
-                .is_some_and(|held| held.swap(entry(held.home.array.slab(), 0, 20).into_raw()))
+        let replace = |bucket| {
+            search(bucket, 0).is_some_and(|occupied| {
+                occupied.swap(entry(occupied.bucket.array.slab(), 0, 20).into_raw())
+            })
         };
         beside_migration(sizes, 1, replace, |next, replaced| {
             let value = if replaced { 20 } else { 10 };
@@ -85,7 +86,7 @@ fn migrate_against_replace() {
 #[test]
 fn migrate_against_remove() {
     for sizes in SIZES {
-        let remove = |home| seek(home, 0).and_then(|held| held.unlink()).is_some();
+        let remove = |bucket| search(bucket, 0).and_then(|occupied| occupied.unlink()).is_some();
         beside_migration(sizes, 1, remove, |next, removed| {
             assert_eq!(value_in(next, 0), (!removed).then_some(10), "a removed key came back");
         });
@@ -95,9 +96,9 @@ fn migrate_against_remove() {
 #[test]
 fn migrate_against_mark() {
     for sizes in SIZES {
-        let mark = |home| seek(home, 0).is_some_and(|held| held.mark(YOUNG, 3));
+        let mark = |bucket| search(bucket, 0).is_some_and(|occupied| occupied.mark(YOUNG, 3));
         beside_migration(sizes, 1, mark, |next, marked| {
-            let bits = seek(Home::of(next, 0), 0).expect("it was moved").bits();
+            let bits = search(BucketRef::of(next, 0), 0).expect("it was moved").bits();
             assert_eq!(bits == 3, marked, "a promotion that was counted is lost");
         });
     }
@@ -105,7 +106,7 @@ fn migrate_against_mark() {
 
 #[test]
 fn migrate_chain_against_insert() {
-    let insert = |home| commit(home, CHAINED, 10);
+    let insert = |bucket| commit(bucket, CHAINED, 10);
     beside_migration((1, 2), CHAINED, insert, |next, inserted| {
         assert_eq!(value_in(next, CHAINED), inserted.then_some(10), "lost, or there all the same");
     });
@@ -113,9 +114,10 @@ fn migrate_chain_against_insert() {
 
 #[test]
 fn migrate_chain_against_replace() {
-    let replace = |home| {
-        seek(home, CHAINED)
-            .is_some_and(|held| held.swap(entry(held.home.array.slab(), CHAINED, 20).into_raw()))
+    let replace = |bucket| {
+        search(bucket, CHAINED).is_some_and(|occupied| {
+            occupied.swap(entry(occupied.bucket.array.slab(), CHAINED, 20).into_raw())
+        })
     };
     beside_migration((1, 2), CHAINED + 1, replace, |next, replaced| {
         let value = if replaced { 20 } else { 10 };
@@ -125,7 +127,7 @@ fn migrate_chain_against_replace() {
 
 #[test]
 fn migrate_chain_against_remove() {
-    let remove = |home| seek(home, CHAINED).and_then(|held| held.unlink()).is_some();
+    let remove = |bucket| search(bucket, CHAINED).and_then(|occupied| occupied.unlink()).is_some();
     beside_migration((1, 2), CHAINED + 1, remove, |next, removed| {
         let value = (!removed).then_some(10);
         assert_eq!(value_in(next, CHAINED), value, "a removed key came back");
@@ -134,9 +136,9 @@ fn migrate_chain_against_remove() {
 
 #[test]
 fn migrate_chain_against_mark() {
-    let mark = |home| seek(home, CHAINED).is_some_and(|held| held.mark(YOUNG, 3));
+    let mark = |bucket| search(bucket, CHAINED).is_some_and(|occupied| occupied.mark(YOUNG, 3));
     beside_migration((1, 2), CHAINED + 1, mark, |next, marked| {
-        let bits = seek(Home::of(next, CHAINED), CHAINED).expect("it was moved").bits();
+        let bits = search(BucketRef::of(next, CHAINED), CHAINED).expect("it was moved").bits();
         assert_eq!(bits == 3, marked, "a promotion that was counted is lost");
     });
 }
@@ -146,13 +148,13 @@ fn migrate_chain_against_touch() {
     // A read that is counted after the copy would make another helper's image differ.
     for (sizes, key) in [((1, 2), CHAINED), ((2, 1), 0)] {
         model(2, move || {
-            let (home, next) = generations(sizes.0, sizes.1);
-            (0..=key).for_each(|key| assert!(commit(home, key, 10)));
-            let other = thread::spawn(move || seek(home, key).expect("it is there").touch());
-            migrate(home, next);
+            let (bucket, next) = generations(sizes.0, sizes.1);
+            (0..=key).for_each(|key| assert!(commit(bucket, key, 10)));
+            let other = thread::spawn(move || search(bucket, key).expect("it is there").touch());
+            migrate(bucket, next);
             other.join().unwrap();
-            let bits = |home| seek(home, key).expect("it is there").bits();
-            assert_eq!(bits(home), bits(Home::of(next, key)), "what is frozen has changed");
+            let bits = |bucket| search(bucket, key).expect("it is there").bits();
+            assert_eq!(bits(bucket), bits(BucketRef::of(next, key)), "what is frozen has changed");
         });
     }
 }
@@ -161,14 +163,14 @@ fn migrate_chain_against_touch() {
 fn migrate_against_the_end_of_a_chain() {
     // Whoever takes the last link off clears the flag that says that there is a chain.
     model(2, || {
-        let (home, next) = generations(1, 2);
-        (0..=CHAINED).for_each(|key| assert!(commit(home, key, 10)));
+        let (bucket, next) = generations(1, 2);
+        (0..=CHAINED).for_each(|key| assert!(commit(bucket, key, 10)));
         let other = thread::spawn(move || {
-            let gone = seek(home, CHAINED).is_some_and(|held| held.unlink().is_some());
-            home.dissolve(std::mem::forget);
+            let gone = search(bucket, CHAINED).is_some_and(|occupied| occupied.unlink().is_some());
+            bucket.remove_empty_links(std::mem::forget);
             gone
         });
-        migrate(home, next);
+        migrate(bucket, next);
         let gone = other.join().unwrap();
         (0..CHAINED).for_each(|key| assert_eq!(value_in(next, key), Some(10)));
         assert_eq!(value_in(next, CHAINED), (!gone).then_some(10));
@@ -181,12 +183,12 @@ fn a_late_helper_resurrects_nothing() {
     // removes the entry from its new place.
     for (from, to) in SIZES {
         model(2, move || {
-            let (home, next) = generations(from, to);
-            commit(home, 1, 10);
-            let other = thread::spawn(move || migrate(home, next));
-            migrate(home, next);
-            let target = Home::at(next, 0);
-            seek(target, 1).expect("it was moved").unlink().expect("nobody else removes");
+            let (bucket, next) = generations(from, to);
+            commit(bucket, 1, 10);
+            let other = thread::spawn(move || migrate(bucket, next));
+            migrate(bucket, next);
+            let target = BucketRef::at(next, 0);
+            search(target, 1).expect("it was moved").unlink().expect("nobody else removes");
             other.join().unwrap();
             assert_eq!(value_in(next, 1), None, "it came back");
         });
@@ -199,12 +201,12 @@ const SECOND: u64 = 1 << 62;
 #[test]
 fn two_that_become_one_against_insert_and_remove() {
     model(2, || {
-        let (home, next) = generations(2, 1);
-        let second = Home::at(home.array, 1);
-        assert!(commit(home, 1, 10) && commit(second, SECOND, 10));
+        let (bucket, next) = generations(2, 1);
+        let second = BucketRef::at(bucket.array, 1);
+        assert!(commit(bucket, 1, 10) && commit(second, SECOND, 10));
         let other = thread::spawn(move || {
             let inserted = commit(second, SECOND | 1, 20);
-            (inserted, seek(home, 1).is_some_and(|held| held.unlink().is_some()))
+            (inserted, search(bucket, 1).is_some_and(|occupied| occupied.unlink().is_some()))
         });
         migrate(second, next);
         let (inserted, removed) = other.join().unwrap();
@@ -223,8 +225,9 @@ fn what_a_hand_unlinks_while_two_become_one_is_read_no_more() {
         let theirs = Arc::clone(&table);
         let helper = thread::spawn(move || with(&theirs, |view| _ = view.migrate(1)));
         let gone = with(&table, |view| {
-            let held = (0..LANES as u64).find_map(|place| view.look(Region::Probation, place))?;
-            let (old, _) = view.unlink(held)?;
+            let occupied = (0..SLOTS_PER_GROUP as u64)
+                .find_map(|position| view.get_at(Region::Probation, position))?;
+            let (old, _) = view.unlink(occupied)?;
             view.retire(old, Ledgered::Nowhere);
             Some(())
         });
@@ -237,7 +240,7 @@ fn what_a_hand_unlinks_while_two_become_one_is_read_no_more() {
 
 /// A table of four buckets, of which two have begun to become one; the second of them has an entry.
 fn shrinking() -> Arc<Toy> {
-    let mut table = Table::new(Shape::PLAIN, u64::MAX, 2, ());
+    let mut table = Table::new(EntryLayout::PLAIN, u64::MAX, 2, ());
     table.first_bits = 1;
     insert(&table, SECOND, 10);
     with(&table, |view| view.begin(view.current(), 1, |_, _| ()));
@@ -268,7 +271,7 @@ fn a_generation_ends_whoever_saw_it_moved() {
             view.grow(|_, _| ());
             let array = view.current();
             let next = view.next(array).expect("just begun");
-            (0..2).for_each(|nth| Group::at(array, next, nth).migrate());
+            (0..2).for_each(|nth| MigrationUnit::at(array, next, nth).migrate());
         });
         let theirs = Arc::clone(&table);
         let other = thread::spawn(move || with(&theirs, |view| _ = view.migrate(1)));

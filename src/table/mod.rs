@@ -5,21 +5,21 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `word` | a slot's word and its transitions |
-//! | `control` | the word through which new keys come in |
-//! | `row` | seven slots |
-//! | `look` | all slots of a bucket at once |
+//! | `slot_word` | a slot's word and its transitions |
+//! | `header` | the word through which new keys come in |
+//! | `group` | seven slots |
+//! | `slot_vector` | all slots of a bucket at once |
 //! | `chain` | more rows behind a bucket |
-//! | `home` | the protocol: settle, seek, claim, announce, reveal, unlink |
+//! | `bucket` | the protocol: settle, seek, claim, announce, reveal, unlink |
 //! | `array` | one generation: buckets, chains, summaries |
 //! | `summary` | which buckets a hand can pass by |
-//! | `due` | where the next entries expire |
+//! | `deadline_tree` | where the next entries expire |
 //! | `migrate` | how entries move to a generation of another size |
 //! | `resize` | when that is begun, who helps, and how it ends |
-//! | `outlived` | what was taken out of reach and may still be looked at |
-//! | `desk` | what is kept for each thread |
+//! | `deferred_box` | what was taken out of reach and may still be looked at |
+//! | `thread_state` | what is kept for each thread |
 //! | `view` | what a pinned thread may do |
-//! | `walk` | hands and scans |
+//! | `scan` | hands and scans |
 //!
 //! # How a key comes in
 //!
@@ -73,20 +73,20 @@
 mod array;
 #[cfg(any(test, fuzzing, clockhand_fuzz))]
 mod audit;
+mod bucket;
 mod chain;
-mod control;
-mod desk;
-mod due;
-mod home;
-mod look;
+mod deadline_tree;
+mod deferred_box;
+mod group;
+mod header;
 mod migrate;
-mod outlived;
 mod resize;
-mod row;
+mod scan;
+mod slot_vector;
+mod slot_word;
 mod summary;
+mod thread_state;
 mod view;
-mod walk;
-mod word;
 
 #[cfg(all(test, clockhand_loom))]
 mod migration_models;
@@ -100,41 +100,41 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use array::LOAD;
-pub(crate) use desk::{Desk, Shredder};
-pub(crate) use home::{Held, Open};
-pub(crate) use row::LANES;
-pub(crate) use view::{DueAt, Glance, Spotted, Unlinked, View};
-pub(crate) use walk::Noted;
-pub(crate) use word::Region;
+pub(crate) use array::MAX_LOAD_FACTOR;
+pub(crate) use bucket::{Occupied, Vacant};
+pub(crate) use group::SLOTS_PER_GROUP;
+pub(crate) use scan::ScanStep;
+pub(crate) use slot_word::Region;
+pub(crate) use thread_state::{Reclaimer, ThreadState};
+pub(crate) use view::{DueBucket, Lookup, ProbeMiss, Unlinked, View};
 
 use array::Array;
 use chain::Link;
-use outlived::Outlived;
+use deferred_box::DeferredBox;
 
-use crate::entry::{Entry, Shape, Slab};
+use crate::entry::{Entry, EntryLayout, Slab};
 use crate::reclaim::{Domain, Guard, Ledgered, Pass, Perch};
 use crate::sync::{AtomicPtr, FirstPanic, Holder, Ordering};
 
 /// What the table unlinks and a domain keeps until nobody looks at it.
 #[derive(Debug)]
-pub(crate) enum Junk<K, V, X> {
+pub(crate) enum Garbage<K, V, X> {
     /// An entry.
     Entry(Entry<K, V>),
     /// A link of a chain.
-    Link(#[allow(dead_code, reason = "kept to be dropped")] Outlived<Link>),
+    Link(#[allow(dead_code, reason = "kept to be dropped")] DeferredBox<Link>),
     /// A generation.
-    Array(#[allow(dead_code, reason = "kept to be dropped")] Outlived<Array<K, V, X>>),
+    Array(#[allow(dead_code, reason = "kept to be dropped")] DeferredBox<Array<K, V, X>>),
 }
 
 /// The domain of a table, which its threads share.
-pub(crate) type Shared<K, V, X, L> = Arc<Domain<Junk<K, V, X>, Desk<K, V, L>>>;
+pub(crate) type SharedDomain<K, V, X, L> = Arc<Domain<Garbage<K, V, X>, ThreadState<K, V, L>>>;
 
 /// The table: its generations, and the domain that protects them.
 ///
 /// `X` is what the owner keeps for each generation, `L` what it keeps for each thread.
 pub(crate) struct Table<K, V, X, L> {
-    domain: Shared<K, V, X, L>,
+    domain: SharedDomain<K, V, X, L>,
     /// Where the entries lie. The last to be dropped.
     slab: Arc<Slab<K, V>>,
     /// The number of buckets at first, and at least, as a power of two.
@@ -149,10 +149,10 @@ impl<K, V, X, L> Table<K, V, X, L> {
 
     /// An empty table with two to the power of `bits` buckets, and never fewer, of entries that live for so long
     /// at most after they were written.
-    pub(crate) fn new(shape: Shape, life: u64, bits: u32, annex: X) -> Self {
+    pub(crate) fn new(entry_layout: EntryLayout, life: u64, bits: u32, extension: X) -> Self {
         let first_bits = bits.clamp(1, Self::MAX_BITS);
-        let slab = Arc::new(Slab::new(shape));
-        let array = Box::new(Array::new(Arc::clone(&slab), life, first_bits, annex));
+        let slab = Arc::new(Slab::new(entry_layout));
+        let array = Box::new(Array::new(Arc::clone(&slab), life, first_bits, extension));
         Self {
             domain: Arc::new(Domain::new()),
             slab,
@@ -162,13 +162,13 @@ impl<K, V, X, L> Table<K, V, X, L> {
     }
 
     /// The bytes that a table with two to the power of `bits` buckets takes, without entries and annex.
-    pub(crate) fn bytes_for(shape: Shape, bits: u32) -> u128 {
-        Array::<K, V, X>::bytes_for(shape, bits)
+    pub(crate) fn bytes_for(entry_layout: EntryLayout, bits: u32) -> u128 {
+        Array::<K, V, X>::bytes_for(entry_layout, bits)
     }
 
     /// The number of buckets, as a power of two, for so many entries.
     pub(crate) fn bits_for(entries: usize) -> u32 {
-        let buckets = entries.div_ceil(LOAD).checked_next_power_of_two();
+        let buckets = entries.div_ceil(MAX_LOAD_FACTOR).checked_next_power_of_two();
         buckets.map_or(Self::MAX_BITS, usize::trailing_zeros).clamp(1, Self::MAX_BITS)
     }
 
@@ -183,7 +183,7 @@ impl<K, V, X, L> Table<K, V, X, L> {
     }
 
     /// The domain.
-    pub(crate) fn domain(&self) -> &Shared<K, V, X, L> {
+    pub(crate) fn domain(&self) -> &SharedDomain<K, V, X, L> {
         &self.domain
     }
 
@@ -195,7 +195,7 @@ impl<K, V, X, L> Table<K, V, X, L> {
     #[inline]
     pub(crate) fn view<'g>(
         &'g self,
-        pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
+        pass: Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
     ) -> View<'g, K, V, X, L> {
         assert!(pass.is_of(&self.domain), "a pass of another table");
         View::new(self, pass)
@@ -211,7 +211,7 @@ where
 {
     /// Pins the calling thread.
     #[inline]
-    pub(crate) fn pin(&self) -> Guard<'_, Junk<K, V, X>, Desk<K, V, L>> {
+    pub(crate) fn pin(&self) -> Guard<'_, Garbage<K, V, X>, ThreadState<K, V, L>> {
         self.domain.pin()
     }
 
@@ -220,24 +220,25 @@ where
     #[inline]
     pub(crate) fn close<F>(
         &self,
-        guard: Guard<'_, Junk<K, V, X>, Desk<K, V, L>>,
+        guard: Guard<'_, Garbage<K, V, X>, ThreadState<K, V, L>>,
         budget: usize,
         free: impl FnOnce() -> F,
     ) where
-        F: FnMut(Junk<K, V, X>, Ledgered, &Shredder<'_, K, V, L>),
+        F: FnMut(Garbage<K, V, X>, Ledgered, &Reclaimer<'_, K, V, L>),
     {
         guard.close(budget, || {
             let mut free = free();
-            move |junk, account, desk| {
+            move |garbage, account, thread_state| {
                 // SAFETY: `close` names the desk only while the calling thread holds the seat.
-                let desk = desk.map(|desk| unsafe { Shredder::at(desk, &self.slab) });
-                free(junk, account, &desk.unwrap_or_else(Shredder::plain));
+                let thread_state = thread_state
+                    .map(|thread_state| unsafe { Reclaimer::at(thread_state, &self.slab) });
+                free(garbage, account, &thread_state.unwrap_or_else(Reclaimer::plain));
             }
         });
     }
 
     /// A reader's own seat.
-    pub(crate) fn perch(&self) -> Perch<Junk<K, V, X>, Desk<K, V, L>> {
+    pub(crate) fn perch(&self) -> Perch<Garbage<K, V, X>, ThreadState<K, V, L>> {
         self.domain.perch()
     }
 }
@@ -250,7 +251,7 @@ impl<K, V, X, L> Drop for Table<K, V, X, L> {
         let mut panics = FirstPanic::default();
         // SAFETY: guards and views borrow the table, perches are kept beside a handle of it: there
         // are none left.
-        let clear = || unsafe { self.domain.clear(|junk, _| drop(junk)) };
+        let clear = || unsafe { self.domain.clear(|garbage, _| drop(garbage)) };
         // A destructor that panics has used up its item: there is an end to this.
         while !panics.catch(clear) {}
         // ORDERING T-m: Acquire: all that other threads did before they let go of the table.
@@ -275,18 +276,18 @@ impl<K, V, X, L> Drop for Table<K, V, X, L> {
 /// Moves what threads were moving that are not there: in a child that was forked meanwhile, their entries are in both
 /// generations.
 fn finish<K, V, X>(array: &Array<K, V, X>, into: &Array<K, V, X>) {
-    let groups = migrate::Group::count(array, into);
-    (0..groups).for_each(|nth| migrate::Group::at(array, into, nth).finish());
+    let units = migrate::MigrationUnit::count(array, into);
+    (0..units).for_each(|nth| migrate::MigrationUnit::at(array, into, nth).finish());
 }
 
 /// Drops the entries of a generation that nobody else can reach.
 fn drop_entries<K, V, X>(array: &Array<K, V, X>, panics: &mut FirstPanic) {
     for index in 0..array.len() {
-        let home = home::Home::at(array, index);
-        if home.control().is_moved() {
+        let bucket = bucket::BucketRef::at(array, index);
+        if bucket.header().is_moved() {
             continue;
         }
-        for (number, _, _) in home.contents().1 {
+        for (number, _, _) in bucket.contents().1 {
             // SAFETY: the table is being dropped; an entry is readable in one bucket that was not
             // moved, and nowhere else (T2).
             let entry = unsafe { Entry::from_raw(number, array.slab()) };

@@ -9,10 +9,10 @@ use loom::thread;
 
 use super::Table;
 use super::array::Array;
-use super::home::{Held, Home, Open};
-use super::row::LANES;
-use super::view::{Spotted, View};
-use crate::entry::{Entry, LoadStatus, LoadToken, Shape, Slab, Sought};
+use super::bucket::{BucketRef, Occupied, Vacant};
+use super::group::SLOTS_PER_GROUP;
+use super::view::{Lookup, View};
+use crate::entry::{Entry, EntryLayout, Include, LoadStatus, LoadToken, Slab};
 use crate::reclaim::Ledgered;
 
 pub(super) type Toy = Table<u64, u64, (), ()>;
@@ -21,7 +21,7 @@ pub(super) type ToyView<'g> = View<'g, u64, u64, (), ()>;
 pub(super) const YOUNG: u8 = 1;
 
 pub(super) fn toy() -> Arc<Toy> {
-    Arc::new(Table::new(Shape::PLAIN, u64::MAX, 1, ()))
+    Arc::new(Table::new(EntryLayout::PLAIN, u64::MAX, 1, ()))
 }
 
 /// Runs `f` on a pinned view.
@@ -39,12 +39,12 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
     with(table, |view| {
         let mut new = view.entry(key, key, value, 1);
         loop {
-            new = match view.locate(key, |&k| k == key) {
-                Spotted::Open(open) => match open.commit(new, YOUNG) {
+            new = match view.find_for_write(key, |&k| k == key) {
+                Lookup::Vacant(vacant) => match vacant.commit(new, YOUNG) {
                     Ok(()) => return None,
                     Err(new) => new,
                 },
-                Spotted::Held(held) => match view.replace(held, new) {
+                Lookup::Occupied(occupied) => match view.replace(occupied, new) {
                     Ok(old) => {
                         let value = *old.as_ref().value();
                         view.retire(old, Ledgered::Nowhere);
@@ -62,8 +62,10 @@ fn insert_if_absent(table: &Toy, key: u64, value: u64) -> bool {
     with(table, |view| {
         let mut new = view.entry(key, key, value, 1);
         loop {
-            let Spotted::Open(open) = view.locate(key, |&k| k == key) else { return false };
-            match open.commit(new, YOUNG) {
+            let Lookup::Vacant(vacant) = view.find_for_write(key, |&k| k == key) else {
+                return false;
+            };
+            match vacant.commit(new, YOUNG) {
                 Ok(()) => return true,
                 Err(back) => new = back,
             }
@@ -74,8 +76,10 @@ fn insert_if_absent(table: &Toy, key: u64, value: u64) -> bool {
 pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
     with(table, |view| {
         loop {
-            let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return None };
-            if let Some((old, bits)) = view.unlink(held) {
+            let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
+                return None;
+            };
+            if let Some((old, bits)) = view.unlink(occupied) {
                 assert_eq!(bits & 0b11, YOUNG, "the bits of another entry");
                 let value = *old.as_ref().value();
                 view.retire(old, Ledgered::Nowhere);
@@ -86,7 +90,7 @@ pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
 }
 
 pub(super) fn get(table: &Toy, key: u64) -> Option<u64> {
-    with(table, |view| view.find(key, |&k| k == key).map(|held| *held.entry().value()))
+    with(table, |view| view.find(key, |&k| k == key).map(|occupied| *occupied.entry().value()))
 }
 
 pub(super) fn audit(table: &Toy) -> usize {
@@ -245,10 +249,10 @@ fn evict_against_touch_and_mark() {
             |t| remove_any_bits(t, 1),
             |t| {
                 with(t, |view| {
-                    let held = view.find(1, |&k| k == 1)?;
-                    held.touch();
-                    let held = view.find(1, |&k| k == 1)?;
-                    Some(held.mark(held.bits(), 3))
+                    let occupied = view.find(1, |&k| k == 1)?;
+                    occupied.touch();
+                    let occupied = view.find(1, |&k| k == 1)?;
+                    Some(occupied.mark(occupied.bits(), 3))
                 })
             },
         );
@@ -260,8 +264,10 @@ fn evict_against_touch_and_mark() {
 
 fn remove_any_bits(table: &Toy, key: u64) -> u8 {
     with(table, |view| {
-        let Spotted::Held(held) = view.locate(key, |&k| k == key) else { panic!("it is there") };
-        let (old, bits) = view.unlink(held).expect("nobody else removes");
+        let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
+            panic!("it is there")
+        };
+        let (old, bits) = view.unlink(occupied).expect("nobody else removes");
         view.retire(old, Ledgered::Nowhere);
         bits
     })
@@ -271,13 +277,13 @@ fn remove_any_bits(table: &Toy, key: u64) -> u8 {
 fn overflow_two_inserts_of_one_key() {
     model(2, || {
         let table = toy();
-        for key in 0..LANES as u64 {
+        for key in 0..SLOTS_PER_GROUP as u64 {
             insert(&table, key, key);
         }
         let (a, b) = race(&table, |t| insert_if_absent(t, 9, 10), |t| insert_if_absent(t, 9, 20));
         assert!(a ^ b, "exactly one of them");
         assert_eq!(get(&table, 9), Some(if a { 10 } else { 20 }));
-        assert_eq!(audit(&table), LANES + 1);
+        assert_eq!(audit(&table), SLOTS_PER_GROUP + 1);
     });
 }
 
@@ -287,7 +293,7 @@ fn overflow_two_inserts_of_one_key_beside_the_end_of_the_chain() {
     // announcement of the first.
     model(2, || {
         let table = toy();
-        for key in 0..=LANES as u64 {
+        for key in 0..=SLOTS_PER_GROUP as u64 {
             insert(&table, key, key);
         }
         remove(&table, 0);
@@ -295,12 +301,12 @@ fn overflow_two_inserts_of_one_key_beside_the_end_of_the_chain() {
             &table,
             |t| insert_if_absent(t, 9, 10),
             |t| {
-                assert!(remove(t, LANES as u64).is_some());
+                assert!(remove(t, SLOTS_PER_GROUP as u64).is_some());
                 insert_if_absent(t, 9, 20)
             },
         );
         assert!(a ^ b, "exactly one of them");
-        assert_eq!(audit(&table), LANES);
+        assert_eq!(audit(&table), SLOTS_PER_GROUP);
     });
 }
 
@@ -308,42 +314,42 @@ fn overflow_two_inserts_of_one_key_beside_the_end_of_the_chain() {
 fn overflow_insert_against_the_end_of_the_chain() {
     model(2, || {
         let table = toy();
-        for key in 0..=LANES as u64 {
+        for key in 0..=SLOTS_PER_GROUP as u64 {
             insert(&table, key, key);
         }
-        let last = LANES as u64;
+        let last = SLOTS_PER_GROUP as u64;
         let (removed, inserted) =
             race(&table, move |t| remove(t, last), |t| insert_if_absent(t, 9, 90));
         assert_eq!(removed, Some(last));
         assert!(inserted);
         assert_eq!(get(&table, 9), Some(90), "a chain that nobody looks at");
-        assert_eq!(audit(&table), LANES + 1);
+        assert_eq!(audit(&table), SLOTS_PER_GROUP + 1);
     });
 }
 
-type ToyHome = Home<'static, u64, u64, ()>;
+type ToyBucket = BucketRef<'static, u64, u64, ()>;
 
 /// A bucket without epochs: nothing is freed, so nobody has to be pinned.
-fn bucket() -> ToyHome {
-    let slab = Arc::new(Slab::new(Shape::PLAIN));
-    Home::at(Box::leak(Box::new(Array::new(slab, u64::MAX, 1, ()))), 0)
+fn bucket() -> ToyBucket {
+    let slab = Arc::new(Slab::new(EntryLayout::PLAIN));
+    BucketRef::at(Box::leak(Box::new(Array::new(slab, u64::MAX, 1, ()))), 0)
 }
 
 /// The place of a key that is not there.
-fn open(home: ToyHome) -> Open<'static, u64, u64, ()> {
+fn vacant(bucket: ToyBucket) -> Vacant<'static, u64, u64, ()> {
     // No hash is that one: nothing is found.
-    match home.locate(home.settle(), (u64::MAX, Sought::All), &mut |_| false) {
-        Spotted::Open(open) => open,
-        Spotted::Held(_) => unreachable!("nobody is equal"),
+    match bucket.find_for_write(bucket.help_announced(), (u64::MAX, Include::All), &mut |_| false) {
+        Lookup::Vacant(vacant) => vacant,
+        Lookup::Occupied(_) => unreachable!("nobody is equal"),
     }
 }
 
-pub(super) fn commit(home: ToyHome, key: u64, value: u64) -> bool {
-    open(home).commit(entry(home.array.slab(), key, value), YOUNG).is_ok()
+pub(super) fn commit(bucket: ToyBucket, key: u64, value: u64) -> bool {
+    vacant(bucket).commit(entry(bucket.array.slab(), key, value), YOUNG).is_ok()
 }
 
-pub(super) fn seek(home: ToyHome, key: u64) -> Option<Held<'static, u64, u64, ()>> {
-    home.seek(home.control(), (key, Sought::All), &mut |&k| k == key)
+pub(super) fn search(bucket: ToyBucket, key: u64) -> Option<Occupied<'static, u64, u64, ()>> {
+    bucket.search(bucket.header(), (key, Include::All), &mut |&k| k == key)
 }
 
 #[test]
@@ -353,20 +359,21 @@ fn a_commit_that_fails_beside_a_late_promotion_and_a_removal() {
     const PROTECTED: u8 = 3;
     let on_probation = |bits: u8| i64::from(bits & 0b11 != PROTECTED);
     model(4, move || {
-        let home = bucket();
-        let stale = open(home);
-        commit(home, 1, 10);
+        let bucket = bucket();
+        let stale = vacant(bucket);
+        commit(bucket, 1, 10);
         let promoter = thread::spawn(move || {
-            let met = seek(home, 1).filter(|held| held.bits() == YOUNG);
-            i64::from(met.is_some_and(|held| held.mark(YOUNG, PROTECTED)))
+            let met = search(bucket, 1).filter(|occupied| occupied.bits() == YOUNG);
+            i64::from(met.is_some_and(|occupied| occupied.mark(YOUNG, PROTECTED)))
         });
         let comer = thread::spawn(move || {
             // The same tag and the same bits.
-            let twin = Entry::new(home.array.slab(), 1, 2, 20, 1);
+            let twin = Entry::new(bucket.array.slab(), 1, 2, 20, 1);
             stale.commit(twin, YOUNG).expect_err("it has lost already");
             0
         });
-        let removed = seek(home, 1).expect("it is there").unlink().expect("nobody else removes");
+        let removed =
+            search(bucket, 1).expect("it is there").unlink().expect("nobody else removes");
         let share = 1 - on_probation(removed) - promoter.join().unwrap() + comer.join().unwrap();
         assert_eq!(share, 0, "the share of an empty bucket");
     });
@@ -377,16 +384,16 @@ fn a_helper_fills_only_what_is_announced() {
     // The helper reads an announcement, and sleeps, here or before its last step; meanwhile what was announced is
     // gone, and another entry has come into its slot and is gone, too.
     model(5, || {
-        let home = bucket();
-        let helper = thread::spawn(move || _ = home.settle());
+        let bucket = bucket();
+        let helper = thread::spawn(move || _ = bucket.help_announced());
         for key in [1, 2] {
-            commit(home, key, 10);
-            seek(home, key).expect("it is there").unlink().expect("nobody else removes");
+            commit(bucket, key, 10);
+            search(bucket, key).expect("it is there").unlink().expect("nobody else removes");
         }
         helper.join().unwrap();
-        assert!([1, 2].iter().all(|&key| seek(home, key).is_none()), "what left is back");
-        assert!(commit(home, 3, 30));
-        assert_eq!(home.row().words().filter(|(_, word)| word.is_occupied()).count(), 1);
+        assert!([1, 2].iter().all(|&key| search(bucket, key).is_none()), "what left is back");
+        assert!(commit(bucket, 3, 30));
+        assert_eq!(bucket.group().words().filter(|(_, word)| word.is_occupied()).count(), 1);
     });
 }
 
@@ -394,17 +401,17 @@ fn a_helper_fills_only_what_is_announced() {
 fn an_insert_that_sleeps_before_its_last_step_is_done_by_others() {
     // Both settle what the first has announced; one of them takes it out again.
     model(3, || {
-        let home = bucket();
-        let sleeper = thread::spawn(move || commit(home, 1, 10));
+        let bucket = bucket();
+        let sleeper = thread::spawn(move || commit(bucket, 1, 10));
         let remover = thread::spawn(move || {
-            home.settle();
-            seek(home, 1).is_some_and(|held| held.unlink().is_some())
+            bucket.help_announced();
+            search(bucket, 1).is_some_and(|occupied| occupied.unlink().is_some())
         });
-        let second = commit(home, 2, 20);
+        let second = commit(bucket, 2, 20);
         let (first, removed) = (sleeper.join().unwrap(), remover.join().unwrap());
-        home.settle();
-        assert_eq!(seek(home, 1).is_some(), first && !removed);
-        assert_eq!(seek(home, 2).is_some(), second);
+        bucket.help_announced();
+        assert_eq!(search(bucket, 1).is_some(), first && !removed);
+        assert_eq!(search(bucket, 2).is_some(), second);
         assert!(first || second, "one of two comes in");
     });
 }
@@ -413,15 +420,15 @@ fn an_insert_that_sleeps_before_its_last_step_is_done_by_others() {
 fn what_left_a_bucket_that_is_frozen_does_not_come_back() {
     // The freezing is a version of its own; who settles the bucket then meets the slot, which was vacated at another.
     model(4, || {
-        let home = bucket();
-        commit(home, 1, 10);
-        seek(home, 1).expect("it is there").unlink().expect("nobody else removes");
-        let control = home.settle();
-        let other = thread::spawn(move || _ = home.settle());
-        assert!(home.try_control(control, control.freezing()));
-        home.settle();
+        let bucket = bucket();
+        commit(bucket, 1, 10);
+        search(bucket, 1).expect("it is there").unlink().expect("nobody else removes");
+        let header = bucket.help_announced();
+        let other = thread::spawn(move || _ = bucket.help_announced());
+        assert!(bucket.try_header(header, header.freezing()));
+        bucket.help_announced();
         other.join().unwrap();
-        assert!(seek(home, 1).is_none(), "what left is back");
+        assert!(search(bucket, 1).is_none(), "what left is back");
     });
 }
 
@@ -462,11 +469,13 @@ fn complete_load(table: &Toy, key: u64, token: &LoadToken, value: u64) -> bool {
     with(table, |view| {
         let mut new = view.entry(key, key, value, 1);
         loop {
-            let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return false };
-            if !held.entry().load_token().is_some_and(|own| Arc::ptr_eq(own, token)) {
+            let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
+                return false;
+            };
+            if !occupied.entry().load_token().is_some_and(|own| Arc::ptr_eq(own, token)) {
                 return false;
             }
-            match view.replace(held, new) {
+            match view.replace(occupied, new) {
                 Ok(old) => {
                     view.retire(old, Ledgered::Nowhere);
                     return true;
@@ -492,8 +501,10 @@ fn begin_load(table: &Toy, key: u64) -> Option<LoadToken> {
     let token: LoadToken = Arc::new(());
     with(table, |view| {
         loop {
-            let Spotted::Open(open) = view.locate(key, |&k| k == key) else { return None };
-            if open.commit(view.placeholder(key, key, Arc::clone(&token)), YOUNG).is_ok() {
+            let Lookup::Vacant(vacant) = view.find_for_write(key, |&k| k == key) else {
+                return None;
+            };
+            if vacant.commit(view.placeholder(key, key, Arc::clone(&token)), YOUNG).is_ok() {
                 return Some(Arc::clone(&token));
             }
         }
@@ -503,8 +514,8 @@ fn begin_load(table: &Toy, key: u64) -> Option<LoadToken> {
 /// Unlinks whatever the key has.
 fn clear(table: &Toy, key: u64) {
     with(table, |view| {
-        while let Spotted::Held(held) = view.locate(key, |&k| k == key) {
-            if let Some((old, _)) = view.unlink(held) {
+        while let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) {
+            if let Some((old, _)) = view.unlink(occupied) {
                 return view.retire(old, Ledgered::Nowhere);
             }
         }
@@ -547,12 +558,12 @@ fn insert_over(table: &Toy, key: u64, value: u64) {
     with(table, |view| {
         let mut new = view.entry(key, key, value, 1);
         loop {
-            new = match view.locate(key, |&k| k == key) {
-                Spotted::Open(open) => match open.commit(new, YOUNG) {
+            new = match view.find_for_write(key, |&k| k == key) {
+                Lookup::Vacant(vacant) => match vacant.commit(new, YOUNG) {
                     Ok(()) => return,
                     Err(new) => new,
                 },
-                Spotted::Held(held) => match view.replace(held, new) {
+                Lookup::Occupied(occupied) => match view.replace(occupied, new) {
                     Ok(old) => return view.retire(old, Ledgered::Nowhere),
                     Err(new) => new,
                 },

@@ -9,28 +9,28 @@
 //! that was long ago; who finds the last one moved puts the next generation in the older one's place.
 
 use super::array::Array;
-use super::home::{Held, Home};
-use super::migrate::Group;
-use super::outlived::Outlived;
+use super::bucket::{BucketRef, Occupied};
+use super::deferred_box::DeferredBox;
+use super::migrate::MigrationUnit;
 use super::view::View;
-use super::{Junk, Table};
+use super::{Garbage, Table};
 use crate::reclaim::{Ledgered, Retired};
 use crate::sync::{Ordering, seeded};
 
 /// How much smaller a table has to be to be worth it, and how much smaller it may become at once, as powers of
 /// two.
-const WORTH: u32 = 2;
-const AT_ONCE: u32 = 3;
+const MIN_SHRINK_BITS: u32 = 2;
+const MAX_SHRINK_BITS: u32 = 3;
 /// Entries for which a table is made that shrinks, for each that there is.
-const SPARE: usize = 2;
+const SHRINK_HEADROOM: usize = 2;
 /// Groups that were begun later than one that is not moved yet, when another thread does that.
-const LATER: usize = 64;
+const TAKEOVER_DISTANCE: usize = 64;
 /// Groups of which a thread looks whether they are moved, for each that it begins with.
-const LOOKED_AT: usize = 2;
+const CHECKS_PER_UNIT: usize = 2;
 
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// Whether so many buckets overflow that the table should double, if it has more entries than
-    /// [`LOAD`](super::LOAD) for each.
+    /// [`MAX_LOAD_FACTOR`](super::LOAD) for each.
     pub(crate) fn is_crowded(&self) -> bool {
         let array = self.current();
         array.links.get() > array.len() / 8 && array.bits() < Table::<K, V, X, L>::MAX_BITS
@@ -40,7 +40,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(crate) fn is_grown(&self) -> bool {
         let array = self.current();
-        array.bits() >= self.table.first_bits + WORTH && self.next(array).is_none()
+        array.bits() >= self.table.first_bits + MIN_SHRINK_BITS && self.next(array).is_none()
     }
 
     /// The number of buckets.
@@ -48,32 +48,32 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         self.current().len()
     }
 
-    /// Bytes of the buckets and chains, without the entries, and of the annexes, which `annex` tells.
-    pub(crate) fn bytes(&self, annex: impl Fn(&X) -> usize) -> usize {
+    /// Bytes of the buckets and chains, without the entries, and of the annexes, which `extension` tells.
+    pub(crate) fn bytes(&self, extension: impl Fn(&X) -> usize) -> usize {
         let current = self.current();
         let one = |array: &Array<K, V, X>| {
             let links = array.links.get() * size_of::<super::chain::Link>();
-            array.bytes() + links + annex(&array.annex)
+            array.bytes() + links + extension(&array.extension)
         };
         one(current) + self.next(current).map_or(0, one)
     }
 
     /// Begins to double the table, unless its size is changing.
-    pub(crate) fn grow(&self, annex: impl FnOnce(&X, usize) -> X) {
+    pub(crate) fn grow(&self, extension: impl FnOnce(&X, usize) -> X) {
         let array = self.current();
         if array.bits() < Table::<K, V, X, L>::MAX_BITS {
-            self.begin(array, array.bits() + 1, annex);
+            self.begin(array, array.bits() + 1, extension);
         }
     }
 
     /// Begins to make the table smaller, if it is far too large for so many entries, unless its
     /// size is changing.
-    pub(crate) fn shrink(&self, entries: usize, annex: impl FnOnce(&X, usize) -> X) {
+    pub(crate) fn shrink(&self, entries: usize, extension: impl FnOnce(&X, usize) -> X) {
         let array = self.current();
-        let fitting = Table::<K, V, X, L>::bits_for(entries.saturating_mul(SPARE));
+        let fitting = Table::<K, V, X, L>::bits_for(entries.saturating_mul(SHRINK_HEADROOM));
         let fitting = fitting.max(self.table.first_bits);
-        if array.bits() >= fitting + WORTH {
-            self.begin(array, fitting.max(array.bits() - AT_ONCE), annex);
+        if array.bits() >= fitting + MIN_SHRINK_BITS {
+            self.begin(array, fitting.max(array.bits() - MAX_SHRINK_BITS), extension);
         }
     }
 
@@ -82,12 +82,17 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self,
         array: &'g Array<K, V, X>,
         bits: u32,
-        annex: impl FnOnce(&X, usize) -> X,
+        extension: impl FnOnce(&X, usize) -> X,
     ) {
         if self.next(array).is_some() {
             return;
         }
-        let next = Array::new(array.share_slab(), array.life, bits, annex(&array.annex, 1 << bits));
+        let next = Array::new(
+            array.share_slab(),
+            array.life,
+            bits,
+            extension(&array.extension, 1 << bits),
+        );
         let next = Box::into_raw(Box::new(next));
         // ORDERING T-j: Release: publishes the generation; pairs with the load in `next`. On failure
         // another thread was faster.
@@ -106,30 +111,30 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn migrate(&self, buckets: usize) -> usize {
         let array = self.current();
         let Some(next) = self.next(array) else { return 0 };
-        let width = array.len() / Group::count(array, next);
-        let groups = (buckets / width).max(1);
-        self.help(array, next, groups);
-        groups * width
+        let width = array.len() / MigrationUnit::count(array, next);
+        let units = (buckets / width).max(1);
+        self.help(array, next, units);
+        units * width
     }
 
     /// The generation where the entries of a frozen bucket may be changed, once they all are there
     /// (T8).
     #[cold]
-    pub(super) fn follow(&self, home: Home<'g, K, V, X>) -> &'g Array<K, V, X> {
-        let next = self.next(home.array).expect("a frozen bucket has somewhere to go");
-        let group = Group::of(home, next);
-        let early = seeded("table-follow-early") && home.control().is_moved();
-        if !group.is_moved() && !early {
-            group.migrate();
+    pub(super) fn follow(&self, bucket: BucketRef<'g, K, V, X>) -> &'g Array<K, V, X> {
+        let next = self.next(bucket.array).expect("a frozen bucket has somewhere to go");
+        let unit = MigrationUnit::of(bucket, next);
+        let early = seeded("table-follow-early") && bucket.header().is_moved();
+        if !unit.is_moved() && !early {
+            unit.migrate();
         }
         next
     }
 
     /// Migrates the bucket of an entry that could not be unlinked, if it is frozen: whoever froze it may sleep.
     #[cold]
-    pub(crate) fn move_on(&self, held: Held<'g, K, V, X>) {
-        if held.is_frozen() {
-            self.follow(held.home);
+    pub(crate) fn help_migrate(&self, occupied: Occupied<'g, K, V, X>) {
+        if occupied.is_frozen() {
+            self.follow(occupied.bucket);
         }
     }
 
@@ -138,55 +143,55 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[cfg(all(test, not(clockhand_loom)))]
     pub(crate) fn fall_asleep(
         &self,
-        annex: impl FnOnce(&X, usize) -> X,
+        extension: impl FnOnce(&X, usize) -> X,
         hashes: impl IntoIterator<Item = u64>,
         filled: bool,
     ) {
         let array = self.current();
-        self.begin(array, array.bits() + 1, annex);
+        self.begin(array, array.bits() + 1, extension);
         let next = self.next(array).expect("just begun");
         for hash in hashes {
-            Group::of(Home::of(array, hash), next).begin(filled);
+            MigrationUnit::of(BucketRef::of(array, hash), next).begin(filled);
         }
     }
 
     /// Migrates some groups of `array`, which `next` follows, and ends that where all are moved.
     #[cold]
-    pub(super) fn help(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>, groups: usize) {
-        let all = Group::count(array, next);
-        for _ in 0..groups {
+    pub(super) fn help(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>, units: usize) {
+        let all = MigrationUnit::count(array, next);
+        for _ in 0..units {
             let nth = array.begun.add(1);
             if nth >= all {
                 break;
             }
-            Group::at(array, next, nth).migrate();
+            MigrationUnit::at(array, next, nth).migrate();
         }
-        if self.look_after(array, next, groups * LOOKED_AT) == all {
+        if self.check_moved(array, next, units * CHECKS_PER_UNIT) == all {
             self.complete(array);
         }
     }
 
     /// Looks whether some groups more are moved, and sees to it if others have begun with them and seem
     /// to sleep; returns how many are moved for certain, from the first on.
-    fn look_after(
+    fn check_moved(
         &self,
         array: &'g Array<K, V, X>,
         next: &'g Array<K, V, X>,
-        groups: usize,
+        units: usize,
     ) -> usize {
-        let (all, begun) = (Group::count(array, next), array.begun.get());
+        let (all, begun) = (MigrationUnit::count(array, next), array.begun.get());
         // ORDERING T-l: Acquire: whoever ends the generation has seen all of it moved; pairs with the exchange
         // below.
         let known = array.moved.load(Ordering::Acquire);
         let mut moved = known;
-        while moved < all && moved - known < groups {
-            let group = Group::at(array, next, moved);
-            if !group.is_moved() {
-                let is_young = begun < all && begun < moved + LATER;
+        while moved < all && moved - known < units {
+            let unit = MigrationUnit::at(array, next, moved);
+            if !unit.is_moved() {
+                let is_young = begun < all && begun < moved + TAKEOVER_DISTANCE;
                 if is_young || seeded("table-left-to-who-began") {
                     break;
                 }
-                group.migrate();
+                unit.migrate();
             }
             moved += 1;
         }
@@ -215,9 +220,9 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         );
         let Ok(old) = done else { return };
         // SAFETY: generations come from boxes, and this one can be reached by nobody who comes now.
-        let old = unsafe { Outlived::new(old) };
+        let old = unsafe { DeferredBox::new(old) };
         // SAFETY: taken out of reach by this thread, which is pinned (R2).
-        let old = unsafe { Retired::new(Junk::Array(old)) };
+        let old = unsafe { Retired::new(Garbage::Array(old)) };
         self.pass.retire(old, Ledgered::Nowhere);
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::tests::{Numbers, audit, insert, remove, with};
-use super::view::Spotted;
-use super::{Noted, Region, Table};
-use crate::entry::Shape;
+use super::view::Lookup;
+use super::{Region, ScanStep, Table};
+use crate::entry::EntryLayout;
 use crate::reclaim::Ledgered;
 
 type Toy = Table<u64, u64, (), ()>;
@@ -25,13 +25,13 @@ fn steps() -> u64 {
 
 /// A table that may shrink to two buckets.
 fn toy() -> Toy {
-    Table::new(Shape::PLAIN, u64::MAX, 1, ())
+    Table::new(EntryLayout::PLAIN, u64::MAX, 1, ())
 }
 
 /// A key of this class whose home differs in any table, or is one of few.
 fn key(class: u64, nth: u64) -> u64 {
-    let home = if nth.is_multiple_of(3) { nth % 4 } else { nth };
-    home.wrapping_mul(0x9e37_79b9_7f4a_7c15) & !0xffff | class << 12 | nth
+    let bucket = if nth.is_multiple_of(3) { nth % 4 } else { nth };
+    bucket.wrapping_mul(0x9e37_79b9_7f4a_7c15) & !0xffff | class << 12 | nth
 }
 
 /// Changes the size of the table over and over while `works` run, and then checks it.
@@ -69,14 +69,14 @@ fn resize_a_little(table: &Toy, numbers: &mut Numbers) {
             }
         }),
         1 => with(table, |view| view.shrink(0, |_, _| ())),
-        2 => _ = table.domain().collect(usize::MAX, |junk, _| drop(junk)),
+        2 => _ = table.domain().collect(usize::MAX, |garbage, _| drop(garbage)),
         3 => std::thread::yield_now(),
         _ => _ = with(table, |view| view.migrate((number % 5) as usize)),
     }
 }
 
 fn get(table: &Toy, key: u64) -> Option<u64> {
-    with(table, |view| view.find(key, |&k| k == key).map(|held| *held.entry().value()))
+    with(table, |view| view.find(key, |&k| k == key).map(|occupied| *occupied.entry().value()))
 }
 
 #[test]
@@ -157,24 +157,24 @@ fn what_a_hand_unlinks_is_read_no_more() {
 
 /// Unlinks what a survey or a scan of some part of the table meets first.
 fn unlink_by_place(view: super::View<'_, u64, u64, (), ()>, number: u64) {
-    let length = view.stretch();
+    let length = view.range_length();
     let from = number & !(length - 1);
     let mut met = None;
-    let held = if number.is_multiple_of(2) {
-        view.survey(Region::Probation, from, length, |place, _| {
+    let occupied = if number.is_multiple_of(2) {
+        view.scan(Region::Probation, from, length, |position, _| {
             if met.is_some() {
-                return Noted::Enough;
+                return ScanStep::Stop;
             }
-            met = Some(place);
-            Noted::Seen
+            met = Some(position);
+            ScanStep::Keep
         });
-        met.and_then(|place| view.look(Region::Probation, place))
+        met.and_then(|position| view.get_at(Region::Probation, position))
     } else {
         let mut found = Vec::new();
-        view.gather(from..u64::MAX, &mut found, |a, b| a == b);
+        view.collect_entries(from..u64::MAX, &mut found, |a, b| a == b);
         found.first().copied()
     };
-    if let Some((old, _)) = held.and_then(|held| view.unlink(held)) {
+    if let Some((old, _)) = occupied.and_then(|occupied| view.unlink(occupied)) {
         view.retire(old, Ledgered::Nowhere);
     }
 }
@@ -193,13 +193,13 @@ fn a_scan_meets_once_what_is_there_throughout() {
             for nth in 0..parts {
                 let start = nth * width;
                 let end = start.saturating_add(width);
-                let mut place = Some(start);
-                while let Some(from) = place.filter(|&from| from < end) {
+                let mut position = Some(start);
+                while let Some(from) = position.filter(|&from| from < end) {
                     with(table, |view| {
                         let mut found = Vec::new();
-                        place = view.gather(from..end, &mut found, |a, b| a == b);
-                        found.iter().for_each(|held| {
-                            *met.entry(*held.entry().key()).or_default() += 1;
+                        position = view.collect_entries(from..end, &mut found, |a, b| a == b);
+                        found.iter().for_each(|occupied| {
+                            *met.entry(*occupied.entry().key()).or_default() += 1;
                         });
                     });
                 }
@@ -237,10 +237,10 @@ fn a_key_comes_in_once() {
             let won = with(table, |view| {
                 let mut new = view.entry(key, key, round, 1);
                 loop {
-                    let Spotted::Open(open) = view.locate(key, |&k| k == key) else {
+                    let Lookup::Vacant(vacant) = view.find_for_write(key, |&k| k == key) else {
                         return false;
                     };
-                    match open.commit(new, 1) {
+                    match vacant.commit(new, 1) {
                         Ok(()) => return true,
                         Err(back) => new = back,
                     }
@@ -250,13 +250,13 @@ fn a_key_comes_in_once() {
             if round % 64 == 63 {
                 // Whoever is last takes all of them out.
                 with(table, |view| {
-                    let mut place = Some(0);
-                    while let Some(from) = place {
+                    let mut position = Some(0);
+                    while let Some(from) = position {
                         let mut found = Vec::new();
-                        place = view.gather(from..u64::MAX, &mut found, |a, b| a == b);
-                        for held in found {
-                            if *held.entry().value() + 32 < round
-                                && let Some((old, _)) = view.unlink(held)
+                        position = view.collect_entries(from..u64::MAX, &mut found, |a, b| a == b);
+                        for occupied in found {
+                            if *occupied.entry().value() + 32 < round
+                                && let Some((old, _)) = view.unlink(occupied)
                             {
                                 view.retire(old, Ledgered::Nowhere);
                             }

@@ -1,6 +1,6 @@
 //! Which buckets a hand can pass by without a look.
 
-use super::word::Region;
+use super::slot_word::Region;
 use crate::sync::{AtomicU64, Relaxed, zeroed};
 
 /// For each region one bit a bucket: whether an entry of the region may be there.
@@ -49,7 +49,7 @@ impl Summaries {
 
     /// Clears the bucket's bit, if it is set; the caller looks at the bucket once more then.
     #[inline]
-    pub(super) fn forget(&self, region: Region, index: usize) -> bool {
+    pub(super) fn clear_bit(&self, region: Region, index: usize) -> bool {
         let (word, bit) = (&self.words(region)[index / 64], 1 << (index % 64));
         word.get() & bit != 0 && word.and(!bit) & bit != 0
     }

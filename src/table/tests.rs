@@ -1,15 +1,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::control::{Announced, Control};
-use super::due::Due;
-use super::home::Home;
-use super::row::LANES;
+use super::bucket::BucketRef;
+use super::deadline_tree::DeadlineTree;
+use super::group::SLOTS_PER_GROUP;
+use super::header::{Announced, Header};
+use super::slot_word::{SlotWord, tag_of};
 use super::summary::Summaries;
-use super::view::{Spotted, View};
-use super::word::{Word, tag_of};
-use super::{Noted, Region, Table};
-use crate::entry::Shape;
+use super::view::{Lookup, View};
+use super::{Region, ScanStep, Table};
+use crate::entry::EntryLayout;
 use crate::reclaim::Ledgered;
 
 /// A generator of numbers that look random (xorshift).
@@ -27,14 +27,14 @@ impl Numbers {
 #[test]
 fn a_touch_counts_to_three_and_spares_what_is_frozen() {
     for stage in 1..=3 {
-        let mut word = Word::visible(70, u64::MAX, stage);
+        let mut word = SlotWord::visible(70, u64::MAX, stage);
         for count in 1..=3 {
             word = word.touched().expect("below three");
             assert_eq!(word.bits(), stage | count << 2);
-            assert!(word.is_same_entry(Word::visible(70, u64::MAX, stage)));
+            assert!(word.is_same_entry(SlotWord::visible(70, u64::MAX, stage)));
         }
         assert_eq!(word.touched(), None, "full");
-        assert_eq!(Word::visible(70, 7, stage).frozen().touched(), None);
+        assert_eq!(SlotWord::visible(70, 7, stage).frozen().touched(), None);
     }
 }
 
@@ -44,7 +44,7 @@ fn a_word_keeps_its_fields_apart() {
     for _ in 0..10_000 {
         let (number, hash, other) = (numbers.next() as u32, numbers.next(), numbers.next());
         let bits = (numbers.next() as u8 & 15) | 1;
-        let word = Word::visible(number, hash, bits);
+        let word = SlotWord::visible(number, hash, bits);
         assert_eq!((word.number(), word.bits()), (number, bits));
         assert!(word.is_readable_as(tag_of(hash)));
         assert_eq!(word.is_readable_as(tag_of(other)), tag_of(hash) == tag_of(other));
@@ -57,7 +57,7 @@ fn a_word_keeps_its_fields_apart() {
         let region = if bits & 3 == 3 { Region::Protected } else { Region::Probation };
         for of in [Region::Probation, Region::Protected] {
             assert_eq!(word.is_of(of), of == region);
-            assert!(!word.claimed().is_of(of) && !Word::vacant(number >> 6).is_of(of));
+            assert!(!word.claimed().is_of(of) && !SlotWord::vacant(number >> 6).is_of(of));
         }
     }
 }
@@ -70,26 +70,26 @@ fn the_tag_is_not_made_of_the_bits_that_choose_the_home() {
 
 #[test]
 fn a_control_word_keeps_its_fields_apart() {
-    for lane in 0..LANES {
+    for slot_index in 0..SLOTS_PER_GROUP {
         for number in [64, 1 << 31, u32::MAX] {
             for in_chain in [false, true] {
-                let before = Control(0);
+                let before = Header(0);
                 let (announced, wanted) = if in_chain {
                     (before.announcing_in_chain(number), Announced::InChain(number))
                 } else {
-                    (before.announcing(lane, number), Announced::For(lane, number))
+                    (before.announcing(slot_index, number), Announced::InSlot(slot_index, number))
                 };
                 assert_eq!(announced.announced(), wanted);
-                assert!(announced.names(number) && !announced.names(number - 1));
+                assert!(announced.announces(number) && !announced.announces(number - 1));
                 assert_eq!(announced.overflows(), in_chain);
                 assert_eq!(announced.version(), before.version() + 1);
                 assert!(!announced.is_frozen() && !announced.is_moved());
                 let cleared = announced.without_announcement();
-                assert_eq!(cleared.announced(), Announced::Nobody);
+                assert_eq!(cleared.announced(), Announced::Nothing);
                 assert_eq!(cleared.version(), announced.version() + 1);
                 assert_eq!(cleared.overflows(), in_chain);
                 let next = announced.announcing(0, 64);
-                assert_eq!(next.announced(), Announced::For(0, 64));
+                assert_eq!(next.announced(), Announced::InSlot(0, 64));
                 assert_eq!(next.overflows(), in_chain, "it stays");
             }
         }
@@ -98,39 +98,39 @@ fn a_control_word_keeps_its_fields_apart() {
 
 #[test]
 fn freezing_and_moving_leave_the_rest() {
-    let control = Control(0).announcing_in_chain(64);
-    let frozen = control.freezing();
+    let header = Header(0).announcing_in_chain(64);
+    let frozen = header.freezing();
     assert!(frozen.is_frozen() && !frozen.is_moved() && frozen.overflows());
-    assert_eq!((frozen.announced(), frozen.version()), (Announced::Nobody, control.version() + 1));
+    assert_eq!((frozen.announced(), frozen.version()), (Announced::Nothing, header.version() + 1));
     assert!(frozen.moved().is_moved() && frozen.moved().is_frozen());
-    let dissolved = control.without_overflow();
+    let dissolved = header.without_overflow();
     assert!(!dissolved.overflows());
-    assert_eq!(dissolved.announced(), Announced::Nobody, "of another version");
-    assert_eq!(dissolved.version(), control.version() + 1);
+    assert_eq!(dissolved.announced(), Announced::Nothing, "of another version");
+    assert_eq!(dissolved.version(), header.version() + 1);
 }
 
 #[test]
 fn a_version_wraps_without_a_trace() {
-    let mut control = Control(u64::MAX << 38).announcing_in_chain(70);
-    assert_eq!((control.version(), control.announced()), (0, Announced::InChain(70)));
-    assert!(control.overflows() && !control.is_frozen());
-    control = control.announcing(6, 71);
-    assert_eq!((control.version(), control.announced()), (1, Announced::For(6, 71)));
+    let mut header = Header(u64::MAX << 38).announcing_in_chain(70);
+    assert_eq!((header.version(), header.announced()), (0, Announced::InChain(70)));
+    assert!(header.overflows() && !header.is_frozen());
+    header = header.announcing(6, 71);
+    assert_eq!((header.version(), header.announced()), (1, Announced::InSlot(6, 71)));
 }
 
 #[test]
 fn a_target_that_is_ready_differs_from_one_that_is_not() {
     for overflows in [false, true] {
-        let ready = Control::ready(overflows);
+        let ready = Header::ready(overflows);
         assert_ne!(ready.0, 0);
         assert_eq!((ready.overflows(), ready.version()), (overflows, 1));
-        assert_eq!(ready.announced(), Announced::Nobody);
+        assert_eq!(ready.announced(), Announced::Nothing);
     }
 }
 
 #[test]
 fn the_states_of_a_word_exclude_each_other() {
-    let visible = Word::visible(64, 1, 1);
+    let visible = SlotWord::visible(64, 1, 1);
     let claimed = visible.claimed();
     assert!(visible.is_readable() && !visible.is_claimed() && !visible.is_vacant());
     assert!(!claimed.is_readable() && claimed.is_claimed() && !claimed.is_vacant());
@@ -142,15 +142,15 @@ fn the_states_of_a_word_exclude_each_other() {
         assert_eq!(word.number(), 64);
     }
     for version in [0, 1, (1 << 26) - 1] {
-        let vacant = Word::vacant(version);
+        let vacant = SlotWord::vacant(version);
         assert!(vacant.is_vacant() && !vacant.is_untouched() && vacant.is_vacated_at(version));
         assert!(!vacant.is_vacated_at(version ^ 1) && !vacant.frozen().is_vacant());
     }
-    let untouched = Word::UNTOUCHED;
+    let untouched = SlotWord::UNTOUCHED;
     assert!(untouched.is_vacant() && untouched.is_untouched() && !untouched.is_vacated_at(0));
-    let sealed = Word::sealed();
+    let sealed = SlotWord::sealed();
     assert!(!sealed.is_vacant() && !sealed.is_readable() && sealed.is_frozen());
-    for word in [Word::vacant(0), untouched, sealed] {
+    for word in [SlotWord::vacant(0), untouched, sealed] {
         assert!(!word.is_occupied() && !word.is_readable());
         assert_eq!(word.bits(), 0);
     }
@@ -175,7 +175,7 @@ fn a_summary_leads_to_the_next_noted_bucket() {
     assert_eq!(met, [0, 63, 64, 130, 199]);
     assert_eq!(summaries.next(Region::Protected, 0, LAST), Some(70));
     assert_eq!(summaries.next(Region::Protected, 71, LAST), None);
-    summaries.forget(Region::Probation, 64);
+    summaries.clear_bit(Region::Probation, 64);
     assert_eq!(summaries.next(Region::Probation, 64, LAST), Some(130));
     assert_eq!(summaries.next(Region::Probation, 64, 129), None);
     assert_eq!(summaries.next(Region::Probation, 200, LAST), None);
@@ -185,7 +185,7 @@ type Toy = Table<u64, u64, (), ()>;
 
 /// A table whose keys are their own hashes, so that a test chooses their homes.
 fn toy(bits: u32) -> Toy {
-    Table::new(Shape::PLAIN, u64::MAX, bits, ())
+    Table::new(EntryLayout::PLAIN, u64::MAX, bits, ())
 }
 
 pub(super) fn with<R>(table: &Toy, f: impl FnOnce(View<'_, u64, u64, (), ()>) -> R) -> R {
@@ -197,12 +197,12 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
     with(table, |view| {
         let mut entry = view.entry(key, key, value, 1);
         loop {
-            entry = match view.locate(key, |&k| k == key) {
-                Spotted::Open(open) => match open.commit(entry, 1) {
+            entry = match view.find_for_write(key, |&k| k == key) {
+                Lookup::Vacant(vacant) => match vacant.commit(entry, 1) {
                     Ok(()) => return None,
                     Err(entry) => entry,
                 },
-                Spotted::Held(held) => match view.replace(held, entry) {
+                Lookup::Occupied(occupied) => match view.replace(occupied, entry) {
                     Ok(old) => {
                         let value = *old.as_ref().value();
                         view.retire(old, Ledgered::Nowhere);
@@ -218,8 +218,10 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
 pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
     with(table, |view| {
         loop {
-            let Spotted::Held(held) = view.locate(key, |&k| k == key) else { return None };
-            if let Some((old, _)) = view.unlink(held) {
+            let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
+                return None;
+            };
+            if let Some((old, _)) = view.unlink(occupied) {
                 let value = *old.as_ref().value();
                 view.retire(old, Ledgered::Nowhere);
                 return Some(value);
@@ -229,7 +231,7 @@ pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
 }
 
 fn get(table: &Toy, key: u64) -> Option<u64> {
-    with(table, |view| view.find(key, |&k| k == key).map(|held| *held.entry().value()))
+    with(table, |view| view.find(key, |&k| k == key).map(|occupied| *occupied.entry().value()))
 }
 
 pub(super) fn audit(table: &Toy) -> usize {
@@ -286,17 +288,17 @@ fn a_chain_goes_when_it_is_empty() {
 /// vacated.
 #[test]
 fn the_end_of_a_chain_brings_nothing_back() {
-    let (table, last) = (toy(1), LANES as u64);
+    let (table, last) = (toy(1), SLOTS_PER_GROUP as u64);
     (0..=last).for_each(|key| assert_eq!(insert(&table, key, key), None));
     assert_eq!(remove(&table, 0), Some(0));
     assert_eq!(insert(&table, 20, 20), None);
     assert_eq!(remove(&table, 20), Some(20));
     assert_eq!(remove(&table, last), Some(last));
-    let overflows = with(&table, |view| Home::at(view.current(), 0).control().overflows());
+    let overflows = with(&table, |view| BucketRef::at(view.current(), 0).header().overflows());
     assert!(!overflows, "the chain is gone");
     assert_eq!(insert(&table, 21, 21), None);
     assert_eq!(get(&table, 20), None, "what left before is back");
-    assert_eq!(audit(&table), LANES);
+    assert_eq!(audit(&table), SLOTS_PER_GROUP);
 }
 
 /// A slot that was vacated by the entry that was announced last is taken by the next.
@@ -340,12 +342,12 @@ fn a_walk_meets_everything_once() {
             // A write moves some buckets.
             insert(&table, keys[0], keys[0]);
         }
-        let (mut met, mut place) = (Vec::new(), Some(0));
-        while let Some(from) = place {
+        let (mut met, mut position) = (Vec::new(), Some(0));
+        while let Some(from) = position {
             with(&table, |view| {
                 let mut found = Vec::new();
-                place = view.gather(from..u64::MAX, &mut found, |a, b| a == b);
-                met.extend(found.iter().map(|held| *held.entry().key()));
+                position = view.collect_entries(from..u64::MAX, &mut found, |a, b| a == b);
+                met.extend(found.iter().map(|occupied| *occupied.entry().key()));
             });
         }
         let mut expected = keys;
@@ -359,7 +361,11 @@ fn a_walk_meets_everything_once() {
 fn a_small_table_has_stretches_for_many_threads() {
     // With fewer, 64 threads hold more of a round than there is, and it seems to be short.
     for (bits, stretches) in [(1, 1), (5, 5), (6, 6), (12, 6), (14, 6), (15, 7)] {
-        assert_eq!(with(&toy(bits), |view| view.stretch()), 1 << (64 - stretches), "{bits} bits");
+        assert_eq!(
+            with(&toy(bits), |view| view.range_length()),
+            1 << (64 - stretches),
+            "{bits} bits"
+        );
     }
 }
 
@@ -370,59 +376,61 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
     let mut keys: Vec<u64> = (0..60).map(|_| numbers.next()).collect();
     keys.extend(0..20); // a long chain
     keys.iter().for_each(|&key| assert_eq!(insert(&table, key, key), None));
-    let (mut met, mut marked, mut place) = (Vec::new(), 0, 0_u64);
+    let (mut met, mut marked, mut position) = (Vec::new(), 0, 0_u64);
     with(&table, |view| {
-        let stretch = view.stretch();
+        let stretch = view.range_length();
         loop {
             // Six at a time, so that a bucket's chain is left in the middle.
-            let (mut room, mut left) = (6, stretch - place % stretch);
+            let (mut room, mut left) = (6, stretch - position % stretch);
             let mut found = Vec::new();
-            let behind = view.survey(Region::Probation, place, left, |at, bits| {
+            let behind = view.scan(Region::Probation, position, left, |at, bits| {
                 assert_eq!(bits, 1);
                 room -= 1;
                 found.push(at);
                 match room {
-                    ..0 => Noted::Enough,
+                    ..0 => ScanStep::Stop,
                     // The others stay as they are.
-                    5 => Noted::Marked(2),
-                    _ => Noted::Seen,
+                    5 => ScanStep::Mark(2),
+                    _ => ScanStep::Keep,
                 }
             });
             if room < 0 {
-                assert_eq!(found.pop(), Some(place + behind), "it stops where it was declined");
+                assert_eq!(found.pop(), Some(position + behind), "it stops where it was declined");
                 left = behind;
             }
             for at in found {
-                assert!(at >= place, "in order");
-                assert!(view.look(Region::Protected, at).is_none());
-                let held = view.look(Region::Probation, at).expect("just surveyed");
-                let home = held.home;
-                let rank = (at - home.array.place_of(home.index())) as usize;
-                if rank < LANES {
-                    assert!(std::ptr::eq(held.slot, home.row().slot(rank)));
+                assert!(at >= position, "in order");
+                assert!(view.get_at(Region::Protected, at).is_none());
+                let occupied = view.get_at(Region::Probation, at).expect("just surveyed");
+                let bucket = occupied.bucket;
+                let rank = (at - bucket.array.place_of(bucket.index())) as usize;
+                if rank < SLOTS_PER_GROUP {
+                    assert!(std::ptr::eq(occupied.slot, bucket.group().slot(rank)));
                 } else {
-                    assert!(held.is_in_chain());
+                    assert!(occupied.is_in_chain());
                 }
-                marked += usize::from(held.bits() == 2);
-                met.push(*held.entry().key());
+                marked += usize::from(occupied.bits() == 2);
+                met.push(*occupied.entry().key());
             }
-            place = place.wrapping_add(left);
-            if place == 0 {
+            position = position.wrapping_add(left);
+            if position == 0 {
                 break;
             }
         }
         const TAG: u64 = 0x3f << 16;
         for &key in &keys {
             let known = u64::MAX << 40 | TAG;
-            let held = view.recall(Region::Probation, key & known, known).expect("it is there");
-            assert_eq!((held.entry().key() ^ key) & known, 0);
-            assert!(view.recall(Region::Protected, key & known, known).is_none());
-            assert!(view.recall(Region::Probation, key ^ 1 << 45, known).is_none());
+            let occupied = view
+                .find_by_fingerprint(Region::Probation, key & known, known)
+                .expect("it is there");
+            assert_eq!((occupied.entry().key() ^ key) & known, 0);
+            assert!(view.find_by_fingerprint(Region::Protected, key & known, known).is_none());
+            assert!(view.find_by_fingerprint(Region::Probation, key ^ 1 << 45, known).is_none());
         }
         let mut none = true;
-        view.survey(Region::Protected, 0, stretch, |_, _| {
+        view.scan(Region::Protected, 0, stretch, |_, _| {
             none = false;
-            Noted::Seen
+            ScanStep::Keep
         });
         assert!(none, "there is none");
     });
@@ -445,18 +453,22 @@ fn a_bucket_is_passed_by_once_nothing_of_a_region_is_left() {
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (1, 0));
     for key in 0..20 {
         with(&table, |view| {
-            let held = view.find(key, |&k| k == key).expect("it is there");
-            assert!(held.mark(held.bits(), 3));
+            let occupied = view.find(key, |&k| k == key).expect("it is there");
+            assert!(occupied.mark(occupied.bits(), 3));
         });
     }
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (1, 1));
     (20..40).for_each(|key| assert!(remove(&table, key).is_some()));
-    with(&table, |view| view.survey(Region::Probation, 0, view.stretch(), |_, _| Noted::Seen));
+    with(&table, |view| {
+        view.scan(Region::Probation, 0, view.range_length(), |_, _| ScanStep::Keep)
+    });
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (0, 1));
     (0..20).for_each(|key| assert!(remove(&table, key).is_some()));
-    with(&table, |view| view.survey(Region::Protected, 0, view.stretch(), |_, _| Noted::Seen));
+    with(&table, |view| {
+        view.scan(Region::Protected, 0, view.range_length(), |_, _| ScanStep::Keep)
+    });
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (0, 0));
-    let overflows = with(&table, |view| Home::at(view.current(), 0).control().overflows());
+    let overflows = with(&table, |view| BucketRef::at(view.current(), 0).header().overflows());
     assert!(!overflows, "the flag of a chain that is gone");
 }
 
@@ -464,13 +476,15 @@ fn a_bucket_is_passed_by_once_nothing_of_a_region_is_left() {
 fn dropping_a_table_drops_what_it_holds() {
     let value = Arc::new(());
     for grow in [false, true] {
-        let table: Table<u64, Arc<()>, (), ()> = Table::new(Shape::TIMED, u64::MAX, 1, ());
+        let table: Table<u64, Arc<()>, (), ()> = Table::new(EntryLayout::TIMED, u64::MAX, 1, ());
         for key in 0..100 {
             let guard = table.pin();
             let view = table.view(guard.pass());
-            let Spotted::Open(open) = view.locate(key, |&k| k == key) else { panic!("it is new") };
+            let Lookup::Vacant(vacant) = view.find_for_write(key, |&k| k == key) else {
+                panic!("it is new")
+            };
             let entry = view.entry(key, key, Arc::clone(&value), 1);
-            assert!(open.commit(entry, 1).is_ok());
+            assert!(vacant.commit(entry, 1).is_ok());
             if grow && key == 98 {
                 view.grow(|_, _| ());
             }
@@ -486,14 +500,16 @@ fn dropping_a_table_drops_what_it_holds() {
 fn dropping_a_table_that_somebody_was_migrating_drops_each_entry_once() {
     let value = Arc::new(());
     for filled in [false, true] {
-        let table: Table<u64, Arc<()>, (), ()> = Table::new(Shape::PLAIN, u64::MAX, 2, ());
+        let table: Table<u64, Arc<()>, (), ()> = Table::new(EntryLayout::PLAIN, u64::MAX, 2, ());
         for key in 0..40 {
             let guard = table.pin();
             let view = table.view(guard.pass());
             let hash = key << 58;
-            let Spotted::Open(open) = view.locate(hash, |&k| k == key) else { panic!("it is new") };
+            let Lookup::Vacant(vacant) = view.find_for_write(hash, |&k| k == key) else {
+                panic!("it is new")
+            };
             let entry = view.entry(hash, key, Arc::clone(&value), 1);
-            assert!(open.commit(entry, 1).is_ok());
+            assert!(vacant.commit(entry, 1).is_ok());
         }
         {
             let guard = table.pin();
@@ -516,7 +532,7 @@ fn the_number_of_buckets_fits_the_number_of_entries() {
 #[test]
 fn the_earliest_is_found_wherever_it_is() {
     for buckets in [2, 8, 64, 4_096] {
-        let due = Due::new(buckets);
+        let due = DeadlineTree::new(buckets);
         for index in 0..buckets {
             assert!(due.find(u64::MAX - 2, index).is_none(), "nothing expires");
             due.note(index, 1_000);
@@ -524,19 +540,19 @@ fn the_earliest_is_found_wherever_it_is() {
             assert!(due.find(99, 7).is_none());
             let found = due.find(100, index.wrapping_mul(77)).expect("it is due");
             assert_eq!(found.index, index);
-            assert!(due.put_right(found, u64::MAX));
+            assert!(due.set_earliest(found, u64::MAX));
         }
     }
 }
 
 #[test]
 fn every_bucket_that_is_due_is_found_once() {
-    let due = Due::new(1_024);
+    let due = DeadlineTree::new(1_024);
     (0..1_024).for_each(|index| due.note(index, index as u64 % 10));
     let mut found = Vec::new();
     while let Some(overdue) = due.find(4, found.len()) {
         found.push(overdue.index);
-        assert!(due.put_right(overdue, 10));
+        assert!(due.set_earliest(overdue, 10));
     }
     found.sort_unstable();
     let expected: Vec<usize> = (0..1_024).filter(|index| index % 10 <= 4).collect();
@@ -546,10 +562,10 @@ fn every_bucket_that_is_due_is_found_once() {
 
 #[test]
 fn what_is_noted_meanwhile_is_not_put_right() {
-    let due = Due::new(64);
+    let due = DeadlineTree::new(64);
     due.note(3, 50);
     let overdue = due.find(50, 0).expect("it is due");
     due.note(3, 40);
-    assert!(!due.put_right(overdue, 1_000));
+    assert!(!due.set_earliest(overdue, 1_000));
     assert_eq!(due.find(40, 0).map(|overdue| overdue.index), Some(3));
 }

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::array::Array;
-use super::desk::Desk;
-use super::due::Overdue;
-use super::home::{Held, Home, Open};
-use super::{Junk, Table};
-use crate::entry::{Entry, Hull, Kind, LoadToken, Slab, Sought, Toll};
+use super::bucket::{BucketRef, Occupied, Vacant};
+use super::deadline_tree::DueLeaf;
+use super::thread_state::ThreadState;
+use super::{Garbage, Table};
+use crate::entry::{Entry, EntryCosts, Include, Kind, LoadToken, RawEntry, Slab};
 use crate::reclaim::{Ledgered, Pass, Retired};
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
@@ -17,7 +17,7 @@ const MIGRATED_PER_WRITE: usize = 2;
 /// The table, as a pinned thread sees it (T1).
 pub(crate) struct View<'g, K, V, X, L> {
     pub(super) table: &'g Table<K, V, X, L>,
-    pub(super) pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
+    pub(super) pass: Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
 }
 
 impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
@@ -28,38 +28,38 @@ impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
 impl<K, V, X, L> Copy for View<'_, K, V, X, L> {}
 
 /// Where a write found its key.
-pub(crate) enum Spotted<'g, K, V, X> {
+pub(crate) enum Lookup<'g, K, V, X> {
     /// The key is there.
-    Held(Held<'g, K, V, X>),
+    Occupied(Occupied<'g, K, V, X>),
     /// The key is not there.
-    Open(Open<'g, K, V, X>),
+    Vacant(Vacant<'g, K, V, X>),
 }
 
 /// What a look at a bucket's own slots says of a key that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Glance {
+pub(crate) enum ProbeMiss {
     /// It is nowhere.
-    Nothing,
+    Absent,
     /// It may be in the chain, or in the next generation.
-    Further,
+    ProbeFurther,
 }
 
 /// A bucket where an entry may have expired.
-pub(crate) struct DueAt<'g, K, V, X> {
+pub(crate) struct DueBucket<'g, K, V, X> {
     array: &'g Array<K, V, X>,
-    overdue: Overdue,
+    overdue: DueLeaf,
 }
 
-impl<K, V, X> Clone for DueAt<'_, K, V, X> {
+impl<K, V, X> Clone for DueBucket<'_, K, V, X> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, X> Copy for DueAt<'_, K, V, X> {}
+impl<K, V, X> Copy for DueBucket<'_, K, V, X> {}
 
-impl<K, V, X> DueAt<'_, K, V, X> {
+impl<K, V, X> DueBucket<'_, K, V, X> {
     /// The places of the bucket.
-    pub(crate) fn places(&self) -> Range<u64> {
+    pub(crate) fn positions(&self) -> Range<u64> {
         let (array, index) = (self.array, self.overdue.index);
         let end = if index + 1 == array.len() { u64::MAX } else { array.place_of(index + 1) };
         array.place_of(index)..end
@@ -73,7 +73,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(super) fn new(
         table: &'g Table<K, V, X, L>,
-        pass: Pass<'g, Junk<K, V, X>, Desk<K, V, L>>,
+        pass: Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
     ) -> Self {
         Self { table, pass }
     }
@@ -86,7 +86,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// What it was made of.
     #[inline]
-    pub(crate) fn pass(&self) -> Pass<'g, Junk<K, V, X>, Desk<K, V, L>> {
+    pub(crate) fn pass(&self) -> Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>> {
         self.pass
     }
 
@@ -107,9 +107,9 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     }
 
     /// The newest generation's annex.
-    pub(crate) fn annex(&self) -> &'g X {
+    pub(crate) fn extension(&self) -> &'g X {
         let current = self.current();
-        &self.next(current).unwrap_or(current).annex
+        &self.next(current).unwrap_or(current).extension
     }
 
     #[inline(always)]
@@ -126,14 +126,20 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// Makes an entry for this table.
     #[inline]
-    pub(crate) fn entry(&self, hash: u64, key: K, value: V, toll: impl Into<Toll>) -> Entry<K, V> {
+    pub(crate) fn entry(
+        &self,
+        hash: u64,
+        key: K,
+        value: V,
+        costs: impl Into<EntryCosts>,
+    ) -> Entry<K, V> {
         // SAFETY: a pass is tied to the thread that holds the seat.
-        unsafe { self.pass.local().entry(self.slab(), hash, key, value, toll.into()) }
+        unsafe { self.pass.local().entry(self.slab(), hash, key, value, costs.into()) }
     }
 
     /// Makes a placeholder.
     pub(crate) fn placeholder(&self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
-        Hull::new(self.slab(), Kind::Placeholder).fill_placeholder(hash, key, token)
+        RawEntry::new(self.slab(), Kind::Placeholder).fill_placeholder(hash, key, token)
     }
 
     /// Makes an entry whose value is being renewed.
@@ -141,10 +147,10 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self,
         hash: u64,
         contents: (K, V),
-        toll: Toll,
+        costs: EntryCosts,
         token: LoadToken,
     ) -> Entry<K, V> {
-        Hull::new(self.slab(), Kind::Renewing).fill_renewing(hash, contents, toll, token)
+        RawEntry::new(self.slab(), Kind::Renewing).fill_renewing(hash, contents, costs, token)
     }
 
     /// Asks for the bucket of a hash, or of a place, which is going to be written.
@@ -165,9 +171,9 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(crate) fn prefetch_entry(&self, hash: u64) {
         let array = self.current();
-        let home = Home::of(array, hash);
-        if let Some(lane) = home.look().matching(hash).next() {
-            let word = home.row().word(lane);
+        let bucket = BucketRef::of(array, hash);
+        if let Some(slot_index) = bucket.load_slots().matching(hash).next() {
+            let word = bucket.group().word(slot_index);
             if word.is_occupied() {
                 // SAFETY: the number of an entry.
                 unsafe { self.slab().prefetch(word.number()) };
@@ -188,11 +194,11 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self,
         hash: u64,
         mut eq: impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
-        match self.glance(hash, &mut eq) {
-            Ok(held) => Some(held),
-            Err(Glance::Nothing) => None,
-            Err(Glance::Further) => self.find_further(hash, eq),
+    ) -> Option<Occupied<'g, K, V, X>> {
+        match self.probe(hash, &mut eq) {
+            Ok(occupied) => Some(occupied),
+            Err(ProbeMiss::Absent) => None,
+            Err(ProbeMiss::ProbeFurther) => self.find_slow(hash, eq),
         }
     }
 
@@ -202,19 +208,19 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ///
     /// Whether it may be found further on.
     #[inline(always)]
-    pub(crate) fn glance(
+    pub(crate) fn probe(
         &self,
         hash: u64,
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Result<Held<'g, K, V, X>, Glance> {
+    ) -> Result<Occupied<'g, K, V, X>, ProbeMiss> {
         let array = self.current();
-        let home = Home::of(array, hash);
-        let control = home.control();
-        if control.is_moved() {
-            return Err(Glance::Further);
+        let bucket = BucketRef::of(array, hash);
+        let header = bucket.header();
+        if header.is_moved() {
+            return Err(ProbeMiss::ProbeFurther);
         }
-        match home.glance(hash, eq) {
-            Err(Glance::Nothing) if control.overflows() => Err(Glance::Further),
+        match bucket.probe(hash, eq) {
+            Err(ProbeMiss::Absent) if header.overflows() => Err(ProbeMiss::ProbeFurther),
             seen => seen,
         }
     }
@@ -222,12 +228,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// Finds a key in a chain, or in a table whose size changes; as `find` otherwise.
     #[cold]
     #[inline(never)]
-    pub(crate) fn find_further(
+    pub(crate) fn find_slow(
         self,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
-        self.seek((hash, Sought::Values), eq)
+    ) -> Option<Occupied<'g, K, V, X>> {
+        self.search((hash, Include::Values), eq)
     }
 
     /// Finds a key, placeholders included; as `find` otherwise.
@@ -235,22 +241,22 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
-        self.seek((hash, Sought::All), eq)
+    ) -> Option<Occupied<'g, K, V, X>> {
+        self.search((hash, Include::All), eq)
     }
 
     #[inline]
-    fn seek(
+    fn search(
         &self,
-        sought: (u64, Sought),
+        query: (u64, Include),
         mut eq: impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
+    ) -> Option<Occupied<'g, K, V, X>> {
         let mut array = self.current();
         loop {
-            let home = Home::of(array, sought.0);
-            let control = home.control();
-            if !control.is_moved() {
-                return home.seek(control, sought, &mut eq);
+            let bucket = BucketRef::of(array, query.0);
+            let header = bucket.header();
+            if !header.is_moved() {
+                return bucket.search(header, query, &mut eq);
             }
             array = self.next(array)?;
         }
@@ -264,24 +270,28 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// Lock-free. While the table's size changes, a call migrates up to three groups of buckets: as many
     /// buckets where it grows, eight times as many where it shrinks.
     #[inline(always)]
-    pub(crate) fn locate(&self, hash: u64, mut eq: impl FnMut(&K) -> bool) -> Spotted<'g, K, V, X> {
+    pub(crate) fn find_for_write(
+        &self,
+        hash: u64,
+        mut eq: impl FnMut(&K) -> bool,
+    ) -> Lookup<'g, K, V, X> {
         let mut array = self.current();
         if let Some(next) = self.next(array) {
             self.help(array, next, MIGRATED_PER_WRITE);
         }
         loop {
-            let home = Home::of(array, hash);
-            let control = home.settle();
-            if control.is_frozen() {
-                array = self.follow(home);
+            let bucket = BucketRef::of(array, hash);
+            let header = bucket.help_announced();
+            if header.is_frozen() {
+                array = self.follow(bucket);
                 continue;
             }
             let all = if seeded("table-writers-skip-placeholders") {
-                Sought::Values
+                Include::Values
             } else {
-                Sought::All
+                Include::All
             };
-            return home.locate(control, (hash, all), &mut eq);
+            return bucket.find_for_write(header, (hash, all), &mut eq);
         }
     }
 
@@ -292,12 +302,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// The new entry, if the old one is no longer there.
     pub(crate) fn replace(
         &self,
-        held: Held<'g, K, V, X>,
+        occupied: Occupied<'g, K, V, X>,
         entry: Entry<K, V>,
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
         let number = entry.into_raw();
-        if held.swap(number) {
-            return Ok(self.unlinked(held));
+        if occupied.swap(number) {
+            return Ok(self.unlinked(occupied));
         }
         // SAFETY: never visible, so it is still ours.
         Err(unsafe { Entry::from_raw(number, self.slab()) })
@@ -307,22 +317,22 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ///
     /// `None` if it is no longer there.
     #[inline(always)]
-    pub(crate) fn unlink(&self, held: Held<'g, K, V, X>) -> Option<(Unlinked<K, V>, u8)> {
-        let bits = held.unlink()?;
-        let unlinked = self.unlinked(held);
-        if held.is_in_chain() {
-            held.home.dissolve(|link| {
+    pub(crate) fn unlink(&self, occupied: Occupied<'g, K, V, X>) -> Option<(Unlinked<K, V>, u8)> {
+        let bits = occupied.unlink()?;
+        let unlinked = self.unlinked(occupied);
+        if occupied.is_in_chain() {
+            occupied.bucket.remove_empty_links(|link| {
                 // SAFETY: taken off its chain by this thread, which is pinned (R2).
-                let link = unsafe { Retired::new(Junk::Link(link)) };
+                let link = unsafe { Retired::new(Garbage::Link(link)) };
                 self.pass.retire(link, Ledgered::Nowhere);
             });
         }
         Some((unlinked, bits))
     }
 
-    fn unlinked(&self, held: Held<'g, K, V, X>) -> Unlinked<K, V> {
+    fn unlinked(&self, occupied: Occupied<'g, K, V, X>) -> Unlinked<K, V> {
         // SAFETY: it left its slot by an exchange of ours, so it is ours (T7).
-        let entry = unsafe { Entry::of(held.entry(), held.word.number(), self.slab()) };
+        let entry = unsafe { Entry::of(occupied.entry(), occupied.word.number(), self.slab()) };
         // SAFETY: by T2 it was readable in no other slot, and this thread is pinned (T1).
         unsafe { Retired::new(entry) }
     }
@@ -330,7 +340,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// Keeps an unlinked entry until nobody looks at it.
     #[inline(always)]
     pub(crate) fn retire(&self, entry: Unlinked<K, V>, account: Ledgered) {
-        self.pass.retire(entry.map(Junk::Entry), account);
+        self.pass.retire(entry.map(Garbage::Entry), account);
     }
 
     /// Notes when the entry of a hash expires, which is linked.
@@ -348,11 +358,11 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// Notes for a read that the entry of a hash expires then, earlier than it was to.
     #[cold]
-    pub(crate) fn note_due_in_passing(&self, hash: u64, deadline: u64) {
+    pub(crate) fn note_due_wait_free(&self, hash: u64, deadline: u64) {
         let mut next = Some(self.current());
         while let Some(array) = next {
             if let Some(due) = &array.due {
-                due.note_in_passing(array.index_of(hash), deadline);
+                due.note_wait_free(array.index_of(hash), deadline);
             }
             next = self.next(array);
         }
@@ -360,27 +370,27 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// A bucket where an entry may have expired by `now`; which of several depends on `seed`.
     #[inline]
-    pub(crate) fn find_due(&self, now: u64, seed: usize) -> Option<DueAt<'g, K, V, X>> {
+    pub(crate) fn find_due(&self, now: u64, seed: usize) -> Option<DueBucket<'g, K, V, X>> {
         let mut array = self.current();
         loop {
             let found = array.due.as_ref().and_then(|due| due.find(now, seed));
             if let Some(overdue) = found {
-                return Some(DueAt { array, overdue });
+                return Some(DueBucket { array, overdue });
             }
             array = self.next(array)?;
         }
     }
 
-    /// The bucket where `place` lies, if an entry there may have expired by `now`.
+    /// The bucket where `position` lies, if an entry there may have expired by `now`.
     #[inline]
-    pub(crate) fn due_at(&self, place: u64, now: u64) -> Option<DueAt<'g, K, V, X>> {
+    pub(crate) fn due_at(&self, position: u64, now: u64) -> Option<DueBucket<'g, K, V, X>> {
         let array = self.current();
-        let overdue = array.due.as_ref()?.at(array.index_of(place), now)?;
-        Some(DueAt { array, overdue })
+        let overdue = array.due.as_ref()?.at(array.index_of(position), now)?;
+        Some(DueBucket { array, overdue })
     }
 
     /// Notes that nothing expires in a bucket before `deadline`; whether the caller has to look there once more.
-    pub(crate) fn put_right(&self, at: DueAt<'g, K, V, X>, deadline: u64) -> bool {
-        at.array.due.as_ref().is_some_and(|due| due.put_right(at.overdue, deadline))
+    pub(crate) fn set_earliest(&self, at: DueBucket<'g, K, V, X>, deadline: u64) -> bool {
+        at.array.due.as_ref().is_some_and(|due| due.set_earliest(at.overdue, deadline))
     }
 }

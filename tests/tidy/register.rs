@@ -172,6 +172,6 @@ fn the_rules_on_the_register_can_fail() {
     assert!(wrong("// ORDERING A-c: Acquire: no such row"));
     assert!(wrong("// ORDERING A-b, A-c: Acquire: one of them"));
     assert!(!wrong("// ORDERING A-b: Acquire: pairs with `b`"));
-    assert!(is_seed("table-no-settle") && !is_seed("no") && !is_seed("A-b") && !is_seed("a--b"));
+    assert!(is_seed("table-no-help") && !is_seed("no") && !is_seed("A-b") && !is_seed("a--b"));
     assert_eq!(quoted("`a` b `c`").collect::<Vec<_>>(), ["a", "c"]);
 }

@@ -7,17 +7,20 @@ use super::{LONGEST, Source, atomics, layers, leftovers, objects, orderings, siz
 #[test]
 fn the_rule_on_layers_can_fail() {
     let is_wrong = |path, text| objects(layers, path, text);
-    assert!(is_wrong("table/home.rs", "use crate::policy::History;"));
+    assert!(is_wrong("table/bucket.rs", "use crate::policy::History;"));
     assert!(is_wrong("policy/hand.rs", "use crate::{sync::Relaxed, table::View};"));
-    assert!(is_wrong("policy/hand.rs", "use crate::{\n    table::{View, Held},\n};"));
+    assert!(is_wrong("policy/hand.rs", "use crate::{\n    table::{View, Occupied},\n};"));
     assert!(is_wrong("sync/mod.rs", "fn f() { crate::time::now() }"));
     assert!(is_wrong("engine/write.rs", "use crate::cache::Cache;"));
     assert!(is_wrong("dedup.rs", "use crate::engine::Engine;"));
     assert!(is_wrong("cache.rs", "use super::table::View;"));
-    assert!(is_wrong("table/home.rs", "use super::super::policy::History;"));
+    assert!(is_wrong("table/bucket.rs", "use super::super::policy::History;"));
     assert!(is_wrong("drawer.rs", ""));
-    assert!(!is_wrong("table/home.rs", "use super::row::Row;\nuse crate::sync::{fence, seeded};"));
-    assert!(!is_wrong("table/home.rs", "// crate::policy knows\nlet a = \"crate::policy\";"));
+    assert!(!is_wrong(
+        "table/bucket.rs",
+        "use super::group::Group;\nuse crate::sync::{fence, seeded};"
+    ));
+    assert!(!is_wrong("table/bucket.rs", "// crate::policy knows\nlet a = \"crate::policy\";"));
     assert!(!is_wrong(
         "engine/write.rs",
         "use crate::{\n    table::{View},\n    policy::Load,\n};"
@@ -26,7 +29,7 @@ fn the_rule_on_layers_can_fail() {
 
 #[test]
 fn the_rule_on_atomics_can_fail() {
-    assert!(objects(atomics, "table/row.rs", "use std::sync::atomic::AtomicU64;"));
+    assert!(objects(atomics, "table/group.rs", "use std::sync::atomic::AtomicU64;"));
     assert!(objects(atomics, "engine/mod.rs", "use loom::thread;"));
     assert!(objects(atomics, "engine/mod.rs", "#[allow(unsafe_code)]"));
     assert!(!objects(atomics, "lib.rs", "#[allow(unsafe_code)]"));
@@ -35,7 +38,7 @@ fn the_rule_on_atomics_can_fail() {
     let model = |path| !atomics(&Source::new(path, "use crossbeam_epoch::Guard;", true)).is_empty();
     assert!(model("table/models.rs") && !model("reclaim/yardstick.rs"));
     assert!(!objects(atomics, "sync/mod.rs", "use std::sync::atomic::AtomicU64;"));
-    assert!(!objects(atomics, "table/row.rs", "#[cfg(clockhand_loom)] // not loom itself"));
+    assert!(!objects(atomics, "table/group.rs", "#[cfg(clockhand_loom)] // not loom itself"));
 }
 
 #[test]
@@ -43,24 +46,24 @@ fn the_rule_on_orderings_can_fail() {
     let bare = "fn f() {\n    word.load(Ordering::Acquire)\n}";
     let above = "// ORDERING A-b: Acquire: of another function\n";
     let told = "fn f() {\n    // ORDERING A-b: Acquire: pairs\n    word.load(Ordering::Acquire)\n}";
-    assert!(objects(orderings, "table/row.rs", bare));
-    assert!(objects(orderings, "table/row.rs", &format!("{above}{bare}")));
+    assert!(objects(orderings, "table/group.rs", bare));
+    assert!(objects(orderings, "table/group.rs", &format!("{above}{bare}")));
     assert!(objects(orderings, "sync/mod.rs", bare));
-    assert!(objects(orderings, "table/row.rs", &format!("#[cfg(test)]\nfn g() {{}}\n{bare}")));
-    assert!(!objects(orderings, "table/row.rs", &format!("#[cfg(test)]\n{bare}")));
+    assert!(objects(orderings, "table/group.rs", &format!("#[cfg(test)]\nfn g() {{}}\n{bare}")));
+    assert!(!objects(orderings, "table/group.rs", &format!("#[cfg(test)]\n{bare}")));
     assert!(!objects(
         orderings,
-        "table/row.rs",
+        "table/group.rs",
         "fn f() {\n    let mut a = b.load(Ordering::Relaxed);\n    loop {\n"
     ));
     assert!(objects(
         orderings,
-        "table/row.rs",
+        "table/group.rs",
         "fn f() {\n    let a = b.load(Ordering::Relaxed);\n"
     ));
-    assert!(!objects(orderings, "table/row.rs", told));
+    assert!(!objects(orderings, "table/group.rs", told));
     assert!(!objects(orderings, "sync/mod.rs", "fn f() { self.0.load(Ordering::Relaxed) }"));
-    assert!(!objects(orderings, "table/row.rs", "fn f() -> Ordering { Ordering::Less }"));
+    assert!(!objects(orderings, "table/group.rs", "fn f() -> Ordering { Ordering::Less }"));
 }
 
 #[test]

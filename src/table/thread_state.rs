@@ -3,23 +3,23 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use super::Junk;
-use crate::entry::{Entry, Slab, Spares, Toll};
+use super::Garbage;
+use crate::entry::{Entry, EntryCosts, FreeList, Slab};
 
 /// A thread's part: records for entries, and what the table's owner keeps.
-pub(crate) struct Desk<K, V, L> {
-    spares: Spares,
+pub(crate) struct ThreadState<K, V, L> {
+    free_list: FreeList,
     owner: L,
     _of: PhantomData<fn(K, V)>,
 }
 
-impl<K, V, L: Default> Default for Desk<K, V, L> {
+impl<K, V, L: Default> Default for ThreadState<K, V, L> {
     fn default() -> Self {
-        Self { spares: Spares::default(), owner: L::default(), _of: PhantomData }
+        Self { free_list: FreeList::default(), owner: L::default(), _of: PhantomData }
     }
 }
 
-impl<K, V, L> Deref for Desk<K, V, L> {
+impl<K, V, L> Deref for ThreadState<K, V, L> {
     type Target = L;
     #[inline]
     fn deref(&self) -> &L {
@@ -27,7 +27,7 @@ impl<K, V, L> Deref for Desk<K, V, L> {
     }
 }
 
-impl<K, V, L> Desk<K, V, L> {
+impl<K, V, L> ThreadState<K, V, L> {
     /// Makes an entry.
     ///
     /// # Safety
@@ -40,21 +40,21 @@ impl<K, V, L> Desk<K, V, L> {
         hash: u64,
         key: K,
         value: V,
-        toll: Toll,
+        costs: EntryCosts,
     ) -> Entry<K, V> {
         // SAFETY: a seat has one holder at a time (R1), the calling thread; a desk is one table's.
-        let hull = unsafe { self.spares.take(slab) };
-        hull.fill(hash, key, value, toll)
+        let raw_entry = unsafe { self.free_list.take(slab) };
+        raw_entry.fill(hash, key, value, costs)
     }
 }
 
 /// Frees junk, on the desk of the thread that does it if it has one.
-pub(crate) struct Shredder<'d, K, V, L>(Option<Place<'d, K, V, L>>);
+pub(crate) struct Reclaimer<'d, K, V, L>(Option<Place<'d, K, V, L>>);
 
 /// A desk, and the slab that its records are of.
-type Place<'d, K, V, L> = (&'d Desk<K, V, L>, &'d Slab<K, V>);
+type Place<'d, K, V, L> = (&'d ThreadState<K, V, L>, &'d Slab<K, V>);
 
-impl<'d, K, V, L> Shredder<'d, K, V, L> {
+impl<'d, K, V, L> Reclaimer<'d, K, V, L> {
     /// Keeps no memory.
     pub(crate) fn plain() -> Self {
         Self(None)
@@ -65,17 +65,17 @@ impl<'d, K, V, L> Shredder<'d, K, V, L> {
     /// # Safety
     ///
     /// While it lives, the calling thread holds the seat that the desk belongs to, in a table with this slab.
-    pub(super) unsafe fn at(desk: &'d Desk<K, V, L>, slab: &'d Slab<K, V>) -> Self {
-        Self(Some((desk, slab)))
+    pub(super) unsafe fn at(thread_state: &'d ThreadState<K, V, L>, slab: &'d Slab<K, V>) -> Self {
+        Self(Some((thread_state, slab)))
     }
 
     /// Drops what was retired.
     #[inline]
-    pub(crate) fn free<X>(&self, junk: Junk<K, V, X>) {
-        if let (Junk::Entry(entry), Some((desk, slab))) = (junk, self.0) {
-            let hull = entry.clear();
+    pub(crate) fn free<X>(&self, garbage: Garbage<K, V, X>) {
+        if let (Garbage::Entry(entry), Some((thread_state, slab))) = (garbage, self.0) {
+            let raw_entry = entry.clear();
             // SAFETY: a seat has one holder at a time (R1), the calling thread.
-            unsafe { desk.spares.keep(slab, hull) };
+            unsafe { thread_state.free_list.keep(slab, raw_entry) };
         }
     }
 }

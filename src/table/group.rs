@@ -1,11 +1,11 @@
 //! Seven slots: what a bucket and every link of its chain are made of.
 
-use super::word::Word;
-use crate::entry::{EntryRef, Slab, Sought};
+use super::slot_word::SlotWord;
+use crate::entry::{EntryRef, Include, Slab};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Slots in a row.
-pub(crate) const LANES: usize = 7;
+pub(crate) const SLOTS_PER_GROUP: usize = 7;
 
 /// A place for one entry: a word.
 #[derive(Debug)]
@@ -14,45 +14,45 @@ pub(super) struct Slot(AtomicU64);
 
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct Row {
-    slots: [Slot; LANES],
+pub(super) struct Group {
+    slots: [Slot; SLOTS_PER_GROUP],
 }
 
 /// What a search found in a row.
 pub(super) struct Match<'g, K, V> {
     pub(super) slot: &'g Slot,
-    pub(super) word: Word,
+    pub(super) word: SlotWord,
     pub(super) entry: EntryRef<'g, K, V>,
 }
 
 impl Slot {
     #[inline(always)]
-    pub(super) fn word(&self) -> Word {
+    pub(super) fn word(&self) -> SlotWord {
         // ORDERING T-c: Acquire: the entry's contents, and what became of those that were there before; pairs with
         // the release of whoever changed the slot (`try_word`).
-        Word(self.0.load(Ordering::Acquire))
+        SlotWord(self.0.load(Ordering::Acquire))
     }
 
     /// One attempt to change the word.
     #[inline(always)]
-    pub(super) fn try_word(&self, from: Word, to: Word) -> Result<(), Word> {
+    pub(super) fn try_word(&self, from: SlotWord, to: SlotWord) -> Result<(), SlotWord> {
         // ORDERING T-d: AcqRel: Release publishes the entry's contents to `word`; Acquire lets the
         // winner read the entry that it took out. The loser sees what the winner left.
         self.0
             .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire)
             .map(drop)
-            .map_err(Word)
+            .map_err(SlotWord)
     }
 }
 
-impl Row {
+impl Group {
     pub(super) fn new() -> Self {
         Self { slots: std::array::from_fn(|_| Slot(AtomicU64::new(0))) }
     }
 
     #[inline(always)]
-    pub(super) fn slot(&self, lane: usize) -> &Slot {
-        &self.slots[lane]
+    pub(super) fn slot(&self, slot_index: usize) -> &Slot {
+        &self.slots[slot_index]
     }
 
     /// Whether a slot is one of this row.
@@ -62,12 +62,12 @@ impl Row {
     }
 
     #[inline(always)]
-    pub(super) fn word(&self, lane: usize) -> Word {
-        self.slots[lane].word()
+    pub(super) fn word(&self, slot_index: usize) -> SlotWord {
+        self.slots[slot_index].word()
     }
 
-    pub(super) fn words(&self) -> impl Iterator<Item = (usize, Word)> {
-        (0..LANES).map(|lane| (lane, self.word(lane)))
+    pub(super) fn words(&self) -> impl Iterator<Item = (usize, SlotWord)> {
+        (0..SLOTS_PER_GROUP).map(|slot_index| (slot_index, self.word(slot_index)))
     }
 
     /// Finds the key with this hash among the slots in these lanes for which `is_readable` holds, and whose entries are
@@ -77,20 +77,20 @@ impl Row {
     ///
     /// The caller is pinned, the row's entries are in this slab, and `is_readable` holds for readable words alone.
     #[inline(always)]
-    pub(super) unsafe fn seek<'g, K, V>(
+    pub(super) unsafe fn search<'g, K, V>(
         &'g self,
         slab: &'g Slab<K, V>,
-        (hash, sought): (u64, Sought),
-        (lanes, is_readable): (impl Iterator<Item = usize>, impl Fn(Word) -> bool),
+        (hash, query): (u64, Include),
+        (slot_indices, is_readable): (impl Iterator<Item = usize>, impl Fn(SlotWord) -> bool),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Match<'g, K, V>> {
-        for lane in lanes {
-            let slot = self.slot(lane);
+        for slot_index in slot_indices {
+            let slot = self.slot(slot_index);
             let word = slot.word();
             if is_readable(word) {
                 // SAFETY: a readable word has the number of a linked entry, and the caller is pinned (T1).
                 let entry = unsafe { EntryRef::from_raw(word.number(), slab) };
-                if entry.matches(hash, sought) && eq(entry.key()) {
+                if entry.matches(hash, query) && eq(entry.key()) {
                     return Some(Match { slot, word, entry });
                 }
             }
@@ -99,7 +99,7 @@ impl Row {
     }
 
     /// Claims a vacant slot of a chain for an entry.
-    pub(super) fn claim(&self, word: Word) -> Option<&Slot> {
+    pub(super) fn claim(&self, word: SlotWord) -> Option<&Slot> {
         self.slots.iter().find(|slot| {
             let vacant = slot.word();
             vacant.is_vacant() && slot.try_word(vacant, word.claimed()).is_ok()
@@ -121,25 +121,27 @@ impl Row {
 
     /// Seals a row whose slots are all vacant, so that it can be taken off a chain.
     pub(super) fn seal(&self) -> bool {
-        for (lane, word) in self.words() {
-            if !word.is_vacant() || self.slot(lane).try_word(word, Word::sealed()).is_err() {
-                self.unseal(0..lane);
+        for (slot_index, word) in self.words() {
+            if !word.is_vacant()
+                || self.slot(slot_index).try_word(word, SlotWord::sealed()).is_err()
+            {
+                self.unseal(0..slot_index);
                 return false;
             }
         }
         true
     }
 
-    pub(super) fn unseal(&self, lanes: std::ops::Range<usize>) {
-        for lane in lanes {
-            let _ = self.slot(lane).try_word(Word::sealed(), Word::vacant(0));
+    pub(super) fn unseal(&self, slot_indices: std::ops::Range<usize>) {
+        for slot_index in slot_indices {
+            let _ = self.slot(slot_index).try_word(SlotWord::sealed(), SlotWord::vacant(0));
         }
     }
 
     /// Fills a row that nobody can see yet.
-    pub(super) fn fill(&mut self, lane: usize, word: Word) {
+    pub(super) fn fill(&mut self, slot_index: usize, word: SlotWord) {
         // ORDERING S-o: Relaxed: published with the row.
-        self.slots[lane].0.store(word.0, Ordering::Relaxed);
+        self.slots[slot_index].0.store(word.0, Ordering::Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {

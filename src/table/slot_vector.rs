@@ -3,28 +3,32 @@
 //! Eight loads, of which nothing is known but that each happened during the look. On x86-64 they are four
 //! loads of 16 bytes, whose halves are loaded whole, and all slots are compared at once.
 
-use super::row::LANES;
-use super::word::{self, Region};
+use super::group::SLOTS_PER_GROUP;
+use super::slot_word::{self, Region};
 
 /// A set of lanes. The bit of a lane is twice as far up as that of the word in its bucket, and one more: so compared
 /// words give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lanes(u32);
+pub(super) struct BitMask(u32);
 
 /// The bits of all lanes; the first word of a bucket is none of a slot.
 const ALL: u32 = 0xaaa8;
-const _: () = assert!(ALL.count_ones() as usize == LANES);
+const _: () = assert!(ALL.count_ones() as usize == SLOTS_PER_GROUP);
 
-impl Lanes {
+impl BitMask {
     #[inline]
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Those at `lane` or after it.
+    /// Those at `slot_index` or after it.
     #[inline]
-    pub(super) fn from(self, lane: usize) -> Self {
-        if lane >= LANES { Self(0) } else { Self(self.0 & u32::MAX << (2 * lane + 2)) }
+    pub(super) fn from(self, slot_index: usize) -> Self {
+        if slot_index >= SLOTS_PER_GROUP {
+            Self(0)
+        } else {
+            Self(self.0 & u32::MAX << (2 * slot_index + 2))
+        }
     }
 
     #[inline(always)]
@@ -33,7 +37,7 @@ impl Lanes {
     }
 }
 
-impl Iterator for Lanes {
+impl Iterator for BitMask {
     type Item = usize;
 
     #[inline(always)]
@@ -41,53 +45,53 @@ impl Iterator for Lanes {
         if self.0 == 0 {
             return None;
         }
-        let lane = (self.0.trailing_zeros() as usize >> 1) - 1;
+        let slot_index = (self.0.trailing_zeros() as usize >> 1) - 1;
         self.0 &= self.0 - 1;
         // SAFETY: only bits of `ALL` are ever set, and those are of lanes.
-        unsafe { std::hint::assert_unchecked(lane < LANES) };
-        Some(lane)
+        unsafe { std::hint::assert_unchecked(slot_index < SLOTS_PER_GROUP) };
+        Some(slot_index)
     }
 }
 
 /// What was seen of the slots.
 #[derive(Clone, Copy)]
-pub(super) struct Look(imp::Uppers);
+pub(super) struct SlotVector(imp::UpperHalves);
 
-impl Look {
+impl SlotVector {
     /// Looks at a bucket: a word that is none of a slot, and the slots.
     #[inline(always)]
-    pub(super) fn at(bucket: &imp::Line) -> Self {
-        Self(imp::Uppers::of(bucket))
+    pub(super) fn load(bucket: &imp::Line) -> Self {
+        Self(imp::UpperHalves::of(bucket))
     }
 
     /// The lanes with an entry.
     #[inline(always)]
-    pub(super) fn occupied(self) -> Lanes {
-        self.0.with(word::OCCUPIED_UPPER, word::OCCUPIED_UPPER)
+    pub(super) fn occupied(self) -> BitMask {
+        self.0.with(slot_word::OCCUPIED_UPPER, slot_word::OCCUPIED_UPPER)
     }
 
     #[inline(always)]
-    pub(super) fn unoccupied(self) -> Lanes {
-        Lanes(ALL).without(self.occupied())
+    pub(super) fn unoccupied(self) -> BitMask {
+        BitMask(ALL).without(self.occupied())
     }
 
     /// The lanes with an entry that has the tag of a hash.
     #[inline(always)]
-    pub(super) fn matching(self, hash: u64) -> Lanes {
-        self.0.tagged(word::upper(hash))
+    pub(super) fn matching(self, hash: u64) -> BitMask {
+        self.0.tagged(slot_word::upper(hash))
     }
 
     /// The lanes with an entry whose tag may be that of a hash of which some bits are known.
     #[inline(always)]
-    pub(super) fn maybe(self, hash: u64) -> Lanes {
-        let asked = word::NAMED | word::OCCUPIED_UPPER;
-        self.0.with(asked, hash & word::NAMED | word::OCCUPIED_UPPER)
+    pub(super) fn matching_fingerprint(self, hash: u64) -> BitMask {
+        let asked = slot_word::FINGERPRINTED | slot_word::OCCUPIED_UPPER;
+        self.0.with(asked, hash & slot_word::FINGERPRINTED | slot_word::OCCUPIED_UPPER)
     }
 
     /// The lanes whose entries are of a region.
     #[inline(always)]
-    pub(super) fn of(self, region: Region) -> Lanes {
-        let protected = self.0.with(word::PROTECTED_UPPER, word::PROTECTED_UPPER);
+    pub(super) fn of(self, region: Region) -> BitMask {
+        let protected = self.0.with(slot_word::PROTECTED_UPPER, slot_word::PROTECTED_UPPER);
         match region {
             Region::Protected => protected,
             Region::Probation => self.occupied().without(protected),
@@ -103,15 +107,15 @@ mod imp {
         _mm_packs_epi32, _mm_set1_epi32,
     };
 
-    use super::{ALL, Lanes};
+    use super::{ALL, BitMask};
 
     pub(in crate::table) use crate::table::array::Bucket as Line;
 
     /// The upper halves of the words: those of the first four, and those of the last four.
     #[derive(Clone, Copy)]
-    pub(super) struct Uppers(__m128i, __m128i);
+    pub(super) struct UpperHalves(__m128i, __m128i);
 
-    impl Uppers {
+    impl UpperHalves {
         #[inline(always)]
         pub(super) fn of(bucket: &Line) -> Self {
             let (first, last): (__m128i, __m128i);
@@ -135,28 +139,28 @@ mod imp {
 
         /// The lanes whose upper halves have this tag.
         #[inline(always)]
-        pub(super) fn tagged(self, upper: u64) -> Lanes {
+        pub(super) fn tagged(self, upper: u64) -> BitMask {
             // SAFETY: every x86-64 has SSE2.
             unsafe { self.compare_tags(upper) }
         }
 
         #[inline]
         #[target_feature(enable = "sse2")]
-        fn compare_tags(self, upper: u64) -> Lanes {
+        fn compare_tags(self, upper: u64) -> BitMask {
             let upper = _mm_set1_epi32(upper as i32);
             Self::negative(_mm_cmpeq_epi16(self.0, upper), _mm_cmpeq_epi16(self.1, upper))
         }
 
         /// The lanes whose bits are these, of those that are asked for.
         #[inline(always)]
-        pub(super) fn with(self, asked: u64, wanted: u64) -> Lanes {
+        pub(super) fn with(self, asked: u64, wanted: u64) -> BitMask {
             // SAFETY: every x86-64 has SSE2.
             unsafe { self.compare(asked, wanted) }
         }
 
         #[inline]
         #[target_feature(enable = "sse2")]
-        fn compare(self, asked: u64, wanted: u64) -> Lanes {
+        fn compare(self, asked: u64, wanted: u64) -> BitMask {
             let (asked, wanted) = (_mm_set1_epi32(asked as i32), _mm_set1_epi32(wanted as i32));
             let (first, last) = (_mm_and_si128(self.0, asked), _mm_and_si128(self.1, asked));
             Self::negative(_mm_cmpeq_epi32(first, wanted), _mm_cmpeq_epi32(last, wanted))
@@ -165,41 +169,43 @@ mod imp {
         /// The lanes whose halves are negative: the sign of each half becomes that of 16 bits.
         #[inline]
         #[target_feature(enable = "sse2")]
-        fn negative(first: __m128i, last: __m128i) -> Lanes {
-            Lanes(_mm_movemask_epi8(_mm_packs_epi32(first, last)) as u32 & ALL)
+        fn negative(first: __m128i, last: __m128i) -> BitMask {
+            BitMask(_mm_movemask_epi8(_mm_packs_epi32(first, last)) as u32 & ALL)
         }
     }
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
 mod imp {
-    use super::Lanes;
-    use crate::table::row::LANES;
+    use super::BitMask;
+    use crate::table::group::SLOTS_PER_GROUP;
 
     pub(in crate::table) use crate::table::array::Bucket as Line;
 
     /// The upper half of each slot's word.
     #[derive(Clone, Copy)]
-    pub(super) struct Uppers([u64; LANES]);
+    pub(super) struct UpperHalves([u64; SLOTS_PER_GROUP]);
 
-    impl Uppers {
+    impl UpperHalves {
         #[inline(always)]
         pub(super) fn of(bucket: &Line) -> Self {
-            Self(std::array::from_fn(|lane| bucket.row.word(lane).0 >> 32))
+            Self(std::array::from_fn(|slot_index| bucket.group.word(slot_index).0 >> 32))
         }
 
         /// The lanes whose upper halves have this tag.
         #[inline(always)]
-        pub(super) fn tagged(self, upper: u64) -> Lanes {
+        pub(super) fn tagged(self, upper: u64) -> BitMask {
             self.with(0xffff_0000, upper & 0xffff_0000)
         }
 
         /// The lanes whose bits are these, of those that are asked for.
         #[inline(always)]
-        pub(super) fn with(self, asked: u64, wanted: u64) -> Lanes {
+        pub(super) fn with(self, asked: u64, wanted: u64) -> BitMask {
             let is = |upper: u64| u32::from(upper & asked == wanted);
-            let lanes = self.0.iter().enumerate();
-            Lanes(lanes.fold(0, |lanes, (lane, &upper)| lanes | is(upper) << (2 * lane + 3)))
+            let slot_indices = self.0.iter().enumerate();
+            BitMask(slot_indices.fold(0, |slot_indices, (slot_index, &upper)| {
+                slot_indices | is(upper) << (2 * slot_index + 3)
+            }))
         }
     }
 }

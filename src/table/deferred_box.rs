@@ -4,9 +4,9 @@ use std::ptr::NonNull;
 
 /// A box that is not touched, not even moved as a box, before it is dropped.
 #[derive(Debug)]
-pub(crate) struct Outlived<T>(NonNull<T>);
+pub(crate) struct DeferredBox<T>(NonNull<T>);
 
-impl<T> Outlived<T> {
+impl<T> DeferredBox<T> {
     /// Takes charge of it.
     ///
     /// # Safety
@@ -19,7 +19,7 @@ impl<T> Outlived<T> {
     }
 }
 
-impl<T> Drop for Outlived<T> {
+impl<T> Drop for DeferredBox<T> {
     fn drop(&mut self) {
         // SAFETY: by the promise made to `new`.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
@@ -27,4 +27,4 @@ impl<T> Drop for Outlived<T> {
 }
 
 // SAFETY: it owns what a box would own.
-unsafe impl<T: Send> Send for Outlived<T> {}
+unsafe impl<T: Send> Send for DeferredBox<T> {}

@@ -2,22 +2,22 @@
 
 use std::cell::UnsafeCell;
 
-use super::{Hull, Slab};
+use super::{RawEntry, Slab};
 
 /// Records that a thread keeps at most.
-const KEPT: usize = 32;
+const MAX_FREE: usize = 32;
 
 /// The numbers that a thread keeps of the entries that it freed. So a thread that inserts as much as it evicts
 /// meets nobody.
 #[derive(Default)]
-pub(crate) struct Spares(UnsafeCell<Numbers>);
+pub(crate) struct FreeList(UnsafeCell<Numbers>);
 
 /// Some numbers of records. A number counts once it is written, and counts no more before it is used: if a fork leaves
 /// the thread behind at any step, the numbers that count are nobody else's.
 #[derive(Default)]
 pub(super) struct Numbers {
     len: usize,
-    numbers: [u32; KEPT],
+    numbers: [u32; MAX_FREE],
 }
 
 impl Numbers {
@@ -37,7 +37,7 @@ impl Numbers {
 
     #[inline]
     fn is_full(&self) -> bool {
-        self.len == KEPT
+        self.len == MAX_FREE
     }
 
     /// Takes the later half out.
@@ -48,19 +48,19 @@ impl Numbers {
     }
 }
 
-impl Spares {
+impl FreeList {
     /// A record for an entry, in a slab that outlives it.
     ///
     /// # Safety
     ///
     /// No other thread uses these spares meanwhile, and they are always used with the same slab.
     #[inline]
-    pub(crate) unsafe fn take<K, V>(&self, slab: &Slab<K, V>) -> Hull<K, V> {
+    pub(crate) unsafe fn take<K, V>(&self, slab: &Slab<K, V>) -> RawEntry<K, V> {
         // SAFETY: the caller's promise; nothing is called meanwhile that could come back here.
         let kept = unsafe { &mut *self.0.get() };
         let number = kept.pop().unwrap_or_else(|| slab.take_some(kept));
         // SAFETY: handed out by the slab, and in no list any more.
-        unsafe { Hull::of(slab, number) }
+        unsafe { RawEntry::of(slab, number) }
     }
 
     /// Keeps the record, or gives it back if it is another's size.
@@ -69,8 +69,8 @@ impl Spares {
     ///
     /// As for [`take`](Self::take).
     #[inline]
-    pub(crate) unsafe fn keep<K, V>(&self, slab: &Slab<K, V>, hull: Hull<K, V>) {
-        let Some(number) = hull.into_plain() else { return };
+    pub(crate) unsafe fn keep<K, V>(&self, slab: &Slab<K, V>, raw_entry: RawEntry<K, V>) {
+        let Some(number) = raw_entry.into_plain() else { return };
         // SAFETY: as in `take`.
         let kept = unsafe { &mut *self.0.get() };
         if kept.is_full() {
@@ -81,6 +81,6 @@ impl Spares {
 }
 
 // SAFETY: used by one thread at a time, as every method demands; numbers belong to no thread.
-unsafe impl Sync for Spares {}
+unsafe impl Sync for FreeList {}
 // SAFETY: as above.
-unsafe impl Send for Spares {}
+unsafe impl Send for FreeList {}

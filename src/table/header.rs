@@ -21,32 +21,32 @@
 
 use std::fmt;
 
-use super::row::LANES;
+use super::group::SLOTS_PER_GROUP;
 use crate::sync::seeded;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Control(pub(super) u64);
+pub(super) struct Header(pub(super) u64);
 
 const OVERFLOWS: u64 = 1 << 32;
 const FROZEN: u64 = 1 << 33;
 const MOVED: u64 = 1 << 34;
-const LANE_SHIFT: u32 = 35;
-const ANNOUNCED: u64 = u32::MAX as u64 | 0b111 << LANE_SHIFT;
+const SLOT_SHIFT: u32 = 35;
+const ANNOUNCED: u64 = u32::MAX as u64 | 0b111 << SLOT_SHIFT;
 const VERSION_SHIFT: u32 = 38;
-const _: () = assert!(LANES < 1 << (VERSION_SHIFT - LANE_SHIFT));
+const _: () = assert!(SLOTS_PER_GROUP < 1 << (VERSION_SHIFT - SLOT_SHIFT));
 
 /// What a control word announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Announced {
     /// Nothing.
-    Nobody,
+    Nothing,
     /// An entry for a lane.
-    For(usize, u32),
+    InSlot(usize, u32),
     /// An entry that was claimed in the chain.
     InChain(u32),
 }
 
-impl Control {
+impl Header {
     /// A target that was filled by a migration.
     #[inline]
     pub(super) fn ready(overflows: bool) -> Self {
@@ -55,17 +55,17 @@ impl Control {
 
     #[inline(always)]
     pub(super) fn announced(self) -> Announced {
-        let (number, lane) = (self.0 as u32, self.0 >> LANE_SHIFT & 0b111);
-        match lane as usize {
-            _ if number == 0 => Announced::Nobody,
-            LANES => Announced::InChain(number),
-            lane => Announced::For(lane, number),
+        let (number, slot_index) = (self.0 as u32, self.0 >> SLOT_SHIFT & 0b111);
+        match slot_index as usize {
+            _ if number == 0 => Announced::Nothing,
+            SLOTS_PER_GROUP => Announced::InChain(number),
+            slot_index => Announced::InSlot(slot_index, number),
         }
     }
 
     /// Whether it announces this number, wherever.
     #[inline]
-    pub(super) fn names(self, number: u32) -> bool {
+    pub(super) fn announces(self, number: u32) -> bool {
         self.0 as u32 == number
     }
 
@@ -92,15 +92,15 @@ impl Control {
 
     /// Announces an entry for a lane of the bucket's own.
     #[inline]
-    pub(super) fn announcing(self, lane: usize, number: u32) -> Self {
-        debug_assert!(lane < LANES);
-        let announced = u64::from(number) | (lane as u64) << LANE_SHIFT;
+    pub(super) fn announcing(self, slot_index: usize, number: u32) -> Self {
+        debug_assert!(slot_index < SLOTS_PER_GROUP);
+        let announced = u64::from(number) | (slot_index as u64) << SLOT_SHIFT;
         Self(self.next_version() & !ANNOUNCED | announced)
     }
 
     /// Announces an entry that was claimed in the chain.
     pub(super) fn announcing_in_chain(self, number: u32) -> Self {
-        let announced = u64::from(number) | (LANES as u64) << LANE_SHIFT;
+        let announced = u64::from(number) | (SLOTS_PER_GROUP as u64) << SLOT_SHIFT;
         Self(self.next_version() & !ANNOUNCED | announced | OVERFLOWS)
     }
 
@@ -131,7 +131,7 @@ impl Control {
     }
 }
 
-impl fmt::Debug for Control {
+impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control")
             .field("version", &self.version())

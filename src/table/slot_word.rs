@@ -79,16 +79,16 @@ pub(super) fn upper(hash: u64) -> u64 {
 }
 
 /// In the upper half of a word: the bits of the tag that a name tells.
-pub(super) const NAMED: u64 = 0x3f << 16;
+pub(super) const FINGERPRINTED: u64 = 0x3f << 16;
 /// In the upper half of a word: an entry, and the stage of one that is protected.
 pub(super) const OCCUPIED_UPPER: u64 = OCCUPIED >> 32;
 pub(super) const PROTECTED_UPPER: u64 = 0b11;
 
 /// A slot's word, as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Word(pub(super) u64);
+pub(super) struct SlotWord(pub(super) u64);
 
-impl Word {
+impl SlotWord {
     /// Never used.
     pub(super) const UNTOUCHED: Self = Self(0);
 

@@ -1,90 +1,90 @@
 //! A bucket with its chain: a small lock-free set. The protocol of `table` is here.
 
-use super::array::{Array, Bucket, Contents};
-use super::chain::{Head, Link};
-use super::control::{Announced, Control};
-use super::look::Look;
-use super::outlived::Outlived;
-use super::row::{LANES, Row, Slot};
-use super::view::{Glance, Spotted};
-use super::word::{Region, Word, tag_of};
-use crate::entry::{Entry, EntryRef, Sought, is_plain};
+use super::array::{Array, Bucket, BucketContents};
+use super::chain::{ChainHead, Link};
+use super::deferred_box::DeferredBox;
+use super::group::{Group, SLOTS_PER_GROUP, Slot};
+use super::header::{Announced, Header};
+use super::slot_vector::SlotVector;
+use super::slot_word::{Region, SlotWord, tag_of};
+use super::view::{Lookup, ProbeMiss};
+use crate::entry::{Entry, EntryRef, Include, is_plain};
 use crate::sync::seeded;
 
 /// The bucket where all keys with certain hashes live, as seen by a pinned thread (T1).
-pub(super) struct Home<'g, K, V, X> {
+pub(super) struct BucketRef<'g, K, V, X> {
     pub(super) array: &'g Array<K, V, X>,
-    bucket: &'g Bucket,
+    line: &'g Bucket,
 }
 
-impl<K, V, X> Clone for Home<'_, K, V, X> {
+impl<K, V, X> Clone for BucketRef<'_, K, V, X> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, X> Copy for Home<'_, K, V, X> {}
+impl<K, V, X> Copy for BucketRef<'_, K, V, X> {}
 
 /// A readable entry and the slot it was found in.
-pub(crate) struct Held<'g, K, V, X> {
-    pub(super) home: Home<'g, K, V, X>,
+pub(crate) struct Occupied<'g, K, V, X> {
+    pub(super) bucket: BucketRef<'g, K, V, X>,
     pub(super) slot: &'g Slot,
-    pub(super) word: Word,
+    pub(super) word: SlotWord,
     entry: EntryRef<'g, K, V>,
 }
 
-impl<K, V, X> Clone for Held<'_, K, V, X> {
+impl<K, V, X> Clone for Occupied<'_, K, V, X> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, X> Copy for Held<'_, K, V, X> {}
+impl<K, V, X> Copy for Occupied<'_, K, V, X> {}
 
 /// Evidence that a key was not there when its bucket's control word had a certain value.
-pub(crate) struct Open<'g, K, V, X> {
-    pub(super) home: Home<'g, K, V, X>,
-    control: Control,
+pub(crate) struct Vacant<'g, K, V, X> {
+    pub(super) bucket: BucketRef<'g, K, V, X>,
+    header: Header,
 }
 
-impl<'g, K, V, X> Home<'g, K, V, X> {
+impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     #[inline(always)]
     pub(super) fn at(array: &'g Array<K, V, X>, index: usize) -> Self {
-        Self { array, bucket: array.bucket(index) }
+        Self { array, line: array.bucket(index) }
     }
 
     /// The home of a hash, or of a place.
     #[inline(always)]
     pub(super) fn of(array: &'g Array<K, V, X>, hash: u64) -> Self {
-        Self { array, bucket: array.bucket_of(hash) }
+        Self { array, line: array.bucket_of(hash) }
     }
 
     /// Which of the generation's buckets it is.
     #[inline(always)]
     pub(super) fn index(&self) -> usize {
-        self.array.index_at(self.bucket)
+        self.array.index_at(self.line)
     }
 
     #[inline]
-    pub(super) fn row(&self) -> &'g Row {
-        &self.bucket.row
+    pub(super) fn group(&self) -> &'g Group {
+        &self.line.group
     }
 
     /// A look at all of the bucket's own slots.
     #[inline(always)]
-    pub(super) fn look(&self) -> Look {
-        Look::at(self.bucket)
+    pub(super) fn load_slots(&self) -> SlotVector {
+        SlotVector::load(self.line)
     }
 
     #[inline]
-    pub(super) fn control(&self) -> Control {
-        self.bucket.control()
+    pub(super) fn header(&self) -> Header {
+        self.line.header()
     }
 
     #[inline]
-    pub(super) fn try_control(&self, from: Control, to: Control) -> bool {
-        self.bucket.try_control(from, to)
+    pub(super) fn try_header(&self, from: Header, to: Header) -> bool {
+        self.line.try_header(from, to)
     }
 
-    pub(super) fn head(&self) -> Head {
+    pub(super) fn head(&self) -> ChainHead {
         self.array.head(self.index())
     }
 
@@ -97,12 +97,15 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
 
     /// A readable entry that was met in a slot.
     #[inline]
-    pub(super) fn held(&self, slot: &'g Slot, word: Word) -> Held<'g, K, V, X> {
-        Held { home: *self, slot, word, entry: self.entry(word.number()) }
+    pub(super) fn occupied(&self, slot: &'g Slot, word: SlotWord) -> Occupied<'g, K, V, X> {
+        Occupied { bucket: *self, slot, word, entry: self.entry(word.number()) }
     }
 
     /// The links of the chain, newest first.
-    pub(super) fn links(&self, head: Head) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X> {
+    pub(super) fn links(
+        &self,
+        head: ChainHead,
+    ) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X> {
         let mut next = head.link();
         std::iter::from_fn(move || {
             // SAFETY: a link that was reached from its bucket is not freed while the thread is
@@ -119,33 +122,36 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     ///
     /// Lock-free: it looks again only when the word has changed.
     #[inline(always)]
-    pub(super) fn settle(&self) -> Control {
+    pub(super) fn help_announced(&self) -> Header {
         loop {
-            let control = self.control();
-            if seeded("table-no-settle") {
-                return control;
+            let header = self.header();
+            if seeded("table-no-help") {
+                return header;
             }
-            let settled = match control.announced() {
-                Announced::Nobody => true,
-                Announced::For(lane, number) => {
-                    let word = self.row().word(lane);
+            let settled = match header.announced() {
+                Announced::Nothing => true,
+                Announced::InSlot(slot_index, number) => {
+                    let word = self.group().word(slot_index);
                     // What is vacant was left by the announced entry, or waits for it.
                     !word.is_vacant()
-                        || word.is_vacated_at(control.version())
-                        || self.help(control, (lane, word), number)
+                        || word.is_vacated_at(header.version())
+                        || self.help(header, (slot_index, word), number)
                 }
-                Announced::InChain(number) => self.help_in_chain(control, number),
+                Announced::InChain(number) => self.help_in_chain(header, number),
             };
             if settled {
-                return control;
+                return header;
             }
         }
     }
 
     /// The first of the bucket's own slots that is vacant, and was not vacated at this version.
     #[inline(always)]
-    fn vacancy(&self, but: u32) -> Option<(usize, Word)> {
-        let mut words = self.look().unoccupied().map(|lane| (lane, self.row().word(lane)));
+    fn vacancy(&self, but: u32) -> Option<(usize, SlotWord)> {
+        let mut words = self
+            .load_slots()
+            .unoccupied()
+            .map(|slot_index| (slot_index, self.group().word(slot_index)));
         words.find(|(_, word)| word.is_vacant() && !word.is_vacated_at(but))
     }
 
@@ -155,65 +161,66 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// comes back (T3): if the exchange succeeds, the entry has never been there.
     #[cold]
     #[inline(never)]
-    fn help(&self, control: Control, (lane, word): (usize, Word), number: u32) -> bool {
-        if self.control() != control && !seeded("table-help-late") {
+    fn help(&self, header: Header, (slot_index, word): (usize, SlotWord), number: u32) -> bool {
+        if self.header() != header && !seeded("table-help-late") {
             return false;
         }
         let entry = self.entry(number);
-        self.fill(lane, word, Word::visible(number, entry.hash(), entry.entered_with()));
+        self.fill(slot_index, word, SlotWord::visible(number, entry.hash(), entry.initial_bits()));
         true
     }
 
     /// Puts an announced entry in its slot. Whoever comes first does it; the others change nothing.
     #[inline(always)]
-    fn fill(&self, lane: usize, vacant: Word, visible: Word) {
-        let _ = self.row().slot(lane).try_word(vacant, visible);
+    fn fill(&self, slot_index: usize, vacant: SlotWord, visible: SlotWord) {
+        let _ = self.group().slot(slot_index).try_word(vacant, visible);
     }
 
     /// Reveals the entry that is announced in the chain, if it still is announced; whether it was.
     #[cold]
     #[inline(never)]
-    fn help_in_chain(&self, control: Control, number: u32) -> bool {
-        let rows = self.links(self.head()).map(|link| &link.row);
-        let claimed = rows.flat_map(|row| row.words().map(move |at| (row, at)));
+    fn help_in_chain(&self, header: Header, number: u32) -> bool {
+        let rows = self.links(self.head()).map(|link| &link.group);
+        let claimed = rows.flat_map(|group| group.words().map(move |at| (group, at)));
         let found = { claimed }.find(|(_, (_, word))| word.is_claimed() && word.number() == number);
         // The claim is the announced one only if the announcement still stood when the claim was there.
-        if self.control() != control {
+        if self.header() != header {
             return false;
         }
-        if let Some((row, (lane, word))) = found {
-            let _ = row.slot(lane).try_word(word, word.revealed());
+        if let Some((group, (slot_index, word))) = found {
+            let _ = group.slot(slot_index).try_word(word, word.revealed());
         }
         true
     }
 
     /// Finds the key among the readable slots whose entries are sought.
     #[inline(always)]
-    pub(super) fn seek(
+    pub(super) fn search(
         &self,
-        control: Control,
-        sought: (u64, Sought),
+        header: Header,
+        query: (u64, Include),
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
-        match self.seek_own(sought, eq) {
-            None if control.overflows() => self.seek_chain(sought, eq),
+    ) -> Option<Occupied<'g, K, V, X>> {
+        match self.search_own_slots(query, eq) {
+            None if header.overflows() => self.search_chain(query, eq),
             found => found,
         }
     }
 
     /// Finds the key among the bucket's own slots.
     #[inline(always)]
-    pub(super) fn seek_own(
+    pub(super) fn search_own_slots(
         &self,
-        sought: (u64, Sought),
+        query: (u64, Include),
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
-        let (row, tag) = (self.row(), tag_of(sought.0));
-        let lanes = (self.look().matching(sought.0), |word: Word| word.is_own_as(tag));
+    ) -> Option<Occupied<'g, K, V, X>> {
+        let (group, tag) = (self.group(), tag_of(query.0));
+        let slot_indices =
+            (self.load_slots().matching(query.0), |word: SlotWord| word.is_own_as(tag));
         // SAFETY: a home is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
         // never claimed.
-        let found = unsafe { row.seek(self.array.slab(), sought, lanes, eq) }?;
-        Some(Held { home: *self, slot: found.slot, word: found.word, entry: found.entry })
+        let found = unsafe { group.search(self.array.slab(), query, slot_indices, eq) }?;
+        Some(Occupied { bucket: *self, slot: found.slot, word: found.word, entry: found.entry })
     }
 
     /// Finds a key's value among the bucket's own slots, where nearly all values are. The hash is not compared, as its tag
@@ -223,56 +230,56 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     ///
     /// Whether it may be found by a search that includes placeholders.
     #[inline(always)]
-    pub(super) fn glance(
+    pub(super) fn probe(
         &self,
         hash: u64,
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Result<Held<'g, K, V, X>, Glance> {
-        for lane in self.look().matching(hash) {
-            let slot = self.row().slot(lane);
+    ) -> Result<Occupied<'g, K, V, X>, ProbeMiss> {
+        for slot_index in self.load_slots().matching(hash) {
+            let slot = self.group().slot(slot_index);
             let word = slot.word();
             // It may have changed since the look; a vacant word has no number.
             if !is_plain(word.number()) {
                 if word.is_occupied() {
-                    return Err(Glance::Further);
+                    return Err(ProbeMiss::ProbeFurther);
                 }
                 continue;
             }
             // SAFETY: the number of a linked entry, as a bucket's own slots are never claimed; the thread is pinned (T1).
             let entry = unsafe { EntryRef::from_plain(word.number(), self.array.slab()) };
             if eq(entry.key()) {
-                return Ok(Held { home: *self, slot, word, entry });
+                return Ok(Occupied { bucket: *self, slot, word, entry });
             }
         }
-        Err(Glance::Nothing)
+        Err(ProbeMiss::Absent)
     }
 
     /// Finds the key, or the place where it could come in. What the control word announces is in its slot.
     #[inline(always)]
-    pub(super) fn locate(
+    pub(super) fn find_for_write(
         &self,
-        control: Control,
-        sought: (u64, Sought),
+        header: Header,
+        query: (u64, Include),
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Spotted<'g, K, V, X> {
-        match self.seek(control, sought, eq) {
-            Some(held) => Spotted::Held(held),
-            None => Spotted::Open(Open { home: *self, control }),
+    ) -> Lookup<'g, K, V, X> {
+        match self.search(header, query, eq) {
+            Some(occupied) => Lookup::Occupied(occupied),
+            None => Lookup::Vacant(Vacant { bucket: *self, header }),
         }
     }
 
     #[cold]
-    fn seek_chain(
+    fn search_chain(
         &self,
-        sought: (u64, Sought),
+        query: (u64, Include),
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Held<'g, K, V, X>> {
-        let tag = tag_of(sought.0);
+    ) -> Option<Occupied<'g, K, V, X>> {
+        let tag = tag_of(query.0);
         self.links(self.head()).find_map(|link| {
-            let lanes = (0..LANES, |word: Word| word.is_readable_as(tag));
-            // SAFETY: as in `seek_own`.
-            let found = unsafe { link.row.seek(self.array.slab(), sought, lanes, eq) }?;
-            Some(Held { home: *self, slot: found.slot, word: found.word, entry: found.entry })
+            let slot_indices = (0..SLOTS_PER_GROUP, |word: SlotWord| word.is_readable_as(tag));
+            // SAFETY: as in `search_own_slots`.
+            let found = unsafe { link.group.search(self.array.slab(), query, slot_indices, eq) }?;
+            Some(Occupied { bucket: *self, slot: found.slot, word: found.word, entry: found.entry })
         })
     }
 
@@ -280,22 +287,23 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// changed, or is frozen.
     #[cold]
     #[inline(never)]
-    fn claim(&self, word: Word) -> Option<&'g Slot> {
+    fn claim(&self, word: SlotWord) -> Option<&'g Slot> {
         let head = self.head();
-        let in_link = |link: &'g Link| link.row.claim(word);
-        self.links(head).find_map(in_link).or_else(|| self.attach(head, word))
+        let in_link = |link: &'g Link| link.group.claim(word);
+        self.links(head).find_map(in_link).or_else(|| self.push_link(head, word))
     }
 
-    fn attach(&self, head: Head, word: Word) -> Option<&'g Slot> {
+    fn push_link(&self, head: ChainHead, word: SlotWord) -> Option<&'g Slot> {
         if head.is_frozen() {
             return None;
         }
-        let base = self.links(head).next().map_or(LANES, |link| link.base + LANES);
-        assert!(base < MOST_RANKS, "a quarter of a thousand million equal hashes");
+        let base =
+            self.links(head).next().map_or(SLOTS_PER_GROUP, |link| link.base + SLOTS_PER_GROUP);
+        assert!(base < MAX_RANKS, "a quarter of a thousand million equal hashes");
         let mut link = Link::new(head.link(), base);
-        link.row.fill(0, word.claimed());
+        link.group.fill(0, word.claimed());
         let link = Box::into_raw(link);
-        if !self.array.try_head(self.index(), head, Head::of(link)) {
+        if !self.array.try_head(self.index(), head, ChainHead::of(link)) {
             // SAFETY: not published, so it is still ours.
             drop(unsafe { Box::from_raw(link) });
             return None;
@@ -303,18 +311,18 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
         self.array.links.add(1);
         // SAFETY: published just now, under our pin (T1).
         let link = unsafe { &*link };
-        Some(link.row.slot(0))
+        Some(link.group.slot(0))
     }
 
     /// Clears the bucket's bit in a region's summary, where nothing of the region was found.
     #[inline(always)]
-    pub(super) fn forget(&self, region: Region) {
+    pub(super) fn clear_bit(&self, region: Region) {
         let summaries = self.array.summaries();
-        if !summaries.forget(region, self.index()) {
+        if !summaries.clear_bit(region, self.index()) {
             return;
         }
-        let any = !self.look().of(region).is_empty()
-            || self.control().overflows() && self.first_of_chain(region, LANES).is_some();
+        let any = !self.load_slots().of(region).is_empty()
+            || self.header().overflows() && self.first_of_chain(region, SLOTS_PER_GROUP).is_some();
         if any {
             // One came in between, and found the bit still set.
             summaries.set(region, self.index());
@@ -322,23 +330,23 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     }
 
     /// Takes empty links off the chain; those that come off go to `retire`.
-    pub(super) fn dissolve(&self, mut retire: impl FnMut(Outlived<Link>)) {
+    pub(super) fn remove_empty_links(&self, mut retire: impl FnMut(DeferredBox<Link>)) {
         loop {
             let head = self.head();
             let Some(link) = self.links(head).next() else { return };
-            if head.is_frozen() || !link.row.is_empty() || !link.row.seal() {
+            if head.is_frozen() || !link.group.is_empty() || !link.group.seal() {
                 return;
             }
-            if !self.array.try_head(self.index(), head, Head::of(link.next)) {
-                link.row.unseal(0..LANES);
+            if !self.array.try_head(self.index(), head, ChainHead::of(link.next)) {
+                link.group.unseal(0..SLOTS_PER_GROUP);
                 return;
             }
             self.array.links.sub(1);
             // SAFETY: we took it off, and links come from boxes; `retire` keeps it until nobody
             // looks at it any more.
-            retire(unsafe { Outlived::new(head.link()) });
+            retire(unsafe { DeferredBox::new(head.link()) });
             if link.next.is_null() {
-                return self.drop_overflow();
+                return self.clear_overflow();
             }
         }
     }
@@ -348,29 +356,29 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
     /// The word is read before the chain, and what it announces is visible then. If the exchange
     /// succeeds, no key came in between, and what came in before and is gone with its link was
     /// unlinked before.
-    fn drop_overflow(&self) {
-        let control =
-            if seeded("table-overflow-unsettled") { self.control() } else { self.settle() };
-        if control.overflows() && !control.is_frozen() && self.head().link().is_null() {
-            self.try_control(control, control.without_overflow());
+    fn clear_overflow(&self) {
+        let header =
+            if seeded("table-overflow-unhelped") { self.header() } else { self.help_announced() };
+        if header.overflows() && !header.is_frozen() && self.head().link().is_null() {
+            self.try_header(header, header.without_overflow());
         }
     }
 
     /// All readable entries with their ranks' order. Stable once the bucket is frozen.
-    pub(super) fn contents(&self) -> ([Option<usize>; LANES], Contents) {
-        let mut contents = Vec::with_capacity(LANES);
-        let mut own = [None; LANES];
-        let add = |word: Word, contents: &mut Contents| {
+    pub(super) fn contents(&self) -> ([Option<usize>; SLOTS_PER_GROUP], BucketContents) {
+        let mut contents = Vec::with_capacity(SLOTS_PER_GROUP);
+        let mut own = [None; SLOTS_PER_GROUP];
+        let add = |word: SlotWord, contents: &mut BucketContents| {
             word.is_readable().then(|| {
                 contents.push((word.number(), self.entry(word.number()).hash(), word.bits()));
                 contents.len() - 1
             })
         };
-        for (lane, word) in self.row().words() {
-            own[lane] = add(word, &mut contents);
+        for (slot_index, word) in self.group().words() {
+            own[slot_index] = add(word, &mut contents);
         }
         for link in self.links(self.head()) {
-            for (_, word) in link.row.words() {
+            for (_, word) in link.group.words() {
                 add(word, &mut contents);
             }
         }
@@ -379,9 +387,9 @@ impl<'g, K, V, X> Home<'g, K, V, X> {
 }
 
 /// The most slots of a bucket with its chain.
-const MOST_RANKS: usize = 1 << 28;
+const MAX_RANKS: usize = 1 << 28;
 
-impl<'g, K, V, X> Open<'g, K, V, X> {
+impl<'g, K, V, X> Vacant<'g, K, V, X> {
     /// Links an entry whose key is not there.
     ///
     /// # Errors
@@ -394,57 +402,58 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
     /// Lock-free.
     #[inline(always)]
     pub(crate) fn commit(self, mut entry: Entry<K, V>, bits: u8) -> Result<(), Entry<K, V>> {
-        let home = self.home;
-        entry.enters_with(bits);
+        let bucket = self.bucket;
+        entry.set_initial_bits(bits);
         let hash = entry.as_ref().hash();
         let number = entry.into_raw();
-        let visible = Word::visible(number, hash, bits);
+        let visible = SlotWord::visible(number, hash, bits);
         if self.link(number, visible) {
-            home.array.summaries().note(home.index(), bits);
+            bucket.array.summaries().note(bucket.index(), bits);
             return Ok(());
         }
         // SAFETY: never visible, so it is still ours.
-        Err(unsafe { Entry::from_raw(number, home.array.slab()) })
+        Err(unsafe { Entry::from_raw(number, bucket.array.slab()) })
     }
 
     /// Announces an entry, and makes it visible; false if that could not be.
     #[inline(always)]
-    fn link(self, number: u32, visible: Word) -> bool {
-        let (home, mut from) = (self.home, self.control);
+    fn link(self, number: u32, visible: SlotWord) -> bool {
+        let (bucket, mut from) = (self.bucket, self.header);
         if seeded("table-announce-unversioned") {
-            from = home.control();
+            from = bucket.header();
         }
         if from.is_frozen() {
             return false;
         }
         // A lane that was vacated at the version of this announcement would be taken for one that the entry has left.
-        let Some((lane, vacant)) = home.vacancy(from.announcing(0, number).version()) else {
+        let Some((slot_index, vacant)) = bucket.vacancy(from.announcing(0, number).version())
+        else {
             return self.link_in_chain(from, number, visible);
         };
-        if !home.try_control(from, from.announcing(lane, number)) {
+        if !bucket.try_header(from, from.announcing(slot_index, number)) {
             return false;
         }
-        home.fill(lane, vacant, visible);
+        bucket.fill(slot_index, vacant, visible);
         true
     }
 
     /// Claims a slot in the chain, announces the claim, and reveals it.
     #[cold]
     #[inline(never)]
-    fn link_in_chain(&self, mut from: Control, number: u32, visible: Word) -> bool {
-        let home = self.home;
-        if from.names(number) {
+    fn link_in_chain(&self, mut from: Header, number: u32, visible: SlotWord) -> bool {
+        let bucket = self.bucket;
+        if from.announces(number) {
             // An entry that had this number was announced last, and has left: nobody shall reveal this claim for it.
-            if !home.try_control(from, from.without_announcement()) {
+            if !bucket.try_header(from, from.without_announcement()) {
                 return false;
             }
             from = from.without_announcement();
         }
-        let Some(slot) = home.claim(visible) else { return false };
+        let Some(slot) = bucket.claim(visible) else { return false };
         let claimed = visible.claimed();
-        if !home.try_control(from, from.announcing_in_chain(number)) {
+        if !bucket.try_header(from, from.announcing_in_chain(number)) {
             // If this fails the slot was frozen, and nothing needs to be given back.
-            let _ = slot.try_word(claimed, Word::vacant(0));
+            let _ = slot.try_word(claimed, SlotWord::vacant(0));
             return false;
         }
         let _ = slot.try_word(claimed, visible);
@@ -452,7 +461,7 @@ impl<'g, K, V, X> Open<'g, K, V, X> {
     }
 }
 
-impl<'g, K, V, X> Held<'g, K, V, X> {
+impl<'g, K, V, X> Occupied<'g, K, V, X> {
     /// The entry.
     #[inline]
     pub(crate) fn entry(&self) -> EntryRef<'g, K, V> {
@@ -467,7 +476,7 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     /// Whether the slot is one of a chain.
     #[inline]
     pub(super) fn is_in_chain(&self) -> bool {
-        !self.home.row().has(self.slot)
+        !self.bucket.group().has(self.slot)
     }
 
     /// The policy bits of the slot, as they were when the entry was found.
@@ -498,7 +507,7 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
         }
         let marked = self.slot.try_word(word, word.with_bits(to)).is_ok();
         if marked && Region::of(from) != Region::of(to) {
-            self.home.array.summaries().note(self.home.index(), to);
+            self.bucket.array.summaries().note(self.bucket.index(), to);
         }
         marked
     }
@@ -517,11 +526,11 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     /// announced, and less than any at which another is announced for the slot (T3).
     #[inline(always)]
     pub(super) fn unlink(&self) -> Option<u8> {
-        let version = match self.home.control().version() {
+        let version = match self.bucket.header().version() {
             _ if seeded("table-vacate-unversioned") => 0,
             version => version,
         };
-        self.change(|_| Word::vacant(version)).map(Word::bits)
+        self.change(|_| SlotWord::vacant(version)).map(SlotWord::bits)
     }
 
     /// Changes the slot while the entry is in it and may be changed, whatever becomes of its policy bits; the word
@@ -531,7 +540,7 @@ impl<'g, K, V, X> Held<'g, K, V, X> {
     ///
     /// Lock-free: an attempt fails only where another thread changed the word.
     #[inline(always)]
-    fn change(&self, to: impl Fn(Word) -> Word) -> Option<Word> {
+    fn change(&self, to: impl Fn(SlotWord) -> SlotWord) -> Option<SlotWord> {
         let mut word = self.word;
         loop {
             if word.is_frozen() {

@@ -9,12 +9,12 @@
 ///   +-------+--------+-----+-----+
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape(usize);
+pub(crate) struct EntryLayout(usize);
 
 const WEIGHED: usize = 1 << 7;
 const PRICED: usize = 1 << 8;
 
-impl Shape {
+impl EntryLayout {
     /// Every entry weighs one, and the cache keeps no time.
     pub(crate) const PLAIN: Self = Self(0);
     /// Entries have a deadline and know when their value was written.
