@@ -355,7 +355,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.pass()).get(key).map(f)
+        Lens::new(&self.engine, pin.guard_ref()).get(key).map(f)
     }
 
     /// A clone of the value of a key, and nobody notices: the read is neither counted nor does it
@@ -370,7 +370,7 @@ where
         V: Clone,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.pass()).peek(key).map(|entry| entry.value().clone())
+        Lens::new(&self.engine, pin.guard_ref()).peek(key).map(|entry| entry.value().clone())
     }
 
     /// Applies `f` to an entry, and nobody notices.
@@ -381,7 +381,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        let entry = Lens::new(&self.engine, pin.pass()).peek(key)?;
+        let entry = Lens::new(&self.engine, pin.guard_ref()).peek(key)?;
         Some(f(entry.key(), entry.value()))
     }
 
@@ -427,7 +427,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.pass()).explain(key)
+        Lens::new(&self.engine, pin.guard_ref()).explain(key)
     }
 
     /// What is known of the entry of a key: its weight, its age, when it expires, how it is used. `None` if the key
@@ -454,7 +454,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.pass()).entry_info(key)
+        Lens::new(&self.engine, pin.guard_ref()).entry_info(key)
     }
 
     /// Whether a key is there; like [`peek`](Self::peek), without the clone.
@@ -467,7 +467,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.pass()).peek(key).is_some()
+        Lens::new(&self.engine, pin.guard_ref()).peek(key).is_some()
     }
 
     /// The value of a key, and whether it is to be renewed: it is that old, and no load whose token
@@ -483,7 +483,7 @@ where
         V: Clone,
     {
         let pin = self.engine.pin();
-        let found = Lens::new(&self.engine, pin.pass()).get_and_age(key, age, is_reloading);
+        let found = Lens::new(&self.engine, pin.guard_ref()).get_and_age(key, age, is_reloading);
         found.map(|(value, due)| (value.clone(), due))
     }
 

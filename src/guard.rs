@@ -44,7 +44,7 @@ impl<'c, K, V, S> Guard<'c, K, V, S> {
     }
 
     fn lens(&self) -> Lens<'_, K, V, S> {
-        Lens::new(self.engine, self.pin.pass())
+        Lens::new(self.engine, self.pin.guard_ref())
     }
 }
 

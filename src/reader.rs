@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::cache::Cache;
-use crate::engine::{Lens, Seat};
+use crate::engine::{Lens, OwnedGuard};
 use crate::iter::GetMany;
 use crate::random_state::RandomState;
 
@@ -33,7 +33,7 @@ use crate::random_state::RandomState;
 /// ```
 pub struct Reader<K, V, S = RandomState> {
     // The seat goes before the cache: a table has no seats left when it is dropped.
-    seat: Seat<K, V>,
+    guard: OwnedGuard<K, V>,
     cache: Cache<K, V, S>,
 }
 
@@ -43,7 +43,7 @@ where
     V: Send + Sync + 'static,
 {
     pub(crate) fn new(cache: Cache<K, V, S>) -> Self {
-        Self { seat: cache.engine().perch(), cache }
+        Self { guard: cache.engine().owned_guard(), cache }
     }
 }
 
@@ -55,7 +55,7 @@ impl<K, V, S> Reader<K, V, S> {
     ///
     /// Wait-free: one store.
     pub fn park(&mut self) {
-        self.seat.park();
+        self.guard.park();
     }
 
     /// Parks, and calls `f`, which may block: the next read pins again.
@@ -96,7 +96,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Lens::new(self.cache.engine(), self.seat.pass()).get(key)
+        Lens::new(self.cache.engine(), self.guard.guard_ref()).get(key)
     }
 
     /// The values of some keys, in their order, borrowed until the next use of the reader.
@@ -123,7 +123,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K>,
     {
-        GetMany::new(Lens::new(self.cache.engine(), self.seat.pass()).get_many(keys))
+        GetMany::new(Lens::new(self.cache.engine(), self.guard.guard_ref()).get_many(keys))
     }
 
     /// Applies `f` to the value of a key: [`get`](Self::get) in the form of [`Cache::read`].
@@ -189,7 +189,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     /// }
     /// ```
     pub fn view(&mut self) -> ReaderView<'_, K, V, S> {
-        ReaderView { lens: Lens::new(self.cache.engine(), self.seat.pass()) }
+        ReaderView { lens: Lens::new(self.cache.engine(), self.guard.guard_ref()) }
     }
 
     /// The value of a key, and nobody notices: neither counted nor touched.
@@ -201,7 +201,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Lens::new(self.cache.engine(), self.seat.pass()).peek(key).map(|entry| entry.value())
+        Lens::new(self.cache.engine(), self.guard.guard_ref()).peek(key).map(|entry| entry.value())
     }
 }
 

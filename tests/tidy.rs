@@ -118,10 +118,12 @@ fn atomics(source: &Source) -> Vec<String> {
         let atomic = line.code.contains("std::sync::atomic")
             || line.code.contains("core::sync::atomic")
             || has_word(&line.code, "loom");
-        let yardstick = source.test && source.module() == "reclaim";
+        let crossbeam_models = source.test && source.module() == "reclaim";
         let safe = !["lib", "sync", "reclaim", "entry", "table"].contains(&source.module());
         let found = match () {
-            () if has_word(&line.code, "crossbeam_epoch") && !yardstick => "`crossbeam_epoch`",
+            () if has_word(&line.code, "crossbeam_epoch") && !crossbeam_models => {
+                "`crossbeam_epoch`"
+            }
             () if atomic && !source.test && !sync => "atomics that `sync` does not lend",
             () if safe && line.code.contains("allow(unsafe_code") => "unsafe code",
             () => return None,

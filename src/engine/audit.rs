@@ -16,7 +16,7 @@ where
         self.collect(usize::MAX);
         assert_eq!(self.table.domain().backlog(), 0, "garbage stays: a guard is held somewhere");
         let pin = self.pin();
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let contents = view.audit(|a, b| a == b);
         let usage = self.usage();
         assert_eq!(usage.entries, contents.entries, "entries");

@@ -4,7 +4,7 @@ use super::lingering::Lingerer;
 use super::work::Work;
 use super::{Engine, Local};
 use crate::accounting::Reservation;
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 
 /// What a retired entry takes of the ledger that bears it. An entry that weighs nothing takes one, so that
 /// their number is bounded, too.
@@ -84,19 +84,19 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Leaves an entry that was unlinked to who bears it.
     #[inline]
-    pub(super) fn settle(&self, bearer: Bearer<'_>, charge: u64) -> Ledgered {
+    pub(super) fn settle(&self, bearer: Bearer<'_>, charge: u64) -> ChargedTo {
         match bearer {
             Bearer::Retired(room) => {
                 room.commit(plot(charge));
-                Ledgered::Retired
+                ChargedTo::Retired
             }
             Bearer::Capacity(lingerer) => {
                 lingerer.keep();
-                Ledgered::Capacity
+                ChargedTo::Capacity
             }
             Bearer::Nobody => {
                 self.unborne.add(1);
-                Ledgered::Nowhere
+                ChargedTo::Nowhere
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::entry::EntryRef;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::History;
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 use crate::sync::seeded;
 use crate::table::{Occupied, View};
 
@@ -58,21 +58,21 @@ impl<K, V, S> Engine<K, V, S> {
             self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
             local.tally.token_changes.bump();
             local.tally.placeholders_gone.bump();
-            view.retire(unlinked, Ledgered::Nowhere);
+            view.retire(unlinked, ChargedTo::Nowhere);
             return true;
         }
         let (bearer, unit) = self.bearer_of_removed(local, charge);
         let Some((unlinked, bits)) = view.unlink(occupied) else { return false };
         self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
         local.tally.count_out(cause, charge);
-        let account = self.settle(bearer, charge);
+        let charged_to = self.settle(bearer, charge);
         if let Some(unit) = unit {
             unit.commit(1);
         }
-        if account == Ledgered::Retired {
+        if charged_to == ChargedTo::Retired {
             self.capacity.give(&local.credit, charge);
         }
-        view.retire(unlinked, account);
+        view.retire(unlinked, charged_to);
         self.note_removed(view, entry.hash(), cause);
         true
     }

@@ -50,7 +50,7 @@ where
         (hash, key): (u64, &mut Option<K>),
         f: &mut impl FnMut(Option<&V>) -> Compute<V>,
     ) -> Attempt<Computed<V>> {
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let own = key.as_ref().expect("the key comes back after every attempt");
         let site = self.site(view, hash, own);
         work.asks(Decided::ByClosure);
@@ -99,7 +99,7 @@ where
         (hash, key): (u64, &mut Option<K>),
         value: V,
     ) -> Attempt<Computed<V>> {
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let own = key.take().expect("the key comes back after every attempt");
         let (own, value) = (NoAbort::new(own), NoAbort::new(value));
         let costs = self.rules.weigh(&own, &value);

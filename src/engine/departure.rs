@@ -9,7 +9,7 @@ use super::{Engine, Garbage, Local, ThreadState};
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
 use crate::policy::{Cause, Departure};
-use crate::reclaim::Pass;
+use crate::reclaim::GuardRef;
 
 impl<K, V, S> Engine<K, V, S> {
     /// Remembers why an entry left that did not make room.
@@ -39,13 +39,13 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
     #[inline(never)]
     pub(super) fn count_miss<Q>(
         &self,
-        pass: Pass<'_, Garbage<K, V>, ThreadState<K, V>>,
+        guard_ref: GuardRef<'_, Garbage<K, V>, ThreadState<K, V>>,
         hash: u64,
         key: &Q,
     ) where
         Q: Equivalent<K> + ?Sized,
     {
-        let view = self.table.view(pass);
+        let view = self.table.view(guard_ref);
         let misses = &view.local().tally.misses;
         // Without loads there is nothing to look for.
         if self.placeholders.get() > 0 && is_known_absent(view, hash, key) {
@@ -78,7 +78,7 @@ where
     #[cold]
     pub(super) fn note_refused(&self, hash: u64) {
         let pin = self.pin();
-        self.note_cause(self.table.view(pin.pass()), hash, Cause::Refused);
+        self.note_cause(self.table.view(pin.guard_ref()), hash, Cause::Refused);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::entry::{EntryRef, LoadToken};
 use crate::expiry::{Expiration, Reading};
 use crate::latency::Operation;
 use crate::policy::History;
-use crate::reclaim::Pass;
+use crate::reclaim::GuardRef;
 use crate::table::{ProbeMiss, View};
 
 /// How many values of a key a read looks at that came in and expired while it was under way.
@@ -28,9 +28,9 @@ impl<'g, K, V, S> Lens<'g, K, V, S> {
     #[inline(always)]
     pub(crate) fn new(
         engine: &'g Engine<K, V, S>,
-        pass: Pass<'g, Garbage<K, V>, ThreadState<K, V>>,
+        guard_ref: GuardRef<'g, Garbage<K, V>, ThreadState<K, V>>,
     ) -> Self {
-        Self { engine, view: engine.table.view(pass) }
+        Self { engine, view: engine.table.view(guard_ref) }
     }
 }
 
@@ -136,7 +136,7 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     where
         Q: Equivalent<K> + ?Sized,
     {
-        self.engine.count_miss(self.view.pass(), hash, key);
+        self.engine.count_miss(self.view.guard_ref(), hash, key);
         None
     }
 

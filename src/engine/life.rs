@@ -32,7 +32,7 @@ where
         let Some(expiration) = &self.rules.expiration else { return false };
         let hash = self.hash(key);
         let pin = self.pin();
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         while let Some(occupied) = view.find(hash, |k| key.equivalent(k)) {
             let entry = occupied.entry();
             let Some((to, found)) = expiration.set_ttl(entry, ttl) else {

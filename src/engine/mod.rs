@@ -106,7 +106,7 @@ use crate::health::{CacheCounts, Monitor};
 use crate::latency::{Operation, Sampling};
 use crate::load_policy::LoadPolicy;
 use crate::policy::{History, Policy};
-use crate::reclaim::{Guard, Perch, Seated};
+use crate::reclaim::{self, Guard, PinStatus};
 use crate::settings::{Maintenance, Settings};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Table};
@@ -119,7 +119,7 @@ pub(crate) type ThreadState<K, V> = table::ThreadState<K, V, Local>;
 /// A pinned thread.
 pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, ThreadState<K, V>>;
 /// A reader's own seat.
-pub(crate) type Seat<K, V> = Perch<Garbage<K, V>, ThreadState<K, V>>;
+pub(crate) type OwnedGuard<K, V> = reclaim::OwnedGuard<Garbage<K, V>, ThreadState<K, V>>;
 
 /// How a cache is laid out.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 struct RetiredCredit<'e> {
     stripe: &'e Stripe,
-    seated: Seated<'e>,
+    pin_status: PinStatus<'e>,
 }
 
 impl<'e> Credit<'e> for RetiredCredit<'e> {
@@ -143,7 +143,7 @@ impl<'e> Credit<'e> for RetiredCredit<'e> {
     }
 
     fn is_fenced(&self) -> Option<bool> {
-        Some(self.seated.is_pinned())
+        Some(self.pin_status.is_pinned())
     }
 }
 
@@ -249,8 +249,11 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     fn retired_credits(&self) -> impl Iterator<Item = RetiredCredit<'_>> {
-        let seated = self.table.domain().seated();
-        seated.map(|(thread_state, seated)| RetiredCredit { stripe: &thread_state.retired, seated })
+        let pin_status = self.table.domain().pin_statuses();
+        pin_status.map(|(thread_state, pin_status)| RetiredCredit {
+            stripe: &thread_state.retired,
+            pin_status,
+        })
     }
 
     /// The clock, if the cache keeps time.
@@ -326,18 +329,18 @@ where
     /// Bytes of the table and of the policy's memory.
     pub(crate) fn overhead(&self) -> usize {
         let pin = self.pin();
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         view.bytes(History::bytes)
     }
 
     /// The number of buckets, before their number changes.
     #[cfg(feature = "rayon")]
     pub(crate) fn buckets(&self) -> usize {
-        self.table.view(self.pin().pass()).buckets()
+        self.table.view(self.pin().guard_ref()).buckets()
     }
 
-    pub(crate) fn perch(&self) -> Seat<K, V> {
-        self.table.perch()
+    pub(crate) fn owned_guard(&self) -> OwnedGuard<K, V> {
+        self.table.owned_guard()
     }
 }
 

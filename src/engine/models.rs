@@ -16,7 +16,7 @@ use crate::accounting::{Ledger, Stripe};
 use crate::entry::{Entry, LoadToken};
 use crate::latency::Sampling;
 use crate::policy::{Entries, Marks};
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 use crate::table::Lookup;
 
 /// A cache that weighs a value as what it is.
@@ -57,8 +57,8 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
 
 /// Runs `f` on a pinned view.
 fn with<R>(toy: &Toy, f: impl FnOnce(Table<'_, u64, u64>) -> R) -> R {
-    let guard = toy.table.domain().visit();
-    f(toy.table.view(guard.pass()))
+    let guard = toy.table.domain().pin_transient();
+    f(toy.table.view(guard.guard_ref()))
 }
 
 fn put(toy: &Toy, weight: u64) {
@@ -68,7 +68,7 @@ fn put(toy: &Toy, weight: u64) {
         loop {
             new = match view.find_for_write(hash, |&k| k == KEY) {
                 Lookup::Occupied(occupied) => match toy.replace(view, &delta, occupied, new) {
-                    Ok(old) => return view.retire(old, Ledgered::Nowhere),
+                    Ok(old) => return view.retire(old, ChargedTo::Nowhere),
                     Err(new) => new,
                 },
                 Lookup::Vacant(vacant) => {
@@ -89,7 +89,7 @@ fn remove(toy: &Toy) {
                     occupied.entry(),
                     bits,
                 );
-                return view.retire(old, Ledgered::Nowhere);
+                return view.retire(old, ChargedTo::Nowhere);
             }
         }
     });
@@ -218,7 +218,7 @@ fn take_out(toy: &Toy, key: u64) {
                     occupied.entry(),
                     bits,
                 );
-                return view.retire(old, Ledgered::Nowhere);
+                return view.retire(old, ChargedTo::Nowhere);
             }
         }
     });

@@ -140,7 +140,7 @@ where
         token: &LoadToken,
         is_over: impl Fn(&LoadToken) -> bool,
     ) -> Attempt<LoadStart<V>> {
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let occupied = match view.find_for_write(hash, |k| k == key) {
             Lookup::Occupied(occupied) => occupied,
             Lookup::Vacant(_) if kind != LoadKind::Load => return Ok(LoadStart::NotStarted),
@@ -234,7 +234,7 @@ where
             work.hand.surrender();
             return Err(Obstacle::Changed);
         };
-        let account = self.settle(bearer, charge);
+        let charged_to = self.settle(bearer, charge);
         work.spend(need);
         work.local.tally.token_changes.bump();
         if let (Some(expiration), Some(copied)) = (&self.rules.expiration, copied) {
@@ -244,7 +244,7 @@ where
                 expiration.follow(occupied.entry(), old, copied);
             }
         }
-        view.retire(unlinked, account);
+        view.retire(unlinked, charged_to);
         Ok(LoadStart::Started(Some(value.into_inner())))
     }
 
@@ -253,7 +253,7 @@ where
     /// removed or invalidated is not in the table, so it is never returned.
     pub(crate) fn stand_in(&self, key: &K, grace: Duration) -> Option<StandIn<V>> {
         let pin = self.pin();
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let occupied = view.find(self.hash(key), |k| k == key)?;
         let entry = occupied.entry();
         let in_time =
@@ -286,10 +286,10 @@ where
             return self.reject_load(pin, work, (hash, key, &value), (token, kind));
         }
         let (own, value) = (key.clone(), value.into_inner());
-        let new = self.table.view(pin.pass()).entry(hash, own, value, costs);
+        let new = self.table.view(pin.guard_ref()).entry(hash, own, value, costs);
         let mut new = Some(new);
         let done = self.persist(&mut pin, &mut work, |pin, work| {
-            let view = self.table.view(pin.pass());
+            let view = self.table.view(pin.guard_ref());
             let Some(occupied) = self.find_by_token(view, hash, key, token) else { return Ok(()) };
             let state = self.state(occupied.entry());
             self.put_from(view, work, Site::Occupied(occupied, state), &mut new)?;
@@ -352,7 +352,7 @@ where
     pub(crate) fn remember_failure(&self, key: &K, token: &LoadToken) {
         let hash = self.hash(key);
         let pin = self.pin();
-        let occupied = self.find_by_token(self.table.view(pin.pass()), hash, key, token);
+        let occupied = self.find_by_token(self.table.view(pin.guard_ref()), hash, key, token);
         // An entry with a value has a charge, and leaves when that does.
         let key =
             occupied.filter(|occupied| occupied.entry().is_placeholder()).map(|_| key.clone());
@@ -378,7 +378,7 @@ where
         (may_go, then): (impl Fn(EntryRef<'_, K, V>) -> bool, impl FnOnce()),
     ) {
         let cause = RemovalCause::Invalidated;
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let find = || {
             self.find_by_token(view, hash, key, token).filter(|occupied| may_go(occupied.entry()))
         };
@@ -397,7 +397,7 @@ where
     /// Whether `token` is still in the table: nothing has happened to `key` since its load began.
     pub(crate) fn has_token(&self, key: &K, token: &LoadToken) -> bool {
         let pin = self.pin();
-        self.find_by_token(self.table.view(pin.pass()), self.hash(key), key, token).is_some()
+        self.find_by_token(self.table.view(pin.guard_ref()), self.hash(key), key, token).is_some()
     }
 
     /// Returns the entry of `key` if it carries `token`.

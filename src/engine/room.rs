@@ -13,7 +13,7 @@ use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::{Fill, History, RecentUses};
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 use crate::sync::seeded;
 use crate::table::DueBucket;
 use crate::time::Deadline;
@@ -175,14 +175,14 @@ where
         } else {
             self.note_removed(*view, entry.hash(), cause);
         }
-        let account = self.settle(bearer, charge);
-        let outcome = if account == Ledgered::Retired {
+        let charged_to = self.settle(bearer, charge);
+        let outcome = if charged_to == ChargedTo::Retired {
             work.hand.add(charge);
             Eviction::Done
         } else {
             Eviction::Relieve
         };
-        view.retire(unlinked, account);
+        view.retire(unlinked, charged_to);
         if self.rules.listener.is_some() {
             work.local.telling.of_eviction(|| work.report(&self.rules, entry, cause));
         }
@@ -297,7 +297,7 @@ where
         let mut pin = self.pin();
         let mut work = self.work(pin.local());
         let taken = self.persist(&mut pin, &mut work, |pin, work| {
-            self.make_room(&self.table.view(pin.pass()), work, charge, None)?;
+            self.make_room(&self.table.view(pin.guard_ref()), work, charge, None)?;
             work.spend(charge);
             Ok(())
         });

@@ -34,7 +34,7 @@ where
     {
         let hash = self.hash(key);
         let pin = self.pin();
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let mut work = self.work(pin.local());
         let removed = loop {
             let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| key.equivalent(k))
@@ -90,7 +90,7 @@ where
         visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
     ) -> Option<u64> {
         let pin = self.pin();
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let mut found = Vec::new();
         let next = view.collect_entries(positions, &mut found, |a, b| a == b);
         for occupied in found {

@@ -56,11 +56,11 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline(never)]
     pub(super) fn stand_back(&self, pin: &mut Pin<'_, K, V>, local: &Local) {
         let (starving, latest) = (&self.starving, self.starving.latest());
-        if local.stood_back.get() == latest || pin.is_in_its_own_way() || is_freeing() {
+        if local.stood_back.get() == latest || pin.blocks_own_garbage() || is_freeing() {
             return;
         }
         for round in 0..STANDS_BACK {
-            pin.outside(|| back_off(round));
+            pin.while_unpinned(|| back_off(round));
             if !starving.any() || starving.latest() != latest {
                 return;
             }

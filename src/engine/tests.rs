@@ -33,7 +33,7 @@ fn fall_asleep(engine: &Tested, keys: impl IntoIterator<Item = u64>) {
     let pin = engine.pin();
     let hashes = keys.into_iter().map(|key| engine.hash(&key));
     let extension = |old: &History, buckets| old.resized(buckets * MAX_LOAD_FACTOR);
-    engine.table.view(pin.pass()).fall_asleep(extension, hashes, false);
+    engine.table.view(pin.guard_ref()).fall_asleep(extension, hashes, false);
 }
 
 /// Keys that are not there, and whose buckets come last: nobody else migrates these soon.
@@ -47,12 +47,12 @@ fn what_was_heard_of_a_key_stays_with_it_when_its_value_is_replaced() {
     let engine = cache.engine();
     let recent_uses = |key: u64| {
         let pin = engine.pin();
-        let occupied = engine.table.view(pin.pass()).find(engine.hash(&key), |&k| k == key);
+        let occupied = engine.table.view(pin.guard_ref()).find(engine.hash(&key), |&k| k == key);
         occupied.expect("it is there").entry().recent_uses()
     };
     assert!((0..1_000).all(|key| recent_uses(key) > 0), "each was heard of when it came in");
     let pin = engine.pin();
-    let occupied = engine.table.view(pin.pass()).find(engine.hash(&7), |&k| k == 7);
+    let occupied = engine.table.view(pin.guard_ref()).find(engine.hash(&7), |&k| k == 7);
     occupied.expect("it is there").entry().set_recent_uses(0x5b);
     drop(pin);
     cache.insert(7, 2_000);

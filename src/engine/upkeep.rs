@@ -11,7 +11,7 @@ use super::{Engine, Garbage, Local, Pin};
 use crate::accounting::Reservation;
 use crate::latency::Operation;
 use crate::outcome::RemovalCause;
-use crate::reclaim::{GRACE, Ledgered};
+use crate::reclaim::{ChargedTo, GRACE};
 use crate::stats::Maintained;
 use crate::sync::{Outermost, give_way, seeded, thread_local};
 use crate::table::{self, Reclaimer};
@@ -68,16 +68,16 @@ impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
     fn free(
         &mut self,
         garbage: Garbage<K, V>,
-        account: Ledgered,
+        charged_to: ChargedTo,
         reclaimer: &Reclaimer<'_, K, V, Local>,
     ) {
         if let table::Garbage::Entry(entry) = &garbage {
             let plot = plot(entry.as_ref().charge());
-            match account {
-                Ledgered::Nowhere if entry.as_ref().is_placeholder() => self.placeholders += 1,
-                Ledgered::Nowhere => self.unborne += 1,
-                Ledgered::Retired => self.retired += plot,
-                Ledgered::Capacity => self.capacity += plot,
+            match charged_to {
+                ChargedTo::Nowhere if entry.as_ref().is_placeholder() => self.placeholders += 1,
+                ChargedTo::Nowhere => self.unborne += 1,
+                ChargedTo::Retired => self.retired += plot,
+                ChargedTo::Capacity => self.capacity += plot,
             }
         }
         reclaimer.free(garbage);
@@ -118,18 +118,18 @@ where
             return;
         }
         if pin.local().is_turn_to_look() {
-            self.shrink_if_sparse(self.table.view(pin.pass()));
+            self.shrink_if_sparse(self.table.view(pin.guard_ref()));
         }
         if self.rules.expiration.is_some()
             && let Some(_sweeping) = begin_sweep()
         {
-            self.sweep(self.table.view(pin.pass()), SWEPT_PER_WRITE);
+            self.sweep(self.table.view(pin.guard_ref()), SWEPT_PER_WRITE);
         }
         let local = pin.local();
         self.table.close(pin, FREED_PER_WRITE, || {
             let mut clearing = Clearing::new(self, local);
-            move |garbage, account, reclaimer: &Reclaimer<'_, K, V, Local>| {
-                clearing.free(garbage, account, reclaimer);
+            move |garbage, charged_to, reclaimer: &Reclaimer<'_, K, V, Local>| {
+                clearing.free(garbage, charged_to, reclaimer);
             }
         });
     }
@@ -147,13 +147,14 @@ where
         let mut clearing = Clearing::new(self, local);
         clearing.room = room;
         // Outside, or one that loses its processor here would hold the others up.
-        pin.outside(|| {
+        pin.while_unpinned(|| {
             let domain = self.table.domain();
             let (begun, mut freed) = (domain.epoch(), 0);
             for _ in 0..=GRACE {
                 if freed == 0 {
-                    let free =
-                        |garbage, account| clearing.free(garbage, account, &Reclaimer::plain());
+                    let free = |garbage, charged_to| {
+                        clearing.free(garbage, charged_to, &Reclaimer::plain())
+                    };
                     freed = domain.collect(FREED_FOR_ROOM, free).freed;
                 }
             }
@@ -211,7 +212,7 @@ where
     pub(super) fn resize(&self, budget: usize) {
         let (mut pin, mut left) = (self.pin(), budget);
         while left > 0 {
-            let view = self.table.view(pin.pass());
+            let view = self.table.view(pin.guard_ref());
             self.shrink_if_sparse(view);
             let migrated = view.migrate(left.min(PORTION));
             if migrated == 0 {
@@ -220,7 +221,7 @@ where
             left = left.saturating_sub(migrated);
             pin.repin();
         }
-        self.table.view(pin.pass()).trim();
+        self.table.view(pin.guard_ref()).trim();
     }
 
     /// Frees up to `budget` retired entries, looks at about `budget` entries for their deadlines, goes on
@@ -255,11 +256,11 @@ where
             let mut pin = self.pin();
             let mut spent = 0;
             // Each bucket counts for one at least, and once round the table is enough.
-            for _ in 0..self.table.view(pin.pass()).buckets() {
+            for _ in 0..self.table.view(pin.guard_ref()).buckets() {
                 if spent >= budget {
                     break;
                 }
-                let (swept, expired) = self.sweep(self.table.view(pin.pass()), 1);
+                let (swept, expired) = self.sweep(self.table.view(pin.guard_ref()), 1);
                 spent += swept.max(1);
                 done.swept += swept;
                 done.expired += expired;
@@ -285,7 +286,8 @@ where
             // By portions: writers wait for what is given back.
             let portion = PORTION.min(budget - freed);
             let mut clearing = Clearing::new(self, local);
-            let free = |garbage, account| clearing.free(garbage, account, &Reclaimer::plain());
+            let free =
+                |garbage, charged_to| clearing.free(garbage, charged_to, &Reclaimer::plain());
             let done = self.table.domain().collect(portion, free).freed;
             freed += done;
             vain += u64::from(done == 0);
@@ -325,12 +327,12 @@ where
         let mut pin = self.pin();
         let (mut evicted, mut vain, mut reliefs, mut furthest) = (0, 0, 0, 0);
         let debt = self.capacity.debt();
-        let patience = patience(&self.table.view(pin.pass()));
+        let patience = patience(&self.table.view(pin.guard_ref()));
         while evicted < most && vain < patience && self.capacity.debt() > 0 {
             // What lingers will pay for as much, once it is freed.
             let eviction = if self.capacity.debt() > self.lingering.charge() {
                 let mut work = self.work(pin.local());
-                self.evict(&self.table.view(pin.pass()), &mut work, None, vain)
+                self.evict(&self.table.view(pin.guard_ref()), &mut work, None, vain)
             } else {
                 Eviction::Relieve
             };

@@ -83,7 +83,7 @@ where
     fn has_patience(&self, pin: &Pin<'_, K, V>, work: &mut Work<'_>, obstacle: Obstacle) -> bool {
         if self.settings.patience.is_zero()
             || !work.patient
-            || pin.is_in_its_own_way()
+            || pin.blocks_own_garbage()
             || is_freeing()
         {
             return false;
@@ -165,12 +165,12 @@ where
         // Who leaves the cache leaves nothing in its hand: of two who hold a part each, one shall get it all.
         work.hand.surrender();
         if work.has_freed_enough() {
-            return pin.outside(|| back_off(work.looks()));
+            return pin.while_unpinned(|| back_off(work.looks()));
         }
         let freed = self.relieve(pin, Some(&mut work.room));
         if !freed && work.wait.is_some() {
             // Somebody is in the way, or what is free is in the hands of one that has lost its processor.
-            pin.outside(|| back_off(work.looks()));
+            pin.while_unpinned(|| back_off(work.looks()));
         }
         work.note_relief(freed, held.saturating_add(self.retired.free(self.retired_credits())));
     }

@@ -14,7 +14,7 @@ use crate::expiry::Terms;
 use crate::latency::Operation;
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{History, Worth};
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 use crate::sync::NoAbort;
 use crate::table::{Lookup, Vacant};
 
@@ -73,7 +73,7 @@ where
         let mut pin = self.pin();
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
         if let Err(kind) = self.fits(costs.charge) {
-            let view = self.table.view(pin.pass());
+            let view = self.table.view(pin.guard_ref());
             let occupied = view.find(hash, |k| *k == *key);
             let live = occupied.filter(|occupied| self.is_live(occupied.entry()));
             if let Some(occupied) =
@@ -87,7 +87,7 @@ where
         }
         self.prefetch(&pin, hash);
         let (key, value) = (key.into_inner(), value.into_inner());
-        let mut new = Some(self.table.view(pin.pass()).entry(hash, key, value, costs));
+        let mut new = Some(self.table.view(pin.guard_ref()).entry(hash, key, value, costs));
         let (outcome, mut panicked) = self.put_entry(&mut pin, &mut new, (&over, terms), hash);
         let kind = match outcome {
             Ok(inserted) => {
@@ -141,7 +141,7 @@ where
             return Err(kind);
         }
         let entry = new.as_ref().expect(KEPT).as_ref();
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         if let Lookup::Occupied(occupied) = view.find_for_write(entry.hash(), |k| k == entry.key())
         {
             let live = self.is_live(occupied.entry());
@@ -192,7 +192,7 @@ where
         new: &mut Option<Entry<K, V>>,
         (over, decided): &(impl Fn(&V, &V) -> bool, Decided),
     ) -> Attempt<Result<Inserted, InsertErrorKind>> {
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         let entry = new.as_ref().expect(KEPT).as_ref();
         let (hash, key) = (entry.hash(), entry.key());
         let site = self.site(view, hash, key);
@@ -308,7 +308,7 @@ where
         work.spend(charge);
         work.local.tally.insertions.bump();
         work.local.tally.placeholders_gone.bump();
-        view.retire(unlinked, Ledgered::Nowhere);
+        view.retire(unlinked, ChargedTo::Nowhere);
         Ok(Inserted::New)
     }
 
@@ -367,14 +367,14 @@ where
             (RemovalCause::Expired, Inserted::New)
         };
         work.local.tally.count_out(cause, left);
-        let account = self.settle(bearer, left);
+        let charged_to = self.settle(bearer, left);
         work.hand.add(free);
         work.spend(cost);
         if inserted == Inserted::New {
             work.local.tally.insertions.bump();
         }
         occupied.touch();
-        view.retire(unlinked, account);
+        view.retire(unlinked, charged_to);
         work.report(&self.rules, old, cause);
         Ok(inserted)
     }
@@ -496,7 +496,7 @@ where
     /// of the time.
     #[inline]
     fn prefetch(&self, pin: &Pin<'_, K, V>, hash: u64) {
-        let view = self.table.view(pin.pass());
+        let view = self.table.view(pin.guard_ref());
         view.prefetch(hash);
         if self.fill().is_far_from_full() {
             return;

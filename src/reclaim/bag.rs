@@ -15,16 +15,17 @@ use std::ops::Deref;
 use std::ptr;
 
 use super::domain::Domain;
-use super::open::Open;
+use super::open_batch::OpenBatch;
 use super::queue::{Batch, Queue};
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed, fence, seeded};
 
 /// Retirements from one look for ripe batches to the next.
-const LOOK: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 1 } else { 8 };
+const RETIRED_PER_COLLECTION: usize =
+    if cfg!(any(clockhand_loom, clockhand_seeds)) { 1 } else { 8 };
 
 /// Something that was unlinked, and that readers may still be looking at.
 ///
-/// Must be handed to [`Pass::retire`](super::Pass::retire): one that is dropped is never freed.
+/// Must be handed to [`GuardRef::retire`](super::Pass::retire): one that is dropped is never freed.
 #[must_use = "an unlinked item that is not retired is leaked"]
 #[derive(Debug)]
 pub(crate) struct Retired<T>(ManuallyDrop<T>);
@@ -56,7 +57,7 @@ impl<T> Deref for Retired<T> {
 
 /// Which ledger a retired item is charged to until it is freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ledgered {
+pub(crate) enum ChargedTo {
     /// To none.
     Nowhere,
     /// To the retired capacity.
@@ -77,53 +78,53 @@ pub(crate) struct Collected {
 /// The holder of the seat puts items in; anybody may take a whole batch out.
 #[derive(Debug)]
 pub(super) struct Bag<T> {
-    open: Open<T>,
+    open: OpenBatch<T>,
     /// The batches that were sealed last, pushed one by one.
     sealed: AtomicPtr<Batch<T>>,
     /// Those that a collection has put back.
     queue: AtomicPtr<Batch<T>>,
     retired: Relaxed<AtomicUsize>,
     /// How many were retired when the holder last looked for ripe ones.
-    looked: Relaxed<AtomicUsize>,
+    collected_at: Relaxed<AtomicUsize>,
     freed: Relaxed<AtomicUsize>,
 }
 
 impl<T> Bag<T> {
     pub(super) fn new() -> Self {
         Self {
-            open: Open::new(),
+            open: OpenBatch::new(),
             sealed: AtomicPtr::new(ptr::null_mut()),
             queue: AtomicPtr::new(ptr::null_mut()),
             retired: Relaxed::<AtomicUsize>::new(0),
-            looked: Relaxed::<AtomicUsize>::new(0),
+            collected_at: Relaxed::<AtomicUsize>::new(0),
             freed: Relaxed::<AtomicUsize>::new(0),
         }
     }
 
     /// Adds an item, and seals the batch when it is full. Called by the seat's holder only.
     #[inline]
-    pub(super) fn put<L>(&self, domain: &Domain<T, L>, item: Retired<T>, account: Ledgered) {
+    pub(super) fn put<L>(&self, domain: &Domain<T, L>, item: Retired<T>, charged_to: ChargedTo) {
         self.retired.set(self.retired.get().wrapping_add(1));
         if self.open.is_full() {
             // Somebody who takes the others out sleeps.
             let mut alone = Batch::new(1);
-            alone.items.push((item, account));
+            alone.items.push((item, charged_to));
             return self.seal(domain, alone);
         }
-        if self.open.put((item, account)) {
+        if self.open.put((item, charged_to)) {
             self.seal_open(domain);
         }
     }
 
     /// Whether it is time to look for ripe batches: a few items were retired since the last look. Called
     /// by the seat's holder only.
-    pub(super) fn is_look_due(&self) -> bool {
-        self.retired().wrapping_sub(self.looked.get()) >= LOOK
+    pub(super) fn is_collection_due(&self) -> bool {
+        self.retired().wrapping_sub(self.collected_at.get()) >= RETIRED_PER_COLLECTION
     }
 
     /// Notes that a look is taken; whether there is anything to look at. Called by the seat's holder only.
-    pub(super) fn begin_look(&self) -> bool {
-        self.looked.set(self.retired());
+    pub(super) fn begin_collection(&self) -> bool {
+        self.collected_at.set(self.retired());
         // ORDERING S-h: Relaxed: a hint.
         let any = |word: &AtomicPtr<Batch<T>>| !word.load(Ordering::Relaxed).is_null();
         any(&self.queue) || any(&self.sealed)
@@ -165,11 +166,11 @@ impl<T> Bag<T> {
         &self,
         domain: &Domain<T, L>,
         left: &mut usize,
-        sink: &mut impl FnMut(T, Ledgered),
+        sink: &mut impl FnMut(T, ChargedTo),
     ) {
         // Goes last: after everything was put back.
-        let notice = Notice { domain, ripe: Cell::new(false) };
-        let (mut hand, mut items) = (Hand::new(self), 0);
+        let note = NoteOnDrop { domain, ripe: Cell::new(false) };
+        let (mut taken, mut items) = (PutBackOnDrop::new(self), 0);
         let mut rest = self.take_queue();
         rest.join(self.take_sealed());
         while items < *left
@@ -177,14 +178,14 @@ impl<T> Bag<T> {
             && let Some(batch) = rest.pop()
         {
             items += batch.items.len();
-            hand.batches.push(batch);
+            taken.batches.push(batch);
         }
         self.put_back_unripe(domain, rest);
-        while *left > 0 && hand.batches.first().is_some() {
-            *left -= usize::from(hand.free(sink));
+        while *left > 0 && taken.batches.first().is_some() {
+            *left -= usize::from(taken.free(sink));
         }
-        notice.ripe.set(hand.batches.first().is_some());
-        drop(hand);
+        note.ripe.set(taken.batches.first().is_some());
+        drop(taken);
     }
 
     /// Leaves batches to the next collection, and sees to it that there is one if they have ripened while
@@ -254,16 +255,16 @@ impl<T> Bag<T> {
     /// # Safety
     ///
     /// Nobody is pinned in the domain, and nobody will be.
-    pub(super) unsafe fn clear(&self, sink: &mut impl FnMut(T, Ledgered)) {
+    pub(super) unsafe fn clear(&self, sink: &mut impl FnMut(T, ChargedTo)) {
         self.forget_taker();
         if let Some(batch) = self.open.take() {
             self.push(batch);
         }
-        let mut hand = Hand::new(self);
-        hand.batches = self.take_queue();
-        hand.batches.join(self.take_sealed());
-        while hand.batches.first().is_some() {
-            hand.free(sink);
+        let mut taken = PutBackOnDrop::new(self);
+        taken.batches = self.take_queue();
+        taken.batches.join(self.take_sealed());
+        while taken.batches.first().is_some() {
+            taken.free(sink);
         }
     }
 }
@@ -287,12 +288,12 @@ fn take<T>(word: &AtomicPtr<Batch<T>>) -> *mut Batch<T> {
 }
 
 /// Tells the domain when ripe items were put back, also by a panic.
-struct Notice<'d, T, L> {
+struct NoteOnDrop<'d, T, L> {
     domain: &'d Domain<T, L>,
     ripe: Cell<bool>,
 }
 
-impl<T, L> Drop for Notice<'_, T, L> {
+impl<T, L> Drop for NoteOnDrop<'_, T, L> {
     fn drop(&mut self) {
         if self.ripe.get() || std::thread::panicking() {
             self.domain.note_put_back();
@@ -301,31 +302,31 @@ impl<T, L> Drop for Notice<'_, T, L> {
 }
 
 /// Batches that were taken; what is left of them at the end, also by a panic, is put back.
-struct Hand<'b, T> {
+struct PutBackOnDrop<'b, T> {
     bag: &'b Bag<T>,
     batches: Queue<T>,
     freed: usize,
 }
 
-impl<'b, T> Hand<'b, T> {
+impl<'b, T> PutBackOnDrop<'b, T> {
     fn new(bag: &'b Bag<T>) -> Self {
         Self { bag, batches: Queue::default(), freed: 0 }
     }
 
     /// Passes one item of the first batch on; false, and the batch is gone, if there was none.
-    fn free(&mut self, sink: &mut impl FnMut(T, Ledgered)) -> bool {
+    fn free(&mut self, sink: &mut impl FnMut(T, ChargedTo)) -> bool {
         let item = self.batches.first().and_then(|batch| batch.items.pop());
-        let Some((item, account)) = item else {
+        let Some((item, charged_to)) = item else {
             drop(self.batches.pop());
             return false;
         };
         self.freed += 1;
-        sink(ManuallyDrop::into_inner(item.0), account);
+        sink(ManuallyDrop::into_inner(item.0), charged_to);
         true
     }
 }
 
-impl<T> Drop for Hand<'_, T> {
+impl<T> Drop for PutBackOnDrop<'_, T> {
     fn drop(&mut self) {
         self.bag.put_back(std::mem::take(&mut self.batches));
         if self.freed > 0 {

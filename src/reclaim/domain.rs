@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bag::{Collected, Ledgered};
+use super::bag::{ChargedTo, Collected};
 use super::freeing;
-use super::roster::{self, Registry};
-use super::seat::{Guard, Seat, Seated};
+use super::handles::{self, AnyDomain};
+use super::participant::{Guard, Participant, PinStatus};
 use super::stall::{Stall, Timer};
-use super::{GRACE, Perch};
+use super::{GRACE, OwnedGuard};
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU64, CachePadded, Holder, Ordering, Relaxed, fence,
     publish_and_fence, seeded, unique,
@@ -22,7 +22,7 @@ pub(crate) struct Domain<T, L> {
     id: u64,
     epoch: CachePadded<AtomicU64>,
     /// Pushed in front, never removed (R5).
-    seats: AtomicPtr<Seat<T, L>>,
+    participants: AtomicPtr<Participant<T, L>>,
     closed: AtomicBool,
     /// How often ripe items were put back, and the epoch at which a collection has found all that was
     /// ripe, with the count as it was when that collection began.
@@ -49,7 +49,7 @@ impl<T, L> Domain<T, L> {
         Self {
             id: unique(),
             epoch: CachePadded::new(AtomicU64::new(0)),
-            seats: AtomicPtr::new(std::ptr::null_mut()),
+            participants: AtomicPtr::new(std::ptr::null_mut()),
             closed: AtomicBool::new(false),
             put_back: AtomicU64::new(0),
             searched: Relaxed::<AtomicU64>::new(u64::MAX),
@@ -59,7 +59,7 @@ impl<T, L> Domain<T, L> {
 
     /// Writes the epoch on a seat, before any shared pointer is followed.
     #[inline]
-    pub(super) fn pin_seat(&self, state: &AtomicU64) {
+    pub(super) fn pin_participant(&self, state: &AtomicU64) {
         // ORDERING R-e: Acquire: what was unlinked two advances ago and more is seen as unlinked
         // (see "Why three"); pairs with the exchange in `advance`.
         let epoch = self.epoch.load(Ordering::Acquire);
@@ -72,8 +72,8 @@ impl<T, L> Domain<T, L> {
 
     /// Brings a seat that stays pinned up to the present epoch.
     #[inline]
-    pub(super) fn renew_seat(&self, state: &AtomicU64) {
-        // ORDERING R-e: Acquire: as in `pin_seat`; this load is all that a renewed seat has instead
+    pub(super) fn refresh_participant(&self, state: &AtomicU64) {
+        // ORDERING R-e: Acquire: as in `pin_participant`; this load is all that a renewed seat has instead
         // of a fence.
         let epoch = self.epoch.load(Ordering::Acquire);
         let wanted = epoch << 1 | 1;
@@ -102,10 +102,10 @@ impl<T, L> Domain<T, L> {
         // ORDERING R-b: SeqCst fence: either a seat that pins now is seen below, or its thread sees
         // all that was unlinked before this fence; pairs with `publish_and_fence`.
         fence(Ordering::SeqCst);
-        for seat in self.seats() {
+        for participant in self.participants() {
             // ORDERING R-b: Acquire: what the seat's holder read before it moved on or left, it
             // read before the release of anything that this advance lets ripen.
-            let state = seat.state.load(Ordering::Acquire);
+            let state = participant.state.load(Ordering::Acquire);
             if state & 1 == 1 && state >> 1 != epoch && !seeded("reclaim-ignore-laggard") {
                 self.stall.note(epoch);
                 return false;
@@ -142,7 +142,7 @@ impl<T, L> Domain<T, L> {
     ///
     /// Each item goes to `sink`, which drops it. A panic in `sink` loses nothing: the other items
     /// stay for the next call.
-    pub(crate) fn collect(&self, budget: usize, mut sink: impl FnMut(T, Ledgered)) -> Collected {
+    pub(crate) fn collect(&self, budget: usize, mut sink: impl FnMut(T, ChargedTo)) -> Collected {
         let Some(_freeing) = freeing::begin() else { return Collected { freed: 0 } };
         let moved = self.advance();
         // ORDERING R-m: Relaxed: only compared; what is ripe is decided by `is_ripe`.
@@ -157,9 +157,9 @@ impl<T, L> Domain<T, L> {
             return Collected { freed: 0 };
         }
         let mut left = budget;
-        for seat in self.seats() {
-            seat.bag.seal_open(self);
-            seat.bag.collect(self, &mut left, &mut sink);
+        for participant in self.participants() {
+            participant.bag.seal_open(self);
+            participant.bag.collect(self, &mut left, &mut sink);
         }
         if left > 0 {
             self.searched.set(search);
@@ -179,34 +179,34 @@ impl<T, L> Domain<T, L> {
     /// # Safety
     ///
     /// Nobody is pinned in the domain, and nobody will be.
-    pub(crate) unsafe fn clear(&self, mut sink: impl FnMut(T, Ledgered)) {
-        for seat in self.seats() {
+    pub(crate) unsafe fn clear(&self, mut sink: impl FnMut(T, ChargedTo)) {
+        for participant in self.participants() {
             // SAFETY: the caller's promise.
-            unsafe { seat.bag.clear(&mut sink) };
+            unsafe { participant.bag.clear(&mut sink) };
         }
     }
 
     /// How many items are retired and not yet freed.
     pub(crate) fn backlog(&self) -> usize {
         // Freed first: an item that is freed in between is counted rather than missed.
-        let freed: usize = self.seats().map(|seat| seat.bag.freed()).sum();
-        let retired: usize = self.seats().map(|seat| seat.bag.retired()).sum();
+        let freed: usize = self.participants().map(|participant| participant.bag.freed()).sum();
+        let retired: usize = self.participants().map(|participant| participant.bag.retired()).sum();
         retired.saturating_sub(freed)
     }
 
     /// All seats that were ever taken, with what the owner keeps on them.
     pub(crate) fn locals(&self) -> impl Iterator<Item = &L> {
-        self.seats().map(|seat| &seat.local)
+        self.participants().map(|participant| &participant.local)
     }
 
     /// The same, with whether those who sit there are pinned.
-    pub(crate) fn seated(&self) -> impl Iterator<Item = (&L, Seated<'_>)> {
-        self.seats().map(|seat| (&seat.local, Seated(&seat.state)))
+    pub(crate) fn pin_statuses(&self) -> impl Iterator<Item = (&L, PinStatus<'_>)> {
+        self.participants().map(|participant| (&participant.local, PinStatus(&participant.state)))
     }
 
     /// How many seats there are: the most threads and perches that were here at one time.
-    pub(crate) fn population(&self) -> usize {
-        self.seats().count()
+    pub(crate) fn participant_count(&self) -> usize {
+        self.participants().count()
     }
 
     /// How many epochs the most backward pinned seat is behind.
@@ -214,8 +214,8 @@ impl<T, L> Domain<T, L> {
         // ORDERING R-n: Acquire, both: a report, ordered only so that the difference is not
         // negative without cause.
         let epoch = self.epoch.load(Ordering::Acquire);
-        self.seats()
-            .map(|seat| seat.state.load(Ordering::Acquire))
+        self.participants()
+            .map(|participant| participant.state.load(Ordering::Acquire))
             .filter(|state| state & 1 == 1)
             .map(|state| epoch.saturating_sub(state >> 1))
             .max()
@@ -230,7 +230,9 @@ impl<T, L> Domain<T, L> {
 
     /// How much was ever retired and freed: it changes while others do either.
     pub(crate) fn activity(&self) -> usize {
-        let each = self.seats().map(|seat| seat.bag.retired().wrapping_add(seat.bag.freed()));
+        let each = self
+            .participants()
+            .map(|participant| participant.bag.retired().wrapping_add(participant.bag.freed()));
         each.fold(0, usize::wrapping_add)
     }
 
@@ -248,51 +250,57 @@ impl<T, L> Domain<T, L> {
     pub(crate) fn laggards(&self) -> Vec<Laggard> {
         // ORDERING R-n: Acquire, both: a report, as in `reclamation_lag`.
         let epoch = self.epoch.load(Ordering::Acquire);
-        let laggard = |seat: &Seat<T, L>| {
-            let state = seat.state.load(Ordering::Acquire);
+        let laggard = |participant: &Participant<T, L>| {
+            let state = participant.state.load(Ordering::Acquire);
             let epochs_behind = epoch.saturating_sub(state >> 1);
             let behind = state & 1 == 1 && epochs_behind > 0;
-            let (thread, since) = (seat.name().filter(|_| behind)?, self.stall.since(epoch));
+            let (thread, since) = (participant.name().filter(|_| behind)?, self.stall.since(epoch));
             Some(Laggard { thread, since, epochs_behind })
         };
-        self.seats().filter_map(laggard).collect()
+        self.participants().filter_map(laggard).collect()
     }
 
-    pub(super) fn seats(&self) -> impl Iterator<Item = &Seat<T, L>> {
-        // ORDERING R-k: Acquire: pairs with the exchange in `occupy`, which publishes the seat.
-        let mut next = self.seats.load(Ordering::Acquire);
+    pub(super) fn participants(&self) -> impl Iterator<Item = &Participant<T, L>> {
+        // ORDERING R-k: Acquire: pairs with the exchange in `acquire_participant`, which publishes the seat.
+        let mut next = self.participants.load(Ordering::Acquire);
         std::iter::from_fn(move || {
             // SAFETY: by R5 a published seat lives as long as the domain.
-            let seat = unsafe { next.as_ref() }?;
+            let participant = unsafe { next.as_ref() }?;
             // ORDERING S-o: Relaxed: written before the seat was published.
-            next = seat.next.load(Ordering::Relaxed);
-            Some(seat)
+            next = participant.next.load(Ordering::Relaxed);
+            Some(participant)
         })
     }
 }
 
 impl<T, L: Default> Domain<T, L> {
     /// Takes a free seat, or adds one.
-    pub(super) fn occupy(&self) -> &Seat<T, L> {
-        if let Some(seat) = self.seats().find(|seat| seat.try_take()) {
-            return seat;
+    pub(super) fn acquire_participant(&self) -> &Participant<T, L> {
+        if let Some(participant) = self.participants().find(|participant| participant.try_acquire())
+        {
+            return participant;
         }
-        self.add_seat()
+        self.add_participant()
     }
 
-    fn add_seat(&self) -> &Seat<T, L> {
-        let new = Box::into_raw(Box::new(Seat::new(L::default())));
+    fn add_participant(&self) -> &Participant<T, L> {
+        let new = Box::into_raw(Box::new(Participant::new(L::default())));
         // SAFETY: just made from a box, and freed with the domain only (R5).
-        let seat = unsafe { &*new };
+        let participant = unsafe { &*new };
         // ORDERING S-h: Relaxed: the exchange below checks it.
-        let mut head = self.seats.load(Ordering::Relaxed);
+        let mut head = self.participants.load(Ordering::Relaxed);
         loop {
             // ORDERING S-o: Relaxed: published by the exchange.
-            seat.next.store(head, Ordering::Relaxed);
-            // ORDERING R-k: Release: publishes the seat; pairs with the acquire load in `seats`. On
+            participant.next.store(head, Ordering::Relaxed);
+            // ORDERING R-k: Release: publishes the seat; pairs with the acquire load in `participants`. On
             // failure another seat was added; take the new head and try again.
-            match self.seats.compare_exchange(head, new, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return seat,
+            match self.participants.compare_exchange(
+                head,
+                new,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return participant,
                 Err(now) => head = now,
             }
         }
@@ -302,24 +310,24 @@ impl<T, L: Default> Domain<T, L> {
 #[cfg(all(test, clockhand_loom))]
 impl<T, L: Default> Domain<T, L> {
     /// A guard on a seat that is taken for it alone: the model checker's threads have no rosters.
-    pub(crate) fn visit(&self) -> Guard<'_, T, L> {
-        Guard::new(self, self.occupy(), true)
+    pub(crate) fn pin_transient(&self) -> Guard<'_, T, L> {
+        Guard::new(self, self.acquire_participant(), true)
     }
 
     /// Retires an item with a tag of its own, without a pin, in the bag of the seat that was added last.
     pub(super) fn retire_unpinned(&self, item: super::Retired<T>) {
-        let seat = self.seats().next().expect("a seat was added");
-        seat.bag.put(self, item, Ledgered::Nowhere);
-        seat.bag.seal_open(self);
+        let participant = self.participants().next().expect("a seat was added");
+        participant.bag.put(self, item, ChargedTo::Nowhere);
+        participant.bag.seal_open(self);
     }
 
     pub(super) fn seal_all(&self) {
-        self.seats().for_each(|seat| seat.bag.seal_open(self));
+        self.participants().for_each(|participant| participant.bag.seal_open(self));
     }
 
     pub(super) fn collect_ripe(&self) {
-        self.seats().for_each(|seat| {
-            seat.bag.collect(self, &mut usize::MAX.clone(), &mut |item, _| drop(item));
+        self.participants().for_each(|participant| {
+            participant.bag.collect(self, &mut usize::MAX.clone(), &mut |item, _| drop(item));
         });
     }
 }
@@ -333,13 +341,13 @@ impl<T: Send + 'static, L: Default + Send + Sync + 'static> Domain<T, L> {
     /// of a thread takes a seat, which is lock-free and may allocate.
     #[inline]
     pub(crate) fn pin(self: &Arc<Self>) -> Guard<'_, T, L> {
-        let (seat, transient) = roster::seat(self);
-        Guard::new(self, seat, transient)
+        let (participant, transient) = handles::participant(self);
+        Guard::new(self, participant, transient)
     }
 
     /// A seat of its own for a reader.
-    pub(crate) fn perch(self: &Arc<Self>) -> Perch<T, L> {
-        Perch::new(Arc::clone(self))
+    pub(crate) fn owned_guard(self: &Arc<Self>) -> OwnedGuard<T, L> {
+        OwnedGuard::new(Arc::clone(self))
     }
 }
 
@@ -359,9 +367,9 @@ impl<T, L> Domain<T, L> {
         }
         // This is the one thread that was not left behind, and no other calls this: what these holders
         // had is nobody's (R1, R5).
-        self.seats().for_each(|seat| seat.bag.forget_taker());
-        let left = self.seats().filter(|seat| seat.was_left_by_fork(me));
-        left.map(Seat::release).count()
+        self.participants().for_each(|participant| participant.bag.forget_taker());
+        let left = self.participants().filter(|participant| participant.was_left_by_fork(me));
+        left.map(Participant::release).count()
     }
 
     /// Lets the threads that still have a seat here forget it.
@@ -371,11 +379,11 @@ impl<T, L> Domain<T, L> {
     }
 }
 
-impl<T: Send, L: Send + Sync> Registry for Domain<T, L> {
-    unsafe fn release(&self, seat: *const ()) {
+impl<T: Send, L: Send + Sync> AnyDomain for Domain<T, L> {
+    unsafe fn release(&self, participant: *const ()) {
         // SAFETY: the caller passes a seat of this domain, which lives as long as it (R5).
-        let seat = unsafe { &*seat.cast::<Seat<T, L>>() };
-        seat.abandon();
+        let participant = unsafe { &*participant.cast::<Participant<T, L>>() };
+        participant.abandon();
     }
 
     fn closed(&self) -> bool {
@@ -386,13 +394,13 @@ impl<T: Send, L: Send + Sync> Registry for Domain<T, L> {
 
 impl<T, L> Drop for Domain<T, L> {
     fn drop(&mut self) {
-        // ORDERING R-l: Acquire: as in `seats`; nobody else is here any more.
-        let mut next = self.seats.load(Ordering::Acquire);
+        // ORDERING R-l: Acquire: as in `participants`; nobody else is here any more.
+        let mut next = self.participants.load(Ordering::Acquire);
         while !next.is_null() {
-            // SAFETY: every seat was made by `add_seat` from a box, and is freed here once.
-            let seat = unsafe { Box::from_raw(next) };
+            // SAFETY: every seat was made by `add_participant` from a box, and is freed here once.
+            let participant = unsafe { Box::from_raw(next) };
             // ORDERING S-o: Relaxed: written before the seat was published.
-            next = seat.next.load(Ordering::Relaxed);
+            next = participant.next.load(Ordering::Relaxed);
         }
     }
 }
@@ -407,7 +415,7 @@ impl<T, L> fmt::Debug for Domain<T, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Domain")
             .field("id", &self.id)
-            .field("seats", &self.population())
+            .field("seats", &self.participant_count())
             .field("lag", &self.reclamation_lag())
             .finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
 //! When memory that was unlinked may be freed.
 //!
 //! Epochs, in the manner of K. Fraser, *Practical lock-freedom* (2004), §5.2.3. A [`Domain`] has an
-//! epoch, a counter. A thread sits on a [`Seat`](seat::Seat) and writes the epoch there before it follows a
+//! epoch, a counter. A thread sits on a [`Participant`](seat::Seat) and writes the epoch there before it follows a
 //! pointer (it is *pinned*). The epoch moves from `e` to `e + 1` only when every pinned seat shows
 //! `e`. What was unlinked and *retired* while the epoch was `t` may be freed once the epoch is
 //! [`GRACE`] ahead of `t`.
@@ -10,7 +10,7 @@
 //!
 //! - **Pinning never collects.** A reader runs no deferred function, frees nothing and allocates
 //!   nothing; only [`Domain::collect`] frees, and only writers and maintenance call it.
-//! - **A held guard may be renewed without a fence** ([`Perch`]), and [`GRACE`] is three, not two,
+//! - **A held guard may be renewed without a fence** ([`OwnedGuard`]), and [`GRACE`] is three, not two,
 //!   so that this holds on every machine and not only on those that keep loads in order.
 //! - **Retired items belong to the domain, not to a thread.** Anybody may collect them; a thread
 //!   that dies strands nothing, nor does one that sleeps, unless it sleeps in the middle of freeing.
@@ -68,24 +68,24 @@
 mod bag;
 mod domain;
 mod freeing;
+mod handles;
 mod name;
-mod open;
+mod open_batch;
+mod participant;
 mod queue;
-mod roster;
-mod seat;
 mod stall;
 
+#[cfg(all(test, clockhand_loom, crossbeam_loom))]
+mod crossbeam_models;
 #[cfg(all(test, clockhand_loom))]
 mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
-#[cfg(all(test, clockhand_loom, crossbeam_loom))]
-mod yardstick;
 
-pub(crate) use bag::{Ledgered, Retired};
+pub(crate) use bag::{ChargedTo, Retired};
 pub(crate) use domain::{Domain, Laggard};
 pub(crate) use freeing::is_freeing;
-pub(crate) use seat::{Guard, Pass, Perch, Seated};
+pub(crate) use participant::{Guard, GuardRef, OwnedGuard, PinStatus};
 
 /// How many epochs lie between the retirement of an item and its release.
 pub(crate) const GRACE: u64 = 3;

@@ -6,7 +6,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-use super::{Domain, Ledgered, Perch, Retired};
+use super::{ChargedTo, Domain, OwnedGuard, Retired};
 use crate::sync::Ordering;
 
 /// An item that notices when it is read while, or after, it is freed.
@@ -58,18 +58,18 @@ impl World {
         (Arc::new(world), item)
     }
 
-    fn look(&self) {
+    fn follow(&self) {
         if self.link.load(Ordering::Acquire) == 1 {
             self.probe.read();
         }
     }
 
     fn unlink(&self, item: Item) {
-        let guard = self.domain.visit();
+        let guard = self.domain.pin_transient();
         self.link.store(0, Ordering::Release);
         // SAFETY: unlinked under a guard, by this thread alone.
         let retired = unsafe { Retired::new(item) };
-        guard.pass().retire(retired, Ledgered::Nowhere);
+        guard.guard_ref().retire(retired, ChargedTo::Nowhere);
     }
 
     fn collect(&self, rounds: usize) {
@@ -96,8 +96,8 @@ fn a_pinned_reader_keeps_what_it_reads() {
         let reader = {
             let world = Arc::clone(&world);
             thread::spawn(move || {
-                let _guard = world.domain.visit();
-                world.look();
+                let _guard = world.domain.pin_transient();
+                world.follow();
             })
         };
         world.unlink(item);
@@ -114,8 +114,8 @@ fn a_pinned_reader_keeps_what_it_reads() {
 fn a_renewed_reader_keeps_what_it_reads() {
     model_of(2, || {
         let (world, item) = World::new();
-        let seat = world.domain.occupy();
-        world.domain.renew_seat(&seat.state);
+        let participant = world.domain.acquire_participant();
+        world.domain.refresh_participant(&participant.state);
         let spawn = |f: fn(&World)| {
             let world = Arc::clone(&world);
             thread::spawn(move || f(&world))
@@ -132,9 +132,9 @@ fn a_renewed_reader_keeps_what_it_reads() {
                 world.domain.collect_ripe();
             }),
         ];
-        world.domain.renew_seat(&seat.state);
-        world.look();
-        seat.release();
+        world.domain.refresh_participant(&participant.state);
+        world.follow();
+        participant.release();
         others.map(|other| other.join().unwrap());
     });
 }
@@ -149,8 +149,8 @@ fn a_reader_that_renewed_beside_an_unlink_keeps_what_it_reads() {
         let (world, item) = World::new();
         // So that a tag can be too old.
         world.domain.advance();
-        let mut seated = Seated(Perch::new(Arc::clone(&world.domain)));
-        seated.0.pass();
+        let mut sendable = Sendable(OwnedGuard::new(Arc::clone(&world.domain)));
+        sendable.0.guard_ref();
         let spawn = |f: Box<dyn FnOnce(&World) + Send>| {
             let world = Arc::clone(&world);
             thread::spawn(move || f(&world))
@@ -166,10 +166,10 @@ fn a_reader_that_renewed_beside_an_unlink_keeps_what_it_reads() {
                 world.domain.collect_ripe();
             })),
             spawn(Box::new(move |world| {
-                let Seated(mut perch) = { seated };
-                perch.pass();
-                world.look();
-                perch.park();
+                let Sendable(mut owned_guard) = { sendable };
+                owned_guard.guard_ref();
+                world.follow();
+                owned_guard.park();
             })),
         ];
         threads.map(|thread| thread.join().unwrap());
@@ -177,10 +177,10 @@ fn a_reader_that_renewed_beside_an_unlink_keeps_what_it_reads() {
 }
 
 /// A perch on its way to the thread that reads.
-struct Seated(Perch<Item, ()>);
+struct Sendable(OwnedGuard<Item, ()>);
 
 // SAFETY: from here on, only the thread that it is moved to uses it.
-unsafe impl Send for Seated {}
+unsafe impl Send for Sendable {}
 
 #[test]
 fn a_parked_reader_holds_nothing_up() {
@@ -189,19 +189,19 @@ fn a_parked_reader_holds_nothing_up() {
         let reader = {
             let world = Arc::clone(&world);
             thread::spawn(move || {
-                let mut perch = Perch::new(Arc::clone(&world.domain));
-                perch.pass();
-                world.look();
-                perch.park();
-                perch
+                let mut owned_guard = OwnedGuard::new(Arc::clone(&world.domain));
+                owned_guard.guard_ref();
+                world.follow();
+                owned_guard.park();
+                owned_guard
             })
         };
         world.unlink(item);
         world.collect(1);
-        let perch = reader.join().unwrap();
+        let owned_guard = reader.join().unwrap();
         world.collect(4);
         assert_eq!(world.probe.frees.load(Ordering::Relaxed), 1, "a parked seat is in the way");
-        drop(perch);
+        drop(owned_guard);
     });
 }
 
@@ -214,7 +214,7 @@ fn what_is_put_back_is_not_lost() {
             let (item, probe) = Item::new();
             // SAFETY: never linked.
             let retired = unsafe { Retired::new(item) };
-            domain.visit().pass().retire(retired, Ledgered::Nowhere);
+            domain.pin_transient().guard_ref().retire(retired, ChargedTo::Nowhere);
             domain.seal_all();
             probe
         };
@@ -243,11 +243,11 @@ fn what_ripens_out_of_reach_is_found_by_the_next_collection() {
         let (item, probe) = Item::new();
         // SAFETY: never linked.
         let retired = unsafe { Retired::new(item) };
-        domain.visit().pass().retire(retired, Ledgered::Nowhere);
+        domain.pin_transient().guard_ref().retire(retired, ChargedTo::Nowhere);
         domain.seal_all();
         (1..super::GRACE).for_each(|_| _ = domain.advance());
         // Lets the epoch move once more, which is enough, and no further.
-        let guard = domain.visit();
+        let guard = domain.pin_transient();
         let other = {
             let domain = Arc::clone(&domain);
             thread::spawn(move || domain.collect_ripe())
@@ -266,11 +266,11 @@ fn what_ripens_out_of_reach_is_found_by_the_next_collection() {
 fn what_is_open_is_taken_once_whoever_takes_it() {
     model(|| {
         let domain = Arc::new(Domain::<Item, ()>::new());
-        let guard = domain.visit();
+        let guard = domain.pin_transient();
         let put = || {
             let (item, probe) = Item::new();
             // SAFETY: never linked.
-            guard.pass().retire(unsafe { Retired::new(item) }, Ledgered::Nowhere);
+            guard.guard_ref().retire(unsafe { Retired::new(item) }, ChargedTo::Nowhere);
             probe
         };
         let mut probes = vec![put()];

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use super::bag::{Ledgered, Retired};
+use super::bag::{ChargedTo, Retired};
 
 /// Items that were sealed together.
 pub(super) struct Batch<T> {
@@ -12,7 +12,7 @@ pub(super) struct Batch<T> {
     pub(super) next: *mut Batch<T>,
     /// The last batch of the queue of which this one is the first.
     last: *mut Batch<T>,
-    pub(super) items: Vec<(Retired<T>, Ledgered)>,
+    pub(super) items: Vec<(Retired<T>, ChargedTo)>,
 }
 
 impl<T> Batch<T> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::queue::{Batch, Queue, TURNED};
-use super::{Domain, GRACE, Ledgered, Retired};
+use super::{ChargedTo, Domain, GRACE, Retired};
 
 /// Counts its drops.
 struct Item(Arc<AtomicUsize>);
@@ -27,7 +27,7 @@ fn retire(domain: &Toy, drops: &Arc<AtomicUsize>, count: usize) {
     for _ in 0..count {
         // SAFETY: nobody else has ever seen the item, and the thread is pinned.
         let item = unsafe { Retired::new(Item(Arc::clone(drops))) };
-        guard.pass().retire(item, Ledgered::Retired);
+        guard.guard_ref().retire(item, ChargedTo::Retired);
     }
 }
 
@@ -93,26 +93,26 @@ fn guards_may_be_dropped_in_any_order() {
 #[test]
 fn a_perch_holds_until_it_moves_or_is_parked() {
     let (domain, drops) = toy();
-    let mut perch = domain.perch();
+    let mut owned_guard = domain.owned_guard();
     retire(&domain, &drops, 1);
     assert_eq!(collect(&domain), 1, "not pinned before its first use");
-    perch.pass();
+    owned_guard.guard_ref();
     retire(&domain, &drops, 1);
     assert_eq!(collect(&domain), 0);
     let freed: usize = (0..=GRACE)
         .map(|_| {
-            perch.pass();
+            owned_guard.guard_ref();
             domain.collect(usize::MAX, |item, _| drop(item)).freed
         })
         .sum();
     assert_eq!(freed, 1, "it moves on with each use");
-    perch.pass();
+    owned_guard.guard_ref();
     retire(&domain, &drops, 1);
-    perch.park();
+    owned_guard.park();
     assert_eq!(collect(&domain), 1);
-    perch.pass();
+    owned_guard.guard_ref();
     retire(&domain, &drops, 1);
-    drop(perch);
+    drop(owned_guard);
     assert_eq!(collect(&domain), 1);
 }
 
@@ -136,8 +136,8 @@ fn a_budget_is_kept() {
 fn a_backlog_is_not_gone_through_again() {
     const ITEMS: usize = 10_000;
     let (domain, drops) = toy();
-    let mut perch = domain.perch();
-    perch.pass();
+    let mut owned_guard = domain.owned_guard();
+    owned_guard.guard_ref();
     let before = TURNED.get();
     for _ in 0..ITEMS {
         retire(&domain, &drops, 1);
@@ -146,7 +146,7 @@ fn a_backlog_is_not_gone_through_again() {
     assert_eq!(drops.load(Ordering::SeqCst), 0, "a reader may be looking");
     let turned = TURNED.get() - before;
     assert!(turned > 0 && turned <= ITEMS, "{turned} batches were looked at");
-    drop(perch);
+    drop(owned_guard);
     // At the end, too, each look is for what it frees.
     while domain.backlog() > 0 {
         domain.collect(16, |item, _| drop(item));
@@ -302,7 +302,7 @@ fn what_was_retired_first_is_freed_first() {
     let domain: Arc<Domain<usize, ()>> = Arc::new(Domain::new());
     for nth in 0..1_000 {
         // SAFETY: a number.
-        domain.pin().pass().retire(unsafe { Retired::new(nth) }, Ledgered::Nowhere);
+        domain.pin().guard_ref().retire(unsafe { Retired::new(nth) }, ChargedTo::Nowhere);
     }
     let mut freed = Vec::new();
     while domain.backlog() > 0 {
@@ -316,19 +316,19 @@ fn what_was_retired_first_is_freed_first() {
 #[test]
 fn the_account_comes_back_with_the_item() {
     let (domain, drops) = toy();
-    let accounts = [Ledgered::Retired, Ledgered::Capacity, Ledgered::Nowhere];
-    for account in accounts {
+    let charged_to_each = [ChargedTo::Retired, ChargedTo::Capacity, ChargedTo::Nowhere];
+    for charged_to in charged_to_each {
         let guard = domain.pin();
         // SAFETY: as in `retire`.
         let item = unsafe { Retired::new(Item(Arc::clone(&drops))) };
-        guard.pass().retire(item, account);
+        guard.guard_ref().retire(item, charged_to);
     }
     let mut seen = Vec::new();
     for _ in 0..=GRACE {
-        domain.collect(10, |_, account| seen.push(account));
+        domain.collect(10, |_, charged_to| seen.push(charged_to));
     }
     assert_eq!(seen.len(), 3);
-    assert!(accounts.iter().all(|account| seen.contains(account)));
+    assert!(charged_to_each.iter().all(|charged_to| seen.contains(charged_to)));
 }
 
 #[test]
@@ -384,13 +384,13 @@ fn seats_are_used_again() {
         // Joined, as a scope's end does not wait for the thread's own destructors.
         thread::scope(|scope| scope.spawn(|| retire(&domain, &drops, 1)).join().expect("no panic"));
     }
-    assert_eq!(domain.population(), 1);
-    let perches: Vec<_> = (0..5).map(|_| domain.perch()).collect();
-    assert_eq!(domain.population(), 5);
-    drop(perches);
+    assert_eq!(domain.participant_count(), 1);
+    let owned_guards: Vec<_> = (0..5).map(|_| domain.owned_guard()).collect();
+    assert_eq!(domain.participant_count(), 5);
+    drop(owned_guards);
     domain.pin();
-    domain.perch();
-    assert_eq!(domain.population(), 5);
+    domain.owned_guard();
+    assert_eq!(domain.participant_count(), 5);
     assert_eq!(collect(&domain), 100, "what ended threads have retired");
 }
 
@@ -401,7 +401,7 @@ fn many_domains_may_be_used_by_turns() {
         domains.iter().for_each(|(domain, drops)| retire(domain, drops, 2));
     }
     for (domain, drops) in &domains {
-        assert_eq!((domain.population(), collect(domain)), (1, 6));
+        assert_eq!((domain.participant_count(), collect(domain)), (1, 6));
         assert_eq!(drops.load(Ordering::SeqCst), 6);
     }
 }
@@ -463,10 +463,10 @@ fn nobody_reads_what_was_freed() {
         for nth in 0..2 {
             let (domain, shared, over) = (&domain, &shared, &over);
             scope.spawn(move || {
-                let mut perch = domain.perch();
+                let mut owned_guard = domain.owned_guard();
                 while !over.load(Ordering::Relaxed) {
                     let guard = (nth == 0).then(|| domain.pin());
-                    let _pass = (nth == 1).then(|| perch.pass());
+                    let _pass = (nth == 1).then(|| owned_guard.guard_ref());
                     for _ in 0..3 {
                         // SAFETY: pinned before the pointer is read, and it is retired before it is
                         // freed.
@@ -483,7 +483,7 @@ fn nobody_reads_what_was_freed() {
             // SAFETY: from a box, and out of everybody's reach.
             let old = unsafe { Box::from_raw(old) };
             // SAFETY: taken out of reach by this thread, which is pinned.
-            guard.pass().retire(unsafe { Retired::new(old) }, Ledgered::Nowhere);
+            guard.guard_ref().retire(unsafe { Retired::new(old) }, ChargedTo::Nowhere);
             guard.close(8, || |item, _, _| drop(item));
         }
         over.store(true, Ordering::Relaxed);

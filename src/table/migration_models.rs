@@ -13,7 +13,7 @@ use super::migrate::MigrationUnit;
 use super::models::{Toy, YOUNG, commit, entry, get, insert, model, remove, search, toy, with};
 use super::{Region, Table};
 use crate::entry::{EntryLayout, Slab};
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 
 type Toys = Array<u64, u64, ()>;
 
@@ -228,7 +228,7 @@ fn what_a_hand_unlinks_while_two_become_one_is_read_no_more() {
             let occupied = (0..SLOTS_PER_GROUP as u64)
                 .find_map(|position| view.get_at(Region::Probation, position))?;
             let (old, _) = view.unlink(occupied)?;
-            view.retire(old, Ledgered::Nowhere);
+            view.retire(old, ChargedTo::Nowhere);
             Some(())
         });
         if gone.is_some() {

@@ -113,7 +113,7 @@ use chain::Link;
 use deferred_box::DeferredBox;
 
 use crate::entry::{Entry, EntryLayout, Slab};
-use crate::reclaim::{Domain, Guard, Ledgered, Pass, Perch};
+use crate::reclaim::{ChargedTo, Domain, Guard, GuardRef, OwnedGuard};
 use crate::sync::{AtomicPtr, FirstPanic, Holder, Ordering};
 
 /// What the table unlinks and a domain keeps until nobody looks at it.
@@ -195,10 +195,10 @@ impl<K, V, X, L> Table<K, V, X, L> {
     #[inline]
     pub(crate) fn view<'g>(
         &'g self,
-        pass: Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
+        guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
     ) -> View<'g, K, V, X, L> {
-        assert!(pass.is_of(&self.domain), "a pass of another table");
-        View::new(self, pass)
+        assert!(guard_ref.is_of(&self.domain), "a pass of another table");
+        View::new(self, guard_ref)
     }
 }
 
@@ -224,22 +224,22 @@ where
         budget: usize,
         free: impl FnOnce() -> F,
     ) where
-        F: FnMut(Garbage<K, V, X>, Ledgered, &Reclaimer<'_, K, V, L>),
+        F: FnMut(Garbage<K, V, X>, ChargedTo, &Reclaimer<'_, K, V, L>),
     {
         guard.close(budget, || {
             let mut free = free();
-            move |garbage, account, thread_state| {
+            move |garbage, charged_to, thread_state| {
                 // SAFETY: `close` names the desk only while the calling thread holds the seat.
                 let thread_state = thread_state
                     .map(|thread_state| unsafe { Reclaimer::at(thread_state, &self.slab) });
-                free(garbage, account, &thread_state.unwrap_or_else(Reclaimer::plain));
+                free(garbage, charged_to, &thread_state.unwrap_or_else(Reclaimer::plain));
             }
         });
     }
 
     /// A reader's own seat.
-    pub(crate) fn perch(&self) -> Perch<Garbage<K, V, X>, ThreadState<K, V, L>> {
-        self.domain.perch()
+    pub(crate) fn owned_guard(&self) -> OwnedGuard<Garbage<K, V, X>, ThreadState<K, V, L>> {
+        self.domain.owned_guard()
     }
 }
 

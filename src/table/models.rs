@@ -13,7 +13,7 @@ use super::bucket::{BucketRef, Occupied, Vacant};
 use super::group::SLOTS_PER_GROUP;
 use super::view::{Lookup, View};
 use crate::entry::{Entry, EntryLayout, Include, LoadStatus, LoadToken, Slab};
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 
 pub(super) type Toy = Table<u64, u64, (), ()>;
 pub(super) type ToyView<'g> = View<'g, u64, u64, (), ()>;
@@ -26,8 +26,8 @@ pub(super) fn toy() -> Arc<Toy> {
 
 /// Runs `f` on a pinned view.
 pub(super) fn with<R>(table: &Toy, f: impl FnOnce(ToyView<'_>) -> R) -> R {
-    let guard = table.domain().visit();
-    f(table.view(guard.pass()))
+    let guard = table.domain().pin_transient();
+    f(table.view(guard.guard_ref()))
 }
 
 pub(super) fn entry(slab: &Slab<u64, u64>, key: u64, value: u64) -> Entry<u64, u64> {
@@ -47,7 +47,7 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
                 Lookup::Occupied(occupied) => match view.replace(occupied, new) {
                     Ok(old) => {
                         let value = *old.as_ref().value();
-                        view.retire(old, Ledgered::Nowhere);
+                        view.retire(old, ChargedTo::Nowhere);
                         return Some(value);
                     }
                     Err(new) => new,
@@ -82,7 +82,7 @@ pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
             if let Some((old, bits)) = view.unlink(occupied) {
                 assert_eq!(bits & 0b11, YOUNG, "the bits of another entry");
                 let value = *old.as_ref().value();
-                view.retire(old, Ledgered::Nowhere);
+                view.retire(old, ChargedTo::Nowhere);
                 return Some(value);
             }
         }
@@ -268,7 +268,7 @@ fn remove_any_bits(table: &Toy, key: u64) -> u8 {
             panic!("it is there")
         };
         let (old, bits) = view.unlink(occupied).expect("nobody else removes");
-        view.retire(old, Ledgered::Nowhere);
+        view.retire(old, ChargedTo::Nowhere);
         bits
     })
 }
@@ -477,7 +477,7 @@ fn complete_load(table: &Toy, key: u64, token: &LoadToken, value: u64) -> bool {
             }
             match view.replace(occupied, new) {
                 Ok(old) => {
-                    view.retire(old, Ledgered::Nowhere);
+                    view.retire(old, ChargedTo::Nowhere);
                     return true;
                 }
                 Err(back) => new = back,
@@ -516,7 +516,7 @@ fn clear(table: &Toy, key: u64) {
     with(table, |view| {
         while let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) {
             if let Some((old, _)) = view.unlink(occupied) {
-                return view.retire(old, Ledgered::Nowhere);
+                return view.retire(old, ChargedTo::Nowhere);
             }
         }
     });
@@ -564,7 +564,7 @@ fn insert_over(table: &Toy, key: u64, value: u64) {
                     Err(new) => new,
                 },
                 Lookup::Occupied(occupied) => match view.replace(occupied, new) {
-                    Ok(old) => return view.retire(old, Ledgered::Nowhere),
+                    Ok(old) => return view.retire(old, ChargedTo::Nowhere),
                     Err(new) => new,
                 },
             };

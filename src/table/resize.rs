@@ -14,7 +14,7 @@ use super::deferred_box::DeferredBox;
 use super::migrate::MigrationUnit;
 use super::view::View;
 use super::{Garbage, Table};
-use crate::reclaim::{Ledgered, Retired};
+use crate::reclaim::{ChargedTo, Retired};
 use crate::sync::{Ordering, seeded};
 
 /// How much smaller a table has to be to be worth it, and how much smaller it may become at once, as powers of
@@ -223,6 +223,6 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         let old = unsafe { DeferredBox::new(old) };
         // SAFETY: taken out of reach by this thread, which is pinned (R2).
         let old = unsafe { Retired::new(Garbage::Array(old)) };
-        self.pass.retire(old, Ledgered::Nowhere);
+        self.guard_ref.retire(old, ChargedTo::Nowhere);
     }
 }

@@ -8,7 +8,7 @@ use super::tests::{Numbers, audit, insert, remove, with};
 use super::view::Lookup;
 use super::{Region, ScanStep, Table};
 use crate::entry::EntryLayout;
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 
 type Toy = Table<u64, u64, (), ()>;
 /// What one thread does.
@@ -175,7 +175,7 @@ fn unlink_by_place(view: super::View<'_, u64, u64, (), ()>, number: u64) {
         found.first().copied()
     };
     if let Some((old, _)) = occupied.and_then(|occupied| view.unlink(occupied)) {
-        view.retire(old, Ledgered::Nowhere);
+        view.retire(old, ChargedTo::Nowhere);
     }
 }
 
@@ -258,7 +258,7 @@ fn a_key_comes_in_once() {
                             if *occupied.entry().value() + 32 < round
                                 && let Some((old, _)) = view.unlink(occupied)
                             {
-                                view.retire(old, Ledgered::Nowhere);
+                                view.retire(old, ChargedTo::Nowhere);
                             }
                         }
                     }

@@ -10,7 +10,7 @@ use super::summary::Summaries;
 use super::view::{Lookup, View};
 use super::{Region, ScanStep, Table};
 use crate::entry::EntryLayout;
-use crate::reclaim::Ledgered;
+use crate::reclaim::ChargedTo;
 
 /// A generator of numbers that look random (xorshift).
 pub(super) struct Numbers(pub(super) u64);
@@ -190,7 +190,7 @@ fn toy(bits: u32) -> Toy {
 
 pub(super) fn with<R>(table: &Toy, f: impl FnOnce(View<'_, u64, u64, (), ()>) -> R) -> R {
     let guard = table.pin();
-    f(table.view(guard.pass()))
+    f(table.view(guard.guard_ref()))
 }
 
 pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
@@ -205,7 +205,7 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
                 Lookup::Occupied(occupied) => match view.replace(occupied, entry) {
                     Ok(old) => {
                         let value = *old.as_ref().value();
-                        view.retire(old, Ledgered::Nowhere);
+                        view.retire(old, ChargedTo::Nowhere);
                         return Some(value);
                     }
                     Err(entry) => entry,
@@ -223,7 +223,7 @@ pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
             };
             if let Some((old, _)) = view.unlink(occupied) {
                 let value = *old.as_ref().value();
-                view.retire(old, Ledgered::Nowhere);
+                view.retire(old, ChargedTo::Nowhere);
                 return Some(value);
             }
         }
@@ -479,7 +479,7 @@ fn dropping_a_table_drops_what_it_holds() {
         let table: Table<u64, Arc<()>, (), ()> = Table::new(EntryLayout::TIMED, u64::MAX, 1, ());
         for key in 0..100 {
             let guard = table.pin();
-            let view = table.view(guard.pass());
+            let view = table.view(guard.guard_ref());
             let Lookup::Vacant(vacant) = view.find_for_write(key, |&k| k == key) else {
                 panic!("it is new")
             };
@@ -503,7 +503,7 @@ fn dropping_a_table_that_somebody_was_migrating_drops_each_entry_once() {
         let table: Table<u64, Arc<()>, (), ()> = Table::new(EntryLayout::PLAIN, u64::MAX, 2, ());
         for key in 0..40 {
             let guard = table.pin();
-            let view = table.view(guard.pass());
+            let view = table.view(guard.guard_ref());
             let hash = key << 58;
             let Lookup::Vacant(vacant) = view.find_for_write(hash, |&k| k == key) else {
                 panic!("it is new")
@@ -513,7 +513,7 @@ fn dropping_a_table_that_somebody_was_migrating_drops_each_entry_once() {
         }
         {
             let guard = table.pin();
-            table.view(guard.pass()).fall_asleep(|_, _| (), [0, 3 << 62], filled);
+            table.view(guard.guard_ref()).fall_asleep(|_, _| (), [0, 3 << 62], filled);
         }
         assert_eq!(Arc::strong_count(&value), 41);
         drop(table);

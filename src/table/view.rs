@@ -8,7 +8,7 @@ use super::deadline_tree::DueLeaf;
 use super::thread_state::ThreadState;
 use super::{Garbage, Table};
 use crate::entry::{Entry, EntryCosts, Include, Kind, LoadToken, RawEntry, Slab};
-use crate::reclaim::{Ledgered, Pass, Retired};
+use crate::reclaim::{ChargedTo, GuardRef, Retired};
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
 /// Groups of buckets that a write migrates while the table's size changes, besides the one it needs.
@@ -17,7 +17,7 @@ const MIGRATED_PER_WRITE: usize = 2;
 /// The table, as a pinned thread sees it (T1).
 pub(crate) struct View<'g, K, V, X, L> {
     pub(super) table: &'g Table<K, V, X, L>,
-    pub(super) pass: Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
+    pub(super) guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
 }
 
 impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
@@ -73,21 +73,21 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(super) fn new(
         table: &'g Table<K, V, X, L>,
-        pass: Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
+        guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
     ) -> Self {
-        Self { table, pass }
+        Self { table, guard_ref }
     }
 
     /// What the table's owner keeps for the calling thread.
     #[inline]
     pub(crate) fn local(&self) -> &'g L {
-        self.pass.local()
+        self.guard_ref.local()
     }
 
     /// What it was made of.
     #[inline]
-    pub(crate) fn pass(&self) -> Pass<'g, Garbage<K, V, X>, ThreadState<K, V, L>> {
-        self.pass
+    pub(crate) fn guard_ref(&self) -> GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>> {
+        self.guard_ref
     }
 
     #[inline]
@@ -134,7 +134,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         costs: impl Into<EntryCosts>,
     ) -> Entry<K, V> {
         // SAFETY: a pass is tied to the thread that holds the seat.
-        unsafe { self.pass.local().entry(self.slab(), hash, key, value, costs.into()) }
+        unsafe { self.guard_ref.local().entry(self.slab(), hash, key, value, costs.into()) }
     }
 
     /// Makes a placeholder.
@@ -324,7 +324,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             occupied.bucket.remove_empty_links(|link| {
                 // SAFETY: taken off its chain by this thread, which is pinned (R2).
                 let link = unsafe { Retired::new(Garbage::Link(link)) };
-                self.pass.retire(link, Ledgered::Nowhere);
+                self.guard_ref.retire(link, ChargedTo::Nowhere);
             });
         }
         Some((unlinked, bits))
@@ -339,8 +339,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// Keeps an unlinked entry until nobody looks at it.
     #[inline(always)]
-    pub(crate) fn retire(&self, entry: Unlinked<K, V>, account: Ledgered) {
-        self.pass.retire(entry.map(Garbage::Entry), account);
+    pub(crate) fn retire(&self, entry: Unlinked<K, V>, charged_to: ChargedTo) {
+        self.guard_ref.retire(entry.map(Garbage::Entry), charged_to);
     }
 
     /// Notes when the entry of a hash expires, which is linked.

@@ -103,7 +103,7 @@ fn a_pinned_reader_keeps_what_it_reads() {
     race(|_, guard, link, probe| {
         // ORDERING: Acquire: as in `look`.
         let there = !link.load(Ordering::Acquire, &guard).is_null();
-        if seeded("yardstick-reads-unpinned") {
+        if seeded("reference-reads-unpinned") {
             drop(guard);
             return if there {
                 probe.read()
@@ -120,7 +120,7 @@ fn a_pinned_reader_keeps_what_it_reads() {
 #[should_panic(expected = "Causality violation")]
 fn a_renewed_reader_does_not() {
     race(|handle, mut guard, link, probe| {
-        if seeded("yardstick-pins-anew") {
+        if seeded("reference-pins-anew") {
             drop(guard);
             guard = handle.pin();
         } else {
@@ -151,7 +151,7 @@ fn a_reader_runs_what_a_writer_deferred() {
         assert_eq!(*lock(&ran_on), None, "it waits in the queue");
         let reader = thread::spawn(move || {
             let handle = collector.register();
-            let short = usize::from(seeded("yardstick-pins-less"));
+            let short = usize::from(seeded("reference-pins-less"));
             (0..=PINS_PER_COLLECTION - short).for_each(|_| drop(handle.pin()));
             // Before the handle goes, which pins once more.
             assert_eq!(*lock(&ran_on), Some(thread::current().id()), "the reader runs it");

@@ -19,30 +19,30 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 
-use super::bag::{Ledgered, Retired};
+use super::bag::{ChargedTo, Retired};
 use super::queue::Batch;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, Place, seeded};
 
 /// Items in a batch. Small where races are looked for.
 pub(super) const BATCH: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 2 } else { 32 };
 
-type Item<T> = (Retired<T>, Ledgered);
+type Item<T> = (Retired<T>, ChargedTo);
 
 /// The places of one seat's newest items.
-pub(super) struct Open<T> {
+pub(super) struct OpenBatch<T> {
     put: AtomicUsize,
     taken: AtomicUsize,
     taker: AtomicBool,
-    places: [Place<MaybeUninit<Item<T>>>; BATCH],
+    cells: [Place<MaybeUninit<Item<T>>>; BATCH],
 }
 
-impl<T> Open<T> {
+impl<T> OpenBatch<T> {
     pub(super) fn new() -> Self {
         Self {
             put: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
             taker: AtomicBool::new(false),
-            places: std::array::from_fn(|_| Place::new(MaybeUninit::uninit())),
+            cells: std::array::from_fn(|_| Place::new(MaybeUninit::uninit())),
         }
     }
 
@@ -68,9 +68,9 @@ impl<T> Open<T> {
         assert!(filled < BATCH, "the holder has looked");
         // ORDERING S-o: Relaxed: only the holder writes it.
         let put = self.put.load(Ordering::Relaxed);
-        self.places[put % BATCH].with_mut(|place| {
+        self.cells[put % BATCH].with_mut(|cell| {
             // SAFETY: by O1 the place is empty, and by O2 nobody else touches it.
-            unsafe { place.write(MaybeUninit::new(item)) };
+            unsafe { cell.write(MaybeUninit::new(item)) };
         });
         // ORDERING R-q: Release: the item; pairs with the load in `take`.
         self.put.store(put.wrapping_add(1), Ordering::Release);
@@ -102,9 +102,9 @@ impl<T> Open<T> {
             self.taken.store(put, Ordering::Release);
         }
         while next != put {
-            let item = self.places[next % BATCH].with_mut(|place| {
+            let item = self.cells[next % BATCH].with_mut(|cell| {
                 // SAFETY: by O2 nobody else touches the place; it counts as empty from the store below on.
-                let item = unsafe { place.read() };
+                let item = unsafe { cell.read() };
                 // SAFETY: by O1 it is filled.
                 unsafe { item.assume_init() }
             });
@@ -126,7 +126,7 @@ impl<T> Open<T> {
     }
 }
 
-impl<T> fmt::Debug for Open<T> {
+impl<T> fmt::Debug for OpenBatch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Open")
             .field("put", &self.put)

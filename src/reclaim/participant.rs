@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::bag::{Bag, Ledgered, Retired};
+use super::bag::{Bag, ChargedTo, Retired};
 use super::domain::Domain;
 use super::freeing;
 use super::name::Name;
@@ -14,7 +14,7 @@ use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Holder, Ordering, Relaxed};
 const ORPHANED: u32 = 1 << 31;
 
 /// Guards that a thread may hold of one domain at a time. Few where the limit is tested.
-const MOST: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
+const MAX_GUARDS: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 
 /// A thread's place: what the others must see of it, its bag of retired items, and what the owner
 /// of the domain keeps per thread.
@@ -23,7 +23,7 @@ const MOST: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 /// counted there, to the next thread that comes.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(crate) struct Seat<T, L> {
+pub(crate) struct Participant<T, L> {
     /// Zero, or `epoch << 1 | 1` (R1).
     pub(super) state: AtomicU64,
     /// Which thread sits here; none if nobody does.
@@ -31,12 +31,12 @@ pub(crate) struct Seat<T, L> {
     name: Name,
     /// How many guards the holder has, and whether its thread has ended under them.
     nested: Relaxed<AtomicU32>,
-    pub(super) next: AtomicPtr<Seat<T, L>>,
+    pub(super) next: AtomicPtr<Participant<T, L>>,
     pub(super) bag: Bag<T>,
     pub(super) local: L,
 }
 
-impl<T, L> Seat<T, L> {
+impl<T, L> Participant<T, L> {
     pub(super) fn new(local: L) -> Self {
         let (me, name) = (Holder::me(), Name::default());
         name.write(me);
@@ -58,12 +58,12 @@ impl<T, L> Seat<T, L> {
         // quiescent; pairs with the acquire load in `Domain::advance`.
         self.state.store(0, Ordering::Release);
         // ORDERING R-j: Release: hands the seat's local part to the next holder; pairs with the exchange in
-        // `try_take`.
+        // `try_acquire`.
         self.holder.store(Holder::NONE, Ordering::Release);
     }
 
     /// Takes the seat for the calling thread if nobody has it.
-    pub(super) fn try_take(&self) -> bool {
+    pub(super) fn try_acquire(&self) -> bool {
         let me = Holder::me();
         let (from, to) = (Holder::NONE, me.into_raw());
         // ORDERING R-j: Acquire: what the last holder left on the seat; pairs with the release in `release`.
@@ -108,29 +108,29 @@ impl<T, L> Seat<T, L> {
     /// Frees up to `budget` of the items that were retired here, if any are sealed and the thread is not
     /// freeing already.
     #[inline(never)]
-    fn look<F>(&self, domain: &Domain<T, L>, mut budget: usize, sink: impl FnOnce() -> F)
+    fn try_collect<F>(&self, domain: &Domain<T, L>, mut budget: usize, sink: impl FnOnce() -> F)
     where
-        F: FnMut(T, Ledgered),
+        F: FnMut(T, ChargedTo),
     {
         let Some(_freeing) = freeing::begin() else { return };
-        if self.bag.begin_look() {
+        if self.bag.begin_collection() {
             domain.advance();
             self.bag.collect(domain, &mut budget, &mut sink());
         }
     }
 
-    fn enter(&self, domain: &Domain<T, L>) {
+    fn pin(&self, domain: &Domain<T, L>) {
         let depth = self.nested.get();
         if depth == 0 {
-            domain.pin_seat(&self.state);
-        } else if depth & !ORPHANED == MOST {
+            domain.pin_participant(&self.state);
+        } else if depth & !ORPHANED == MAX_GUARDS {
             // One more would look like a seat that was given up, under guards that lend.
             panic!("a thread holds more than 2^30 guards of one cache: let go of some");
         }
         self.nested.set(depth + 1);
     }
 
-    fn leave(&self) {
+    fn unpin(&self) {
         let depth = self.nested.get() - 1;
         self.nested.set(depth);
         if depth == 0 {
@@ -145,36 +145,36 @@ impl<T, L> Seat<T, L> {
 
 /// Whether somebody who sits on a seat is pinned, as others see it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seated<'d>(pub(super) &'d AtomicU64);
+pub(crate) struct PinStatus<'d>(pub(super) &'d AtomicU64);
 
-impl Seated<'_> {
+impl PinStatus<'_> {
     /// Whether it is pinned. Where it is not, what its holder did when it was is seen.
     pub(crate) fn is_pinned(self) -> bool {
-        // ORDERING R-c: Acquire: what was done under the last pin; pairs with the store in `Seat::leave`.
+        // ORDERING R-c: Acquire: what was done under the last pin; pairs with the store in `Participant::unpin`.
         self.0.load(Ordering::Acquire) & 1 == 1
     }
 }
 
 /// Evidence that the calling thread is pinned for `'g`; what a guard lends to whoever reads.
 #[derive(Debug)]
-pub(crate) struct Pass<'g, T, L> {
+pub(crate) struct GuardRef<'g, T, L> {
     pub(super) domain: &'g Domain<T, L>,
-    pub(super) seat: &'g Seat<T, L>,
+    pub(super) participant: &'g Participant<T, L>,
     /// A pass is tied to the thread that is pinned.
     _here: PhantomData<*mut ()>,
 }
 
-impl<T, L> Clone for Pass<'_, T, L> {
+impl<T, L> Clone for GuardRef<'_, T, L> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T, L> Copy for Pass<'_, T, L> {}
+impl<T, L> Copy for GuardRef<'_, T, L> {}
 
-impl<'g, T, L> Pass<'g, T, L> {
+impl<'g, T, L> GuardRef<'g, T, L> {
     /// What the owner of the domain keeps for this thread.
     pub(crate) fn local(&self) -> &'g L {
-        &self.seat.local
+        &self.participant.local
     }
 
     /// Whether this pass was issued by `domain`.
@@ -183,8 +183,8 @@ impl<'g, T, L> Pass<'g, T, L> {
     }
 
     /// Hands over an item that was unlinked under this pass (R2).
-    pub(crate) fn retire(&self, item: Retired<T>, account: Ledgered) {
-        self.seat.bag.put(self.domain, item, account);
+    pub(crate) fn retire(&self, item: Retired<T>, charged_to: ChargedTo) {
+        self.participant.bag.put(self.domain, item, charged_to);
     }
 }
 
@@ -192,49 +192,55 @@ impl<'g, T, L> Pass<'g, T, L> {
 #[derive(Debug)]
 pub(crate) struct Guard<'d, T, L> {
     domain: &'d Domain<T, L>,
-    seat: &'d Seat<T, L>,
+    participant: &'d Participant<T, L>,
     /// The seat was taken for this guard alone, as the thread has no roster any more.
     transient: bool,
     _here: PhantomData<*mut ()>,
 }
 
 impl<'d, T, L> Guard<'d, T, L> {
-    pub(super) fn new(domain: &'d Domain<T, L>, seat: &'d Seat<T, L>, transient: bool) -> Self {
-        seat.enter(domain);
-        Self { domain, seat, transient, _here: PhantomData }
+    pub(super) fn new(
+        domain: &'d Domain<T, L>,
+        participant: &'d Participant<T, L>,
+        transient: bool,
+    ) -> Self {
+        participant.pin(domain);
+        Self { domain, participant, transient, _here: PhantomData }
     }
 
     /// What the owner of the domain keeps for this thread.
     pub(crate) fn local(&self) -> &'d L {
-        &self.seat.local
+        &self.participant.local
     }
 
     /// The evidence, for as long as the guard is borrowed.
-    pub(crate) fn pass(&self) -> Pass<'_, T, L> {
-        Pass { domain: self.domain, seat: self.seat, _here: PhantomData }
+    pub(crate) fn guard_ref(&self) -> GuardRef<'_, T, L> {
+        GuardRef { domain: self.domain, participant: self.participant, _here: PhantomData }
     }
 
     /// Whether the thread holds no other guard.
     pub(crate) fn is_alone(&self) -> bool {
-        self.seat.nested.get() == 1
+        self.participant.nested.get() == 1
     }
 
     /// Whether the thread keeps its own garbage from being freed: by another guard, or by a perch that is pinned.
-    pub(crate) fn is_in_its_own_way(&self) -> bool {
-        let other = |seat: &&Seat<T, L>| !std::ptr::eq(*seat, self.seat);
-        !self.is_alone() || self.domain.seats().filter(other).any(Seat::is_mine_and_pinned)
+    pub(crate) fn blocks_own_garbage(&self) -> bool {
+        let other =
+            |participant: &&Participant<T, L>| !std::ptr::eq(*participant, self.participant);
+        !self.is_alone()
+            || self.domain.participants().filter(other).any(Participant::is_mine_and_pinned)
     }
 
     /// Runs `f` unpinned, and then pins anew, also after a panic; but pinned while the thread holds another guard.
-    pub(crate) fn outside<R>(&mut self, f: impl FnOnce() -> R) -> R {
-        let _outside = self.is_alone().then(|| Outside::leave(self));
+    pub(crate) fn while_unpinned<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        let _outside = self.is_alone().then(|| RepinOnDrop::unpin(self));
         f()
     }
 
     /// Unpins and pins anew, so that what this thread has retired can ripen. Does nothing while the
     /// thread holds another guard.
     pub(crate) fn repin(&mut self) {
-        self.outside(|| ());
+        self.while_unpinned(|| ());
     }
 
     /// Unpins, and then frees up to `budget` of the items that were retired on this seat, if any
@@ -246,44 +252,44 @@ impl<'d, T, L> Guard<'d, T, L> {
     #[inline]
     pub(crate) fn close<F>(self, budget: usize, sink: impl FnOnce() -> F)
     where
-        F: FnMut(T, Ledgered, Option<&L>),
+        F: FnMut(T, ChargedTo, Option<&L>),
     {
-        let (domain, seat, transient) = (self.domain, self.seat, self.transient);
+        let (domain, participant, transient) = (self.domain, self.participant, self.transient);
         drop(self);
-        if seat.nested.get() == 0 && seat.bag.is_look_due() {
-            let local = (!transient).then_some(&seat.local);
-            seat.look(domain, budget, || {
+        if participant.nested.get() == 0 && participant.bag.is_collection_due() {
+            let local = (!transient).then_some(&participant.local);
+            participant.try_collect(domain, budget, || {
                 let mut sink = sink();
-                move |item, account| sink(item, account, local)
+                move |item, charged_to| sink(item, charged_to, local)
             });
         }
     }
 }
 
 /// The thread has left its seat for a while.
-struct Outside<'g, T, L> {
+struct RepinOnDrop<'g, T, L> {
     domain: &'g Domain<T, L>,
-    seat: &'g Seat<T, L>,
+    participant: &'g Participant<T, L>,
 }
 
-impl<'g, T, L> Outside<'g, T, L> {
-    fn leave(guard: &'g Guard<'_, T, L>) -> Self {
-        guard.seat.leave();
-        Self { domain: guard.domain, seat: guard.seat }
+impl<'g, T, L> RepinOnDrop<'g, T, L> {
+    fn unpin(guard: &'g Guard<'_, T, L>) -> Self {
+        guard.participant.unpin();
+        Self { domain: guard.domain, participant: guard.participant }
     }
 }
 
-impl<T, L> Drop for Outside<'_, T, L> {
+impl<T, L> Drop for RepinOnDrop<'_, T, L> {
     fn drop(&mut self) {
-        self.seat.enter(self.domain);
+        self.participant.pin(self.domain);
     }
 }
 
 impl<T, L> Drop for Guard<'_, T, L> {
     fn drop(&mut self) {
-        self.seat.leave();
+        self.participant.unpin();
         if self.transient {
-            self.seat.release();
+            self.participant.release();
         }
     }
 }
@@ -291,25 +297,25 @@ impl<T, L> Drop for Guard<'_, T, L> {
 /// A seat held by a value instead of a thread, and pinned from one use to the next: what a
 /// latency-critical reader sits on.
 #[derive(Debug)]
-pub(crate) struct Perch<T, L> {
+pub(crate) struct OwnedGuard<T, L> {
     domain: Arc<Domain<T, L>>,
-    seat: NonNull<Seat<T, L>>,
+    participant: NonNull<Participant<T, L>>,
     /// A perch stays with its thread, so that a stalled one can be told by thread.
     _here: PhantomData<*mut ()>,
 }
 
-impl<T, L: Default> Perch<T, L> {
+impl<T, L: Default> OwnedGuard<T, L> {
     /// Takes a seat of its own; not pinned yet.
     pub(crate) fn new(domain: Arc<Domain<T, L>>) -> Self {
-        let seat = NonNull::from(domain.occupy());
-        Self { domain, seat, _here: PhantomData }
+        let participant = NonNull::from(domain.acquire_participant());
+        Self { domain, participant, _here: PhantomData }
     }
 }
 
-impl<T, L> Perch<T, L> {
-    fn seat(&self) -> &Seat<T, L> {
+impl<T, L> OwnedGuard<T, L> {
+    fn participant(&self) -> &Participant<T, L> {
         // SAFETY: by R5 the seat lives as long as the domain, which `self` keeps alive.
-        unsafe { self.seat.as_ref() }
+        unsafe { self.participant.as_ref() }
     }
 
     /// Ends the borrows of the last pass and issues a new one.
@@ -319,21 +325,21 @@ impl<T, L> Perch<T, L> {
     /// Wait-free. No fence and no locked instruction while the perch stays pinned; one after
     /// [`park`](Self::park).
     #[inline]
-    pub(crate) fn pass(&mut self) -> Pass<'_, T, L> {
-        let seat = self.seat();
-        self.domain.renew_seat(&seat.state);
-        Pass { domain: &self.domain, seat, _here: PhantomData }
+    pub(crate) fn guard_ref(&mut self) -> GuardRef<'_, T, L> {
+        let participant = self.participant();
+        self.domain.refresh_participant(&participant.state);
+        GuardRef { domain: &self.domain, participant, _here: PhantomData }
     }
 
     /// Unpins until the next use.
     pub(crate) fn park(&mut self) {
-        // ORDERING R-c: Release: as in `Seat::leave`.
-        self.seat().state.store(0, Ordering::Release);
+        // ORDERING R-c: Release: as in `Participant::unpin`.
+        self.participant().state.store(0, Ordering::Release);
     }
 }
 
-impl<T, L> Drop for Perch<T, L> {
+impl<T, L> Drop for OwnedGuard<T, L> {
     fn drop(&mut self) {
-        self.seat().release();
+        self.participant().release();
     }
 }
