@@ -17,9 +17,9 @@ use equivalent::Equivalent;
 use self::by_ref::ByRef;
 pub use self::weak::WeakCache;
 use crate::builder::Builder;
-use crate::engine::{Decided, EVERYWHERE, Engine, Lens, LoadToken, Refused};
+use crate::engine::{Decided, EVERYWHERE, Engine, LoadToken, ReadView, Refused};
 use crate::error::{InsertError, InsertErrorKind};
-use crate::expiry::Terms;
+use crate::expiry::LifetimeOverride;
 use crate::guard::Guard;
 use crate::health::{Health, Thresholds};
 use crate::iter::Iter;
@@ -355,7 +355,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.guard_ref()).get(key).map(f)
+        ReadView::new(&self.engine, pin.guard_ref()).get(key).map(f)
     }
 
     /// A clone of the value of a key, and nobody notices: the read is neither counted nor does it
@@ -370,7 +370,7 @@ where
         V: Clone,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.guard_ref()).peek(key).map(|entry| entry.value().clone())
+        ReadView::new(&self.engine, pin.guard_ref()).peek(key).map(|entry| entry.value().clone())
     }
 
     /// Applies `f` to an entry, and nobody notices.
@@ -381,7 +381,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        let entry = Lens::new(&self.engine, pin.guard_ref()).peek(key)?;
+        let entry = ReadView::new(&self.engine, pin.guard_ref()).peek(key)?;
         Some(f(entry.key(), entry.value()))
     }
 
@@ -406,19 +406,19 @@ where
     /// use std::time::Duration;
     /// use clockhand::{Cache, Clock};
     ///
-    /// let (clock, hand) = Clock::manual();
+    /// let (clock, manual) = Clock::manual();
     /// let cache = Cache::builder()
     ///     .capacity(100)
     ///     .time_to_live(Duration::from_secs(60))
     ///     .clock(clock)
     ///     .build()?;
     /// cache.insert("EURUSD", 1.0842);
-    /// hand.advance(Duration::from_secs(20));
+    /// manual.advance(Duration::from_secs(20));
     /// assert_eq!(
     ///     cache.explain("EURUSD").to_string(),
     ///     "in the cache, on probation, weighs 1, not read lately, written 20s ago, expires in 40s"
     /// );
-    /// hand.advance(Duration::from_secs(40));
+    /// manual.advance(Duration::from_secs(40));
     /// assert!(cache.explain("EURUSD").to_string().starts_with("not in the cache: its time was over"));
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
@@ -427,7 +427,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.guard_ref()).explain(key)
+        ReadView::new(&self.engine, pin.guard_ref()).explain(key)
     }
 
     /// What is known of the entry of a key: its weight, its age, when it expires, how it is used. `None` if the key
@@ -454,7 +454,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.guard_ref()).entry_info(key)
+        ReadView::new(&self.engine, pin.guard_ref()).entry_info(key)
     }
 
     /// Whether a key is there; like [`peek`](Self::peek), without the clone.
@@ -467,7 +467,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pin = self.engine.pin();
-        Lens::new(&self.engine, pin.guard_ref()).peek(key).is_some()
+        ReadView::new(&self.engine, pin.guard_ref()).peek(key).is_some()
     }
 
     /// The value of a key, and whether it is to be renewed: it is that old, and no load whose token
@@ -483,7 +483,8 @@ where
         V: Clone,
     {
         let pin = self.engine.pin();
-        let found = Lens::new(&self.engine, pin.guard_ref()).get_and_age(key, age, is_reloading);
+        let found =
+            ReadView::new(&self.engine, pin.guard_ref()).get_and_age(key, age, is_reloading);
         found.map(|(value, due)| (value.clone(), due))
     }
 
@@ -527,7 +528,7 @@ where
     /// and it ends after 16 times in which it got no further: 272 for an entry that weighs one. Destructors
     /// may write; their writes are included, as they free nothing.
     pub fn insert(&self, key: K, value: V) {
-        if let Err(refused) = self.put(key, value, Terms::default()) {
+        if let Err(refused) = self.put(key, value, LifetimeOverride::default()) {
             self.engine.refuse(refused);
         }
     }
@@ -594,7 +595,7 @@ where
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
     pub fn try_insert(&self, key: K, value: V) -> Result<Inserted, InsertError<K, V>> {
-        self.put(key, value, Terms::default()).map_err(InsertError::from)
+        self.put(key, value, LifetimeOverride::default()).map_err(InsertError::from)
     }
 
     /// Inserts a value that lives for `ttl` from now on, unless it is replaced, removed or evicted before; as
@@ -628,7 +629,7 @@ where
     #[doc(alias("expireVariably", "insert_with_expiry", "put_with_ttl"))]
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) {
         self.assert_keeps_time();
-        if let Err(refused) = self.put(key, value, Terms::of_ttl(ttl)) {
+        if let Err(refused) = self.put(key, value, LifetimeOverride::of_ttl(ttl)) {
             self.engine.refuse(refused);
         }
     }
@@ -664,14 +665,19 @@ where
         if !self.engine.keeps_time() {
             return Err(InsertError { kind: InsertErrorKind::Untimed, key, value });
         }
-        self.put(key, value, Terms::of_ttl(ttl)).map_err(InsertError::from)
+        self.put(key, value, LifetimeOverride::of_ttl(ttl)).map_err(InsertError::from)
     }
 
     /// Puts a value in, over whatever there is.
     #[inline]
-    fn put(&self, key: K, value: V, terms: Terms) -> Result<Inserted, Refused<K, V>> {
+    fn put(
+        &self,
+        key: K,
+        value: V,
+        lifetime_override: LifetimeOverride,
+    ) -> Result<Inserted, Refused<K, V>> {
         let over = (|_: &V, _: &V| true, Decided::ByOperation);
-        self.engine.put_for(key, value, over, terms)
+        self.engine.put_with_lifetime(key, value, over, lifetime_override)
     }
 
     fn assert_keeps_time(&self) {

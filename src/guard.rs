@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use crate::engine::{Engine, Lens, Pin};
+use crate::engine::{Engine, Pin, ReadView};
 use crate::iter::GetMany;
 use crate::random_state::RandomState;
 
@@ -43,8 +43,8 @@ impl<'c, K, V, S> Guard<'c, K, V, S> {
         Self { engine, pin }
     }
 
-    fn lens(&self) -> Lens<'_, K, V, S> {
-        Lens::new(self.engine, self.pin.guard_ref())
+    fn read_view(&self) -> ReadView<'_, K, V, S> {
+        ReadView::new(self.engine, self.pin.guard_ref())
     }
 }
 
@@ -61,7 +61,7 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.lens().get(key)
+        self.read_view().get(key)
     }
 
     /// The values of some keys, in their order, borrowed for as long as the guard is.
@@ -87,7 +87,7 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     where
         Q: Hash + Equivalent<K>,
     {
-        GetMany::new(self.lens().get_many(keys))
+        GetMany::new(self.read_view().get_many(keys))
     }
 
     /// The value of a key, and nobody notices: neither counted nor touched.
@@ -99,7 +99,7 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.lens().peek(key).map(|entry| entry.value())
+        self.read_view().peek(key).map(|entry| entry.value())
     }
 
     /// Whether a key is there; neither counted nor touched.
@@ -111,7 +111,7 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.lens().peek(key).is_some()
+        self.read_view().peek(key).is_some()
     }
 }
 

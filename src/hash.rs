@@ -7,7 +7,7 @@
 /// Art of Computer Programming*, vol. 3, §6.4. A bijection it is not: about one pair in 2^64 of
 /// different hashes is made equal, like the pairs that the hasher itself makes equal.
 #[inline]
-pub(crate) fn spread(hash: u64) -> u64 {
+pub(crate) fn mix(hash: u64) -> u64 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let product = u128::from(hash ^ GOLDEN) * u128::from(GOLDEN);
     (product >> 64) as u64 ^ product as u64

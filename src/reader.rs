@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::cache::Cache;
-use crate::engine::{Lens, OwnedGuard};
+use crate::engine::{OwnedGuard, ReadView};
 use crate::iter::GetMany;
 use crate::random_state::RandomState;
 
@@ -96,7 +96,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Lens::new(self.cache.engine(), self.guard.guard_ref()).get(key)
+        ReadView::new(self.cache.engine(), self.guard.guard_ref()).get(key)
     }
 
     /// The values of some keys, in their order, borrowed until the next use of the reader.
@@ -123,7 +123,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K>,
     {
-        GetMany::new(Lens::new(self.cache.engine(), self.guard.guard_ref()).get_many(keys))
+        GetMany::new(ReadView::new(self.cache.engine(), self.guard.guard_ref()).get_many(keys))
     }
 
     /// Applies `f` to the value of a key: [`get`](Self::get) in the form of [`Cache::read`].
@@ -189,7 +189,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     /// }
     /// ```
     pub fn view(&mut self) -> ReaderView<'_, K, V, S> {
-        ReaderView { lens: Lens::new(self.cache.engine(), self.guard.guard_ref()) }
+        ReaderView { read_view: ReadView::new(self.cache.engine(), self.guard.guard_ref()) }
     }
 
     /// The value of a key, and nobody notices: neither counted nor touched.
@@ -201,7 +201,9 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        Lens::new(self.cache.engine(), self.guard.guard_ref()).peek(key).map(|entry| entry.value())
+        ReadView::new(self.cache.engine(), self.guard.guard_ref())
+            .peek(key)
+            .map(|entry| entry.value())
     }
 }
 
@@ -247,7 +249,7 @@ where
 
 /// What a [`Reader`] lends for a while: several values at once. Made by [`Reader::view`].
 pub struct ReaderView<'r, K, V, S = RandomState> {
-    lens: Lens<'r, K, V, S>,
+    read_view: ReadView<'r, K, V, S>,
 }
 
 impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
@@ -261,7 +263,7 @@ impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.lens.get(key)
+        self.read_view.get(key)
     }
 
     /// The same. Does not count as a read.
@@ -273,7 +275,7 @@ impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.lens.peek(key).map(|entry| entry.value())
+        self.read_view.peek(key).map(|entry| entry.value())
     }
 
     /// Whether a key is there. Does not count as a read.
@@ -285,7 +287,7 @@ impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.lens.peek(key).is_some()
+        self.read_view.peek(key).is_some()
     }
 }
 

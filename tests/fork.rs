@@ -165,8 +165,8 @@ fn a_thread_that_is_not_known_resets_nothing() {
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn timed() -> (Tested, ManualClock) {
-    let (clock, hand) = Clock::manual();
-    (Cache::builder().capacity(100).clock(clock).build().expect("sound"), hand)
+    let (clock, manual) = Clock::manual();
+    (Cache::builder().capacity(100).clock(clock).build().expect("sound"), manual)
 }
 
 /// Runs `body` while a load of another thread is under way.
@@ -200,9 +200,9 @@ fn under_way(cache: &Tested) -> u64 {
 /// A load of a thread that is not there does not end, and is no reason to worry.
 #[test]
 fn a_child_inherits_no_loads() {
-    let (cache, hand) = timed();
+    let (cache, manual) = timed();
     beside_a_load(&cache, || {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         assert_eq!((load_age(&cache), under_way(&cache)), (Some(60.0), 1));
         assert!(in_a_child(|| {
             claim(load_age(&cache) == Some(60.0) && under_way(&cache) == 1);
@@ -211,7 +211,7 @@ fn a_child_inherits_no_loads() {
             claim(cache.stats().loads_failed == 1);
             // Its own are judged as ever, whichever place they get.
             let loaded = cache.get_or_load(2, |_| {
-                hand.advance(MINUTE / 2 + MINUTE / 60);
+                manual.advance(MINUTE / 2 + MINUTE / 60);
                 claim(load_age(&cache) == Some(31.0) && under_way(&cache) == 1);
                 claim(cache.reset_after_fork() == 0);
                 claim(load_age(&cache) == Some(31.0) && under_way(&cache) == 1);
@@ -229,12 +229,12 @@ fn a_child_inherits_no_loads() {
 /// The thread that called `fork` goes on with its loads.
 #[test]
 fn a_child_keeps_its_own_loads() {
-    let (cache, hand) = timed();
+    let (cache, manual) = timed();
     beside_a_load(&cache, || {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         let loaded = cache.get_or_load(2, |_| {
             let in_child = in_a_child(|| {
-                hand.advance(MINUTE);
+                manual.advance(MINUTE);
                 claim(cache.reset_after_fork() == 1);
                 claim(load_age(&cache) == Some(60.0) && under_way(&cache) == 1);
             });
@@ -254,14 +254,14 @@ fn a_task_that_goes_on_in_a_child_is_counted_once() {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::task::{Context, Poll, Waker};
 
-    let (cache, hand) = timed();
+    let (cache, manual) = timed();
     let arrived = AtomicBool::new(false);
     let value =
         poll_fn(|_| if arrived.load(Ordering::Relaxed) { Poll::Ready(1) } else { Poll::Pending });
     let mut task = pin!(cache.get_or_load_async(1, value));
     let mut poll = || task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     thread::scope(|scope| scope.spawn(|| assert!(poll().is_pending())).join().expect("ok"));
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(in_a_child(|| {
         claim(load_age(&cache) == Some(60.0));
         cache.reset_after_fork();
@@ -272,7 +272,7 @@ fn a_task_that_goes_on_in_a_child_is_counted_once() {
         arrived.store(true, Ordering::Relaxed);
         claim(poll() == Poll::Ready(1));
         claim(under_way(&cache) == 1 && cache.stats().loads_failed == 1);
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         claim(load_age(&cache) == Some(60.0));
     }));
 }

@@ -247,7 +247,7 @@ impl AsyncLoader<u64, u64> for Store {
 
 #[test]
 fn a_cache_fills_itself_with_tasks() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let versions = Arc::new(AtomicU64::new(0));
     let futures: Arc<Mutex<Vec<BoxFuture>>> = Arc::default();
@@ -260,7 +260,7 @@ fn a_cache_fills_itself_with_tasks() {
         .spawner(move |future| spawned.lock().unwrap().push(future));
     runtime().block_on(async {
         assert_eq!(loading.get_async(&1).await, Ok(1));
-        hand.advance(4 * SECOND);
+        manual.advance(4 * SECOND);
         for _ in 0..3 {
             let loaded = loading.get_with_source_async(&1).await.unwrap();
             assert_eq!((loaded.value, loaded.source), (1, LoadSource::Hit));
@@ -297,7 +297,7 @@ fn many_keys_are_loaded_once_each_and_renewed_by_tasks() {
             Ok(keys.iter().map(|&key| (key == 1).then_some(10)).collect())
         }
     }
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let (queries, futures) = (Arc::new(AtomicU64::new(0)), Arc::<Mutex<Vec<BoxFuture>>>::default());
     let spawned = Arc::clone(&futures);
@@ -308,7 +308,7 @@ fn many_keys_are_loaded_once_each_and_renewed_by_tasks() {
     let many = |keys: &[u64]| futures_executor::block_on(loading.get_many_async(keys)).unwrap();
     assert_eq!(many(&[2, 1, 2, 1]), [None, Some(10), None, Some(10)]);
     assert_eq!(queries.load(Ordering::SeqCst), 1, "also for a key that has no value");
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     assert_eq!(many(&[1]), [Some(10)], "the current value, at once");
     let jobs = std::mem::take(&mut *futures.lock().unwrap());
     assert_eq!(jobs.len(), 1);
@@ -325,7 +325,7 @@ fn a_renewal_whose_key_has_changed_is_not_begun_by_tasks_either() {
             Ok(*key)
         }
     }
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let futures = Arc::<Mutex<Vec<BoxFuture>>>::default();
     let spawned = Arc::clone(&futures);
@@ -335,7 +335,7 @@ fn a_renewal_whose_key_has_changed_is_not_begun_by_tasks_either() {
         .spawner(move |future| spawned.lock().unwrap().push(future));
     let get = |key| futures_executor::block_on(loading.get_async(&key)).unwrap();
     (0..3).for_each(|key| assert_eq!(get(key), key));
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     (0..3).for_each(|key| assert_eq!(get(key), key));
     loading.cache().insert(0, 7);
     loading.cache().invalidate(&1);
@@ -350,12 +350,12 @@ fn a_renewal_whose_key_has_changed_is_not_begun_by_tasks_either() {
 
 #[test]
 fn futures_are_renewed_by_those_who_read_where_nobody_spawns_them() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let loading = builder.build().unwrap().loading(Store(Arc::default())).refresh_after(SECOND);
     let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
     assert_eq!(get(), 1);
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(support::eventually(|| get() == 2));
 }
 
@@ -394,7 +394,7 @@ fn a_thread_waits_for_a_task_and_a_task_for_a_thread() {
 
 #[test]
 fn a_hit_allocates_nothing_while_its_value_is_being_renewed() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let jobs: Arc<Mutex<Vec<clockhand::load::Job>>> = Arc::default();
     // The jobs hold the executor, which does not hold the jobs.
@@ -405,7 +405,7 @@ fn a_hit_allocates_nothing_while_its_value_is_being_renewed() {
         posted.upgrade().expect("the test has them").lock().unwrap().push(job);
     });
     loading.get(&1).unwrap();
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     loading.get(&1).unwrap();
     assert_eq!(jobs.lock().unwrap().len(), 1);
     let before = heap::calls();
@@ -457,12 +457,12 @@ fn a_future_that_parks_its_thread_is_polled_again() {
             .await
         }
     }
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache =
         Cache::builder().capacity(10).clock(clock).time_to_live(10 * SECOND).build().unwrap();
     cache.insert(1, 1);
     let loading = cache.loading(Parks).refresh_after(SECOND);
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
     assert!(support::eventually(|| get() == 9));
 }

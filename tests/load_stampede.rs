@@ -28,7 +28,7 @@ const END: u64 = 600;
 
 #[test]
 fn a_minute_of_requests() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(1_000).clock(clock).time_to_live(TICK * LIFE as u32);
     let cache = cache.build().expect("sound");
     let (ticks, loads) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
@@ -76,7 +76,7 @@ fn a_minute_of_requests() {
             while asked.iter().zip(&before).any(is_behind) && began.elapsed() < patience {
                 thread::sleep(Duration::from_micros(200));
             }
-            hand.advance(TICK);
+            manual.advance(TICK);
             ticks.store(tick, Ordering::SeqCst);
         }
         // Lets whatever waits for the store come to its end.

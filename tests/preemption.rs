@@ -49,7 +49,7 @@ fn work<S: std::hash::BuildHasher + 'static>(
 
 fn assert_all_finish(maintenance: Maintenance) {
     let keys = 300;
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder()
         .capacity(keys / 2)
         .retired_capacity(1 << 20)
@@ -62,7 +62,7 @@ fn assert_all_finish(maintenance: Maintenance) {
     together(THREADS, |nth| {
         for _ in 0..10 {
             work(&cache, nth, keys, size(100, 20_000));
-            hand.advance(Duration::from_millis(3));
+            manual.advance(Duration::from_millis(3));
             assert_unit_bounds_while_resized(&cache);
         }
     });

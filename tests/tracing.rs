@@ -156,7 +156,7 @@ fn loads_that_fail_and_loads_that_panic_have_an_end() {
 
 #[test]
 fn a_renewal_that_fails_is_a_warning() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(10).name("prices").clock(clock).build();
     let cache: Cache<String, u64> = cache.expect("sound");
     cache.insert(secret(), 1);
@@ -164,7 +164,7 @@ fn a_renewal_that_fails_is_a_warning() {
     let loading = cache.loading(|_: &String| Err::<u64, _>("away"));
     let loading = loading.refresh_after(Duration::from_secs(10)).executor(run);
     let loading = loading.build().expect("sound");
-    hand.advance(Duration::from_secs(11));
+    manual.advance(Duration::from_secs(11));
     let lines = Scribe::default().hear(|| assert_eq!(loading.get(&secret()), Ok(1)));
     let expected = [
         "span DEBUG load cache=\"prices\" renewal=true",
@@ -175,12 +175,12 @@ fn a_renewal_that_fails_is_a_warning() {
 
 #[test]
 fn maintenance_says_what_it_has_done() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let lifetime = Duration::from_secs(1);
     let builder = Cache::builder().capacity(10).name("prices").time_to_live(lifetime);
     let cache: Cache<String, u64> = builder.clock(clock).build().expect("sound");
     cache.insert(secret(), 1);
-    hand.advance(2 * lifetime);
+    manual.advance(2 * lifetime);
     let lines = Scribe::default().hear(|| assert_eq!(cache.maintain(100).expired, 1));
     let told = told_of(&lines);
     assert_eq!(told[0], "span TRACE maintain cache=\"prices\" budget=100");

@@ -15,13 +15,13 @@ pub(crate) fn main() {
 }
 
 fn live_for_a_while() -> Result<(), BuildError> {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(100).time_to_live(60 * SECOND).clock(clock).build()?;
     cache.insert("session", 1);
 
-    hand.advance(59 * SECOND);
+    manual.advance(59 * SECOND);
     assert_eq!(cache.get("session"), Some(1));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert_eq!(cache.get("session"), None, "a miss at once");
 
     // It still takes room until somebody removes it: a write that meets it, or a call.
@@ -32,13 +32,13 @@ fn live_for_a_while() -> Result<(), BuildError> {
 }
 
 fn idle_for_a_while() -> Result<(), BuildError> {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(100).time_to_idle(10 * SECOND).clock(clock).build()?;
     cache.insert("read", 1);
     cache.insert("peeked", 2);
 
     for _ in 0..3 {
-        hand.advance(4 * SECOND);
+        manual.advance(4 * SECOND);
         assert_eq!(cache.get("read"), Some(1), "every read begins the time anew");
         let _ = cache.peek("peeked"); // and this is none
     }
@@ -72,17 +72,17 @@ impl Expiry<&'static str, u64> for ByKind {
 }
 
 fn each_by_its_own_rule() -> Result<(), BuildError> {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(100).expiry(ByKind).clock(clock).build()?;
     cache.insert("quote:EURUSD", 1);
     cache.insert("currency:EUR", 2);
 
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     cache.insert("quote:EURUSD", 3);
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     assert_eq!(cache.get("quote:EURUSD"), Some(3), "the update gave it five seconds more");
 
-    hand.advance(365 * 24 * 3600 * SECOND);
+    manual.advance(365 * 24 * 3600 * SECOND);
     assert_eq!(cache.get("quote:EURUSD"), None);
     assert_eq!(cache.get("currency:EUR"), Some(2));
     Ok(())

@@ -31,12 +31,12 @@ impl Arena {
     /// Takes and links as the engine does; returns what is linked then, or nothing if the ledger
     /// refused.
     fn link(&self, own: usize, charge: u64) -> Option<u64> {
-        let mut hand = self.ledger.reserve_up_to(&self.stripes[own], 0);
-        if !hand.gather(charge, &self.stripes) {
+        let mut reservation = self.ledger.reserve_up_to(&self.stripes[own], 0);
+        if !reservation.gather(charge, &self.stripes) {
             return None;
         }
         let linked = self.linked.fetch_add(charge, Ordering::AcqRel) + charge;
-        hand.split(charge).expect("that much was gathered").commit(charge);
+        reservation.split(charge).expect("that much was gathered").commit(charge);
         Some(linked)
     }
 
@@ -214,8 +214,8 @@ impl Spender {
 
     /// One operation of the owner; whether it spent.
     fn spend(&self) -> bool {
-        let hand = self.ledger.reserve_up_to(&self.stripes[0], 0);
-        let spent = hand.spend(1).inspect(|_| self.took(1));
+        let reservation = self.ledger.reserve_up_to(&self.stripes[0], 0);
+        let spent = reservation.spend(1).inspect(|_| self.took(1));
         spent.map(|spent| spent.commit(1)).is_some()
     }
 
@@ -226,11 +226,11 @@ impl Spender {
 
     /// Takes so much, wherever it is; how much it got.
     fn take(&self, nth: usize, wanted: u64) -> u64 {
-        let mut hand = self.ledger.reserve_up_to(&self.stripes[nth], 0);
-        hand.gather(wanted, self.credits());
-        let held = hand.held();
+        let mut reservation = self.ledger.reserve_up_to(&self.stripes[nth], 0);
+        reservation.gather(wanted, self.credits());
+        let held = reservation.held();
         self.took(held);
-        hand.commit(held);
+        reservation.commit(held);
         held
     }
 
@@ -327,8 +327,8 @@ fn a_full_stripe_spills_while_it_is_swept() {
     };
     race(Switches::UpTo(4), set_up, owner, thief, |arena| {
         let linked = arena.linked.load(Ordering::Acquire);
-        let mut hand = arena.ledger.reserve_up_to(&arena.stripes[1], 0);
-        assert!(hand.gather(5 - linked, &arena.stripes), "a sweep passed by credit");
+        let mut reservation = arena.ledger.reserve_up_to(&arena.stripes[1], 0);
+        assert!(reservation.gather(5 - linked, &arena.stripes), "a sweep passed by credit");
     });
 }
 

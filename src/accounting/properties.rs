@@ -113,17 +113,17 @@ impl Run {
 
     /// Links `charge` if free room and victims, oldest first, suffice.
     fn evict(&mut self, by: usize, charge: u64) {
-        let mut hand = self.ledger.reserve_up_to(&self.stripes[by], charge);
-        while !hand.gather(charge, &self.stripes) && !self.linked.is_empty() {
-            hand.add(self.linked.remove(0));
+        let mut reservation = self.ledger.reserve_up_to(&self.stripes[by], charge);
+        while !reservation.gather(charge, &self.stripes) && !self.linked.is_empty() {
+            reservation.add(self.linked.remove(0));
         }
-        let held = hand.held;
+        let held = reservation.held;
         if held >= charge {
-            hand.commit(charge);
+            reservation.commit(charge);
             self.linked.push(charge);
             self.pay(held - charge);
         } else {
-            drop(hand);
+            drop(reservation);
             self.pay(held);
         }
     }

@@ -70,15 +70,15 @@ impl Arena {
                 self.ledger.give(own, self.unlink(victim));
                 continue;
             }
-            let mut hand = self.ledger.reserve_up_to(own, charge);
-            while !hand.gather(charge, &self.stripes) {
+            let mut reservation = self.ledger.reserve_up_to(own, charge);
+            while !reservation.gather(charge, &self.stripes) {
                 let Some(victim) = entries.pop() else { break };
-                hand.add(self.unlink(victim));
+                reservation.add(self.unlink(victim));
             }
-            if hand.held >= charge {
+            if reservation.held >= charge {
                 self.link(charge, most);
                 entries.push(charge);
-                hand.commit(charge);
+                reservation.commit(charge);
             }
         }
         entries
@@ -171,15 +171,18 @@ fn a_cache_can_be_filled_to_the_last_unit() {
             scope.spawn(move || {
                 start.wait();
                 for i in 0..capacity / THREADS as u64 {
-                    let mut hand = ledger.reserve_up_to(own, 1);
-                    assert!(hand.gather(1, stripes), "refused although everybody has room");
+                    let mut reservation = ledger.reserve_up_to(own, 1);
+                    assert!(reservation.gather(1, stripes), "refused although everybody has room");
                     if i % 3 == 0 {
                         // Given back and taken anew: credit lies on stripes when the end is near.
-                        drop(hand);
-                        hand = ledger.reserve_up_to(own, 1);
-                        assert!(hand.gather(1, stripes), "refused although everybody has room");
+                        drop(reservation);
+                        reservation = ledger.reserve_up_to(own, 1);
+                        assert!(
+                            reservation.gather(1, stripes),
+                            "refused although everybody has room"
+                        );
                     }
-                    hand.commit(1);
+                    reservation.commit(1);
                 }
             });
         }

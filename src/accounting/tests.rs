@@ -15,10 +15,10 @@ fn generous(capacity: u64) -> (Ledger, [Stripe; 3]) {
 
 /// Takes `charge` from the stripe and the pool as the engine does, or nothing.
 pub(super) fn take(ledger: &Ledger, own: &Stripe, charge: u64) -> bool {
-    let mut hand = ledger.reserve_up_to(own, 0);
-    let found = hand.gather(charge, [] as [&Stripe; 0]);
+    let mut reservation = ledger.reserve_up_to(own, 0);
+    let found = reservation.gather(charge, [] as [&Stripe; 0]);
     if found {
-        hand.commit(charge);
+        reservation.commit(charge);
     }
     found
 }
@@ -162,13 +162,13 @@ fn an_evictor_adds_victims_to_its_hand_and_returns_the_surplus() {
     let own = &stripes[0];
     assert!(take(&ledger, own, 14));
     assert!(!take(&ledger, own, 5));
-    let mut hand = ledger.reserve_up_to(own, 5);
-    assert_eq!((hand.held, ledger.free(&stripes)), (2, 0));
-    assert!(!hand.gather(5, &stripes));
-    hand.add(7);
-    assert!(hand.gather(5, &stripes));
-    assert_eq!((hand.held, ledger.free(&stripes)), (9, 0));
-    hand.commit(5);
+    let mut reservation = ledger.reserve_up_to(own, 5);
+    assert_eq!((reservation.held, ledger.free(&stripes)), (2, 0));
+    assert!(!reservation.gather(5, &stripes));
+    reservation.add(7);
+    assert!(reservation.gather(5, &stripes));
+    assert_eq!((reservation.held, ledger.free(&stripes)), (9, 0));
+    reservation.commit(5);
     assert_eq!((ledger.free(&stripes), ledger.charged(&stripes)), (4, 12));
 }
 
@@ -179,12 +179,12 @@ fn gather_looks_everywhere() {
     assert!(take(&ledger, own, 6));
     ledger.give(own, 2);
     ledger.give(&stripes[1], 3);
-    let mut hand = ledger.reserve_up_to(own, 0);
-    assert!(!hand.gather(16, &stripes));
-    assert_eq!((hand.held, ledger.registered()), (15, 0));
-    let part = hand.split(10).expect("15 are held");
-    assert!(hand.split(6).is_none());
-    assert_eq!((hand.held, part.held), (5, 10));
+    let mut reservation = ledger.reserve_up_to(own, 0);
+    assert!(!reservation.gather(16, &stripes));
+    assert_eq!((reservation.held, ledger.registered()), (15, 0));
+    let part = reservation.split(10).expect("15 are held");
+    assert!(reservation.split(6).is_none());
+    assert_eq!((reservation.held, part.held), (5, 10));
     drop(part);
     assert_eq!(ledger.free(&stripes), 10);
 }

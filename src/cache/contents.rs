@@ -154,11 +154,11 @@ where
     /// use std::time::Duration;
     /// use clockhand::{Cache, Clock};
     ///
-    /// let (clock, hand) = Clock::manual();
+    /// let (clock, manual) = Clock::manual();
     /// let cache = Cache::builder().capacity(100).clock(clock).build()?;
     /// for key in 0..3 {
     ///     cache.insert(key, key);
-    ///     hand.advance(Duration::from_secs(1));
+    ///     manual.advance(Duration::from_secs(1));
     /// }
     /// assert_eq!(cache.oldest(2), [0, 1]);
     /// # Ok::<_, clockhand::BuildError>(())

@@ -78,12 +78,12 @@ impl OffsetTicket {
     /// use clockhand::Clock;
     /// use clockhand::dedup::OffsetTracker;
     ///
-    /// let (clock, hand) = Clock::manual();
+    /// let (clock, manual) = Clock::manual();
     /// let tracker = OffsetTracker::builder().clock(clock).lease(Duration::from_secs(30)).build()?;
     /// let mut ticket = tracker.claim("orders", 3, 17).ticket().expect("it is new");
-    /// hand.advance(Duration::from_secs(20));
+    /// manual.advance(Duration::from_secs(20));
     /// assert!(ticket.extend(Duration::from_secs(30)));
-    /// hand.advance(Duration::from_secs(20));
+    /// manual.advance(Duration::from_secs(20));
     /// assert!(tracker.claim("orders", 3, 17).is_in_progress());
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```

@@ -219,13 +219,13 @@ fn equal_hashes_are_forgotten_all_the_same() {
 
 #[test]
 fn one_id_in_one_cell_again_and_again() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let second = Duration::from_secs(1);
     let seen = Deduplicator::builder().capacity(1).ttl(second).clock(clock).build().unwrap();
     for _ in 0..10 {
         assert!(seen.mark_processed(1) && !seen.mark_processed(1));
         assert_eq!(seen.len(), 1);
-        hand.advance(second);
+        manual.advance(second);
     }
     assert!(seen.mark_processed(1) && seen.mark_processed(2));
     assert_eq!((seen.len(), seen.metrics().forgotten_early), (1, 1));

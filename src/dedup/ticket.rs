@@ -163,12 +163,12 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
     /// use clockhand::Clock;
     /// use clockhand::dedup::Deduplicator;
     ///
-    /// let (clock, hand) = Clock::manual();
+    /// let (clock, manual) = Clock::manual();
     /// let seen = Deduplicator::builder().clock(clock).lease(Duration::from_secs(30)).build()?;
     /// let mut ticket = seen.claim(1).ticket().expect("it is new");
-    /// hand.advance(Duration::from_secs(20));
+    /// manual.advance(Duration::from_secs(20));
     /// assert!(ticket.extend(Duration::from_secs(30)));
-    /// hand.advance(Duration::from_secs(20));
+    /// manual.advance(Duration::from_secs(20));
     /// assert!(seen.claim(1).is_in_progress());
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```

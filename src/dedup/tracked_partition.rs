@@ -27,7 +27,7 @@ use super::wait::{Status, WaitTarget};
 use super::waiters::Waiters;
 use crate::cache::Cache;
 use crate::error::InsertErrorKind;
-use crate::hash::spread as mix;
+use crate::hash::mix;
 use crate::health::{DedupCounts, Monitor};
 use crate::sync::{Mutex, MutexGuard, lock, seeded, unique};
 use crate::time::{Clock, Moment};

@@ -24,14 +24,14 @@ where
         assert_eq!(usage.retired, 0, "retired capacity");
         assert_eq!(self.placeholders.get(), contents.placeholders, "loads that are under way");
         assert_eq!(self.lingering.charge(), 0, "lingering charge");
-        assert_eq!(self.unborne.get(), 0, "retired entries that nobody bears");
+        assert_eq!(self.uncharged.get(), 0, "retired entries that nobody bears");
         assert!(usage.charged <= usage.capacity, "the bound");
         self.capacity.audit(self.credits(), contents.charge);
         self.retired.audit(self.retired_credits(), 0);
-        let share = if self.marks_counted() { contents.counted } else { contents.young };
+        let share = if self.keeps_counted_mark() { contents.counted } else { contents.young };
         assert_eq!(self.policy.probation_charge(), share, "probation's share");
         let stats = self.stats();
-        let entries = if self.marks_counted() { contents.marked } else { contents.young };
+        let entries = if self.keeps_counted_mark() { contents.marked } else { contents.young };
         assert_eq!(stats.probation.entries as u64, entries, "entries on probation");
         assert_eq!(stats.awaited as u64, contents.placeholders, "entries without a value");
         assert_eq!(stats.misses, stats.misses_by.sum(), "the causes of misses");

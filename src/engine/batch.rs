@@ -4,10 +4,10 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::Lens;
+use super::ReadView;
 
 /// Keys that are looked up together: as many as a core can wait for at the same time.
-const GROUP: usize = 16;
+const PREFETCH_GROUP: usize = 16;
 
 /// The values of some keys, one after the other.
 ///
@@ -16,17 +16,17 @@ const GROUP: usize = 16;
 /// that is larger than that, a read alone waits twice for memory. (The idea is that of S. Chen et
 /// al., *Improving hash join performance through prefetching*, ICDE 2004.)
 pub(crate) struct Batch<'g, 'k, K, V, S, Q> {
-    lens: Lens<'g, K, V, S>,
+    read_view: ReadView<'g, K, V, S>,
     keys: &'k [Q],
-    hashes: [u64; GROUP],
+    hashes: [u64; PREFETCH_GROUP],
     /// How many keys of the group at the beginning of `keys` are hashed, and how many were read.
     hashed: usize,
     read: usize,
 }
 
 impl<'g, 'k, K, V, S, Q> Batch<'g, 'k, K, V, S, Q> {
-    pub(super) fn new(lens: Lens<'g, K, V, S>, keys: &'k [Q]) -> Self {
-        Self { lens, keys, hashes: [0; GROUP], hashed: 0, read: 0 }
+    pub(super) fn new(read_view: ReadView<'g, K, V, S>, keys: &'k [Q]) -> Self {
+        Self { read_view, keys, hashes: [0; PREFETCH_GROUP], hashed: 0, read: 0 }
     }
 }
 
@@ -41,11 +41,11 @@ where
         self.keys = &self.keys[self.read..];
         (self.read, self.hashed) = (0, 0);
         for (hash, key) in self.hashes.iter_mut().zip(self.keys) {
-            *hash = self.lens.hash(key);
-            self.lens.prefetch_bucket(*hash);
+            *hash = self.read_view.hash(key);
+            self.read_view.prefetch_bucket(*hash);
         }
-        self.hashed = self.keys.len().min(GROUP);
-        self.hashes[..self.hashed].iter().for_each(|&hash| self.lens.prefetch_entry(hash));
+        self.hashed = self.keys.len().min(PREFETCH_GROUP);
+        self.hashes[..self.hashed].iter().for_each(|&hash| self.read_view.prefetch_entry(hash));
     }
 }
 
@@ -65,7 +65,7 @@ where
         let key = self.keys[..self.hashed].get(self.read)?;
         let hash = self.hashes[self.read];
         self.read += 1;
-        Some(self.lens.get_hashed(hash, key))
+        Some(self.read_view.get_hashed(hash, key))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

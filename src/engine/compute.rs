@@ -4,10 +4,10 @@ use std::hash::{BuildHasher, Hash};
 
 use super::Engine;
 use super::Pin;
-use super::bury::State;
-use super::lens::successor;
-use super::work::{Attempt, Decided, Obstacle, Work};
-use super::write::Site;
+use super::read_view::successor;
+use super::remove::EntryState;
+use super::write::Destination;
+use super::write_op::{Attempt, AttemptError, Decided, WriteOp};
 use crate::error::InsertErrorKind;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
 use crate::sync::NoAbort;
@@ -26,66 +26,70 @@ where
     ) -> Computed<V> {
         let hash = self.hash(&key);
         let mut pin = self.pin();
-        let mut work = self.work_of(&pin);
+        let mut op = self.begin_op(&pin);
         let mut key = Some(key);
-        let computed = self.persist(&mut pin, &mut work, |pin, work| {
-            self.try_compute(pin, work, (hash, &mut key), &mut f)
+        let computed = self.retry(&mut pin, &mut op, |pin, op| {
+            self.try_compute(pin, op, (hash, &mut key), &mut f)
         });
         // An attempt that has a value hands it back when it gives up.
         let computed = NoAbort::new(computed.unwrap_or(Computed::Contended));
         if let Computed::Refused { kind, .. } = *computed
             && kind != InsertErrorKind::Untimed
         {
-            self.count_refusal(work.local, hash, kind);
+            self.count_refusal(op.local, hash, kind);
         }
-        drop(work);
-        self.tidy(pin);
+        drop(op);
+        self.finish_write(pin);
         computed.into_inner()
     }
 
     fn try_compute(
         &self,
         pin: &Pin<'_, K, V>,
-        work: &mut Work<'_>,
+        op: &mut WriteOp<'_>,
         (hash, key): (u64, &mut Option<K>),
         f: &mut impl FnMut(Option<&V>) -> Compute<V>,
     ) -> Attempt<Computed<V>> {
         let view = self.table.view(pin.guard_ref());
         let own = key.as_ref().expect("the key comes back after every attempt");
-        let site = self.site(view, hash, own);
-        work.asks(Decided::ByClosure);
-        match (f(site.value()), site) {
-            (Compute::Put(value), site) => {
-                work.terms.ttl = None;
-                self.put_computed(pin, work, site, (hash, key), value)
+        let destination = self.find_destination(view, hash, own);
+        op.asks(Decided::ByClosure);
+        match (f(destination.value()), destination) {
+            (Compute::Put(value), destination) => {
+                op.lifetime_override.ttl = None;
+                self.put_computed(pin, op, destination, (hash, key), value)
             }
             (Compute::PutWithTtl(value, _), _) if !self.keeps_time() => {
                 Ok(Computed::Refused { kind: InsertErrorKind::Untimed, value })
             }
-            (Compute::PutWithTtl(value, ttl), site) => {
-                work.terms.ttl = Some(ttl);
-                self.put_computed(pin, work, site, (hash, key), value)
+            (Compute::PutWithTtl(value, ttl), destination) => {
+                op.lifetime_override.ttl = Some(ttl);
+                self.put_computed(pin, op, destination, (hash, key), value)
             }
-            (Compute::Keep, Site::Occupied(occupied, State::Live)) => {
+            (Compute::Keep, Destination::Occupied(occupied, EntryState::Live)) => {
                 self.note_use(view, occupied);
                 Ok(Computed::Kept)
             }
-            (Compute::Remove, Site::Occupied(occupied, state)) => {
+            (Compute::Remove, Destination::Occupied(occupied, state)) => {
                 let (cause, computed) = match state {
-                    State::Live => (RemovalCause::Invalidated, Computed::Removed),
+                    EntryState::Live => (RemovalCause::Invalidated, Computed::Removed),
                     // With it goes a load that is under way.
-                    State::Expired | State::Placeholder => {
+                    EntryState::Expired | EntryState::Placeholder => {
                         (RemovalCause::Expired, Computed::Absent)
                     }
                 };
-                if self.bury(view, occupied, cause) { Ok(computed) } else { Err(Obstacle::Changed) }
+                if self.remove_occupied(view, occupied, cause) {
+                    Ok(computed)
+                } else {
+                    Err(AttemptError::Changed)
+                }
             }
             // It may have been replaced before its time was over, as what finds a key may be slow: then the key was there
             // all the while.
-            (Compute::Keep, Site::Occupied(occupied, State::Expired))
+            (Compute::Keep, Destination::Occupied(occupied, EntryState::Expired))
                 if successor(view, occupied.entry(), |entry| self.is_live(entry)).is_some() =>
             {
-                Err(Obstacle::Changed)
+                Err(AttemptError::Changed)
             }
             (Compute::Keep | Compute::Remove, _) => Ok(Computed::Absent),
         }
@@ -94,8 +98,8 @@ where
     fn put_computed<'g>(
         &self,
         pin: &'g Pin<'_, K, V>,
-        work: &mut Work<'_>,
-        site: Site<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: Destination<'g, K, V>,
         (hash, key): (u64, &mut Option<K>),
         value: V,
     ) -> Attempt<Computed<V>> {
@@ -103,21 +107,21 @@ where
         let own = key.take().expect("the key comes back after every attempt");
         let (own, value) = (NoAbort::new(own), NoAbort::new(value));
         let costs = self.rules.weigh(&own, &value);
-        if let Err(kind) = self.fits(costs.charge) {
+        if let Err(kind) = self.check_weight(costs.charge) {
             return Ok(Computed::Refused { kind, value: value.into_inner() });
         }
         let entry = view.entry(hash, own.into_inner(), value.into_inner(), costs);
-        let (obstacle, entry) = match self.put_at(view, work, site, entry) {
+        let (error, entry) = match self.put_at(view, op, destination, entry) {
             Ok(Inserted::New) => return Ok(Computed::Inserted),
             Ok(Inserted::Replaced) => return Ok(Computed::Replaced),
             Err(back) => back,
         };
         let (own, value) = entry.into_parts();
         *key = Some(own);
-        if let Some(kind) = self.gives_up(pin, work, obstacle) {
+        if let Some(kind) = self.is_exhausted(pin, op, error) {
             return Ok(Computed::Refused { kind, value });
         }
-        work.goes_on = true;
-        Err(obstacle)
+        op.goes_on = true;
+        Err(error)
     }
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::bury::Table;
+use super::remove::View;
 use super::{Engine, Garbage, Local, ThreadState};
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
@@ -14,7 +14,7 @@ use crate::reclaim::GuardRef;
 impl<K, V, S> Engine<K, V, S> {
     /// Remembers why an entry left that did not make room.
     #[inline]
-    pub(super) fn note_removed(&self, view: Table<'_, K, V>, hash: u64, cause: RemovalCause) {
+    pub(super) fn note_removed(&self, view: View<'_, K, V>, hash: u64, cause: RemovalCause) {
         match cause {
             RemovalCause::Expired => self.note_cause(view, hash, Cause::Expired),
             RemovalCause::Invalidated => self.note_cause(view, hash, Cause::Invalidated),
@@ -25,7 +25,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     #[inline]
-    fn note_cause(&self, view: Table<'_, K, V>, hash: u64, cause: Cause) {
+    fn note_cause(&self, view: View<'_, K, V>, hash: u64, cause: Cause) {
         if self.remembers {
             self.policy.record_removal(view.extension(), &view.local().cursor, hash, cause);
         }
@@ -83,7 +83,7 @@ where
 }
 
 /// Whether a load of the key has failed, or found no value, and that is remembered.
-fn is_known_absent<K, V, Q>(view: Table<'_, K, V>, hash: u64, key: &Q) -> bool
+fn is_known_absent<K, V, Q>(view: View<'_, K, V>, hash: u64, key: &Q) -> bool
 where
     Q: Equivalent<K> + ?Sized,
 {

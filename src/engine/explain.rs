@@ -4,14 +4,14 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::Lens;
-use super::bury::{Found, State};
-use super::lens::SUCCESSORS;
+use super::ReadView;
+use super::read_view::MAX_SUCCESSORS;
+use super::remove::{EntryState, Occupied};
 use crate::entry::EntryRef;
 use crate::policy::{self, Cause, Departure, Marks};
 use crate::stats::{Absence, Explanation, Region};
 
-impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
+impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
     /// What is known of a key, and nobody notices.
     pub(crate) fn explain<Q>(&self, key: &Q) -> Explanation
     where
@@ -21,9 +21,9 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
         let find = || self.view.find_any(hash, |k| key.equivalent(k));
         let mut found = find();
         // One that has expired may have been replaced before the clock was asked: see `successor`.
-        for _ in 0..SUCCESSORS {
+        for _ in 0..MAX_SUCCESSORS {
             let Some(occupied) =
-                found.filter(|occupied| self.engine.state(occupied.entry()) == State::Expired)
+                found.filter(|occupied| self.engine.state(occupied.entry()) == EntryState::Expired)
             else {
                 break;
             };
@@ -35,24 +35,24 @@ impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
         }
         let state = found.map(|occupied| (occupied, self.engine.state(occupied.entry())));
         match state {
-            Some((occupied, State::Live)) => self.explain_resident(occupied),
-            Some((occupied, State::Expired)) => Explanation::Missing {
+            Some((occupied, EntryState::Live)) => self.explain_resident(occupied),
+            Some((occupied, EntryState::Expired)) => Explanation::Missing {
                 why: Absence::Expired,
                 being_loaded: is_being_loaded(occupied.entry()),
             },
-            Some((occupied, State::Placeholder)) if !is_being_loaded(occupied.entry()) => {
+            Some((occupied, EntryState::Placeholder)) if !is_being_loaded(occupied.entry()) => {
                 let failed = occupied.entry().load_token().is_some_and(|token| token.has_failed());
                 let why = if failed { Absence::Absent } else { self.absence(hash) };
                 Explanation::Missing { why, being_loaded: false }
             }
-            Some((_, State::Placeholder)) => {
+            Some((_, EntryState::Placeholder)) => {
                 Explanation::Missing { why: self.absence(hash), being_loaded: true }
             }
             None => Explanation::Missing { why: self.absence(hash), being_loaded: false },
         }
     }
 
-    fn explain_resident(&self, occupied: Found<'_, K, V>) -> Explanation {
+    fn explain_resident(&self, occupied: Occupied<'_, K, V>) -> Explanation {
         let entry = occupied.entry();
         // What left its slot meanwhile was there when it was found.
         let marks = Marks::from_bits(occupied.bits()).unwrap_or(Marks::NEW);

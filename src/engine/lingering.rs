@@ -31,7 +31,7 @@ pub(super) struct Before(u64);
 /// Charge that has begun to linger. It is over again when this is dropped, unless it is left to an entry.
 #[derive(Debug)]
 #[must_use = "charge that nobody keeps does not linger"]
-pub(super) struct Lingerer<'a> {
+pub(super) struct LingeringCharge<'a> {
     lingering: &'a Lingering,
     charge: u64,
 }
@@ -64,23 +64,23 @@ impl Lingering {
 
     /// Announces charge. Before units are taken for what comes in its place.
     #[inline]
-    pub(super) fn begin(&self, charge: u64) -> Lingerer<'_> {
+    pub(super) fn begin(&self, charge: u64) -> LingeringCharge<'_> {
         if !seeded("lingering-unannounced") {
             // ORDERING N-c: Release, with the exchange that takes units next: see `since`.
             self.begun.fetch_add(charge, Ordering::Release);
         }
-        Lingerer { lingering: self, charge }
+        LingeringCharge { lingering: self, charge }
     }
 
     /// Announces charge if none lingers. Of several who do this at once, one succeeds.
-    pub(super) fn begin_alone(&self, charge: u64) -> Option<Lingerer<'_>> {
+    pub(super) fn begin_alone(&self, charge: u64) -> Option<LingeringCharge<'_>> {
         let over = self.before().0;
         // ORDERING N-c: Release: as in `begin`. On failure something lingers, or did.
         let begun = over.wrapping_add(charge);
         let alone =
             self.begun.compare_exchange(over, begun, Ordering::Release, Ordering::Relaxed).is_ok();
         // Only then: one that is dropped ends what has begun.
-        alone.then(|| Lingerer { lingering: self, charge })
+        alone.then(|| LingeringCharge { lingering: self, charge })
     }
 
     /// Charge does not linger any more, after `give` has given its units back.
@@ -97,7 +97,7 @@ impl Lingering {
     }
 }
 
-impl Lingerer<'_> {
+impl LingeringCharge<'_> {
     /// Leaves it to an entry that was unlinked, until that is freed.
     pub(super) fn keep(self) {
         let kept = ManuallyDrop::new(self);
@@ -108,7 +108,7 @@ impl Lingerer<'_> {
     }
 }
 
-impl Drop for Lingerer<'_> {
+impl Drop for LingeringCharge<'_> {
     fn drop(&mut self) {
         self.lingering.end(self.charge, || ());
     }

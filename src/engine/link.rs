@@ -2,7 +2,7 @@
 //! is noted when it expires.
 
 use super::Engine;
-use super::bury::{Found, Table};
+use super::remove::{Occupied, View};
 use crate::entry::{Entry, EntryRef};
 use crate::expiry::Reading;
 use crate::policy::{History, ProbationDelta};
@@ -14,7 +14,7 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline(always)]
     pub(super) fn commit<'g>(
         &self,
-        view: Table<'g, K, V>,
+        view: View<'g, K, V>,
         delta: &ProbationDelta<'_>,
         vacant: Vacant<'g, K, V, History>,
         (entry, bits): (Entry<K, V>, u8),
@@ -38,9 +38,9 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline]
     pub(super) fn replace<'g>(
         &self,
-        view: Table<'g, K, V>,
+        view: View<'g, K, V>,
         delta: &ProbationDelta<'_>,
-        occupied: Found<'g, K, V>,
+        occupied: Occupied<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
         let bits = occupied.bits_now();
@@ -71,7 +71,7 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Notes what a read has done to an entry's deadline; whether the entry is live.
     #[inline(always)]
-    pub(super) fn heed(view: Table<'_, K, V>, entry: EntryRef<'_, K, V>, reading: Reading) -> bool {
+    pub(super) fn heed(view: View<'_, K, V>, entry: EntryRef<'_, K, V>, reading: Reading) -> bool {
         if let Reading::Until(end) = reading
             && entry.charge() > 0
         {
@@ -81,7 +81,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     #[inline]
-    fn note_due(&self, view: Table<'_, K, V>, due: Option<(u64, Deadline)>) {
+    fn note_due(&self, view: View<'_, K, V>, due: Option<(u64, Deadline)>) {
         if let Some((hash, end)) = due {
             view.note_due(hash, end.to_word());
         }

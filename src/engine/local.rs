@@ -20,42 +20,42 @@ pub(crate) struct Local {
     pub(super) retired: Stripe,
     pub(super) cursor: EvictionCursor,
     pub(super) loads: LoadTally,
-    pub(super) telling: Telling,
+    pub(super) notifying: Notifying,
     pub(super) timings: Timings,
     /// Writes, as a number that only this thread changes.
     writes: Relaxed<AtomicU64>,
     /// The latest write that starved for which this thread stood back in vain.
-    pub(super) stood_back: Relaxed<AtomicU64>,
+    pub(super) yielded_to: Relaxed<AtomicU64>,
 }
 
 /// Writes of a thread from one look at the table's size to the next: a look adds up the counts of
 /// all threads.
-const LOOK: u64 = 64;
+const WRITES_PER_SIZE_CHECK: u64 = 64;
 
 impl Local {
     /// Counts a write; whether it is time to see if the table is too large.
     #[inline]
-    pub(super) fn is_turn_to_look(&self) -> bool {
+    pub(super) fn is_size_check_due(&self) -> bool {
         let writes = self.writes.get() + 1;
         self.writes.set(writes);
-        writes.is_multiple_of(LOOK)
+        writes.is_multiple_of(WRITES_PER_SIZE_CHECK)
     }
 }
 
 /// Entries that a listener's writes may evict while it is told that another one was.
-const NESTED: u64 = 8;
+const MAX_NESTED_EVICTIONS: u64 = 8;
 
 /// Whether the listener is being told of an eviction by this thread, and how many more its own writes have evicted
 /// meanwhile. It is told of those inside of itself, and may write again: without an end to that, as deep as there are
 /// entries.
 #[derive(Debug, Default)]
-pub(super) struct Telling(Relaxed<AtomicU64>);
+pub(super) struct Notifying(Relaxed<AtomicU64>);
 
-impl Telling {
+impl Notifying {
     /// Whether the thread may evict an entry here.
     #[inline]
     pub(super) fn may_evict(&self) -> bool {
-        self.0.get() <= NESTED
+        self.0.get() <= MAX_NESTED_EVICTIONS
     }
 
     /// Runs `tell`, which does not panic.

@@ -2,20 +2,20 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `lens` | what a pinned thread reads |
+//! | `read_view` | what a pinned thread reads |
 //! | `batch` | reading many keys at a time |
 //! | `wait` | for how long an operation waits for others |
-//! | `starving` | writes that have waited for long, and go first |
-//! | `work` | one operation on its way, and when it gives up |
-//! | `trial` | which newcomers are worth the room that they need |
+//! | `starvation` | writes that have waited for long, and go first |
+//! | `write_op` | one operation on its way, and when it gives up |
+//! | `admission` | which newcomers are worth the room that they need |
 //! | `write` | how an entry comes in: insert, replace |
 //! | `compute` | deciding from what is there |
 //! | `room` | how charge is found for it: credit, pool, victims |
 //! | `link` | how it is linked |
-//! | `bury` | how an entry leaves |
-//! | `bearer` | who bears an unlinked entry until it is freed |
+//! | `remove` | how an entry leaves |
+//! | `garbage_charge` | who bears an unlinked entry until it is freed |
 //! | `lingering` | the charge of those that the capacity bears |
-//! | `share` | what it is of probation's share |
+//! | `probation_charge` | what it is of probation's share |
 //! | `placeholder` | how a load takes part in the table |
 //! | `running` | which loads run, and since when |
 //! | `failures` | which failures of loads are remembered, the oldest first |
@@ -26,7 +26,7 @@
 //! | `timing` | taking the time of an operation, if it is its turn |
 //! | `panic` | what becomes of a panic of the user's functions |
 //! | `departure` | what became of keys: noted where they leave, asked where a read misses |
-//! | `life` | what is known of one entry, and how long it is to live |
+//! | `lifetime` | what is known of one entry, and how long it is to live |
 //! | `explain` | why a key is there, or is not |
 //! | `figures` | what the engine tells about itself |
 //! | `audit` | recomputing every count from the contents |
@@ -42,37 +42,37 @@
 //! - **G3** A departure is counted before the charge is passed on, an arrival after it was taken.
 //!   So arrivals counted before departures never exceed what the capacity allows.
 
+mod admission;
 #[cfg(any(test, fuzzing, clockhand_fuzz))]
 mod audit;
 mod batch;
-mod bearer;
-mod bury;
 mod cleanups;
 mod compute;
 mod departure;
 mod explain;
 mod failures;
 mod figures;
-mod lens;
-mod life;
+mod garbage_charge;
+mod lifetime;
 mod lingering;
 mod link;
 mod local;
 mod panic;
 mod placeholder;
+mod probation_charge;
+mod read_view;
+mod remove;
 mod room;
 mod rules;
 mod running;
 mod scan;
-mod share;
-mod starving;
+mod starvation;
 mod table_entries;
 mod timing;
-mod trial;
 mod upkeep;
 mod wait;
-mod work;
 mod write;
+mod write_op;
 
 #[cfg(all(test, clockhand_loom))]
 mod models;
@@ -86,18 +86,18 @@ use std::time::Duration;
 pub(crate) use batch::Batch;
 use cleanups::Cleanups;
 use failures::Failures;
-pub(crate) use lens::Lens;
 pub(crate) use local::{LoadTally, Local};
-pub(crate) use placeholder::{LoadKind, LoadStart, StandIn};
+pub(crate) use placeholder::{LoadKind, LoadStart, StaleValue};
+pub(crate) use read_view::ReadView;
 pub(crate) use rules::Rules;
 pub(crate) use running::Entered;
 use running::Running;
 pub(crate) use scan::EVERYWHERE;
-pub(crate) use work::Decided;
 pub(crate) use write::Refused;
+pub(crate) use write_op::Decided;
 
 use lingering::Lingering;
-use starving::Starving;
+use starvation::Starvation;
 
 use crate::accounting::{Credit, Ledger, Stripe};
 pub(crate) use crate::entry::{LoadStatus, LoadToken};
@@ -161,11 +161,11 @@ pub(crate) struct Engine<K, V, S> {
     /// The epoch that stood when a write was last refused, as patience was over.
     stood_at: Relaxed<AtomicU64>,
     /// Writes that have waited for long.
-    starving: CachePadded<Starving>,
+    starvation: CachePadded<Starvation>,
     /// Charges of unlinked entries that the retired capacity had no room for, and the capacity still bears.
     lingering: CachePadded<Lingering>,
     /// Unlinked entries that weigh nothing and that nothing bears, as there was no room for them anywhere.
-    unborne: CachePadded<Relaxed<AtomicU64>>,
+    uncharged: CachePadded<Relaxed<AtomicU64>>,
     /// Placeholders that are not freed yet, those unlinked included.
     placeholders: CachePadded<Relaxed<AtomicU64>>,
     /// Keys of calls that load many at a time: they raise the limit on placeholders.
@@ -207,9 +207,9 @@ impl<K, V, S> Engine<K, V, S> {
             capacity: Ledger::new(settings.capacity),
             retired: Ledger::for_transient_units(settings.retired_capacity),
             stood_at: Relaxed::<AtomicU64>::new(u64::MAX),
-            starving: CachePadded::default(),
+            starvation: CachePadded::default(),
             lingering: CachePadded::default(),
-            unborne: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            uncharged: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             placeholders: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
             batched: Relaxed::<AtomicU64>::new(0),
             running: Running::default(),
@@ -237,7 +237,7 @@ impl<K, V, S> Engine<K, V, S> {
     where
         S: BuildHasher,
     {
-        crate::entry::plain_hash(crate::hash::spread(self.hasher.hash_one(key)))
+        crate::entry::plain_hash(crate::hash::mix(self.hasher.hash_one(key)))
     }
 
     fn locals(&self) -> impl Iterator<Item = &Local> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::bury::Table;
 use super::lingering::Lingering;
+use super::remove::View;
 use super::rules::{Rules, Weigher};
 use super::table_entries::TableEntries;
 use super::{Engine, Plan};
@@ -56,7 +56,7 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
 }
 
 /// Runs `f` on a pinned view.
-fn with<R>(toy: &Toy, f: impl FnOnce(Table<'_, u64, u64>) -> R) -> R {
+fn with<R>(toy: &Toy, f: impl FnOnce(View<'_, u64, u64>) -> R) -> R {
     let guard = toy.table.domain().pin_transient();
     f(toy.table.view(guard.guard_ref()))
 }
@@ -266,11 +266,11 @@ fn beside_a_replacement(inserts: usize, replacements: usize) {
         let replacer = thread::spawn(move || {
             let (ledger, lingering, stripes) = &*theirs;
             for _ in 0..replacements {
-                let lingerer = lingering.begin(1);
-                let mut hand = ledger.reserve_up_to(&stripes[1], 0);
-                if hand.gather(1, stripes) {
-                    hand.commit(1);
-                    lingerer.keep();
+                let lingering_charge = lingering.begin(1);
+                let mut reservation = ledger.reserve_up_to(&stripes[1], 0);
+                if reservation.gather(1, stripes) {
+                    reservation.commit(1);
+                    lingering_charge.keep();
                     lingering.end(1, || ledger.give(&stripes[1], 1));
                 }
             }
@@ -278,8 +278,8 @@ fn beside_a_replacement(inserts: usize, replacements: usize) {
         let (ledger, lingering, stripes) = &*scarce;
         for _ in 0..inserts {
             let before = lingering.before();
-            let mut hand = ledger.reserve_up_to(&stripes[0], 0);
-            let found = hand.gather(1, stripes);
+            let mut reservation = ledger.reserve_up_to(&stripes[0], 0);
+            let found = reservation.gather(1, stripes);
             assert!(found || lingering.since(before) > 0, "an entry would have to go");
         }
         replacer.join().unwrap();

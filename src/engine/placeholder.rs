@@ -16,14 +16,14 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bury::{Found, State, Table};
 use super::panic::Panicked;
-use super::work::{Attempt, Obstacle, Work};
-use super::write::Site;
+use super::remove::{EntryState, Occupied, View};
+use super::write::Destination;
+use super::write_op::{Attempt, AttemptError, WriteOp};
 use super::{Engine, Pin};
 use crate::entry::{EntryRef, LoadToken};
 use crate::error::InsertErrorKind;
-use crate::expiry::{Expiration, Terms};
+use crate::expiry::{Expiration, LifetimeOverride};
 use crate::outcome::RemovalCause;
 use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
 use crate::table::Lookup;
@@ -47,7 +47,7 @@ pub(crate) enum LoadStart<V> {
 }
 
 /// A value that may stand in for one that could not be loaded.
-pub(crate) struct StandIn<V> {
+pub(crate) struct StaleValue<V> {
     pub(crate) value: V,
     /// Whether it has not expired.
     pub(crate) live: bool,
@@ -114,19 +114,19 @@ where
     ) -> LoadStart<V> {
         let hash = self.hash(key);
         let mut pin = self.pin();
-        let mut work = self.work(pin.local());
+        let mut op = self.op(pin.local());
         // Where there is no permit, waiting for garbage to be freed may be in vain: the
         // placeholders of loads that still run are not garbage.
-        work.patient = false;
-        let start = self.persist(&mut pin, &mut work, |pin, work| {
-            self.try_begin_load(pin, work, (hash, key), kind, token, &is_over)
+        op.patient = false;
+        let start = self.retry(&mut pin, &mut op, |pin, op| {
+            self.try_begin_load(pin, op, (hash, key), kind, token, &is_over)
         });
         let start = NoAbort::new(start.unwrap_or(LoadStart::NotStarted));
-        drop(work);
+        drop(op);
         // A caller that reads an old value and has it renewed does not clean up.
         let reads = matches!(kind, LoadKind::RenewIfOlderThan(..));
         if matches!(*start, LoadStart::Started(_)) && !reads {
-            self.tidy(pin);
+            self.finish_write(pin);
         }
         start.into_inner()
     }
@@ -134,7 +134,7 @@ where
     fn try_begin_load(
         &self,
         pin: &Pin<'_, K, V>,
-        work: &mut Work<'_>,
+        op: &mut WriteOp<'_>,
         (hash, key): (u64, &K),
         kind: LoadKind,
         token: &LoadToken,
@@ -146,14 +146,14 @@ where
             Lookup::Vacant(_) if kind != LoadKind::Load => return Ok(LoadStart::NotStarted),
             Lookup::Vacant(vacant) => {
                 // Before the key is cloned: without a permit that would be in vain.
-                let permit = self.placeholder_permit().ok_or(Obstacle::Garbage)?;
+                let permit = self.placeholder_permit().ok_or(AttemptError::Garbage)?;
                 let entry = view.placeholder(hash, key.clone(), Arc::clone(token));
-                let bits = self.start(view, work, entry.as_ref());
-                self.commit(view, &work.delta, vacant, (entry, bits))
-                    .map_err(|_| Obstacle::Changed)?;
+                let bits = self.admission_bits(view, op, entry.as_ref());
+                self.commit(view, &op.delta, vacant, (entry, bits))
+                    .map_err(|_| AttemptError::Changed)?;
                 permit.keep();
-                work.local.tally.token_changes.bump();
-                work.local.tally.placeholders.bump();
+                op.local.tally.token_changes.bump();
+                op.local.tally.placeholders.bump();
                 self.grow_if_crowded(view);
                 return Ok(LoadStart::Started(None));
             }
@@ -161,26 +161,28 @@ where
         let state = self.state(occupied.entry());
         let other = occupied.entry().load_token().filter(|token| !is_over(token));
         match (state, other) {
-            (State::Live, _) if kind == LoadKind::Load => {
+            (EntryState::Live, _) if kind == LoadKind::Load => {
                 occupied.touch();
                 Ok(LoadStart::Live(occupied.entry().value().clone()))
             }
             (_, Some(other)) => Ok(LoadStart::Joined(Arc::clone(other))),
-            (State::Placeholder, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
-            (State::Placeholder, None) => {
+            (EntryState::Placeholder, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
+            (EntryState::Placeholder, None) => {
                 // A load that is over has left it behind.
-                self.bury(view, occupied, RemovalCause::Expired);
-                Err(Obstacle::Changed)
+                self.remove_occupied(view, occupied, RemovalCause::Expired);
+                Err(AttemptError::Changed)
             }
-            (State::Expired, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
-            (State::Expired, None) if !self.is_kept(occupied.entry()) => {
-                self.bury(view, occupied, RemovalCause::Expired);
-                Err(Obstacle::Changed)
+            (EntryState::Expired, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
+            (EntryState::Expired, None) if !self.is_kept(occupied.entry()) => {
+                self.remove_occupied(view, occupied, RemovalCause::Expired);
+                Err(AttemptError::Changed)
             }
-            (State::Live, None) if !self.is_due(occupied.entry(), kind) => {
+            (EntryState::Live, None) if !self.is_due(occupied.entry(), kind) => {
                 Ok(LoadStart::NotStarted)
             }
-            (State::Live | State::Expired, None) => self.begin_renewal(view, work, occupied, token),
+            (EntryState::Live | EntryState::Expired, None) => {
+                self.begin_renewal(view, op, occupied, token)
+            }
         }
     }
 
@@ -212,17 +214,17 @@ where
     /// Replaces an entry without a token by one with the same value and `token`.
     fn begin_renewal<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        occupied: Found<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        occupied: Occupied<'g, K, V>,
         token: &LoadToken,
     ) -> Attempt<LoadStart<V>> {
         let (old, charge) = (occupied.entry(), occupied.entry().charge());
-        let bearer = self.bearer_of_replaced(work, charge);
+        let garbage_charge = self.garbage_charge_of_replaced(op, charge);
         // Where the retired capacity has no room for the old entry, that stays charged to the
         // capacity, and the new one is charged as well.
-        let need = charge - bearer.frees(charge) + bearer.costs(charge);
-        self.find_room(work, need)?;
+        let need = charge - garbage_charge.frees(charge) + garbage_charge.costs(charge);
+        self.find_room(op, need)?;
         let own = NoAbort::new(old.key().clone());
         let (own_value, value) =
             (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
@@ -230,13 +232,13 @@ where
         let entry = view.renewing(old.hash(), contents, old.costs(), Arc::clone(token));
         copy_times(old, entry.as_ref());
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
-        let Ok(unlinked) = self.replace(view, &work.delta, occupied, entry) else {
-            work.hand.surrender();
-            return Err(Obstacle::Changed);
+        let Ok(unlinked) = self.replace(view, &op.delta, occupied, entry) else {
+            op.reservation.surrender();
+            return Err(AttemptError::Changed);
         };
-        let charged_to = self.settle(bearer, charge);
-        work.spend(need);
-        work.local.tally.token_changes.bump();
+        let charged_to = self.commit_garbage(garbage_charge, charge);
+        op.spend(need);
+        op.local.tally.token_changes.bump();
         if let (Some(expiration), Some(copied)) = (&self.rules.expiration, copied) {
             // After the exchange that has linked the new entry: either `set_ttl`, which looks for
             // it after it has changed the old one, finds it, or what it has changed is found here.
@@ -251,7 +253,7 @@ where
     /// Returns the value that `key` has now, if it is live or has been expired for less than
     /// `grace`: it may stand in for one that could not be loaded. A value that was replaced,
     /// removed or invalidated is not in the table, so it is never returned.
-    pub(crate) fn stand_in(&self, key: &K, grace: Duration) -> Option<StandIn<V>> {
+    pub(crate) fn stale_value(&self, key: &K, grace: Duration) -> Option<StaleValue<V>> {
         let pin = self.pin();
         let view = self.table.view(pin.guard_ref());
         let occupied = view.find(self.hash(key), |k| k == key)?;
@@ -265,7 +267,7 @@ where
         }
         occupied.touch();
         let token = entry.load_token().map(Arc::clone);
-        Some(StandIn { value: entry.value().clone(), live, token })
+        Some(StaleValue { value: entry.value().clone(), live, token })
     }
 
     /// Replaces the entry that carries `token` by `value`, unless something has happened to `key`
@@ -275,34 +277,40 @@ where
     /// under which the entry is then replaced. Where the replacement loses to another write, the
     /// token is looked for again: once it is gone, that write has overtaken the load, and the value
     /// is dropped.
-    pub(crate) fn complete_load(&self, key: &K, value: V, token: &LoadToken, terms: Terms) {
+    pub(crate) fn complete_load(
+        &self,
+        key: &K,
+        value: V,
+        token: &LoadToken,
+        lifetime_override: LifetimeOverride,
+    ) {
         let value = NoAbort::new(value);
         let costs = self.rules.weigh(key, &value);
         let hash = self.hash(key);
         let mut pin = self.pin();
-        let mut work = self.work_of(&pin);
-        work.terms = terms;
-        if let Err(kind) = self.fits(costs.charge) {
-            return self.reject_load(pin, work, (hash, key, &value), (token, kind));
+        let mut op = self.begin_op(&pin);
+        op.lifetime_override = lifetime_override;
+        if let Err(kind) = self.check_weight(costs.charge) {
+            return self.reject_load(pin, op, (hash, key, &value), (token, kind));
         }
         let (own, value) = (key.clone(), value.into_inner());
         let new = self.table.view(pin.guard_ref()).entry(hash, own, value, costs);
         let mut new = Some(new);
-        let done = self.persist(&mut pin, &mut work, |pin, work| {
+        let done = self.retry(&mut pin, &mut op, |pin, op| {
             let view = self.table.view(pin.guard_ref());
             let Some(occupied) = self.find_by_token(view, hash, key, token) else { return Ok(()) };
             let state = self.state(occupied.entry());
-            self.put_from(view, work, Site::Occupied(occupied, state), &mut new)?;
-            self.settle_in(view, work);
+            self.put_from(view, op, Destination::Occupied(occupied, state), &mut new)?;
+            self.promote_overflow(view, op);
             Ok(())
         });
         let Err(kind) = done else {
-            drop(work);
-            return self.tidy(pin);
+            drop(op);
+            return self.finish_write(pin);
         };
         let (own, value) = new.expect("an entry that was refused is still here").into_parts();
         let (_own, value) = (NoAbort::new(own), NoAbort::new(value));
-        self.reject_load(pin, work, (hash, key, &value), (token, kind));
+        self.reject_load(pin, op, (hash, key, &value), (token, kind));
     }
 
     /// Removes the entry that carries `token`, as the capacity has no room for the value loaded.
@@ -310,13 +318,13 @@ where
     fn reject_load<'e>(
         &'e self,
         pin: Pin<'e, K, V>,
-        mut work: Work<'_>,
+        mut op: WriteOp<'_>,
         (hash, key, value): (u64, &K, &V),
         (token, kind): (&LoadToken, InsertErrorKind),
     ) {
-        work.local.tally.refusals.count(kind);
-        let mut panicked = std::mem::take(&mut work.panicked);
-        drop(work);
+        op.local.tally.refusals.count(kind);
+        let mut panicked = std::mem::take(&mut op.panicked);
+        drop(op);
         let notify = || {
             self.note_refused(hash);
             self.rules.notify(key, value, RemovalCause::Refused);
@@ -383,7 +391,7 @@ where
             self.find_by_token(view, hash, key, token).filter(|occupied| may_go(occupied.entry()))
         };
         while let Some(occupied) = find() {
-            if self.take_away(view, occupied, cause) {
+            if self.unlink_and_retire(view, occupied, cause) {
                 let entry = Some(occupied.entry()).filter(|entry| !entry.is_placeholder());
                 let mut panicked = Panicked::default();
                 panicked.call(|| entry.into_iter().for_each(|entry| self.report(entry, cause)));
@@ -391,7 +399,7 @@ where
                 break;
             }
         }
-        self.tidy(pin);
+        self.finish_write(pin);
     }
 
     /// Whether `token` is still in the table: nothing has happened to `key` since its load began.
@@ -403,11 +411,11 @@ where
     /// Returns the entry of `key` if it carries `token`.
     fn find_by_token<'g>(
         &self,
-        view: Table<'g, K, V>,
+        view: View<'g, K, V>,
         hash: u64,
         key: &K,
         token: &LoadToken,
-    ) -> Option<Found<'g, K, V>> {
+    ) -> Option<Occupied<'g, K, V>> {
         let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| k == key) else {
             return None;
         };

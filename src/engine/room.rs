@@ -4,10 +4,10 @@ use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
 
 use super::Engine;
-use super::bearer::{Bearer, plot};
-use super::bury::{Found, Table};
+use super::garbage_charge::{GarbageCharge, retired_charge};
+use super::remove::{Occupied, View};
 use super::table_entries::TableEntries;
-use super::work::{Attempt, Obstacle, Work};
+use super::write_op::{Attempt, AttemptError, WriteOp};
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
@@ -20,24 +20,24 @@ use crate::time::Deadline;
 
 /// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
 /// succeed are as many as the charge needs.
-const VAIN: usize = 64;
+const MAX_FAILED_EVICTIONS: usize = 64;
 
 /// Buckets for which one more vain attempt is made: in a table that is nearly empty, one attempt comes
 /// by so many and finds nothing.
-const BUCKETS_PER_VAIN: usize = 1 << 11;
+const BUCKETS_PER_FAILED_EVICTION: usize = 1 << 11;
 
 /// Buckets that are looked at for one expired entry.
-const LOOKS: usize = 128;
+const MAX_DUE_BUCKETS: usize = 128;
 
 /// Vain attempts after which an entry may go that is being renewed: there may be nothing else.
-const SPARED: usize = 8;
+const EVICTIONS_SPARING_RENEWING: usize = 8;
 
 /// Victims of one insert whose charge pays for a shrink.
-const PAID: usize = 2;
+const MAX_PAID: usize = 2;
 
 /// Vain attempts after which a search for victims ends.
-pub(super) fn patience<K, V>(view: &Table<'_, K, V>) -> usize {
-    VAIN + view.buckets() / BUCKETS_PER_VAIN
+pub(super) fn max_failed_evictions<K, V>(view: &View<'_, K, V>) -> usize {
+    MAX_FAILED_EVICTIONS + view.buckets() / BUCKETS_PER_FAILED_EVICTION
 }
 
 /// What an attempt to evict came to.
@@ -45,11 +45,11 @@ pub(super) fn patience<K, V>(view: &Table<'_, K, V>) -> usize {
 pub(super) enum Eviction {
     Done,
     /// The victim was used or gone, or the policy found none within its steps.
-    Vain,
+    Failed,
     /// The victim is of the key that room is made for, and has come since that was looked for.
-    Own,
+    OwnKey,
     /// The retired capacity is full.
-    Relieve,
+    Reclaim,
     /// The write is one of a listener that is told of an eviction, and has evicted enough itself.
     Barred,
 }
@@ -61,13 +61,13 @@ where
     S: BuildHasher,
 {
     /// Collects `need` in the operation's hand from what is free, and evicts nobody.
-    pub(super) fn find_room(&self, work: &mut Work<'_>, need: u64) -> Attempt<()> {
-        if work.hand.gather(need, self.credits()) {
+    pub(super) fn find_room(&self, op: &mut WriteOp<'_>, need: u64) -> Attempt<()> {
+        if op.reservation.gather(need, self.credits()) {
             return Ok(());
         }
         // Others may need what is not enough here, and shall not evict for it.
-        work.hand.surrender();
-        Err(Obstacle::Garbage)
+        op.reservation.surrender();
+        Err(AttemptError::Garbage)
     }
 
     /// Collects `need` in the operation's hand, and evicts only where all that is free, and all that garbage
@@ -76,39 +76,39 @@ where
     #[inline(always)]
     pub(super) fn make_room<'g>(
         &'g self,
-        view: &Table<'g, K, V>,
-        work: &mut Work<'_>,
+        view: &View<'g, K, V>,
+        op: &mut WriteOp<'_>,
         need: u64,
         own: Option<EntryRef<'_, K, V>>,
     ) -> Attempt<()> {
-        let (mut vain, mut paid) = (0, 0);
+        let (mut failed, mut paid) = (0, 0);
         loop {
             let before = self.lingering.before();
-            if work.hand.gather(need, self.credits()) {
+            if op.reservation.gather(need, self.credits()) {
                 return Ok(());
             }
             let lingering = self.lingering.since(before);
-            if lingering > 0 && self.waits_for(lingering, need - work.hand.held(), work) {
-                return Err(Obstacle::Garbage);
+            if lingering > 0 && self.waits_for(lingering, need - op.reservation.held(), op) {
+                return Err(AttemptError::Garbage);
             }
-            match self.evict(view, work, own, vain) {
+            match self.evict(view, op, own, failed) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
-                Eviction::Done if paid < PAID && self.capacity.debt() > 0 => {
-                    work.hand.surrender();
+                Eviction::Done if paid < MAX_PAID && self.capacity.debt() > 0 => {
+                    op.reservation.surrender();
                     paid += 1;
                 }
                 Eviction::Done => {}
-                Eviction::Relieve => return Err(Obstacle::Garbage),
-                Eviction::Barred => return Err(Obstacle::NoRoom),
-                Eviction::Own => {
+                Eviction::Reclaim => return Err(AttemptError::Garbage),
+                Eviction::Barred => return Err(AttemptError::NoRoom),
+                Eviction::OwnKey => {
                     // To replace that takes less: nobody shall evict for what was taken for both.
-                    work.hand.surrender();
-                    return Err(Obstacle::Changed);
+                    op.reservation.surrender();
+                    return Err(AttemptError::Changed);
                 }
-                Eviction::Vain if vain >= patience(view) || self.len() == 0 => {
-                    return Err(Obstacle::NoRoom);
+                Eviction::Failed if failed >= max_failed_evictions(view) || self.len() == 0 => {
+                    return Err(AttemptError::NoRoom);
                 }
-                Eviction::Vain => vain += 1,
+                Eviction::Failed => failed += 1,
             }
         }
     }
@@ -116,15 +116,15 @@ where
     /// Whether an operation that lacks so much has to wait for garbage. Garbage that is charged to the capacity goes
     /// before an entry does; and if there would be room without it, no entry has to go at all.
     #[cold]
-    fn waits_for(&self, lingering: u64, lacking: u64, work: &Work<'_>) -> bool {
+    fn waits_for(&self, lingering: u64, lacking: u64, op: &WriteOp<'_>) -> bool {
         // What pays the debt of a shrink will not be free.
         let owed = lingering.saturating_sub(self.capacity.debt());
-        owed >= lacking || owed > 0 && work.has_hope()
+        owed >= lacking || owed > 0 && op.reclaims_succeed()
     }
 
     /// Evicts one entry, but none of the key of `own`. Its charge comes into the hand.
     ///
-    /// One that is being renewed goes only after some attempts that were `vain`. Its key was asked for just now, and
+    /// One that is being renewed goes only after some attempts that were `failed`. Its key was asked for just now, and
     /// whoever asks next would not find the load that is under way.
     ///
     /// An entry that is larger than the retired capacity can never lie there: the capacity bears it until it
@@ -133,21 +133,21 @@ where
     #[inline(never)]
     pub(super) fn evict<'g>(
         &'g self,
-        view: &Table<'g, K, V>,
-        work: &mut Work<'_>,
+        view: &View<'g, K, V>,
+        op: &mut WriteOp<'_>,
         own: Option<EntryRef<'_, K, V>>,
-        vain: usize,
+        failed: usize,
     ) -> Eviction {
-        if !work.local.telling.may_evict() {
+        if !op.local.notifying.may_evict() {
             return Eviction::Barred;
         }
         if self.retired.limit() == 0 && self.lingering.charge() > 0 {
-            return Eviction::Relieve;
+            return Eviction::Reclaim;
         }
-        let Some(occupied) = self.victim(*view, work, own, vain) else {
+        let Some(occupied) = self.victim(*view, op, own, failed) else {
             // Those who could go may be in buckets that somebody has begun to migrate, and sleeps.
             view.migrate(1);
-            return Eviction::Vain;
+            return Eviction::Failed;
         };
         let (entry, charge) = (occupied.entry(), occupied.entry().charge());
         // Somebody has put it in since the key was looked for, and it is what the operation has to replace. To evict
@@ -155,36 +155,36 @@ where
         if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key())
             && !seeded("room-of-its-own-key")
         {
-            return Eviction::Own;
+            return Eviction::OwnKey;
         }
-        let Some(bearer) = self.bearer_of_victim(work, charge) else {
-            return Eviction::Relieve;
+        let Some(garbage_charge) = self.garbage_charge_of_victim(op, charge) else {
+            return Eviction::Reclaim;
         };
         let live = self.is_live(entry);
         let Some((unlinked, bits)) = view.unlink(occupied) else {
             view.help_migrate(occupied);
-            return Eviction::Vain;
+            return Eviction::Failed;
         };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
-        work.local.tally.count_out(cause, charge);
-        self.count_out(&work.delta, entry, bits);
+        op.local.tally.count_out(cause, charge);
+        self.count_out(&op.delta, entry, bits);
         if live {
-            let (cursor, history) = (&work.local.cursor, view.extension());
+            let (cursor, history) = (&op.local.cursor, view.extension());
             let recent_uses = RecentUses::from_bits(entry.recent_uses());
             self.policy.evicted(history, cursor, entry.hash(), (bits, recent_uses));
         } else {
             self.note_removed(*view, entry.hash(), cause);
         }
-        let charged_to = self.settle(bearer, charge);
+        let charged_to = self.commit_garbage(garbage_charge, charge);
         let outcome = if charged_to == ChargedTo::Retired {
-            work.hand.add(charge);
+            op.reservation.add(charge);
             Eviction::Done
         } else {
-            Eviction::Relieve
+            Eviction::Reclaim
         };
         view.retire(unlinked, charged_to);
         if self.rules.listener.is_some() {
-            work.local.telling.of_eviction(|| work.report(&self.rules, entry, cause));
+            op.local.notifying.of_eviction(|| op.report(&self.rules, entry, cause));
         }
         outcome
     }
@@ -193,67 +193,68 @@ where
     #[inline(always)]
     fn victim<'g>(
         &'g self,
-        view: Table<'g, K, V>,
-        work: &Work<'_>,
+        view: View<'g, K, V>,
+        op: &WriteOp<'_>,
         own: Option<EntryRef<'g, K, V>>,
-        vain: usize,
-    ) -> Option<Found<'g, K, V>> {
+        failed: usize,
+    ) -> Option<Occupied<'g, K, V>> {
         if let Some(expiration) = &self.rules.expiration
-            && let Some(overdue) = self.overdue(view, expiration, own)
+            && let Some(overdue) = self.find_overdue(view, expiration, own)
         {
             return Some(overdue);
         }
-        let entries =
-            TableEntries::new(self, view).excluding(own).excluding_renewing(vain < SPARED);
-        self.policy.victim(&entries, &work.local.cursor, view.extension(), &work.delta, self.fill())
+        let entries = TableEntries::new(self, view)
+            .excluding(own)
+            .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING);
+        self.policy.victim(&entries, &op.local.cursor, view.extension(), &op.delta, self.fill())
     }
 
     /// An entry whose time is over, if there is one that is known of: it makes room before any live one does.
     #[inline]
-    fn overdue<'g>(
+    fn find_overdue<'g>(
         &self,
-        view: Table<'g, K, V>,
+        view: View<'g, K, V>,
         expiration: &Expiration<K, V>,
-        spared: Option<EntryRef<'_, K, V>>,
-    ) -> Option<Found<'g, K, V>> {
+        excluded: Option<EntryRef<'_, K, V>>,
+    ) -> Option<Occupied<'g, K, V>> {
         let now = expiration.collected_before().to_word();
         // Threads begin at different places.
         let seed = std::ptr::from_ref(view.local()).addr() >> 8;
-        for look in 0..LOOKS {
+        for look in 0..MAX_DUE_BUCKETS {
             let overdue = view.find_due(now, seed.wrapping_add(look))?;
-            let dead = self.look_at_due(view, expiration, overdue, spared);
-            if dead.is_some() {
-                return dead;
+            let expired = self.scan_due_bucket(view, expiration, overdue, excluded);
+            if expired.is_some() {
+                return expired;
             }
         }
         None
     }
 
     /// An entry whose time is over in a bucket where one may be; if there is none, it is noted when the first one will be.
-    pub(super) fn look_at_due<'g>(
+    pub(super) fn scan_due_bucket<'g>(
         &self,
-        view: Table<'g, K, V>,
+        view: View<'g, K, V>,
         expiration: &Expiration<K, V>,
         due: DueBucket<'g, K, V, History>,
-        spared: Option<EntryRef<'_, K, V>>,
-    ) -> Option<Found<'g, K, V>> {
-        let look = || self.look_for_dead(view, expiration, due.positions(), spared);
-        let (dead, end) = look();
-        if dead.is_none() && view.set_earliest(due, end.to_word()) {
+        excluded: Option<EntryRef<'_, K, V>>,
+    ) -> Option<Occupied<'g, K, V>> {
+        let look = || self.find_expired(view, expiration, due.positions(), excluded);
+        let (expired, end) = look();
+        if expired.is_none() && view.set_earliest(due, end.to_word()) {
             let (_, end) = look();
             view.note_due(due.positions().start, end.to_word());
         }
-        dead
+        expired
     }
 
     /// An entry whose time is over, in these places, and its end; else the end of the one that comes first.
-    fn look_for_dead<'g>(
+    fn find_expired<'g>(
         &self,
-        view: Table<'g, K, V>,
+        view: View<'g, K, V>,
         expiration: &Expiration<K, V>,
         positions: Range<u64>,
-        spared: Option<EntryRef<'_, K, V>>,
-    ) -> (Option<Found<'g, K, V>>, Deadline) {
+        excluded: Option<EntryRef<'_, K, V>>,
+    ) -> (Option<Occupied<'g, K, V>>, Deadline) {
         let (mut found, mut earliest) = (Vec::new(), Deadline::NEVER);
         let mut next = Some(positions.start);
         while let Some(from) = next.filter(|&from| from < positions.end) {
@@ -267,7 +268,9 @@ where
                 let (end, collected) = (expiration.end(entry), expiration.collected_before());
                 if !end.is_passed(collected) {
                     earliest = earliest.min(end);
-                } else if !spared.is_some_and(|spared| spared.is(entry)) && !self.is_kept(entry) {
+                } else if !excluded.is_some_and(|excluded| excluded.is(entry))
+                    && !self.is_kept(entry)
+                {
                     return (Some(occupied), end);
                 }
                 // One that is overdue and has to stay goes with the load or the write that it waits for.
@@ -279,35 +282,35 @@ where
     /// Who bears a victim: the retired capacity, or for one that is larger than that, the capacity, if nothing
     /// lingers.
     #[inline]
-    fn bearer_of_victim<'a, 'w: 'a>(
+    fn garbage_charge_of_victim<'a, 'w: 'a>(
         &'a self,
-        work: &mut Work<'w>,
+        op: &mut WriteOp<'w>,
         charge: u64,
-    ) -> Option<Bearer<'a>> {
-        let room = self.retired_room_for(work, charge).map(Bearer::Retired);
-        if room.is_some() || plot(charge) <= self.retired.limit() {
+    ) -> Option<GarbageCharge<'a>> {
+        let room = self.retired_room_for(op, charge).map(GarbageCharge::Retired);
+        if room.is_some() || retired_charge(charge) <= self.retired.limit() {
             return room;
         }
-        self.lingering.begin_alone(plot(charge)).map(Bearer::Capacity)
+        self.lingering.begin_alone(retired_charge(charge)).map(GarbageCharge::Capacity)
     }
 
     /// Takes charge for what is not an entry.
-    pub(crate) fn set_aside(&self, charge: u64) -> Result<(), InsertErrorKind> {
-        self.fits(charge)?;
+    pub(crate) fn reserve_charge(&self, charge: u64) -> Result<(), InsertErrorKind> {
+        self.check_weight(charge)?;
         let mut pin = self.pin();
-        let mut work = self.work(pin.local());
-        let taken = self.persist(&mut pin, &mut work, |pin, work| {
-            self.make_room(&self.table.view(pin.guard_ref()), work, charge, None)?;
-            work.spend(charge);
+        let mut op = self.op(pin.local());
+        let taken = self.retry(&mut pin, &mut op, |pin, op| {
+            self.make_room(&self.table.view(pin.guard_ref()), op, charge, None)?;
+            op.spend(charge);
             Ok(())
         });
-        drop(work);
-        self.tidy(pin);
+        drop(op);
+        self.finish_write(pin);
         taken
     }
 
     /// Gives back what was set aside.
-    pub(crate) fn give_back(&self, charge: u64) {
+    pub(crate) fn return_charge(&self, charge: u64) {
         self.capacity.give(&self.pin().local().credit, charge);
     }
 

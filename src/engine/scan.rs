@@ -7,9 +7,9 @@ use std::ops::Range;
 use equivalent::Equivalent;
 
 use super::Engine;
-use super::bury::{Found, State, Table};
-use super::lens::successor;
-use super::work::{Decided, Obstacle};
+use super::read_view::successor;
+use super::remove::{EntryState, Occupied, View};
+use super::write_op::{AttemptError, Decided};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
 use crate::policy::RecentUses;
@@ -25,17 +25,17 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Removes the entry of a key if it is live and `wish` wants something of it. `wish` may be
+    /// Removes the entry of a key if it is live and `decide` wants something of it. `decide` may be
     /// called again if the value was replaced meanwhile. One that replaces the value itself each time it is called,
     /// as the clone of a value may, ends in nothing.
-    pub(crate) fn remove<Q, R>(&self, key: &Q, mut wish: impl FnMut(&V) -> Option<R>) -> Option<R>
+    pub(crate) fn remove<Q, R>(&self, key: &Q, mut decide: impl FnMut(&V) -> Option<R>) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
         let pin = self.pin();
         let view = self.table.view(pin.guard_ref());
-        let mut work = self.work(pin.local());
+        let mut op = self.op(pin.local());
         let removed = loop {
             let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| key.equivalent(k))
             else {
@@ -44,29 +44,29 @@ where
             if !self.is_live(occupied.entry()) {
                 // With it goes a load that is under way. If that was faster, its value is there.
                 if seeded("token-survives-removal")
-                    || self.bury(view, occupied, RemovalCause::Expired)
+                    || self.remove_occupied(view, occupied, RemovalCause::Expired)
                 {
                     break None;
                 }
                 continue;
             }
-            work.asks(Decided::ByClosure);
-            let Some(wished) = wish(occupied.entry().value()) else { break None };
-            let wished = NoAbort::new(wished);
-            if self.bury(view, occupied, RemovalCause::Invalidated) {
-                break Some(wished);
+            op.asks(Decided::ByClosure);
+            let Some(decided) = decide(occupied.entry().value()) else { break None };
+            let decided = NoAbort::new(decided);
+            if self.remove_occupied(view, occupied, RemovalCause::Invalidated) {
+                break Some(decided);
             }
-            if work.gives_up(Obstacle::Changed).is_some() {
+            if op.is_exhausted(AttemptError::Changed).is_some() {
                 break None;
             }
         };
-        drop(work);
-        self.tidy(pin);
+        drop(op);
+        self.finish_write(pin);
         removed.map(NoAbort::into_inner)
     }
 
     /// Visits all entries with a value, expired ones included.
-    pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>)) {
+    pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>)) {
         stride(EVERYWHERE, |positions| self.step(positions, &mut visit));
     }
 
@@ -74,7 +74,7 @@ where
     fn step(
         &self,
         positions: Range<u64>,
-        visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
+        visit: &mut impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>),
     ) -> Option<u64> {
         self.step_all(positions, &mut |view, occupied| {
             if !occupied.entry().is_placeholder() {
@@ -87,7 +87,7 @@ where
     fn step_all(
         &self,
         positions: Range<u64>,
-        visit: &mut impl for<'g> FnMut(Table<'g, K, V>, Found<'g, K, V>),
+        visit: &mut impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>),
     ) -> Option<u64> {
         let pin = self.pin();
         let view = self.table.view(pin.guard_ref());
@@ -116,7 +116,7 @@ where
     /// that, as visits may take long; then the key was there all the while, and this is what it has now.
     fn live_or_successor<'g>(
         &self,
-        view: Table<'g, K, V>,
+        view: View<'g, K, V>,
         met: EntryRef<'g, K, V>,
     ) -> Option<EntryRef<'g, K, V>> {
         let is_live = |entry| self.is_live(entry);
@@ -134,9 +134,9 @@ where
     pub(crate) fn retain(&self, positions: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
         stride(positions, |rest| {
             let next = self.step_all(rest, &mut |view, occupied| {
-                self.sift(view, occupied, &mut keep);
+                self.retain_entry(view, occupied, &mut keep);
             });
-            self.tidy(self.pin());
+            self.finish_write(self.pin());
             next
         });
         self.resize(usize::MAX);
@@ -151,13 +151,13 @@ where
     {
         let next = self.step_all(from..EVERYWHERE.end, &mut |view, occupied| {
             let mut seen = None;
-            let removed = self.sift(view, occupied, &mut |key, value| {
+            let removed = self.retain_entry(view, occupied, &mut |key, value| {
                 seen = Some((key.clone(), value.clone()));
                 false
             });
             out.extend(seen.filter(|_| removed));
         });
-        self.tidy(self.pin());
+        self.finish_write(self.pin());
         next
     }
 
@@ -170,26 +170,27 @@ where
     ///
     /// Ends: each further look follows a change by another thread, or by `keep` itself, and of those there are only
     /// so many.
-    fn sift<'g>(
+    fn retain_entry<'g>(
         &self,
-        view: Table<'g, K, V>,
-        met: Found<'g, K, V>,
+        view: View<'g, K, V>,
+        met: Occupied<'g, K, V>,
         keep: &mut impl FnMut(&K, &V) -> bool,
     ) -> bool {
         let mut occupied = met;
-        let mut work = self.work(view.local());
+        let mut op = self.op(view.local());
         loop {
             let entry = occupied.entry();
-            work.asks(Decided::ByClosure);
+            op.asks(Decided::ByClosure);
             let cause = match self.state(entry) {
-                State::Live if keep(entry.key(), entry.value()) => return false,
-                State::Live => RemovalCause::Invalidated,
-                State::Expired | State::Placeholder => RemovalCause::Expired,
+                EntryState::Live if keep(entry.key(), entry.value()) => return false,
+                EntryState::Live => RemovalCause::Invalidated,
+                EntryState::Expired | EntryState::Placeholder => RemovalCause::Expired,
             };
-            if self.remove_met(view, occupied, cause) || seeded("token-completes-behind-a-walk") {
+            if self.remove_current(view, occupied, cause) || seeded("token-completes-behind-a-walk")
+            {
                 return cause == RemovalCause::Invalidated;
             }
-            if work.gives_up(Obstacle::Changed).is_some() {
+            if op.is_exhausted(AttemptError::Changed).is_some() {
                 return false;
             }
             let Lookup::Occupied(now) = view.find_for_write(entry.hash(), |k| k == entry.key())
@@ -229,7 +230,7 @@ where
     }
 
     /// How much an entry is used, beside others.
-    fn usage_rank(&self, view: Table<'_, K, V>, occupied: Found<'_, K, V>) -> u64 {
+    fn usage_rank(&self, view: View<'_, K, V>, occupied: Occupied<'_, K, V>) -> u64 {
         let (cursor, history) = (&view.local().cursor, view.extension());
         let recent_uses = RecentUses::from_bits(occupied.entry().recent_uses());
         self.policy.usage_rank(history, cursor, recent_uses, occupied.bits())
@@ -239,7 +240,7 @@ where
     fn first_by<R: Ord>(
         &self,
         most: usize,
-        rank: impl for<'g> Fn(Table<'g, K, V>, Found<'g, K, V>) -> R,
+        rank: impl for<'g> Fn(View<'g, K, V>, Occupied<'g, K, V>) -> R,
     ) -> Vec<K>
     where
         K: Clone,
@@ -263,14 +264,14 @@ where
     }
 
     /// Removes an entry that a walk met, unless it was replaced or removed since.
-    pub(super) fn remove_met<'g>(
+    pub(super) fn remove_current<'g>(
         &self,
-        view: Table<'g, K, V>,
-        occupied: Found<'g, K, V>,
+        view: View<'g, K, V>,
+        occupied: Occupied<'g, K, V>,
         cause: RemovalCause,
     ) -> bool {
         let entry = occupied.entry();
-        if self.bury(view, occupied, cause) {
+        if self.remove_occupied(view, occupied, cause) {
             return true;
         }
         // It may have been moved while the table's size changes: it is the same record there.
@@ -278,7 +279,7 @@ where
         loop {
             match view.find_for_write(entry.hash(), |k| std::ptr::eq(k, entry.key())) {
                 Lookup::Occupied(occupied) if is_it(&occupied.entry()) => {
-                    if self.bury(view, occupied, cause) {
+                    if self.remove_occupied(view, occupied, cause) {
                         return true;
                     }
                 }

@@ -1,7 +1,7 @@
 //! The table as the policy sees it.
 
 use super::Engine;
-use super::bury::{Found, Table};
+use super::remove::{Occupied, View};
 use crate::entry::EntryRef;
 use crate::policy::{Entries, Marks, RecentUses, Region, ScanPosition, ScanStep, Worth};
 use crate::table;
@@ -9,7 +9,7 @@ use crate::table;
 /// The clock's face.
 pub(super) struct TableEntries<'g, K, V, S> {
     engine: &'g Engine<K, V, S>,
-    view: Table<'g, K, V>,
+    view: View<'g, K, V>,
     /// An entry that is not to be seen, as it is about to be replaced.
     excluded: Option<EntryRef<'g, K, V>>,
     /// Whether entries that are being renewed are not to be seen.
@@ -17,7 +17,7 @@ pub(super) struct TableEntries<'g, K, V, S> {
 }
 
 impl<'g, K, V, S> TableEntries<'g, K, V, S> {
-    pub(super) fn new(engine: &'g Engine<K, V, S>, view: Table<'g, K, V>) -> Self {
+    pub(super) fn new(engine: &'g Engine<K, V, S>, view: View<'g, K, V>) -> Self {
         Self { engine, view, excluded: None, excludes_renewing: false }
     }
 
@@ -33,7 +33,7 @@ impl<'g, K, V, S> TableEntries<'g, K, V, S> {
 
     /// Whether an entry may go. What weighs nothing makes no room, and stays; so does what is still being loaded.
     #[inline]
-    fn is_evictable(&self, slot: &Found<'g, K, V>) -> bool {
+    fn is_evictable(&self, slot: &Occupied<'g, K, V>) -> bool {
         let is_excluded = |excluded: EntryRef<'g, K, V>| excluded.is(slot.entry());
         slot.entry().charge() > 0
             && !self.excluded.is_some_and(is_excluded)
@@ -42,7 +42,7 @@ impl<'g, K, V, S> TableEntries<'g, K, V, S> {
 }
 
 impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
-    type Slot = Found<'g, K, V>;
+    type Slot = Occupied<'g, K, V>;
 
     #[inline]
     fn range_length(&self) -> u64 {

@@ -21,11 +21,11 @@ impl Expiry<u64, u64> for ByValue {
 
 /// A full cache of a thousand, in a table of 256 buckets.
 fn full() -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, reservation) = Clock::manual();
     let builder = Cache::builder().capacity(1_000).expected_entries(1_000);
     let cache = builder.expiry(ByValue).clock(clock).build().expect("sound");
     (0..1_000).for_each(|key| cache.insert(key, 1_000));
-    (cache, hand)
+    (cache, reservation)
 }
 
 /// A thread begins to double the table, freezes the buckets of these keys, and falls asleep.
@@ -62,11 +62,11 @@ fn what_was_heard_of_a_key_stays_with_it_when_its_value_is_replaced() {
 
 #[test]
 fn an_expired_entry_in_a_bucket_that_somebody_has_frozen_keeps_nobody_from_coming_in() {
-    let (cache, hand) = full();
+    let (cache, reservation) = full();
     let engine = cache.engine();
     let dead = others(engine).next().expect("one of four");
     cache.insert(dead, 1);
-    hand.advance(Duration::from_secs(1));
+    reservation.advance(Duration::from_secs(1));
     fall_asleep(engine, [dead]);
     for key in 2_000..2_020 {
         assert!(cache.try_insert(key, 1_000).is_ok(), "{key} is refused");
@@ -97,26 +97,26 @@ fn a_victim_is_found_though_all_are_in_a_bucket_that_somebody_has_frozen() {
 fn a_write_stands_back_once_for_each_that_starves() {
     let cache: Cache<u64, u64> = Cache::new(10);
     let engine = cache.engine();
-    let stood_back = || engine.pin().local().stood_back.get();
+    let yielded_to = || engine.pin().local().yielded_to.get();
     cache.insert(0, 0);
-    assert_eq!(stood_back(), 0, "nobody starves");
+    assert_eq!(yielded_to(), 0, "nobody starves");
     for nth in 1..=3 {
-        let starved = engine.starving.enter();
-        assert!(engine.starving.any());
+        let starved = engine.starvation.enter();
+        assert!(engine.starvation.any());
         let pin = engine.pin();
         cache.insert(1, 1);
-        assert_eq!(stood_back(), nth - 1, "it is in its own way");
+        assert_eq!(yielded_to(), nth - 1, "it is in its own way");
         drop(pin);
         for _ in 0..3 {
             cache.insert(1, 1);
-            assert_eq!(stood_back(), nth);
+            assert_eq!(yielded_to(), nth);
         }
         drop(starved);
-        assert!(!engine.starving.any());
+        assert!(!engine.starvation.any());
     }
-    let (first, second) = (engine.starving.enter(), engine.starving.enter());
+    let (first, second) = (engine.starvation.enter(), engine.starvation.enter());
     drop(first);
-    assert!(engine.starving.any());
+    assert!(engine.starvation.any());
     drop(second);
-    assert!(!engine.starving.any());
+    assert!(!engine.starvation.any());
 }

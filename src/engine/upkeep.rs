@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
 
-use super::bearer::plot;
-use super::bury::Table;
-use super::room::{Eviction, patience};
+use super::garbage_charge::retired_charge;
+use super::remove::View;
+use super::room::{Eviction, max_failed_evictions};
 use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
 use crate::accounting::Reservation;
@@ -23,11 +23,11 @@ const FREED_PER_WRITE: usize = 16;
 const FREED_FOR_ROOM: usize = 16;
 /// How often a write does that without getting further: what is freed may be taken by others, or come
 /// back, as destructors may write. So a write with one entry to make room for frees no more than
-/// `FREED_FOR_ROOM` x `RELIEFS` + `FREED_PER_WRITE` entries, 272, writes within their destructors
+/// `FREED_FOR_ROOM` x `MAX_RECLAIMS` + `FREED_PER_WRITE` entries, 272, writes within their destructors
 /// included: those free nothing. The last resort of a replacement is within that.
-pub(super) const RELIEFS: usize = 16;
+pub(super) const MAX_RECLAIMS: usize = 16;
 /// Retired entries that maintenance frees before it gives back what they were charged with.
-const PORTION: usize = 64;
+const MAX_PORTION: usize = 64;
 /// Buckets that a write searches for expired entries.
 const SWEPT_PER_WRITE: usize = 1;
 
@@ -48,20 +48,20 @@ fn begin_sweep() -> Option<Outermost> {
 
 /// Frees what nobody looks at any more, and gives back at the end what it was charged with, even if
 /// a destructor panics.
-struct Clearing<'e, 'r, K, V, S> {
+struct ReturnOnDrop<'e, 'r, K, V, S> {
     engine: &'e Engine<K, V, S>,
     local: &'e Local,
     retired: u64,
     capacity: u64,
     placeholders: u64,
-    unborne: u64,
+    uncharged: u64,
     /// Where the retired capacity goes that was freed, if not to the ledger.
     room: Option<&'e mut Reservation<'r>>,
 }
 
-impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
+impl<'e, K, V, S> ReturnOnDrop<'e, '_, K, V, S> {
     fn new(engine: &'e Engine<K, V, S>, local: &'e Local) -> Self {
-        Self { engine, local, retired: 0, capacity: 0, placeholders: 0, unborne: 0, room: None }
+        Self { engine, local, retired: 0, capacity: 0, placeholders: 0, uncharged: 0, room: None }
     }
 
     #[inline(always)]
@@ -72,19 +72,19 @@ impl<'e, K, V, S> Clearing<'e, '_, K, V, S> {
         reclaimer: &Reclaimer<'_, K, V, Local>,
     ) {
         if let table::Garbage::Entry(entry) = &garbage {
-            let plot = plot(entry.as_ref().charge());
+            let retired_charge = retired_charge(entry.as_ref().charge());
             match charged_to {
                 ChargedTo::Nowhere if entry.as_ref().is_placeholder() => self.placeholders += 1,
-                ChargedTo::Nowhere => self.unborne += 1,
-                ChargedTo::Retired => self.retired += plot,
-                ChargedTo::Capacity => self.capacity += plot,
+                ChargedTo::Nowhere => self.uncharged += 1,
+                ChargedTo::Retired => self.retired += retired_charge,
+                ChargedTo::Capacity => self.capacity += retired_charge,
             }
         }
         reclaimer.free(garbage);
     }
 }
 
-impl<K, V, S> Drop for Clearing<'_, '_, K, V, S> {
+impl<K, V, S> Drop for ReturnOnDrop<'_, '_, K, V, S> {
     fn drop(&mut self) {
         let (engine, local) = (self.engine, self.local);
         if self.placeholders > 0 {
@@ -95,8 +95,8 @@ impl<K, V, S> Drop for Clearing<'_, '_, K, V, S> {
             Some(room) => room.add(self.retired),
             None => engine.retired.give(&local.retired, self.retired),
         }
-        if self.unborne > 0 {
-            engine.unborne.sub(self.unborne);
+        if self.uncharged > 0 {
+            engine.uncharged.sub(self.uncharged);
         }
         if self.capacity > 0 {
             let give = || engine.capacity.give(&local.credit, self.capacity);
@@ -113,11 +113,11 @@ where
 {
     /// Ends a write: unpins, and frees a little if writes are to clean up. Does neither sweep nor free
     /// where the thread is sweeping or freeing already.
-    pub(super) fn tidy(&self, pin: Pin<'_, K, V>) {
+    pub(super) fn finish_write(&self, pin: Pin<'_, K, V>) {
         if !self.inline {
             return;
         }
-        if pin.local().is_turn_to_look() {
+        if pin.local().is_size_check_due() {
             self.shrink_if_sparse(self.table.view(pin.guard_ref()));
         }
         if self.rules.expiration.is_some()
@@ -127,9 +127,9 @@ where
         }
         let local = pin.local();
         self.table.close(pin, FREED_PER_WRITE, || {
-            let mut clearing = Clearing::new(self, local);
+            let mut returns = ReturnOnDrop::new(self, local);
             move |garbage, charged_to, reclaimer: &Reclaimer<'_, K, V, Local>| {
-                clearing.free(garbage, charged_to, reclaimer);
+                returns.free(garbage, charged_to, reclaimer);
             }
         });
     }
@@ -138,14 +138,14 @@ where
     /// capacity comes into `room`, if there is one. Gets nothing done while another thread, or another guard of this
     /// one, stays pinned: then it lets other threads run, once, as one that is pinned may want a processor;
     /// unless patience with it is over.
-    pub(super) fn relieve(
+    pub(super) fn reclaim_for_room(
         &self,
         pin: &mut Pin<'_, K, V>,
         room: Option<&mut Reservation<'_>>,
     ) -> bool {
         let (local, alone) = (pin.local(), pin.is_alone());
-        let mut clearing = Clearing::new(self, local);
-        clearing.room = room;
+        let mut returns = ReturnOnDrop::new(self, local);
+        returns.room = room;
         // Outside, or one that loses its processor here would hold the others up.
         pin.while_unpinned(|| {
             let domain = self.table.domain();
@@ -153,7 +153,7 @@ where
             for _ in 0..=GRACE {
                 if freed == 0 {
                     let free = |garbage, charged_to| {
-                        clearing.free(garbage, charged_to, &Reclaimer::plain())
+                        returns.free(garbage, charged_to, &Reclaimer::plain())
                     };
                     freed = domain.collect(FREED_FOR_ROOM, free).freed;
                 }
@@ -168,7 +168,7 @@ where
 
     /// Looks at the entries of some buckets, where the last call stopped, and removes those that
     /// have expired. Returns how many entries were looked at, and how many removed.
-    fn sweep(&self, view: Table<'_, K, V>, buckets: usize) -> (usize, usize) {
+    fn sweep(&self, view: View<'_, K, V>, buckets: usize) -> (usize, usize) {
         let (mut swept, mut expired) = (0, 0);
         // Most buckets have no chain.
         let mut found = Vec::with_capacity(table::SLOTS_PER_GROUP);
@@ -183,7 +183,7 @@ where
                 let is_placeholder = occupied.entry().is_placeholder();
                 swept += usize::from(!is_placeholder);
                 if self.is_outdated(occupied.entry())
-                    && self.bury(view, occupied, RemovalCause::Expired)
+                    && self.remove_occupied(view, occupied, RemovalCause::Expired)
                 {
                     expired += usize::from(!is_placeholder);
                 }
@@ -193,14 +193,14 @@ where
             if let Some((time, due)) = due
                 && !seeded("sweep-leaves-due")
             {
-                self.look_at_due(view, time, due, None);
+                self.scan_due_bucket(view, time, due, None);
             }
         }
         (swept, expired)
     }
 
     /// Begins to make the table smaller if it is far too large for what it holds.
-    fn shrink_if_sparse(&self, view: Table<'_, K, V>) {
+    fn shrink_if_sparse(&self, view: View<'_, K, V>) {
         if view.is_grown() {
             let entries = self.len() + self.placeholders.get() as usize;
             view.shrink(entries, |old, buckets| old.resized(buckets * table::MAX_LOAD_FACTOR));
@@ -214,7 +214,7 @@ where
         while left > 0 {
             let view = self.table.view(pin.guard_ref());
             self.shrink_if_sparse(view);
-            let migrated = view.migrate(left.min(PORTION));
+            let migrated = view.migrate(left.min(MAX_PORTION));
             if migrated == 0 {
                 break;
             }
@@ -281,16 +281,15 @@ where
     pub(super) fn collect(&self, budget: usize) -> usize {
         let local = self.pin().local();
         let budget = budget.min(self.table.domain().backlog());
-        let (mut freed, mut vain) = (0, 0);
-        while freed < budget && vain <= GRACE {
+        let (mut freed, mut failed) = (0, 0);
+        while freed < budget && failed <= GRACE {
             // By portions: writers wait for what is given back.
-            let portion = PORTION.min(budget - freed);
-            let mut clearing = Clearing::new(self, local);
-            let free =
-                |garbage, charged_to| clearing.free(garbage, charged_to, &Reclaimer::plain());
+            let portion = MAX_PORTION.min(budget - freed);
+            let mut returns = ReturnOnDrop::new(self, local);
+            let free = |garbage, charged_to| returns.free(garbage, charged_to, &Reclaimer::plain());
             let done = self.table.domain().collect(portion, free).freed;
             freed += done;
-            vain += u64::from(done == 0);
+            failed += u64::from(done == 0);
         }
         freed
     }
@@ -303,7 +302,7 @@ where
         let mut expired = 0;
         self.walk(|view, occupied| {
             if !self.is_kept(occupied.entry())
-                && self.remove_met(view, occupied, RemovalCause::Expired)
+                && self.remove_current(view, occupied, RemovalCause::Expired)
             {
                 expired += 1;
             }
@@ -318,38 +317,40 @@ where
         self.capacity.set_capacity(capacity, self.credits());
         // Where that evicts much, the table may be far too large, and the walk over it is as much work.
         let evicted = self.shrink(usize::MAX);
-        self.resize(PORTION + evicted);
+        self.resize(MAX_PORTION + evicted);
     }
 
     /// Evicts until what is charged fits, or up to so many entries; returns how many. Gives up where readers stand in
     /// the way; inserts and `maintain` go on.
     fn shrink(&self, most: usize) -> usize {
         let mut pin = self.pin();
-        let (mut evicted, mut vain, mut reliefs, mut furthest) = (0, 0, 0, 0);
+        let (mut evicted, mut failed, mut reclaims, mut furthest) = (0, 0, 0, 0);
         let debt = self.capacity.debt();
-        let patience = patience(&self.table.view(pin.guard_ref()));
-        while evicted < most && vain < patience && self.capacity.debt() > 0 {
+        let max_failed = max_failed_evictions(&self.table.view(pin.guard_ref()));
+        while evicted < most && failed < max_failed && self.capacity.debt() > 0 {
             // What lingers will pay for as much, once it is freed.
             let eviction = if self.capacity.debt() > self.lingering.charge() {
-                let mut work = self.work(pin.local());
-                self.evict(&self.table.view(pin.guard_ref()), &mut work, None, vain)
+                let mut op = self.op(pin.local());
+                self.evict(&self.table.view(pin.guard_ref()), &mut op, None, failed)
             } else {
-                Eviction::Relieve
+                Eviction::Reclaim
             };
             match eviction {
-                Eviction::Done => (evicted, vain) = (evicted + 1, 0),
-                Eviction::Vain | Eviction::Own => vain += 1,
+                Eviction::Done => (evicted, failed) = (evicted + 1, 0),
+                Eviction::Failed | Eviction::OwnKey => failed += 1,
                 Eviction::Barred => break,
-                Eviction::Relieve if reliefs < RELIEFS && self.relieve(&mut pin, None) => {
+                Eviction::Reclaim
+                    if reclaims < MAX_RECLAIMS && self.reclaim_for_room(&mut pin, None) =>
+                {
                     let paid = debt.saturating_sub(self.capacity.debt());
                     let far = paid.saturating_add(self.retired.free(self.retired_credits()));
-                    (vain, reliefs) = (0, if far > furthest { 0 } else { reliefs + 1 });
+                    (failed, reclaims) = (0, if far > furthest { 0 } else { reclaims + 1 });
                     furthest = furthest.max(far);
                 }
-                Eviction::Relieve => vain += patience / 4,
+                Eviction::Reclaim => failed += max_failed / 4,
             }
         }
-        self.tidy(pin);
+        self.finish_write(pin);
         evicted
     }
 }

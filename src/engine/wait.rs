@@ -14,8 +14,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::starving::Starved;
-use super::work::{Obstacle, Work};
+use super::starvation::StarvingWrite;
+use super::write_op::{AttemptError, WriteOp};
 use super::{Engine, Pin};
 use crate::error::InsertErrorKind;
 use crate::reclaim::{GRACE, is_freeing};
@@ -23,14 +23,14 @@ use crate::sync::back_off;
 
 /// How often all who were in the cache may leave it while an operation gets nothing of what others free. In a cache
 /// of a single entry, one of eight threads that contend for it gets it.
-const TURNS: u32 = 1 << 10;
+const MAX_TURNS: u32 = 1 << 10;
 
 /// How long an operation has waited when others that begin let it go first: some time slices of the scheduler.
-const STARVES: Duration = Duration::from_millis(5);
+const STARVING_AFTER: Duration = Duration::from_millis(5);
 
 /// How often an operation looks at least, unless another one has and the epoch still stands. Where the whole process
 /// stood still, time is over before anybody had a chance to go on.
-const LOOKS: u32 = 16;
+const MIN_LOOKS: u32 = 16;
 
 /// What an operation has seen since it began to wait.
 #[derive(Debug)]
@@ -40,13 +40,13 @@ pub(super) struct Wait {
     epoch: u64,
     activity: u64,
     /// Whether there was nothing to wait for then.
-    settled: bool,
+    quiescent: bool,
     turns: u32,
     /// How often it has looked whether there is room, and how often when all had last left.
     looks: u32,
     looks_before: u32,
     /// What the thread had brought in itself.
-    brought_in: u64,
+    inserted: u64,
 }
 
 impl Wait {
@@ -65,24 +65,24 @@ where
     /// Why an operation ends here, if it does: it has no more tries and no more patience.
     #[cold]
     #[inline(never)]
-    pub(super) fn gives_up(
+    pub(super) fn is_exhausted(
         &self,
         pin: &Pin<'_, K, V>,
-        work: &mut Work<'_>,
-        obstacle: Obstacle,
+        op: &mut WriteOp<'_>,
+        error: AttemptError,
     ) -> Option<InsertErrorKind> {
-        if std::mem::take(&mut work.goes_on) {
+        if std::mem::take(&mut op.goes_on) {
             return None;
         }
-        let kind = work.gives_up(obstacle)?;
-        let waits = obstacle != Obstacle::Changed && self.has_patience(pin, work, obstacle);
+        let kind = op.is_exhausted(error)?;
+        let waits = error != AttemptError::Changed && self.has_patience(pin, op, error);
         (!waits).then_some(kind)
     }
 
     /// Whether an operation goes on to wait for others.
-    fn has_patience(&self, pin: &Pin<'_, K, V>, work: &mut Work<'_>, obstacle: Obstacle) -> bool {
+    fn has_patience(&self, pin: &Pin<'_, K, V>, op: &mut WriteOp<'_>, error: AttemptError) -> bool {
         if self.settings.patience.is_zero()
-            || !work.patient
+            || !op.patient
             || pin.blocks_own_garbage()
             || is_freeing()
         {
@@ -90,40 +90,40 @@ where
         }
         let domain = self.table.domain();
         let (since, epoch, activity) = (Instant::now(), domain.epoch(), self.activity());
-        let brought_in = work.local.tally.insertions.get();
-        let enough = work.has_freed_enough();
-        let wait = work.wait.get_or_insert_with(|| {
-            let (settled, turns, looks, looks_before) = (false, 0, 0, 0);
+        let inserted = op.local.tally.insertions.get();
+        let enough = op.has_freed_enough();
+        let wait = op.wait.get_or_insert_with(|| {
+            let (quiescent, turns, looks, looks_before) = (false, 0, 0, 0);
             Box::new(Wait {
                 since,
                 epoch,
                 activity,
-                settled,
+                quiescent,
                 turns,
                 looks,
                 looks_before,
-                brought_in,
+                inserted,
             })
         });
-        if enough && wait.brought_in != brought_in {
+        if enough && wait.inserted != inserted {
             return false;
         }
         if epoch - wait.epoch >= GRACE {
             // Twice in a row: what was in the way of the look before may have gone before its activity was read, and
             // what is in the way of this one may have unlinked its victim and not have retired it. The next look
             // finds that retired, or an entry in its place.
-            let settled = wait.activity == activity && self.is_settled(obstacle);
-            if settled && wait.settled {
+            let quiescent = wait.activity == activity && self.is_quiescent(error);
+            if quiescent && wait.quiescent {
                 return false;
             }
-            wait.settled = settled;
+            wait.quiescent = quiescent;
             (wait.epoch, wait.activity, wait.turns) = (epoch, activity, wait.turns + 1);
             wait.looks_before = wait.looks;
         }
         wait.looks = wait.looks.saturating_add(1);
         let lasted = wait.since.elapsed().max(domain.stalled_for());
-        let has_looked = || wait.looks >= LOOKS || self.stood_at.get() == epoch;
-        let waits = wait.turns < TURNS && (lasted < self.settings.patience || !has_looked());
+        let has_looked = || wait.looks >= MIN_LOOKS || self.stood_at.get() == epoch;
+        let waits = wait.turns < MAX_TURNS && (lasted < self.settings.patience || !has_looked());
         if !waits {
             self.stood_at.set(epoch);
         }
@@ -133,45 +133,45 @@ where
     /// A number that changes whenever an entry comes in, is retired or is freed: one that was in the cache with the
     /// charge of a victim in its hand has brought its entry in when it leaves.
     fn activity(&self) -> u64 {
-        let brought_in = self.locals().map(|local| local.tally.insertions.get());
-        brought_in.fold(self.table.domain().activity() as u64, u64::wrapping_add)
+        let inserted = self.locals().map(|local| local.tally.insertions.get());
+        inserted.fold(self.table.domain().activity() as u64, u64::wrapping_add)
     }
 
     /// Whether there is nothing to wait for, where nobody is in the cache: what is freed is given back, and what an
     /// operation has taken is an entry's.
-    fn is_settled(&self, obstacle: Obstacle) -> bool {
+    fn is_quiescent(&self, error: AttemptError) -> bool {
         let garbage = || {
             self.table.domain().backlog() > 0 || self.retired.charged(self.retired_credits()) > 0
         };
-        self.lingering.charge() == 0 && (obstacle == Obstacle::NoRoom || !garbage())
+        self.lingering.charge() == 0 && (error == AttemptError::NoRoom || !garbage())
     }
 
     /// Lets garbage be freed for a write, and notes what came of it. One that has freed its part leaves it to others.
     /// One that has waited for long has `starved`.
     #[cold]
     #[inline(never)]
-    pub(super) fn relieve_work<'e>(
+    pub(super) fn reclaim_for_op<'e>(
         &'e self,
         pin: &mut Pin<'_, K, V>,
-        work: &mut Work<'_>,
-        starved: &mut Option<Starved<'e>>,
+        op: &mut WriteOp<'_>,
+        starved: &mut Option<StarvingWrite<'e>>,
     ) {
         if starved.is_none()
-            && work.wait.as_ref().is_some_and(|wait| wait.since.elapsed() >= STARVES)
+            && op.wait.as_ref().is_some_and(|wait| wait.since.elapsed() >= STARVING_AFTER)
         {
-            *starved = Some(self.starving.enter());
+            *starved = Some(self.starvation.enter());
         }
-        let held = work.hand.held();
+        let reserved = op.reservation.held();
         // Who leaves the cache leaves nothing in its hand: of two who hold a part each, one shall get it all.
-        work.hand.surrender();
-        if work.has_freed_enough() {
-            return pin.while_unpinned(|| back_off(work.looks()));
+        op.reservation.surrender();
+        if op.has_freed_enough() {
+            return pin.while_unpinned(|| back_off(op.looks()));
         }
-        let freed = self.relieve(pin, Some(&mut work.room));
-        if !freed && work.wait.is_some() {
+        let freed = self.reclaim_for_room(pin, Some(&mut op.room));
+        if !freed && op.wait.is_some() {
             // Somebody is in the way, or what is free is in the hands of one that has lost its processor.
-            pin.while_unpinned(|| back_off(work.looks()));
+            pin.while_unpinned(|| back_off(op.looks()));
         }
-        work.note_relief(freed, held.saturating_add(self.retired.free(self.retired_credits())));
+        op.note_reclaim(freed, reserved.saturating_add(self.retired.free(self.retired_credits())));
     }
 }

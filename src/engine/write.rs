@@ -2,15 +2,15 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use super::bearer::plot;
-use super::bury::{Found, State, Table};
+use super::garbage_charge::retired_charge;
 use super::panic::Panicked;
+use super::remove::{EntryState, Occupied, View};
 use super::table_entries::TableEntries;
-use super::work::{Attempt, Decided, Obstacle, Work};
+use super::write_op::{Attempt, AttemptError, Decided, WriteOp};
 use super::{Engine, Pin};
 use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
-use crate::expiry::Terms;
+use crate::expiry::LifetimeOverride;
 use crate::latency::Operation;
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{History, Worth};
@@ -29,18 +29,18 @@ pub(crate) struct Refused<K, V> {
 }
 
 /// What every attempt relies on.
-const KEPT: &str = "an attempt leaves the entry unless it succeeds";
+const ENTRY_KEPT: &str = "an attempt leaves the entry unless it succeeds";
 
 /// Where an entry may be linked.
-pub(super) enum Site<'g, K, V> {
+pub(super) enum Destination<'g, K, V> {
     /// Where its key is not there.
     Vacant(Vacant<'g, K, V, History>),
     /// In the place of another, which was in this state when it was looked at.
-    Occupied(Found<'g, K, V>, State),
+    Occupied(Occupied<'g, K, V>, EntryState),
 }
 
 /// The same for one that gives its entry back.
-pub(super) type Linked<K, V> = Result<Inserted, (Obstacle, Entry<K, V>)>;
+pub(super) type Linked<K, V> = Result<Inserted, (AttemptError, Entry<K, V>)>;
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -56,23 +56,23 @@ where
         value: V,
         over: (impl Fn(&V, &V) -> bool, Decided),
     ) -> Result<Inserted, Refused<K, V>> {
-        self.put_for(key, value, over, Terms::default())
+        self.put_with_lifetime(key, value, over, LifetimeOverride::default())
     }
 
     /// The same, for a value that lives differently.
-    pub(crate) fn put_for(
+    pub(crate) fn put_with_lifetime(
         &self,
         key: K,
         value: V,
         over: (impl Fn(&V, &V) -> bool, Decided),
-        terms: Terms,
+        lifetime_override: LifetimeOverride,
     ) -> Result<Inserted, Refused<K, V>> {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let costs = self.rules.weigh(&key, &value);
         let hash = self.hash(&*key);
         let mut pin = self.pin();
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
-        if let Err(kind) = self.fits(costs.charge) {
+        if let Err(kind) = self.check_weight(costs.charge) {
             let view = self.table.view(pin.guard_ref());
             let occupied = view.find(hash, |k| *k == *key);
             let live = occupied.filter(|occupied| self.is_live(occupied.entry()));
@@ -88,16 +88,17 @@ where
         self.prefetch(&pin, hash);
         let (key, value) = (key.into_inner(), value.into_inner());
         let mut new = Some(self.table.view(pin.guard_ref()).entry(hash, key, value, costs));
-        let (outcome, mut panicked) = self.put_entry(&mut pin, &mut new, (&over, terms), hash);
+        let (outcome, mut panicked) =
+            self.put_entry(&mut pin, &mut new, (&over, lifetime_override), hash);
         let kind = match outcome {
             Ok(inserted) => {
-                self.tidy(pin);
+                self.finish_write(pin);
                 return Ok(inserted);
             }
             Err(kind) => kind,
         };
         // What is refused is told, whatever others do who are told or freed here.
-        panicked.call(|| self.tidy(pin));
+        panicked.call(|| self.finish_write(pin));
         let (key, value) = new.expect("an entry that was refused is still here").into_parts();
         Err(Refused { kind, key, value, panicked })
     }
@@ -108,20 +109,20 @@ where
         &'e self,
         pin: &mut Pin<'e, K, V>,
         new: &mut Option<Entry<K, V>>,
-        (over, terms): (&(impl Fn(&V, &V) -> bool, Decided), Terms),
+        (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, Decided), LifetimeOverride),
         hash: u64,
     ) -> (Result<Inserted, InsertErrorKind>, Panicked) {
-        let mut work = self.work_of(pin);
-        work.terms = terms;
-        let outcome = self.persist(pin, &mut work, |pin, work| self.try_put(pin, work, new, over));
+        let mut op = self.begin_op(pin);
+        op.lifetime_override = lifetime_override;
+        let outcome = self.retry(pin, &mut op, |pin, op| self.try_put(pin, op, new, over));
         let outcome =
-            outcome.unwrap_or_else(|kind| self.put_after_old(pin, &mut work, new, over, kind));
+            outcome.unwrap_or_else(|kind| self.put_after_old(pin, &mut op, new, over, kind));
         if let Err(kind) = outcome
             && kind != InsertErrorKind::Occupied
         {
-            self.count_refusal(work.local, hash, kind);
+            self.count_refusal(op.local, hash, kind);
         }
-        (outcome, std::mem::take(&mut work.panicked))
+        (outcome, std::mem::take(&mut op.panicked))
     }
 
     /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
@@ -131,27 +132,27 @@ where
     fn put_after_old<'e>(
         &'e self,
         pin: &mut Pin<'e, K, V>,
-        work: &mut Work<'_>,
+        op: &mut WriteOp<'_>,
         new: &mut Option<Entry<K, V>>,
         over: &(impl Fn(&V, &V) -> bool, Decided),
         kind: InsertErrorKind,
     ) -> Result<Inserted, InsertErrorKind> {
         pin.repin();
-        if !work.outsized || over.1 == Decided::ByClosure || self.reclamation_lag() > 0 {
+        if !op.outsized || over.1 == Decided::ByClosure || self.reclamation_lag() > 0 {
             return Err(kind);
         }
-        let entry = new.as_ref().expect(KEPT).as_ref();
+        let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
         let view = self.table.view(pin.guard_ref());
         if let Lookup::Occupied(occupied) = view.find_for_write(entry.hash(), |k| k == entry.key())
         {
             let live = self.is_live(occupied.entry());
             let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
-            if self.take_away(view, occupied, cause) && !occupied.entry().is_placeholder() {
-                work.report(&self.rules, occupied.entry(), cause);
+            if self.unlink_and_retire(view, occupied, cause) && !occupied.entry().is_placeholder() {
+                op.report(&self.rules, occupied.entry(), cause);
             }
         }
-        work.begin_last_resort();
-        self.persist(pin, work, |pin, work| self.try_put(pin, work, new, over)).unwrap_or_else(Err)
+        op.begin_last_resort();
+        self.retry(pin, op, |pin, op| self.try_put(pin, op, new, over)).unwrap_or_else(Err)
     }
 
     /// Tries until it is done.
@@ -160,26 +161,26 @@ where
     ///
     /// If there is no room, or a closure of the user's stands in its own way.
     #[inline(always)]
-    pub(super) fn persist<'e, T>(
+    pub(super) fn retry<'e, T>(
         &'e self,
         pin: &mut Pin<'e, K, V>,
-        work: &mut Work<'_>,
-        mut attempt: impl FnMut(&Pin<'e, K, V>, &mut Work<'_>) -> Attempt<T>,
+        op: &mut WriteOp<'_>,
+        mut attempt: impl FnMut(&Pin<'e, K, V>, &mut WriteOp<'_>) -> Attempt<T>,
     ) -> Result<T, InsertErrorKind> {
         let mut starved = None;
-        if self.starving.any() && work.patient {
-            self.stand_back(pin, work.local);
+        if self.starvation.any() && op.patient {
+            self.yield_to_starving(pin, op.local);
         }
         loop {
-            let obstacle = match attempt(pin, work) {
+            let error = match attempt(pin, op) {
                 Ok(done) => return Ok(done),
-                Err(obstacle) => obstacle,
+                Err(error) => error,
             };
-            if let Some(kind) = self.gives_up(pin, work, obstacle) {
+            if let Some(kind) = self.is_exhausted(pin, op, error) {
                 return Err(kind);
             }
-            if obstacle != Obstacle::Changed {
-                self.relieve_work(pin, work, &mut starved);
+            if error != AttemptError::Changed {
+                self.reclaim_for_op(pin, op, &mut starved);
             }
         }
     }
@@ -188,30 +189,37 @@ where
     fn try_put(
         &self,
         pin: &Pin<'_, K, V>,
-        work: &mut Work<'_>,
+        op: &mut WriteOp<'_>,
         new: &mut Option<Entry<K, V>>,
         (over, decided): &(impl Fn(&V, &V) -> bool, Decided),
     ) -> Attempt<Result<Inserted, InsertErrorKind>> {
         let view = self.table.view(pin.guard_ref());
-        let entry = new.as_ref().expect(KEPT).as_ref();
+        let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
         let (hash, key) = (entry.hash(), entry.key());
-        let site = self.site(view, hash, key);
-        work.asks(*decided);
-        if let Site::Occupied(occupied, State::Live) = site
+        let destination = self.find_destination(view, hash, key);
+        op.asks(*decided);
+        if let Destination::Occupied(occupied, EntryState::Live) = destination
             && !over(occupied.entry().value(), entry.value())
         {
             self.note_use(view, occupied);
             return Ok(Err(InsertErrorKind::Occupied));
         }
-        self.put_from(view, work, site, new).map(Ok)
+        self.put_from(view, op, destination, new).map(Ok)
     }
 
     /// Looks for the place of a key.
     #[inline(always)]
-    pub(super) fn site<'g>(&self, view: Table<'g, K, V>, hash: u64, key: &K) -> Site<'g, K, V> {
+    pub(super) fn find_destination<'g>(
+        &self,
+        view: View<'g, K, V>,
+        hash: u64,
+        key: &K,
+    ) -> Destination<'g, K, V> {
         match view.find_for_write(hash, |k| k == key) {
-            Lookup::Vacant(vacant) => Site::Vacant(vacant),
-            Lookup::Occupied(occupied) => Site::Occupied(occupied, self.state(occupied.entry())),
+            Lookup::Vacant(vacant) => Destination::Vacant(vacant),
+            Lookup::Occupied(occupied) => {
+                Destination::Occupied(occupied, self.state(occupied.entry()))
+            }
         }
     }
 
@@ -219,15 +227,15 @@ where
     #[inline(always)]
     pub(super) fn put_from<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: Site<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: Destination<'g, K, V>,
         new: &mut Option<Entry<K, V>>,
     ) -> Attempt<Inserted> {
-        let entry = new.take().expect(KEPT);
-        self.put_at(view, work, site, entry).map_err(|(obstacle, entry)| {
+        let entry = new.take().expect(ENTRY_KEPT);
+        self.put_at(view, op, destination, entry).map_err(|(error, entry)| {
             *new = Some(entry);
-            obstacle
+            error
         })
     }
 
@@ -235,26 +243,26 @@ where
     #[inline(always)]
     pub(super) fn put_at<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: Site<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: Destination<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         if self.screens
-            && let Some(cause) = self.passes(view, work, &site, entry.as_ref())
+            && let Some(cause) = self.rejection_cause(view, op, &destination, entry.as_ref())
         {
-            return self.put_in_passing(view, work, site, (entry, cause));
+            return self.put_transient(view, op, destination, (entry, cause));
         }
-        match site {
-            Site::Vacant(vacant) => self.put_new(view, work, vacant, entry),
-            Site::Occupied(occupied, State::Live) => {
-                self.put_over(view, work, (occupied, true), entry)
+        match destination {
+            Destination::Vacant(vacant) => self.put_new(view, op, vacant, entry),
+            Destination::Occupied(occupied, EntryState::Live) => {
+                self.put_over(view, op, (occupied, true), entry)
             }
-            Site::Occupied(occupied, State::Expired) => {
-                self.put_over(view, work, (occupied, false), entry)
+            Destination::Occupied(occupied, EntryState::Expired) => {
+                self.put_over(view, op, (occupied, false), entry)
             }
-            Site::Occupied(occupied, State::Placeholder) => {
-                self.put_over_placeholder(view, work, occupied, entry)
+            Destination::Occupied(occupied, EntryState::Placeholder) => {
+                self.put_over_placeholder(view, op, occupied, entry)
             }
         }
     }
@@ -263,24 +271,24 @@ where
     #[inline(always)]
     fn put_new<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
         vacant: Vacant<'g, K, V, History>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(obstacle) = self.make_room_for_new(view, work, entry.as_ref()) {
-            return Err((obstacle, entry));
+        if let Err(error) = self.make_room_for_new(view, op, entry.as_ref()) {
+            return Err((error, entry));
         }
         // After that, as what it looks at takes a while to come.
-        let bits = self.start(view, work, entry.as_ref());
-        if let Err(entry) = self.commit(view, &work.delta, vacant, (entry, bits)) {
-            return Err((Obstacle::Changed, entry));
+        let bits = self.admission_bits(view, op, entry.as_ref());
+        if let Err(entry) = self.commit(view, &op.delta, vacant, (entry, bits)) {
+            return Err((AttemptError::Changed, entry));
         }
-        self.policy.record_insert(view.extension(), &work.local.cursor, (hash, bits), charge);
-        work.spend(charge);
-        work.local.tally.insertions.bump();
-        self.settle_in(view, work);
+        self.policy.record_insert(view.extension(), &op.local.cursor, (hash, bits), charge);
+        op.spend(charge);
+        op.local.tally.insertions.bump();
+        self.promote_overflow(view, op);
         Ok(Inserted::New)
     }
 
@@ -289,25 +297,25 @@ where
     /// read.
     fn put_over_placeholder<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        occupied: Found<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        occupied: Occupied<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(obstacle) = self.make_room_for_new(view, work, entry.as_ref()) {
-            return Err((obstacle, entry));
+        if let Err(error) = self.make_room_for_new(view, op, entry.as_ref()) {
+            return Err((error, entry));
         }
         // The policy does not move what weighs nothing.
         let bits = occupied.bits_now();
-        let unlinked = match self.replace(view, &work.delta, occupied, entry) {
+        let unlinked = match self.replace(view, &op.delta, occupied, entry) {
             Ok(unlinked) => unlinked,
-            Err(entry) => return Err((Obstacle::Changed, entry)),
+            Err(entry) => return Err((AttemptError::Changed, entry)),
         };
-        self.policy.record_insert(view.extension(), &work.local.cursor, (hash, bits), charge);
-        work.spend(charge);
-        work.local.tally.insertions.bump();
-        work.local.tally.placeholders_gone.bump();
+        self.policy.record_insert(view.extension(), &op.local.cursor, (hash, bits), charge);
+        op.spend(charge);
+        op.local.tally.insertions.bump();
+        op.local.tally.placeholders_gone.bump();
         view.retire(unlinked, ChargedTo::Nowhere);
         Ok(Inserted::New)
     }
@@ -318,47 +326,47 @@ where
     #[inline(always)]
     fn make_room_for_new(
         &self,
-        view: Table<'_, K, V>,
-        work: &mut Work<'_>,
+        view: View<'_, K, V>,
+        op: &mut WriteOp<'_>,
         new: EntryRef<'_, K, V>,
     ) -> Attempt<()> {
         let charge = new.charge();
-        if charge == 0 && !work.freed && self.unborne.get() > 0 {
-            return Err(Obstacle::Garbage);
+        if charge == 0 && !op.freed && self.uncharged.get() > 0 {
+            return Err(AttemptError::Garbage);
         }
-        self.make_room(&view, work, charge, Some(new))
+        self.make_room(&view, op, charge, Some(new))
     }
 
     /// Replaces an entry with a value, which was live or had expired. Evicts nobody, unless the new entry is heavier:
     /// then others may have to go for the difference.
     fn put_over<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        (occupied, live): (Found<'g, K, V>, bool),
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        (occupied, live): (Occupied<'g, K, V>, bool),
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
         let old = occupied.entry();
         let (left, charge) = (old.charge(), entry.as_ref().charge());
-        work.outsized |= plot(left) > self.retired.limit();
+        op.outsized |= retired_charge(left) > self.retired.limit();
         // What the retired capacity takes over is free for the new entry. Room for the old one is taken last: it may
         // be what an eviction for the difference waits for.
         let room = match charge.checked_sub(left) {
             None | Some(0) => Ok(()),
-            Some(more) => self.make_room(&view, work, more, Some(old)),
+            Some(more) => self.make_room(&view, op, more, Some(old)),
         };
-        let bearer = self.bearer_of_replaced(work, left);
-        let (free, cost) = (bearer.frees(left), charge + bearer.costs(left));
-        let room = room.and_then(|()| self.find_room(work, cost.saturating_sub(free)));
-        if let Err(obstacle) = room {
-            return Err((obstacle, entry));
+        let garbage_charge = self.garbage_charge_of_replaced(op, left);
+        let (free, cost) = (garbage_charge.frees(left), charge + garbage_charge.costs(left));
+        let room = room.and_then(|()| self.find_room(op, cost.saturating_sub(free)));
+        if let Err(error) = room {
+            return Err((error, entry));
         }
-        let unlinked = match self.replace(view, &work.delta, occupied, entry) {
+        let unlinked = match self.replace(view, &op.delta, occupied, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
                 // Nobody shall evict for what was taken for two.
-                work.hand.surrender();
-                return Err((Obstacle::Changed, entry));
+                op.reservation.surrender();
+                return Err((AttemptError::Changed, entry));
             }
         };
         let (cause, inserted) = if live {
@@ -366,71 +374,75 @@ where
         } else {
             (RemovalCause::Expired, Inserted::New)
         };
-        work.local.tally.count_out(cause, left);
-        let charged_to = self.settle(bearer, left);
-        work.hand.add(free);
-        work.spend(cost);
+        op.local.tally.count_out(cause, left);
+        let charged_to = self.commit_garbage(garbage_charge, left);
+        op.reservation.add(free);
+        op.spend(cost);
         if inserted == Inserted::New {
-            work.local.tally.insertions.bump();
+            op.local.tally.insertions.bump();
         }
         occupied.touch();
         view.retire(unlinked, charged_to);
-        work.report(&self.rules, old, cause);
+        op.report(&self.rules, old, cause);
         Ok(inserted)
     }
 
     /// Dates an entry that is about to come in; whether its time is over already.
     #[inline(never)]
-    fn is_stillborn(
+    fn is_expired_on_insert(
         &self,
         entry: EntryRef<'_, K, V>,
-        site: &Site<'_, K, V>,
-        terms: &Terms,
+        destination: &Destination<'_, K, V>,
+        lifetime_override: &LifetimeOverride,
     ) -> bool {
-        let old = match site {
-            Site::Occupied(occupied, State::Live) => Some(occupied.entry()),
+        let old = match destination {
+            Destination::Occupied(occupied, EntryState::Live) => Some(occupied.entry()),
             _ => None,
         };
-        self.date(entry, old, terms);
+        self.set_deadlines(entry, old, lifetime_override);
         !self.is_kept(entry)
     }
 
     /// Why an entry is not to stay that is about to come in.
     #[inline]
-    fn passes<'g>(
+    fn rejection_cause<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: &Site<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: &Destination<'g, K, V>,
         entry: EntryRef<'_, K, V>,
     ) -> Option<RemovalCause> {
-        if self.rules.expiration.is_some() && self.is_stillborn(entry, site, &work.terms) {
+        if self.rules.expiration.is_some()
+            && self.is_expired_on_insert(entry, destination, &op.lifetime_override)
+        {
             return Some(RemovalCause::Expired);
         }
         let is_weighed = self.rules.weigher.is_some();
-        let is_turned_away = is_weighed && self.is_turned_away(view, work, site, entry);
-        is_turned_away.then_some(RemovalCause::Evicted)
+        let fails_admission = is_weighed && self.fails_admission(view, op, destination, entry);
+        fails_admission.then_some(RemovalCause::Evicted)
     }
 
     /// Does as if an entry had come in, and had then left at once for this cause: what its key had is gone, and
     /// nobody has made room.
     #[cold]
-    fn put_in_passing<'g>(
+    fn put_transient<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: Site<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: Destination<'g, K, V>,
         (entry, leaves): (Entry<K, V>, RemovalCause),
     ) -> Linked<K, V> {
-        let tally = &work.local.tally;
-        let replaced = matches!(site, Site::Occupied(_, State::Live));
+        let tally = &op.local.tally;
+        let replaced = matches!(destination, Destination::Occupied(_, EntryState::Live));
         let cause = if replaced { RemovalCause::Replaced } else { RemovalCause::Expired };
-        let old = match site {
-            Site::Vacant(_) => None,
-            Site::Occupied(occupied, _) if !self.take_away(view, occupied, cause) => {
-                return Err((Obstacle::Changed, entry));
+        let old = match destination {
+            Destination::Vacant(_) => None,
+            Destination::Occupied(occupied, _)
+                if !self.unlink_and_retire(view, occupied, cause) =>
+            {
+                return Err((AttemptError::Changed, entry));
             }
-            Site::Occupied(occupied, _) => {
+            Destination::Occupied(occupied, _) => {
                 Some(occupied.entry()).filter(|old| !old.is_placeholder())
             }
         };
@@ -440,18 +452,23 @@ where
             tally.insertions.bump();
         }
         if let Some(old) = old {
-            work.report(&self.rules, old, cause);
+            op.report(&self.rules, old, cause);
         }
-        work.report(&self.rules, entry.as_ref(), leaves);
+        op.report(&self.rules, entry.as_ref(), leaves);
         Ok(if replaced { Inserted::Replaced } else { Inserted::New })
     }
 
     /// Sets the deadlines of an entry that is about to come in, or to take the place of `old`.
-    fn date(&self, entry: EntryRef<'_, K, V>, old: Option<EntryRef<'_, K, V>>, terms: &Terms) {
+    fn set_deadlines(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        old: Option<EntryRef<'_, K, V>>,
+        lifetime_override: &LifetimeOverride,
+    ) {
         if let Some(expiration) = &self.rules.expiration {
             match old {
-                Some(old) => expiration.update(entry, old, terms),
-                None => expiration.create(entry, terms),
+                Some(old) => expiration.update(entry, old, lifetime_override),
+                None => expiration.create(entry, lifetime_override),
             }
         }
     }
@@ -483,7 +500,7 @@ where
     }
 
     /// Whether a charge may be in the cache at all.
-    pub(super) fn fits(&self, charge: u64) -> Result<(), InsertErrorKind> {
+    pub(super) fn check_weight(&self, charge: u64) -> Result<(), InsertErrorKind> {
         let capacity = self.capacity().min(HEAVIEST);
         if charge > capacity || capacity == 0 {
             return Err(InsertErrorKind::TooLarge { charge, capacity });
@@ -518,13 +535,13 @@ where
 
     /// How a new entry starts, by its marks' bits.
     #[inline(always)]
-    pub(super) fn start(
+    pub(super) fn admission_bits(
         &self,
-        view: Table<'_, K, V>,
-        work: &mut Work<'_>,
+        view: View<'_, K, V>,
+        op: &mut WriteOp<'_>,
         entry: EntryRef<'_, K, V>,
     ) -> u8 {
-        let admission = match work.admission {
+        let admission = match op.admission {
             Some(admission) => admission,
             None => {
                 let cursor = &view.local().cursor;
@@ -532,13 +549,13 @@ where
                 self.policy.admit(view.extension(), cursor, (entry.hash(), worth), self.fill())
             }
         };
-        work.admission = Some(admission);
+        op.admission = Some(admission);
         entry.set_recent_uses(admission.recent_uses.bits());
         admission.marks.bits()
     }
 
     #[inline(always)]
-    pub(super) fn grow_if_crowded(&self, view: Table<'_, K, V>) {
+    pub(super) fn grow_if_crowded(&self, view: View<'_, K, V>) {
         if view.is_crowded()
             && self.len() + self.placeholders.get() as usize
                 > view.buckets() * crate::table::MAX_LOAD_FACTOR
@@ -549,18 +566,18 @@ where
 
     /// What a new entry may set off: the table grows, probation's overflow is promoted.
     #[inline(always)]
-    pub(super) fn settle_in(&self, view: Table<'_, K, V>, work: &Work<'_>) {
+    pub(super) fn promote_overflow(&self, view: View<'_, K, V>, op: &WriteOp<'_>) {
         self.grow_if_crowded(view);
         let fill = self.fill();
         if fill.has_room() {
             let entries = TableEntries::new(self, view);
-            let (cursor, history) = (&work.local.cursor, view.extension());
-            self.policy.promote_overflow(&entries, cursor, history, &work.delta, fill);
+            let (cursor, history) = (&op.local.cursor, view.extension());
+            self.policy.promote_overflow(&entries, cursor, history, &op.delta, fill);
         }
     }
 }
 
-impl<'g, K, V> Site<'g, K, V> {
+impl<'g, K, V> Destination<'g, K, V> {
     /// What the entry weighs that is there.
     #[inline]
     pub(super) fn charge(&self) -> u64 {
@@ -574,7 +591,7 @@ impl<'g, K, V> Site<'g, K, V> {
     #[inline]
     pub(super) fn value(&self) -> Option<&'g V> {
         match self {
-            Self::Occupied(occupied, State::Live) => Some(occupied.entry().value()),
+            Self::Occupied(occupied, EntryState::Live) => Some(occupied.entry().value()),
             _ => None,
         }
     }

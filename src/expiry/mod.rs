@@ -12,22 +12,22 @@
 //! | an `Expiry` | moved by reads as well | as above | the time to live counts from it |
 //!
 //! A deadline is over once a thread has seen it passed, and nothing moves it any more: see
-//! `moving`.
+//! `sliding`.
 
 mod end;
+mod lifetime_override;
 #[cfg(all(test, clockhand_loom))]
 mod models;
-mod moving;
 mod policy;
-mod terms;
+mod sliding;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use lifetime_override::LifetimeOverride;
 pub use policy::Expiry;
-pub(crate) use terms::Terms;
 
 use crate::entry::{EntryLayout, EntryRef};
 use crate::sync::{AtomicU64, Relaxed, Stamp};
@@ -102,13 +102,13 @@ impl<K, V> Expiration<K, V> {
     #[inline]
     pub(crate) fn is_live(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         self.owns_time(entry, now)
-            && entry.idle_deadline().is_none_or(|word| moving::ahead(word, now).is_some())
+            && entry.idle_deadline().is_none_or(|word| sliding::ahead(word, now).is_some())
     }
 
     /// Whether the entry's own deadline is ahead, and its time to live is not over.
     #[inline]
     fn owns_time(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        (self.expiry.is_none() || self.lives_still(entry, now))
+        (self.expiry.is_none() || self.is_still_live(entry, now))
             && self.own_ahead(entry, now).is_some()
     }
 
@@ -130,47 +130,55 @@ impl<K, V> Expiration<K, V> {
 
     /// Whether the deadlines of an entry that has expired were ahead at `then`.
     fn lived(&self, entry: EntryRef<'_, K, V>, then: Moment) -> bool {
-        let ahead = |word: &Stamp| !moving::deadline(word).is_passed(then);
+        let ahead = |word: &Stamp| !sliding::deadline(word).is_passed(then);
         entry.deadline().is_none_or(ahead)
             && entry.idle_deadline().is_none_or(ahead)
-            && (self.expiry.is_none() || self.lives_still(entry, then))
+            && (self.expiry.is_none() || self.is_still_live(entry, then))
     }
 
     /// Whether an entry's time to live is not over, if its deadline comes from the user's `Expiry`.
-    fn lives_still(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
+    fn is_still_live(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
         !after(modified(entry), self.time_to_live).is_passed(now)
     }
 
     /// Returns the entry's own deadline, if it is ahead.
     #[inline]
     fn own_ahead(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Option<Deadline> {
-        entry.deadline().map_or(Some(Deadline::NEVER), |word| moving::ahead(word, now))
+        entry.deadline().map_or(Some(Deadline::NEVER), |word| sliding::ahead(word, now))
     }
 
     /// Sets the words of an entry that is about to be inserted.
-    pub(crate) fn create(&self, entry: EntryRef<'_, K, V>, terms: &Terms) {
+    pub(crate) fn create(&self, entry: EntryRef<'_, K, V>, lifetime_override: &LifetimeOverride) {
         let now = self.now();
-        let wanted = self.asked(terms).and_then(|expiry| {
+        let wanted = self.asked(lifetime_override).and_then(|expiry| {
             expiry.expire_after_create(entry.key(), entry.value(), self.clock.to_instant(now))
         });
-        self.begin(entry, now, wanted, terms);
+        self.begin(entry, now, wanted, lifetime_override);
     }
 
     /// Sets the words of an entry that is about to replace `old`.
-    pub(crate) fn update(&self, entry: EntryRef<'_, K, V>, old: EntryRef<'_, K, V>, terms: &Terms) {
+    pub(crate) fn update(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        old: EntryRef<'_, K, V>,
+        lifetime_override: &LifetimeOverride,
+    ) {
         let now = self.now();
-        let wanted = self.asked(terms).and_then(|expiry| {
-            let left = old.deadline().and_then(|word| moving::deadline(word).remaining(now));
+        let wanted = self.asked(lifetime_override).and_then(|expiry| {
+            let left = old.deadline().and_then(|word| sliding::deadline(word).remaining(now));
             expiry.expire_after_update(entry.key(), entry.value(), self.clock.to_instant(now), left)
         });
-        self.begin(entry, now, wanted, terms);
+        self.begin(entry, now, wanted, lifetime_override);
     }
 
     /// Returns the user's expiry, if it has to be called: not for an entry with a time to live of
     /// its own.
     #[inline]
-    fn asked(&self, terms: &Terms) -> Option<&(dyn Expiry<K, V> + Send + Sync)> {
-        if terms.ttl.is_some() { None } else { self.expiry.as_deref() }
+    fn asked(
+        &self,
+        lifetime_override: &LifetimeOverride,
+    ) -> Option<&(dyn Expiry<K, V> + Send + Sync)> {
+        if lifetime_override.ttl.is_some() { None } else { self.expiry.as_deref() }
     }
 
     fn begin(
@@ -178,16 +186,16 @@ impl<K, V> Expiration<K, V> {
         entry: EntryRef<'_, K, V>,
         now: Moment,
         wanted: Option<Duration>,
-        terms: &Terms,
+        lifetime_override: &LifetimeOverride,
     ) {
         // With a user's expiry, the deadline is the one that it returned, and the time to live
         // counts from the last write, which the entry remembers.
-        let (life, longest) = match (terms.ttl, &self.expiry) {
+        let (life, longest) = match (lifetime_override.ttl, &self.expiry) {
             (Some(ttl), _) => (Some(ttl), None),
             (None, Some(_)) => (wanted, self.time_to_live),
             (None, None) => (self.time_to_live, self.time_to_live),
         };
-        let deadline = terms.shorten(after(now, life), entry.hash(), now, longest);
+        let deadline = lifetime_override.shorten(after(now, life), entry.hash(), now, longest);
         set(entry.deadline(), deadline.to_word());
         set(entry.idle_deadline(), after(now, self.time_to_idle).to_word());
         set(entry.modified(), now.to_word());
@@ -206,7 +214,7 @@ impl<K, V> Expiration<K, V> {
                 return None;
             }
             let (found, to) = (self.own_ahead(entry, now)?, now.after(ttl));
-            if entry.deadline().is_some_and(|word| moving::set(word, found, to)) {
+            if entry.deadline().is_some_and(|word| sliding::set(word, found, to)) {
                 return Some((to, found));
             }
         }
@@ -221,7 +229,7 @@ impl<K, V> Expiration<K, V> {
         copied: Deadline,
     ) {
         if let (Some(word), Some(old)) = (entry.deadline(), old.deadline()) {
-            moving::follow(word, old, copied);
+            sliding::follow(word, old, copied);
         }
     }
 
@@ -238,7 +246,7 @@ impl<K, V> Expiration<K, V> {
     /// Moves the idle deadline, if it is ahead. Returns whether it is.
     #[inline]
     fn idle_from(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        let extend = |word: &Stamp| moving::extend(word, now, after(now, self.time_to_idle));
+        let extend = |word: &Stamp| sliding::extend(word, now, after(now, self.time_to_idle));
         entry.idle_deadline().is_none_or(extend)
     }
 
@@ -261,7 +269,7 @@ impl<K, V> Expiration<K, V> {
             if found.remaining(asked) == wanted {
                 break;
             }
-            if entry.deadline().is_none_or(|word| moving::change(word, found, to)) {
+            if entry.deadline().is_none_or(|word| sliding::change(word, found, to)) {
                 sooner = (to < found).then_some(to);
                 break;
             }

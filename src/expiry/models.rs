@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::moving::{self, Word, ahead, change, deadline, extend};
+use super::sliding::{self, DeadlineWord, ahead, change, deadline, extend};
 use crate::sync::{AtomicU64, Relaxed};
 use crate::time::{Deadline, Moment};
 
 /// As in an entry, but seen by the model checker.
 struct Modelled(Relaxed<AtomicU64>);
 
-impl Word for Modelled {
+impl DeadlineWord for Modelled {
     fn get(&self) -> u64 {
         self.0.get()
     }
@@ -129,7 +129,7 @@ fn set_beside_a_renewal(to: Deadline) {
                 let word = &seen[nth as usize];
                 // One that is over was set before.
                 while let Some(found) = ahead(&**word, at(1)) {
-                    if moving::set(&**word, found, to) {
+                    if sliding::set(&**word, found, to) {
                         break;
                     }
                 }
@@ -142,7 +142,7 @@ fn set_beside_a_renewal(to: Deadline) {
         // Not visible yet.
         words[1].0.set(copied.to_word());
         linked.set(1);
-        moving::follow(&*words[1], &*words[0], copied);
+        sliding::follow(&*words[1], &*words[0], copied);
         setter.join().unwrap();
         assert_eq!(deadline(&*words[1]), to, "the deadline that was set is lost");
     });

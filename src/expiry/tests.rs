@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::{Expiration, Expiry, Reading, Terms};
+use super::{Expiration, Expiry, LifetimeOverride, Reading};
 use crate::entry::{Entry, EntryLayout, Slab};
 use crate::time::{Clock, ManualClock, Moment};
 
@@ -46,14 +46,14 @@ fn rule(
     idle: Option<Duration>,
     lives: Option<Lives>,
 ) -> (Rule, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let expiry = lives.map(|lives| Box::new(lives) as Box<dyn Expiry<u8, u8> + Send + Sync>);
-    (Expiration::new(clock, live, idle, expiry), hand)
+    (Expiration::new(clock, live, idle, expiry), manual)
 }
 
 fn created(rule: &Rule) -> Entry<u8, u8> {
     let entry = Entry::new(Slab::leaked(rule.entry_layout()), 0, 1, 1, 1);
-    rule.create(entry.as_ref(), &Terms::default());
+    rule.create(entry.as_ref(), &LifetimeOverride::default());
     entry
 }
 
@@ -62,11 +62,11 @@ fn is_live(rule: &Rule, entry: &Entry<u8, u8>) -> bool {
 }
 
 /// For how many whole seconds from now an entry lives, if nobody asks for it; at most a hundred.
-fn seconds_left(rule: &Rule, hand: &ManualClock, entry: &Entry<u8, u8>) -> u32 {
+fn seconds_left(rule: &Rule, manual: &ManualClock, entry: &Entry<u8, u8>) -> u32 {
     (0..100)
         .find(|_| {
             let over = !is_live(rule, entry);
-            hand.advance(SECOND);
+            manual.advance(SECOND);
             over
         })
         .unwrap_or(100)
@@ -94,22 +94,22 @@ fn the_earliest_deadline_counts() {
         (Some(0), None, None, 0),
     ] {
         let seconds = |count: Option<u32>| count.map(|count| count * SECOND);
-        let (rule, hand) = rule(seconds(live), seconds(idle), own.map(lives));
+        let (rule, manual) = rule(seconds(live), seconds(idle), own.map(lives));
         let entry = created(&rule);
-        let left = seconds_left(&rule, &hand, &entry);
+        let left = seconds_left(&rule, &manual, &entry);
         assert_eq!(left, expected, "{live:?} {idle:?} {own:?}");
     }
 }
 
 #[test]
 fn a_read_moves_the_idle_deadline_and_no_other() {
-    let (rule, hand) = rule(Some(10 * SECOND), Some(4 * SECOND), None);
+    let (rule, manual) = rule(Some(10 * SECOND), Some(4 * SECOND), None);
     let entry = created(&rule);
     for _ in 0..3 {
-        hand.advance(3 * SECOND);
+        manual.advance(3 * SECOND);
         rule.read(entry.as_ref(), rule.now());
     }
-    assert_eq!(seconds_left(&rule, &hand, &entry), 1, "the time to live is over at ten");
+    assert_eq!(seconds_left(&rule, &manual, &entry), 1, "the time to live is over at ten");
 }
 
 #[test]
@@ -128,28 +128,28 @@ fn a_read_that_changes_nothing_writes_nothing() {
 #[test]
 fn an_expiry_may_change_the_deadline_at_a_read() {
     let expiry = Lives { create: Some(SECOND), read: Some(Some(6 * SECOND)), ..Lives::default() };
-    let (longer, hand) = rule(None, None, Some(expiry));
+    let (longer, manual) = rule(None, None, Some(expiry));
     let entry = created(&longer);
     longer.read(entry.as_ref(), longer.now());
-    assert_eq!(seconds_left(&longer, &hand, &entry), 6);
+    assert_eq!(seconds_left(&longer, &manual, &entry), 6);
 
     let expiry = Lives { create: Some(SECOND), read: Some(None), ..Lives::default() };
-    let (ever, hand) = rule(None, None, Some(expiry));
+    let (ever, manual) = rule(None, None, Some(expiry));
     let entry = created(&ever);
     ever.read(entry.as_ref(), ever.now());
-    assert_eq!(seconds_left(&ever, &hand, &entry), 100, "no deadline any more");
+    assert_eq!(seconds_left(&ever, &manual, &entry), 100, "no deadline any more");
 }
 
 #[test]
 fn an_update_keeps_or_replaces_what_was_left() {
     let create = Some(10 * SECOND);
     for (update, expected) in [(None, 4), (Some(Some(7 * SECOND)), 7), (Some(None), 100)] {
-        let (rule, hand) = rule(None, None, Some(Lives { create, read: None, update }));
+        let (rule, manual) = rule(None, None, Some(Lives { create, read: None, update }));
         let old = created(&rule);
-        hand.advance(6 * SECOND);
+        manual.advance(6 * SECOND);
         let new = Entry::new(Slab::leaked(rule.entry_layout()), 0, 1, 2, 1);
-        rule.update(new.as_ref(), old.as_ref(), &Terms::default());
-        assert_eq!(seconds_left(&rule, &hand, &new), expected);
+        rule.update(new.as_ref(), old.as_ref(), &LifetimeOverride::default());
+        assert_eq!(seconds_left(&rule, &manual, &new), expected);
     }
 }
 
@@ -157,9 +157,9 @@ fn an_update_keeps_or_replaces_what_was_left() {
 fn the_longest_durations_never_end() {
     let ever = Some(Duration::MAX);
     let lives = Lives { create: ever, read: Some(ever), update: Some(ever) };
-    let (rule, hand) = rule(ever, ever, Some(lives));
+    let (rule, manual) = rule(ever, ever, Some(lives));
     let entry = created(&rule);
-    hand.advance(Duration::MAX);
+    manual.advance(Duration::MAX);
     rule.read(entry.as_ref(), rule.now());
     assert!(is_live(&rule, &entry));
 }
@@ -181,22 +181,30 @@ fn long_lives() -> Vec<(Rule, ManualClock)> {
 
 #[test]
 fn a_value_is_due_when_it_is_old_however_long_it_lives() {
-    for terms in [
-        Terms::default(),
-        Terms { lifetime: None, jitter: 0.9, ..Terms::default() },
-        Terms { lifetime: Some(50 * SECOND), jitter: 0.0, ..Terms::default() },
-        Terms { lifetime: Some(500 * SECOND), jitter: 0.5, ..Terms::default() },
+    for lifetime_override in [
+        LifetimeOverride::default(),
+        LifetimeOverride { lifetime: None, jitter: 0.9, ..LifetimeOverride::default() },
+        LifetimeOverride {
+            lifetime: Some(50 * SECOND),
+            jitter: 0.0,
+            ..LifetimeOverride::default()
+        },
+        LifetimeOverride {
+            lifetime: Some(500 * SECOND),
+            jitter: 0.5,
+            ..LifetimeOverride::default()
+        },
     ] {
-        for (rule, hand) in long_lives() {
-            hand.advance(100 * SECOND);
+        for (rule, manual) in long_lives() {
+            manual.advance(100 * SECOND);
             let entry = Entry::new(Slab::leaked(rule.entry_layout()), 7, 1, 1, 1);
-            rule.create(entry.as_ref(), &terms);
+            rule.create(entry.as_ref(), &lifetime_override);
             let is_due = || rule.is_due(entry.as_ref(), (10 * SECOND, 0.0), rule.now());
             assert!(!is_due(), "just written");
-            hand.advance(10 * SECOND - Duration::from_nanos(1));
+            manual.advance(10 * SECOND - Duration::from_nanos(1));
             assert!(!is_due());
             rule.read(entry.as_ref(), rule.now());
-            hand.advance(Duration::from_nanos(1));
+            manual.advance(Duration::from_nanos(1));
             assert!(is_due(), "{rule:?}");
         }
     }
@@ -204,29 +212,35 @@ fn a_value_is_due_when_it_is_old_however_long_it_lives() {
 
 #[test]
 fn jitter_takes_a_part_of_the_life_and_of_the_age() {
-    let (rule, hand) = rule(Some(100 * SECOND), None, None);
+    let (rule, manual) = rule(Some(100 * SECOND), None, None);
     for hash in 0..100 {
         let entry = Entry::new(Slab::leaked(rule.entry_layout()), hash << 32, 1, 1, 1);
-        rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 0.5, ..Terms::default() });
-        hand.advance(5 * SECOND - Duration::from_nanos(1));
+        rule.create(
+            entry.as_ref(),
+            &LifetimeOverride { lifetime: None, jitter: 0.5, ..LifetimeOverride::default() },
+        );
+        manual.advance(5 * SECOND - Duration::from_nanos(1));
         assert!(!rule.is_due(entry.as_ref(), (10 * SECOND, 0.5), rule.now()), "not half as old");
-        hand.advance(5 * SECOND + Duration::from_nanos(1));
+        manual.advance(5 * SECOND + Duration::from_nanos(1));
         assert!(rule.is_due(entry.as_ref(), (10 * SECOND, 0.5), rule.now()));
-        hand.advance(40 * SECOND - Duration::from_nanos(1));
+        manual.advance(40 * SECOND - Duration::from_nanos(1));
         assert!(is_live(&rule, &entry), "half of its life is not over");
-        hand.advance(50 * SECOND + Duration::from_nanos(1));
+        manual.advance(50 * SECOND + Duration::from_nanos(1));
         assert!(!is_live(&rule, &entry));
     }
 }
 
 #[test]
 fn jitter_spreads_the_time_to_live_beside_an_expiry_too() {
-    let (rule, hand) = rule(Some(90 * SECOND), None, Some(Lives::default()));
+    let (rule, manual) = rule(Some(90 * SECOND), None, Some(Lives::default()));
     let lives: std::collections::HashSet<_> = (0..20)
         .map(|hash| {
             let entry = Entry::new(Slab::leaked(rule.entry_layout()), hash << 32, 1, 1, 1);
-            rule.create(entry.as_ref(), &Terms { lifetime: None, jitter: 1.0, ..Terms::default() });
-            seconds_left(&rule, &hand, &entry)
+            rule.create(
+                entry.as_ref(),
+                &LifetimeOverride { lifetime: None, jitter: 1.0, ..LifetimeOverride::default() },
+            );
+            seconds_left(&rule, &manual, &entry)
         })
         .collect();
     assert!(lives.len() > 5 && lives.iter().all(|&life| life <= 90), "{lives:?}");
@@ -236,7 +250,7 @@ fn jitter_spreads_the_time_to_live_beside_an_expiry_too() {
 fn what_has_expired_is_worth_something_for_as_long_whether_or_not_it_was_seen() {
     let lives = Lives { create: Some(10 * SECOND), ..Lives::default() };
     for seen in [true, false] {
-        for (rule, hand) in [
+        for (rule, manual) in [
             rule(Some(10 * SECOND), None, None),
             rule(None, Some(10 * SECOND), None),
             rule(None, None, Some(lives)),
@@ -245,14 +259,14 @@ fn what_has_expired_is_worth_something_for_as_long_whether_or_not_it_was_seen() 
             rule.keep(5 * SECOND);
             let entry = created(&rule);
             let is_kept = || rule.is_kept(entry.as_ref(), rule.now());
-            hand.advance(10 * SECOND);
+            manual.advance(10 * SECOND);
             if seen {
                 assert_eq!(rule.read(entry.as_ref(), rule.now()), Reading::Expired);
             }
             assert!(is_kept() && !is_live(&rule, &entry));
-            hand.advance(5 * SECOND - Duration::from_nanos(1));
+            manual.advance(5 * SECOND - Duration::from_nanos(1));
             assert!(is_kept());
-            hand.advance(Duration::from_nanos(1));
+            manual.advance(Duration::from_nanos(1));
             assert!(!is_kept());
         }
     }
@@ -261,14 +275,14 @@ fn what_has_expired_is_worth_something_for_as_long_whether_or_not_it_was_seen() 
 #[test]
 fn a_deadline_is_marked_when_it_was_seen_as_passed_and_told_as_it_was() {
     let create = Some(10 * SECOND);
-    let (rule, hand) = rule(None, None, Some(Lives { create, ..Lives::default() }));
+    let (rule, manual) = rule(None, None, Some(Lives { create, ..Lives::default() }));
     let old = created(&rule);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert!(!is_live(&rule, &old));
     // A read whose clock is older: too late.
     assert_eq!(rule.read(old.as_ref(), Moment::ORIGIN), Reading::Expired);
     // The user's expiry is told that nothing is left.
     let new = Entry::new(Slab::leaked(rule.entry_layout()), 0, 1, 2, 1);
-    rule.update(new.as_ref(), old.as_ref(), &Terms::default());
-    assert_eq!(seconds_left(&rule, &hand, &new), 0);
+    rule.update(new.as_ref(), old.as_ref(), &LifetimeOverride::default());
+    assert_eq!(seconds_left(&rule, &manual, &new), 0);
 }

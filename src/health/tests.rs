@@ -17,18 +17,18 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A monitor, and what it is told.
 struct Patient {
     monitor: Monitor<CacheCounts>,
-    hand: ManualClock,
+    manual: ManualClock,
     counts: CacheCounts,
     state: CacheState,
 }
 
 impl Patient {
     fn new() -> Self {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let state = CacheState { capacity: 1000, ..CacheState::default() };
         Self {
             monitor: Monitor::new(Timer::start(Some(clock))),
-            hand,
+            manual,
             counts: CacheCounts::default(),
             state,
         }
@@ -41,7 +41,7 @@ impl Patient {
 
     /// Some time passes, with so many hits and misses.
     fn pass(&mut self, time: Duration, hits: u64, misses: u64) {
-        self.hand.advance(time);
+        self.manual.advance(time);
         self.counts.hits += hits;
         self.counts.misses += misses;
     }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::next::{LoadOptions, stand_in_or_error};
+use super::next::{LoadOptions, stale_or_error};
 use super::run::{Run, stack};
 use super::{LoadError, LoadSource, Loaded};
 use crate::cache::Cache;
@@ -103,6 +103,6 @@ where
     engine.count_load(|loads| if loaded.is_ok() { &loads.succeeded } else { &loads.failed });
     match loaded {
         Ok(value) => Ok(Loaded::new(value, LoadSource::Loaded)),
-        Err(error) => stand_in_or_error(error, |failure| options.stand_in(cache, key, failure)),
+        Err(error) => stale_or_error(error, |failure| options.stale_for(cache, key, failure)),
     }
 }

@@ -13,7 +13,7 @@ use super::blocking::join_or_lead;
 use super::failed_load::Failure;
 use super::flight::Runner;
 use super::leader::{Begin, Leader, begin_load, start_run};
-use super::next::{LoadOptions, Next, failed_with, finish_load, stand_in_loaded};
+use super::next::{LoadOptions, Next, failed_with, finish_load, stale_loaded};
 use super::run::Run;
 use super::{LoadError, Loaded, Loader, LoadingCache, alone, many};
 use crate::engine::LoadKind;
@@ -234,7 +234,7 @@ where
             (Ok(value), leader) => {
                 let value = NoAbort::new(value);
                 if let Some(leader) = leader {
-                    leader.complete(&value, options.terms);
+                    leader.complete(&value, options.lifetime_override);
                 }
                 return Ok(Some(value.into_inner()));
             }
@@ -242,7 +242,7 @@ where
                 let failure = NoAbort::new(failure);
                 let old = match leader {
                     Some(leader) => leader.fail(&failure, &options),
-                    None => options.stand_in(&self.cache, key, &failure),
+                    None => options.stale_for(&self.cache, key, &failure),
                 };
                 (old.map(NoAbort::new), failure)
             }
@@ -250,7 +250,7 @@ where
         match failure {
             (Some(old), failure) => {
                 drop(failure);
-                Ok(Some(stand_in_loaded(old.into_inner()).value))
+                Ok(Some(stale_loaded(old.into_inner()).value))
             }
             (None, failure) => match failure.into_inner() {
                 Failure::Absent => Ok(None),

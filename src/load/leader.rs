@@ -15,8 +15,8 @@ use super::next::LoadOptions;
 use super::now;
 use super::run::Run;
 use crate::cache::Cache;
-use crate::engine::{Entered, LoadKind, LoadStart, LoadToken, StandIn};
-use crate::expiry::Terms;
+use crate::engine::{Entered, LoadKind, LoadStart, LoadToken, StaleValue};
+use crate::expiry::LifetimeOverride;
 use crate::sync::{NoAbort, quietly, seeded};
 use crate::trace::load_ended;
 
@@ -282,7 +282,7 @@ where
 
     /// Puts `value` in, unless something has happened to the key since the load began, and gives it
     /// to all waiters.
-    pub(super) fn complete(mut self, value: &V, terms: Terms) {
+    pub(super) fn complete(mut self, value: &V, lifetime_override: LifetimeOverride) {
         self.count_end(true);
         self.enter(|| {
             // 1. Claim the completion, so that of the leader and those relieved only one puts its
@@ -290,7 +290,12 @@ where
             if self.flight.begin_completion(self.id, Completion::Value) {
                 // 2. Replace the token in the table, while callers that find it still join and wait.
                 //    From then on new callers find the value, or what has overtaken it (F2).
-                self.cache.engine().complete_load(&self.key, value.clone(), &self.token(), terms);
+                self.cache.engine().complete_load(
+                    &self.key,
+                    value.clone(),
+                    &self.token(),
+                    lifetime_override,
+                );
                 // 3. End the flight. Were it ended before step 2, a caller could find the token of a
                 //    flight that is over, take it for one left behind, and load once more.
                 self.end(|| FlightOutcome::Value(value.clone()));
@@ -303,10 +308,14 @@ where
     /// Tells all waiters why there is no value and, if the failure is to be remembered, later
     /// callers as well. Returns the value that may stand in for the caller of this load, as
     /// `options` say.
-    pub(super) fn fail(mut self, failure: &Failure, options: &LoadOptions) -> Option<StandIn<V>> {
+    pub(super) fn fail(
+        mut self,
+        failure: &Failure,
+        options: &LoadOptions,
+    ) -> Option<StaleValue<V>> {
         self.count_end(matches!(failure, Failure::Absent));
         // Before the completion begins: if `Clone` panics, the first waiter leads.
-        let old = options.stand_in(&self.cache, &self.key, failure).map(NoAbort::new);
+        let old = options.stale_for(&self.cache, &self.key, failure).map(NoAbort::new);
         self.enter(|| self.fail_all(failure, options));
         drop(self);
         old.map(NoAbort::into_inner)

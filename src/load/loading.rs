@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::blocking::join_or_lead;
 use super::leader::is_reloading;
-use super::next::{Next, stand_in_loaded};
+use super::next::{Next, stale_loaded};
 use super::settings::LoadSettings;
 use super::{LoadError, LoadSource, Loaded, Loader, alone};
 use crate::cache::Cache;
@@ -101,11 +101,11 @@ where
     /// begin.
     pub(super) fn stale(&self, key: &K) -> Option<(Loaded<V>, bool)> {
         let grace = self.settings.stale_while_revalidate?;
-        let kept = self.cache.engine().stand_in(key, grace)?;
+        let kept = self.cache.engine().stale_value(key, grace)?;
         let flown =
             kept.token.as_ref().is_some_and(|token| self.is_reloading(token, LoadKind::Load));
         let due = !kept.live && !flown;
-        Some((stand_in_loaded(kept), due))
+        Some((stale_loaded(kept), due))
     }
 
     /// Whether no reload is to begin, because of the load with this `token`.

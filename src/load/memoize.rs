@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::next::LoadOptions;
 use super::settings::expect_time;
 use crate::cache::Cache;
-use crate::expiry::Terms;
+use crate::expiry::LifetimeOverride;
 
 /// Wraps a function so that its results are cached: it is called once for equal arguments, and the
 /// result is kept for `ttl`, but no longer than the cache keeps its entries.
@@ -49,8 +49,9 @@ where
 {
     expect_time(cache, "memoize");
     let cache = cache.clone();
-    let terms = Terms { lifetime: Some(ttl), jitter: 0.0, ..Terms::default() };
-    let options = LoadOptions { terms, ..LoadOptions::default() };
+    let lifetime_override =
+        LifetimeOverride { lifetime: Some(ttl), jitter: 0.0, ..LifetimeOverride::default() };
+    let options = LoadOptions { lifetime_override, ..LoadOptions::default() };
     move |argument| {
         let call = |(_, argument): &(&'static str, A)| Ok::<V, Infallible>(f(argument));
         match cache.load_with((prefix, argument), options, call) {

@@ -10,15 +10,15 @@ use super::flight::{CallerId, FlightOutcome, Runner};
 use super::leader::{Begin, Leader, begin_load};
 use super::{LoadError, LoadSource, Loaded, SharedError};
 use crate::cache::Cache;
-use crate::engine::{LoadKind, StandIn};
-use crate::expiry::Terms;
+use crate::engine::{LoadKind, StaleValue};
+use crate::expiry::LifetimeOverride;
 use crate::sync::NoAbort;
 
 /// How one call loads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LoadOptions {
     /// How long a loaded value lives.
-    pub(super) terms: Terms,
+    pub(super) lifetime_override: LifetimeOverride,
     /// When a caller that has joined a load stops waiting.
     pub(super) until: Option<Instant>,
     /// For how long after its expiry a value may stand in for an error.
@@ -69,12 +69,12 @@ impl LoadOptions {
     }
 
     /// What the key has, if it may stand in: never what was replaced, removed or invalidated.
-    pub(super) fn stand_in<K, V, S>(
+    pub(super) fn stale_for<K, V, S>(
         &self,
         cache: &Cache<K, V, S>,
         key: &K,
         failure: &Failure,
-    ) -> Option<StandIn<V>>
+    ) -> Option<StaleValue<V>>
     where
         K: Hash + Eq + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
@@ -84,13 +84,13 @@ impl LoadOptions {
     }
 
     /// Returns the value of `key`, if it may stand in for one that could not be loaded.
-    fn stale_value<K, V, S>(&self, cache: &Cache<K, V, S>, key: &K) -> Option<StandIn<V>>
+    fn stale_value<K, V, S>(&self, cache: &Cache<K, V, S>, key: &K) -> Option<StaleValue<V>>
     where
         K: Hash + Eq + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
         S: BuildHasher,
     {
-        cache.engine().stand_in(key, self.stale_if_error?)
+        cache.engine().stale_value(key, self.stale_if_error?)
     }
 
     /// What this caller does after another caller's load has failed. Returns `None` if that failure
@@ -110,8 +110,8 @@ impl LoadOptions {
         match failure {
             failure if !self.accepts::<E>(failure) => None,
             Failure::Absent => Some(Next::Absent),
-            Failure::Error(error) => Some(Next::Done(match self.stand_in(cache, key, failure) {
-                Some(old) => Ok(stand_in_loaded(old)),
+            Failure::Error(error) => Some(Next::Done(match self.stale_for(cache, key, failure) {
+                Some(old) => Ok(stale_loaded(old)),
                 None => Err(failed_with(Arc::clone(error).downcast().ok()?)),
             })),
         }
@@ -190,13 +190,13 @@ where
     /// After its time limit: a stale value stands in, if the options allow for one.
     pub(super) fn timed_out(caller: &Caller<K, V, S>, options: &LoadOptions) -> Self {
         caller.cache.engine().count_load(|loads| &loads.timed_out);
-        let old = options.stale_value(&caller.cache, &caller.key).map(stand_in_loaded);
+        let old = options.stale_value(&caller.cache, &caller.key).map(stale_loaded);
         Self::Done(old.ok_or(LoadError::TimedOut))
     }
 }
 
 /// A value that stands in for an error: an expired one, or one inserted meanwhile.
-pub(super) fn stand_in_loaded<V>(kept: StandIn<V>) -> Loaded<V> {
+pub(super) fn stale_loaded<V>(kept: StaleValue<V>) -> Loaded<V> {
     Loaded::new(kept.value, if kept.live { LoadSource::Hit } else { LoadSource::Stale })
 }
 
@@ -219,24 +219,24 @@ where
     match loaded {
         Ok(value) => {
             let value = NoAbort::new(value);
-            leader.complete(&value, options.terms);
+            leader.complete(&value, options.lifetime_override);
             Ok(Loaded::new(value.into_inner(), LoadSource::Loaded))
         }
-        Err(error) => stand_in_or_error(error, |failure| leader.fail(failure, &options)),
+        Err(error) => stale_or_error(error, |failure| leader.fail(failure, &options)),
     }
 }
 
 /// What a caller returns whose load has failed: the value that stands in, or the error.
-pub(super) fn stand_in_or_error<V, E: Send + Sync + 'static>(
+pub(super) fn stale_or_error<V, E: Send + Sync + 'static>(
     error: E,
-    stand_in: impl FnOnce(&Failure) -> Option<StandIn<V>>,
+    stale_for: impl FnOnce(&Failure) -> Option<StaleValue<V>>,
 ) -> Result<Loaded<V>, LoadError<E>> {
     let error = NoAbort::new(Arc::new(error));
-    let old = stand_in(&Failure::Error(Arc::clone(&error) as _));
+    let old = stale_for(&Failure::Error(Arc::clone(&error) as _));
     match old.map(NoAbort::new) {
         Some(old) => {
             drop(error);
-            Ok(stand_in_loaded(old.into_inner()))
+            Ok(stale_loaded(old.into_inner()))
         }
         None => Err(failed_with(error.into_inner())),
     }

@@ -55,7 +55,7 @@ where
     /// # Ok::<(), clockhand::BuildError>(())
     /// ```
     pub fn reserve(&self, charge: u64) -> Result<Reservation<K, V, S>, InsertErrorKind> {
-        self.engine().set_aside(charge)?;
+        self.engine().reserve_charge(charge)?;
         Ok(Reservation { cache: self.clone(), charge })
     }
 }
@@ -79,7 +79,7 @@ where
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        self.cache.engine().give_back(self.charge);
+        self.cache.engine().return_charge(self.charge);
     }
 }
 

@@ -13,7 +13,7 @@ use super::next::LoadOptions;
 use crate::cache::Cache;
 use crate::engine::LoadKind;
 use crate::error::BuildError;
-use crate::expiry::Terms;
+use crate::expiry::LifetimeOverride;
 use crate::time::nanos;
 
 /// A value whose renewal has failed is not renewed again for `refresh_after` divided by this.
@@ -51,7 +51,11 @@ impl LoadSettings {
 
     pub(super) fn options(&self) -> LoadOptions {
         LoadOptions {
-            terms: Terms { lifetime: None, jitter: self.jitter, ..Terms::default() },
+            lifetime_override: LifetimeOverride {
+                lifetime: None,
+                jitter: self.jitter,
+                ..LifetimeOverride::default()
+            },
             stale_if_error: self.stale_if_error,
             negative_ttl: self.negative_ttl,
             until: self.load_timeout.and_then(|limit| Instant::now().checked_add(limit)),
@@ -177,7 +181,7 @@ where
     /// use std::time::Duration;
     /// use clockhand::{Cache, Clock, LoadSource};
     ///
-    /// let (clock, hand) = Clock::manual();
+    /// let (clock, manual) = Clock::manual();
     /// let pages = Cache::builder()
     ///     .capacity(100)
     ///     .time_to_live(Duration::from_secs(60))
@@ -187,7 +191,7 @@ where
     ///     .stale_while_revalidate(Duration::from_secs(600))
     ///     .build()?;
     /// assert_eq!(pages.get(&"/".to_string()), Ok(1));
-    /// hand.advance(Duration::from_secs(61));
+    /// manual.advance(Duration::from_secs(61));
     /// let stale = pages.get_with_source(&"/".to_string()).unwrap();
     /// assert_eq!((stale.value, stale.source), (1, LoadSource::Stale));
     /// # Ok::<(), clockhand::BuildError>(())

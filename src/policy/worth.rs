@@ -167,6 +167,6 @@ impl Policy {
             weight = weight.saturating_add(worth.weight);
         }
         let displaced = Worth { frequency: 1, cost: saves, weight };
-        !displaced.exceeds(newcomer, 1) || seeded("policy-no-trial")
+        !displaced.exceeds(newcomer, 1) || seeded("policy-no-admission-test")
     }
 }

@@ -165,10 +165,10 @@ impl Stats {
     /// use std::time::Duration;
     /// use clockhand::{Cache, Clock};
     ///
-    /// let (clock, hand) = Clock::manual();
+    /// let (clock, manual) = Clock::manual();
     /// let cache = Cache::builder().capacity(10).clock(clock).build()?;
     /// (0..30).for_each(|key| cache.insert(key, key));
-    /// hand.advance(Duration::from_secs(2));
+    /// manual.advance(Duration::from_secs(2));
     /// let rates = cache.stats().per_second();
     /// assert_eq!((rates.insertions, rates.evictions), (15.0, 10.0));
     /// # Ok::<_, clockhand::BuildError>(())

@@ -47,25 +47,25 @@ fn words_keep_what_they_were_made_of() {
 
 #[test]
 fn a_manual_clock_moves_when_told() {
-    let (clock, hand) = Clock::manual();
-    let other = hand.clone();
+    let (clock, manual) = Clock::manual();
+    let other = manual.clone();
     let begin = clock.now();
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     other.advance(2 * SECOND);
-    hand.advance(Duration::ZERO);
+    manual.advance(Duration::ZERO);
     assert_eq!(clock.now().since(begin), 3 * SECOND);
     assert_eq!(clock.clone().now(), clock.now());
-    assert_eq!(hand.elapsed(), 3 * SECOND);
-    drop((hand, other));
+    assert_eq!(manual.elapsed(), 3 * SECOND);
+    drop((manual, other));
     assert_eq!(clock.now().since(begin), 3 * SECOND);
 }
 
 #[test]
 fn a_manual_clock_stops_at_the_end() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let late = clock.now().after(Duration::from_secs(250 * 365 * 24 * 3600));
     for _ in 0..3 {
-        hand.advance(Duration::MAX);
+        manual.advance(Duration::MAX);
     }
     assert_eq!(clock.now(), Moment::at(u64::MAX));
     assert!(late.is_passed(clock.now()));
@@ -76,10 +76,10 @@ fn a_manual_clock_stops_at_the_end() {
 
 #[test]
 fn steps_of_several_threads_add_up() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..1000).for_each(|_| hand.advance(Duration::from_nanos(3))));
+            scope.spawn(|| (0..1000).for_each(|_| manual.advance(Duration::from_nanos(3))));
         }
     });
     assert_eq!(clock.now(), Moment::at(12_000));
@@ -87,9 +87,9 @@ fn steps_of_several_threads_add_up() {
 
 #[test]
 fn instants_are_origin_and_offset() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let begin = clock.to_instant(clock.now());
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert_eq!(clock.to_instant(clock.now()) - begin, SECOND);
 }
 

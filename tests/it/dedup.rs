@@ -16,9 +16,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A deduplicator with a hand on its clock: 10 s of lease, 100 s of memory.
 fn timed(capacity: u64) -> (Deduplicator<u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Deduplicator::builder().capacity(capacity).clock(clock);
-    (builder.lease(10 * SECOND).ttl(100 * SECOND).build().expect("the settings agree"), hand)
+    (builder.lease(10 * SECOND).ttl(100 * SECOND).build().expect("the settings agree"), manual)
 }
 
 fn ticket(seen: &Deduplicator<u64>, id: u64) -> Ticket<u64> {
@@ -57,12 +57,12 @@ fn exactly_one_caller_gets_an_id() {
 #[test]
 fn claims_that_run_out_beside_those_that_complete() {
     let (ids, rounds) = (64, size(2000, 100_000) as u64);
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Deduplicator::builder().capacity(ids).clock(clock);
     let seen = builder.lease(SECOND).ttl(2 * SECOND).build().expect("the settings agree");
     // For each id, a moment that was not after its last completion.
     let completed: Vec<AtomicU64> = (0..ids).map(|_| AtomicU64::new(0)).collect();
-    let millis = || hand.elapsed().as_millis() as u64;
+    let millis = || manual.elapsed().as_millis() as u64;
     together(4, |thread| {
         let mut random = Random::new(thread as u64);
         let mut kept = Vec::new();
@@ -75,7 +75,7 @@ fn claims_that_run_out_beside_those_that_complete() {
                 kept.push((id, ticket));
             }
             if random.one_in(4) {
-                hand.advance(Duration::from_millis(1));
+                manual.advance(Duration::from_millis(1));
             }
             // Some are kept beyond their lease, and others claim their ids meanwhile.
             while kept.len() > random.below(16) as usize {
@@ -87,7 +87,7 @@ fn claims_that_run_out_beside_those_that_complete() {
             }
         }
     });
-    hand.advance(3 * SECOND);
+    manual.advance(3 * SECOND);
     seen.cleanup();
     assert_eq!(seen.metrics().forgotten_early, 0);
     assert!((0..ids).all(|id| seen.claim(id).is_new()));
@@ -106,11 +106,11 @@ fn a_claim_given_back_is_new_for_one_later_caller() {
 
 #[test]
 fn an_old_ticket_does_not_complete_over_its_successor() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let old = ticket(&seen, 1);
-    hand.advance(10 * SECOND - Duration::from_millis(1));
+    manual.advance(10 * SECOND - Duration::from_millis(1));
     assert!(seen.claim(1).is_in_progress());
-    hand.advance(Duration::from_millis(1));
+    manual.advance(Duration::from_millis(1));
     let new = ticket(&seen, 1);
     assert!(seen.claim(1).is_in_progress());
     assert!(!old.complete());
@@ -122,22 +122,22 @@ fn an_old_ticket_does_not_complete_over_its_successor() {
 
 #[test]
 fn a_ticket_extends_its_lease() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let mut held = ticket(&seen, 1);
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert!(held.extend(10 * SECOND) && held.extend(SECOND), "it is not made shorter");
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert!(seen.claim(1).is_in_progress());
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     // Its lease ran out, and nobody came.
     assert!(held.extend(10 * SECOND) && seen.claim(1).is_in_progress());
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     let new = ticket(&seen, 1);
     assert!(!held.extend(100 * SECOND) && !held.complete());
     assert!(seen.claim(1).is_in_progress() && new.complete());
     let mut for_ever = ticket(&seen, 2);
     assert!(for_ever.extend(Duration::MAX));
-    hand.advance(Duration::from_secs(1 << 40));
+    manual.advance(Duration::from_secs(1 << 40));
     assert!(seen.claim(2).is_in_progress() && for_ever.complete());
     let off = Deduplicator::builder().enabled(false).build().expect("they agree");
     assert!(ticket(&off, 1).extend(SECOND));
@@ -159,13 +159,13 @@ fn an_id_that_is_lent() {
 
 #[test]
 fn what_is_forgotten_is_new() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let held = ticket(&seen, 1);
     assert!(!seen.forget(&1) && seen.claim(1).is_in_progress(), "it is left to its ticket");
     assert!(held.complete() && seen.forget(&1) && !seen.forget(&1));
     assert_eq!(seen.len(), 0);
     assert!(seen.mark_processed(1));
-    hand.advance(100 * SECOND);
+    manual.advance(100 * SECOND);
     assert!(!seen.forget(&1), "it had expired");
     // As many as the capacity stay, however often one of them is forgotten and comes again.
     (2..101).for_each(|id| assert!(seen.mark_processed(id)));
@@ -180,13 +180,13 @@ fn what_is_forgotten_is_new() {
 
 #[test]
 fn an_outcome_says_whether_to_acknowledge() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let held = ticket(&seen, 1);
     let busy = seen.process(1, || Ok::<_, ()>(1));
     assert!(busy == Outcome::InProgress && !busy.is_duplicate() && busy.processed().is_none());
     drop(held);
     let late = seen.process(1, || {
-        hand.advance(10 * SECOND);
+        manual.advance(10 * SECOND);
         assert!(seen.mark_processed(1));
         Ok::<_, ()>(7)
     });
@@ -244,14 +244,14 @@ fn leak(seen: &Deduplicator<u64>, ids: std::ops::Range<u64>) {
 
 #[test]
 fn claims_whose_holders_never_come_back_are_forgotten_by_a_cleanup() {
-    let (seen, hand) = timed(1000);
+    let (seen, manual) = timed(1000);
     let leaked = size(5000, 50_000) as u64;
     leak(&seen, 0..leaked);
     let held = ticket(&seen, leaked);
     assert_eq!(seen.metrics().in_progress, leaked + 1);
-    hand.advance(10 * SECOND - Duration::from_nanos(8));
+    manual.advance(10 * SECOND - Duration::from_nanos(8));
     assert_eq!((seen.cleanup(), seen.len() as u64), (0, leaked + 1));
-    hand.advance(Duration::from_nanos(8));
+    manual.advance(Duration::from_nanos(8));
     let alive = ticket(&seen, leaked + 1);
     assert_eq!(seen.cleanup(), leaked + 1);
     let metrics = seen.metrics();
@@ -265,13 +265,13 @@ fn claims_whose_holders_never_come_back_are_forgotten_by_a_cleanup() {
 fn claims_whose_holders_never_come_back_are_forgotten_in_passing() {
     let interval = 60 * SECOND;
     for completions in [size(500, 5000) as u64, 1] {
-        let (seen, hand) = timed(100_000);
+        let (seen, manual) = timed(100_000);
         leak(&seen, 0..20_000);
-        hand.advance(10 * SECOND);
+        manual.advance(10 * SECOND);
         // The lease ran out, and within two intervals from now all are gone, if something is completed in each;
         // the first of the second one comes at its end.
         for round in 0..2 {
-            hand.advance(interval);
+            manual.advance(interval);
             for id in 0..completions {
                 assert!(seen.mark_processed(100_000 + round * completions + id));
             }
@@ -284,11 +284,11 @@ fn claims_whose_holders_never_come_back_are_forgotten_in_passing() {
 /// Nobody completes anything: all workers hang.
 #[test]
 fn claims_whose_holders_never_come_back_are_forgotten_where_there_are_claims_only() {
-    let (seen, hand) = timed(100_000);
+    let (seen, manual) = timed(100_000);
     leak(&seen, 0..20_000);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     for nth in 20_000..20_002 {
-        hand.advance(60 * SECOND);
+        manual.advance(60 * SECOND);
         leak(&seen, nth..nth + 1);
     }
     // All but the last: the one before it was claimed a minute ago, when the walk had begun.
@@ -298,11 +298,11 @@ fn claims_whose_holders_never_come_back_are_forgotten_where_there_are_claims_onl
 
 #[test]
 fn claims_whose_holders_never_come_back_are_forgotten_by_the_thread() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Deduplicator::builder().maintenance(Maintenance::Thread).clock(clock);
     let seen = builder.cleanup_interval(Duration::from_millis(1)).build().expect("they agree");
     leak(&seen, 0..100);
-    hand.advance(60 * SECOND);
+    manual.advance(60 * SECOND);
     assert!(support::eventually(|| seen.is_empty()));
     assert_eq!(seen.metrics().leaked, 100);
 }
@@ -310,7 +310,7 @@ fn claims_whose_holders_never_come_back_are_forgotten_by_the_thread() {
 #[test]
 fn claims_that_are_forgotten_beside_claims_and_late_holders() {
     let (ids, rounds) = (64, size(2000, 100_000) as u64);
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Deduplicator::builder().capacity(ids).clock(clock);
     let seen = builder.lease(SECOND).ttl(Duration::MAX).build().expect("the settings agree");
     let completed: Vec<AtomicUsize> = (0..ids).map(|_| AtomicUsize::new(0)).collect();
@@ -319,7 +319,7 @@ fn claims_that_are_forgotten_beside_claims_and_late_holders() {
         let mut kept = Vec::new();
         for _ in 0..rounds {
             if thread == 0 {
-                hand.advance(Duration::from_millis(100));
+                manual.advance(Duration::from_millis(100));
                 seen.cleanup();
                 continue;
             }
@@ -341,7 +341,7 @@ fn claims_that_are_forgotten_beside_claims_and_late_holders() {
             }
         }
     });
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     seen.cleanup();
     for id in 0..ids {
         let times = completed[id as usize].load(Ordering::SeqCst);
@@ -355,9 +355,9 @@ fn claims_that_are_forgotten_beside_claims_and_late_holders() {
 
 #[test]
 fn an_old_ticket_that_is_dropped_gives_nothing_back() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let old = ticket(&seen, 1);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     let new = ticket(&seen, 1);
     drop(old);
     assert!(seen.claim(1).is_in_progress());
@@ -367,19 +367,19 @@ fn an_old_ticket_that_is_dropped_gives_nothing_back() {
 
 #[test]
 fn a_ticket_that_nobody_succeeded_completes_late_all_the_same() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let late = ticket(&seen, 1);
-    hand.advance(99 * SECOND);
+    manual.advance(99 * SECOND);
     assert!(late.complete() && seen.claim(1).is_done());
 }
 
 #[test]
 fn an_id_is_remembered_for_its_time() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     assert!(seen.mark_processed(1));
-    hand.advance(100 * SECOND - Duration::from_nanos(8));
+    manual.advance(100 * SECOND - Duration::from_nanos(8));
     assert!(seen.claim(1).is_done());
-    hand.advance(Duration::from_nanos(8));
+    manual.advance(Duration::from_nanos(8));
     assert!(!seen.is_processed(&1));
     assert!(seen.mark_processed(1));
     assert_eq!((seen.metrics().expired, seen.metrics().forgotten_early), (1, 0));
@@ -387,10 +387,10 @@ fn an_id_is_remembered_for_its_time() {
 
 #[test]
 fn a_clock_that_jumps_to_its_end() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let held = ticket(&seen, 1);
     assert!(seen.mark_processed(2));
-    hand.advance(Duration::MAX);
+    manual.advance(Duration::MAX);
     let successor = ticket(&seen, 1);
     assert!(!held.complete() && successor.complete());
     assert!(seen.mark_processed(2) && seen.claim(2).is_done());
@@ -398,12 +398,12 @@ fn a_clock_that_jumps_to_its_end() {
 
 #[test]
 fn times_without_end() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Deduplicator::builder().capacity(3).clock(clock);
     let seen = builder.ttl(Duration::MAX).lease(Duration::MAX).build().expect("they agree");
     let held = ticket(&seen, 0);
     (1..=4).for_each(|id| assert!(seen.mark_processed(id)));
-    hand.advance(Duration::MAX);
+    manual.advance(Duration::MAX);
     assert!(seen.claim(0).is_in_progress() && seen.claim(4).is_done());
     assert!(held.complete());
     assert_eq!((seen.cleanup(), seen.len(), seen.metrics().forgotten_early), (0, 3, 2));
@@ -411,10 +411,10 @@ fn times_without_end() {
 
 #[test]
 fn the_oldest_go_first_and_each_is_counted() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     for id in 0..100 {
         assert!(seen.mark_processed(id));
-        hand.advance(Duration::from_millis(1));
+        manual.advance(Duration::from_millis(1));
     }
     assert_eq!(seen.metrics().forgotten_early, 0);
     let held: Vec<_> = (1000..1500).map(|id| ticket(&seen, id)).collect();
@@ -448,12 +448,12 @@ fn the_oldest_go_first_under_many_threads() {
 
 #[test]
 fn what_has_expired_makes_room_without_being_forgotten_early() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     for round in 0..5 {
         for id in 0..100 {
             assert!(seen.mark_processed(1000 * round + id));
         }
-        hand.advance(100 * SECOND);
+        manual.advance(100 * SECOND);
     }
     assert_eq!(seen.metrics().forgotten_early, 0);
     assert_eq!(seen.cleanup(), 100);
@@ -464,9 +464,9 @@ fn what_has_expired_makes_room_without_being_forgotten_early() {
 
 #[test]
 fn completions_clean_up_in_passing() {
-    let (seen, hand) = timed(10_000);
+    let (seen, manual) = timed(10_000);
     (0..1000).for_each(|id| assert!(seen.mark_processed(id)));
-    hand.advance(100 * SECOND);
+    manual.advance(100 * SECOND);
     (1000..1500).for_each(|id| assert!(seen.mark_processed(id)));
     let metrics = seen.metrics();
     assert_eq!((metrics.size, metrics.expired), (500, 1000), "two for each completion");
@@ -475,11 +475,11 @@ fn completions_clean_up_in_passing() {
 
 #[test]
 fn a_thread_cleans_up_where_it_is_asked_for() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Deduplicator::builder().maintenance(Maintenance::Thread).clock(clock);
     let seen = builder.cleanup_interval(Duration::from_millis(1)).build().expect("they agree");
     (0..100).for_each(|id| assert!(seen.mark_processed(id)));
-    hand.advance(300 * SECOND);
+    manual.advance(300 * SECOND);
     // A cleanup is counted at its end.
     assert!(support::eventually(|| seen.is_empty() && seen.metrics().cleanups > 0));
     in_time(move || drop(seen));
@@ -544,7 +544,7 @@ fn an_id_that_panics_leaves_nothing_stuck() {
 
 #[test]
 fn waiting_for_another_callers_claim() {
-    let (seen, hand) = timed(100);
+    let (seen, manual) = timed(100);
     let soon = Duration::from_millis(1);
     assert_eq!(seen.wait_done(&1, soon), Waited::Open);
     let held = ticket(&seen, 1);
@@ -568,7 +568,7 @@ fn waiting_for_another_callers_claim() {
     waiters.into_iter().for_each(|w| assert_eq!(w.join().expect("it waits"), Waited::Open));
 
     let _held = ticket(&seen, 3);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert_eq!(seen.wait_done(&3, 60 * SECOND), Waited::Open, "its lease ran out");
 }
 
@@ -727,10 +727,10 @@ fn a_snapshot_beside_writers_has_what_gives_way_to_them() {
 
 #[test]
 fn what_is_restored_keeps_its_age_and_its_time() {
-    let (first, hand) = timed(100);
+    let (first, manual) = timed(100);
     for id in 0..100 {
         assert!(first.mark_processed(id));
-        hand.advance(SECOND / 2);
+        manual.advance(SECOND / 2);
     }
     let bytes = first.snapshot();
     let (second, later) = timed(50);
@@ -752,20 +752,20 @@ fn what_is_restored_keeps_its_age_and_its_time() {
 fn a_restore_forgets_nothing_that_is_live() {
     // With 10 s left of their time, and with all of it.
     let short = |ids: std::ops::Range<u64>, age: u64| {
-        let (other, hand) = timed(1000);
+        let (other, manual) = timed(1000);
         ids.for_each(|id| assert!(other.mark_processed(id)));
-        hand.advance(Duration::from_secs(age));
+        manual.advance(Duration::from_secs(age));
         other.snapshot()
     };
     for age in [90, 0] {
-        let (seen, hand) = timed(100);
+        let (seen, manual) = timed(100);
         // Round the ring: the first half of it is not the oldest.
         (1000..1050).for_each(|id| assert!(seen.mark_processed(id)));
-        hand.advance(100 * SECOND);
+        manual.advance(100 * SECOND);
         (0..50).for_each(|id| assert!(seen.mark_processed(id)));
         assert_eq!(seen.restore(&short(100..150, age)), Ok(50));
         assert!((0..50).chain(100..150).all(|id| seen.is_processed(&id)));
-        hand.advance(10 * SECOND);
+        manual.advance(10 * SECOND);
         // The guests of the first round have expired.
         let live = if age == 90 { 50..100 } else { 50..51 };
         live.clone().for_each(|id| assert!(seen.mark_processed(id)));
@@ -779,7 +779,7 @@ fn a_restore_forgets_nothing_that_is_live() {
         assert_eq!(seen.restore(&short(200..400, 50)), Ok(200));
         assert!((0..live.end).all(|id| seen.is_processed(&id)));
         assert_eq!(seen.len(), 100);
-        hand.advance(100 * SECOND);
+        manual.advance(100 * SECOND);
         seen.cleanup();
         assert!(seen.is_empty());
     }
@@ -789,10 +789,10 @@ fn a_restore_forgets_nothing_that_is_live() {
 /// those that were restored.
 #[test]
 fn a_restore_forgets_nothing_that_is_live_where_others_were_forgotten_by_a_call() {
-    let (seen, hand) = timed(10);
+    let (seen, manual) = timed(10);
     for id in 0..10 {
         assert!(seen.mark_processed(id));
-        hand.advance(SECOND);
+        manual.advance(SECOND);
     }
     assert!(seen.forget(&5) && seen.mark_processed(10));
     let (other, _hand) = timed(10);
@@ -805,7 +805,7 @@ fn a_restore_forgets_nothing_that_is_live_where_others_were_forgotten_by_a_call(
     let (after, _hand) = timed(10);
     assert_eq!(after.restore(&seen.snapshot()), Ok(10));
     assert!(live.iter().all(|id| after.is_processed(id)));
-    hand.advance(100 * SECOND);
+    manual.advance(100 * SECOND);
     assert!(seen.cleanup() == 10 && seen.is_empty());
 }
 

@@ -184,7 +184,7 @@ fn a_waker_that_panics_leaves_nobody_asleep() {
 /// Nothing else happens in the deduplicator: its own thread looks.
 #[test]
 fn a_task_is_woken_when_the_lease_runs_out() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let seen = Deduplicator::builder().clock(clock).build().expect("the defaults agree");
     let mut extended = seen.claim(1).ticket().expect("it is new");
     std::mem::forget(seen.claim(2).ticket().expect("it is new"));
@@ -195,22 +195,22 @@ fn a_task_is_woken_when_the_lease_runs_out() {
     };
     let (first, second) = (wait(1), wait(2));
     assert!(extended.extend(Duration::from_secs(90)));
-    hand.advance(Duration::from_secs(60));
+    manual.advance(Duration::from_secs(60));
     assert_eq!(runtime.block_on(second).expect("no task panics"), Waited::Open);
     assert!(!first.is_finished(), "its lease was extended");
-    hand.advance(Duration::from_secs(30));
+    manual.advance(Duration::from_secs(30));
     assert_eq!(runtime.block_on(first).expect("no task panics"), Waited::Open);
     // The thread has ended by and by, and another one is started.
     std::mem::forget(seen.claim(3).ticket().expect("it is new"));
     let third = wait(3);
-    hand.advance(Duration::from_secs(60));
+    manual.advance(Duration::from_secs(60));
     assert_eq!(runtime.block_on(third).expect("no task panics"), Waited::Open);
     drop(extended);
 }
 
 #[test]
 fn a_cleanup_wakes_those_whose_holder_is_late() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let seen = Deduplicator::builder().clock(clock).build().expect("the defaults agree");
     let late = seen.claim(1).ticket().expect("it is new");
     let count = Arc::new(Count::default());
@@ -218,7 +218,7 @@ fn a_cleanup_wakes_those_whose_holder_is_late() {
     let mut context = Context::from_waker(&waker);
     let mut wait = Box::pin(seen.wait_done_async(&1));
     assert!(wait.as_mut().poll(&mut context).is_pending());
-    hand.advance(Duration::from_secs(60));
+    manual.advance(Duration::from_secs(60));
     seen.cleanup();
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
     assert_eq!(wait.as_mut().poll(&mut context), Poll::Ready(Waited::Open));

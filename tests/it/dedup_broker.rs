@@ -219,14 +219,14 @@ struct World {
     untold: BTreeSet<usize>,
     in_order: bool,
     clock: Clock,
-    hand: ManualClock,
+    manual: ManualClock,
     folder: Option<PathBuf>,
 }
 
 impl World {
     fn new(schedule: u64, folder: Option<PathBuf>) -> Self {
         let mut random = Random::new(schedule);
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let in_order = random.one_in(4);
         let broker = Broker::new(PARTITIONS, !random.one_in(3));
         let left = (0..CONSUMERS).map(|_| None).collect();
@@ -234,7 +234,7 @@ impl World {
         let consumers = (0..CONSUMERS).map(consumer).collect();
         let untold = BTreeSet::new();
         let mut world =
-            Self { random, broker, consumers, left, untold, in_order, clock, hand, folder };
+            Self { random, broker, consumers, left, untold, in_order, clock, manual, folder };
         world.rebalance();
         world
     }
@@ -407,7 +407,7 @@ impl World {
                 let name = self.below(CONSUMERS);
                 self.start(name);
             }
-            6 => self.hand.advance(Duration::from_secs(end)),
+            6 => self.manual.advance(Duration::from_secs(end)),
             7 => self.broker.compact(partition, end as usize),
             8 | 9 => {
                 if let Some(name) = self.any() {
@@ -465,7 +465,7 @@ impl World {
         }
         self.rebalance();
         (0..CONSUMERS).for_each(|name| self.tell_late(name));
-        self.hand.advance(LEASE);
+        self.manual.advance(LEASE);
         for _ in 0..40_000 {
             if self.broker.is_drained() {
                 return;
@@ -474,7 +474,7 @@ impl World {
                 self.work(name, false);
             }
             if self.random.one_in(1000) {
-                self.hand.advance(LEASE);
+                self.manual.advance(LEASE);
             }
         }
         let left: Vec<_> = (0..PARTITIONS as i32)

@@ -67,7 +67,7 @@ struct Pair {
     seen: Deduplicator<u64>,
     capacity: u64,
     clock: Clock,
-    hand: ManualClock,
+    manual: ManualClock,
     now: u64,
     done: BTreeMap<u64, Done>,
     /// The number of the claim, and the end of its lease.
@@ -86,7 +86,7 @@ fn build(clock: &Clock, capacity: u64) -> Deduplicator<u64> {
 
 impl Pair {
     fn new(capacity: u64) -> Self {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let seen = build(&clock, capacity);
         let (done, claims, tickets, leaked) = Default::default();
         let (now, number, forgotten_early) = (0, 0, 0);
@@ -94,7 +94,7 @@ impl Pair {
             seen,
             capacity,
             clock,
-            hand,
+            manual,
             now,
             done,
             claims,
@@ -157,7 +157,7 @@ impl Pair {
 
     fn advance(&mut self, by: u64) {
         self.now += by;
-        self.hand.advance(Duration::from_micros(by));
+        self.manual.advance(Duration::from_micros(by));
         let now = self.now;
         self.done.retain(|_, done| done.due > now);
     }
@@ -217,12 +217,12 @@ impl Pair {
     }
 
     fn restore(&mut self, ids: &[u64], age: u64) {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let other = build(&clock, IDS);
         let new: Vec<u64> = ids.iter().copied().filter(|&id| other.mark_processed(id)).collect();
         // Due at a time at which nothing is that was done here.
         let age = age * SECOND + STEP / 2;
-        hand.advance(Duration::from_micros(age));
+        manual.advance(Duration::from_micros(age));
         let left = TTL.saturating_sub(age);
         let has = if left > 0 { new.len() } else { 0 };
         assert_eq!(self.seen.restore(&other.snapshot()), Ok(has));

@@ -17,8 +17,8 @@ fn tracker() -> OffsetTracker {
 
 /// With a hand on its clock, and a lease of 10 s.
 fn timed() -> (OffsetTracker, ManualClock) {
-    let (clock, hand) = Clock::manual();
-    (OffsetTracker::builder().clock(clock).lease(10 * SECOND).build().expect("they agree"), hand)
+    let (clock, manual) = Clock::manual();
+    (OffsetTracker::builder().clock(clock).lease(10 * SECOND).build().expect("they agree"), manual)
 }
 
 fn ticket(tracker: &OffsetTracker, offset: i64) -> OffsetTicket {
@@ -518,12 +518,12 @@ fn millions_that_are_pending_take_bits() {
 /// that is kept.
 #[test]
 fn polls_behind_a_record_that_holds_the_watermark_take_no_memory() {
-    let (tracker, hand) = timed();
+    let (tracker, manual) = timed();
     tracker.assign("t", 0, 0);
     tracker.polled("t", 0, [0]);
     let polls = size(10_000, 200_000) as i64;
     for offset in 1..polls {
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         tracker.polled("t", 0, [offset]);
         if offset != 77 {
             done(&tracker, [offset]);
@@ -594,17 +594,17 @@ fn what_is_pending_among_old_gaps_is_not_taken_for_absent() {
 
 #[test]
 fn leases_and_tickets() {
-    let (tracker, hand) = timed();
+    let (tracker, manual) = timed();
     drop(ticket(&tracker, 0));
     let old = ticket(&tracker, 0);
     assert!(tracker.claim("t", 0, 0).is_in_progress());
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert_eq!(tracker.metrics().in_progress, 0, "its lease ran out");
     let mut new = ticket(&tracker, 0);
     assert!(!old.complete() && tracker.claim("t", 0, 0).is_in_progress());
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert!(new.extend(10 * SECOND) && new.extend(SECOND), "it is not made shorter");
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert!(tracker.claim("t", 0, 0).is_in_progress() && tracker.metrics().in_progress == 1);
     assert!(new.complete() && tracker.claim("t", 0, 0).is_done());
     let metrics = tracker.metrics();
@@ -612,10 +612,10 @@ fn leases_and_tickets() {
     assert_eq!((metrics.adds, metrics.duplicates, metrics.in_progress_hits), (1, 1, 3));
     // Nobody took it over: it completes late all the same.
     let late = ticket(&tracker, 1);
-    hand.advance(100 * SECOND);
+    manual.advance(100 * SECOND);
     assert!(late.complete());
     let mut late = ticket(&tracker, 2);
-    hand.advance(100 * SECOND);
+    manual.advance(100 * SECOND);
     assert!(late.extend(SECOND) && tracker.claim("t", 0, 2).is_in_progress());
     assert!(OffsetTracker::builder().lease(Duration::ZERO).build().is_err());
     let off = OffsetTracker::builder().enabled(false).build().expect("they agree");
@@ -627,19 +627,19 @@ fn leases_and_tickets() {
 
 #[test]
 fn what_holds_the_watermark_and_for_how_long() {
-    let (tracker, hand) = timed();
+    let (tracker, manual) = timed();
     let oldest = || {
         let pending = tracker.oldest_pending("t", 0)?;
         Some((pending.offset, pending.age.as_secs(), pending.claimed))
     };
     tracker.polled("t", 0, [0, 1, 5]);
-    hand.advance(3 * SECOND);
+    manual.advance(3 * SECOND);
     tracker.polled("t", 0, [6]);
     assert_eq!(oldest(), Some((0, 3, false)));
     let held = ticket(&tracker, 0);
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert_eq!(oldest(), Some((0, 4, true)));
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert_eq!(oldest(), Some((0, 14, false)), "its lease ran out");
     assert!(held.complete());
     done(&tracker, [1]);
@@ -649,19 +649,19 @@ fn what_holds_the_watermark_and_for_how_long() {
     done(&tracker, [6]);
     assert_eq!(oldest(), None);
     // Nobody said whether 7 exists.
-    hand.advance(100 * SECOND);
+    manual.advance(100 * SECOND);
     drop(ticket(&tracker, 8));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert_eq!(oldest(), Some((7, 2, false)));
     assert_eq!(pending(&tracker), [7, 8]);
     tracker.skip_to("t", 0, 8);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert_eq!(oldest(), Some((8, 4, false)));
 }
 
 #[test]
 fn process_says_what_came_of_it() {
-    let (tracker, hand) = timed();
+    let (tracker, manual) = timed();
     assert_eq!(tracker.process("t", 0, 1, || Err::<(), _>("away")), Outcome::Failed("away"));
     let inner = tracker.process("t", 0, 1, || {
         let other = tracker.process("t", 0, 1, || Ok::<_, ()>(()));
@@ -672,7 +672,7 @@ fn process_says_what_came_of_it() {
     let again = tracker.process("t", 0, 1, || Ok::<_, ()>(8));
     assert!(again == Outcome::Duplicate && again.is_duplicate());
     let late = tracker.process("t", 0, 2, || {
-        hand.advance(10 * SECOND);
+        manual.advance(10 * SECOND);
         done(&tracker, [2]);
         Ok::<_, ()>(9)
     });
@@ -690,7 +690,7 @@ fn process_says_what_came_of_it() {
 
 #[test]
 fn threads_wait_for_an_offset() {
-    let (tracker, hand) = timed();
+    let (tracker, manual) = timed();
     let soon = Duration::from_millis(1);
     assert_eq!(tracker.wait_done("t", 0, 1, soon), Waited::Open);
     assert_eq!(tracker.wait_done("t", 0, -1, soon), Waited::Open);
@@ -703,8 +703,8 @@ fn threads_wait_for_an_offset() {
         (|tracker, _, _ticket| tracker.seek("t", 0, 0), Waited::Open),
         (|tracker, _, _ticket| assert!(tracker.forget("t", 0)), Waited::Open),
         (
-            |_, hand, ticket| {
-                hand.advance(10 * SECOND);
+            |_, manual, ticket| {
+                manual.advance(10 * SECOND);
                 leak(ticket);
             },
             Waited::Open,
@@ -718,7 +718,7 @@ fn threads_wait_for_an_offset() {
             let tracker = tracker.clone();
             std::thread::spawn(move || tracker.wait_done("t", 0, 7, 60 * SECOND))
         };
-        end(&tracker, &hand, held);
+        end(&tracker, &manual, held);
         assert_eq!(waiter.join().expect("it waits"), wanted, "{nth}");
     }
 }
@@ -847,7 +847,7 @@ fn a_snapshot_keeps_what_is_folded_and_what_failed() {
 #[cfg(feature = "async")]
 #[test]
 fn tasks_wait_for_an_offset() {
-    let (tracker, hand) = timed();
+    let (tracker, manual) = timed();
     let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("threads");
     assert_eq!(runtime.block_on(tracker.wait_done_async("t", 0, 7)), Waited::Open);
     assert!(format!("{tracker:?}").contains("partitions: 0"), "to ask makes none");
@@ -861,7 +861,7 @@ fn tasks_wait_for_an_offset() {
         } else {
             // Its holder never comes back.
             leak(held);
-            hand.advance(10 * SECOND);
+            manual.advance(10 * SECOND);
         }
         for wait in waits {
             assert_eq!(runtime.block_on(wait).expect("no task panics"), wanted);

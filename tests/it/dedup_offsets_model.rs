@@ -237,7 +237,7 @@ struct Pair {
     tracker: OffsetTracker,
     in_order: bool,
     clock: Clock,
-    hand: ManualClock,
+    manual: ManualClock,
     now: u64,
     base: i64,
     model: Model,
@@ -247,10 +247,10 @@ struct Pair {
 
 impl Pair {
     fn new(in_order: bool, base: i64) -> Self {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let tracker = Self::build(&clock, in_order);
         let (model, tickets) = (Model::new(), Vec::new());
-        Self { tracker, in_order, clock, hand, now: 0, base, model, tickets, number: 0 }
+        Self { tracker, in_order, clock, manual, now: 0, base, model, tickets, number: 0 }
     }
 
     fn build(clock: &Clock, in_order: bool) -> OffsetTracker {
@@ -337,7 +337,7 @@ impl Pair {
             Step::Extend(nth, by) => self.extend(nth, by),
             Step::Advance(seconds) => {
                 self.now += seconds;
-                self.hand.advance(Duration::from_secs(seconds));
+                self.manual.advance(Duration::from_secs(seconds));
             }
             Step::Poll(all) => {
                 let offsets: Vec<_> = all.iter().map(|&at| self.offset(at)).collect();

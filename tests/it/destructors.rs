@@ -332,7 +332,7 @@ fn a_listener_that_writes_is_not_inside_of_itself() {
     thread_local!(static INSIDE: Cell<usize> = const { Cell::new(0) });
     const ENTRIES: u64 = 10_000;
     let deepest = Arc::new(AtomicUsize::new(0));
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let shared: Arc<OnceLock<Cache<u64, u64>>> = Arc::default();
     let (inner, most) = (Arc::downgrade(&shared), Arc::clone(&deepest));
     let builder = Cache::builder().capacity(4 * ENTRIES).time_to_live(Duration::from_secs(1));
@@ -352,7 +352,7 @@ fn a_listener_that_writes_is_not_inside_of_itself() {
     let cache = shared.get_or_init(|| builder.build().expect("sound"));
     for maintained in [false, true] {
         (0..ENTRIES).for_each(|key| cache.insert(key, 0));
-        hand.advance(Duration::from_secs(1));
+        manual.advance(Duration::from_secs(1));
         for key in 0..10 {
             if maintained {
                 cache.maintain(100);

@@ -52,7 +52,7 @@ impl Notes {
 
 /// A crowded cache that expires, and a listener that takes notes.
 fn crowded(maintenance: Maintenance, notes: &Arc<Notes>) -> (Cache<u64, Person>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let notes = Arc::clone(notes);
     let cache = Cache::builder()
         .capacity(KEYS)
@@ -65,11 +65,11 @@ fn crowded(maintenance: Maintenance, notes: &Arc<Notes>) -> (Cache<u64, Person>,
         .removal_listener(move |_, person, cause| notes.note(person, cause))
         .build()
         .expect("sound");
-    (cache, hand)
+    (cache, manual)
 }
 
 /// Everything that changes a cache, at random. Values that come back to the caller are dropped here.
-fn churn(cache: &Cache<u64, Person>, hand: &ManualClock, census: &Arc<Census>, nth: usize) {
+fn churn(cache: &Cache<u64, Person>, manual: &ManualClock, census: &Arc<Census>, nth: usize) {
     let mut random = Random::new(nth as u64);
     for step in 0..size(5_000, 500_000) {
         let key = random.below(KEYS);
@@ -78,7 +78,7 @@ fn churn(cache: &Cache<u64, Person>, hand: &ManualClock, census: &Arc<Census>, n
             1 => ignore(cache.remove_if(&key, |person| person.id % 2 == 0)),
             2 => drop(cache.compute(key, |_| Compute::Put(census.person(key)))),
             3 => drop(cache.compute(key, |_| Compute::Remove)),
-            4 | 5 => hand.advance(Duration::from_millis(1)),
+            4 | 5 => manual.advance(Duration::from_millis(1)),
             6 if step % 50 == 0 => cache.retain(|key, _| key % 3 == 0),
             7 if step % 50 == 0 => ignore(cache.remove_expired()),
             8 if step % 50 == 0 => cache.set_capacity(KEYS / 2 + random.below(KEYS)),
@@ -93,8 +93,8 @@ fn churn(cache: &Cache<u64, Person>, hand: &ManualClock, census: &Arc<Census>, n
 fn assert_each_value_goes_once(maintenance: Maintenance) {
     let most = THREADS * size(5_000, 500_000) * 2;
     let (census, notes) = (Census::new(most), Notes::new(most));
-    let (cache, hand) = crowded(maintenance, &notes);
-    together(THREADS, |nth| churn(&cache, &hand, &census, nth));
+    let (cache, manual) = crowded(maintenance, &notes);
+    together(THREADS, |nth| churn(&cache, &manual, &census, nth));
     // So that the maintenance thread, if there is one, comes to rest.
     cache.remove_expired();
     let told = || [0, 1, 2, 3].map(|nth| notes.count(nth));

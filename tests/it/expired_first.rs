@@ -31,10 +31,10 @@ impl Expiry<u64, u64> for ByValue {
 }
 
 fn by_value(capacity: u64, expected: usize) -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100 * capacity).weigher(|_, _| 100);
     let cache = builder.expected_entries(expected).expiry(ByValue).clock(clock).build();
-    (cache.expect("sound"), hand)
+    (cache.expect("sound"), manual)
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn expired_entries_make_room_before_live_ones() {
     // From a table that has to double to one that is a hundred times too large; from one dead entry to nearly all.
     for expected in [1, 250, 1_000, 4_000, 100_000] {
         for dead in [1, 10, 500, 990] {
-            let (cache, hand) = by_value(1_000, expected);
+            let (cache, manual) = by_value(1_000, expected);
             for key in 0..1_000 {
                 cache.insert(
                     key,
@@ -54,7 +54,7 @@ fn expired_entries_make_room_before_live_ones() {
                 );
             }
             assert_eq!(cache.len(), 1_000);
-            hand.advance(2 * SECOND);
+            manual.advance(2 * SECOND);
             let live = cache.snapshot().len() as u64;
             assert_eq!(live, 1_000 - dead);
             for key in 1_000..1_000 + dead {
@@ -72,14 +72,14 @@ fn expired_entries_make_room_before_live_ones() {
 /// looks at.
 #[test]
 fn the_last_expired_entry_makes_room_after_many_were_swept() {
-    let (cache, hand) = by_value(5_000, 100_000);
+    let (cache, manual) = by_value(5_000, 100_000);
     (0..5_000).for_each(|key| cache.insert(key, 1));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     cache.maintain(1_000_000);
     assert_eq!(cache.len(), 0);
     cache.insert(u64::MAX, 1);
     (10_000..14_999).for_each(|key| cache.insert(key, 1_000));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     cache.insert(20_000, 1_000);
     assert_eq!((cache.stats().evictions, cache.stats().expirations), (0, 5_001));
     support::validate(&cache);
@@ -87,13 +87,13 @@ fn the_last_expired_entry_makes_room_after_many_were_swept() {
 
 #[test]
 fn expired_entries_make_room_though_they_were_read_and_lived_longer_than_they_were_to() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(1_000).time_to_idle(10 * SECOND).clock(clock).build();
     let cache = cache.expect("sound");
     (0..1_000).for_each(|key| cache.insert(key, key));
     // All but ten are read again and again.
     for _ in 0..5 {
-        hand.advance(4 * SECOND);
+        manual.advance(4 * SECOND);
         (10..1_000).for_each(|key| assert!(cache.get(&key).is_some()));
     }
     (1_000..1_010).for_each(|key| cache.insert(key, key));
@@ -104,11 +104,11 @@ fn expired_entries_make_room_though_they_were_read_and_lived_longer_than_they_we
 
 #[test]
 fn expired_entries_make_room_for_what_is_replaced_and_what_is_loaded() {
-    let (cache, hand) = by_value(100, 100);
+    let (cache, manual) = by_value(100, 100);
     for round in 0..20_u64 {
         (0..50).for_each(|key| cache.insert(key, 1_000));
         (0..50).for_each(|key| cache.insert(1_000 + 100 * round + key, 1));
-        hand.advance(2 * SECOND);
+        manual.advance(2 * SECOND);
         for key in 0..50 {
             match key % 3 {
                 0 => ignore(cache.get_or_load(2_000_000 + key, |_| 1)),
@@ -116,7 +116,7 @@ fn expired_entries_make_room_for_what_is_replaced_and_what_is_loaded() {
                 _ => cache.insert(2_000_000 + key, 1),
             }
         }
-        hand.advance(2 * SECOND);
+        manual.advance(2 * SECOND);
     }
     assert_eq!(cache.stats().evictions, 0);
     support::validate(&cache);
@@ -124,7 +124,7 @@ fn expired_entries_make_room_for_what_is_replaced_and_what_is_loaded() {
 
 #[test]
 fn expired_entries_make_room_beside_writers_in_a_table_that_doubles() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(20_000).expected_entries(1).expiry(ByValue);
     let cache = builder.clock(clock).build().expect("sound");
     for round in 0..size(3, 20) as u64 {
@@ -134,7 +134,7 @@ fn expired_entries_make_room_beside_writers_in_a_table_that_doubles() {
                 cache.insert(100_000 + round * 10_000 + nth as u64 * 2_500 + key, 1);
             }
         });
-        hand.advance(2 * SECOND);
+        manual.advance(2 * SECOND);
     }
     // A round before the one that has just ended is dead when it begins.
     assert_eq!(cache.stats().evictions, 0, "{:?}", cache.stats());
@@ -148,17 +148,17 @@ impl Expiry<u64, u64> for Silent {}
 #[test]
 fn a_time_to_live_beside_an_expiry_is_remembered_by_a_table_that_grows_or_shrinks() {
     for shrinks in [false, true] {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder().capacity(1_000).expected_entries(1).clock(clock);
         let cache = builder.expiry(Silent).time_to_live(10 * SECOND).build().expect("sound");
         (0..10).for_each(|key| cache.insert(key, 0));
-        hand.advance(5 * SECOND);
+        manual.advance(5 * SECOND);
         (10..1_000).for_each(|key| cache.insert(key, 0));
         if shrinks {
             cache.retain(|&key, _| key < 20);
             cache.set_capacity(20);
         }
-        hand.advance(5 * SECOND);
+        manual.advance(5 * SECOND);
         (1_000..1_010).for_each(|key| cache.insert(key, 0));
         assert_eq!((cache.stats().evictions, cache.stats().expirations), (0, 10), "{shrinks}");
         support::validate(&cache);
@@ -167,7 +167,7 @@ fn a_time_to_live_beside_an_expiry_is_remembered_by_a_table_that_grows_or_shrink
 
 #[test]
 fn what_stands_in_for_others_for_a_while_makes_room_after_that() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(1_000).expected_entries(100).clock(clock);
     let builder = builder.expiry(ByValue).maintenance(Maintenance::Manual);
     let cache = builder.build().expect("sound");
@@ -175,12 +175,12 @@ fn what_stands_in_for_others_for_a_while_makes_room_after_that() {
     (0..200).for_each(|key| cache.insert(key, 1));
     (200..400).for_each(|key| cache.insert(key, 5));
     (400..1_000).for_each(|key| cache.insert(key, 10_000));
-    hand.advance(12 * SECOND);
+    manual.advance(12 * SECOND);
     // The last of these come in vain to where the others have left, beside what has expired for less than the grace.
     (1_000..1_205).for_each(|key| cache.insert(key, 10_000));
     let evictions = cache.stats().evictions;
     assert_eq!((evictions <= 5, cache.stats().expirations >= 200), (true, true));
-    hand.advance(12 * SECOND);
+    manual.advance(12 * SECOND);
     let expired = cache.len() - cache.snapshot().len();
     (2_000..2_000 + expired as u64).for_each(|key| cache.insert(key, 10_000));
     assert_eq!(cache.stats().evictions, evictions, "{expired} had expired");
@@ -215,12 +215,12 @@ fn what_expires_earlier_as_it_was_read_makes_room() {
         |cache, key| assert_eq!(cache.compute(key, |_| Compute::Keep), Computed::Kept),
     ];
     for look in looks {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder().capacity(1_000).expiry(Once).clock(clock);
         let cache = builder.maintenance(Maintenance::Manual).build().expect("sound");
         (0..1_000).for_each(|key| cache.insert(key, 1));
         (0..10).for_each(|key| look(&cache, 100 * key));
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         (1_000..1_010).for_each(|key| cache.insert(key, 1));
         assert_eq!((cache.stats().evictions, cache.stats().expirations), (0, 10));
         support::validate(&cache);
@@ -230,7 +230,7 @@ fn what_expires_earlier_as_it_was_read_makes_room() {
 /// A search for room on behalf of a replacement passes by the entry that is to be replaced, and does not forget it.
 #[test]
 fn what_was_spared_while_it_lived_makes_room_when_it_has_expired() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).retired_capacity(1).hasher(Constant).clock(clock);
     let builder = builder.weigher(|_: &u64, value: &u64| 1 + value % 2).expiry(ByValue);
     let cache = builder.maintenance(Maintenance::Manual).build().expect("sound");
@@ -241,11 +241,11 @@ fn what_was_spared_while_it_lived_makes_room_when_it_has_expired() {
     let guard = cache.pin();
     cache.invalidate(&2);
     (10..12).for_each(|key| cache.insert(key, 1_000));
-    hand.advance(3 * SECOND);
+    manual.advance(3 * SECOND);
     let refused = cache.try_insert(1, 11).expect_err("there is no room");
     assert_eq!(refused.kind, InsertErrorKind::NoRoom);
     drop(guard);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     while cache.maintain(100).backlog > 0 {}
     let before = cache.stats();
     cache.insert(20, 1_000);
@@ -350,15 +350,15 @@ fn look(cache: &Cache<u64, u64>, key: u64, way: u64) {
 #[test]
 fn writes_that_find_a_value_keep_it_from_idling() {
     for way in 0..3 {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let cache = Cache::builder().capacity(100).time_to_idle(60 * SECOND).clock(clock).build();
         let cache = cache.expect("sound");
         cache.insert(1, 1);
         for _ in 0..10 {
-            hand.advance(20 * SECOND);
+            manual.advance(20 * SECOND);
             look(&cache, 1, way);
         }
-        hand.advance(60 * SECOND);
+        manual.advance(60 * SECOND);
         assert!(!cache.contains_key(&1));
     }
 }

@@ -17,9 +17,9 @@ const NANO: Duration = Duration::from_nanos(1);
 type Settings = Builder<u64, u64>;
 
 fn timed(settings: impl FnOnce(Settings) -> Settings) -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(1000).clock(clock);
-    (settings(builder).build().expect("sound"), hand)
+    (settings(builder).build().expect("sound"), manual)
 }
 
 /// Looks for a key in every way there is; the answers must agree. Counts as a read.
@@ -49,69 +49,69 @@ fn peeked(cache: &Cache<u64, u64>, key: u64) -> bool {
 
 #[test]
 fn time_to_live_counts_from_the_write() {
-    let (cache, hand) = timed(|b| b.time_to_live(10 * SECOND));
+    let (cache, manual) = timed(|b| b.time_to_live(10 * SECOND));
     cache.insert(1, 1);
-    hand.advance(6 * SECOND);
+    manual.advance(6 * SECOND);
     assert!(is_there(&cache, 1), "reading does not prolong it");
     cache.insert(2, 2);
-    hand.advance(4 * SECOND - NANO);
+    manual.advance(4 * SECOND - NANO);
     assert!(is_there(&cache, 1) && is_there(&cache, 2));
-    hand.advance(NANO);
+    manual.advance(NANO);
     assert!(!is_there(&cache, 1));
     assert!(is_there(&cache, 2));
-    hand.advance(6 * SECOND);
+    manual.advance(6 * SECOND);
     assert!(!is_there(&cache, 2));
 }
 
 #[test]
 fn replacing_a_value_starts_its_time_to_live_anew() {
-    let (cache, hand) = timed(|b| b.time_to_live(10 * SECOND));
+    let (cache, manual) = timed(|b| b.time_to_live(10 * SECOND));
     cache.insert(1, 1);
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     cache.insert(1, 2);
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert_eq!(
         cache.compute(1, |value| Compute::Put(value.copied().unwrap_or(0) + 1)),
         Computed::Replaced
     );
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert_eq!(cache.get(&1), Some(3));
     assert_eq!(cache.compute(1, |_| Compute::Keep), Computed::Kept);
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(!is_there(&cache, 1), "looking does not prolong it");
 }
 
 #[test]
 fn time_to_idle_counts_from_the_last_read() {
-    let (cache, hand) = timed(|b| b.time_to_idle(10 * SECOND));
+    let (cache, manual) = timed(|b| b.time_to_idle(10 * SECOND));
     (0..6).for_each(|key| cache.insert(key, key));
     let mut reader = cache.reader();
     for _ in 0..5 {
-        hand.advance(9 * SECOND);
+        manual.advance(9 * SECOND);
         assert!(cache.get(&0).is_some());
         assert!(cache.read(&1, |_| ()).is_some());
         assert!(cache.pin().get(&2).is_some());
         assert!(reader.get(&3).is_some());
         cache.insert(4, 4);
     }
-    hand.advance(10 * SECOND - NANO);
+    manual.advance(10 * SECOND - NANO);
     assert!((0..5).all(|key| peeked(&cache, key)));
     assert!(!peeked(&cache, 5), "nobody asked for it");
-    hand.advance(NANO);
+    manual.advance(NANO);
     assert!((0..5).all(|key| !peeked(&cache, key)), "peeking does not prolong it");
 }
 
 #[test]
 fn the_earlier_of_both_counts() {
-    let (cache, hand) = timed(|b| b.time_to_live(20 * SECOND).time_to_idle(8 * SECOND));
+    let (cache, manual) = timed(|b| b.time_to_live(20 * SECOND).time_to_idle(8 * SECOND));
     cache.insert(1, 1);
     cache.insert(2, 2);
     for _ in 0..3 {
-        hand.advance(6 * SECOND);
+        manual.advance(6 * SECOND);
         assert!(is_there(&cache, 1));
     }
     assert!(!is_there(&cache, 2), "idle");
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert!(!is_there(&cache, 1), "old");
 }
 
@@ -141,11 +141,11 @@ fn the_longest_duration_is_for_ever() {
         |b| b.expiry(Fixed(None)),
         |b| b.time_to_live(Duration::MAX).time_to_idle(Duration::MAX).expiry(Fixed(None)),
     ] {
-        let (cache, hand) = timed(settings);
+        let (cache, manual) = timed(settings);
         cache.insert(1, 1);
-        hand.advance(Duration::from_secs(500 * 365 * 24 * 3600));
+        manual.advance(Duration::from_secs(500 * 365 * 24 * 3600));
         assert!(is_there(&cache, 1));
-        hand.advance(Duration::MAX);
+        manual.advance(Duration::MAX);
         assert!(is_there(&cache, 1));
         assert_eq!(cache.remove_expired(), 0);
     }
@@ -153,11 +153,11 @@ fn the_longest_duration_is_for_ever() {
 
 #[test]
 fn an_expiry_of_nanoseconds_is_exact() {
-    let (cache, hand) = timed(|b| b.time_to_live(3 * NANO));
+    let (cache, manual) = timed(|b| b.time_to_live(3 * NANO));
     cache.insert(1, 1);
-    hand.advance(2 * NANO);
+    manual.advance(2 * NANO);
     assert!(is_there(&cache, 1));
-    hand.advance(NANO);
+    manual.advance(NANO);
     assert!(!is_there(&cache, 1));
 }
 
@@ -220,10 +220,10 @@ impl Expiry<u64, u64> for ByValue {
 
 #[test]
 fn each_entry_lives_as_long_as_its_expiry_says() {
-    let (cache, hand) = timed(|b| b.expiry(ByValue::default()));
+    let (cache, manual) = timed(|b| b.expiry(ByValue::default()));
     (0..10).for_each(|seconds| cache.insert(seconds, seconds));
     for second in 1..10 {
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         assert!(!is_there(&cache, second));
         assert!((second + 1..10).all(|key| is_there(&cache, key)));
     }
@@ -235,19 +235,19 @@ fn an_expiry_is_told_what_is_left_and_may_change_it() {
     let asked = Arc::default();
     let expiry =
         ByValue { read: Some(5 * SECOND), update: Some(7 * SECOND), asked: Arc::clone(&asked) };
-    let (cache, hand) = timed(|b| b.expiry(expiry));
+    let (cache, manual) = timed(|b| b.expiry(expiry));
     cache.insert(1, 4);
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     cache.get(&1);
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     cache.insert(1, 4);
     cache.peek(&1);
     let left = |seconds: u32| Some(seconds * SECOND);
     let expected = [("create", None), ("read", left(3)), ("update", left(4))];
     assert_eq!(*asked.lock().expect("not poisoned"), expected);
-    hand.advance(7 * SECOND - NANO);
+    manual.advance(7 * SECOND - NANO);
     assert!(cache.contains_key(&1));
-    hand.advance(NANO);
+    manual.advance(NANO);
     assert!(!cache.contains_key(&1));
     cache.insert(1, 4);
     assert_eq!(asked.lock().expect("not poisoned").last(), Some(&("create", None)));
@@ -277,13 +277,13 @@ fn a_value_that_replaces_another_has_its_own_life() {
     ];
     for put in puts {
         for (first, second) in [(3600, 5), (5, 3600)] {
-            let (cache, hand) = timed(|b| b.expiry(OwnLife));
+            let (cache, manual) = timed(|b| b.expiry(OwnLife));
             cache.insert(1, first);
-            hand.advance(SECOND);
+            manual.advance(SECOND);
             put(&cache, second);
-            hand.advance(Duration::from_secs(second) - NANO);
+            manual.advance(Duration::from_secs(second) - NANO);
             assert_eq!(cache.peek(&1), Some(second));
-            hand.advance(NANO);
+            manual.advance(NANO);
             assert_eq!(cache.peek(&1), None);
         }
     }
@@ -291,43 +291,43 @@ fn a_value_that_replaces_another_has_its_own_life() {
 
 #[test]
 fn an_expiry_and_the_builders_durations_hold_together() {
-    let (cache, hand) = timed(|b| b.time_to_live(5 * SECOND).expiry(ByValue::default()));
+    let (cache, manual) = timed(|b| b.time_to_live(5 * SECOND).expiry(ByValue::default()));
     cache.insert(3, 3);
     cache.insert(9, 9);
     cache.insert(0, 0);
-    hand.advance(3 * SECOND);
+    manual.advance(3 * SECOND);
     assert!(!is_there(&cache, 3));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert!(!is_there(&cache, 9) && !is_there(&cache, 0), "the time to live");
 }
 
 #[test]
 fn an_expiry_cannot_prolong_the_time_to_live_by_reads() {
     let expiry = ByValue { read: Some(100 * SECOND), ..ByValue::default() };
-    let (cache, hand) = timed(|b| b.time_to_live(10 * SECOND).expiry(expiry));
+    let (cache, manual) = timed(|b| b.time_to_live(10 * SECOND).expiry(expiry));
     cache.insert(1, 50);
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     assert!(is_there(&cache, 1));
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     assert!(!is_there(&cache, 1), "written ten seconds ago");
 }
 
 #[test]
 fn an_expiry_that_says_nothing_does_not_shorten_the_time_to_live() {
-    let (cache, hand) = timed(|b| b.time_to_live(10 * SECOND).expiry(Fixed(None)));
+    let (cache, manual) = timed(|b| b.time_to_live(10 * SECOND).expiry(Fixed(None)));
     cache.insert(1, 1);
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     cache.insert(1, 2);
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert!(is_there(&cache, 1), "written nine seconds ago");
 }
 
 #[test]
 fn an_expired_entry_is_absent_to_every_write() {
-    let (cache, hand) = timed(|b| b.time_to_live(SECOND));
+    let (cache, manual) = timed(|b| b.time_to_live(SECOND));
     let expire_all = || {
         (0..6).for_each(|key| cache.insert(key, key));
-        hand.advance(SECOND);
+        manual.advance(SECOND);
     };
     expire_all();
     assert!(cache.insert_if_absent(0, 10).is_ok());
@@ -354,14 +354,14 @@ fn an_expired_entry_is_absent_to_every_write() {
 
 #[test]
 fn a_live_entry_is_occupied_to_the_last_moment() {
-    let (cache, hand) = timed(|b| b.time_to_live(SECOND));
+    let (cache, manual) = timed(|b| b.time_to_live(SECOND));
     cache.insert(1, 1);
-    hand.advance(SECOND - NANO);
+    manual.advance(SECOND - NANO);
     assert_eq!(
         cache.insert_if_absent(1, 2).expect_err("it is there").kind,
         InsertErrorKind::Occupied
     );
-    hand.advance(NANO);
+    manual.advance(NANO);
     assert!(cache.insert_if_absent(1, 2).is_ok());
 }
 
@@ -372,12 +372,12 @@ fn expire_removes_what_has_expired_and_nothing_else() {
     let listener = move |&key: &u64, _: &u64, cause| {
         told_too.lock().expect("not poisoned").push((key, cause));
     };
-    let (cache, hand) = timed(|b| {
+    let (cache, manual) = timed(|b| {
         b.expiry(ByValue::default()).removal_listener(listener).maintenance(Maintenance::Manual)
     });
     (0..100).for_each(|key| cache.insert(key, 1 + key % 2 * 10));
     assert_eq!(cache.remove_expired(), 0);
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert_eq!(cache.len(), 100, "expired ones that were not removed yet included");
     assert_eq!(cache.remove_expired(), 50);
     assert_eq!(cache.len(), 50);
@@ -391,9 +391,9 @@ fn expire_removes_what_has_expired_and_nothing_else() {
 
 #[test]
 fn maintain_expires_within_its_budget() {
-    let (cache, hand) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Manual));
+    let (cache, manual) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Manual));
     (0..1000).for_each(|key| cache.insert(key, key));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     let first = cache.maintain(100);
     assert!(first.swept >= 50 && first.swept <= 120, "about a hundred: {first:?}");
     assert_eq!(first.swept, first.expired);
@@ -412,18 +412,18 @@ fn maintain_expires_within_its_budget() {
 #[test]
 fn an_unlimited_budget_means_once_round_the_table() {
     in_time(|| {
-        let (cache, hand) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Manual));
+        let (cache, manual) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Manual));
         (0..1000).for_each(|key| cache.insert(key, key));
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         assert_eq!(cache.maintain(usize::MAX).expired, 1000);
     });
 }
 
 #[test]
 fn writes_expire_what_they_pass() {
-    let (cache, hand) = timed(|b| b.time_to_live(SECOND));
+    let (cache, manual) = timed(|b| b.time_to_live(SECOND));
     (0..500).for_each(|key| cache.insert(key, key));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     (0..2000).for_each(|_| cache.insert(1, 1));
     assert_eq!(cache.len(), 1);
     assert_eq!(cache.stats().expirations, 500);
@@ -431,17 +431,17 @@ fn writes_expire_what_they_pass() {
 
 #[test]
 fn the_maintenance_thread_expires() {
-    let (cache, hand) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Thread));
+    let (cache, manual) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Thread));
     (0..500).for_each(|key| cache.insert(key, key));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(support::eventually(|| cache.is_empty() && cache.usage().retired == 0));
 }
 
 #[test]
 fn an_expired_entry_makes_room_as_expired() {
-    let (cache, hand) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Manual));
+    let (cache, manual) = timed(|b| b.time_to_live(SECOND).maintenance(Maintenance::Manual));
     (0..1000).for_each(|key| cache.insert(key, key));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     (1000..2000).for_each(|key| cache.insert(key, key));
     assert_eq!(cache.len(), 1000);
     assert_eq!(cache.stats().refusals, 0);
@@ -489,18 +489,18 @@ fn assert_young(value: &Stamped, asked: Duration) {
 
 #[test]
 fn nothing_expired_is_returned_beside_writers_and_a_moving_clock() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(200).expected_entries(1).clock(clock);
     let cache = builder.expiry(Stamper(Arc::default())).build().expect("sound");
     cache.insert(0, Stamped::default()); // at the clock's origin
     together(4, |nth| {
         let mut random = Random::new(nth as u64);
         for step in 0..size(5_000, 1_000_000) {
-            let (key, asked) = (random.below(300), hand.elapsed());
+            let (key, asked) = (random.below(300), manual.elapsed());
             match random.below(8) {
                 0 => cache.insert(key, Stamped::default()),
                 1 => drop(cache.compute(key, |_| Compute::Put(Stamped::default()))),
-                2 => hand.advance(Duration::from_millis(1)),
+                2 => manual.advance(Duration::from_millis(1)),
                 3 if step % 64 == 0 => ignore(cache.remove_expired()),
                 4 => ignore(cache.maintain(10)),
                 5 if step % 64 == 0 => cache.for_each(|_, value| assert_young(value, asked)),
@@ -508,7 +508,7 @@ fn nothing_expired_is_returned_beside_writers_and_a_moving_clock() {
             }
         }
     });
-    hand.advance(LIFE);
+    manual.advance(LIFE);
     cache.remove_expired();
     assert!(cache.is_empty());
     assert_balanced(&cache);
@@ -517,16 +517,16 @@ fn nothing_expired_is_returned_beside_writers_and_a_moving_clock() {
 
 #[test]
 fn what_compute_has_shown_as_live_is_replaced_though_it_expires_meanwhile() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(10).clock(clock).time_to_live(Duration::from_secs(1));
     let cache = cache.build().expect("sound");
     cache.insert(1, 41);
     let computed = cache.compute(1, |value| {
-        hand.advance(Duration::from_secs(2));
+        manual.advance(Duration::from_secs(2));
         Compute::Put(value.copied().unwrap_or(0) + 1)
     });
     assert_eq!((computed, cache.peek(&1)), (Computed::Replaced, Some(42)));
     assert_eq!(cache.stats().replacements, 1);
-    hand.advance(Duration::from_secs(1));
+    manual.advance(Duration::from_secs(1));
     assert_eq!(cache.peek(&1), None, "it lives for a second from its own writing");
 }

@@ -15,7 +15,7 @@ fn why(cache: &Cache<u64, u64>, key: u64) -> (Absence, bool) {
 
 #[test]
 fn a_resident_key_is_shown_as_it_is() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache: Cache<u64, u64> = Cache::builder()
         .capacity(100_000)
         .weigher(|_, &weight| weight)
@@ -25,7 +25,7 @@ fn a_resident_key_is_shown_as_it_is() {
         .build()
         .unwrap();
     cache.insert(1, 120);
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     let explanation = cache.explain(&1);
     let Explanation::Resident {
         region,
@@ -90,16 +90,16 @@ fn each_deadline_is_told_whether_or_not_there_is_another() {
 
 #[test]
 fn to_explain_is_not_to_use() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).time_to_idle(10 * SECOND);
     let cache: Cache<u64, u64> = builder.build().unwrap();
     cache.insert(1, 1);
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert!(cache.explain(&1).is_resident());
     assert!(!cache.explain(&2).is_resident());
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses), (0, 0));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert_eq!(why(&cache, 1), (Absence::Expired, false), "nobody has read it");
     assert_eq!(cache.get(&1), None);
 }
@@ -118,7 +118,7 @@ fn a_cache_without_time_tells_none() {
 
 #[test]
 fn a_key_that_is_not_there_has_a_reason() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let cache: Cache<u64, u64> = builder.build().unwrap();
     assert_eq!(why(&cache, 1), (Absence::NeverSeen, false));
@@ -127,7 +127,7 @@ fn a_key_that_is_not_there_has_a_reason() {
     assert_eq!(why(&cache, 1), (Absence::Invalidated, false));
     assert_eq!(cache.explain(&1).to_string(), "not in the cache: it was removed by a call");
     cache.insert(1, 1);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert_eq!(why(&cache, 1), (Absence::Expired, false), "it is still there");
     cache.remove_expired();
     assert_eq!(why(&cache, 1), (Absence::Expired, false), "it is gone");
@@ -210,7 +210,7 @@ fn numbers_are_grouped() {
 
 #[test]
 fn loads_that_are_under_way_or_have_failed_are_seen() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache: Cache<u64, u64> =
         Cache::builder().capacity(10).clock(clock).time_to_live(60 * SECOND).build().unwrap();
     let looking = cache.clone();
@@ -229,7 +229,7 @@ fn loads_that_are_under_way_or_have_failed_are_seen() {
     loading.get(&2).unwrap_err();
     assert_eq!(why(&cache, 2), (Absence::Absent, false));
     assert_eq!(loading.explain(&2), cache.explain(&2));
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     assert_eq!(why(&cache, 2), (Absence::NeverSeen, false), "that is over");
     cache.insert(3, 3);
     loading.refresh(&3).unwrap();

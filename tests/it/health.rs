@@ -14,9 +14,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn cache(capacity: u64, retired_capacity: u64) -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(capacity).retired_capacity(retired_capacity);
-    (builder.clock(clock).build().expect("sound"), hand)
+    (builder.clock(clock).build().expect("sound"), manual)
 }
 
 fn status(health: &Health, figure: Figure) -> Status {
@@ -39,13 +39,13 @@ fn read(cache: &Cache<u64, u64>, hits: u64, misses: u64) {
 
 #[test]
 fn a_hit_rate_that_falls_and_rises() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     let thresholds = Thresholds::default();
     (0..10).for_each(|key| cache.insert(key, key));
     assert!(cache.health(&thresholds).is_healthy(), "it is full: the warm-up is over");
     let mut told = Vec::new();
     for hits in [900, 849, 851, 892, 893, 699, 734, 736, 1000] {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         read(&cache, hits, 1000 - hits);
         told.push(status(&cache.health(&thresholds), Figure::HitRate));
     }
@@ -57,20 +57,20 @@ fn a_hit_rate_that_falls_and_rises() {
 
 #[test]
 fn a_cold_cache_is_not_judged_by_its_misses() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     let thresholds = Thresholds::default();
     cache.insert(0, 0);
     for _ in 0..5 {
         assert!(cache.health(&thresholds).is_healthy());
         read(&cache, 0, 1000);
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
     }
     // It was never full, and is five minutes old: from now on it counts.
     assert!(cache.health(&thresholds).is_healthy());
     read(&cache, 0, 999);
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(cache.health(&thresholds).is_healthy(), "too few reads");
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     read(&cache, 0, 1);
     assert_eq!(only(&cache.health(&thresholds)), (Status::Degraded, Figure::HitRate, 0.0));
 }
@@ -78,7 +78,7 @@ fn a_cold_cache_is_not_judged_by_its_misses() {
 /// Frequent and rare callers see the same.
 #[test]
 fn whoever_asks_is_told_the_same() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     (0..10).for_each(|key| cache.insert(key, key));
     let often = Thresholds::default();
     // Another set of thresholds that says the same.
@@ -88,7 +88,7 @@ fn whoever_asks_is_told_the_same() {
     for (minute, hits) in [9, 8, 9, 6, 9].into_iter().enumerate() {
         for _ in 0..6000 {
             read(&cache, hits, 10 - hits);
-            hand.advance(step);
+            manual.advance(step);
             cache.health(&often);
         }
         let [one, other] = [&often, &rarely].map(|thresholds| cache.health(thresholds));
@@ -101,14 +101,14 @@ fn whoever_asks_is_told_the_same() {
 
 #[test]
 fn a_figure_that_wavers_round_its_threshold_does_not_flap() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     (0..10).for_each(|key| cache.insert(key, key));
     let thresholds = Thresholds::default();
     cache.health(&thresholds);
     let mut changes = 0;
     let mut last = Status::Healthy;
     for minute in 0..50 {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         let hits = if minute % 2 == 0 { 840 } else { 860 };
         read(&cache, hits, 1000 - hits);
         let status = cache.health(&thresholds).status;
@@ -120,7 +120,7 @@ fn a_figure_that_wavers_round_its_threshold_does_not_flap() {
     let mut told = Vec::new();
     cache.health(&without);
     for hits in [840, 860, 840] {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         read(&cache, hits, 1000 - hits);
         told.push(cache.health(&without).is_healthy());
     }
@@ -129,14 +129,14 @@ fn a_figure_that_wavers_round_its_threshold_does_not_flap() {
 
 #[test]
 fn callers_with_other_thresholds_do_not_disturb_each_other() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     (0..10).for_each(|key| cache.insert(key, key));
     let strict = Levels::new().critical(0.95);
     let strict = Thresholds::default().set(Figure::HitRate, strict).expect("in order");
     let usual = Thresholds::default();
     let mut told = Vec::new();
     for hits in [1000, 940, 960, 840, 860] {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         read(&cache, hits, 1000 - hits);
         told.push([&usual, &strict].map(|thresholds| cache.health(thresholds).status));
     }
@@ -154,12 +154,12 @@ fn callers_with_other_thresholds_do_not_disturb_each_other() {
 #[test]
 fn a_full_cache_is_well_whatever_its_retired_capacity() {
     for retired_capacity in [0, 10, 125, 1000, 64_000] {
-        let (cache, hand) = cache(1000, retired_capacity);
+        let (cache, manual) = cache(1000, retired_capacity);
         let thresholds = Thresholds::default().off(Figure::Evictions);
         for key in 0..5000 {
             cache.insert(key, key);
             if key % 100 == 0 {
-                hand.advance(SECOND);
+                manual.advance(SECOND);
                 let health = cache.health(&thresholds);
                 assert!(health.is_healthy(), "{retired_capacity}, {key}: {health}");
             }
@@ -196,7 +196,7 @@ fn memory_that_garbage_took_is_well_again_once_it_is_freed() {
 /// What can never be reached never is, on either side.
 #[test]
 fn infinite_thresholds_are_never_reached() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     (0..10).for_each(|key| cache.insert(key, key));
     for end in [f64::INFINITY, f64::NEG_INFINITY] {
         let set = |thresholds: Thresholds, &figure: &Figure| {
@@ -208,7 +208,7 @@ fn infinite_thresholds_are_never_reached() {
         for _ in 0..4 {
             let health = cache.health(&thresholds);
             assert!(health.is_healthy(), "{end}: {health}");
-            hand.advance(MINUTE);
+            manual.advance(MINUTE);
             (next..next + 200).for_each(|key| cache.insert(key, key));
             next += 200;
             read(&cache, 0, 2000);
@@ -218,7 +218,7 @@ fn infinite_thresholds_are_never_reached() {
 
 #[test]
 fn garbage_that_a_guard_holds_up_shows_and_goes() {
-    let (cache, hand) = cache(100, 100);
+    let (cache, manual) = cache(100, 100);
     (0..100).for_each(|key| cache.insert(key, key));
     let thresholds = Thresholds::default().off(Figure::Evictions);
     assert!(cache.health(&thresholds).is_healthy());
@@ -252,15 +252,15 @@ fn garbage_that_a_guard_holds_up_shows_and_goes() {
         cache.maintain(1000);
     }
     assert_eq!(only(&cache.health(&thresholds)), (Status::Warning, Figure::Refusals, 1.0));
-    hand.advance(2 * MINUTE);
+    manual.advance(2 * MINUTE);
     cache.health(&thresholds);
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(cache.health(&thresholds).is_healthy(), "the refusal is long ago");
 }
 
 #[test]
 fn a_thread_that_is_in_the_way_is_named() {
-    let (cache, hand) = cache(100, 100);
+    let (cache, manual) = cache(100, 100);
     let thresholds = Thresholds::default();
     (0..10).for_each(|key| cache.insert(key, key));
     let (stop, stopped) = mpsc::channel::<()>();
@@ -272,16 +272,16 @@ fn a_thread_that_is_in_the_way_is_named() {
         let _ = stopped.recv();
     });
     holds.recv().expect("it is held");
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(cache.health(&thresholds).is_healthy(), "there is no garbage");
     assert!(cache.invalidate(&1));
     // Maintenance moves the epoch, and then finds who is in the way.
     for _ in 0..4 {
         cache.maintain(10);
     }
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(cache.health(&thresholds).is_healthy(), "for a second");
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     let health = cache.health(&thresholds);
     let reason = health.reason(Figure::HoldUp).expect("two seconds");
     assert!(reason.value >= 2.0 && reason.message.contains("(by thread sleeper)"), "{health}");
@@ -295,15 +295,15 @@ fn a_thread_that_is_in_the_way_is_named() {
 
 #[test]
 fn a_load_that_hangs() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     let thresholds = Thresholds::default();
     let loaded = cache.get_or_load(1, |_| {
-        hand.advance(10 * SECOND);
+        manual.advance(10 * SECOND);
         // One that comes later, and ends.
         assert_eq!(cache.get_or_load(2, |_| 2), 2);
-        hand.advance(20 * SECOND);
+        manual.advance(20 * SECOND);
         assert!(cache.health(&thresholds).is_healthy());
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         assert_eq!(only(&cache.health(&thresholds)), (Status::Warning, Figure::LoadAge, 31.0));
         1
     });
@@ -312,21 +312,21 @@ fn a_load_that_hangs() {
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         cache.get_or_load(3, |_| panic!("seen by the test"))
     }));
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     let health = cache.health(&thresholds);
     assert!(panicked.is_err() && health.reason(Figure::LoadAge).is_none(), "{health}");
 }
 
 #[test]
 fn evictions_are_counted_by_the_minute() {
-    let (cache, hand) = cache(10, 1000);
+    let (cache, manual) = cache(10, 1000);
     let thresholds = Thresholds::default();
     (0..10).for_each(|key| cache.insert(key, key));
     cache.health(&thresholds);
     let mut next = 10;
     let mut told = Vec::new();
     for evictions in [100, 101, 96, 95, 0] {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         (next..next + evictions).for_each(|key| cache.insert(key, key));
         next += evictions;
         told.push(cache.health(&thresholds).status);
@@ -337,7 +337,7 @@ fn evictions_are_counted_by_the_minute() {
 
 #[test]
 fn loads_that_fail() {
-    let (cache, hand) = cache(1000, 1000);
+    let (cache, manual) = cache(1000, 1000);
     let thresholds = Thresholds::default();
     let load = |key: u64, fails: bool| {
         let loaded = cache.try_get_or_load(key, |_| if fails { Err("away") } else { Ok(1) });
@@ -346,7 +346,7 @@ fn loads_that_fail() {
     let mut key = 0;
     let mut told = Vec::new();
     for failures in [0, 1, 2, 15, 0] {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         (0..100).for_each(|nth| load(key + nth, nth < failures));
         key += 100;
         told.push(status(&cache.health(&thresholds), Figure::LoadErrors));
@@ -357,7 +357,7 @@ fn loads_that_fail() {
 
 #[test]
 fn renewals_that_fail() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let source = |key: &u64| if *key == 0 { Err("away") } else { Ok(*key) };
     let cache: Cache<u64, u64> = Cache::builder().capacity(10).clock(clock).build().expect("sound");
     cache.insert(0, 7);
@@ -366,29 +366,29 @@ fn renewals_that_fail() {
         cache.loading(source).refresh_after(10 * SECOND).executor(run).build().expect("sound");
     let thresholds = Thresholds::default();
     assert!(cache.health(&thresholds).is_healthy());
-    hand.advance(11 * SECOND);
+    manual.advance(11 * SECOND);
     assert_eq!(loading.get(&0), Ok(7), "the old value stays");
     assert_eq!(only(&cache.health(&thresholds)), (Status::Warning, Figure::RenewalFailures, 1.0));
-    hand.advance(2 * MINUTE);
+    manual.advance(2 * MINUTE);
     cache.health(&thresholds);
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(cache.health(&thresholds).is_healthy());
 }
 
 /// Whichever handle is asked, it is one cache, and one caller if the thresholds are the same.
 #[test]
 fn a_cache_that_fills_itself_is_judged_as_the_cache() {
-    let (cache, hand) = cache(10, 100);
+    let (cache, manual) = cache(10, 100);
     let loading = cache.loading(|key: &u64| if *key == 0 { Err("away") } else { Ok(*key) });
     let thresholds = Thresholds::default().min_events(2);
     assert!(loading.health(&thresholds).is_healthy());
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert_eq!((loading.get(&1), loading.get(&0).is_err()), (Ok(1), true));
     let expected = (Status::Degraded, Figure::LoadErrors, 0.5);
     assert_eq!(only(&loading.health(&thresholds)), expected);
     assert_eq!(only(&cache.health(&thresholds)), expected);
     assert_eq!(loading.stats().since(&cache.stats()).misses, 0);
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(cache.health(&thresholds).is_healthy(), "that window is over");
     assert!(loading.health(&thresholds).is_healthy());
 }
@@ -396,7 +396,7 @@ fn a_cache_that_fills_itself_is_judged_as_the_cache() {
 /// One miss for each call that finds no live value, whatever that call is given in the end.
 #[test]
 fn a_value_that_has_expired_and_is_given_all_the_same_is_a_miss() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).time_to_live(10 * SECOND);
     let cache: Cache<u64, u64> = builder.build().expect("sound");
     let loading = cache
@@ -408,7 +408,7 @@ fn a_value_that_has_expired_and_is_given_all_the_same_is_a_miss() {
     let counted = || (loading.stats().hits, loading.stats().misses);
     assert_eq!((loading.get(&1), counted()), (Ok(1), (0, 1)));
     assert_eq!((loading.get(&1), counted()), (Ok(1), (1, 1)));
-    hand.advance(11 * SECOND);
+    manual.advance(11 * SECOND);
     assert_eq!((loading.get(&1), counted()), (Ok(1), (1, 2)));
     assert_eq!(loading.stats().misses_by.expired, 1);
 }
@@ -429,34 +429,34 @@ fn many_callers_at_once() {
 }
 
 fn ids() -> (Deduplicator<u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Deduplicator::builder().capacity(1000).clock(clock).lease(10 * SECOND);
     let builder = builder.ttl(10 * MINUTE).maintenance(Maintenance::Manual);
-    (builder.build().expect("the settings agree"), hand)
+    (builder.build().expect("the settings agree"), manual)
 }
 
 #[test]
 fn ids_that_are_forgotten_early_are_critical_and_that_passes() {
-    let (seen, hand) = ids();
+    let (seen, manual) = ids();
     let thresholds = Thresholds::default();
     (0..1000).for_each(|id| assert!(seen.mark_processed(id)));
     assert!(seen.health(&thresholds).is_healthy());
     assert!(seen.mark_processed(1000));
     assert_eq!(only(&seen.health(&thresholds)), (Status::Critical, Figure::ForgottenEarly, 1.0));
-    hand.advance(2 * MINUTE);
+    manual.advance(2 * MINUTE);
     seen.health(&thresholds);
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(seen.health(&thresholds).is_healthy());
 }
 
 #[test]
 fn work_that_is_done_twice_is_critical() {
-    let (seen, hand) = ids();
+    let (seen, manual) = ids();
     let thresholds = Thresholds::default().off(Figure::LeasesExpired).off(Figure::Abandoned);
     (0..900).for_each(|id| assert!(seen.mark_processed(id)));
     let slow = seen.claim(5000).ticket().expect("it is new");
     let dropped = seen.claim(5001).ticket().expect("it is new");
-    hand.advance(11 * SECOND);
+    manual.advance(11 * SECOND);
     assert!(seen.mark_processed(5000) && seen.mark_processed(5001));
     drop(dropped);
     assert!(seen.health(&thresholds).is_healthy(), "that work was done once");
@@ -465,26 +465,26 @@ fn work_that_is_done_twice_is_critical() {
     assert_eq!((status, figure), (Status::Critical, Figure::DuplicatesProcessed));
     assert!((value - 1.0 / 903.0).abs() < 1e-9, "{value}");
     assert_eq!((seen.metrics().late, seen.metrics().overtaken), (2, 1));
-    hand.advance(2 * MINUTE);
+    manual.advance(2 * MINUTE);
     seen.health(&thresholds);
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(seen.health(&thresholds).is_healthy());
 }
 
 #[test]
 fn leases_that_run_out_claims_that_leak_and_work_that_fails() {
-    let (seen, hand) = ids();
+    let (seen, manual) = ids();
     let thresholds = Thresholds::default();
     let leaked = seen.claim(1).ticket().expect("it is new");
-    hand.advance(11 * SECOND);
+    manual.advance(11 * SECOND);
     let taken_over = seen.claim(1).ticket().expect("the lease ran out");
     assert_eq!(only(&seen.health(&thresholds)), (Status::Warning, Figure::LeasesExpired, 1.0));
-    hand.advance(11 * SECOND);
+    manual.advance(11 * SECOND);
     assert_eq!(seen.cleanup(), 1);
     let health = seen.health(&thresholds);
     assert_eq!(status(&health, Figure::Leaked), Status::Warning);
     drop((leaked, taken_over));
-    hand.advance(MINUTE);
+    manual.advance(MINUTE);
     assert!(seen.health(&thresholds).is_healthy());
     (100..199).for_each(|id| assert!(seen.mark_processed(id)));
     assert!(seen.process(200, || Err::<(), _>("away")).processed().is_none());
@@ -496,7 +496,7 @@ fn leases_that_run_out_claims_that_leak_and_work_that_fails() {
 
 #[test]
 fn a_partition_that_is_behind_is_named() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let tracker = OffsetTracker::builder().clock(clock).build().expect("the settings agree");
     let thresholds = Thresholds::default();
     for (number, end) in [(0, 10), (1, 100_001), (2, 100)] {
@@ -510,9 +510,9 @@ fn a_partition_that_is_behind_is_named() {
     assert!(health.reasons[0].message.contains("(orders/1)"), "{health}");
     (0..5002).for_each(|offset| assert!(tracker.mark_processed("orders", 1, offset)));
     assert!(tracker.health(&thresholds).is_healthy(), "below 95,000");
-    hand.advance(300 * SECOND);
+    manual.advance(300 * SECOND);
     assert!(tracker.health(&thresholds).is_healthy());
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     tracker.polled("orders", 1, [200_000]);
     (0..10).for_each(|offset| assert!(tracker.mark_processed("orders", 0, offset)));
     tracker.skip_to("orders", 1, 300_000);

@@ -24,8 +24,8 @@ impl Key {
         Self { id, slow: None }
     }
 
-    fn slow(id: u64, hand: &ManualClock, millis: u32) -> Self {
-        Self { id, slow: Some((hand.clone(), millis)) }
+    fn slow(id: u64, manual: &ManualClock, millis: u32) -> Self {
+        Self { id, slow: Some((manual.clone(), millis)) }
     }
 }
 
@@ -38,8 +38,8 @@ impl Eq for Key {}
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.id.hash(state);
-        if let Some((hand, millis)) = &self.slow {
-            hand.advance(*millis * MS);
+        if let Some((manual, millis)) = &self.slow {
+            manual.advance(*millis * MS);
         }
     }
 }
@@ -54,8 +54,8 @@ impl Drop for Heavy {
 }
 
 fn builder<V>(capacity: u64) -> (Builder<Key, V>, ManualClock) {
-    let (clock, hand) = Clock::manual();
-    (Cache::builder().capacity(capacity).clock(clock), hand)
+    let (clock, manual) = Clock::manual();
+    (Cache::builder().capacity(capacity).clock(clock), manual)
 }
 
 /// Whether a time is told to within a thirty-second part, and not too short.
@@ -80,15 +80,15 @@ fn nothing_is_timed_unless_it_is_asked_for() {
 
 #[test]
 fn each_way_to_look_a_key_up_is_timed() {
-    let (builder, hand) = builder::<u64>(10);
+    let (builder, manual) = builder::<u64>(10);
     let cache = builder.sample_every(1).build().expect("sound");
     cache.insert(Key::new(1), 1);
-    let slow = |millis| Key::slow(1, &hand, millis);
+    let slow = |millis| Key::slow(1, &manual, millis);
     assert!(cache.get(&slow(1)).is_some());
     assert!(cache.read(&slow(2), |_| ()).is_some());
     assert!(cache.pin().get(&slow(3)).is_some());
     assert!(cache.reader().get(&slow(4)).is_some());
-    assert!(cache.get(&Key::slow(2, &hand, 5)).is_none(), "a miss, too");
+    assert!(cache.get(&Key::slow(2, &manual, 5)).is_none(), "a miss, too");
     assert!(cache.peek(&slow(100)).is_some() && cache.contains_key(&slow(100)));
     let reads = latency(&cache, |all| &all.get);
     assert_eq!(reads.count(), 5, "{reads:?}");
@@ -101,18 +101,18 @@ fn each_way_to_look_a_key_up_is_timed() {
 
 #[test]
 fn a_loading_cache_that_renews_is_timed_as_well() {
-    let (builder, hand) = builder::<u64>(10);
+    let (builder, manual) = builder::<u64>(10);
     let cache = builder.sample_every(1).build().expect("sound");
     let load = {
-        let hand = hand.clone();
+        let manual = manual.clone();
         move |key: &Key| {
-            hand.advance(700 * MS);
+            manual.advance(700 * MS);
             Ok::<_, String>(key.id)
         }
     };
     let loading = cache.loading(load).refresh_after(MINUTE).build().expect("sound");
     assert_eq!(loading.get(&Key::new(7)), Ok(7));
-    assert_eq!(loading.get(&Key::slow(7, &hand, 30)), Ok(7));
+    assert_eq!(loading.get(&Key::slow(7, &manual, 30)), Ok(7));
     let reads = latency(&cache, |all| &all.get);
     assert_eq!(reads.count(), 2);
     assert!(is_told(reads.max(), 30), "the load is apart: {reads:?}");
@@ -123,10 +123,10 @@ fn a_loading_cache_that_renews_is_timed_as_well() {
 
 #[test]
 fn inserts_are_timed_with_what_they_evict() {
-    let (builder, hand) = builder::<u64>(2);
+    let (builder, manual) = builder::<u64>(2);
     let listener = {
-        let hand = hand.clone();
-        move |_: &Key, _: &u64, _: RemovalCause| hand.advance(8 * MS)
+        let manual = manual.clone();
+        move |_: &Key, _: &u64, _: RemovalCause| manual.advance(8 * MS)
     };
     let cache = builder.sample_every(1).removal_listener(listener).build().expect("sound");
     (0..3).for_each(|id| cache.insert(Key::new(id), id));
@@ -137,12 +137,12 @@ fn inserts_are_timed_with_what_they_evict() {
 
 #[test]
 fn maintenance_is_timed_and_judged() {
-    let (builder, hand) = builder::<Heavy>(10);
+    let (builder, manual) = builder::<Heavy>(10);
     let builder = builder.maintenance(Maintenance::Manual);
     let cache = builder.sample_every(1 << 20).build().expect("sound");
     let thresholds = Thresholds::default();
     assert!(cache.health(&thresholds).is_healthy());
-    cache.insert(Key::new(1), Heavy(hand.clone()));
+    cache.insert(Key::new(1), Heavy(manual.clone()));
     assert!(cache.invalidate(&Key::new(1)));
     let freed: usize = (0..4).map(|_| cache.maintain(10).freed).sum();
     assert_eq!(freed, 1);
@@ -156,7 +156,7 @@ fn maintenance_is_timed_and_judged() {
 
 #[test]
 fn slow_reads_show_in_health_and_go() {
-    let (builder, hand) = builder::<u64>(10);
+    let (builder, manual) = builder::<u64>(10);
     let cache = builder.sample_every(1).build().expect("sound");
     cache.insert(Key::new(1), 1);
     let thresholds = Thresholds::default();
@@ -165,9 +165,9 @@ fn slow_reads_show_in_health_and_go() {
     let mut all = Vec::new();
     // A hundred reads in each window, of which so many take so long.
     for (slow, millis) in [(1, 1000), (2, 120), (2, 90), (6, 60), (100, 250), (0, 0)] {
-        hand.advance(MINUTE);
+        manual.advance(MINUTE);
         for nth in 0..100 {
-            let key = if nth < slow { Key::slow(1, &hand, millis) } else { Key::new(1) };
+            let key = if nth < slow { Key::slow(1, &manual, millis) } else { Key::new(1) };
             assert_eq!(cache.get(&key), Some(1));
         }
         all.push(told(&cache.health(&thresholds)));
@@ -182,8 +182,8 @@ fn slow_reads_show_in_health_and_go() {
     ];
     assert_eq!(all, expected);
     // Too few to tell.
-    hand.advance(MINUTE);
-    (0..19).for_each(|_| assert!(cache.get(&Key::slow(1, &hand, 300)).is_some()));
+    manual.advance(MINUTE);
+    (0..19).for_each(|_| assert!(cache.get(&Key::slow(1, &manual, 300)).is_some()));
     assert!(cache.health(&thresholds).is_healthy());
 }
 

@@ -44,9 +44,9 @@ impl Loader<u64, u64> for Table {
 }
 
 fn timed() -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(1_000).clock(clock).time_to_live(10 * SECOND);
-    (builder.build().unwrap(), hand)
+    (builder.build().unwrap(), manual)
 }
 
 /// A loader of single keys, of which 13 has an error and 66 makes it panic.
@@ -220,12 +220,12 @@ fn who_asks_for_a_key_that_a_warmer_has_not_come_to_loads_it() {
 
 #[test]
 fn a_query_that_fails_is_every_keys_error_and_an_old_value_stands_in() {
-    let (cache, hand) = timed();
+    let (cache, manual) = timed();
     let table = Table::default();
     let loading = cache.loading(table.clone()).stale_if_error(60 * SECOND).negative_ttl(SECOND);
     loading.get_many(&[1, 2]).unwrap();
     table.down.store(true, Ordering::SeqCst);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert_eq!(loading.get_many(&[1, 2]).unwrap(), [Some(2), Some(3)]);
     cache.invalidate(&2);
     assert!(loading.get_many(&[1, 2]).is_err(), "what was invalidated does not stand in");
@@ -236,7 +236,7 @@ fn a_query_that_fails_is_every_keys_error_and_an_old_value_stands_in() {
 
 #[test]
 fn a_key_without_a_value_is_asked_for_once() {
-    let (cache, hand) = timed();
+    let (cache, manual) = timed();
     let table = Table::default();
     let loading = cache.loading(table.clone()).negative_ttl(5 * SECOND);
     // However they come, one after the other or at once.
@@ -248,7 +248,7 @@ fn a_key_without_a_value_is_asked_for_once() {
     assert_eq!(table.queries(), 1);
     assert!(loading.get(&900_001).is_err(), "who asks for one key gets its loader's own error");
     assert_eq!(table.single.load(Ordering::SeqCst), 1);
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     assert_eq!(loading.get_many(&[900_001]).unwrap(), [None]);
     assert_eq!(table.queries(), 2);
     cache.insert(900_001, 5);
@@ -383,7 +383,7 @@ fn a_query_costs_in_proportion_to_its_keys() {
 
 #[test]
 fn keys_that_are_due_are_renewed_together() {
-    let (cache, hand) = timed();
+    let (cache, manual) = timed();
     let (table, jobs) = (Table::default(), Arc::new(AtomicU64::new(0)));
     let counted = Arc::clone(&jobs);
     let executor = move |job: Job| {
@@ -397,7 +397,7 @@ fn keys_that_are_due_are_renewed_together() {
     loading.get_many(&keys).unwrap();
     // Ahead of their expiry, and after it.
     for wait in [5, 10] {
-        hand.advance(wait * SECOND);
+        manual.advance(wait * SECOND);
         let twice: Vec<u64> = keys.iter().chain(&keys).copied().collect();
         assert!(loading.get_many(&twice).unwrap().iter().all(Option::is_some));
     }
@@ -405,7 +405,7 @@ fn keys_that_are_due_are_renewed_together() {
     assert_eq!(jobs.load(Ordering::SeqCst), 2);
     // A row that is gone takes its value along.
     cache.insert(900_000, 1);
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     assert_eq!(loading.get_many(&[900_000, 1]).unwrap(), [Some(1), Some(2)]);
     assert_eq!((cache.get(&900_000), cache.get(&1)), (None, Some(2)));
     support::validate(&cache);
@@ -413,12 +413,12 @@ fn keys_that_are_due_are_renewed_together() {
 
 #[test]
 fn a_key_that_panics_when_its_value_is_renewed_stops_no_other() {
-    let (cache, hand) = timed();
+    let (cache, manual) = timed();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let loading = cache.loading(Single(Arc::clone(&asked))).refresh_after(4 * SECOND);
     let loading = loading.executor(|job: Job| drop(catch_unwind(AssertUnwindSafe(job))));
     [66, 13, 1, 2].into_iter().for_each(|key| cache.insert(key, 0));
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     assert_eq!(loading.get_many(&[66, 13, 1, 2]).unwrap(), [Some(0); 4]);
     assert_eq!(*asked.lock().unwrap(), [66, 13, 1, 2]);
     assert_eq!(loading.get_many(&[66, 13, 1, 2]).unwrap(), [Some(0), Some(0), Some(2), Some(3)]);

@@ -89,7 +89,7 @@ impl Later {
 struct Rig {
     loading: LoadingCache<u64, u64, Shop>,
     store: Arc<Store>,
-    hand: ManualClock,
+    manual: ManualClock,
     later: Later,
 }
 
@@ -97,13 +97,13 @@ struct Rig {
 fn rig(
     configure: impl FnOnce(LoadingCache<u64, u64, Shop>) -> LoadingCache<u64, u64, Shop>,
 ) -> Rig {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let cache = builder.build().unwrap();
     let (store, later) = (Arc::new(Store::default()), Later::default());
     let loading = cache.loading(Shop(Arc::clone(&store)));
     let loading = configure(loading).executor(later.post());
-    Rig { loading, store, hand, later }
+    Rig { loading, store, manual, later }
 }
 
 fn source(loading: &LoadingCache<u64, u64, Shop>) -> (u64, LoadSource) {
@@ -113,20 +113,20 @@ fn source(loading: &LoadingCache<u64, u64, Shop>) -> (u64, LoadSource) {
 
 #[test]
 fn a_value_is_renewed_ahead_of_its_expiry() {
-    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    let Rig { loading, store, manual, later } = rig(|loading| loading.refresh_after(4 * SECOND));
     assert_eq!(source(&loading), (1, LoadSource::Loaded));
-    hand.advance(3 * SECOND);
+    manual.advance(3 * SECOND);
     assert_eq!((source(&loading), later.run()), ((1, LoadSource::Hit), 0));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     for _ in 0..5 {
         assert_eq!(source(&loading), (1, LoadSource::Hit), "the current value, at once");
     }
     assert_eq!(later.run(), 1, "one reload for any number of reads");
     assert_eq!((source(&loading), store.asked()), ((2, LoadSource::Hit), (1, 1)));
     // It has a life of its own.
-    hand.advance(9 * SECOND);
+    manual.advance(9 * SECOND);
     assert_eq!(source(&loading), (2, LoadSource::Hit));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert_eq!(
         source(&loading),
         (3, LoadSource::Loaded),
@@ -156,23 +156,23 @@ impl Clone for Fateful {
 
 #[test]
 fn a_value_that_was_renewed_since_it_was_seen_is_not_renewed_again() {
-    let ((clock, hand), later) = (Clock::manual(), Later::default());
+    let ((clock, manual), later) = (Clock::manual(), Later::default());
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let (cache, version) = (builder.build().unwrap(), AtomicU64::new(0));
     let load = move |_: &Fateful| Ok::<_, String>(version.fetch_add(1, Ordering::SeqCst) + 1);
     let loading = cache.loading(load).refresh_after(4 * SECOND).executor(later.post());
     assert_eq!(loading.get(&Fateful(1)), Ok(1));
-    hand.advance(3 * SECOND);
+    manual.advance(3 * SECOND);
     NEXT.set(Some(Box::new(|| panic!("a hit that is not due clones no key"))));
     assert_eq!((loading.get(&Fateful(1)), NEXT.take().is_some()), (Ok(1), true));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     // A reader clones the key when it has seen that the value is due, and before it begins to renew it.
     let other = loading.clone();
     NEXT.set(Some(Box::new(move || assert_eq!(other.refresh(&Fateful(1)), Ok(2)))));
     assert_eq!(loading.get(&Fateful(1)), Ok(1), "as it was when it was read");
     assert!(NEXT.take().is_none(), "the other one came in between");
     assert_eq!((later.run(), loading.get(&Fateful(1))), (0, Ok(2)), "it is not due any more");
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     assert_eq!((loading.get(&Fateful(1)), later.run()), (Ok(2), 1));
     assert_eq!(loading.get(&Fateful(1)), Ok(3));
     support::validate(loading.cache());
@@ -188,9 +188,9 @@ fn a_renewal_is_detached_by_whatever_happens_to_the_key() {
         (|cache| support::ignore(cache.compute(1, |_| clockhand::Compute::Put(77))), Some(77)),
     ];
     for (operation, left) in operations {
-        let Rig { loading, hand, later, .. } = rig(|loading| loading.refresh_after(SECOND));
+        let Rig { loading, manual, later, .. } = rig(|loading| loading.refresh_after(SECOND));
         loading.get(&1).unwrap();
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         loading.get(&1).unwrap();
         operation(loading.cache());
         assert_eq!(later.run(), 1);
@@ -201,13 +201,13 @@ fn a_renewal_is_detached_by_whatever_happens_to_the_key() {
 
 #[test]
 fn a_renewal_that_fails_leaves_the_value_until_it_expires() {
-    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    let Rig { loading, store, manual, later } = rig(|loading| loading.refresh_after(4 * SECOND));
     loading.get(&1).unwrap();
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     loading.get(&1).unwrap();
     store.down.store(true, Ordering::SeqCst);
     assert_eq!((later.run(), source(&loading)), (1, (1, LoadSource::Hit)));
-    hand.advance(6 * SECOND);
+    manual.advance(6 * SECOND);
     let error = loading.get(&1).unwrap_err();
     assert_eq!(error.error().map(String::as_str), Some("the store is down"));
     store.down.store(false, Ordering::SeqCst);
@@ -218,9 +218,9 @@ fn a_renewal_that_fails_leaves_the_value_until_it_expires() {
 /// the walk came by.
 #[test]
 fn a_renewal_that_lands_under_a_walk_goes_with_what_it_replaced() {
-    let Rig { loading, hand, later, .. } = rig(|loading| loading.refresh_after(4 * SECOND));
+    let Rig { loading, manual, later, .. } = rig(|loading| loading.refresh_after(4 * SECOND));
     loading.get(&1).unwrap();
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     assert_eq!(loading.get(&1), Ok(1), "and its renewal is under way");
     let mut met = Vec::new();
     loading.cache().retain(|_, &value| {
@@ -233,11 +233,11 @@ fn a_renewal_that_lands_under_a_walk_goes_with_what_it_replaced() {
 
 #[test]
 fn a_renewal_that_is_given_up_comes_again() {
-    let Rig { loading, hand, .. } = rig(|loading| loading.refresh_after(SECOND));
+    let Rig { loading, manual, .. } = rig(|loading| loading.refresh_after(SECOND));
     // An executor that drops its jobs.
     let loading = loading.executor(drop);
     loading.get(&1).unwrap();
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     loading.get(&1).unwrap();
     let later = Later::default();
     // The pause after a failure is a tenth of the time, in real time.
@@ -252,18 +252,18 @@ fn a_renewal_that_is_given_up_comes_again() {
 #[test]
 fn an_old_value_stands_in_for_an_error() {
     let rig = rig(|loading| loading.stale_if_error(30 * SECOND));
-    let Rig { loading, store, hand, .. } = rig;
+    let Rig { loading, store, manual, .. } = rig;
     loading.get(&1).unwrap();
     store.down.store(true, Ordering::SeqCst);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     for _ in 0..3 {
         assert_eq!(source(&loading), (1, LoadSource::Stale));
         assert_eq!(loading.cache().get(&1), None, "the cache itself returns nothing expired");
         loading.cache().remove_expired();
     }
-    hand.advance(29 * SECOND);
+    manual.advance(29 * SECOND);
     assert_eq!(source(&loading), (1, LoadSource::Stale));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(loading.get(&1).is_err());
     store.down.store(false, Ordering::SeqCst);
     assert_eq!(source(&loading), (2, LoadSource::Loaded));
@@ -272,10 +272,10 @@ fn an_old_value_stands_in_for_an_error() {
 
 #[test]
 fn a_stale_value_is_for_all_that_wait() {
-    let Rig { loading, store, hand, .. } = rig(|loading| loading.stale_if_error(30 * SECOND));
+    let Rig { loading, store, manual, .. } = rig(|loading| loading.stale_if_error(30 * SECOND));
     loading.get(&1).unwrap();
     store.down.store(true, Ordering::SeqCst);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     support::together(8, |_| {
         for _ in 0..200 {
             assert_eq!(source(&loading), (1, LoadSource::Stale));
@@ -287,11 +287,11 @@ fn a_stale_value_is_for_all_that_wait() {
 /// all others.
 #[test]
 fn a_stale_value_is_for_those_that_load_alone() {
-    let Rig { loading, store, hand, .. } = rig(|loading| loading.stale_if_error(30 * SECOND));
+    let Rig { loading, store, manual, .. } = rig(|loading| loading.stale_if_error(30 * SECOND));
     loading.get(&1).unwrap();
     (1_000..1_099).for_each(|key| loading.cache().insert(key, key));
     store.down.store(true, Ordering::SeqCst);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     let (pinned, done) = (Barrier::new(2), Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -317,7 +317,7 @@ fn a_stale_value_is_for_those_that_load_alone() {
 
 #[test]
 fn errors_are_remembered_if_that_is_wanted() {
-    let Rig { loading, store, hand, .. } = rig(|loading| loading.negative_ttl(5 * SECOND));
+    let Rig { loading, store, manual, .. } = rig(|loading| loading.negative_ttl(5 * SECOND));
     for _ in 0..3 {
         assert!(matches!(loading.get(&5_000), Err(LoadError::Failed(_))));
     }
@@ -328,10 +328,10 @@ fn errors_are_remembered_if_that_is_wanted() {
     loading.cache().invalidate(&5_000);
     assert!(loading.get(&5_000).is_err());
     assert_eq!(store.asked(), (2, 0), "it was forgotten");
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     assert!(loading.get(&5_000).is_err());
     assert_eq!(store.asked(), (2, 0));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(loading.get(&5_000).is_err());
     assert_eq!(store.asked(), (3, 0));
     support::validate(loading.cache());
@@ -339,14 +339,14 @@ fn errors_are_remembered_if_that_is_wanted() {
 
 #[test]
 fn what_was_loaded_together_does_not_expire_together() {
-    let Rig { loading, hand, .. } = rig(|loading| loading.jitter(0.5));
+    let Rig { loading, manual, .. } = rig(|loading| loading.jitter(0.5));
     loading.warm(0..100).unwrap();
     assert_eq!(loading.cache().len(), 100);
     let mut lives = HashSet::new();
     for tick in 0..100 {
         lives.insert((0..100).filter(|key| loading.cache().contains_key(key)).count());
         assert!(tick > 50 || lives.len() == 1, "no life is shorter than half");
-        hand.advance(SECOND / 10);
+        manual.advance(SECOND / 10);
     }
     assert!(lives.len() > 20, "they go one by one: {lives:?}");
     assert!((0..100).all(|key| !loading.cache().contains_key(&key)), "none lives longer");
@@ -373,19 +373,19 @@ fn many_keys_are_one_query() {
 
 #[test]
 fn a_read_of_many_keys_renews_those_that_are_due() {
-    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    let Rig { loading, store, manual, later } = rig(|loading| loading.refresh_after(4 * SECOND));
     loading.get_many(&[1, 2]).unwrap();
     // A store's versions only grow.
     store.version.store(100, Ordering::SeqCst);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     loading.cache().insert(3, 33);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     let values = loading.get_many(&[1, 2, 3]).unwrap();
     assert_eq!(values, [Some(10), Some(20), Some(33)], "the current ones, at once");
     assert_eq!((later.run(), store.asked()), (1, (0, 0)), "both by one query");
     assert_eq!(store.queries.lock().unwrap()[1..], [vec![1, 2]]);
     assert_eq!(later.run(), 0);
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     assert_eq!(loading.get_many(&[2]).unwrap(), [Some(20)]);
     assert_eq!((later.run(), store.asked()), (1, (0, 1)), "one alone is reloaded");
 }
@@ -437,26 +437,26 @@ fn settings_that_need_time_say_so() {
         assert!(message.contains(what) && message.contains("clock"), "{message}");
     }
     // A clock alone will do.
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(10).clock(clock).build().unwrap();
     let store = Arc::new(Store::default());
     let later = Later::default();
     let loading =
         cache.loading(Shop(store)).refresh_after(SECOND).jitter(f64::NAN).executor(later.post());
     loading.get(&1).unwrap();
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     loading.get(&1).unwrap();
     assert_eq!((later.run(), loading.get(&1)), (1, Ok(2)));
 }
 
 #[test]
 fn our_own_threads_renew_values() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let store = Arc::new(Store::default());
     let loading = cache.build().unwrap().loading(Shop(Arc::clone(&store))).refresh_after(SECOND);
     (0..50).for_each(|key| drop(loading.get(&key)));
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     assert!(support::eventually(|| {
         (0..50).for_each(|key| assert!(loading.get(&key).is_ok()));
         store.asked().1 >= 50
@@ -464,7 +464,7 @@ fn our_own_threads_renew_values() {
     // A loader that panics is no end of them.
     let loading = loading.cache().loading(|_: &u64| -> Result<u64, String> { panic!("as wanted") });
     let loading = loading.refresh_after(SECOND);
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     (0..50).for_each(|key| assert!(loading.get(&key).is_ok()));
 }
 
@@ -515,9 +515,9 @@ fn a_warmer_survives_a_loader_that_panics() {
 #[test]
 fn a_walk_that_invalidates_is_not_undone_by_a_renewal() {
     // While the walk looks at the value, a reader has it renewed: the same value, under a ticket.
-    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(SECOND));
+    let Rig { loading, store, manual, later } = rig(|loading| loading.refresh_after(SECOND));
     loading.cache().insert(1, 7);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     loading.cache().retain(|key, _| {
         assert_eq!(loading.get(key), Ok(7));
         false
@@ -526,10 +526,10 @@ fn a_walk_that_invalidates_is_not_undone_by_a_renewal() {
     later.run();
     assert_eq!(loading.cache().get(&1), None, "what was invalidated is there");
     // And beside a walk on another thread.
-    let Rig { loading, hand, later, .. } = rig(|loading| loading.refresh_after(SECOND));
+    let Rig { loading, manual, later, .. } = rig(|loading| loading.refresh_after(SECOND));
     for round in 0..support::size(500, 20_000) as u64 {
         loading.cache().insert(1, 1_000_000 + round);
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         thread::scope(|scope| {
             scope.spawn(|| drop(loading.get(&1)));
             loading.cache().invalidate_all();
@@ -561,17 +561,17 @@ fn a_refresh_is_fresh_even_if_there_is_no_room_to_renew() {
 
 #[test]
 fn errors_and_old_values_are_the_same_for_many_keys() {
-    let Rig { loading, store, hand, .. } =
+    let Rig { loading, store, manual, .. } =
         rig(|loading| loading.negative_ttl(5 * SECOND).stale_if_error(30 * SECOND));
     assert_eq!(loading.get_many(&[1, 2]).unwrap(), [Some(10), Some(20)]);
     store.down.store(true, Ordering::SeqCst);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert_eq!(
         loading.get_many(&[1, 2]).unwrap(),
         [Some(10), Some(20)],
         "old, and better than none"
     );
-    hand.advance(30 * SECOND);
+    manual.advance(30 * SECOND);
     let queries = store.queries.lock().unwrap().len();
     for _ in 0..3 {
         assert!(loading.get_many(&[1, 2]).is_err());
@@ -582,12 +582,12 @@ fn errors_and_old_values_are_the_same_for_many_keys() {
 
 #[test]
 fn durations_without_end_are_no_reason_to_panic() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(10).clock(clock).build().unwrap();
     let loading = cache.loading(Shop(Arc::default())).refresh_after(Duration::MAX);
     let loading = loading.stale_if_error(Duration::MAX).jitter(1.0);
     loading.get(&1).unwrap();
-    hand.advance(Duration::MAX);
+    manual.advance(Duration::MAX);
     assert_eq!(loading.get(&1), Ok(1));
 }
 
@@ -613,7 +613,7 @@ fn counted(cache: &Cache<u64, u64>) -> ([u64; 3], [u64; 2]) {
 
 #[test]
 fn loads_and_renewals_are_counted() {
-    let Rig { loading, store, hand, later } = rig(|loading| loading.refresh_after(4 * SECOND));
+    let Rig { loading, store, manual, later } = rig(|loading| loading.refresh_after(4 * SECOND));
     let cache = loading.cache();
     loading.get(&1).unwrap();
     assert!(loading.get(&5_000).is_err());
@@ -621,7 +621,7 @@ fn loads_and_renewals_are_counted() {
     assert_eq!(counted(cache), ([5, 4, 1], [0, 0]), "each key of many by itself");
     // A store's versions only grow.
     store.version.store(100, Ordering::SeqCst);
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     loading.get(&1).unwrap();
     assert_eq!(counted(cache), ([5, 4, 1], [1, 0]), "begun, and not started");
     store.down.store(true, Ordering::SeqCst);
@@ -652,7 +652,7 @@ fn loads_and_renewals_are_counted() {
 
 #[test]
 fn a_load_that_hangs_shows() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(10).clock(clock).time_to_live(10 * SECOND);
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let (held, first) = (Mutex::new(held), AtomicBool::new(true));
@@ -664,7 +664,7 @@ fn a_load_that_hangs_shows() {
     });
     let loading = loading.refresh_after(SECOND);
     loading.get(&1).unwrap();
-    hand.advance(SECOND);
+    manual.advance(SECOND);
     loading.get(&1).unwrap();
     let stats = || loading.cache().stats();
     assert!(support::eventually(|| stats().loads_started == 2));
@@ -675,7 +675,7 @@ fn a_load_that_hangs_shows() {
 
 #[test]
 fn a_warmer_asks_once_for_all_and_heeds_what_is_remembered() {
-    let Rig { loading, store, hand, .. } = rig(|loading| loading.negative_ttl(5 * SECOND));
+    let Rig { loading, store, manual, .. } = rig(|loading| loading.negative_ttl(5 * SECOND));
     let rounds = |more: u64, warmer: &Warmer| {
         let until = warmer.status().rounds + more;
         assert!(support::eventually(|| warmer.status().rounds >= until));
@@ -688,7 +688,7 @@ fn a_warmer_asks_once_for_all_and_heeds_what_is_remembered() {
     assert_eq!(store.queries.lock().unwrap()[0].len(), 51);
     assert!(warmer.status().failed >= 2 * 51 && warmer.status().renewed == 0);
     store.down.store(false, Ordering::SeqCst);
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     rounds(2, &warmer);
     let status = warmer.stop();
     assert!(status.renewed >= 50, "{status:?}");
@@ -699,25 +699,25 @@ fn a_warmer_asks_once_for_all_and_heeds_what_is_remembered() {
 
 #[test]
 fn a_failure_is_remembered_beyond_the_life_of_the_old_value() {
-    let Rig { loading, store, hand, later } =
+    let Rig { loading, store, manual, later } =
         rig(|loading| loading.refresh_after(4 * SECOND).negative_ttl(20 * SECOND));
     loading.get(&1).unwrap();
     store.down.store(true, Ordering::SeqCst);
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     assert_eq!((loading.get(&1), later.run(), store.asked()), (Ok(1), 1, (1, 1)));
-    hand.advance(6 * SECOND);
+    manual.advance(6 * SECOND);
     for _ in 0..3 {
         loading.cache().remove_expired();
         loading.cache().insert(2, 2);
         assert!(loading.get(&1).is_err());
         assert_eq!(store.asked(), (1, 1), "a source that is down is left alone");
     }
-    hand.advance(14 * SECOND);
+    manual.advance(14 * SECOND);
     loading.cache().remove_expired();
     assert!(loading.get(&1).is_err());
     assert_eq!(store.asked(), (2, 1));
     // Where nobody asks again, failures are swept away when their time is over.
-    hand.advance(20 * SECOND);
+    manual.advance(20 * SECOND);
     while loading.cache().maintain(1_000).freed > 0 {}
     support::validate(loading.cache());
 }

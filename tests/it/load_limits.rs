@@ -20,9 +20,9 @@ const MS: Duration = Duration::from_millis(1);
 const FOR_EVER: Duration = Duration::from_secs(60);
 
 fn timed(policy: LoadPolicy) -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
-    (builder.load_policy(policy).build().unwrap(), hand)
+    (builder.load_policy(policy).build().unwrap(), manual)
 }
 
 /// Panics when it is dropped, also if it is what a panic has brought.
@@ -55,7 +55,7 @@ impl AsyncLoader<u64, u64> for HangsOnce {
 
 #[test]
 fn a_reload_on_a_thread_that_hangs_keeps_nobody() {
-    let (cache, hand) = timed(hasty());
+    let (cache, manual) = timed(hasty());
     let loads = Arc::new(AtomicU64::new(0));
     let (own, (held, holds)) = (Arc::clone(&loads), mpsc::channel::<()>());
     let holds = Mutex::new(holds);
@@ -70,10 +70,10 @@ fn a_reload_on_a_thread_that_hangs_keeps_nobody() {
         .refresh_after(SECOND)
         .executor(|job: Job| drop(thread::spawn(job)));
     assert_eq!(loading.get(&1), Ok(0));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert_eq!(loading.get(&1), Ok(0));
     assert!(support::eventually(|| loads.load(Ordering::SeqCst) == 2), "a reload begins");
-    hand.advance(20 * SECOND);
+    manual.advance(20 * SECOND);
     let reader = loading.clone();
     assert_eq!(support::in_time(move || reader.get(&1)), Ok(2), "a reader loads for itself");
     drop(held);
@@ -82,7 +82,7 @@ fn a_reload_on_a_thread_that_hangs_keeps_nobody() {
 
 #[test]
 fn a_reload_that_hangs_while_the_value_lives_is_begun_anew() {
-    let (cache, hand) = timed(hasty());
+    let (cache, manual) = timed(hasty());
     let (loads, jobs) = (Arc::new(AtomicU64::new(0)), Arc::<Mutex<Vec<BoxFuture>>>::default());
     let spawned = Arc::downgrade(&jobs);
     let loading = cache.loading(HangsOnce(loads)).refresh_after(SECOND).spawner(move |future| {
@@ -90,7 +90,7 @@ fn a_reload_that_hangs_while_the_value_lives_is_begun_anew() {
     });
     let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
     assert_eq!(get(), 0);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     let renewed = || {
         let value = get();
         let mut context = Context::from_waker(Waker::noop());
@@ -120,13 +120,13 @@ fn hangs_at(
 
 #[test]
 fn a_refresh_that_hangs_does_not_stop_renewal() {
-    let ((cache, hand), (load, calls, held)) = (timed(hasty()), hangs_at(1));
+    let ((cache, manual), (load, calls, held)) = (timed(hasty()), hangs_at(1));
     let loading = cache.loading(load).refresh_after(SECOND);
     assert_eq!(loading.get(&1), Ok(0));
     thread::scope(|scope| {
         let hung = scope.spawn(|| loading.refresh(&1));
         assert!(support::eventually(|| calls.load(Ordering::SeqCst) == 2), "it begins");
-        hand.advance(2 * SECOND);
+        manual.advance(2 * SECOND);
         let renewed = support::eventually(|| loading.get(&1) == Ok(2));
         drop(held);
         assert_eq!(hung.join().unwrap(), Ok(1), "its caller has its own");
@@ -150,7 +150,7 @@ fn a_warmer_that_hangs_keeps_nobody() {
             Ok(vec![Some(row); keys.len()])
         }
     }
-    let ((cache, hand), (load, calls, held)) = (timed(hasty()), hangs_at(0));
+    let ((cache, manual), (load, calls, held)) = (timed(hasty()), hangs_at(0));
     let loading = cache.loading(Rows(load)).refresh_after(SECOND);
     cache.insert(3, 33);
     let warmer = Warmer::start(&loading, [1, 2, 3], 3_600 * SECOND).unwrap();
@@ -159,7 +159,7 @@ fn a_warmer_that_hangs_keeps_nobody() {
         let reader = loading.clone();
         assert!(support::in_time(move || reader.get(&key)).is_ok_and(|value| value > 0));
     }
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert!(support::eventually(|| loading.get(&3).is_ok_and(|value| value < 33)), "nor renewal");
     drop(held);
     warmer.stop();
@@ -169,19 +169,19 @@ fn a_warmer_that_hangs_keeps_nobody() {
 
 #[test]
 fn a_task_that_renews_and_hangs_keeps_nobody() {
-    let (cache, hand) = timed(hasty());
+    let (cache, manual) = timed(hasty());
     let (loads, jobs) = (Arc::new(AtomicU64::new(0)), Arc::<Mutex<Vec<BoxFuture>>>::default());
     let spawned = Arc::downgrade(&jobs);
     let loading = cache.loading(HangsOnce(loads)).refresh_after(SECOND).spawner(move |future| {
         spawned.upgrade().expect("the test has them").lock().unwrap().push(future);
     });
     assert_eq!(futures_executor::block_on(loading.get_async(&1)), Ok(0));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert_eq!(futures_executor::block_on(loading.get_async(&1)), Ok(0));
     let job = &mut jobs.lock().unwrap()[0];
     let mut context = Context::from_waker(Waker::noop());
     assert!(job.as_mut().poll(&mut context).is_pending());
-    hand.advance(20 * SECOND);
+    manual.advance(20 * SECOND);
     let mut tasks = Strict::new();
     for _ in 0..3 {
         tasks.spawn(loading.get_async(&1));
@@ -226,13 +226,13 @@ fn a_task_waits_for_a_load_as_long_as_it_may() {
             gate.await.map_err(|error| error.to_string())
         }
     }
-    let (cache, hand) = timed(LoadPolicy::new());
+    let (cache, manual) = timed(LoadPolicy::new());
     let (open, gate) = tokio::sync::oneshot::channel();
     let loading = cache.loading(Gated(Mutex::new(Some(gate))));
     let hurried = loading.clone().load_timeout(20 * MS);
     let content = hurried.clone().stale_if_error(60 * SECOND);
     cache.insert(1, 5);
-    hand.advance(11 * SECOND);
+    manual.advance(11 * SECOND);
     let mut leader: Fut<'_, _> = Box::pin(hurried.get_async(&1));
     assert!(poll(&mut leader, Waker::noop()).is_pending());
     // Nobody polls them unless they are woken.
@@ -280,11 +280,11 @@ impl Doors {
 
 #[test]
 fn without_a_spawner_whoever_reads_carries_renewals_on() {
-    let ((cache, hand), doors) = (timed(LoadPolicy::new()), Doors::default());
+    let ((cache, manual), doors) = (timed(LoadPolicy::new()), Doors::default());
     let loading = cache.loading(doors.clone()).refresh_after(SECOND);
     let get = |key: u64| futures_executor::block_on(loading.get_async(&key)).unwrap();
     assert_eq!((get(1), get(2)), (0, 1));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     (0..3).for_each(|_| assert_eq!(get(1), 0, "nobody waits for it"));
     assert_eq!(doors.1.load(Ordering::SeqCst), 3, "one renewal is under way");
     doors.open(10);
@@ -301,13 +301,13 @@ fn without_a_spawner_whoever_reads_carries_renewals_on() {
 
 #[test]
 fn without_a_spawner_who_waits_for_a_renewal_is_woken_for_it() {
-    let ((cache, hand), doors) = (timed(LoadPolicy::new()), Doors::default());
+    let ((cache, manual), doors) = (timed(LoadPolicy::new()), Doors::default());
     let loading = cache.loading(doors.clone()).refresh_after(SECOND);
     assert_eq!(futures_executor::block_on(loading.get_async(&1)), Ok(0));
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert_eq!(futures_executor::block_on(loading.get_async(&1)), Ok(0));
     // It expires while it is being renewed.
-    hand.advance(20 * SECOND);
+    manual.advance(20 * SECOND);
     let (bell, waker) = bell();
     let mut reader: Fut<'_, _> = Box::pin(loading.get_with_source_async(&1));
     assert!(poll(&mut reader, &waker).is_pending());
@@ -325,13 +325,13 @@ fn patient() -> LoadPolicy {
 
 /// So many keys, each of which is being renewed and has expired meanwhile.
 fn renewing(keys: u64) -> (LoadingCache<u64, u64, Doors>, Doors) {
-    let ((cache, hand), doors) = (timed(patient()), Doors::default());
+    let ((cache, manual), doors) = (timed(patient()), Doors::default());
     let loading = cache.loading(doors.clone()).refresh_after(SECOND);
     for wait in [2, 20] {
         for key in 0..keys {
             futures_executor::block_on(loading.get_async(&key)).unwrap();
         }
-        hand.advance(wait * SECOND);
+        manual.advance(wait * SECOND);
     }
     assert_eq!(doors.0.lock().unwrap().len() as u64, keys);
     (loading, doors)
@@ -402,13 +402,13 @@ fn without_a_spawner_a_renewal_that_is_woken_while_it_is_polled_is_polled_again(
             Ok(7)
         }
     }
-    let (cache, hand) = timed(patient());
+    let (cache, manual) = timed(patient());
     let ((begin, begun), (go, gone)) = (mpsc::channel(), mpsc::channel());
     let loader = Blocks(Mutex::new(begin), Mutex::new(gone));
     let loading = cache.loading(loader).refresh_after(SECOND);
     let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
     assert_eq!(get(), 0);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     thread::scope(|scope| {
         let blocked = scope.spawn(get);
         let waker: Waker = begun.recv_timeout(FOR_EVER).unwrap();
@@ -437,14 +437,14 @@ fn without_a_spawner_a_renewal_that_hangs_or_panics_is_given_up() {
             }
         }
     }
-    let (cache, hand) = timed(hasty());
+    let (cache, manual) = timed(hasty());
     let loading = cache.loading(Fails(AtomicU64::new(0))).refresh_after(100 * MS);
     let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
     assert_eq!(get(), 0);
     let renewed = || {
         // Past the pause that follows a failure, and never past its expiry.
         thread::sleep(5 * MS);
-        hand.advance(20 * MS);
+        manual.advance(20 * MS);
         assert!(cache.contains_key(&1), "it has expired without a renewal");
         get() > 3
     };
@@ -477,13 +477,13 @@ fn without_a_spawner_a_renewal_that_is_late_is_dropped() {
             .await
         }
     }
-    let ((cache, hand), dropped) = (timed(hasty()), Arc::<AtomicU64>::default());
+    let ((cache, manual), dropped) = (timed(hasty()), Arc::<AtomicU64>::default());
     let waker = Arc::<Mutex<Option<Waker>>>::default();
     let loading =
         cache.loading(Late(Arc::clone(&waker), Arc::clone(&dropped))).refresh_after(SECOND);
     let get = || futures_executor::block_on(loading.get_async(&1)).unwrap();
     assert_eq!(get(), 7);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert_eq!(get(), 7);
     let waker = waker.lock().unwrap().clone().expect("a reload has begun");
     let is_given_up = || {
@@ -509,14 +509,14 @@ fn without_a_spawner_a_cache_that_is_dropped_leaves_nothing_behind() {
         }
     }
     let held = Arc::new(());
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).time_to_live(10 * SECOND);
     let cache = builder.build().unwrap();
     let loading = cache.loading(Holds(Arc::clone(&held))).refresh_after(SECOND);
     for key in 0..10 {
         futures_executor::block_on(loading.get_async(&key)).unwrap();
     }
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     for key in 0..10 {
         futures_executor::block_on(loading.get_async(&key)).unwrap();
     }
@@ -535,14 +535,14 @@ fn without_a_spawner_a_runtime_is_where_the_reads_are() {
             Ok(self.0.fetch_add(1, Ordering::SeqCst))
         }
     }
-    let (cache, hand) = timed(LoadPolicy::new());
+    let (cache, manual) = timed(LoadPolicy::new());
     let loading = cache.loading(Sleepy(AtomicU64::new(0))).refresh_after(SECOND);
     for threads in [1, 2] {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(threads).enable_time().build().unwrap();
         runtime.block_on(async {
             let first = loading.get_async(&1).await.unwrap();
-            hand.advance(2 * SECOND);
+            manual.advance(2 * SECOND);
             while loading.get_async(&1).await == Ok(first) {
                 tokio::time::sleep(MS).await;
             }
@@ -560,7 +560,7 @@ fn what_a_panic_brings_ends_no_thread_of_ours() {
         }
     }
     // The threads that renew values.
-    let (cache, hand) = timed(hasty());
+    let (cache, manual) = timed(hasty());
     let loads = Arc::new(AtomicU64::new(0));
     let own = Arc::clone(&loads);
     let loading = cache.loading(move |key: &u64| {
@@ -573,10 +573,10 @@ fn what_a_panic_brings_ends_no_thread_of_ours() {
     assert_eq!(renewed.get(&1), Ok(1));
     let count = |wanted: u64| {
         support::eventually(|| {
-            hand.advance(500 * MS);
+            manual.advance(500 * MS);
             let _ = cache.contains_key(&1).then(|| renewed.get(&1));
             cache.insert(1, 1);
-            hand.advance(SECOND);
+            manual.advance(SECOND);
             thread::sleep(MS);
             let _ = renewed.get(&1);
             loads.load(Ordering::SeqCst) >= wanted

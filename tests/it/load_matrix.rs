@@ -68,16 +68,16 @@ const OPERATIONS: [Operation; 8] = [
 /// What a test holds of one cell.
 struct Cell {
     cache: Cache<u64, u64>,
-    hand: ManualClock,
+    manual: ManualClock,
     store: AtomicU64,
 }
 
 impl Cell {
     fn new() -> Arc<Self> {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder().capacity(CAPACITY).clock(clock).time_to_live(LIFE);
         let cache = builder.build().unwrap();
-        Arc::new(Self { cache, hand, store: AtomicU64::new(1) })
+        Arc::new(Self { cache, manual, store: AtomicU64::new(1) })
     }
 
     fn read_store(&self) -> u64 {
@@ -99,7 +99,7 @@ impl Cell {
             Operation::Retain => self.cache.retain(|_, _| true),
             Operation::Evict => (100..200).for_each(|key| self.cache.insert(key, 0)),
             Operation::Expire => {
-                self.hand.advance(2 * LIFE);
+                self.manual.advance(2 * LIFE);
                 self.cache.remove_expired();
             }
         }

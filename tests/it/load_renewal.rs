@@ -60,17 +60,17 @@ type Settings = fn(Builder<u64, u64>) -> Builder<u64, u64>;
 struct Rig {
     loading: LoadingCache<u64, u64, Lives>,
     life: Arc<AtomicU64>,
-    hand: ManualClock,
+    manual: ManualClock,
     later: Later,
 }
 
 fn rig(settings: Settings, life: u64, refresh_after: Duration, jitter: f64) -> Rig {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = settings(Cache::builder().capacity(1000).clock(clock)).build().expect("sound");
     let (life, later) = (Arc::new(AtomicU64::new(life)), Later::default());
     let loading = cache.loading(Lives(Arc::clone(&life))).refresh_after(refresh_after);
     let loading = loading.jitter(jitter).executor(later.post());
-    Rig { loading, life, hand, later }
+    Rig { loading, life, manual, later }
 }
 
 fn source(loading: &LoadingCache<u64, u64, Lives>, key: u64) -> LoadSource {
@@ -89,13 +89,13 @@ fn values_that_never_expire_are_renewed() {
         |b| b.expiry(ByValue).time_to_live(Duration::MAX).time_to_idle(Duration::MAX),
     ];
     for (nth, settings) in settings.into_iter().enumerate() {
-        let Rig { loading, hand, later, .. } = rig(settings, 0, SECOND, 0.0);
+        let Rig { loading, manual, later, .. } = rig(settings, 0, SECOND, 0.0);
         assert_eq!(source(&loading, 1), LoadSource::Loaded);
         for _ in 0..10 {
-            hand.advance(SECOND - NANO);
+            manual.advance(SECOND - NANO);
             assert_eq!(source(&loading, 1), LoadSource::Hit);
             assert_eq!(later.run(), 0, "settings {nth}: too early");
-            hand.advance(NANO);
+            manual.advance(NANO);
             assert_eq!(source(&loading, 1), LoadSource::Hit);
             assert_eq!(later.run(), 1, "settings {nth}");
         }
@@ -113,7 +113,7 @@ fn jitter_makes_no_value_look_old() {
     ];
     for settings in settings {
         for jitter in [0.1, 0.5, 1.0] {
-            let Rig { loading, hand, later, .. } = rig(settings, 60, 10 * SECOND, jitter);
+            let Rig { loading, manual, later, .. } = rig(settings, 60, 10 * SECOND, jitter);
             (0..100).for_each(|key| assert_eq!(source(&loading, key), LoadSource::Loaded));
             // Some lives are over at once where all of a life may be spared; those are loaded, not renewed.
             let read_all = || (0..100).for_each(|key| ignore(source(&loading, key)));
@@ -122,10 +122,10 @@ fn jitter_makes_no_value_look_old() {
                 assert_eq!(later.run(), 0, "time stands still");
             }
             if jitter <= 0.5 {
-                hand.advance(5 * SECOND - NANO);
+                manual.advance(5 * SECOND - NANO);
                 read_all();
                 assert_eq!(later.run(), 0, "nothing is half as old");
-                hand.advance(5 * SECOND + NANO);
+                manual.advance(5 * SECOND + NANO);
                 read_all();
                 assert_eq!(later.run(), 100, "all are as old");
             }
@@ -138,10 +138,10 @@ fn ignore<T>(_: T) {}
 /// What is put in by hand has no jitter, and is renewed at its age through a handle that has.
 #[test]
 fn what_was_inserted_is_renewed_at_its_age() {
-    let Rig { loading, hand, later, .. } = rig(|b| b.time_to_live(MINUTE), 60, 10 * SECOND, 0.5);
+    let Rig { loading, manual, later, .. } = rig(|b| b.time_to_live(MINUTE), 60, 10 * SECOND, 0.5);
     (0..100).for_each(|key| loading.cache().insert(key, 60));
     for (step, due) in [(5 * SECOND - NANO, 0), (5 * SECOND + NANO, 100)] {
-        hand.advance(step);
+        manual.advance(step);
         (0..100).for_each(|key| assert_eq!(source(&loading, key), LoadSource::Hit));
         assert_eq!(later.run(), due);
     }
@@ -151,15 +151,16 @@ fn what_was_inserted_is_renewed_at_its_age() {
 #[test]
 fn a_renewed_value_has_its_own_life() {
     for (first, second) in [(5, 5), (5, 100), (100, 5)] {
-        let Rig { loading, life, hand, later } = rig(|b| b.expiry(ByValue), first, 2 * SECOND, 0.0);
+        let Rig { loading, life, manual, later } =
+            rig(|b| b.expiry(ByValue), first, 2 * SECOND, 0.0);
         assert_eq!(source(&loading, 1), LoadSource::Loaded);
         life.store(second, Ordering::SeqCst);
-        hand.advance(2 * SECOND);
+        manual.advance(2 * SECOND);
         assert_eq!(source(&loading, 1), LoadSource::Hit);
         assert_eq!(later.run(), 1);
-        hand.advance(Duration::from_secs(second) - NANO);
+        manual.advance(Duration::from_secs(second) - NANO);
         assert_eq!(loading.cache().peek(&1), Some(second));
-        hand.advance(NANO);
+        manual.advance(NANO);
         assert_eq!(loading.cache().peek(&1), None);
     }
 }
@@ -167,10 +168,10 @@ fn a_renewed_value_has_its_own_life() {
 /// While it is read, a value that is renewed in time is never loaded in the foreground.
 #[test]
 fn renewal_goes_on_for_ever() {
-    let Rig { loading, hand, later, .. } = rig(|b| b.expiry(ByValue), 5, 2 * SECOND, 0.0);
+    let Rig { loading, manual, later, .. } = rig(|b| b.expiry(ByValue), 5, 2 * SECOND, 0.0);
     assert_eq!(source(&loading, 1), LoadSource::Loaded);
     for second in 1..60 {
-        hand.advance(SECOND);
+        manual.advance(SECOND);
         assert_eq!(source(&loading, 1), LoadSource::Hit, "at {second} s");
         later.run();
     }
@@ -184,7 +185,7 @@ fn renewal_goes_on_for_ever() {
 fn due(settings: Settings, keys: u64) -> Rig {
     let rig = rig(settings, 60, SECOND, 0.0);
     (0..keys).for_each(|key| ignore(source(&rig.loading, key)));
-    rig.hand.advance(SECOND);
+    rig.manual.advance(SECOND);
     (0..keys).for_each(|key| assert_eq!(source(&rig.loading, key), LoadSource::Hit));
     rig
 }
@@ -237,7 +238,7 @@ fn of_many_that_are_renewed_together_those_that_have_changed_are_left_out() {
     let keys: Vec<u64> = (0..10).collect();
     let read = || rig.loading.get_many(&keys).expect("it never fails");
     read();
-    rig.hand.advance(SECOND);
+    rig.manual.advance(SECOND);
     read();
     keys.iter().step_by(2).for_each(|&key| rig.loading.cache().insert(key, 7));
     let before = started(&rig);

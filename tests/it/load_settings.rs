@@ -430,7 +430,7 @@ fn step(random: &mut support::Random) -> Step {
 /// A cache and its model.
 struct Rig {
     cache: Cache<u64, u64>,
-    hand: ManualClock,
+    manual: ManualClock,
     source: Arc<Source>,
     handles: [Box<dyn Handle>; 2],
     later: Later,
@@ -440,7 +440,7 @@ struct Rig {
 
 impl Rig {
     fn new(settings: [Settings; 2], tasks: bool) -> Self {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder().capacity(100).clock(clock);
         let cache = builder.time_to_live(HOUR * LIFE as u32).build().unwrap();
         let source = Arc::new(Source { state: Mutex::new(State::Up), asked: AtomicU64::new(0) });
@@ -463,7 +463,7 @@ impl Rig {
             state: State::Up,
             asked: 0,
         };
-        Self { cache, hand, source, handles, later, model, inserted: 1_000_000 }
+        Self { cache, manual, source, handles, later, model, inserted: 1_000_000 }
     }
 
     fn take(&mut self, step: Step) {
@@ -555,7 +555,7 @@ impl Rig {
 
     /// Lets an hour go by, and looks when a value has expired whose life was shortened.
     fn wait(&mut self) {
-        self.hand.advance(HOUR);
+        self.manual.advance(HOUR);
         self.model.now += 1;
         let (now, live) = (self.model.now, self.cache.contains_key(&KEY));
         if let Some(value) = &mut self.model.value

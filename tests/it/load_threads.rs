@@ -507,7 +507,7 @@ fn user_code_that_panics_on_the_way_leaves_no_load_behind() {
 
 #[test]
 fn a_function_is_called_once_for_equal_arguments() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(100).clock(clock).build().unwrap();
     let calls = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&calls);
@@ -518,10 +518,10 @@ fn a_function_is_called_once_for_equal_arguments() {
     let double = memoize(&cache, "double", Duration::from_secs(20), |n: &u64| n * 2);
     assert_eq!((square(5), square(5), double(5)), (25, 25, 10));
     assert_eq!((calls.load(Ordering::Relaxed), cache.len()), (1, 2));
-    hand.advance(Duration::from_secs(10));
+    manual.advance(Duration::from_secs(10));
     assert_eq!((square(5), calls.load(Ordering::Relaxed)), (25, 2));
     assert!(cache.contains_key(&("double", 5)));
-    hand.advance(Duration::from_secs(10));
+    manual.advance(Duration::from_secs(10));
     assert!(!cache.contains_key(&("double", 5)));
     let timeless = Cache::<(&'static str, u64), u64>::new(1);
     let wrap = || drop(memoize(&timeless, "f", LONG, |n: &u64| *n));

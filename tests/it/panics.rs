@@ -182,7 +182,7 @@ type Tested = Cache<Key, Value>;
 
 /// A full cache with live and expired entries, and garbage that is ready to be freed.
 fn prepared(maintenance: Maintenance) -> (Tested, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder()
         .capacity(CAPACITY)
         .retired_capacity(1 << 20)
@@ -208,8 +208,8 @@ fn prepared(maintenance: Maintenance) -> (Tested, ManualClock) {
     for number in 0..100 {
         cache.insert(Key::new(200 + number % 3), Value::new(0));
     }
-    hand.advance(Duration::from_secs(1));
-    (cache, hand)
+    manual.advance(Duration::from_secs(1));
+    (cache, manual)
 }
 
 /// An operation of the matrix.
@@ -327,12 +327,12 @@ fn cell(code: Code, (name, operation): Operation, maintenance: Maintenance) -> u
     let mut panics = 0;
     for nth in (1..8).chain([13, 30, 64, 65, 66, 100, 150]) {
         let before = (KEYS.get(), VALUES.get());
-        let (cache, hand) = prepared(maintenance);
+        let (cache, manual) = prepared(maintenance);
         let what = format!("{code:?} panics at call {nth} of {name}, {maintenance:?}");
         let panicked = armed(code, nth, || operation(&cache));
         panics += u32::from(panicked);
         assert_sound(&cache, &what);
-        drop((cache, hand));
+        drop((cache, manual));
         let after = (KEYS.get(), VALUES.get());
         assert_eq!(before, after, "keys and values before and after: {what}");
         if !panicked {
@@ -402,7 +402,7 @@ mod outcomes {
 
     #[test]
     fn a_panic_on_the_maintenance_thread_does_not_end_it() {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder()
             .capacity(100)
             .time_to_live(Duration::from_secs(1))
@@ -416,7 +416,7 @@ mod outcomes {
             });
         let cache = builder.build().expect("sound");
         (0..100).for_each(|key| cache.insert(key, key));
-        hand.advance(Duration::from_secs(1));
+        manual.advance(Duration::from_secs(1));
         assert!(support::eventually(|| cache.is_empty()));
         assert_eq!(cache.stats().expirations, 100);
     }
@@ -657,7 +657,7 @@ mod several {
     fn a_refusal_is_told_whatever_else_panics() {
         type Told = Vec<(u64, RemovalCause)>;
         for listener in [false, true] {
-            let (clock, hand) = Clock::manual();
+            let (clock, manual) = Clock::manual();
             let told: Arc<Mutex<Told>> = Arc::default();
             let log = Arc::clone(&told);
             let builder = Cache::builder().capacity(100).retired_capacity(10).expected_entries(1);
@@ -675,7 +675,7 @@ mod several {
             let guard = cache.pin();
             // The retired capacity is full, and so is the cache.
             (0..10).for_each(|_| cache.insert(100, Bomb(1_000)));
-            hand.advance(Duration::from_secs(1));
+            manual.advance(Duration::from_secs(1));
             for key in 101..110 {
                 told.lock().expect("no panic under it").clear();
                 let panicked = panicked(|| cache.insert(key, Bomb(1_000)));

@@ -254,8 +254,8 @@ fn scans_bounds_and_upkeep() {
 #[test]
 fn clocks_and_kinds() {
     let _: [Clock; 2] = [Clock::coarse(Duration::from_millis(1)), Clock::precise()];
-    let (_, hand): (Clock, ManualClock) = Clock::manual();
-    hand.advance(Duration::from_secs(1));
+    let (_, manual): (Clock, ManualClock) = Clock::manual();
+    manual.advance(Duration::from_secs(1));
     let _ = [Maintenance::Inline, Maintenance::Thread, Maintenance::Manual];
     let _ = [
         RemovalCause::Replaced,
@@ -270,7 +270,7 @@ fn clocks_and_kinds() {
         InsertErrorKind::NoRoom,
         InsertErrorKind::Contended,
     ];
-    let _: Duration = hand.elapsed();
+    let _: Duration = manual.elapsed();
     let _: bool = RemovalCause::Evicted.was_evicted();
     let _: u64 = clockhand::ENTRY_OVERHEAD;
 }

@@ -20,19 +20,19 @@ fn written<T: Serialize + DeserializeOwned + PartialEq + Debug>(report: &T) -> V
 }
 
 fn cache() -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).name("quotes").clock(clock);
-    (builder.time_to_live(Duration::from_secs(10)).build().unwrap(), hand)
+    (builder.time_to_live(Duration::from_secs(10)).build().unwrap(), manual)
 }
 
 #[test]
 fn statistics_are_written_and_read() {
-    let (cache, hand) = cache();
+    let (cache, manual) = cache();
     (0..150).for_each(|key| cache.insert(key, key));
     cache.get(&1_000);
     cache
         .try_get_or_load(1_001, |_| {
-            hand.advance(250 * MILLI);
+            manual.advance(250 * MILLI);
             Ok::<_, String>(1)
         })
         .unwrap();
@@ -62,9 +62,9 @@ fn what_an_older_version_has_written_is_read() {
 
 #[test]
 fn explanations_are_written_and_read() {
-    let (cache, hand) = cache();
+    let (cache, manual) = cache();
     cache.insert(1, 1);
-    hand.advance(1_500 * MILLI);
+    manual.advance(1_500 * MILLI);
     let resident = json!({
         "state": "resident",
         "region": "probation",

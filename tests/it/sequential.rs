@@ -300,13 +300,13 @@ impl Model {
 
 struct Pair<S> {
     cache: Cache<u8, Value, S>,
-    hand: ManualClock,
+    manual: ManualClock,
     model: Model,
 }
 
 impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
     fn new(plan: Plan, hasher: S) -> Self {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let told = Told::default();
         let listener = Arc::clone(&told);
         let millis = Duration::from_millis;
@@ -332,7 +332,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
         let (entries, stats) = (HashMap::new(), Stats::default());
         let capacity = plan.capacity;
         let model = Model { plan, now: 0, capacity, entries, stats, told, expected: Vec::new() };
-        Self { cache, hand, model }
+        Self { cache, manual, model }
     }
 
     fn apply(&mut self, op: Op) {
@@ -414,7 +414,7 @@ impl<S: BuildHasher + Send + Sync + 'static> Pair<S> {
                 model.capacity = capacity;
             }
             Op::Advance(millis) => {
-                self.hand.advance(Duration::from_millis(millis));
+                self.manual.advance(Duration::from_millis(millis));
                 model.now += millis;
             }
             Op::Expire => {

@@ -25,12 +25,12 @@ fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(report: &T) {
 
 #[test]
 fn statistics_have_the_names_of_their_fields() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).name("prices");
     let cache: Cache<u64, u64> = builder.build().expect("a cache");
     cache.insert(1, 1);
     assert!(cache.get(&1).is_some() && cache.get(&2).is_none());
-    hand.advance(Duration::from_millis(1500));
+    manual.advance(Duration::from_millis(1500));
     let stats = told(&cache.stats());
     assert_eq!(stats["name"], "prices");
     assert_eq!(stats["at"], 1.5);
@@ -62,13 +62,13 @@ fn explanations_say_what_they_are() {
 
 #[test]
 fn verdicts_name_figures_as_their_text_does() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(10).weigher(|_: &u64, charge: &u64| *charge).clock(clock);
     let cache = cache.build().expect("a cache");
     let levels = Levels::new().critical(0.0);
     let thresholds = Thresholds::default().set(Figure::Refusals, levels).expect("levels");
     assert_eq!(told(&cache.health(&thresholds)), json!({ "status": "healthy", "reasons": [] }));
-    hand.advance(Duration::from_secs(1));
+    manual.advance(Duration::from_secs(1));
     cache.insert(1, 11);
     let health = told(&cache.health(&thresholds));
     assert_eq!(health["status"], "critical");
@@ -93,13 +93,13 @@ fn deduplicators_and_trackers_are_told() {
 
 #[test]
 fn figures_of_a_cache_come_back() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).name("prices");
     let cache: Cache<u64, u64> = builder.retired_capacity(20).build().expect("a cache");
     let mut reader = cache.reader();
     assert_eq!(reader.get(&0), None);
     (0..100).for_each(|key| cache.insert(key, key));
-    hand.advance(Duration::from_nanos(1_234_567_891));
+    manual.advance(Duration::from_nanos(1_234_567_891));
     (0..100).for_each(|key| assert!(cache.get(&key).is_none_or(|value| value == key)));
     let stats = cache.stats();
     assert!(stats.misses > 0 && stats.refusals > 0 && stats.probation_share > 0.0);
@@ -116,11 +116,11 @@ fn figures_of_a_cache_come_back() {
 
 #[test]
 fn explanations_come_back() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).time_to_idle(Duration::from_secs(9));
     let cache = builder.weigher(|_: &u64, charge: &u64| *charge).build().expect("a cache");
     cache.insert(1, 5);
-    hand.advance(Duration::from_millis(1250));
+    manual.advance(Duration::from_millis(1250));
     comes_back(&cache.explain(&1));
     cache.insert(2, 11);
     cache.insert(3, 1);
@@ -148,11 +148,11 @@ fn figures_of_deduplicators_trackers_and_warmers_come_back() {
     let seen: Deduplicator<u64> = Deduplicator::builder().build().expect("settings");
     assert!(seen.mark_processed(1) && !seen.mark_processed(1));
     comes_back(&seen.metrics());
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let tracker = OffsetTracker::builder().clock(clock).build().expect("settings");
     tracker.assign("orders", 3, 1000);
     tracker.polled("orders", 3, 1000..1010);
-    hand.advance(Duration::from_millis(4321));
+    manual.advance(Duration::from_millis(4321));
     let partitions = tracker.partitions();
     assert_eq!(partitions[0].oldest_pending.expect("ten").age, Duration::from_millis(4321));
     comes_back(&partitions);
@@ -173,12 +173,12 @@ mod histograms {
     use clockhand::{Latencies, Latency};
 
     fn taken() -> Latencies {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder().capacity(10).sample_every(1).clock(clock);
         let cache: Cache<u64, u64> = builder.build().expect("a cache");
         for key in 0..1000 {
             cache.get_or_load(key, |_| {
-                hand.advance(Duration::from_nanos(1 << (key % 45)));
+                manual.advance(Duration::from_nanos(1 << (key % 45)));
                 key
             });
         }

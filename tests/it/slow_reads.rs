@@ -60,7 +60,7 @@ impl Expiry<u64, u64> for Slow {
 
 /// A cache with key 1, and no idle deadline or one of ten seconds.
 fn cache(slow: &Slow, idle: Option<Duration>) -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).expiry(slow.clone()).clock(clock);
     let builder = builder.maintenance(Maintenance::Manual);
     let builder = match idle {
@@ -69,7 +69,7 @@ fn cache(slow: &Slow, idle: Option<Duration>) -> (Cache<u64, u64>, ManualClock) 
     };
     let cache = builder.build().expect("sound");
     cache.insert(1, 100);
-    (cache, hand)
+    (cache, manual)
 }
 
 /// A way to see whether key 1 is there.
@@ -108,12 +108,12 @@ fn what_was_seen_as_expired_does_not_come_back() {
         for (reading, read) in READS {
             for (looking, look) in READS.into_iter().chain(LOOKS) {
                 let slow = Slow::new(life);
-                let (cache, hand) = cache(&slow, idle);
-                hand.advance(9 * SECOND);
+                let (cache, manual) = cache(&slow, idle);
+                manual.advance(9 * SECOND);
                 let (world, told) = (cache.clone(), Arc::new(Mutex::new(None)));
                 let answer = Arc::clone(&told);
                 slow.in_the_next_read(move || {
-                    hand.advance(2 * SECOND);
+                    manual.advance(2 * SECOND);
                     *answer.lock().expect("not poisoned") = Some(look(&world));
                 });
                 read(&cache);
@@ -171,9 +171,9 @@ fn writers_see_it_once_and_for_all() {
     for (writing, write) in writes {
         for (life, idle) in [(Some(LIFE), None), (None, Some(LIFE))] {
             let slow = Slow::new(life);
-            let (cache, hand) = cache(&slow, idle);
-            hand.advance(9 * SECOND);
-            let (world, moved, left) = (cache.clone(), hand.clone(), Arc::new(Mutex::new(None)));
+            let (cache, manual) = cache(&slow, idle);
+            manual.advance(9 * SECOND);
+            let (world, moved, left) = (cache.clone(), manual.clone(), Arc::new(Mutex::new(None)));
             let answer = Arc::clone(&left);
             slow.in_the_next_read(move || {
                 moved.advance(2 * SECOND);
@@ -182,9 +182,9 @@ fn writers_see_it_once_and_for_all() {
             cache.get(&1);
             let left = *left.lock().expect("not poisoned");
             assert_eq!(cache.peek(&1), left, "{writing}");
-            hand.advance(LIFE - NANO);
+            manual.advance(LIFE - NANO);
             assert_eq!(cache.peek(&1), left, "{writing}: it has a life of its own");
-            hand.advance(NANO);
+            manual.advance(NANO);
             assert_eq!(cache.peek(&1), None, "{writing}");
             cache.remove_expired();
             let expired = 1 + u64::from(left.is_some());
@@ -201,17 +201,17 @@ fn a_slow_read_does_not_shorten_a_life() {
         for (reading, read) in READS {
             for (other, faster) in READS {
                 let slow = Slow::new(life);
-                let (cache, hand) = cache(&slow, idle);
-                hand.advance(SECOND);
-                let (world, moved) = (cache.clone(), hand.clone());
+                let (cache, manual) = cache(&slow, idle);
+                manual.advance(SECOND);
+                let (world, moved) = (cache.clone(), manual.clone());
                 slow.in_the_next_read(move || {
                     moved.advance(5 * SECOND);
                     assert!(faster(&world));
                 });
                 assert!(read(&cache));
-                hand.advance(LIFE - NANO);
+                manual.advance(LIFE - NANO);
                 assert!(cache.contains_key(&1), "{other} beside a slow {reading}");
-                hand.advance(NANO);
+                manual.advance(NANO);
                 assert!(!cache.contains_key(&1), "{other} beside a slow {reading}");
             }
         }
@@ -223,14 +223,14 @@ fn a_slow_read_does_not_shorten_a_life() {
 fn a_read_that_began_in_time_counts() {
     for (life, idle) in [(Some(LIFE), None), (None, Some(LIFE))] {
         let slow = Slow::new(life);
-        let (cache, hand) = cache(&slow, idle);
-        hand.advance(9 * SECOND);
-        let moved = hand.clone();
+        let (cache, manual) = cache(&slow, idle);
+        manual.advance(9 * SECOND);
+        let moved = manual.clone();
         slow.in_the_next_read(move || moved.advance(2 * SECOND));
         assert_eq!(cache.get(&1), Some(100));
-        hand.advance(8 * SECOND - NANO);
+        manual.advance(8 * SECOND - NANO);
         assert!(cache.contains_key(&1), "read at nine, good until nineteen");
-        hand.advance(NANO);
+        manual.advance(NANO);
         assert!(!cache.contains_key(&1));
     }
 }
@@ -238,13 +238,13 @@ fn a_read_that_began_in_time_counts() {
 #[test]
 fn a_read_that_panics_changes_nothing() {
     let slow = Slow::new(Some(LIFE));
-    let (cache, hand) = cache(&slow, None);
-    hand.advance(9 * SECOND);
+    let (cache, manual) = cache(&slow, None);
+    manual.advance(9 * SECOND);
     slow.in_the_next_read(|| std::panic::resume_unwind(Box::new("on purpose")));
     assert!(catch_unwind(AssertUnwindSafe(|| cache.get(&1))).is_err());
-    hand.advance(SECOND - NANO);
+    manual.advance(SECOND - NANO);
     assert!(cache.contains_key(&1));
-    hand.advance(NANO);
+    manual.advance(NANO);
     assert!(!cache.contains_key(&1));
 }
 
@@ -281,16 +281,16 @@ impl Expiry<u64, u64> for &'static Contended {
 #[test]
 fn a_read_asks_a_bounded_number_of_times() {
     static EXPIRY: Contended = Contended { cache: Mutex::new(None), asked: AtomicU64::new(0) };
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(10).expiry(&EXPIRY).clock(clock).build().expect("sound");
     cache.insert(1, 100);
     *EXPIRY.cache.lock().expect("not poisoned") = Some(cache.clone());
     assert_eq!(cache.get(&1), Some(100));
     assert_eq!(EXPIRY.asked.load(Ordering::Relaxed), 4);
     EXPIRY.cache.lock().expect("not poisoned").take();
-    hand.advance(LIFE + 4 * SECOND - NANO);
+    manual.advance(LIFE + 4 * SECOND - NANO);
     assert!(cache.contains_key(&1), "the last answer of the others stands");
-    hand.advance(NANO);
+    manual.advance(NANO);
     assert!(!cache.contains_key(&1));
 }
 
@@ -339,12 +339,12 @@ const LOOKS_FOR: [LookFor; 10] = [
 
 /// A cache with one slow key, by time to idle or to live.
 fn slow_to_compare(idle: bool) -> (Cache<SlowKey, u64>, ManualClock, SlowKey) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock);
     let builder = if idle { builder.time_to_idle(LIFE) } else { builder.time_to_live(LIFE) };
     let (cache, key) = (builder.build().expect("sound"), SlowKey(Arc::default()));
     cache.insert(key.clone(), 1);
-    (cache, hand, key)
+    (cache, manual, key)
 }
 
 /// The clock is read after the entry was found, however long that took.
@@ -352,8 +352,8 @@ fn slow_to_compare(idle: bool) -> (Cache<SlowKey, u64>, ManualClock, SlowKey) {
 fn a_key_that_is_slow_to_compare_finds_nothing_that_has_expired() {
     for idle in [true, false] {
         for look in LOOKS_FOR {
-            let (cache, hand, key) = slow_to_compare(idle);
-            key.in_the_next_comparison(move || hand.advance(LIFE));
+            let (cache, manual, key) = slow_to_compare(idle);
+            key.in_the_next_comparison(move || manual.advance(LIFE));
             assert!(!look(&cache, &key));
         }
     }
@@ -365,12 +365,12 @@ fn a_key_that_is_slow_to_compare_finds_nothing_that_has_expired() {
 fn a_key_that_is_slow_to_compare_finds_what_has_replaced_it_in_time() {
     for idle in [true, false] {
         for (nth, look) in LOOKS_FOR.into_iter().enumerate() {
-            let (cache, hand, key) = slow_to_compare(idle);
+            let (cache, manual, key) = slow_to_compare(idle);
             let world = cache.clone();
             key.in_the_next_comparison(move || {
-                hand.advance(LIFE / 2);
+                manual.advance(LIFE / 2);
                 world.insert(SlowKey(Arc::default()), 2);
-                hand.advance(LIFE / 2);
+                manual.advance(LIFE / 2);
             });
             assert!(look(&cache, &key), "look {nth}");
             let stats = cache.stats();
@@ -395,7 +395,7 @@ impl Hasher for Same {
 #[test]
 fn a_slow_scan_visits_what_was_there_all_the_while() {
     for idle in [true, false] {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder().capacity(10).clock(clock);
         let builder = builder.hasher(BuildHasherDefault::<Same>::default());
         let builder = if idle { builder.time_to_idle(LIFE) } else { builder.time_to_live(LIFE) };
@@ -404,9 +404,9 @@ fn a_slow_scan_visits_what_was_there_all_the_while() {
         let mut visited = Vec::new();
         cache.for_each(|&key, &value| {
             if visited.is_empty() {
-                hand.advance(LIFE / 2);
+                manual.advance(LIFE / 2);
                 (0..7).for_each(|key| cache.insert(key, 1));
-                hand.advance(LIFE / 2);
+                manual.advance(LIFE / 2);
             }
             visited.push((key, value));
         });

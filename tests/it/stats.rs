@@ -13,9 +13,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A cache of one-unit entries that live for ten seconds.
 fn timed(capacity: u64) -> (Cache<u64, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(capacity).clock(clock).time_to_live(10 * SECOND);
-    (builder.build().unwrap(), hand)
+    (builder.build().unwrap(), manual)
 }
 
 /// A cache whose values are their own weights.
@@ -45,7 +45,7 @@ fn a_cache_has_a_name() {
 
 #[test]
 fn every_miss_has_the_last_cause() {
-    let (cache, hand) = timed(100);
+    let (cache, manual) = timed(100);
     assert_eq!(cache.get(&7), None);
     assert_eq!(causes(&cache.stats()), [1, 0, 0, 0, 0, 0], "nobody has heard of it");
 
@@ -55,7 +55,7 @@ fn every_miss_has_the_last_cause() {
     assert_eq!(causes(&cache.stats()), [1, 0, 0, 1, 0, 0]);
 
     cache.insert(7, 7);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     assert_eq!(cache.get(&7), None);
     assert_eq!(causes(&cache.stats()), [1, 0, 1, 1, 0, 0], "it is there and has expired");
     assert_eq!(cache.remove_expired(), 1);
@@ -140,7 +140,7 @@ fn entries_that_expire_before_they_come_in_have_expired() {
 
 #[test]
 fn loads_that_found_nothing_are_known_to_be_absent() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache: Cache<u64, u64> = Cache::builder().capacity(10).clock(clock).build().unwrap();
     let loading = cache
         .loading(|_: &u64| Err::<u64, _>("there is none".to_string()))
@@ -154,7 +154,7 @@ fn loads_that_found_nothing_are_known_to_be_absent() {
     let stats = cache.stats();
     assert_eq!(causes(&stats), [1, 0, 0, 0, 0, 2]);
     assert_eq!((stats.awaited, stats.entries, stats.loads_failed), (1, 0, 1));
-    hand.advance(5 * SECOND);
+    manual.advance(5 * SECOND);
     assert_eq!(cache.get(&1), None);
     assert_eq!(causes(&cache.stats()), [2, 0, 0, 0, 0, 2], "that is over");
 }
@@ -203,7 +203,7 @@ fn refusals_are_counted_by_reason_and_are_the_cause_of_misses() {
 
 #[test]
 fn what_left_is_weighed_by_cause() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache: Cache<u64, u64> = Cache::builder()
         .capacity(100)
         .weigher(|_, &weight| weight)
@@ -215,7 +215,7 @@ fn what_left_is_weighed_by_cause() {
     cache.insert(1, 20);
     cache.insert(2, 7);
     cache.invalidate(&2);
-    hand.advance(10 * SECOND);
+    manual.advance(10 * SECOND);
     cache.remove_expired();
     cache.insert(3, 60);
     cache.insert(4, 50);
@@ -230,12 +230,12 @@ fn what_left_is_weighed_by_cause() {
 
 #[test]
 fn spans_and_rates_are_those_of_two_looks() {
-    let (cache, hand) = timed(10);
+    let (cache, manual) = timed(10);
     cache.insert(1, 1);
     cache.get(&1);
     let first = cache.stats();
     assert_eq!((first.at, first.per_second().hits), (Duration::ZERO, 0.0));
-    hand.advance(4 * SECOND);
+    manual.advance(4 * SECOND);
     (0..8).for_each(|_| ignore(cache.get(&1)));
     cache.get(&2);
     cache.get(&3);
@@ -294,7 +294,7 @@ fn garbage_has_a_peak_of_its_own() {
 
 #[test]
 fn those_who_hold_up_the_freeing_of_garbage_are_named() {
-    let (cache, hand) = timed(100);
+    let (cache, manual) = timed(100);
     (0..100).for_each(|key| cache.insert(key, key));
     assert_eq!(cache.stats().holders, []);
     let (held, is_held) = mpsc::channel();
@@ -314,13 +314,13 @@ fn those_who_hold_up_the_freeing_of_garbage_are_named() {
         cache.insert(1, 1);
         cache.maintain(10);
     }
-    hand.advance(3 * SECOND);
+    manual.advance(3 * SECOND);
     let stats = cache.stats();
     let [holder_seen] = &stats.holders[..] else { panic!("{:?}", stats.holders) };
     assert_eq!((&*holder_seen.thread, holder_seen.epochs_behind), ("quotes-reader", 1));
     assert_eq!(stats.reclamation_lag, 1);
     cache.maintain(10);
-    hand.advance(2 * SECOND);
+    manual.advance(2 * SECOND);
     assert_eq!(cache.stats().holders[0].since, 5 * SECOND, "since it was first in the way");
     drop(release);
     holder.unwrap().join().unwrap();
@@ -416,8 +416,8 @@ fn the_regions_are_the_whole_cache() {
 
 #[test]
 fn the_time_of_loads_is_measured() {
-    let (cache, hand) = timed(10);
-    let took = |seconds: u32| hand.advance(seconds * SECOND);
+    let (cache, manual) = timed(10);
+    let took = |seconds: u32| manual.advance(seconds * SECOND);
     cache
         .try_get_or_load(1, |_| {
             took(3);
@@ -447,7 +447,7 @@ fn the_time_of_loads_is_measured() {
 /// Eight threads do everything at once; the sums hold.
 #[test]
 fn the_sums_hold_whatever_ran() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache: Cache<u64, u64> = Cache::builder()
         .capacity(2_000)
         .weigher(|_, &weight| weight)
@@ -463,7 +463,7 @@ fn the_sums_hold_whatever_ran() {
             let (key, weight) = (random.below(3_000), 1 + random.below(5));
             match random.below(10) {
                 0 => ignore(cache.invalidate(&key)),
-                1 => hand.advance(Duration::from_millis(3)),
+                1 => manual.advance(Duration::from_millis(3)),
                 2 => ignore(cache.maintain(20)),
                 3..6 => {
                     if cache.try_insert(key, weight).is_ok() {

@@ -315,7 +315,7 @@ fn what_weighs_nothing_is_bounded_beside_a_guard_whatever_is_done() {
     for way in 0..8 {
         let alive = Arc::new(());
         let new = || Alive(Arc::clone(&alive));
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let builder = Cache::builder().capacity(CAPACITY).retired_capacity(RETIRED);
         let cache: Cache<u64, Alive> = builder
             .weigher(|_, _| 0)
@@ -344,7 +344,7 @@ fn what_weighs_nothing_is_bounded_beside_a_guard_whatever_is_done() {
                 }
                 5 => {
                     drop(cache.insert_if_absent(0, new()));
-                    hand.advance(Duration::from_secs(2));
+                    manual.advance(Duration::from_secs(2));
                     ignore(cache.remove_expired());
                 }
                 6 => drop(loading.refresh(&0)),

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 /// A small cache that charges the length of its values.
 fn cache(name: &str) -> (Cache<String, String>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let weigher = |_: &String, value: &String| value.len() as u64;
     let builder = Cache::builder().capacity(100).weigher(weigher).clock(clock).name(name);
-    (builder.build().expect("a cache"), hand)
+    (builder.build().expect("a cache"), manual)
 }
 
 fn json(reply: &Reply) -> Value {
@@ -68,7 +68,7 @@ fn a_cache_is_found_by_its_name() {
 
 #[test]
 fn a_critical_part_makes_health_unavailable() {
-    let (prices, hand) = cache("prices");
+    let (prices, manual) = cache("prices");
     let thresholds =
         Thresholds::default().set(Figure::Refusals, Levels::new().critical(0.0)).expect("levels");
     let builder = Service::builder().cache(&prices, Keys::text()).thresholds(thresholds);
@@ -76,7 +76,7 @@ fn a_critical_part_makes_health_unavailable() {
     let reply = get(&service, "/cache/health", "");
     assert_eq!((reply.status, &json(&reply)["status"]), (200, &"healthy".into()));
 
-    hand.advance(std::time::Duration::from_secs(1));
+    manual.advance(std::time::Duration::from_secs(1));
     prices.insert("a".into(), "x".repeat(101));
     let reply = get(&service, "/cache/health", "");
     let body = json(&reply);
@@ -91,9 +91,9 @@ fn a_critical_part_makes_health_unavailable() {
     assert!(timestamp.starts_with("20") && timestamp.ends_with('Z'), "{timestamp}");
 
     // The window that has seen it is over.
-    hand.advance(std::time::Duration::from_secs(61));
+    manual.advance(std::time::Duration::from_secs(61));
     get(&service, "/cache/health", "");
-    hand.advance(std::time::Duration::from_secs(61));
+    manual.advance(std::time::Duration::from_secs(61));
     assert_eq!(get(&service, "/cache/health", "").status, 200);
 }
 

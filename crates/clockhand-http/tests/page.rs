@@ -28,9 +28,9 @@ macro_rules! browser {
 const LIVE: &str = "return document.querySelector('.link[data-state=live]') && document.querySelector('[data-figure]') && true";
 
 fn prices() -> (Cache<String, u64>, ManualClock) {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let cache = Cache::builder().capacity(100).clock(clock).name("prices").build();
-    (cache.expect("a cache"), hand)
+    (cache.expect("a cache"), manual)
 }
 
 fn service(cache: &Cache<String, u64>, thresholds: Thresholds) -> Service {
@@ -80,7 +80,7 @@ async fn it_shows_the_statistics() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verdict_follows_the_threshold() {
     let browser = browser!();
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(100).clock(clock).name("prices");
     let prices = builder.weigher(|_: &String, charge: &u64| *charge).build().expect("a cache");
     let thresholds =
@@ -94,7 +94,7 @@ async fn the_verdict_follows_the_threshold() {
         "All is healthy."
     );
 
-    hand.advance(Duration::from_secs(1));
+    manual.advance(Duration::from_secs(1));
     prices.insert("heavy".into(), 101);
     browser
         .wait("return document.querySelector('[data-id=status]').textContent === 'Critical'")
@@ -109,10 +109,10 @@ async fn the_verdict_follows_the_threshold() {
     assert!(browser.text("title").await.starts_with("Critical: prices"));
 
     // The window that has seen the refusal passes.
-    hand.advance(Duration::from_secs(61));
+    manual.advance(Duration::from_secs(61));
     browser.wait("return document.querySelector('.link[data-state=live]') && true").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    hand.advance(Duration::from_secs(61));
+    manual.advance(Duration::from_secs(61));
     browser
         .wait("return document.querySelector('[data-id=status]').textContent === 'Healthy'")
         .await;

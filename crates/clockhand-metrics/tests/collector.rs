@@ -29,7 +29,7 @@ fn samples(text: &str) -> BTreeMap<&str, &str> {
 
 #[test]
 fn counts_of_a_cache_are_told_by_cause() {
-    let (clock, hand) = Clock::manual();
+    let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).weigher(|_: &u64, charge: &u64| *charge);
     let builder = builder.time_to_live(Duration::from_secs(10)).clock(clock);
     let cache = builder.name("charges").build().expect("a cache");
@@ -39,7 +39,7 @@ fn counts_of_a_cache_are_told_by_cause() {
     cache.insert(3, 11);
     assert!(cache.get(&1).is_some() && cache.get(&3).is_none() && cache.get(&9).is_none());
     assert!(cache.invalidate(&2) && cache.get(&2).is_none());
-    hand.advance(Duration::from_secs(11));
+    manual.advance(Duration::from_secs(11));
     assert_eq!(cache.remove_expired(), 1);
     let text = told(Collector::new().cache(&cache));
     let samples = samples(&text);

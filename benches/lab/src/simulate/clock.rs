@@ -11,7 +11,7 @@ const ABSENT: u32 = u32::MAX;
 pub fn clock(trace: &Dense, entries: usize) -> u64 {
     let mut places = vec![ABSENT; trace.unique];
     let mut ring = Vec::<(u32, bool)>::new();
-    let (mut hits, mut hand) = (0, 0);
+    let (mut hits, mut manual) = (0, 0);
     for &key in &trace.accesses {
         let place = places[key as usize];
         if place != ABSENT {
@@ -25,14 +25,14 @@ pub fn clock(trace: &Dense, entries: usize) -> u64 {
             continue;
         }
         // Ends: after one turn every bit is clear.
-        while ring[hand].1 {
-            ring[hand].1 = false;
-            hand = (hand + 1) % entries;
+        while ring[manual].1 {
+            ring[manual].1 = false;
+            manual = (manual + 1) % entries;
         }
-        places[ring[hand].0 as usize] = ABSENT;
-        places[key as usize] = hand as u32;
-        ring[hand] = (key, false);
-        hand = (hand + 1) % entries;
+        places[ring[manual].0 as usize] = ABSENT;
+        places[key as usize] = manual as u32;
+        ring[manual] = (key, false);
+        manual = (manual + 1) % entries;
     }
     hits
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
-use super::lens::successor;
-use super::{Engine, Lens};
+use super::read_view::successor;
+use super::{Engine, ReadView};
 use crate::stats::{EntryInfo, Explanation, Region};
 
 impl<K, V, S> Engine<K, V, S>
@@ -55,7 +55,7 @@ where
     }
 }
 
-impl<K: Eq, V, S: BuildHasher> Lens<'_, K, V, S> {
+impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
     /// What is known of the live entry of a key. Does not count as a use.
     pub(crate) fn entry_info<Q>(&self, key: &Q) -> Option<EntryInfo>
     where

@@ -5,26 +5,25 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
-use super::bury::Found;
+use super::remove::{Occupied, View};
 use super::timing::Timing;
-use super::{Batch, Engine, Garbage, Local, ThreadState};
+use super::{Batch, Engine, Garbage, ThreadState};
 use crate::entry::{EntryRef, LoadToken};
 use crate::expiry::{Expiration, Reading};
 use crate::latency::Operation;
-use crate::policy::History;
 use crate::reclaim::GuardRef;
-use crate::table::{ProbeMiss, View};
+use crate::table::ProbeMiss;
 
 /// How many values of a key a read looks at that came in and expired while it was under way.
-pub(super) const SUCCESSORS: usize = 4;
+pub(super) const MAX_SUCCESSORS: usize = 4;
 
 /// The cache under a pass: reading, and nothing else.
-pub(crate) struct Lens<'g, K, V, S> {
+pub(crate) struct ReadView<'g, K, V, S> {
     pub(super) engine: &'g Engine<K, V, S>,
-    pub(super) view: View<'g, K, V, History, Local>,
+    pub(super) view: View<'g, K, V>,
 }
 
-impl<'g, K, V, S> Lens<'g, K, V, S> {
+impl<'g, K, V, S> ReadView<'g, K, V, S> {
     #[inline(always)]
     pub(crate) fn new(
         engine: &'g Engine<K, V, S>,
@@ -34,7 +33,7 @@ impl<'g, K, V, S> Lens<'g, K, V, S> {
     }
 }
 
-impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
+impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     /// The value of a key; counts, touches, and moves the idle deadline.
     #[inline(always)]
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&'g V>
@@ -112,7 +111,7 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
     }
 
     #[inline(always)]
-    fn hit(&self, occupied: Found<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
+    fn hit(&self, occupied: Occupied<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
         let mut entry = occupied.entry();
         if let Some(expiration) = &self.engine.rules.expiration
             && !self.heed(entry, Self::note_read(expiration, entry))
@@ -197,12 +196,12 @@ impl<'g, K: Eq, V, S: BuildHasher> Lens<'g, K, V, S> {
 #[cold]
 #[inline(never)]
 pub(super) fn successor<'g, K: Eq, V>(
-    view: View<'g, K, V, History, Local>,
+    view: View<'g, K, V>,
     expired: EntryRef<'g, K, V>,
     may_be_read: impl Fn(EntryRef<'g, K, V>) -> bool,
 ) -> Option<EntryRef<'g, K, V>> {
     let mut last = expired;
-    for _ in 0..SUCCESSORS {
+    for _ in 0..MAX_SUCCESSORS {
         let entry = view.find(expired.hash(), |k| k == expired.key())?.entry();
         if entry.is(last) {
             return None;

@@ -8,7 +8,7 @@ use crate::time::{Deadline, Moment};
 
 /// What a write wants for the lifetime of its value. By default it lives like any other.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Terms {
+pub(crate) struct LifetimeOverride {
     /// Its own time to live, instead of the cache's and of what an `Expiry` would return.
     pub(crate) ttl: Option<Duration>,
     /// How long it lives at most.
@@ -18,7 +18,7 @@ pub(crate) struct Terms {
     pub(crate) jitter: f64,
 }
 
-impl Terms {
+impl LifetimeOverride {
     /// Of a value with a time to live of its own.
     pub(crate) fn of_ttl(ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..Self::default() }

@@ -13,40 +13,40 @@ use crate::reclaim::is_freeing;
 use crate::sync::{AtomicU64, Relaxed, back_off};
 
 /// How often a write that begins stands back at most.
-const STANDS_BACK: u32 = 64;
+const MAX_YIELDS: u32 = 64;
 /// How many write starve, in the low bits; how many began to, in the others.
-const COUNT: u64 = 0xffff;
+const COUNT_MASK: u64 = 0xffff;
 
 /// The writes of a cache that starve.
 #[derive(Debug, Default)]
-pub(super) struct Starving(Relaxed<AtomicU64>);
+pub(super) struct Starvation(Relaxed<AtomicU64>);
 
 /// A write that starves, while this lives.
 #[derive(Debug)]
-pub(super) struct Starved<'e>(&'e Starving);
+pub(super) struct StarvingWrite<'e>(&'e Starvation);
 
-impl Drop for Starved<'_> {
+impl Drop for StarvingWrite<'_> {
     fn drop(&mut self) {
         self.0.0.sub(1);
     }
 }
 
-impl Starving {
+impl Starvation {
     /// Whether any write starves.
     #[inline]
     pub(super) fn any(&self) -> bool {
-        self.0.get() & COUNT != 0
+        self.0.get() & COUNT_MASK != 0
     }
 
     /// One more does.
-    pub(super) fn enter(&self) -> Starved<'_> {
-        self.0.add(COUNT + 2);
-        Starved(self)
+    pub(super) fn enter(&self) -> StarvingWrite<'_> {
+        self.0.add(COUNT_MASK + 2);
+        StarvingWrite(self)
     }
 
     /// The number of the one that began to last.
     fn latest(&self) -> u64 {
-        self.0.get() / (COUNT + 1)
+        self.0.get() / (COUNT_MASK + 1)
     }
 }
 
@@ -54,17 +54,17 @@ impl<K, V, S> Engine<K, V, S> {
     /// Lets writes that starve go first, unless they wait for somebody who stays in the cache.
     #[cold]
     #[inline(never)]
-    pub(super) fn stand_back(&self, pin: &mut Pin<'_, K, V>, local: &Local) {
-        let (starving, latest) = (&self.starving, self.starving.latest());
-        if local.stood_back.get() == latest || pin.blocks_own_garbage() || is_freeing() {
+    pub(super) fn yield_to_starving(&self, pin: &mut Pin<'_, K, V>, local: &Local) {
+        let (starvation, latest) = (&self.starvation, self.starvation.latest());
+        if local.yielded_to.get() == latest || pin.blocks_own_garbage() || is_freeing() {
             return;
         }
-        for round in 0..STANDS_BACK {
+        for round in 0..MAX_YIELDS {
             pin.while_unpinned(|| back_off(round));
-            if !starving.any() || starving.latest() != latest {
+            if !starvation.any() || starvation.latest() != latest {
                 return;
             }
         }
-        local.stood_back.set(latest);
+        local.yielded_to.set(latest);
     }
 }

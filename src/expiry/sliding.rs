@@ -39,13 +39,13 @@ const OVER: u64 = 1 << 63;
 const _: () = assert!(Deadline::NEVER.to_word() & OVER == 0, "the mark is no part of a deadline");
 
 /// A word that holds a deadline that can be moved.
-pub(super) trait Word {
+pub(super) trait DeadlineWord {
     fn get(&self) -> u64;
     /// Tries the exchange once. Returns the present value if it fails.
     fn exchange(&self, from: u64, to: u64) -> Result<(), u64>;
 }
 
-impl Word for Stamp {
+impl DeadlineWord for Stamp {
     #[inline]
     fn get(&self) -> u64 {
         self.get()
@@ -58,28 +58,28 @@ impl Word for Stamp {
 
 /// The deadline that a word has, or had until it was over.
 #[inline]
-pub(super) fn deadline(word: &impl Word) -> Deadline {
+pub(super) fn deadline(word: &impl DeadlineWord) -> Deadline {
     Deadline::from_word(word.get() & !OVER)
 }
 
 /// Returns the deadline if it is ahead. If not, marks it as over.
 #[inline]
-pub(super) fn ahead(word: &impl Word, now: Moment) -> Option<Deadline> {
+pub(super) fn ahead(word: &impl DeadlineWord, now: Moment) -> Option<Deadline> {
     ahead_of(word, word.get(), now)
 }
 
 #[inline]
-fn ahead_of(word: &impl Word, seen: u64, now: Moment) -> Option<Deadline> {
+fn ahead_of(word: &impl DeadlineWord, seen: u64, now: Moment) -> Option<Deadline> {
     // As signed numbers, a word with OVER is less than every moment: one comparison for nearly
     // every read.
     if seen.cast_signed() > now.to_word().cast_signed() {
         return Some(Deadline::from_word(seen));
     }
-    settle(word, seen, now)
+    resolve(word, seen, now)
 }
 
 #[inline]
-fn settle(word: &impl Word, mut seen: u64, now: Moment) -> Option<Deadline> {
+fn resolve(word: &impl DeadlineWord, mut seen: u64, now: Moment) -> Option<Deadline> {
     loop {
         if seen & OVER != 0 {
             return None;
@@ -100,7 +100,7 @@ fn settle(word: &impl Word, mut seen: u64, now: Moment) -> Option<Deadline> {
 
 /// Moves the deadline forward to `to`, if it is ahead. Returns whether it is.
 #[inline]
-pub(super) fn extend(word: &impl Word, now: Moment, to: Deadline) -> bool {
+pub(super) fn extend(word: &impl DeadlineWord, now: Moment, to: Deadline) -> bool {
     let mut seen = word.get();
     loop {
         let Some(deadline) = ahead_of(word, seen, now) else { return false };
@@ -117,7 +117,7 @@ pub(super) fn extend(word: &impl Word, now: Moment, to: Deadline) -> bool {
 
 /// Moves the deadline that was found ahead to another one, unless it was moved since.
 #[inline]
-pub(super) fn change(word: &impl Word, from: Deadline, to: Deadline) -> bool {
+pub(super) fn change(word: &impl DeadlineWord, from: Deadline, to: Deadline) -> bool {
     if seeded("expiry-change-blind") {
         let _ = word.exchange(word.get(), to.to_word());
         return true;
@@ -129,7 +129,7 @@ pub(super) fn change(word: &impl Word, from: Deadline, to: Deadline) -> bool {
 /// whether the entry is still in the table, and if not, sets the deadline of the one that has
 /// replaced it.
 #[inline]
-pub(super) fn set(word: &impl Word, from: Deadline, to: Deadline) -> bool {
+pub(super) fn set(word: &impl DeadlineWord, from: Deadline, to: Deadline) -> bool {
     let set = change(word, from, to);
     if !seeded("expiry-set-unfenced") {
         // ORDERING S-f: SeqCst fence: the deadline is changed before the caller looks at the table; pairs with the
@@ -142,7 +142,7 @@ pub(super) fn set(word: &impl Word, from: Deadline, to: Deadline) -> bool {
 /// Moves the deadline of an entry that has just replaced another one, with a copy of its deadline,
 /// if that was set after it was `copied`, be it passed already or not. A deadline that was moved
 /// since the new entry can be found is newer, and stays.
-pub(super) fn follow(word: &impl Word, old: &impl Word, copied: Deadline) {
+pub(super) fn follow(word: &impl DeadlineWord, old: &impl DeadlineWord, copied: Deadline) {
     // ORDERING S-f: SeqCst fence: the entry was linked before the old deadline is read again; pairs with the fence in
     // `set`. Either a caller that sets the old deadline finds the new entry, or its deadline is
     // found here.

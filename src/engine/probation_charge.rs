@@ -37,22 +37,22 @@ use crate::sync::seeded;
 
 impl<K, V, S> Engine<K, V, S> {
     /// Whether entries are marked, or the lanes tell what is counted.
-    pub(super) fn marks_counted(&self) -> bool {
-        self.rules.weigher.is_some() && !seeded("share-by-lanes")
+    pub(super) fn keeps_counted_mark(&self) -> bool {
+        self.rules.weigher.is_some() && !seeded("probation-by-slots")
     }
 
     /// Counts an entry in that is about to be linked in a lane with these bits.
     #[inline]
     pub(super) fn count_in(&self, delta: &ProbationDelta<'_>, entry: EntryRef<'_, K, V>, bits: u8) {
-        if delta.added(bits, self.stake(entry)) && self.marks_counted() {
+        if delta.added(bits, self.probation_weight(entry)) && self.keeps_counted_mark() {
             entry.count();
         }
     }
 
     /// What an entry is of the share, while its lane is on probation.
     #[inline]
-    fn stake(&self, entry: EntryRef<'_, K, V>) -> u64 {
-        if self.marks_counted() || seeded("share-by-weight") { entry.charge() } else { 1 }
+    fn probation_weight(&self, entry: EntryRef<'_, K, V>) -> u64 {
+        if self.keeps_counted_mark() || seeded("probation-by-weight") { entry.charge() } else { 1 }
     }
 
     /// Counts an entry out that has left its slot, or was not linked after all; the lane had these
@@ -64,16 +64,16 @@ impl<K, V, S> Engine<K, V, S> {
         entry: EntryRef<'_, K, V>,
         bits: u8,
     ) {
-        if self.marks_counted() {
+        if self.keeps_counted_mark() {
             delta.subtract(entry.uncount());
         } else {
-            delta.removed(bits, self.stake(entry));
+            delta.removed(bits, self.probation_weight(entry));
         }
     }
 
     /// How much an entry was counted for that was met on probation, and whose lane was promoted.
     #[inline]
     pub(super) fn take_probation_charge(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
-        if self.marks_counted() { entry.uncount() } else { Some(self.stake(entry)) }
+        if self.keeps_counted_mark() { entry.uncount() } else { Some(self.probation_weight(entry)) }
     }
 }

@@ -1,7 +1,7 @@
 //! Who bears an unlinked entry until it is freed.
 
-use super::lingering::Lingerer;
-use super::work::Work;
+use super::lingering::LingeringCharge;
+use super::write_op::WriteOp;
 use super::{Engine, Local};
 use crate::accounting::Reservation;
 use crate::reclaim::ChargedTo;
@@ -9,19 +9,19 @@ use crate::reclaim::ChargedTo;
 /// What a retired entry takes of the ledger that bears it. An entry that weighs nothing takes one, so that
 /// their number is bounded, too.
 #[inline]
-pub(super) fn plot(charge: u64) -> u64 {
+pub(super) fn retired_charge(charge: u64) -> u64 {
     charge.max(1)
 }
 
 /// Who is going to bear an entry that is about to be unlinked.
 #[derive(Debug)]
-pub(super) enum Bearer<'a> {
+pub(super) enum GarbageCharge<'a> {
     /// The retired capacity, which has room; the entry's charge is the caller's then.
     Retired(Reservation<'a>),
     /// The capacity, with the entry's own charge; or with one unit, which the caller finds, if it has none.
-    Capacity(Lingerer<'a>),
+    Capacity(LingeringCharge<'a>),
     /// Nobody: the entry weighs nothing, and there was not a single unit.
-    Nobody,
+    Uncharged,
 }
 
 impl<K, V, S> Engine<K, V, S> {
@@ -32,8 +32,8 @@ impl<K, V, S> Engine<K, V, S> {
         local: &'a Local,
         charge: u64,
     ) -> Option<Reservation<'a>> {
-        let mut room = self.retired.reserve_up_to(&local.retired, plot(charge));
-        room.gather(plot(charge), self.retired_credits()).then_some(room)
+        let mut room = self.retired.reserve_up_to(&local.retired, retired_charge(charge));
+        room.gather(retired_charge(charge), self.retired_credits()).then_some(room)
     }
 
     /// The same for an operation: from its credit, without an exchange, if it has not done so since it is pinned; or
@@ -41,68 +41,74 @@ impl<K, V, S> Engine<K, V, S> {
     #[inline(always)]
     pub(super) fn retired_room_for<'w>(
         &self,
-        work: &mut Work<'w>,
+        op: &mut WriteOp<'w>,
         charge: u64,
     ) -> Option<Reservation<'w>> {
-        let (plot, own) = (plot(charge), &work.local.retired);
-        if work.to_spend.is_some_and(|most| plot <= most) {
-            work.to_spend = None;
-            if let Some(room) = work.room.spend(plot) {
+        let (retired_charge, own) = (retired_charge(charge), &op.local.retired);
+        if op.to_spend.is_some_and(|most| retired_charge <= most) {
+            op.to_spend = None;
+            if let Some(room) = op.room.spend(retired_charge) {
                 return Some(room);
             }
         }
-        own.set_allowance(plot);
-        if work.room.gather(plot, self.retired_credits()) {
-            return work.room.split(plot);
+        own.set_allowance(retired_charge);
+        if op.room.gather(retired_charge, self.retired_credits()) {
+            return op.room.split(retired_charge);
         }
         // What does not do here may do for others.
-        work.room.surrender();
+        op.room.surrender();
         None
     }
 
     /// The retired capacity, or else the capacity: for an entry that an operation replaces.
     #[inline]
-    pub(super) fn bearer_of_replaced<'a, 'w: 'a>(
+    pub(super) fn garbage_charge_of_replaced<'a, 'w: 'a>(
         &'a self,
-        work: &mut Work<'w>,
+        op: &mut WriteOp<'w>,
         charge: u64,
-    ) -> Bearer<'a> {
-        self.retired_room_for(work, charge).map_or_else(|| self.lingerer(charge), Bearer::Retired)
+    ) -> GarbageCharge<'a> {
+        self.retired_room_for(op, charge)
+            .map_or_else(|| self.lingering_charge(charge), GarbageCharge::Retired)
     }
 
     /// The retired capacity, or else the capacity.
     #[inline]
-    pub(super) fn bearer<'a>(&'a self, local: &'a Local, charge: u64) -> Bearer<'a> {
-        self.retired_room(local, charge).map_or_else(|| self.lingerer(charge), Bearer::Retired)
+    pub(super) fn garbage_charge<'a>(&'a self, local: &'a Local, charge: u64) -> GarbageCharge<'a> {
+        self.retired_room(local, charge)
+            .map_or_else(|| self.lingering_charge(charge), GarbageCharge::Retired)
     }
 
     /// The capacity.
     #[cold]
-    pub(super) fn lingerer(&self, charge: u64) -> Bearer<'_> {
-        Bearer::Capacity(self.lingering.begin(plot(charge)))
+    pub(super) fn lingering_charge(&self, charge: u64) -> GarbageCharge<'_> {
+        GarbageCharge::Capacity(self.lingering.begin(retired_charge(charge)))
     }
 
     /// Leaves an entry that was unlinked to who bears it.
     #[inline]
-    pub(super) fn settle(&self, bearer: Bearer<'_>, charge: u64) -> ChargedTo {
-        match bearer {
-            Bearer::Retired(room) => {
-                room.commit(plot(charge));
+    pub(super) fn commit_garbage(
+        &self,
+        garbage_charge: GarbageCharge<'_>,
+        charge: u64,
+    ) -> ChargedTo {
+        match garbage_charge {
+            GarbageCharge::Retired(room) => {
+                room.commit(retired_charge(charge));
                 ChargedTo::Retired
             }
-            Bearer::Capacity(lingerer) => {
-                lingerer.keep();
+            GarbageCharge::Capacity(lingering_charge) => {
+                lingering_charge.keep();
                 ChargedTo::Capacity
             }
-            Bearer::Nobody => {
-                self.unborne.add(1);
+            GarbageCharge::Uncharged => {
+                self.uncharged.add(1);
                 ChargedTo::Nowhere
             }
         }
     }
 }
 
-impl Bearer<'_> {
+impl GarbageCharge<'_> {
     /// What is free for a successor of an entry of this charge.
     #[inline]
     pub(super) fn frees(&self, charge: u64) -> u64 {
@@ -112,6 +118,6 @@ impl Bearer<'_> {
     /// What the capacity has to give beside the entry's charge.
     #[inline]
     pub(super) fn costs(&self, charge: u64) -> u64 {
-        if matches!(self, Self::Capacity(_)) { plot(charge) - charge } else { 0 }
+        if matches!(self, Self::Capacity(_)) { retired_charge(charge) - charge } else { 0 }
     }
 }

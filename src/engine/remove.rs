@@ -1,7 +1,7 @@
 //! How an entry leaves: unlinked, accounted for, counted, retired, reported. A placeholder is neither
 //! counted nor reported.
 
-use super::bearer::Bearer;
+use super::garbage_charge::GarbageCharge;
 use super::{Engine, Local};
 use crate::accounting::Reservation;
 use crate::entry::EntryRef;
@@ -10,14 +10,14 @@ use crate::outcome::RemovalCause;
 use crate::policy::History;
 use crate::reclaim::ChargedTo;
 use crate::sync::seeded;
-use crate::table::{Occupied, View};
+use crate::table;
 
-pub(super) type Table<'g, K, V> = View<'g, K, V, History, Local>;
-pub(super) type Found<'g, K, V> = Occupied<'g, K, V, History>;
+pub(super) type View<'g, K, V> = table::View<'g, K, V, History, Local>;
+pub(super) type Occupied<'g, K, V> = table::Occupied<'g, K, V, History>;
 
 /// What an entry is to those who look for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum EntryState {
     Live,
     Expired,
     /// It has no value: that is being loaded, or could not be.
@@ -27,13 +27,13 @@ pub(super) enum State {
 impl<K, V, S> Engine<K, V, S> {
     /// Removes an entry if it is still there, and reports it. A load whose token the entry carries will
     /// not put its value in.
-    pub(super) fn bury<'g>(
+    pub(super) fn remove_occupied<'g>(
         &self,
-        view: Table<'g, K, V>,
-        occupied: Found<'g, K, V>,
+        view: View<'g, K, V>,
+        occupied: Occupied<'g, K, V>,
         cause: RemovalCause,
     ) -> bool {
-        let gone = self.take_away(view, occupied, cause);
+        let gone = self.unlink_and_retire(view, occupied, cause);
         if gone && !occupied.entry().is_placeholder() {
             self.report(occupied.entry(), cause);
         }
@@ -45,10 +45,10 @@ impl<K, V, S> Engine<K, V, S> {
     ///
     /// Always possible. If there is not a unit left for an entry that weighs nothing, no other such entry comes in
     /// before it is freed: so there are never more of them than there were entries.
-    pub(super) fn take_away<'g>(
+    pub(super) fn unlink_and_retire<'g>(
         &self,
-        view: Table<'g, K, V>,
-        occupied: Found<'g, K, V>,
+        view: View<'g, K, V>,
+        occupied: Occupied<'g, K, V>,
         cause: RemovalCause,
     ) -> bool {
         let local = view.local();
@@ -61,11 +61,11 @@ impl<K, V, S> Engine<K, V, S> {
             view.retire(unlinked, ChargedTo::Nowhere);
             return true;
         }
-        let (bearer, unit) = self.bearer_of_removed(local, charge);
+        let (garbage_charge, unit) = self.garbage_charge_of_removed(local, charge);
         let Some((unlinked, bits)) = view.unlink(occupied) else { return false };
         self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
         local.tally.count_out(cause, charge);
-        let charged_to = self.settle(bearer, charge);
+        let charged_to = self.commit_garbage(garbage_charge, charge);
         if let Some(unit) = unit {
             unit.commit(1);
         }
@@ -78,17 +78,21 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     /// Who bears an entry that has no successor, and the unit for it if it has no charge.
-    fn bearer_of_removed<'a>(
+    fn garbage_charge_of_removed<'a>(
         &'a self,
         local: &'a Local,
         charge: u64,
-    ) -> (Bearer<'a>, Option<Reservation<'a>>) {
-        let bearer = self.bearer(local, charge);
-        if bearer.costs(charge) == 0 {
-            return (bearer, None);
+    ) -> (GarbageCharge<'a>, Option<Reservation<'a>>) {
+        let garbage_charge = self.garbage_charge(local, charge);
+        if garbage_charge.costs(charge) == 0 {
+            return (garbage_charge, None);
         }
         let mut unit = self.capacity.reserve_up_to(&local.credit, 1);
-        if unit.gather(1, self.credits()) { (bearer, Some(unit)) } else { (Bearer::Nobody, None) }
+        if unit.gather(1, self.credits()) {
+            (garbage_charge, Some(unit))
+        } else {
+            (GarbageCharge::Uncharged, None)
+        }
     }
 
     pub(super) fn report(&self, entry: EntryRef<'_, K, V>, cause: RemovalCause) {
@@ -97,7 +101,7 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Whether an entry has a value that may be read.
     pub(super) fn is_live(&self, entry: EntryRef<'_, K, V>) -> bool {
-        self.state(entry) == State::Live
+        self.state(entry) == EntryState::Live
     }
 
     /// Whether an entry with a value is worth keeping: it is live, may stand in if a load fails, or
@@ -125,20 +129,20 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    pub(super) fn state(&self, entry: EntryRef<'_, K, V>) -> State {
+    pub(super) fn state(&self, entry: EntryRef<'_, K, V>) -> EntryState {
         let in_time = |expiration: &Expiration<K, V>| expiration.is_live(entry, expiration.now());
         if entry.is_placeholder() {
-            State::Placeholder
+            EntryState::Placeholder
         } else if self.rules.expiration.as_ref().is_none_or(in_time) {
-            State::Live
+            EntryState::Live
         } else {
-            State::Expired
+            EntryState::Expired
         }
     }
 
     /// Notes that a write has found a live value and leaves it: for the policy and for the time to idle that is a
     /// use, as a hit is.
-    pub(super) fn note_use<'g>(&self, view: Table<'g, K, V>, occupied: Found<'g, K, V>) {
+    pub(super) fn note_use<'g>(&self, view: View<'g, K, V>, occupied: Occupied<'g, K, V>) {
         let read = |time: &Expiration<K, V>| {
             Self::heed(view, occupied.entry(), time.read(occupied.entry(), time.now()))
         };

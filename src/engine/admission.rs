@@ -9,22 +9,22 @@
 use std::hash::{BuildHasher, Hash};
 
 use super::Engine;
-use super::bury::{State, Table};
+use super::remove::{EntryState, View};
 use super::table_entries::TableEntries;
-use super::work::Work;
-use super::write::Site;
+use super::write::Destination;
+use super::write_op::WriteOp;
 use crate::entry::EntryRef;
 use crate::policy::{Marks, RecentUses, Worth};
 
 /// Parts of the capacity: an entry that needs more than one of them besides what is free may be on trial.
-const PARTS: u64 = 32;
+const CAPACITY_PARTS: u64 = 32;
 /// Entries of average weight that it displaces at least, or it is not.
-const FEW: u64 = 4;
+const MIN_DISPLACED: u64 = 4;
 /// Entries that the cache has at least, or nobody is: where there are few, each needs much of the capacity.
-const ENTRIES: u64 = 32;
+const MIN_ENTRIES: u64 = 32;
 
 /// A newcomer that is on trial: the bits that it would start with, and how often its key was heard of.
-type Newcomer = (u8, RecentUses);
+type Candidate = (u8, RecentUses);
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -34,42 +34,42 @@ where
 {
     /// Whether an entry would displace so much that it is compared first, and is worth less than that.
     #[inline]
-    pub(super) fn is_turned_away<'g>(
+    pub(super) fn fails_admission<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: &Site<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: &Destination<'g, K, V>,
         entry: EntryRef<'_, K, V>,
     ) -> bool {
-        let left = site.charge();
+        let left = destination.charge();
         let (need, fill) = (entry.charge().saturating_sub(left), self.fill());
-        need > fill.capacity / PARTS
+        need > fill.capacity / CAPACITY_PARTS
             && need > fill.free
-            && self.fails_trial(view, work, site, entry, need)
+            && self.is_worth_less(view, op, destination, entry, need)
     }
 
     #[cold]
     #[inline(never)]
-    fn fails_trial<'g>(
+    fn is_worth_less<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: &Site<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: &Destination<'g, K, V>,
         entry: EntryRef<'_, K, V>,
         need: u64,
     ) -> bool {
         let fill = self.fill();
         let (charged, entries) = (fill.capacity - fill.free, self.len() as u64);
-        if entries < ENTRIES || need / FEW <= charged / entries {
+        if entries < MIN_ENTRIES || need / MIN_DISPLACED <= charged / entries {
             return false;
         }
         // Who fits displaces nobody, and garbage is waited for.
-        if work.hand.gather(need, self.credits())
-            || need - work.hand.held() <= self.lingering.charge()
+        if op.reservation.gather(need, self.credits())
+            || need - op.reservation.held() <= self.lingering.charge()
         {
             return false;
         }
-        let (bits, recent_uses) = self.newcomer(view, work, site, entry);
+        let (bits, recent_uses) = self.newcomer(view, op, destination, entry);
         let (cursor, history) = (&view.local().cursor, view.extension());
         let frequency = self.policy.frequency(history, cursor, recent_uses)
             + Marks::from_bits(bits).map_or(0, |marks| u64::from(marks.count()));
@@ -79,7 +79,7 @@ where
             return false;
         }
         // Others may need what is not enough here.
-        work.hand.surrender();
+        op.reservation.surrender();
         self.policy.evicted(history, cursor, entry.hash(), (bits, recent_uses));
         true
     }
@@ -87,21 +87,21 @@ where
     /// What is known of an entry that is about to come in.
     fn newcomer<'g>(
         &self,
-        view: Table<'g, K, V>,
-        work: &mut Work<'_>,
-        site: &Site<'g, K, V>,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        destination: &Destination<'g, K, V>,
         entry: EntryRef<'_, K, V>,
-    ) -> Newcomer {
-        match site {
-            Site::Vacant(_) => {
-                let bits = self.start(view, work, entry);
+    ) -> Candidate {
+        match destination {
+            Destination::Vacant(_) => {
+                let bits = self.admission_bits(view, op, entry);
                 (bits, RecentUses::from_bits(entry.recent_uses()))
             }
             // A placeholder was heard of when it came in.
-            Site::Occupied(occupied, State::Placeholder) => {
+            Destination::Occupied(occupied, EntryState::Placeholder) => {
                 (occupied.bits_now(), RecentUses::from_bits(occupied.entry().recent_uses()))
             }
-            Site::Occupied(occupied, _) => {
+            Destination::Occupied(occupied, _) => {
                 let recent_uses = RecentUses::from_bits(occupied.entry().recent_uses());
                 let (history, cursor) = (view.extension(), &view.local().cursor);
                 (occupied.bits_now(), self.policy.used_again(history, cursor, recent_uses))

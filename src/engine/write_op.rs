@@ -1,27 +1,27 @@
 //! One operation on its way, and when it gives up.
 
 use super::panic::Panicked;
-use super::upkeep::RELIEFS;
+use super::upkeep::MAX_RECLAIMS;
 use super::wait::Wait;
 use super::{Engine, Local, Pin, Rules};
 use crate::accounting::Reservation;
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
-use crate::expiry::Terms;
+use crate::expiry::LifetimeOverride;
 use crate::outcome::RemovalCause;
 use crate::policy::{Admission, ProbationDelta};
 
 /// How often an operation tries in vain to free garbage before it gives up. A second time, as a
 /// thread that stood in the way may have gone by then.
-const VAIN_RELIEFS: usize = 2;
+const MAX_FAILED_RECLAIMS: usize = 2;
 
 /// How often a closure that changes the cache itself is called again because what it decided on has changed.
-const OWN_CHANGES: usize = 256;
+const MAX_OWN_CHANGES: usize = 256;
 
 /// One write on its way: the charge in its hand, and what the policy said of its key.
-pub(super) struct Work<'e> {
+pub(super) struct WriteOp<'e> {
     pub(super) local: &'e Local,
-    pub(super) hand: Reservation<'e>,
+    pub(super) reservation: Reservation<'e>,
     /// Room in the retired capacity that it has made by freeing garbage: nobody else shall take it first.
     pub(super) room: Reservation<'e>,
     /// How much it may spend of its credit with the retired capacity, without an exchange. Only if it is the only
@@ -32,15 +32,15 @@ pub(super) struct Work<'e> {
     /// Where a new key starts; asked once for each operation.
     pub(super) admission: Option<Admission>,
     /// How the life of a value that was loaded differs from others'.
-    pub(super) terms: Terms,
+    pub(super) lifetime_override: LifetimeOverride,
     /// Since when it waits for others, and whether it may.
     pub(super) wait: Option<Box<Wait>>,
     pub(super) patient: bool,
     /// Whether an attempt has found already that the operation goes on.
     pub(super) goes_on: bool,
-    vain_reliefs: usize,
+    failed_reclaims: usize,
     /// How often it had garbage freed since it last got further, and how far it had got then.
-    reliefs: usize,
+    reclaims: usize,
     /// Whether it has freed something.
     pub(super) freed: bool,
     furthest: u64,
@@ -57,7 +57,7 @@ pub(super) struct Work<'e> {
 
 /// What stood in the way of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Obstacle {
+pub(super) enum AttemptError {
     /// Something changed: look again.
     Changed,
     /// Garbage has to be freed first, which needs the pin to be renewed.
@@ -76,44 +76,44 @@ pub(crate) enum Decided {
 }
 
 /// What an attempt came to.
-pub(super) type Attempt<T> = Result<T, Obstacle>;
+pub(super) type Attempt<T> = Result<T, AttemptError>;
 impl<K, V, S> Engine<K, V, S> {
     /// The work of an operation that has pinned the thread for itself alone.
     #[inline(always)]
-    pub(super) fn work_of<'e>(&'e self, pin: &Pin<'e, K, V>) -> Work<'e> {
+    pub(super) fn begin_op<'e>(&'e self, pin: &Pin<'e, K, V>) -> WriteOp<'e> {
         let local = pin.local();
-        self.work_that_spends(local, pin.is_alone().then(|| local.retired.allowance()))
+        self.op_with_allowance(local, pin.is_alone().then(|| local.retired.allowance()))
     }
 
     #[inline(always)]
-    pub(super) fn work<'e>(&'e self, local: &'e Local) -> Work<'e> {
-        self.work_that_spends(local, None)
+    pub(super) fn op<'e>(&'e self, local: &'e Local) -> WriteOp<'e> {
+        self.op_with_allowance(local, None)
     }
 
     #[inline(always)]
-    fn work_that_spends<'e>(&'e self, local: &'e Local, to_spend: Option<u64>) -> Work<'e> {
-        let (hand, room) = (
+    fn op_with_allowance<'e>(&'e self, local: &'e Local, to_spend: Option<u64>) -> WriteOp<'e> {
+        let (reservation, room) = (
             self.capacity.empty_reservation(&local.credit),
             self.retired.empty_reservation(&local.retired),
         );
-        let terms = Terms::default();
+        let lifetime_override = LifetimeOverride::default();
         let (delta, admission) = (self.policy.probation_delta(&local.cursor), None);
         let panicked = Panicked::default();
-        let (vain_reliefs, changes, own_changes) = (0, None, 0);
+        let (failed_reclaims, changes, own_changes) = (0, None, 0);
         let outsized = false;
-        Work {
+        WriteOp {
             local,
-            hand,
+            reservation,
             room,
             to_spend,
             delta,
             admission,
-            terms,
+            lifetime_override,
             wait: None,
             patient: true,
             goes_on: false,
-            vain_reliefs,
-            reliefs: 0,
+            failed_reclaims,
+            reclaims: 0,
             freed: false,
             furthest: 0,
             changes,
@@ -125,7 +125,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 }
 
-impl Work<'_> {
+impl WriteOp<'_> {
     /// Tells the listener of an entry that left. A panic there goes on at the end of the operation.
     #[inline]
     pub(super) fn report<K, V>(
@@ -145,8 +145,8 @@ impl Work<'_> {
     }
 
     /// Whether garbage could be freed whenever the operation tried.
-    pub(super) fn has_hope(&self) -> bool {
-        self.vain_reliefs == 0
+    pub(super) fn reclaims_succeed(&self) -> bool {
+        self.failed_reclaims == 0
     }
 
     /// A closure is about to be called, or not.
@@ -165,29 +165,29 @@ impl Work<'_> {
 
     /// Whether it has freed as much as one operation may without getting further.
     pub(super) fn has_freed_enough(&self) -> bool {
-        self.reliefs >= self.most_reliefs()
+        self.reclaims >= self.max_reclaims()
     }
 
     /// Why the operation has no more tries, if it has none.
-    fn would_give_up(&self, obstacle: Obstacle) -> Option<InsertErrorKind> {
-        let (ends, kind) = match obstacle {
-            Obstacle::Changed => {
-                let last = self.own_changes + 1 >= OWN_CHANGES;
+    fn would_be_exhausted(&self, error: AttemptError) -> Option<InsertErrorKind> {
+        let (ends, kind) = match error {
+            AttemptError::Changed => {
+                let last = self.own_changes + 1 >= MAX_OWN_CHANGES;
                 (last && self.was_changed_by_itself(), InsertErrorKind::Contended)
             }
-            Obstacle::Garbage => {
-                let ends = self.vain_reliefs >= VAIN_RELIEFS || self.has_freed_enough();
+            AttemptError::Garbage => {
+                let ends = self.failed_reclaims >= MAX_FAILED_RECLAIMS || self.has_freed_enough();
                 (ends, InsertErrorKind::NoRoom)
             }
-            Obstacle::NoRoom => (true, InsertErrorKind::NoRoom),
+            AttemptError::NoRoom => (true, InsertErrorKind::NoRoom),
         };
         ends.then_some(kind)
     }
 
     /// The same, and counts the try.
-    pub(super) fn gives_up(&mut self, obstacle: Obstacle) -> Option<InsertErrorKind> {
-        let kind = self.would_give_up(obstacle);
-        if obstacle == Obstacle::Changed && self.was_changed_by_itself() {
+    pub(super) fn is_exhausted(&mut self, error: AttemptError) -> Option<InsertErrorKind> {
+        let kind = self.would_be_exhausted(error);
+        if error == AttemptError::Changed && self.was_changed_by_itself() {
             self.own_changes += 1;
         }
         kind
@@ -197,31 +197,32 @@ impl Work<'_> {
     /// free of the retired capacity now.
     /// Destructors may retire as much as was freed, and other threads take it: only more than ever before
     /// counts as getting further.
-    pub(super) fn note_relief(&mut self, freed: bool, free: u64) {
+    pub(super) fn note_reclaim(&mut self, freed: bool, free: u64) {
         let far = self.room.held().saturating_add(free);
         if far > self.furthest {
-            (self.furthest, self.reliefs) = (far, 0);
+            (self.furthest, self.reclaims) = (far, 0);
         }
-        self.reliefs += usize::from(freed);
+        self.reclaims += usize::from(freed);
         self.freed |= freed;
-        self.vain_reliefs += usize::from(!freed);
+        self.failed_reclaims += usize::from(!freed);
     }
 
     /// There is more that may be freed now, as the old entry went first. What is left of the reliefs is for that,
     /// and they count however far they get it.
     pub(super) fn begin_last_resort(&mut self) {
-        (self.vain_reliefs, self.last_resort, self.furthest) = (0, true, u64::MAX);
+        (self.failed_reclaims, self.last_resort, self.furthest) = (0, true, u64::MAX);
     }
 
     /// How many reliefs in a row may get it no further: where there is a last resort, half of them are for that.
-    fn most_reliefs(&self) -> usize {
-        let free_list = self.outsized && self.changes.is_none() && !self.last_resort;
-        if free_list { RELIEFS / 2 } else { RELIEFS }
+    fn max_reclaims(&self) -> usize {
+        let halved = self.outsized && self.changes.is_none() && !self.last_resort;
+        if halved { MAX_RECLAIMS / 2 } else { MAX_RECLAIMS }
     }
 
     /// The charge in hand has become an entry's.
     pub(super) fn spend(&mut self, charge: u64) {
-        let part = self.hand.split(charge).expect("room was made before the entry was linked");
+        let part =
+            self.reservation.split(charge).expect("room was made before the entry was linked");
         part.commit(charge);
     }
 }
