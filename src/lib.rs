@@ -111,6 +111,7 @@ mod reader;
 #[allow(unsafe_code)]
 mod reclaim;
 mod settings;
+mod slot_meta;
 mod stats;
 mod sync;
 #[allow(unsafe_code)]

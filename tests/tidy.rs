@@ -31,9 +31,9 @@ const LAYERS: &str = "
     iter: TOP
     reader: TOP
     maintenance_thread: engine sync
-    engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim settings stats sync table time trace
-    table: entry reclaim sync
-    policy: sync
+    engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim settings slot_meta stats sync table time trace
+    table: entry reclaim slot_meta sync
+    policy: slot_meta sync
     accounting: sync
     expiry: entry sync time
     entry: sync
@@ -43,6 +43,7 @@ const LAYERS: &str = "
     outcome: error
     time: sync
     settings: load_policy
+    slot_meta:
     stats:
     error:
     hash:

@@ -14,7 +14,8 @@ use super::table_entries::TableEntries;
 use super::write::Destination;
 use super::write_op::WriteOp;
 use crate::entry::EntryRef;
-use crate::policy::{Marks, RecentUses, Worth};
+use crate::policy::{RecentUses, Worth};
+use crate::slot_meta::SlotMeta;
 
 /// Parts of the capacity: an entry that needs more than one of them besides what is free may be on trial.
 const CAPACITY_PARTS: u64 = 32;
@@ -72,7 +73,7 @@ where
         let (bits, recent_uses) = self.newcomer(view, op, destination, entry);
         let (cursor, history) = (&view.local().cursor, view.extension());
         let frequency = self.policy.frequency(history, cursor, recent_uses)
-            + Marks::from_bits(bits).map_or(0, |marks| u64::from(marks.count()));
+            + SlotMeta::from_bits(bits).map_or(0, |meta| u64::from(meta.count()));
         let worth = Worth::new(frequency, entry.cost(), need);
         let entries = TableEntries::new(self, view);
         if self.policy.is_worth_its_room(&entries, cursor, history, worth) {

@@ -15,8 +15,9 @@ use super::{Engine, Plan};
 use crate::accounting::{Ledger, Stripe};
 use crate::entry::{Entry, LoadToken};
 use crate::latency::Sampling;
-use crate::policy::{Entries, Marks};
+use crate::policy::Entries;
 use crate::reclaim::ChargedTo;
+use crate::slot_meta::SlotMeta;
 use crate::table::Lookup;
 
 /// A cache that weighs a value as what it is.
@@ -98,7 +99,7 @@ fn remove(toy: &Toy) {
 fn promote(toy: &Toy) {
     with(toy, |view| {
         let entries = TableEntries::new(toy, view);
-        let protected = Marks::from_bits(PROTECTED).expect("a stage");
+        let protected = SlotMeta::from_bits(PROTECTED).expect("a stage");
         if let Some(occupied) = view.find(toy.hash(&KEY), |&k| k == KEY)
             && occupied.bits() & 0b11 != PROTECTED
             && entries.mark(occupied, protected)

@@ -3,7 +3,8 @@
 use super::Engine;
 use super::remove::{Occupied, View};
 use crate::entry::EntryRef;
-use crate::policy::{Entries, Marks, RecentUses, Region, ScanPosition, ScanStep, Worth};
+use crate::policy::{Entries, RecentUses, ScanPosition, ScanStep, Worth};
+use crate::slot_meta::{Region, SlotMeta};
 use crate::table;
 
 /// The clock's face.
@@ -54,13 +55,13 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
         region: Region,
         from: ScanPosition,
         length: u64,
-        mut note: impl FnMut(ScanPosition, Marks) -> ScanStep,
+        mut note: impl FnMut(ScanPosition, SlotMeta) -> ScanStep,
     ) -> u64 {
         self.view.scan(region_of(region), from.0, length, |position, bits| {
-            let marks = Marks::from_bits(bits).expect("a lane of a region is occupied");
-            match note(ScanPosition(position), marks) {
+            let meta = SlotMeta::from_bits(bits).expect("a lane of a region is occupied");
+            match note(ScanPosition(position), meta) {
                 ScanStep::Keep => table::ScanStep::Keep,
-                ScanStep::Mark(marks) => table::ScanStep::Mark(marks.bits()),
+                ScanStep::Mark(meta) => table::ScanStep::Mark(meta.bits()),
                 ScanStep::Stop => table::ScanStep::Stop,
             }
         })
@@ -79,12 +80,12 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
     }
 
     #[inline]
-    fn marks(&self, slot: Self::Slot) -> Marks {
-        Marks::from_bits(slot.bits()).expect("a slot that was met is occupied")
+    fn meta(&self, slot: Self::Slot) -> SlotMeta {
+        SlotMeta::from_bits(slot.bits()).expect("a slot that was met is occupied")
     }
 
     #[inline]
-    fn mark(&self, slot: Self::Slot, to: Marks) -> bool {
+    fn mark(&self, slot: Self::Slot, to: SlotMeta) -> bool {
         slot.mark(slot.bits(), to.bits())
     }
 

@@ -551,7 +551,7 @@ where
         };
         op.admission = Some(admission);
         entry.set_recent_uses(admission.recent_uses.bits());
-        admission.marks.bits()
+        admission.meta.bits()
     }
 
     #[inline(always)]

@@ -2,9 +2,9 @@
 
 use super::eviction::MIN_FREQUENCY_LEAD;
 use super::hand::ScanRange;
-use super::marks::Region;
 use super::probation_fifo::LocalBatch;
 use super::worth::Worth;
+use crate::slot_meta::Region;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// What a thread keeps for itself, so that an eviction changes no word that others change, too: its

@@ -1,8 +1,8 @@
 //! The table as the hands see it.
 
-use super::marks::{Marks, Region};
 use super::recent_uses::RecentUses;
 use super::worth::Worth;
+use crate::slot_meta::{Region, SlotMeta};
 
 /// A place on the clock's face: which bucket, in the leading bits, and which rank in it. Places are
 /// ordered as the table is, and begin again at zero after the last. A place where a bucket
@@ -16,7 +16,7 @@ pub(crate) enum ScanStep {
     /// It stays as it is.
     Keep,
     /// Its marks are changed, by one attempt.
-    Mark(Marks),
+    Mark(SlotMeta),
     /// It was one too many: the survey ends before it.
     Stop,
 }
@@ -36,7 +36,7 @@ pub(crate) trait Entries {
         region: Region,
         from: ScanPosition,
         length: u64,
-        visit: impl FnMut(ScanPosition, Marks) -> ScanStep,
+        visit: impl FnMut(ScanPosition, SlotMeta) -> ScanStep,
     ) -> u64;
 
     /// The entry at a place, if it is of this region.
@@ -46,10 +46,10 @@ pub(crate) trait Entries {
     fn find_by_fingerprint(&self, region: Region, hash: u64, mask: u64) -> Option<Self::Slot>;
 
     /// What the policy knew of the entry when it was met.
-    fn marks(&self, slot: Self::Slot) -> Marks;
+    fn meta(&self, slot: Self::Slot) -> SlotMeta;
 
     /// One attempt to change an entry's marks from what was met. If it fails, somebody used it.
-    fn mark(&self, slot: Self::Slot, to: Marks) -> bool;
+    fn mark(&self, slot: Self::Slot, to: SlotMeta) -> bool;
 
     /// How often the entry's key was heard of.
     fn recent_uses(&self, slot: Self::Slot) -> RecentUses;

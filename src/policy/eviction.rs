@@ -5,11 +5,11 @@ use super::cursor::EvictionCursor;
 use super::entries::Entries;
 use super::ghosts::EvictedFrom;
 use super::hand::Hand;
-use super::marks::{Marks, Region, Stage};
 use super::probation_delta::{ProbationDelta, not_negative};
 use super::probation_fifo::FINGERPRINT_MASK;
 use super::recent_uses::RecentUses;
 use super::worth::Worth;
+use crate::slot_meta::{Region, SlotMeta, Stage};
 use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
 
 /// Probation's target: at the start and at least, and at most, as parts of the capacity.
@@ -58,7 +58,7 @@ impl Fill {
 /// How an entry starts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Admission {
-    pub(crate) marks: Marks,
+    pub(crate) meta: SlotMeta,
     pub(crate) recent_uses: RecentUses,
 }
 
@@ -114,12 +114,12 @@ impl Policy {
         let ghost = if fill.is_far_from_full() { None } else { history.ghosts.take(hash, now) };
         let Some(ghost) = ghost else {
             return Admission {
-                marks: Marks::NEW,
+                meta: SlotMeta::NEW,
                 recent_uses: history.periods.add_use(RecentUses::default(), now),
             };
         };
         let recent_uses = history.periods.add_use(ghost.recent_uses, now);
-        let marks = match ghost.evicted_from {
+        let meta = match ghost.evicted_from {
             EvictedFrom::Near | EvictedFrom::Far
                 if self.came_back_soon(ghost.absent + history.fifo.batch_age(), cursor, now)
                     && !(self.by_worth
@@ -130,15 +130,15 @@ impl Policy {
                     self.move_target(self.target_step(), fill);
                 }
                 // Who was away for long is not asked for again at once: the hand passes by once.
-                Marks::new(Stage::Protected, u8::from(!near))
+                SlotMeta::new(Stage::Protected, u8::from(!near))
             }
             EvictedFrom::Protected => {
                 self.move_target(-self.target_step(), fill);
-                Marks::NEW
+                SlotMeta::NEW
             }
-            EvictedFrom::Near | EvictedFrom::Far | EvictedFrom::TooLongAgo => Marks::NEW,
+            EvictedFrom::Near | EvictedFrom::Far | EvictedFrom::TooLongAgo => SlotMeta::NEW,
         };
-        Admission { marks, recent_uses }
+        Admission { meta, recent_uses }
     }
 
     /// How much an entry is used, beside others: by what its marks say, and then by how often its key
@@ -150,11 +150,11 @@ impl Policy {
         recent_uses: RecentUses,
         bits: u8,
     ) -> u64 {
-        let marks = Marks::from_bits(bits).map_or(0, |marks| {
-            let protected = u64::from(marks.region() == Region::Protected);
-            protected << 2 | u64::from(marks.count)
+        let meta = SlotMeta::from_bits(bits).map_or(0, |meta| {
+            let protected = u64::from(meta.region() == Region::Protected);
+            protected << 2 | u64::from(meta.count)
         });
-        marks << 8 | history.periods.count(recent_uses, self.now(cursor))
+        meta << 8 | history.periods.count(recent_uses, self.now(cursor))
     }
 
     /// Whether a key that left probation came back in much less time than the entry at the protected
@@ -328,9 +328,9 @@ impl Policy {
         (hash, bits): (u64, u8),
         charge: u64,
     ) {
-        let marks = Marks::from_bits(bits);
+        let meta = SlotMeta::from_bits(bits);
         if charge > 0
-            && marks.is_some_and(|marks| marks.region() == Region::Probation)
+            && meta.is_some_and(|meta| meta.region() == Region::Probation)
             && history.fifo.add(&cursor.local_batch, hash, self.now(cursor))
         {
             self.record_charge(charge);
@@ -348,14 +348,14 @@ impl Policy {
         slot: E::Slot,
         now: u64,
     ) -> Option<E::Slot> {
-        let marks = entries.marks(slot);
+        let meta = entries.meta(slot);
         if entries.expired(slot) {
             return Some(slot);
         }
         if self.by_worth {
             return self.judge_by_worth(entries, cursor, history, delta, slot, now);
         }
-        if marks.count > 0 {
+        if meta.count > 0 {
             return self.promote_read(entries, history, delta, slot, now);
         }
         let frequency = |slot| history.periods.count(entries.recent_uses(slot), now);
@@ -432,8 +432,8 @@ impl Policy {
             else {
                 break;
             };
-            let marks = entries.marks(slot);
-            if marks.count == 0
+            let meta = entries.meta(slot);
+            if meta.count == 0
                 || entries.expired(slot)
                 || self.by_worth && self.is_worth_nothing(entries, cursor, history, slot, now)
             {
@@ -441,7 +441,7 @@ impl Policy {
                 return Some(slot);
             }
             cursor.protected.step();
-            if entries.mark(slot, Marks::new(Stage::Protected, marks.count - 1)) {
+            if entries.mark(slot, SlotMeta::new(Stage::Protected, meta.count - 1)) {
                 entries
                     .set_recent_uses(slot, history.periods.add_use(entries.recent_uses(slot), now));
             }
@@ -461,8 +461,8 @@ impl Policy {
         (bits, recent_uses): (u8, RecentUses),
     ) {
         let now = self.now(cursor);
-        if let Some(marks) = Marks::from_bits(bits) {
-            history.ghosts.put(marks.region(), hash, recent_uses, now);
+        if let Some(meta) = SlotMeta::from_bits(bits) {
+            history.ghosts.put(meta.region(), hash, recent_uses, now);
             history.causes.forget(hash);
         }
     }
@@ -476,7 +476,7 @@ impl Policy {
 /// Moves an entry from probation to the protected part, with a new count.
 #[inline]
 pub(super) fn promote<E: Entries>(entries: &E, slot: E::Slot, delta: &ProbationDelta<'_>) -> bool {
-    let promoted = entries.mark(slot, Marks::new(Stage::Protected, 0));
+    let promoted = entries.mark(slot, SlotMeta::new(Stage::Protected, 0));
     if promoted {
         delta.subtract(entries.take_probation_charge(slot));
     }

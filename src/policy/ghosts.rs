@@ -13,10 +13,10 @@
 //! One memory serves two ends. How often a key was heard of counts for as long as its ghost is there; the
 //! region that it left says something only for a while, which is shorter for the protected part.
 
-use super::marks::Region;
 use super::probation_fifo::FINGERPRINT_MASK;
 use super::recent_uses::RecentUses;
 use super::scale::Scale;
+use crate::slot_meta::Region;
 use crate::sync::{AtomicU64, Octet, Relaxed, prefetch};
 
 /// Entries of the cache that a set of eight ghosts is for: so there are 133 ghosts for each hundred.

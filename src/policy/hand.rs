@@ -2,8 +2,8 @@
 
 use super::cursor::EvictionCursor;
 use super::entries::{Entries, ScanPosition, ScanStep};
-use super::marks::{Marks, Region, Stage};
 use super::probation_fifo::MAX_BATCH;
+use crate::slot_meta::{Region, SlotMeta, Stage};
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 /// Points on the face at which a hand notes the time.
@@ -200,9 +200,9 @@ impl ScanRange {
     fn scan<E: Entries>(&self, entries: &E, region: Region, length: u64) {
         let (at, remaining) = (self.at.get(), self.remaining.get());
         let mut end = 0;
-        let behind = entries.scan(region, ScanPosition(at), length, |position, marks| {
-            if marks == Marks::NEW {
-                return ScanStep::Mark(Marks::new(Stage::Old, 0));
+        let behind = entries.scan(region, ScanPosition(at), length, |position, meta| {
+            if meta == SlotMeta::NEW {
+                return ScanStep::Mark(SlotMeta::new(Stage::Old, 0));
             }
             if end == MAX_AHEAD {
                 return ScanStep::Stop;

@@ -2,7 +2,6 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `marks` | what the policy knows of an entry, in four bits |
 //! | `entries` | the table as the hands see it |
 //! | `probation_fifo` | the order in which entries came on probation |
 //! | `hand` | a position that walks round the table, and how long a round takes |
@@ -32,7 +31,6 @@ mod entries;
 mod eviction;
 mod ghosts;
 mod hand;
-mod marks;
 mod probation_delta;
 mod probation_fifo;
 mod recent_uses;
@@ -49,7 +47,6 @@ pub(crate) use cursor::EvictionCursor;
 pub(crate) use departure::Departure;
 pub(crate) use entries::{Entries, ScanPosition, ScanStep};
 pub(crate) use eviction::{Admission, Fill, Policy};
-pub(crate) use marks::{Marks, Region};
 pub(crate) use probation_delta::ProbationDelta;
 pub(crate) use recent_uses::RecentUses;
 pub(crate) use worth::Worth;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::cursor::EvictionCursor;
 use super::eviction::Policy;
-use super::marks::{Marks, Region};
+use crate::slot_meta::{Region, SlotMeta};
 
 /// What one operation changes of probation's share: summed up, and applied once at the end. An insert
 /// that evicts an entry of probation touches no shared word.
@@ -67,7 +67,7 @@ pub(super) fn not_negative(charge: u64) -> u64 {
 /// Whether an entry with these bits is on probation.
 #[inline]
 fn is_on_probation(bits: u8) -> bool {
-    Marks::from_bits(bits).is_some_and(|marks| marks.region() == Region::Probation)
+    SlotMeta::from_bits(bits).is_some_and(|meta| meta.region() == Region::Probation)
 }
 
 impl Drop for ProbationDelta<'_> {

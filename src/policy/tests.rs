@@ -2,8 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::marks::Stage;
 use super::*;
+use crate::slot_meta::{Region, SlotMeta, Stage};
 
 /// A table of `1 << BITS` places with one slot each.
 struct Vector {
@@ -27,7 +27,7 @@ impl Vector {
     }
 
     fn set(&self, slot: usize, hash: u64, stage: Stage, count: u8) {
-        self.slots.borrow_mut()[slot] = Some((hash, Marks::new(stage, count).bits()));
+        self.slots.borrow_mut()[slot] = Some((hash, SlotMeta::new(stage, count).bits()));
     }
 }
 
@@ -51,14 +51,14 @@ impl Entries for Vector {
         region: Region,
         from: ScanPosition,
         length: u64,
-        mut visit: impl FnMut(ScanPosition, Marks) -> ScanStep,
+        mut visit: impl FnMut(ScanPosition, SlotMeta) -> ScanStep,
     ) -> u64 {
         let first = slot_of(from);
         let slots = (length >> (64 - BITS)) as usize;
         for slot in first..first + slots {
-            let marks = Marks::from_bits(self.bits(slot));
-            let Some(marks) = marks.filter(|marks| marks.region() == region) else { continue };
-            match visit(place_of(slot), marks) {
+            let meta = SlotMeta::from_bits(self.bits(slot));
+            let Some(meta) = meta.filter(|meta| meta.region() == region) else { continue };
+            match visit(place_of(slot), meta) {
                 ScanStep::Keep => {}
                 ScanStep::Mark(to) => assert!(self.mark(slot, to)),
                 ScanStep::Stop => return ((slot - first) as u64) << (64 - BITS),
@@ -69,8 +69,8 @@ impl Entries for Vector {
 
     fn get_at(&self, region: Region, at: ScanPosition) -> Option<usize> {
         self.looks.set(self.looks.get() + 1);
-        let marks = Marks::from_bits(self.bits(slot_of(at)))?;
-        (marks.region() == region).then(|| slot_of(at))
+        let meta = SlotMeta::from_bits(self.bits(slot_of(at)))?;
+        (meta.region() == region).then(|| slot_of(at))
     }
 
     fn find_by_fingerprint(&self, region: Region, hash: u64, known: u64) -> Option<usize> {
@@ -78,17 +78,17 @@ impl Entries for Vector {
         let slots = self.slots.borrow();
         slots.iter().position(|slot| {
             slot.is_some_and(|(found, bits)| {
-                let marks = Marks::from_bits(bits);
-                (found ^ hash) & known == 0 && marks.is_some_and(|marks| marks.region() == region)
+                let meta = SlotMeta::from_bits(bits);
+                (found ^ hash) & known == 0 && meta.is_some_and(|meta| meta.region() == region)
             })
         })
     }
 
-    fn marks(&self, slot: usize) -> Marks {
-        Marks::from_bits(self.bits(slot)).expect("a slot that was met")
+    fn meta(&self, slot: usize) -> SlotMeta {
+        SlotMeta::from_bits(self.bits(slot)).expect("a slot that was met")
     }
 
-    fn mark(&self, slot: usize, to: Marks) -> bool {
+    fn mark(&self, slot: usize, to: SlotMeta) -> bool {
         let mut slots = self.slots.borrow_mut();
         let Some((hash, _)) = slots[slot] else { return false };
         slots[slot] = Some((hash, to.bits()));
@@ -167,7 +167,7 @@ impl Toy {
             slots[slot] = Some((hash, if bits >> 2 < 3 { bits + 4 } else { bits }));
             return;
         }
-        let Admission { marks, recent_uses } = self.policy.admit(
+        let Admission { meta, recent_uses } = self.policy.admit(
             &self.history,
             &self.cursor,
             (hash, || Worth::new(1, 1, 1)),
@@ -180,12 +180,12 @@ impl Toy {
         let slots = 1 << BITS;
         let vacant = (first..first + slots).map(|slot| slot % slots);
         let slot = { vacant }.find(|&slot| self.entries.bits(slot) == 0).expect("room");
-        self.entries.slots.borrow_mut()[slot] = Some((hash, marks.bits()));
+        self.entries.slots.borrow_mut()[slot] = Some((hash, meta.bits()));
         self.entries.set_recent_uses(slot, recent_uses);
         self.len += 1;
         let delta = self.policy.probation_delta(&self.cursor);
-        delta.added(marks.bits(), 1);
-        self.policy.record_insert(&self.history, &self.cursor, (hash, marks.bits()), 1);
+        delta.added(meta.bits(), 1);
+        self.policy.record_insert(&self.history, &self.cursor, (hash, meta.bits()), 1);
         if self.fill().has_room() {
             self.policy.promote_overflow(
                 &self.entries,
@@ -225,10 +225,10 @@ impl Toy {
 
 #[test]
 fn marks_are_what_the_table_packs() {
-    assert_eq!(Marks::from_bits(0), None);
+    assert_eq!(SlotMeta::from_bits(0), None);
     for bits in 0..16_u8 {
-        if let Some(marks) = Marks::from_bits(bits) {
-            assert_eq!(marks.bits(), bits);
+        if let Some(meta) = SlotMeta::from_bits(bits) {
+            assert_eq!(meta.bits(), bits);
         } else {
             assert_eq!(bits & 3, 0);
         }
@@ -432,11 +432,11 @@ fn what_weighs_nothing_has_no_name() {
     let (history, policy, cursor) =
         (History::new(100), Policy::new(false), EvictionCursor::default());
     let fingerprints = || history.fifo.take(&cursor.local_batch, 0).count();
-    policy.record_insert(&history, &cursor, (mix(1), Marks::NEW.bits()), 0);
+    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::NEW.bits()), 0);
     assert_eq!(fingerprints(), 0);
-    policy.record_insert(&history, &cursor, (mix(1), Marks::new(Stage::Protected, 0).bits()), 1);
+    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::new(Stage::Protected, 0).bits()), 1);
     assert_eq!(fingerprints(), 0, "nor has what starts protected");
-    policy.record_insert(&history, &cursor, (mix(1), Marks::NEW.bits()), 1);
+    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::NEW.bits()), 1);
     assert_eq!(fingerprints(), 1);
 }
 
@@ -536,7 +536,7 @@ fn extreme_sizes_do_not_overflow() {
                 (7, || Worth::new(1, 1, 1)),
                 Fill { capacity, free: 0 },
             );
-            policy.record_insert(&history, &cursor, (7, Marks::NEW.bits()), u64::MAX);
+            policy.record_insert(&history, &cursor, (7, SlotMeta::NEW.bits()), u64::MAX);
         }
         assert!(history.bytes() > 0);
     }

@@ -26,17 +26,17 @@ pub(crate) enum Region {
 
 /// The stage of an entry, and how often it was read since a hand came by: up to three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Marks {
-    pub(super) stage: Stage,
-    pub(super) count: u8,
+pub(crate) struct SlotMeta {
+    pub(crate) stage: Stage,
+    pub(crate) count: u8,
 }
 
-impl Marks {
+impl SlotMeta {
     /// Those of an entry that has just come in on probation.
     pub(crate) const NEW: Self = Self { stage: Stage::Young, count: 0 };
 
     #[inline]
-    pub(super) fn new(stage: Stage, count: u8) -> Self {
+    pub(crate) fn new(stage: Stage, count: u8) -> Self {
         debug_assert!(count <= 3);
         Self { stage, count }
     }
