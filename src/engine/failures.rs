@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use super::LoadToken;
-use crate::entry::LoadStatus;
+use crate::entry::{AnyFlight, LoadStatus};
 use crate::sync::{AtomicU64, Mutex, NoAborts, Relaxed, lock};
 
 /// Limit on the failures of one cache that are remembered.
@@ -22,7 +22,7 @@ pub(super) struct Failures<K> {
     length: Relaxed<AtomicU64>,
 }
 
-/// A key, and the token of its load.
+/// A key, and the flight of its load.
 type Failed<K> = (K, Weak<dyn LoadStatus + Send + Sync>);
 
 impl<K> Default for Failures<K> {
@@ -40,11 +40,11 @@ impl<K> Drop for Failures<K> {
 
 impl<K> Failures<K> {
     /// Adds a failure. Returns those that are to be forgotten: they are outdated, or too many.
-    pub(super) fn push(&self, key: K, token: &LoadToken) -> Vec<(K, LoadToken)> {
+    pub(super) fn push(&self, key: K, flight: &AnyFlight) -> Vec<(K, LoadToken)> {
         // Dropped after the lock is released: keys and tokens may hold values of the user's.
         let (mut front, mut forgotten) = (None, Vec::new());
         let mut list = lock(&self.list);
-        list.push_back((key, Arc::downgrade(token)));
+        list.push_back((key, Arc::downgrade(flight)));
         while let Some((_, token)) = list.front() {
             front = token.upgrade();
             if list.len() <= MAX_FAILURES && front.as_ref().is_some_and(|token| token.keeps_entry())
@@ -56,8 +56,8 @@ impl<K> Failures<K> {
         self.length.set(list.len() as u64);
         drop(list);
         drop(front);
-        let known = |(failed, token): (Option<Failed<K>>, Option<LoadToken>)| {
-            failed.map(|(key, _)| key).zip(token)
+        let known = |(failed, flight): (Option<Failed<K>>, Option<AnyFlight>)| {
+            failed.map(|(key, _)| key).zip(flight.map(LoadToken::Flight))
         };
         forgotten.into_iter().filter_map(known).collect()
     }

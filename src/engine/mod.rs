@@ -17,6 +17,7 @@
 //! | `lingering` | the charge of those that the capacity bears |
 //! | `probation_charge` | what it is of probation's share |
 //! | `placeholder` | how a load takes part in the table |
+//! | `thin_load` | the same for a load that nobody has joined yet |
 //! | `running` | which loads run, and since when |
 //! | `failures` | which failures of loads are remembered, the oldest first |
 //! | `scan` | walking all entries beside writers |
@@ -68,6 +69,7 @@ mod running;
 mod scan;
 mod starvation;
 mod table_entries;
+mod thin_load;
 mod timing;
 mod upkeep;
 mod wait;
@@ -93,6 +95,7 @@ pub(crate) use rules::Rules;
 pub(crate) use running::Entered;
 use running::Running;
 pub(crate) use scan::EVERYWHERE;
+pub(crate) use thin_load::ThinStart;
 pub(crate) use write::Refused;
 pub(crate) use write_op::Decided;
 
@@ -100,10 +103,10 @@ use lingering::Lingering;
 use starvation::Starvation;
 
 use crate::accounting::{Credit, Ledger, Stripe};
-pub(crate) use crate::entry::{LoadStatus, LoadToken};
+pub(crate) use crate::entry::{AnyFlight, LoadStatus, LoadToken, ThinLoad};
 use crate::expiry::Expiration;
 use crate::health::{CacheCounts, Monitor};
-use crate::latency::{Operation, Sampling};
+use crate::latency::Sampling;
 use crate::load_policy::LoadPolicy;
 use crate::policy::{History, Policy};
 use crate::reclaim::{self, Guard, PinStatus};
@@ -314,11 +317,7 @@ where
     /// Counts what a load took that began then.
     pub(crate) fn count_load_time(&self, begun: Duration) {
         let took = self.elapsed().saturating_sub(begun);
-        let pin = self.pin();
-        pin.local().loads.nanos.add(nanos(took));
-        if self.sampling.is_on() {
-            pin.local().timings.record(Operation::Load, took);
-        }
+        self.note_load_time(self.pin().local(), took);
     }
 
     #[inline]

@@ -197,7 +197,7 @@ const TWIN: u64 = 2;
 fn bring_in(toy: &Toy, key: u64, placeholder: bool) {
     with(toy, |view| {
         let (hash, delta) = (toy.hash(&KEY), toy.policy.probation_delta(&view.local().cursor));
-        let token: LoadToken = std::sync::Arc::new(());
+        let token = LoadToken::Flight(std::sync::Arc::new(()));
         let mut new: Entry<u64, u64> = if placeholder {
             view.placeholder(hash, key, token)
         } else {

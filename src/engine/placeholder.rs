@@ -20,8 +20,8 @@ use super::panic::Panicked;
 use super::remove::{EntryState, Occupied, View};
 use super::write::Destination;
 use super::write_op::{Attempt, AttemptError, WriteOp};
-use super::{Engine, Pin};
-use crate::entry::{EntryRef, LoadToken};
+use super::{Engine, Local, Pin};
+use crate::entry::{AnyFlight, EntryRef, LoadToken};
 use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, LifetimeOverride};
 use crate::outcome::RemovalCause;
@@ -70,11 +70,11 @@ impl Drop for BatchPermits<'_> {
 
 /// A permit for a placeholder that is not in the table yet. Given back on drop if the placeholder
 /// does not get there: cloning its key may panic.
-struct PlaceholderPermit<'e>(&'e Relaxed<AtomicU64>);
+pub(super) struct PlaceholderPermit<'e>(&'e Relaxed<AtomicU64>);
 
 impl PlaceholderPermit<'_> {
     /// Leaves the permit to the placeholder, which gives it back when it is freed.
-    fn keep(self) {
+    pub(super) fn keep(self) {
         std::mem::forget(self);
     }
 }
@@ -147,7 +147,7 @@ where
             Lookup::Vacant(vacant) => {
                 // Before the key is cloned: without a permit that would be in vain.
                 let permit = self.placeholder_permit().ok_or(AttemptError::Garbage)?;
-                let entry = view.placeholder(hash, key.clone(), Arc::clone(token));
+                let entry = view.placeholder(hash, key.clone(), token.clone());
                 let bits = self.admission_bits(view, op, entry.as_ref());
                 self.commit(view, &op.delta, vacant, (entry, bits))
                     .map_err(|_| AttemptError::Changed)?;
@@ -165,7 +165,7 @@ where
                 occupied.touch();
                 Ok(LoadStart::Live(occupied.entry().value().clone()))
             }
-            (_, Some(other)) => Ok(LoadStart::Joined(Arc::clone(other))),
+            (_, Some(other)) => Ok(LoadStart::Joined(other.clone())),
             (EntryState::Placeholder, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
             (EntryState::Placeholder, None) => {
                 // A load that is over has left it behind.
@@ -197,7 +197,7 @@ where
 
     /// Takes a permit for a placeholder, which keeps it until it is freed: so loads that fail one
     /// after another do not pile up garbage. Returns `None` if the limit is reached.
-    fn placeholder_permit(&self) -> Option<PlaceholderPermit<'_>> {
+    pub(super) fn placeholder_permit(&self) -> Option<PlaceholderPermit<'_>> {
         let taken = self.placeholders.add(1);
         let permit = PlaceholderPermit(&self.placeholders);
         let more = self.failures.len().saturating_add(self.batched.get());
@@ -229,7 +229,7 @@ where
         let (own_value, value) =
             (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
         let contents = (own.into_inner(), own_value.into_inner());
-        let entry = view.renewing(old.hash(), contents, old.costs(), Arc::clone(token));
+        let entry = view.renewing(old.hash(), contents, old.costs(), token.clone());
         copy_times(old, entry.as_ref());
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
         let Ok(unlinked) = self.replace(view, &op.delta, occupied, entry) else {
@@ -266,7 +266,7 @@ where
             return None;
         }
         occupied.touch();
-        let token = entry.load_token().map(Arc::clone);
+        let token = entry.load_token().cloned();
         Some(StaleValue { value: entry.value().clone(), live, token })
     }
 
@@ -284,10 +284,21 @@ where
         token: &LoadToken,
         lifetime_override: LifetimeOverride,
     ) {
+        self.complete_hashed((self.hash(key), key), value, (token, lifetime_override), |_| ());
+    }
+
+    /// The same for a key whose hash is known; calls `count` while the thread is pinned.
+    pub(super) fn complete_hashed(
+        &self,
+        (hash, key): (u64, &K),
+        value: V,
+        (token, lifetime_override): (&LoadToken, LifetimeOverride),
+        count: impl FnOnce(&Local),
+    ) {
         let value = NoAbort::new(value);
         let costs = self.rules.weigh(key, &value);
-        let hash = self.hash(key);
         let mut pin = self.pin();
+        count(pin.local());
         let mut op = self.begin_op(&pin);
         op.lifetime_override = lifetime_override;
         if let Err(kind) = self.check_weight(costs.charge) {
@@ -357,7 +368,8 @@ where
 
     /// Leaves the placeholder of a load that has failed in the table, if it is still there, for as
     /// long as its failure is remembered and not too many newer ones are.
-    pub(crate) fn remember_failure(&self, key: &K, token: &LoadToken) {
+    pub(crate) fn remember_failure(&self, key: &K, flight: &AnyFlight) {
+        let token = &LoadToken::Flight(Arc::clone(flight));
         let hash = self.hash(key);
         let pin = self.pin();
         let occupied = self.find_by_token(self.table.view(pin.guard_ref()), hash, key, token);
@@ -367,7 +379,7 @@ where
         drop(pin);
         if let Some(key) = key {
             let mut panics = FirstPanic::default();
-            for (key, token) in self.failures.push(key, token) {
+            for (key, token) in self.failures.push(key, flight) {
                 panics.catch(|| {
                     let key = NoAbort::new(key);
                     self.cancel_load(&key, &token);
@@ -419,7 +431,7 @@ where
         let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| k == key) else {
             return None;
         };
-        let own = occupied.entry().load_token().is_some_and(|other| Arc::ptr_eq(other, token));
+        let own = occupied.entry().load_token().is_some_and(|other| other.is(token));
         (own || seeded("token-unchecked")).then_some(occupied)
     }
 }

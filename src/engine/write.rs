@@ -13,7 +13,7 @@ use crate::error::InsertErrorKind;
 use crate::expiry::LifetimeOverride;
 use crate::latency::Operation;
 use crate::outcome::{Inserted, RemovalCause};
-use crate::policy::{History, Worth};
+use crate::policy::{Admission, History, Worth};
 use crate::reclaim::ChargedTo;
 use crate::sync::NoAbort;
 use crate::table::{Lookup, Vacant};
@@ -543,15 +543,27 @@ where
     ) -> u8 {
         let admission = match op.admission {
             Some(admission) => admission,
-            None => {
-                let cursor = &view.local().cursor;
-                let worth = || Worth::new(1, entry.cost(), entry.charge());
-                self.policy.admit(view.extension(), cursor, (entry.hash(), worth), self.fill())
-            }
+            None => self.ask(view, entry),
         };
         op.admission = Some(admission);
         entry.set_recent_uses(admission.recent_uses.bits());
         admission.meta.bits()
+    }
+
+    /// Asks the policy where a new entry starts.
+    #[inline(always)]
+    fn ask(&self, view: View<'_, K, V>, entry: EntryRef<'_, K, V>) -> Admission {
+        let cursor = &view.local().cursor;
+        let worth = || Worth::new(1, entry.cost(), entry.charge());
+        self.policy.admit(view.extension(), cursor, (entry.hash(), worth), self.fill())
+    }
+
+    /// Asks that once, and notes in the entry what is heard of its key.
+    #[inline(always)]
+    pub(super) fn admit(&self, view: View<'_, K, V>, entry: EntryRef<'_, K, V>) -> Admission {
+        let admission = self.ask(view, entry);
+        entry.set_recent_uses(admission.recent_uses.bits());
+        admission
     }
 
     #[inline(always)]

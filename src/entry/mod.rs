@@ -29,6 +29,7 @@ mod placeholder;
 mod slab;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
+mod thin_load;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -39,6 +40,7 @@ pub(crate) use entry_layout::EntryLayout;
 pub(crate) use free_list::FreeList;
 pub(crate) use placeholder::{Include, Kind, LoadStatus, LoadToken, plain_hash};
 pub(crate) use slab::{Slab, is_plain};
+pub(crate) use thin_load::{AnyFlight, ThinLoad};
 
 use crate::sync::{FirstPanic, Stamp, quietly};
 use placeholder::{RenewingNode, recent_uses, with_recent_uses};

@@ -20,11 +20,18 @@ use std::any::Any;
 use std::mem::{MaybeUninit, offset_of};
 use std::sync::Arc;
 
+use super::thin_load::{AnyFlight, ThinLoad};
 use super::{Entry, EntryCosts, EntryRef, Node, RawEntry};
 use crate::sync::Stamp;
 
 /// Identifies a load. The cache itself only compares tokens, and asks for their status.
-pub(crate) type LoadToken = Arc<dyn LoadStatus + Send + Sync>;
+#[derive(Clone)]
+pub(crate) enum LoadToken {
+    /// By its latch, as it began without a flight.
+    Thin(ThinLoad),
+    /// By its flight.
+    Flight(AnyFlight),
+}
 
 /// How the load stands that a token identifies.
 pub(crate) trait LoadStatus: Any {
@@ -34,6 +41,34 @@ pub(crate) trait LoadStatus: Any {
 
     /// Whether the load has failed, or found no value, and that is remembered.
     fn has_failed(&self) -> bool;
+}
+
+impl LoadToken {
+    /// Whether both identify the same load.
+    #[inline]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Thin(own), Self::Thin(other)) => own == other,
+            (Self::Flight(own), Self::Flight(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
+    /// As [`LoadStatus::keeps_entry`].
+    pub(crate) fn keeps_entry(&self) -> bool {
+        match self {
+            Self::Thin(load) => !load.is_over(),
+            Self::Flight(flight) => flight.keeps_entry(),
+        }
+    }
+
+    /// As [`LoadStatus::has_failed`]. The failure of a load that began thin is not remembered.
+    pub(crate) fn has_failed(&self) -> bool {
+        match self {
+            Self::Thin(_) => false,
+            Self::Flight(flight) => flight.has_failed(),
+        }
+    }
 }
 
 const PLACEHOLDER: u64 = 1 << 6;

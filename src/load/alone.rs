@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::next::{LoadOptions, stale_or_error};
-use super::run::{Run, stack};
+use super::run::{Run, stack_of_records};
 use super::{LoadError, LoadSource, Loaded};
 use crate::cache::Cache;
 use crate::sync::{NoAbort, NoAborts};
@@ -42,7 +42,7 @@ where
         let alone = run.loads_alone::<AloneKeys<K>>().filter(|alone| alone.cache == own);
         alone.is_some_and(|alone| alone.keys.contains(key))
     };
-    stack().iter().any(loads)
+    stack_of_records().iter().any(loads)
 }
 
 /// A run that loads `keys` for its caller alone, and perhaps other keys for their flights.

@@ -9,7 +9,7 @@ use super::caller::Caller;
 use super::cycle::WaitEdge;
 use super::flight::{FlightPoll, Runner};
 use super::next::{LoadOptions, Next, finish_load, next_or_join};
-use super::{LoadError, LoadSource, Loaded, alone, now};
+use super::{LoadError, LoadSource, Loaded, alone, now, thin};
 use crate::cache::Cache;
 use crate::engine::LoadKind;
 use crate::sync::{NoAbort, Sleep};
@@ -204,6 +204,10 @@ where
     where
         E: Send + Sync + 'static,
     {
+        let load = match thin::load(self, key, options, load) {
+            Ok(loaded) => return loaded,
+            Err(load) => load,
+        };
         match join_or_lead(self, key, LoadKind::Load, options) {
             Next::Done(loaded) => loaded,
             // This caller does not take another loader's word that there is no value.

@@ -1,15 +1,15 @@
 //! A caller that takes part in a load.
 
-use std::any::Any;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::failed_load::{FailedLoad, Failure};
 use super::flight::{CallerId, Flight};
+use super::leader_state::StallLimits;
 use super::now;
 use crate::cache::Cache;
-use crate::engine::LoadToken;
+use crate::engine::{AnyFlight, LoadToken, ThinLoad};
 use crate::sync::{NoAbort, quietly};
 
 /// A load of a key of a cache, as a caller holds it that has joined. The caller that leads holds a
@@ -56,10 +56,24 @@ where
     }
 }
 
-/// The flight that a token identifies.
-pub(super) fn flight_of<V: Send + Sync + 'static>(token: &LoadToken) -> Arc<Flight<V>> {
-    let token: Arc<dyn Any + Send + Sync> = Arc::clone(token) as _;
-    token.downcast().expect("the tokens of a cache are flights of its values")
+/// The flight of a load, which is made if the load has none so far. `None` if it is over, which only a load that began
+/// thin tells in this way.
+pub(super) fn flight_of<V: Send + Sync + 'static>(
+    token: &LoadToken,
+    limits: StallLimits,
+) -> Option<Arc<Flight<V>>> {
+    match token {
+        LoadToken::Thin(load) => inflate(*load, limits),
+        LoadToken::Flight(flight) => Some(Flight::of(Arc::clone(flight))),
+    }
+}
+
+/// The same for a load that began thin.
+pub(super) fn inflate<V: Send + Sync + 'static>(
+    load: ThinLoad,
+    limits: StallLimits,
+) -> Option<Arc<Flight<V>>> {
+    load.inflate(|| Arc::new(Flight::<V>::inflated(load, limits, now()))).map(Flight::of)
 }
 
 impl<K, V, S> Caller<K, V, S>
@@ -69,7 +83,7 @@ where
     S: BuildHasher,
 {
     pub(super) fn token(&self) -> LoadToken {
-        Arc::clone(&self.flight) as LoadToken
+        self.flight.token()
     }
 
     /// Abandons the flight as its first leader on drop, unless that is defused.
@@ -101,12 +115,18 @@ where
                 let kept = failed.is_kept();
                 let _ = self.flight.failed.set(failed);
                 if kept {
-                    self.cache.engine().remember_failure(&self.key, &self.token());
+                    self.remember_failure();
                 } else {
                     self.cancel();
                 }
             }
         });
+    }
+
+    /// Has the table remember that the load has failed.
+    pub(super) fn remember_failure(&self) {
+        let flight: AnyFlight = Arc::clone(&self.flight) as _;
+        self.cache.engine().remember_failure(&self.key, &flight);
     }
 
     /// The record of a load that ends now without a value.

@@ -18,6 +18,7 @@
 //! arrives leads soon, however many do not. If there is no waiter to promote and no caller
 //! completes the flight, it is over without an outcome.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -25,7 +26,7 @@ use super::failed_load::{FailedLoad, Failure, RememberedFailure};
 use super::leader_state::{LeaderState, StallLimits};
 use super::queue::{Queue, Waiter};
 use super::run::{LedFlight, Run};
-use crate::engine::LoadStatus;
+use crate::engine::{AnyFlight, LoadStatus, LoadToken, ThinLoad};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, lock, quietly, seeded, wake_quietly};
 
 /// Identifies a caller in a flight. They are numbered in the order in which they join; the first
@@ -76,6 +77,8 @@ pub(super) enum Completion {
 #[derive(Debug)]
 pub(super) struct Flight<V> {
     limits: StallLimits,
+    /// The load, if it began thin. Ended when the flight is over.
+    thin: Option<ThinLoad>,
     /// From then on a reader of the old value checks whether the flight is over, or has stalled.
     recheck_at: Relaxed<AtomicU64>,
     /// The record of its failure, once it has failed.
@@ -136,6 +139,7 @@ impl<V> Flight<V> {
     pub(super) fn new(runner: Runner, is_renewal: bool, limits: StallLimits, now: u64) -> Self {
         Self {
             limits,
+            thin: None,
             recheck_at: Relaxed::<AtomicU64>::new(u64::MAX),
             failed: OnceLock::new(),
             inherited: OnceLock::new(),
@@ -150,6 +154,23 @@ impl<V> Flight<V> {
                 #[cfg(test)]
                 joined_ids: std::collections::BTreeSet::new(),
             }),
+        }
+    }
+
+    /// The flight of a load that began thin, on a thread that leads it.
+    pub(super) fn inflated(load: ThinLoad, limits: StallLimits, now: u64) -> Self {
+        Self { thin: Some(load), ..Self::new(Runner::Thread, false, limits, now) }
+    }
+
+    /// Whether the load began thin.
+    pub(super) fn thin(&self) -> Option<ThinLoad> {
+        self.thin
+    }
+
+    /// The flight is over. Called without the lock.
+    fn end_thin(&self) {
+        if let Some(load) = self.thin {
+            load.end_inflated();
         }
     }
 
@@ -233,7 +254,7 @@ impl<V> Flight<V> {
         #[cfg(test)]
         state.joined_ids.remove(&id);
         if state.is_led_from(id) && !seeded("flight-promotion-lost") {
-            return Self::give_up(state, id, now);
+            return self.give_up(state, id, now);
         }
         let left = state.queue.remove(id);
         drop(state);
@@ -246,10 +267,10 @@ impl<V> Flight<V> {
     ///
     /// Returns true if no waiter is left: the flight is over, and the caller cancels the load.
     pub(super) fn abandon(&self, id: CallerId, now: u64) -> bool {
-        Self::give_up(self.state(), id, now)
+        self.give_up(self.state(), id, now)
     }
 
-    fn give_up(mut state: MutexGuard<'_, FlightState<V>>, id: CallerId, now: u64) -> bool {
+    fn give_up(&self, mut state: MutexGuard<'_, FlightState<V>>, id: CallerId, now: u64) -> bool {
         match state.phase {
             Phase::Over { .. } => return false,
             Phase::Completing(completes) if completes == id => state.phase = Phase::Loading,
@@ -263,6 +284,9 @@ impl<V> Flight<V> {
             state.phase = Phase::Over { outcome: None, unread: 0 };
         }
         drop(state);
+        if over {
+            self.end_thin();
+        }
         if !seeded("flight-promote-asleep") {
             wake_quietly(promoted);
         }
@@ -327,6 +351,7 @@ impl<V> Flight<V> {
         let queue = std::mem::take(&mut state.queue);
         let leader = state.leader.take();
         drop(state);
+        self.end_thin();
         // Without the lock, as wakers are the user's (F5). A waiter that polls before it is woken
         // finds the outcome all the same.
         let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
@@ -335,6 +360,15 @@ impl<V> Flight<V> {
         // It is dropped last, as it may hold a waker of the user's, which may panic.
         quietly(|| drop(leader));
         End::Over
+    }
+
+    /// Ends the flight, with an outcome that is made only if a caller waits for it.
+    pub(super) fn end_with(&self, id: CallerId, outcome: impl FnOnce() -> FlightOutcome<V>) {
+        // It clones a value or an error.
+        if self.end(id, &None) == End::OutcomeWanted {
+            let outcome = Some(Arc::new(outcome()));
+            self.end(id, &outcome);
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -367,6 +401,22 @@ impl<V> Flight<V> {
         drop(state);
         wake_quietly(woken);
         true
+    }
+}
+
+impl<V: Send + Sync + 'static> Flight<V> {
+    /// A flight that a cache of such values knows.
+    pub(super) fn of(flight: AnyFlight) -> Arc<Self> {
+        let flight: Arc<dyn Any + Send + Sync> = flight;
+        flight.downcast().expect("the flights of a cache are of its values")
+    }
+
+    /// By which the load is known in the table.
+    pub(super) fn token(self: &Arc<Self>) -> LoadToken {
+        match self.thin {
+            Some(load) => LoadToken::Thin(load),
+            None => LoadToken::Flight(Arc::clone(self) as _),
+        }
     }
 }
 

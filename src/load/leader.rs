@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::caller::{Caller, flight_of};
 use super::failed_load::{FailedLoad, Failure};
-use super::flight::{CallerId, Completion, End, Flight, FlightOutcome, Runner};
+use super::flight::{CallerId, Completion, Flight, FlightOutcome, Runner};
 use super::leader_state::StallLimits;
 use super::next::LoadOptions;
 use super::now;
@@ -18,7 +18,7 @@ use crate::cache::Cache;
 use crate::engine::{Entered, LoadKind, LoadStart, LoadToken, StaleValue};
 use crate::expiry::LifetimeOverride;
 use crate::sync::{NoAbort, quietly, seeded};
-use crate::trace::load_ended;
+use crate::trace::{LoadSpan, load_ended};
 
 /// A caller that has to load. If it is dropped before the flight has ended, as in a panic or when a
 /// task is cancelled, the first waiter is promoted.
@@ -63,6 +63,8 @@ where
 /// Looks for the value of `key` or for a load of it, and begins a load if there is neither.
 ///
 /// A load that has failed `counts` for the caller if that returns true.
+///
+/// Ends: each round except the last has found a load that was over when the caller wanted to join.
 pub(super) fn begin_load<K, V, S>(
     cache: &Cache<K, V, S>,
     key: &K,
@@ -75,20 +77,42 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
+    loop {
+        if let Some(begin) = try_begin_load(cache, key, kind, runner, &counts) {
+            return begin;
+        }
+    }
+}
+
+/// One round of that.
+fn try_begin_load<K, V, S>(
+    cache: &Cache<K, V, S>,
+    key: &K,
+    kind: LoadKind,
+    runner: Runner,
+    counts: &impl Fn(&FailedLoad) -> bool,
+) -> Option<Begin<K, V, S>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher,
+{
     let limits = StallLimits::of(cache.engine().load_policy());
     let own = Arc::new(Flight::<V>::new(runner, kind != LoadKind::Load, limits, now()));
     // A failure that this caller does not count, but others may: the new load takes it over.
     let inherited = RefCell::new(None);
-    let is_over = |token: &LoadToken| {
-        let flight = flight_of::<V>(token);
-        if !flight.is_over() {
-            return false;
+    let is_over = |token: &LoadToken| match token {
+        LoadToken::Thin(load) => load.is_over(),
+        LoadToken::Flight(flight) => {
+            let flight = Flight::<V>::of(Arc::clone(flight));
+            flight.is_over() && {
+                let failed = flight.failed.get();
+                let known = failed.filter(|_| !seeded("failure-forgotten-by-others"));
+                let remembered = known.and_then(|failed| failed.remembered());
+                inherited.replace(remembered.map(Arc::clone).map(NoAbort::new));
+                !failed.is_some_and(|failed| counts(failed))
+            }
         }
-        let failed = flight.failed.get();
-        let known = failed.filter(|_| !seeded("failure-forgotten-by-others"));
-        let remembered = known.and_then(|failed| failed.remembered());
-        inherited.replace(remembered.map(Arc::clone).map(NoAbort::new));
-        !failed.is_some_and(|failed| counts(failed))
     };
     let own =
         Caller { cache: cache.clone(), key: NoAbort::new(key.clone()), flight: NoAbort::new(own) };
@@ -97,11 +121,11 @@ where
     let abandon = own.abandon_on_drop();
     let start = cache.engine().begin_load(key, kind, &own.token(), is_over);
     abandon.defuse();
-    match start {
+    Some(match start {
         LoadStart::Live(value) => Begin::Live(NoAbort::new(value)),
         LoadStart::NotStarted => Begin::NotStarted,
         LoadStart::Joined(token) => {
-            let joined = Caller { flight: NoAbort::new(flight_of(&token)), ..own };
+            let joined = Caller { flight: NoAbort::new(flight_of(&token, limits)?), ..own };
             match joined.flight.failed.get().filter(|failed| counts(failed)) {
                 Some(failed) => Begin::Failed(NoAbort::new(Arc::clone(failed))),
                 None => Begin::Join(joined),
@@ -117,7 +141,7 @@ where
             }
             Begin::Lead(Leader::new(own, Flight::<V>::FIRST, old.map(NoAbort::new)))
         }
-    }
+    })
 }
 
 /// Starts one run of a loader for the flights of all `leaders`, unless the first one has a run
@@ -179,8 +203,11 @@ pub(super) fn is_reloading<V: Send + Sync + 'static>(
     token: &LoadToken,
     counts: impl Fn(&FailedLoad) -> bool,
 ) -> bool {
-    let token: &dyn Any = &**token;
-    token.downcast_ref::<Flight<V>>().is_some_and(|flight| match flight.failed.get() {
+    let flight: &dyn Any = match token {
+        LoadToken::Thin(load) => return !load.is_over(),
+        LoadToken::Flight(flight) => &**flight,
+    };
+    flight.downcast_ref::<Flight<V>>().is_some_and(|flight| match flight.failed.get() {
         Some(failed) => counts(failed),
         None => !flight.recheck_due(now),
     })
@@ -207,6 +234,19 @@ where
     /// A waiter that has been promoted.
     pub(super) fn promoted(caller: Caller<K, V, S>, id: CallerId) -> Self {
         Self::new(caller, id, None)
+    }
+
+    /// The leader of a load that began thin, whose loader was entered then and has returned.
+    pub(super) fn inflated(
+        caller: Caller<K, V, S>,
+        begun: (Duration, Entered),
+        span: LoadSpan,
+    ) -> Self {
+        let leader = Self::new(caller, Flight::<V>::FIRST, None);
+        let run = leader.run.get_or_init(|| Arc::new(Run::of_span(span)));
+        leader.flight.start_run(leader.id, Runner::Thread, run, now());
+        let _ = leader.begun.set(begun);
+        leader
     }
 
     /// Returns the run of the loader, and starts it if it has not begun.
@@ -298,7 +338,7 @@ where
                 );
                 // 3. End the flight. Were it ended before step 2, a caller could find the token of a
                 //    flight that is over, take it for one left behind, and load once more.
-                self.end(|| FlightOutcome::Value(value.clone()));
+                self.flight.end_with(self.id, || FlightOutcome::Value(value.clone()));
                 // If user code panics in step 2 or 3, `drop` gives the completion back, and the
                 // first waiter leads.
             }
@@ -327,25 +367,18 @@ where
                 self.cache.engine().complete_absent(&self.key, &self.token());
             }
             let failed = self.failed_now(Some(failure.clone()).zip(options.negative_ttl));
-            let kept = failed.is_kept();
+            // A load that began thin has no place for it: its token does not outlive it.
+            let kept = failed.is_kept() && self.flight.thin().is_none();
             if !kept {
                 self.cancel();
             }
             // The record before the end: a caller that finds the flight over finds the record.
             let _ = self.flight.failed.set(failed);
-            self.end(|| FlightOutcome::Failed(failure.clone()));
+            self.flight.end_with(self.id, || FlightOutcome::Failed(failure.clone()));
             // After the end: this clones the key, which may panic, and all waiters have been told.
             if kept {
-                self.cache.engine().remember_failure(&self.key, &self.token());
+                self.remember_failure();
             }
-        }
-    }
-
-    fn end(&self, outcome: impl FnOnce() -> FlightOutcome<V>) {
-        // The outcome clones a value or an error, so it is made only if a caller waits for it.
-        if self.flight.end(self.id, &None) == End::OutcomeWanted {
-            let outcome = Some(Arc::new(outcome()));
-            self.flight.end(self.id, &outcome);
         }
     }
 }

@@ -31,6 +31,7 @@
 //! | `run` | one run of a loader: when it was woken and polled, what it waits for |
 //! | `caller` | a caller that takes part in a load |
 //! | `leader` | the caller that leads: it completes the load, fails it or abandons it |
+//! | `thin` | a leader whose load nobody has joined yet: there is no flight |
 //! | `blocking` | waiting as a thread; [`Cache::get_or_load`](crate::Cache::get_or_load) |
 //! | `cycle` | loads that would wait for each other |
 //! | `future` | waiting as a task; [`Cache::get_or_load_async`](crate::Cache) (feature `async`) |
@@ -121,6 +122,7 @@ mod renewal;
 mod reserve;
 mod run;
 mod settings;
+mod thin;
 mod warmer;
 #[cfg(feature = "async")]
 mod watch;
@@ -129,6 +131,8 @@ mod watch;
 mod models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
+#[cfg(all(test, clockhand_loom))]
+mod thin_models;
 
 pub use crate::load_policy::LoadPolicy;
 #[cfg(feature = "async")]

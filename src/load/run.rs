@@ -12,7 +12,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
 
+use super::leader_state::StallLimits;
 use super::now;
+use crate::engine::ThinLoad;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, unique};
 use crate::trace::LoadSpan;
 
@@ -44,11 +46,62 @@ pub(super) struct Run {
     alone: Option<Box<dyn Any + Send + Sync>>,
 }
 
+/// A run on a thread's stack.
+enum Frame {
+    Run(Arc<Run>),
+    /// The run of a load that began thin: it has no record unless its thread wants to wait.
+    Thin(ThinFrame),
+}
+
+/// A load that began thin, as its thread's stack knows it.
+pub(super) struct ThinFrame {
+    pub(super) load: ThinLoad,
+    pub(super) limits: StallLimits,
+    /// Attaches a record of the run to the load.
+    pub(super) attach: fn(&Self, &Arc<Run>),
+}
+
+/// Takes its run from the thread's stack on drop.
+struct Leave;
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // Whoever leads keeps the run alive: nothing of the user's is dropped here.
+        let _ = STACK.try_with(|stack| stack.borrow_mut().pop());
+    }
+}
+
+impl Frame {
+    /// Puts it on the thread's stack. While the thread ends there is none, and cycles are not found.
+    fn push(self) -> Option<Leave> {
+        STACK.try_with(|stack| stack.borrow_mut().push(self)).is_ok().then_some(Leave)
+    }
+
+    /// The record of the run.
+    fn run(&mut self) -> Arc<Run> {
+        match self {
+            Self::Run(run) => Arc::clone(run),
+            Self::Thin(frame) => {
+                let run = Arc::new(Run::default());
+                (frame.attach)(frame, &run);
+                *self = Self::Run(Arc::clone(&run));
+                run
+            }
+        }
+    }
+}
+
+/// Calls `part` as the run of a load that began thin.
+pub(super) fn enter_thin<T>(frame: ThinFrame, part: impl FnOnce() -> T) -> T {
+    let _leave = Frame::Thin(frame).push();
+    part()
+}
+
 const SEVERAL_THREADS: u64 = u64::MAX;
 
 thread_local! {
     /// The runs that are on this thread's stack, the innermost last.
-    static STACK: RefCell<Vec<Arc<Run>>> = const { RefCell::new(Vec::new()) };
+    static STACK: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
     /// Whether this thread has polled a run.
     static POLLS: Cell<bool> = const { Cell::new(false) };
 }
@@ -69,13 +122,24 @@ pub(super) fn thread() -> u64 {
 
 /// The runs that wait if the calling thread does.
 pub(super) fn stack() -> Vec<Arc<Run>> {
-    STACK.try_with(|stack| stack.borrow().clone()).unwrap_or_default()
+    STACK
+        .try_with(|stack| stack.borrow_mut().iter_mut().map(Frame::run).collect())
+        .unwrap_or_default()
+}
+
+/// Those of them that are more than loads that began thin.
+pub(super) fn stack_of_records() -> Vec<Arc<Run>> {
+    let record = |frame: &Frame| match frame {
+        Frame::Run(run) => Some(Arc::clone(run)),
+        Frame::Thin(_) => None,
+    };
+    STACK.try_with(|stack| stack.borrow().iter().filter_map(record).collect()).unwrap_or_default()
 }
 
 /// Calls `part` without the runs on the thread's stack, which do not wait for it.
 #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
 pub(super) fn off_stack<T>(part: impl FnOnce() -> T) -> T {
-    struct Back(Vec<Arc<Run>>);
+    struct Back(Vec<Frame>);
     impl Drop for Back {
         fn drop(&mut self) {
             let _ = STACK.try_with(|stack| stack.replace(std::mem::take(&mut self.0)));
@@ -89,6 +153,11 @@ impl Run {
     /// A run that renews values in the background.
     pub(super) fn background() -> Self {
         Self { background: true, ..Self::default() }
+    }
+
+    /// A run that is traced already.
+    pub(super) fn of_span(span: LoadSpan) -> Self {
+        Self { span: OnceLock::from(span), ..Self::default() }
     }
 
     /// Traces it as a load, or a renewal, of the cache named `cache`.
@@ -116,16 +185,7 @@ impl Run {
 
     /// Calls `part` with this run on the thread's stack of runs.
     fn stacked<T>(self: &Arc<Self>, part: impl FnOnce() -> T) -> T {
-        struct Leave;
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                // The leader keeps the run alive: nothing of the user's is dropped here.
-                let _ = STACK.try_with(|stack| stack.borrow_mut().pop());
-            }
-        }
-        // While the thread ends there is no stack, and cycles are not found.
-        let entered = STACK.try_with(|stack| stack.borrow_mut().push(Arc::clone(self))).is_ok();
-        let _leave = entered.then(|| Leave);
+        let _leave = Frame::Run(Arc::clone(self)).push();
         part()
     }
 

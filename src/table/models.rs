@@ -472,7 +472,7 @@ fn complete_load(table: &Toy, key: u64, token: &LoadToken, value: u64) -> bool {
             let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
                 return false;
             };
-            if !occupied.entry().load_token().is_some_and(|own| Arc::ptr_eq(own, token)) {
+            if !occupied.entry().load_token().is_some_and(|own| own.is(token)) {
                 return false;
             }
             match view.replace(occupied, new) {
@@ -498,14 +498,14 @@ impl LoadStatus for () {
 
 /// Puts a token in where there is nothing.
 fn begin_load(table: &Toy, key: u64) -> Option<LoadToken> {
-    let token: LoadToken = Arc::new(());
+    let token = LoadToken::Flight(Arc::new(()));
     with(table, |view| {
         loop {
             let Lookup::Vacant(vacant) = view.find_for_write(key, |&k| k == key) else {
                 return None;
             };
-            if vacant.commit(view.placeholder(key, key, Arc::clone(&token)), YOUNG).is_ok() {
-                return Some(Arc::clone(&token));
+            if vacant.commit(view.placeholder(key, key, token.clone()), YOUNG).is_ok() {
+                return Some(token.clone());
             }
         }
     })

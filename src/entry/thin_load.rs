@@ -1,0 +1,209 @@
+//! Loads that no caller has joined yet.
+//!
+//! Most loads end before anybody else asks for their key. Such a load is *thin*: its token names a *latch*, a word
+//! that serves one load after another, and nothing is allocated for it. The first caller that wants to wait *inflates*
+//! it: it puts a flight beside the latch, where the leader finds it at the end. So locks are done that are seldom
+//! contended (D. Bacon et al., *Thin locks: featherweight synchronization for Java*, PLDI 1998).
+//!
+//! ```text
+//!   63                          1         0
+//!   +-----------------------------+----------+
+//!   | number of the load          | INFLATED |
+//!   +-----------------------------+----------+
+//! ```
+//!
+//! # Invariants
+//!
+//! - **H1** A latch never serves two loads with the same number, and is never freed. So a token tells at any time, to
+//!   anybody, whether its load is over, and what is done with it afterwards concerns no other load.
+//! - **H2** The exchange that inflates a load and the one that ends it are on the same word: of a leader and a caller
+//!   that joins, either the leader learns of the flight, or the caller learns that the load is over.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::{Arc, Mutex as Plain, PoisonError};
+
+use super::LoadStatus;
+use crate::sync::{AtomicU64, Mutex, Ordering, lock, seeded};
+
+/// A flight, as its latch knows it.
+pub(crate) type AnyFlight = Arc<dyn LoadStatus + Send + Sync>;
+
+const INFLATED: u64 = 1;
+/// From the number of one load to that of the next.
+const NEXT: u64 = 2;
+
+/// What a thin load has of its own.
+struct Latch {
+    /// The number of the load that it serves, or of the next one.
+    word: AtomicU64,
+    /// The flight of that load, if it is inflated.
+    flight: Mutex<Option<AnyFlight>>,
+}
+
+/// A load that began thin: its token.
+#[derive(Clone, Copy)]
+pub(crate) struct ThinLoad {
+    latch: &'static Latch,
+    number: u64,
+}
+
+/// Latches without a load and without a thread.
+static LATCHES: Plain<Vec<&'static Latch>> = Plain::new(Vec::new());
+
+/// The latch that a thread keeps for its next load.
+struct Spare(Cell<Option<&'static Latch>>);
+
+thread_local! {
+    static SPARE: Spare = const { Spare(Cell::new(None)) };
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        if let Some(latch) = self.0.take() {
+            latch.give_up();
+        }
+    }
+}
+
+impl Latch {
+    fn new() -> &'static Self {
+        Box::leak(Box::new(Self { word: AtomicU64::new(0), flight: Mutex::new(None) }))
+    }
+
+    /// One without a load.
+    fn take() -> &'static Self {
+        let spare = SPARE.try_with(|spare| spare.0.take()).ok().flatten();
+        let any = || LATCHES.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.or_else(any).unwrap_or_else(Self::new)
+    }
+
+    /// Keeps it for the thread's next load.
+    fn keep(&'static self) {
+        if let Ok(Some(other)) = SPARE.try_with(|spare| spare.0.replace(Some(self))) {
+            other.give_up();
+        }
+    }
+
+    /// Leaves it to any thread.
+    #[cold]
+    fn give_up(&'static self) {
+        LATCHES.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+}
+
+impl ThinLoad {
+    /// Begins a load. To be ended.
+    #[inline]
+    #[cfg_attr(clockhand_loom, allow(dead_code))]
+    pub(crate) fn begin() -> Self {
+        Self::by(Latch::take())
+    }
+
+    fn by(latch: &'static Latch) -> Self {
+        // ORDERING H-a: Relaxed: only whoever has the latch changes the number, and has it by what passed it on.
+        Self { latch, number: latch.word.load(Ordering::Relaxed) }
+    }
+
+    /// One with a latch that nobody else takes.
+    #[cfg(all(test, clockhand_loom))]
+    pub(crate) fn alone() -> Self {
+        Self::by(Latch::new())
+    }
+
+    /// One that begins with the latch of another, which is over.
+    #[cfg(all(test, clockhand_loom))]
+    pub(crate) fn after(other: Self) -> Self {
+        Self::by(other.latch)
+    }
+
+    fn word(self) -> u64 {
+        // ORDERING H-b: Acquire: who learns that the load is over finds in the table what it has left there; pairs
+        // with `end` and `end_inflated`.
+        self.latch.word.load(Ordering::Acquire)
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(self) -> bool {
+        self.word() & !INFLATED != self.number
+    }
+
+    /// Its flight, which is made if there is none. `None` if the load is over.
+    pub(crate) fn inflate(self, make: impl FnOnce() -> AnyFlight) -> Option<AnyFlight> {
+        let mut flight = lock(&self.latch.flight);
+        let word = self.word();
+        if word == self.number | INFLATED && !seeded("thin-inflated-twice") {
+            return flight.clone();
+        }
+        if word & !INFLATED != self.number && !seeded("thin-number-ignored") {
+            return None;
+        }
+        let own = make();
+        *flight = Some(Arc::clone(&own));
+        // ORDERING H-c: AcqRel: as in `word`, and the other way round what the caller has done before is not put off
+        // beyond it.
+        let inflated = self.latch.word.compare_exchange(
+            word & !INFLATED,
+            word | INFLATED,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if inflated.is_err() && !seeded("thin-inflated-twice") {
+            *flight = None;
+            return None;
+        }
+        Some(own)
+    }
+
+    /// Ends the load, as its leader.
+    ///
+    /// # Errors
+    ///
+    /// Its flight, if it was inflated: the load ends with that.
+    #[inline]
+    pub(crate) fn end(self) -> Result<(), AnyFlight> {
+        let next = self.number.wrapping_add(NEXT);
+        if seeded("thin-end-unseen") {
+            // ORDERING H-c: as below.
+            self.latch.word.store(next, Ordering::Release);
+        } else {
+            // ORDERING H-c: AcqRel: what the load has left in the table comes first; pairs with `word`.
+            let ended = self.latch.word.compare_exchange(
+                self.number,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            );
+            if ended.is_err() {
+                let flight = lock(&self.latch.flight).clone();
+                return Err(flight.expect("an inflated load has a flight until it ends"));
+            }
+        }
+        self.latch.keep();
+        Ok(())
+    }
+
+    /// Ends the load, as the flight of it that is over.
+    pub(crate) fn end_inflated(self) {
+        let mut slot = lock(&self.latch.flight);
+        let flight = slot.take();
+        // ORDERING H-c: Release: as in `end`; nobody else writes while it is inflated and this thread has the lock.
+        self.latch.word.store(self.number.wrapping_add(NEXT), Ordering::Release);
+        drop(slot);
+        self.latch.give_up();
+        // Without the lock: it may hold values of the user's.
+        drop(flight);
+    }
+}
+
+impl PartialEq for ThinLoad {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.latch, other.latch) && self.number == other.number
+    }
+}
+
+impl fmt::Debug for ThinLoad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThinLoad").field("number", &self.number).finish_non_exhaustive()
+    }
+}

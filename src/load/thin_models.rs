@@ -1,0 +1,205 @@
+//! Models of loads that begin thin. Run with `--cfg clockhand_loom`.
+//!
+//! The table is one place with a word: nothing, a token, or a value. That it has no more than one of them for a key, and
+//! what replaces or unlinks one, is modelled in `table`.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use loom::sync::Notify;
+use loom::thread;
+
+use super::caller::inflate;
+use super::flight::{Completion, Flight, FlightOutcome, FlightPoll, Runner};
+use super::leader_state::StallLimits;
+use crate::engine::ThinLoad;
+use crate::sync::{Mutex, lock};
+
+type Toy = Flight<u64>;
+
+const LIMITS: StallLimits = StallLimits { woken: 100, renewal: 1_000 };
+const SOON: u64 = 10;
+
+/// What a key has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Has {
+    Nothing,
+    Token(ThinLoad),
+    Value(u64),
+}
+
+type Place = Arc<Mutex<Has>>;
+
+/// What a caller that looks for the key comes to.
+#[derive(Debug, PartialEq)]
+enum Ended {
+    Nothing,
+    Found(u64),
+    Told(u64),
+    Promoted,
+}
+
+struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+fn model(f: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.max_duration = Some(std::time::Duration::from_secs(20));
+    builder.check(f);
+}
+
+fn begin() -> (Place, ThinLoad) {
+    let load = ThinLoad::alone();
+    (Arc::new(Mutex::new(Has::Token(load))), load)
+}
+
+/// Joins a load and waits for it. `None` if it is over.
+fn join(load: ThinLoad) -> Option<Ended> {
+    let flight = inflate::<u64>(load, LIMITS)?;
+    let bell = Arc::new(Bell(Notify::new()));
+    let waker = Waker::from(Arc::clone(&bell));
+    let id = flight.join(Runner::Thread, waker.clone())?;
+    loop {
+        match flight.poll(id, &waker, SOON) {
+            FlightPoll::Pending => bell.0.wait(),
+            FlightPoll::Promoted => {
+                let _ = flight.abandon(id, SOON);
+                return Some(Ended::Promoted);
+            }
+            FlightPoll::Over(outcome) => match &*outcome? {
+                FlightOutcome::Value(value) => return Some(Ended::Told(*value)),
+                FlightOutcome::Failed(_) => return None,
+            },
+        }
+    }
+}
+
+/// Looks for the key, and joins a load that it finds.
+fn look(place: &Place) -> Ended {
+    loop {
+        let has = *lock(place);
+        match has {
+            Has::Nothing => return Ended::Nothing,
+            Has::Value(value) => return Ended::Found(value),
+            Has::Token(load) => match join(load) {
+                Some(ended) => return ended,
+                None => thread::yield_now(),
+            },
+        }
+    }
+}
+
+/// Leads a load to its end.
+fn complete(place: &Place, load: ThinLoad, value: u64) {
+    {
+        let mut has = lock(place);
+        if *has == Has::Token(load) {
+            *has = Has::Value(value);
+        }
+    }
+    end(load, value);
+}
+
+fn end(load: ThinLoad, value: u64) {
+    if let Err(flight) = load.end() {
+        let flight = Toy::of(flight);
+        assert!(flight.begin_completion(Toy::FIRST, Completion::Value), "it has one leader");
+        flight.end_with(Toy::FIRST, || FlightOutcome::Value(value));
+        assert!(flight.is_over());
+        flight.check();
+    }
+    assert!(load.is_over());
+}
+
+fn looker(place: &Place) -> thread::JoinHandle<Ended> {
+    let place = Arc::clone(place);
+    thread::spawn(move || look(&place))
+}
+
+#[test]
+fn who_joins_as_the_leader_completes_is_told_or_finds_the_value() {
+    model(|| {
+        let (place, load) = begin();
+        let callers = [looker(&place), looker(&place)];
+        complete(&place, load, 7);
+        for caller in callers {
+            let ended = caller.join().unwrap();
+            assert!(matches!(ended, Ended::Told(7) | Ended::Found(7)), "{ended:?}");
+        }
+    });
+}
+
+#[test]
+fn two_who_join_share_a_flight() {
+    model(|| {
+        let (_, load) = begin();
+        let callers = [(); 2].map(|()| thread::spawn(move || join(load)));
+        end(load, 7);
+        for caller in callers {
+            let ended = caller.join().unwrap();
+            assert!(matches!(ended, None | Some(Ended::Told(7))), "{ended:?}");
+        }
+    });
+}
+
+#[test]
+fn a_load_that_is_detached_tells_those_who_joined_before() {
+    model(|| {
+        let (place, load) = begin();
+        let caller = looker(&place);
+        let other = Arc::clone(&place);
+        let invalidator = thread::spawn(move || *lock(&other) = Has::Nothing);
+        complete(&place, load, 7);
+        invalidator.join().unwrap();
+        let ended = caller.join().unwrap();
+        assert!(matches!(ended, Ended::Told(7) | Ended::Found(7) | Ended::Nothing), "{ended:?}");
+        assert_eq!(*lock(&place), Has::Nothing, "a value is there that is older than the removal");
+    });
+}
+
+#[test]
+fn a_token_of_a_load_that_is_over_leads_to_no_other() {
+    // The latch serves another load, of another key, while a caller still has the token of the first one.
+    model(|| {
+        let (_, first) = begin();
+        let late = thread::spawn(move || join(first));
+        let ended = first.end();
+        let second = match ended {
+            Ok(()) => ThinLoad::after(first),
+            Err(flight) => {
+                let flight = Toy::of(flight);
+                assert!(flight.begin_completion(Toy::FIRST, Completion::Value));
+                flight.end_with(Toy::FIRST, || FlightOutcome::Value(7));
+                ThinLoad::after(first)
+            }
+        };
+        assert!(first.is_over() && !second.is_over() && first != second);
+        end(second, 8);
+        let late = late.join().unwrap();
+        assert!(matches!(late, None | Some(Ended::Told(7))), "{late:?}");
+    });
+}
+
+#[test]
+fn a_leader_that_gives_up_promotes_who_has_joined() {
+    model(|| {
+        let (place, load) = begin();
+        let caller = looker(&place);
+        let flight = inflate::<u64>(load, LIMITS).expect("its leader has not ended it");
+        if flight.abandon(Toy::FIRST, SOON) {
+            let mut has = lock(&place);
+            if *has == Has::Token(load) {
+                *has = Has::Nothing;
+            }
+        }
+        let ended = caller.join().unwrap();
+        assert!(matches!(ended, Ended::Promoted | Ended::Nothing), "{ended:?}");
+        assert!(load.is_over() && flight.is_over());
+    });
+}
