@@ -41,7 +41,7 @@ where
         let own = key.clone();
         let load = ThinLoad::begin();
         let entry = view.placeholder(hash, own, LoadToken::Thin(load));
-        let bits = self.admit(view, entry.as_ref()).marks.bits();
+        let bits = self.admit(view, entry.as_ref()).meta.bits();
         let delta = self.policy.probation_delta(&local.cursor);
         if let Err(entry) = self.commit(view, &delta, vacant, (entry, bits)) {
             let ended = load.end();
