@@ -24,8 +24,8 @@ const MIN_DISPLACED: u64 = 4;
 /// Entries that the cache has at least, or nobody is: where there are few, each needs much of the capacity.
 const MIN_ENTRIES: u64 = 32;
 
-/// A newcomer that is on trial: the bits that it would start with, and how often its key was heard of.
-type Candidate = (u8, RecentUses);
+/// A newcomer that is on trial: the metadata that it would start with, and how often its key was heard of.
+type Candidate = (SlotMeta, RecentUses);
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -70,10 +70,10 @@ where
         {
             return false;
         }
-        let (bits, recent_uses) = self.newcomer(view, op, destination, entry);
+        let (meta, recent_uses) = self.newcomer(view, op, destination, entry);
         let (cursor, history) = (&view.local().cursor, view.extension());
-        let frequency = self.policy.frequency(history, cursor, recent_uses)
-            + SlotMeta::from_bits(bits).map_or(0, |meta| u64::from(meta.count()));
+        let frequency =
+            self.policy.frequency(history, cursor, recent_uses) + u64::from(meta.count());
         let worth = Worth::new(frequency, entry.cost(), need);
         let entries = TableEntries::new(self, view);
         if self.policy.is_worth_its_room(&entries, cursor, history, worth) {
@@ -81,7 +81,7 @@ where
         }
         // Others may need what is not enough here.
         op.reservation.surrender();
-        self.policy.evicted(history, cursor, entry.hash(), (bits, recent_uses));
+        self.policy.evicted(history, cursor, entry.hash(), (meta, recent_uses));
         true
     }
 
@@ -95,17 +95,17 @@ where
     ) -> Candidate {
         match destination {
             Destination::Vacant(_) => {
-                let bits = self.admission_bits(view, op, entry);
-                (bits, RecentUses::from_bits(entry.recent_uses()))
+                let meta = self.initial_meta(view, op, entry);
+                (meta, RecentUses::from_bits(entry.recent_uses()))
             }
             // A placeholder was heard of when it came in.
             Destination::Occupied(occupied, EntryState::Placeholder) => {
-                (occupied.bits_now(), RecentUses::from_bits(occupied.entry().recent_uses()))
+                (occupied.meta_now(), RecentUses::from_bits(occupied.entry().recent_uses()))
             }
             Destination::Occupied(occupied, _) => {
                 let recent_uses = RecentUses::from_bits(occupied.entry().recent_uses());
                 let (history, cursor) = (view.extension(), &view.local().cursor);
-                (occupied.bits_now(), self.policy.used_again(history, cursor, recent_uses))
+                (occupied.meta_now(), self.policy.used_again(history, cursor, recent_uses))
             }
         }
     }

@@ -9,8 +9,6 @@ use super::read_view::MAX_SUCCESSORS;
 use super::remove::{EntryState, Occupied};
 use crate::entry::EntryRef;
 use crate::policy::{Cause, Departure};
-use crate::slot_meta;
-use crate::slot_meta::SlotMeta;
 use crate::stats::{Absence, Explanation, Region};
 
 impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
@@ -57,14 +55,11 @@ impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
     fn explain_resident(&self, occupied: Occupied<'_, K, V>) -> Explanation {
         let entry = occupied.entry();
         // What left its slot meanwhile was there when it was found.
-        let meta = SlotMeta::from_bits(occupied.bits()).unwrap_or(SlotMeta::NEW);
+        let meta = occupied.meta();
         let expiration = self.engine.rules.expiration.as_ref();
         let (time_left, idle_time_left) = expiration.map_or((None, None), |e| e.left(entry));
         Explanation::Resident {
-            region: match meta.region() {
-                slot_meta::Region::Probation => Region::Probation,
-                slot_meta::Region::Protected => Region::Protected,
-            },
+            region: if meta.is_protected() { Region::Protected } else { Region::Probation },
             reads: meta.count(),
             age: expiration.map(|expiration| expiration.age(entry)),
             time_left,

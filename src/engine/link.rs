@@ -6,28 +6,29 @@ use super::remove::{Occupied, View};
 use crate::entry::{Entry, EntryRef};
 use crate::expiry::Reading;
 use crate::policy::{History, ProbationDelta};
+use crate::slot_meta::SlotMeta;
 use crate::table::{Unlinked, Vacant};
 use crate::time::Deadline;
 
 impl<K, V, S> Engine<K, V, S> {
-    /// Links an entry whose key is not there, with these bits.
+    /// Links an entry whose key is not there, with this metadata.
     #[inline(always)]
     pub(super) fn commit<'g>(
         &self,
         view: View<'g, K, V>,
         delta: &ProbationDelta<'_>,
         vacant: Vacant<'g, K, V, History>,
-        (entry, bits): (Entry<K, V>, u8),
+        (entry, meta): (Entry<K, V>, SlotMeta),
     ) -> Result<(), Entry<K, V>> {
-        self.count_in(delta, entry.as_ref(), bits);
+        self.count_in(delta, entry.as_ref(), meta);
         let due = self.due(entry.as_ref());
-        match vacant.commit(entry, bits) {
+        match vacant.commit(entry, meta) {
             Ok(()) => {
                 self.note_due(view, due);
                 Ok(())
             }
             Err(entry) => {
-                self.count_out(delta, entry.as_ref(), bits);
+                self.count_out(delta, entry.as_ref(), meta);
                 Err(entry)
             }
         }
@@ -43,18 +44,18 @@ impl<K, V, S> Engine<K, V, S> {
         occupied: Occupied<'g, K, V>,
         entry: Entry<K, V>,
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
-        let bits = occupied.bits_now();
+        let meta = occupied.meta_now();
         entry.as_ref().set_recent_uses(occupied.entry().recent_uses());
-        self.count_in(delta, entry.as_ref(), bits);
+        self.count_in(delta, entry.as_ref(), meta);
         let due = self.due(entry.as_ref());
         match view.replace(occupied, entry) {
             Ok(unlinked) => {
-                self.count_out(delta, occupied.entry(), bits);
+                self.count_out(delta, occupied.entry(), meta);
                 self.note_due(view, due);
                 Ok(unlinked)
             }
             Err(entry) => {
-                self.count_out(delta, entry.as_ref(), bits);
+                self.count_out(delta, entry.as_ref(), meta);
                 Err(entry)
             }
         }

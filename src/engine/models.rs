@@ -17,15 +17,15 @@ use crate::entry::{Entry, LoadToken};
 use crate::latency::Sampling;
 use crate::policy::Entries;
 use crate::reclaim::ChargedTo;
-use crate::slot_meta::SlotMeta;
+use crate::slot_meta::{SlotMeta, Stage};
 use crate::table::Lookup;
 
 /// A cache that weighs a value as what it is.
 type Toy = Engine<u64, u64, BuildHasherDefault<DefaultHasher>>;
 
 const KEY: u64 = 1;
-const YOUNG: u8 = 1;
-const PROTECTED: u8 = 3;
+const YOUNG: SlotMeta = SlotMeta::NEW;
+const PROTECTED: SlotMeta = SlotMeta::new(Stage::Protected, 0);
 
 fn toy() -> Arc<Toy> {
     toy_of(true)
@@ -84,11 +84,11 @@ fn put(toy: &Toy, weight: u64) {
 fn remove(toy: &Toy) {
     with(toy, |view| {
         while let Lookup::Occupied(occupied) = view.find_for_write(toy.hash(&KEY), |&k| k == KEY) {
-            if let Some((old, bits)) = view.unlink(occupied) {
+            if let Some((old, meta)) = view.unlink(occupied) {
                 toy.count_out(
                     &toy.policy.probation_delta(&view.local().cursor),
                     occupied.entry(),
-                    bits,
+                    meta,
                 );
                 return view.retire(old, ChargedTo::Nowhere);
             }
@@ -99,10 +99,9 @@ fn remove(toy: &Toy) {
 fn promote(toy: &Toy) {
     with(toy, |view| {
         let entries = TableEntries::new(toy, view);
-        let protected = SlotMeta::from_bits(PROTECTED).expect("a stage");
         if let Some(occupied) = view.find(toy.hash(&KEY), |&k| k == KEY)
-            && occupied.bits() & 0b11 != PROTECTED
-            && entries.mark(occupied, protected)
+            && !occupied.meta().is_protected()
+            && entries.mark(occupied, PROTECTED)
         {
             toy.policy
                 .probation_delta(&view.local().cursor)
@@ -213,11 +212,11 @@ fn bring_in(toy: &Toy, key: u64, placeholder: bool) {
 fn take_out(toy: &Toy, key: u64) {
     with(toy, |view| {
         while let Lookup::Occupied(occupied) = view.find_for_write(toy.hash(&KEY), |&k| k == key) {
-            if let Some((old, bits)) = view.unlink(occupied) {
+            if let Some((old, meta)) = view.unlink(occupied) {
                 toy.count_out(
                     &toy.policy.probation_delta(&view.local().cursor),
                     occupied.entry(),
-                    bits,
+                    meta,
                 );
                 return view.retire(old, ChargedTo::Nowhere);
             }

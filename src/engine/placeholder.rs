@@ -148,8 +148,8 @@ where
                 // Before the key is cloned: without a permit that would be in vain.
                 let permit = self.placeholder_permit().ok_or(AttemptError::Garbage)?;
                 let entry = view.placeholder(hash, key.clone(), token.clone());
-                let bits = self.admission_bits(view, op, entry.as_ref());
-                self.commit(view, &op.delta, vacant, (entry, bits))
+                let meta = self.initial_meta(view, op, entry.as_ref());
+                self.commit(view, &op.delta, vacant, (entry, meta))
                     .map_err(|_| AttemptError::Changed)?;
                 permit.keep();
                 op.local.tally.token_changes.bump();

@@ -6,7 +6,7 @@
 //! With weights that is not enough, as a slot and its lane are two words. Who puts an entry of another
 //! weight into a slot cannot tell which of the two a promotion or an unlink at that moment counts out;
 //! and what was counted wrongly would stay wrong for ever. So there an entry says itself, in its
-//! charge word, whether it is counted. The mark is set before the entry is linked, by the bits that the lane
+//! charge word, whether it is counted. The mark is set before the entry is linked, by the bits that the slot
 //! has then, and whoever takes it off counts the charge out: the thread that promotes the lane, or the one that
 //! replaces or unlinks the entry. Hence:
 //!
@@ -27,12 +27,13 @@
 //! *A promotion that comes so late that the lane is another entry's, with the same tag and bits.* It finds no
 //! mark on the entry that it met, and the other one stays counted, as above. Where every entry weighs one, it does
 //! not matter which of them is counted out, as long as the one that leaves last goes by the lane: an entry whose
-//! commit fails is counted out by the bits that its lane had when it was given back, and not by those that it came
+//! commit fails is counted out by the bits that its slot had when it was given back, and not by those that it came
 //! with. For the same reason a placeholder counts one there, although it has no charge.
 
 use super::Engine;
 use crate::entry::EntryRef;
 use crate::policy::ProbationDelta;
+use crate::slot_meta::SlotMeta;
 use crate::sync::seeded;
 
 impl<K, V, S> Engine<K, V, S> {
@@ -41,10 +42,15 @@ impl<K, V, S> Engine<K, V, S> {
         self.rules.weigher.is_some() && !seeded("probation-by-slots")
     }
 
-    /// Counts an entry in that is about to be linked in a lane with these bits.
+    /// Counts an entry in that is about to be linked in a slot with this metadata.
     #[inline]
-    pub(super) fn count_in(&self, delta: &ProbationDelta<'_>, entry: EntryRef<'_, K, V>, bits: u8) {
-        if delta.added(bits, self.probation_weight(entry)) && self.keeps_counted_mark() {
+    pub(super) fn count_in(
+        &self,
+        delta: &ProbationDelta<'_>,
+        entry: EntryRef<'_, K, V>,
+        meta: SlotMeta,
+    ) {
+        if delta.added(meta, self.probation_weight(entry)) && self.keeps_counted_mark() {
             entry.count();
         }
     }
@@ -56,18 +62,18 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     /// Counts an entry out that has left its slot, or was not linked after all; the lane had these
-    /// bits.
+    /// metadata.
     #[inline]
     pub(super) fn count_out(
         &self,
         delta: &ProbationDelta<'_>,
         entry: EntryRef<'_, K, V>,
-        bits: u8,
+        meta: SlotMeta,
     ) {
         if self.keeps_counted_mark() {
             delta.subtract(entry.uncount());
         } else {
-            delta.removed(bits, self.probation_weight(entry));
+            delta.removed(meta, self.probation_weight(entry));
         }
     }
 

@@ -54,16 +54,16 @@ impl<K, V, S> Engine<K, V, S> {
         let local = view.local();
         let (entry, charge) = (occupied.entry(), occupied.entry().charge());
         if entry.is_placeholder() {
-            let Some((unlinked, bits)) = view.unlink(occupied) else { return false };
-            self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
+            let Some((unlinked, meta)) = view.unlink(occupied) else { return false };
+            self.count_out(&self.policy.probation_delta(&local.cursor), entry, meta);
             local.tally.token_changes.bump();
             local.tally.placeholders_gone.bump();
             view.retire(unlinked, ChargedTo::Nowhere);
             return true;
         }
         let (garbage_charge, unit) = self.garbage_charge_of_removed(local, charge);
-        let Some((unlinked, bits)) = view.unlink(occupied) else { return false };
-        self.count_out(&self.policy.probation_delta(&local.cursor), entry, bits);
+        let Some((unlinked, meta)) = view.unlink(occupied) else { return false };
+        self.count_out(&self.policy.probation_delta(&local.cursor), entry, meta);
         local.tally.count_out(cause, charge);
         let charged_to = self.commit_garbage(garbage_charge, charge);
         if let Some(unit) = unit {

@@ -161,17 +161,17 @@ where
             return Eviction::Reclaim;
         };
         let live = self.is_live(entry);
-        let Some((unlinked, bits)) = view.unlink(occupied) else {
+        let Some((unlinked, meta)) = view.unlink(occupied) else {
             view.help_migrate(occupied);
             return Eviction::Failed;
         };
         let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
         op.local.tally.count_out(cause, charge);
-        self.count_out(&op.delta, entry, bits);
+        self.count_out(&op.delta, entry, meta);
         if live {
             let (cursor, history) = (&op.local.cursor, view.extension());
             let recent_uses = RecentUses::from_bits(entry.recent_uses());
-            self.policy.evicted(history, cursor, entry.hash(), (bits, recent_uses));
+            self.policy.evicted(history, cursor, entry.hash(), (meta, recent_uses));
         } else {
             self.note_removed(*view, entry.hash(), cause);
         }

@@ -233,7 +233,7 @@ where
     fn usage_rank(&self, view: View<'_, K, V>, occupied: Occupied<'_, K, V>) -> u64 {
         let (cursor, history) = (&view.local().cursor, view.extension());
         let recent_uses = RecentUses::from_bits(occupied.entry().recent_uses());
-        self.policy.usage_rank(history, cursor, recent_uses, occupied.bits())
+        self.policy.usage_rank(history, cursor, recent_uses, occupied.meta())
     }
 
     /// The keys of the live entries that come first by their `rank`, `most` at most and in that order.

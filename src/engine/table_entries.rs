@@ -3,9 +3,8 @@
 use super::Engine;
 use super::remove::{Occupied, View};
 use crate::entry::EntryRef;
-use crate::policy::{Entries, RecentUses, ScanPosition, ScanStep, Worth};
-use crate::slot_meta::{Region, SlotMeta};
-use crate::table;
+use crate::policy::{Entries, RecentUses, ScanPosition, Worth};
+use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
 /// The clock's face.
 pub(super) struct TableEntries<'g, K, V, S> {
@@ -55,38 +54,31 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
         region: Region,
         from: ScanPosition,
         length: u64,
-        mut note: impl FnMut(ScanPosition, SlotMeta) -> ScanStep,
+        mut visit: impl FnMut(ScanPosition, SlotMeta) -> ScanStep,
     ) -> u64 {
-        self.view.scan(region_of(region), from.0, length, |position, bits| {
-            let meta = SlotMeta::from_bits(bits).expect("a lane of a region is occupied");
-            match note(ScanPosition(position), meta) {
-                ScanStep::Keep => table::ScanStep::Keep,
-                ScanStep::Mark(meta) => table::ScanStep::Mark(meta.bits()),
-                ScanStep::Stop => table::ScanStep::Stop,
-            }
-        })
+        self.view.scan(region, from.0, length, |at, meta| visit(ScanPosition(at), meta))
     }
 
     #[inline]
     fn get_at(&self, region: Region, at: ScanPosition) -> Option<Self::Slot> {
-        let slot = self.view.get_at(region_of(region), at.0)?;
+        let slot = self.view.get_at(region, at.0)?;
         self.is_evictable(&slot).then_some(slot)
     }
 
     #[inline]
     fn find_by_fingerprint(&self, region: Region, hash: u64, mask: u64) -> Option<Self::Slot> {
-        let slot = self.view.find_by_fingerprint(region_of(region), hash, mask)?;
+        let slot = self.view.find_by_fingerprint(region, hash, mask)?;
         self.is_evictable(&slot).then_some(slot)
     }
 
     #[inline]
     fn meta(&self, slot: Self::Slot) -> SlotMeta {
-        SlotMeta::from_bits(slot.bits()).expect("a slot that was met is occupied")
+        slot.meta()
     }
 
     #[inline]
     fn mark(&self, slot: Self::Slot, to: SlotMeta) -> bool {
-        slot.mark(slot.bits(), to.bits())
+        slot.mark(slot.meta(), to)
     }
 
     #[inline]
@@ -112,12 +104,5 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
     #[inline]
     fn expired(&self, slot: Self::Slot) -> bool {
         !self.engine.is_kept(slot.entry())
-    }
-}
-
-fn region_of(region: Region) -> table::Region {
-    match region {
-        Region::Probation => table::Region::Probation,
-        Region::Protected => table::Region::Protected,
     }
 }

@@ -41,9 +41,9 @@ where
         let own = key.clone();
         let load = ThinLoad::begin();
         let entry = view.placeholder(hash, own, LoadToken::Thin(load));
-        let bits = self.admit(view, entry.as_ref()).meta.bits();
+        let meta = self.admit(view, entry.as_ref()).meta;
         let delta = self.policy.probation_delta(&local.cursor);
-        if let Err(entry) = self.commit(view, &delta, vacant, (entry, bits)) {
+        if let Err(entry) = self.commit(view, &delta, vacant, (entry, meta)) {
             let ended = load.end();
             debug_assert!(ended.is_ok(), "nobody has seen its token");
             drop(NoAbort::new(entry));

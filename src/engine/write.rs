@@ -15,6 +15,7 @@ use crate::latency::Operation;
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{Admission, History, Worth};
 use crate::reclaim::ChargedTo;
+use crate::slot_meta::SlotMeta;
 use crate::sync::NoAbort;
 use crate::table::{Lookup, Vacant};
 
@@ -281,11 +282,11 @@ where
             return Err((error, entry));
         }
         // After that, as what it looks at takes a while to come.
-        let bits = self.admission_bits(view, op, entry.as_ref());
-        if let Err(entry) = self.commit(view, &op.delta, vacant, (entry, bits)) {
+        let meta = self.initial_meta(view, op, entry.as_ref());
+        if let Err(entry) = self.commit(view, &op.delta, vacant, (entry, meta)) {
             return Err((AttemptError::Changed, entry));
         }
-        self.policy.record_insert(view.extension(), &op.local.cursor, (hash, bits), charge);
+        self.policy.record_insert(view.extension(), &op.local.cursor, (hash, meta), charge);
         op.spend(charge);
         op.local.tally.insertions.bump();
         self.promote_overflow(view, op);
@@ -307,12 +308,12 @@ where
             return Err((error, entry));
         }
         // The policy does not move what weighs nothing.
-        let bits = occupied.bits_now();
+        let meta = occupied.meta_now();
         let unlinked = match self.replace(view, &op.delta, occupied, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((AttemptError::Changed, entry)),
         };
-        self.policy.record_insert(view.extension(), &op.local.cursor, (hash, bits), charge);
+        self.policy.record_insert(view.extension(), &op.local.cursor, (hash, meta), charge);
         op.spend(charge);
         op.local.tally.insertions.bump();
         op.local.tally.placeholders_gone.bump();
@@ -533,21 +534,21 @@ where
         }
     }
 
-    /// How a new entry starts, by its marks' bits.
+    /// The metadata with which a new entry starts.
     #[inline(always)]
-    pub(super) fn admission_bits(
+    pub(super) fn initial_meta(
         &self,
         view: View<'_, K, V>,
         op: &mut WriteOp<'_>,
         entry: EntryRef<'_, K, V>,
-    ) -> u8 {
+    ) -> SlotMeta {
         let admission = match op.admission {
             Some(admission) => admission,
             None => self.ask(view, entry),
         };
         op.admission = Some(admission);
         entry.set_recent_uses(admission.recent_uses.bits());
-        admission.meta.bits()
+        admission.meta
     }
 
     /// Asks the policy where a new entry starts.

@@ -2,24 +2,13 @@
 
 use super::recent_uses::RecentUses;
 use super::worth::Worth;
-use crate::slot_meta::{Region, SlotMeta};
+use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
 /// A place on the clock's face: which bucket, in the leading bits, and which rank in it. Places are
 /// ordered as the table is, and begin again at zero after the last. A place where a bucket
 /// begins keeps its meaning when the table's size changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ScanPosition(pub(crate) u64);
-
-/// What becomes of an entry that a survey shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ScanStep {
-    /// It stays as it is.
-    Keep,
-    /// Its marks are changed, by one attempt.
-    Mark(SlotMeta),
-    /// It was one too many: the survey ends before it.
-    Stop,
-}
 
 /// What the hands walk over. The engine implements it on the table, the tests on a vector.
 pub(crate) trait Entries {

@@ -148,12 +148,9 @@ impl Policy {
         history: &History,
         cursor: &EvictionCursor,
         recent_uses: RecentUses,
-        bits: u8,
+        meta: SlotMeta,
     ) -> u64 {
-        let meta = SlotMeta::from_bits(bits).map_or(0, |meta| {
-            let protected = u64::from(meta.region() == Region::Protected);
-            protected << 2 | u64::from(meta.count)
-        });
+        let meta = u64::from(meta.is_protected()) << 2 | u64::from(meta.count());
         meta << 8 | history.periods.count(recent_uses, self.now(cursor))
     }
 
@@ -325,12 +322,11 @@ impl Policy {
         &self,
         history: &History,
         cursor: &EvictionCursor,
-        (hash, bits): (u64, u8),
+        (hash, meta): (u64, SlotMeta),
         charge: u64,
     ) {
-        let meta = SlotMeta::from_bits(bits);
         if charge > 0
-            && meta.is_some_and(|meta| meta.region() == Region::Probation)
+            && meta.is_on_probation()
             && history.fifo.add(&cursor.local_batch, hash, self.now(cursor))
         {
             self.record_charge(charge);
@@ -355,7 +351,7 @@ impl Policy {
         if self.by_worth {
             return self.judge_by_worth(entries, cursor, history, delta, slot, now);
         }
-        if meta.count > 0 {
+        if meta.count() > 0 {
             return self.promote_read(entries, history, delta, slot, now);
         }
         let frequency = |slot| history.periods.count(entries.recent_uses(slot), now);
@@ -433,7 +429,7 @@ impl Policy {
                 break;
             };
             let meta = entries.meta(slot);
-            if meta.count == 0
+            if meta.count() == 0
                 || entries.expired(slot)
                 || self.by_worth && self.is_worth_nothing(entries, cursor, history, slot, now)
             {
@@ -441,7 +437,7 @@ impl Policy {
                 return Some(slot);
             }
             cursor.protected.step();
-            if entries.mark(slot, SlotMeta::new(Stage::Protected, meta.count - 1)) {
+            if entries.mark(slot, SlotMeta::new(Stage::Protected, meta.count() - 1)) {
                 entries
                     .set_recent_uses(slot, history.periods.add_use(entries.recent_uses(slot), now));
             }
@@ -458,11 +454,11 @@ impl Policy {
         history: &History,
         cursor: &EvictionCursor,
         hash: u64,
-        (bits, recent_uses): (u8, RecentUses),
+        (meta, recent_uses): (SlotMeta, RecentUses),
     ) {
         let now = self.now(cursor);
-        if let Some(meta) = SlotMeta::from_bits(bits) {
-            history.ghosts.put(meta.region(), hash, recent_uses, now);
+        if let Some(region) = meta.region() {
+            history.ghosts.put(region, hash, recent_uses, now);
             history.causes.forget(hash);
         }
     }

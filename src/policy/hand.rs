@@ -1,9 +1,9 @@
 //! A hand: a position that walks round the table, stretch by stretch.
 
 use super::cursor::EvictionCursor;
-use super::entries::{Entries, ScanPosition, ScanStep};
+use super::entries::{Entries, ScanPosition};
 use super::probation_fifo::MAX_BATCH;
-use crate::slot_meta::{Region, SlotMeta, Stage};
+use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 /// Points on the face at which a hand notes the time.

@@ -45,7 +45,7 @@ mod tests;
 pub(crate) use causes::Cause;
 pub(crate) use cursor::EvictionCursor;
 pub(crate) use departure::Departure;
-pub(crate) use entries::{Entries, ScanPosition, ScanStep};
+pub(crate) use entries::{Entries, ScanPosition};
 pub(crate) use eviction::{Admission, Fill, Policy};
 pub(crate) use probation_delta::ProbationDelta;
 pub(crate) use recent_uses::RecentUses;

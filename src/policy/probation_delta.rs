@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::cursor::EvictionCursor;
 use super::eviction::Policy;
-use crate::slot_meta::{Region, SlotMeta};
+use crate::slot_meta::SlotMeta;
 
 /// What one operation changes of probation's share: summed up, and applied once at the end. An insert
 /// that evicts an entry of probation touches no shared word.
@@ -23,10 +23,10 @@ impl<'p> ProbationDelta<'p> {
         Self { policy, cursor, charge: Cell::new(0), entries: Cell::new(0) }
     }
 
-    /// An entry with these bits has come in; whether it is on probation.
+    /// An entry with this metadata was inserted; whether it is on probation.
     #[inline]
-    pub(crate) fn added(&self, bits: u8, charge: u64) -> bool {
-        let counts = is_on_probation(bits);
+    pub(crate) fn added(&self, meta: SlotMeta, charge: u64) -> bool {
+        let counts = meta.is_on_probation();
         if counts {
             self.charge.set(self.charge.get().wrapping_add(charge));
             self.entries.set(self.entries.get().wrapping_add(1));
@@ -34,10 +34,10 @@ impl<'p> ProbationDelta<'p> {
         counts
     }
 
-    /// An entry with these bits has left: the bits that its slot had when it was unlinked.
+    /// An entry was removed whose slot had this metadata when it was unlinked.
     #[inline]
-    pub(crate) fn removed(&self, bits: u8, charge: u64) {
-        if is_on_probation(bits) {
+    pub(crate) fn removed(&self, meta: SlotMeta, charge: u64) {
+        if meta.is_on_probation() {
             self.subtract(Some(charge));
         }
     }
@@ -62,12 +62,6 @@ impl<'p> ProbationDelta<'p> {
 #[inline]
 pub(super) fn not_negative(charge: u64) -> u64 {
     if charge > u64::MAX / 2 { 0 } else { charge }
-}
-
-/// Whether an entry with these bits is on probation.
-#[inline]
-fn is_on_probation(bits: u8) -> bool {
-    SlotMeta::from_bits(bits).is_some_and(|meta| meta.region() == Region::Probation)
 }
 
 impl Drop for ProbationDelta<'_> {

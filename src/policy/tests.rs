@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::*;
-use crate::slot_meta::{Region, SlotMeta, Stage};
+use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 
 /// A table of `1 << BITS` places with one slot each.
 struct Vector {
@@ -22,8 +22,8 @@ impl Vector {
         Self { slots, recent_uses, looks: Cell::new(0), expired: Cell::new(None) }
     }
 
-    fn bits(&self, slot: usize) -> u8 {
-        self.slots.borrow()[slot].map_or(0, |(_, bits)| bits)
+    fn at(&self, slot: usize) -> SlotMeta {
+        SlotMeta::from_bits(self.slots.borrow()[slot].map_or(0, |(_, bits)| bits))
     }
 
     fn set(&self, slot: usize, hash: u64, stage: Stage, count: u8) {
@@ -56,8 +56,10 @@ impl Entries for Vector {
         let first = slot_of(from);
         let slots = (length >> (64 - BITS)) as usize;
         for slot in first..first + slots {
-            let meta = SlotMeta::from_bits(self.bits(slot));
-            let Some(meta) = meta.filter(|meta| meta.region() == region) else { continue };
+            let meta = self.at(slot);
+            if meta.region() != Some(region) {
+                continue;
+            }
             match visit(place_of(slot), meta) {
                 ScanStep::Keep => {}
                 ScanStep::Mark(to) => assert!(self.mark(slot, to)),
@@ -69,8 +71,7 @@ impl Entries for Vector {
 
     fn get_at(&self, region: Region, at: ScanPosition) -> Option<usize> {
         self.looks.set(self.looks.get() + 1);
-        let meta = SlotMeta::from_bits(self.bits(slot_of(at)))?;
-        (meta.region() == region).then(|| slot_of(at))
+        (self.at(slot_of(at)).region() == Some(region)).then(|| slot_of(at))
     }
 
     fn find_by_fingerprint(&self, region: Region, hash: u64, known: u64) -> Option<usize> {
@@ -79,13 +80,13 @@ impl Entries for Vector {
         slots.iter().position(|slot| {
             slot.is_some_and(|(found, bits)| {
                 let meta = SlotMeta::from_bits(bits);
-                (found ^ hash) & known == 0 && meta.is_some_and(|meta| meta.region() == region)
+                (found ^ hash) & known == 0 && meta.region() == Some(region)
             })
         })
     }
 
     fn meta(&self, slot: usize) -> SlotMeta {
-        SlotMeta::from_bits(self.bits(slot)).expect("a slot that was met")
+        self.at(slot)
     }
 
     fn mark(&self, slot: usize, to: SlotMeta) -> bool {
@@ -179,13 +180,13 @@ impl Toy {
         let first = (hash >> (64 - BITS)) as usize;
         let slots = 1 << BITS;
         let vacant = (first..first + slots).map(|slot| slot % slots);
-        let slot = { vacant }.find(|&slot| self.entries.bits(slot) == 0).expect("room");
+        let slot = { vacant }.find(|&slot| self.entries.at(slot).is_vacant()).expect("room");
         self.entries.slots.borrow_mut()[slot] = Some((hash, meta.bits()));
         self.entries.set_recent_uses(slot, recent_uses);
         self.len += 1;
         let delta = self.policy.probation_delta(&self.cursor);
-        delta.added(meta.bits(), 1);
-        self.policy.record_insert(&self.history, &self.cursor, (hash, meta.bits()), 1);
+        delta.added(meta, 1);
+        self.policy.record_insert(&self.history, &self.cursor, (hash, meta), 1);
         if self.fill().has_room() {
             self.policy.promote_overflow(
                 &self.entries,
@@ -206,12 +207,13 @@ impl Toy {
         let victim = self.victim(&delta, self.fill());
         let slot = victim.expect("a full cache has a victim");
         let (hash, bits) = self.entries.slots.borrow_mut()[slot].take().expect("a victim is there");
-        delta.removed(bits, 1);
+        let meta = SlotMeta::from_bits(bits);
+        delta.removed(meta, 1);
         self.policy.evicted(
             &self.history,
             &self.cursor,
             hash,
-            (bits, self.entries.recent_uses(slot)),
+            (meta, self.entries.recent_uses(slot)),
         );
         self.len -= 1;
         hash
@@ -224,14 +226,16 @@ impl Toy {
 }
 
 #[test]
-fn marks_are_what_the_table_packs() {
-    assert_eq!(SlotMeta::from_bits(0), None);
+fn metadata_tells_stage_and_count() {
     for bits in 0..16_u8 {
-        if let Some(meta) = SlotMeta::from_bits(bits) {
-            assert_eq!(meta.bits(), bits);
-        } else {
-            assert_eq!(bits & 3, 0);
-        }
+        let meta = SlotMeta::from_bits(bits);
+        let region =
+            [None, Some(Region::Probation), Some(Region::Probation), Some(Region::Protected)];
+        assert_eq!((meta.bits(), meta.count()), (bits, bits >> 2));
+        assert_eq!(meta.region(), region[usize::from(bits & 3)]);
+        assert_eq!(meta.is_vacant(), meta.region().is_none());
+        assert_eq!(meta.is_protected(), meta.region() == Some(Region::Protected));
+        assert_eq!(meta.is_on_probation(), meta.region() == Some(Region::Probation));
     }
 }
 
@@ -432,11 +436,11 @@ fn what_weighs_nothing_has_no_name() {
     let (history, policy, cursor) =
         (History::new(100), Policy::new(false), EvictionCursor::default());
     let fingerprints = || history.fifo.take(&cursor.local_batch, 0).count();
-    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::NEW.bits()), 0);
+    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::NEW), 0);
     assert_eq!(fingerprints(), 0);
-    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::new(Stage::Protected, 0).bits()), 1);
+    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::new(Stage::Protected, 0)), 1);
     assert_eq!(fingerprints(), 0, "nor has what starts protected");
-    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::NEW.bits()), 1);
+    policy.record_insert(&history, &cursor, (mix(1), SlotMeta::NEW), 1);
     assert_eq!(fingerprints(), 1);
 }
 
@@ -536,7 +540,7 @@ fn extreme_sizes_do_not_overflow() {
                 (7, || Worth::new(1, 1, 1)),
                 Fill { capacity, free: 0 },
             );
-            policy.record_insert(&history, &cursor, (7, SlotMeta::NEW.bits()), u64::MAX);
+            policy.record_insert(&history, &cursor, (7, SlotMeta::NEW), u64::MAX);
         }
         assert!(history.bytes() > 0);
     }

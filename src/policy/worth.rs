@@ -78,7 +78,7 @@ impl Policy {
         now: u64,
     ) -> Option<E::Slot> {
         let frequency = |slot| history.periods.count(entries.recent_uses(slot), now).max(1);
-        let reads = u64::from(entries.meta(slot).count);
+        let reads = u64::from(entries.meta(slot).count());
         let mine = entries.worth(slot, frequency(slot) + reads);
         if reads == 0 && cursor.incumbent.is_worth_more(mine) {
             return Some(slot);
@@ -118,7 +118,7 @@ impl Policy {
         slot: E::Slot,
         now: u64,
     ) -> bool {
-        let reads = u64::from(entries.meta(slot).count);
+        let reads = u64::from(entries.meta(slot).count());
         let frequency = history.periods.count(entries.recent_uses(slot), now);
         cursor.incumbent.worth().exceeds(entries.worth(slot, frequency + reads), WORTHLESS_RATIO)
     }
@@ -162,7 +162,7 @@ impl Policy {
             cursor.protected.step();
             // Those that were asked for but once are no reason to turn anybody away.
             let frequency = history.periods.count(entries.recent_uses(slot), now).saturating_sub(1);
-            let worth = entries.worth(slot, frequency + u64::from(entries.meta(slot).count));
+            let worth = entries.worth(slot, frequency + u64::from(entries.meta(slot).count()));
             saves = saves.saturating_add(worth.saves());
             weight = weight.saturating_add(worth.weight);
         }

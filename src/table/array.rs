@@ -9,6 +9,7 @@ use super::group::Group;
 use super::header::Header;
 use super::summary::Summaries;
 use crate::entry::{EntryLayout, Slab};
+use crate::slot_meta::SlotMeta;
 use crate::sync::{
     AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed, Zeroed, zeroed,
 };
@@ -203,7 +204,7 @@ unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Sync for Array<K, V,
 unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Send for Array<K, V, X> {}
 
 /// An entry in a slot: its number, its hash, and the slot's policy bits.
-pub(super) type SlotContents = (u32, u64, u8);
+pub(super) type SlotContents = (u32, u64, SlotMeta);
 
 /// The entries of one bucket: those of its own slots in their order, then those of its chain.
 pub(super) type BucketContents = Vec<SlotContents>;

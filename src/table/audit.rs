@@ -51,8 +51,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         let mut seen: Vec<EntryRef<'g, K, V>> = Vec::new();
         let mut group = |group: &'g Group| {
             for (_, word) in group.words() {
-                let bits = word.bits();
-                assert_eq!(word.is_readable(), bits & 0b11 != 0, "an entry and its marks");
+                let meta = word.meta();
+                assert_eq!(word.is_readable(), !meta.is_vacant(), "an entry and its metadata");
                 assert!(word.is_readable() || word.is_vacant(), "a slot that somebody left behind");
                 if word.is_readable() {
                     let entry = bucket.entry(word.number());
@@ -65,8 +65,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                     contents.entries += usize::from(!entry.is_placeholder());
                     contents.placeholders += u64::from(entry.is_placeholder());
                     contents.charge += entry.charge();
-                    contents.probation += if bits & 0b11 == 3 { 0 } else { entry.charge() };
-                    contents.young += u64::from(bits & 0b11 != 3);
+                    contents.probation += if meta.is_protected() { 0 } else { entry.charge() };
+                    contents.young += u64::from(!meta.is_protected());
                     contents.marked += u64::from(entry.is_counted());
                     contents.counted += if entry.is_counted() { entry.charge() } else { 0 };
                 }

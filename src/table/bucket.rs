@@ -6,9 +6,10 @@ use super::deferred_box::DeferredBox;
 use super::group::{Group, SLOTS_PER_GROUP, Slot};
 use super::header::{Announced, Header};
 use super::slot_vector::SlotVector;
-use super::slot_word::{Region, SlotWord, tag_of};
+use super::slot_word::{SlotWord, tag_of};
 use super::view::{Lookup, ProbeMiss};
 use crate::entry::{Entry, EntryRef, Include, is_plain};
+use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::seeded;
 
 /// The bucket where all keys with certain hashes live, as seen by a pinned thread (T1).
@@ -166,7 +167,11 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
             return false;
         }
         let entry = self.entry(number);
-        self.fill(slot_index, word, SlotWord::visible(number, entry.hash(), entry.initial_bits()));
+        self.fill(
+            slot_index,
+            word,
+            SlotWord::visible(number, entry.hash(), SlotMeta::from_bits(entry.initial_bits())),
+        );
         true
     }
 
@@ -370,7 +375,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         let mut own = [None; SLOTS_PER_GROUP];
         let add = |word: SlotWord, contents: &mut BucketContents| {
             word.is_readable().then(|| {
-                contents.push((word.number(), self.entry(word.number()).hash(), word.bits()));
+                contents.push((word.number(), self.entry(word.number()).hash(), word.meta()));
                 contents.len() - 1
             })
         };
@@ -401,14 +406,14 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
     ///
     /// Lock-free.
     #[inline(always)]
-    pub(crate) fn commit(self, mut entry: Entry<K, V>, bits: u8) -> Result<(), Entry<K, V>> {
+    pub(crate) fn commit(self, mut entry: Entry<K, V>, meta: SlotMeta) -> Result<(), Entry<K, V>> {
         let bucket = self.bucket;
-        entry.set_initial_bits(bits);
+        entry.set_initial_bits(meta.bits());
         let hash = entry.as_ref().hash();
         let number = entry.into_raw();
-        let visible = SlotWord::visible(number, hash, bits);
+        let visible = SlotWord::visible(number, hash, meta);
         if self.link(number, visible) {
-            bucket.array.summaries().note(bucket.index(), bits);
+            bucket.array.summaries().note(bucket.index(), meta);
             return Ok(());
         }
         // SAFETY: never visible, so it is still ours.
@@ -479,15 +484,15 @@ impl<'g, K, V, X> Occupied<'g, K, V, X> {
         !self.bucket.group().has(self.slot)
     }
 
-    /// The policy bits of the slot, as they were when the entry was found.
+    /// What the policy knew of the entry when it was found.
     #[inline]
-    pub(crate) fn bits(&self) -> u8 {
-        self.word.bits()
+    pub(crate) fn meta(&self) -> SlotMeta {
+        self.word.meta()
     }
 
-    /// The policy bits that the slot has now, whoever is in it.
-    pub(crate) fn bits_now(&self) -> u8 {
-        self.slot.word().bits()
+    /// The metadata that the slot has now, whatever entry is in it.
+    pub(crate) fn meta_now(&self) -> SlotMeta {
+        self.slot.word().meta()
     }
 
     /// Adds one to the slot's count unless it is full: one attempt, which may be lost.
@@ -498,15 +503,15 @@ impl<'g, K, V, X> Occupied<'g, K, V, X> {
         }
     }
 
-    /// Changes the slot's policy bits if they are still `from`.
+    /// Changes the slot's metadata if it is still `from`.
     #[inline(always)]
-    pub(crate) fn mark(&self, from: u8, to: u8) -> bool {
+    pub(crate) fn mark(&self, from: SlotMeta, to: SlotMeta) -> bool {
         let word = if seeded("table-mark-unseen") { self.slot.word() } else { self.word };
-        if word.bits() != from || word.is_frozen() || !word.is_readable() {
+        if word.meta() != from || word.is_frozen() || !word.is_readable() {
             return false;
         }
-        let marked = self.slot.try_word(word, word.with_bits(to)).is_ok();
-        if marked && Region::of(from) != Region::of(to) {
+        let marked = self.slot.try_word(word, word.with_meta(to)).is_ok();
+        if marked && from.region() != to.region() {
             self.bucket.array.summaries().note(self.bucket.index(), to);
         }
         marked
@@ -518,22 +523,22 @@ impl<'g, K, V, X> Occupied<'g, K, V, X> {
         self.change(|word| word.with_number(number)).is_some()
     }
 
-    /// Empties the slot; the entry's policy bits at that moment.
+    /// Empties the slot; the entry's metadata at that moment.
     ///
     /// `None` if the entry was no longer there.
     ///
     /// The version is read while the entry is in the slot: so it is not less than the one at which the entry was
     /// announced, and less than any at which another is announced for the slot (T3).
     #[inline(always)]
-    pub(super) fn unlink(&self) -> Option<u8> {
+    pub(super) fn unlink(&self) -> Option<SlotMeta> {
         let version = match self.bucket.header().version() {
             _ if seeded("table-vacate-unversioned") => 0,
             version => version,
         };
-        self.change(|_| SlotWord::vacant(version)).map(SlotWord::bits)
+        self.change(|_| SlotWord::vacant(version)).map(SlotWord::meta)
     }
 
-    /// Changes the slot while the entry is in it and may be changed, whatever becomes of its policy bits; the word
+    /// Changes the slot while the entry is in it and may be changed, whatever becomes of its metadata; the word
     /// before.
     ///
     /// # Progress

@@ -74,8 +74,8 @@ pub(super) fn build(overflowing: &[SlotContents]) -> *mut Link {
     let mut newest = std::ptr::null_mut();
     for (nth, unit) in overflowing.chunks(SLOTS_PER_GROUP).enumerate() {
         let mut link = Link::new(newest, (nth + 1) * SLOTS_PER_GROUP);
-        for (slot_index, &(number, hash, bits)) in unit.iter().enumerate() {
-            link.group.fill(slot_index, SlotWord::visible(number, hash, bits));
+        for (slot_index, &(number, hash, meta)) in unit.iter().enumerate() {
+            link.group.fill(slot_index, SlotWord::visible(number, hash, meta));
         }
         newest = Box::into_raw(link);
     }

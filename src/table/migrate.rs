@@ -207,13 +207,13 @@ fn fill<K, V, X>(next: &Array<K, V, X>, target: usize, image: &Image) {
         let word = slot.word();
         let late = seeded("table-late-copy") && word.is_vacant();
         if word.is_untouched() || late {
-            let visible = |(number, hash, bits)| SlotWord::visible(number, hash, bits);
+            let visible = |(number, hash, meta)| SlotWord::visible(number, hash, meta);
             let filled = entry.map_or(SlotWord::vacant(0), visible);
             let _ = slot.try_word(word, filled);
         }
     }
     next.bucket(target).try_header(Header(0), Header::ready(!image.chained.is_empty()));
-    for &(_, _, bits) in image.own.iter().flatten().chain(&image.chained) {
-        next.summaries().note(target, bits);
+    for &(_, _, meta) in image.own.iter().flatten().chain(&image.chained) {
+        next.summaries().note(target, meta);
     }
 }

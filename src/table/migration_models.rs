@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use super::Table;
 use super::array::Array;
 use super::bucket::BucketRef;
 use super::group::SLOTS_PER_GROUP;
 use super::migrate::MigrationUnit;
-use super::models::{Toy, YOUNG, commit, entry, get, insert, model, remove, search, toy, with};
-use super::{Region, Table};
+use super::models::{
+    PROTECTED, Toy, YOUNG, commit, entry, get, insert, model, remove, search, toy, with,
+};
 use crate::entry::{EntryLayout, Slab};
 use crate::reclaim::ChargedTo;
+use crate::slot_meta::Region;
 
 type Toys = Array<u64, u64, ()>;
 
@@ -96,10 +99,11 @@ fn migrate_against_remove() {
 #[test]
 fn migrate_against_mark() {
     for sizes in SIZES {
-        let mark = |bucket| search(bucket, 0).is_some_and(|occupied| occupied.mark(YOUNG, 3));
+        let mark =
+            |bucket| search(bucket, 0).is_some_and(|occupied| occupied.mark(YOUNG, PROTECTED));
         beside_migration(sizes, 1, mark, |next, marked| {
-            let bits = search(BucketRef::of(next, 0), 0).expect("it was moved").bits();
-            assert_eq!(bits == 3, marked, "a promotion that was counted is lost");
+            let meta = search(BucketRef::of(next, 0), 0).expect("it was moved").meta();
+            assert_eq!(meta == PROTECTED, marked, "a promotion that was counted is lost");
         });
     }
 }
@@ -136,10 +140,11 @@ fn migrate_chain_against_remove() {
 
 #[test]
 fn migrate_chain_against_mark() {
-    let mark = |bucket| search(bucket, CHAINED).is_some_and(|occupied| occupied.mark(YOUNG, 3));
+    let mark =
+        |bucket| search(bucket, CHAINED).is_some_and(|occupied| occupied.mark(YOUNG, PROTECTED));
     beside_migration((1, 2), CHAINED + 1, mark, |next, marked| {
-        let bits = search(BucketRef::of(next, CHAINED), CHAINED).expect("it was moved").bits();
-        assert_eq!(bits == 3, marked, "a promotion that was counted is lost");
+        let meta = search(BucketRef::of(next, CHAINED), CHAINED).expect("it was moved").meta();
+        assert_eq!(meta == PROTECTED, marked, "a promotion that was counted is lost");
     });
 }
 
@@ -153,8 +158,8 @@ fn migrate_chain_against_touch() {
             let other = thread::spawn(move || search(bucket, key).expect("it is there").touch());
             migrate(bucket, next);
             other.join().unwrap();
-            let bits = |bucket| search(bucket, key).expect("it is there").bits();
-            assert_eq!(bits(bucket), bits(BucketRef::of(next, key)), "what is frozen has changed");
+            let meta = |bucket| search(bucket, key).expect("it is there").meta();
+            assert_eq!(meta(bucket), meta(BucketRef::of(next, key)), "what is frozen has changed");
         });
     }
 }

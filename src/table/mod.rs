@@ -103,8 +103,6 @@ use std::sync::Arc;
 pub(crate) use array::MAX_LOAD_FACTOR;
 pub(crate) use bucket::{Occupied, Vacant};
 pub(crate) use group::SLOTS_PER_GROUP;
-pub(crate) use scan::ScanStep;
-pub(crate) use slot_word::Region;
 pub(crate) use thread_state::{Reclaimer, ThreadState};
 pub(crate) use view::{DueBucket, Lookup, ProbeMiss, Unlinked, View};
 

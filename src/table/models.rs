@@ -14,11 +14,13 @@ use super::group::SLOTS_PER_GROUP;
 use super::view::{Lookup, View};
 use crate::entry::{Entry, EntryLayout, Include, LoadStatus, LoadToken, Slab};
 use crate::reclaim::ChargedTo;
+use crate::slot_meta::{SlotMeta, Stage};
 
 pub(super) type Toy = Table<u64, u64, (), ()>;
 pub(super) type ToyView<'g> = View<'g, u64, u64, (), ()>;
 
-pub(super) const YOUNG: u8 = 1;
+pub(super) const YOUNG: SlotMeta = SlotMeta::NEW;
+pub(super) const PROTECTED: SlotMeta = SlotMeta::new(Stage::Protected, 0);
 
 pub(super) fn toy() -> Arc<Toy> {
     Arc::new(Table::new(EntryLayout::PLAIN, u64::MAX, 1, ()))
@@ -79,8 +81,8 @@ pub(super) fn remove(table: &Toy, key: u64) -> Option<u64> {
             let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
                 return None;
             };
-            if let Some((old, bits)) = view.unlink(occupied) {
-                assert_eq!(bits & 0b11, YOUNG, "the bits of another entry");
+            if let Some((old, meta)) = view.unlink(occupied) {
+                assert_eq!(meta.bits() & SlotMeta::STAGE_MASK, YOUNG.bits(), "of another entry");
                 let value = *old.as_ref().value();
                 view.retire(old, ChargedTo::Nowhere);
                 return Some(value);
@@ -252,7 +254,7 @@ fn evict_against_touch_and_mark() {
                     let occupied = view.find(1, |&k| k == 1)?;
                     occupied.touch();
                     let occupied = view.find(1, |&k| k == 1)?;
-                    Some(occupied.mark(occupied.bits(), 3))
+                    Some(occupied.mark(occupied.meta(), PROTECTED))
                 })
             },
         );
@@ -267,9 +269,9 @@ fn remove_any_bits(table: &Toy, key: u64) -> u8 {
         let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
             panic!("it is there")
         };
-        let (old, bits) = view.unlink(occupied).expect("nobody else removes");
+        let (old, meta) = view.unlink(occupied).expect("nobody else removes");
         view.retire(old, ChargedTo::Nowhere);
-        bits
+        meta.bits()
     })
 }
 
@@ -356,14 +358,13 @@ pub(super) fn search(bucket: ToyBucket, key: u64) -> Option<Occupied<'static, u6
 fn a_commit_that_fails_beside_a_late_promotion_and_a_removal() {
     // Three parties on one slot: an entry is removed that a hand has met, the next one comes into its slot and has
     // lost already, and the hand promotes what it has met. Each counts by the bits that the lane had.
-    const PROTECTED: u8 = 3;
-    let on_probation = |bits: u8| i64::from(bits & 0b11 != PROTECTED);
+    let on_probation = |meta: SlotMeta| i64::from(meta.is_on_probation());
     model(4, move || {
         let bucket = bucket();
         let stale = vacant(bucket);
         commit(bucket, 1, 10);
         let promoter = thread::spawn(move || {
-            let met = search(bucket, 1).filter(|occupied| occupied.bits() == YOUNG);
+            let met = search(bucket, 1).filter(|occupied| occupied.meta() == YOUNG);
             i64::from(met.is_some_and(|occupied| occupied.mark(YOUNG, PROTECTED)))
         });
         let comer = thread::spawn(move || {

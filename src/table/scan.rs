@@ -10,19 +10,8 @@ use std::ops::Range;
 
 use super::bucket::{BucketRef, Occupied};
 use super::group::{Group, SLOTS_PER_GROUP};
-use super::slot_word::Region;
 use super::view::View;
-
-/// What becomes of an entry that a survey shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ScanStep {
-    /// It stays as it is.
-    Keep,
-    /// Its policy bits are changed, by one attempt, to others of the same region.
-    Mark(u8),
-    /// It was one too many: the survey ends before it.
-    Stop,
-}
+use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
 /// Buckets in a stretch of a large table, as a power of two: four words of the summaries.
 const RANGE_BITS: u32 = 8;
@@ -52,7 +41,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         &self,
         region: Region,
         rank: usize,
-        visit: &mut impl FnMut(u64, u8) -> ScanStep,
+        visit: &mut impl FnMut(u64, SlotMeta) -> ScanStep,
     ) -> Result<(), usize> {
         let header = self.header();
         if header.is_frozen() {
@@ -66,9 +55,9 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
                 continue;
             }
             found = true;
-            match visit(self.first_position() + slot_index as u64, word.bits()) {
+            match visit(self.first_position() + slot_index as u64, word.meta()) {
                 ScanStep::Keep => {}
-                ScanStep::Mark(bits) => _ = slot.try_word(word, word.with_bits(bits)),
+                ScanStep::Mark(meta) => _ = slot.try_word(word, word.with_meta(meta)),
                 ScanStep::Stop => return Err(slot_index),
             }
         }
@@ -87,14 +76,14 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         &self,
         region: Region,
         rank: usize,
-        visit: &mut impl FnMut(u64, u8) -> ScanStep,
+        visit: &mut impl FnMut(u64, SlotMeta) -> ScanStep,
     ) -> Result<bool, usize> {
         let (mut found, mut rank) = (false, rank);
         while let Some((at, occupied)) = self.first_of_chain(region, rank) {
             (found, rank) = (true, at);
-            match visit(self.first_position() + rank as u64, occupied.bits()) {
+            match visit(self.first_position() + rank as u64, occupied.meta()) {
                 ScanStep::Keep => {}
-                ScanStep::Mark(bits) => _ = occupied.mark(occupied.bits(), bits),
+                ScanStep::Mark(meta) => _ = occupied.mark(occupied.meta(), meta),
                 ScanStep::Stop => return Err(rank),
             }
             rank += 1;
@@ -200,7 +189,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         region: Region,
         from: u64,
         length: u64,
-        mut visit: impl FnMut(u64, u8) -> ScanStep,
+        mut visit: impl FnMut(u64, SlotMeta) -> ScanStep,
     ) -> u64 {
         let array = self.current();
         if self.next(array).is_some() {
@@ -229,7 +218,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         region: Region,
         from: u64,
         length: u64,
-        mut visit: impl FnMut(u64, u8) -> ScanStep,
+        mut visit: impl FnMut(u64, SlotMeta) -> ScanStep,
     ) -> u64 {
         let (mut position, mut left) = (from, length);
         while left > 0 {

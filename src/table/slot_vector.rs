@@ -4,7 +4,8 @@
 //! loads of 16 bytes, whose halves are loaded whole, and all slots are compared at once.
 
 use super::group::SLOTS_PER_GROUP;
-use super::slot_word::{self, Region};
+use super::slot_word;
+use crate::slot_meta::Region;
 
 /// A set of lanes. The bit of a lane is twice as far up as that of the word in its bucket, and one more: so compared
 /// words give it.

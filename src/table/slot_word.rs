@@ -3,7 +3,7 @@
 //! ```text
 //!              63  62   48 47     38     37       36     35   32  31  30        0
 //!            +----+-------+---------+---------+--------+--------+---------------+
-//!   occupied | 1  | tag   | 0       | CLAIMED | FROZEN | marks  | number        |
+//!   occupied | 1  | tag   | 0       | CLAIMED | FROZEN | meta   | number        |
 //!            +----+-------+---------+---------+--------+--------+------+--------+
 //!   vacant   | 0  | version           26 bits | FROZEN | 0      | USED | 0      |
 //!            +----+---------------------------+--------+--------+------+--------+
@@ -14,28 +14,21 @@
 //! | zero | vacant, never used | whoever fills it, to *visible* or *vacant*; in a chain, anybody, to *claimed* |
 //! | USED and the version at which it was vacated | vacant | whoever fills it for an announcement, to *visible*; in a chain, anybody, to *claimed*, and a dissolver, to *sealed* |
 //! | claimed (only in a chain) | not visible | the claimer, to *vacant*; once announced, anybody, to *visible* |
-//! | visible | | anybody: other marks, another entry (replace), or *vacant* (unlink) |
+//! | visible | | anybody: other metadata, another entry (replace), or *vacant* (unlink) |
 //! | USED, FROZEN | sealed, or frozen with nothing in it | a dissolver that gives up, to *vacant* |
 //! | occupied, FROZEN | still readable, unless claimed; never to change again | nobody |
 //!
 //! Zero never comes back once it is left (T6). Every transition is a compare-and-swap from the exact word.
 //!
-//! The *marks* are the policy's:
-//!
-//! ```text
-//!    3      2 1     0
-//!   +--------+--------+
-//!   | count  | stage  |   the stage is not zero
-//!   +--------+--------+
-//! ```
-//!
-//! The table knows that stages one and two are probation and three is protected, and that a read adds one to the
-//! count.
+//! The *meta* bits are the policy's ([`SlotMeta`]): of a vacant slot they are zero. The table knows the region that
+//! they tell, and that a read adds one to their count.
 
-const MARKS_SHIFT: u32 = 32;
-const MARKS_MASK: u64 = 0b1111 << MARKS_SHIFT;
-const COUNT_ONE: u64 = 0b0100 << MARKS_SHIFT;
-const COUNT_MASK: u64 = 0b1100 << MARKS_SHIFT;
+use crate::slot_meta::{Region, SlotMeta};
+
+const META_SHIFT: u32 = 32;
+const META_MASK: u64 = (SlotMeta::MASK as u64) << META_SHIFT;
+const ONE_READ: u64 = (SlotMeta::ONE_READ as u64) << META_SHIFT;
+const COUNT_MASK: u64 = (SlotMeta::COUNT_MASK as u64) << META_SHIFT;
 /// In a vacant word, where it makes no number of a plain record.
 const USED: u64 = 1 << 31;
 const FROZEN: u64 = 1 << 36;
@@ -43,27 +36,6 @@ const CLAIMED: u64 = 1 << 37;
 const VERSION_SHIFT: u32 = 37;
 const OCCUPIED: u64 = 1 << 63;
 const TAG_SHIFT: u32 = 48;
-
-/// Which entries a hand looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Region {
-    /// Those whose stage is one or two.
-    Probation,
-    /// Those whose stage is three.
-    Protected,
-}
-
-impl Region {
-    /// The region of a slot with these policy bits; none if it is vacant.
-    #[inline]
-    pub(super) fn of(bits: u8) -> Option<Self> {
-        match bits & 0b11 {
-            0 => None,
-            3 => Some(Self::Protected),
-            _ => Some(Self::Probation),
-        }
-    }
-}
 
 /// The part of the hash that tells the keys of one bucket apart: the lowest 15 bits above those that are none of the
 /// hash. With the bit of a word that is occupied.
@@ -82,7 +54,7 @@ pub(super) fn upper(hash: u64) -> u64 {
 pub(super) const FINGERPRINTED: u64 = 0x3f << 16;
 /// In the upper half of a word: an entry, and the stage of one that is protected.
 pub(super) const OCCUPIED_UPPER: u64 = OCCUPIED >> 32;
-pub(super) const PROTECTED_UPPER: u64 = 0b11;
+pub(super) const PROTECTED_UPPER: u64 = SlotMeta::STAGE_MASK as u64;
 
 /// A slot's word, as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +77,10 @@ impl SlotWord {
 
     /// Visible.
     #[inline]
-    pub(super) fn visible(number: u32, hash: u64, bits: u8) -> Self {
-        debug_assert!(Region::of(bits).is_some(), "an entry without a stage");
-        let marks = u64::from(bits) << MARKS_SHIFT;
-        Self(tag_of(hash) << TAG_SHIFT | marks | u64::from(number))
+    pub(super) fn visible(number: u32, hash: u64, meta: SlotMeta) -> Self {
+        debug_assert!(!meta.is_vacant(), "an entry without a stage");
+        let meta = u64::from(meta.bits()) << META_SHIFT;
+        Self(tag_of(hash) << TAG_SHIFT | meta | u64::from(number))
     }
 
     /// The same, claimed.
@@ -179,16 +151,16 @@ impl SlotWord {
         Self(self.0 | FROZEN)
     }
 
-    /// The policy bits; zero in a vacant slot.
+    /// What the policy knows of the entry.
     #[inline]
-    pub(super) fn bits(self) -> u8 {
-        ((self.0 & MARKS_MASK) >> MARKS_SHIFT) as u8
+    pub(super) fn meta(self) -> SlotMeta {
+        SlotMeta::from_bits(((self.0 & META_MASK) >> META_SHIFT) as u8)
     }
 
-    /// The same with other policy bits.
+    /// The same with other metadata.
     #[inline]
-    pub(super) fn with_bits(self, bits: u8) -> Self {
-        Self(self.0 & !MARKS_MASK | u64::from(bits) << MARKS_SHIFT)
+    pub(super) fn with_meta(self, meta: SlotMeta) -> Self {
+        Self(self.0 & !META_MASK | u64::from(meta.bits()) << META_SHIFT)
     }
 
     /// The same with another entry of the same key.
@@ -202,21 +174,19 @@ impl SlotWord {
     pub(super) fn touched(self) -> Option<Self> {
         // FROZEN lies above the count: one comparison for both.
         const _: () = assert!(FROZEN > COUNT_MASK);
-        (self.0 & (COUNT_MASK | FROZEN) < COUNT_MASK).then(|| Self(self.0 + COUNT_ONE))
+        (self.0 & (COUNT_MASK | FROZEN) < COUNT_MASK).then(|| Self(self.0 + ONE_READ))
     }
 
     /// Whether it is a visible entry of a region.
     #[inline]
     pub(super) fn is_of(self, region: Region) -> bool {
-        const STAGE: u64 = 0b11 << MARKS_SHIFT;
-        let (visible, stage) = (self.0 & (OCCUPIED | CLAIMED) == OCCUPIED, self.0 & STAGE);
-        // Visible entries have a stage.
-        visible && (stage == STAGE) == (region == Region::Protected)
+        // A visible entry has a stage.
+        self.is_readable() && self.meta().is_protected() == (region == Region::Protected)
     }
 
     /// Whether both are of the same entry, whatever the policy knows of it.
     #[inline]
     pub(super) fn is_same_entry(self, other: Self) -> bool {
-        (self.0 ^ other.0) & !(MARKS_MASK | FROZEN) == 0
+        (self.0 ^ other.0) & !(META_MASK | FROZEN) == 0
     }
 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::Table;
 use super::tests::{Numbers, audit, insert, remove, with};
 use super::view::Lookup;
-use super::{Region, ScanStep, Table};
 use crate::entry::EntryLayout;
 use crate::reclaim::ChargedTo;
+use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
 type Toy = Table<u64, u64, (), ()>;
 /// What one thread does.
@@ -240,7 +241,7 @@ fn a_key_comes_in_once() {
                     let Lookup::Vacant(vacant) = view.find_for_write(key, |&k| k == key) else {
                         return false;
                     };
-                    match vacant.commit(new, 1) {
+                    match vacant.commit(new, SlotMeta::NEW) {
                         Ok(()) => return true,
                         Err(back) => new = back,
                     }

@@ -1,6 +1,6 @@
 //! Which buckets a hand can pass by without a look.
 
-use super::slot_word::Region;
+use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::{AtomicU64, Relaxed, zeroed};
 
 /// For each region one bit a bucket: whether an entry of the region may be there.
@@ -31,10 +31,10 @@ impl Summaries {
         }
     }
 
-    /// Sets the bucket's bit of the region that a slot with these policy bits belongs to.
+    /// Sets the bucket's bit of the region that an entry with this metadata belongs to.
     #[inline]
-    pub(super) fn note(&self, index: usize, bits: u8) {
-        if let Some(region) = Region::of(bits) {
+    pub(super) fn note(&self, index: usize, meta: SlotMeta) {
+        if let Some(region) = meta.region() {
             self.set(region, index);
         }
     }

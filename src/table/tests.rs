@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Table;
 use super::bucket::BucketRef;
 use super::deadline_tree::DeadlineTree;
 use super::group::SLOTS_PER_GROUP;
@@ -8,9 +9,9 @@ use super::header::{Announced, Header};
 use super::slot_word::{SlotWord, tag_of};
 use super::summary::Summaries;
 use super::view::{Lookup, View};
-use super::{Region, ScanStep, Table};
 use crate::entry::EntryLayout;
 use crate::reclaim::ChargedTo;
+use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 
 /// A generator of numbers that look random (xorshift).
 pub(super) struct Numbers(pub(super) u64);
@@ -24,17 +25,24 @@ impl Numbers {
     }
 }
 
+const OLD: SlotMeta = SlotMeta::new(Stage::Old, 0);
+const PROTECTED: SlotMeta = SlotMeta::new(Stage::Protected, 0);
+
 #[test]
 fn a_touch_counts_to_three_and_spares_what_is_frozen() {
     for stage in 1..=3 {
-        let mut word = SlotWord::visible(70, u64::MAX, stage);
+        let mut word = SlotWord::visible(70, u64::MAX, SlotMeta::from_bits(stage));
         for count in 1..=3 {
             word = word.touched().expect("below three");
-            assert_eq!(word.bits(), stage | count << 2);
-            assert!(word.is_same_entry(SlotWord::visible(70, u64::MAX, stage)));
+            assert_eq!(word.meta().bits(), stage | count << 2);
+            assert!(word.is_same_entry(SlotWord::visible(
+                70,
+                u64::MAX,
+                SlotMeta::from_bits(stage)
+            )));
         }
         assert_eq!(word.touched(), None, "full");
-        assert_eq!(SlotWord::visible(70, 7, stage).frozen().touched(), None);
+        assert_eq!(SlotWord::visible(70, 7, SlotMeta::from_bits(stage)).frozen().touched(), None);
     }
 }
 
@@ -44,14 +52,14 @@ fn a_word_keeps_its_fields_apart() {
     for _ in 0..10_000 {
         let (number, hash, other) = (numbers.next() as u32, numbers.next(), numbers.next());
         let bits = (numbers.next() as u8 & 15) | 1;
-        let word = SlotWord::visible(number, hash, bits);
-        assert_eq!((word.number(), word.bits()), (number, bits));
+        let word = SlotWord::visible(number, hash, SlotMeta::from_bits(bits));
+        assert_eq!((word.number(), word.meta().bits()), (number, bits));
         assert!(word.is_readable_as(tag_of(hash)));
         assert_eq!(word.is_readable_as(tag_of(other)), tag_of(hash) == tag_of(other));
-        let marked = word.with_bits(bits ^ 0b1100);
-        assert_eq!((marked.number(), marked.bits()), (number, bits ^ 0b1100));
+        let marked = word.with_meta(SlotMeta::from_bits(bits ^ 0b1100));
+        assert_eq!((marked.number(), marked.meta().bits()), (number, bits ^ 0b1100));
         let replaced = word.with_number(other as u32);
-        assert_eq!((replaced.number(), replaced.bits()), (other as u32, bits));
+        assert_eq!((replaced.number(), replaced.meta().bits()), (other as u32, bits));
         assert!(replaced.is_readable_as(tag_of(hash)) && marked.is_readable_as(tag_of(hash)));
         assert!(marked.is_same_entry(word) && !replaced.is_same_entry(word));
         let region = if bits & 3 == 3 { Region::Protected } else { Region::Probation };
@@ -130,7 +138,7 @@ fn a_target_that_is_ready_differs_from_one_that_is_not() {
 
 #[test]
 fn the_states_of_a_word_exclude_each_other() {
-    let visible = SlotWord::visible(64, 1, 1);
+    let visible = SlotWord::visible(64, 1, SlotMeta::NEW);
     let claimed = visible.claimed();
     assert!(visible.is_readable() && !visible.is_claimed() && !visible.is_vacant());
     assert!(!claimed.is_readable() && claimed.is_claimed() && !claimed.is_vacant());
@@ -152,7 +160,7 @@ fn the_states_of_a_word_exclude_each_other() {
     assert!(!sealed.is_vacant() && !sealed.is_readable() && sealed.is_frozen());
     for word in [SlotWord::vacant(0), untouched, sealed] {
         assert!(!word.is_occupied() && !word.is_readable());
-        assert_eq!(word.bits(), 0);
+        assert!(word.meta().is_vacant());
     }
 }
 
@@ -162,10 +170,10 @@ fn a_summary_leads_to_the_next_noted_bucket() {
     let summaries = Summaries::new(200);
     assert_eq!(summaries.next(Region::Probation, 0, LAST), None);
     for bucket in [0, 63, 64, 130, 199] {
-        summaries.note(bucket, 1);
+        summaries.note(bucket, SlotMeta::NEW);
     }
-    summaries.note(70, 3);
-    summaries.note(71, 0);
+    summaries.note(70, PROTECTED);
+    summaries.note(71, SlotMeta::from_bits(0));
     let mut met = Vec::new();
     let mut at = 0;
     while let Some(bucket) = summaries.next(Region::Probation, at, LAST) {
@@ -198,7 +206,7 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
         let mut entry = view.entry(key, key, value, 1);
         loop {
             entry = match view.find_for_write(key, |&k| k == key) {
-                Lookup::Vacant(vacant) => match vacant.commit(entry, 1) {
+                Lookup::Vacant(vacant) => match vacant.commit(entry, SlotMeta::NEW) {
                     Ok(()) => return None,
                     Err(entry) => entry,
                 },
@@ -323,9 +331,12 @@ fn a_mark_is_of_the_entry_that_was_met() {
         with(&table, |view| {
             let met = view.find(key, |&k| k == key).expect("it is there");
             insert(&table, key, 20);
-            assert!(!met.mark(1, 3), "its successor, with the same bits, was promoted");
+            assert!(
+                !met.mark(SlotMeta::NEW, PROTECTED),
+                "its successor, with the same bits, was promoted"
+            );
             let now = view.find(key, |&k| k == key).expect("it is there");
-            assert!(now.mark(1, 3));
+            assert!(now.mark(SlotMeta::NEW, PROTECTED));
         });
     }
 }
@@ -383,14 +394,14 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
             // Six at a time, so that a bucket's chain is left in the middle.
             let (mut room, mut left) = (6, stretch - position % stretch);
             let mut found = Vec::new();
-            let behind = view.scan(Region::Probation, position, left, |at, bits| {
-                assert_eq!(bits, 1);
+            let behind = view.scan(Region::Probation, position, left, |at, meta| {
+                assert_eq!(meta, SlotMeta::NEW);
                 room -= 1;
                 found.push(at);
                 match room {
                     ..0 => ScanStep::Stop,
                     // The others stay as they are.
-                    5 => ScanStep::Mark(2),
+                    5 => ScanStep::Mark(OLD),
                     _ => ScanStep::Keep,
                 }
             });
@@ -409,7 +420,7 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
                 } else {
                     assert!(occupied.is_in_chain());
                 }
-                marked += usize::from(occupied.bits() == 2);
+                marked += usize::from(occupied.meta() == OLD);
                 met.push(*occupied.entry().key());
             }
             position = position.wrapping_add(left);
@@ -454,7 +465,7 @@ fn a_bucket_is_passed_by_once_nothing_of_a_region_is_left() {
     for key in 0..20 {
         with(&table, |view| {
             let occupied = view.find(key, |&k| k == key).expect("it is there");
-            assert!(occupied.mark(occupied.bits(), 3));
+            assert!(occupied.mark(occupied.meta(), PROTECTED));
         });
     }
     assert_eq!((marked(Region::Probation), marked(Region::Protected)), (1, 1));
@@ -484,7 +495,7 @@ fn dropping_a_table_drops_what_it_holds() {
                 panic!("it is new")
             };
             let entry = view.entry(key, key, Arc::clone(&value), 1);
-            assert!(vacant.commit(entry, 1).is_ok());
+            assert!(vacant.commit(entry, SlotMeta::NEW).is_ok());
             if grow && key == 98 {
                 view.grow(|_, _| ());
             }
@@ -509,7 +520,7 @@ fn dropping_a_table_that_somebody_was_migrating_drops_each_entry_once() {
                 panic!("it is new")
             };
             let entry = view.entry(hash, key, Arc::clone(&value), 1);
-            assert!(vacant.commit(entry, 1).is_ok());
+            assert!(vacant.commit(entry, SlotMeta::NEW).is_ok());
         }
         {
             let guard = table.pin();

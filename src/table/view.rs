@@ -9,6 +9,7 @@ use super::thread_state::ThreadState;
 use super::{Garbage, Table};
 use crate::entry::{Entry, EntryCosts, Include, Kind, LoadToken, RawEntry, Slab};
 use crate::reclaim::{ChargedTo, GuardRef, Retired};
+use crate::slot_meta::SlotMeta;
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
 /// Groups of buckets that a write migrates while the table's size changes, besides the one it needs.
@@ -313,12 +314,15 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         Err(unsafe { Entry::from_raw(number, self.slab()) })
     }
 
-    /// Unlinks the entry; it is the caller's to retire, with the policy bits that its slot had.
+    /// Unlinks the entry; it is the caller's to retire, with the metadata that its slot had.
     ///
     /// `None` if it is no longer there.
     #[inline(always)]
-    pub(crate) fn unlink(&self, occupied: Occupied<'g, K, V, X>) -> Option<(Unlinked<K, V>, u8)> {
-        let bits = occupied.unlink()?;
+    pub(crate) fn unlink(
+        &self,
+        occupied: Occupied<'g, K, V, X>,
+    ) -> Option<(Unlinked<K, V>, SlotMeta)> {
+        let meta = occupied.unlink()?;
         let unlinked = self.unlinked(occupied);
         if occupied.is_in_chain() {
             occupied.bucket.remove_empty_links(|link| {
@@ -327,7 +331,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                 self.guard_ref.retire(link, ChargedTo::Nowhere);
             });
         }
-        Some((unlinked, bits))
+        Some((unlinked, meta))
     }
 
     fn unlinked(&self, occupied: Occupied<'g, K, V, X>) -> Unlinked<K, V> {
