@@ -1,0 +1,44 @@
+//! The keys of a tier in Redis.
+//!
+//! | key | what | tracked |
+//! |---|---|---|
+//! | `{prefix}:d:KEY` | a value in its envelope | yes |
+//! | `{prefix}:m:KEY` | the token of the loads of the key that are under way | no |
+//! | `{prefix}:g` | the server's run and the generation | yes |
+//!
+//! The braces keep them in one slot of a cluster, as scripts need it.
+
+pub(crate) struct Names {
+    values: Vec<u8>,
+    markers: Vec<u8>,
+    generation: Vec<u8>,
+}
+
+impl Names {
+    pub(crate) fn new(prefix: &str) -> Self {
+        let name = |rest: &str| format!("{{{prefix}}}:{rest}").into_bytes();
+        Self { values: name("d:"), markers: name("m:"), generation: name("g") }
+    }
+
+    pub(crate) fn value(&self, key: &[u8]) -> Vec<u8> {
+        [&self.values, key].concat()
+    }
+
+    pub(crate) fn marker(&self, key: &[u8]) -> Vec<u8> {
+        [&self.markers, key].concat()
+    }
+
+    pub(crate) fn generation(&self) -> &[u8] {
+        &self.generation
+    }
+
+    /// What the server is asked to track.
+    pub(crate) fn tracked(&self) -> [&[u8]; 2] {
+        [&self.values, &self.generation]
+    }
+
+    /// The key of a value's name.
+    pub(crate) fn key<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        name.strip_prefix(&self.values[..])
+    }
+}

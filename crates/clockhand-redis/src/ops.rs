@@ -1,0 +1,492 @@
+//! The operations, as they run on the tier's thread.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, ScriptInvocation, Value};
+use tokio::time::{sleep, sleep_until, timeout_at};
+
+use crate::error::TierError;
+use crate::link::Link;
+use crate::scripts::{self, status};
+use crate::settings::LINGER;
+use crate::token::random;
+
+/// The first and the longest pause between two looks of a load that waits for another instance's.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
+
+/// What a script has answered.
+pub(crate) struct Answer {
+    /// The server's time.
+    pub(crate) micros: u64,
+    pub(crate) status: i64,
+    pub(crate) rest: Vec<Value>,
+    pub(crate) sent: Instant,
+    pub(crate) arrived: Instant,
+}
+
+pub(crate) fn answer_of(values: Vec<Value>, sent: Instant) -> Result<Answer, TierError> {
+    let arrived = Instant::now();
+    let mut values = values.into_iter();
+    match (values.next(), values.next()) {
+        (Some(Value::Int(micros)), Some(Value::Int(status))) => {
+            let micros = u64::try_from(micros).unwrap_or(0);
+            Ok(Answer { micros, status, rest: values.collect(), sent, arrived })
+        }
+        _ => Err(TierError::Server("ERR".to_string())),
+    }
+}
+
+/// What was found for a key.
+pub(crate) enum Found {
+    /// A value in its envelope, and until when it may be served.
+    Value(Vec<u8>, Instant),
+    /// None. The token under which a value may be stored, if there is one, and whether it is the caller's own.
+    Miss { token: Vec<u8>, is_own: bool },
+}
+
+/// What has become of a load's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is stored, and may be served until then.
+    Stored(Instant),
+    /// Something was written to the key since the load began.
+    Fenced,
+}
+
+/// What puts a written value into the first tier, for as long as it is told.
+pub(crate) type Fill = Box<dyn FnOnce(Duration) + Send>;
+
+/// A write of a user.
+pub(crate) enum Write {
+    /// The value in its envelope, how long it lives, and what puts it into the first tier.
+    Insert(Vec<u8>, Duration, Fill),
+    Remove,
+}
+
+/// How a look-up is done.
+pub(crate) struct Look {
+    /// The token to leave if there is no value; empty: none.
+    pub(crate) token: Vec<u8>,
+    /// Whether a value that is there is disregarded.
+    pub(crate) disregard: bool,
+}
+
+impl Link {
+    /// Runs an operation on the tier's thread, to its end: also if the caller does not wait for it any more.
+    ///
+    /// An error means that it did not begin, or that the thread has ended.
+    pub(crate) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        operation: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, TierError> {
+        let slot = Slot::take(self)?;
+        let running = self.handle.spawn(async move {
+            let _slot = slot;
+            operation.await
+        });
+        running.await.map_err(|_| TierError::Disconnected)
+    }
+
+    /// Until when an operation that begins now has to have ended.
+    pub(crate) fn until(&self) -> Instant {
+        Instant::now() + self.settings.operation_timeout
+    }
+
+    /// Calls a script, unless the breaker is open, and waits for the answer until `until`.
+    async fn call(
+        self: &Arc<Self>,
+        call: &ScriptInvocation<'_>,
+        until: Instant,
+    ) -> Result<Answer, TierError> {
+        self.ask(until, async |mut connection| call.invoke_async(&mut connection).await).await
+    }
+
+    /// Asks the server, unless the breaker is open, and waits for the answer until `until`.
+    async fn ask(
+        self: &Arc<Self>,
+        until: Instant,
+        ask: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<Vec<Value>>,
+    ) -> Result<Answer, TierError> {
+        let (connection, epoch) = self.current()?;
+        let sent = Instant::now();
+        let Some(permit) = self.breaker.permit(sent) else {
+            self.counts.refused.add();
+            return Err(TierError::Refused);
+        };
+        let answer = match timeout_at(until.into(), ask(connection)).await {
+            Ok(Ok(values)) => answer_of(values, sent),
+            Ok(Err(error)) => Err(TierError::of(&error)),
+            Err(_) => Err(TierError::TimedOut),
+        };
+        match &answer {
+            Ok(answer) => {
+                self.clock.note(answer.micros, answer.sent, answer.arrived);
+                permit.succeeded();
+            }
+            Err(error) => {
+                if *error == TierError::TimedOut {
+                    self.counts.timeouts.add();
+                }
+                if !error.is_failure() {
+                    permit.succeeded();
+                } else if permit.failed(Instant::now()) {
+                    self.counts.breaker_opened.add();
+                }
+                if *error == TierError::Lost {
+                    self.down(epoch, TierError::Lost);
+                }
+            }
+        }
+        answer
+    }
+
+    /// The generation, as soon as it is known.
+    async fn known_generation(&self, until: Instant) -> Result<[u8; 8], TierError> {
+        loop {
+            let known = self.generation_known.notified();
+            if let Some(generation) = self.generation() {
+                return Ok(generation);
+            }
+            self.current()?;
+            timeout_at(until.into(), known).await.map_err(|_| TierError::TimedOut)?;
+        }
+    }
+
+    /// Looks a key up.
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        key: &[u8],
+        look: &Look,
+        until: Instant,
+    ) -> Result<Found, TierError> {
+        // A write of this key has failed: what the server has may be older.
+        if self.repairs.concerns(key) {
+            return Err(TierError::Refused);
+        }
+        let generation = self.known_generation(until).await?;
+        let mut call = self.scripts.get.prepare_invoke();
+        call.key(self.names.value(key)).key(self.names.marker(key));
+        call.arg(&generation[..]).arg(&look.token[..]);
+        call.arg(millis(self.settings.longest_load)).arg(millis(LINGER));
+        call.arg(self.settings.max_value_bytes + crate::envelope::ENVELOPE_OVERHEAD);
+        call.arg(u8::from(look.disregard));
+        let answer = self.call(&call, until).await?;
+        if answer.status == status::TOO_LARGE {
+            self.counts.too_large.add();
+        }
+        let mut rest = answer.rest.into_iter();
+        match (answer.status, rest.next(), rest.next()) {
+            (status::DONE, Some(Value::BulkString(value)), Some(Value::Int(left))) => {
+                let left = match u64::try_from(left) {
+                    Ok(left) => Duration::from_millis(left).saturating_sub(LINGER),
+                    Err(_) => self.settings.time_to_live,
+                };
+                // The server said how much is left after it was asked.
+                Ok(Found::Value(value, later(answer.sent, left)))
+            }
+            (
+                status::MISS | status::TOO_LARGE,
+                Some(Value::BulkString(token)),
+                Some(Value::Int(own)),
+            ) => Ok(Found::Miss { token, is_own: own == 1 }),
+            _ => Err(TierError::Server("ERR".to_string())),
+        }
+    }
+
+    /// Stores the value of a load that has this token.
+    pub(crate) async fn put(
+        self: &Arc<Self>,
+        key: &[u8],
+        value: &[u8],
+        ttl: Duration,
+        token: &[u8],
+    ) -> Result<Put, TierError> {
+        let answer = self.store(key, (value, ttl), token, self.until()).await;
+        match self.written(answer) {
+            Ok(sent) => {
+                self.counts.puts.add();
+                Ok(Put::Stored(later(sent, ttl)))
+            }
+            Err(Refusal::Fenced) => {
+                self.counts.fenced.add();
+                Ok(Put::Fenced)
+            }
+            Err(Refusal::Error(error)) => Err(error),
+        }
+    }
+
+    /// Stores a value; with an empty token whatever was written before.
+    async fn store(
+        self: &Arc<Self>,
+        key: &[u8],
+        (value, ttl): (&[u8], Duration),
+        token: &[u8],
+        until: Instant,
+    ) -> Result<Answer, TierError> {
+        let (name, marker) = (self.names.value(key), self.names.marker(key));
+        let (deadline, ttl) = (self.deadline(until)?, millis(ttl + LINGER));
+        let stores = scripts::store((&name, &marker), value, ttl, deadline, token);
+        let ask = async |mut connection: MultiplexedConnection| {
+            let answers: Vec<Value> = stores.query_async(&mut connection).await?;
+            Ok(match answers.into_iter().next() {
+                Some(Value::Array(before)) => before,
+                _ => Vec::new(),
+            })
+        };
+        self.ask(until, ask).await
+    }
+
+    /// Until when, by the server's clock, a write may take effect.
+    fn deadline(&self, until: Instant) -> Result<u64, TierError> {
+        self.clock.deadline(Instant::now(), until).ok_or(TierError::Disconnected)
+    }
+
+    /// When a write that was done was sent; or why it was not done.
+    fn written(&self, answer: Result<Answer, TierError>) -> Result<Instant, Refusal> {
+        let answer = answer.map_err(Refusal::Error)?;
+        match (answer.status, answer.rest.first()) {
+            (status::DONE, _) => Ok(answer.sent),
+            (status::FENCED, _) => Err(Refusal::Fenced),
+            (status::LATE, _) => Err(Refusal::Error(TierError::TimedOut)),
+            (_, Some(Value::BulkString(text))) => {
+                let text = String::from_utf8_lossy(text);
+                let code = text.trim_start_matches('-').split(' ').next().unwrap_or_default();
+                Err(Refusal::Error(TierError::of_code(code)))
+            }
+            _ => Err(Refusal::Error(TierError::Server("ERR".to_string()))),
+        }
+    }
+
+    /// Does a user's write, and sees to it that the first tier agrees with what has become of it (R4).
+    pub(crate) async fn write(
+        self: Arc<Self>,
+        key: Vec<u8>,
+        write: Write,
+        until: Instant,
+    ) -> Result<(), TierError> {
+        let result = match timeout_at(until.into(), self.stripe(&key).lock()).await {
+            Err(_) => Err(TierError::TimedOut),
+            Ok(_turn) => {
+                let (mark, number) = (self.mark(&key), self.repairs.number(&key));
+                let (insert, fill) = match write {
+                    Write::Insert(value, ttl, fill) => (Some((value, ttl)), Some((ttl, fill))),
+                    Write::Remove => (None, None),
+                };
+                let result = self.send_write(&key, insert.as_ref(), until).await;
+                if result == Err(TierError::OutOfMemory) {
+                    // The value cannot be stored: the older one must not stay.
+                    let _ = self.send_write(&key, None, until).await;
+                }
+                if matches!(result, Err(TierError::TimedOut | TierError::Lost)) {
+                    // It may have been done, or be done yet, until then.
+                    sleep_until(until.into()).await;
+                }
+                self.settle(&key, &result, number, fill.filter(|_| self.mark(&key) == mark));
+                result
+            }
+        };
+        if result.is_err() {
+            self.failed_write(&key);
+        }
+        result.map(drop)
+    }
+
+    /// Sends a write; returns when that was.
+    async fn send_write(
+        self: &Arc<Self>,
+        key: &[u8],
+        insert: Option<&(Vec<u8>, Duration)>,
+        until: Instant,
+    ) -> Result<Instant, TierError> {
+        let answer = match insert {
+            Some((value, ttl)) => self.store(key, (value, *ttl), &[], until).await,
+            None => {
+                let mut call = self.scripts.remove.prepare_invoke();
+                call.key(self.names.value(key)).key(self.names.marker(key));
+                call.arg(self.deadline(until)?);
+                self.call(&call, until).await
+            }
+        };
+        self.written(answer).map_err(|refusal| match refusal {
+            Refusal::Error(error) => error,
+            Refusal::Fenced => TierError::Server("ERR".to_string()),
+        })
+    }
+
+    /// Brings the first tier in line with a write that has ended. `fill` is there if nothing was told about the key since
+    /// the write was sent.
+    fn settle(
+        &self,
+        key: &[u8],
+        result: &Result<Instant, TierError>,
+        number: Option<u64>,
+        fill: Option<(Duration, Fill)>,
+    ) {
+        if let Ok(sent) = result {
+            if let Some(number) = number {
+                self.repairs.done(key, number);
+            }
+            if let Some((ttl, fill)) = fill {
+                let left = ttl.saturating_sub(sent.elapsed());
+                if !left.is_zero() {
+                    return fill(left);
+                }
+            }
+        }
+        self.invalidate_first(key);
+    }
+
+    pub(crate) fn failed_write(&self, key: &[u8]) {
+        self.counts.failed_writes.add();
+        if self.repairs.add(key) {
+            self.counts.overflows.add();
+        }
+        self.invalidate_first(key);
+    }
+
+    /// Removes the key of a write that has failed.
+    pub(crate) async fn repair_key(
+        self: &Arc<Self>,
+        key: &[u8],
+        number: u64,
+    ) -> Result<(), TierError> {
+        let until = self.until();
+        let lock = timeout_at(until.into(), self.stripe(key).lock()).await;
+        let _turn = lock.map_err(|_| TierError::TimedOut)?;
+        if self.repairs.number(key) != Some(number) {
+            return Ok(());
+        }
+        self.send_write(key, None, until).await?;
+        self.repairs.done(key, number);
+        self.counts.repaired.add();
+        self.invalidate_first(key);
+        Ok(())
+    }
+
+    /// Begins a new generation: nothing that was stored before is valid.
+    pub(crate) async fn advance(self: &Arc<Self>, until: Instant) -> Result<(), TierError> {
+        let (asked, made) = (self.generation_told(), random());
+        let mut call = self.scripts.advance.prepare_invoke();
+        call.key(self.names.generation()).arg(self.deadline(until)?);
+        call.arg(self.run_id()).arg(&made[..]);
+        let answer = self.call(&call, until).await;
+        match self.written(answer) {
+            Ok(_) => {
+                self.adopt_own(asked, made);
+                Ok(())
+            }
+            Err(Refusal::Error(error)) => Err(error),
+            Err(Refusal::Fenced) => Err(TierError::Server("ERR".to_string())),
+        }
+    }
+
+    /// As [`advance`](Self::advance), for a user: what did not succeed is done later.
+    pub(crate) async fn advance_for_user(
+        self: &Arc<Self>,
+        until: Instant,
+    ) -> Result<(), TierError> {
+        let advanced = self.advance(until).await;
+        if matches!(advanced, Err(TierError::TimedOut | TierError::Lost)) {
+            // It may have been done, or be done yet, until then.
+            sleep_until(until.into()).await;
+        }
+        if advanced.is_err() {
+            self.failed_advance();
+            self.empty_first();
+        }
+        advanced
+    }
+
+    pub(crate) fn failed_advance(&self) {
+        self.counts.failed_writes.add();
+        self.repairs.add_everything();
+    }
+
+    /// As [`look_up`](Self::look_up), and waits for the lease of another instance if that is wanted.
+    pub(crate) async fn look_up_leased(
+        self: &Arc<Self>,
+        key: &[u8],
+        look: Look,
+        until: Instant,
+    ) -> Result<Found, TierError> {
+        let mut found = self.look_up(key, &look, until).await?;
+        let Some(wait) = self.settings.lease.filter(|_| !look.token.is_empty()) else {
+            return Ok(found);
+        };
+        let (end, mut pause) = (Instant::now() + wait, FIRST_LOOK);
+        while matches!(&found, Found::Miss { token, is_own: false } if !token.is_empty()) {
+            if pause == FIRST_LOOK {
+                self.counts.lease_waits.add();
+            }
+            if Instant::now() + pause >= end {
+                self.counts.lease_timeouts.add();
+                break;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_LOOK);
+            found = self.look_up(key, &look, self.until()).await?;
+        }
+        Ok(found)
+    }
+
+    /// Waits for an answer that follows all messages that the server has sent before it was asked (R2).
+    pub(crate) async fn sync(self: &Arc<Self>, until: Instant) -> Result<(), TierError> {
+        let (mut connection, epoch) = self.current()?;
+        let asked = redis::cmd("PING");
+        let answered = timeout_at(until.into(), asked.query_async::<Value>(&mut connection)).await;
+        answered.map_err(|_| TierError::TimedOut)?.map_err(|error| TierError::of(&error))?;
+        if self.is_up(epoch) { Ok(()) } else { Err(TierError::Lost) }
+    }
+
+    /// Gives a lease back whose load has failed.
+    pub(crate) async fn release(
+        self: &Arc<Self>,
+        key: &[u8],
+        token: &[u8],
+    ) -> Result<(), TierError> {
+        let mut call = self.scripts.release.prepare_invoke();
+        call.key(self.names.marker(key)).arg(token);
+        self.call(&call, self.until()).await.map(drop)
+    }
+}
+
+enum Refusal {
+    Fenced,
+    Error(TierError),
+}
+
+/// A place among the operations that are under way.
+struct Slot(Arc<Link>);
+
+impl Slot {
+    fn take(link: &Arc<Link>) -> Result<Self, TierError> {
+        // ORDERING: Relaxed: a count that orders nothing.
+        let before = link.in_flight.fetch_add(1, Ordering::Relaxed);
+        let slot = Self(Arc::clone(link));
+        if before >= link.settings.max_in_flight {
+            link.counts.refused.add();
+            return Err(TierError::Refused);
+        }
+        Ok(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed: a count that orders nothing.
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn later(moment: Instant, by: Duration) -> Instant {
+    moment.checked_add(by).unwrap_or(moment)
+}
+
+/// Whole milliseconds, of which there is at least one.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,254 @@
+//! How a tier is configured.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::{Client, IntoConnectionInfo, ProtocolVersion};
+
+use crate::error::TierBuildError;
+use crate::tier::RedisTier;
+
+/// Values outlive their time on the server by this. A read in this time is a miss that does not make the server remove the
+/// key, of which it would tell everybody just when somebody loads it anew.
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
+/// The longest lifetime.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) client: Client,
+    pub(crate) key_prefix: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) operation_timeout: Duration,
+    pub(crate) watch_every: Duration,
+    pub(crate) watch_patience: Duration,
+    pub(crate) backoff: (Duration, Duration),
+    pub(crate) time_to_live: Duration,
+    pub(crate) longest_load: Duration,
+    pub(crate) max_staleness: Duration,
+    pub(crate) max_value_bytes: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) compress_from: Option<usize>,
+    pub(crate) breaker: (u32, Duration),
+    pub(crate) repairs: usize,
+    pub(crate) lease: Option<Duration>,
+}
+
+/// Configures a [`RedisTier`]. Made by [`RedisTier::builder`].
+///
+/// Its `Debug` form has no address and no password.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until build() is called"]
+pub struct RedisTierBuilder {
+    url: String,
+    key_prefix: String,
+    connect_timeout: Duration,
+    operation_timeout: Duration,
+    watch_every: Duration,
+    watch_patience: Duration,
+    backoff: (Duration, Duration),
+    time_to_live: Duration,
+    longest_load: Duration,
+    max_staleness: Duration,
+    max_value_bytes: usize,
+    max_in_flight: usize,
+    compress_from: Option<usize>,
+    breaker: (u32, Duration),
+    repairs: usize,
+    lease: Option<Duration>,
+}
+
+impl RedisTierBuilder {
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            key_prefix: "clockhand".to_string(),
+            connect_timeout: Duration::from_secs(1),
+            operation_timeout: Duration::from_millis(250),
+            watch_every: Duration::from_secs(1),
+            watch_patience: Duration::from_secs(1),
+            backoff: (Duration::from_millis(50), Duration::from_secs(2)),
+            time_to_live: Duration::from_secs(3600),
+            longest_load: Duration::from_secs(30),
+            max_staleness: Duration::ZERO,
+            max_value_bytes: 16 << 20,
+            max_in_flight: 4096,
+            compress_from: None,
+            breaker: (5, Duration::from_secs(1)),
+            repairs: 10_000,
+            lease: None,
+        }
+    }
+
+    /// What all keys of the tier begin with, in braces: `{prefix}:d:KEY`. By default `clockhand`.
+    ///
+    /// Instances that share values have the same prefix; all that shares a prefix has the same types of keys and values.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = prefix.into();
+        self
+    }
+
+    /// How long setting up a connection may take. By default one second.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long one operation may take, from the call to the answer. By default 250 milliseconds. A write that was not
+    /// done by then is not done later.
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.operation_timeout = timeout;
+        self
+    }
+
+    /// How often the connection is checked, and how long its answer is waited for. By default one second each. So a
+    /// connection that was cut without a word is noticed after two.
+    pub fn watch(mut self, every: Duration, patience: Duration) -> Self {
+        self.watch_every = every;
+        self.watch_patience = patience;
+        self
+    }
+
+    /// The shortest and the longest time between two attempts to connect; it doubles in between. By default 50
+    /// milliseconds and two seconds.
+    pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
+        self.backoff = (shortest, longest);
+        self
+    }
+
+    /// How long values live, unless a write says otherwise. By default an hour.
+    pub fn time_to_live(mut self, ttl: Duration) -> Self {
+        self.time_to_live = ttl;
+        self
+    }
+
+    /// How long a load may take for its value to be stored. By default 30 seconds. What takes longer goes to its caller
+    /// only.
+    pub fn longest_load(mut self, longest: Duration) -> Self {
+        self.longest_load = longest;
+        self
+    }
+
+    /// How long entries of the first tier are served after the connection that carries invalidations is lost. By default
+    /// zero: they are not served.
+    pub fn max_staleness(mut self, staleness: Duration) -> Self {
+        self.max_staleness = staleness;
+        self
+    }
+
+    /// The most bytes of a value, encoded, before and after compression. By default 16 MiB. A larger one is not stored in
+    /// any tier.
+    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
+        self.max_value_bytes = bytes;
+        self
+    }
+
+    /// The most operations at the same time. By default 4096. More are refused at once.
+    pub fn max_in_flight(mut self, operations: usize) -> Self {
+        self.max_in_flight = operations;
+        self
+    }
+
+    /// Compresses values of at least so many bytes. Needs feature `lz4`. All instances of a prefix that read compressed
+    /// values need it.
+    #[cfg(feature = "lz4")]
+    pub fn compress_from(mut self, bytes: usize) -> Self {
+        self.compress_from = Some(bytes);
+        self
+    }
+
+    /// After how many failures in a row the server is left alone, and for how long. By default 5, and one second.
+    pub fn breaker(mut self, failures: u32, open_for: Duration) -> Self {
+        self.breaker = (failures, open_for);
+        self
+    }
+
+    /// How many keys of failed writes are remembered, to remove them from the server later. By default 10,000. Where there
+    /// are more, everything on the server is given up instead.
+    pub fn repairs(mut self, keys: usize) -> Self {
+        self.repairs = keys;
+        self
+    }
+
+    /// One load of a key at a time over all instances: others wait for its value, for `wait` at most, and load for
+    /// themselves then. Without it they do not wait. The lease lasts as long as the load, and for
+    /// [`longest_load`](Self::longest_load) at most.
+    pub fn lease(mut self, wait: Duration) -> Self {
+        self.lease = Some(wait);
+        self
+    }
+
+    /// Starts the tier's thread, which connects. Does not wait for a connection.
+    ///
+    /// # Errors
+    ///
+    /// If the settings are not valid, or the thread cannot be started. An unreachable server is no error.
+    pub fn build(self) -> Result<RedisTier, TierBuildError> {
+        RedisTier::start(self.settings()?)
+    }
+
+    fn settings(self) -> Result<Settings, TierBuildError> {
+        let info = self.url.as_str().into_connection_info().map_err(|_| TierBuildError::Url)?;
+        // Invalidations come in between replies, which only the third version of the protocol can tell apart.
+        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let client =
+            Client::open(info.set_redis_settings(redis)).map_err(|_| TierBuildError::Url)?;
+        if self.key_prefix.is_empty() || self.key_prefix.contains(['{', '}']) {
+            return Err(TierBuildError::KeyPrefix);
+        }
+        let durations = [
+            ("connect_timeout", self.connect_timeout),
+            ("operation_timeout", self.operation_timeout),
+            ("watch", self.watch_every.min(self.watch_patience)),
+            ("backoff", self.backoff.0.min(self.backoff.1)),
+            ("time_to_live", self.time_to_live),
+            ("longest_load", self.longest_load),
+        ];
+        for (name, duration) in durations {
+            // Redis counts in milliseconds.
+            if duration < Duration::from_millis(1) {
+                return Err(TierBuildError::Zero(name));
+            }
+            if duration > LONGEST {
+                return Err(TierBuildError::TooLong(duration));
+            }
+        }
+        let numbers = [
+            ("max_value_bytes", self.max_value_bytes),
+            ("max_in_flight", self.max_in_flight),
+            ("breaker", self.breaker.0 as usize),
+        ];
+        if let Some((name, _)) = numbers.into_iter().find(|(_, number)| *number == 0) {
+            return Err(TierBuildError::Zero(name));
+        }
+        Ok(Settings {
+            client,
+            key_prefix: self.key_prefix,
+            connect_timeout: self.connect_timeout,
+            operation_timeout: self.operation_timeout,
+            watch_every: self.watch_every,
+            watch_patience: self.watch_patience,
+            backoff: self.backoff,
+            time_to_live: self.time_to_live,
+            longest_load: self.longest_load,
+            max_staleness: self.max_staleness.min(LONGEST),
+            max_value_bytes: self.max_value_bytes.min(u32::MAX as usize),
+            max_in_flight: self.max_in_flight,
+            compress_from: self.compress_from,
+            breaker: self.breaker,
+            repairs: self.repairs,
+            lease: self.lease,
+        })
+    }
+}
+
+impl fmt::Debug for RedisTierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisTierBuilder")
+            .field("key_prefix", &self.key_prefix)
+            .field("operation_timeout", &self.operation_timeout)
+            .field("time_to_live", &self.time_to_live)
+            .field("max_staleness", &self.max_staleness)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! The crate against a real `redis-server`, which each test starts for itself on a free port. Where that program is not
+//! installed, the tests say so and are skipped.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod coherence;
+mod envelopes;
+mod failures;
+mod leases;
+mod loads;
+mod proxies;
+mod secrets;
+mod settings;
