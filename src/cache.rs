@@ -4,6 +4,7 @@ mod by_ref;
 mod contents;
 #[cfg(feature = "rayon")]
 mod parallel;
+mod tagged;
 mod weak;
 
 use std::cell::RefCell;
@@ -677,7 +678,7 @@ where
         lifetime_override: LifetimeOverride,
     ) -> Result<Inserted, Refused<K, V>> {
         let over = (|_: &V, _: &V| true, Decided::ByOperation);
-        self.engine.put_with_lifetime(key, value, over, lifetime_override)
+        self.engine.put_with_lifetime(key, value, over, (lifetime_override, None))
     }
 
     fn assert_keeps_time(&self) {

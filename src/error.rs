@@ -22,6 +22,8 @@ pub enum InsertErrorKind {
     NoRoom,
     /// The cache keeps no time, so no entry can have a time to live of its own.
     Untimed,
+    /// The cache was built without [tags](crate::Builder::tags), so no entry can have any.
+    Untagged,
     /// The closure that decides changed the cache itself each time it was called, and what it had decided on
     /// was not there any more; after 256 such attempts the operation gives up. A later attempt fails in the same
     /// way, unless the closure leaves its own key alone.
@@ -44,6 +46,10 @@ impl fmt::Display for InsertErrorKind {
             Self::Untimed => f.write_str(
                 "the cache keeps no time, and an entry cannot have a time to live: call \
                  per_entry_ttl() on the builder",
+            ),
+            Self::Untagged => f.write_str(
+                "the cache was built without tags, and an entry cannot have any: call tags() on the \
+                 builder",
             ),
             Self::Contended => f.write_str(
                 "the closure that was to decide has changed what it was to decide on, 256 times: \

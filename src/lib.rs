@@ -116,6 +116,7 @@ mod stats;
 mod sync;
 #[allow(unsafe_code)]
 mod table;
+mod tags;
 mod time;
 mod trace;
 

@@ -69,6 +69,8 @@ pub struct Settings {
     pub keeps_time: bool,
     /// The resolution of the clock; `None` if it is precise or manual, or there is none.
     pub clock_resolution: Option<Duration>,
+    /// Whether entries may have [tags](crate::Builder::tags).
+    pub has_tags: bool,
     /// Whether there is a [removal listener](crate::Builder::removal_listener).
     pub has_listener: bool,
     /// When loads are taken over.

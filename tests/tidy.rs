@@ -31,12 +31,13 @@ const LAYERS: &str = "
     iter: TOP
     reader: TOP
     maintenance_thread: engine sync
-    engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim settings slot_meta stats sync table time trace
+    engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim settings slot_meta stats sync table tags time trace
     table: entry reclaim slot_meta sync
     policy: slot_meta sync
     accounting: sync
     expiry: entry sync time
-    entry: sync
+    entry: sync tags
+    tags: sync
     reclaim: sync
     health: sync time
     latency: sync time
@@ -52,7 +53,7 @@ const LAYERS: &str = "
     trace:
     sync:
 ";
-const TOP: &str = "builder cache engine error expiry guard health iter maintenance_thread latency load_policy outcome random_state reader settings stats time";
+const TOP: &str = "builder cache engine error expiry guard health iter maintenance_thread latency load_policy outcome random_state reader settings stats tags time";
 
 /// Lines of code in a file, at most.
 const LONGEST: usize = 600;

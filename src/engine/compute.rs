@@ -75,7 +75,7 @@ where
                     EntryState::Live => (RemovalCause::Invalidated, Computed::Removed),
                     // With it goes a load that is under way.
                     EntryState::Expired | EntryState::Placeholder => {
-                        (RemovalCause::Expired, Computed::Absent)
+                        (self.cause_of_end(occupied.entry()), Computed::Absent)
                     }
                 };
                 if self.remove_occupied(view, occupied, cause) {
@@ -110,7 +110,11 @@ where
         if let Err(kind) = self.check_weight(costs.charge) {
             return Ok(Computed::Refused { kind, value: value.into_inner() });
         }
-        let entry = view.entry(hash, own.into_inner(), value.into_inner(), costs);
+        let mut entry = view.entry(hash, own.into_inner(), value.into_inner(), costs);
+        if let Destination::Occupied(occupied, EntryState::Live) = &destination {
+            // What the value was made of has them.
+            entry.set_tags(occupied.entry().tag_set());
+        }
         let (error, entry) = match self.put_at(view, op, destination, entry) {
             Ok(Inserted::New) => return Ok(Computed::Inserted),
             Ok(Inserted::Replaced) => return Ok(Computed::Replaced),

@@ -11,13 +11,12 @@ use crate::entry::EntryRef;
 use crate::policy::{Cause, Departure};
 use crate::stats::{Absence, Explanation, Region};
 
-impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
-    /// What is known of a key, and nobody notices.
-    pub(crate) fn explain<Q>(&self, key: &Q) -> Explanation
+impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
+    /// What a key has, and nobody notices.
+    pub(super) fn look<Q>(&self, hash: u64, key: &Q) -> Option<(Occupied<'g, K, V>, EntryState)>
     where
-        Q: Hash + Equivalent<K> + ?Sized,
+        Q: Equivalent<K> + ?Sized,
     {
-        let hash = self.engine.hash(key);
         let find = || self.view.find_any(hash, |k| key.equivalent(k));
         let mut found = find();
         // One that has expired may have been replaced before the clock was asked: see `successor`.
@@ -33,11 +32,22 @@ impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
             }
             found = next;
         }
-        let state = found.map(|occupied| (occupied, self.engine.state(occupied.entry())));
-        match state {
+        found.map(|occupied| (occupied, self.engine.state(occupied.entry())))
+    }
+
+    /// What is known of a key, and nobody notices.
+    pub(crate) fn explain<Q>(&self, key: &Q) -> Explanation
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let hash = self.engine.hash(key);
+        match self.look(hash, key) {
             Some((occupied, EntryState::Live)) => self.explain_resident(occupied),
             Some((occupied, EntryState::Expired)) => Explanation::Missing {
-                why: Absence::Expired,
+                why: match occupied.entry().is_invalidated() {
+                    true => Absence::Invalidated,
+                    false => Absence::Expired,
+                },
                 being_loaded: is_being_loaded(occupied.entry()),
             },
             Some((occupied, EntryState::Placeholder)) if !is_being_loaded(occupied.entry()) => {
@@ -52,7 +62,7 @@ impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
         }
     }
 
-    fn explain_resident(&self, occupied: Occupied<'_, K, V>) -> Explanation {
+    pub(super) fn explain_resident(&self, occupied: Occupied<'_, K, V>) -> Explanation {
         let entry = occupied.entry();
         // What left its slot meanwhile was there when it was found.
         let meta = occupied.meta();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use super::read_view::successor;
+use super::remove::EntryState;
 use super::{Engine, ReadView};
 use crate::stats::{EntryInfo, Explanation, Region};
 
@@ -61,8 +62,10 @@ impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let found = self.look(self.engine.hash(key), key);
+        let (occupied, _) = found.filter(|(_, state)| *state == EntryState::Live)?;
         let Explanation::Resident { region, reads, age, time_left, idle_time_left, charge, .. } =
-            self.explain(key)
+            self.explain_resident(occupied)
         else {
             return None;
         };
@@ -74,6 +77,7 @@ impl<K: Eq, V, S: BuildHasher> ReadView<'_, K, V, S> {
             idle_for: expiration.and_then(|time| time.idle_for(idle_time_left)),
             reads,
             protected: region == Region::Protected,
+            tags: occupied.entry().tags().map_or(0, |tags| tags.names().len()),
         })
     }
 }

@@ -135,7 +135,7 @@ impl RefusalTally {
             InsertErrorKind::NoRoom => self.no_room.bump(),
             InsertErrorKind::Contended => self.contended.bump(),
             // Another thread's value is there, or the call could not have succeeded.
-            InsertErrorKind::Occupied | InsertErrorKind::Untimed => {}
+            InsertErrorKind::Occupied | InsertErrorKind::Untimed | InsertErrorKind::Untagged => {}
         }
     }
 

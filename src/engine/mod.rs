@@ -5,6 +5,7 @@
 //! | `read_view` | what a pinned thread reads |
 //! | `batch` | reading many keys at a time |
 //! | `wait` | for how long an operation waits for others |
+//! | `tagging` | tags by their names |
 //! | `starvation` | writes that have waited for long, and go first |
 //! | `write_op` | one operation on its way, and when it gives up |
 //! | `admission` | which newcomers are worth the room that they need |
@@ -69,6 +70,7 @@ mod running;
 mod scan;
 mod starvation;
 mod table_entries;
+mod tagging;
 mod thin_load;
 mod timing;
 mod upkeep;
@@ -83,6 +85,7 @@ mod tests;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use batch::Batch;
@@ -101,6 +104,7 @@ pub(crate) use write_op::Decided;
 
 use lingering::Lingering;
 use starvation::Starvation;
+use tagging::Tags;
 
 use crate::accounting::{Credit, Ledger, Stripe};
 pub(crate) use crate::entry::{AnyFlight, LoadStatus, LoadToken, ThinLoad};
@@ -157,6 +161,8 @@ pub(crate) struct Engine<K, V, S> {
     rules: Rules<K, V>,
     settings: Box<Settings>,
     policy: Policy,
+    /// What is known of tags, if entries may have any.
+    tags: Option<Arc<Tags>>,
     /// Whether a new entry may leave at once: its time may be over, or it may not be worth its room.
     screens: bool,
     capacity: Ledger,
@@ -204,6 +210,7 @@ impl<K, V, S> Engine<K, V, S> {
         Self {
             table,
             hasher: NoAbort::new(hasher),
+            tags: rules.tagged.then(Tags::new),
             screens: weighs || rules.expiration.is_some(),
             rules,
             policy: Policy::new(weighs),
@@ -300,6 +307,9 @@ impl<K, V, S> Engine<K, V, S> {
     /// Takes their seats from the threads that a fork has left behind, and gives up their loads; how many had seats.
     pub(crate) fn reset_after_fork(&self) -> usize {
         self.running.reset_after_fork();
+        if let Some(tags) = &self.tags {
+            tags.reset_after_fork();
+        }
         self.table.reset_after_fork()
     }
 }
@@ -329,7 +339,7 @@ where
     pub(crate) fn overhead(&self) -> usize {
         let pin = self.pin();
         let view = self.table.view(pin.guard_ref());
-        view.bytes(History::bytes)
+        view.bytes(History::bytes) + self.tags.as_ref().map_or(0, |tags| tags.overhead())
     }
 
     /// The number of buckets, before their number changes.

@@ -51,6 +51,7 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
         cost: None,
         listener: None,
         expiration: None,
+        tagged: false,
         load_policy: crate::load_policy::LoadPolicy::new(),
     };
     Arc::new(Engine::new(plan, rules, BuildHasherDefault::default()))

@@ -158,6 +158,11 @@ where
                 return Ok(LoadStart::Started(None));
             }
         };
+        if occupied.entry().is_invalidated() {
+            // A load that is under way began before: its value is not to be put in, and not for this caller.
+            self.remove_occupied(view, occupied, RemovalCause::Invalidated);
+            return Err(AttemptError::Changed);
+        }
         let state = self.state(occupied.entry());
         let other = occupied.entry().load_token().filter(|token| !is_over(token));
         match (state, other) {
@@ -229,7 +234,8 @@ where
         let (own_value, value) =
             (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
         let contents = (own.into_inner(), own_value.into_inner());
-        let entry = view.renewing(old.hash(), contents, old.costs(), token.clone());
+        let mut entry = view.renewing(old.hash(), contents, old.costs(), token.clone());
+        entry.set_tags(old.tag_set());
         copy_times(old, entry.as_ref());
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
         let Ok(unlinked) = self.replace(view, &op.delta, occupied, entry) else {
@@ -310,6 +316,10 @@ where
         let done = self.retry(&mut pin, &mut op, |pin, op| {
             let view = self.table.view(pin.guard_ref());
             let Some(occupied) = self.find_by_token(view, hash, key, token) else { return Ok(()) };
+            if let (Some(new), Some(tags)) = (&mut new, occupied.entry().tag_set()) {
+                // Those of the value that it renews; if they are invalidated, it goes with that.
+                new.set_tags(Some(tags));
+            }
             let state = self.state(occupied.entry());
             self.put_from(view, op, Destination::Occupied(occupied, state), &mut new)?;
             self.promote_overflow(view, op);

@@ -119,10 +119,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
             let read = |entry| self.heed(entry, Self::note_read(expiration, entry));
             match successor(self.view, entry, read) {
                 Some(successor) => entry = successor,
-                None => {
-                    self.view.local().tally.misses.expired.bump();
-                    return None;
-                }
+                None => return count_ended(self.view, entry),
             }
         }
         self.view.local().tally.hits.bump();
@@ -183,6 +180,22 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
         let is_live = |entry| self.engine.is_live(entry);
         if is_live(entry) { Some(entry) } else { successor(self.view, entry, is_live) }
     }
+}
+
+/// Counts a read of an entry whose time is over, or whose tags were invalidated. Takes the view by value, as below.
+#[cold]
+#[inline(never)]
+fn count_ended<'g, K, V>(
+    view: View<'g, K, V>,
+    ended: EntryRef<'g, K, V>,
+) -> Option<EntryRef<'g, K, V>> {
+    let misses = &view.local().tally.misses;
+    if ended.is_invalidated() {
+        misses.invalidated.bump()
+    } else {
+        misses.expired.bump()
+    }
+    None
 }
 
 /// The first successor of an expired entry that may be read.

@@ -165,7 +165,7 @@ where
             view.help_migrate(occupied);
             return Eviction::Failed;
         };
-        let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
+        let cause = if live { RemovalCause::Evicted } else { self.cause_of_end(entry) };
         op.local.tally.count_out(cause, charge);
         self.count_out(&op.delta, entry, meta);
         if live {

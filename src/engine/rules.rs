@@ -23,6 +23,8 @@ pub(crate) struct Rules<K, V> {
     pub(crate) cost: Option<Box<Weigher<K, V>>>,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
+    /// Whether entries may have tags. Only beside an expiration.
+    pub(crate) tagged: bool,
     pub(crate) load_policy: LoadPolicy,
 }
 
@@ -30,11 +32,12 @@ impl<K, V> Rules<K, V> {
     /// The words that entries need.
     pub(super) fn entry_layout(&self) -> EntryLayout {
         let times = self.expiration.as_ref().map_or(EntryLayout::PLAIN, Expiration::entry_layout);
-        match (&self.weigher, &self.cost) {
+        let weighed = match (&self.weigher, &self.cost) {
             (None, _) => times,
             (Some(_), None) => times.weighed(),
             (Some(_), Some(_)) => times.priced(),
-        }
+        };
+        if self.tagged { weighed.tagged() } else { weighed }
     }
 
     /// How long entries live at most after they were written, in nanoseconds.
@@ -78,6 +81,7 @@ impl<K, V> fmt::Debug for Rules<K, V> {
             .field("cost", &self.cost.is_some())
             .field("listener", &self.listener.is_some())
             .field("expiration", &self.expiration)
+            .field("tagged", &self.tagged)
             .field("load_policy", &self.load_policy)
             .finish()
     }

@@ -43,9 +43,8 @@ where
             };
             if !self.is_live(occupied.entry()) {
                 // With it goes a load that is under way. If that was faster, its value is there.
-                if seeded("token-survives-removal")
-                    || self.remove_occupied(view, occupied, RemovalCause::Expired)
-                {
+                let cause = self.cause_of_end(occupied.entry());
+                if seeded("token-survives-removal") || self.remove_occupied(view, occupied, cause) {
                     break None;
                 }
                 continue;
@@ -181,14 +180,15 @@ where
         loop {
             let entry = occupied.entry();
             op.asks(Decided::ByClosure);
-            let cause = match self.state(entry) {
+            let live = match self.state(entry) {
                 EntryState::Live if keep(entry.key(), entry.value()) => return false,
-                EntryState::Live => RemovalCause::Invalidated,
-                EntryState::Expired | EntryState::Placeholder => RemovalCause::Expired,
+                EntryState::Live => true,
+                EntryState::Expired | EntryState::Placeholder => false,
             };
+            let cause = if live { RemovalCause::Invalidated } else { self.cause_of_end(entry) };
             if self.remove_current(view, occupied, cause) || seeded("token-completes-behind-a-walk")
             {
-                return cause == RemovalCause::Invalidated;
+                return live;
             }
             if op.is_exhausted(AttemptError::Changed).is_some() {
                 return false;

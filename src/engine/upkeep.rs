@@ -10,7 +10,6 @@ use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
 use crate::accounting::Reservation;
 use crate::latency::Operation;
-use crate::outcome::RemovalCause;
 use crate::reclaim::{ChargedTo, GRACE};
 use crate::stats::Maintained;
 use crate::sync::{Outermost, give_way, seeded, thread_local};
@@ -182,8 +181,8 @@ where
             for &occupied in &found {
                 let is_placeholder = occupied.entry().is_placeholder();
                 swept += usize::from(!is_placeholder);
-                if self.is_outdated(occupied.entry())
-                    && self.remove_occupied(view, occupied, RemovalCause::Expired)
+                let cause = self.cause_of_end(occupied.entry());
+                if self.is_outdated(occupied.entry()) && self.remove_occupied(view, occupied, cause)
                 {
                     expired += usize::from(!is_placeholder);
                 }
@@ -301,8 +300,8 @@ where
         }
         let mut expired = 0;
         self.walk(|view, occupied| {
-            if !self.is_kept(occupied.entry())
-                && self.remove_current(view, occupied, RemovalCause::Expired)
+            let entry = occupied.entry();
+            if !self.is_kept(entry) && self.remove_current(view, occupied, self.cause_of_end(entry))
             {
                 expired += 1;
             }

@@ -1,6 +1,7 @@
 //! How an entry comes in: insert and replace.
 
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
 use super::garbage_charge::retired_charge;
 use super::panic::Panicked;
@@ -18,6 +19,7 @@ use crate::reclaim::ChargedTo;
 use crate::slot_meta::SlotMeta;
 use crate::sync::NoAbort;
 use crate::table::{Lookup, Vacant};
+use crate::tags::TagSet;
 
 /// An entry that did not come in.
 #[derive(Debug)]
@@ -57,16 +59,16 @@ where
         value: V,
         over: (impl Fn(&V, &V) -> bool, Decided),
     ) -> Result<Inserted, Refused<K, V>> {
-        self.put_with_lifetime(key, value, over, LifetimeOverride::default())
+        self.put_with_lifetime(key, value, over, (LifetimeOverride::default(), None))
     }
 
-    /// The same, for a value that lives differently.
+    /// The same, for a value that lives differently, or has tags.
     pub(crate) fn put_with_lifetime(
         &self,
         key: K,
         value: V,
         over: (impl Fn(&V, &V) -> bool, Decided),
-        lifetime_override: LifetimeOverride,
+        (lifetime_override, tags): (LifetimeOverride, Option<Arc<TagSet>>),
     ) -> Result<Inserted, Refused<K, V>> {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let costs = self.rules.weigh(&key, &value);
@@ -81,14 +83,18 @@ where
                 live.filter(|occupied| !over.0(occupied.entry().value(), &value))
             {
                 self.note_use(view, occupied);
+                let (key, value) = (key.into_inner(), value.into_inner());
                 return Err(Refused::new(InsertErrorKind::Occupied, key, value));
             }
             self.count_refusal(pin.local(), hash, kind);
-            return Err(Refused::new(kind, key, value));
+            return Err(Refused::new(kind, key.into_inner(), value.into_inner()));
         }
         self.prefetch(&pin, hash);
         let (key, value) = (key.into_inner(), value.into_inner());
         let mut new = Some(self.table.view(pin.guard_ref()).entry(hash, key, value, costs));
+        if let (Some(entry), Some(tags)) = (&mut new, tags) {
+            entry.set_tags(Some(tags));
+        }
         let (outcome, mut panicked) =
             self.put_entry(&mut pin, &mut new, (&over, lifetime_override), hash);
         let kind = match outcome {
@@ -147,7 +153,8 @@ where
         if let Lookup::Occupied(occupied) = view.find_for_write(entry.hash(), |k| k == entry.key())
         {
             let live = self.is_live(occupied.entry());
-            let cause = if live { RemovalCause::Evicted } else { RemovalCause::Expired };
+            let cause =
+                if live { RemovalCause::Evicted } else { self.cause_of_end(occupied.entry()) };
             if self.unlink_and_retire(view, occupied, cause) && !occupied.entry().is_placeholder() {
                 op.report(&self.rules, occupied.entry(), cause);
             }
@@ -373,7 +380,7 @@ where
         let (cause, inserted) = if live {
             (RemovalCause::Replaced, Inserted::Replaced)
         } else {
-            (RemovalCause::Expired, Inserted::New)
+            (self.cause_of_end(old), Inserted::New)
         };
         op.local.tally.count_out(cause, left);
         let charged_to = self.commit_garbage(garbage_charge, left);
@@ -416,7 +423,7 @@ where
         if self.rules.expiration.is_some()
             && self.is_expired_on_insert(entry, destination, &op.lifetime_override)
         {
-            return Some(RemovalCause::Expired);
+            return Some(self.cause_of_end(entry));
         }
         let is_weighed = self.rules.weigher.is_some();
         let fails_admission = is_weighed && self.fails_admission(view, op, destination, entry);
@@ -435,7 +442,11 @@ where
     ) -> Linked<K, V> {
         let tally = &op.local.tally;
         let replaced = matches!(destination, Destination::Occupied(_, EntryState::Live));
-        let cause = if replaced { RemovalCause::Replaced } else { RemovalCause::Expired };
+        let cause = match destination {
+            Destination::Occupied(_, EntryState::Live) => RemovalCause::Replaced,
+            Destination::Occupied(occupied, _) => self.cause_of_end(occupied.entry()),
+            Destination::Vacant(_) => RemovalCause::Expired,
+        };
         let old = match destination {
             Destination::Vacant(_) => None,
             Destination::Occupied(occupied, _)
@@ -611,8 +622,7 @@ impl<'g, K, V> Destination<'g, K, V> {
 }
 
 impl<K, V> Refused<K, V> {
-    fn new(kind: InsertErrorKind, key: NoAbort<K>, value: NoAbort<V>) -> Self {
-        let (key, value) = (key.into_inner(), value.into_inner());
+    pub(crate) fn new(kind: InsertErrorKind, key: K, value: V) -> Self {
         Self { kind, key, value, panicked: Panicked::default() }
     }
 

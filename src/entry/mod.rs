@@ -5,11 +5,12 @@
 //! the cache needs: an entry pays only for what is used.
 //!
 //! ```text
-//!   [ cost | charge | idle | modified | deadline ] hash | key | value [ token ]
-//!                       -3     -2         -1         ^ what a slot points to
+//!   [ tags | cost | charge | idle | modified | deadline ] hash | key | value [ token ]
+//!                              -3     -2         -1         ^ what a slot points to
 //! ```
 //!
-//! The charge lies in front of what there is of the times, and the cost of a miss in front of that.
+//! The charge lies in front of what there is of the times, the cost of a miss in front of that, and the address of the
+//! tags in front of all.
 //!
 //! An entry whose value is being loaded carries a token behind it: see `token`.
 //!
@@ -22,11 +23,14 @@
 //! - **E2** An [`Entry`] or a [`RawEntry`] owns its record (S1). An [`EntryRef<'g>`] points to one that is not given
 //!   back during `'g`.
 //! - **E3** The kind that an entry was laid out for is in its hash word, and never changes.
+//! - **E4** The word of the tags is null, or the address of a set of which the entry has a share. Only the owner of an
+//!   entry that nobody else has changes it.
 
 mod entry_layout;
 mod free_list;
 mod placeholder;
 mod slab;
+mod tagged;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 mod thin_load;
@@ -208,6 +212,9 @@ impl<K, V> Entry<K, V> {
     /// The entry is not used again.
     #[inline]
     unsafe fn emptied(&self) -> RawEntry<K, V> {
+        if self.slab().entry_layout().is_tagged() {
+            drop(self.take_tags());
+        }
         // Told by the number, as the record may be in no cache.
         let kind = if is_plain(self.number) { Kind::Plain } else { self.as_ref().kind() };
         // Given back even if a destructor panics.
@@ -306,6 +313,7 @@ impl<K, V> Entry<K, V> {
     pub(crate) fn into_parts(self) -> (K, V) {
         let kind = self.as_ref().kind();
         assert!(kind == Kind::Plain, "an entry with a token is not taken apart");
+        drop(self.take_tags());
         let entry = ManuallyDrop::new(self);
         let _hull = RawEntry { node: entry.node, slab: entry.slab, number: entry.number, kind };
         // SAFETY: initialised by E1; not used again, as the entry is not dropped.
@@ -478,8 +486,9 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         debug_assert!(costs.charge <= HEAVIEST, "heavier than an entry may be");
         for nth in 1..=self.entry_layout.words() {
             let value = match nth.checked_sub(self.entry_layout.times()) {
-                Some(1) => costs.charge,
-                Some(2) => costs.cost,
+                Some(1) if self.entry_layout.is_weighed() => costs.charge,
+                Some(2) if self.entry_layout.is_priced() => costs.cost,
+                // That of the tags is null.
                 _ => 0,
             };
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
@@ -503,7 +512,11 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// What a miss of the key costs; one where nobody says.
     #[inline]
     pub(crate) fn cost(&self) -> u64 {
-        if self.entry_layout.is_priced() { self.word(self.entry_layout.words()).get() } else { 1 }
+        if self.entry_layout.is_priced() {
+            self.word(self.entry_layout.times() + 2).get()
+        } else {
+            1
+        }
     }
 
     /// Charge and cost.

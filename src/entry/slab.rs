@@ -102,7 +102,7 @@ impl<K, V> Slab<K, V> {
     };
 
     pub(crate) fn new(entry_layout: EntryLayout) -> Self {
-        let words = Layout::array::<u64>(entry_layout.words()).expect("at most four words");
+        let words = Layout::array::<u64>(entry_layout.words()).expect("at most six words");
         let pool = |fixed| {
             let (layout, offset) =
                 words.extend(fixed).expect("a key and a value that exist fit in memory");

@@ -13,7 +13,7 @@ impl<K, V> Expiration<K, V> {
     pub(crate) fn end(&self, entry: EntryRef<'_, K, V>) -> Deadline {
         let at = |word: Option<&Stamp>| word.map_or(Deadline::NEVER, sliding::deadline);
         let own = at(entry.deadline()).min(at(entry.idle_deadline()));
-        if self.expiry.is_none() {
+        if self.expiry().is_none() {
             return own;
         }
         own.min(after(modified(entry), self.time_to_live))
@@ -25,7 +25,7 @@ impl<K, V> Expiration<K, V> {
         let now = self.now();
         let at = |word: Option<&Stamp>| word.map_or(Deadline::NEVER, sliding::deadline);
         let mut own = at(entry.deadline());
-        if self.expiry.is_some() {
+        if self.expiry().is_some() {
             own = own.min(after(modified(entry), self.time_to_live));
         }
         (own.remaining(now), at(entry.idle_deadline()).remaining(now))

@@ -11,6 +11,9 @@
 //! | a time to idle | the same | moved by reads | the same |
 //! | an `Expiry` | moved by reads as well | as above | the time to live counts from it |
 //!
+//! An entry whose tags were invalidated (`tags`) is treated as one that has expired; only the cause that is told is
+//! another.
+//!
 //! A deadline is over once a thread has seen it passed, and nothing moves it any more: see
 //! `sliding`.
 
@@ -42,9 +45,15 @@ pub(crate) struct Expiration<K, V> {
     clock: Clock,
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
-    expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+    /// What most caches do without. Reads look once whether it is there.
+    further: Option<Box<Further<K, V>>>,
     /// For how long expired entries may stand in for others, in nanoseconds.
     pub(crate) grace: Relaxed<AtomicU64>,
+}
+
+/// What else decides how long entries live.
+struct Further<K, V> {
+    expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
 }
 
 /// The result of a read.
@@ -69,9 +78,17 @@ impl<K, V> Expiration<K, V> {
         time_to_live: Option<Duration>,
         time_to_idle: Option<Duration>,
         expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+        tagged: bool,
     ) -> Self {
         let grace = Relaxed::<AtomicU64>::new(0);
-        Self { clock, time_to_live, time_to_idle, expiry, grace }
+        let further = (tagged || expiry.is_some()).then(|| Box::new(Further { expiry }));
+        Self { clock, time_to_live, time_to_idle, further, grace }
+    }
+
+    /// The user's rule, if there is one.
+    #[inline]
+    fn expiry(&self) -> Option<&(dyn Expiry<K, V> + Send + Sync)> {
+        self.further.as_ref()?.expiry.as_deref()
     }
 
     /// The time to live of entries, if it is the same for all.
@@ -108,7 +125,7 @@ impl<K, V> Expiration<K, V> {
     /// Whether the entry's own deadline is ahead, and its time to live is not over.
     #[inline]
     fn owns_time(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        (self.expiry.is_none() || self.is_still_live(entry, now))
+        (self.further.is_none() || self.is_still_live(entry, now))
             && self.own_ahead(entry, now).is_some()
     }
 
@@ -133,12 +150,15 @@ impl<K, V> Expiration<K, V> {
         let ahead = |word: &Stamp| !sliding::deadline(word).is_passed(then);
         entry.deadline().is_none_or(ahead)
             && entry.idle_deadline().is_none_or(ahead)
-            && (self.expiry.is_none() || self.is_still_live(entry, then))
+            && (self.further.is_none() || self.is_still_live(entry, then))
     }
 
-    /// Whether an entry's time to live is not over, if its deadline comes from the user's `Expiry`.
+    /// Whether none of an entry's tags was invalidated, and its time to live is not over, if its deadline comes from
+    /// the user's `Expiry`. If this returns false, that is final (V2).
     fn is_still_live(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        !after(modified(entry), self.time_to_live).is_passed(now)
+        !entry.is_invalidated()
+            && (self.expiry().is_none()
+                || !after(modified(entry), self.time_to_live).is_passed(now))
     }
 
     /// Returns the entry's own deadline, if it is ahead.
@@ -178,7 +198,7 @@ impl<K, V> Expiration<K, V> {
         &self,
         lifetime_override: &LifetimeOverride,
     ) -> Option<&(dyn Expiry<K, V> + Send + Sync)> {
-        if lifetime_override.ttl.is_some() { None } else { self.expiry.as_deref() }
+        if lifetime_override.ttl.is_some() { None } else { self.expiry() }
     }
 
     fn begin(
@@ -190,7 +210,7 @@ impl<K, V> Expiration<K, V> {
     ) {
         // With a user's expiry, the deadline is the one that it returned, and the time to live
         // counts from the last write, which the entry remembers.
-        let (life, longest) = match (lifetime_override.ttl, &self.expiry) {
+        let (life, longest) = match (lifetime_override.ttl, self.expiry()) {
             (Some(ttl), _) => (Some(ttl), None),
             (None, Some(_)) => (wanted, self.time_to_live),
             (None, None) => (self.time_to_live, self.time_to_live),
@@ -237,9 +257,28 @@ impl<K, V> Expiration<K, V> {
     /// which is at most once for each time that the clock shows.
     #[inline]
     pub(crate) fn read(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Reading {
-        match &self.expiry {
-            None => Reading::of(self.own_ahead(entry, now).is_some() && self.idle_from(entry, now)),
+        match &self.further {
+            None => self.read_deadlines(entry, now),
+            Some(further) => self.read_further(further, entry, now),
+        }
+    }
+
+    #[inline]
+    fn read_deadlines(&self, entry: EntryRef<'_, K, V>, now: Moment) -> Reading {
+        Reading::of(self.own_ahead(entry, now).is_some() && self.idle_from(entry, now))
+    }
+
+    #[inline(never)]
+    fn read_further(
+        &self,
+        further: &Further<K, V>,
+        entry: EntryRef<'_, K, V>,
+        now: Moment,
+    ) -> Reading {
+        match &further.expiry {
             Some(expiry) => self.read_and_ask(&**expiry, entry, now),
+            None if entry.is_invalidated() => Reading::Expired,
+            None => self.read_deadlines(entry, now),
         }
     }
 
@@ -319,7 +358,7 @@ impl<K, V> fmt::Debug for Expiration<K, V> {
             .field("clock", &self.clock)
             .field("time_to_live", &self.time_to_live)
             .field("time_to_idle", &self.time_to_idle)
-            .field("expiry", &self.expiry.is_some())
+            .field("expiry", &self.expiry().is_some())
             .finish()
     }
 }

@@ -48,7 +48,7 @@ fn rule(
 ) -> (Rule, ManualClock) {
     let (clock, manual) = Clock::manual();
     let expiry = lives.map(|lives| Box::new(lives) as Box<dyn Expiry<u8, u8> + Send + Sync>);
-    (Expiration::new(clock, live, idle, expiry), manual)
+    (Expiration::new(clock, live, idle, expiry, false), manual)
 }
 
 fn created(rule: &Rule) -> Entry<u8, u8> {

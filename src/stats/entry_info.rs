@@ -37,4 +37,7 @@ pub struct EntryInfo {
     pub reads: u8,
     /// Whether it is in the protected region. If not, it is on probation.
     pub protected: bool,
+    /// How many [tags](crate::Builder::tags) it has; [`Cache::tags_of`](crate::Cache::tags_of) returns them.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub tags: usize,
 }

@@ -67,5 +67,6 @@ mod sequential;
 mod serialized;
 mod slow_reads;
 mod stats;
+mod tags;
 mod updates;
 mod worth;

@@ -142,10 +142,18 @@ fn writes_tell_what_they_did() {
     let _: () = cache.insert_with_ttl(key(), vec![7], Duration::from_secs(1));
     let _: Result<Inserted, InsertError<String, Vec<u8>>> =
         cache.try_insert_with_ttl(key(), vec![7], Duration::from_secs(1));
+    let refused = cache.try_insert_tagged(key(), vec![7], ["a"]);
+    assert!(matches!(refused, Err(InsertError { kind: InsertErrorKind::Untagged, .. })));
+    let tags: [String; 0] = [];
+    let _: () = cache.insert_tagged(key(), vec![7], &tags);
+    let _: () = cache.insert_tagged_with_ttl(key(), vec![7], tags, Duration::from_secs(1));
+    let _: () = cache.invalidate_tag("a");
+    let _: (usize, Option<Vec<String>>) = (cache.tag_count(), cache.tags_of("a"));
     let _: bool = cache.set_ttl("a", Duration::MAX);
     let info: Option<EntryInfo> = cache.entry_info("a");
     let _: Option<[Option<Duration>; 3]> = info.map(|it| [it.age, it.expires_in, it.idle_for]);
     let _: Option<(u64, u8, bool)> = info.map(|it| (it.charge, it.reads, it.protected));
+    let _: Option<usize> = info.map(|it| it.tags);
     let _: bool = cache.insert_if_newer(key(), vec![5], |value: &Vec<u8>| value.len()).is_ok();
     let _: Option<Vec<u8>> = cache.remove("a");
     let _: Option<Vec<u8>> = cache.replace(key(), vec![8]);
@@ -182,6 +190,7 @@ fn settings_are_read_back() {
         has_expiry,
         keeps_time,
         clock_resolution,
+        has_tags,
         has_listener,
         load_policy,
         ..
@@ -189,7 +198,7 @@ fn settings_are_read_back() {
     let _: (String, u64, u64, Duration, usize) =
         (name, capacity, retired_capacity, patience, expected_entries);
     let _: (Maintenance, LoadPolicy) = (maintenance, load_policy);
-    let _: [bool; 5] = [weighed, has_cost, has_expiry, keeps_time, has_listener];
+    let _: [bool; 6] = [weighed, has_cost, has_expiry, keeps_time, has_tags, has_listener];
     let _: [Option<Duration>; 3] = [time_to_live, time_to_idle, clock_resolution];
     let _: Builder<u32, u32> = Builder::default();
 }
