@@ -76,7 +76,8 @@ where
             self.policy.frequency(history, cursor, recent_uses) + u64::from(meta.count());
         let worth = Worth::new(frequency, entry.cost(), need);
         let entries = TableEntries::new(self, view);
-        if self.policy.is_worth_its_room(&entries, cursor, history, worth) {
+        let eviction = self.policy.eviction(&entries, (cursor, history), &op.delta, fill);
+        if eviction.is_worth_its_room(worth) {
             return false;
         }
         // Others may need what is not enough here.

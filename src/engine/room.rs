@@ -206,7 +206,8 @@ where
         let entries = TableEntries::new(self, view)
             .excluding(own)
             .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING);
-        self.policy.victim(&entries, &op.local.cursor, view.extension(), &op.delta, self.fill())
+        let at = (&op.local.cursor, view.extension());
+        self.policy.eviction(&entries, at, &op.delta, self.fill()).victim()
     }
 
     /// An entry whose time is over, if there is one that is known of: it makes room before any live one does.

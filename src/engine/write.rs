@@ -595,8 +595,8 @@ where
         let fill = self.fill();
         if fill.has_room() {
             let entries = TableEntries::new(self, view);
-            let (cursor, history) = (&op.local.cursor, view.extension());
-            self.policy.promote_overflow(&entries, cursor, history, &op.delta, fill);
+            let at = (&op.local.cursor, view.extension());
+            self.policy.eviction(&entries, at, &op.delta, fill).promote_overflow();
         }
     }
 }

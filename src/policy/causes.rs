@@ -17,11 +17,9 @@
 
 use std::sync::OnceLock;
 
+use super::tuning::{CAUSES_PER_SET, ENTRIES_PER_CAUSE_SET};
 use crate::sync::{AtomicU64, Relaxed, prefetch_to_read, zeroed};
 
-/// Fates in a set, and entries of the cache that it is for.
-const WAYS: usize = 8;
-const ENTRIES_PER_SET: usize = 32;
 const TIME_BITS: u32 = 16;
 const CAUSE_BITS: u32 = 2;
 const CAUSE: u64 = (1 << CAUSE_BITS) - 1;
@@ -58,7 +56,7 @@ struct Table {
 impl Causes {
     /// A memory for a cache of so many entries; not made yet.
     pub(super) fn new(entries: usize) -> Self {
-        let sets = entries.div_ceil(ENTRIES_PER_SET).max(1);
+        let sets = entries.div_ceil(ENTRIES_PER_CAUSE_SET).max(1);
         Self { sets, table: OnceLock::new(), allocators: Word::new(0) }
     }
 
@@ -128,14 +126,15 @@ impl Causes {
     #[inline]
     fn set<'m>(&self, table: &'m Table, hash: u64) -> &'m [Word] {
         let nth = (u128::from(hash) * self.sets as u128) >> 64;
-        &table.words[table.first + nth as usize * WAYS..][..WAYS]
+        &table.words[table.first + nth as usize * CAUSES_PER_SET..][..CAUSES_PER_SET]
     }
 }
 
 impl Table {
     fn new(sets: usize) -> Self {
-        let words = zeroed((sets + 1) * WAYS, || Word::new(0));
-        let first = words.as_ptr().align_offset(WAYS * size_of::<Word>()).min(WAYS);
+        let words = zeroed((sets + 1) * CAUSES_PER_SET, || Word::new(0));
+        let first =
+            words.as_ptr().align_offset(CAUSES_PER_SET * size_of::<Word>()).min(CAUSES_PER_SET);
         Self { words, first }
     }
 }

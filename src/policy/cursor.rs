@@ -1,10 +1,9 @@
 //! One thread's part in the rounds of the hands.
 
-use super::eviction::MIN_FREQUENCY_LEAD;
 use super::hand::ScanRange;
+use super::incumbent::Incumbent;
 use super::probation_fifo::LocalBatch;
-use super::worth::Worth;
-use crate::slot_meta::Region;
+use super::tuning::BATCHES_PER_TURN;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// What a thread keeps for itself, so that an eviction changes no word that others change, too: its
@@ -22,9 +21,6 @@ pub(crate) struct EvictionCursor {
     on_probation: Relaxed<AtomicU64>,
 }
 
-/// Batches of arrivals that are taken for one turn of probation's hand.
-pub(super) const BATCHES_PER_TURN: u64 = 8;
-
 impl EvictionCursor {
     /// Whether probation's hand goes on before the next arrivals are looked at.
     #[inline]
@@ -32,14 +28,6 @@ impl EvictionCursor {
         let turns = self.turns.get() + 1;
         self.turns.set(turns % BATCHES_PER_TURN);
         turns == BATCHES_PER_TURN
-    }
-
-    #[inline]
-    pub(super) fn range(&self, region: Region) -> &ScanRange {
-        match region {
-            Region::Probation => &self.probation,
-            Region::Protected => &self.protected,
-        }
     }
 
     /// What is known of the hash of the entry that the next eviction looks at first.
@@ -87,81 +75,5 @@ impl EvictionCursor {
     #[inline]
     pub(super) fn unreported(&self) -> u64 {
         self.unreported.get()
-    }
-}
-
-/// Candidates that are compared with what was seen of the entry at the protected hand, until the thread
-/// looks at it again.
-const MAX_COMPARISONS: u64 = 4;
-
-/// What a thread saw of the entry at the protected hand when it looked last.
-#[derive(Debug, Default)]
-pub(crate) struct Incumbent {
-    /// Zero if it was read, one if it was not, and two more than how often it had been heard of if it stayed.
-    seen: Relaxed<AtomicU64>,
-    comparisons_left: Relaxed<AtomicU64>,
-    /// Where entries differ in worth: the last one that was worth more than a candidate.
-    frequency: Relaxed<AtomicU64>,
-    cost: Relaxed<AtomicU64>,
-    weight: Relaxed<AtomicU64>,
-}
-
-impl Incumbent {
-    /// It was worth more than a candidate.
-    #[inline]
-    pub(super) fn set_worth(&self, worth: Worth) {
-        self.frequency.set(worth.frequency);
-        self.cost.set(worth.cost);
-        self.weight.set(worth.weight);
-        self.comparisons_left.set(MAX_COMPARISONS);
-    }
-
-    /// What the last one was worth that was worth more than a candidate.
-    #[inline]
-    pub(super) fn worth(&self) -> Worth {
-        Worth { frequency: self.frequency.get(), cost: self.cost.get(), weight: self.weight.get() }
-    }
-
-    /// Whether it was worth more than this candidate, too, as few before it were compared with it. Saves a look at
-    /// another entry.
-    #[inline]
-    pub(super) fn is_worth_more(&self, candidate: Worth) -> bool {
-        let comparisons_left = self.comparisons_left.get();
-        if comparisons_left == 0 {
-            return false;
-        }
-        let is_more = self.worth().exceeds(candidate, 1);
-        self.comparisons_left.set(if is_more { comparisons_left - 1 } else { 0 });
-        is_more
-    }
-
-    /// The hand came to an entry that was not read, or found all read.
-    #[inline]
-    pub(super) fn observe(&self, unread: bool) {
-        self.seen.set(u64::from(unread));
-    }
-
-    /// It won over a candidate, being known so well.
-    #[inline]
-    pub(super) fn won(&self, frequency: u64) {
-        self.seen.set(2 + frequency);
-        self.comparisons_left.set(MAX_COMPARISONS);
-    }
-
-    #[inline]
-    pub(super) fn is_unread(&self) -> bool {
-        self.seen.get() > 0
-    }
-
-    /// Whether it would stay beside this candidate, too: nobody was heard of less often than a moment
-    /// ago. Saves a look at the entry.
-    #[inline]
-    pub(super) fn is_better(&self, candidate: u64) -> bool {
-        let (seen, comparisons_left) = (self.seen.get(), self.comparisons_left.get());
-        if seen < 2 || comparisons_left == 0 {
-            return false;
-        }
-        self.comparisons_left.set(comparisons_left - 1);
-        (candidate..candidate + MIN_FREQUENCY_LEAD).contains(&(seen - 2))
     }
 }

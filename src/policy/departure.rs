@@ -1,10 +1,10 @@
 //! What became of a key that is not there, as far as it is remembered.
 
-use super::History;
 use super::causes::Cause;
 use super::cursor::EvictionCursor;
-use super::eviction::Policy;
 use super::ghosts::is_later;
+use super::history::History;
+use super::state::Policy;
 
 /// What is known of a key that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,24 +13,16 @@
 //! One memory serves two ends. How often a key was heard of counts for as long as its ghost is there; the
 //! region that it left says something only for a while, which is shorter for the protected part.
 
-use super::probation_fifo::FINGERPRINT_MASK;
+use super::fingerprint;
 use super::recent_uses::RecentUses;
 use super::scale::Scale;
+use super::tuning::{
+    ENTRIES_PER_GHOST_SET, FAR_CAPACITIES, LATE_TENTHS, MIN_GHOST_SETS, NEAR_PART,
+    STEPS_PER_CAPACITY,
+};
 use crate::slot_meta::Region;
 use crate::sync::{AtomicU64, Octet, Relaxed, prefetch};
 
-/// Entries of the cache that a set of eight ghosts is for: so there are 133 ghosts for each hundred.
-const ENTRIES_PER_SET: usize = 6;
-/// Sets at least: in a small cache the ghosts are few keys' only past.
-const MIN_SETS: usize = 256;
-/// Steps of the coarse time while as many misses happen as the cache has entries.
-const STEPS_PER_CAPACITY: u64 = 256;
-/// The part of the capacity within which a ghost is near, in misses.
-const NEAR_PART: u64 = 5;
-/// For how long it counts that a key left probation, in misses for each entry of the cache.
-const FAR_CAPACITIES: u64 = 3;
-/// For how long it counts that a key left the protected part, in tenths of that.
-const LATE_TENTHS: u64 = 7;
 const TAG_SHIFT: u32 = 48;
 const RECENT_USES_SHIFT: u32 = 40;
 const PROTECTED: u64 = 1 << 32;
@@ -74,7 +66,7 @@ pub(super) enum EvictedFrom {
 
 impl Ghosts {
     pub(super) fn new(entries: usize) -> Self {
-        let sets = entries.div_ceil(ENTRIES_PER_SET).max(MIN_SETS);
+        let sets = entries.div_ceil(ENTRIES_PER_GHOST_SET).max(MIN_GHOST_SETS);
         let entries = entries as u64;
         Self {
             sets: (0..sets).map(|_| Set::new()).collect(),
@@ -137,7 +129,7 @@ impl Ghosts {
 
     #[inline]
     fn set(&self, hash: u64) -> &Set {
-        let mixed = (hash & FINGERPRINT_MASK).wrapping_mul(0xa24b_aed4_963e_e407);
+        let mixed = (hash & fingerprint::MASK).wrapping_mul(0xa24b_aed4_963e_e407);
         let nth = (u128::from(mixed) * self.sets.len() as u128) >> 64;
         &self.sets[nth as usize]
     }

@@ -1,19 +1,9 @@
 //! A hand: a position that walks round the table, stretch by stretch.
 
-use super::cursor::EvictionCursor;
 use super::entries::{Entries, ScanPosition};
-use super::probation_fifo::MAX_BATCH;
+use super::tuning::{CHECKPOINTS, MAX_AHEAD, MAX_RANGES, PARTS_PER_RANGE};
 use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
-
-/// Points on the face at which a hand notes the time.
-const CHECKPOINTS: usize = 64;
-/// Entries of which a thread knows where they are: a batch of arrivals at most.
-const MAX_AHEAD: usize = MAX_BATCH;
-/// Parts of a stretch that are surveyed one after the other.
-const PARTS_PER_RANGE: u64 = 8;
-/// Stretches that are taken for one entry.
-const MAX_RANGES: u64 = 16;
 
 /// Hands out the face to evictors, one stretch after the other, and notes when it passed the
 /// checkpoints: so one knows how long ago the hand was last where it is now, without a word in each
@@ -59,14 +49,13 @@ impl Hand {
         &self,
         entries: &E,
         region: Region,
-        cursor: &EvictionCursor,
+        range: &ScanRange,
         now: u64,
     ) -> Option<E::Slot> {
-        let range = cursor.range(region);
         if let Some(slot) = range.current(entries, region) {
             return Some(slot);
         }
-        self.find_next(entries, region, cursor, now)
+        self.find_next(entries, region, range, now)
     }
 
     /// Surveys so many places of the thread's stretch.
@@ -74,11 +63,11 @@ impl Hand {
         &self,
         entries: &E,
         region: Region,
-        cursor: &EvictionCursor,
+        range: &ScanRange,
         now: u64,
         positions: u64,
     ) {
-        let (length, range) = (entries.range_length(), cursor.range(region));
+        let length = entries.range_length();
         if range.remaining.get() == 0 {
             range.at.set(self.claim(length, now).0);
             range.remaining.set(length);
@@ -93,7 +82,7 @@ impl Hand {
         &self,
         entries: &E,
         region: Region,
-        cursor: &EvictionCursor,
+        range: &ScanRange,
         now: u64,
     ) -> Option<E::Slot> {
         let length = entries.range_length();
@@ -101,8 +90,8 @@ impl Hand {
         let ranges = MAX_RANGES.min(2 << length.leading_zeros()) + 1;
         let positions = (length / PARTS_PER_RANGE).max(1);
         for _ in 0..ranges * PARTS_PER_RANGE {
-            self.scan_part(entries, region, cursor, now, positions);
-            let slot = cursor.range(region).current(entries, region);
+            self.scan_part(entries, region, range, now, positions);
+            let slot = range.current(entries, region);
             if slot.is_some() {
                 return slot;
             }

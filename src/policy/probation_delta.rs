@@ -3,14 +3,15 @@
 use std::cell::Cell;
 
 use super::cursor::EvictionCursor;
-use super::eviction::Policy;
 use crate::slot_meta::SlotMeta;
+use crate::sync::{AtomicU64, Relaxed};
 
 /// What one operation changes of probation's share: summed up, and applied once at the end. An insert
 /// that evicts an entry of probation touches no shared word.
 #[derive(Debug)]
 pub(crate) struct ProbationDelta<'p> {
-    policy: &'p Policy,
+    /// What all operations have changed it to.
+    shared: &'p Relaxed<AtomicU64>,
     cursor: &'p EvictionCursor,
     charge: Cell<u64>,
     /// The same in entries, which the thread counts for itself.
@@ -19,8 +20,8 @@ pub(crate) struct ProbationDelta<'p> {
 
 impl<'p> ProbationDelta<'p> {
     #[inline]
-    pub(super) fn new(policy: &'p Policy, cursor: &'p EvictionCursor) -> Self {
-        Self { policy, cursor, charge: Cell::new(0), entries: Cell::new(0) }
+    pub(super) fn new(shared: &'p Relaxed<AtomicU64>, cursor: &'p EvictionCursor) -> Self {
+        Self { shared, cursor, charge: Cell::new(0), entries: Cell::new(0) }
     }
 
     /// An entry with this metadata was inserted; whether it is on probation.
@@ -54,7 +55,7 @@ impl<'p> ProbationDelta<'p> {
     /// Probation's share, with what this operation has changed.
     #[inline]
     pub(super) fn probation_charge(&self) -> u64 {
-        not_negative(self.policy.probation_charge.get().wrapping_add(self.charge.get()))
+        not_negative(self.shared.get().wrapping_add(self.charge.get()))
     }
 }
 
@@ -68,7 +69,7 @@ impl Drop for ProbationDelta<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.charge.get() != 0 {
-            self.policy.probation_charge.add(self.charge.get());
+            self.shared.add(self.charge.get());
         }
         if self.entries.get() != 0 {
             self.cursor.add_on_probation(self.entries.get());

@@ -16,26 +16,12 @@
 //! entry may have no name: the ring was full of later ones, or its name was taken and it stayed. The hand finds it,
 //! which goes round all the while, but slowly.
 
-use super::cursor::BATCHES_PER_TURN;
+use super::fingerprint;
+use super::tuning::{
+    ARRIVALS_PER_ROUND, BATCHES_PER_TURN, ENTRIES_PER_FINGERPRINT, MAX_BATCH, MAX_TAKE_ATTEMPTS,
+    UNCOUNTED_BATCHES,
+};
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
-
-/// Names in a batch at most, and entries of the cache for each name in it.
-pub(super) const MAX_BATCH: usize = 32;
-const ENTRIES_PER_FINGERPRINT: usize = 1 << 10;
-/// The lowest bits of a name are bits of the hash, too: the lowest of the tag that its entry has in the table.
-const LOW_BITS: u32 = 6;
-const LOW_SHIFT: u32 = 16;
-const LOW: u32 = (1 << LOW_BITS) - 1;
-/// The bits of a hash that its name tells.
-pub(super) const FINGERPRINT_MASK: u64 = (!LOW as u64) << u32::BITS | (LOW as u64) << LOW_SHIFT;
-/// Entries of a cache whose buckets the leading bits of a name can tell apart.
-const MAX_FINGERPRINTED_ENTRIES: u64 = 1 << (u32::BITS - LOW_BITS);
-/// Batches that are with threads, and not counted.
-const UNCOUNTED_BATCHES: u64 = 4;
-/// Entries that arrive while the hand goes round, for each that the cache has.
-const ARRIVALS_PER_ROUND: u64 = 2;
-/// Attempts to take a batch that may be lost to others.
-const MAX_ATTEMPTS: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct ProbationFifo {
@@ -63,23 +49,12 @@ pub(super) struct LocalBatch {
     len: Relaxed<AtomicUsize>,
 }
 
-#[inline]
-fn fingerprint(hash: u64) -> u32 {
-    (hash >> u32::BITS) as u32 & !LOW | (hash >> LOW_SHIFT) as u32 & LOW
-}
-
-/// What is [known](KNOWN) of the hash.
-#[inline]
-fn hash(fingerprint: u32) -> u64 {
-    u64::from(fingerprint & !LOW) << u32::BITS | u64::from(fingerprint & LOW) << LOW_SHIFT
-}
-
 impl ProbationFifo {
     /// With room for so many names; none where names are too short to tell the buckets apart.
     pub(super) fn new(entries: usize) -> Self {
         let batch = (entries / ENTRIES_PER_FINGERPRINT).clamp(1, MAX_BATCH);
         let batches = (entries / batch).max(1).next_power_of_two();
-        let batches = if entries as u64 > MAX_FINGERPRINTED_ENTRIES { 0 } else { batches };
+        let batches = if entries as u64 > fingerprint::MAX_ENTRIES { 0 } else { batches };
         Self {
             fingerprints: (0..batches * batch).map(|_| Relaxed::<AtomicU32>::new(0)).collect(),
             times: (0..batches).map(|_| Relaxed::<AtomicU64>::new(0)).collect(),
@@ -100,7 +75,7 @@ impl ProbationFifo {
             let nth = self.nth(nth);
             time = self.times[nth].get().saturating_sub(1);
             for fingerprint in self.fingerprints(nth) {
-                resized.add(&local_batch, hash(fingerprint.get()), time);
+                resized.add(&local_batch, fingerprint::hash(fingerprint.get()), time);
             }
         }
         if local_batch.len.get() > 0 {
@@ -143,7 +118,7 @@ impl ProbationFifo {
     #[inline]
     pub(super) fn add(&self, local_batch: &LocalBatch, hash: u64, now: u64) -> bool {
         let len = local_batch.len.get();
-        local_batch.fingerprints[len % MAX_BATCH].set(fingerprint(hash));
+        local_batch.fingerprints[len % MAX_BATCH].set(fingerprint::of(hash));
         local_batch.len.set(len + 1);
         let full = len + 1 >= self.batch;
         if full {
@@ -188,11 +163,11 @@ impl ProbationFifo {
             local_batch.len.set(0);
             &local_batch.fingerprints[..len]
         };
-        fingerprints.iter().map(|fingerprint| hash(fingerprint.get()))
+        fingerprints.iter().map(|fingerprint| fingerprint::hash(fingerprint.get()))
     }
 
     fn take_oldest(&self) -> Option<usize> {
-        for _ in 0..MAX_ATTEMPTS {
+        for _ in 0..MAX_TAKE_ATTEMPTS {
             let oldest = self.taken.batches.get();
             if oldest >= self.put.get() {
                 break;

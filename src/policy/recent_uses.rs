@@ -12,12 +12,11 @@
 //! count. Two threads that count at the same time may lose one of the counts.
 
 use super::scale::Scale;
+use super::tuning::CAPACITIES_PER_PERIOD;
 
 const MAX_COUNT: u8 = 0xf;
 const PERIOD_BITS: u32 = 4;
 const PERIOD_MASK: u8 = (1 << PERIOD_BITS) - 1;
-/// Misses in a period, for each entry of the cache.
-const CAPACITIES_PER_PERIOD: u64 = 12;
 
 /// A count up to fifteen, and the period in which it was counted last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -188,18 +188,14 @@ impl Toy {
         delta.added(meta, 1);
         self.policy.record_insert(&self.history, &self.cursor, (hash, meta), 1);
         if self.fill().has_room() {
-            self.policy.promote_overflow(
-                &self.entries,
-                &self.cursor,
-                &self.history,
-                &delta,
-                self.fill(),
-            );
+            let at = (&self.cursor, &self.history);
+            self.policy.eviction(&self.entries, at, &delta, self.fill()).promote_overflow();
         }
     }
 
     fn victim(&self, delta: &ProbationDelta<'_>, fill: Fill) -> Option<usize> {
-        self.policy.victim(&self.entries, &self.cursor, &self.history, delta, fill)
+        let at = (&self.cursor, &self.history);
+        self.policy.eviction(&self.entries, at, delta, fill).victim()
     }
 
     fn evict(&mut self) -> u64 {
@@ -418,7 +414,7 @@ fn who_came_first_is_named_first() {
     let fifo = probation_fifo::ProbationFifo::new(8 << 10);
     let (own, other) =
         (probation_fifo::LocalBatch::default(), probation_fifo::LocalBatch::default());
-    let known = |key: u64| mix(key) & probation_fifo::FINGERPRINT_MASK;
+    let known = |key: u64| mix(key) & fingerprint::MASK;
     let take = |now| fifo.take(&own, now).collect::<Vec<_>>();
     assert_eq!(take(0), [0; 0], "there is nobody");
     (0..20).for_each(|key| _ = fifo.add(&own, mix(key), key));
@@ -450,7 +446,7 @@ fn the_oldest_names_make_room() {
     let own = probation_fifo::LocalBatch::default();
     (0..1_000).for_each(|key| _ = fifo.add(&own, mix(key), key));
     let fingerprints: Vec<u64> = (0..1_000).flat_map(|_| fifo.take(&own, 1_000)).collect();
-    let last = (1_000 - 128..1_000).map(|key| mix(key) & probation_fifo::FINGERPRINT_MASK);
+    let last = (1_000 - 128..1_000).map(|key| mix(key) & fingerprint::MASK);
     assert_eq!(fingerprints, last.collect::<Vec<_>>());
 }
 
@@ -464,10 +460,7 @@ fn names_move_to_a_larger_memory() {
     let fingerprints: Vec<u64> = (0..40).flat_map(|_| grown.take(&own, 50)).collect();
     let all: Vec<u64> =
         [before, fingerprints].concat().into_iter().filter(|&name| name != 0).collect();
-    assert_eq!(
-        all,
-        (0..40).map(|key| mix(key) & probation_fifo::FINGERPRINT_MASK).collect::<Vec<_>>()
-    );
+    assert_eq!(all, (0..40).map(|key| mix(key) & fingerprint::MASK).collect::<Vec<_>>());
 }
 
 #[test]
@@ -507,8 +500,8 @@ fn a_thread_meets_every_entry_of_a_round_once() {
     let hand = hand::Hand::new();
     let met: Vec<usize> = (0..223)
         .map(|now| {
-            let slot = hand.current(&toy.entries, Region::Probation, &toy.cursor, now);
-            toy.cursor.range(Region::Probation).step();
+            let slot = hand.current(&toy.entries, Region::Probation, &toy.cursor.probation, now);
+            toy.cursor.probation.step();
             slot.expect("there are more")
         })
         .collect();
@@ -566,7 +559,7 @@ fn worth_is_compared_without_rounding_or_overflow() {
 
 #[test]
 fn an_entry_that_won_is_trusted_for_a_few_candidates_that_are_worth_less() {
-    let incumbent = EvictionCursor::default().incumbent;
+    let incumbent = incumbent::Incumbent::default();
     let (more, less) = (Worth::new(3, 1, 10), Worth::new(2, 1, 10));
     assert!(!incumbent.is_worth_more(less), "nobody won yet");
     incumbent.set_worth(more);

@@ -1,0 +1,77 @@
+//! What a thread saw of the entry at the protected hand.
+
+use super::tuning::{MAX_COMPARISONS, MIN_FREQUENCY_LEAD};
+use super::worth::Worth;
+use crate::sync::{AtomicU64, Relaxed};
+
+/// What a thread saw of the entry at the protected hand when it looked last.
+#[derive(Debug, Default)]
+pub(crate) struct Incumbent {
+    /// Zero if it was read, one if it was not, and two more than how often it had been heard of if it stayed.
+    seen: Relaxed<AtomicU64>,
+    comparisons_left: Relaxed<AtomicU64>,
+    /// Where entries differ in worth: the last one that was worth more than a candidate.
+    frequency: Relaxed<AtomicU64>,
+    cost: Relaxed<AtomicU64>,
+    weight: Relaxed<AtomicU64>,
+}
+
+impl Incumbent {
+    /// It was worth more than a candidate.
+    #[inline]
+    pub(super) fn set_worth(&self, worth: Worth) {
+        self.frequency.set(worth.frequency);
+        self.cost.set(worth.cost);
+        self.weight.set(worth.weight);
+        self.comparisons_left.set(MAX_COMPARISONS);
+    }
+
+    /// What the last one was worth that was worth more than a candidate.
+    #[inline]
+    pub(super) fn worth(&self) -> Worth {
+        Worth { frequency: self.frequency.get(), cost: self.cost.get(), weight: self.weight.get() }
+    }
+
+    /// Whether it was worth more than this candidate, too, as few before it were compared with it. Saves a look at
+    /// another entry.
+    #[inline]
+    pub(super) fn is_worth_more(&self, candidate: Worth) -> bool {
+        let comparisons_left = self.comparisons_left.get();
+        if comparisons_left == 0 {
+            return false;
+        }
+        let is_more = self.worth().exceeds(candidate, 1);
+        self.comparisons_left.set(if is_more { comparisons_left - 1 } else { 0 });
+        is_more
+    }
+
+    /// The hand came to an entry that was not read, or found all read.
+    #[inline]
+    pub(super) fn observe(&self, unread: bool) {
+        self.seen.set(u64::from(unread));
+    }
+
+    /// It won over a candidate, being known so well.
+    #[inline]
+    pub(super) fn won(&self, frequency: u64) {
+        self.seen.set(2 + frequency);
+        self.comparisons_left.set(MAX_COMPARISONS);
+    }
+
+    #[inline]
+    pub(super) fn is_unread(&self) -> bool {
+        self.seen.get() > 0
+    }
+
+    /// Whether it would stay beside this candidate, too: nobody was heard of less often than a moment
+    /// ago. Saves a look at the entry.
+    #[inline]
+    pub(super) fn is_better(&self, candidate: u64) -> bool {
+        let (seen, comparisons_left) = (self.seen.get(), self.comparisons_left.get());
+        if seen < 2 || comparisons_left == 0 {
+            return false;
+        }
+        self.comparisons_left.set(comparisons_left - 1);
+        (candidate..candidate + MIN_FREQUENCY_LEAD).contains(&(seen - 2))
+    }
+}

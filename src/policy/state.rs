@@ -1,0 +1,247 @@
+//! The state of the policy, and what it learns of keys that come and go.
+
+use super::cursor::EvictionCursor;
+use super::ghosts::EvictedFrom;
+use super::hand::Hand;
+use super::history::History;
+use super::probation_delta::{ProbationDelta, not_negative};
+use super::recent_uses::RecentUses;
+use super::tuning::{
+    MAX_PROBATION_FRACTION, MIN_AGE_RATIO, MIN_PROBATION_FRACTION, MIN_WORTH_RATIO,
+};
+use super::worth::Worth;
+use crate::slot_meta::{SlotMeta, Stage};
+use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
+
+/// How full the cache is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fill {
+    pub(crate) capacity: u64,
+    /// What is free in the pool.
+    pub(crate) free: u64,
+}
+
+impl Fill {
+    /// Whether nearly all of the capacity is free, as in a map that never evicts.
+    #[inline]
+    pub(crate) fn is_far_from_full(self) -> bool {
+        self.free > self.capacity - self.capacity / 16
+    }
+
+    /// Whether there is room to speak of. With weights, an eviction leaves a little free as a rule.
+    #[inline]
+    pub(crate) fn has_room(self) -> bool {
+        self.free > 0 && (self.free as f64) >= MIN_PROBATION_FRACTION * self.capacity as f64
+    }
+}
+
+/// How an entry starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Admission {
+    pub(crate) meta: SlotMeta,
+    pub(crate) recent_uses: RecentUses,
+}
+
+/// The state of the policy, apart from what it remembers of keys ([`History`]).
+#[derive(Debug)]
+pub(crate) struct Policy {
+    /// Whether entries differ in weight, or a miss in cost.
+    pub(super) by_worth: bool,
+    /// The misses that threads have reported.
+    misses: CachePadded<Relaxed<AtomicU64>>,
+    /// The charge of the entries on probation.
+    pub(super) probation_charge: CachePadded<Relaxed<AtomicU64>>,
+    /// How much of it there should be, as the bits of a float.
+    target: CachePadded<Relaxed<AtomicU64>>,
+    /// What a new entry weighs, as a moving average over those with which a batch of names was full.
+    pub(super) typical_charge: Relaxed<AtomicU64>,
+    pub(super) probation_hand: Hand,
+    pub(super) protected_hand: Hand,
+}
+
+impl Policy {
+    pub(crate) fn new(by_worth: bool) -> Self {
+        let zero = || CachePadded::new(Relaxed::<AtomicU64>::new(0));
+        Self {
+            by_worth,
+            misses: zero(),
+            probation_charge: zero(),
+            target: zero(),
+            typical_charge: Relaxed::<AtomicU64>::new(1),
+            probation_hand: Hand::new(),
+            protected_hand: Hand::new(),
+        }
+    }
+
+    /// The changes of one operation.
+    #[inline]
+    pub(crate) fn probation_delta<'p>(&'p self, cursor: &'p EvictionCursor) -> ProbationDelta<'p> {
+        ProbationDelta::new(&self.probation_charge, cursor)
+    }
+
+    /// Hears of a new key, and says how its entry starts.
+    #[inline]
+    pub(crate) fn admit(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        (hash, worth): (u64, impl Fn() -> Worth),
+        fill: Fill,
+    ) -> Admission {
+        cursor.miss(&self.misses, history.report_interval);
+        let now = self.now(cursor);
+        // In a cache that is far from full nothing was evicted for long, or ever, and nothing will be for a while.
+        let ghost = if fill.is_far_from_full() { None } else { history.ghosts.take(hash, now) };
+        let Some(ghost) = ghost else {
+            return Admission {
+                meta: SlotMeta::NEW,
+                recent_uses: history.periods.add_use(RecentUses::default(), now),
+            };
+        };
+        let recent_uses = history.periods.add_use(ghost.recent_uses, now);
+        let meta = match ghost.evicted_from {
+            EvictedFrom::Near | EvictedFrom::Far
+                if self.came_back_soon(ghost.absent + history.fifo.batch_age(), cursor, now)
+                    && !(self.by_worth
+                        && cursor.incumbent.worth().is_better_than(worth(), MIN_WORTH_RATIO)) =>
+            {
+                let near = ghost.evicted_from == EvictedFrom::Near;
+                if near {
+                    self.move_target(self.target_step(), fill);
+                }
+                // Who was away for long is not asked for again at once: the hand passes by once.
+                SlotMeta::new(Stage::Protected, u8::from(!near))
+            }
+            EvictedFrom::Protected => {
+                self.move_target(-self.target_step(), fill);
+                SlotMeta::NEW
+            }
+            EvictedFrom::Near | EvictedFrom::Far | EvictedFrom::TooLongAgo => SlotMeta::NEW,
+        };
+        Admission { meta, recent_uses }
+    }
+
+    /// How much an entry is used, beside others: by what its marks say, and then by how often its key
+    /// was heard of before.
+    pub(crate) fn usage_rank(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        recent_uses: RecentUses,
+        meta: SlotMeta,
+    ) -> u64 {
+        let meta = u64::from(meta.is_protected()) << 2 | u64::from(meta.count());
+        meta << 8 | history.periods.count(recent_uses, self.now(cursor))
+    }
+
+    /// Whether a key that left probation came back in much less time than the entry at the protected
+    /// hand has not been read for, which is a round if the thread found it unread. Without this
+    /// test, a loop a little longer than the cache makes every key that was turned away come back as a
+    /// ghost, and probation eats the rest.
+    #[inline]
+    fn came_back_soon(&self, away: u64, cursor: &EvictionCursor, now: u64) -> bool {
+        let away = away as f64;
+        cursor.incumbent.is_unread() && MIN_AGE_RATIO * away < self.protected_hand.age(now) as f64
+            || seeded("policy-no-age-test")
+    }
+
+    /// The time, counted in misses.
+    #[inline]
+    pub(super) fn now(&self, cursor: &EvictionCursor) -> u64 {
+        self.misses.get().wrapping_add(cursor.unreported())
+    }
+
+    #[inline]
+    fn record_charge(&self, charge: u64) {
+        let typical_charge = self.typical_charge.get();
+        if charge != typical_charge {
+            // A sixteenth of the way, and at least one.
+            let way = (charge.abs_diff(typical_charge) / 16).max(1);
+            let moved =
+                if charge > typical_charge { typical_charge + way } else { typical_charge - way };
+            self.typical_charge.set(moved);
+        }
+    }
+
+    /// By how much a ghost moves the target.
+    #[inline]
+    fn target_step(&self) -> f64 {
+        self.typical_charge.get().max(1) as f64
+    }
+
+    #[inline]
+    fn limits(fill: Fill) -> (f64, f64) {
+        let capacity = fill.capacity as f64;
+        ((MIN_PROBATION_FRACTION * capacity).max(1.0), (MAX_PROBATION_FRACTION * capacity).max(1.0))
+    }
+
+    /// How much charge there should be on probation.
+    #[inline]
+    pub(crate) fn target(&self, fill: Fill) -> f64 {
+        let (least, most) = Self::limits(fill);
+        f64::from_bits(self.target.get()).clamp(least, most)
+    }
+
+    fn move_target(&self, by: f64, fill: Fill) {
+        let (least, most) = Self::limits(fill);
+        self.target.set((self.target(fill) + by).clamp(least, most).to_bits());
+    }
+
+    /// Hears of a new entry that has come in. One that weighs nothing makes no room, and has no name.
+    #[inline]
+    pub(crate) fn record_insert(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        (hash, meta): (u64, SlotMeta),
+        charge: u64,
+    ) {
+        if charge > 0
+            && meta.is_on_probation()
+            && history.fifo.add(&cursor.local_batch, hash, self.now(cursor))
+        {
+            self.record_charge(charge);
+        }
+    }
+
+    /// What is heard of a key of which this was heard, and that is asked for once more.
+    pub(crate) fn used_again(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        recent_uses: RecentUses,
+    ) -> RecentUses {
+        history.periods.add_use(recent_uses, self.now(cursor))
+    }
+
+    /// How often a key was heard of lately.
+    pub(crate) fn frequency(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        recent_uses: RecentUses,
+    ) -> u64 {
+        history.periods.count(recent_uses, self.now(cursor))
+    }
+
+    /// Remembers an entry that was evicted, by the bits that its slot had, and how often its key was heard of.
+    #[inline]
+    pub(crate) fn evicted(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        hash: u64,
+        (meta, recent_uses): (SlotMeta, RecentUses),
+    ) {
+        let now = self.now(cursor);
+        if let Some(region) = meta.region() {
+            history.ghosts.put(region, hash, recent_uses, now);
+            history.causes.forget(hash);
+        }
+    }
+
+    /// The charge of the entries on probation: exact when no operation runs.
+    pub(crate) fn probation_charge(&self) -> u64 {
+        not_negative(self.probation_charge.get())
+    }
+}

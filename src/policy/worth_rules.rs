@@ -1,0 +1,88 @@
+//! The rules where entries differ in weight or a miss in cost.
+//!
+//! They differ in these points from those of `eviction`, which compare counts:
+//!
+//! - A candidate that was not read stays only in the place of an entry at the protected hand that is worth less. The
+//!   hand goes on from one that is better, so the next candidates are compared with another: in the end those are
+//!   evicted that are worth least.
+//! - A candidate that was read is not promoted if the entry at the protected hand is better by [`MIN_WORTH_RATIO`].
+//! - Where the protected part has to make room, the next entry there is evicted instead if it is worse, and one that
+//!   was read is evicted, too, if it is worth next to nothing ([`WORTHLESS_RATIO`]).
+//! - A heavy newcomer is admitted only if it [is worth its room](Eviction::is_worth_its_room).
+//!
+//! Where all weigh and cost the same no entry is better than another, and each decision is the one by counts.
+
+use super::entries::Entries;
+use super::eviction::Eviction;
+use super::tuning::{MIN_FREQUENCY_LEAD, MIN_WORTH_RATIO, SAMPLE_SIZE, WORTHLESS_RATIO};
+use super::worth::Worth;
+use crate::sync::seeded;
+
+impl<E: Entries> Eviction<'_, E> {
+    /// What becomes of a candidate that has not expired; the victim, if one goes now.
+    pub(super) fn judge_by_worth(&self, slot: E::Slot) -> Option<E::Slot> {
+        let (entries, cursor) = (self.entries, self.cursor);
+        let frequency = |slot| self.frequency(slot).max(1);
+        let reads = u64::from(entries.meta(slot).count());
+        let mine = entries.worth(slot, frequency(slot) + reads);
+        if reads == 0 && cursor.incumbent.is_worth_more(mine) {
+            return Some(slot);
+        }
+        let Some(other) = self.protected_victim() else {
+            return if reads > 0 { self.promote_read(slot) } else { Some(slot) };
+        };
+        let its = entries.worth(other, frequency(other));
+        if reads > 0 {
+            if !its.is_better_than(mine, MIN_WORTH_RATIO) {
+                return self.promote_read(slot);
+            }
+        } else if mine.exceeds(its, 1) || entries.expired(other) {
+            cursor.protected.step();
+            return self.promote(slot).then_some(other);
+        }
+        cursor.incumbent.set_worth(its);
+        if its.is_better_than(mine, 1) || its.frequency >= mine.frequency + MIN_FREQUENCY_LEAD {
+            // The hand goes on from those that are lighter or dearer, and not from those that were used a little more
+            // often: it is their age that tells that they are no longer used.
+            cursor.protected.step();
+        }
+        Some(slot)
+    }
+
+    /// Whether an entry of the protected part is evicted although it was read.
+    #[inline(never)]
+    pub(super) fn is_worth_nothing(&self, slot: E::Slot) -> bool {
+        let reads = u64::from(self.entries.meta(slot).count());
+        let worth = self.entries.worth(slot, self.frequency(slot) + reads);
+        self.cursor.incumbent.worth().exceeds(worth, WORTHLESS_RATIO)
+    }
+
+    /// An entry that is to make room, or the next at the protected hand, whichever is worth less.
+    pub(super) fn less_worthy(&self, slot: E::Slot) -> E::Slot {
+        let worth = |slot| self.entries.worth(slot, self.frequency(slot).max(1));
+        let Some(other) = self.protected_victim() else { return slot };
+        if !worth(slot).is_better_than(worth(other), 1) {
+            return slot;
+        }
+        self.cursor.protected.step();
+        other
+    }
+
+    /// Whether a newcomer that is heavy is worth the entries that have to make room for it: no less than as much of the
+    /// protected part is on average. Looks at a few entries there, and steps past them.
+    pub(crate) fn is_worth_its_room(&self, newcomer: Worth) -> bool {
+        let (mut saves, mut weight) = (0_u64, 0_u64);
+        for _ in 0..SAMPLE_SIZE {
+            let Some(slot) = self.protected_entry() else { break };
+            self.cursor.protected.step();
+            // Those that were used but once are no reason to refuse another.
+            let frequency = self.frequency(slot).saturating_sub(1);
+            let reads = u64::from(self.entries.meta(slot).count());
+            let worth = self.entries.worth(slot, frequency + reads);
+            saves = saves.saturating_add(worth.saves());
+            weight = weight.saturating_add(worth.weight);
+        }
+        let displaced = Worth { frequency: 1, cost: saves, weight };
+        !displaced.exceeds(newcomer, 1) || seeded("policy-no-admission-test")
+    }
+}
