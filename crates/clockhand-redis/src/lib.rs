@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `tiered`, `flow` | a cache with a second tier: writes and reads |
 //! | `tier`, `settings` | the second tier, and how it is configured |
+//! | `blocking` | the same for threads |
+//! | `health`, `stats`, `metrics` | how it does |
 //! | `worker` | the tier's thread: it connects and looks after the connection |
 //! | `link` | how the connection stands, what a message does; the invariants |
 //! | `ops`, `scripts`, `names` | the operations, and what the server does in one step |
@@ -18,15 +20,19 @@
 //! | `envelope`, `codec`, `key` | how values and keys are written |
 #![forbid(unsafe_code)]
 
+mod blocking;
 mod breaker;
 mod codec;
 pub mod envelope;
 mod error;
 mod flow;
 mod gate;
+mod health;
 mod join;
 mod key;
 mod link;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod names;
 mod ops;
 mod repairs;
@@ -39,13 +45,17 @@ mod tiered;
 mod token;
 mod worker;
 
+pub use blocking::Blocking;
 pub use breaker::BreakerState;
 #[cfg(feature = "json")]
 pub use codec::Json;
 pub use codec::{Codec, CodecError, Postcard, Raw};
 pub use error::{TierBuildError, TierError};
 pub use flow::TieredError;
+pub use health::{TierHealth, TierProblem, TierReason};
 pub use key::TierKey;
+#[cfg(feature = "metrics")]
+pub use metrics::TierCollector;
 pub use settings::RedisTierBuilder;
 pub use stats::TierStats;
 pub use tier::{RedisTier, TierStatus};

@@ -6,9 +6,11 @@ mod support;
 
 mod coherence;
 mod envelopes;
+mod examples;
 mod failures;
 mod leases;
 mod loads;
 mod proxies;
 mod secrets;
 mod settings;
+mod threads;
