@@ -9,7 +9,6 @@ use super::group::Group;
 use super::header::Header;
 use super::summary::Summaries;
 use crate::entry::{EntryLayout, Slab};
-use crate::slot_meta::SlotMeta;
 use crate::sync::{
     AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed, Zeroed, zeroed,
 };
@@ -202,9 +201,3 @@ impl<K, V, X> fmt::Debug for Array<K, V, X> {
 unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Sync for Array<K, V, X> {}
 // SAFETY: as above.
 unsafe impl<K: Send + Sync, V: Send + Sync, X: Send + Sync> Send for Array<K, V, X> {}
-
-/// An entry in a slot: its number, its hash, and the slot's policy bits.
-pub(super) type SlotContents = (u32, u64, SlotMeta);
-
-/// The entries of one bucket: those of its own slots in their order, then those of its chain.
-pub(super) type BucketContents = Vec<SlotContents>;

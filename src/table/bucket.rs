@@ -1,13 +1,12 @@
 //! A bucket with its chain: a small lock-free set. The protocol of `table` is here.
 
-use super::array::{Array, Bucket, BucketContents};
+use super::array::{Array, Bucket};
 use super::chain::{ChainHead, Link};
 use super::deferred_box::DeferredBox;
 use super::group::{Group, SLOTS_PER_GROUP, Slot};
 use super::header::{Announced, Header};
 use super::slot_vector::SlotVector;
-use super::slot_word::{SlotWord, tag_of};
-use super::view::{Lookup, ProbeMiss};
+use super::slot_word::{BucketContents, SlotWord, tag_of};
 use crate::entry::{Entry, EntryRef, Include, is_plain};
 use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::seeded;
@@ -44,6 +43,23 @@ impl<K, V, X> Copy for Occupied<'_, K, V, X> {}
 pub(crate) struct Vacant<'g, K, V, X> {
     pub(super) bucket: BucketRef<'g, K, V, X>,
     header: Header,
+}
+
+/// Where a write found its key.
+pub(crate) enum Lookup<'g, K, V, X> {
+    /// The key is there.
+    Occupied(Occupied<'g, K, V, X>),
+    /// The key is not there.
+    Vacant(Vacant<'g, K, V, X>),
+}
+
+/// What a look at a bucket's own slots says of a key that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProbeMiss {
+    /// It is nowhere.
+    Absent,
+    /// It may be in the chain, or in the next generation.
+    ProbeFurther,
 }
 
 impl<'g, K, V, X> BucketRef<'g, K, V, X> {

@@ -1,8 +1,7 @@
 //! The chain of rows for the keys that a bucket's own slots cannot hold.
 
-use super::array::SlotContents;
 use super::group::{Group, SLOTS_PER_GROUP};
-use super::slot_word::SlotWord;
+use super::slot_word::{SlotContents, SlotWord};
 
 /// One more row behind a bucket.
 #[derive(Debug)]

@@ -13,12 +13,12 @@
 //! on. Whoever is going to change a target, and every hand and scan, sees to it first that all its sources are
 //! MOVED (T8): else a reader could find in the one what was taken out of the other.
 
-use super::array::{Array, BucketContents, SlotContents};
+use super::array::Array;
 use super::bucket::BucketRef;
 use super::chain::{self, ChainHead};
 use super::group::SLOTS_PER_GROUP;
 use super::header::Header;
-use super::slot_word::SlotWord;
+use super::slot_word::{BucketContents, SlotContents, SlotWord};
 use crate::sync::seeded;
 
 /// Buckets that are migrated together, in a table that is followed by another.

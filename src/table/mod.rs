@@ -101,10 +101,10 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use array::MAX_LOAD_FACTOR;
-pub(crate) use bucket::{Occupied, Vacant};
+pub(crate) use bucket::{Lookup, Occupied, ProbeMiss, Vacant};
 pub(crate) use group::SLOTS_PER_GROUP;
 pub(crate) use thread_state::{Reclaimer, ThreadState};
-pub(crate) use view::{DueBucket, Lookup, ProbeMiss, Unlinked, View};
+pub(crate) use view::{DueBucket, Unlinked, View};
 
 use array::Array;
 use chain::Link;

@@ -9,9 +9,10 @@ use loom::thread;
 
 use super::Table;
 use super::array::Array;
+use super::bucket::Lookup;
 use super::bucket::{BucketRef, Occupied, Vacant};
 use super::group::SLOTS_PER_GROUP;
-use super::view::{Lookup, View};
+use super::view::View;
 use crate::entry::{Entry, EntryLayout, Include, LoadStatus, LoadToken, Slab};
 use crate::reclaim::ChargedTo;
 use crate::slot_meta::{SlotMeta, Stage};

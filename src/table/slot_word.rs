@@ -190,3 +190,9 @@ impl SlotWord {
         (self.0 ^ other.0) & !(META_MASK | FROZEN) == 0
     }
 }
+
+/// An entry in a slot: its number, its hash, and the slot's policy bits.
+pub(super) type SlotContents = (u32, u64, SlotMeta);
+
+/// The entries of one bucket: those of its own slots in their order, then those of its chain.
+pub(super) type BucketContents = Vec<SlotContents>;

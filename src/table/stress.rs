@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Table;
+use super::bucket::Lookup;
 use super::tests::{Numbers, audit, insert, remove, with};
-use super::view::Lookup;
 use crate::entry::EntryLayout;
 use crate::reclaim::ChargedTo;
 use crate::slot_meta::{Region, ScanStep, SlotMeta};

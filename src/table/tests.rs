@@ -3,12 +3,13 @@ use std::sync::Arc;
 
 use super::Table;
 use super::bucket::BucketRef;
+use super::bucket::Lookup;
 use super::deadline_tree::DeadlineTree;
 use super::group::SLOTS_PER_GROUP;
 use super::header::{Announced, Header};
 use super::slot_word::{SlotWord, tag_of};
 use super::summary::Summaries;
-use super::view::{Lookup, View};
+use super::view::View;
 use crate::entry::EntryLayout;
 use crate::reclaim::ChargedTo;
 use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::array::Array;
-use super::bucket::{BucketRef, Occupied, Vacant};
+use super::bucket::{BucketRef, Lookup, Occupied, ProbeMiss};
 use super::deadline_tree::DueLeaf;
 use super::thread_state::ThreadState;
 use super::{Garbage, Table};
@@ -27,23 +27,6 @@ impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
     }
 }
 impl<K, V, X, L> Copy for View<'_, K, V, X, L> {}
-
-/// Where a write found its key.
-pub(crate) enum Lookup<'g, K, V, X> {
-    /// The key is there.
-    Occupied(Occupied<'g, K, V, X>),
-    /// The key is not there.
-    Vacant(Vacant<'g, K, V, X>),
-}
-
-/// What a look at a bucket's own slots says of a key that is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProbeMiss {
-    /// It is nowhere.
-    Absent,
-    /// It may be in the chain, or in the next generation.
-    ProbeFurther,
-}
 
 /// A bucket where an entry may have expired.
 pub(crate) struct DueBucket<'g, K, V, X> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::hit_ratios::HitRatios;
-use super::question::{Group, Unit};
+use super::units::{Group, Unit};
 use crate::report::Spread;
 
 /// All questions, all answers.

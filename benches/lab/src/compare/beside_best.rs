@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::hit_ratios::{HitRatio, same_place};
-use super::text::write_table;
+use super::ratio_row::{HitRatio, same_place};
+use super::tables::write_table;
 use crate::peers::{ClockhandGet, Peer};
 
 /// A peer that holds more than so many times its capacity is not asked: it is flattered.

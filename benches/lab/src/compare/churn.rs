@@ -8,7 +8,8 @@ use crossbeam_utils::CachePadded;
 
 use super::goal::{Goal, Rival};
 use super::keys::scatter;
-use super::question::{About, Contender, Question, REFERENCE, refused};
+use super::question::{About, Contender, Question, refused};
+use super::units::REFERENCE;
 use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::peers::Peer;
 

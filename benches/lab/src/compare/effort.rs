@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::question::Group;
+use super::units::Group;
 use crate::peers::Peers;
 use crate::team::cores;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::course::Course;
 use super::effort::Effort;
-use super::question::Group;
+use super::units::Group;
 use super::{batches, mixed, read};
 use crate::peers::{Peer, Visit, Weigh, each};
 

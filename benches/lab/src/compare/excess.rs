@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use super::child;
 use super::goal::{Aim, Goal};
-use super::question::{About, Contender, Group, Question, Unit};
+use super::question::{About, Contender, Question};
+use super::units::{Group, Unit};
 use crate::heap::BLOCK;
 use crate::peers::{self, EXCESS_THREADS, Hashers, MOST_BLOCKS, Peer, Weigh};
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::goal::{Goal, Rival};
 use super::keys::{Streams, scatter};
-use super::question::{About, Contender, Question, REFERENCE, refused};
+use super::question::{About, Contender, Question, refused};
+use super::units::REFERENCE;
 use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::peers::{Lookup, Peer};
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use indicatif::ProgressBar;
 
 use super::course::Course;
-use super::hit_ratios::{HitRatio, HitRatios};
-use super::question::REFERENCE;
+use super::hit_ratios::HitRatios;
+use super::ratio_row::HitRatio;
+use super::units::REFERENCE;
 use super::weighted_ratio;
 use crate::failure::Failure;
 use crate::peers::{Lookup, Peer, Peers, Visit, each};

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::beside_best::{self, BesideBest, beside_best};
-use super::text::write_table;
+use super::ratio_row::{HitRatio, same_place};
+use super::tables::write_table;
 use super::weighted_ratios::{self, WeightedRatio};
 
 /// The policy that knows the future.
@@ -22,31 +23,6 @@ pub struct HitRatios {
     pub beside_best: Vec<BesideBest>,
     /// The traces that have sizes, which are the weights.
     pub weighted: Vec<WeightedRatio>,
-}
-
-/// The hits of one pass from an empty cache; unit weights, a get, and an insert if it missed.
-#[derive(Debug, Clone, Serialize)]
-pub struct HitRatio {
-    /// The trace's name.
-    pub trace: String,
-    /// The capacity.
-    pub entries: u64,
-    /// The cache or the policy.
-    pub cache: &'static str,
-    /// Whether it is a policy, simulated.
-    pub simulated: bool,
-    /// Threads that shared the accesses.
-    pub threads: usize,
-    /// Hits per access.
-    pub hit_ratio: f64,
-    /// The optimum's hit ratio less this one.
-    pub distance: f64,
-    /// With many threads: points of the hit ratio, in percent, that one thread has more.
-    pub loss: Option<f64>,
-    /// What the cache says that it held in the end; some keep more than their capacity.
-    pub held: Option<u64>,
-    /// Insertions that it refused.
-    pub refusals: Option<u64>,
 }
 
 /// How far a cache or a policy is from the optimum.
@@ -76,31 +52,6 @@ impl HitRatios {
         rows.chunk_by_mut(same_place).for_each(hold_beside_each_other);
         Self { means: means(&rows), beside_best: beside_best(&rows), rows, weighted }
     }
-}
-
-impl HitRatio {
-    pub(super) fn new(trace: &str, entries: u64, cache: &'static str, hit_ratio: f64) -> Self {
-        let trace = trace.into();
-        let (simulated, threads, distance) = (false, 1, 0.0);
-        let (loss, held, refusals) = (None, None, None);
-        Self {
-            trace,
-            entries,
-            cache,
-            simulated,
-            threads,
-            hit_ratio,
-            distance,
-            loss,
-            held,
-            refusals,
-        }
-    }
-}
-
-/// Whether two rows are of the same trace and capacity.
-pub(super) fn same_place(one: &HitRatio, other: &HitRatio) -> bool {
-    (&one.trace, one.entries) == (&other.trace, other.entries)
 }
 
 /// Tells the rows of one trace and capacity how far they are from the optimum, and what they lose

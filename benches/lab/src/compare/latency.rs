@@ -10,7 +10,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::goal::{Aim, Goal, Rival};
 use super::keys::{scatter, zipf_streams};
-use super::question::{About, Contender, Group, Question, REFERENCE, Unit, refused};
+use super::question::{About, Contender, Question, refused};
+use super::units::{Group, QUANTILES, REFERENCE, Unit};
 use crate::arena::{BATCH, Bell, work_for};
 use crate::latency::{Quantiles, Sampler};
 use crate::peers::{Lookup, Peer};
@@ -23,9 +24,6 @@ const SAMPLED_ONE_IN: u32 = 1;
 
 /// The operations that are timed.
 const OPERATIONS: [&str; 2] = ["get", "insert"];
-
-/// The quantiles that are answered for each.
-pub(super) const QUANTILES: [&str; 5] = ["p50", "p99", "p99.9", "p99.99", "max"];
 
 /// One prepared operation.
 #[derive(Debug, Clone, Copy)]

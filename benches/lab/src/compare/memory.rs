@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::child;
 use super::goal::{Aim, Goal};
-use super::question::{About, Contender, Group, Question, Unit};
+use super::question::{About, Contender, Question};
+use super::units::{Group, Unit};
 use crate::peers::{Hashers, Peer, Resident, Size};
 
 /// A full cache, everything included.

@@ -1,30 +1,12 @@
 //! A question that every cache answers, round by round in turn.
 
-use serde::Serialize;
-
 use super::answers::Row;
 use super::goal::Aim;
+use super::units::{Group, REFERENCE, Unit};
 use crate::failure::Failure;
 use crate::measure::in_turns;
 use crate::peers::{ClockhandGet, ClockhandReader, Peer, Peers, Visit, each};
 use crate::report::Spread;
-
-/// The peer that the others are held against.
-pub(super) const REFERENCE: &str = "quick_cache";
-
-/// What the comparison is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Group {
-    /// Operations per second
-    Speed,
-    /// Quantiles of the time that one operation takes
-    Latency,
-    /// Resident bytes of a full cache
-    Memory,
-    /// Hits per lookup in recorded traces
-    HitRatio,
-}
 
 /// Something to measure about every cache.
 pub(super) trait Question {
@@ -52,23 +34,6 @@ impl About {
         let (group, unit) = (Group::Speed, Unit::Throughput);
         Self { group, title, measure: "throughput".into(), threads, unit, goals }
     }
-}
-
-/// What the answers are counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Unit {
-    /// Millions of operations per second, all threads together; more is better.
-    #[serde(rename = "M ops/s")]
-    Throughput,
-    /// Nanoseconds; less is better.
-    #[serde(rename = "ns")]
-    Latency,
-    /// Bytes per entry; less is better.
-    #[serde(rename = "bytes/entry")]
-    Memory,
-    /// Bytes; less is better.
-    #[serde(rename = "bytes")]
-    Excess,
 }
 
 /// Measures one round: one figure for each measure of the question.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::goal::{Aim, Goal, Rival};
 use super::keys::{STREAM, Streams, scatter};
-use super::question::{About, Contender, Question, REFERENCE};
+use super::question::{About, Contender, Question};
+use super::units::REFERENCE;
 use crate::arena::{BATCH, Bell, rate, work_for};
 use crate::failure::Failure;
 use crate::peers::{Lookup, Peer};

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::answers::{Best, Comparison, Reached, Row};
-use super::latency::QUANTILES;
-use super::question::{Group, REFERENCE, Unit};
-use crate::measure::table;
+use super::tables::write_table;
+use super::units::{Group, QUANTILES, REFERENCE, Unit};
 use crate::report::{Spread, short};
 
 impl fmt::Display for Unit {
@@ -165,20 +164,6 @@ fn goal_cells(row: &Row, reached: &Reached) -> Vec<String> {
         short(reached.reached),
         if reached.met { "yes" } else { "no" }.into(),
     ]
-}
-
-/// A table under a heading, with figures from some column on; nothing when there are no rows.
-pub(super) fn write_table(
-    f: &mut fmt::Formatter<'_>,
-    title: &str,
-    header: &[&str],
-    rows: Vec<Vec<String>>,
-    figures: usize,
-) -> fmt::Result {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    writeln!(f, "\n## {title}\n\n{}", table(header, figures, rows))
 }
 
 fn median(spread: Option<Spread>) -> String {

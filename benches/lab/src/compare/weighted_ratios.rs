@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::text::write_table;
+use super::tables::write_table;
 
 /// One pass of one cache from empty over a trace with sizes, which are the weights.
 #[derive(Debug, Clone, Serialize)]
