@@ -298,7 +298,7 @@ where
     /// Stores a loaded value in Redis.
     async fn store(&self, key: &K, value: &V, token: Vec<u8>) -> Result<Put, TierError> {
         let link = &self.shared.tier.link;
-        let sealed = self.seal(value)?;
+        let sealed = self.seal(value).await?;
         let (bytes, own, ttl) = (key.to_bytes(), Arc::clone(link), link.settings.time_to_live);
         link.run(async move { own.put(&bytes, &sealed, ttl, &token).await }).await?
     }

@@ -145,7 +145,7 @@ impl Link {
     }
 
     /// The generation, as soon as it is known.
-    async fn known_generation(&self, until: Instant) -> Result<[u8; 8], TierError> {
+    pub(crate) async fn known_generation(&self, until: Instant) -> Result<[u8; 8], TierError> {
         loop {
             let known = self.generation_known.notified();
             if let Some(generation) = self.generation() {

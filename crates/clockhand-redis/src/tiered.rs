@@ -182,7 +182,7 @@ where
     pub async fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<(), TierError> {
         let link = &self.shared.tier.link;
         let bytes = key.to_bytes();
-        let sealed = self.seal(&value);
+        let sealed = self.seal(&value).await;
         let write = match &sealed {
             Ok(sealed) if !ttl.is_zero() => {
                 let cache = self.cache.clone();
@@ -256,7 +256,7 @@ where
     }
 
     /// The value in its envelope.
-    pub(crate) fn seal(&self, value: &V) -> Result<Vec<u8>, TierError> {
+    pub(crate) async fn seal(&self, value: &V) -> Result<Vec<u8>, TierError> {
         let link = &self.shared.tier.link;
         let encoded = self.shared.codec.encode(value).map_err(|_| {
             link.counts.undecodable.add();
@@ -270,8 +270,15 @@ where
             return Err(too_large());
         }
         let version = link.clock.least(std::time::Instant::now()).unwrap_or(0);
-        // Of no generation until there is one: nobody reads it.
-        let generation = link.generation().unwrap_or_default();
+        let generation = match link.generation() {
+            Some(generation) => generation,
+            None => {
+                let own = Arc::clone(link);
+                let asking = async move { own.known_generation(own.until()).await };
+                // Without a generation nobody reads it: the write is to fail by itself.
+                link.run(asking).await.and_then(|known| known).unwrap_or_default()
+            }
+        };
         let label = Label::new(self.shared.codec.id(), generation, version);
         envelope::seal(&label, &encoded, link.settings.compress_from).map_err(|_| too_large())
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clockhand_redis::{BreakerState, TierError};
 
 use crate::support::{
-    Server, builder, connected, free_port, instance, key, unconnected, until, value,
+    Server, builder, connected, free_port, insert, instance, key, unconnected, until, value,
 };
 
 const TTL: Duration = Duration::from_millis(300);
@@ -81,7 +81,7 @@ async fn writes_that_failed_are_made_up_for() {
     let texts = connected(builder(&server.url()).operation_timeout(TTL));
     // The server keeps its data over the failure: it is stopped, and not ended.
     for name in ["a", "b", "c"] {
-        texts.insert(key(name), key("old")).await.expect("stored");
+        insert(&texts, name, "old").await;
     }
     server.signal("-STOP");
     let began = Instant::now();
@@ -116,7 +116,7 @@ async fn writes_that_failed_are_made_up_for() {
 async fn more_failed_writes_than_can_be_remembered_give_everything_up() {
     let Some(server) = Server::start() else { return };
     let texts = connected(builder(&server.url()).operation_timeout(TTL).repairs(2));
-    texts.insert(key("z"), key("old")).await.expect("stored");
+    insert(&texts, "z", "old").await;
     server.signal("-STOP");
     for name in ["a", "b", "c", "d"] {
         texts.invalidate(&key(name)).await.expect_err("no answer");
@@ -133,7 +133,7 @@ async fn more_failed_writes_than_can_be_remembered_give_everything_up() {
 async fn a_server_that_is_stopped_for_five_seconds_stops_nobody() {
     let Some(server) = Server::start() else { return };
     let texts = connected(builder(&server.url()).operation_timeout(TTL));
-    texts.insert(key("a"), key("1")).await.expect("stored");
+    insert(&texts, "a", "1").await;
     server.signal("-STOP");
     let stopped = Instant::now();
     let mut reads = 0;
@@ -150,7 +150,7 @@ async fn a_server_that_is_stopped_for_five_seconds_stops_nobody() {
     assert!(!texts.tier().status().is_connected, "nobody knows what is missed");
     server.signal("-CONT");
     until("it is back", || texts.tier().status().is_connected).await;
-    texts.insert(key("a"), key("2")).await.expect("stored");
+    insert(&texts, "a", "2").await;
     assert_eq!(texts.get(&key("a")).await, Some(key("2")));
 }
 
@@ -177,7 +177,7 @@ async fn a_server_that_pauses_its_clients_opens_the_breaker() {
         tier.status().breaker == BreakerState::Closed && tier.status().repairs == 0
     })
     .await;
-    texts.insert(key("a"), key("2")).await.expect("stored");
+    insert(&texts, "a", "2").await;
     assert_eq!(texts.tier().stats().disconnects, 0);
 }
 

@@ -224,6 +224,15 @@ pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Inserts, again and again if the machine is too busy for a short timeout.
+pub(crate) async fn insert(texts: &Texts, name: &str, text: &str) {
+    let began = Instant::now();
+    while let Err(error) = texts.insert(key(name), text.to_string()).await {
+        assert!(began.elapsed() < Duration::from_secs(60), "{error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 pub(crate) fn key(name: &str) -> String {
     name.to_string()
 }
