@@ -16,7 +16,7 @@ use crate::random_state::RandomState;
 use crate::settings::{Maintenance, Settings};
 use crate::time::Clock;
 
-/// Entries for which the first table is made, at most, where nobody says how many to expect.
+/// Entries for which the first table is made, at most, unless the builder is told how many to expect.
 const UNASKED: usize = 1 << 20;
 /// The same where entries are weighed, so that the capacity tells nothing about their number.
 const UNASKED_WEIGHED: usize = 1 << 10;
@@ -24,14 +24,14 @@ const UNASKED_WEIGHED: usize = 1 << 10;
 const MOST: usize = 1 << 34;
 /// The resolution of the clock where none was chosen.
 const TICK: Duration = Duration::from_millis(1);
-/// For how long a write waits where nobody says: what a thread needs that is in the cache and has lost its processor to
+/// For how long a write waits by default: what a thread needs that is in the cache and has lost its processor to
 /// ten others, three times over.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What a cache is called where nobody says.
+/// What a cache is called by default.
 const UNNAMED: &str = "cache";
 
-/// Bytes that an entry takes beside its key, its value, and what these own on the heap: for weighers
+/// Bytes that an entry takes in addition to its key, its value, and what these own on the heap: for weighers
 /// that count bytes.
 ///
 /// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
@@ -166,7 +166,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// that need more than a thirty-second of the capacity and displace more than four others of average weight, in a cache of
     /// 32 entries or more.
     ///
-    /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more never comes in.
+    /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more is never inserted.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.rules.weigher = Some(Box::new(weigher));
         self
@@ -203,7 +203,7 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// How long an entry lives after its value was written. Zero: not at all. What is too long for
-    /// the clock, like [`Duration::MAX`], is for ever.
+    /// the clock, like [`Duration::MAX`], is forever.
     pub fn time_to_live(mut self, duration: Duration) -> Self {
         self.time_to_live = Some(duration);
         self
@@ -342,7 +342,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// A write that has waited for five milliseconds goes first: those that begin after it stand back for some
     /// milliseconds, once, so that they do not take what is freed for it.
     ///
-    /// While it waits, the thread is not in the cache, and uses its processor only if nobody else wants it; after some
+    /// While it waits, the thread is not in the cache, and uses its processor only if nothing else wants it; after some
     /// vain looks it sleeps between them, for 50 microseconds each. With
     /// [`Duration::ZERO`] no write waits: for threads that must not, as they have a deadline or run tasks of an executor.
     ///
@@ -386,7 +386,7 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// Takes the time of operations, for [`Cache::latencies`] and for [health](crate::health): of one read, and one
-    /// insert, of so many on average, and of each load and each call of `maintain`. 64 is a good choice: a read costs
+    /// insert, of one in `every` on average, and of each load and each call of `maintain`. 64 is a good choice: a read costs
     /// about a nanosecond more on average. Zero takes every one. Without it, nothing is timed. Needs feature
     /// `histograms`.
     ///
@@ -453,7 +453,7 @@ impl<K, V, S> Builder<K, V, S> {
         let durations = [self.time_to_live, self.time_to_idle];
         let shortest = durations.into_iter().flatten().filter(|d| !d.is_zero()).min();
         let clock = self.clock.take().unwrap_or_else(|| {
-            // A clock that nobody chose is as fine as the durations ask for.
+            // A clock that was not chosen is as fine as the durations ask for.
             shortest.filter(|&d| d < TICK).map_or_else(|| Clock::coarse(TICK), |_| Clock::precise())
         });
         if let Some(resolution) = clock.resolution() {
@@ -479,7 +479,7 @@ where
     /// # Errors
     ///
     /// If no capacity was given, if settings contradict each other, if there is not the memory for a table of the
-    /// expected entries, or if a thread that the settings ask for cannot be started. The message says how to mend it.
+    /// expected entries, or if a thread that the settings ask for cannot be started. The message says how to fix it.
     pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
         let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
         let clock = self.clock_to_use()?;

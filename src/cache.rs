@@ -79,7 +79,7 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// A cache for so many entries, each of which weighs one.
+    /// A cache for `capacity` entries, each of which weighs one.
     ///
     /// # Examples
     ///
@@ -157,7 +157,7 @@ impl<K, V, S> Cache<K, V, S> {
 
     /// The number of entries, expired ones that were not removed yet included.
     ///
-    /// Exact when no writer runs; beside writers never above what the capacity allows. Reads one
+    /// Exact when no writer runs; while writers run never above what the capacity allows. Reads one
     /// counter for each thread that uses the cache.
     pub fn len(&self) -> usize {
         self.engine.len()
@@ -202,7 +202,7 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Blocking among its callers, of this cache: they take a lock, for the time that [`stats`](Self::stats) takes.
-    /// Nobody else does. Reads a file or two if there is a
+    /// No other caller does. Reads a file or two if there is a
     /// [memory limit](Thresholds::memory_limit).
     ///
     /// # Examples
@@ -239,7 +239,7 @@ impl<K, V, S> Cache<K, V, S> {
         self.engine.latencies()
     }
 
-    /// How many epochs the most backward reader is behind: nought or one in good health. A number
+    /// How many epochs the most backward reader is behind: zero or one in good health. A number
     /// that stays at one while [`usage`](Self::usage) shows the retired capacity full means that a guard is
     /// held or a [`Reader`] was not parked.
     pub fn reclamation_lag(&self) -> u64 {
@@ -275,7 +275,7 @@ impl<K, V, S> Cache<K, V, S> {
     /// let cache = clockhand::Cache::new(100);
     /// cache.insert(1, "one");
     /// // In the child: cache.reset_after_fork();
-    /// assert_eq!(cache.reset_after_fork(), 0, "nobody was left behind");
+    /// assert_eq!(cache.reset_after_fork(), 0, "no caller was left behind");
     /// ```
     pub fn reset_after_fork(&self) -> usize {
         self.engine.reset_after_fork()
@@ -295,7 +295,7 @@ where
     ///
     /// Wait-free: one locked instruction to pin, and one conditional write that counts the read
     /// while the entry's count is below three. No lock, no allocation, no system call; no value is
-    /// dropped, no listener called, nothing cleaned up. (A thread's first call takes a seat in the
+    /// dropped, no listener called, nothing cleaned up. (A thread's first call registers it in the
     /// cache, which may allocate.)
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
@@ -359,7 +359,7 @@ where
         ReadView::new(&self.engine, pin.guard_ref()).get(key).map(f)
     }
 
-    /// A clone of the value of a key, and nobody notices: the read is neither counted nor does it
+    /// A clone of the value of a key. It does not count as a read: it is neither counted nor does it
     /// keep the entry from being evicted or from idling.
     ///
     /// # Progress
@@ -374,7 +374,7 @@ where
         ReadView::new(&self.engine, pin.guard_ref()).peek(key).map(|entry| entry.value().clone())
     }
 
-    /// Applies `f` to an entry, and nobody notices.
+    /// Applies `f` to an entry. Does not count as a read.
     #[cfg(feature = "dedup")]
     #[inline]
     pub(crate) fn look<Q, R>(&self, key: &Q, f: impl FnOnce(&K, &V) -> R) -> Option<R>
@@ -393,7 +393,7 @@ where
         self.engine.visit(places, f);
     }
 
-    /// Why a key is there, or why it is not, as far as that is known. Nobody notices: it is no read.
+    /// Why a key is there, or why it is not, as far as that is known. Does not count as a read.
     ///
     /// What became of keys that are not there is remembered for a while: see [`MissCauses`](crate::MissCauses).
     ///
@@ -420,7 +420,7 @@ where
     ///     "in the cache, on probation, weighs 1, not read lately, written 20s ago, expires in 40s"
     /// );
     /// manual.advance(Duration::from_secs(40));
-    /// assert!(cache.explain("EURUSD").to_string().starts_with("not in the cache: its time was over"));
+    /// assert!(cache.explain("EURUSD").to_string().starts_with("not in the cache: it expired"));
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
     pub fn explain<Q>(&self, key: &Q) -> Explanation
@@ -796,7 +796,7 @@ where
     /// cache. A panic in it changes nothing. One that writes its own key is called 256 times at most, and
     /// ends in [`InsertErrorKind::Contended`].
     ///
-    /// A value that is kept counts as read. One that replaces another evicts nobody, unless it is heavier; where the
+    /// A value that is kept counts as read. One that replaces another evicts no other entry, unless it is heavier; where the
     /// older one cannot be freed and there is no room for both, it is refused, and nothing is lost.
     ///
     /// # Progress
@@ -909,7 +909,7 @@ where
 
     /// Removes every entry that was there when the call began.
     ///
-    /// Entries that come in meanwhile may stay. When the call returns, no older value is seen again.
+    /// Entries that are inserted meanwhile may stay. When the call returns, no older value is seen again.
     ///
     /// # Progress
     ///
@@ -920,7 +920,7 @@ where
 
     /// Removes every entry that `keep` does not want.
     ///
-    /// Visits every entry that is there throughout exactly once, beside writers. An entry is removed
+    /// Visits every entry that is there throughout exactly once, concurrently with writers. An entry is removed
     /// only if it is still the one that `keep` has seen.
     ///
     /// # Progress
@@ -944,7 +944,7 @@ where
     ///
     /// # Consistency
     ///
-    /// Walks the cache beside writers, as [`for_each`](Self::for_each).
+    /// Walks the cache concurrently with writers, as [`for_each`](Self::for_each).
     ///
     /// # Examples
     ///
@@ -965,7 +965,7 @@ where
         self.engine.hottest(most)
     }
 
-    /// Calls `f` for the entries, beside writers.
+    /// Calls `f` for the entries, concurrently with writers.
     ///
     /// Visits every entry that is there throughout exactly once; one that comes or goes meanwhile,
     /// once or not at all. Neither counted nor touched. The pin is renewed from bucket to bucket, so

@@ -1,4 +1,4 @@
-//! What can go wrong, and how to mend it.
+//! What can go wrong, and how to fix it.
 
 use std::error::Error;
 use std::fmt;
@@ -104,7 +104,7 @@ pub enum BuildError {
         /// The most that is possible.
         limit: usize,
     },
-    /// There is not the memory for a table of so many entries.
+    /// There is not enough memory for a table of that size.
     OutOfMemory {
         /// The entries that the first table is made for: what was given to `expected_entries`, or the capacity.
         entries: usize,

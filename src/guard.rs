@@ -90,7 +90,7 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
         GetMany::new(self.read_view().get_many(keys))
     }
 
-    /// The value of a key, and nobody notices: neither counted nor touched.
+    /// The value of a key, without counting as a read.
     ///
     /// # Progress
     ///

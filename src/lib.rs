@@ -31,7 +31,7 @@
 //! For each key, operations are linearizable: a read that starts after an insert, replacement or
 //! removal has returned never sees an older value. A key that was inserted is missed only if it was
 //! removed, evicted, refused, or has expired. Several keys have no common order. Scans
-//! ([`Cache::for_each`], [`Cache::iter`], [`Cache::retain`]) run beside writers and visit every entry
+//! ([`Cache::for_each`], [`Cache::iter`], [`Cache::retain`]) run concurrently with writers and visit every entry
 //! that is there throughout exactly once.
 //!
 //! # Loading

@@ -51,7 +51,7 @@ pub enum Computed<V> {
     Contended,
 }
 
-/// Why an entry left the cache, or never came in.
+/// Why an entry left the cache, or was never inserted.
 ///
 /// Every entry that was accepted leaves for exactly one reason. Dropping the cache reports nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,9 +64,9 @@ pub enum RemovalCause {
     Invalidated,
     /// It had to make room.
     Evicted,
-    /// Its time was over.
+    /// It expired.
     Expired,
-    /// It was given to `insert` and did not come in: it weighs more than the capacity, or there was
+    /// It was given to `insert` and was not inserted: it weighs more than the capacity, or there was
     /// no room just then.
     Refused,
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 
-/// The hasher of a cache for which none was chosen: fast, and seeded at random, so that nobody who
+/// The hasher of a cache for which none was chosen: fast, and seeded at random, so that no one who
 /// chooses keys can make them collide.
 ///
 /// It is aHash today. The type is the crate's own, so that another function may take its place
-/// without a change to anybody's types.
+/// without a change to any thread's types.
 ///
 /// # Examples
 ///

@@ -32,7 +32,7 @@ use crate::random_state::RandomState;
 /// reader.park(); // nothing to read for a while
 /// ```
 pub struct Reader<K, V, S = RandomState> {
-    // The seat goes before the cache: a table has no seats left when it is dropped.
+    // The participant goes before the cache: a table has no participants left when it is dropped.
     guard: OwnedGuard<K, V>,
     cache: Cache<K, V, S>,
 }
@@ -192,7 +192,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
         ReaderView { read_view: ReadView::new(self.cache.engine(), self.guard.guard_ref()) }
     }
 
-    /// The value of a key, and nobody notices: neither counted nor touched.
+    /// The value of a key, without counting as a read.
     ///
     /// # Progress
     ///

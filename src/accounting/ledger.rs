@@ -226,7 +226,7 @@ impl Ledger {
         }
         self.shared.bound.set_target(capacity);
         // ORDERING L-e: AcqRel: a stripe that is registered later belongs to a thread that acquires the
-        // target; of a stripe registered before, the seat is visible to the iteration that follows.
+        // target; of a stripe registered before, the participant is visible to the iteration that follows.
         self.shared.registered.fetch_add(0, Ordering::AcqRel);
         let held = if seeded("ledger-shrink-skips-blank") {
             self.steal(stripes, self.debt())

@@ -63,7 +63,7 @@ enum Switches {
     UpTo(usize),
 }
 
-/// Runs `first` and `second` beside each other, and what is common to all models at the end.
+/// Runs `first` and `second` concurrently, and what is common to all models at the end.
 ///
 /// Loom remembers only the last access to a word when it looks for orders to try, and can miss one.
 /// What it misses depends on who goes first, so each model runs both ways round.
@@ -162,7 +162,7 @@ fn a_sweep_and_the_owner_share_nothing() {
     race(Switches::Any, set_up, owner, thief, nothing_more);
 }
 
-/// A seat: its owner spends without an exchange while it is pinned, once.
+/// A participant: its owner spends without an exchange while it is pinned, once.
 struct Spender {
     ledger: Ledger,
     stripes: [Stripe; 2],
@@ -234,7 +234,7 @@ impl Spender {
         held
     }
 
-    /// Nothing is lost: what was not taken is to be had, now that nobody is here.
+    /// Nothing is lost: what was not taken is to be had, now that no thread is here.
     fn settle_up(&self) {
         let taken = self.taken.load(Ordering::Acquire);
         assert_eq!(taken + self.take(1, 9), 3, "a unit was lost");
@@ -499,7 +499,7 @@ fn the_whole_range_up_and_down_at_once() {
     );
 }
 
-/// Down and up again beside an operation that takes and gives.
+/// Down and up again concurrently with an operation that takes and gives.
 #[test]
 fn a_resize_both_ways_beside_an_operation() {
     let operation = |arena: &Arena| {
@@ -522,7 +522,7 @@ fn a_resize_both_ways_beside_an_operation() {
     );
 }
 
-/// Units that growth has made, and that are on their way to the pool, are in nobody's use.
+/// Units that growth has made, and that are on their way to the pool, are in no thread's use.
 #[test]
 fn a_peak_beside_growth_was_there() {
     let set_up = || {

@@ -65,7 +65,7 @@ impl<'a> Reservation<'a> {
         self.own.spend(charge).then(|| Self::of(self.ledger, self.own, charge))
     }
 
-    /// Splits `charge` off into a reservation of its own, if that much is held.
+    /// Splits `charge` off into a reservation of its own, if it is held.
     #[inline]
     pub(crate) fn split(&mut self, charge: u64) -> Option<Self> {
         self.held = self.held.checked_sub(charge)?;

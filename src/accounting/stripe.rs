@@ -63,8 +63,8 @@ fn more(word: u64, units: u64) -> u64 {
 
 /// One thread's credit with one ledger.
 ///
-/// It is stored in the thread's seat in the cache, not in thread-local storage, so the credit of a
-/// thread that ended is not lost. It is not padded: the seat is, and a thread's stripes of several
+/// It is stored in the thread's participant, not in thread-local storage, so the credit of a
+/// thread that ended is not lost. It is not padded: the participant is, and a thread's stripes of several
 /// ledgers may share its cache line. Two threads that share a stripe are slower, but still correct.
 #[derive(Debug)]
 pub(crate) struct Stripe {

@@ -150,7 +150,7 @@ where
     ///
     /// In force when the call returns: such an entry is not returned by any read that begins after that, nor seen by a
     /// scan. An entry that is inserted after that is not concerned, whatever its tags. A load that is under way to renew such
-    /// an entry does not put its value in, and whoever asks for the key after that begins another one.
+    /// an entry does not put its value in, and the caller that asks for the key after that begins another one.
     ///
     /// Nothing is walked. The entries are removed later, as expired ones are: by writes that need room, by sweeps, by
     /// [`remove_expired`](Self::remove_expired); [`len`](Self::len) and [`usage`](Self::usage) count them until then,

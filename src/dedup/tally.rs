@@ -158,7 +158,7 @@ impl Tally {
         }
     }
 
-    /// How many ids and claims were forgotten because their time was over.
+    /// How many ids and claims were forgotten because they expired.
     pub(super) fn cleaned(&self) -> u64 {
         self.sum(Event::Expired) + self.sum(Event::Leaked)
     }

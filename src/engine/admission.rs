@@ -1,9 +1,9 @@
-//! Heavy newcomers are on trial: whoever needs the room of many others has to be worth them.
+//! Heavy newcomers are on trial: the thread that needs the room of many others has to be worth them.
 //!
 //! Others go one after the other, and each was worth less than the newcomer for each unit of weight, or would have
 //! gone soon in any case. For one that displaces a large part of the cache neither holds, as the room is made before
-//! anybody compares. So it is compared first. If it is worth less, the write does as if the entry had come in and
-//! had made room at once: nobody else goes for it. Its key is remembered like that of any other that made
+//! any thread compares. So it is compared first. If it is worth less, the write does as if the entry had been inserted and
+//! had made room at once: no other entry is evicted for it. Its key is remembered like that of any other that made
 //! room; asked for often enough, it comes in.
 
 use std::hash::{BuildHasher, Hash};
@@ -21,10 +21,10 @@ use crate::slot_meta::SlotMeta;
 const CAPACITY_PARTS: u64 = 32;
 /// Entries of average weight that it displaces at least, or it is not.
 const MIN_DISPLACED: u64 = 4;
-/// Entries that the cache has at least, or nobody is: where there are few, each needs much of the capacity.
+/// Entries that the cache has at least, or none is: where there are few, each needs much of the capacity.
 const MIN_ENTRIES: u64 = 32;
 
-/// A newcomer that is on trial: the metadata that it would start with, and how often its key was heard of.
+/// A newcomer that is on trial: the metadata that it would start with, and how often its key was used.
 type Candidate = (SlotMeta, RecentUses);
 
 impl<K, V, S> Engine<K, V, S>
@@ -64,7 +64,7 @@ where
         if entries < MIN_ENTRIES || need / MIN_DISPLACED <= charged / entries {
             return false;
         }
-        // Who fits displaces nobody, and garbage is waited for.
+        // What fits displaces no entry, and garbage is waited for.
         if op.reservation.gather(need, self.credits())
             || need - op.reservation.held() <= self.lingering.charge()
         {
@@ -86,7 +86,7 @@ where
         true
     }
 
-    /// What is known of an entry that is about to come in.
+    /// What is known of an entry that is about to be inserted.
     fn newcomer<'g>(
         &self,
         view: View<'g, K, V>,
@@ -99,7 +99,7 @@ where
                 let meta = self.initial_meta(view, op, entry);
                 (meta, RecentUses::from_bits(entry.recent_uses()))
             }
-            // A placeholder was heard of when it came in.
+            // A placeholder was used when it was inserted.
             Destination::Occupied(occupied, EntryState::Placeholder) => {
                 (occupied.meta_now(), RecentUses::from_bits(occupied.entry().recent_uses()))
             }

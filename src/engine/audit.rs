@@ -10,7 +10,7 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Panics where a count differs from the contents. Nobody else may use the cache meanwhile.
+    /// Panics where a count differs from the contents. No other thread may use the cache meanwhile.
     pub(crate) fn validate(&self) {
         // What the domain was told to keep is freed first, so that both ledgers speak of entries.
         self.collect(usize::MAX);

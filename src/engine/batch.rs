@@ -36,7 +36,7 @@ where
     S: BuildHasher,
     Q: Hash + Equivalent<K>,
 {
-    /// Leaves the group behind that was read, and asks for what the next one needs.
+    /// Leaves the group behind that was read, and prefetches what the next one needs.
     fn prepare(&mut self) {
         self.keys = &self.keys[self.read..];
         (self.read, self.hashed) = (0, 0);

@@ -18,7 +18,7 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Applies `f` to what a key has, until nothing came in between.
+    /// Applies `f` to what a key has, until nothing changes in between.
     pub(crate) fn compute(
         &self,
         key: K,
@@ -84,7 +84,7 @@ where
                     Err(AttemptError::Changed)
                 }
             }
-            // It may have been replaced before its time was over, as what finds a key may be slow: then the key was there
+            // It may have been replaced before it expired, as what finds a key may be slow: then the key was there
             // all the while.
             (Compute::Keep, Destination::Occupied(occupied, EntryState::Expired))
                 if successor(view, occupied.entry(), |entry| self.is_live(entry)).is_some() =>

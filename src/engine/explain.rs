@@ -12,7 +12,7 @@ use crate::policy::{Cause, Departure};
 use crate::stats::{Absence, Explanation, Region};
 
 impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
-    /// What a key has, and nobody notices.
+    /// What a key has. Does not count as a read.
     pub(super) fn look<Q>(&self, hash: u64, key: &Q) -> Option<(Occupied<'g, K, V>, EntryState)>
     where
         Q: Equivalent<K> + ?Sized,
@@ -35,7 +35,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
         found.map(|occupied| (occupied, self.engine.state(occupied.entry())))
     }
 
-    /// What is known of a key, and nobody notices.
+    /// What is known of a key. Does not count as a read.
     pub(crate) fn explain<Q>(&self, key: &Q) -> Explanation
     where
         Q: Hash + Equivalent<K> + ?Sized,

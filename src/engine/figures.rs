@@ -167,7 +167,7 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// The most backward pinned seat, in epochs.
+    /// The most backward pinned participant, in epochs.
     pub(crate) fn reclamation_lag(&self) -> u64 {
         self.table.domain().reclamation_lag()
     }

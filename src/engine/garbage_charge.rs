@@ -1,4 +1,4 @@
-//! Who bears an unlinked entry until it is freed.
+//! What an unlinked entry is charged to until it is freed.
 
 use super::lingering::LingeringCharge;
 use super::write_op::WriteOp;
@@ -20,7 +20,7 @@ pub(super) enum GarbageCharge<'a> {
     Retired(Reservation<'a>),
     /// The capacity, with the entry's own charge; or with one unit, which the caller finds, if it has none.
     Capacity(LingeringCharge<'a>),
-    /// Nobody: the entry weighs nothing, and there was not a single unit.
+    /// To neither: the entry weighs nothing, and there was not a single unit.
     Uncharged,
 }
 
@@ -84,7 +84,7 @@ impl<K, V, S> Engine<K, V, S> {
         GarbageCharge::Capacity(self.lingering.begin(retired_charge(charge)))
     }
 
-    /// Leaves an entry that was unlinked to who bears it.
+    /// Charges an entry that was unlinked.
     #[inline]
     pub(super) fn commit_garbage(
         &self,
@@ -115,7 +115,7 @@ impl GarbageCharge<'_> {
         if matches!(self, Self::Retired(_)) { charge } else { 0 }
     }
 
-    /// What the capacity has to give beside the entry's charge.
+    /// What the capacity has to give in addition to the entry's charge.
     #[inline]
     pub(super) fn costs(&self, charge: u64) -> u64 {
         if matches!(self, Self::Capacity(_)) { retired_charge(charge) - charge } else { 0 }

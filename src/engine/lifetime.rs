@@ -37,7 +37,7 @@ where
         while let Some(occupied) = view.find(hash, |k| key.equivalent(k)) {
             let entry = occupied.entry();
             let Some((to, found)) = expiration.set_ttl(entry, ttl) else {
-                // It may have been replaced before its time was over.
+                // It may have been replaced before it expired.
                 match successor(view, entry, |entry| self.is_live(entry)) {
                     Some(_) => continue,
                     None => return false,

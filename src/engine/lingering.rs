@@ -1,7 +1,7 @@
 //! Charge that lingers: of entries that are unlinked, or about to be, and that the capacity bears until
 //! they are freed.
 //!
-//! Garbage must evict nobody, so whoever finds no room has to know whether there would be some without it.
+//! Garbage must evict no entry, so the thread that finds no room has to know whether there would be some without it.
 //! Two words tell: what has ever begun to linger, and how much of that is over. A search for room reads the second
 //! word, then looks for room in vain, and then reads the first.
 //!
@@ -62,7 +62,7 @@ impl Lingering {
         self.since(self.before())
     }
 
-    /// Announces charge. Before units are taken for what comes in its place.
+    /// Announces charge. Before units are taken for what replaces it.
     #[inline]
     pub(super) fn begin(&self, charge: u64) -> LingeringCharge<'_> {
         if !seeded("lingering-unannounced") {

@@ -34,7 +34,7 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// Puts an entry in the place of another: counts the new one in, and the old one out. What is heard of the key
+    /// Puts an entry in the place of another: counts the new one in, and the old one out. The recent uses of the key
     /// stays with it.
     #[inline]
     pub(super) fn replace<'g>(

@@ -10,7 +10,7 @@ use crate::policy::EvictionCursor;
 use crate::stats::Stats;
 use crate::sync::{AtomicU64, Own, Relaxed};
 
-/// One thread's part of the cache. It lies in the thread's seat, so what a thread counted and what
+/// One thread's part of the cache. It is part of the thread's participant, so what a thread counted and what
 /// it was lent outlive it.
 #[derive(Debug, Default)]
 pub(crate) struct Local {

@@ -9,19 +9,19 @@
 //! | `starvation` | writes that have waited for long, and go first |
 //! | `write_op` | one operation on its way, and when it gives up |
 //! | `admission` | which newcomers are worth the room that they need |
-//! | `write` | how an entry comes in: insert, replace |
+//! | `write` | how an entry is inserted: insert, replace |
 //! | `compute` | deciding from what is there |
 //! | `room` | how charge is found for it: credit, pool, victims |
 //! | `link` | how it is linked |
 //! | `remove` | how an entry leaves |
-//! | `garbage_charge` | who bears an unlinked entry until it is freed |
+//! | `garbage_charge` | what an unlinked entry is charged to until it is freed |
 //! | `lingering` | the charge of those that the capacity bears |
 //! | `probation_charge` | what it is of probation's share |
 //! | `placeholder` | how a load takes part in the table |
-//! | `thin_load` | the same for a load that nobody has joined yet |
+//! | `thin_load` | the same for a load that no thread has joined yet |
 //! | `running` | which loads run, and since when |
 //! | `failures` | which failures of loads are remembered, the oldest first |
-//! | `scan` | walking all entries beside writers |
+//! | `scan` | walking all entries concurrently with writers |
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `cleanups` | how long that takes, where it is asked for |
 //! | `table_entries` | the table as the policy sees it |
@@ -119,13 +119,13 @@ use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Table};
 use crate::time::{Clock, Timer, nanos};
 
-/// What the domain of an engine's table keeps until nobody looks at it.
+/// What the domain of an engine's table keeps until no thread looks at it.
 pub(crate) type Garbage<K, V> = table::Garbage<K, V, History>;
 /// What is kept for each thread.
 pub(crate) type ThreadState<K, V> = table::ThreadState<K, V, Local>;
 /// A pinned thread.
 pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, ThreadState<K, V>>;
-/// A reader's own seat.
+/// A reader's own participant.
 pub(crate) type OwnedGuard<K, V> = reclaim::OwnedGuard<Garbage<K, V>, ThreadState<K, V>>;
 
 /// How a cache is laid out.
@@ -235,7 +235,7 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// The bytes that the table and the policy's memory take for so many entries, roughly.
+    /// The bytes that the table and the policy's memory take for `entries` entries, roughly.
     pub(crate) fn overhead_for(entries: usize, rules: &Rules<K, V>) -> u128 {
         let bits = Table::<K, V, History, Local>::bits_for(entries);
         let table = Table::<K, V, History, Local>::bytes_for(rules.entry_layout(), bits);
@@ -297,14 +297,14 @@ impl<K, V, S> Engine<K, V, S> {
         self.rules.load_policy
     }
 
-    /// Keeps expired entries for so long at least, as their values may stand in for others.
+    /// Keeps expired entries for `grace` at least, as their values may stand in for others.
     pub(crate) fn keep_expired(&self, grace: Duration) {
         if let Some(expiration) = &self.rules.expiration {
             expiration.keep(grace);
         }
     }
 
-    /// Takes their seats from the threads that a fork has left behind, and gives up their loads; how many had seats.
+    /// Takes their participants from the threads that a fork has left behind, and gives up their loads; how many had participants.
     pub(crate) fn reset_after_fork(&self) -> usize {
         self.running.reset_after_fork();
         if let Some(tags) = &self.tags {

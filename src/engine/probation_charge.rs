@@ -1,13 +1,13 @@
 //! What of probation's share is an entry's.
 //!
-//! Where every entry weighs one, the lanes tell it. A replacement changes nothing, and whoever promotes or
-//! unlinks an entry sees in its exchange of the shadow whether the lane was on probation.
+//! Where every entry weighs one, the slots tell it. A replacement changes nothing, and the thread that promotes or
+//! unlinks an entry sees in its exchange of the word whether the slot was on probation.
 //!
-//! With weights that is not enough, as a slot and its lane are two words. Who puts an entry of another
+//! With weights that is not enough, as the entry in a slot and its metadata are read and changed apart. Who puts an entry of another
 //! weight into a slot cannot tell which of the two a promotion or an unlink at that moment counts out;
-//! and what was counted wrongly would stay wrong for ever. So there an entry says itself, in its
+//! and what was counted wrongly would stay wrong forever. So there an entry says itself, in its
 //! charge word, whether it is counted. The mark is set before the entry is linked, by the bits that the slot
-//! has then, and whoever takes it off counts the charge out: the thread that promotes the lane, or the one that
+//! has then, and the thread that takes it off counts the charge out: the thread that promotes the slot, or the one that
 //! replaces or unlinks the entry. Hence:
 //!
 //! - **S1** When no operation runs, the share is the charge of the linked entries that are marked:
@@ -16,17 +16,17 @@
 //!
 //! # Races
 //!
-//! *A replacement and a promotion of the lane.* The promotion takes the mark off the entry that it met. The
-//! new entry is marked if the lane was promoted after the replacement had read its bits: it is
+//! *A replacement and a promotion of the slot.* The promotion takes the mark off the entry that it met. The
+//! new entry is marked if the slot was promoted after the replacement had read its bits: it is
 //! counted, and protected. That ends when it is replaced again or leaves, and until then the share
 //! is a little too large; S1 holds.
 //!
 //! *A replacement and an unlink of the new entry.* The unlink takes the new entry's mark off, the replacement
-//! the old one's, in any order. Neither looks at the lane for it, which may be another entry's by then.
+//! the old one's, in any order. Neither looks at the slot for it, which may be another entry's by then.
 //!
-//! *A promotion that comes so late that the lane is another entry's, with the same tag and bits.* It finds no
+//! *A promotion that comes so late that the slot is another entry's, with the same tag and bits.* It finds no
 //! mark on the entry that it met, and the other one stays counted, as above. Where every entry weighs one, it does
-//! not matter which of them is counted out, as long as the one that leaves last goes by the lane: an entry whose
+//! not matter which of them is counted out, as long as the one that leaves last goes by the slot: an entry whose
 //! commit fails is counted out by the bits that its slot had when it was given back, and not by those that it came
 //! with. For the same reason a placeholder counts one there, although it has no charge.
 
@@ -37,7 +37,7 @@ use crate::slot_meta::SlotMeta;
 use crate::sync::seeded;
 
 impl<K, V, S> Engine<K, V, S> {
-    /// Whether entries are marked, or the lanes tell what is counted.
+    /// Whether entries are marked, or the slots tell what is counted.
     pub(super) fn keeps_counted_mark(&self) -> bool {
         self.rules.weigher.is_some() && !seeded("probation-by-slots")
     }
@@ -55,13 +55,13 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// What an entry is of the share, while its lane is on probation.
+    /// What an entry is of the share, while its slot is on probation.
     #[inline]
     fn probation_weight(&self, entry: EntryRef<'_, K, V>) -> u64 {
         if self.keeps_counted_mark() || seeded("probation-by-weight") { entry.charge() } else { 1 }
     }
 
-    /// Counts an entry out that has left its slot, or was not linked after all; the lane had these
+    /// Counts an entry out that has left its slot, or was not linked after all; the slot had these
     /// metadata.
     #[inline]
     pub(super) fn count_out(
@@ -77,7 +77,7 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// How much an entry was counted for that was met on probation, and whose lane was promoted.
+    /// How much an entry was counted for that was met on probation, and whose slot was promoted.
     #[inline]
     pub(super) fn take_probation_charge(&self, entry: EntryRef<'_, K, V>) -> Option<u64> {
         if self.keeps_counted_mark() { entry.uncount() } else { Some(self.probation_weight(entry)) }

@@ -14,7 +14,7 @@ use crate::latency::Operation;
 use crate::reclaim::GuardRef;
 use crate::table::ProbeMiss;
 
-/// How many values of a key a read looks at that came in and expired while it was under way.
+/// How many values of a key a read looks at that were inserted and expired while it was under way.
 pub(super) const MAX_SUCCESSORS: usize = 4;
 
 /// The cache under a pass: reading, and nothing else.
@@ -146,13 +146,13 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
         self.engine.hash(key)
     }
 
-    /// Asks for the bucket of a hash.
+    /// Prefetches the bucket of a hash.
     #[inline]
     pub(super) fn prefetch_bucket(&self, hash: u64) {
         self.view.prefetch_to_read(hash);
     }
 
-    /// Asks for the entry that the bucket of a hash leads to.
+    /// Prefetches the entry that the bucket of a hash leads to.
     #[inline]
     pub(super) fn prefetch_entry(&self, hash: u64) {
         self.view.prefetch_entry(hash);
@@ -171,7 +171,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
         Engine::<K, V, S>::heed(self.view, entry, reading)
     }
 
-    /// The entry of a key, and nobody notices.
+    /// The entry of a key. Does not count as a read.
     pub(crate) fn peek<Q>(&self, key: &Q) -> Option<EntryRef<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -182,7 +182,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     }
 }
 
-/// Counts a read of an entry whose time is over, or whose tags were invalidated. Takes the view by value, as below.
+/// Counts a read of an entry that has expired, or whose tags were invalidated. Takes the view by value, as below.
 #[cold]
 #[inline(never)]
 fn count_ended<'g, K, V>(
@@ -201,11 +201,11 @@ fn count_ended<'g, K, V>(
 /// The first successor of an expired entry that may be read.
 ///
 /// The entry was found, and then the clock was asked. In between it may have been replaced before its
-/// time was over: then the key was there all the while. Goes by the entry's own hash and key, and takes the
+/// it expired: then the key was there all the while. Goes by the entry's own hash and key, and takes the
 /// view by value, so that reads need to keep nothing for this.
 ///
-/// Ends: each further look is at a value that came in since the one before. As a read waits for
-/// nobody, it gives up after a few that had all expired when it came to them.
+/// Ends: each further look is at a value that was inserted since the one before. As a read waits for
+/// no thread, it gives up after a few that had all expired when it came to them.
 #[cold]
 #[inline(never)]
 pub(super) fn successor<'g, K: Eq, V>(

@@ -43,7 +43,7 @@ impl<K, V, S> Engine<K, V, S> {
     /// Removes an entry if it is still there; the report is left to the caller. Its charge goes back to the
     /// ledger: now if the retired capacity has room, else when it is freed.
     ///
-    /// Always possible. If there is not a unit left for an entry that weighs nothing, no other such entry comes in
+    /// Always possible. If there is not a unit left for an entry that weighs nothing, no other such entry is inserted
     /// before it is freed: so there are never more of them than there were entries.
     pub(super) fn unlink_and_retire<'g>(
         &self,
@@ -77,7 +77,7 @@ impl<K, V, S> Engine<K, V, S> {
         true
     }
 
-    /// Who bears an entry that has no successor, and the unit for it if it has no charge.
+    /// What an entry without a successor is charged to, and the unit for it if it has no charge.
     fn garbage_charge_of_removed<'a>(
         &'a self,
         local: &'a Local,

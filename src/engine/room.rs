@@ -60,7 +60,7 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Collects `need` in the operation's hand from what is free, and evicts nobody.
+    /// Collects `need` in the operation's hand from what is free, and evicts no other entry.
     pub(super) fn find_room(&self, op: &mut WriteOp<'_>, need: u64) -> Attempt<()> {
         if op.reservation.gather(need, self.credits()) {
             return Ok(());
@@ -72,7 +72,7 @@ where
 
     /// Collects `need` in the operation's hand, and evicts only where all that is free, and all that garbage
     /// holds, is not enough. What was found stays in the hand in any case. Room is made for `own`, which is an entry
-    /// that comes in or one that is to be replaced: no entry of its key goes for it.
+    /// that is inserted or one that is to be replaced: no entry of its key goes for it.
     #[inline(always)]
     pub(super) fn make_room<'g>(
         &'g self,
@@ -101,7 +101,7 @@ where
                 Eviction::Reclaim => return Err(AttemptError::Garbage),
                 Eviction::Barred => return Err(AttemptError::NoRoom),
                 Eviction::OwnKey => {
-                    // To replace that takes less: nobody shall evict for what was taken for both.
+                    // To replace that takes less: no entry shall be evicted for what was taken for both.
                     op.reservation.surrender();
                     return Err(AttemptError::Changed);
                 }
@@ -125,7 +125,7 @@ where
     /// Evicts one entry, but none of the key of `own`. Its charge comes into the hand.
     ///
     /// One that is being renewed goes only after some attempts that were `failed`. Its key was asked for just now, and
-    /// whoever asks next would not find the load that is under way.
+    /// the thread that asks next would not find the load that is under way.
     ///
     /// An entry that is larger than the retired capacity can never lie there: the capacity bears it until it
     /// is freed, and there is only one such at a time, or inserts would empty the cache while a
@@ -145,12 +145,12 @@ where
             return Eviction::Reclaim;
         }
         let Some(occupied) = self.victim(*view, op, own, failed) else {
-            // Those who could go may be in buckets that somebody has begun to migrate, and sleeps.
+            // Those who could go may be in buckets that another thread has begun to migrate, and sleeps.
             view.migrate(1);
             return Eviction::Failed;
         };
         let (entry, charge) = (occupied.entry(), occupied.entry().charge());
-        // Somebody has put it in since the key was looked for, and it is what the operation has to replace. To evict
+        // Another thread has put it in since the key was looked for, and it is what the operation has to replace. To evict
         // it would lose an update that both have made.
         if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key())
             && !seeded("room-of-its-own-key")
@@ -189,7 +189,7 @@ where
         outcome
     }
 
-    /// Who goes: an entry whose time is over, or else one that the policy names.
+    /// Who goes: an entry that has expired, or else one that the policy names.
     #[inline(always)]
     fn victim<'g>(
         &'g self,
@@ -210,7 +210,7 @@ where
         self.policy.eviction(&entries, at, &op.delta, self.fill()).victim()
     }
 
-    /// An entry whose time is over, if there is one that is known of: it makes room before any live one does.
+    /// An entry that has expired, if there is one that is known of: it makes room before any live one does.
     #[inline]
     fn find_overdue<'g>(
         &self,
@@ -231,7 +231,7 @@ where
         None
     }
 
-    /// An entry whose time is over in a bucket where one may be; if there is none, it is noted when the first one will be.
+    /// An entry that has expired in a bucket where one may be; if there is none, it is noted when the first one will be.
     pub(super) fn scan_due_bucket<'g>(
         &self,
         view: View<'g, K, V>,
@@ -248,7 +248,7 @@ where
         expired
     }
 
-    /// An entry whose time is over, in these places, and its end; else the end of the one that comes first.
+    /// An entry that has expired, in these places, and its end; else the end of the one that comes first.
     fn find_expired<'g>(
         &self,
         view: View<'g, K, V>,
@@ -280,7 +280,7 @@ where
         (None, earliest)
     }
 
-    /// Who bears a victim: the retired capacity, or for one that is larger than that, the capacity, if nothing
+    /// What a victim is charged to: the retired capacity, or for one that is larger than that, the capacity, if nothing
     /// lingers.
     #[inline]
     fn garbage_charge_of_victim<'a, 'w: 'a>(

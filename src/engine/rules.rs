@@ -19,11 +19,11 @@ pub(crate) struct Rules<K, V> {
     /// What the cache is called.
     pub(crate) name: Arc<str>,
     pub(crate) weigher: Option<Box<Weigher<K, V>>>,
-    /// Only beside a weigher.
+    /// Only with a weigher.
     pub(crate) cost: Option<Box<Weigher<K, V>>>,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
-    /// Whether entries may have tags. Only beside an expiration.
+    /// Whether entries may have tags. Only with an expiration.
     pub(crate) tagged: bool,
     pub(crate) load_policy: LoadPolicy,
 }

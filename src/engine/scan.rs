@@ -1,4 +1,4 @@
-//! Walking all entries beside writers, and removing single ones.
+//! Walking all entries concurrently with writers, and removing single ones.
 
 use std::cmp::Reverse;
 use std::hash::{BuildHasher, Hash};
@@ -128,7 +128,7 @@ where
     }
 
     /// Removes the live entries in `positions` that `keep` does not want, and the expired ones; loads of
-    /// other keys that are under way there will not put their values in, as nobody can ask `keep` about
+    /// other keys that are under way there will not put their values in, as no thread can ask `keep` about
     /// them. A value that `keep` wants may be renewed by a load that is under way.
     pub(crate) fn retain(&self, positions: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
         stride(positions, |rest| {
@@ -165,7 +165,7 @@ where
     ///
     /// What was met may have been replaced since. If that was by a load, the value may be from before this
     /// walk, or the same with a token: the key is looked at again until what it has is wanted or gone.
-    /// What somebody has inserted meanwhile stays.
+    /// What another thread has inserted meanwhile stays.
     ///
     /// Ends: each further look follows a change by another thread, or by `keep` itself, and of those there are only
     /// so many.
@@ -229,7 +229,7 @@ where
         self.first_by(most, |_, occupied| Reverse(expiration.age(occupied.entry())))
     }
 
-    /// How much an entry is used, beside others.
+    /// How much an entry is used compared with others.
     fn usage_rank(&self, view: View<'_, K, V>, occupied: Occupied<'_, K, V>) -> u64 {
         let (cursor, history) = (&view.local().cursor, view.extension());
         let recent_uses = RecentUses::from_bits(occupied.entry().recent_uses());

@@ -1,6 +1,6 @@
 //! Writes that have waited for long, and go first.
 //!
-//! Room that is freed goes to whoever asks first, and one that has just got some is still on its processor and asks
+//! Room that is freed goes to the thread that asks first, and one that has just got some is still on its processor and asks
 //! again at once. A write that waits could be passed by for as long as its patience lasts. So one that has waited for
 //! some time *starves*, and says so; a write that begins then stands back for a while.
 //!
@@ -51,7 +51,7 @@ impl Starvation {
 }
 
 impl<K, V, S> Engine<K, V, S> {
-    /// Lets writes that starve go first, unless they wait for somebody who stays in the cache.
+    /// Lets writes that starve go first, unless they wait for a thread that stays in the cache.
     #[cold]
     #[inline(never)]
     pub(super) fn yield_to_starving(&self, pin: &mut Pin<'_, K, V>, local: &Local) {

@@ -26,7 +26,7 @@ impl<'g, K, V, S> TableEntries<'g, K, V, S> {
         Self { excluded, ..self }
     }
 
-    /// The same without those whose load is under way: evicted, their key would be loaded a second time beside it.
+    /// The same without those whose load is under way: evicted, their key would be loaded a second time meanwhile.
     pub(super) fn excluding_renewing(self, excludes_renewing: bool) -> Self {
         Self { excludes_renewing, ..self }
     }

@@ -1,7 +1,7 @@
 //! The tags of a cache by their names, and what becomes of entries whose tags were invalidated.
 //!
 //! They are kept in an engine like the cache's own: it has room for all of them, so it evicts none, and its reads and
-//! writes wait for nobody.
+//! writes wait for no thread.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl Tags {
                 if tag.hold() {
                     return tag;
                 }
-                // Whoever is about to forget it may sleep.
+                // The thread that is about to forget it may sleep.
                 self.remove(&tag);
             }
             let name = Arc::<str>::from(name);
@@ -144,7 +144,7 @@ impl<K, V, S> Engine<K, V, S> {
         self.tags.as_ref()
     }
 
-    /// Why an entry leaves whose time is over, or whose tags were invalidated.
+    /// Why an entry leaves that has expired, or whose tags were invalidated.
     #[inline]
     pub(super) fn cause_of_end(&self, entry: EntryRef<'_, K, V>) -> RemovalCause {
         if entry.is_invalidated() { RemovalCause::Invalidated } else { RemovalCause::Expired }

@@ -36,7 +36,7 @@ fn fall_asleep(engine: &Tested, keys: impl IntoIterator<Item = u64>) {
     engine.table.view(pin.guard_ref()).fall_asleep(extension, hashes, false);
 }
 
-/// Keys that are not there, and whose buckets come last: nobody else migrates these soon.
+/// Keys that are not there, and whose buckets come last: no other thread migrates these soon.
 fn others(engine: &Tested) -> impl Iterator<Item = u64> {
     (5_000..).filter(|key| engine.hash(key) >> 62 == 3)
 }

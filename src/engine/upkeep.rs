@@ -45,7 +45,7 @@ fn begin_sweep() -> Option<Outermost> {
     Outermost::enter(&SWEEPING)
 }
 
-/// Frees what nobody looks at any more, and gives back at the end what it was charged with, even if
+/// Frees what no thread looks at any more, and gives back at the end what it was charged with, even if
 /// a destructor panics.
 struct ReturnOnDrop<'e, 'r, K, V, S> {
     engine: &'e Engine<K, V, S>,
@@ -133,7 +133,7 @@ where
         });
     }
 
-    /// Lets garbage ripen and frees some of it, whoever made it; whether it freed any. What it took of the retired
+    /// Lets garbage ripen and frees some of it, by any thread; whether it freed any. What it took of the retired
     /// capacity comes into `room`, if there is one. Gets nothing done while another thread, or another guard of this
     /// one, stays pinned: then it lets other threads run, once, as one that is pinned may want a processor;
     /// unless patience with it is over.
@@ -319,7 +319,7 @@ where
         self.resize(MAX_PORTION + evicted);
     }
 
-    /// Evicts until what is charged fits, or up to so many entries; returns how many. Gives up where readers stand in
+    /// Evicts until what is charged fits, or up to `most` entries; returns how many. Gives up where readers stand in
     /// the way; inserts and `maintain` go on.
     fn shrink(&self, most: usize) -> usize {
         let mut pin = self.pin();

@@ -1,4 +1,4 @@
-//! How an entry comes in: insert and replace.
+//! How an entry is inserted: insert and replace.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::sync::NoAbort;
 use crate::table::{Lookup, Vacant};
 use crate::tags::TagSet;
 
-/// An entry that did not come in.
+/// An entry that was not inserted.
 #[derive(Debug)]
 pub(crate) struct Refused<K, V> {
     pub(crate) kind: InsertErrorKind,
@@ -133,7 +133,7 @@ where
     }
 
     /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
-    /// for so far: if the old one can never lie in the retired capacity, and nobody reads who would keep it from being
+    /// for so far: if the old one can never lie in the retired capacity, and no thread reads who would keep it from being
     /// freed, it goes first.
     #[cold]
     fn put_after_old<'e>(
@@ -329,7 +329,7 @@ where
     }
 
     /// Room for an entry whose key has no value. While there are entries that weigh nothing, removed and not freed yet,
-    /// that nobody bears, one that weighs nothing comes in only if another entry is freed for it: so there are never
+    /// that are charged nowhere, one that weighs nothing is inserted only if another entry is freed for it: so there are never
     /// more than there were.
     #[inline(always)]
     fn make_room_for_new(
@@ -345,7 +345,7 @@ where
         self.make_room(&view, op, charge, Some(new))
     }
 
-    /// Replaces an entry with a value, which was live or had expired. Evicts nobody, unless the new entry is heavier:
+    /// Replaces an entry with a value, which was live or had expired. Evicts no other entry, unless the new entry is heavier:
     /// then others may have to go for the difference.
     fn put_over<'g>(
         &self,
@@ -372,7 +372,7 @@ where
         let unlinked = match self.replace(view, &op.delta, occupied, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
-                // Nobody shall evict for what was taken for two.
+                // No entry shall be evicted for what was taken for two.
                 op.reservation.surrender();
                 return Err((AttemptError::Changed, entry));
             }
@@ -395,7 +395,7 @@ where
         Ok(inserted)
     }
 
-    /// Dates an entry that is about to come in; whether its time is over already.
+    /// Dates an entry that is about to be inserted; whether it has expired already.
     #[inline(never)]
     fn is_expired_on_insert(
         &self,
@@ -411,7 +411,7 @@ where
         !self.is_kept(entry)
     }
 
-    /// Why an entry is not to stay that is about to come in.
+    /// Why an entry is not to stay that is about to be inserted.
     #[inline]
     fn rejection_cause<'g>(
         &self,
@@ -430,8 +430,8 @@ where
         fails_admission.then_some(RemovalCause::Evicted)
     }
 
-    /// Does as if an entry had come in, and had then left at once for this cause: what its key had is gone, and
-    /// nobody has made room.
+    /// Does as if an entry had been inserted, and had then left at once for this cause: what its key had is gone, and
+    /// no entry was evicted.
     #[cold]
     fn put_transient<'g>(
         &self,
@@ -470,7 +470,7 @@ where
         Ok(if replaced { Inserted::Replaced } else { Inserted::New })
     }
 
-    /// Sets the deadlines of an entry that is about to come in, or to take the place of `old`.
+    /// Sets the deadlines of an entry that is about to be inserted, or to take the place of `old`.
     fn set_deadlines(
         &self,
         entry: EntryRef<'_, K, V>,
@@ -520,7 +520,7 @@ where
         Ok(())
     }
 
-    /// Asks for the lines that an insert is going to write, and for those of the next one's victim, all
+    /// Prefetches the lines that an insert writes, and those of the next one's victim, all
     /// at once: another thread may have written them last, and one after the other they would take most
     /// of the time.
     #[inline]
@@ -570,7 +570,7 @@ where
         self.policy.admit(view.extension(), cursor, (entry.hash(), worth), self.fill())
     }
 
-    /// Asks that once, and notes in the entry what is heard of its key.
+    /// Asks that once, and notes in the entry the recent uses of its key.
     #[inline(always)]
     pub(super) fn admit(&self, view: View<'_, K, V>, entry: EntryRef<'_, K, V>) -> Admission {
         let admission = self.ask(view, entry);

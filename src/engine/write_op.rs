@@ -22,7 +22,7 @@ const MAX_OWN_CHANGES: usize = 256;
 pub(super) struct WriteOp<'e> {
     pub(super) local: &'e Local,
     pub(super) reservation: Reservation<'e>,
-    /// Room in the retired capacity that it has made by freeing garbage: nobody else shall take it first.
+    /// Room in the retired capacity that it has made by freeing garbage: no other thread shall take it first.
     pub(super) room: Reservation<'e>,
     /// How much it may spend of its credit with the retired capacity, without an exchange. Only if it is the only
     /// operation since the thread was pinned.

@@ -8,12 +8,12 @@ use super::{RawEntry, Slab};
 const MAX_FREE: usize = 32;
 
 /// The numbers that a thread keeps of the entries that it freed. So a thread that inserts as much as it evicts
-/// meets nobody.
+/// meets no thread.
 #[derive(Default)]
 pub(crate) struct FreeList(UnsafeCell<Numbers>);
 
 /// Some numbers of records. A number counts once it is written, and counts no more before it is used: if a fork leaves
-/// the thread behind at any step, the numbers that count are nobody else's.
+/// the thread behind at any step, the numbers that count are no other thread's.
 #[derive(Default)]
 pub(super) struct Numbers {
     len: usize,

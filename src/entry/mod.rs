@@ -1,7 +1,7 @@
 //! The entry record: a key, its value, and the words that the cache keeps with them.
 //!
 //! An entry is one record of the table's slab. Its fixed part holds the hash, the key and the value and never
-//! changes once the entry is linked, but for what the hash word says of how often the key was heard of. In front of it, at falling addresses, lie as many words as
+//! changes once the entry is linked, but for the recent uses of the key in the hash word. In front of it, at falling addresses, lie as many words as
 //! the cache needs: an entry pays only for what is used.
 //!
 //! ```text
@@ -24,7 +24,7 @@
 //!   back during `'g`.
 //! - **E3** The kind that an entry was laid out for is in its hash word, and never changes.
 //! - **E4** The word of the tags is null, or the address of a set of which the entry has a share. Only the owner of an
-//!   entry that nobody else has changes it.
+//!   entry that no other thread has changes it.
 
 mod entry_layout;
 mod free_list;
@@ -52,7 +52,7 @@ use placeholder::{RenewingNode, recent_uses, with_recent_uses};
 /// The fixed part of an entry.
 #[repr(C)]
 pub(crate) struct Node<K, V> {
-    /// With the kind, and with what is heard of the key.
+    /// With the kind, and with the recent uses of the key.
     hash: Stamp,
     key: K,
     value: V,
@@ -103,14 +103,14 @@ impl EntryCosts {
 }
 
 impl From<u64> for EntryCosts {
-    /// A miss costs one, as where nobody says.
+    /// A miss costs one, as by default.
     #[inline]
     fn from(charge: u64) -> Self {
         Self { charge, cost: 1 }
     }
 }
 
-/// An entry that somebody else owns, for as long as `'g` protects it.
+/// An entry that another thread owns, for as long as `'g` protects it.
 pub(crate) struct EntryRef<'g, K, V> {
     node: NonNull<Node<K, V>>,
     entry_layout: EntryLayout,
@@ -287,7 +287,7 @@ impl<K, V> Entry<K, V> {
     ///
     /// # Safety
     ///
-    /// `number` came from [`into_raw`](Self::into_raw) of an entry of this slab, and nobody else owns it.
+    /// `number` came from [`into_raw`](Self::into_raw) of an entry of this slab, and no other thread owns it.
     #[inline]
     pub(crate) unsafe fn from_raw(number: u32, slab: &Slab<K, V>) -> Self {
         // SAFETY: the caller's promise.
@@ -295,7 +295,7 @@ impl<K, V> Entry<K, V> {
         Self { node, slab: NonNull::from(slab), number, _owns: PhantomData }
     }
 
-    /// Takes the ownership of what somebody borrows.
+    /// Takes the ownership of what another thread borrows.
     ///
     /// # Safety
     ///
@@ -372,19 +372,19 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         Self { node, entry_layout: slab.entry_layout(), _borrows: PhantomData }
     }
 
-    /// The hash with the kind, and with what is heard of the key.
+    /// The hash with the kind, and with the recent uses of the key.
     #[inline]
     fn hash_word(&self) -> u64 {
         self.word_of_hash().get()
     }
 
-    /// What is heard of the key, as its owner has noted it: nothing at first.
+    /// The recent uses of the key, as noted by its owner: none at first.
     #[inline]
     pub(crate) fn recent_uses(&self) -> u8 {
         recent_uses(self.hash_word())
     }
 
-    /// Notes what is heard of the key. Of two notes at the same time one may be lost.
+    /// Notes the recent uses of the key. Of two notes at the same time one may be lost.
     #[inline]
     pub(crate) fn set_recent_uses(&self, recent_uses: u8) {
         let word = self.word_of_hash();
@@ -493,7 +493,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
             };
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
             let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
-            // SAFETY: as above, and nobody else has the entry yet.
+            // SAFETY: as above, and no other thread has the entry yet.
             unsafe { word.write(Stamp::new(value)) };
         }
     }
@@ -509,7 +509,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         }
     }
 
-    /// What a miss of the key costs; one where nobody says.
+    /// What a miss of the key costs; one by default.
     #[inline]
     pub(crate) fn cost(&self) -> u64 {
         if self.entry_layout.is_priced() {

@@ -85,7 +85,7 @@ pub(crate) fn plain_hash(hash: u64) -> u64 {
     hash & !NOTES
 }
 
-/// What a hash word says that was heard of the key.
+/// The recent uses of the key in a hash word.
 #[inline]
 pub(super) fn recent_uses(word: u64) -> u8 {
     (word >> RECENT_USES_SHIFT) as u8

@@ -13,7 +13,7 @@
 //!
 //! # Invariants
 //!
-//! - **S1** A number that was handed out and not given back is its holder's, and nobody else writes its record.
+//! - **S1** A number that was handed out and not given back is its holder's, and no other thread writes its record.
 //! - **S2** The memory of a chunk is there from before a number of it is handed out until all of them were given back.
 //! - **S3** A directory is there until the slab is dropped, and has all chunks of which a number was handed out before
 //!   the next directory took its place. Its first entry is its length, as the number zero is none and the first chunk is
@@ -163,7 +163,7 @@ impl<K, V> Slab<K, V> {
         unsafe { self.with_token.address(number & !HAS_TOKEN, Self::BITS) }
     }
 
-    /// Asks for the line where a plain record begins.
+    /// Prefetches the line where a plain record begins.
     ///
     /// # Safety
     ///
@@ -242,7 +242,7 @@ impl<K, V> Slab<K, V> {
         Box::leak(Box::new(Self::new(entry_layout)))
     }
 
-    /// Takes every lock for ever for a thread that a fork has left behind.
+    /// Takes every lock forever for a thread that a fork has left behind.
     #[cfg(test)]
     pub(super) fn leave_behind(&self) {
         for pool in [&self.plain, &self.with_token] {
@@ -272,7 +272,7 @@ impl Pool {
     #[inline(always)]
     unsafe fn address(&self, number: u32, bits: u32) -> *mut u8 {
         debug_assert_eq!(bits, self.bits);
-        // SAFETY: whoever knows the number knows of a directory that has its chunk (S3).
+        // SAFETY: the thread that knows the number knows of a directory that has its chunk (S3).
         let base = unsafe { self.chunks.get().add((number >> bits) as usize) };
         // SAFETY: as above.
         let base = unsafe { &*base };
@@ -284,7 +284,7 @@ impl Pool {
         first..first + (1 << self.bits)
     }
 
-    /// Hands out up to so many numbers that were never handed out, or whose memory went back since; at least one.
+    /// Hands out up to `most` numbers that were never handed out, or whose memory went back since; at least one.
     #[cold]
     fn take_fresh(&self, most: u32) -> Range<u32> {
         let mut growth = self.growth.lock();
@@ -355,7 +355,7 @@ impl Pool {
             return None;
         }
         let directory = std::ptr::slice_from_raw_parts_mut(self.chunks.get(), directory.len());
-        // SAFETY: directories come from boxes (`make_room`), and by the caller's promise nobody else owns it.
+        // SAFETY: directories come from boxes (`make_room`), and by the caller's promise no other thread owns it.
         Some(unsafe { Box::from_raw(directory) })
     }
 
@@ -372,21 +372,21 @@ impl Pool {
     ///
     /// # Safety
     ///
-    /// Nobody has a number of it, and none is handed out.
+    /// No thread has a number of it, and none is handed out.
     unsafe fn unmake(&self, base: &Address<u8>, chunk: usize) {
         let first = (chunk << self.bits) * self.layout.size();
         let memory = base.get().wrapping_add(first).wrapping_sub(self.offset);
         base.set(std::ptr::null_mut());
-        // SAFETY: allocated by `make` with this layout, and nobody looks there by the caller's promise.
+        // SAFETY: allocated by `make` with this layout, and no thread looks there by the caller's promise.
         unsafe { alloc::dealloc(memory, self.chunk_layout()) };
     }
 
-    /// The lists that nobody uses just now.
+    /// The lists that no thread uses just now.
     fn lists(&self) -> impl Iterator<Item = SpinGuard<'_, Vec<u32>>> {
         self.free.iter().filter_map(SpinLock::try_lock)
     }
 
-    /// A list, whichever nobody uses just now.
+    /// A list, whichever no thread uses just now.
     fn any_list(&self) -> SpinGuard<'_, Vec<u32>> {
         loop {
             if let Some(list) = self.lists().next() {
@@ -418,7 +418,7 @@ impl Pool {
 
     fn trim(&self) {
         let mut growth = self.growth.lock();
-        // Whoever gives or takes in between meets empty lists.
+        // The thread that gives or takes in between meets empty lists.
         let mut free: Vec<u32> =
             self.free.iter().flat_map(|list| std::mem::take(&mut *list.lock())).collect();
         free.extend(std::mem::take(&mut growth.fresh));

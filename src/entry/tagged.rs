@@ -27,7 +27,7 @@ impl<K, V> Entry<K, V> {
         let tags = NonNull::new(word.get())?;
         word.set(std::ptr::null_mut());
         // SAFETY: the share of the entry, by E4; the word does not have it any more. The entry is owned (E2), and
-        // nobody else has it.
+        // no other thread has it.
         Some(unsafe { Arc::from_raw(tags.as_ptr()) })
     }
 }

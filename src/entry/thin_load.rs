@@ -1,8 +1,8 @@
 //! Loads that no caller has joined yet.
 //!
-//! Most loads end before anybody else asks for their key. Such a load is *thin*: its token names a *latch*, a word
+//! Most loads end before any other caller asks for their key. Such a load is *thin*: its token names a *latch*, a word
 //! that serves one load after another, and nothing is allocated for it. The first caller that wants to wait *inflates*
-//! it: it puts a flight beside the latch, where the leader finds it at the end. So locks are done that are seldom
+//! it: it attaches a flight to the latch, where the leader finds it at the end. So locks are done that are seldom
 //! contended (D. Bacon et al., *Thin locks: featherweight synchronization for Java*, PLDI 1998).
 //!
 //! ```text
@@ -15,7 +15,7 @@
 //! # Invariants
 //!
 //! - **H1** A latch never serves two loads with the same number, and is never freed. So a token tells at any time, to
-//!   anybody, whether its load is over, and what is done with it afterwards concerns no other load.
+//!   any thread, whether its load is over, and what is done with it afterwards concerns no other load.
 //! - **H2** The exchange that inflates a load and the one that ends it are on the same word: of a leader and a caller
 //!   that joins, either the leader learns of the flight, or the caller learns that the load is over.
 
@@ -101,11 +101,11 @@ impl ThinLoad {
     }
 
     fn by(latch: &'static Latch) -> Self {
-        // ORDERING H-a: Relaxed: only whoever has the latch changes the number, and has it by what passed it on.
+        // ORDERING H-a: Relaxed: only the thread that has the latch changes the number, and has it by what passed it on.
         Self { latch, number: latch.word.load(Ordering::Relaxed) }
     }
 
-    /// One with a latch that nobody else takes.
+    /// One with a latch that no other thread takes.
     #[cfg(all(test, clockhand_loom))]
     pub(crate) fn alone() -> Self {
         Self::by(Latch::new())
@@ -187,7 +187,7 @@ impl ThinLoad {
     pub(crate) fn end_inflated(self) {
         let mut slot = lock(&self.latch.flight);
         let flight = slot.take();
-        // ORDERING H-c: Release: as in `end`; nobody else writes while it is inflated and this thread has the lock.
+        // ORDERING H-c: Release: as in `end`; no other thread writes while it is inflated and this thread has the lock.
         self.latch.word.store(self.number.wrapping_add(NEXT), Ordering::Release);
         drop(slot);
         self.latch.give_up();

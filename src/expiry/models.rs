@@ -34,7 +34,7 @@ fn word() -> Arc<Modelled> {
 }
 
 /// X1, X2: a read that began in time stores its new deadline late, and another one after the deadline
-/// is told that the entry has expired. Whoever looks after that is told the same.
+/// is told that the entry has expired. The thread that looks after that is told the same.
 #[test]
 fn what_was_seen_as_expired_stays_so() {
     loom::model(|| {

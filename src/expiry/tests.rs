@@ -61,7 +61,7 @@ fn is_live(rule: &Rule, entry: &Entry<u8, u8>) -> bool {
     rule.is_live(entry.as_ref(), rule.now())
 }
 
-/// For how many whole seconds from now an entry lives, if nobody asks for it; at most a hundred.
+/// For how many whole seconds from now an entry lives, if no thread asks for it; at most a hundred.
 fn seconds_left(rule: &Rule, manual: &ManualClock, entry: &Entry<u8, u8>) -> u32 {
     (0..100)
         .find(|_| {

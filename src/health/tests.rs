@@ -64,7 +64,7 @@ fn a_window_begins_with_the_youngest_note_that_is_old_enough() {
         }
         assert!(window.len() <= 34, "{} notes", window.len());
     }
-    // Nobody asks for an hour.
+    // No thread asks for an hour.
     assert_eq!(
         window.start(Duration::from_secs(4600), Duration::ZERO),
         Some((3600 * SECOND, &1000))

@@ -5,7 +5,7 @@ use super::figure::Unit;
 /// Digits behind the point, at most.
 const DIGITS: usize = 6;
 
-/// A value and a threshold, with so many digits that they look different if they are.
+/// A value and a threshold, with enough digits that they look different if they are.
 pub(super) fn pair(unit: Unit, value: f64, threshold: f64) -> (String, String) {
     let texts = |digits| (text(unit, value, digits), text(unit, threshold, digits));
     let told_apart = |digits: &usize| {

@@ -8,7 +8,7 @@ use super::Operation;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sampling;
 
-/// Of a seat.
+/// Of a participant.
 #[derive(Debug, Default)]
 pub(crate) struct Timings;
 

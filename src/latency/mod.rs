@@ -1,7 +1,7 @@
 //! How long operations take, for those who want to be told.
 //!
-//! With the feature `histograms`, each seat has a histogram for each kind of operation, which is made when it is first
-//! needed; the histograms of all seats are added up when somebody asks. Reads and inserts are sampled: a thread counts down
+//! With the feature `histograms`, each participant has a histogram for each kind of operation, which is made when it is first
+//! needed; the histograms of all participants are added up when another thread asks. Reads and inserts are sampled: a thread counts down
 //! from one sample to the next, and looks at no clock in between. The distance between two samples is drawn at random, so
 //! that no rhythm of the keys falls in with it. Loads and maintenance are timed each.
 //!
@@ -9,7 +9,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `sampling` | what is timed, and the histograms of a seat |
+//! | `sampling` | what is timed, and the histograms of a participant |
 //! | `absent` | the same without the feature |
 //! | `report` | what users are told |
 //! | `told` | the same as it is written and read (feature `serde`) |

@@ -28,11 +28,11 @@ use super::sampling::{Sampling, Timings, config};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Latencies {
-    /// Of reads and inserts, one of so many was timed, on average.
+    /// Of this number of reads and inserts, one was timed, on average.
     pub sample_every: u32,
     /// Look-ups of one key, hit or miss, for whichever handle: without taking the pin and without `Clone`.
     pub get: Latency,
-    /// Inserts that came in or were refused for want of room, evictions and what was freed in passing included.
+    /// Inserts that succeeded or were refused for want of room, evictions and what was freed in passing included.
     pub insert: Latency,
     /// Loads: each that has ended, from when its loader began.
     pub load: Latency,

@@ -1,4 +1,4 @@
-//! What is timed, and the histograms of a seat.
+//! What is timed, and the histograms of a participant.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -20,11 +20,11 @@ const LONGEST: u64 = (1 << POWERS) - 1;
 /// How often a cache times reads and inserts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sampling {
-    /// One of so many; zero if nothing is timed.
+    /// The number of operations of which one is timed; zero if nothing is timed.
     every: u32,
 }
 
-/// What a seat has timed. Only the thread that sits there writes.
+/// What a participant has timed. Only the thread that has it writes.
 #[derive(Debug, Default)]
 pub(crate) struct Timings {
     /// Reads, and inserts, that are not timed before the next one is.
@@ -36,7 +36,7 @@ pub(crate) struct Timings {
 impl Sampling {
     pub(crate) const OFF: Self = Self { every: 0 };
 
-    /// One of so many on average, and no fewer than each.
+    /// One of one in `every` on average, and no fewer than each.
     pub(crate) fn one_of(every: u32) -> Self {
         Self { every: every.clamp(1, 1 << 30) }
     }

@@ -31,7 +31,7 @@
 //! | `run` | one run of a loader: when it was woken and polled, what it waits for |
 //! | `caller` | a caller that takes part in a load |
 //! | `leader` | the caller that leads: it completes the load, fails it or abandons it |
-//! | `thin` | a leader whose load nobody has joined yet: there is no flight |
+//! | `thin` | a leader whose load no caller has joined yet: there is no flight |
 //! | `blocking` | waiting as a thread; [`Cache::get_or_load`](crate::Cache::get_or_load) |
 //! | `cycle` | loads that would wait for each other |
 //! | `future` | waiting as a task; [`Cache::get_or_load_async`](crate::Cache) (feature `async`) |

@@ -66,7 +66,7 @@ struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        // Whoever leads keeps the run alive: nothing of the user's is dropped here.
+        // The caller that leads keeps the run alive: nothing of the user's is dropped here.
         let _ = STACK.try_with(|stack| stack.borrow_mut().pop());
     }
 }

@@ -162,7 +162,7 @@ fn a_landing_that_dies_goes_on_with_who_leads_or_waits() {
     assert!(!is_promoted(&flight, third, 1_000), "a caller completes it");
     assert!(!flight.abandon(FIRST, 1_000));
     assert!(is_promoted(&flight, third, 1_000));
-    // And nobody is left.
+    // And no caller is left.
     assert!(flight.abandon(third, 1_000));
 }
 
@@ -184,7 +184,7 @@ fn one_that_was_promoted_and_does_not_come_is_passed_by_and_waits_again() {
     // That one is here, and leads although the other one was promoted.
     assert!(is_promoted(&flight, ids[2], 102));
     assert!(flight.relieve_stalled(u64::MAX) && rung() == [1, 1, 1, 0], "it has come");
-    // The others come at last, and somebody else leads: they wait, and are woken at the end.
+    // The others come at last, and another caller leads: they wait, and are woken at the end.
     assert!(matches!(flight.poll(ids[1], &bells[1].1, 202), FlightPoll::Pending));
     assert!(matches!(flight.poll(ids[3], &bells[3].1, 202), FlightPoll::Pending));
     assert!(complete(&flight, ids[2], 5));
@@ -345,7 +345,7 @@ enum Caller {
 }
 
 /// Random steps of callers that are polled only after they were woken, and not always then; at the
-/// end everybody who is polled whenever it was woken must have been told.
+/// end every thread that is polled whenever it was woken must have been told.
 #[test]
 fn nobody_is_forgotten_whatever_the_order_of_the_steps() {
     let steps = 500;
@@ -513,7 +513,7 @@ fn a_thread_that_polls_tasks_and_is_blocked_keeps_them() {
     assert_eq!(Arc::strong_count(&far), 1);
 }
 
-/// A run that nobody polls.
+/// A run that no caller polls.
 fn runs() -> Arc<Run> {
     Arc::new(Run::default())
 }
@@ -585,7 +585,7 @@ fn a_time_limit_is_forgotten_with_its_call() {
         let mut waiter = pin!(loading.get_async(&1));
         assert!(waiter.as_mut().poll(&mut context).is_pending());
         assert_eq!(super::watch::timers_after(after), 1);
-        // One that leads waits for nobody.
+        // One that leads waits for no caller.
         drop(leader);
         assert!(waiter.as_mut().poll(&mut context).is_pending());
         assert_eq!(super::watch::timers_after(after), 0, "it was promoted");

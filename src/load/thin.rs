@@ -1,7 +1,7 @@
-//! The leader of a load that begins thin: without a flight, until somebody joins.
+//! The leader of a load that begins thin: without a flight, until another caller joins.
 //!
 //! Such a load has no value to renew, no failure before it and none to remember, and its loader runs on the thread
-//! that began it. If it brings a value that nobody waits for, nothing was allocated. Whatever else happens (an error,
+//! that began it. If it brings a value that no caller waits for, nothing was allocated. Whatever else happens (an error,
 //! a panic, a caller that joins, a wait of its own) it is inflated first, and goes on as any other.
 
 use std::hash::{BuildHasher, Hash};

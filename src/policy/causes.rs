@@ -1,15 +1,15 @@
-//! What became of keys that left for another reason than to make room, or that never came in.
+//! What became of keys that left for another reason than to make room, or that were never inserted.
 //!
 //! ```text
 //!   63               18 17  16 15         0
 //!   +------------------+------+------------+
-//!   | tag              | fate | time       |      zero: nobody
+//!   | tag              | cause | time       |      zero: vacant
 //!   +------------------+------+------------+
 //! ```
 //!
-//! A set-associative table beside the ghosts, which remember who was evicted; nobody decides by it. A set
-//! is one cache line of eight fates, in the order in which they came: the latest comes in at the front, the
-//! others move on by one, until the same key's older fate or the last one drops out. Sets lie in the order of
+//! A set-associative table like that of the ghosts, which remember who was evicted; nothing is decided by it. A set
+//! is one cache line of eight causes, in the order in which they came: the latest is put at the front, the
+//! others move on by one, until the same key's older cause or the last one drops out. Sets lie in the order of
 //! the table, so a walk that removes much comes to one after the other.
 //!
 //! The memory is there from the first such removal on: a cache that only evicts does without. Threads that
@@ -28,7 +28,7 @@ const TAG: u64 = u64::MAX << (TIME_BITS + CAUSE_BITS);
 /// What became of a key that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Its time was over.
+    /// It expired.
     Expired = 1,
     /// It was removed by a call.
     Invalidated = 2,
@@ -54,7 +54,7 @@ struct Table {
 }
 
 impl Causes {
-    /// A memory for a cache of so many entries; not made yet.
+    /// A history for a cache of `entries` entries; not made yet.
     pub(super) fn new(entries: usize) -> Self {
         let sets = entries.div_ceil(ENTRIES_PER_CAUSE_SET).max(1);
         Self { sets, table: OnceLock::new(), allocators: Word::new(0) }
@@ -85,7 +85,7 @@ impl Causes {
         for word in self.set(table, hash) {
             let found = word.get();
             if found != 0 && (found ^ hash) & TAG == 0 {
-                // Whoever moves it on at the same time keeps it: the times tell which was later.
+                // The thread that moves it on at the same time keeps it: the times tell which was later.
                 word.try_set(found, 0);
             }
         }
@@ -106,7 +106,7 @@ impl Causes {
         })
     }
 
-    /// Asks for the line that `find` is going to read.
+    /// Prefetches the line that `find` reads.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
         if let Some(table) = self.table.get() {
@@ -114,10 +114,10 @@ impl Causes {
         }
     }
 
-    /// The memory. The first who asks makes it; whoever asks meanwhile gets none.
+    /// The memory. The first who asks makes it; the thread that asks meanwhile gets none.
     fn table(&self) -> Option<&Table> {
         if self.table.get().is_none() && self.allocators.add(1) == 0 {
-            // Nobody else does this, so nobody is waited for.
+            // No other thread does this, so no thread is waited for.
             self.table.get_or_init(|| Table::new(self.sets));
         }
         self.table.get()

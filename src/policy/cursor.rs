@@ -7,8 +7,8 @@ use super::tuning::BATCHES_PER_TURN;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// What a thread keeps for itself, so that an eviction changes no word that others change, too: its
-/// stretches of the two hands' rounds, what it saw there, and the misses that it has not reported yet.
-/// Words of one writer; a thread that ends leaves them to the next one that takes its seat.
+/// ranges of the two hands' rounds, what it saw there, and the misses that it has not reported yet.
+/// Words of one writer; a thread that ends leaves them to the next one that takes its participant.
 #[derive(Debug, Default)]
 pub(crate) struct EvictionCursor {
     pub(super) probation: ScanRange,
@@ -22,7 +22,7 @@ pub(crate) struct EvictionCursor {
 }
 
 impl EvictionCursor {
-    /// Whether probation's hand goes on before the next arrivals are looked at.
+    /// Whether probation's hand goes on before the next the FIFO are looked at.
     #[inline]
     pub(super) fn is_turn_of_hand(&self) -> bool {
         let turns = self.turns.get() + 1;

@@ -11,7 +11,7 @@ use super::state::Policy;
 pub(crate) enum Departure {
     /// It made room, at this time in steps.
     Evicted(u16),
-    /// It left for another reason, or did not come in.
+    /// It left for another reason, or was not inserted.
     Removed(Cause),
 }
 
@@ -35,7 +35,7 @@ impl History {
 }
 
 impl Policy {
-    /// Remembers that an entry left for another reason than to make room, or that one did not come in.
+    /// Remembers that an entry left for another reason than to make room, or that one was not inserted.
     pub(crate) fn record_removal(
         &self,
         history: &History,

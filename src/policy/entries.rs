@@ -37,13 +37,13 @@ pub(crate) trait Entries {
     /// What the policy knew of the entry when it was met.
     fn meta(&self, slot: Self::Slot) -> SlotMeta;
 
-    /// One attempt to change an entry's marks from what was met. If it fails, somebody used it.
+    /// One attempt to change an entry's marks from what was met. If it fails, another thread used it.
     fn mark(&self, slot: Self::Slot, to: SlotMeta) -> bool;
 
-    /// How often the entry's key was heard of.
+    /// How often the entry's key was used.
     fn recent_uses(&self, slot: Self::Slot) -> RecentUses;
 
-    /// Notes how often the entry's key was heard of.
+    /// Notes how often the entry's key was used.
     fn set_recent_uses(&self, slot: Self::Slot, recent_uses: RecentUses);
 
     /// What the entry is worth, if its key is asked for so often.
@@ -53,6 +53,6 @@ pub(crate) trait Entries {
     /// now; nothing if it is not counted there. Asked once, by the one who marked it.
     fn take_probation_charge(&self, slot: Self::Slot) -> Option<u64>;
 
-    /// Whether the entry's time is over.
+    /// Whether the entry has expired.
     fn expired(&self, slot: Self::Slot) -> bool;
 }

@@ -114,7 +114,7 @@ impl<E: Entries> Eviction<'_, E> {
     /// What becomes of a candidate; the victim, if one goes now.
     #[inline]
     fn judge(&self, slot: E::Slot) -> Option<E::Slot> {
-        // Nobody reads what has expired, whatever it was worth.
+        // No thread reads what has expired, whatever it was worth.
         if self.entries.expired(slot) {
             return Some(slot);
         }

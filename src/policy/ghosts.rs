@@ -1,16 +1,16 @@
-//! Who was evicted lately, from where, when, and how often the key had been heard of.
+//! Who was evicted lately, from where, when, and how often the key had been used.
 //!
 //! ```text
 //!   63      48 47      40 39  33      32      31       0
 //!   +---------+----------+------+-----------+-----------+
-//!   | tag     | heard    |      | PROTECTED | time      |     zero: nobody
+//!   | tag     | heard    |      | PROTECTED | time      |     zero: vacant
 //!   +---------+----------+------+-----------+-----------+
 //! ```
 //!
 //! A set-associative table of words. A set is one cache line of eight; a newcomer takes the place of the same
 //! key's older ghost, or a vacant one, or that of the oldest. A key that comes back takes its ghost out.
 //!
-//! One memory serves two ends. How often a key was heard of counts for as long as its ghost is there; the
+//! One memory serves two ends. How often a key was used counts for as long as its ghost is there; the
 //! region that it left says something only for a while, which is shorter for the protected part.
 
 use super::fingerprint;
@@ -156,7 +156,7 @@ impl Set {
         self.0.find(tag)
     }
 
-    /// Where a ghost with this tag comes in now. A vacant place looks as old as the cache.
+    /// Where a ghost with this tag is put now. A vacant place looks as old as the cache.
     #[inline]
     fn slot_for(&self, tag: u16, time: u32) -> &Word {
         self.find(tag).unwrap_or_else(|| self.0.furthest_behind(time))
@@ -169,7 +169,7 @@ pub(super) fn is_later(time: u16, other: u16) -> bool {
     time.wrapping_sub(other) as i16 >= 0
 }
 
-/// Never zero, so that no ghost looks like nobody.
+/// Never zero, so that no ghost looks vacant.
 #[inline]
 fn tag(hash: u64) -> u16 {
     ((hash >> 16) as u16).max(1)

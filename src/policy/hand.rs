@@ -1,11 +1,11 @@
-//! A hand: a position that walks round the table, stretch by stretch.
+//! A hand: a position that walks round the table, range by range.
 
 use super::entries::{Entries, ScanPosition};
 use super::tuning::{CHECKPOINTS, MAX_AHEAD, MAX_RANGES, PARTS_PER_RANGE};
 use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
-/// Hands out the face to evictors, one stretch after the other, and notes when it passed the
+/// Hands out the table to evictors, one range after the other, and notes when it passed the
 /// checkpoints: so one knows how long ago the hand was last where it is now, without a word in each
 /// entry.
 #[derive(Debug)]
@@ -15,15 +15,15 @@ pub(super) struct Hand {
     passed: [Relaxed<AtomicU64>; CHECKPOINTS],
 }
 
-/// What a thread has taken of a hand's round, or of the arrivals: where the next entries are, and the
-/// part of the stretch that it has not surveyed yet. Used by its thread alone, so a step costs no locked
+/// What a thread has taken of a hand's round, or of the FIFO: where the next entries are, and the
+/// part of the range that it has not scanned yet. Used by its thread alone, so a step costs no locked
 /// instruction. What lies there waits while the thread does something else; the hand comes by again.
 #[derive(Debug, Default)]
 pub(super) struct ScanRange {
     at: Relaxed<AtomicU64>,
     remaining: Relaxed<AtomicU64>,
     ahead: [Relaxed<AtomicU64>; MAX_AHEAD],
-    /// Zero if the thread has places ahead, or else what is known of the hashes that it has.
+    /// Zero if the thread has positions ahead, or else what is known of the hashes that it has.
     mask: Relaxed<AtomicU64>,
     next: Relaxed<AtomicUsize>,
     end: Relaxed<AtomicUsize>,
@@ -42,7 +42,7 @@ impl Hand {
         }
     }
 
-    /// The entry of the hand's region that the thread stands before, on its stretch or on those after
+    /// The entry of the hand's region that the thread stands before, on its range or on those after
     /// it. `None` if there is none within a bounded part of the round.
     #[inline]
     pub(super) fn current<E: Entries>(
@@ -58,7 +58,7 @@ impl Hand {
         self.find_next(entries, region, range, now)
     }
 
-    /// Surveys so many places of the thread's stretch.
+    /// Scans `positions` positions of the thread's range.
     pub(super) fn scan_part<E: Entries>(
         &self,
         entries: &E,
@@ -75,7 +75,7 @@ impl Hand {
         range.scan(entries, region, range.remaining.get().min(positions));
     }
 
-    /// Surveys what is left of the thread's stretch, and the next ones, part by part, until an entry is
+    /// Scans what is left of the thread's range, and the next ones, part by part, until an entry is
     /// found.
     #[inline(never)]
     pub(super) fn find_next<E: Entries>(
@@ -86,7 +86,7 @@ impl Hand {
         now: u64,
     ) -> Option<E::Slot> {
         let length = entries.range_length();
-        // The rest of a stretch, and at most once round.
+        // The rest of a range, and at most once round.
         let ranges = MAX_RANGES.min(2 << length.leading_zeros()) + 1;
         let positions = (length / PARTS_PER_RANGE).max(1);
         for _ in 0..ranges * PARTS_PER_RANGE {
@@ -99,7 +99,7 @@ impl Hand {
         None
     }
 
-    /// The beginning of the next stretch of this length, which belongs to the caller.
+    /// The beginning of the next range of this length, which belongs to the caller.
     #[inline]
     pub(super) fn claim(&self, length: u64, now: u64) -> ScanPosition {
         let from = if seeded("policy-hand-unclaimed") {
@@ -109,7 +109,7 @@ impl Hand {
         } else {
             self.at.add(length)
         };
-        // A longer stretch than the last one, as the table has shrunk, begins where one of its length does.
+        // A longer range than the last one, as the table has shrunk, begins where one of its length does.
         let from = from & !(length - 1);
         let (mut nth, end) = (checkpoint(from), checkpoint(from.wrapping_add(length)));
         while nth != end {
@@ -159,7 +159,7 @@ impl ScanRange {
         self.end.set(end);
     }
 
-    /// The place or the hash after so many others.
+    /// The place or the hash after `after` others.
     #[inline]
     fn ahead(&self, after: usize) -> Option<u64> {
         let nth = self.next.get() + after;
@@ -184,7 +184,7 @@ impl ScanRange {
         self.next.set(self.next.get() + 1);
     }
 
-    /// Looks at the next `length` places of the stretch, as far as it can keep what is there. Young entries that
+    /// Looks at the next `length` positions of the range, as far as it can keep what is there. Young entries that
     /// were not read become old and are passed by: the hand comes to them in the next round.
     fn scan<E: Entries>(&self, entries: &E, region: Region, length: u64) {
         let (at, remaining) = (self.at.get(), self.remaining.get());

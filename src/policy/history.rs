@@ -19,7 +19,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// A memory for a cache of so many entries: about fifteen bytes for each, and two more once one was
+    /// A history for a cache of `entries` entries: about fifteen bytes for each, and two more once one was
     /// removed or has expired.
     pub(crate) fn new(entries: usize) -> Self {
         Self {
@@ -37,13 +37,13 @@ impl History {
         Self { fifo: self.fifo.resized(entries), ..Self::new(entries) }
     }
 
-    /// Asks for what it keeps of a key, which is going to be written.
+    /// Prefetches what it keeps of a key, to write it.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
         self.ghosts.prefetch(hash);
     }
 
-    /// What it takes for so many entries, at most.
+    /// What it takes for `entries` entries, at most.
     pub(crate) fn bytes_for(entries: usize) -> u128 {
         entries as u128 * MAX_BYTES_PER_ENTRY
     }

@@ -7,7 +7,7 @@ use crate::sync::{AtomicU64, Relaxed};
 /// What a thread saw of the entry at the protected hand when it looked last.
 #[derive(Debug, Default)]
 pub(crate) struct Incumbent {
-    /// Zero if it was read, one if it was not, and two more than how often it had been heard of if it stayed.
+    /// Zero if it was read, one if it was not, and two more than how often it had been used if it stayed.
     seen: Relaxed<AtomicU64>,
     comparisons_left: Relaxed<AtomicU64>,
     /// Where entries differ in worth: the last one that was worth more than a candidate.
@@ -63,7 +63,7 @@ impl Incumbent {
         self.seen.get() > 0
     }
 
-    /// Whether it would stay beside this candidate, too: nobody was heard of less often than a moment
+    /// Whether it would win over this candidate, too: no key was used less often than a moment
     /// ago. Saves a look at the entry.
     #[inline]
     pub(super) fn is_better(&self, candidate: u64) -> bool {

@@ -22,7 +22,7 @@
 //! | `worth_rules` | the rules where entries differ in weight or a miss in cost |
 //!
 //! A hit only adds to an entry's count. Everything else is done by writers that need room, and every
-//! change is one attempt: if it fails, somebody used the entry, and it stays. Nothing here decides
+//! change is one attempt: if it fails, another thread used the entry, and it stays. Nothing here decides
 //! about correctness. All words are hints: a lost update costs a little precision.
 //!
 //! The rules combine known parts: a small probationary region before a protected one (T. Johnson and

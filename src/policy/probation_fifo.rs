@@ -4,16 +4,16 @@
 //!   taken                             put
 //!     v                                v
 //!     | batch | batch | batch | batch |          a ring; every batch has the time when it was put
-//!       name name name ..
+//!       fingerprint fingerprint fingerprint ..
 //! ```
 //!
-//! A *name* is 32 bits of the entry's hash: the leading ones, which say where its bucket is, and six
-//! of its tag there. A thread collects the names of those that it brought in, and puts them
+//! A *fingerprint* is 32 bits of the entry's hash: the leading ones, which say where its bucket is, and six
+//! of its tag there. A thread collects the fingerprints of those that it brought in, and puts them
 //! into the ring when it has a batch; evictors take the oldest batch. That is one exchange for a batch at
 //! each end.
 //!
-//! Names are hints. The entry may have gone, or been promoted: whoever takes a name looks who is there. An
-//! entry may have no name: the ring was full of later ones, or its name was taken and it stayed. The hand finds it,
+//! Fingerprints are hints. The entry may have gone, or been promoted: the thread that takes a fingerprint looks who is there. An
+//! entry may have no fingerprint: the ring was full of later ones, or its fingerprint was taken and it stayed. The hand finds it,
 //! which goes round all the while, but slowly.
 
 use super::fingerprint;
@@ -42,7 +42,7 @@ struct FifoHead {
     batch_age: Relaxed<AtomicU64>,
 }
 
-/// The names that a thread has collected. Words of one writer.
+/// The fingerprints that a thread has collected. Words of one writer.
 #[derive(Debug, Default)]
 pub(super) struct LocalBatch {
     fingerprints: [Relaxed<AtomicU32>; MAX_BATCH],
@@ -50,7 +50,7 @@ pub(super) struct LocalBatch {
 }
 
 impl ProbationFifo {
-    /// With room for so many names; none where names are too short to tell the buckets apart.
+    /// With room for `entries` fingerprints; none where fingerprints are too short to tell the buckets apart.
     pub(super) fn new(entries: usize) -> Self {
         let batch = (entries / ENTRIES_PER_FINGERPRINT).clamp(1, MAX_BATCH);
         let batches = (entries / batch).max(1).next_power_of_two();
@@ -66,7 +66,7 @@ impl ProbationFifo {
         }
     }
 
-    /// One of another size, with the names that are here, or as many of the latest as it has room for.
+    /// One of another size, with the fingerprints that are here, or as many of the latest as it has room for.
     pub(super) fn resized(&self, entries: usize) -> Self {
         let (resized, local_batch) = (Self::new(entries), LocalBatch::default());
         let (put, mut time) = (self.put.get(), 0);
@@ -114,7 +114,7 @@ impl ProbationFifo {
         self.taken.batch_age.get()
     }
 
-    /// Adds an entry that has come in; whether that made a batch full.
+    /// Adds a new entry; whether that made a batch full.
     #[inline]
     pub(super) fn add(&self, local_batch: &LocalBatch, hash: u64, now: u64) -> bool {
         let len = local_batch.len.get();

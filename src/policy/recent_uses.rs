@@ -1,4 +1,4 @@
-//! How often a key was heard of lately.
+//! How often a key was used lately.
 //!
 //! ```text
 //!   7      4 3     0
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! An entry carries it while it is in the cache, and its ghost afterwards; a key that comes back goes on from
-//! there. A key is heard of when it comes in, when it is promoted, and when a hand takes one off its
+//! there. A key is used when it is inserted, when it is promoted, and when a hand takes one off its
 //! count. Two threads that count at the same time may lose one of the counts.
 
 use super::scale::Scale;
@@ -49,7 +49,7 @@ impl Periods {
         self.0.steps(now) as u8 & PERIOD_MASK
     }
 
-    /// What is left of the count at this time. Sixteen periods in which the key was not heard of look like
+    /// What is left of the count at this time. Sixteen periods in which the key was not used look like
     /// none.
     #[inline]
     pub(super) fn count(&self, recent_uses: RecentUses, now: u64) -> u64 {
@@ -57,7 +57,7 @@ impl Periods {
         u64::from((recent_uses.0 & MAX_COUNT) >> passed.min(PERIOD_BITS as u8))
     }
 
-    /// The same key, heard of once more.
+    /// The same key, used once more.
     #[inline]
     pub(super) fn add_use(&self, recent_uses: RecentUses, now: u64) -> RecentUses {
         let count = (self.count(recent_uses, now) as u8 + 1).min(MAX_COUNT);

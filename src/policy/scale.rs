@@ -9,7 +9,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Steps of so many misses, and of one at least.
+    /// Steps of `step` misses, and of one at least.
     pub(super) fn new(step: u64) -> Self {
         let step = step.max(1);
         Self { step, reciprocal: (u64::MAX / step).saturating_add(1) }

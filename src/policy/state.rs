@@ -53,7 +53,7 @@ pub(crate) struct Policy {
     pub(super) probation_charge: CachePadded<Relaxed<AtomicU64>>,
     /// How much of it there should be, as the bits of a float.
     target: CachePadded<Relaxed<AtomicU64>>,
-    /// What a new entry weighs, as a moving average over those with which a batch of names was full.
+    /// What a new entry weighs, as a moving average over those with which a batch of fingerprints was full.
     pub(super) typical_charge: Relaxed<AtomicU64>,
     pub(super) probation_hand: Hand,
     pub(super) protected_hand: Hand,
@@ -79,7 +79,7 @@ impl Policy {
         ProbationDelta::new(&self.probation_charge, cursor)
     }
 
-    /// Hears of a new key, and says how its entry starts.
+    /// Learns of a new key, and says how its entry starts.
     #[inline]
     pub(crate) fn admit(
         &self,
@@ -121,8 +121,8 @@ impl Policy {
         Admission { meta, recent_uses }
     }
 
-    /// How much an entry is used, beside others: by what its marks say, and then by how often its key
-    /// was heard of before.
+    /// How much an entry is used compared with others: by its metadata, and then by how often its key
+    /// was used before.
     pub(crate) fn usage_rank(
         &self,
         history: &History,
@@ -187,7 +187,7 @@ impl Policy {
         self.target.set((self.target(fill) + by).clamp(least, most).to_bits());
     }
 
-    /// Hears of a new entry that has come in. One that weighs nothing makes no room, and has no name.
+    /// Hears of a new entry. One that weighs nothing makes no room, and has no fingerprint.
     #[inline]
     pub(crate) fn record_insert(
         &self,
@@ -204,7 +204,7 @@ impl Policy {
         }
     }
 
-    /// What is heard of a key of which this was heard, and that is asked for once more.
+    /// The recent uses of a key that is used once more.
     pub(crate) fn used_again(
         &self,
         history: &History,
@@ -214,7 +214,7 @@ impl Policy {
         history.periods.add_use(recent_uses, self.now(cursor))
     }
 
-    /// How often a key was heard of lately.
+    /// How often a key was used lately.
     pub(crate) fn frequency(
         &self,
         history: &History,
@@ -224,7 +224,7 @@ impl Policy {
         history.periods.count(recent_uses, self.now(cursor))
     }
 
-    /// Remembers an entry that was evicted, by the bits that its slot had, and how often its key was heard of.
+    /// Remembers an entry that was evicted, by the bits that its slot had, and how often its key was used.
     #[inline]
     pub(crate) fn evicted(
         &self,

@@ -493,7 +493,7 @@ fn a_hand_knows_how_long_a_round_takes() {
 fn a_thread_meets_every_entry_of_a_round_once() {
     let toy = Toy::new(1 << BITS);
     for slot in 0..1 << BITS {
-        // One stretch holds more than a thread keeps places of; the next ones hold nothing.
+        // One range holds more than a thread keeps places of; the next ones hold nothing.
         let stage = if (100..=900).contains(&slot) { Stage::Protected } else { Stage::Old };
         toy.entries.set(slot, mix(slot as u64), stage, 0);
     }

@@ -28,7 +28,7 @@ impl Worth {
         self.frequency.saturating_mul(self.cost)
     }
 
-    /// Whether it saves more for each unit of weight than another, or than so many times that.
+    /// Whether it saves more for each unit of weight than another, or than `times` as much.
     #[inline]
     pub(super) fn exceeds(self, other: Self, times: u64) -> bool {
         u128::from(self.saves()) * u128::from(other.weight)

@@ -1,10 +1,10 @@
-//! What one seat has retired: an open part, and sealed batches that wait until they are ripe.
+//! What one participant has retired: an open part, and sealed batches that wait until they are ripe.
 //!
 //! ```text
 //!   retire --> open --full--> sealed (a stack) --take all--> queue, oldest first --> freed
 //! ```
 //!
-//! Whoever collects takes the queue and the stack as a whole, so no batch is ever looked at by two threads
+//! The thread that collects takes the queue and the stack as a whole, so no batch is ever looked at by two threads
 //! (R4), frees from the front what is ripe, and puts the rest back. The stack is turned round once, when it joins the
 //! queue: what a collection costs depends on what it frees and on what was sealed since the last one, not
 //! on how much waits for a reader that sleeps.
@@ -73,9 +73,9 @@ pub(crate) struct Collected {
     pub(crate) freed: usize,
 }
 
-/// The retired items of one seat.
+/// The retired items of one participant.
 ///
-/// The holder of the seat puts items in; anybody may take a whole batch out.
+/// The holder of the participant puts items in; any thread may take a whole batch out.
 #[derive(Debug)]
 pub(super) struct Bag<T> {
     open: OpenBatch<T>,
@@ -101,12 +101,12 @@ impl<T> Bag<T> {
         }
     }
 
-    /// Adds an item, and seals the batch when it is full. Called by the seat's holder only.
+    /// Adds an item, and seals the batch when it is full. Called by the participant's holder only.
     #[inline]
     pub(super) fn put<L>(&self, domain: &Domain<T, L>, item: Retired<T>, charged_to: ChargedTo) {
         self.retired.set(self.retired.get().wrapping_add(1));
         if self.open.is_full() {
-            // Somebody who takes the others out sleeps.
+            // A thread that takes the others out sleeps.
             let mut alone = Batch::new(1);
             alone.items.push((item, charged_to));
             return self.seal(domain, alone);
@@ -117,12 +117,12 @@ impl<T> Bag<T> {
     }
 
     /// Whether it is time to look for ripe batches: a few items were retired since the last look. Called
-    /// by the seat's holder only.
+    /// by the participant's holder only.
     pub(super) fn is_collection_due(&self) -> bool {
         self.retired().wrapping_sub(self.collected_at.get()) >= RETIRED_PER_COLLECTION
     }
 
-    /// Notes that a look is taken; whether there is anything to look at. Called by the seat's holder only.
+    /// Notes that a look is taken; whether there is anything to look at. Called by the participant's holder only.
     pub(super) fn begin_collection(&self) -> bool {
         self.collected_at.set(self.retired());
         // ORDERING S-h: Relaxed: a hint.
@@ -130,7 +130,7 @@ impl<T> Bag<T> {
         any(&self.queue) || any(&self.sealed)
     }
 
-    /// Seals what is open, whoever has put it there.
+    /// Seals what is open, put there by any thread.
     pub(super) fn seal_open<L>(&self, domain: &Domain<T, L>) {
         if let Some(batch) = self.open.take() {
             self.seal(domain, batch);
@@ -149,7 +149,7 @@ impl<T> Bag<T> {
         loop {
             // SAFETY: not published yet, so it is ours alone (R4).
             unsafe { (*batch).next = head };
-            // ORDERING R-i: Release: hands the batch over; pairs with `take`. On failure somebody
+            // ORDERING R-i: Release: hands the batch over; pairs with `take`. On failure another thread
             // pushed or took all; link to what is there now.
             match self.sealed.compare_exchange(head, batch, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -237,7 +237,7 @@ impl<T> Bag<T> {
         unsafe { Queue::of_stack(take(&self.sealed)) }
     }
 
-    /// Forgets who was taking items out of the open part, where nobody is.
+    /// Forgets who was taking items out of the open part, where no thread is.
     pub(super) fn forget_taker(&self) {
         self.open.forget_taker();
     }
@@ -254,7 +254,7 @@ impl<T> Bag<T> {
     ///
     /// # Safety
     ///
-    /// Nobody is pinned in the domain, and nobody will be.
+    /// No thread is pinned in the domain, and no thread will be.
     pub(super) unsafe fn clear(&self, sink: &mut impl FnMut(T, ChargedTo)) {
         self.forget_taker();
         if let Some(batch) = self.open.take() {
@@ -271,7 +271,7 @@ impl<T> Bag<T> {
 
 impl<T> Drop for Bag<T> {
     fn drop(&mut self) {
-        // SAFETY: the seat goes with its domain, and with it all guards.
+        // SAFETY: the participant goes with its domain, and with it all guards.
         unsafe { self.clear(&mut |item, _| drop(item)) };
     }
 }

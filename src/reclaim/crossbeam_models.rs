@@ -19,7 +19,7 @@ use loom::thread;
 
 use crate::sync::{Ordering, seeded};
 
-/// One pin in so many collects.
+/// One pin in this number collects.
 const PINS_PER_COLLECTION: usize = 128;
 
 /// A handle and its guard, on their way to the thread that will use them.
@@ -66,7 +66,7 @@ fn cut(link: &Atomic<u64>, probe: &Probe, handle: &LocalHandle) {
     }
 }
 
-/// A writer beside a reader, who does `read` with a guard that was pinned before the race.
+/// A writer concurrent with a reader that does `read` with a guard that was pinned before the race.
 fn race(read: fn(&LocalHandle, Guard, &Atomic<u64>, &Probe)) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);

@@ -1,4 +1,4 @@
-//! The epoch and the list of seats.
+//! The epoch and the list of participants.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::sync::{
     publish_and_fence, seeded, unique,
 };
 
-/// One epoch, the seats of the threads that follow it, and what they have retired.
+/// One epoch, the participants of the threads that follow it, and what they have retired.
 ///
 /// `T` is what is retired, `L` what the domain's owner keeps for each thread.
 pub(crate) struct Domain<T, L> {
@@ -32,7 +32,7 @@ pub(crate) struct Domain<T, L> {
     stall: CachePadded<Stall>,
 }
 
-/// A seat that holds the epoch up.
+/// A participant that holds the epoch up.
 #[derive(Debug)]
 pub(crate) struct Laggard {
     /// What its thread is called.
@@ -57,7 +57,7 @@ impl<T, L> Domain<T, L> {
         }
     }
 
-    /// Writes the epoch on a seat, before any shared pointer is followed.
+    /// Writes the epoch on a participant, before any shared pointer is followed.
     #[inline]
     pub(super) fn pin_participant(&self, state: &AtomicU64) {
         // ORDERING R-e: Acquire: what was unlinked two advances ago and more is seen as unlinked
@@ -70,10 +70,10 @@ impl<T, L> Domain<T, L> {
         publish_and_fence(state, epoch << 1 | 1);
     }
 
-    /// Brings a seat that stays pinned up to the present epoch.
+    /// Brings a participant that stays pinned up to the present epoch.
     #[inline]
     pub(super) fn refresh_participant(&self, state: &AtomicU64) {
-        // ORDERING R-e: Acquire: as in `pin_participant`; this load is all that a renewed seat has instead
+        // ORDERING R-e: Acquire: as in `pin_participant`; this load is all that a renewed participant has instead
         // of a fence.
         let epoch = self.epoch.load(Ordering::Acquire);
         let wanted = epoch << 1 | 1;
@@ -91,19 +91,19 @@ impl<T, L> Domain<T, L> {
         }
     }
 
-    /// Moves the epoch by one if every pinned seat shows the present one.
+    /// Moves the epoch by one if every pinned participant shows the present one.
     ///
     /// # Progress
     ///
-    /// Wait-free; one load for each seat that was ever taken at the same time.
+    /// Wait-free; one load for each participant that was ever taken at the same time.
     pub(crate) fn advance(&self) -> bool {
         // ORDERING R-f: Acquire: continues the chain of advances; pairs with the exchange below.
         let epoch = self.epoch.load(Ordering::Acquire);
-        // ORDERING R-b: SeqCst fence: either a seat that pins now is seen below, or its thread sees
+        // ORDERING R-b: SeqCst fence: either a participant that pins now is seen below, or its thread sees
         // all that was unlinked before this fence; pairs with `publish_and_fence`.
         fence(Ordering::SeqCst);
         for participant in self.participants() {
-            // ORDERING R-b: Acquire: what the seat's holder read before it moved on or left, it
+            // ORDERING R-b: Acquire: what the participant's holder read before it moved on or left, it
             // read before the release of anything that this advance lets ripen.
             let state = participant.state.load(Ordering::Acquire);
             if state & 1 == 1 && state >> 1 != epoch && !seeded("reclaim-ignore-laggard") {
@@ -111,7 +111,7 @@ impl<T, L> Domain<T, L> {
                 return false;
             }
         }
-        // ORDERING R-f: AcqRel: publishes what was acquired from the seats to whoever reads the
+        // ORDERING R-f: AcqRel: publishes what was acquired from the participants to the thread that reads the
         // epoch.
         let moved =
             self.epoch.compare_exchange(epoch, epoch + 1, Ordering::AcqRel, Ordering::Relaxed);
@@ -136,7 +136,7 @@ impl<T, L> Domain<T, L> {
         epoch >= tag + if seeded("reclaim-grace-two") { 2 } else { GRACE }
     }
 
-    /// Moves the epoch if it can be moved, and frees up to `budget` ripe items, whoever retired
+    /// Moves the epoch if it can be moved, and frees up to `budget` ripe items, of any thread that retired
     /// them. To be called unpinned, or three calls free nothing; inside `sink`, of whatever domain, none
     /// frees anything (R6).
     ///
@@ -153,7 +153,7 @@ impl<T, L> Domain<T, L> {
         // ORDERING R-m: Acquire: what was put back before is found; pairs with `note_put_back`.
         let search = epoch << 32 | self.put_back.load(Ordering::Acquire) & 0xffff_ffff;
         if !moved && self.searched.get() == search {
-            // Somebody is in the way, and what was ripe is gone.
+            // Another thread is in the way, and what was ripe is gone.
             return Collected { freed: 0 };
         }
         let mut left = budget;
@@ -178,7 +178,7 @@ impl<T, L> Domain<T, L> {
     ///
     /// # Safety
     ///
-    /// Nobody is pinned in the domain, and nobody will be.
+    /// No thread is pinned in the domain, and no thread will be.
     pub(crate) unsafe fn clear(&self, mut sink: impl FnMut(T, ChargedTo)) {
         for participant in self.participants() {
             // SAFETY: the caller's promise.
@@ -194,22 +194,22 @@ impl<T, L> Domain<T, L> {
         retired.saturating_sub(freed)
     }
 
-    /// All seats that were ever taken, with what the owner keeps on them.
+    /// All participants that were ever taken, with what the owner keeps on them.
     pub(crate) fn locals(&self) -> impl Iterator<Item = &L> {
         self.participants().map(|participant| &participant.local)
     }
 
-    /// The same, with whether those who sit there are pinned.
+    /// The same, with whether those that sit there are pinned.
     pub(crate) fn pin_statuses(&self) -> impl Iterator<Item = (&L, PinStatus<'_>)> {
         self.participants().map(|participant| (&participant.local, PinStatus(&participant.state)))
     }
 
-    /// How many seats there are: the most threads and perches that were here at one time.
+    /// How many participants there are: the most threads and owned guards that were here at one time.
     pub(crate) fn participant_count(&self) -> usize {
         self.participants().count()
     }
 
-    /// How many epochs the most backward pinned seat is behind.
+    /// How many epochs the most backward pinned participant is behind.
     pub(crate) fn reclamation_lag(&self) -> u64 {
         // ORDERING R-n: Acquire, both: a report, ordered only so that the difference is not
         // negative without cause.
@@ -246,7 +246,7 @@ impl<T, L> Domain<T, L> {
         self.stall.time_by(timer);
     }
 
-    /// The seats that hold the epoch up.
+    /// The participants that hold the epoch up.
     pub(crate) fn laggards(&self) -> Vec<Laggard> {
         // ORDERING R-n: Acquire, both: a report, as in `reclamation_lag`.
         let epoch = self.epoch.load(Ordering::Acquire);
@@ -261,12 +261,12 @@ impl<T, L> Domain<T, L> {
     }
 
     pub(super) fn participants(&self) -> impl Iterator<Item = &Participant<T, L>> {
-        // ORDERING R-k: Acquire: pairs with the exchange in `acquire_participant`, which publishes the seat.
+        // ORDERING R-k: Acquire: pairs with the exchange in `acquire_participant`, which publishes the participant.
         let mut next = self.participants.load(Ordering::Acquire);
         std::iter::from_fn(move || {
-            // SAFETY: by R5 a published seat lives as long as the domain.
+            // SAFETY: by R5 a published participant lives as long as the domain.
             let participant = unsafe { next.as_ref() }?;
-            // ORDERING S-o: Relaxed: written before the seat was published.
+            // ORDERING S-o: Relaxed: written before the participant was published.
             next = participant.next.load(Ordering::Relaxed);
             Some(participant)
         })
@@ -274,7 +274,7 @@ impl<T, L> Domain<T, L> {
 }
 
 impl<T, L: Default> Domain<T, L> {
-    /// Takes a free seat, or adds one.
+    /// Takes a free participant, or adds one.
     pub(super) fn acquire_participant(&self) -> &Participant<T, L> {
         if let Some(participant) = self.participants().find(|participant| participant.try_acquire())
         {
@@ -292,8 +292,8 @@ impl<T, L: Default> Domain<T, L> {
         loop {
             // ORDERING S-o: Relaxed: published by the exchange.
             participant.next.store(head, Ordering::Relaxed);
-            // ORDERING R-k: Release: publishes the seat; pairs with the acquire load in `participants`. On
-            // failure another seat was added; take the new head and try again.
+            // ORDERING R-k: Release: publishes the participant; pairs with the acquire load in `participants`. On
+            // failure another participant was added; take the new head and try again.
             match self.participants.compare_exchange(
                 head,
                 new,
@@ -309,12 +309,12 @@ impl<T, L: Default> Domain<T, L> {
 
 #[cfg(all(test, clockhand_loom))]
 impl<T, L: Default> Domain<T, L> {
-    /// A guard on a seat that is taken for it alone: the model checker's threads have no rosters.
+    /// A guard on a participant that is taken for it alone: the model checker's threads have no handle lists.
     pub(crate) fn pin_transient(&self) -> Guard<'_, T, L> {
         Guard::new(self, self.acquire_participant(), true)
     }
 
-    /// Retires an item with a tag of its own, without a pin, in the bag of the seat that was added last.
+    /// Retires an item with a tag of its own, without a pin, in the bag of the participant that was added last.
     pub(super) fn retire_unpinned(&self, item: super::Retired<T>) {
         let participant = self.participants().next().expect("a seat was added");
         participant.bag.put(self, item, ChargedTo::Nowhere);
@@ -338,14 +338,14 @@ impl<T: Send + 'static, L: Default + Send + Sync + 'static> Domain<T, L> {
     /// # Progress
     ///
     /// Wait-free: one locked instruction, and none if the thread is pinned already. The first call
-    /// of a thread takes a seat, which is lock-free and may allocate.
+    /// of a thread takes a participant, which is lock-free and may allocate.
     #[inline]
     pub(crate) fn pin(self: &Arc<Self>) -> Guard<'_, T, L> {
         let (participant, transient) = handles::participant(self);
         Guard::new(self, participant, transient)
     }
 
-    /// A seat of its own for a reader.
+    /// A participant of its own for a reader.
     pub(crate) fn owned_guard(self: &Arc<Self>) -> OwnedGuard<T, L> {
         OwnedGuard::new(Arc::clone(self))
     }
@@ -356,7 +356,7 @@ impl<T, L> Domain<T, L> {
         self.id
     }
 
-    /// Takes their seats from the threads that a fork has left behind; how many. To be called in the child,
+    /// Takes their participants from the threads that a fork has left behind; how many. To be called in the child,
     /// by the thread that called `fork`; called by another, or elsewhere, it does nothing.
     ///
     /// What such a thread had in its hands is lost: a batch that it filled or freed.
@@ -366,22 +366,22 @@ impl<T, L> Domain<T, L> {
             return 0;
         }
         // This is the one thread that was not left behind, and no other calls this: what these holders
-        // had is nobody's (R1, R5).
+        // had belongs to no thread (R1, R5).
         self.participants().for_each(|participant| participant.bag.forget_taker());
         let left = self.participants().filter(|participant| participant.was_left_by_fork(me));
         left.map(Participant::release).count()
     }
 
-    /// Lets the threads that still have a seat here forget it.
+    /// Lets the threads that still have a participant here forget it.
     pub(crate) fn close(&self) {
-        // ORDERING S-h: Relaxed: a hint to the rosters.
+        // ORDERING S-h: Relaxed: a hint to the handle lists.
         self.closed.store(true, Ordering::Relaxed);
     }
 }
 
 impl<T: Send, L: Send + Sync> AnyDomain for Domain<T, L> {
     unsafe fn release(&self, participant: *const ()) {
-        // SAFETY: the caller passes a seat of this domain, which lives as long as it (R5).
+        // SAFETY: the caller passes a participant of this domain, which lives as long as it (R5).
         let participant = unsafe { &*participant.cast::<Participant<T, L>>() };
         participant.abandon();
     }
@@ -394,21 +394,21 @@ impl<T: Send, L: Send + Sync> AnyDomain for Domain<T, L> {
 
 impl<T, L> Drop for Domain<T, L> {
     fn drop(&mut self) {
-        // ORDERING R-l: Acquire: as in `participants`; nobody else is here any more.
+        // ORDERING R-l: Acquire: as in `participants`; no other thread is here any more.
         let mut next = self.participants.load(Ordering::Acquire);
         while !next.is_null() {
-            // SAFETY: every seat was made by `add_participant` from a box, and is freed here once.
+            // SAFETY: every participant was made by `add_participant` from a box, and is freed here once.
             let participant = unsafe { Box::from_raw(next) };
-            // ORDERING S-o: Relaxed: written before the seat was published.
+            // ORDERING S-o: Relaxed: written before the participant was published.
             next = participant.next.load(Ordering::Relaxed);
         }
     }
 }
 
-// SAFETY: a domain hands out shared seats, whose words are atomics and whose local part is `Sync`;
+// SAFETY: a domain hands out shared participants, whose words are atomics and whose local part is `Sync`;
 // retired items are taken and freed on any thread, hence `T: Send`.
 unsafe impl<T: Send, L: Send + Sync> Sync for Domain<T, L> {}
-// SAFETY: as above; dropping the domain drops seats and items on the last thread.
+// SAFETY: as above; dropping the domain drops participants and items on the last thread.
 unsafe impl<T: Send, L: Send + Sync> Send for Domain<T, L> {}
 
 impl<T, L> fmt::Debug for Domain<T, L> {

@@ -1,4 +1,4 @@
-//! Which seats the calling thread holds.
+//! Which participants the calling thread holds.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::domain::Domain;
 use super::participant::Participant;
 
-/// A domain as a thread's roster sees it.
+/// A domain as a thread's handle list sees it.
 pub(super) trait AnyDomain: Send + Sync {
-    /// Gives a seat back.
+    /// Gives a participant back.
     ///
     /// # Safety
     ///
-    /// `participant` is a seat of this domain which the calling thread holds and will not use again.
+    /// `participant` is a participant of this domain which the calling thread holds and will not use again.
     unsafe fn release(&self, participant: *const ());
 
-    /// Whether nobody will ask for this domain any more.
+    /// Whether no thread will ask for this domain any more.
     fn closed(&self) -> bool;
 }
 
@@ -27,7 +27,7 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // SAFETY: the roster's entry holds this seat of this domain, and is gone after this.
+        // SAFETY: the handle list's entry holds this participant of this domain, and is gone after this.
         unsafe {
             self.domain.release(self.participant);
         }
@@ -43,13 +43,13 @@ impl Drop for Handles {
 }
 
 thread_local! {
-    /// The domain that was used last, and the seat there.
+    /// The domain that was used last, and the participant there.
     static LAST: Cell<(u64, *const ())> = const { Cell::new((0, std::ptr::null())) };
     static HANDLES: Handles = const { Handles(RefCell::new(Vec::new())) };
 }
 
-/// The calling thread's seat, and whether it was taken for this call alone, which happens in the
-/// destructors that run after the thread's roster is gone.
+/// The calling thread's participant, and whether it was taken for this call alone, which happens in the
+/// destructors that run after the thread's handle list is gone.
 #[inline]
 pub(super) fn participant<T, L>(domain: &Arc<Domain<T, L>>) -> (&Participant<T, L>, bool)
 where
@@ -58,7 +58,7 @@ where
 {
     let (id, participant) = LAST.get();
     if id == domain.id() {
-        // SAFETY: identities are never reused, so the seat is one of this domain, which is alive.
+        // SAFETY: identities are never reused, so the participant is one of this domain, which is alive.
         return (unsafe { &*participant.cast::<Participant<T, L>>() }, false);
     }
     look_up(domain)
@@ -73,11 +73,11 @@ where
     let known = HANDLES.try_with(|handles| find_or_acquire(&handles.0, domain));
     let Ok(participant) = known else { return (domain.acquire_participant(), true) };
     LAST.set((domain.id(), participant));
-    // SAFETY: the roster holds this seat for this domain.
+    // SAFETY: the handle list holds this participant for this domain.
     (unsafe { &*participant.cast::<Participant<T, L>>() }, false)
 }
 
-/// Finds the thread's seat, or takes one; forgets the domains that are closed.
+/// Finds the thread's participant, or takes one; forgets the domains that are closed.
 fn find_or_acquire<T, L>(handles: &RefCell<Vec<Handle>>, domain: &Arc<Domain<T, L>>) -> *const ()
 where
     T: Send + 'static,

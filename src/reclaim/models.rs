@@ -140,7 +140,7 @@ fn a_renewed_reader_keeps_what_it_reads() {
 }
 
 /// The same for a writer that was not seen by any advance: it slept between its load of the epoch and its
-/// fence, so its seat says nothing, and the fence before the tag is all there is. The reader renews to an
+/// fence, so its participant says nothing, and the fence before the tag is all there is. The reader renews to an
 /// epoch whose advance has fenced before that fence, reads what was linked before, and shows an epoch
 /// that lets the next advance through.
 #[test]
@@ -176,7 +176,7 @@ fn a_reader_that_renewed_beside_an_unlink_keeps_what_it_reads() {
     });
 }
 
-/// A perch on its way to the thread that reads.
+/// An owned guard on its way to the thread that reads.
 struct Sendable(OwnedGuard<Item, ()>);
 
 // SAFETY: from here on, only the thread that it is moved to uses it.
@@ -260,7 +260,7 @@ fn what_ripens_out_of_reach_is_found_by_the_next_collection() {
     });
 }
 
-/// The holder of a seat puts more items into the open part than there are places, while two others take out what
+/// The holder of a participant puts more items into the open part than there are places, while two others take out what
 /// they find there, and may sleep over it.
 #[test]
 fn what_is_open_is_taken_once_whoever_takes_it() {

@@ -1,7 +1,7 @@
-//! What the thread on a seat is called, so that one that holds up the freeing of garbage can be told.
+//! What the thread on a participant is called, so that one that holds up the freeing of garbage can be told.
 //!
-//! The thread writes its name when it takes the seat, and others read it at any time: a sequence lock whose
-//! number is the holder's. No name is allocated, and nobody waits.
+//! The thread writes its name when it takes the participant, and others read it at any time: a sequence lock whose
+//! number is the holder's. No name is allocated, and no thread waits.
 
 use std::fmt::{self, Write as _};
 use std::thread;
@@ -15,12 +15,12 @@ const BYTES: usize = WORDS * size_of::<u64>();
 #[derive(Debug, Default)]
 pub(super) struct Name {
     words: [Relaxed<AtomicU64>; WORDS],
-    /// Whose name it is; nobody's while it is written.
+    /// Whose name it is; no thread's while it is written.
     of: AtomicU64,
 }
 
 impl Name {
-    /// Writes the calling thread's. Called by the seat's holder only.
+    /// Writes the calling thread's. Called by the participant's holder only.
     pub(super) fn write(&self, me: Holder) {
         // ORDERING S-o: Relaxed: only the holder writes it.
         if self.of.load(Ordering::Relaxed) == me.into_raw() {
@@ -33,7 +33,7 @@ impl Name {
             Some(name) => text.write_str(name),
             None => write!(text, "{:?}", thread.id()),
         };
-        // ORDERING R-o: Relaxed, and a Release fence: whoever reads one of the words below sees that
+        // ORDERING R-o: Relaxed, and a Release fence: the thread that reads one of the words below sees that
         // the name is being written; pairs with the fence in `read`.
         self.of.store(Holder::NONE, Ordering::Relaxed);
         fence(Ordering::Release);
@@ -44,7 +44,7 @@ impl Name {
         self.of.store(me.into_raw(), Ordering::Release);
     }
 
-    /// The name of the thread that holds the seat, if it has written it.
+    /// The name of the thread that holds the participant, if it has written it.
     pub(super) fn read(&self, holder: Holder) -> Option<String> {
         // ORDERING R-o: Acquire: all of the name; pairs with the store in `write`.
         let is_whole = self.of.load(Ordering::Acquire) == holder.into_raw();

@@ -1,4 +1,4 @@
-//! What a seat's holder has retired last, one by one, without an exchange for each.
+//! What a participant's holder has retired last, one by one, without an exchange for each.
 //!
 //! ```text
 //!   item:     taken            put             taken + BATCH
@@ -6,8 +6,8 @@
 //!    gone     |  filled        |  empty        |  the same places as those that are gone
 //! ```
 //!
-//! The holder alone fills places, and moves `put` on. Whoever takes the filled ones out, holder or not, excludes others
-//! who take by the word `taker`, and moves `taken` on after it has emptied them. Nobody waits for it: another who wants to take
+//! The holder alone fills places, and moves `put` on. The thread that takes the filled ones out, holder or not, excludes others
+//! who take by the word `taker`, and moves `taken` on after it has emptied them. No thread waits for it: another who wants to take
 //! gets nothing, and a holder who finds no empty place seals its item alone.
 //!
 //! # Invariants
@@ -28,7 +28,7 @@ pub(super) const BATCH: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 
 
 type Item<T> = (Retired<T>, ChargedTo);
 
-/// The places of one seat's newest items.
+/// The places of one participant's newest items.
 pub(super) struct OpenBatch<T> {
     put: AtomicUsize,
     taken: AtomicUsize,
@@ -46,7 +46,7 @@ impl<T> OpenBatch<T> {
         }
     }
 
-    /// Whether there is no place for an item. Called by the seat's holder only.
+    /// Whether there is no place for an item. Called by the participant's holder only.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.filled() == BATCH
@@ -60,7 +60,7 @@ impl<T> OpenBatch<T> {
         put.wrapping_sub(self.taken.load(Ordering::Acquire))
     }
 
-    /// Puts an item in; whether it is full then. Called by the seat's holder only, where it is not full.
+    /// Puts an item in; whether it is full then. Called by the participant's holder only, where it is not full.
     #[inline]
     #[allow(unsafe_code)]
     pub(super) fn put(&self, item: Item<T>) -> bool {
@@ -69,7 +69,7 @@ impl<T> OpenBatch<T> {
         // ORDERING S-o: Relaxed: only the holder writes it.
         let put = self.put.load(Ordering::Relaxed);
         self.cells[put % BATCH].with_mut(|cell| {
-            // SAFETY: by O1 the place is empty, and by O2 nobody else touches it.
+            // SAFETY: by O1 the place is empty, and by O2 no other thread touches it.
             unsafe { cell.write(MaybeUninit::new(item)) };
         });
         // ORDERING R-q: Release: the item; pairs with the load in `take`.
@@ -77,7 +77,7 @@ impl<T> OpenBatch<T> {
         filled + 1 == BATCH
     }
 
-    /// Takes all items out, if there are any and nobody else is at it.
+    /// Takes all items out, if there are any and no other thread is at it.
     #[allow(unsafe_code)]
     pub(super) fn take(&self) -> Option<Box<Batch<T>>> {
         // ORDERING S-h: Relaxed: saves the rest when there is nothing.
@@ -103,7 +103,7 @@ impl<T> OpenBatch<T> {
         }
         while next != put {
             let item = self.cells[next % BATCH].with_mut(|cell| {
-                // SAFETY: by O2 nobody else touches the place; it counts as empty from the store below on.
+                // SAFETY: by O2 no other thread touches the place; it counts as empty from the store below on.
                 let item = unsafe { cell.read() };
                 // SAFETY: by O1 it is filled.
                 unsafe { item.assume_init() }
@@ -118,7 +118,7 @@ impl<T> OpenBatch<T> {
         (!batch.items.is_empty()).then_some(batch)
     }
 
-    /// Forgets who is taking items out: nobody is any more. What was in its hands, and not yet counted as taken, is still
+    /// Forgets who is taking items out: no thread is any more. What was in its hands, and not yet counted as taken, is still
     /// here.
     pub(super) fn forget_taker(&self) {
         // ORDERING R-r: Relaxed: called where no other thread is.

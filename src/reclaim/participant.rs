@@ -10,7 +10,7 @@ use super::freeing;
 use super::name::Name;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Holder, Ordering, Relaxed};
 
-/// Set in the count of guards when the thread has given up the seat under them.
+/// Set in the count of guards when the thread has given up the participant under them.
 const ORPHANED: u32 = 1 << 31;
 
 /// Guards that a thread may hold of one domain at a time. Few where the limit is tested.
@@ -19,14 +19,14 @@ const MAX_GUARDS: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 /// A thread's place: what the others must see of it, its bag of retired items, and what the owner
 /// of the domain keeps per thread.
 ///
-/// Seats are never freed before the domain: a thread that ends leaves its seat, with all that was
+/// Participants are never freed before the domain: a thread that ends leaves its participant, with all that was
 /// counted there, to the next thread that comes.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Participant<T, L> {
     /// Zero, or `epoch << 1 | 1` (R1).
     pub(super) state: AtomicU64,
-    /// Which thread sits here; none if nobody does.
+    /// The thread that holds it; none if it is free.
     holder: AtomicU64,
     name: Name,
     /// How many guards the holder has, and whether its thread has ended under them.
@@ -51,22 +51,22 @@ impl<T, L> Participant<T, L> {
         }
     }
 
-    /// Leaves the seat to the next thread. Its bag and its local part stay as they are.
+    /// Leaves the participant to the next thread. Its bag and its local part stay as they are.
     pub(super) fn release(&self) {
         self.nested.set(0);
-        // ORDERING R-c: Release: the holder's reads of shared memory end before the seat is
+        // ORDERING R-c: Release: the holder's reads of shared memory end before the participant is
         // quiescent; pairs with the acquire load in `Domain::advance`.
         self.state.store(0, Ordering::Release);
-        // ORDERING R-j: Release: hands the seat's local part to the next holder; pairs with the exchange in
+        // ORDERING R-j: Release: hands the participant's local part to the next holder; pairs with the exchange in
         // `try_acquire`.
         self.holder.store(Holder::NONE, Ordering::Release);
     }
 
-    /// Takes the seat for the calling thread if nobody has it.
+    /// Takes the participant for the calling thread if no thread has it.
     pub(super) fn try_acquire(&self) -> bool {
         let me = Holder::me();
         let (from, to) = (Holder::NONE, me.into_raw());
-        // ORDERING R-j: Acquire: what the last holder left on the seat; pairs with the release in `release`.
+        // ORDERING R-j: Acquire: what the last holder left on the participant; pairs with the release in `release`.
         let taken = self.holder.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed);
         if taken.is_ok() {
             self.name.write(me);
@@ -74,29 +74,29 @@ impl<T, L> Participant<T, L> {
         taken.is_ok()
     }
 
-    /// What the thread that sits here is called, if anybody does.
+    /// What the thread that has it is called, if any thread does.
     pub(super) fn name(&self) -> Option<String> {
         // ORDERING R-j: Relaxed: only compared with whose name it is.
         let holder = Holder::from_raw(self.holder.load(Ordering::Relaxed))?;
         self.name.read(holder)
     }
 
-    /// Whether the calling thread sits here and is pinned.
+    /// Whether the calling thread has it and is pinned.
     fn is_mine_and_pinned(&self) -> bool {
         // ORDERING R-j: Relaxed: what the calling thread has written itself, or another's, which differs.
         let holder = self.holder.load(Ordering::Relaxed);
-        // ORDERING S-o: Relaxed: if it is the calling thread's, nobody else writes it (R1).
+        // ORDERING S-o: Relaxed: if it is the calling thread's, no other thread writes it (R1).
         holder == Holder::me().into_raw() && self.state.load(Ordering::Relaxed) & 1 == 1
     }
 
-    /// Whether the seat's holder is a thread of the process that this one was forked from, and not `me`.
+    /// Whether the participant's holder is a thread of the process that this one was forked from, and not `me`.
     pub(super) fn was_left_by_fork(&self, me: Holder) -> bool {
         // ORDERING R-j: Relaxed: what a thread that is not here has written was copied with everything else.
         let holder = Holder::from_raw(self.holder.load(Ordering::Relaxed));
         holder.is_some_and(|holder| holder.was_left_by_fork(me))
     }
 
-    /// Leaves the seat when the holder's last guard is gone, which may be later than the roster of
+    /// Leaves the participant when the holder's last guard is gone, which may be later than the handle list of
     /// its thread: destructors of thread-locals run in any order.
     pub(super) fn abandon(&self) {
         match self.nested.get() {
@@ -124,7 +124,7 @@ impl<T, L> Participant<T, L> {
         if depth == 0 {
             domain.pin_participant(&self.state);
         } else if depth & !ORPHANED == MAX_GUARDS {
-            // One more would look like a seat that was given up, under guards that lend.
+            // One more would look like a participant that was given up, under guards that lend.
             panic!("a thread holds more than 2^30 guards of one cache: let go of some");
         }
         self.nested.set(depth + 1);
@@ -143,7 +143,7 @@ impl<T, L> Participant<T, L> {
     }
 }
 
-/// Whether somebody who sits on a seat is pinned, as others see it.
+/// Whether a thread that has a participant is pinned, as others see it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PinStatus<'d>(pub(super) &'d AtomicU64);
 
@@ -155,7 +155,7 @@ impl PinStatus<'_> {
     }
 }
 
-/// Evidence that the calling thread is pinned for `'g`; what a guard lends to whoever reads.
+/// Evidence that the calling thread is pinned for `'g`; what a guard lends to the thread that reads.
 #[derive(Debug)]
 pub(crate) struct GuardRef<'g, T, L> {
     pub(super) domain: &'g Domain<T, L>,
@@ -193,7 +193,7 @@ impl<'g, T, L> GuardRef<'g, T, L> {
 pub(crate) struct Guard<'d, T, L> {
     domain: &'d Domain<T, L>,
     participant: &'d Participant<T, L>,
-    /// The seat was taken for this guard alone, as the thread has no roster any more.
+    /// The participant was taken for this guard alone, as the thread has no handle list any more.
     transient: bool,
     _here: PhantomData<*mut ()>,
 }
@@ -223,7 +223,7 @@ impl<'d, T, L> Guard<'d, T, L> {
         self.participant.nested.get() == 1
     }
 
-    /// Whether the thread keeps its own garbage from being freed: by another guard, or by a perch that is pinned.
+    /// Whether the thread keeps its own garbage from being freed: by another guard, or by an owned guard that is pinned.
     pub(crate) fn blocks_own_garbage(&self) -> bool {
         let other =
             |participant: &&Participant<T, L>| !std::ptr::eq(*participant, self.participant);
@@ -243,11 +243,11 @@ impl<'d, T, L> Guard<'d, T, L> {
         self.while_unpinned(|| ());
     }
 
-    /// Unpins, and then frees up to `budget` of the items that were retired on this seat, if any
+    /// Unpins, and then frees up to `budget` of the items that were retired on this participant, if any
     /// wait there, the thread holds no other guard, and it is not freeing already (R6). Looks only after
     /// some retirements, as each look has to move the epoch.
     ///
-    /// The sink gets the seat's local part with each item if the thread keeps the seat; it is made only if there is a
+    /// The sink gets the participant's local part with each item if the thread keeps the participant; it is made only if there is a
     /// look.
     #[inline]
     pub(crate) fn close<F>(self, budget: usize, sink: impl FnOnce() -> F)
@@ -266,7 +266,7 @@ impl<'d, T, L> Guard<'d, T, L> {
     }
 }
 
-/// The thread has left its seat for a while.
+/// The thread has left its participant for a while.
 struct RepinOnDrop<'g, T, L> {
     domain: &'g Domain<T, L>,
     participant: &'g Participant<T, L>,
@@ -294,18 +294,18 @@ impl<T, L> Drop for Guard<'_, T, L> {
     }
 }
 
-/// A seat held by a value instead of a thread, and pinned from one use to the next: what a
-/// latency-critical reader sits on.
+/// A participant held by a value instead of a thread, and pinned from one use to the next: what a
+/// latency-critical reader has.
 #[derive(Debug)]
 pub(crate) struct OwnedGuard<T, L> {
     domain: Arc<Domain<T, L>>,
     participant: NonNull<Participant<T, L>>,
-    /// A perch stays with its thread, so that a stalled one can be told by thread.
+    /// An owned guard stays with its thread, so that a stalled one can be told by thread.
     _here: PhantomData<*mut ()>,
 }
 
 impl<T, L: Default> OwnedGuard<T, L> {
-    /// Takes a seat of its own; not pinned yet.
+    /// Takes a participant of its own; not pinned yet.
     pub(crate) fn new(domain: Arc<Domain<T, L>>) -> Self {
         let participant = NonNull::from(domain.acquire_participant());
         Self { domain, participant, _here: PhantomData }
@@ -314,7 +314,7 @@ impl<T, L: Default> OwnedGuard<T, L> {
 
 impl<T, L> OwnedGuard<T, L> {
     fn participant(&self) -> &Participant<T, L> {
-        // SAFETY: by R5 the seat lives as long as the domain, which `self` keeps alive.
+        // SAFETY: by R5 the participant lives as long as the domain, which `self` keeps alive.
         unsafe { self.participant.as_ref() }
     }
 
@@ -322,7 +322,7 @@ impl<T, L> OwnedGuard<T, L> {
     ///
     /// # Progress
     ///
-    /// Wait-free. No fence and no locked instruction while the perch stays pinned; one after
+    /// Wait-free. No fence and no locked instruction while the owned guard stays pinned; one after
     /// [`park`](Self::park).
     #[inline]
     pub(crate) fn guard_ref(&mut self) -> GuardRef<'_, T, L> {

@@ -25,7 +25,7 @@ fn toy() -> (Toy, Arc<AtomicUsize>) {
 fn retire(domain: &Toy, drops: &Arc<AtomicUsize>, count: usize) {
     let guard = domain.pin();
     for _ in 0..count {
-        // SAFETY: nobody else has ever seen the item, and the thread is pinned.
+        // SAFETY: no other thread has ever seen the item, and the thread is pinned.
         let item = unsafe { Retired::new(Item(Arc::clone(drops))) };
         guard.guard_ref().retire(item, ChargedTo::Retired);
     }
@@ -131,7 +131,7 @@ fn a_budget_is_kept() {
     assert_eq!(collect(&domain), 100 - freed);
 }
 
-/// What waits for a reader that sleeps is put in order once, however often somebody looks whether it is ripe.
+/// What waits for a reader that sleeps is put in order once, however often another thread looks whether it is ripe.
 #[test]
 fn a_backlog_is_not_gone_through_again() {
     const ITEMS: usize = 10_000;
@@ -370,7 +370,7 @@ fn what_a_panic_leaves_is_found_though_the_epoch_stands_still() {
 fn a_domain_that_is_dropped_frees_everything() {
     let (domain, drops) = toy();
     let theirs = Arc::clone(&domain);
-    // On a thread that ends, or the thread's roster would keep the domain.
+    // On a thread that ends, or the thread's handle list would keep the domain.
     let (garbage, counter) = (Arc::clone(&drops), Arc::clone(&drops));
     thread::spawn(move || retire(&theirs, &garbage, 50)).join().expect("no panic");
     drop(domain);
@@ -435,7 +435,7 @@ fn a_thread_that_ends_may_pin_to_the_last() {
     let (domain, drops) = toy();
     let (theirs, garbage) = (Arc::clone(&domain), Arc::clone(&drops));
     let work = move || {
-        // Made before the roster, so it is dropped after it.
+        // Made before the handle list, so it is dropped after it.
         LAST.with(|last| *last.borrow_mut() = Some(Farewell(Arc::clone(&theirs), garbage)));
         drop(theirs.pin());
     };
@@ -480,7 +480,7 @@ fn nobody_reads_what_was_freed() {
         for _ in 0..20_000 {
             let guard = domain.pin();
             let old = shared.swap(fresh(), Ordering::AcqRel);
-            // SAFETY: from a box, and out of everybody's reach.
+            // SAFETY: from a box, and out of every thread's reach.
             let old = unsafe { Box::from_raw(old) };
             // SAFETY: taken out of reach by this thread, which is pinned.
             guard.guard_ref().retire(unsafe { Retired::new(old) }, ChargedTo::Nowhere);
@@ -488,7 +488,7 @@ fn nobody_reads_what_was_freed() {
         }
         over.store(true, Ordering::Relaxed);
     });
-    // SAFETY: from a box, and nobody else is here any more.
+    // SAFETY: from a box, and no other thread is here any more.
     drop(unsafe { Box::from_raw(shared.into_inner()) });
 }
 

@@ -124,9 +124,9 @@ impl fmt::Display for Absence {
                 Grouped(*misses_ago),
                 if *misses_ago == 1 { "miss" } else { "misses" }
             ),
-            Self::Expired => f.write_str(
-                "its time was over; let it live longer, or refresh it before it expires",
-            ),
+            Self::Expired => {
+                f.write_str("it expired; let it live longer, or refresh it before it expires")
+            }
             Self::Invalidated => f.write_str("it was removed by a call"),
             Self::Refused => f.write_str(
                 "it was refused, as it was too heavy or there was no room; refusals_by in the \

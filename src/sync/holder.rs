@@ -1,4 +1,4 @@
-//! Which thread holds a seat or a lock, so that a child of `fork` can tell which holders do not
+//! Which thread holds a participant or a lock, so that a child of `fork` can tell which holders do not
 //! exist.
 //!
 //! ```text

@@ -30,16 +30,16 @@ const _: () = assert!(size_of::<Bucket>() == 64);
 impl Bucket {
     #[inline]
     pub(super) fn header(&self) -> Header {
-        // ORDERING T-a: Acquire: the slots are looked at after the word that counts what came in;
+        // ORDERING T-a: Acquire: the slots are looked at after the word that counts the inserts;
         // pairs with `try_header`.
         Header(self.header.load(Ordering::Acquire))
     }
 
-    /// One attempt to change the control word.
+    /// One attempt to change the header word.
     #[inline]
     pub(super) fn try_header(&self, from: Header, to: Header) -> bool {
         // ORDERING T-b: AcqRel: Release publishes the claim that is announced, or the slots that
-        // were frozen or filled; Acquire continues the chain. On failure something came in or out
+        // were frozen or filled; Acquire continues the chain. On failure an entry was announced or cleared
         // of announcement, and the caller looks again.
         self.header.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
@@ -56,7 +56,7 @@ pub(crate) struct Array<K, V, X> {
     /// There are two to the power of 64 less this of buckets; at most 63.
     shift: u32,
     buckets: Box<[Bucket]>,
-    /// The chain of each bucket; looked at only where the control word says OVERFLOWS.
+    /// The chain of each bucket; looked at only where the header word says OVERFLOWS.
     heads: Box<[AtomicPtr<Link>]>,
     summaries: Summaries,
     /// Where the next entries expire, if they do.
@@ -65,7 +65,7 @@ pub(crate) struct Array<K, V, X> {
     pub(super) extension: X,
     /// The generation with more or fewer buckets that follows, once there is one.
     pub(super) next: AtomicPtr<Array<K, V, X>>,
-    /// The group that the next thread begins to migrate, and how many, from the first on, somebody
+    /// The unit that the next thread begins to migrate, and how many, from the first on, another thread
     /// has found moved.
     pub(super) begun: CachePadded<Relaxed<AtomicUsize>>,
     pub(super) moved: CachePadded<AtomicUsize>,
@@ -119,7 +119,7 @@ impl<K, V, X> Array<K, V, X> {
         self.buckets.len()
     }
 
-    /// The home of a hash, or of a place: its leading bits.
+    /// The bucket of a hash, or of a position: its leading bits.
     #[inline]
     pub(super) fn index_of(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize
@@ -142,7 +142,7 @@ impl<K, V, X> Array<K, V, X> {
         (bucket.addr() - first.addr()) / size_of::<Bucket>()
     }
 
-    /// The bucket of a hash, or of a place.
+    /// The bucket of a hash, or of a position.
     #[inline]
     pub(super) fn bucket_of(&self, hash: u64) -> &Bucket {
         // SAFETY: what is left of the hash is below two to the power of 64 less `shift`, and so many
@@ -156,7 +156,7 @@ impl<K, V, X> Array<K, V, X> {
     }
 
     pub(super) fn try_head(&self, index: usize, from: ChainHead, to: ChainHead) -> bool {
-        // ORDERING T-i: AcqRel: Release publishes the link; Acquire lets whoever takes one off read
+        // ORDERING T-i: AcqRel: Release publishes the link; Acquire lets the thread that takes one off read
         // it.
         self.heads[index]
             .compare_exchange(from.raw(), to.raw(), Ordering::AcqRel, Ordering::Relaxed)
@@ -184,7 +184,7 @@ impl<K, V, X> Drop for Array<K, V, X> {
                 // Most tables have few chains or none.
                 return;
             }
-            // SAFETY: dropping a generation means that nobody looks at it any more.
+            // SAFETY: dropping a generation means that no thread looks at it any more.
             left -= unsafe { chain::free(self.head(index).link()) };
         }
     }

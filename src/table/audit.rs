@@ -22,7 +22,7 @@ pub(crate) struct AuditedContents {
 }
 
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
-    /// Recounts the contents, and panics where an invariant does not hold. Nobody else may use the
+    /// Recounts the contents, and panics where an invariant does not hold. No other thread may use the
     /// table meanwhile.
     pub(crate) fn audit(&self, same: impl Fn(&K, &K) -> bool) -> AuditedContents {
         let mut contents = AuditedContents::default();

@@ -39,7 +39,7 @@ impl<K, V, X> Clone for Occupied<'_, K, V, X> {
 }
 impl<K, V, X> Copy for Occupied<'_, K, V, X> {}
 
-/// Evidence that a key was not there when its bucket's control word had a certain value.
+/// Evidence that a key was not there when its bucket's header word had a certain value.
 pub(crate) struct Vacant<'g, K, V, X> {
     pub(super) bucket: BucketRef<'g, K, V, X>,
     header: Header,
@@ -68,7 +68,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         Self { array, line: array.bucket(index) }
     }
 
-    /// The home of a hash, or of a place.
+    /// The bucket of a hash, or of a position.
     #[inline(always)]
     pub(super) fn of(array: &'g Array<K, V, X>, hash: u64) -> Self {
         Self { array, line: array.bucket_of(hash) }
@@ -108,7 +108,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     /// The entry with a number that a readable slot has, or that was announced and has not left.
     #[inline(always)]
     pub(super) fn entry(&self, number: u32) -> EntryRef<'g, K, V> {
-        // SAFETY: a home is made by a pinned thread (T1).
+        // SAFETY: a bucket reference is made by a pinned thread (T1).
         unsafe { EntryRef::from_raw(number, self.array.slab()) }
     }
 
@@ -133,7 +133,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         })
     }
 
-    /// The control word, after what it announces has become visible.
+    /// The header word, after what it announces has become visible.
     ///
     /// # Progress
     ///
@@ -191,7 +191,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         true
     }
 
-    /// Puts an announced entry in its slot. Whoever comes first does it; the others change nothing.
+    /// Puts an announced entry in its slot. The thread that comes first does it; the others change nothing.
     #[inline(always)]
     fn fill(&self, slot_index: usize, vacant: SlotWord, visible: SlotWord) {
         let _ = self.group().slot(slot_index).try_word(vacant, visible);
@@ -238,7 +238,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         let (group, tag) = (self.group(), tag_of(query.0));
         let slot_indices =
             (self.load_slots().matching(query.0), |word: SlotWord| word.is_own_as(tag));
-        // SAFETY: a home is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
+        // SAFETY: a bucket reference is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
         // never claimed.
         let found = unsafe { group.search(self.array.slab(), query, slot_indices, eq) }?;
         Some(Occupied { bucket: *self, slot: found.slot, word: found.word, entry: found.entry })
@@ -275,7 +275,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         Err(ProbeMiss::Absent)
     }
 
-    /// Finds the key, or the place where it could come in. What the control word announces is in its slot.
+    /// Finds the key, or the slot where it could be inserted. What the header word announces is in its slot.
     #[inline(always)]
     pub(super) fn find_for_write(
         &self,
@@ -345,7 +345,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         let any = !self.load_slots().of(region).is_empty()
             || self.header().overflows() && self.first_of_chain(region, SLOTS_PER_GROUP).is_some();
         if any {
-            // One came in between, and found the bit still set.
+            // One was inserted in between, and found the bit still set.
             summaries.set(region, self.index());
         }
     }
@@ -363,7 +363,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
                 return;
             }
             self.array.links.sub(1);
-            // SAFETY: we took it off, and links come from boxes; `retire` keeps it until nobody
+            // SAFETY: we took it off, and links come from boxes; `retire` keeps it until no thread
             // looks at it any more.
             retire(unsafe { DeferredBox::new(head.link()) });
             if link.next.is_null() {
@@ -375,7 +375,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     /// Clears the OVERFLOWS flag if there is no chain.
     ///
     /// The word is read before the chain, and what it announces is visible then. If the exchange
-    /// succeeds, no key came in between, and what came in before and is gone with its link was
+    /// succeeds, no key was inserted in between, and what was inserted before and is gone with its link was
     /// unlinked before.
     fn clear_overflow(&self) {
         let header =
@@ -415,8 +415,8 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
     ///
     /// # Errors
     ///
-    /// The entry, if another key came in since the key was found absent, or the bucket is being
-    /// migrated: find the place again.
+    /// The entry, if another key was inserted since the key was found absent, or the bucket is being
+    /// migrated: look the key up again.
     ///
     /// # Progress
     ///
@@ -446,7 +446,7 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
         if from.is_frozen() {
             return false;
         }
-        // A lane that was vacated at the version of this announcement would be taken for one that the entry has left.
+        // A slot that was vacated at the version of this announcement would be taken for one that the entry has left.
         let Some((slot_index, vacant)) = bucket.vacancy(from.announcing(0, number).version())
         else {
             return self.link_in_chain(from, number, visible);
@@ -464,7 +464,7 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
     fn link_in_chain(&self, mut from: Header, number: u32, visible: SlotWord) -> bool {
         let bucket = self.bucket;
         if from.announces(number) {
-            // An entry that had this number was announced last, and has left: nobody shall reveal this claim for it.
+            // An entry that had this number was announced last, and has left: no thread shall reveal this claim for it.
             if !bucket.try_header(from, from.without_announcement()) {
                 return false;
             }

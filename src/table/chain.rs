@@ -1,9 +1,9 @@
-//! The chain of rows for the keys that a bucket's own slots cannot hold.
+//! The chain of groups for the keys that a bucket's own slots cannot hold.
 
 use super::group::{Group, SLOTS_PER_GROUP};
 use super::slot_word::{SlotContents, SlotWord};
 
-/// One more row behind a bucket.
+/// One more group behind a bucket.
 #[derive(Debug)]
 pub(crate) struct Link {
     /// The rank of the first slot; the bucket's own slots have the ranks below [`SLOTS_PER_GROUP`].
@@ -13,7 +13,7 @@ pub(crate) struct Link {
     pub(super) group: Group,
 }
 
-// SAFETY: a link lends its row to any thread; `next` never changes while the link is shared.
+// SAFETY: a link lends its group to any thread; `next` never changes while the link is shared.
 unsafe impl Send for Link {}
 // SAFETY: as above.
 unsafe impl Sync for Link {}
@@ -85,7 +85,7 @@ pub(super) fn build(overflowing: &[SlotContents]) -> *mut Link {
 ///
 /// # Safety
 ///
-/// The caller owns all links from `newest` on, and nobody looks at them any more.
+/// The caller owns all links from `newest` on, and no thread looks at them any more.
 pub(super) unsafe fn free(newest: *mut Link) -> usize {
     let (mut next, mut links) = (newest, 0);
     while !next.is_null() {

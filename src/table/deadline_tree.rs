@@ -9,8 +9,8 @@
 //! A writer that needs room finds a bucket with an expired entry in as many steps as the tree has levels, however
 //! large the table is and however few have expired; and where none has, one word says so.
 //!
-//! A hint. A word may be earlier than all entries below it, as they have left, or were read and live longer: whoever
-//! comes by and finds nothing there puts it right. While it does so a deadline may come in that is earlier: it looks
+//! A hint. A word may be earlier than all entries below it, as they have left, or were read and live longer: the thread that
+//! comes by and finds nothing there puts it right. While it does so a deadline may be added that is earlier: it looks
 //! again afterwards. To lose one for good, a load would have to be reordered before a locked exchange (see
 //! `summary`); the sweeps find it then.
 
@@ -66,7 +66,7 @@ impl DeadlineTree {
         }
     }
 
-    /// Notes for a read, which waits for nobody, that an entry of a bucket expires then, earlier than it was to. If
+    /// Notes for a read, which waits for no thread, that an entry of a bucket expires then, earlier than it was to. If
     /// others are faster each time, that is lost.
     pub(super) fn note_wait_free(&self, mut index: usize, deadline: u64) {
         for level in &self.levels {
@@ -131,7 +131,7 @@ impl DeadlineTree {
             if now >= before || !word.try_set(before, now) {
                 return;
             }
-            // One may have come in below that did not see a reason to raise the word.
+            // One may have been added below that did not see a reason to raise the word.
             let again = most();
             if again > now {
                 return self.raise_from(level, index, again);
@@ -147,7 +147,7 @@ impl DeadlineTree {
         }
     }
 
-    /// Notes that nothing in a bucket expires before that; whether nobody else has noted anything since. If so, the
+    /// Notes that nothing in a bucket expires before that; whether no other thread has noted anything since. If so, the
     /// caller looks at the bucket once more.
     pub(super) fn set_earliest(&self, overdue: DueLeaf, deadline: u64) -> bool {
         let DueLeaf { index, word } = overdue;

@@ -11,7 +11,7 @@ impl<T> DeferredBox<T> {
     ///
     /// # Safety
     ///
-    /// The pointer came from a box and is the caller's, and whoever looks at what it leads to has done
+    /// The pointer came from a box and is the caller's, and the thread that looks at what it leads to has done
     /// so when this is dropped.
     pub(super) unsafe fn new(boxed: *mut T) -> Self {
         // SAFETY: a pointer that came from a box is not null.

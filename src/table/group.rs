@@ -4,7 +4,7 @@ use super::slot_word::SlotWord;
 use crate::entry::{EntryRef, Include, Slab};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Slots in a row.
+/// Slots in a group.
 pub(crate) const SLOTS_PER_GROUP: usize = 7;
 
 /// A place for one entry: a word.
@@ -18,7 +18,7 @@ pub(super) struct Group {
     slots: [Slot; SLOTS_PER_GROUP],
 }
 
-/// What a search found in a row.
+/// What a search found in a group.
 pub(super) struct Match<'g, K, V> {
     pub(super) slot: &'g Slot,
     pub(super) word: SlotWord,
@@ -29,7 +29,7 @@ impl Slot {
     #[inline(always)]
     pub(super) fn word(&self) -> SlotWord {
         // ORDERING T-c: Acquire: the entry's contents, and what became of those that were there before; pairs with
-        // the release of whoever changed the slot (`try_word`).
+        // the release of the thread that changed the slot (`try_word`).
         SlotWord(self.0.load(Ordering::Acquire))
     }
 
@@ -55,7 +55,7 @@ impl Group {
         &self.slots[slot_index]
     }
 
-    /// Whether a slot is one of this row.
+    /// Whether a slot is one of this group.
     #[inline]
     pub(super) fn has(&self, slot: &Slot) -> bool {
         self.slots.as_ptr_range().contains(&std::ptr::from_ref(slot))
@@ -70,12 +70,12 @@ impl Group {
         (0..SLOTS_PER_GROUP).map(|slot_index| (slot_index, self.word(slot_index)))
     }
 
-    /// Finds the key with this hash among the slots in these lanes for which `is_readable` holds, and whose entries are
+    /// Finds the key with this hash among the slots with these indices for which `is_readable` holds, and whose entries are
     /// sought.
     ///
     /// # Safety
     ///
-    /// The caller is pinned, the row's entries are in this slab, and `is_readable` holds for readable words alone.
+    /// The caller is pinned, the group's entries are in this slab, and `is_readable` holds for readable words alone.
     #[inline(always)]
     pub(super) unsafe fn search<'g, K, V>(
         &'g self,
@@ -119,7 +119,7 @@ impl Group {
         }
     }
 
-    /// Seals a row whose slots are all vacant, so that it can be taken off a chain.
+    /// Seals a group whose slots are all vacant, so that it can be taken off a chain.
     pub(super) fn seal(&self) -> bool {
         for (slot_index, word) in self.words() {
             if !word.is_vacant()
@@ -138,9 +138,9 @@ impl Group {
         }
     }
 
-    /// Fills a row that nobody can see yet.
+    /// Fills a group that no thread can see yet.
     pub(super) fn fill(&mut self, slot_index: usize, word: SlotWord) {
-        // ORDERING S-o: Relaxed: published with the row.
+        // ORDERING S-o: Relaxed: published with the group.
         self.slots[slot_index].0.store(word.0, Ordering::Relaxed);
     }
 

@@ -1,22 +1,22 @@
-//! A bucket's control word: the one word through which new keys come in.
+//! A bucket's header word: the one word through which new keys are inserted.
 //!
 //! ```text
 //!   63      38 37     35   34      33       32      31                 0
 //!   +---------+---------+-------+--------+-----------+-------------------+
-//!   | version | lane    | MOVED | FROZEN | OVERFLOWS | announced number  |
+//!   | version | slot    | MOVED | FROZEN | OVERFLOWS | announced number  |
 //!   +---------+---------+-------+--------+-----------+-------------------+
 //! ```
 //!
 //! | change | by | version |
 //! |---|---|---|
-//! | announce an entry for a lane, or that was claimed in the chain | an insert, from the word it read before it searched for the key | + 1 |
+//! | announce an entry for a slot, or that was claimed in the chain | an insert, from the word it read before it searched for the key | + 1 |
 //! | clear the announcement of an entry that has left | an insert that got its number | + 1 |
-//! | clear OVERFLOWS and the announcement | whoever took the last link off the chain, once what is announced is visible | + 1 |
+//! | clear OVERFLOWS and the announcement | the thread that took the last link off the chain, once what is announced is visible | + 1 |
 //! | set FROZEN, clear the announcement | a migrating writer, once what is announced is visible | + 1 |
 //! | set MOVED | a migrating writer, once both targets are complete | |
 //! | fill | a migrating writer, a target that was zero | = 1 |
 //!
-//! The number zero is none. The last lane stands for the chain. An announcement stands at one version only: whether
+//! The number zero is none. The last slot stands for the chain. An announcement stands at one version only: whether
 //! its entry has been in the slot is told by the version at which the slot was vacated.
 
 use std::fmt;
@@ -35,12 +35,12 @@ const ANNOUNCED: u64 = u32::MAX as u64 | 0b111 << SLOT_SHIFT;
 const VERSION_SHIFT: u32 = 38;
 const _: () = assert!(SLOTS_PER_GROUP < 1 << (VERSION_SHIFT - SLOT_SHIFT));
 
-/// What a control word announces.
+/// What a header word announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Announced {
     /// Nothing.
     Nothing,
-    /// An entry for a lane.
+    /// An entry for a slot.
     InSlot(usize, u32),
     /// An entry that was claimed in the chain.
     InChain(u32),
@@ -90,7 +90,7 @@ impl Header {
         self.0.wrapping_add(1 << VERSION_SHIFT) & !announced
     }
 
-    /// Announces an entry for a lane of the bucket's own.
+    /// Announces an entry for a slot of the bucket's own.
     #[inline]
     pub(super) fn announcing(self, slot_index: usize, number: u32) -> Self {
         debug_assert!(slot_index < SLOTS_PER_GROUP);
@@ -124,7 +124,7 @@ impl Header {
         Self(self.0 | MOVED)
     }
 
-    /// Counts the keys that came in; wraps after 2^26.
+    /// Counts the keys that were inserted; wraps after 2^26.
     #[inline]
     pub(super) fn version(self) -> u32 {
         (self.0 >> VERSION_SHIFT) as u32

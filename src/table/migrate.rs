@@ -1,16 +1,16 @@
 //! Moving the entries of a generation to the next one, bucket by bucket, while the table is in use.
 //!
-//! The next generation has twice as many buckets, or a fraction. A *group* is the fewest buckets
+//! The next generation has twice as many buckets, or a fraction. A *unit* is the fewest buckets
 //! whose entries are all the entries of some buckets of the next one: a bucket that is divided in two, or up
-//! to eight that become one. A group is frozen: of each bucket first the control word, so that no key comes
+//! to eight that become one. A unit is frozen: of each bucket first the header word, so that no key comes
 //! in, then its chain and slots, so that none is replaced or unlinked. Frozen contents never
-//! change, so everybody who helps computes the same images of the targets. A part of a target is
+//! change, so every thread that helps computes the same images of the targets. A part of a target is
 //! written by one compare-and-swap from *untouched*, a value that it never has again (T6), so a
 //! helper that was asleep changes nothing when it wakes up, whatever has happened to the target
 //! since. When the targets are full, every source is marked MOVED.
 //!
 //! Readers do not help: they read a frozen bucket until it is marked MOVED, and its targets from then
-//! on. Whoever is going to change a target, and every hand and scan, sees to it first that all its sources are
+//! on. The thread that is going to change a target, and every hand and scan, sees to it first that all its sources are
 //! MOVED (T8): else a reader could find in the one what was taken out of the other.
 
 use super::array::Array;
@@ -29,18 +29,18 @@ pub(super) struct MigrationUnit<'g, K, V, X> {
 }
 
 impl<'g, K, V, X> MigrationUnit<'g, K, V, X> {
-    /// The group with this number.
+    /// The unit with this number.
     pub(super) fn at(from: &'g Array<K, V, X>, to: &'g Array<K, V, X>, nth: usize) -> Self {
         Self { from, to, nth }
     }
 
-    /// The group of a bucket.
+    /// The unit of a bucket.
     pub(super) fn of(source: BucketRef<'g, K, V, X>, to: &'g Array<K, V, X>) -> Self {
         let from = source.array;
         Self { from, to, nth: source.index() >> merged(from, to) }
     }
 
-    /// How many groups a generation has.
+    /// How many units a generation has.
     pub(super) fn count(from: &Array<K, V, X>, to: &Array<K, V, X>) -> usize {
         from.len() >> merged(from, to)
     }
@@ -69,7 +69,7 @@ impl<'g, K, V, X> MigrationUnit<'g, K, V, X> {
         self.sources().for_each(|source| source.mark_moved());
     }
 
-    /// Goes on with what a thread has begun that is not there any more. Nobody else uses the table.
+    /// Goes on with what a thread has begun that is not there any more. No other thread uses the table.
     pub(super) fn finish(&self) {
         if self.sources().any(|source| source.header().is_frozen()) {
             self.migrate();
@@ -125,7 +125,7 @@ struct Image {
 }
 
 impl Image {
-    /// An entry that stands in a source's own slot keeps its lane, unless another came before it; the
+    /// An entry that stands in a source's own slot keeps its index, unless another came before it; the
     /// others, and those of the chains, fill what is left.
     fn new(sources: &[Source], mine: impl Fn(u64) -> bool) -> Self {
         let mut image = Self { own: [None; SLOTS_PER_GROUP], chained: Vec::new() };

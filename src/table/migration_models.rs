@@ -20,7 +20,7 @@ use crate::slot_meta::Region;
 
 type Toys = Array<u64, u64, ()>;
 
-/// A bucket and the generation that follows it, with `bits`, without epochs: nothing is freed, so nobody
+/// A bucket and the generation that follows it, with `bits`, without epochs: nothing is freed, so no thread
 /// has to be pinned.
 fn generations(from: u32, to: u32) -> (BucketRef<'static, u64, u64, ()>, &'static Toys) {
     let slab = Arc::new(Slab::new(EntryLayout::PLAIN));
@@ -40,7 +40,7 @@ fn migrate(bucket: BucketRef<'static, u64, u64, ()>, next: &'static Toys) {
     MigrationUnit::of(bucket, next).migrate();
 }
 
-/// A model of a change of the size, beside an operation on a bucket that has keys up to `full`.
+/// A model of a change of the size, concurrently with an operation on a bucket that has keys up to `full`.
 fn beside_migration<R: 'static>(
     (from, to): (u32, u32),
     full: u64,
@@ -166,7 +166,7 @@ fn migrate_chain_against_touch() {
 
 #[test]
 fn migrate_against_the_end_of_a_chain() {
-    // Whoever takes the last link off clears the flag that says that there is a chain.
+    // The thread that takes the last link off clears the flag that says that there is a chain.
     model(2, || {
         let (bucket, next) = generations(1, 2);
         (0..=CHAINED).for_each(|key| assert!(commit(bucket, key, 10)));

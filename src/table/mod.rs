@@ -6,10 +6,10 @@
 //! | file | idea |
 //! |---|---|
 //! | `slot_word` | a slot's word and its transitions |
-//! | `header` | the word through which new keys come in |
+//! | `header` | the word through which new keys are inserted |
 //! | `group` | seven slots |
 //! | `slot_vector` | all slots of a bucket at once |
-//! | `chain` | more rows behind a bucket |
+//! | `chain` | more groups behind a bucket |
 //! | `bucket` | the protocol: settle, seek, claim, announce, reveal, unlink |
 //! | `array` | one generation: buckets, chains, summaries |
 //! | `summary` | which buckets a hand can pass by |
@@ -21,36 +21,36 @@
 //! | `view` | what a pinned thread may do |
 //! | `scan` | hands and scans |
 //!
-//! # How a key comes in
+//! # How a key is inserted
 //!
-//! 1. *Settle* the bucket's control word and search for the key.
-//! 2. *Announce* the entry for a vacant slot: one compare-and-swap on the control word, from the value read in
-//!    step 1. It fails if any key came in since, so no key can be in twice.
-//! 3. *Fill* the slot, from the vacant word. Everybody who reads the announcement does this first, so the next key
+//! 1. *Settle* the bucket's header word and search for the key.
+//! 2. *Announce* the entry for a vacant slot: one compare-and-swap on the header word, from the value read in
+//!    step 1. It fails if any key was inserted since, so no key can be in twice.
+//! 3. *Fill* the slot, from the vacant word. Every thread that reads the announcement does this first, so the next key
 //!    that comes in has seen this one.
 //!
-//! An entry that could not be announced was never seen by anybody: it is handed back. Where the bucket is full, a
+//! An entry that could not be announced was never seen by any thread: it is handed back. Where the bucket is full, a
 //! slot in its chain is *claimed* first, the claim is announced, and then *revealed*.
 //!
 //! # Invariants
 //!
 //! - **T1** A view, and all that it lends, is held by a thread that is pinned in the table's domain.
 //!   What was reached through it is not freed while it lives.
-//! - **T2** At most one readable slot of a home holds a given key.
-//! - **T3** An announced entry is put in its slot once. A vacant word has the version of the control word at
+//! - **T2** At most one readable slot of a bucket (with its chain) holds a given key.
+//! - **T3** An announced entry is put in its slot once. A vacant word has the version of the header word at
 //!   which it was vacated, read while the entry was in the slot: no less than the entry's own, and less than that of
-//!   the next entry for the slot. So a vacant word never comes back, whoever fills the slot late fails, and a
+//!   the next entry for the slot. So a vacant word never comes back, the thread that fills the slot late fails, and a
 //!   slot that was vacated at the announcement's version has been filled.
 //! - **T4** The tag of a readable slot is the tag of its entry's hash.
 //! - **T5** Nothing is announced in a frozen bucket.
 //! - **T6** An untouched part of a bucket (a word that is zero) is written by a migration, or, in
-//!   the first generation, by whoever fills it; it is never untouched again.
-//! - **T7** An entry leaves a slot by exactly one successful exchange, and whoever makes it owns it.
-//! - **T8** Whoever replaces or unlinks an entry in a generation that is being filled, or looks there with a
+//!   the first generation, by the thread that fills it; it is never untouched again.
+//! - **T7** An entry leaves a slot by exactly one successful exchange, and the thread that makes it owns it.
+//! - **T8** The thread that replaces or unlinks an entry in a generation that is being filled, or looks there with a
 //!   hand or a scan, has seen all buckets MOVED from which its bucket was filled. Readers read in the older
 //!   ones until then.
 //!
-//! Versions have 26 bits: a thread that sleeps between two steps while exactly so many keys come into one bucket may
+//! Versions have 26 bits: a thread that sleeps between two steps while exactly that many keys are inserted into one bucket may
 //! take an old word for a new one.
 //!
 //! # Races
@@ -114,7 +114,7 @@ use crate::entry::{Entry, EntryLayout, Slab};
 use crate::reclaim::{ChargedTo, Domain, Guard, GuardRef, OwnedGuard};
 use crate::sync::{AtomicPtr, FirstPanic, Holder, Ordering};
 
-/// What the table unlinks and a domain keeps until nobody looks at it.
+/// What the table unlinks and a domain keeps until no thread looks at it.
 #[derive(Debug)]
 pub(crate) enum Garbage<K, V, X> {
     /// An entry.
@@ -145,7 +145,7 @@ impl<K, V, X, L> Table<K, V, X, L> {
     /// The most buckets that a table may have, as a power of two.
     pub(crate) const MAX_BITS: u32 = 34;
 
-    /// An empty table with two to the power of `bits` buckets, and never fewer, of entries that live for so long
+    /// An empty table with two to the power of `bits` buckets, and never fewer, of entries that live for `life`
     /// at most after they were written.
     pub(crate) fn new(entry_layout: EntryLayout, life: u64, bits: u32, extension: X) -> Self {
         let first_bits = bits.clamp(1, Self::MAX_BITS);
@@ -164,13 +164,13 @@ impl<K, V, X, L> Table<K, V, X, L> {
         Array::<K, V, X>::bytes_for(entry_layout, bits)
     }
 
-    /// The number of buckets, as a power of two, for so many entries.
+    /// The number of buckets, as a power of two, for `entries` entries.
     pub(crate) fn bits_for(entries: usize) -> u32 {
         let buckets = entries.div_ceil(MAX_LOAD_FACTOR).checked_next_power_of_two();
         buckets.map_or(Self::MAX_BITS, usize::trailing_zeros).clamp(1, Self::MAX_BITS)
     }
 
-    /// Takes seats and locks from the threads that a fork has left behind; how many had seats. To be called in the
+    /// Takes participants and locks from the threads that a fork has left behind; how many had participants. To be called in the
     /// child, by the thread that called `fork`; called by another, or elsewhere, it does nothing.
     pub(crate) fn reset_after_fork(&self) -> usize {
         let me = Holder::me();
@@ -227,7 +227,7 @@ where
         guard.close(budget, || {
             let mut free = free();
             move |garbage, charged_to, thread_state| {
-                // SAFETY: `close` names the desk only while the calling thread holds the seat.
+                // SAFETY: `close` names the desk only while the calling thread holds the participant.
                 let thread_state = thread_state
                     .map(|thread_state| unsafe { Reclaimer::at(thread_state, &self.slab) });
                 free(garbage, charged_to, &thread_state.unwrap_or_else(Reclaimer::plain));
@@ -235,7 +235,7 @@ where
         });
     }
 
-    /// A reader's own seat.
+    /// A reader's own participant.
     pub(crate) fn owned_guard(&self) -> OwnedGuard<Garbage<K, V, X>, ThreadState<K, V, L>> {
         self.domain.owned_guard()
     }
@@ -247,7 +247,7 @@ impl<K, V, X, L> Drop for Table<K, V, X, L> {
     fn drop(&mut self) {
         self.domain.close();
         let mut panics = FirstPanic::default();
-        // SAFETY: guards and views borrow the table, perches are kept beside a handle of it: there
+        // SAFETY: guards and views borrow the table, owned guards are kept together with a handle of it: there
         // are none left.
         let clear = || unsafe { self.domain.clear(|garbage, _| drop(garbage)) };
         // A destructor that panics has used up its item: there is an end to this.
@@ -255,7 +255,7 @@ impl<K, V, X, L> Drop for Table<K, V, X, L> {
         // ORDERING T-m: Acquire: all that other threads did before they let go of the table.
         let mut next = self.current.load(Ordering::Acquire);
         while !next.is_null() {
-            // SAFETY: generations come from boxes, and this one is reachable by nobody else.
+            // SAFETY: generations come from boxes, and this one is reachable by no other thread.
             let array = unsafe { Box::from_raw(next) };
             // ORDERING T-m: Acquire: as above.
             let into = array.next.load(Ordering::Acquire);
@@ -278,7 +278,7 @@ fn finish<K, V, X>(array: &Array<K, V, X>, into: &Array<K, V, X>) {
     (0..units).for_each(|nth| migrate::MigrationUnit::at(array, into, nth).finish());
 }
 
-/// Drops the entries of a generation that nobody else can reach.
+/// Drops the entries of a generation that no other thread can reach.
 fn drop_entries<K, V, X>(array: &Array<K, V, X>, panics: &mut FirstPanic) {
     for index in 0..array.len() {
         let bucket = bucket::BucketRef::at(array, index);

@@ -166,7 +166,7 @@ fn two_inserts_into_a_slot_that_was_used() {
         insert(&table, 9, 90);
         remove(&table, 9);
         // If the slot were still announced, the claim of one would be revealed by the other, before
-        // it is decided whether it comes in.
+        // it is decided whether it is inserted.
         let (a, b) = race(&table, |t| insert_if_absent(t, 1, 10), |t| insert_if_absent(t, 2, 20));
         assert!(a && b, "two keys, and both are new");
         assert_eq!((get(&table, 1), get(&table, 2)), (Some(10), Some(20)));
@@ -259,7 +259,7 @@ fn evict_against_touch_and_mark() {
                 })
             },
         );
-        // Whoever unlinked has seen the promotion if and only if it took place.
+        // The thread that unlinked has seen the promotion if and only if it took place.
         assert_eq!(removed & 0b11 == 3, marked == Some(true));
         assert_eq!(audit(&table), 0);
     });
@@ -332,13 +332,13 @@ fn overflow_insert_against_the_end_of_the_chain() {
 
 type ToyBucket = BucketRef<'static, u64, u64, ()>;
 
-/// A bucket without epochs: nothing is freed, so nobody has to be pinned.
+/// A bucket without epochs: nothing is freed, so no thread has to be pinned.
 fn bucket() -> ToyBucket {
     let slab = Arc::new(Slab::new(EntryLayout::PLAIN));
     BucketRef::at(Box::leak(Box::new(Array::new(slab, u64::MAX, 1, ()))), 0)
 }
 
-/// The place of a key that is not there.
+/// The position of a key that is not there.
 fn vacant(bucket: ToyBucket) -> Vacant<'static, u64, u64, ()> {
     // No hash is that one: nothing is found.
     match bucket.find_for_write(bucket.help_announced(), (u64::MAX, Include::All), &mut |_| false) {
@@ -358,7 +358,7 @@ pub(super) fn search(bucket: ToyBucket, key: u64) -> Option<Occupied<'static, u6
 #[test]
 fn a_commit_that_fails_beside_a_late_promotion_and_a_removal() {
     // Three parties on one slot: an entry is removed that a hand has met, the next one comes into its slot and has
-    // lost already, and the hand promotes what it has met. Each counts by the bits that the lane had.
+    // lost already, and the hand promotes what it has met. Each counts by the bits that the slot had.
     let on_probation = |meta: SlotMeta| i64::from(meta.is_on_probation());
     model(4, move || {
         let bucket = bucket();

@@ -4,7 +4,7 @@
 //! of the size twice over, by up to an eighth at a time: so it has to lose three quarters of its entries
 //! after it has grown before it shrinks, and then to gain as many again as it has before it grows.
 //!
-//! Nobody's sleep holds the end up. Threads begin with different groups, so that they do not get into
+//! No thread's sleep holds the end up. Threads begin with different units, so that they do not get into
 //! each other's way. Each also looks whether what was begun before is moved, in order, and does it itself if
 //! that was long ago; who finds the last one moved puts the next generation in the older one's place.
 
@@ -66,7 +66,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Begins to make the table smaller, if it is far too large for so many entries, unless its
+    /// Begins to make the table smaller, if it is far too large for `entries` entries, unless its
     /// size is changing.
     pub(crate) fn shrink(&self, entries: usize, extension: impl FnOnce(&X, usize) -> X) {
         let array = self.current();
@@ -106,7 +106,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Migrates about so many buckets if the table's size is changing; returns how many, and at least one
+    /// Migrates about `buckets` buckets if the table's size is changing; returns how many, and at least one
     /// if so.
     pub(crate) fn migrate(&self, buckets: usize) -> usize {
         let array = self.current();
@@ -130,7 +130,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         next
     }
 
-    /// Migrates the bucket of an entry that could not be unlinked, if it is frozen: whoever froze it may sleep.
+    /// Migrates the bucket of an entry that could not be unlinked, if it is frozen: the thread that froze it may sleep.
     #[cold]
     pub(crate) fn help_migrate(&self, occupied: Occupied<'g, K, V, X>) {
         if occupied.is_frozen() {
@@ -138,7 +138,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Begins to double the table, and leaves the groups of some hashes as a thread does that falls asleep there: frozen,
+    /// Begins to double the table, and leaves the units of some hashes as a thread does that falls asleep there: frozen,
     /// and filled in the next generation if it came so far.
     #[cfg(all(test, not(clockhand_loom)))]
     pub(crate) fn fall_asleep(
@@ -155,7 +155,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Migrates some groups of `array`, which `next` follows, and ends that where all are moved.
+    /// Migrates some units of `array`, which `next` follows, and ends that where all are moved.
     #[cold]
     pub(super) fn help(&self, array: &'g Array<K, V, X>, next: &'g Array<K, V, X>, units: usize) {
         let all = MigrationUnit::count(array, next);
@@ -171,7 +171,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Looks whether some groups more are moved, and sees to it if others have begun with them and seem
+    /// Looks whether some units more are moved, and sees to it if others have begun with them and seem
     /// to sleep; returns how many are moved for certain, from the first on.
     fn check_moved(
         &self,
@@ -180,7 +180,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         units: usize,
     ) -> usize {
         let (all, begun) = (MigrationUnit::count(array, next), array.begun.get());
-        // ORDERING T-l: Acquire: whoever ends the generation has seen all of it moved; pairs with the exchange
+        // ORDERING T-l: Acquire: the thread that ends the generation has seen all of it moved; pairs with the exchange
         // below.
         let known = array.moved.load(Ordering::Acquire);
         let mut moved = known;
@@ -205,12 +205,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         moved
     }
 
-    /// Lets go of a generation that is moved completely, unless somebody else has done that.
+    /// Lets go of a generation that is moved completely, unless another thread has done that.
     fn complete(&self, array: &'g Array<K, V, X>) {
         let old = std::ptr::from_ref(array).cast_mut();
         // ORDERING T-j: Relaxed: it was seen before.
         let next = array.next.load(Ordering::Relaxed);
-        // ORDERING T-k: Release: whoever starts at the next generation sees it filled; pairs with the
+        // ORDERING T-k: Release: the thread that starts at the next generation sees it filled; pairs with the
         // load in `current`. On failure another thread was faster.
         let done = { &self.table.current }.compare_exchange(
             old,
@@ -219,7 +219,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             Ordering::Relaxed,
         );
         let Ok(old) = done else { return };
-        // SAFETY: generations come from boxes, and this one can be reached by nobody who comes now.
+        // SAFETY: generations come from boxes, and this one can be reached by no thread that comes now.
         let old = unsafe { DeferredBox::new(old) };
         // SAFETY: taken out of reach by this thread, which is pinned (R2).
         let old = unsafe { Retired::new(Garbage::Array(old)) };

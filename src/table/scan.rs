@@ -1,9 +1,9 @@
 //! Walking the table in its order: for the hands, and for scans.
 //!
-//! A *place* is a point in table order: the leading bits of the hash say which bucket, the rest
-//! counts the ranks within it. As buckets divide the hashes in order, a place that begins a bucket stays meaningful
+//! A *position* is a point in table order: the leading bits of the hash say which bucket, the rest
+//! counts the ranks within it. As buckets divide the hashes in order, a position that begins a bucket stays meaningful
 //! when the table grows or shrinks: it is before all hashes that are not below it. A scan goes by that, and so
-//! meets every entry once, whatever the table's size is at each of its steps. To a hand a place
+//! meets every entry once, whatever the table's size is at each of its steps. To a hand a position
 //! within a bucket of another size is empty.
 
 use std::ops::Range;
@@ -13,12 +13,12 @@ use super::group::{Group, SLOTS_PER_GROUP};
 use super::view::View;
 use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
-/// Buckets in a stretch of a large table, as a power of two: four words of the summaries.
+/// Buckets in a range of a large table, as a power of two: four words of the summaries.
 const RANGE_BITS: u32 = 8;
-/// Stretches in a round of a table that is not large, as a power of two.
+/// Ranges in a round of a table that is not large, as a power of two.
 const ROUND_BITS: u32 = 6;
 
-/// How often a scan reads a bucket again because keys came in.
+/// How often a scan reads a bucket again because keys were inserted.
 const MAX_READS: usize = 4;
 
 impl<'g, K, V, X> BucketRef<'g, K, V, X> {
@@ -26,7 +26,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         self.array.place_of(self.index())
     }
 
-    /// The place where the next bucket begins; zero after the last.
+    /// The position where the next bucket begins; zero after the last.
     fn end_position(&self) -> u64 {
         self.array.place_of(self.index() + 1)
     }
@@ -160,7 +160,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
 }
 
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
-    /// The bucket at a place, in the generation where its entries are now.
+    /// The bucket at a position, in the generation where its entries are now.
     fn bucket_at(&self, position: u64) -> BucketRef<'g, K, V, X> {
         let mut array = self.current();
         loop {
@@ -172,7 +172,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// The part of the table, in places, that an evictor takes of a hand's round at a time: 256 buckets; fewer
+    /// The part of the table, in positions, that an evictor takes of a hand's round at a time: 256 buckets; fewer
     /// in a table that is not large.
     #[inline]
     pub(crate) fn range_length(&self) -> u64 {
@@ -182,7 +182,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     }
 
     /// Shows a region's entries to `visit`, from `from` on and in order, until `visit` wants no more;
-    /// returns how many of `length` places, which do not reach beyond the table, were left behind.
+    /// returns how many of `length` positions, which do not reach beyond the table, were left behind.
     #[inline]
     pub(crate) fn scan(
         &self,
@@ -225,7 +225,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             let bucket = self.bucket_at(position);
             let rank = (position - bucket.first_position()) as usize;
             if let Err(rank) = bucket.scan(region, rank, &mut visit) {
-                // The stretch may be one of another generation, and reach beyond the table.
+                // The range may be one of another generation, and reach beyond the table.
                 return (bucket.first_position() + rank as u64).wrapping_sub(from);
             }
             left = left.saturating_sub(bucket.end_position().wrapping_sub(position));
@@ -234,7 +234,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         length
     }
 
-    /// The entry at a place, if it is of this region.
+    /// The entry at a position, if it is of this region.
     #[inline]
     pub(crate) fn get_at(&self, region: Region, position: u64) -> Option<Occupied<'g, K, V, X>> {
         let bucket = self.bucket_at(position);
@@ -294,7 +294,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         self.collect_stable(bucket, out, same);
         let end = Some(bucket.end_position()).filter(|&end| end != 0);
         if positions.start != bucket.first_position() || positions.end < end.unwrap_or(u64::MAX) {
-            // The table has shrunk since somebody divided it: the rest of the bucket is another's.
+            // The table has shrunk since another thread divided it: the rest of the bucket is another's.
             out.retain(|occupied| positions.contains(&occupied.entry().hash()));
         }
         end

@@ -7,12 +7,12 @@ use super::group::SLOTS_PER_GROUP;
 use super::slot_word;
 use crate::slot_meta::Region;
 
-/// A set of lanes. The bit of a lane is twice as far up as that of the word in its bucket, and one more: so compared
+/// A set of slots. The bit of a slot is twice as far up as that of the word in its bucket, and one more: so compared
 /// words give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BitMask(u32);
 
-/// The bits of all lanes; the first word of a bucket is none of a slot.
+/// The bits of all slots; the first word of a bucket is none of a slot.
 const ALL: u32 = 0xaaa8;
 const _: () = assert!(ALL.count_ones() as usize == SLOTS_PER_GROUP);
 
@@ -48,7 +48,7 @@ impl Iterator for BitMask {
         }
         let slot_index = (self.0.trailing_zeros() as usize >> 1) - 1;
         self.0 &= self.0 - 1;
-        // SAFETY: only bits of `ALL` are ever set, and those are of lanes.
+        // SAFETY: only bits of `ALL` are ever set, and those are of slots.
         unsafe { std::hint::assert_unchecked(slot_index < SLOTS_PER_GROUP) };
         Some(slot_index)
     }
@@ -65,7 +65,7 @@ impl SlotVector {
         Self(imp::UpperHalves::of(bucket))
     }
 
-    /// The lanes with an entry.
+    /// The slots with an entry.
     #[inline(always)]
     pub(super) fn occupied(self) -> BitMask {
         self.0.with(slot_word::OCCUPIED_UPPER, slot_word::OCCUPIED_UPPER)
@@ -76,20 +76,20 @@ impl SlotVector {
         BitMask(ALL).without(self.occupied())
     }
 
-    /// The lanes with an entry that has the tag of a hash.
+    /// The slots with an entry that has the tag of a hash.
     #[inline(always)]
     pub(super) fn matching(self, hash: u64) -> BitMask {
         self.0.tagged(slot_word::upper(hash))
     }
 
-    /// The lanes with an entry whose tag may be that of a hash of which some bits are known.
+    /// The slots with an entry whose tag may be that of a hash of which some bits are known.
     #[inline(always)]
     pub(super) fn matching_fingerprint(self, hash: u64) -> BitMask {
         let asked = slot_word::FINGERPRINTED | slot_word::OCCUPIED_UPPER;
         self.0.with(asked, hash & slot_word::FINGERPRINTED | slot_word::OCCUPIED_UPPER)
     }
 
-    /// The lanes whose entries are of a region.
+    /// The slots whose entries are of a region.
     #[inline(always)]
     pub(super) fn of(self, region: Region) -> BitMask {
         let protected = self.0.with(slot_word::PROTECTED_UPPER, slot_word::PROTECTED_UPPER);
@@ -138,7 +138,7 @@ mod imp {
             Self(first, last)
         }
 
-        /// The lanes whose upper halves have this tag.
+        /// The slots whose upper halves have this tag.
         #[inline(always)]
         pub(super) fn tagged(self, upper: u64) -> BitMask {
             // SAFETY: every x86-64 has SSE2.
@@ -152,7 +152,7 @@ mod imp {
             Self::negative(_mm_cmpeq_epi16(self.0, upper), _mm_cmpeq_epi16(self.1, upper))
         }
 
-        /// The lanes whose bits are these, of those that are asked for.
+        /// The slots whose bits are these, of those that are asked for.
         #[inline(always)]
         pub(super) fn with(self, asked: u64, wanted: u64) -> BitMask {
             // SAFETY: every x86-64 has SSE2.
@@ -167,7 +167,7 @@ mod imp {
             Self::negative(_mm_cmpeq_epi32(first, wanted), _mm_cmpeq_epi32(last, wanted))
         }
 
-        /// The lanes whose halves are negative: the sign of each half becomes that of 16 bits.
+        /// The slots whose halves are negative: the sign of each half becomes that of 16 bits.
         #[inline]
         #[target_feature(enable = "sse2")]
         fn negative(first: __m128i, last: __m128i) -> BitMask {
@@ -193,13 +193,13 @@ mod imp {
             Self(std::array::from_fn(|slot_index| bucket.group.word(slot_index).0 >> 32))
         }
 
-        /// The lanes whose upper halves have this tag.
+        /// The slots whose upper halves have this tag.
         #[inline(always)]
         pub(super) fn tagged(self, upper: u64) -> BitMask {
             self.with(0xffff_0000, upper & 0xffff_0000)
         }
 
-        /// The lanes whose bits are these, of those that are asked for.
+        /// The slots whose bits are these, of those that are asked for.
         #[inline(always)]
         pub(super) fn with(self, asked: u64, wanted: u64) -> BitMask {
             let is = |upper: u64| u32::from(upper & asked == wanted);

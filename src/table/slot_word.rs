@@ -11,12 +11,12 @@
 //!
 //! | word | state | who may leave it, and to what |
 //! |---|---|---|
-//! | zero | vacant, never used | whoever fills it, to *visible* or *vacant*; in a chain, anybody, to *claimed* |
-//! | USED and the version at which it was vacated | vacant | whoever fills it for an announcement, to *visible*; in a chain, anybody, to *claimed*, and a dissolver, to *sealed* |
-//! | claimed (only in a chain) | not visible | the claimer, to *vacant*; once announced, anybody, to *visible* |
-//! | visible | | anybody: other metadata, another entry (replace), or *vacant* (unlink) |
-//! | USED, FROZEN | sealed, or frozen with nothing in it | a dissolver that gives up, to *vacant* |
-//! | occupied, FROZEN | still readable, unless claimed; never to change again | nobody |
+//! | zero | vacant, never used | the thread that fills it, to *visible* or *vacant*; in a chain, any thread, to *claimed* |
+//! | USED and the version at which it was vacated | vacant | the thread that fills it for an announcement, to *visible*; in a chain, any thread, to *claimed*, and a remover, to *sealed* |
+//! | claimed (only in a chain) | not visible | the claimer, to *vacant*; once announced, any thread, to *visible* |
+//! | visible | | any thread: other metadata, another entry (replace), or *vacant* (unlink) |
+//! | USED, FROZEN | sealed, or frozen with nothing in it | a remover that gives up, to *vacant* |
+//! | occupied, FROZEN | still readable, unless claimed; never to change again | no thread |
 //!
 //! Zero never comes back once it is left (T6). Every transition is a compare-and-swap from the exact word.
 //!
@@ -64,7 +64,7 @@ impl SlotWord {
     /// Never used.
     pub(super) const UNTOUCHED: Self = Self(0);
 
-    /// Vacated when the control word had this version.
+    /// Vacated when the header word had this version.
     #[inline]
     pub(super) fn vacant(version: u32) -> Self {
         Self(USED | u64::from(version) << VERSION_SHIFT)
@@ -128,7 +128,7 @@ impl SlotWord {
         self.0 & (OCCUPIED | FROZEN) == 0
     }
 
-    /// Whether the slot was vacated at this version of the control word.
+    /// Whether the slot was vacated at this version of the header word.
     #[inline]
     pub(super) fn is_vacated_at(self, version: u32) -> bool {
         self.0 == Self::vacant(version).0

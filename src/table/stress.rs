@@ -1,4 +1,4 @@
-//! Reads, writes, scans and removals by place beside a table that grows and shrinks all the time.
+//! Reads, writes, scans and removals by place while the table grows and shrinks all the time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -156,7 +156,7 @@ fn what_a_hand_unlinks_is_read_no_more() {
     beside_resizes(&table, vec![Box::new(hand), Box::new(read)]);
 }
 
-/// Unlinks what a survey or a scan of some part of the table meets first.
+/// Unlinks what a scan or a scan of some part of the table meets first.
 fn unlink_by_place(view: super::View<'_, u64, u64, (), ()>, number: u64) {
     let length = view.range_length();
     let from = number & !(length - 1);
@@ -249,7 +249,7 @@ fn a_key_comes_in_once() {
             });
             wins.fetch_add(u64::from(won), Ordering::SeqCst);
             if round % 64 == 63 {
-                // Whoever is last takes all of them out.
+                // The thread that is last takes all of them out.
                 with(table, |view| {
                     let mut position = Some(0);
                     while let Some(from) = position {

@@ -1,11 +1,11 @@
-//! Which buckets a hand can pass by without a look.
+//! Which buckets a hand can skip.
 
 use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::{AtomicU64, Relaxed, zeroed};
 
 /// For each region one bit a bucket: whether an entry of the region may be there.
 ///
-/// A hint. A bit stays until a hand has found nobody there, so one that is set without need costs one
+/// A hint. A bit stays until a hand has found no entry there, so one that is set without need costs one
 /// look. One that is missing keeps its bucket out of
 /// the hand's sight until the next entry of the region comes there; to lose one, an insert's load
 /// of the word would have to be reordered before the locked exchange that announced its entry, which

@@ -293,7 +293,7 @@ fn a_chain_goes_when_it_is_empty() {
     assert_eq!(audit(&table), 0);
 }
 
-/// What a control word announces is of one version. The end of a chain is another one, at which the slot was not
+/// What a header word announces is of one version. The end of a chain is another one, at which the slot was not
 /// vacated.
 #[test]
 fn the_end_of_a_chain_brings_nothing_back() {

@@ -32,7 +32,7 @@ impl<K, V, L> ThreadState<K, V, L> {
     ///
     /// # Safety
     ///
-    /// The calling thread holds the seat that this desk belongs to.
+    /// The calling thread holds the participant that this desk belongs to.
     #[inline]
     pub(super) unsafe fn entry(
         &self,
@@ -42,7 +42,7 @@ impl<K, V, L> ThreadState<K, V, L> {
         value: V,
         costs: EntryCosts,
     ) -> Entry<K, V> {
-        // SAFETY: a seat has one holder at a time (R1), the calling thread; a desk is one table's.
+        // SAFETY: a participant has one holder at a time (R1), the calling thread; a desk is one table's.
         let raw_entry = unsafe { self.free_list.take(slab) };
         raw_entry.fill(hash, key, value, costs)
     }
@@ -64,7 +64,7 @@ impl<'d, K, V, L> Reclaimer<'d, K, V, L> {
     ///
     /// # Safety
     ///
-    /// While it lives, the calling thread holds the seat that the desk belongs to, in a table with this slab.
+    /// While it lives, the calling thread holds the participant that the desk belongs to, in a table with this slab.
     pub(super) unsafe fn at(thread_state: &'d ThreadState<K, V, L>, slab: &'d Slab<K, V>) -> Self {
         Self(Some((thread_state, slab)))
     }
@@ -74,7 +74,7 @@ impl<'d, K, V, L> Reclaimer<'d, K, V, L> {
     pub(crate) fn free<X>(&self, garbage: Garbage<K, V, X>) {
         if let (Garbage::Entry(entry), Some((thread_state, slab))) = (garbage, self.0) {
             let raw_entry = entry.clear();
-            // SAFETY: a seat has one holder at a time (R1), the calling thread.
+            // SAFETY: a participant has one holder at a time (R1), the calling thread.
             unsafe { thread_state.free_list.keep(slab, raw_entry) };
         }
     }

@@ -12,7 +12,7 @@ use crate::reclaim::{ChargedTo, GuardRef, Retired};
 use crate::slot_meta::SlotMeta;
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
-/// Groups of buckets that a write migrates while the table's size changes, besides the one it needs.
+/// Units of buckets that a write migrates while the table's size changes, besides the one it needs.
 const MIGRATED_PER_WRITE: usize = 2;
 
 /// The table, as a pinned thread sees it (T1).
@@ -42,7 +42,7 @@ impl<K, V, X> Clone for DueBucket<'_, K, V, X> {
 impl<K, V, X> Copy for DueBucket<'_, K, V, X> {}
 
 impl<K, V, X> DueBucket<'_, K, V, X> {
-    /// The places of the bucket.
+    /// The positions of the bucket.
     pub(crate) fn positions(&self) -> Range<u64> {
         let (array, index) = (self.array, self.overdue.index);
         let end = if index + 1 == array.len() { u64::MAX } else { array.place_of(index + 1) };
@@ -117,7 +117,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         value: V,
         costs: impl Into<EntryCosts>,
     ) -> Entry<K, V> {
-        // SAFETY: a pass is tied to the thread that holds the seat.
+        // SAFETY: a pass is tied to the thread that holds the participant.
         unsafe { self.guard_ref.local().entry(self.slab(), hash, key, value, costs.into()) }
     }
 
@@ -137,21 +137,21 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         RawEntry::new(self.slab(), Kind::Renewing).fill_renewing(hash, contents, costs, token)
     }
 
-    /// Asks for the bucket of a hash, or of a place, which is going to be written.
+    /// Prefetches the bucket of a hash, or of a position, to write it.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
         let array = self.current();
         prefetch(array.bucket_of(hash));
     }
 
-    /// Asks for the bucket of a hash, which is going to be read.
+    /// Prefetches the bucket of a hash, to read it.
     #[inline]
     pub(crate) fn prefetch_to_read(&self, hash: u64) {
         let array = self.current();
         prefetch_to_read(array.bucket_of(hash));
     }
 
-    /// Asks for the entry that the tags of a hash's bucket lead to first.
+    /// Prefetches the entry that the tags of a hash's bucket lead to first.
     #[inline]
     pub(crate) fn prefetch_entry(&self, hash: u64) {
         let array = self.current();
@@ -170,8 +170,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ///
     /// # Progress
     ///
-    /// Wait-free: the slots of one row, and the entries whose tags agree; the rows of a chain where the
-    /// home overflows, which grows only with keys of the same home; one more bucket for each change of
+    /// Wait-free: the slots of one group, and the entries whose tags agree; the groups of a chain where the
+    /// bucket overflows, which grows only with keys of the same bucket; one more bucket for each change of
     /// the table's size that completes meanwhile.
     #[inline(always)]
     pub(crate) fn find(
@@ -246,12 +246,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Finds a key to change it, placeholders included, or the place where it could
+    /// Finds a key to change it, placeholders included, or the slot where it could
     /// come in.
     ///
     /// # Progress
     ///
-    /// Lock-free. While the table's size changes, a call migrates up to three groups of buckets: as many
+    /// Lock-free. While the table's size changes, a call migrates up to three units of buckets: as many
     /// buckets where it grows, eight times as many where it shrinks.
     #[inline(always)]
     pub(crate) fn find_for_write(
@@ -324,7 +324,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         unsafe { Retired::new(entry) }
     }
 
-    /// Keeps an unlinked entry until nobody looks at it.
+    /// Keeps an unlinked entry until no thread looks at it.
     #[inline(always)]
     pub(crate) fn retire(&self, entry: Unlinked<K, V>, charged_to: ChargedTo) {
         self.guard_ref.retire(entry.map(Garbage::Entry), charged_to);

@@ -17,7 +17,7 @@
 //! # Invariants
 //!
 //! - **V1** An invalidation first raises the version, then looks the tag up, then raises what it finds to the
-//!   version that it took. Whoever makes a tag known first does so, and then reads the version
+//!   version that it took. The thread that makes a tag known first does so, and then reads the version
 //!   ([`Tag::known_since`]). So an invalidation that did not find the tag has taken a version that is not above that.
 //! - **V2** What a tag was invalidated by only rises, and the version of a set never changes: what one thread has seen as
 //!   invalidated is so for every thread and for good.
@@ -29,7 +29,7 @@
 //!
 //! A load learns the tags of its value at its end. Its version is from its beginning, where they may not have been
 //! known: an invalidation since may have passed by a tag that was unknown then. So its value may be kept only if
-//! each tag was known since a version that is not above the load's own; and else nobody can tell, and it is not kept.
+//! each tag was known since a version that is not above the load's own; and else no thread can tell, and it is not kept.
 
 #[cfg(all(test, clockhand_loom))]
 mod models;
@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use crate::sync::{AtomicU64, Ordering, Relaxed, fence, seeded};
 
-/// In [`Tag::holders`]: nobody holds it any more, and nobody will.
+/// In [`Tag::holders`]: no thread holds it any more, and no thread will.
 const GONE: u64 = u64::MAX;
 
 /// The version of the tags of one cache: how many invalidations there were, and one.
@@ -59,7 +59,7 @@ impl Versions {
 
     /// The version for an invalidation that looks its tag up after that.
     pub(crate) fn advance(&self) -> u64 {
-        // ORDERING V-b: AcqRel: what the caller has changed before it invalidates is there for whoever reads the version.
+        // ORDERING V-b: AcqRel: what the caller has changed before it invalidates is there for the thread that reads the version.
         let version = self.0.fetch_add(1, Ordering::AcqRel) + 1;
         // ORDERING V-a: SeqCst fence: the version is raised before the tag is looked up; pairs with that in `hold`.
         fence(Ordering::SeqCst);
@@ -72,7 +72,7 @@ pub(crate) struct Tag {
     name: Arc<str>,
     /// The version of its latest invalidation.
     invalidated: Relaxed<AtomicU64>,
-    /// A version that stood when it was known already; zero until somebody has looked.
+    /// A version that stood when it was known already; zero until another thread has looked.
     known_since: Relaxed<AtomicU64>,
     /// How many sets have it.
     holders: Relaxed<AtomicU64>,

@@ -1,4 +1,4 @@
-//! Models of an invalidation beside an entry that is begun. Run with `--cfg clockhand_loom`.
+//! Models of an invalidation concurrent with an entry that is begun. Run with `--cfg clockhand_loom`.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ struct Toy {
     source: Relaxed<AtomicU64>,
 }
 
-/// Nobody asks it to forget.
+/// No thread asks it to forget.
 struct Nobody;
 
 impl Registry for Nobody {

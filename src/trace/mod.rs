@@ -5,7 +5,7 @@
 //! | name | what | level | fields |
 //! |---|---|---|---|
 //! | `load` | a span: one run of a loader, for one key or for many, entered while the loader runs or is polled, and while its value lands | debug | `renewal` |
-//! | `load ended` | an event: how one key's load ended | debug; a renewal that failed: warn, as nobody else is told | `loaded`, `renewal` |
+//! | `load ended` | an event: how one key's load ended | debug; a renewal that failed: warn, as nothing else tells of it | `loaded`, `renewal` |
 //! | `maintain` | a span: a call of `maintain`, by whomever | trace | `budget`, and at its end `swept`, `expired`, `freed`, `backlog` |
 //!
 //! A subscriber is code of the user's: it is called where loaders and destructors are, with nothing held. Without the

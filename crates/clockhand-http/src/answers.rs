@@ -30,7 +30,7 @@ impl Service {
         self.answered(request).into()
     }
 
-    /// Whether the answer depends on the body: nothing else than an order of somebody who may give it has one, so
+    /// Whether the answer depends on the body: nothing else than an order of a thread that may give it has one, so
     /// strangers cannot send any.
     #[cfg(feature = "axum")]
     pub(crate) fn reads_body(&self, request: &Request<'_>) -> bool {

@@ -55,7 +55,7 @@ impl<L: Listener> Listener for Bounded<L> {
     type Addr = L::Addr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // The place first: a connection that was taken and has none would be held for nothing. Nobody closes the
+        // The place first: a connection that was taken and has none would be held for nothing. No thread closes the
         // semaphore.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (io, address) = self.listener.accept().await;

@@ -16,7 +16,7 @@ pub(crate) struct Earlier(Mutex<[Option<(Instant, Latencies)>; 2]>);
 /// Latencies of the last ten to twenty seconds.
 #[derive(Debug, Serialize)]
 pub(crate) struct LatencyReport {
-    /// Of reads and inserts, one of so many was timed.
+    /// Of this number of reads and inserts, one was timed.
     sample_every: u32,
     get: Times,
     insert: Times,

@@ -175,7 +175,7 @@ impl ServiceBuilder {
     }
 }
 
-/// Nobody could tell apart what has the same name.
+/// No thread could tell apart what has the same name.
 fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Result<(), ServiceError> {
     let mut seen = BTreeSet::new();
     for name in names {

@@ -143,7 +143,7 @@ pub fn open(
     if u32::from_le_bytes(*checksum) != crc32fast::hash(&sealed[..sealed.len() - CHECKSUM]) {
         return Err(EnvelopeError::Corrupt);
     }
-    // The checksum is no secret: what follows is checked as if anybody had written it.
+    // The checksum is no secret: what follows is checked as if any thread had written it.
     let plain = word(header, 28) as usize;
     if plain.max(payload.len()) > limit {
         return Err(EnvelopeError::TooLarge);

@@ -58,7 +58,7 @@ enum Flown<E> {
     Failed(Arc<E>),
     /// Something was written to the key since the load began: a caller that came after that must not get its value.
     Overtaken,
-    /// There is no value in Redis, and nobody was to load it.
+    /// There is no value in Redis, and no thread was to load it.
     Absent,
 }
 

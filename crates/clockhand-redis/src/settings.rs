@@ -9,7 +9,7 @@ use crate::error::TierBuildError;
 use crate::tier::RedisTier;
 
 /// Values outlive their time on the server by this. A read in this time is a miss that does not make the server remove the
-/// key, of which it would tell everybody just when somebody loads it anew.
+/// key, of which it would tell every thread just when another thread loads it anew.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// The longest lifetime.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

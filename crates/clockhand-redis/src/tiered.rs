@@ -75,7 +75,7 @@ where
 {
     fn invalidate(&self, key: &[u8]) -> bool {
         let Some(key) = quietly(|| K::from_bytes(key)) else {
-            // Some key was invalidated, and nobody knows which.
+            // Some key was invalidated, and no thread knows which.
             self.invalidate_all();
             return false;
         };
@@ -235,7 +235,7 @@ where
         }
     }
 
-    /// Removes every key from Redis, as far as anybody can read it, and from the cache of every instance. Redis itself
+    /// Removes every key from Redis, as far as any thread can read it, and from the cache of every instance. Redis itself
     /// removes them when their time is over, or they are written anew.
     ///
     /// # Errors
@@ -275,7 +275,7 @@ where
             None => {
                 let own = Arc::clone(link);
                 let asking = async move { own.known_generation(own.until()).await };
-                // Without a generation nobody reads it: the write is to fail by itself.
+                // Without a generation no thread reads it: the write is to fail by itself.
                 link.run(asking).await.and_then(|known| known).unwrap_or_default()
             }
         };

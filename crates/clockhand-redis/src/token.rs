@@ -1,4 +1,4 @@
-//! Numbers that nobody else has.
+//! Numbers that no other thread has.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};

@@ -63,7 +63,7 @@ pub(crate) const FAMILIES: &[Dedup] = &[
             tell(&[], Whole(r.metrics.forgotten_early));
         },
     ),
-    Dedup::counter("expired", "Ids that were forgotten when their time was over.", |r, tell| {
+    Dedup::counter("expired", "Ids that were forgotten because they expired.", |r, tell| {
         tell(&[], Whole(r.metrics.expired));
     }),
     Dedup::counter(
