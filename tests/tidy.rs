@@ -1,6 +1,8 @@
 //! The rules of the source that no compiler and no lint checks: layers, who may name atomics, reasons of orderings, the
 //! register of orderings and seeds, sizes, links, stages, the listing of the public surface. Each rule is shown to find what it forbids.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/growth.rs"]
 mod growth;
 #[path = "tidy/links.rs"]
@@ -15,6 +17,8 @@ mod source;
 mod stages;
 #[path = "tidy/surface.rs"]
 mod surface;
+#[path = "tidy/words.rs"]
+mod words;
 
 use std::collections::BTreeSet;
 

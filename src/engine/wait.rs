@@ -29,7 +29,7 @@ const MAX_TURNS: u32 = 1 << 10;
 const STARVING_AFTER: Duration = Duration::from_millis(5);
 
 /// How often an operation looks at least, unless another one has and the epoch still stands. Where the whole process
-/// stood still, time is over before any thread had a chance to go on.
+/// stood still, the patience has passed before any thread had a chance to go on.
 const MIN_LOOKS: u32 = 16;
 
 /// What an operation has seen since it began to wait.

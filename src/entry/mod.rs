@@ -75,9 +75,9 @@ pub(crate) struct RawEntry<K, V> {
 }
 
 /// A value that is dropped although its key has panicked. A panic of its own goes no further then.
-struct Rest<V>(*mut V);
+struct ValueOnDrop<V>(*mut V);
 
-impl<V> Drop for Rest<V> {
+impl<V> Drop for ValueOnDrop<V> {
     fn drop(&mut self) {
         // SAFETY: initialised by E1, and `Entry::emptied` does not come to drop it.
         quietly(|| unsafe { ptr::drop_in_place(self.0) });
@@ -228,7 +228,7 @@ impl<K, V> Entry<K, V> {
         // SAFETY: within the fixed part by E1, as is the value.
         let key = unsafe { &raw mut (*node).key };
         // SAFETY: as above.
-        let rest = Rest(unsafe { &raw mut (*node).value });
+        let rest = ValueOnDrop(unsafe { &raw mut (*node).value });
         // SAFETY: initialised by E1, owned by E2, dropped once by the caller's promise.
         unsafe { ptr::drop_in_place(key) };
         let value = ManuallyDrop::new(rest).0;

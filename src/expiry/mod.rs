@@ -46,13 +46,13 @@ pub(crate) struct Expiration<K, V> {
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
     /// What most caches do without. Reads look once whether it is there.
-    further: Option<Box<Further<K, V>>>,
+    further: Option<Box<LifetimeRules<K, V>>>,
     /// For how long expired entries may stand in for others, in nanoseconds.
     pub(crate) grace: Relaxed<AtomicU64>,
 }
 
 /// What else decides how long entries live.
-struct Further<K, V> {
+struct LifetimeRules<K, V> {
     expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
 }
 
@@ -81,7 +81,7 @@ impl<K, V> Expiration<K, V> {
         tagged: bool,
     ) -> Self {
         let grace = Relaxed::<AtomicU64>::new(0);
-        let further = (tagged || expiry.is_some()).then(|| Box::new(Further { expiry }));
+        let further = (tagged || expiry.is_some()).then(|| Box::new(LifetimeRules { expiry }));
         Self { clock, time_to_live, time_to_idle, further, grace }
     }
 
@@ -271,7 +271,7 @@ impl<K, V> Expiration<K, V> {
     #[inline(never)]
     fn read_further(
         &self,
-        further: &Further<K, V>,
+        further: &LifetimeRules<K, V>,
         entry: EntryRef<'_, K, V>,
         now: Moment,
     ) -> Reading {

@@ -108,7 +108,7 @@ pub(super) enum Bad {
 
 /// What there is to know of a figure.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Card {
+pub(super) struct FigureInfo {
     pub(super) name: &'static str,
     /// The same in words.
     pub(super) words: &'static str,
@@ -158,9 +158,9 @@ impl Figure {
     }
 
     #[allow(clippy::too_many_lines, reason = "a table with a row for each figure")]
-    pub(super) const fn card(self) -> Card {
+    pub(super) const fn card(self) -> FigureInfo {
         match self {
-            Self::HitRate => Card {
+            Self::HitRate => FigureInfo {
                 bad: Bad::Below,
                 levels: Levels::new().warning(0.85).degraded(0.70),
                 ..ratio(
@@ -169,7 +169,7 @@ impl Figure {
                     "raise the capacity or the time to live; `explain` says why a key is missed",
                 )
             },
-            Self::Memory => Card {
+            Self::Memory => FigureInfo {
                 levels: Levels::new().warning(0.8).critical(0.9),
                 ..ratio(
                     "memory",
@@ -178,7 +178,7 @@ impl Figure {
                      `retired_capacity`",
                 )
             },
-            Self::ProcessMemory => Card {
+            Self::ProcessMemory => FigureInfo {
                 levels: Levels::new().warning(0.8).critical(0.9),
                 ..ratio(
                     "process_memory",
@@ -186,7 +186,7 @@ impl Figure {
                     "lower the capacity, or raise the limit",
                 )
             },
-            Self::Garbage => Card {
+            Self::Garbage => FigureInfo {
                 levels: Levels::new().warning(0.5),
                 ..ratio(
                     "garbage",
@@ -195,7 +195,7 @@ impl Figure {
                      if nobody writes; raise `retired_capacity` if writers retire that much",
                 )
             },
-            Self::HoldUp => Card {
+            Self::HoldUp => FigureInfo {
                 levels: Levels::new().warning(1.0),
                 ..seconds(
                     "hold_up",
@@ -209,7 +209,7 @@ impl Figure {
                 "give large entries room by a higher capacity; if there was no room at the \
                  moment, look for a guard that is held, or raise `retired_capacity`",
             ),
-            Self::Evictions => Card {
+            Self::Evictions => FigureInfo {
                 unit: Unit::PerMinute,
                 levels: Levels::new().warning(100.0),
                 ..count(
@@ -218,7 +218,7 @@ impl Figure {
                     "raise the capacity if the hit rate suffers; else raise this threshold",
                 )
             },
-            Self::LoadErrors => Card {
+            Self::LoadErrors => FigureInfo {
                 levels: Levels::new().warning(0.01).degraded(0.1),
                 ..ratio(
                     "load_errors",
@@ -227,7 +227,7 @@ impl Figure {
                      spare it",
                 )
             },
-            Self::LoadAge => Card {
+            Self::LoadAge => FigureInfo {
                 levels: Levels::new().warning(30.0),
                 ..seconds(
                     "load_age",
@@ -241,19 +241,19 @@ impl Figure {
                 "renewals that failed",
                 "look at the source that is loaded from: old values are served until they expire",
             ),
-            Self::ReadTime => Card {
+            Self::ReadTime => FigureInfo {
                 levels: Levels::new().warning(0.2),
                 ..seconds("read_time", "time of a read", SLOW)
             },
-            Self::ReadP95 => Card {
+            Self::ReadP95 => FigureInfo {
                 levels: Levels::new().warning(0.05),
                 ..seconds("read_p95", "time of 95 % of the reads", SLOW)
             },
-            Self::ReadP99 => Card {
+            Self::ReadP99 => FigureInfo {
                 levels: Levels::new().critical(0.1),
                 ..seconds("read_p99", "time of 99 % of the reads", SLOW)
             },
-            Self::CleanupTime => Card {
+            Self::CleanupTime => FigureInfo {
                 levels: Levels::new().warning(0.1),
                 ..seconds(
                     "cleanup_time",
@@ -261,7 +261,7 @@ impl Figure {
                     "clean up more often, with a smaller budget, or make destructors quicker",
                 )
             },
-            Self::DuplicatesProcessed => Card {
+            Self::DuplicatesProcessed => FigureInfo {
                 levels: Levels::new().critical(0.001),
                 ..ratio(
                     "duplicates_processed",
@@ -270,7 +270,7 @@ impl Figure {
                      workers have before a partition is revoked",
                 )
             },
-            Self::ForgottenEarly => Card {
+            Self::ForgottenEarly => FigureInfo {
                 levels: Levels::new().critical(0.0),
                 ..count(
                     "forgotten_early",
@@ -279,7 +279,7 @@ impl Figure {
                      processed again",
                 )
             },
-            Self::Unfolded => Card {
+            Self::Unfolded => FigureInfo {
                 levels: Levels::new().critical(0.0),
                 ..count(
                     "unfolded",
@@ -298,7 +298,7 @@ impl Figure {
                 "claims taken over",
                 "lengthen the lease, or extend it while work goes on",
             ),
-            Self::Abandoned => Card {
+            Self::Abandoned => FigureInfo {
                 levels: Levels::new().warning(0.01),
                 ..ratio("abandoned", "claims given back", "look why the work fails")
             },
@@ -308,7 +308,7 @@ impl Figure {
                 "`last_snapshot_error` says why: after a restart, more is processed again than \
                  need be",
             ),
-            Self::PendingAge => Card {
+            Self::PendingAge => FigureInfo {
                 levels: Levels::new().warning(300.0),
                 ..seconds(
                     "pending_age",
@@ -317,7 +317,7 @@ impl Figure {
                      wanted",
                 )
             },
-            Self::Lag => Card {
+            Self::Lag => FigureInfo {
                 levels: Levels::new().warning(100_000.0),
                 ..count(
                     "lag",
@@ -329,16 +329,16 @@ impl Figure {
     }
 }
 
-const fn ratio(name: &'static str, words: &'static str, advice: &'static str) -> Card {
-    Card { unit: Unit::Ratio, ..count(name, words, advice) }
+const fn ratio(name: &'static str, words: &'static str, advice: &'static str) -> FigureInfo {
+    FigureInfo { unit: Unit::Ratio, ..count(name, words, advice) }
 }
 
-const fn seconds(name: &'static str, words: &'static str, advice: &'static str) -> Card {
-    Card { unit: Unit::Seconds, ..count(name, words, advice) }
+const fn seconds(name: &'static str, words: &'static str, advice: &'static str) -> FigureInfo {
+    FigureInfo { unit: Unit::Seconds, ..count(name, words, advice) }
 }
 
-const fn count(name: &'static str, words: &'static str, advice: &'static str) -> Card {
-    Card { name, words, unit: Unit::Count, bad: Bad::Above, levels: ABOVE_ZERO, advice }
+const fn count(name: &'static str, words: &'static str, advice: &'static str) -> FigureInfo {
+    FigureInfo { name, words, unit: Unit::Count, bad: Bad::Above, levels: ABOVE_ZERO, advice }
 }
 
 impl fmt::Display for Figure {

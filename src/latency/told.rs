@@ -13,7 +13,7 @@ use crate::time::nanos;
 /// A latency in seconds. All but the buckets is for those who read it elsewhere.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Latency")]
-struct Told {
+struct SerializedLatency {
     #[serde(default)]
     count: u64,
     #[serde(default)]
@@ -34,7 +34,7 @@ struct Told {
 
 impl Serialize for Latency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let told = Told {
+        let told = SerializedLatency {
             count: self.count(),
             mean: self.mean().as_secs_f64(),
             p50: self.p50().as_secs_f64(),
@@ -50,7 +50,7 @@ impl Serialize for Latency {
 
 impl<'de> Deserialize<'de> for Latency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let buckets = Told::deserialize(deserializer)?.buckets;
+        let buckets = SerializedLatency::deserialize(deserializer)?.buckets;
         let all = buckets.iter().try_fold(0_u64, |all, &(_, count)| all.checked_add(count));
         if all.is_none() {
             return Err(D::Error::custom("more operations than can be counted"));

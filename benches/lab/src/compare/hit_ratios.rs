@@ -34,7 +34,9 @@ pub struct Mean {
     pub threads: usize,
     /// Over so many rows.
     pub rows: usize,
-    /// The mean of their distances.
+    /// The mean of their hit ratios.
+    pub hit_ratio: f64,
+    /// The mean of their distances to the optimum.
     pub distance: f64,
     /// With many threads: the mean loss, in points.
     pub loss: Option<f64>,
@@ -97,6 +99,7 @@ impl Mean {
             cache: rows[0].cache,
             threads: rows[0].threads,
             rows: rows.len(),
+            hit_ratio: mean(&|row| Some(row.hit_ratio)).unwrap_or_default(),
             distance: mean(&|row| Some(row.distance)).unwrap_or_default(),
             loss: mean(&|row| row.loss),
             worst_loss: rows.iter().filter_map(|row| row.loss).reduce(f64::max),
@@ -120,16 +123,17 @@ impl fmt::Display for HitRatios {
         };
         write_table(f, "Hit ratio", &header, groups.map(line).collect(), 1)?;
         let means = self.means.iter().map(Mean::cells).collect();
-        write_table(f, "Hit ratio, distance to the optimum", &MEANS, means, 1)?;
+        write_table(f, "Mean hit ratio", &MEANS, means, 1)?;
         beside_best::write(f, &self.beside_best)?;
         weighted_ratios::write(f, &self.weighted)
     }
 }
 
-const MEANS: [&str; 7] = [
+const MEANS: [&str; 8] = [
     "cache",
     "rows",
-    "mean distance to Belady",
+    "mean hit ratio",
+    "less than Belady",
     "mean loss, points",
     "worst loss, points",
     "held / capacity",
@@ -144,6 +148,7 @@ impl Mean {
         vec![
             name(self.cache, self.threads),
             self.rows.to_string(),
+            figure(Some(self.hit_ratio), 4),
             figure(Some(self.distance), 4),
             figure(self.loss, 2),
             figure(self.worst_loss, 2),
