@@ -132,7 +132,8 @@ async fn more_failed_writes_than_can_be_remembered_give_everything_up() {
 #[tokio::test]
 async fn a_server_that_is_stopped_for_five_seconds_stops_nobody() {
     let Some(server) = Server::start() else { return };
-    let texts = connected(builder(&server.url()).operation_timeout(TTL));
+    let watched = builder(&server.url()).watch(TTL, TTL);
+    let texts = connected(watched.operation_timeout(TTL).connect_timeout(TTL));
     insert(&texts, "a", "1").await;
     server.signal("-STOP");
     let stopped = Instant::now();

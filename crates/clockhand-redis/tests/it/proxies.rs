@@ -83,7 +83,7 @@ async fn a_reply_that_was_cut_in_its_midst_is_no_value() {
 async fn what_is_slow_and_in_time_is_done() {
     let Some(server) = Server::start() else { return };
     let (proxy, other) = (Proxy::before(server.port()), instance(&server));
-    let texts = connected(builder(&proxy.url()));
+    let texts = connected(builder(&proxy.url()).operation_timeout(Duration::from_secs(2)));
     proxy.delay(Duration::from_millis(30));
     texts.insert(key("a"), key("1")).await.expect("stored");
     other.insert(key("a"), key("2")).await.expect("stored");

@@ -177,14 +177,14 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Settings with which tests do not wait for long.
+/// Settings with which tests do not wait for long, and do not give up on a busy machine either.
 pub(crate) fn builder(url: &str) -> RedisTierBuilder {
     RedisTier::builder(url)
         .key_prefix("test")
         .backoff(Duration::from_millis(5), Duration::from_millis(50))
-        .watch(Duration::from_millis(100), Duration::from_millis(500))
-        .connect_timeout(Duration::from_secs(2))
-        .operation_timeout(Duration::from_secs(2))
+        .watch(Duration::from_millis(100), Duration::from_secs(20))
+        .connect_timeout(Duration::from_secs(20))
+        .operation_timeout(Duration::from_secs(20))
 }
 
 pub(crate) type Texts = Tiered<String, String>;
