@@ -6,7 +6,7 @@
 #[path = "../../crates/clockhand-redis/src/envelope.rs"]
 mod envelope;
 
-use envelope::{ENVELOPE_OVERHEAD, Label, open, seal};
+use envelope::{ENVELOPE_OVERHEAD, Label, Opened, open, seal, tag_block, tag_names};
 
 /// What a payload may unpack to.
 const LIMIT: usize = 1 << 20;
@@ -27,7 +27,8 @@ fn arbitrary(mut bytes: Vec<u8>) {
     if bytes.len() > ENVELOPE_OVERHEAD {
         bytes[..4].copy_from_slice(b"CHR\x01");
         let stored = (bytes.len() - ENVELOPE_OVERHEAD) as u32;
-        bytes[24..28].copy_from_slice(&stored.to_le_bytes());
+        let tags = u32::from(u16::from_le_bytes([bytes[6], bytes[7]]));
+        bytes[24..28].copy_from_slice(&stored.saturating_sub(tags).to_le_bytes());
         let at = bytes.len() - 4;
         let checksum = crc32fast::hash(&bytes[..at]);
         bytes[at..].copy_from_slice(&checksum.to_le_bytes());
@@ -36,22 +37,28 @@ fn arbitrary(mut bytes: Vec<u8>) {
 }
 
 fn check(bytes: &[u8], codec: u8) {
-    if let Ok((label, payload)) = open(bytes, codec, LIMIT) {
+    if let Ok(Opened { label, tags, payload }) = open(bytes, codec, LIMIT) {
         assert!(payload.len() <= LIMIT);
+        if let Ok(names) = tag_names(tags) {
+            let again = tag_block(names.iter().map(|name| (*name, [0; 8]))).expect("as small");
+            assert_eq!(tag_names(&again), Ok(names));
+        }
         assert_eq!(label.codec, codec);
         assert!(open(bytes, codec.wrapping_add(1), LIMIT).is_err());
-        let again = seal(&label, &payload, None).expect("a small payload");
-        assert_eq!(open(&again, codec, LIMIT).expect("sealed just now").1, payload);
+        let again = seal(&label, tags, &payload, None).expect("a small payload");
+        let again = open(&again, codec, LIMIT).expect("sealed just now");
+        assert_eq!((again.tags, again.payload), (tags, payload));
     }
 }
 
 fn round_trip(payload: &[u8]) {
     let label = Label::new(7, *b"12345678", payload.len() as u64);
     for compress_from in [None, Some(0), Some(100)] {
-        let sealed = seal(&label, payload, compress_from).expect("a small payload");
-        assert!(sealed.len() <= payload.len() + ENVELOPE_OVERHEAD);
-        let (read, opened) = open(&sealed, 7, LIMIT).expect("as it was sealed");
-        assert_eq!((read, &*opened), (label, payload));
+        let tags = &payload[..payload.len().min(40)];
+        let sealed = seal(&label, tags, payload, compress_from).expect("a small payload");
+        assert!(sealed.len() <= payload.len() + tags.len() + ENVELOPE_OVERHEAD);
+        let opened = open(&sealed, 7, LIMIT).expect("as it was sealed");
+        assert_eq!((opened.label, opened.tags, &*opened.payload), (label, tags, payload));
     }
 }
 
@@ -59,7 +66,7 @@ fn round_trip(payload: &[u8]) {
 fn damaged(input: &[u8]) {
     let Some((&[at, with], payload)) = input.split_first_chunk::<2>() else { return };
     let label = Label::new(7, *b"12345678", 1);
-    let mut sealed = seal(&label, payload, Some(64)).expect("a small payload");
+    let mut sealed = seal(&label, b"", payload, Some(64)).expect("a small payload");
     let at = usize::from(at) % sealed.len();
     if with == 0 {
         sealed.truncate(at);

@@ -109,6 +109,46 @@ where
         block_on(self.tiered.invalidate(key))
     }
 
+    /// As [`Tiered::insert_tagged`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Tiered::insert`].
+    pub fn insert_tagged<T: AsRef<str>>(
+        &self,
+        key: K,
+        value: V,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<(), TierError> {
+        block_on(self.tiered.insert_tagged(key, value, tags))
+    }
+
+    /// As [`Tiered::get_or_load_tagged`]; `load` runs on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tiered::get_or_load`].
+    pub fn get_or_load_tagged<T: AsRef<str>, E>(
+        &self,
+        key: &K,
+        tags: impl IntoIterator<Item = T>,
+        load: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, TieredError<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        block_on(self.tiered.get_or_load_tagged(key, tags, async { load() }))
+    }
+
+    /// As [`Tiered::invalidate_tag`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Tiered::invalidate_tag`].
+    pub fn invalidate_tag(&self, tag: &str) -> Result<(), TierError> {
+        block_on(self.tiered.invalidate_tag(tag))
+    }
+
     /// As [`Tiered::invalidate_all`].
     ///
     /// # Errors

@@ -1,16 +1,17 @@
 //! How a value is stored in Redis: a header, the payload, a checksum.
 //!
 //! ```text
-//!  byte 0      3        4       5       6          8            16          24         28            32
-//!  ┌──────────┬────────┬───────┬───────┬──────────┬────────────┬───────────┬──────────┬─────────────┬─────────┬───────┐
-//!  │ magic    │ format │ flags │ codec │ zero     │ generation │ version   │ stored   │ plain       │ payload │ crc32 │
-//!  │ "CHR"    │ 1      │       │       │          │            │           │ length   │ length      │         │       │
-//!  └──────────┴────────┴───────┴───────┴──────────┴────────────┴───────────┴──────────┴─────────────┴─────────┴───────┘
+//!  byte 0      3        4       5       6             8            16          24         28            32
+//!  ┌──────────┬────────┬───────┬───────┬─────────────┬────────────┬───────────┬──────────┬─────────────┬──────┬─────────┬───────┐
+//!  │ magic    │ format │ flags │ codec │ tags length │ generation │ version   │ stored   │ plain       │ tags │ payload │ crc32 │
+//!  │ "CHR"    │ 1      │       │       │             │            │           │ length   │ length      │      │         │       │
+//!  └──────────┴────────┴───────┴───────┴─────────────┴────────────┴───────────┴──────────┴─────────────┴──────┴─────────┴───────┘
 //! ```
 //!
-//! Numbers are little-endian. The checksum is that of all bytes before it. A script compares the generation without
-//! knowing more of the format, so it stays where it is in all formats. Flag 1: the payload is compressed with LZ4, and
-//! `plain length` is what it unpacks to.
+//! Numbers are little-endian. The checksum is that of all bytes before it. Each tag is two bytes of length, its name, and
+//! the eight bytes of its *stamp*, which is valid as long as the server has it for the tag. Scripts compare generation and
+//! stamps without knowing more of the format, so they stay where they are in all formats. Flag 1: the payload is
+//! compressed with LZ4, and `plain length` is what it unpacks to.
 //!
 //! Whatever is not an envelope is an [`EnvelopeError`], and so a miss. What one says of its own length is compared with
 //! the length that is there, and with the limit, before anything is allocated for it.
@@ -83,17 +84,66 @@ impl fmt::Display for EnvelopeError {
 
 impl Error for EnvelopeError {}
 
-/// Puts a payload into an envelope. Compresses it if it has at least `compress_from` bytes and becomes smaller by that.
+/// The names of tags and their stamps, as they stand in an envelope.
 ///
 /// # Errors
 ///
-/// [`EnvelopeError::TooLarge`] if the payload has more than four gigabytes.
+/// [`EnvelopeError::TooLarge`] if they take more than 65,535 bytes together.
+pub fn tag_block<'t>(
+    tags: impl IntoIterator<Item = (&'t str, [u8; 8])>,
+) -> Result<Vec<u8>, EnvelopeError> {
+    let mut block = Vec::new();
+    for (name, stamp) in tags {
+        let length = u16::try_from(name.len()).map_err(|_| EnvelopeError::TooLarge)?;
+        block.extend(length.to_le_bytes());
+        block.extend(name.as_bytes());
+        block.extend(stamp);
+    }
+    if block.len() > usize::from(u16::MAX) { Err(EnvelopeError::TooLarge) } else { Ok(block) }
+}
+
+/// The names of the tags in a block.
+///
+/// # Errors
+///
+/// [`EnvelopeError::Corrupt`] if it is none.
+pub fn tag_names(mut block: &[u8]) -> Result<Vec<&str>, EnvelopeError> {
+    let mut names = Vec::new();
+    while let Some((length, rest)) = block.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_le_bytes(*length));
+        let (name, rest) = rest.split_at_checked(length).ok_or(EnvelopeError::Corrupt)?;
+        let (_, rest) = rest.split_first_chunk::<8>().ok_or(EnvelopeError::Corrupt)?;
+        names.push(std::str::from_utf8(name).map_err(|_| EnvelopeError::Corrupt)?);
+        block = rest;
+    }
+    if block.is_empty() { Ok(names) } else { Err(EnvelopeError::Corrupt) }
+}
+
+/// What was in an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opened<'e> {
+    /// What stands beside the payload.
+    pub label: Label,
+    /// The block of tags, which [`tag_names`] reads.
+    pub tags: &'e [u8],
+    /// The payload, unpacked.
+    pub payload: Cow<'e, [u8]>,
+}
+
+/// Puts a payload and a [block of tags](tag_block), which may be empty, into an envelope. Compresses it if it has at least `compress_from` bytes and becomes smaller by that.
+///
+/// # Errors
+///
+/// [`EnvelopeError::TooLarge`] if the payload has more than four gigabytes, or the block more than 65,535 bytes.
 pub fn seal(
     label: &Label,
+    tags: &[u8],
     payload: &[u8],
     compress_from: Option<usize>,
 ) -> Result<Vec<u8>, EnvelopeError> {
     let plain = u32::try_from(payload.len()).map_err(|_| EnvelopeError::TooLarge)?;
+    let tags_length = u16::try_from(tags.len()).map_err(|_| EnvelopeError::TooLarge)?;
     let wanted = compress_from.is_some_and(|from| payload.len() >= from);
     let packed = if wanted { compress(payload) } else { None };
     let packed = packed.filter(|packed| packed.len() < payload.len());
@@ -101,13 +151,15 @@ pub fn seal(
         Some(packed) => (COMPRESSED, &packed[..]),
         None => (0, payload),
     };
-    let mut sealed = Vec::with_capacity(ENVELOPE_OVERHEAD + stored.len());
+    let mut sealed = Vec::with_capacity(ENVELOPE_OVERHEAD + tags.len() + stored.len());
     sealed.extend(MAGIC);
-    sealed.extend([FORMAT, flags, label.codec, 0, 0]);
+    sealed.extend([FORMAT, flags, label.codec]);
+    sealed.extend(tags_length.to_le_bytes());
     sealed.extend(label.generation);
     sealed.extend(label.version.to_le_bytes());
     sealed.extend((stored.len() as u32).to_le_bytes());
     sealed.extend(plain.to_le_bytes());
+    sealed.extend(tags);
     sealed.extend(stored);
     let checksum = crc32fast::hash(&sealed);
     sealed.extend(checksum.to_le_bytes());
@@ -119,11 +171,7 @@ pub fn seal(
 /// # Errors
 ///
 /// Why it cannot be opened.
-pub fn open(
-    sealed: &[u8],
-    codec: u8,
-    limit: usize,
-) -> Result<(Label, Cow<'_, [u8]>), EnvelopeError> {
+pub fn open(sealed: &[u8], codec: u8, limit: usize) -> Result<Opened<'_>, EnvelopeError> {
     let (header, rest) =
         sealed.split_first_chunk::<HEADER>().ok_or(if sealed.starts_with(&MAGIC) {
             EnvelopeError::Length
@@ -136,7 +184,9 @@ pub fn open(
     if header[3] != FORMAT {
         return Err(EnvelopeError::Newer);
     }
-    let (payload, checksum) = rest.split_last_chunk::<CHECKSUM>().ok_or(EnvelopeError::Length)?;
+    let (rest, checksum) = rest.split_last_chunk::<CHECKSUM>().ok_or(EnvelopeError::Length)?;
+    let tags_length = usize::from(u16::from_le_bytes([header[6], header[7]]));
+    let (tags, payload) = rest.split_at_checked(tags_length).ok_or(EnvelopeError::Length)?;
     if payload.len() != word(header, 24) as usize {
         return Err(EnvelopeError::Length);
     }
@@ -153,12 +203,13 @@ pub fn open(
     }
     let (generation, version) = (long(header, 8), u64::from_le_bytes(long(header, 16)));
     let label = Label { codec, generation, version };
-    match header[4] {
-        0 if plain == payload.len() => Ok((label, Cow::Borrowed(payload))),
-        0 => Err(EnvelopeError::Length),
-        COMPRESSED => Ok((label, Cow::Owned(decompress(payload, plain)?))),
-        _ => Err(EnvelopeError::Newer),
-    }
+    let payload = match header[4] {
+        0 if plain == payload.len() => Cow::Borrowed(payload),
+        0 => return Err(EnvelopeError::Length),
+        COMPRESSED => Cow::Owned(decompress(payload, plain)?),
+        _ => return Err(EnvelopeError::Newer),
+    };
+    Ok(Opened { label, tags, payload })
 }
 
 fn word(header: &[u8; HEADER], at: usize) -> u32 {

@@ -13,6 +13,7 @@ use crate::envelope::{self, EnvelopeError};
 use crate::error::TierError;
 use crate::join::join_all;
 use crate::key::TierKey;
+use crate::link::Mark;
 use crate::ops::{Found, Look, Put};
 use crate::tiered::Tiered;
 
@@ -64,11 +65,32 @@ enum Flown<E> {
 
 /// What Redis has for a key.
 enum Fetched<V> {
-    Value(V, Instant),
-    /// Nothing; the token under which a value may be stored.
-    Miss(Vec<u8>),
+    Value(Entry<V>),
+    /// Nothing; the token under which a value may be stored, the stamps of its tags, and the moment before that was asked.
+    Miss(Vec<u8>, Vec<[u8; 8]>, Option<Mark>),
     /// It cannot be asked, or not for this key.
     Unavailable,
+}
+
+/// A value that both tiers may have.
+struct Entry<V> {
+    value: V,
+    until: Instant,
+    tags: Vec<String>,
+    /// The moment before the server was asked.
+    mark: Mark,
+}
+
+/// What a flight has for its own caller, who came before everything that may have overtaken it.
+struct Own<V> {
+    /// The value of a flight that was overtaken.
+    value: Option<V>,
+    /// When the value ends that the flight puts into the cache.
+    end: Option<Instant>,
+}
+
+impl<V> Own<V> {
+    const NOTHING: Self = Self { value: None, end: None };
 }
 
 impl<K, V, S> Tiered<K, V, S>
@@ -87,22 +109,30 @@ where
         if let Some(value) = self.get_cached(key) {
             return Some(value);
         }
-        self.open_for(key);
-        let mut end = None;
-        let flight = async {
-            match self.fetch(key, false).await {
-                Fetched::Value(value, until) => {
-                    end = Some(until);
-                    Ok(value)
+        for _ in 0..JOINED {
+            self.open_for(key);
+            let mut own = Own::NOTHING;
+            let flight = async {
+                match self.fetch(key, None).await {
+                    Fetched::Value(entry) => self.keep(key, entry, &mut own).await,
+                    Fetched::Miss(..) | Fetched::Unavailable => {
+                        Err(Flown::<std::convert::Infallible>::Absent)
+                    }
                 }
-                Fetched::Miss(_) | Fetched::Unavailable => {
-                    Err(Flown::<std::convert::Infallible>::Absent)
+            };
+            let flown = self.cache.try_get_or_load_async(key.clone(), flight).await;
+            self.end_at(key, own.end);
+            match flown {
+                Ok(value) => return Some(value),
+                Err(LoadError::Failed(error)) if matches!(*error, Flown::Overtaken) => {
+                    if own.value.is_some() {
+                        return own.value;
+                    }
                 }
+                Err(_) => return None,
             }
-        };
-        let flown = self.cache.try_get_or_load_async(key.clone(), flight).await;
-        self.end_at(key, end);
-        flown.ok()
+        }
+        None
     }
 
     /// The value of a key, from the cache, from Redis, or by `load`.
@@ -134,13 +164,14 @@ where
     {
         match self.get_cached(key) {
             Some(value) => Ok(value),
-            None => self.load_missing(key, load).await,
+            None => self.load_missing(key, &[], load).await,
         }
     }
 
-    async fn load_missing<E>(
+    pub(crate) async fn load_missing<E>(
         &self,
         key: &K,
+        tags: &[String],
         load: impl Future<Output = Result<V, E>>,
     ) -> Result<V, TieredError<E>>
     where
@@ -149,12 +180,11 @@ where
         let mut load = pin!(load);
         for _ in 0..JOINED {
             self.open_for(key);
-            // The value of a load of our own that was overtaken: our caller came before that.
-            let (mut own, mut end) = (None, None);
-            let flight = self.fly(key, load.as_mut(), (&mut own, &mut end));
+            let mut own = Own::NOTHING;
+            let flight = self.fly(key, tags, load.as_mut(), &mut own);
             let flown = self.cache.try_get_or_load_async(key.clone(), flight).await;
-            self.end_at(key, end);
-            match (flown, own) {
+            self.end_at(key, own.end);
+            match (flown, own.value) {
                 (Ok(value), _) | (Err(_), Some(value)) => return Ok(value),
                 (Err(LoadError::Failed(error)), None) => match &*error {
                     Flown::Failed(error) => return Err(TieredError::Failed(Arc::clone(error))),
@@ -172,44 +202,75 @@ where
     async fn fly<E>(
         &self,
         key: &K,
+        tags: &[String],
         load: impl Future<Output = Result<V, E>>,
-        (own, end): (&mut Option<V>, &mut Option<Instant>),
+        own: &mut Own<V>,
     ) -> Result<V, Flown<E>> {
-        let token = match self.fetch(key, true).await {
-            Fetched::Value(value, until) => {
-                *end = Some(until);
-                return Ok(value);
-            }
-            Fetched::Miss(token) => token,
-            Fetched::Unavailable => Vec::new(),
+        let (token, stamps, mark) = match self.fetch(key, Some(tags)).await {
+            Fetched::Value(entry) => return self.keep(key, entry, own).await,
+            Fetched::Miss(token, stamps, mark) => (token, stamps, mark),
+            Fetched::Unavailable => (Vec::new(), Vec::new(), None),
         };
-        let loaded = load.await;
-        let value = match loaded {
+        let value = match load.await {
             Ok(value) => value,
             Err(error) => {
                 self.give_up(key, token).await;
                 return Err(Flown::Failed(Arc::new(error)));
             }
         };
-        if token.is_empty() {
+        let Some(mark) = mark.filter(|_| !token.is_empty() && stamps.len() == tags.len()) else {
+            // It is in no tier. Detached from the table, the flight still serves those that wait.
             self.cache.invalidate(key);
             return Ok(value);
-        }
-        match self.store(key, &value, token).await {
+        };
+        let stamps = tags.iter().map(|tag| &tag[..]).zip(stamps);
+        match self.store(key, &value, stamps, token).await {
             Ok(Put::Stored(until)) => {
-                *end = Some(until);
-                Ok(value)
+                let entry = Entry { value, until, tags: tags.to_vec(), mark };
+                self.keep(key, entry, own).await
             }
             Ok(Put::Fenced) => {
-                *own = Some(value);
+                own.value = Some(value);
                 Err(Flown::Overtaken)
             }
-            // It is in no tier. Detached from the table, the flight still serves those that wait.
             Err(_) => {
                 self.cache.invalidate(key);
                 Ok(value)
             }
         }
+    }
+
+    /// What Redis has may come into the cache. Without tags the flight puts it there, unless a message for its key has
+    /// detached it. With tags, of which the flight knows nothing, it is put there on the tier's thread, if no message has
+    /// come for one of them.
+    async fn keep<E>(
+        &self,
+        key: &K,
+        Entry { value, until, tags, mark }: Entry<V>,
+        own: &mut Own<V>,
+    ) -> Result<V, Flown<E>> {
+        if tags.is_empty() {
+            own.end = Some(until);
+            return Ok(value);
+        }
+        let (link, cache, bytes) = (&self.shared.tier.link, self.cache.clone(), key.to_bytes());
+        let (at, entry, of_key) = (Arc::clone(link), value.clone(), key.clone());
+        let keeping = async move {
+            let is_unchanged = at.is_unchanged(mark, &bytes, tags.iter().map(|tag| &tag[..]));
+            let left = until.saturating_duration_since(Instant::now());
+            if is_unchanged && cache.policy().has_tags {
+                cache.insert_tagged_with_ttl(of_key, entry, &tags, left);
+            } else {
+                cache.invalidate(&of_key);
+            }
+            is_unchanged
+        };
+        if link.run(keeping).await == Ok(true) {
+            return Ok(value);
+        }
+        self.cache.invalidate(key);
+        own.value = Some(value);
+        Err(Flown::Overtaken)
     }
 
     /// The values of some keys, each as [`get`](Self::get) finds it. Redis is asked for 256 of those that are missing at a
@@ -236,34 +297,35 @@ where
         }
     }
 
-    /// Asks Redis for a key.
-    async fn fetch(&self, key: &K, loads: bool) -> Fetched<V> {
+    /// Asks Redis for a key; with the tags of its value if it is to be loaded.
+    async fn fetch(&self, key: &K, loads: Option<&[String]>) -> Fetched<V> {
         let link = &self.shared.tier.link;
-        let token = if loads { link.tokens.next() } else { Vec::new() };
+        let token = if loads.is_some() { link.tokens.next() } else { Vec::new() };
         let mut disregard = false;
         loop {
             let (bytes, own) = (key.to_bytes(), Arc::clone(link));
-            let look = Look { token: token.clone(), disregard };
+            let tags = loads.unwrap_or_default().to_vec();
+            let look = Look { token: token.clone(), disregard, tags };
             let looking = async move {
                 let until = own.until();
                 own.look_up_leased(&bytes, look, until).await
             };
             match link.run(looking).await.and_then(|found| found) {
-                Ok(Found::Value(sealed, until)) => match self.open(&sealed) {
-                    Some(value) => {
+                Ok(Found::Value(sealed, until, mark)) => match self.open(&sealed) {
+                    Some((value, tags)) => {
                         link.counts.hits.add();
-                        return Fetched::Value(value, until);
+                        return Fetched::Value(Entry { value, until, tags, mark });
                     }
                     // Looked up once more, for a token.
-                    None if !disregard && loads => disregard = true,
+                    None if !disregard && loads.is_some() => disregard = true,
                     None => {
                         link.counts.misses.add();
-                        return Fetched::Miss(Vec::new());
+                        return Fetched::Miss(Vec::new(), Vec::new(), None);
                     }
                 },
-                Ok(Found::Miss { token, .. }) => {
+                Ok(Found::Miss { token, stamps, mark, .. }) => {
                     link.counts.misses.add();
-                    return Fetched::Miss(token);
+                    return Fetched::Miss(token, stamps, Some(mark));
                 }
                 Err(_) => {
                     link.counts.errors.add();
@@ -273,12 +335,14 @@ where
         }
     }
 
-    /// Takes a value out of its envelope; counts why that is not possible.
-    fn open(&self, sealed: &[u8]) -> Option<V> {
+    /// Takes a value and its tags out of an envelope; counts why that is not possible.
+    fn open(&self, sealed: &[u8]) -> Option<(V, Vec<String>)> {
         let (shared, link) = (&self.shared, &self.shared.tier.link);
         let limit = link.settings.max_value_bytes;
-        let payload = match envelope::open(sealed, shared.codec.id(), limit) {
-            Ok((_, payload)) => payload,
+        let opened = envelope::open(sealed, shared.codec.id(), limit);
+        let read = opened.and_then(|opened| Ok((envelope::tag_names(opened.tags)?, opened)));
+        let (tags, opened) = match read {
+            Ok(read) => read,
             Err(error) => {
                 let count = match error {
                     EnvelopeError::Newer
@@ -291,14 +355,22 @@ where
                 return None;
             }
         };
-        let value = shared.codec.decode(&payload);
-        value.inspect_err(|_| link.counts.undecodable.add()).ok()
+        let value = shared.codec.decode(&opened.payload);
+        let value = value.inspect_err(|_| link.counts.undecodable.add()).ok()?;
+        Some((value, tags.into_iter().map(str::to_string).collect()))
     }
 
     /// Stores a loaded value in Redis.
-    async fn store(&self, key: &K, value: &V, token: Vec<u8>) -> Result<Put, TierError> {
+    async fn store<'t>(
+        &self,
+        key: &K,
+        value: &V,
+        tags: impl Iterator<Item = (&'t str, [u8; 8])>,
+        token: Vec<u8>,
+    ) -> Result<Put, TierError> {
         let link = &self.shared.tier.link;
-        let sealed = self.seal(value).await?;
+        let block = envelope::tag_block(tags).map_err(|_| TierError::TooLarge)?;
+        let sealed = self.seal(value, &block).await?;
         let (bytes, own, ttl) = (key.to_bytes(), Arc::clone(link), link.settings.time_to_live);
         link.run(async move { own.put(&bytes, &sealed, ttl, &token).await }).await?
     }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `tiered`, `flow` | a cache with a second tier: writes and reads |
 //! | `tier`, `settings` | the second tier, and how it is configured |
+//! | `tags` | values that are invalidated together |
 //! | `blocking` | the same for threads |
 //! | `health`, `stats`, `metrics` | how it does |
 //! | `worker` | the tier's thread: it connects and looks after the connection |
@@ -40,6 +41,7 @@ mod scripts;
 mod server_clock;
 mod settings;
 mod stats;
+mod tags;
 mod tier;
 mod tiered;
 mod token;

@@ -40,13 +40,18 @@ use crate::token::Tokens;
 
 /// Writes of so many groups of keys go side by side.
 const STRIPES: usize = 256;
-/// Groups of keys whose messages are counted.
+/// Groups of keys and tags whose messages are noted.
 const WATCHED: usize = 4096;
+/// What a message is about.
+const KEYS: u8 = 0;
+const TAGS: u8 = 1;
 
 /// The first tier, as the connection sees it. Called on the tier's thread. It does not panic, whatever the user's code does.
 pub(crate) trait FirstTier: Send + Sync {
     /// Removes a key, and detaches a load of it. False if these bytes are no key.
     fn invalidate(&self, key: &[u8]) -> bool;
+    /// Removes every key that has this tag.
+    fn invalidate_tag(&self, tag: &[u8]);
     /// Removes every key, and detaches all loads.
     fn invalidate_all(&self);
 }
@@ -64,10 +69,12 @@ pub(crate) struct Link {
     pub(crate) handle: Handle,
     pub(crate) in_flight: AtomicUsize,
     pub(crate) stripes: Vec<tokio::sync::Mutex<()>>,
-    /// Messages for each group of keys.
+    /// The number of the latest message for each group of keys, and of tags.
     changes: Vec<AtomicU64>,
-    /// Times that all keys were concerned.
-    all_changes: AtomicU64,
+    /// The number of the latest message that concerned all keys.
+    all_changed: AtomicU64,
+    /// The number of the latest message.
+    latest: AtomicU64,
     connection: Mutex<Connection>,
     generation: Mutex<Generation>,
     first: OnceLock<Weak<dyn FirstTier>>,
@@ -96,12 +103,9 @@ struct Generation {
     told: u64,
 }
 
-/// How things stood for a key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    own: u64,
-    all: u64,
-}
+/// A moment between two messages.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark(u64);
 
 /// How the connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +138,8 @@ impl Link {
             in_flight: AtomicUsize::new(0),
             stripes: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             changes: (0..WATCHED).map(|_| AtomicU64::new(0)).collect(),
-            all_changes: AtomicU64::new(0),
+            all_changed: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
             connection: Mutex::new(connection),
             generation: Mutex::default(),
             first: OnceLock::new(),
@@ -278,13 +283,36 @@ impl Link {
         if name == self.names.generation() {
             return self.flush();
         }
+        if let Some(tag) = self.names.tag(name) {
+            self.counts.invalidations.add();
+            return self.tag_changed(tag);
+        }
         let Some(key) = self.names.key(name) else { return self.counts.foreign_messages.add() };
         self.counts.invalidations.add();
-        // ORDERING: Relaxed: written and read on the tier's thread.
-        self.changes[group(key, WATCHED)].fetch_add(1, Ordering::Relaxed);
+        self.note_change(KEYS, key);
         if !self.invalidate_first(key) {
             self.counts.foreign_messages.add();
         }
+    }
+
+    /// What has this tag is not valid any more.
+    pub(crate) fn tag_changed(&self, tag: &[u8]) {
+        self.note_change(TAGS, tag);
+        if let Some(first) = self.first.get().and_then(Weak::upgrade) {
+            first.invalidate_tag(tag);
+        }
+    }
+
+    /// A number for a message. This and the rest are written and read on the tier's thread.
+    fn next_message(&self) -> u64 {
+        // ORDERING: Relaxed: one thread.
+        self.latest.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn note_change(&self, what: u8, name: &[u8]) {
+        let nth = self.next_message();
+        // ORDERING: Relaxed: one thread.
+        self.changes[group((what, name), WATCHED)].store(nth, Ordering::Relaxed);
     }
 
     /// The generation has changed, or the server was emptied.
@@ -302,23 +330,39 @@ impl Link {
 
     /// Removes all keys from the first tier.
     pub(crate) fn empty_first(&self) {
-        // ORDERING: Relaxed: written and read on the tier's thread.
-        self.all_changes.fetch_add(1, Ordering::Relaxed);
+        let nth = self.next_message();
+        // ORDERING: Relaxed: one thread.
+        self.all_changed.store(nth, Ordering::Relaxed);
         if let Some(first) = self.first.get().and_then(Weak::upgrade) {
             first.invalidate_all();
         }
     }
 
-    /// How things stand for a key. On the tier's thread.
-    pub(crate) fn mark(&self, key: &[u8]) -> Mark {
-        // ORDERING: Relaxed: written and read on the tier's thread.
-        let own = self.changes[group(key, WATCHED)].load(Ordering::Relaxed);
-        // ORDERING: Relaxed: as above.
-        Mark { own, all: self.all_changes.load(Ordering::Relaxed) }
+    /// This moment. On the tier's thread.
+    pub(crate) fn mark(&self) -> Mark {
+        // ORDERING: Relaxed: one thread.
+        Mark(self.latest.load(Ordering::Relaxed))
+    }
+
+    /// Whether nothing was told since `mark` that concerns a key with these tags. On the tier's thread.
+    pub(crate) fn is_unchanged<'t>(
+        &self,
+        mark: Mark,
+        key: &[u8],
+        tags: impl IntoIterator<Item = &'t str>,
+    ) -> bool {
+        let is_older = |what: u8, name: &[u8]| {
+            // ORDERING: Relaxed: one thread.
+            self.changes[group((what, name), WATCHED)].load(Ordering::Relaxed) <= mark.0
+        };
+        // ORDERING: Relaxed: one thread.
+        self.all_changed.load(Ordering::Relaxed) <= mark.0
+            && is_older(KEYS, key)
+            && tags.into_iter().all(|tag| is_older(TAGS, tag.as_bytes()))
     }
 
     pub(crate) fn stripe(&self, key: &[u8]) -> &tokio::sync::Mutex<()> {
-        &self.stripes[group(key, STRIPES)]
+        &self.stripes[group((KEYS, key), STRIPES)]
     }
 
     /// The generation, if it is known.
@@ -359,8 +403,8 @@ impl Link {
     }
 }
 
-fn group(key: &[u8], groups: usize) -> usize {
+fn group(name: (u8, &[u8]), groups: usize) -> usize {
     let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
+    name.hash(&mut hasher);
     hasher.finish() as usize % groups
 }

@@ -8,8 +8,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, ScriptInvocation, Value};
 use tokio::time::{sleep, sleep_until, timeout_at};
 
+use crate::envelope::ENVELOPE_OVERHEAD;
 use crate::error::TierError;
-use crate::link::Link;
+use crate::link::{Link, Mark};
 use crate::scripts::{self, status};
 use crate::settings::LINGER;
 use crate::token::random;
@@ -17,6 +18,13 @@ use crate::token::random;
 /// The first and the longest pause between two looks of a load that waits for another instance's.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
+
+/// What an envelope and its tags can have beside the payload.
+const LONGEST_ENVELOPE: usize = ENVELOPE_OVERHEAD + u16::MAX as usize;
+/// How often tags are asked for that are new.
+const TAGS_ASKED: u32 = 4;
+/// The shortest life of a tag.
+const SHORTEST_TAG: Duration = Duration::from_secs(24 * 3600);
 
 /// What a script has answered.
 pub(crate) struct Answer {
@@ -40,12 +48,13 @@ pub(crate) fn answer_of(values: Vec<Value>, sent: Instant) -> Result<Answer, Tie
     }
 }
 
-/// What was found for a key.
+/// What was found for a key, and the moment before that was asked.
 pub(crate) enum Found {
     /// A value in its envelope, and until when it may be served.
-    Value(Vec<u8>, Instant),
-    /// None. The token under which a value may be stored, if there is one, and whether it is the caller's own.
-    Miss { token: Vec<u8>, is_own: bool },
+    Value(Vec<u8>, Instant, Mark),
+    /// None. The token under which a value may be stored, if there is one, whether it is the caller's own, and the stamps of
+    /// the load's tags.
+    Miss { token: Vec<u8>, is_own: bool, stamps: Vec<[u8; 8]>, mark: Mark },
 }
 
 /// What has become of a load's value.
@@ -64,6 +73,8 @@ pub(crate) type Fill = Box<dyn FnOnce(Duration) + Send>;
 pub(crate) enum Write {
     /// The value in its envelope, how long it lives, and what puts it into the first tier.
     Insert(Vec<u8>, Duration, Fill),
+    /// The same for a value with tags, whose stamps were asked for after this moment.
+    InsertTagged(Vec<u8>, Duration, Fill, Vec<String>, Mark),
     Remove,
 }
 
@@ -73,6 +84,8 @@ pub(crate) struct Look {
     pub(crate) token: Vec<u8>,
     /// Whether a value that is there is disregarded.
     pub(crate) disregard: bool,
+    /// The tags that a value is going to have.
+    pub(crate) tags: Vec<String>,
 }
 
 impl Link {
@@ -168,12 +181,35 @@ impl Link {
             return Err(TierError::Refused);
         }
         let generation = self.known_generation(until).await?;
+        // The server tells this instance, too, of tags that are new. That must not come while it loads: so it asks again.
+        for _ in 0..TAGS_ASKED {
+            let (found, new) = self.look_up_once(key, look, &generation, until).await?;
+            if new == 0 {
+                return Ok(found);
+            }
+        }
+        // They are removed as fast as they are made.
+        Err(TierError::Refused)
+    }
+
+    /// Looks a key up; returns how many of the load's tags are new as well.
+    async fn look_up_once(
+        self: &Arc<Self>,
+        key: &[u8],
+        look: &Look,
+        generation: &[u8; 8],
+        until: Instant,
+    ) -> Result<(Found, i64), TierError> {
+        let mark = self.mark();
         let mut call = self.scripts.get.prepare_invoke();
         call.key(self.names.value(key)).key(self.names.marker(key));
         call.arg(&generation[..]).arg(&look.token[..]);
         call.arg(millis(self.settings.longest_load)).arg(millis(LINGER));
-        call.arg(self.settings.max_value_bytes + crate::envelope::ENVELOPE_OVERHEAD);
-        call.arg(u8::from(look.disregard));
+        call.arg(self.settings.max_value_bytes + LONGEST_ENVELOPE);
+        call.arg(u8::from(look.disregard)).arg(self.names.tags()).arg(millis(self.tag_life()));
+        for tag in &look.tags {
+            call.arg(tag).arg(&random()[..]);
+        }
         let answer = self.call(&call, until).await?;
         if answer.status == status::TOO_LARGE {
             self.counts.too_large.add();
@@ -186,15 +222,24 @@ impl Link {
                     Err(_) => self.settings.time_to_live,
                 };
                 // The server said how much is left after it was asked.
-                Ok(Found::Value(value, later(answer.sent, left)))
+                Ok((Found::Value(value, later(answer.sent, left), mark), 0))
             }
             (
                 status::MISS | status::TOO_LARGE,
                 Some(Value::BulkString(token)),
                 Some(Value::Int(own)),
-            ) => Ok(Found::Miss { token, is_own: own == 1 }),
-            _ => Err(TierError::Server("ERR".to_string())),
+            ) => {
+                let Some(Value::Int(new)) = rest.next() else { return Err(unreadable()) };
+                let stamps = rest.filter_map(|stamp| stamp_of(&stamp)).collect();
+                Ok((Found::Miss { token, is_own: own == 1, stamps, mark }, new))
+            }
+            _ => Err(unreadable()),
         }
+    }
+
+    /// How long a tag lives: longer than what has it. When it ends, what has it ends as well.
+    fn tag_life(&self) -> Duration {
+        self.settings.time_to_live * 8 + SHORTEST_TAG
     }
 
     /// Stores the value of a load that has this token.
@@ -271,10 +316,15 @@ impl Link {
         let result = match timeout_at(until.into(), self.stripe(&key).lock()).await {
             Err(_) => Err(TierError::TimedOut),
             Ok(_turn) => {
-                let (mark, number) = (self.mark(&key), self.repairs.number(&key));
-                let (insert, fill) = match write {
-                    Write::Insert(value, ttl, fill) => (Some((value, ttl)), Some((ttl, fill))),
-                    Write::Remove => (None, None),
+                let (now, number) = (self.mark(), self.repairs.number(&key));
+                let (insert, fill, tags, mark) = match write {
+                    Write::Insert(value, ttl, fill) => {
+                        (Some((value, ttl)), Some((ttl, fill)), Vec::new(), now)
+                    }
+                    Write::InsertTagged(value, ttl, fill, tags, mark) => {
+                        (Some((value, ttl)), Some((ttl, fill)), tags, mark)
+                    }
+                    Write::Remove => (None, None, Vec::new(), now),
                 };
                 let result = self.send_write(&key, insert.as_ref(), until).await;
                 if result == Err(TierError::OutOfMemory) {
@@ -285,7 +335,8 @@ impl Link {
                     // It may have been done, or be done yet, until then.
                     sleep_until(until.into()).await;
                 }
-                self.settle(&key, &result, number, fill.filter(|_| self.mark(&key) == mark));
+                let is_unchanged = self.is_unchanged(mark, &key, tags.iter().map(|tag| &tag[..]));
+                self.settle(&key, &result, number, fill.filter(|_| is_unchanged));
                 result
             }
         };
@@ -367,6 +418,40 @@ impl Link {
         Ok(())
     }
 
+    /// Makes a tag unknown: what has its stamp is not valid any more.
+    pub(crate) async fn remove_tag(
+        self: &Arc<Self>,
+        tag: &str,
+        until: Instant,
+    ) -> Result<(), TierError> {
+        let mut call = self.scripts.remove.prepare_invoke();
+        let name = [self.names.tags(), tag.as_bytes()].concat();
+        call.key(&name).key(&name).arg(self.deadline(until)?);
+        let answer = self.call(&call, until).await;
+        match self.written(answer) {
+            Ok(_) => Ok(()),
+            Err(Refusal::Error(error)) => Err(error),
+            Err(Refusal::Fenced) => Err(unreadable()),
+        }
+    }
+
+    /// As [`remove_tag`](Self::remove_tag), for a user: what did not succeed is done later, for everything.
+    pub(crate) async fn remove_tag_for_user(
+        self: &Arc<Self>,
+        tag: &str,
+        until: Instant,
+    ) -> Result<(), TierError> {
+        let removed = self.remove_tag(tag, until).await;
+        if matches!(removed, Err(TierError::TimedOut | TierError::Lost)) {
+            sleep_until(until.into()).await;
+        }
+        if removed.is_err() {
+            self.failed_advance();
+        }
+        self.tag_changed(tag.as_bytes());
+        removed
+    }
+
     /// Begins a new generation: nothing that was stored before is valid.
     pub(crate) async fn advance(self: &Arc<Self>, until: Instant) -> Result<(), TierError> {
         let (asked, made) = (self.generation_told(), random());
@@ -418,7 +503,7 @@ impl Link {
             return Ok(found);
         };
         let (end, mut pause) = (Instant::now() + wait, FIRST_LOOK);
-        while matches!(&found, Found::Miss { token, is_own: false } if !token.is_empty()) {
+        while matches!(&found, Found::Miss { token, is_own: false, .. } if !token.is_empty()) {
             if pause == FIRST_LOOK {
                 self.counts.lease_waits.add();
             }
@@ -451,6 +536,18 @@ impl Link {
         let mut call = self.scripts.release.prepare_invoke();
         call.key(self.names.marker(key)).arg(token);
         self.call(&call, self.until()).await.map(drop)
+    }
+}
+
+/// An answer that no script of ours gives.
+fn unreadable() -> TierError {
+    TierError::Server("ERR".to_string())
+}
+
+fn stamp_of(value: &Value) -> Option<[u8; 8]> {
+    match value {
+        Value::BulkString(bytes) => bytes.as_slice().try_into().ok(),
+        _ => None,
     }
 }
 

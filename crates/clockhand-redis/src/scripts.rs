@@ -25,10 +25,31 @@ pub(crate) mod status {
 }
 
 /// `ARGV`: generation, token or nothing, milliseconds that the marker lives, milliseconds that a value outlives its time,
-/// most bytes, whether a value that is there is to be disregarded.
+/// most bytes, whether a value that is there is to be disregarded, what the keys of tags begin with, milliseconds that a
+/// tag lives, and for each tag of a load its name and a new stamp. After a miss it answers how many tags are new, and the
+/// stamps of all.
 const GET: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
+local function is_valid(value)
+  if string.sub(value, 9, 16) ~= ARGV[1] or #value < 32 then
+    return false
+  end
+  local at, last = 33, 32 + string.byte(value, 7) + 256 * string.byte(value, 8)
+  while at < last do
+    local low, high = string.byte(value, at, at + 1)
+    if not high then
+      return false
+    end
+    local stamp = at + 2 + low + 256 * high
+    local tag = string.sub(value, at + 2, stamp - 1)
+    if redis.pcall('GET', ARGV[7] .. tag) ~= string.sub(value, stamp, stamp + 7) then
+      return false
+    end
+    at = stamp + 8
+  end
+  return true
+end
 local miss = 3
 if ARGV[6] == '0' then
   local size = redis.pcall('STRLEN', KEYS[1])
@@ -39,7 +60,7 @@ if ARGV[6] == '0' then
       local left = redis.call('PTTL', KEYS[1])
       if left > tonumber(ARGV[4]) or left == -1 then
         local value = redis.call('GET', KEYS[1])
-        if value and string.sub(value, 9, 16) == ARGV[1] then
+        if value and is_valid(value) then
           return {now, 1, value, left}
         end
       end
@@ -47,17 +68,28 @@ if ARGV[6] == '0' then
   end
 end
 if ARGV[2] == '' then
-  return {now, miss, '', 0}
+  return {now, miss, '', 0, 0}
+end
+local answer = {now, miss, '', 0, 0}
+for nth = 9, #ARGV, 2 do
+  local name = ARGV[7] .. ARGV[nth]
+  local stamp = redis.pcall('GET', name)
+  if type(stamp) ~= 'string' then
+    stamp = ARGV[nth + 1]
+    if redis.pcall('SET', name, stamp, 'PX', ARGV[8]).err then
+      return {now, miss, '', 0, 0}
+    end
+    answer[5] = answer[5] + 1
+  end
+  answer[#answer + 1] = stamp
 end
 local held = redis.pcall('GET', KEYS[2])
 if type(held) == 'string' then
-  return {now, miss, held, held == ARGV[2] and 1 or 0}
+  answer[3], answer[4] = held, held == ARGV[2] and 1 or 0
+elseif not redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]).err then
+  answer[3], answer[4] = ARGV[2], 1
 end
-local set = redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-if set.err then
-  return {now, miss, '', 0}
-end
-return {now, miss, ARGV[2], 1}
+return answer
 ";
 
 /// Whether a value may be stored; it is, by a plain `SET` of a key that is not there (`NX`), in the same transaction. `ARGV`:

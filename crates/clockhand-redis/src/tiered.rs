@@ -83,6 +83,14 @@ where
         key.map(|key| quietly(|| self.cache.invalidate(&key))).is_some()
     }
 
+    fn invalidate_tag(&self, tag: &[u8]) {
+        // Nobody is called by this.
+        match std::str::from_utf8(tag) {
+            Ok(tag) => self.cache.invalidate_tag(tag),
+            Err(_) => self.invalidate_all(),
+        }
+    }
+
     fn invalidate_all(&self) {
         // Each panic is that of an entry which is out of the table by then: this ends.
         while quietly(|| self.cache.invalidate_all()).is_none() {}
@@ -182,7 +190,7 @@ where
     pub async fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<(), TierError> {
         let link = &self.shared.tier.link;
         let bytes = key.to_bytes();
-        let sealed = self.seal(&value).await;
+        let sealed = self.seal(&value, &[]).await;
         let write = match &sealed {
             Ok(sealed) if !ttl.is_zero() => {
                 let cache = self.cache.clone();
@@ -217,7 +225,7 @@ where
     }
 
     /// Runs a write; if it cannot even begin, it has failed.
-    async fn run_write<F>(
+    pub(crate) async fn run_write<F>(
         &self,
         bytes: Vec<u8>,
         write: impl FnOnce(Vec<u8>) -> F,
@@ -255,8 +263,8 @@ where
         }
     }
 
-    /// The value in its envelope.
-    pub(crate) async fn seal(&self, value: &V) -> Result<Vec<u8>, TierError> {
+    /// The value in its envelope, with a block of tags.
+    pub(crate) async fn seal(&self, value: &V, tags: &[u8]) -> Result<Vec<u8>, TierError> {
         let link = &self.shared.tier.link;
         let encoded = self.shared.codec.encode(value).map_err(|_| {
             link.counts.undecodable.add();
@@ -280,7 +288,7 @@ where
             }
         };
         let label = Label::new(self.shared.codec.id(), generation, version);
-        envelope::seal(&label, &encoded, link.settings.compress_from).map_err(|_| too_large())
+        envelope::seal(&label, tags, &encoded, link.settings.compress_from).map_err(|_| too_large())
     }
 }
 

@@ -1,7 +1,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{ENVELOPE_OVERHEAD, EnvelopeError, HEADER, Label, open, seal};
+use super::{ENVELOPE_OVERHEAD, EnvelopeError, HEADER, Label, open, seal, tag_block, tag_names};
 
 const LIMIT: usize = 1 << 20;
 
@@ -10,7 +10,7 @@ fn label() -> Label {
 }
 
 fn sealed(payload: &[u8]) -> Vec<u8> {
-    seal(&label(), payload, None).expect("a small payload")
+    seal(&label(), b"", payload, None).expect("a small payload")
 }
 
 /// With a checksum that agrees again.
@@ -29,14 +29,19 @@ proptest! {
         generation: [u8; 8],
         version: u64,
         compress in proptest::option::of(0_usize..200),
+        tags in vec((".{0,9}", any::<[u8; 8]>()), 0..4),
     ) {
+        let block = tag_block(tags.iter().map(|(name, stamp)| (&name[..], *stamp))).expect("a small block");
         let label = Label::new(codec, generation, version);
-        let sealed = seal(&label, &payload, compress).expect("a small payload");
-        prop_assert!(sealed.len() <= payload.len() + ENVELOPE_OVERHEAD);
+        let sealed = seal(&label, &block, &payload, compress).expect("a small payload");
+        prop_assert!(sealed.len() <= payload.len() + block.len() + ENVELOPE_OVERHEAD);
+        prop_assert_eq!(&sealed[32..32 + block.len()], &block[..], "where the scripts look for it");
         prop_assert_eq!(&sealed[8..16], &generation[..], "where the scripts look for it");
-        let (read, opened) = open(&sealed, codec, LIMIT).expect("as it was sealed");
-        prop_assert_eq!(read, label);
-        prop_assert_eq!(&opened[..], &payload[..]);
+        let opened = open(&sealed, codec, LIMIT).expect("as it was sealed");
+        prop_assert_eq!(opened.label, label);
+        prop_assert_eq!(&opened.payload[..], &payload[..]);
+        let names: Vec<&str> = tags.iter().map(|(name, _)| &name[..]).collect();
+        prop_assert_eq!(tag_names(opened.tags), Ok(names));
     }
 
     #[test]
@@ -67,6 +72,20 @@ fn an_envelope_that_was_cut_at_any_byte_is_an_error() {
 }
 
 #[test]
+fn a_block_of_tags_that_was_cut_is_an_error() {
+    let block = tag_block([("one", [1; 8]), ("", [2; 8])]).expect("a small block");
+    assert_eq!(tag_names(&block), Ok(vec!["one", ""]));
+    for length in 0..block.len() {
+        let wanted = if [0, 13].contains(&length) { length / 13 } else { usize::MAX };
+        let names = tag_names(&block[..length]).map_or(usize::MAX, |names| names.len());
+        assert_eq!(names, wanted, "after {length} bytes");
+    }
+    assert_eq!(tag_names(b"\x01\0\xff12345678"), Err(EnvelopeError::Corrupt), "no text");
+    assert_eq!(tag_block([(&"x".repeat(65_526)[..], [0; 8])]), Err(EnvelopeError::TooLarge));
+    assert_eq!(tag_block([(&"x".repeat(70_000)[..], [0; 8])]), Err(EnvelopeError::TooLarge));
+}
+
+#[test]
 fn what_is_not_ours_is_told_apart() {
     let bytes = sealed(b"payload");
     let with = |at: usize, byte: u8| {
@@ -80,6 +99,7 @@ fn what_is_not_ours_is_told_apart() {
     assert_eq!(open(&bytes, 2, LIMIT), Err(EnvelopeError::OtherCodec));
     assert_eq!(open(&bytes, 1, 6), Err(EnvelopeError::TooLarge));
     assert!(open(&bytes, 1, 7).is_ok());
+    assert_eq!(open(&with(6, 8), 1, LIMIT), Err(EnvelopeError::Length), "more tags than bytes");
     // An uncompressed payload whose two lengths differ.
     assert_eq!(open(&with(28, 9), 1, LIMIT), Err(EnvelopeError::Length));
     let mut wrong = bytes.clone();
@@ -99,12 +119,12 @@ fn a_compressed_payload_is_told_apart() {
 #[test]
 fn a_payload_is_compressed_if_that_makes_it_smaller() {
     let flat = vec![7; 10_000];
-    let packed = seal(&label(), &flat, Some(1000)).expect("a small payload");
+    let packed = seal(&label(), b"", &flat, Some(1000)).expect("a small payload");
     assert!(packed.len() < 1000, "{} bytes", packed.len());
-    assert_eq!(open(&packed, 1, LIMIT).expect("as it was sealed").1, flat);
+    assert_eq!(open(&packed, 1, LIMIT).expect("as it was sealed").payload, flat);
     assert_eq!(open(&packed, 1, 9_999), Err(EnvelopeError::TooLarge), "before it is unpacked");
     assert_eq!(sealed(&flat).len(), flat.len() + ENVELOPE_OVERHEAD);
-    assert_eq!(seal(&label(), &flat[..999], Some(1000)), Ok(sealed(&flat[..999])));
+    assert_eq!(seal(&label(), b"", &flat[..999], Some(1000)), Ok(sealed(&flat[..999])));
     // Says that it unpacks to more or to less than it does.
     for plain in [0_u32, 9_999, 10_001, 1 << 19] {
         let mut lies = packed.clone();

@@ -131,6 +131,35 @@ async fn a_value_that_was_read_from_redis_before_a_message_does_not_come_in_afte
 }
 
 #[tokio::test]
+async fn two_instances_that_write_one_key_at_once_agree_afterwards() {
+    let Some(server) = Server::start() else { return };
+    let (one, other) = (instance(&server), instance(&server));
+    for round in 0..400 {
+        let write = |texts: &Texts, who: &str| {
+            let (texts, text) = (texts.clone(), format!("{who} {round}"));
+            tokio::spawn(async move {
+                match round % 4 {
+                    0 => texts.invalidate(&key("a")).await,
+                    _ => texts.insert(key("a"), text).await,
+                }
+            })
+        };
+        let writes = [write(&one, "one"), write(&other, "other"), write(&one, "one again")];
+        for write in writes {
+            write.await.expect("no panic").expect("written");
+        }
+        for texts in [&one, &other] {
+            texts.tier().sync().await.expect("connected");
+        }
+        let read = one.get(&key("a")).await;
+        assert_eq!(other.get(&key("a")).await, read, "round {round}");
+        // What the server has, whatever the two have in their caches.
+        one.cache().invalidate(&key("a"));
+        assert_eq!(one.get(&key("a")).await, read, "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn everything_is_invalid_for_everybody() {
     let Some(server) = Server::start() else { return };
     let (one, other) = (instance(&server), instance(&server));

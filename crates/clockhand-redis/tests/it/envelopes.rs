@@ -16,15 +16,19 @@ async fn whatever_stands_under_a_key_is_a_miss_and_is_replaced() {
         bytes[at] = byte;
         bytes
     };
-    let other_codec = seal(&Label::new(9, generation, 0), b"\x04good", None).expect("small");
-    let undecodable = seal(&Label::new(1, generation, 0), b"\xff\xff\xff", None).expect("small");
+    let other_codec = seal(&Label::new(9, generation, 0), b"", b"\x04good", None).expect("small");
+    let undecodable =
+        seal(&Label::new(1, generation, 0), b"", b"\xff\xff\xff", None).expect("small");
     let cases = [
         ("damaged", with(34, b'X')),
         ("a newer format", with(3, 9)),
-        ("cut short", good[..20].to_vec()),
+        ("cut short", good[..38].to_vec()),
+        ("cut in its header", good[..20].to_vec()),
         ("something else", b"12345678901234567890".to_vec()),
         ("empty", Vec::new()),
         ("another generation", with(8, !good[8])),
+        ("tags that are not there", with(6, 200)),
+        ("a tag that the server does not know", with(6, 2)),
         ("another codec", other_codec),
         ("undecodable", undecodable),
     ];

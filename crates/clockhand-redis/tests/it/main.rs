@@ -13,4 +13,5 @@ mod loads;
 mod proxies;
 mod secrets;
 mod settings;
+mod tags;
 mod threads;
