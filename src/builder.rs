@@ -132,6 +132,7 @@ impl<K, V, S> Builder<K, V, S> {
     ///
     /// Exact and global: at no instant does the sum of the entries' charges exceed it, and no entry
     /// is evicted while a new one still fits. A capacity of zero refuses everything.
+    #[doc(alias("max_capacity", "maximumSize", "maximumWeight", "weight_capacity"))]
     pub fn capacity(mut self, capacity: u64) -> Self {
         self.capacity = Some(capacity);
         self
@@ -167,6 +168,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// 32 entries or more.
     ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more is never inserted.
+    #[doc(alias("weighter", "Weighter"))]
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.rules.weigher = Some(Box::new(weigher));
         self
@@ -204,12 +206,14 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// How long an entry lives after its value was written. Zero: not at all. What is too long for
     /// the clock, like [`Duration::MAX`], is forever.
+    #[doc(alias("expireAfterWrite", "ttl"))]
     pub fn time_to_live(mut self, duration: Duration) -> Self {
         self.time_to_live = Some(duration);
         self
     }
 
     /// How long an entry lives after it was last read or written. Zero: not at all.
+    #[doc(alias("expireAfterAccess", "tti"))]
     pub fn time_to_idle(mut self, duration: Duration) -> Self {
         self.time_to_idle = Some(duration);
         self
@@ -231,6 +235,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// assert_eq!(cache.entry_info("stays").and_then(|info| info.expires_in), None);
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
+    #[doc(alias = "expireVariably")]
     pub fn per_entry_ttl(mut self) -> Self {
         self.per_entry_ttl = true;
         self
@@ -260,6 +265,7 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// How long each entry lives, decided entry by entry.
+    #[doc(alias("expireAfter", "expire_after"))]
     pub fn expiry(mut self, expiry: impl Expiry<K, V> + Send + Sync + 'static) -> Self {
         self.expiry = Some(Box::new(expiry));
         self
@@ -274,6 +280,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// and is refused with [`NoRoom`](crate::InsertErrorKind::NoRoom) where that is not enough. The value is
     /// dropped later, when no reader looks at it any more. A panic goes to the caller of the
     /// operation when that is done: the entry is gone, and an insert that was making room has taken place.
+    #[doc(alias("eviction_listener", "evictionListener", "Lifecycle"))]
     pub fn removal_listener(
         mut self,
         listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
@@ -283,6 +290,11 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// The hasher. Weak hashers do: the result is spread over all bits once more.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    #[doc(alias("build_with_hasher", "with_hasher"))]
     pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
         Builder {
             capacity: self.capacity,
@@ -307,6 +319,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// A cache that is given a clock keeps time, even if its entries do not expire:
     /// [`LoadingCache::refresh_after`](crate::LoadingCache::refresh_after) needs that. Without any of these it
     /// reads no clock.
+    #[doc(alias = "ticker")]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
@@ -366,12 +379,14 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// How many entries to make the first table for. It grows when there are more, which a table that
     /// is large enough from the start saves, and shrinks again after a burst, but never below this size.
+    #[doc(alias("initial_capacity", "initialCapacity", "estimated_items_capacity"))]
     pub fn expected_entries(mut self, entries: usize) -> Self {
         self.expected_entries = Some(entries);
         self
     }
 
     /// Who frees and expires. Without it, [`Maintenance::Inline`].
+    #[doc(alias("scheduler", "housekeeper"))]
     pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
         self.maintenance = maintenance;
         self
@@ -391,6 +406,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// `histograms`.
     ///
     /// Each thread that reads and inserts has 20 kilobytes more in the cache.
+    #[doc(alias("recordStats", "record_stats"))]
     #[cfg(feature = "histograms")]
     pub fn sample_every(mut self, operations: u32) -> Self {
         self.sampling = Sampling::one_of(operations);

@@ -81,6 +81,10 @@ where
 {
     /// A cache for `capacity` entries, each of which weighs one.
     ///
+    /// # Progress
+    ///
+    /// **Blocking**: allocates the first table.
+    ///
     /// # Examples
     ///
     /// ```
@@ -90,6 +94,7 @@ where
     /// }
     /// assert_eq!(cache.len(), 2);
     /// ```
+    #[doc(alias("with_capacity", "max_capacity"))]
     #[allow(clippy::missing_panics_doc, reason = "it is sound with any capacity")]
     pub fn new(capacity: u64) -> Self {
         Self::builder().capacity(capacity).build().expect("a capacity is all that a cache needs")
@@ -103,6 +108,10 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// A cache for `capacity` entries with a hasher of choice: [`Builder::hasher`] says what it has to be.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: allocates the first table.
     ///
     /// # Examples
     ///
@@ -122,6 +131,11 @@ where
 
 impl<K, V> Cache<K, V> {
     /// Configures a cache.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    #[doc(alias = "newBuilder")]
     pub fn builder() -> Builder<K, V> {
         Builder::new()
     }
@@ -140,17 +154,30 @@ impl<K, V, S> Cache<K, V, S> {
     }
 
     /// What the cache is called: [`Builder::name`].
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn name(&self) -> &str {
         self.engine.name()
     }
 
     /// How the cache was configured, defaults included.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free; allocates for the name.
     #[doc(alias("settings", "config"))]
     pub fn policy(&self) -> Settings {
         self.engine.settings().clone()
     }
 
     /// The capacity that was asked for last.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    #[doc(alias("max_capacity", "maximumSize"))]
     pub fn capacity(&self) -> u64 {
         self.engine.capacity()
     }
@@ -159,11 +186,20 @@ impl<K, V, S> Cache<K, V, S> {
     ///
     /// Exact when no writer runs; while writers run never above what the capacity allows. Reads one
     /// counter for each thread that uses the cache.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free, in proportion to the threads that use the cache.
+    #[doc(alias("entry_count", "estimatedSize", "size"))]
     pub fn len(&self) -> usize {
         self.engine.len()
     }
 
     /// Whether there is no entry.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free, as [`len`](Self::len).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -175,6 +211,7 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free; reads a few words for each thread that uses the cache.
+    #[doc(alias("weighted_size", "weightedSize"))]
     pub fn usage(&self) -> Usage {
         self.engine.usage()
     }
@@ -189,6 +226,7 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Examples
     ///
     /// See [`Stats`].
+    #[doc(alias("metrics", "statistics"))]
     pub fn stats(&self) -> Stats {
         self.engine.stats()
     }
@@ -242,6 +280,10 @@ impl<K, V, S> Cache<K, V, S> {
     /// How many epochs the most backward reader is behind: zero or one in good health. A number
     /// that stays at one while [`usage`](Self::usage) shows the retired capacity full means that a guard is
     /// held or a [`Reader`] was not parked.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free, in proportion to the threads that use the cache.
     pub fn reclamation_lag(&self) -> u64 {
         self.engine.reclamation_lag()
     }
@@ -297,6 +339,7 @@ where
     /// while the entry's count is below three. No lock, no allocation, no system call; no value is
     /// dropped, no listener called, nothing cleaned up. (A thread's first call registers it in the
     /// cache, which may allocate.)
+    #[doc(alias = "getIfPresent")]
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
     where
@@ -350,6 +393,7 @@ where
     /// cache.insert(7, "a long text".to_string());
     /// assert_eq!(cache.read(&7, |text| text.len()), Some(11));
     /// ```
+    #[doc(alias = "with_value")]
     #[inline]
     pub fn read<Q, R>(&self, key: &Q, f: impl FnOnce(&V) -> R) -> Option<R>
     where
@@ -365,6 +409,7 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    #[doc(alias = "getIfPresentQuietly")]
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -463,6 +508,7 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    #[doc(alias("contains", "containsKey"))]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -494,6 +540,7 @@ where
     /// # Progress
     ///
     /// Wait-free: one locked instruction, none if the thread is pinned already.
+    #[doc(alias("guard", "epoch"))]
     pub fn pin(&self) -> Guard<'_, K, V, S> {
         Guard::new(&self.engine, self.engine.pin())
     }
@@ -503,6 +550,7 @@ where
     /// # Progress
     ///
     /// Lock-free; may allocate.
+    #[doc(alias = "local_handle")]
     pub fn reader(&self) -> Reader<K, V, S> {
         Reader::new(self.clone())
     }
@@ -528,6 +576,7 @@ where
     /// up to 16 at every eighth that its thread retires; where the retired capacity is full, 16 at a time,
     /// and it ends after 16 times in which it got no further: 272 for an entry that weighs one. Destructors
     /// may write; their writes are included, as they free nothing.
+    #[doc(alias("put", "set", "push"))]
     pub fn insert(&self, key: K, value: V) {
         if let Err(refused) = self.put(key, value, LifetimeOverride::default()) {
             self.engine.refuse(refused);
@@ -595,6 +644,7 @@ where
     /// assert_eq!(cache.get(&1), Some("goodbye"));
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
+    #[doc(alias = "try_put")]
     pub fn try_insert(&self, key: K, value: V) -> Result<Inserted, InsertError<K, V>> {
         self.put(key, value, LifetimeOverride::default()).map_err(InsertError::from)
     }
@@ -747,6 +797,7 @@ where
     /// assert_eq!(cache.insert_if_absent("leader", 2).unwrap_err().value, 2);
     /// assert_eq!(cache.get("leader"), Some(1));
     /// ```
+    #[doc(alias("putIfAbsent", "or_insert", "entry"))]
     pub fn insert_if_absent(&self, key: K, value: V) -> Result<(), InsertError<K, V>> {
         let over = (|_: &V, _: &V| false, Decided::ByOperation);
         self.engine.put(key, value, over).map(drop).map_err(InsertError::from)
@@ -777,6 +828,7 @@ where
     /// assert!(prices.insert_if_newer("EURUSD", (1, 1.08), sequence).is_err());
     /// assert_eq!(prices.get("EURUSD"), Some((2, 1.09)));
     /// ```
+    #[doc(alias = "upsert")]
     pub fn insert_if_newer<T: Ord>(
         &self,
         key: K,
@@ -816,6 +868,7 @@ where
     /// assert_eq!(counts.compute("seen", count), Computed::Replaced);
     /// assert_eq!(counts.get("seen"), Some(2));
     /// ```
+    #[doc(alias("entry", "and_upsert_with", "and_compute_with"))]
     pub fn compute(&self, key: K, f: impl FnMut(Option<&V>) -> Compute<V>) -> Computed<V> {
         self.engine.compute(key, f)
     }
@@ -871,6 +924,7 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    #[doc(alias("pop", "take"))]
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -884,6 +938,7 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    #[doc(alias("delete", "del"))]
     pub fn invalidate<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -900,6 +955,7 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    #[doc(alias = "conditional_remove")]
     pub fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -914,6 +970,7 @@ where
     /// # Progress
     ///
     /// Lock-free; walks the whole table.
+    #[doc(alias("invalidateAll", "flush"))]
     pub fn invalidate_all(&self) {
         self.retain(|_, _| false);
     }
@@ -926,6 +983,7 @@ where
     /// # Progress
     ///
     /// Lock-free; walks the whole table.
+    #[doc(alias("invalidate_entries_if", "removeIf"))]
     pub fn retain(&self, keep: impl FnMut(&K, &V) -> bool) {
         self.engine.retain(EVERYWHERE, keep);
     }
@@ -974,11 +1032,17 @@ where
     /// # Progress
     ///
     /// Lock-free if `f` is.
+    #[doc(alias = "asMap")]
     pub fn for_each(&self, f: impl FnMut(&K, &V)) {
         self.engine.visit(EVERYWHERE, f);
     }
 
     /// Iterates over copies of the entries, as [`for_each`](Self::for_each) does.
+    ///
+    /// # Progress
+    ///
+    /// Each step is lock-free; it allocates for the copies of a bucket.
+    #[doc(alias = "entries")]
     pub fn iter(&self) -> Iter<K, V, S>
     where
         K: Clone,
@@ -988,6 +1052,11 @@ where
     }
 
     /// Copies of all entries, each from some moment during the call.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free; allocates for all entries.
+    #[doc(alias("asMap", "to_vec"))]
     pub fn snapshot(&self) -> Vec<(K, V)>
     where
         K: Clone,
@@ -1015,6 +1084,7 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    #[doc(alias("setMaximum", "set_max_capacity", "resize"))]
     pub fn set_capacity(&self, capacity: u64) {
         self.engine.set_capacity(capacity);
     }
@@ -1034,6 +1104,7 @@ where
     /// # Progress
     ///
     /// Lock-free; bounded by `budget`.
+    #[doc(alias("run_pending_tasks", "cleanUp"))]
     pub fn maintain(&self, budget: usize) -> Maintained {
         self.engine.maintain(budget)
     }
@@ -1043,6 +1114,7 @@ where
     /// # Progress
     ///
     /// Lock-free; walks the whole table.
+    #[doc(alias("purge", "cleanup"))]
     pub fn remove_expired(&self) -> usize {
         self.engine.remove_expired()
     }

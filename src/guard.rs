@@ -83,6 +83,7 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     /// # Progress
     ///
     /// Wait-free for each key. Allocates nothing.
+    #[doc(alias = "getAllPresent")]
     pub fn get_many<'p, Q>(&'p self, keys: &'p [Q]) -> GetMany<'p, K, V, S, Q>
     where
         Q: Hash + Equivalent<K>,

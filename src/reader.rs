@@ -54,11 +54,16 @@ impl<K, V, S> Reader<K, V, S> {
     /// # Progress
     ///
     /// Wait-free: one store.
+    #[doc(alias = "unpin")]
     pub fn park(&mut self) {
         self.guard.park();
     }
 
     /// Parks, and calls `f`, which may block: the next read pins again.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free, but for `f`.
     ///
     /// # Examples
     ///
@@ -78,6 +83,10 @@ impl<K, V, S> Reader<K, V, S> {
     }
 
     /// The cache that is read.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
     }
@@ -119,6 +128,7 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     /// # Progress
     ///
     /// Wait-free for each key, without a fence. Allocates nothing.
+    #[doc(alias = "getAllPresent")]
     pub fn get_many<'r, Q>(&'r mut self, keys: &'r [Q]) -> GetMany<'r, K, V, S, Q>
     where
         Q: Hash + Equivalent<K>,

@@ -7,6 +7,8 @@ mod circles;
 mod growth;
 #[path = "tidy/links.rs"]
 mod links;
+#[path = "tidy/progress.rs"]
+mod progress;
 #[path = "tidy/register.rs"]
 mod register;
 #[path = "tidy/rules.rs"]

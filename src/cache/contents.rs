@@ -28,6 +28,7 @@ where
     /// cache.clear();
     /// assert!(cache.is_empty());
     /// ```
+    #[doc(alias = "invalidateAll")]
     pub fn clear(&self) {
         self.invalidate_all();
     }
@@ -74,6 +75,7 @@ where
     /// let squares: i32 = cache.drain().map(|(_, square)| square).sum();
     /// assert_eq!((squares, cache.len()), (285, 0));
     /// ```
+    #[doc(alias = "take_all")]
     pub fn drain(&self) -> Drain<K, V, S>
     where
         K: Clone,
@@ -84,6 +86,10 @@ where
 
     /// Iterates over copies of the keys, as [`for_each`](Self::for_each) walks over the entries.
     ///
+    /// # Progress
+    ///
+    /// Each step is lock-free; it allocates for the copies of a bucket.
+    ///
     /// # Examples
     ///
     /// ```
@@ -91,6 +97,7 @@ where
     /// cache.insert(1, "one");
     /// assert_eq!(cache.keys().collect::<Vec<_>>(), [1]);
     /// ```
+    #[doc(alias = "keySet")]
     pub fn keys(&self) -> Keys<K, V, S>
     where
         K: Clone,
@@ -100,6 +107,10 @@ where
 
     /// Iterates over copies of the values, as [`for_each`](Self::for_each) walks over the entries.
     ///
+    /// # Progress
+    ///
+    /// Each step is lock-free; it allocates for the copies of a bucket.
+    ///
     /// # Examples
     ///
     /// ```
@@ -107,6 +118,7 @@ where
     /// cache.insert(1, "one");
     /// assert_eq!(cache.values().collect::<Vec<_>>(), ["one"]);
     /// ```
+    #[doc(alias = "value_iter")]
     pub fn values(&self) -> Values<K, V, S>
     where
         V: Clone,

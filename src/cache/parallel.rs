@@ -30,11 +30,19 @@ where
     S: BuildHasher + Send + Sync,
 {
     /// [`for_each`](Self::for_each), on rayon's threads.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: waits for rayon's threads.
     pub fn par_for_each(&self, f: impl Fn(&K, &V) + Send + Sync) {
         parts(self.engine.buckets()).for_each(|part| self.engine.visit(part, &f));
     }
 
     /// [`retain`](Self::retain), on rayon's threads.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: waits for rayon's threads.
     pub fn par_retain(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync) {
         parts(self.engine.buckets()).for_each(|part| self.engine.retain(part, &keep));
     }
@@ -42,6 +50,10 @@ where
     /// [`insert`](Self::insert) for all the entries, on rayon's threads.
     ///
     /// If a key comes more than once, one of its values stays.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: waits for rayon's threads.
     pub fn par_extend<I>(&self, entries: I)
     where
         I: IntoParallelIterator<Item = (K, V)>,

@@ -29,6 +29,10 @@ pub struct WeakCache<K, V, S = RandomState> {
 
 impl<K, V, S> WeakCache<K, V, S> {
     /// A handle of the cache; `None` if the last one was dropped.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: changes a counter of handles.
     pub fn upgrade(&self) -> Option<Cache<K, V, S>> {
         let engine = self.engine.upgrade()?;
         let maintenance_thread = match &self.maintenance_thread {
@@ -57,6 +61,10 @@ impl<K, V, S> fmt::Debug for WeakCache<K, V, S> {
 
 impl<K, V, S> Cache<K, V, S> {
     /// A handle that does not keep the cache alive.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     #[doc(alias = "weak")]
     pub fn downgrade(&self) -> WeakCache<K, V, S> {
         let maintenance_thread = self.maintenance_thread.as_ref().map(Arc::downgrade);
@@ -64,6 +72,10 @@ impl<K, V, S> Cache<K, V, S> {
     }
 
     /// Whether two handles are of the same cache.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///

@@ -79,6 +79,10 @@ impl<Id> Deduplicator<Id> {
     }
 
     /// Configures a deduplicator.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn builder() -> DeduplicatorBuilder<Id> {
         DeduplicatorBuilder::new()
     }
@@ -87,6 +91,10 @@ impl<Id> Deduplicator<Id> {
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// Builds a deduplicator with settings from environment variables; see
     /// [`DeduplicatorBuilder::from_env`] for the variables.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: reads the environment, and allocates.
     ///
     /// # Errors
     ///

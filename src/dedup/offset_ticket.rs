@@ -35,16 +35,28 @@ impl OffsetTicket {
     }
 
     /// The topic.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn topic(&self) -> &str {
         self.tracked.topic()
     }
 
     /// The partition.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn partition(&self) -> i32 {
         self.tracked.number()
     }
 
     /// The offset.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn offset(&self) -> i64 {
         self.offset
     }

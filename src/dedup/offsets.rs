@@ -133,6 +133,10 @@ impl PendingOffset {
 /// Claims.
 impl OffsetTracker {
     /// Configures a tracker.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn builder() -> OffsetTrackerBuilder {
         OffsetTrackerBuilder {
             lease: None,
@@ -161,6 +165,10 @@ impl OffsetTracker {
     ///
     /// An offset below the [assigned](Self::assign) start is done. If no start was given, an offset
     /// smaller than all that were polled or claimed is new, and the watermark goes back to it.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     #[inline]
     pub fn claim(&self, topic: &str, partition: i32, offset: i64) -> Claim<OffsetTicket> {
         self.partitions.ask(topic, partition, |tracked| tracked.claim(offset))
@@ -168,6 +176,10 @@ impl OffsetTracker {
 
     /// Whether an offset was processed. Do not decide by this whether to process it: the answer may
     /// be out of date when it is returned.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn is_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
         if let Some(tracked) = self.partitions.find(topic, partition) {
             return tracked.is_processed(offset);
@@ -178,6 +190,10 @@ impl OffsetTracker {
 
     /// Notes an offset as processed. Returns true for exactly one caller, and false if it was
     /// processed before or is in progress.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn mark_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
         self.claim(topic, partition, offset).ticket().is_some_and(OffsetTicket::complete)
     }
@@ -186,6 +202,10 @@ impl OffsetTracker {
     ///
     /// If `work` fails or panics, the claim is given back. If the ticket is too late or fenced, the
     /// outcome is [`Late`](Outcome::Late).
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock to claim the offset, and once more at the end; not while `work` runs.
     ///
     /// # Examples
     ///
@@ -210,6 +230,10 @@ impl OffsetTracker {
 
     /// As [`process`](Self::process), for a future. Needs feature `async`, and no particular
     /// runtime.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking** for a moment: takes the partition's lock to claim the offset, and once more at the end; not while `work` runs.
     ///
     /// # Cancel safety
     ///
@@ -245,6 +269,10 @@ impl OffsetTracker {
     /// when the lease runs out. Needs feature `async`, and no particular runtime. The future does
     /// not borrow the tracker. It waits for the partition that exists when this is called: if there
     /// is none, the offset is [`Open`](Waited::Open).
+    ///
+    /// # Progress
+    ///
+    /// The future waits; each poll takes the partition's lock.
     ///
     /// # Cancel safety
     ///
@@ -300,6 +328,10 @@ impl OffsetTracker {
     /// Notes that no unclaimed offset below `offset` is to be processed: they do not exist, or are
     /// not wanted. Offsets below that are in progress or were given back stay, and hold the
     /// watermark. A negative `offset` changes nothing.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn skip_to(&self, topic: &str, partition: i32, offset: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.skip_to(offset));
     }
@@ -311,6 +343,10 @@ impl OffsetTracker {
     /// had the partition before, so that no worker can still have a record from then.
     ///
     /// Call [`restore`](Self::restore) *after* this to add a snapshot.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn assign(&self, topic: &str, partition: i32, start: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.assign(start));
     }
@@ -322,6 +358,10 @@ impl OffsetTracker {
     /// Claims of late workers are still granted once for each offset, and change nothing that is
     /// reported. After [`assign`](Self::assign) or [`polled`](Self::polled) the partition is this
     /// consumer's again.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn revoke(&self, topic: &str, partition: i32) -> Option<i64> {
         self.partitions.ask(topic, partition, |tracked| tracked.revoke())
     }
@@ -331,11 +371,19 @@ impl OffsetTracker {
     /// `offset` are skipped, as by [`skip_to`](Self::skip_to). A negative `offset`, which clients
     /// use for the ends of a log, forgets everything that is known of the partition, which starts
     /// over as by [`assign`](Self::assign) without a start.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn seek(&self, topic: &str, partition: i32, offset: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.seek(offset));
     }
 
     /// Forgets a partition, and fences its tickets. Returns whether something was known of it.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn forget(&self, topic: &str, partition: i32) -> bool {
         self.partitions.forget(topic, partition)
     }
@@ -349,12 +397,20 @@ impl OffsetTracker {
     /// revoked. Never below the start; without a start, not below the first offset that was polled
     /// or claimed. It goes back if an offset below it turns out to exist. When `i64::MAX` is done
     /// it stays there, as there is no larger offset.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn committable(&self, topic: &str, partition: i32) -> Option<i64> {
         self.partitions.find(topic, partition)?.committable()
     }
 
     /// Returns what to commit for all partitions that are assigned or active: topic, number,
     /// offset. In no particular order.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the lock of each partition, one after another.
     pub fn committables(&self) -> Vec<(String, i32, i64)> {
         let mut all = Vec::new();
         self.for_each_committable(|topic, partition, offset| {
@@ -365,6 +421,10 @@ impl OffsetTracker {
 
     /// Calls `f` for what [`committables`](Self::committables) returns, without an allocation. No
     /// lock is held meanwhile, and `f` may use the tracker.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the lock of each partition, one after another. Not while `f` runs.
     pub fn for_each_committable(&self, mut f: impl FnMut(&str, i32, i64)) {
         self.partitions.for_each(|tracked| {
             if let Some(offset) = tracked.committable() {
@@ -377,6 +437,10 @@ impl OffsetTracker {
     /// pending.
     ///
     /// If the tracker was not told which offsets exist, this may be one that does not.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn oldest_pending(&self, topic: &str, partition: i32) -> Option<PendingOffset> {
         let tracked = self.partitions.find(topic, partition)?;
         let (pending, now) = tracked.pending(Span::oldest_pending)?;
@@ -385,6 +449,10 @@ impl OffsetTracker {
 
     /// Returns all offsets that exist and are not done, in order; of a gap of which nothing is
     /// known, the first offset.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn pending(&self, topic: &str, partition: i32) -> Vec<PendingOffset> {
         let tracked = self.partitions.find(topic, partition);
         let pending = tracked.and_then(|tracked| tracked.pending(Span::pending));
@@ -396,6 +464,10 @@ impl OffsetTracker {
     }
 
     /// The bytes that the gaps take now, without offsets in progress.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the lock of each partition, one after another.
     pub fn gap_bytes(&self) -> usize {
         let mut bytes = 0;
         self.partitions.for_each(|tracked| bytes += tracked.reported(Span::bytes).unwrap_or(0));
@@ -430,6 +502,10 @@ impl OffsetTracker {
     /// they are new.
     ///
     /// Each partition is read at one moment, but not all at the same one.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the lock of each partition, one after another.
     pub fn snapshot(&self) -> Vec<u8> {
         snapshot::of_offsets(&self.partitions)
     }
@@ -441,6 +517,10 @@ impl OffsetTracker {
     /// one, and perhaps a file whose name ends in `.tmp`. If several calls, or
     /// [`snapshot_every`](OffsetTrackerBuilder::snapshot_every), write the file concurrently, the
     /// snapshot that was begun last stays, whichever is finished first.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the lock of each partition, one after another. Then it writes a file.
     ///
     /// # Errors
     ///
@@ -456,6 +536,10 @@ impl OffsetTracker {
     /// of which nothing is known is restored as it was. One that was revoked stays so. The snapshot
     /// must be of the same log: if the log was created again, discard the snapshot.
     ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the lock of each partition, one after another.
+    ///
     /// # Errors
     ///
     /// If the bytes are not a complete, undamaged snapshot of a tracker. Nothing is changed then.
@@ -470,6 +554,10 @@ impl OffsetTracker {
     }
 
     /// As [`restore`](Self::restore), from a file.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: reads a file, and then as [`restore`](Self::restore).
     ///
     /// # Errors
     ///
@@ -501,6 +589,10 @@ impl OffsetTracker {
 
     /// Returns why the last snapshot of [`snapshot_every`](OffsetTrackerBuilder::snapshot_every)
     /// could not be written, and `None` if it was written.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes a lock that is held for a few instructions.
     pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
         self.partitions.shared.saves.last_error()
     }
@@ -564,28 +656,48 @@ impl Partition {
     }
 
     /// Claims an offset, if it is new; see [`OffsetTracker::claim`].
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     #[inline]
     pub fn claim(&self, offset: i64) -> Claim<OffsetTicket> {
         self.ask(|tracked| tracked.claim(offset))
     }
 
     /// Notes an offset as processed; see [`OffsetTracker::mark_processed`].
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn mark_processed(&self, offset: i64) -> bool {
         self.claim(offset).ticket().is_some_and(OffsetTicket::complete)
     }
 
     /// Whether an offset was processed; see [`OffsetTracker::is_processed`].
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn is_processed(&self, offset: i64) -> bool {
         self.ask(|tracked| Some(tracked.is_processed(offset)))
     }
 
     /// Notes that the consumer has polled `offsets`, in this order; see [`OffsetTracker::polled`].
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn polled(&self, offsets: impl IntoIterator<Item = i64>) {
         let mut poll = Poll::default();
         in_batches(offsets, |batch| self.ask(|tracked| tracked.polled(batch, &mut poll)));
     }
 
     /// Returns the offset to commit; see [`OffsetTracker::committable`].
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes the partition's lock, under which no user code runs.
     pub fn committable(&self) -> Option<i64> {
         self.ask(|tracked| Some(tracked.committable()))
     }
@@ -666,6 +778,10 @@ impl OffsetTrackerBuilder {
     }
 
     /// Builds the tracker.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: reads the last snapshot and starts a thread, if the settings ask for them.
     ///
     /// # Errors
     ///

@@ -193,6 +193,10 @@ impl<Id> DeduplicatorBuilder<Id> {
     /// | `OFFSET_CLEANUP_INTERVAL` | [`cleanup_interval`](Self::cleanup_interval) | whole seconds |
     /// | `OFFSET_TRACKING_ENABLED` | [`enabled`](Self::enabled) | `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off` |
     ///
+    /// # Progress
+    ///
+    /// **Blocking**: reads the environment, and allocates.
+    ///
     /// # Errors
     ///
     /// [`Unparsable`](SettingsError::Unparsable), which names the variable. Values that contradict
@@ -287,6 +291,10 @@ impl<Id> DeduplicatorBuilder<Id> {
 
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> DeduplicatorBuilder<Id> {
     /// Builds the deduplicator.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: allocates, and starts the threads that the settings ask for.
     ///
     /// # Errors
     ///

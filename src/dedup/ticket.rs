@@ -26,6 +26,10 @@ pub enum Claim<T> {
 
 impl<T> Claim<T> {
     /// Returns the ticket, if the claim was granted.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn ticket(self) -> Option<T> {
         match self {
             Self::New(ticket) => Some(ticket),
@@ -34,16 +38,28 @@ impl<T> Claim<T> {
     }
 
     /// Whether the claim was granted.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn is_new(&self) -> bool {
         matches!(self, Self::New(_))
     }
 
     /// Whether another caller is processing the id.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn is_in_progress(&self) -> bool {
         matches!(self, Self::InProgress)
     }
 
     /// Whether the id was processed.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }
@@ -70,6 +86,10 @@ pub enum Outcome<T, E> {
 
 impl<T, E> Outcome<T, E> {
     /// Returns the result of the work, if it was done and succeeded.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn processed(self) -> Option<T> {
         match self {
             Self::Processed(result) | Self::Late(result) => Some(result),
@@ -79,6 +99,10 @@ impl<T, E> Outcome<T, E> {
 
     /// Whether it was processed before. Then it may be acknowledged. While another caller is
     /// processing it, it must not be, as that caller may fail.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate)
     }
@@ -119,6 +143,10 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
     }
 
     /// The id.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Panics
     ///

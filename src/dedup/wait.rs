@@ -28,6 +28,10 @@ pub enum Waited {
 
 impl Waited {
     /// Whether the id is done.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn is_done(self) -> bool {
         self == Self::Done
     }

@@ -125,6 +125,7 @@ where
     /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, LoadSource::Loaded);
     /// assert_eq!(cache.get_or_load_with_source(1, load).unwrap().source, LoadSource::Hit);
     /// ```
+    #[doc(alias = "is_fresh")]
     pub fn get_or_load_with_source<E>(
         &self,
         key: K,
@@ -161,6 +162,7 @@ where
     /// let loaded = cache.get_or_load_timeout(1, soon, |_| Ok::<_, String>("value"));
     /// assert_eq!(loaded, Ok("value"));
     /// ```
+    #[doc(alias = "get_value_or_guard")]
     pub fn get_or_load_timeout<E>(
         &self,
         key: K,

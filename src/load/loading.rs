@@ -55,6 +55,10 @@ where
     /// Returns the cache with a loader: a [`Loader`] or, with the feature `async`, an
     /// `AsyncLoader`.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// ```
@@ -64,6 +68,7 @@ where
     /// assert_eq!(lengths.get(&"four"), Ok(4));
     /// assert_eq!(lengths.cache().len(), 1);
     /// ```
+    #[doc(alias = "LoadingCache")]
     pub fn loading<L>(&self, loader: L) -> LoadingCache<K, V, L, S> {
         LoadingCache {
             cache: self.clone(),
@@ -81,6 +86,10 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// The cache into which values are loaded.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
     }
@@ -208,6 +217,7 @@ where
     /// assert_eq!(cache.refresh(&"key"), Ok(2));
     /// assert_eq!(cache.get(&"key"), Ok(2));
     /// ```
+    #[doc(alias = "reload")]
     pub fn refresh(&self, key: &K) -> Result<V, LoadError<L::Error>> {
         let loaded =
             match join_or_lead(&self.cache, key, LoadKind::Renew, self.settings.fresh_options()) {

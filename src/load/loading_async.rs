@@ -34,6 +34,10 @@ where
     /// for. No call waits for it, unless it needs that very value and there is no other. Without
     /// reads nothing is renewed; a renewal that is not done within
     /// [`renewal_limit`](crate::LoadPolicy::renewal_limit) is dropped.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn spawner(mut self, spawn: impl Fn(BoxFuture) + Send + Sync + 'static) -> Self {
         self.settings.executor = Executor::Tasks(Arc::new(spawn));
         self

@@ -67,6 +67,10 @@ where
     S: BuildHasher,
 {
     /// How much is reserved.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn charge(&self) -> u64 {
         self.charge
     }

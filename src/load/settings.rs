@@ -97,6 +97,10 @@ where
     /// Checks the settings against each other and against those of the cache. Calling it is
     /// optional; without it, settings that contradict each other have no effect.
     ///
+    /// # Progress
+    ///
+    /// Wait-free: compares settings.
+    ///
     /// # Errors
     ///
     /// [`RefreshAfterExpiry`](BuildError::RefreshAfterExpiry) if values would expire before they
@@ -198,6 +202,7 @@ where
     /// ```
     ///
     /// [`LoadSource::Stale`]: crate::load::LoadSource::Stale
+    #[doc(alias = "refresh")]
     pub fn stale_while_revalidate(mut self, grace: Duration) -> Self {
         expect_time(&self.cache, "stale_while_revalidate");
         self.cache.engine().keep_expired(grace);
@@ -216,6 +221,7 @@ where
     /// handle applies its own duration. A cache remembers about the last thousand errors.
     ///
     /// The time is that of the cache's clock, if it has one, and otherwise the system's.
+    #[doc(alias = "cache_errors")]
     pub fn negative_ttl(mut self, lifetime: Duration) -> Self {
         self.settings.negative_ttl = Some(lifetime);
         self
@@ -239,6 +245,7 @@ where
     /// ```
     ///
     /// [`LoadError::TimedOut`]: crate::load::LoadError::TimedOut
+    #[doc(alias = "deadline")]
     pub fn load_timeout(mut self, limit: Duration) -> Self {
         self.settings.load_timeout = Some(limit);
         self
@@ -268,6 +275,7 @@ where
     /// # let loading = Cache::<u8, u8>::new(10).loading(|key: &u8| Ok::<_, String>(*key));
     /// let loading = loading.executor(|job| { std::thread::spawn(job); });
     /// ```
+    #[doc(alias = "scheduler")]
     pub fn executor(mut self, spawn: impl Fn(Job) + Send + Sync + 'static) -> Self {
         self.settings.executor = Executor::Given(Arc::new(spawn));
         self

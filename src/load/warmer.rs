@@ -70,6 +70,10 @@ type KeySource<K> = Box<dyn Fn() -> Vec<K> + Send>;
 impl Warmer {
     /// Keeps `keys` fresh.
     ///
+    /// # Progress
+    ///
+    /// **Blocking**: starts a thread.
+    ///
     /// # Errors
     ///
     /// If the thread could not be started.
@@ -91,6 +95,10 @@ impl Warmer {
 
     /// Keeps the up to `most` keys fresh that are read most, as
     /// [`Cache::hottest`](crate::Cache::hottest) returns them at the beginning of each round.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: starts a thread.
     ///
     /// # Errors
     ///
@@ -147,12 +155,20 @@ impl Warmer {
     }
 
     /// Returns what it has done so far.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes a lock that is held for a few instructions.
     pub fn status(&self) -> WarmerStatus {
         lock(&self.status).clone()
     }
 
     /// Stops after the load that is under way, and waits for that. Do not call it in a loader, for
     /// which the warmer may be waiting. Dropping a warmer does not wait.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: waits for the warmer's thread.
     pub fn stop(mut self) -> WarmerStatus {
         let status = Arc::clone(&self.status);
         drop(self.stop.take());

@@ -72,6 +72,10 @@ impl ManualClock {
     /// example of [`Duration::MAX`], moves it there, and all entries with a deadline have expired
     /// then.
     ///
+    /// # Progress
+    ///
+    /// Lock-free: another thread may advance it, too.
+    ///
     /// # Examples
     ///
     /// ```
@@ -88,6 +92,10 @@ impl ManualClock {
     }
 
     /// How far the clock was moved since it was made.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///
