@@ -65,6 +65,7 @@
 //! - `async`: the forms for tasks, on no particular runtime.
 //! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance take.
 //! - `tracing`: spans and events of loads, renewals and maintenance; never of a hit.
+//! - `macros`: the attribute [`macro@memoize`], for functions whose results are cached.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 //! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`], `Latencies` and the
 //!   others, with their parts. Names are those of the fields and, in small letters, of the variants; durations are seconds, as
@@ -100,6 +101,7 @@ mod guard;
 mod hash;
 pub mod health;
 mod iter;
+mod key_ref;
 mod latency;
 pub mod load;
 mod load_policy;
@@ -130,6 +132,7 @@ pub use expiry::Expiry;
 pub use guard::Guard;
 pub use health::{Health, Thresholds};
 pub use iter::{Drain, GetMany, Iter, Keys, Values};
+pub use key_ref::{KeyPart, KeyRef};
 #[cfg(feature = "histograms")]
 pub use latency::{Latencies, Latency};
 #[cfg(feature = "async")]
@@ -144,6 +147,34 @@ pub use stats::{
     RegionUsage, RemovedCharge, Stats, Usage,
 };
 pub use time::{Clock, ManualClock};
+
+#[cfg(feature = "macros")]
+#[doc(inline)]
+pub use clockhand_macros::memoize;
+/// What functions with the attribute call. Not for any other thread: it may change with any version.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use load::memoized as __private;
+
+/// For the attribute on an `async fn`: passes on what needs the feature `async`.
+#[cfg(all(feature = "macros", feature = "async"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_async {
+    ($($code:tt)*) => { $($code)* };
+}
+
+/// For the attribute on an `async fn`.
+#[cfg(all(feature = "macros", not(feature = "async")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_async {
+    ($($code:tt)*) => {
+        ::core::compile_error!(
+            "an `async fn` with #[memoize] needs the feature `async` of clockhand"
+        )
+    };
+}
 
 /// The examples of the README and of the other texts.
 #[cfg(doctest)]

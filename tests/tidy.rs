@@ -54,6 +54,7 @@ const LAYERS: &str = "
     stats:
     error:
     hash:
+    key_ref:
     load_policy:
     random_state:
     trace:

@@ -115,6 +115,8 @@ mod loading;
 mod loading_async;
 mod many;
 mod memoize;
+#[cfg(feature = "macros")]
+pub mod memoized;
 mod next;
 mod outcome;
 mod queue;

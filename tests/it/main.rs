@@ -40,6 +40,7 @@ mod garbage;
 #[cfg(feature = "dedup")]
 mod health;
 mod history;
+mod key_refs;
 #[cfg(feature = "histograms")]
 mod latency;
 mod load_alone;

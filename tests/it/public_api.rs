@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 
 use clockhand::{
     BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Drain, EntryInfo,
-    Equivalent, Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, Keys,
-    LoadPolicy, Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader, ReaderView,
-    Refusals, RegionUsage, RemovalCause, RemovedCharge, Settings, Stats, Usage, Values, WeakCache,
+    Equivalent, Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, KeyPart,
+    KeyRef, Keys, LoadPolicy, Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader,
+    ReaderView, Refusals, RegionUsage, RemovalCause, RemovedCharge, Settings, Stats, Usage, Values,
+    WeakCache,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -437,4 +438,25 @@ fn parallel_scans() {
     cache.par_for_each(|_: &String, _: &Vec<u8>| ());
     cache.par_retain(|_: &String, _: &Vec<u8>| false);
     assert!(cache.is_empty());
+}
+
+#[test]
+fn tuples_are_found_by_their_parts() {
+    let rows: Cache<(String, u32), f64> = Cache::new(10);
+    rows.insert(("a".to_string(), 3), 1.0);
+    let key: KeyRef<(&str, u32)> = KeyRef(("a", 3));
+    assert_eq!(rows.get(&key), Some(1.0));
+    let _: bool = KeyPart::<String>::is_part(&"a", &"a".to_string());
+}
+
+#[cfg(feature = "macros")]
+#[clockhand::memoize(max_size = 10, ttl_secs = 60, name = "SQUARES")]
+fn square(n: u64) -> u64 {
+    n * n
+}
+
+#[cfg(feature = "macros")]
+#[test]
+fn functions_have_an_attribute() {
+    assert_eq!((square(3), square(3), SQUARES.len()), (9, 9, 1));
 }

@@ -1,0 +1,8 @@
+use clockhand::memoize;
+
+#[memoize]
+fn identity<T: Clone>(it: T) -> T {
+    it
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use clockhand::memoize;
+
+#[memoize]
+fn join(parts: &[&str]) -> String {
+    parts.concat()
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use clockhand::memoize;
+
+#[memoize]
+struct Nothing;
+
+fn main() {}
