@@ -1,31 +1,30 @@
-//! What of probation's share is an entry's.
+//! What an entry counts in probation's charge.
 //!
 //! Where every entry weighs one, the slots tell it. A replacement changes nothing, and the thread that promotes or
 //! unlinks an entry sees in its exchange of the word whether the slot was on probation.
 //!
-//! With weights that is not enough, as the entry in a slot and its metadata are read and changed apart. Who puts an entry of another
-//! weight into a slot cannot tell which of the two a promotion or an unlink at that moment counts out;
-//! and what was counted wrongly would stay wrong forever. So there an entry says itself, in its
-//! charge word, whether it is counted. The mark is set before the entry is linked, by the bits that the slot
-//! has then, and the thread that takes it off counts the charge out: the thread that promotes the slot, or the one that
-//! replaces or unlinks the entry. Hence:
+//! With weights that is not enough. A thread that puts an entry of another weight into a slot cannot tell which of the
+//! two a concurrent promotion or unlink counts out, and a wrong count would stay wrong. So there an entry itself has a
+//! mark, in its charge word, that it is counted. The mark is set before the entry is linked, by the bits that the slot
+//! has then; the thread that takes it off counts the charge out: the one that promotes the slot, or that replaces or
+//! unlinks the entry. Hence:
 //!
-//! - **S1** When no operation runs, the share is the charge of the linked entries that are marked:
+//! - **S1** When no operation runs, probation's charge is that of the linked entries that are marked:
 //!   each was counted in once; the mark is taken off once, as that is an exchange; and an entry that
 //!   has left its slot has none, as the thread that took it out (one, by T7) takes care of that.
 //!
 //! # Races
 //!
-//! *A replacement and a promotion of the slot.* The promotion takes the mark off the entry that it met. The
+//! *A replacement and a promotion of the slot.* The promotion takes the mark off the entry that it found. The
 //! new entry is marked if the slot was promoted after the replacement had read its bits: it is
-//! counted, and protected. That ends when it is replaced again or leaves, and until then the share
+//! counted, and protected. That ends when it is replaced again or removed, and until then probation's charge
 //! is a little too large; S1 holds.
 //!
 //! *A replacement and an unlink of the new entry.* The unlink takes the new entry's mark off, the replacement
 //! the old one's, in any order. Neither looks at the slot for it, which may be another entry's by then.
 //!
 //! *A promotion that comes so late that the slot is another entry's, with the same tag and bits.* It finds no
-//! mark on the entry that it met, and the other one stays counted, as above. Where every entry weighs one, it does
+//! mark on the entry that it found, and the other one stays counted, as above. Where every entry weighs one, it does
 //! not matter which of them is counted out, as long as the one that leaves last goes by the slot: an entry whose
 //! commit fails is counted out by the bits that its slot had when it was given back, and not by those that it came
 //! with. For the same reason a placeholder counts one there, although it has no charge.
@@ -55,7 +54,7 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// What an entry is of the share, while its slot is on probation.
+    /// What an entry counts while its slot is on probation.
     #[inline]
     fn probation_weight(&self, entry: EntryRef<'_, K, V>) -> u64 {
         if self.keeps_counted_mark() || seeded("probation-by-weight") { entry.charge() } else { 1 }

@@ -157,9 +157,11 @@ where
         {
             return Eviction::OwnKey;
         }
+        // Before it is unlinked: garbage that no ledger has room for would break the bound of both.
         let Some(garbage_charge) = self.garbage_charge_of_victim(op, charge) else {
             return Eviction::Reclaim;
         };
+        // Decided before the exchange, once: statistics and listener are told the same cause.
         let live = self.is_live(entry);
         let Some((unlinked, meta)) = view.unlink(occupied) else {
             view.help_migrate(occupied);

@@ -357,8 +357,9 @@ where
         let old = occupied.entry();
         let (left, charge) = (old.charge(), entry.as_ref().charge());
         op.outsized |= retired_charge(left) > self.retired.limit();
-        // What the retired capacity takes over is free for the new entry. Room for the old one is taken last: it may
-        // be what an eviction for the difference waits for.
+        // The order of the steps is what keeps the bounds.
+        // First room for what the new entry weighs more, as an eviction for it may need the retired capacity. Then what
+        // the old entry is charged to until it is freed: what the retired capacity takes over is free for the new one.
         let room = match charge.checked_sub(left) {
             None | Some(0) => Ok(()),
             Some(more) => self.make_room(&view, op, more, Some(old)),
@@ -369,6 +370,7 @@ where
         if let Err(error) = room {
             return Err((error, entry));
         }
+        // Up to here nothing is visible, and all that was reserved goes back by itself. The exchange decides.
         let unlinked = match self.replace(view, &op.delta, occupied, entry) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
@@ -383,6 +385,7 @@ where
             (self.cause_of_end(old), Inserted::New)
         };
         op.local.tally.count_out(cause, left);
+        // What the old entry is charged to is settled before its units are spent for the new one.
         let charged_to = self.commit_garbage(garbage_charge, left);
         op.reservation.add(free);
         op.spend(cost);
@@ -390,6 +393,8 @@ where
             op.local.tally.insertions.bump();
         }
         occupied.touch();
+        // Retired only now: freeing gives back what it is charged to. The listener is told last, as it may panic, or
+        // use the cache.
         view.retire(unlinked, charged_to);
         op.report(&self.rules, old, cause);
         Ok(inserted)

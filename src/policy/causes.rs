@@ -10,10 +10,10 @@
 //! A set-associative table like that of the ghosts, which remember who was evicted; nothing is decided by it. A set
 //! is one cache line of eight causes, in the order in which they came: the latest is put at the front, the
 //! others move on by one, until the same key's older cause or the last one drops out. Sets lie in the order of
-//! the table, so a walk that removes much comes to one after the other.
+//! the table, so a scan that removes much uses one after the other.
 //!
-//! The memory is there from the first such removal on: a cache that only evicts does without. Threads that
-//! remove something while it is made do not wait for it; what they would note is forgotten.
+//! The table is allocated at the first such removal: a cache that only evicts does without. Threads that remove
+//! something meanwhile do not wait for it; what they would record is lost.
 
 use std::sync::OnceLock;
 
@@ -32,7 +32,7 @@ pub(crate) enum Cause {
     Expired = 1,
     /// It was removed by a call.
     Invalidated = 2,
-    /// It was not taken.
+    /// It was not inserted.
     Refused = 3,
 }
 
@@ -42,7 +42,7 @@ type Word = Relaxed<AtomicU64>;
 pub(super) struct Causes {
     sets: usize,
     table: OnceLock<Table>,
-    /// How many wanted to make it: the first one does.
+    /// How many threads wanted to allocate it: the first one does.
     allocators: Word,
 }
 
@@ -114,7 +114,7 @@ impl Causes {
         }
     }
 
-    /// The memory. The first who asks makes it; the thread that asks meanwhile gets none.
+    /// The table. The first thread that asks for it allocates it; those that ask meanwhile get none.
     fn table(&self) -> Option<&Table> {
         if self.table.get().is_none() && self.allocators.add(1) == 0 {
             // No other thread does this, so no thread is waited for.

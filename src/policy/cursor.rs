@@ -17,12 +17,12 @@ pub(crate) struct EvictionCursor {
     pub(super) incumbent: Incumbent,
     unreported: Relaxed<AtomicU64>,
     turns: Relaxed<AtomicU64>,
-    /// Entries that this thread brought on probation, less those that it took from there, wrapping.
+    /// Entries that this thread put on probation, less those that it took from there, wrapping.
     on_probation: Relaxed<AtomicU64>,
 }
 
 impl EvictionCursor {
-    /// Whether probation's hand goes on before the next the FIFO are looked at.
+    /// Whether probation's hand goes on before the next batch of the FIFO is taken.
     #[inline]
     pub(super) fn is_turn_of_hand(&self) -> bool {
         let turns = self.turns.get() + 1;
@@ -36,7 +36,7 @@ impl EvictionCursor {
         self.probation.hash()
     }
 
-    /// A place or a hash in the bucket of the entry that comes after it.
+    /// A position or a hash in the bucket of the entry that comes after it.
     #[inline]
     pub(crate) fn candidate_after(&self) -> Option<u64> {
         self.probation.bucket_after()
@@ -60,7 +60,7 @@ impl EvictionCursor {
         misses.add(unreported);
     }
 
-    /// Counts entries that came on probation, or less, wrapping.
+    /// Counts entries that were put on probation, less those that left, wrapping.
     #[inline]
     pub(super) fn add_on_probation(&self, by: u64) {
         self.on_probation.set(self.on_probation.get().wrapping_add(by));

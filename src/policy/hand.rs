@@ -1,23 +1,22 @@
-//! A hand: a position that walks round the table, range by range.
+//! A hand: a position that goes round the table, range by range.
 
 use super::entries::{Entries, ScanPosition};
 use super::tuning::{CHECKPOINTS, MAX_AHEAD, MAX_RANGES, PARTS_PER_RANGE};
 use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
-/// Hands out the table to evictors, one range after the other, and notes when it passed the
-/// checkpoints: so one knows how long ago the hand was last where it is now, without a word in each
-/// entry.
+/// Hands out the table to evictors, one range after the other, and notes when it passed the checkpoints: that tells
+/// how long ago the hand was last where it is now, without a word in each entry.
 #[derive(Debug)]
 pub(super) struct Hand {
     at: CachePadded<Relaxed<AtomicU64>>,
-    /// When the hand last came past each checkpoint.
+    /// When the hand last passed each checkpoint.
     passed: [Relaxed<AtomicU64>; CHECKPOINTS],
 }
 
 /// What a thread has taken of a hand's round, or of the FIFO: where the next entries are, and the
 /// part of the range that it has not scanned yet. Used by its thread alone, so a step costs no locked
-/// instruction. What lies there waits while the thread does something else; the hand comes by again.
+/// instruction. Entries there wait while the thread does something else; the hand passes again.
 #[derive(Debug, Default)]
 pub(super) struct ScanRange {
     at: Relaxed<AtomicU64>,
@@ -42,8 +41,7 @@ impl Hand {
         }
     }
 
-    /// The entry of the hand's region that the thread stands before, on its range or on those after
-    /// it. `None` if there is none within a bounded part of the round.
+    /// The thread's current entry of the region, in its range or in those after it. `None` if there is none within a bounded part of the round.
     #[inline]
     pub(super) fn current<E: Entries>(
         &self,
@@ -119,8 +117,8 @@ impl Hand {
         ScanPosition(from)
     }
 
-    /// How long a round takes: the time since the hand last came past the checkpoint that it comes
-    /// to next.
+    /// How long a round takes: the time since the hand last passed the checkpoint that it will pass
+    /// next.
     #[inline]
     pub(super) fn age(&self, now: u64) -> u64 {
         let next = (checkpoint(self.at.get()) + 1) % CHECKPOINTS;
@@ -129,7 +127,7 @@ impl Hand {
 }
 
 impl ScanRange {
-    /// The entry that the thread stands before, if it has one ahead.
+    /// The thread's current entry, if it has one ahead.
     #[inline]
     pub(super) fn current<E: Entries>(&self, entries: &E, region: Region) -> Option<E::Slot> {
         let mask = self.mask.get();
@@ -159,33 +157,33 @@ impl ScanRange {
         self.end.set(end);
     }
 
-    /// The place or the hash after `after` others.
+    /// The position or the hash after `after` others.
     #[inline]
     fn ahead(&self, after: usize) -> Option<u64> {
         let nth = self.next.get() + after;
         (nth < self.end.get()).then(|| self.ahead[nth % MAX_AHEAD].get())
     }
 
-    /// The hash of the entry that the thread stands before, as far as it is known.
+    /// The hash of the thread's current entry, as far as it is known.
     #[inline]
     pub(super) fn hash(&self) -> Option<u64> {
         self.ahead(0).filter(|_| self.mask.get() != 0)
     }
 
-    /// The place or the hash of the entry after that, either of which says where its bucket is.
+    /// The position or the hash of the entry after that, either of which says where its bucket is.
     #[inline]
     pub(super) fn bucket_after(&self) -> Option<u64> {
         self.ahead(1)
     }
 
-    /// Leaves the entry behind that the thread stands before.
+    /// Goes on to the next entry.
     #[inline]
     pub(super) fn step(&self) {
         self.next.set(self.next.get() + 1);
     }
 
     /// Looks at the next `length` positions of the range, as far as it can keep what is there. Young entries that
-    /// were not read become old and are passed by: the hand comes to them in the next round.
+    /// were not read become old and are skipped: the hand returns to them in the next round.
     fn scan<E: Entries>(&self, entries: &E, region: Region, length: u64) {
         let (at, remaining) = (self.at.get(), self.remaining.get());
         let mut end = 0;

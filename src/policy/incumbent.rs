@@ -45,13 +45,13 @@ impl Incumbent {
         is_more
     }
 
-    /// The hand came to an entry that was not read, or found all read.
+    /// The hand stopped at an entry that was not read, or found all read.
     #[inline]
     pub(super) fn observe(&self, unread: bool) {
         self.seen.set(u64::from(unread));
     }
 
-    /// It won over a candidate, being known so well.
+    /// It won over a candidate, with its key used this often.
     #[inline]
     pub(super) fn won(&self, frequency: u64) {
         self.seen.set(2 + frequency);

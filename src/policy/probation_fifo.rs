@@ -1,4 +1,4 @@
-//! The order in which entries came on probation.
+//! The order in which entries were put on probation.
 //!
 //! ```text
 //!   taken                             put
@@ -8,13 +8,12 @@
 //! ```
 //!
 //! A *fingerprint* is 32 bits of the entry's hash: the leading ones, which say where its bucket is, and six
-//! of its tag there. A thread collects the fingerprints of those that it brought in, and puts them
-//! into the ring when it has a batch; evictors take the oldest batch. That is one exchange for a batch at
-//! each end.
+//! of its tag there. A thread collects the fingerprints of the entries that it inserts, and puts them into the ring
+//! when it has a batch; evictors take the oldest batch. That is one exchange for a batch at each end.
 //!
-//! Fingerprints are hints. The entry may have gone, or been promoted: the thread that takes a fingerprint looks who is there. An
-//! entry may have no fingerprint: the ring was full of later ones, or its fingerprint was taken and it stayed. The hand finds it,
-//! which goes round all the while, but slowly.
+//! Fingerprints are hints. The entry may have been removed or promoted, so the thread that takes a fingerprint looks
+//! up what is there. An entry may have none: the ring was full of later ones, or its fingerprint was taken and it
+//! stayed. The hand finds such an entry; it goes round all the while, but slowly.
 
 use super::fingerprint;
 use super::tuning::{
@@ -38,7 +37,7 @@ pub(super) struct ProbationFifo {
 #[derive(Debug, Default)]
 struct FifoHead {
     batches: Relaxed<AtomicU64>,
-    /// How long the batch that was taken last had been there.
+    /// How long the batch that was taken last had been in the ring.
     batch_age: Relaxed<AtomicU64>,
 }
 
@@ -101,14 +100,14 @@ impl ProbationFifo {
         size_of_val(&*self.fingerprints) + size_of_val(&*self.times)
     }
 
-    /// How far the hand goes for [`BATCHES_PER_TURN`] batches: round once while as many entries arrive as the
-    /// cache has, and as many again.
+    /// How far the hand goes for [`BATCHES_PER_TURN`] batches: round once while twice as many entries are
+    /// inserted as the cache has.
     #[inline]
     pub(super) fn positions_per_turn(&self) -> u64 {
         self.positions_per_turn
     }
 
-    /// How long those were there that are taken now.
+    /// How long the batches that are taken now were in the ring.
     #[inline]
     pub(super) fn batch_age(&self) -> u64 {
         self.taken.batch_age.get()
@@ -127,7 +126,7 @@ impl ProbationFifo {
         full
     }
 
-    /// Puts what a thread has collected into the ring, if need be in the place of the oldest.
+    /// Puts what a thread has collected into the ring, replacing the oldest if the ring is full.
     fn put(&self, local_batch: &LocalBatch, now: u64) {
         let len = local_batch.len.get().min(self.batch);
         local_batch.len.set(0);

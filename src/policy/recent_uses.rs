@@ -8,7 +8,7 @@
 //! ```
 //!
 //! An entry carries it while it is in the cache, and its ghost afterwards; a key that comes back goes on from
-//! there. A key is used when it is inserted, when it is promoted, and when a hand takes one off its
+//! there. A use is counted when the key is inserted, when it is promoted, and when a hand takes one off its
 //! count. Two threads that count at the same time may lose one of the counts.
 
 use super::scale::Scale;
@@ -57,7 +57,7 @@ impl Periods {
         u64::from((recent_uses.0 & MAX_COUNT) >> passed.min(PERIOD_BITS as u8))
     }
 
-    /// The same key, used once more.
+    /// The recent uses with one more.
     #[inline]
     pub(super) fn add_use(&self, recent_uses: RecentUses, now: u64) -> RecentUses {
         let count = (self.count(recent_uses, now) as u8 + 1).min(MAX_COUNT);

@@ -424,11 +424,13 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
     #[inline(always)]
     pub(crate) fn commit(self, mut entry: Entry<K, V>, meta: SlotMeta) -> Result<(), Entry<K, V>> {
         let bucket = self.bucket;
+        // In the entry before it is announced: a helper fills the slot from there.
         entry.set_initial_bits(meta.bits());
         let hash = entry.as_ref().hash();
         let number = entry.into_raw();
         let visible = SlotWord::visible(number, hash, meta);
         if self.link(number, visible) {
+            // After the slot: a hand that clears the bit in between looks at the slots once more.
             bucket.array.summaries().note(bucket.index(), meta);
             return Ok(());
         }
@@ -451,9 +453,12 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
         else {
             return self.link_in_chain(from, number, visible);
         };
+        // The step after which the entry is in: from the header that was read before the key was searched for, so it
+        // fails if any key was announced since.
         if !bucket.try_header(from, from.announcing(slot_index, number)) {
             return false;
         }
+        // If another thread has filled the slot already, this changes nothing (T3).
         bucket.fill(slot_index, vacant, visible);
         true
     }
