@@ -164,7 +164,7 @@ impl<K, V, S> Builder<K, V, S> {
     ///
     /// What makes room is what saves least for its weight: see [`cost`](Self::cost). A heavy entry that would displace
     /// others that are worth more together makes room itself, at once: it is evicted by its own write. That concerns those
-    /// that need more than a thirty-second of the capacity and displace more than four others of average weight, in a cache of
+    /// that need more than a sixty-fourth of the capacity and displace more than four others of average weight, in a cache of
     /// 32 entries or more.
     ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more is never inserted.

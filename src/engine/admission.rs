@@ -18,7 +18,7 @@ use crate::policy::{RecentUses, Worth};
 use crate::slot_meta::SlotMeta;
 
 /// Parts of the capacity: an entry that needs more than one of them besides what is free may be on trial.
-const CAPACITY_PARTS: u64 = 32;
+const CAPACITY_PARTS: u64 = 64;
 /// Entries of average weight that it displaces at least, or it is not.
 const MIN_DISPLACED: u64 = 4;
 /// Entries that the cache has at least, or none is: where there are few, each needs much of the capacity.

@@ -23,7 +23,6 @@ impl Incumbent {
         self.frequency.set(worth.frequency);
         self.cost.set(worth.cost);
         self.weight.set(worth.weight);
-        self.comparisons_left.set(MAX_COMPARISONS);
     }
 
     /// What the last one was worth that was worth more than a candidate.
@@ -32,20 +31,7 @@ impl Incumbent {
         Worth { frequency: self.frequency.get(), cost: self.cost.get(), weight: self.weight.get() }
     }
 
-    /// Whether it was worth more than this candidate, too, as few before it were compared with it. Saves a look at
-    /// another entry.
-    #[inline]
-    pub(super) fn is_worth_more(&self, candidate: Worth) -> bool {
-        let comparisons_left = self.comparisons_left.get();
-        if comparisons_left == 0 {
-            return false;
-        }
-        let is_more = self.worth().exceeds(candidate, 1);
-        self.comparisons_left.set(if is_more { comparisons_left - 1 } else { 0 });
-        is_more
-    }
-
-    /// The hand stopped at an entry that was not read, or found all read.
+    /// The hand came to an entry that was not read, or found all read.
     #[inline]
     pub(super) fn observe(&self, unread: bool) {
         self.seen.set(u64::from(unread));

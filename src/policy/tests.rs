@@ -558,14 +558,12 @@ fn worth_is_compared_without_rounding_or_overflow() {
 }
 
 #[test]
-fn an_entry_that_won_is_trusted_for_a_few_candidates_that_are_worth_less() {
-    let incumbent = incumbent::Incumbent::default();
-    let (more, less) = (Worth::new(3, 1, 10), Worth::new(2, 1, 10));
-    assert!(!incumbent.is_worth_more(less), "nobody won yet");
-    incumbent.set_worth(more);
-    let comparisons_left = (0..100).take_while(|_| incumbent.is_worth_more(less)).count();
-    assert_eq!(comparisons_left, 4);
-    incumbent.set_worth(less);
-    assert!(!incumbent.is_worth_more(more), "a candidate that is worth more is compared anew");
-    assert!(!incumbent.is_worth_more(Worth::new(1, 1, 10)), "and so are those after it");
+fn what_is_better_is_lighter_or_dearer_and_not_only_asked_for_more_often() {
+    let worth = Worth::new;
+    assert!(!worth(15, 1, 10).is_better_than(worth(1, 1, 10), 1), "no lighter, and no dearer");
+    assert!(worth(15, 1, 10).exceeds(worth(1, 1, 10), 1));
+    assert!(worth(15, 1, 9).is_better_than(worth(1, 1, 10), 1), "lighter");
+    assert!(worth(15, 2, 10).is_better_than(worth(1, 1, 10), 1), "dearer");
+    assert!(!worth(15, 2, 10).is_better_than(worth(1, 1, 10), 2), "not by more than twice");
+    assert!(!worth(1, 1, 9).is_better_than(worth(2, 1, 10), 1), "asked for half as often");
 }

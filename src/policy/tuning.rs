@@ -32,12 +32,15 @@ pub(super) const MIN_FREQUENCY_LEAD: u64 = 5;
 /// Candidates that are compared with what was seen of the protected hand's entry until it is looked at again. It may
 /// be read meanwhile.
 pub(super) const MAX_COMPARISONS: u64 = 4;
-/// How much more an entry at the protected hand must save for each unit of weight, asked for no more often, for one
-/// that was read not to be promoted (ADR 22).
+/// How much more an entry at the protected hand must save for each unit of weight, asked for no more often, for a key
+/// that came back soon not to start protected (ADR 22).
 pub(super) const MIN_WORTH_RATIO: u64 = 2;
 /// How much more than an entry of the protected part another one there was worth that a candidate lost to, for the
 /// entry to be evicted although it was read (ADR 22).
 pub(super) const WORTHLESS_RATIO: u64 = 16;
+/// Entries of the protected part over which its hand goes on to one that is worth less: with it, the least of four
+/// makes room (ADR 22).
+pub(super) const MAX_LESS_WORTHY: usize = 3;
 /// Entries of the protected part with which a heavy newcomer is compared: a sample of those that it displaces.
 pub(super) const SAMPLE_SIZE: usize = 16;
 

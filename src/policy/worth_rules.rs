@@ -4,17 +4,18 @@
 //!
 //! - A candidate that was not read stays only in the place of an entry at the protected hand that is worth less. The
 //!   hand goes on from one that is better, so the next candidates are compared with another: in the end those are
-//!   evicted that are worth least.
-//! - A candidate that was read is not promoted if the entry at the protected hand is better by [`MIN_WORTH_RATIO`].
-//! - Where the protected part has to make room, the next entry there is evicted instead if it is worse, and one that
-//!   was read is evicted, too, if it is worth next to nothing ([`WORTHLESS_RATIO`]).
+//!   evicted that are worth least. So each is compared, and none with what was seen before: who won is worth much, and
+//!   a hand that stands does not come to those that are worth little.
+//! - A candidate that was read is not promoted if the entry at the protected hand is better.
+//! - Where the protected part has to make room, the hand goes on as long as the next entry is worth less
+//!   ([`MAX_LESS_WORTHY`]), and one that was read is evicted, too, if it is worth next to nothing ([`WORTHLESS_RATIO`]).
 //! - A heavy newcomer is admitted only if it [is worth its room](Eviction::is_worth_its_room).
 //!
-//! Where all weigh and cost the same no entry is better than another, and each decision is the one by counts.
+//! Where all weigh and cost the same no entry is better than another, and as many hit as by counts.
 
 use super::entries::Entries;
 use super::eviction::Eviction;
-use super::tuning::{MIN_FREQUENCY_LEAD, MIN_WORTH_RATIO, SAMPLE_SIZE, WORTHLESS_RATIO};
+use super::tuning::{MAX_LESS_WORTHY, MIN_FREQUENCY_LEAD, SAMPLE_SIZE, WORTHLESS_RATIO};
 use super::worth::Worth;
 use crate::sync::seeded;
 
@@ -25,15 +26,12 @@ impl<E: Entries> Eviction<'_, E> {
         let frequency = |slot| self.frequency(slot).max(1);
         let reads = u64::from(entries.meta(slot).count());
         let mine = entries.worth(slot, frequency(slot) + reads);
-        if reads == 0 && cursor.incumbent.is_worth_more(mine) {
-            return Some(slot);
-        }
         let Some(other) = self.protected_victim() else {
             return if reads > 0 { self.promote_read(slot) } else { Some(slot) };
         };
         let its = entries.worth(other, frequency(other));
         if reads > 0 {
-            if !its.is_better_than(mine, MIN_WORTH_RATIO) {
+            if !its.is_better_than(mine, 1) {
                 return self.promote_read(slot);
             }
         } else if mine.exceeds(its, 1) || entries.expired(other) {
@@ -57,15 +55,21 @@ impl<E: Entries> Eviction<'_, E> {
         self.cursor.incumbent.worth().exceeds(worth, WORTHLESS_RATIO)
     }
 
-    /// An entry that is to make room, or the next at the protected hand, whichever is worth less.
+    /// An entry that is to make room, or one of the next at the protected hand: it goes on as long as the next one is
+    /// worth less. Those that it passes by stay for a round.
     pub(super) fn less_worthy(&self, slot: E::Slot) -> E::Slot {
         let worth = |slot| self.entries.worth(slot, self.frequency(slot).max(1));
-        let Some(other) = self.protected_victim() else { return slot };
-        if !worth(slot).is_better_than(worth(other), 1) {
-            return slot;
+        let mut least = (slot, worth(slot));
+        for _ in 0..MAX_LESS_WORTHY {
+            let Some(next) = self.protected_victim() else { break };
+            let its = worth(next);
+            if !least.1.exceeds(its, 1) {
+                break;
+            }
+            self.cursor.protected.step();
+            least = (next, its);
         }
-        self.cursor.protected.step();
-        other
+        least.0
     }
 
     /// Whether a newcomer that is heavy is worth the entries that have to make room for it: no less than as much of the
