@@ -172,9 +172,19 @@ fn spawn(port: u16, folder: &PathBuf, settings: &[String]) -> Child {
         .expect("redis-server")
 }
 
+/// A port that is free, and that this process uses for nothing else: an instance that looks for its server again must not
+/// find that of another test. Below those from which systems take ports for outgoing connections.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = process::id() * 101;
+    for _ in 0..10_000 {
+        let nth = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + (nth % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// Settings with which tests do not wait for long, and do not give up on a busy machine either.
