@@ -110,6 +110,7 @@ impl<K, V> Builder<K, V> {
                 name: UNNAMED.into(),
                 weigher: None,
                 cost: None,
+                costs_load_time: false,
                 listener: None,
                 expiration: None,
                 tagged: false,
@@ -201,6 +202,41 @@ impl<K, V, S> Builder<K, V, S> {
     /// ```
     pub fn cost(mut self, cost: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.rules.cost = Some(Box::new(cost));
+        self
+    }
+
+    /// Whether a miss of what was loaded costs what the load took: the cache then keeps what saves most waiting for its
+    /// weight. Off by default.
+    ///
+    /// The cost of an entry is the time from when its loader was called until that returned, in whole microseconds, one at least.
+    /// It is measured at each load: a [renewal](crate::load::LoadingCache::refresh_after) or a
+    /// [refresh](crate::load::LoadingCache::refresh) gives its value a new one, and while it is under way the old value keeps its
+    /// own. Keys that are loaded by one query, as by [`get_many`](crate::load::LoadingCache::get_many), cost what the query took, each of them.
+    ///
+    /// What comes in without a load, by [`insert`](crate::Cache::insert) or [`compute`](crate::Cache::compute), costs what
+    /// [`cost`](Self::cost) says: give one, in microseconds, where both happen. Without it, one: as little as what is loaded in a
+    /// microsecond.
+    ///
+    /// Time is measured by the processor's clock, or by that of [`Clock::manual`] if the cache has one. It is as long as
+    /// the caller would wait: a thread that was not scheduled, or a backend that was slow once, counts. As with every cost, that
+    /// costs hits and nothing else. Each entry takes eight bytes more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    ///
+    /// let cache: Cache<u64, String> = Cache::builder()
+    ///     .capacity(64 << 20)
+    ///     .weigher(|_, page: &String| page.len() as u64 + clockhand::ENTRY_OVERHEAD)
+    ///     .cost_of_load_time(true)
+    ///     .build()?;
+    /// let page = cache.get_or_load(7, |id| format!("what was slow to make of {id}"));
+    /// assert_eq!(cache.get(&7), Some(page));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    pub fn cost_of_load_time(mut self, on: bool) -> Self {
+        self.rules.costs_load_time = on;
         self
     }
 
@@ -428,6 +464,7 @@ impl<K, V, S> Builder<K, V, S> {
             maintenance: self.maintenance,
             weighed: self.rules.weigher.is_some(),
             has_cost: self.rules.cost.is_some(),
+            cost_of_load_time: self.rules.costs_load_time,
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,
             has_expiry: self.expiry.is_some(),
@@ -504,7 +541,7 @@ where
             remembers: self.remembers,
             sampling: self.sampling,
         };
-        if self.rules.cost.is_some() {
+        if self.rules.has_costs() {
             // Where entries differ in cost, the policy goes by worth, and they weigh one.
             self.rules.weigher.get_or_insert_with(|| Box::new(|_, _| 1));
         }

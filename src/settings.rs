@@ -59,6 +59,8 @@ pub struct Settings {
     pub weighed: bool,
     /// Whether there is a [cost](crate::Builder::cost); without one, each miss costs one.
     pub has_cost: bool,
+    /// Whether a miss of what was loaded [costs what the load took](crate::Builder::cost_of_load_time).
+    pub cost_of_load_time: bool,
     /// How long an entry lives after its value was written, unless it has a time to live of its own.
     pub time_to_live: Option<Duration>,
     /// How long an entry lives after it was last read or written.

@@ -324,6 +324,11 @@ where
         what(&self.pin().local().loads).bump();
     }
 
+    /// Whether a miss of what was loaded costs what the load took.
+    pub(crate) fn costs_load_time(&self) -> bool {
+        self.rules.costs_load_time
+    }
+
     /// Counts what a load took that began then.
     pub(crate) fn count_load_time(&self, begun: Duration) {
         let took = self.elapsed().saturating_sub(begun);

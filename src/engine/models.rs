@@ -49,6 +49,7 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
         name: "toy".into(),
         weigher: weigher.filter(|_| weighed),
         cost: None,
+        costs_load_time: false,
         listener: None,
         expiration: None,
         tagged: false,

@@ -277,7 +277,7 @@ where
     }
 
     /// Replaces the entry that carries `token` by `value`, unless something has happened to `key`
-    /// since the load began. If the value is refused, the entry is removed as well.
+    /// since the load began, which `took` so long. If the value is refused, the entry is removed as well.
     ///
     /// The entry for the value is made first, and the token is looked for afterwards, under the pin
     /// under which the entry is then replaced. Where the replacement loses to another write, the
@@ -288,9 +288,10 @@ where
         key: &K,
         value: V,
         token: &LoadToken,
-        lifetime_override: LifetimeOverride,
+        (lifetime_override, took): (LifetimeOverride, Option<Duration>),
     ) {
-        self.complete_hashed((self.hash(key), key), value, (token, lifetime_override), |_| ());
+        let load = (token, lifetime_override, took);
+        self.complete_hashed((self.hash(key), key), value, load, |_| ());
     }
 
     /// The same for a key whose hash is known; calls `count` while the thread is pinned.
@@ -298,11 +299,11 @@ where
         &self,
         (hash, key): (u64, &K),
         value: V,
-        (token, lifetime_override): (&LoadToken, LifetimeOverride),
+        (token, lifetime_override, took): (&LoadToken, LifetimeOverride, Option<Duration>),
         count: impl FnOnce(&Local),
     ) {
         let value = NoAbort::new(value);
-        let costs = self.rules.weigh(key, &value);
+        let costs = self.rules.weigh_loaded(key, &value, took);
         let mut pin = self.pin();
         count(pin.local());
         let mut op = self.begin_op(&pin);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::entry::{EntryCosts, EntryLayout};
 use crate::expiry::Expiration;
@@ -21,6 +22,8 @@ pub(crate) struct Rules<K, V> {
     pub(crate) weigher: Option<Box<Weigher<K, V>>>,
     /// Only with a weigher.
     pub(crate) cost: Option<Box<Weigher<K, V>>>,
+    /// Whether a miss of what was loaded costs what the load took. Only beside a weigher.
+    pub(crate) costs_load_time: bool,
     pub(crate) listener: Option<Box<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
     /// Whether entries may have tags. Only with an expiration.
@@ -32,12 +35,17 @@ impl<K, V> Rules<K, V> {
     /// The words that entries need.
     pub(super) fn entry_layout(&self) -> EntryLayout {
         let times = self.expiration.as_ref().map_or(EntryLayout::PLAIN, Expiration::entry_layout);
-        let weighed = match (&self.weigher, &self.cost) {
-            (None, _) => times,
-            (Some(_), None) => times.weighed(),
-            (Some(_), Some(_)) => times.priced(),
+        let weighed = match &self.weigher {
+            None => times,
+            Some(_) if self.has_costs() => times.priced(),
+            Some(_) => times.weighed(),
         };
         if self.tagged { weighed.tagged() } else { weighed }
+    }
+
+    /// Whether a miss of one entry may cost more than that of another.
+    pub(crate) fn has_costs(&self) -> bool {
+        self.cost.is_some() || self.costs_load_time
     }
 
     /// How long entries live at most after they were written, in nanoseconds.
@@ -48,8 +56,16 @@ impl<K, V> Rules<K, V> {
 
     /// What an entry weighs, and what a miss of its key costs.
     pub(super) fn weigh(&self, key: &K, value: &V) -> EntryCosts {
+        self.weigh_loaded(key, value, None)
+    }
+
+    /// The same for a value whose load took so long, if that is known.
+    pub(super) fn weigh_loaded(&self, key: &K, value: &V, took: Option<Duration>) -> EntryCosts {
         let Some(weigher) = &self.weigher else { return EntryCosts::from(1) };
-        let cost = self.cost.as_ref().map_or(1, |cost| cost(key, value));
+        let cost = match took.filter(|_| self.costs_load_time) {
+            Some(took) => u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1),
+            None => self.cost.as_ref().map_or(1, |cost| cost(key, value)),
+        };
         EntryCosts { charge: weigher(key, value), cost }
     }
 
@@ -79,6 +95,7 @@ impl<K, V> fmt::Debug for Rules<K, V> {
             .field("name", &self.name)
             .field("weigher", &self.weigher.is_some())
             .field("cost", &self.cost.is_some())
+            .field("costs_load_time", &self.costs_load_time)
             .field("listener", &self.listener.is_some())
             .field("expiration", &self.expiration)
             .field("tagged", &self.tagged)

@@ -120,3 +120,87 @@ fn a_write_stands_back_once_for_each_that_starves() {
     drop(second);
     assert!(!engine.starvation.any());
 }
+
+/// What a miss of the key costs, by the word in front of its entry.
+fn cost_of(cache: &Cache<u64, u64>, key: u64) -> u64 {
+    let engine = cache.engine();
+    let pin = engine.pin();
+    let occupied = engine.table.view(pin.guard_ref()).find(engine.hash(&key), |&k| k == key);
+    occupied.expect("it is there").entry().cost()
+}
+
+/// Takes as long as the key says, in nanoseconds, and then says how often it was called for that.
+struct Slow(ManualClock, std::sync::atomic::AtomicU64);
+
+impl crate::Loader<u64, u64> for Slow {
+    type Error = String;
+
+    fn load(&self, key: &u64) -> Result<u64, String> {
+        self.0.advance(Duration::from_nanos(*key));
+        Ok(self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+const MILLI: u64 = 1_000_000;
+
+fn timed(
+    costs: impl FnOnce(crate::Builder<u64, u64>) -> crate::Builder<u64, u64>,
+) -> (Cache<u64, u64>, ManualClock) {
+    let (clock, manual) = Clock::manual();
+    let builder = costs(Cache::builder().capacity(1_000).time_to_live(Duration::from_secs(60)));
+    (builder.clock(clock).build().expect("sound"), manual)
+}
+
+#[test]
+fn a_load_costs_what_it_took_in_microseconds() {
+    let (cache, manual) = timed(|builder| builder.cost_of_load_time(true));
+    for (took, cost) in [(0, 1), (999, 1), (1_999, 1), (2_000, 2), (7 * MILLI, 7_000)] {
+        let load = |_: &u64| {
+            manual.advance(Duration::from_nanos(took));
+            1
+        };
+        cache.get_or_load(took, load);
+        assert_eq!(cost_of(&cache, took), cost, "{took} nanoseconds");
+    }
+    // Without a load, and over a value that was loaded.
+    cache.insert(7 * MILLI, 2);
+    cache.compute(1, |_| crate::Compute::Put(3));
+    assert_eq!((cost_of(&cache, 7 * MILLI), cost_of(&cache, 1)), (1, 1));
+    assert!(cache.policy().cost_of_load_time && !cache.policy().has_cost);
+
+    let (cache, manual) = timed(|builder| builder.cost(|_, value| *value));
+    cache.get_or_load(1, |_| {
+        manual.advance(Duration::from_secs(1));
+        7
+    });
+    assert_eq!(cost_of(&cache, 1), 7, "time is not asked for");
+}
+
+#[test]
+fn a_cost_is_for_what_was_not_loaded() {
+    let (cache, manual) = timed(|builder| builder.cost(|_, _| 50).cost_of_load_time(true));
+    let loading = cache.loading(Slow(manual, 0.into()));
+    assert_eq!(loading.get(&MILLI), Ok(0));
+    cache.insert(5, 5);
+    assert_eq!((cost_of(&cache, MILLI), cost_of(&cache, 5)), (1_000, 50));
+    // It is measured anew with each renewal, and for each key of many that are loaded one after another.
+    cache.insert(2 * MILLI, 5);
+    assert_eq!(loading.refresh(&(2 * MILLI)), Ok(1));
+    assert_eq!(cost_of(&cache, 2 * MILLI), 2_000);
+    let keys = [3 * MILLI, 4 * MILLI, 5 * MILLI];
+    assert_eq!(loading.get_many(&keys).expect("they load").len(), 3);
+    assert_eq!(keys.map(|key| cost_of(&cache, key)), [3_000, 4_000, 5_000]);
+    cache.engine().validate();
+}
+
+#[test]
+fn the_time_of_a_load_is_cut_off_and_never_zero() {
+    let rules = |costs_load_time| {
+        let (cache, _) = timed(|builder| builder.cost(|_, _| 0).cost_of_load_time(costs_load_time));
+        move |took: Option<Duration>| cache.engine().rules.weigh_loaded(&1, &1, took).cost
+    };
+    let measured = rules(true);
+    assert_eq!(measured(Some(Duration::MAX)), u64::MAX);
+    assert_eq!((measured(Some(Duration::ZERO)), measured(None)), (1, 0));
+    assert_eq!(rules(false)(Some(Duration::MAX)), 0);
+}

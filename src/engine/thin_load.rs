@@ -70,11 +70,13 @@ where
         lifetime_override: LifetimeOverride,
     ) {
         let token = LoadToken::Thin(start.load);
-        let took = self.leave_load(start.entered).then(|| self.elapsed());
-        self.complete_hashed((start.hash, key), value, (&token, lifetime_override), |local| {
-            if let Some(now) = took {
+        let left = self.leave_load(start.entered);
+        let took = left.then(|| self.elapsed().saturating_sub(start.begun));
+        let load = (&token, lifetime_override, took);
+        self.complete_hashed((start.hash, key), value, load, |local| {
+            if let Some(took) = took {
                 local.loads.succeeded.bump();
-                self.note_load_time(local, now.saturating_sub(start.begun));
+                self.note_load_time(local, took);
             }
         });
     }

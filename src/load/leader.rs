@@ -36,6 +36,8 @@ where
     run: OnceLock<Arc<Run>>,
     /// When that was, and where it was entered.
     begun: OnceLock<(Duration, Entered)>,
+    /// When its own turn came, where the loader loads one key after another.
+    resumed: OnceLock<Duration>,
     /// Whether this is a renewal in the background.
     is_renewal: bool,
     /// Whether the loader has returned, or will not be called.
@@ -226,6 +228,7 @@ where
             old,
             run: OnceLock::new(),
             begun: OnceLock::new(),
+            resumed: OnceLock::new(),
             is_renewal: false,
             ended: false,
         }
@@ -284,8 +287,23 @@ where
     /// Goes on after [`postpone`](Self::postpone). Returns false if another caller has taken over,
     /// or if the key has changed.
     pub(super) fn resume(&self, runner: Runner) -> bool {
+        let engine = self.cache.engine();
+        if engine.costs_load_time() {
+            let _ = self.resumed.set(engine.elapsed());
+        }
         self.is_current()
             && self.run.get().is_some_and(|run| self.flight.start_run(self.id, runner, run, now()))
+    }
+
+    /// What the loader has taken for this key, if anybody asks for that.
+    fn cost_of_load(&self) -> Option<Duration> {
+        let engine = self.cache.engine();
+        if !engine.costs_load_time() {
+            return None;
+        }
+        let begun = self.begun.get().map(|(begun, _)| begun);
+        let begun = self.resumed.get().or(begun)?;
+        Some(engine.elapsed().saturating_sub(*begun))
     }
 
     /// Notes that this is a renewal in the background.
@@ -323,6 +341,7 @@ where
     /// Puts `value` in, unless something has happened to the key since the load began, and gives it
     /// to all waiters.
     pub(super) fn complete(mut self, value: &V, lifetime_override: LifetimeOverride) {
+        let took = self.cost_of_load();
         self.count_end(true);
         self.enter(|| {
             // 1. Claim the completion, so that of the leader and those relieved only one puts its
@@ -334,7 +353,7 @@ where
                     &self.key,
                     value.clone(),
                     &self.token(),
-                    lifetime_override,
+                    (lifetime_override, took),
                 );
                 // 3. End the flight. Were it ended before step 2, a caller could find the token of a
                 //    flight that is over, take it for one left behind, and load once more.

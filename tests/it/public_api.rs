@@ -61,6 +61,7 @@ fn built() -> Texts {
         .capacity(1000_u64)
         .weigher(|key: &String, value: &Vec<u8>| -> u64 { (key.len() + value.len()) as u64 })
         .cost(|key: &String, value: &Vec<u8>| -> u64 { (key.len() + value.len()) as u64 })
+        .cost_of_load_time(false)
         .time_to_live(Duration::from_secs(1000))
         .time_to_idle(Duration::from_secs(1000))
         .per_entry_ttl()
@@ -186,6 +187,7 @@ fn settings_are_read_back() {
         maintenance,
         weighed,
         has_cost,
+        cost_of_load_time,
         time_to_live,
         time_to_idle,
         has_expiry,
@@ -199,7 +201,8 @@ fn settings_are_read_back() {
     let _: (String, u64, u64, Duration, usize) =
         (name, capacity, retired_capacity, patience, expected_entries);
     let _: (Maintenance, LoadPolicy) = (maintenance, load_policy);
-    let _: [bool; 6] = [weighed, has_cost, has_expiry, keeps_time, has_tags, has_listener];
+    let _: [bool; 3] = [weighed, has_cost, cost_of_load_time];
+    let _: [bool; 4] = [has_expiry, keeps_time, has_tags, has_listener];
     let _: [Option<Duration>; 3] = [time_to_live, time_to_idle, clock_resolution];
     let _: Builder<u32, u32> = Builder::default();
 }

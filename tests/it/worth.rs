@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::support::Random;
-use clockhand::{Cache, Inserted, RemovalCause};
+use clockhand::{Cache, Clock, Inserted, RemovalCause};
 
 type Weighed = Cache<u64, u64, ahash::RandomState>;
 
@@ -252,4 +252,69 @@ fn a_cost_that_lies_costs_hits_and_nothing_else() {
         assert_eq!(stats.refusals, 0, "cost {nth}");
         assert_eq!(cache.iter().map(|(_, weight)| weight).sum::<u64>(), usage.charged);
     }
+}
+
+#[test]
+fn what_is_slow_to_load_stays() {
+    // One of ten takes a hundred times as long, and together they are half of what fits.
+    let slow = |key: u64| key.is_multiple_of(10);
+    let (clock, manual) = Clock::manual();
+    let builder = Cache::builder().capacity(200).time_to_live(std::time::Duration::MAX);
+    let builder = builder.clock(clock).cost_of_load_time(true).hasher(hasher());
+    let cache = builder.build().unwrap();
+    let (mut random, mut loads, mut asked) = (Random::new(2), 0, 0);
+    for nth in 0..40_000 {
+        let key = random.below(1_000);
+        let counts = nth >= 20_000 && slow(key);
+        asked += u64::from(counts);
+        cache.get_or_load(key, |_| {
+            loads += u64::from(counts);
+            let micros = if slow(key) { 50_000 } else { 500 };
+            manual.advance(std::time::Duration::from_micros(micros));
+            key
+        });
+    }
+    assert!(loads * 4 < asked, "{loads} loads of {asked}");
+}
+
+#[test]
+fn an_entry_of_nearly_the_capacity_may_be_asked_for_after_each_small_one() {
+    let cache = sized(1_000);
+    let (mut random, mut hits) = (Random::new(6), 0);
+    for nth in 0..20_000 {
+        let key = random.below(2_000).min(random.below(2_000)).min(random.below(2_000));
+        let both = u32::from(ask(&cache, key, 1)) + u32::from(ask(&cache, 7_000, 950));
+        hits += if nth < 10_000 { 0 } else { both };
+        assert!(cache.usage().charged <= 1_000);
+    }
+    // It alone is half of what is asked for, and the small ones without it are nearly as much.
+    assert!(hits > 8_500, "{hits} of 20000");
+}
+
+#[test]
+fn a_cost_that_changes_at_each_call_or_panics_costs_hits_and_nothing_else() {
+    let calls = std::sync::atomic::AtomicU64::new(0);
+    let cache = priced(2_000, move |key, _| {
+        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert!(call % 5 != 4, "the cost of {key}");
+        [0, u64::MAX, 1, call][call as usize % 4]
+    });
+    let (mut random, mut last, mut panics) = (Random::new(7), HashMap::new(), 0);
+    let quiet = std::panic::AssertUnwindSafe(&cache);
+    for _ in 0..10_000 {
+        let (key, weight) = (random.below(500), 1 + random.below(50));
+        match std::panic::catch_unwind(|| quiet.insert(key, weight)) {
+            Ok(()) => _ = last.insert(key, weight),
+            // Nothing was taken or changed: what was there before is there.
+            Err(_) => panics += 1,
+        }
+        if let Some(found) = cache.get(&key) {
+            assert_eq!(last.get(&key), Some(&found));
+        }
+        assert!(cache.usage().charged <= 2_000);
+    }
+    assert_eq!(panics, 2_000);
+    let usage = cache.usage();
+    assert!(usage.charged > 1_800, "the capacity is used: {usage:?}");
+    assert_eq!(cache.iter().map(|(_, weight)| weight).sum::<u64>(), usage.charged);
 }
