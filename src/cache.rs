@@ -162,7 +162,7 @@ impl<K, V, S> Cache<K, V, S> {
         self.engine.name()
     }
 
-    /// How the cache was configured, defaults included.
+    /// How the cache was configured, including defaults.
     ///
     /// # Progress
     ///
@@ -182,7 +182,7 @@ impl<K, V, S> Cache<K, V, S> {
         self.engine.capacity()
     }
 
-    /// The number of entries, expired ones that were not removed yet included.
+    /// The number of entries, including expired entries not yet removed.
     ///
     /// Exact when no writer runs; while writers run never above what the capacity allows. Reads one
     /// counter for each thread that uses the cache.
@@ -1119,7 +1119,7 @@ where
         self.engine.remove_expired()
     }
 
-    /// The bytes that the table and the policy's memory take now, entries not included: the part of
+    /// The bytes that the table and the policy's memory take now, without the entries: the part of
     /// the cache's memory that no entry is charged for.
     ///
     /// # Progress

@@ -9,6 +9,7 @@ use super::remove::EntryState;
 use super::write::Destination;
 use super::write_op::{Attempt, AttemptError, Decided, WriteOp};
 use crate::error::InsertErrorKind;
+use crate::hash::Hashed;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
 use crate::sync::NoAbort;
 
@@ -29,7 +30,7 @@ where
         let mut op = self.begin_op(&pin);
         let mut key = Some(key);
         let computed = self.retry(&mut pin, &mut op, |pin, op| {
-            self.try_compute(pin, op, (hash, &mut key), &mut f)
+            self.try_compute(pin, op, Hashed { hash, key: &mut key }, &mut f)
         });
         // An attempt that has a value hands it back when it gives up.
         let computed = NoAbort::new(computed.unwrap_or(Computed::Contended));
@@ -47,7 +48,7 @@ where
         &self,
         pin: &Pin<'_, K, V>,
         op: &mut WriteOp<'_>,
-        (hash, key): (u64, &mut Option<K>),
+        Hashed { hash, key }: Hashed<&mut Option<K>>,
         f: &mut impl FnMut(Option<&V>) -> Compute<V>,
     ) -> Attempt<Computed<V>> {
         let view = self.table.view(pin.guard_ref());
@@ -57,14 +58,14 @@ where
         match (f(destination.value()), destination) {
             (Compute::Put(value), destination) => {
                 op.lifetime_override.ttl = None;
-                self.put_computed(pin, op, destination, (hash, key), value)
+                self.put_computed(pin, op, destination, Hashed { hash, key }, value)
             }
             (Compute::PutWithTtl(value, _), _) if !self.keeps_time() => {
                 Ok(Computed::Refused { kind: InsertErrorKind::Untimed, value })
             }
             (Compute::PutWithTtl(value, ttl), destination) => {
                 op.lifetime_override.ttl = Some(ttl);
-                self.put_computed(pin, op, destination, (hash, key), value)
+                self.put_computed(pin, op, destination, Hashed { hash, key }, value)
             }
             (Compute::Keep, Destination::Occupied(occupied, EntryState::Live)) => {
                 self.note_use(view, occupied);
@@ -100,7 +101,7 @@ where
         pin: &'g Pin<'_, K, V>,
         op: &mut WriteOp<'_>,
         destination: Destination<'g, K, V>,
-        (hash, key): (u64, &mut Option<K>),
+        Hashed { hash, key }: Hashed<&mut Option<K>>,
         value: V,
     ) -> Attempt<Computed<V>> {
         let view = self.table.view(pin.guard_ref());

@@ -175,7 +175,7 @@ pub(crate) struct Engine<K, V, S> {
     lingering: CachePadded<Lingering>,
     /// Unlinked entries that weigh nothing and that nothing bears, as there was no room for them anywhere.
     uncharged: CachePadded<Relaxed<AtomicU64>>,
-    /// Placeholders that are not freed yet, those unlinked included.
+    /// Placeholders that are not freed yet, including unlinked ones.
     placeholders: CachePadded<Relaxed<AtomicU64>>,
     /// Keys of calls that load many at a time: they raise the limit on placeholders.
     batched: Relaxed<AtomicU64>,

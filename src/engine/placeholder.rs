@@ -24,6 +24,7 @@ use super::{Engine, Local, Pin};
 use crate::entry::{AnyFlight, EntryRef, LoadToken};
 use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, LifetimeOverride};
+use crate::hash::Hashed;
 use crate::outcome::RemovalCause;
 use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
 use crate::table::Lookup;
@@ -119,7 +120,7 @@ where
         // placeholders of loads that still run are not garbage.
         op.patient = false;
         let start = self.retry(&mut pin, &mut op, |pin, op| {
-            self.try_begin_load(pin, op, (hash, key), kind, token, &is_over)
+            self.try_begin_load(pin, op, Hashed { hash, key }, kind, token, &is_over)
         });
         let start = NoAbort::new(start.unwrap_or(LoadStart::NotStarted));
         drop(op);
@@ -135,7 +136,7 @@ where
         &self,
         pin: &Pin<'_, K, V>,
         op: &mut WriteOp<'_>,
-        (hash, key): (u64, &K),
+        Hashed { hash, key }: Hashed<&K>,
         kind: LoadKind,
         token: &LoadToken,
         is_over: impl Fn(&LoadToken) -> bool,
@@ -291,13 +292,13 @@ where
         (lifetime_override, took): (LifetimeOverride, Option<Duration>),
     ) {
         let load = (token, lifetime_override, took);
-        self.complete_hashed((self.hash(key), key), value, load, |_| ());
+        self.complete_hashed(Hashed { hash: self.hash(key), key }, value, load, |_| ());
     }
 
     /// The same for a key whose hash is known; calls `count` while the thread is pinned.
     pub(super) fn complete_hashed(
         &self,
-        (hash, key): (u64, &K),
+        Hashed { hash, key }: Hashed<&K>,
         value: V,
         (token, lifetime_override, took): (&LoadToken, LifetimeOverride, Option<Duration>),
         count: impl FnOnce(&Local),
@@ -351,7 +352,8 @@ where
             self.note_refused(hash);
             self.rules.notify(key, value, RemovalCause::Refused);
         };
-        panicked.call(|| self.remove_by_token(pin, (hash, key), token, (|_| true, notify)));
+        panicked
+            .call(|| self.remove_by_token(pin, Hashed { hash, key }, token, (|_| true, notify)));
     }
 
     /// Removes the placeholder that carries `token`, as its load has failed. An entry with a value
@@ -360,7 +362,7 @@ where
         let hash = self.hash(key);
         self.remove_by_token(
             self.pin(),
-            (hash, key),
+            Hashed { hash, key },
             token,
             (|entry| entry.is_placeholder(), || ()),
         );
@@ -371,7 +373,7 @@ where
         let hash = self.hash(key);
         self.remove_by_token(
             self.pin(),
-            (hash, key),
+            Hashed { hash, key },
             token,
             (|entry| !entry.is_placeholder(), || ()),
         );
@@ -404,7 +406,7 @@ where
     fn remove_by_token<'e>(
         &'e self,
         pin: Pin<'e, K, V>,
-        (hash, key): (u64, &K),
+        Hashed { hash, key }: Hashed<&K>,
         token: &LoadToken,
         (may_go, then): (impl Fn(EntryRef<'_, K, V>) -> bool, impl FnOnce()),
     ) {

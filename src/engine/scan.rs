@@ -64,7 +64,7 @@ where
         removed.map(NoAbort::into_inner)
     }
 
-    /// Visits all entries with a value, expired ones included.
+    /// Visits all entries with a value, including expired ones.
     pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>)) {
         stride(EVERYWHERE, |positions| self.step(positions, &mut visit));
     }

@@ -7,6 +7,7 @@ use super::running::Entered;
 use super::{Engine, Local};
 use crate::entry::{LoadToken, ThinLoad};
 use crate::expiry::LifetimeOverride;
+use crate::hash::Hashed;
 use crate::latency::Operation;
 use crate::sync::NoAbort;
 use crate::table::Lookup;
@@ -73,7 +74,7 @@ where
         let left = self.leave_load(start.entered);
         let took = left.then(|| self.elapsed().saturating_sub(start.begun));
         let load = (&token, lifetime_override, took);
-        self.complete_hashed((start.hash, key), value, load, |local| {
+        self.complete_hashed(Hashed { hash: start.hash, key }, value, load, |local| {
             if let Some(took) = took {
                 local.loads.succeeded.bump();
                 self.note_load_time(local, took);

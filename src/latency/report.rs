@@ -32,7 +32,7 @@ pub struct Latencies {
     pub sample_every: u32,
     /// Look-ups of one key, hit or miss, for whichever handle: without taking the pin and without `Clone`.
     pub get: Latency,
-    /// Inserts that succeeded or were refused for want of room, evictions and what was freed in passing included.
+    /// Inserts that succeeded or were refused for want of room, including evictions and what was freed in passing.
     pub insert: Latency,
     /// Loads: each that has ended, from when its loader began.
     pub load: Latency,

@@ -12,7 +12,7 @@ use equivalent::Equivalent;
 use super::{LoadError, LoadingCache};
 use crate::cache::Cache;
 
-/// A result that has expired is kept for so long as its room is not needed.
+/// A result that has expired is kept until its room is needed.
 const FALLBACK: Duration = Duration::MAX;
 
 /// What the attribute says of the cache: how many results are kept at most, for how many seconds, whether they are

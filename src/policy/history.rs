@@ -6,7 +6,7 @@ use super::probation_fifo::ProbationFifo;
 use super::recent_uses::Periods;
 use super::tuning::{MAX_BYTES_PER_ENTRY, MAX_UNREPORTED, UNREPORTED_PART};
 
-/// What the policy remembers of keys, those included that are not in the cache. Made for a number
+/// What the policy remembers of keys, including those that are not in the cache. Made for a number
 /// of entries; a table whose size changes gets a new one.
 #[derive(Debug)]
 pub(crate) struct History {

@@ -178,7 +178,7 @@ impl Stats {
         Rates::of(self)
     }
 
-    /// All counters, the causes included.
+    /// All counters, including the causes.
     fn counters(&mut self) -> [&mut u64; 29] {
         [
             &mut self.hits,

@@ -3,11 +3,11 @@
 use super::array::{Array, Bucket};
 use super::chain::{ChainHead, Link};
 use super::deferred_box::DeferredBox;
-use super::group::{Group, SLOTS_PER_GROUP, Slot};
+use super::group::{Group, Query, SLOTS_PER_GROUP, Slot};
 use super::header::{Announced, Header};
 use super::slot_vector::SlotVector;
 use super::slot_word::{BucketContents, SlotWord, tag_of};
-use crate::entry::{Entry, EntryRef, Include, is_plain};
+use crate::entry::{Entry, EntryRef, is_plain};
 use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::seeded;
 
@@ -219,7 +219,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     pub(super) fn search(
         &self,
         header: Header,
-        query: (u64, Include),
+        query: Query,
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X>> {
         match self.search_own_slots(query, eq) {
@@ -232,12 +232,12 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     #[inline(always)]
     pub(super) fn search_own_slots(
         &self,
-        query: (u64, Include),
+        query: Query,
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X>> {
-        let (group, tag) = (self.group(), tag_of(query.0));
+        let (group, tag) = (self.group(), tag_of(query.hash));
         let slot_indices =
-            (self.load_slots().matching(query.0), |word: SlotWord| word.is_own_as(tag));
+            (self.load_slots().matching(query.hash), |word: SlotWord| word.is_own_as(tag));
         // SAFETY: a bucket reference is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
         // never claimed.
         let found = unsafe { group.search(self.array.slab(), query, slot_indices, eq) }?;
@@ -280,7 +280,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     pub(super) fn find_for_write(
         &self,
         header: Header,
-        query: (u64, Include),
+        query: Query,
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Lookup<'g, K, V, X> {
         match self.search(header, query, eq) {
@@ -292,10 +292,10 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     #[cold]
     fn search_chain(
         &self,
-        query: (u64, Include),
+        query: Query,
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X>> {
-        let tag = tag_of(query.0);
+        let tag = tag_of(query.hash);
         self.links(self.head()).find_map(|link| {
             let slot_indices = (0..SLOTS_PER_GROUP, |word: SlotWord| word.is_readable_as(tag));
             // SAFETY: as in `search_own_slots`.

@@ -18,6 +18,13 @@ pub(super) struct Group {
     slots: [Slot; SLOTS_PER_GROUP],
 }
 
+/// What a search looks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query {
+    pub(super) hash: u64,
+    pub(super) include: Include,
+}
+
 /// What a search found in a group.
 pub(super) struct Match<'g, K, V> {
     pub(super) slot: &'g Slot,
@@ -80,7 +87,7 @@ impl Group {
     pub(super) unsafe fn search<'g, K, V>(
         &'g self,
         slab: &'g Slab<K, V>,
-        (hash, query): (u64, Include),
+        Query { hash, include }: Query,
         (slot_indices, is_readable): (impl Iterator<Item = usize>, impl Fn(SlotWord) -> bool),
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Option<Match<'g, K, V>> {
@@ -90,7 +97,7 @@ impl Group {
             if is_readable(word) {
                 // SAFETY: a readable word has the number of a linked entry, and the caller is pinned (T1).
                 let entry = unsafe { EntryRef::from_raw(word.number(), slab) };
-                if entry.matches(hash, query) && eq(entry.key()) {
+                if entry.matches(hash, include) && eq(entry.key()) {
                     return Some(Match { slot, word, entry });
                 }
             }

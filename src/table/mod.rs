@@ -27,7 +27,7 @@
 //! 2. *Announce* the entry for a vacant slot: one compare-and-swap on the header word, from the value read in
 //!    step 1. It fails if any key was inserted since, so no key can be in twice.
 //! 3. *Fill* the slot, from the vacant word. Every thread that reads the announcement does this first, so the next key
-//!    that comes in has seen this one.
+//!    that is inserted has seen this one.
 //!
 //! An entry that could not be announced was never seen by any thread: it is handed back. Where the bucket is full, a
 //! slot in its chain is *claimed* first, the claim is announced, and then *revealed*.

@@ -11,7 +11,7 @@ use super::Table;
 use super::array::Array;
 use super::bucket::Lookup;
 use super::bucket::{BucketRef, Occupied, Vacant};
-use super::group::SLOTS_PER_GROUP;
+use super::group::{Query, SLOTS_PER_GROUP};
 use super::view::View;
 use crate::entry::{Entry, EntryLayout, Include, LoadStatus, LoadToken, Slab};
 use crate::reclaim::ChargedTo;
@@ -341,7 +341,11 @@ fn bucket() -> ToyBucket {
 /// The position of a key that is not there.
 fn vacant(bucket: ToyBucket) -> Vacant<'static, u64, u64, ()> {
     // No hash is that one: nothing is found.
-    match bucket.find_for_write(bucket.help_announced(), (u64::MAX, Include::All), &mut |_| false) {
+    match bucket.find_for_write(
+        bucket.help_announced(),
+        Query { hash: u64::MAX, include: Include::All },
+        &mut |_| false,
+    ) {
         Lookup::Vacant(vacant) => vacant,
         Lookup::Occupied(_) => unreachable!("nobody is equal"),
     }
@@ -352,7 +356,7 @@ pub(super) fn commit(bucket: ToyBucket, key: u64, value: u64) -> bool {
 }
 
 pub(super) fn search(bucket: ToyBucket, key: u64) -> Option<Occupied<'static, u64, u64, ()>> {
-    bucket.search(bucket.header(), (key, Include::All), &mut |&k| k == key)
+    bucket.search(bucket.header(), Query { hash: key, include: Include::All }, &mut |&k| k == key)
 }
 
 #[test]

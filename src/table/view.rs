@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::array::Array;
 use super::bucket::{BucketRef, Lookup, Occupied, ProbeMiss};
 use super::deadline_tree::DueLeaf;
+use super::group::Query;
 use super::thread_state::ThreadState;
 use super::{Garbage, Table};
 use crate::entry::{Entry, EntryCosts, Include, Kind, LoadToken, RawEntry, Slab};
@@ -217,27 +218,27 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         hash: u64,
         eq: impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X>> {
-        self.search((hash, Include::Values), eq)
+        self.search(Query { hash, include: Include::Values }, eq)
     }
 
-    /// Finds a key, placeholders included; as `find` otherwise.
+    /// Finds a key, including placeholders; as `find` otherwise.
     pub(crate) fn find_any(
         &self,
         hash: u64,
         eq: impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X>> {
-        self.search((hash, Include::All), eq)
+        self.search(Query { hash, include: Include::All }, eq)
     }
 
     #[inline]
     fn search(
         &self,
-        query: (u64, Include),
+        query: Query,
         mut eq: impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X>> {
         let mut array = self.current();
         loop {
-            let bucket = BucketRef::of(array, query.0);
+            let bucket = BucketRef::of(array, query.hash);
             let header = bucket.header();
             if !header.is_moved() {
                 return bucket.search(header, query, &mut eq);
@@ -246,8 +247,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Finds a key to change it, placeholders included, or the slot where it could
-    /// come in.
+    /// Finds a key to change it, including placeholders, or the slot where it could
+    /// be inserted.
     ///
     /// # Progress
     ///
@@ -275,7 +276,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             } else {
                 Include::All
             };
-            return bucket.find_for_write(header, (hash, all), &mut eq);
+            return bucket.find_for_write(header, Query { hash, include: all }, &mut eq);
         }
     }
 
