@@ -163,10 +163,10 @@ impl<K, V, S> Builder<K, V, S> {
     /// The unit is yours. With bytes: the size of key and value, what they own on the heap, and
     /// [`ENTRY_OVERHEAD`] (`docs/guide.md` says what is in it).
     ///
-    /// What makes room is what saves least for its weight: see [`cost`](Self::cost). A heavy entry that would displace
-    /// others that are worth more together makes room itself, at once: it is evicted by its own write. That concerns those
-    /// that need more than a sixty-fourth of the capacity and displace more than four others of average weight, in a cache of
-    /// 32 entries or more.
+    /// What makes room is what saves least for its weight: see [`cost`](Self::cost). A heavy entry that would
+    /// displace others that are worth more together makes room itself, at once: it is evicted by its own write. That
+    /// concerns those that need more than a sixty-fourth of the capacity and displace more than four others of
+    /// average weight, in a cache of 32 entries or more.
     ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more is never inserted.
     #[doc(alias("weighter", "Weighter"))]
@@ -175,16 +175,17 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// What a miss costs, in any unit: time, money, requests; without it, one. The cache keeps what saves most cost for
-    /// each unit of weight: how often a key is asked for, times the cost of a miss, divided by the weight.
+    /// What a miss costs, in any unit: time, money, requests; without it, one. The cache keeps what saves most cost
+    /// for each unit of weight: how often a key is asked for, times the cost of a miss, divided by the weight.
     ///
     /// - Without a cost, and with a weigher that counts bytes, that is hits: small entries stay before large ones.
-    /// - With a cost that is the weight, it is bytes that hit: what counts for traffic, or for a disk behind the cache.
+    /// - With a cost that is the weight, it is bytes that hit: what counts for traffic, or for a disk behind the
+    ///   cache.
     /// - With a cost in microseconds, it is time that callers do not wait.
     ///
     /// Called once for each write, before the weigher, and under the same conditions. It only chooses who has to make
-    /// room: a cost that is wrong costs hits, and nothing else. An entry whose cost is zero goes first. Each entry takes eight bytes
-    /// more.
+    /// room: a cost that is wrong costs hits, and nothing else. An entry whose cost is zero goes first. Each entry
+    /// takes eight bytes more.
     ///
     /// # Examples
     ///
@@ -205,21 +206,22 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// Whether a miss of what was loaded costs what the load took: the cache then keeps what saves most waiting for its
-    /// weight. Off by default.
+    /// Whether a miss of what was loaded costs what the load took: the cache then keeps what saves most waiting for
+    /// its weight. Off by default.
     ///
-    /// The cost of an entry is the time from when its loader was called until that returned, in whole microseconds, one at least.
-    /// It is measured at each load: a [renewal](crate::load::LoadingCache::refresh_after) or a
-    /// [refresh](crate::load::LoadingCache::refresh) gives its value a new one, and while it is under way the old value keeps its
-    /// own. Keys that are loaded by one query, as by [`get_many`](crate::load::LoadingCache::get_many), cost what the query took, each of them.
+    /// The cost of an entry is the time from when its loader was called until that returned, in whole microseconds,
+    /// one at least. It is measured at each load: a [renewal](crate::load::LoadingCache::refresh_after) or a
+    /// [refresh](crate::load::LoadingCache::refresh) gives its value a new one, and while it is under way the old
+    /// value keeps its own. Keys that are loaded by one query, as by
+    /// [`get_many`](crate::load::LoadingCache::get_many), cost what the query took, each of them.
     ///
-    /// What comes in without a load, by [`insert`](crate::Cache::insert) or [`compute`](crate::Cache::compute), costs what
-    /// [`cost`](Self::cost) says: give one, in microseconds, where both happen. Without it, one: as little as what is loaded in a
-    /// microsecond.
+    /// What comes in without a load, by [`insert`](crate::Cache::insert) or [`compute`](crate::Cache::compute), costs
+    /// what [`cost`](Self::cost) says: give one, in microseconds, where both happen. Without it, one: as little as
+    /// what is loaded in a microsecond.
     ///
-    /// Time is measured by the processor's clock, or by that of [`Clock::manual`] if the cache has one. It is as long as
-    /// the caller would wait: a thread that was not scheduled, or a backend that was slow once, counts. As with every cost, that
-    /// costs hits and nothing else. Each entry takes eight bytes more.
+    /// Time is measured by the processor's clock, or by that of [`Clock::manual`] if the cache has one. It is as long
+    /// as the caller would wait: a thread that was not scheduled, or a backend that was slow once, counts. As with
+    /// every cost, that costs hits and nothing else. Each entry takes eight bytes more.
     ///
     /// # Examples
     ///
@@ -256,8 +258,8 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// Lets callers say how long an entry lives: [`Cache::insert_with_ttl`], [`Cache::set_ttl`],
-    /// [`Compute::PutWithTtl`](crate::Compute::PutWithTtl). A cache with a time to live, a time to idle, an `expiry` or a
-    /// clock does so anyway; one without any of these needs this, as its entries would have no place for a
+    /// [`Compute::PutWithTtl`](crate::Compute::PutWithTtl). A cache with a time to live, a time to idle, an `expiry`
+    /// or a clock does so anyway; one without any of these needs this, as its entries would have no place for a
     /// deadline.
     ///
     /// # Examples
@@ -280,9 +282,9 @@ impl<K, V, S> Builder<K, V, S> {
     /// Lets entries have tags, by which they can be invalidated together: [`Cache::insert_tagged`],
     /// [`Cache::invalidate_tag`].
     ///
-    /// A cache with tags keeps time, as with [`per_entry_ttl`](Self::per_entry_ttl). Each entry takes eight bytes more for
-    /// them, and one that has tags about 80 more and eight for each. A tag itself takes about 200 bytes for as long as there is an
-    /// entry that has it. Reads of entries that have tags look at one word of each.
+    /// A cache with tags keeps time, as with [`per_entry_ttl`](Self::per_entry_ttl). Each entry takes eight bytes
+    /// more for them, and one that has tags about 80 more and eight for each. A tag itself takes about 200 bytes for
+    /// as long as there is an entry that has it. Reads of entries that have tags look at one word of each.
     ///
     /// # Examples
     ///
@@ -362,11 +364,11 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
-    /// reader may still look at them. Without it, the capacity that the cache is built with. So a cache and its garbage
-    /// take no more than twice the capacity, in the unit of the weigher.
+    /// reader may still look at them. Without it, the capacity that the cache is built with. So a cache and its
+    /// garbage take no more than twice the capacity, in the unit of the weigher.
     ///
-    /// When that much is waiting, an insert that would have to evict waits for its [`patience`](Self::patience), and is
-    /// refused then. With zero, an
+    /// When that much is waiting, an insert that would have to evict waits for its [`patience`](Self::patience), and
+    /// is refused then. With zero, an
     /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is
     /// heavier than the whole retired capacity, makes room only when no reader is in the cache.
     pub fn retired_capacity(mut self, capacity: u64) -> Self {
@@ -374,26 +376,27 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// For how long a write waits before it is refused for want of room, because another thread is in the cache. Without it,
-    /// 250 milliseconds.
+    /// For how long a write waits before it is refused for want of room, because another thread is in the cache.
+    /// Without it, 250 milliseconds.
     ///
     /// A thread that holds no guard is in the cache for less than a microsecond, unless the scheduler takes its
-    /// processor away there. Then what others retire is not freed before it runs again, and in a small cache the retired capacity
-    /// fills up. A write that finds no room gives its processor away until there is some.
+    /// processor away there. Then what others retire is not freed before it runs again, and in a small cache the
+    /// retired capacity fills up. A write that finds no room gives its processor away until there is some.
     ///
     /// # Progress
     ///
     /// Each write waits no longer than this, and no write waits for a thread that has stood in the way
-    /// for so long already. So a guard that is held for a minute costs each writer that needs room this much time once, or
-    /// twice, and then refusals at once. A write that others do not stand in the way of never waits: one of a thread that holds a
-    /// guard itself, one from within a destructor, and one whose room is taken by what stays.
+    /// for so long already. So a guard that is held for a minute costs each writer that needs room this much time
+    /// once, or twice, and then refusals at once. A write that others do not stand in the way of never waits: one of
+    /// a thread that holds a guard itself, one from within a destructor, and one whose room is taken by what stays.
     ///
     /// A write that has waited for five milliseconds goes first: those that begin after it stand back for some
     /// milliseconds, once, so that they do not take what is freed for it.
     ///
-    /// While it waits, the thread is not in the cache, and uses its processor only if nothing else wants it; after some
-    /// vain looks it sleeps between them, for 50 microseconds each. With
-    /// [`Duration::ZERO`] no write waits: for threads that must not, as they have a deadline or run tasks of an executor.
+    /// While it waits, the thread is not in the cache, and uses its processor only if nothing else wants it; after
+    /// some vain looks it sleeps between them, for 50 microseconds each. With
+    /// [`Duration::ZERO`] no write waits: for threads that must not, as they have a deadline or run tasks of an
+    /// executor.
     ///
     /// ```
     /// use std::time::Duration;
@@ -437,9 +440,9 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// Takes the time of operations, for [`Cache::latencies`] and for [health](crate::health): of one read, and one
-    /// insert, of one in `every` on average, and of each load and each call of `maintain`. 64 is a good choice: a read costs
-    /// about a nanosecond more on average. Zero takes every one. Without it, nothing is timed. Needs feature
-    /// `histograms`.
+    /// insert, of one in `every` on average, and of each load and each call of `maintain`. 64 is a good choice: a
+    /// read costs about a nanosecond more on average. Zero takes every one. Without it, nothing is timed. Needs
+    /// feature `histograms`.
     ///
     /// Each thread that reads and inserts has 20 kilobytes more in the cache.
     #[doc(alias("recordStats", "record_stats"))]

@@ -349,8 +349,8 @@ where
         self.read(key, V::clone)
     }
 
-    /// Clones of the values of some keys, in their order; faster than a [`get`](Self::get) for each, as the memory of 16
-    /// keys at a time is prefetched: see [`Guard::get_many`].
+    /// Clones of the values of some keys, in their order; faster than a [`get`](Self::get) for each, as the memory of
+    /// 16 keys at a time is prefetched: see [`Guard::get_many`].
     ///
     /// # Examples
     ///
@@ -567,8 +567,8 @@ where
     ///
     /// The cache may refuse: an entry that is heavier than the capacity, or when there is no room at
     /// the moment. Then the refusal is counted, an older value of the key is removed, as it is not
-    /// to be seen again, and the listener is called with [`RemovalCause::Refused`](crate::RemovalCause::Refused). To be told
-    /// instead, use [`try_insert`](Self::try_insert).
+    /// to be seen again, and the listener is called with [`RemovalCause::Refused`](crate::RemovalCause::Refused). To
+    /// be told instead, use [`try_insert`](Self::try_insert).
     ///
     /// # Progress
     ///
@@ -586,8 +586,8 @@ where
     /// Inserts a value, and returns a clone of the live one that it has taken the place of.
     ///
     /// One atomic step: the value that is returned is the one that was there. If the cache refuses the new value, the
-    /// key is removed, as by [`insert`](Self::insert), and what it had is returned. [`insert`](Self::insert) may let a
-    /// value go first that is heavier than the whole retired capacity; this is refused then.
+    /// key is removed, as by [`insert`](Self::insert), and what it had is returned. [`insert`](Self::insert) may let
+    /// a value go first that is heavier than the whole retired capacity; this is refused then.
     ///
     /// # Progress
     ///
@@ -653,10 +653,10 @@ where
     /// [`insert`](Self::insert) otherwise.
     ///
     /// `ttl` takes the place of the cache's time to live, be it shorter or longer, and of what an
-    /// [`Expiry`](crate::Expiry) would say of a new value; a time to idle goes on. In a cache with an `Expiry`, the time
-    /// to live remains the longest that an entry lives, and the `Expiry` is asked after each read. Zero: the entry
-    /// is expired at once. [`Duration::MAX`]: it never expires. A later [`insert`](Self::insert) of the key is an
-    /// ordinary one.
+    /// [`Expiry`](crate::Expiry) would say of a new value; a time to idle goes on. In a cache with an `Expiry`, the
+    /// time to live remains the longest that an entry lives, and the `Expiry` is asked after each read. Zero: the
+    /// entry is expired at once. [`Duration::MAX`]: it never expires. A later [`insert`](Self::insert) of the key is
+    /// an ordinary one.
     ///
     /// # Panics
     ///
@@ -685,8 +685,8 @@ where
         }
     }
 
-    /// Inserts a value that lives for `ttl` from now on, or says why not: [`insert_with_ttl`](Self::insert_with_ttl) with
-    /// the answer of [`try_insert`](Self::try_insert).
+    /// Inserts a value that lives for `ttl` from now on, or says why not: [`insert_with_ttl`](Self::insert_with_ttl)
+    /// with the answer of [`try_insert`](Self::try_insert).
     ///
     /// # Errors
     ///
@@ -743,8 +743,8 @@ where
     /// read. If another thread replaces the value concurrently, either value may be the one whose life is set. A
     /// value that a load under way puts in the place of this one later lives as long as any loaded value.
     ///
-    /// If a load begins to renew the value at the same moment, it puts the value into a new record, and other threads may
-    /// see the former deadline there until that load has begun, also where the new one is earlier.
+    /// If a load begins to renew the value at the same moment, it puts the value into a new record, and other threads
+    /// may see the former deadline there until that load has begun, also where the new one is earlier.
     ///
     /// # Panics
     ///
@@ -848,8 +848,8 @@ where
     /// cache. A panic in it changes nothing. One that writes its own key is called 256 times at most, and
     /// ends in [`InsertErrorKind::Contended`].
     ///
-    /// A value that is kept counts as read. One that replaces another evicts no other entry, unless it is heavier; where the
-    /// older one cannot be freed and there is no room for both, it is refused, and nothing is lost.
+    /// A value that is kept counts as read. One that replaces another evicts no other entry, unless it is heavier;
+    /// where the older one cannot be freed and there is no room for both, it is refused, and nothing is lost.
     ///
     /// # Progress
     ///
@@ -873,8 +873,8 @@ where
         self.engine.compute(key, f)
     }
 
-    /// Decides as [`compute`](Self::compute), and returns a clone of the value that the key has after that; `None` if it
-    /// has none.
+    /// Decides as [`compute`](Self::compute), and returns a clone of the value that the key has after that; `None` if
+    /// it has none.
     ///
     /// If the new value is refused, that is the older one.
     ///

@@ -63,14 +63,15 @@
 //!
 //! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
 //! - `async`: the forms for tasks, on no particular runtime.
-//! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance take.
+//! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance
+//!   take.
 //! - `tracing`: spans and events of loads, renewals and maintenance; never of a hit.
 //! - `macros`: the attribute [`macro@memoize`], for functions whose results are cached.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
-//! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`], `Latencies` and the
-//!   others, with their parts. Names are those of the fields and, in small letters, of the variants; durations are seconds, as
-//!   floats, which are exact to the nanosecond for some weeks. An [`Explanation`] is read from formats that describe
-//!   themselves, such as JSON; the others from any.
+//! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`],
+//!   `Latencies` and the others, with their parts. Names are those of the fields and, in small letters, of the
+//!   variants; durations are seconds, as floats, which are exact to the nanosecond for some weeks. An [`Explanation`]
+//!   is read from formats that describe themselves, such as JSON; the others from any.
 //!
 //! # Platforms
 //!

@@ -229,8 +229,8 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// A clone of the value of a key, loaded if it is not there: [`Cache::get_or_load`]. The reader is parked while it is
-    /// loaded.
+    /// A clone of the value of a key, loaded if it is not there: [`Cache::get_or_load`]. The reader is parked while
+    /// it is loaded.
     ///
     /// # Panics
     ///

@@ -17,8 +17,9 @@ pub enum Maintenance {
     /// A thread of the cache does it, named `clockhand-keep`; it ends with the cache. Destructors
     /// of values run there, and on a writer only when the retired capacity is full.
     Thread,
-    /// No thread does, until [`Cache::maintain`](crate::Cache::maintain) or [`Cache::remove_expired`](crate::Cache::remove_expired) is called; on a writer only when
-    /// the retired capacity is full.
+    /// No thread does, until [`Cache::maintain`](crate::Cache::maintain) or
+    /// [`Cache::remove_expired`](crate::Cache::remove_expired) is called; on a writer only when the retired capacity
+    /// is full.
     Manual,
 }
 

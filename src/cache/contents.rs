@@ -128,9 +128,9 @@ where
 
     /// The keys of up to `most` live entries: those that are used least, beginning with the one used least of all.
     ///
-    /// That is the order of [`hottest`](Self::hottest) from its other end, and says roughly who is evicted next: an entry
-    /// on probation comes before a protected one. The cache counts uses coarsely; entries that are used alike come in any
-    /// order.
+    /// That is the order of [`hottest`](Self::hottest) from its other end, and says roughly who is evicted next: an
+    /// entry on probation comes before a protected one. The cache counts uses coarsely; entries that are used alike
+    /// come in any order.
     ///
     /// # Progress
     ///
@@ -207,8 +207,8 @@ where
     }
 }
 
-/// A cache whose capacity is the number of the entries, each of which weighs one: all of them are there, and a new key
-/// has to displace one. [`Cache::set_capacity`] makes it larger.
+/// A cache whose capacity is the number of the entries, each of which weighs one: all of them are there, and a new
+/// key has to displace one. [`Cache::set_capacity`] makes it larger.
 impl<K, V> FromIterator<(K, V)> for Cache<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,

@@ -31,9 +31,9 @@ where
 {
     /// Inserts a value with tags, as [`insert`](Self::insert) otherwise.
     ///
-    /// A tag is any text, the empty one included; one that is given twice counts once, and an entry without tags is an
-    /// ordinary one. If one of the tags is invalidated while the call runs, the entry may be invalidated with it; if that
-    /// began after the call has asked for the hash, the weight or the cost, it is.
+    /// A tag is any text, the empty one included; one that is given twice counts once, and an entry without tags is
+    /// an ordinary one. If one of the tags is invalidated while the call runs, the entry may be invalidated with it;
+    /// if that began after the call has asked for the hash, the weight or the cost, it is.
     ///
     /// # Panics
     ///
@@ -105,8 +105,8 @@ where
     ///
     /// # Errors
     ///
-    /// Those of [`try_insert`](Self::try_insert), and [`Untagged`](InsertErrorKind::Untagged) if there are tags and the
-    /// cache was built without. Key and value come back.
+    /// Those of [`try_insert`](Self::try_insert), and [`Untagged`](InsertErrorKind::Untagged) if there are tags and
+    /// the cache was built without. Key and value come back.
     ///
     /// # Progress
     ///
@@ -148,13 +148,15 @@ where
 
     /// Invalidates every entry that has this tag.
     ///
-    /// In force when the call returns: such an entry is not returned by any read that begins after that, nor seen by a
-    /// scan. An entry that is inserted after that is not concerned, whatever its tags. A load that is under way to renew such
-    /// an entry does not put its value in, and the caller that asks for the key after that begins another one.
+    /// In force when the call returns: such an entry is not returned by any read that begins after that, nor seen by
+    /// a scan. An entry that is inserted after that is not concerned, whatever its tags. A load that is under way to
+    /// renew such an entry does not put its value in, and the caller that asks for the key after that begins another
+    /// one.
     ///
     /// Nothing is walked. The entries are removed later, as expired ones are: by writes that need room, by sweeps, by
     /// [`remove_expired`](Self::remove_expired); [`len`](Self::len) and [`usage`](Self::usage) count them until then,
-    /// and a removal listener is told of them then, with [`RemovalCause::Invalidated`](crate::RemovalCause::Invalidated).
+    /// and a removal listener is told of them then, with
+    /// [`RemovalCause::Invalidated`](crate::RemovalCause::Invalidated).
     ///
     /// Does nothing if no entry has the tag, or the cache was built without.
     ///
@@ -180,7 +182,8 @@ where
         }
     }
 
-    /// The tags of the entry of a key, each once and in their order; `None` if the key is not there. Does not count as a use.
+    /// The tags of the entry of a key, each once and in their order; `None` if the key is not there. Does not count
+    /// as a use.
     ///
     /// # Progress
     ///

@@ -9,8 +9,8 @@ use crate::engine::Engine;
 use crate::maintenance_thread::MaintenanceThread;
 use crate::random_state::RandomState;
 
-/// A handle that does not keep the cache alive: for a registry of caches, or a task that looks after one for as long as
-/// it is used. Made by [`Cache::downgrade`].
+/// A handle that does not keep the cache alive: for a registry of caches, or a task that looks after one for as long
+/// as it is used. Made by [`Cache::downgrade`].
 ///
 /// # Examples
 ///
@@ -89,8 +89,8 @@ impl<K, V, S> Cache<K, V, S> {
     }
 }
 
-/// A panic of user code inside a call leaves the cache as it was before the call, or as it is after it: so it may be used
-/// on.
+/// A panic of user code inside a call leaves the cache as it was before the call, or as it is after it: so it may be
+/// used on.
 impl<K: RefUnwindSafe, V: RefUnwindSafe, S: RefUnwindSafe> UnwindSafe for Cache<K, V, S> {}
 
 impl<K: RefUnwindSafe, V: RefUnwindSafe, S: RefUnwindSafe> RefUnwindSafe for Cache<K, V, S> {}

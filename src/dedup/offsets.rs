@@ -233,7 +233,8 @@ impl OffsetTracker {
     ///
     /// # Progress
     ///
-    /// **Blocking** for a moment: takes the partition's lock to claim the offset, and once more at the end; not while `work` runs.
+    /// **Blocking** for a moment: takes the partition's lock to claim the offset, and once more at the end; not while
+    /// `work` runs.
     ///
     /// # Cancel safety
     ///

@@ -9,8 +9,8 @@
 //!
 //! - **N1** Charge is announced here before units are taken for what replaces it, and is over only after its units
 //!   were given back. So while garbage holds units, the first word is ahead of the second.
-//! - **N2** Neither word is ever lowered, and the second never overtakes the first. If what was over *before* a search
-//!   is all that had begun *after* it, nothing lingered at any moment in between.
+//! - **N2** Neither word is ever lowered, and the second never overtakes the first. If what was over *before* a
+//!   search is all that had begun *after* it, nothing lingered at any moment in between.
 
 use std::fmt;
 use std::mem::ManuallyDrop;

@@ -304,7 +304,8 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// Takes their participants from the threads that a fork has left behind, and gives up their loads; how many had participants.
+    /// Takes their participants from the threads that a fork has left behind, and gives up their loads; how many had
+    /// participants.
     pub(crate) fn reset_after_fork(&self) -> usize {
         self.running.reset_after_fork();
         if let Some(tags) = &self.tags {

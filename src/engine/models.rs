@@ -254,8 +254,9 @@ fn a_load_that_begins_beside_a_late_promotion() {
 
 // What lingers.
 
-/// A replacement that has to take a second unit, as the retired capacity is full, while other keys are inserted: there is
-/// room for these all the while, and the thread that looks for it must not come to believe that only an eviction helps.
+/// A replacement that has to take a second unit, as the retired capacity is full, while other keys are inserted:
+/// there is room for these all the while, and the thread that looks for it must not come to believe that only an
+/// eviction helps.
 fn beside_a_replacement(inserts: usize, replacements: usize) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(4);

@@ -3,11 +3,11 @@
 //! Where every entry weighs one, the slots tell it. A replacement changes nothing, and the thread that promotes or
 //! unlinks an entry sees in its exchange of the word whether the slot was on probation.
 //!
-//! With weights that is not enough. A thread that puts an entry of another weight into a slot cannot tell which of the
-//! two a concurrent promotion or unlink counts out, and a wrong count would stay wrong. So there an entry itself has a
-//! mark, in its charge word, that it is counted. The mark is set before the entry is linked, by the bits that the slot
-//! has then; the thread that takes it off counts the charge out: the one that promotes the slot, or that replaces or
-//! unlinks the entry. Hence:
+//! With weights that is not enough. A thread that puts an entry of another weight into a slot cannot tell which of
+//! the two a concurrent promotion or unlink counts out, and a wrong count would stay wrong. So there an entry itself
+//! has a mark, in its charge word, that it is counted. The mark is set before the entry is linked, by the bits that
+//! the slot has then; the thread that takes it off counts the charge out: the one that promotes the slot, or that
+//! replaces or unlinks the entry. Hence:
 //!
 //! - **S1** When no operation runs, probation's charge is that of the linked entries that are marked:
 //!   each was counted in once; the mark is taken off once, as that is an exchange; and an entry that

@@ -124,8 +124,8 @@ where
 
     /// Evicts one entry, but none of the key of `own`. Its charge comes into the hand.
     ///
-    /// One that is being renewed goes only after some attempts that were `failed`. Its key was asked for just now, and
-    /// the thread that asks next would not find the load that is under way.
+    /// One that is being renewed goes only after some attempts that were `failed`. Its key was asked for just now,
+    /// and the thread that asks next would not find the load that is under way.
     ///
     /// An entry that is larger than the retired capacity can never lie there: the capacity bears it until it
     /// is freed, and there is only one such at a time, or inserts would empty the cache while a
@@ -150,8 +150,8 @@ where
             return Eviction::Failed;
         };
         let (entry, charge) = (occupied.entry(), occupied.entry().charge());
-        // Another thread has put it in since the key was looked for, and it is what the operation has to replace. To evict
-        // it would lose an update that both have made.
+        // Another thread has put it in since the key was looked for, and it is what the operation has to replace. To
+        // evict it would lose an update that both have made.
         if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key())
             && !seeded("room-of-its-own-key")
         {
@@ -233,7 +233,8 @@ where
         None
     }
 
-    /// An entry that has expired in a bucket where one may be; if there is none, it is noted when the first one will be.
+    /// An entry that has expired in a bucket where one may be; if there is none, it is noted when the first one will
+    /// be.
     pub(super) fn scan_due_bucket<'g>(
         &self,
         view: View<'g, K, V>,
@@ -282,8 +283,8 @@ where
         (None, earliest)
     }
 
-    /// What a victim is charged to: the retired capacity, or for one that is larger than that, the capacity, if nothing
-    /// lingers.
+    /// What a victim is charged to: the retired capacity, or for one that is larger than that, the capacity, if
+    /// nothing lingers.
     #[inline]
     fn garbage_charge_of_victim<'a, 'w: 'a>(
         &'a self,

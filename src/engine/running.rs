@@ -3,8 +3,8 @@
 //! A load is entered when its loader begins and taken out when it ends, mostly on the same thread, so each thread has
 //! one of a few lists for its loads. A list is locked for a few instructions.
 //!
-//! A load is entered with the thread on which it begins, so that a child that `fork` made can tell which loads no thread
-//! ends any more. One that is ended there all the same, as it is a task, is found to be out of the list.
+//! A load is entered with the thread on which it begins, so that a child that `fork` made can tell which loads no
+//! thread ends any more. One that is ended there all the same, as it is a task, is found to be out of the list.
 
 use std::time::Duration;
 

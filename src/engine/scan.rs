@@ -160,8 +160,8 @@ where
         next
     }
 
-    /// Removes what a walk met of a key, unless `keep` wants it; whether it removed a live entry, which is the one that
-    /// `keep` has seen last.
+    /// Removes what a walk met of a key, unless `keep` wants it; whether it removed a live entry, which is the one
+    /// that `keep` has seen last.
     ///
     /// What was met may have been replaced since. If that was by a load, the value may be from before this
     /// walk, or the same with a token: the key is looked at again until what it has is wanted or gone.
@@ -220,7 +220,8 @@ where
         self.first_by(most, |view, occupied| self.usage_rank(view, occupied))
     }
 
-    /// The keys whose values were written first, `most` at most; the oldest one first. None if the cache keeps no time.
+    /// The keys whose values were written first, `most` at most; the oldest one first. None if the cache keeps no
+    /// time.
     pub(crate) fn oldest(&self, most: usize) -> Vec<K>
     where
         K: Clone,

@@ -1,8 +1,8 @@
 //! Writes that have waited for long, and go first.
 //!
-//! Room that is freed goes to the thread that asks first, and one that has just got some is still on its processor and asks
-//! again at once. A write that waits could be passed by for as long as its patience lasts. So one that has waited for
-//! some time *starves*, and says so; a write that begins then stands back for a while.
+//! Room that is freed goes to the thread that asks first, and one that has just got some is still on its processor
+//! and asks again at once. A write that waits could be passed by for as long as its patience lasts. So one that has
+//! waited for some time *starves*, and says so; a write that begins then stands back for a while.
 //!
 //! It stands back a bounded number of times, and once for each write that starves: so a write that starves and does
 //! not go on, as its closure takes its time, delays others once.

@@ -187,8 +187,8 @@ where
                     expired += usize::from(!is_placeholder);
                 }
             }
-            // Or a write that needs room would have to look there, and at all others that sweeps have emptied, before it
-            // comes to the last entry that has expired: more often than it may.
+            // Or a write that needs room would have to look there, and at all others that sweeps have emptied, before
+            // it comes to the last entry that has expired: more often than it may.
             if let Some((time, due)) = due
                 && !seeded("sweep-leaves-due")
             {

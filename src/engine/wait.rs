@@ -1,16 +1,17 @@
 //! For how long an operation waits that finds no room.
 //!
-//! No thread that is in the cache stays there for long, unless it holds a guard: but it may lose its processor there, for
-//! a few time slices of the scheduler. Meanwhile the epoch stands, so garbage stays where it is, and with
-//! it what the thread has in its hand. An operation that would be refused for that gives its processor away until there is room, for as
-//! long as the cache's *patience* lasts. Patience is with one who stands in the way, and not with oneself:
+//! No thread that is in the cache stays there for long, unless it holds a guard: but it may lose its processor there,
+//! for a few time slices of the scheduler. Meanwhile the epoch stands, so garbage stays where it is, and with
+//! it what the thread has in its hand. An operation that would be refused for that gives its processor away until
+//! there is room, for as long as the cache's *patience* lasts. Patience is with one who stands in the way, and not
+//! with oneself:
 //!
 //! - One who has stood there for so long already is not waited for. So a guard that is held costs the patience once,
 //!   and not for each operation.
-//! - Once all who were in the cache have left it, nothing is left to free, and no entry was inserted or was retired or
-//!   freed meanwhile, waiting is of no use.
-//! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code of the
-//!   user's that the operation calls takes what it has freed.
+//! - Once all who were in the cache have left it, nothing is left to free, and no entry was inserted or was retired
+//!   or freed meanwhile, waiting is of no use.
+//! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code
+//!   of the user's that the operation calls takes what it has freed.
 
 use std::time::{Duration, Instant};
 
@@ -130,15 +131,15 @@ where
         waits
     }
 
-    /// A number that changes whenever an entry is inserted, is retired or is freed: one that was in the cache with the
-    /// charge of a victim in its hand has brought its entry in when it leaves.
+    /// A number that changes whenever an entry is inserted, is retired or is freed: one that was in the cache with
+    /// the charge of a victim in its hand has brought its entry in when it leaves.
     fn activity(&self) -> u64 {
         let inserted = self.locals().map(|local| local.tally.insertions.get());
         inserted.fold(self.table.domain().activity() as u64, u64::wrapping_add)
     }
 
-    /// Whether there is nothing to wait for, where no thread is in the cache: what is freed is given back, and what an
-    /// operation has taken is an entry's.
+    /// Whether there is nothing to wait for, where no thread is in the cache: what is freed is given back, and what
+    /// an operation has taken is an entry's.
     fn is_quiescent(&self, error: AttemptError) -> bool {
         let garbage = || {
             self.table.domain().backlog() > 0 || self.retired.charged(self.retired_credits()) > 0

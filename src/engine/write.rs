@@ -133,8 +133,8 @@ where
     }
 
     /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
-    /// for so far: if the old one can never lie in the retired capacity, and no thread reads who would keep it from being
-    /// freed, it goes first.
+    /// for so far: if the old one can never lie in the retired capacity, and no thread reads who would keep it from
+    /// being freed, it goes first.
     #[cold]
     fn put_after_old<'e>(
         &'e self,
@@ -328,9 +328,9 @@ where
         Ok(Inserted::New)
     }
 
-    /// Room for an entry whose key has no value. While there are entries that weigh nothing, removed and not freed yet,
-    /// that are charged nowhere, one that weighs nothing is inserted only if another entry is freed for it: so there are never
-    /// more than there were.
+    /// Room for an entry whose key has no value. While there are entries that weigh nothing, removed and not freed
+    /// yet, that are charged nowhere, one that weighs nothing is inserted only if another entry is freed for it: so
+    /// there are never more than there were.
     #[inline(always)]
     fn make_room_for_new(
         &self,
@@ -345,8 +345,8 @@ where
         self.make_room(&view, op, charge, Some(new))
     }
 
-    /// Replaces an entry with a value, which was live or had expired. Evicts no other entry, unless the new entry is heavier:
-    /// then others may have to go for the difference.
+    /// Replaces an entry with a value, which was live or had expired. Evicts no other entry, unless the new entry is
+    /// heavier: then others may have to go for the difference.
     fn put_over<'g>(
         &self,
         view: View<'g, K, V>,
@@ -358,8 +358,9 @@ where
         let (left, charge) = (old.charge(), entry.as_ref().charge());
         op.outsized |= retired_charge(left) > self.retired.limit();
         // The order of the steps is what keeps the bounds.
-        // First room for what the new entry weighs more, as an eviction for it may need the retired capacity. Then what
-        // the old entry is charged to until it is freed: what the retired capacity takes over is free for the new one.
+        // First room for what the new entry weighs more, as an eviction for it may need the retired capacity. Then
+        // what the old entry is charged to until it is freed: what the retired capacity takes over is free for the
+        // new one.
         let room = match charge.checked_sub(left) {
             None | Some(0) => Ok(()),
             Some(more) => self.make_room(&view, op, more, Some(old)),

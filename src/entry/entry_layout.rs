@@ -1,7 +1,7 @@
 //! Which words an entry has in front of it.
 
-/// How many of the optional words the entries of one cache have: those of time, the charge, the cost of a miss, and the
-/// address of the tags.
+/// How many of the optional words the entries of one cache have: those of time, the charge, the cost of a miss, and
+/// the address of the tags.
 ///
 /// ```text
 ///     9       8       7        6   2 1   0

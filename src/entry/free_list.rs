@@ -12,8 +12,8 @@ const MAX_FREE: usize = 32;
 #[derive(Default)]
 pub(crate) struct FreeList(UnsafeCell<Numbers>);
 
-/// Some numbers of records. A number counts once it is written, and counts no more before it is used: if a fork leaves
-/// the thread behind at any step, the numbers that count are no other thread's.
+/// Some numbers of records. A number counts once it is written, and counts no more before it is used: if a fork
+/// leaves the thread behind at any step, the numbers that count are no other thread's.
 #[derive(Default)]
 pub(super) struct Numbers {
     len: usize,

@@ -1,30 +1,30 @@
 //! The entry record: a key, its value, and the words that the cache keeps with them.
 //!
 //! An entry is one record of the table's slab. Its fixed part holds the hash, the key and the value and never
-//! changes once the entry is linked, but for the recent uses of the key in the hash word. In front of it, at falling addresses, lie as many words as
-//! the cache needs: an entry pays only for what is used.
+//! changes once the entry is linked, but for the recent uses of the key in the hash word. In front of it, at falling
+//! addresses, lie as many words as the cache needs: an entry pays only for what is used.
 //!
 //! ```text
 //!   [ tags | cost | charge | idle | modified | deadline ] hash | key | value [ token ]
 //!                              -3     -2         -1         ^ what a slot points to
 //! ```
 //!
-//! The charge lies in front of what there is of the times, the cost of a miss in front of that, and the address of the
-//! tags in front of all.
+//! The charge lies in front of what there is of the times, the cost of a miss in front of that, and the address of
+//! the tags in front of all.
 //!
 //! An entry whose value is being loaded carries a token behind it: see `token`.
 //!
 //! # Invariants
 //!
 //! - **E1** The number in an [`Entry`] or a [`RawEntry`], and the pointer in an [`EntryRef`] made from it, is that of
-//!   a record of the slab, which outlives it, laid out for the slab's [`EntryLayout`] and the [`Kind`], with the fixed
-//!   part and as many words in front of it as the shape says; all initialised in an entry, except the value
+//!   a record of the slab, which outlives it, laid out for the slab's [`EntryLayout`] and the [`Kind`], with the
+//!   fixed part and as many words in front of it as the shape says; all initialised in an entry, except the value
 //!   of a placeholder.
 //! - **E2** An [`Entry`] or a [`RawEntry`] owns its record (S1). An [`EntryRef<'g>`] points to one that is not given
 //!   back during `'g`.
 //! - **E3** The kind that an entry was laid out for is in its hash word, and never changes.
-//! - **E4** The word of the tags is null, or the address of a set of which the entry has a share. Only the owner of an
-//!   entry that no other thread has changes it.
+//! - **E4** The word of the tags is null, or the address of a set of which the entry has a share. Only the owner of
+//!   an entry that no other thread has changes it.
 
 mod entry_layout;
 mod free_list;
@@ -425,7 +425,8 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// The key.
     #[inline]
     pub(crate) fn key(&self) -> &'g K {
-        // SAFETY: as in `word_of_hash`, and never written while shared; a pointer to the field alone, as the value may be missing.
+        // SAFETY: as in `word_of_hash`, and never written while shared; a pointer to the field alone, as the value
+        // may be missing.
         unsafe { &(*self.node.as_ptr()).key }
     }
 

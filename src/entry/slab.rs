@@ -14,16 +14,17 @@
 //! # Invariants
 //!
 //! - **S1** A number that was handed out and not given back is its holder's, and no other thread writes its record.
-//! - **S2** The memory of a chunk is there from before a number of it is handed out until all of them were given back.
-//! - **S3** A directory is there until the slab is dropped, and has all chunks of which a number was handed out before
-//!   the next directory took its place. Its first entry is its length, as the number zero is none and the first chunk is
-//!   never made.
+//! - **S2** The memory of a chunk is there from before a number of it is handed out until all of them were given
+//!   back.
+//! - **S3** A directory is there until the slab is dropped, and has all chunks of which a number was handed out
+//!   before the next directory took its place. Its first entry is its length, as the number zero is none and the
+//!   first chunk is never made.
 //!
 //! # Progress
 //!
-//! Threads keep numbers of their own, and give and take some at once. Lists are tried, and not waited for: who finds all
-//! of them taken hands out new ones, and tries again to give one back. Only for a chunk that is to be made, which asks the
-//! allocator, threads wait for each other, as they do there.
+//! Threads keep numbers of their own, and give and take some at once. Lists are tried, and not waited for: who finds
+//! all of them taken hands out new ones, and tries again to give one back. Only for a chunk that is to be made, which
+//! asks the allocator, threads wait for each other, as they do there.
 
 use std::alloc::{self, Layout};
 use std::fmt;

@@ -1,9 +1,9 @@
 //! Loads that no caller has joined yet.
 //!
-//! Most loads end before any other caller asks for their key. Such a load is *thin*: its token names a *latch*, a word
-//! that serves one load after another, and nothing is allocated for it. The first caller that wants to wait *inflates*
-//! it: it attaches a flight to the latch, where the leader finds it at the end. So locks are done that are seldom
-//! contended (D. Bacon et al., *Thin locks: featherweight synchronization for Java*, PLDI 1998).
+//! Most loads end before any other caller asks for their key. Such a load is *thin*: its token names a *latch*, a
+//! word that serves one load after another, and nothing is allocated for it. The first caller that wants to wait
+//! *inflates* it: it attaches a flight to the latch, where the leader finds it at the end. So locks are done that are
+//! seldom contended (D. Bacon et al., *Thin locks: featherweight synchronization for Java*, PLDI 1998).
 //!
 //! ```text
 //!   63                          1         0
@@ -101,7 +101,8 @@ impl ThinLoad {
     }
 
     fn by(latch: &'static Latch) -> Self {
-        // ORDERING H-a: Relaxed: only the thread that has the latch changes the number, and has it by what passed it on.
+        // ORDERING H-a: Relaxed: only the thread that has the latch changes the number, and has it by what passed it
+        // on.
         Self { latch, number: latch.word.load(Ordering::Relaxed) }
     }
 
@@ -187,7 +188,8 @@ impl ThinLoad {
     pub(crate) fn end_inflated(self) {
         let mut slot = lock(&self.latch.flight);
         let flight = slot.take();
-        // ORDERING H-c: Release: as in `end`; no other thread writes while it is inflated and this thread has the lock.
+        // ORDERING H-c: Release: as in `end`; no other thread writes while it is inflated and this thread has the
+        // lock.
         self.latch.word.store(self.number.wrapping_add(NEXT), Ordering::Release);
         drop(slot);
         self.latch.give_up();

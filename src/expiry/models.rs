@@ -104,8 +104,8 @@ fn an_answer_to_an_old_state_is_not_stored() {
     });
 }
 
-/// A call gives an entry another deadline while a load renews it: copies its deadline, and then puts another entry in its
-/// place. Whichever entry the call finds, the one that is there in the end has its deadline.
+/// A call gives an entry another deadline while a load renews it: copies its deadline, and then puts another entry in
+/// its place. Whichever entry the call finds, the one that is there in the end has its deadline.
 #[test]
 fn a_deadline_that_is_set_beside_a_renewal_stays() {
     set_beside_a_renewal(due(20));

@@ -1,9 +1,10 @@
 //! How long operations take, for those who want to be told.
 //!
-//! With the feature `histograms`, each participant has a histogram for each kind of operation, which is made when it is first
-//! needed; the histograms of all participants are added up when another thread asks. Reads and inserts are sampled: a thread counts down
-//! from one sample to the next, and looks at no clock in between. The distance between two samples is drawn at random, so
-//! that no rhythm of the keys falls in with it. Loads and maintenance are timed each.
+//! With the feature `histograms`, each participant has a histogram for each kind of operation, which is made when it
+//! is first needed; the histograms of all participants are added up when another thread asks. Reads and inserts are
+//! sampled: a thread counts down from one sample to the next, and looks at no clock in between. The distance between
+//! two samples is drawn at random, so that no rhythm of the keys falls in with it. Loads and maintenance are timed
+//! each.
 //!
 //! Without the feature, the same names do nothing and take no room.
 //!

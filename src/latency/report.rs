@@ -42,11 +42,11 @@ pub struct Latencies {
 
 /// How long one kind of operation took.
 ///
-/// A time is told as the upper end of its bucket, which is at most a thirty-second part above it; what took longer than 18
-/// minutes counts as that.
+/// A time is told as the upper end of its bucket, which is at most a thirty-second part above it; what took longer
+/// than 18 minutes counts as that.
 ///
-/// With the feature `serde` it is told with `count`, `mean`, `p50`, `p95`, `p99`, `p999`, `max` and `buckets`, times in
-/// seconds. It is read from the buckets: the other figures follow from them.
+/// With the feature `serde` it is told with `count`, `mean`, `p50`, `p95`, `p99`, `p999`, `max` and `buckets`, times
+/// in seconds. It is read from the buckets: the other figures follow from them.
 #[derive(Clone, PartialEq)]
 pub struct Latency {
     pub(super) histogram: Histogram,
@@ -117,8 +117,8 @@ impl Latency {
         }
     }
 
-    /// As long as this took so large a part of them at most: a half for 0.5. Zero if nothing was timed; a part that is
-    /// not between 0 and 1 is taken for the nearer one.
+    /// As long as this took so large a part of them at most: a half for 0.5. Zero if nothing was timed; a part that
+    /// is not between 0 and 1 is taken for the nearer one.
     pub fn quantile(&self, part: f64) -> Duration {
         let part = if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) };
         let wanted = ((self.count() as f64 * part).ceil() as u64).max(1);

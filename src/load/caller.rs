@@ -56,8 +56,8 @@ where
     }
 }
 
-/// The flight of a load, which is made if the load has none so far. `None` if it is over, which only a load that began
-/// thin tells in this way.
+/// The flight of a load, which is made if the load has none so far. `None` if it is over, which only a load that
+/// began thin tells in this way.
 pub(super) fn flight_of<V: Send + Sync + 'static>(
     token: &LoadToken,
     limits: StallLimits,

@@ -287,8 +287,8 @@ impl<E> Shared<E> for Nothing {
     }
 }
 
-/// An error of which no caller knows yet whether it can be shared: of both methods `share`, the compiler takes the one
-/// that needs no further reference.
+/// An error of which no caller knows yet whether it can be shared: of both methods `share`, the compiler takes the
+/// one that needs no further reference.
 #[derive(Debug)]
 pub struct Probe<'a, E>(pub &'a E);
 

@@ -223,8 +223,8 @@ fn a_nudge_loses_no_news() {
 
 #[test]
 fn a_waiter_that_is_passed_by_is_told_the_end() {
-    // A task is promoted and sleeps on; the watch promotes the next one, which completes the flight, and the task is polled
-    // somewhere in between.
+    // A task is promoted and sleeps on; the watch promotes the next one, which completes the flight, and the task is
+    // polled somewhere in between.
     model(|| {
         let flight = flight(Runner::Thread);
         let (bell, waker) = bell();

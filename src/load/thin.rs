@@ -1,8 +1,8 @@
 //! The leader of a load that begins thin: without a flight, until another caller joins.
 //!
 //! Such a load has no value to renew, no failure before it and none to remember, and its loader runs on the thread
-//! that began it. If it brings a value that no caller waits for, nothing was allocated. Whatever else happens (an error,
-//! a panic, a caller that joins, a wait of its own) it is inflated first, and goes on as any other.
+//! that began it. If it brings a value that no caller waits for, nothing was allocated. Whatever else happens (an
+//! error, a panic, a caller that joins, a wait of its own) it is inflated first, and goes on as any other.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::expiry::LifetimeOverride;
 use crate::sync::{NoAbort, quietly};
 use crate::trace::{LoadSpan, load_ended};
 
-/// A caller that has to load. If it is dropped before the load has ended, as in a panic, the first waiter is promoted.
+/// A caller that has to load. If it is dropped before the load has ended, as in a panic, the first waiter is
+/// promoted.
 struct ThinLeader<'c, K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,

@@ -1,7 +1,7 @@
 //! Models of loads that begin thin. Run with `--cfg clockhand_loom`.
 //!
-//! The table is one place with a word: nothing, a token, or a value. That it has no more than one of them for a key, and
-//! what replaces or unlinks one, is modelled in `table`.
+//! The table is one place with a word: nothing, a token, or a value. That it has no more than one of them for a key,
+//! and what replaces or unlinks one, is modelled in `table`.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};

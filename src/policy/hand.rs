@@ -41,7 +41,8 @@ impl Hand {
         }
     }
 
-    /// The thread's current entry of the region, in its range or in those after it. `None` if there is none within a bounded part of the round.
+    /// The thread's current entry of the region, in its range or in those after it. `None` if there is none within a
+    /// bounded part of the round.
     #[inline]
     pub(super) fn current<E: Entries>(
         &self,

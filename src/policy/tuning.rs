@@ -26,8 +26,8 @@ pub(super) const MAX_PROMOTED_PER_INSERT: usize = 4;
 /// With one, a loop a little longer than the cache makes every key that was evicted come back as a ghost; with two,
 /// a new working set waits for a round longer.
 pub(super) const MIN_AGE_RATIO: f64 = 1.7;
-/// By how much more often the key of the protected hand's entry must have been used than a candidate's for the hand to
-/// go on. The hand stays at one that wins narrowly: so its age tells how long it was not read.
+/// By how much more often the key of the protected hand's entry must have been used than a candidate's for the hand
+/// to go on. The hand stays at one that wins narrowly: so its age tells how long it was not read.
 pub(super) const MIN_FREQUENCY_LEAD: u64 = 5;
 /// Candidates that are compared with what was seen of the protected hand's entry until it is looked at again. It may
 /// be read meanwhile.
@@ -83,7 +83,8 @@ pub(super) const ENTRIES_PER_GHOST_SET: usize = 6;
 pub(super) const MIN_GHOST_SETS: usize = 256;
 /// Steps of the coarse time while as many misses happen as the cache has entries.
 pub(super) const STEPS_PER_CAPACITY: u64 = 256;
-/// The part of the capacity, in misses, within which a ghost is near: a little more probation would have kept its key.
+/// The part of the capacity, in misses, within which a ghost is near: a little more probation would have kept its
+/// key.
 pub(super) const NEAR_PART: u64 = 5;
 /// For how long it counts that a key left probation, in misses for each entry of the cache (ADR 11).
 pub(super) const FAR_CAPACITIES: u64 = 3;
@@ -92,8 +93,8 @@ pub(super) const LATE_TENTHS: u64 = 7;
 /// Causes in a set, and entries of the cache for one: nothing is decided by them, so they are few (ADR 18).
 pub(super) const CAUSES_PER_SET: usize = 8;
 pub(super) const ENTRIES_PER_CAUSE_SET: usize = 32;
-/// Misses that a thread counts for itself, at most, and the part of the capacity that they are at most: so few that no
-/// age is noticeably wrong (ADR 8).
+/// Misses that a thread counts for itself, at most, and the part of the capacity that they are at most: so few that
+/// no age is noticeably wrong (ADR 8).
 pub(super) const MAX_UNREPORTED: u64 = 16;
 pub(super) const UNREPORTED_PART: u64 = 256;
 /// Bytes of the history for each entry of a large cache, at most.

@@ -4,11 +4,12 @@
 //!
 //! - A candidate that was not read stays only in the place of an entry at the protected hand that is worth less. The
 //!   hand goes on from one that is better, so the next candidates are compared with another: in the end those are
-//!   evicted that are worth least. So each is compared, and none with what was seen before: who won is worth much, and
-//!   a hand that stands does not come to those that are worth little.
+//!   evicted that are worth least. So each is compared, and none with what was seen before: who won is worth much,
+//!   and a hand that stands does not come to those that are worth little.
 //! - A candidate that was read is not promoted if the entry at the protected hand is better.
 //! - Where the protected part has to make room, the hand goes on as long as the next entry is worth less
-//!   ([`MAX_LESS_WORTHY`]), and one that was read is evicted, too, if it is worth next to nothing ([`WORTHLESS_RATIO`]).
+//!   ([`MAX_LESS_WORTHY`]), and one that was read is evicted, too, if it is worth next to nothing
+//!   ([`WORTHLESS_RATIO`]).
 //! - A heavy newcomer is admitted only if it [is worth its room](Eviction::is_worth_its_room).
 //!
 //! Where all weigh and cost the same no entry is better than another, and as many hit as by counts.
@@ -72,8 +73,8 @@ impl<E: Entries> Eviction<'_, E> {
         least.0
     }
 
-    /// Whether a newcomer that is heavy is worth the entries that have to make room for it: no less than as much of the
-    /// protected part is on average. Looks at a few entries there, and steps past them.
+    /// Whether a newcomer that is heavy is worth the entries that have to make room for it: no less than as much of
+    /// the protected part is on average. Looks at a few entries there, and steps past them.
     pub(crate) fn is_worth_its_room(&self, newcomer: Worth) -> bool {
         let (mut saves, mut weight) = (0_u64, 0_u64);
         for _ in 0..SAMPLE_SIZE {

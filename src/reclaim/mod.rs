@@ -1,8 +1,8 @@
 //! When memory that was unlinked may be freed.
 //!
 //! Epochs, in the manner of K. Fraser, *Practical lock-freedom* (2004), §5.2.3. A [`Domain`] has an
-//! epoch, a counter. A thread has a [`Participant`](participant::Participant) and writes the epoch there before it follows a
-//! pointer (it is *pinned*). The epoch moves from `e` to `e + 1` only when every pinned participant shows
+//! epoch, a counter. A thread has a [`Participant`](participant::Participant) and writes the epoch there before it
+//! follows a pointer (it is *pinned*). The epoch moves from `e` to `e + 1` only when every pinned participant shows
 //! `e`. What was unlinked and *retired* while the epoch was `t` may be freed once the epoch is
 //! [`GRACE`] ahead of `t`.
 //!
@@ -22,7 +22,8 @@
 //!   after it can no longer be reached by a new reader.
 //! - **R3** A batch's tag is read from the epoch after a sequentially consistent fence that follows
 //!   the unlinking of all its items.
-//! - **R4** A batch is owned by the thread that took its pointer out of the bag's word by a swap; one in a stack or a queue with the first of it.
+//! - **R4** A batch is owned by the thread that took its pointer out of the bag's word by a swap; one in a stack or a
+//!   queue with the first of it.
 //! - **R5** Participants are freed with the domain, never before; a participant has one holder at a time.
 //! - **R6** A thread that is freeing items of any domain frees none inside, of whatever domain: destructors
 //!   are as deep in one another as user code nests them, and no deeper.

@@ -260,8 +260,8 @@ fn what_ripens_out_of_reach_is_found_by_the_next_collection() {
     });
 }
 
-/// The holder of a participant puts more items into the open part than there are places, while two others take out what
-/// they find there, and may sleep over it.
+/// The holder of a participant puts more items into the open part than there are places, while two others take out
+/// what they find there, and may sleep over it.
 #[test]
 fn what_is_open_is_taken_once_whoever_takes_it() {
     model(|| {

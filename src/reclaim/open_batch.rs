@@ -6,14 +6,14 @@
 //!    gone     |  filled        |  empty        |  the same places as those that are gone
 //! ```
 //!
-//! The holder alone fills places, and moves `put` on. The thread that takes the filled ones out, holder or not, excludes others
-//! who take by the word `taker`, and moves `taken` on after it has emptied them. No thread waits for it: another who wants to take
-//! gets nothing, and a holder who finds no empty place seals its item alone.
+//! The holder alone fills places, and moves `put` on. The thread that takes the filled ones out, holder or not,
+//! excludes others who take by the word `taker`, and moves `taken` on after it has emptied them. No thread waits for
+//! it: another who wants to take gets nothing, and a holder who finds no empty place seals its item alone.
 //!
 //! # Invariants
 //!
-//! - **O1** Places from `taken` to `put` are filled, the others are empty. Only the holder moves `put`, and only who has set
-//!   `taker` moves `taken`.
+//! - **O1** Places from `taken` to `put` are filled, the others are empty. Only the holder moves `put`, and only who
+//!   has set `taker` moves `taken`.
 //! - **O2** The holder writes empty places only, and who takes reads filled ones only.
 
 use std::fmt;
@@ -118,8 +118,8 @@ impl<T> OpenBatch<T> {
         (!batch.items.is_empty()).then_some(batch)
     }
 
-    /// Forgets who is taking items out: no thread is any more. What was in its hands, and not yet counted as taken, is still
-    /// here.
+    /// Forgets who is taking items out: no thread is any more. What was in its hands, and not yet counted as taken,
+    /// is still here.
     pub(super) fn forget_taker(&self) {
         // ORDERING R-r: Relaxed: called where no other thread is.
         self.taker.store(false, Ordering::Relaxed);

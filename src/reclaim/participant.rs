@@ -223,7 +223,8 @@ impl<'d, T, L> Guard<'d, T, L> {
         self.participant.nested.get() == 1
     }
 
-    /// Whether the thread keeps its own garbage from being freed: by another guard, or by an owned guard that is pinned.
+    /// Whether the thread keeps its own garbage from being freed: by another guard, or by an owned guard that is
+    /// pinned.
     pub(crate) fn blocks_own_garbage(&self) -> bool {
         let other =
             |participant: &&Participant<T, L>| !std::ptr::eq(*participant, self.participant);
@@ -247,8 +248,8 @@ impl<'d, T, L> Guard<'d, T, L> {
     /// wait there, the thread holds no other guard, and it is not freeing already (R6). Looks only after
     /// some retirements, as each look has to move the epoch.
     ///
-    /// The sink gets the participant's local part with each item if the thread keeps the participant; it is made only if there is a
-    /// look.
+    /// The sink gets the participant's local part with each item if the thread keeps the participant; it is made only
+    /// if there is a look.
     #[inline]
     pub(crate) fn close<F>(self, budget: usize, sink: impl FnOnce() -> F)
     where

@@ -2,8 +2,8 @@
 //!
 //! Pinned participants show the epoch or the one before it, as it moves only when all show it. So those that hold
 //! it up have all done so for as long as it could not be moved, and one word for each of epoch and time says
-//! that of all of them. A pin takes no part in it: the time is read by the thread that tries to move the epoch in vain, and
-//! only the first time.
+//! that of all of them. A pin takes no part in it: the time is read by the thread that tries to move the epoch in
+//! vain, and only the first time.
 
 use std::fmt;
 use std::sync::OnceLock;

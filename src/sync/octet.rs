@@ -56,8 +56,8 @@ mod imp {
     fn halves<const UPPER: bool>(words: &[Relaxed<AtomicU64>; WORDS]) -> (__m128i, __m128i) {
         let (first, last): (__m128i, __m128i);
         // ORDERING S-h: Relaxed: nothing is ordered by it.
-        // SAFETY: reads the words, which are atomics in one cache line, aligned to it: a load of 16 bytes loads either half
-        // of them whole.
+        // SAFETY: reads the words, which are atomics in one cache line, aligned to it: a load of 16 bytes loads
+        // either half of them whole.
         unsafe {
             asm!(
                 "movaps {first}, xmmword ptr [{line}]",

@@ -238,14 +238,14 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         let (group, tag) = (self.group(), tag_of(query.hash));
         let slot_indices =
             (self.load_slots().matching(query.hash), |word: SlotWord| word.is_own_as(tag));
-        // SAFETY: a bucket reference is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
-        // never claimed.
+        // SAFETY: a bucket reference is made by a pinned thread, of entries of the array's slab (T1); a bucket's own
+        // slots are never claimed.
         let found = unsafe { group.search(self.array.slab(), query, slot_indices, eq) }?;
         Some(Occupied { bucket: *self, slot: found.slot, word: found.word, entry: found.entry })
     }
 
-    /// Finds a key's value among the bucket's own slots, where nearly all values are. The hash is not compared, as its tag
-    /// was.
+    /// Finds a key's value among the bucket's own slots, where nearly all values are. The hash is not compared, as
+    /// its tag was.
     ///
     /// # Errors
     ///
@@ -266,7 +266,8 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
                 }
                 continue;
             }
-            // SAFETY: the number of a linked entry, as a bucket's own slots are never claimed; the thread is pinned (T1).
+            // SAFETY: the number of a linked entry, as a bucket's own slots are never claimed; the thread is pinned
+            // (T1).
             let entry = unsafe { EntryRef::from_plain(word.number(), self.array.slab()) };
             if eq(entry.key()) {
                 return Ok(Occupied { bucket: *self, slot, word, entry });
@@ -469,7 +470,8 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
     fn link_in_chain(&self, mut from: Header, number: u32, visible: SlotWord) -> bool {
         let bucket = self.bucket;
         if from.announces(number) {
-            // An entry that had this number was announced last, and has left: no thread shall reveal this claim for it.
+            // An entry that had this number was announced last, and has left: no thread shall reveal this claim for
+            // it.
             if !bucket.try_header(from, from.without_announcement()) {
                 return false;
             }

@@ -9,10 +9,10 @@
 //! A writer that needs room finds a bucket with an expired entry in as many steps as the tree has levels, however
 //! large the table is and however few have expired; and where none has, one word says so.
 //!
-//! A hint. A word may be earlier than all entries below it, as they have left, or were read and live longer: the thread that
-//! comes by and finds nothing there puts it right. While it does so a deadline may be added that is earlier: it looks
-//! again afterwards. To lose one for good, a load would have to be reordered before a locked exchange (see
-//! `summary`); the sweeps find it then.
+//! A hint. A word may be earlier than all entries below it, as they have left, or were read and live longer: the
+//! thread that comes by and finds nothing there puts it right. While it does so a deadline may be added that is
+//! earlier: it looks again afterwards. To lose one for good, a load would have to be reordered before a locked
+//! exchange (see `summary`); the sweeps find it then.
 
 use crate::sync::{AtomicU64, Relaxed, zeroed};
 
@@ -66,8 +66,8 @@ impl DeadlineTree {
         }
     }
 
-    /// Notes for a read, which waits for no thread, that an entry of a bucket expires then, earlier than it was to. If
-    /// others are faster each time, that is lost.
+    /// Notes for a read, which waits for no thread, that an entry of a bucket expires then, earlier than it was to.
+    /// If others are faster each time, that is lost.
     pub(super) fn note_wait_free(&self, mut index: usize, deadline: u64) {
         for level in &self.levels {
             let attempt = |_: &usize| {
@@ -147,8 +147,8 @@ impl DeadlineTree {
         }
     }
 
-    /// Notes that nothing in a bucket expires before that; whether no other thread has noted anything since. If so, the
-    /// caller looks at the bucket once more.
+    /// Notes that nothing in a bucket expires before that; whether no other thread has noted anything since. If so,
+    /// the caller looks at the bucket once more.
     pub(super) fn set_earliest(&self, overdue: DueLeaf, deadline: u64) -> bool {
         let DueLeaf { index, word } = overdue;
         let right = !deadline < word && self.levels[0][index].try_set(word, !deadline);

@@ -77,8 +77,8 @@ impl Group {
         (0..SLOTS_PER_GROUP).map(|slot_index| (slot_index, self.word(slot_index)))
     }
 
-    /// Finds the key with this hash among the slots with these indices for which `is_readable` holds, and whose entries are
-    /// sought.
+    /// Finds the key with this hash among the slots with these indices for which `is_readable` holds, and whose
+    /// entries are sought.
     ///
     /// # Safety
     ///

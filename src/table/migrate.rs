@@ -10,8 +10,8 @@
 //! since. When the targets are full, every source is marked MOVED.
 //!
 //! Readers do not help: they read a frozen bucket until it is marked MOVED, and its targets from then
-//! on. The thread that is going to change a target, and every hand and scan, sees to it first that all its sources are
-//! MOVED (T8): else a reader could find in the one what was taken out of the other.
+//! on. The thread that is going to change a target, and every hand and scan, sees to it first that all its sources
+//! are MOVED (T8): else a reader could find in the one what was taken out of the other.
 
 use super::array::Array;
 use super::bucket::BucketRef;

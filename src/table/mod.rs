@@ -26,8 +26,8 @@
 //! 1. *Settle* the bucket's header word and search for the key.
 //! 2. *Announce* the entry for a vacant slot: one compare-and-swap on the header word, from the value read in
 //!    step 1. It fails if any key was inserted since, so no key can be in twice.
-//! 3. *Fill* the slot, from the vacant word. Every thread that reads the announcement does this first, so the next key
-//!    that is inserted has seen this one.
+//! 3. *Fill* the slot, from the vacant word. Every thread that reads the announcement does this first, so the next
+//!    key that is inserted has seen this one.
 //!
 //! An entry that could not be announced was never seen by any thread: it is handed back. Where the bucket is full, a
 //! slot in its chain is *claimed* first, the claim is announced, and then *revealed*.
@@ -50,8 +50,8 @@
 //!   hand or a scan, has seen all buckets MOVED from which its bucket was filled. Readers read in the older
 //!   ones until then.
 //!
-//! Versions have 26 bits: a thread that sleeps between two steps while exactly that many keys are inserted into one bucket may
-//! take an old word for a new one.
+//! Versions have 26 bits: a thread that sleeps between two steps while exactly that many keys are inserted into one
+//! bucket may take an old word for a new one.
 //!
 //! # Races
 //!
@@ -170,8 +170,8 @@ impl<K, V, X, L> Table<K, V, X, L> {
         buckets.map_or(Self::MAX_BITS, usize::trailing_zeros).clamp(1, Self::MAX_BITS)
     }
 
-    /// Takes participants and locks from the threads that a fork has left behind; how many had participants. To be called in the
-    /// child, by the thread that called `fork`; called by another, or elsewhere, it does nothing.
+    /// Takes participants and locks from the threads that a fork has left behind; how many had participants. To be
+    /// called in the child, by the thread that called `fork`; called by another, or elsewhere, it does nothing.
     pub(crate) fn reset_after_fork(&self) -> usize {
         let me = Holder::me();
         if me.is_from_elsewhere() {

@@ -130,7 +130,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         next
     }
 
-    /// Migrates the bucket of an entry that could not be unlinked, if it is frozen: the thread that froze it may sleep.
+    /// Migrates the bucket of an entry that could not be unlinked, if it is frozen: the thread that froze it may
+    /// sleep.
     #[cold]
     pub(crate) fn help_migrate(&self, occupied: Occupied<'g, K, V, X>) {
         if occupied.is_frozen() {
@@ -138,8 +139,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Begins to double the table, and leaves the units of some hashes as a thread does that falls asleep there: frozen,
-    /// and filled in the next generation if it came so far.
+    /// Begins to double the table, and leaves the units of some hashes as a thread does that falls asleep there:
+    /// frozen, and filled in the next generation if it came so far.
     #[cfg(all(test, not(clockhand_loom)))]
     pub(crate) fn fall_asleep(
         &self,
@@ -180,8 +181,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         units: usize,
     ) -> usize {
         let (all, begun) = (MigrationUnit::count(array, next), array.begun.get());
-        // ORDERING T-l: Acquire: the thread that ends the generation has seen all of it moved; pairs with the exchange
-        // below.
+        // ORDERING T-l: Acquire: the thread that ends the generation has seen all of it moved; pairs with the
+        // exchange below.
         let known = array.moved.load(Ordering::Acquire);
         let mut moved = known;
         while moved < all && moved - known < units {

@@ -1,9 +1,9 @@
 //! Walking the table in its order: for the hands, and for scans.
 //!
 //! A *position* is a point in table order: the leading bits of the hash say which bucket, the rest
-//! counts the ranks within it. As buckets divide the hashes in order, a position that begins a bucket stays meaningful
-//! when the table grows or shrinks: it is before all hashes that are not below it. A scan goes by that, and so
-//! meets every entry once, whatever the table's size is at each of its steps. To a hand a position
+//! counts the ranks within it. As buckets divide the hashes in order, a position that begins a bucket stays
+//! meaningful when the table grows or shrinks: it is before all hashes that are not below it. A scan goes by that,
+//! and so meets every entry once, whatever the table's size is at each of its steps. To a hand a position
 //! within a bucket of another size is empty.
 
 use std::ops::Range;

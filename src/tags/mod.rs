@@ -19,8 +19,8 @@
 //! - **V1** An invalidation first raises the version, then looks the tag up, then raises what it finds to the
 //!   version that it took. The thread that makes a tag known first does so, and then reads the version
 //!   ([`Tag::known_since`]). So an invalidation that did not find the tag has taken a version that is not above that.
-//! - **V2** What a tag was invalidated by only rises, and the version of a set never changes: what one thread has seen as
-//!   invalidated is so for every thread and for good.
+//! - **V2** What a tag was invalidated by only rises, and the version of a set never changes: what one thread has
+//!   seen as invalidated is so for every thread and for good.
 //! - **V3** The version of a set is read after all its tags were made known, and before the value is there that is
 //!   guarded by it. So an invalidation that returned before the value was there is not above it, and one that was
 //!   called after the version was read is.
@@ -29,7 +29,8 @@
 //!
 //! A load learns the tags of its value at its end. Its version is from its beginning, where they may not have been
 //! known: an invalidation since may have passed by a tag that was unknown then. So its value may be kept only if
-//! each tag was known since a version that is not above the load's own; and else no thread can tell, and it is not kept.
+//! each tag was known since a version that is not above the load's own; and else no thread can tell, and it is not
+//! kept.
 
 #[cfg(all(test, clockhand_loom))]
 mod models;
@@ -53,13 +54,15 @@ impl Versions {
 
     /// The version that stands.
     pub(crate) fn now(&self) -> u64 {
-        // ORDERING V-b: Acquire: a value that is read after that is not from before an invalidation that is in the version.
+        // ORDERING V-b: Acquire: a value that is read after that is not from before an invalidation that is in the
+        // version.
         self.0.load(Ordering::Acquire)
     }
 
     /// The version for an invalidation that looks its tag up after that.
     pub(crate) fn advance(&self) -> u64 {
-        // ORDERING V-b: AcqRel: what the caller has changed before it invalidates is there for the thread that reads the version.
+        // ORDERING V-b: AcqRel: what the caller has changed before it invalidates is there for the thread that reads
+        // the version.
         let version = self.0.fetch_add(1, Ordering::AcqRel) + 1;
         // ORDERING V-a: SeqCst fence: the version is raised before the tag is looked up; pairs with that in `hold`.
         fence(Ordering::SeqCst);

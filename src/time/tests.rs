@@ -145,7 +145,8 @@ fn a_stamp_that_lies_ahead_is_not_young() {
     assert_eq!(time.fresh(2 * MILLI), Some(Moment::at(5 * MILLI + 7)));
 }
 
-/// A counter that is set back, as after the machine was suspended, seems to have counted nothing rather than very much.
+/// A counter that is set back, as after the machine was suspended, seems to have counted nothing rather than very
+/// much.
 #[test]
 fn a_counter_that_is_set_back_makes_no_time_seem_younger() {
     for counter in [0, 7, 999, 1000, 1001, 2 * MILLI] {
