@@ -97,7 +97,7 @@ impl Plan {
 
     /// Builds it, unless the plan contradicts itself.
     pub(crate) fn build(&self, log: &Arc<Log>) -> Option<(Subject, ManualClock)> {
-        let (clock, hand) = Clock::manual();
+        let (clock, manual) = Clock::manual();
         let maintenance = if self.manual { Maintenance::Manual } else { Maintenance::Inline };
         let noted = Arc::clone(log);
         let mut builder = clockhand::Cache::builder()
@@ -132,7 +132,7 @@ impl Plan {
         match builder.build() {
             Ok(subject) => {
                 assert!(!too_many, "the plan contradicts itself: {self:?}");
-                Some((subject, hand))
+                Some((subject, manual))
             }
             Err(BuildError::ExpectedEntriesOverCapacity { .. }) if too_many => None,
             Err(error) => panic!("{error}"),

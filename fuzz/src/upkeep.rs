@@ -89,8 +89,8 @@ impl World {
     /// Moves the time.
     pub(crate) fn advance(&mut self, bytes: &mut Bytes<'_>) {
         let step = plan::duration(bytes);
-        self.hand.advance(step);
+        self.manual.advance(step);
         self.model.advance(step);
-        assert_eq!(self.hand.elapsed().as_nanos(), u128::from(self.model.now));
+        assert_eq!(self.manual.elapsed().as_nanos(), u128::from(self.model.now));
     }
 }

@@ -27,7 +27,7 @@ pub struct World {
     pub(crate) reader_pinned: bool,
     /// Another cache on the same thread.
     pub(crate) other: Option<Cache<u8, u64>>,
-    pub(crate) hand: ManualClock,
+    pub(crate) manual: ManualClock,
     pub(crate) model: Model,
     pub(crate) plan: Plan,
     pub(crate) log: Arc<Log>,
@@ -53,7 +53,7 @@ impl World {
     /// A cache by plan, unless the plan contradicts itself.
     pub fn build(plan: Plan) -> Option<Self> {
         let log = Arc::new(Log::default());
-        let (subject, hand) = plan.build(&log)?;
+        let (subject, manual) = plan.build(&log)?;
         *log.subject.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject.clone());
         Some(Self {
             subject,
@@ -61,7 +61,7 @@ impl World {
             reader: None,
             reader_pinned: false,
             other: None,
-            hand,
+            manual,
             model: Model::new(plan),
             plan,
             log,

@@ -16,7 +16,7 @@
 //! | `remove` | how an entry leaves |
 //! | `garbage_charge` | what an unlinked entry is charged to until it is freed |
 //! | `lingering` | the charge of those that the capacity bears |
-//! | `probation_charge` | what it is of probation's share |
+//! | `probation_charge` | what it counts on probation |
 //! | `placeholder` | how a load takes part in the table |
 //! | `thin_load` | the same for a load that no thread has joined yet |
 //! | `running` | which loads run, and since when |

@@ -1,4 +1,4 @@
-//! A thread's place in a domain, and the ways to sit on it.
+//! A thread's part of a domain, and the guards that pin it.
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -16,8 +16,8 @@ const ORPHANED: u32 = 1 << 31;
 /// Guards that a thread may hold of one domain at a time. Few where the limit is tested.
 const MAX_GUARDS: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 
-/// A thread's place: what the others must see of it, its bag of retired items, and what the owner
-/// of the domain keeps per thread.
+/// A thread's part of a domain: what the others must see of it, its bag of retired items, and what the owner of the
+/// domain keeps for each thread.
 ///
 /// Participants are never freed before the domain: a thread that ends leaves its participant, with all that was
 /// counted there, to the next thread that comes.

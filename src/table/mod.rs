@@ -10,9 +10,9 @@
 //! | `group` | seven slots |
 //! | `slot_vector` | all slots of a bucket at once |
 //! | `chain` | more groups behind a bucket |
-//! | `bucket` | the protocol: settle, seek, claim, announce, reveal, unlink |
+//! | `bucket` | the protocol: help, search, claim, announce, reveal, unlink |
 //! | `array` | one generation: buckets, chains, summaries |
-//! | `summary` | which buckets a hand can pass by |
+//! | `summary` | which buckets a hand can skip |
 //! | `deadline_tree` | where the next entries expire |
 //! | `migrate` | how entries move to a generation of another size |
 //! | `resize` | when that is begun, who helps, and how it ends |
@@ -23,7 +23,7 @@
 //!
 //! # How a key is inserted
 //!
-//! 1. *Settle* the bucket's header word and search for the key.
+//! 1. *Help*: put what the bucket's header word announces into its slot. Then search for the key.
 //! 2. *Announce* the entry for a vacant slot: one compare-and-swap on the header word, from the value read in
 //!    step 1. It fails if any key was inserted since, so no key can be in twice.
 //! 3. *Fill* the slot, from the vacant word. Every thread that reads the announcement does this first, so the next
