@@ -520,13 +520,14 @@ where
     /// The value of a key, and whether it is to be renewed: it is that old, and no load whose token
     /// `is_reloading` is about to do it.
     #[inline]
-    pub(crate) fn get_and_age(
+    pub(crate) fn get_and_age<Q>(
         &self,
-        key: &K,
+        key: &Q,
         age: (Duration, f64),
         is_reloading: impl Fn(&LoadToken) -> bool,
     ) -> Option<(V, bool)>
     where
+        Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
         let pin = self.engine.pin();

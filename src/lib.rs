@@ -138,7 +138,9 @@ pub use key_ref::{KeyPart, KeyRef};
 pub use latency::{Latencies, Latency};
 #[cfg(feature = "async")]
 pub use load::AsyncLoader;
-pub use load::{LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize};
+pub use load::{
+    Fresh, LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize,
+};
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::{Reader, ReaderView};

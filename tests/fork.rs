@@ -258,7 +258,7 @@ fn a_task_that_goes_on_in_a_child_is_counted_once() {
     let arrived = AtomicBool::new(false);
     let value =
         poll_fn(|_| if arrived.load(Ordering::Relaxed) { Poll::Ready(1) } else { Poll::Pending });
-    let mut task = pin!(cache.get_or_load_async(1, value));
+    let mut task = pin!(cache.get_or_load_async(1, |_| value));
     let mut poll = || task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     thread::scope(|scope| scope.spawn(|| assert!(poll().is_pending())).join().expect("ok"));
     manual.advance(MINUTE);
@@ -266,7 +266,7 @@ fn a_task_that_goes_on_in_a_child_is_counted_once() {
         claim(load_age(&cache) == Some(60.0));
         cache.reset_after_fork();
         claim(load_age(&cache).is_none() && under_way(&cache) == 0);
-        let mut other = pin!(cache.get_or_load_async(2, pending::<u64>()));
+        let mut other = pin!(cache.get_or_load_async(2, |_| pending::<u64>()));
         claim(other.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         claim(under_way(&cache) == 1);
         arrived.store(true, Ordering::Relaxed);

@@ -40,7 +40,7 @@ fn a_thousand_tasks_and_sixty_four_threads_cause_one_load() {
         let tasks: Vec<_> = (0..1_000)
             .map(|_| {
                 let (cache, loads) = (cache.clone(), Arc::clone(&loads));
-                runtime.spawn(async move { cache.get_or_load_async(round, load(loads)).await })
+                runtime.spawn(async move { cache.get_or_load_async(round, |_| load(loads)).await })
             })
             .collect();
         support::together(support::size(16, 64), |_| {
@@ -68,7 +68,7 @@ fn another_executor_does_it_as_well() {
     for _ in 0..1_000 {
         let (cache, loads, told) = (cache.clone(), Arc::clone(&loads), told.clone());
         pool.spawn_ok(async move {
-            let value = cache.get_or_load_async(1, async {
+            let value = cache.get_or_load_async(1, |_| async {
                 loads.fetch_add(1, Ordering::Relaxed);
                 // Gives way once, in the manner of no runtime.
                 let mut waited = false;
@@ -97,7 +97,7 @@ fn a_hit_allocates_nothing_and_polls_nothing() {
     let mut context = Context::from_waker(Waker::noop());
     let before = heap::calls();
     for _ in 0..100 {
-        let future = cache.get_or_load_async(1, async { unreachable!("it is there") });
+        let future = cache.get_or_load_async(1, |_| async { unreachable!("it is there") });
         assert_eq!(pin!(future).as_mut().poll(&mut context), Poll::Ready(5));
         assert_eq!(cache.get_or_load(1, |_| unreachable!("it is there")), 5);
     }
@@ -128,11 +128,14 @@ fn poll(waiting: &mut Waiting<'_>, waker: &Waker) -> Poll<u64> {
 #[test]
 fn the_first_that_waits_is_the_first_that_is_promoted() {
     let cache = Cache::<u64, u64>::new(10);
-    let mut leader: Waiting<'_> = Box::pin(cache.get_or_load_async(1, std::future::pending()));
+    let mut leader: Waiting<'_> =
+        Box::pin(cache.get_or_load_async(1, |_| std::future::pending::<u64>()));
     assert!(poll(&mut leader, Waker::noop()).is_pending());
     let bells: Vec<_> = (0..3).map(|_| bell()).collect();
     let mut waiting: Vec<Waiting<'_>> = (0..3)
-        .map(|n| Box::pin(cache.get_or_load_async(1, async move { 10 + n })) as Waiting<'_>)
+        .map(|n| {
+            Box::pin(cache.get_or_load_async(1, move |_| async move { 10 + n })) as Waiting<'_>
+        })
         .collect();
     for (waiting, (_, waker)) in waiting.iter_mut().zip(&bells) {
         assert!(poll(waiting, waker).is_pending());
@@ -155,9 +158,9 @@ fn a_task_that_moves_is_woken_where_it_is() {
     let cache = Cache::<u64, u64>::new(10);
     let (open, gate) = tokio::sync::oneshot::channel();
     let mut leader: Waiting<'_> =
-        Box::pin(cache.get_or_load_async(1, async { gate.await.unwrap() }));
+        Box::pin(cache.get_or_load_async(1, |_| async { gate.await.unwrap() }));
     assert!(poll(&mut leader, Waker::noop()).is_pending());
-    let mut waiting: Waiting<'_> = Box::pin(cache.get_or_load_async(1, async { 9 }));
+    let mut waiting: Waiting<'_> = Box::pin(cache.get_or_load_async(1, |_| async { 9 }));
     let ((old, first), (new, second)) = (bell(), bell());
     assert!(poll(&mut waiting, &first).is_pending());
     assert!(poll(&mut waiting, &second).is_pending());
@@ -171,7 +174,8 @@ fn a_task_that_moves_is_woken_where_it_is() {
 fn leaders_that_are_dropped_leave_nothing_behind() {
     let cache = Cache::<u64, String>::new(10);
     for key in 0..1_000 {
-        let mut future = Box::pin(cache.get_or_load_async(key, std::future::pending()));
+        let mut future =
+            Box::pin(cache.get_or_load_async(key, |_| std::future::pending::<String>()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(future.as_mut().poll(&mut context).is_pending());
         if key % 2 == 0 {
@@ -202,7 +206,7 @@ fn threads_and_tasks_that_are_cancelled_at_random() {
                         if pause == 2 { Err("no".to_string()) } else { Ok(key) }
                     };
                     let patience = Duration::from_micros(random.below(200));
-                    let wait = cache.try_get_or_load_async(key, load);
+                    let wait = cache.try_get_or_load_async(key, |_| load);
                     if let Ok(Ok(value)) = tokio::time::timeout(patience, wait).await {
                         assert_eq!(value, key);
                     }
@@ -364,7 +368,7 @@ fn a_thread_waits_for_a_task_and_a_task_for_a_thread() {
     let cache = Cache::<u64, u64>::new(10);
     let (open, gate) = tokio::sync::oneshot::channel::<u64>();
     let mut leader: Waiting<'_> =
-        Box::pin(cache.get_or_load_async(1, async { gate.await.unwrap() }));
+        Box::pin(cache.get_or_load_async(1, |_| async { gate.await.unwrap() }));
     assert!(poll(&mut leader, Waker::noop()).is_pending());
     thread::scope(|scope| {
         let waiter = scope.spawn(|| cache.get_or_load(1, |_| unreachable!("it waits")));
@@ -384,7 +388,7 @@ fn a_thread_waits_for_a_task_and_a_task_for_a_thread() {
             })
         });
         starts.recv().unwrap();
-        let mut waiter: Waiting<'_> = Box::pin(cache.get_or_load_async(2, async { 9 }));
+        let mut waiter: Waiting<'_> = Box::pin(cache.get_or_load_async(2, |_| async { 9 }));
         let (_, waker) = bell();
         assert!(poll(&mut waiter, &waker).is_pending());
         go.send(()).unwrap();
@@ -432,7 +436,7 @@ fn a_landing_that_asks_for_its_own_key_is_told_so() {
         .build()
         .unwrap();
     *own.lock().unwrap() = Some(cache.clone());
-    assert_eq!(futures_executor::block_on(cache.get_or_load_async(1, async { 7 })), 7);
+    assert_eq!(futures_executor::block_on(cache.get_or_load_async(1, |_| async { 7 })), 7);
     assert_eq!((told.load(Ordering::SeqCst), cache.get(&1)), (1, Some(7)));
     // The weigher holds the cache.
     own.lock().unwrap().take();

@@ -147,6 +147,26 @@ fn a_read_neither_allocates_nor_frees() {
 }
 
 #[test]
+fn a_hit_with_a_borrowed_key_allocates_nothing_though_it_might_load() {
+    let cache: Cache<String, u64> = Cache::new(100);
+    cache.insert("a key that lies on the heap".to_string(), 7);
+    let loading = cache.loading(|_: &String| Ok::<u64, String>(8));
+    let before = heap::calls();
+    for _ in 0..100 {
+        let key = "a key that lies on the heap";
+        assert_eq!(cache.get_or_load_by_ref(key, |_| 8), 7);
+        assert_eq!(cache.try_get_or_load_by_ref(key, |_| Ok::<u64, String>(8)), Ok(7));
+        let load = cache.load(key).timeout(Duration::from_secs(1)).ttl(Duration::from_secs(1));
+        assert_eq!(load.run(|_| 8), Ok(7));
+        assert_eq!(cache.load(key).run_optional(|_| Ok::<_, String>(None)), Ok(Some(7)));
+        assert_eq!(loading.get(key), Ok(7));
+    }
+    assert_eq!(heap::calls(), before);
+    assert_eq!(loading.get("another"), Ok(8));
+    assert_ne!(heap::calls(), before, "the test can fail");
+}
+
+#[test]
 fn a_read_of_two_caches_by_turns_neither_allocates_nor_frees() {
     let caches = [Cache::new(100), Cache::new(100)];
     caches.iter().for_each(|cache| cache.insert(1, 1));

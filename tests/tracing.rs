@@ -206,7 +206,7 @@ fn a_task_is_in_its_span_while_it_is_polled() {
             context.waker().wake_by_ref();
             Poll::Pending
         });
-        let loaded = cache.get_or_load_async(secret(), load);
+        let loaded = cache.get_or_load_async(secret(), |_| load);
         assert_eq!(futures_executor::block_on(loaded), 1);
     });
     let expected = [

@@ -60,7 +60,7 @@ async fn run() {
 
     // A single future does as well, and a task that is cancelled takes nobody with it.
     let plain: Cache<&str, u32> = Cache::new(10);
-    let slow = plain.get_or_load_async("key", std::future::pending());
+    let slow = plain.get_or_load_async("key", |_| std::future::pending::<u32>());
     assert!(tokio::time::timeout(Duration::from_millis(5), slow).await.is_err());
-    assert_eq!(plain.get_or_load_async("key", async { 5 }).await, 5);
+    assert_eq!(plain.get_or_load_async("key", |_| async { 5 }).await, 5);
 }

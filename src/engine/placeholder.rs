@@ -368,6 +368,12 @@ where
         );
     }
 
+    /// Removes whatever `key` has if its entry carries `token`: the load's value is not to be kept.
+    pub(crate) fn complete_unkept(&self, key: &K, token: &LoadToken) {
+        let hash = self.hash(key);
+        self.remove_by_token(self.pin(), Hashed { hash, key }, token, (|_| true, || ()));
+    }
+
     /// Removes the value of `key` if its entry carries `token`: the load found that there is none.
     pub(crate) fn complete_absent(&self, key: &K, token: &LoadToken) {
         let hash = self.hash(key);

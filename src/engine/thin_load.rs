@@ -82,11 +82,11 @@ where
         });
     }
 
-    /// Counts the end of a loader without a value, which is not counted otherwise.
-    pub(crate) fn count_thin_failure(&self, start: &ThinStart) {
+    /// Counts the end of a loader whose value does not come in, or that has none.
+    pub(crate) fn count_thin_end(&self, start: &ThinStart, succeeded: bool) {
         if self.leave_load(start.entered) {
             self.count_load_time(start.begun);
-            self.count_load(|loads| &loads.failed);
+            self.count_load(|loads| if succeeded { &loads.succeeded } else { &loads.failed });
         }
     }
 }

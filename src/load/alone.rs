@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fresh::Fresh;
 use super::next::{LoadOptions, stale_or_error};
 use super::run::{Run, stack_of_records};
 use super::{LoadError, LoadSource, Loaded};
@@ -65,7 +66,7 @@ pub(super) fn load<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
     options: LoadOptions,
-    load: impl FnOnce(&K) -> Result<V, E>,
+    load: impl FnOnce(&K) -> Result<Fresh<V>, E>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -78,7 +79,7 @@ where
     }
     let begun = cache.engine().elapsed();
     let run = Arc::new(run(cache, [key]));
-    let value = NoAbort::new(run.enter(|| load(key)));
+    let value = NoAbort::new(run.enter(|| load(key).map(Fresh::into_value)));
     drop(run);
     loaded(cache, (key, options), begun, value.into_inner())
 }

@@ -5,9 +5,12 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use equivalent::Equivalent;
+
 use super::caller::Caller;
 use super::cycle::WaitEdge;
 use super::flight::{FlightPoll, Runner};
+use super::fresh::{Answer, Fresh};
 use super::next::{LoadOptions, Next, finish_load, next_or_join};
 use super::{LoadError, LoadSource, Loaded, alone, now, thin};
 use crate::cache::Cache;
@@ -25,7 +28,8 @@ where
     /// Of any number of callers that miss concurrently, one calls its loader; the others wait for
     /// the value. It is put in only if nothing was inserted, removed, invalidated or computed for
     /// the key since the load began: callers after such an operation start a load of their own. A
-    /// value that does not fit into the capacity is returned all the same.
+    /// value that does not fit into the capacity is returned all the same. The loader may answer a
+    /// [`Fresh`](crate::Fresh), which says how long its value lives.
     ///
     /// If the loader panics, only its own caller does: the caller that has waited longest calls its
     /// own loader. The loader may use the cache, including loads of other keys.
@@ -52,9 +56,11 @@ where
     #[doc(alias = "get_with")]
     #[doc(alias = "get_or_insert_with")]
     #[doc(alias = "computeIfAbsent")]
-    pub fn get_or_load(&self, key: K, load: impl FnOnce(&K) -> V) -> V {
-        let loaded =
-            self.load_with(key, LoadOptions::default(), |key| Ok::<V, Infallible>(load(key)));
+    pub fn get_or_load<A, F>(&self, key: K, load: impl FnOnce(&K) -> A) -> V
+    where
+        A: Answer<V, F, Error = Infallible>,
+    {
+        let loaded = self.load_with(key, LoadOptions::default(), |key| load(key).into_fresh());
         match loaded {
             Ok(loaded) => loaded.value,
             Err(error) => panic!("get_or_load: {error}"),
@@ -101,7 +107,8 @@ where
     where
         E: Send + Sync + 'static,
     {
-        self.load_with(key, LoadOptions::default(), load).map(|loaded| loaded.value)
+        self.load_with(key, LoadOptions::default(), |key| load(key).map(Fresh::new))
+            .map(|loaded| loaded.value)
     }
 
     /// As [`try_get_or_load`](Self::try_get_or_load), and also returns where the value came from.
@@ -134,7 +141,7 @@ where
     where
         E: Send + Sync + 'static,
     {
-        self.load_with(key, LoadOptions::default(), load)
+        self.load_with(key, LoadOptions::default(), |key| load(key).map(Fresh::new))
     }
 
     /// As [`try_get_or_load`](Self::try_get_or_load), and waits for another caller's load at most
@@ -174,14 +181,78 @@ where
     {
         let until = Instant::now().checked_add(timeout);
         let options = LoadOptions { until, ..LoadOptions::default() };
-        self.load_with(key, options, load).map(|loaded| loaded.value)
+        self.load_with(key, options, |key| load(key).map(Fresh::new)).map(|loaded| loaded.value)
+    }
+
+    /// As [`get_or_load`](Self::get_or_load), for a key that is borrowed: it is cloned on a miss only.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load`](Self::get_or_load); a hit allocates nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    ///
+    /// let lengths: Cache<String, usize> = Cache::new(100);
+    /// assert_eq!(lengths.get_or_load_by_ref("four", |word| word.len()), 4);
+    /// assert_eq!(lengths.get("four"), Some(4));
+    /// ```
+    #[doc(alias = "get_with_by_ref")]
+    pub fn get_or_load_by_ref<Q, A, F>(&self, key: &Q, load: impl FnOnce(&Q) -> A) -> V
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        A: Answer<V, F, Error = Infallible>,
+    {
+        match self.load_by_ref(key, LoadOptions::default, |key| load(key).into_fresh()) {
+            Ok(loaded) => loaded.value,
+            Err(error) => panic!("get_or_load_by_ref: {error}"),
+        }
+    }
+
+    /// As [`try_get_or_load`](Self::try_get_or_load), for a key that is borrowed: it is cloned on a miss only.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get_or_load`](Self::try_get_or_load).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load_by_ref`](Self::get_or_load_by_ref).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    ///
+    /// let numbers: Cache<String, i32> = Cache::new(100);
+    /// assert_eq!(numbers.try_get_or_load_by_ref("12", |text| text.parse()), Ok(12));
+    /// assert!(numbers.try_get_or_load_by_ref("twelve", |text| text.parse()).is_err());
+    /// ```
+    #[doc(alias = "try_get_with_by_ref")]
+    pub fn try_get_or_load_by_ref<Q, E>(
+        &self,
+        key: &Q,
+        load: impl FnOnce(&Q) -> Result<V, E>,
+    ) -> Result<V, LoadError<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: Send + Sync + 'static,
+    {
+        let load = |key: &Q| load(key).map(Fresh::new);
+        self.load_by_ref(key, LoadOptions::default, load).map(|loaded| loaded.value)
     }
 
     pub(super) fn load_with<E>(
         &self,
         key: K,
         options: LoadOptions,
-        load: impl FnOnce(&K) -> Result<V, E>,
+        load: impl FnOnce(&K) -> Result<Fresh<V>, E>,
     ) -> Result<Loaded<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
@@ -201,7 +272,7 @@ where
         &self,
         key: &K,
         options: LoadOptions,
-        load: impl FnOnce(&K) -> Result<V, E>,
+        load: impl FnOnce(&K) -> Result<Fresh<V>, E>,
     ) -> Result<Loaded<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
@@ -217,6 +288,7 @@ where
             Next::Lead(leader) => {
                 leader.start_run(Runner::Thread);
                 let loaded = leader.enter(|| load(&leader.key));
+                let (loaded, options) = options.with_terms(self, loaded);
                 finish_load(leader, loaded, options)
             }
         }

@@ -444,10 +444,11 @@ where
         leader: Option<Leader<K, V, S>>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
         let begun = self.cache.engine().elapsed();
-        let loaded = self.loader.load(key);
+        let loaded = self.loader.load_fresh(key);
+        let (loaded, options) = self.settings.options().with_terms(&self.cache, loaded);
         match leader {
-            Some(leader) => finish_load(leader, loaded, self.settings.options()),
-            None => alone::loaded(&self.cache, (key, self.settings.options()), begun, loaded),
+            Some(leader) => finish_load(leader, loaded, options),
+            None => alone::loaded(&self.cache, (key, options), begun, loaded),
         }
     }
 

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use equivalent::Equivalent;
+
 use super::caller::Caller;
 use super::flight::{CallerId, FlightPoll, Runner};
+use super::fresh::{Answer, Fresh};
 use super::next::{LoadOptions, Next, finish_load, next_or_join};
 use super::run::{Run, RunWaker};
-use super::{LoadError, Loaded, alone, cycle, now, watch};
+use super::{LoadError, LoadSource, Loaded, alone, cycle, now, watch};
 use crate::cache::Cache;
 use crate::engine::LoadKind;
 use crate::sync::{NoAbort, quietly};
@@ -26,8 +29,8 @@ where
 {
     /// Returns the value of `key`, loaded by a future if it is not there.
     ///
-    /// As [`get_or_load`](Self::get_or_load), and tasks and threads may wait for the same load. The
-    /// future `load` is not polled unless it has to load.
+    /// As [`get_or_load`](Self::get_or_load), and tasks and threads may wait for the same load. `load`
+    /// is called on a miss only, by the caller that loads. Its future owns what it needs of the key.
     ///
     /// # Cancel safety
     ///
@@ -63,16 +66,21 @@ where
     ///
     /// # block_on(async {
     /// let cache = Cache::new(1_000);
-    /// let value = cache.get_or_load_async("key", async { "value" }).await;
+    /// let value = cache.get_or_load_async("key", |_| async { "value" }).await;
     /// assert_eq!((value, cache.get("key")), ("value", Some("value")));
     /// # });
     /// ```
     #[doc(alias = "get_with")]
     #[doc(alias = "get_or_insert_async")]
-    pub async fn get_or_load_async(&self, key: K, load: impl Future<Output = V>) -> V {
-        let load = async { Ok::<V, Infallible>(load.await) };
-        match self.try_get_or_load_async(key, load).await {
-            Ok(value) => value,
+    pub async fn get_or_load_async<A, F, Fut>(&self, key: K, load: impl FnOnce(&K) -> Fut) -> V
+    where
+        Fut: Future<Output = A>,
+        A: Answer<V, F, Error = Infallible>,
+    {
+        let key = NoAbort::new(key);
+        let load = async { load(&key).await.into_fresh() };
+        match self.load_by_ref_async(&*key, LoadOptions::default, load).await {
+            Ok(loaded) => loaded.value,
             Err(error) => panic!("get_or_load_async: {error}"),
         }
     }
@@ -96,23 +104,84 @@ where
     /// As [`get_or_load_async`](Self::get_or_load_async).
     #[doc(alias = "try_get_with")]
     #[doc(alias = "get_or_insert_async")]
-    pub async fn try_get_or_load_async<E>(
+    pub async fn try_get_or_load_async<E, Fut>(
         &self,
         key: K,
-        load: impl Future<Output = Result<V, E>>,
+        load: impl FnOnce(&K) -> Fut,
     ) -> Result<V, LoadError<E>>
     where
+        Fut: Future<Output = Result<V, E>>,
         E: Send + Sync + 'static,
     {
         let key = NoAbort::new(key);
-        let loaded = NoAbort::new(match self.get(&*key) {
-            Some(value) => Ok(value),
-            None => {
-                let loaded = self.load_missing_async(&key, LoadOptions::default(), load).await;
-                loaded.map(|loaded| loaded.value)
-            }
-        });
-        drop(key);
+        let load = async { load(&key).await.map(Fresh::new) };
+        let loaded = self.load_by_ref_async(&*key, LoadOptions::default, load).await;
+        loaded.map(|loaded| loaded.value)
+    }
+
+    /// As [`get_or_load_async`](Self::get_or_load_async), for a key that is borrowed: it is cloned on a miss only.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// use clockhand::Cache;
+    ///
+    /// let lengths: Cache<String, usize> = Cache::new(100);
+    /// let load = |word: &str| {
+    ///     let word = word.to_string();
+    ///     async move { word.len() }
+    /// };
+    /// assert_eq!(lengths.get_or_load_by_ref_async("four", load).await, 4);
+    /// # });
+    /// ```
+    #[doc(alias = "get_with_by_ref")]
+    pub async fn get_or_load_by_ref_async<Q, A, F, Fut>(
+        &self,
+        key: &Q,
+        load: impl FnOnce(&Q) -> Fut,
+    ) -> V
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Fut: Future<Output = A>,
+        A: Answer<V, F, Error = Infallible>,
+    {
+        let load = async { load(key).await.into_fresh() };
+        match self.load_by_ref_async(key, LoadOptions::default, load).await {
+            Ok(loaded) => loaded.value,
+            Err(error) => panic!("get_or_load_by_ref_async: {error}"),
+        }
+    }
+
+    /// As `load_by_ref`, for a task.
+    pub(super) async fn load_by_ref_async<Q, E>(
+        &self,
+        key: &Q,
+        options: impl FnOnce() -> LoadOptions,
+        load: impl Future<Output = Result<Fresh<V>, E>>,
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: Send + Sync + 'static,
+    {
+        if let Some(value) = self.get(key) {
+            return Ok(Loaded::new(value, LoadSource::Hit));
+        }
+        let own = NoAbort::new(key.to_owned());
+        let loaded = NoAbort::new(self.load_missing_async(&own, options(), load).await);
+        drop(own);
         loaded.into_inner()
     }
 
@@ -121,7 +190,7 @@ where
         &self,
         key: &K,
         options: LoadOptions,
-        load: impl Future<Output = Result<V, E>>,
+        load: impl Future<Output = Result<Fresh<V>, E>>,
     ) -> Result<Loaded<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
@@ -131,6 +200,7 @@ where
             Next::LoadAlone | Next::Absent => load_alone(self, key, options, load).await,
             Next::Lead(leader) => {
                 let loaded = LeaderFuture::new(leader.start_run(Runner::Task), pin!(load)).await;
+                let (loaded, options) = options.with_terms(self, loaded);
                 finish_load(leader, loaded, options)
             }
         }
@@ -142,7 +212,7 @@ pub(super) async fn load_alone<K, V, S, E>(
     cache: &Cache<K, V, S>,
     key: &K,
     options: LoadOptions,
-    load: impl Future<Output = Result<V, E>>,
+    load: impl Future<Output = Result<Fresh<V>, E>>,
 ) -> Result<Loaded<V>, LoadError<E>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -154,7 +224,8 @@ where
         return Err(LoadError::Cycle);
     }
     let (begun, run) = (cache.engine().elapsed(), Arc::new(alone::run(cache, [key])));
-    let value = NoAbort::new(LeaderFuture::new(run, pin!(load)).await);
+    let value = LeaderFuture::new(run, pin!(load)).await;
+    let value = NoAbort::new(value.map(Fresh::into_value));
     alone::loaded(cache, (key, options), begun, value.into_inner())
 }
 

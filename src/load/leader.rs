@@ -349,12 +349,17 @@ where
             if self.flight.begin_completion(self.id, Completion::Value) {
                 // 2. Replace the token in the table, while callers that find it still join and wait.
                 //    From then on new callers find the value, or what has overtaken it (F2).
-                self.cache.engine().complete_load(
-                    &self.key,
-                    value.clone(),
-                    &self.token(),
-                    (lifetime_override, took),
-                );
+                let (engine, token) = (self.cache.engine(), self.token());
+                if lifetime_override.ttl == Some(Duration::ZERO) {
+                    engine.complete_unkept(&self.key, &token);
+                } else {
+                    engine.complete_load(
+                        &self.key,
+                        value.clone(),
+                        &token,
+                        (lifetime_override, took),
+                    );
+                }
                 // 3. End the flight. Were it ended before step 2, a caller could find the token of a
                 //    flight that is over, take it for one left behind, and load once more.
                 self.flight.end_with(self.id, || FlightOutcome::Value(value.clone()));

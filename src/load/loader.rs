@@ -3,6 +3,7 @@
 #[cfg(feature = "async")]
 use std::future::Future;
 
+use super::fresh::Fresh;
 use super::many;
 
 /// Where the values of a [`LoadingCache`](crate::load::LoadingCache) come from.
@@ -44,6 +45,43 @@ pub trait Loader<K, V>: Send + Sync {
     /// What its callers are to get: the one that leads, and all that have joined.
     fn load(&self, key: &K) -> Result<V, Self::Error>;
 
+    /// Loads the value of a key and says how long it lives. The cache calls this; by default it calls
+    /// [`load`](Self::load), and the value lives as any other does.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, Fresh, Loader};
+    ///
+    /// struct Tokens;
+    ///
+    /// impl Loader<&'static str, u64> for Tokens {
+    ///     type Error = String;
+    ///
+    ///     fn load(&self, user: &&'static str) -> Result<u64, String> {
+    ///         self.load_fresh(user).map(Fresh::into_value)
+    ///     }
+    ///
+    ///     fn load_fresh(&self, user: &&'static str) -> Result<Fresh<u64>, String> {
+    ///         Ok(Fresh::new(7).ttl(Duration::from_secs(user.len() as u64)))
+    ///     }
+    /// }
+    ///
+    /// let tokens = Cache::builder().capacity(100).per_entry_ttl().build()?.loading(Tokens);
+    /// assert_eq!(tokens.get(&"ann"), Ok(7));
+    /// let info = tokens.cache().entry_info(&"ann").expect("it is there");
+    /// assert!(info.expires_in.is_some_and(|left| left <= Duration::from_secs(3)));
+    /// # Ok::<(), clockhand::BuildError>(())
+    /// ```
+    fn load_fresh(&self, key: &K) -> Result<Fresh<V>, Self::Error> {
+        self.load(key).map(Fresh::new)
+    }
+
     /// Loads the values of `keys`, which are all different. Returns one for each, in their order,
     /// and `None` for a key without a value. If it returns too few, the remaining keys have no
     /// value.
@@ -71,6 +109,16 @@ pub trait Loader<K, V>: Send + Sync {
     fn reload(&self, key: &K, old: &V) -> Result<V, Self::Error> {
         let _ = old;
         self.load(key)
+    }
+
+    /// Loads a value that is to replace `old`, and says how long it lives. The cache calls this; by default it calls
+    /// [`reload`](Self::reload), and the value lives as any other does.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    fn reload_fresh(&self, key: &K, old: &V) -> Result<Fresh<V>, Self::Error> {
+        self.reload(key, old).map(Fresh::new)
     }
 }
 
@@ -116,6 +164,16 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
     /// What its callers are to get: the one that leads, and all that have joined.
     fn load(&self, key: &K) -> impl Future<Output = Result<V, Self::Error>> + Send;
 
+    /// Loads the value of a key and says how long it lives. The cache calls this; by default it calls
+    /// [`load`](Self::load), and the value lives as any other does.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    fn load_fresh(&self, key: &K) -> impl Future<Output = Result<Fresh<V>, Self::Error>> + Send {
+        async { self.load(key).await.map(Fresh::new) }
+    }
+
     /// Loads the values of `keys`, which are all different. Returns one for each, in their order,
     /// and `None` for a key without a value. If it returns too few, the remaining keys have no
     /// value.
@@ -152,5 +210,36 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
     fn reload(&self, key: &K, old: &V) -> impl Future<Output = Result<V, Self::Error>> + Send {
         let _ = old;
         self.load(key)
+    }
+
+    /// Loads a value that is to replace `old`, and says how long it lives. The cache calls this; by default it calls
+    /// [`reload`](Self::reload), and the value lives as any other does.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    fn reload_fresh(
+        &self,
+        key: &K,
+        old: &V,
+    ) -> impl Future<Output = Result<Fresh<V>, Self::Error>> + Send {
+        async { self.reload(key, old).await.map(Fresh::new) }
+    }
+}
+
+/// Functions that return a future of a result are loaders for tasks. The future owns what it needs of the key.
+#[cfg(feature = "async")]
+impl<K, V, E, F, Fut> AsyncLoader<K, V> for F
+where
+    K: Sync,
+    V: Send + Sync,
+    F: Fn(&K) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<V, E>> + Send,
+    E: Send + Sync + 'static,
+{
+    type Error = E;
+
+    fn load(&self, key: &K) -> impl Future<Output = Result<V, E>> + Send {
+        self(key)
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, OnceLock};
 
+use equivalent::Equivalent;
+
 use super::blocking::join_or_lead;
 use super::leader::is_reloading;
 use super::next::{Next, stale_loaded};
@@ -12,6 +14,7 @@ use super::{LoadError, LoadSource, Loaded, Loader, alone};
 use crate::cache::Cache;
 use crate::engine::{LoadKind, LoadToken};
 use crate::random_state::RandomState;
+use crate::sync::NoAbort;
 
 /// A cache with a loader, which loads the values that are missing.
 ///
@@ -96,7 +99,10 @@ where
 
     /// Returns the value if it is there, and whether it is to be renewed.
     #[inline]
-    pub(super) fn lookup(&self, key: &K) -> Option<(V, bool)> {
+    pub(super) fn lookup<Q>(&self, key: &Q) -> Option<(V, bool)>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
         let Some(after) = self.settings.refresh_after else {
             return self.cache.get(key).map(|value| (value, false));
         };
@@ -130,7 +136,8 @@ where
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Returns the value of `key`, loaded if it is not there.
+    /// Returns the value of `key`, loaded if it is not there. The key may be borrowed: a `&str` where keys are
+    /// `String`s.
     ///
     /// # Errors
     ///
@@ -146,7 +153,10 @@ where
     ///
     /// See [`LoadingCache`].
     #[inline]
-    pub fn get(&self, key: &K) -> Result<V, LoadError<L::Error>> {
+    pub fn get<Q>(&self, key: &Q) -> Result<V, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         self.get_with_source(key).map(|loaded| loaded.value)
     }
 
@@ -160,15 +170,18 @@ where
     ///
     /// As [`get`](Self::get).
     #[inline]
-    pub fn get_with_source(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
+    pub fn get_with_source<Q>(&self, key: &Q) -> Result<Loaded<V>, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         match self.lookup(key) {
             Some((value, due)) => {
                 if due {
-                    self.refresh_soon(key);
+                    self.refresh_soon(&NoAbort::new(key.to_owned()));
                 }
                 Ok(Loaded::new(value, LoadSource::Hit))
             }
-            None => self.load(key),
+            None => self.load(&NoAbort::new(key.to_owned())),
         }
     }
 
@@ -180,7 +193,7 @@ where
             }
             return Ok(stale);
         }
-        self.cache.load_missing(key, self.settings.options(), |key| self.loader.load(key))
+        self.cache.load_missing(key, self.settings.options(), |key| self.loader.load_fresh(key))
     }
 
     /// Starts a reload in the background, unless one is under way.
@@ -232,12 +245,12 @@ where
     fn load_anew(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
         let loaded = self
             .cache
-            .load_missing(key, self.settings.fresh_options(), |key| self.loader.load(key))?;
+            .load_missing(key, self.settings.fresh_options(), |key| self.loader.load_fresh(key))?;
         // It has been put in meanwhile, but the caller wants a value loaded after its call.
         if loaded.source == LoadSource::Hit {
             drop(loaded);
             alone::load(&self.cache, key, self.settings.fresh_options(), |key| {
-                self.loader.load(key)
+                self.loader.load_fresh(key)
             })
         } else {
             Ok(loaded)

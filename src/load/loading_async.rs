@@ -6,6 +6,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
+use equivalent::Equivalent;
+
 use super::bulk::{Batch, done, each, into_option, keys_of, only};
 use super::driven::Driver;
 use super::executor::{BoxFuture, Executor};
@@ -57,7 +59,10 @@ where
     /// # Progress
     ///
     /// A hit is ready at once, and costs what [`Cache::get`](crate::Cache::get) costs.
-    pub async fn get_async(&self, key: &K) -> Result<V, LoadError<L::Error>> {
+    pub async fn get_async<Q>(&self, key: &Q) -> Result<V, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         self.get_with_source_async(key).await.map(|loaded| loaded.value)
     }
 
@@ -74,14 +79,19 @@ where
     /// # Progress
     ///
     /// As [`get_async`](Self::get_async).
-    pub async fn get_with_source_async(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
+    pub async fn get_with_source_async<Q>(&self, key: &Q) -> Result<Loaded<V>, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
         self.drive();
         if let Some((value, due)) = self.lookup(key) {
             if due {
-                self.refresh_soon_async(key);
+                self.refresh_soon_async(&NoAbort::new(key.to_owned()));
             }
             return Ok(Loaded::new(value, LoadSource::Hit));
         }
+        let own = NoAbort::new(key.to_owned());
+        let key = &*own;
         if let Some((stale, due)) = self.stale(key) {
             if due {
                 let leader = self.begin_reload(key, LoadKind::Load);
@@ -89,7 +99,7 @@ where
             }
             return Ok(stale);
         }
-        let load = async { self.loader.load(key).await };
+        let load = async { self.loader.load_fresh(key).await };
         self.drive_while(self.cache.load_missing_async(key, self.settings.options(), load)).await
     }
 
@@ -185,10 +195,12 @@ where
         let (key, run) = (NoAbort::new(K::clone(&leader.key)), leader.start_run(Runner::Task));
         let old = leader.old.as_ref().map(|old| NoAbort::new(V::clone(old)));
         let loaded = match old {
-            Some(old) => LeaderFuture::new(run, pin!(self.loader.reload(&key, &old))).await,
-            None => LeaderFuture::new(run, pin!(self.loader.load(&key))).await,
+            Some(old) => LeaderFuture::new(run, pin!(self.loader.reload_fresh(&key, &old))).await,
+            None => LeaderFuture::new(run, pin!(self.loader.load_fresh(&key))).await,
         };
-        finish_load(leader, loaded, self.settings.fresh_options())
+        let options = self.settings.fresh_options();
+        let (loaded, options) = options.with_terms(&self.cache, loaded);
+        finish_load(leader, loaded, options)
     }
 
     /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of
@@ -217,13 +229,13 @@ where
 
     /// As `load_anew`.
     async fn load_anew_async(&self, key: &K) -> Result<Loaded<V>, LoadError<L::Error>> {
-        let load = async { self.loader.load(key).await };
+        let load = async { self.loader.load_fresh(key).await };
         let anew = self.cache.load_missing_async(key, self.settings.fresh_options(), load);
         let loaded = self.drive_while(anew).await?;
         if loaded.source == LoadSource::Hit {
             drop(loaded);
             load_alone(&self.cache, key, self.settings.fresh_options(), async {
-                self.loader.load(key).await
+                self.loader.load_fresh(key).await
             })
             .await
         } else {
@@ -294,10 +306,11 @@ where
         run: Arc<Run>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
         let begun = self.cache.engine().elapsed();
-        let loaded = LeaderFuture::new(run, pin!(self.loader.load(key))).await;
+        let loaded = LeaderFuture::new(run, pin!(self.loader.load_fresh(key))).await;
+        let (loaded, options) = self.settings.options().with_terms(&self.cache, loaded);
         match leader {
-            Some(leader) => finish_load(leader, loaded, self.settings.options()),
-            None => alone::loaded(&self.cache, (key, self.settings.options()), begun, loaded),
+            Some(leader) => finish_load(leader, loaded, options),
+            None => alone::loaded(&self.cache, (key, options), begun, loaded),
         }
     }
 

@@ -4,13 +4,15 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
+use super::fresh::Answer;
 use super::next::LoadOptions;
 use super::settings::expect_time;
 use crate::cache::Cache;
 use crate::expiry::LifetimeOverride;
 
 /// Wraps a function so that its results are cached: it is called once for equal arguments, and the
-/// result is kept for `ttl`, but no longer than the cache keeps its entries.
+/// result is kept for `ttl`, but no longer than the cache keeps its entries. If `f` answers a
+/// [`Fresh`](crate::Fresh), that may say a shorter time.
 ///
 /// Several functions may share a cache, each with a `prefix` of its own. Of concurrent calls with
 /// equal arguments, one calls the function and the others wait, as with [`Cache::get_or_load`].
@@ -35,17 +37,18 @@ use crate::expiry::LifetimeOverride;
 /// assert_eq!((area((3, 4)), cache.len()), (12, 2));
 /// # Ok::<(), clockhand::BuildError>(())
 /// ```
-pub fn memoize<A, V, S, F>(
+pub fn memoize<A, V, S, F, R, Form>(
     cache: &Cache<(&'static str, A), V, S>,
     prefix: &'static str,
     ttl: Duration,
     f: F,
-) -> impl Fn(A) -> V + Send + Sync + use<A, V, S, F>
+) -> impl Fn(A) -> V + Send + Sync + use<A, V, S, F, R, Form>
 where
     A: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
-    F: Fn(&A) -> V + Send + Sync,
+    F: Fn(&A) -> R + Send + Sync,
+    R: Answer<V, Form, Error = Infallible>,
 {
     expect_time(cache, "memoize");
     let cache = cache.clone();
@@ -53,7 +56,7 @@ where
         LifetimeOverride { lifetime: Some(ttl), jitter: 0.0, ..LifetimeOverride::default() };
     let options = LoadOptions { lifetime_override, ..LoadOptions::default() };
     move |argument| {
-        let call = |(_, argument): &(&'static str, A)| Ok::<V, Infallible>(f(argument));
+        let call = |(_, argument): &(&'static str, A)| f(argument).into_fresh();
         match cache.load_with((prefix, argument), options, call) {
             Ok(loaded) => loaded.value,
             Err(error) => panic!("memoize: {error}"),

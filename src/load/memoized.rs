@@ -160,7 +160,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     let call = async { Ok::<V, Infallible>(call.await) };
-    match cache.try_get_or_load_async(key, call).await {
+    match cache.try_get_or_load_async(key, |_| call).await {
         Ok(value) => value,
         Err(error) => panic!("memoize: {}: {error}", cache.name()),
     }
@@ -196,7 +196,7 @@ where
                 shared
             })
         };
-        cache.try_get_or_load_async(key, load).await
+        cache.try_get_or_load_async(key, |_| load).await
     };
     let error = match settle(cache, loaded, own) {
         Ok(value) => return Ok(value),

@@ -14,7 +14,12 @@
 //! | to | call |
 //! |---|---|
 //! | load on a miss, with a function per call | [`Cache::get_or_load`](crate::Cache::get_or_load), [`try_get_or_load`](crate::Cache::try_get_or_load) if it may fail, [`get_or_load_timeout`](crate::Cache::get_or_load_timeout) to bound the wait |
-//! | do so in tasks | `get_or_load_async`, `try_get_or_load_async` (feature `async`) |
+//! | do so without a key of one's own, for a hit | [`Cache::get_or_load_by_ref`](crate::Cache::get_or_load_by_ref) |
+//! | say more: how long to wait, how long the value lives, where it came from | [`Cache::load`](crate::Cache::load) |
+//! | let the loader say how long its value lives | [`Fresh`] |
+//! | load what need not exist | [`Cache::optionally_get_or_load`](crate::Cache::optionally_get_or_load) |
+//! | load anew what does not please | [`Cache::get_or_load_if`](crate::Cache::get_or_load_if) |
+//! | do so in tasks | `get_or_load_async`, `try_get_or_load_async`, `get_or_load_by_ref_async`, `Load::run_async` (feature `async`) |
 //! | give the cache one loader, renew values ahead of their expiry, serve stale ones, remember errors | [`Cache::loading`](crate::Cache::loading), which makes a [`LoadingCache`] |
 //! | load many keys by one query | [`LoadingCache::get_many`] with [`Loader::load_many`] |
 //! | keep a set of keys fresh, whether they are read or not | [`Warmer`] |
@@ -29,6 +34,9 @@
 //! | `leader_state` | who leads a flight, and whether that makes progress |
 //! | `queue` | the waiters, and which is promoted next |
 //! | `run` | one run of a loader: when it was woken and polled, what it waits for |
+//! | `fresh` | what a loader answers: a value, and how long it lives |
+//! | `request` | a call that loads, in steps |
+//! | `optional` | values that need not exist, or do not please |
 //! | `caller` | a caller that takes part in a load |
 //! | `leader` | the caller that leads: it completes the load, fails it or abandons it |
 //! | `thin` | a leader whose load no caller has joined yet: there is no flight |
@@ -105,6 +113,7 @@ mod executor_tests;
 mod failed_load;
 mod figures;
 mod flight;
+mod fresh;
 #[cfg(feature = "async")]
 mod future;
 mod leader;
@@ -118,9 +127,11 @@ mod memoize;
 #[cfg(feature = "macros")]
 pub mod memoized;
 mod next;
+mod optional;
 mod outcome;
 mod queue;
 mod renewal;
+mod request;
 mod reserve;
 mod run;
 mod settings;
@@ -140,12 +151,14 @@ pub use crate::load_policy::LoadPolicy;
 #[cfg(feature = "async")]
 pub use executor::BoxFuture;
 pub use executor::Job;
+pub use fresh::{Answer, Fresh};
 #[cfg(feature = "async")]
 pub use loader::AsyncLoader;
 pub use loader::Loader;
 pub use loading::LoadingCache;
 pub use memoize::memoize;
 pub use outcome::{LoadError, LoadSource, Loaded, SharedError};
+pub use request::{Load, LoadOutput, OfValue, WithSource};
 pub use reserve::Reservation;
 pub use warmer::{Warmer, WarmerStatus};
 

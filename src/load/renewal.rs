@@ -157,9 +157,11 @@ where
     pub(super) fn reload(&self, leader: Leader<K, V, S>) -> Result<Loaded<V>, LoadError<L::Error>> {
         leader.start_run(Runner::Thread);
         let loaded = leader.enter(|| match &leader.old {
-            Some(old) => self.loader.reload(&leader.key, old),
-            None => self.loader.load(&leader.key),
+            Some(old) => self.loader.reload_fresh(&leader.key, old),
+            None => self.loader.load_fresh(&leader.key),
         });
-        finish_load(leader, loaded, self.settings.fresh_options())
+        let options = self.settings.fresh_options();
+        let (loaded, options) = options.with_terms(&self.cache, loaded);
+        finish_load(leader, loaded, options)
     }
 }

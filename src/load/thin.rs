@@ -6,9 +6,11 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::caller::{Caller, inflate};
 use super::flight::{Completion, Flight, FlightOutcome, Runner};
+use super::fresh::Fresh;
 use super::leader::Leader;
 use super::leader_state::StallLimits;
 use super::next::{LoadOptions, finish_load};
@@ -49,7 +51,7 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
     E: Send + Sync + 'static,
-    F: FnOnce(&K) -> Result<V, E>,
+    F: FnOnce(&K) -> Result<Fresh<V>, E>,
 {
     if options.negative_ttl.is_some() {
         return Err(load);
@@ -60,7 +62,8 @@ where
     let frame = ThinFrame { load: leader.start.load, limits: leader.limits(), attach: attach::<V> };
     let loaded: Result<_, E> = run::enter_thin(frame, || {
         span.enter(|| {
-            let value = NoAbort::new(load(leader.key)?);
+            let (loaded, options) = options.with_terms(cache, load(leader.key));
+            let value = NoAbort::new(loaded?);
             leader.complete(&value, options.lifetime_override);
             Ok(value)
         })
@@ -97,7 +100,13 @@ where
         let (engine, own) = (self.cache.engine(), value.clone());
         self.counted = true;
         load_ended(engine.name(), false, true);
-        engine.complete_thin_load(self.key, own, &self.start, lifetime_override);
+        if lifetime_override.ttl == Some(Duration::ZERO) {
+            drop(NoAbort::new(own));
+            engine.count_thin_end(&self.start, true);
+            engine.cancel_load(self.key, &LoadToken::Thin(self.start.load));
+        } else {
+            engine.complete_thin_load(self.key, own, &self.start, lifetime_override);
+        }
         if let Err(flight) = self.start.load.end() {
             let flight = Flight::<V>::of(flight);
             if flight.begin_completion(Flight::<V>::FIRST, Completion::Value) {
@@ -122,7 +131,7 @@ where
     fn abandon(&self) {
         let engine = self.cache.engine();
         if !self.counted {
-            quietly(|| engine.count_thin_failure(&self.start));
+            quietly(|| engine.count_thin_end(&self.start, false));
             quietly(|| load_ended(engine.name(), false, false));
         }
         quietly(|| {

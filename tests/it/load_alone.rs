@@ -130,7 +130,7 @@ fn a_lone_load_of_a_task_that_comes_to_itself_is_told() {
     use std::pin::Pin;
     type Asked<'a> = Pin<Box<dyn Future<Output = Result<u64, LoadError<String>>> + 'a>>;
     fn ask(cache: &Cache<u64, u64>, key: u64, depth: u64) -> Asked<'_> {
-        Box::pin(cache.try_get_or_load_async(key, async move {
+        Box::pin(cache.try_get_or_load_async(key, move |_| async move {
             assert!(depth < DEEP, "a recursion without an end");
             in_words(ask(cache, 1 - key, depth + 1).await)
         }))

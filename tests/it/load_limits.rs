@@ -592,9 +592,9 @@ fn what_a_panic_brings_ends_no_thread_of_ours() {
     for key in 10..13 {
         let (open, gate) = tokio::sync::oneshot::channel::<u64>();
         let load = async { gate.await.unwrap() };
-        let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(key, load));
+        let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(key, |_| load));
         assert!(poll(&mut leader, Waker::noop()).is_pending());
-        let mut waiter: Fut<'_, u64> = Box::pin(cache.get_or_load_async(key, async { 1 }));
+        let mut waiter: Fut<'_, u64> = Box::pin(cache.get_or_load_async(key, |_| async { 1 }));
         let waker = Waker::from(Arc::new(Rings(rings.clone(), key)));
         assert!(poll(&mut waiter, &waker).is_pending());
         open.send(5).unwrap();

@@ -164,7 +164,7 @@ fn waiters(cell: &Arc<Cell>, patience: Duration) -> mpsc::Receiver<Told> {
     let cell_b = Arc::clone(cell);
     thread::spawn(move || {
         let load = async { Ok::<_, String>(cell_b.read_store()) };
-        let waiting = cell_b.cache.try_get_or_load_async(KEY, load);
+        let waiting = cell_b.cache.try_get_or_load_async(KEY, |_| load);
         let waiting = async {
             match patience < FOR_EVER {
                 true => either(waiting, patience).await,
@@ -259,7 +259,7 @@ fn tasks(cell: &Arc<Cell>, end: End, operation: Operation, key: u64, name: &str)
         }
     };
     let own = Arc::clone(cell);
-    let leader = async move { own.cache.try_get_or_load_async(KEY, load).await };
+    let leader = async move { own.cache.try_get_or_load_async(KEY, |_| load).await };
     let mut leader: Pin<Box<dyn Future<Output = Told>>> = Box::pin(leader);
     let mut context = Context::from_waker(Waker::noop());
     assert!(leader.as_mut().poll(&mut context).is_pending(), "{name}: it waits for the gate");

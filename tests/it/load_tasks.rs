@@ -23,7 +23,7 @@ fn hasty() -> Cache<u64, u64> {
 }
 
 fn load(cache: &Cache<u64, u64>, value: u64) -> Fut<'_, u64> {
-    Box::pin(cache.get_or_load_async(1, async move { value }))
+    Box::pin(cache.get_or_load_async(1, move |_| async move { value }))
 }
 
 /// Opened with the value of a load that waits for it.
@@ -55,14 +55,14 @@ fn gated(cache: &Cache<u64, u64>) -> (Gate, Fut<'_, u64>) {
         begins.store(true, Ordering::SeqCst);
         gate.await.unwrap()
     };
-    (Gate { open, begun }, Box::pin(cache.get_or_load_async(1, load)))
+    (Gate { open, begun }, Box::pin(cache.get_or_load_async(1, |_| load)))
 }
 
 #[test]
 fn a_waiter_that_was_passed_by_is_woken_at_the_end() {
     for late_polls in 0..3 {
         let cache = hasty();
-        let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, pending()));
+        let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, |_| pending::<u64>()));
         assert!(poll(&mut leader, Waker::noop()).is_pending());
         let ((bell_a, waker_a), (bell_b, waker_b)) = (bell(), bell());
         let mut a = load(&cache, 100);
@@ -88,7 +88,7 @@ fn waiters_that_were_passed_by_may_be_dropped_anywhere() {
     // Which of the three are dropped, and whether before or after the last one leads.
     for (mask, late) in (0..8_u32).flat_map(|mask| [(mask, false), (mask, true)]) {
         let cache = hasty();
-        let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, pending()));
+        let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, |_| pending::<u64>()));
         assert!(poll(&mut leader, Waker::noop()).is_pending());
         let mut waiting: Vec<_> = (0..3).map(|_| Some(load(&cache, 7))).collect();
         for waiting in waiting.iter_mut().flatten() {
@@ -136,7 +136,7 @@ fn nobody_is_stuck_whoever_stalls_or_is_dropped() {
                         _ => Ok(key),
                     }
                 };
-                cache.try_get_or_load_async(key, load).await
+                cache.try_get_or_load_async(key, |_| load).await
             });
         }
         // Each may be left alone for longer than the limit, whether it leads, waits or was promoted.
@@ -177,7 +177,7 @@ fn nobody_is_stuck_on_a_runtime_that_stalls() {
                         Ok::<_, String>(1)
                     };
                     // Not polled again unless it is woken.
-                    assert_eq!(cache.try_get_or_load_async(1, load).await, Ok(1));
+                    assert_eq!(cache.try_get_or_load_async(1, |_| load).await, Ok(1));
                     cache.invalidate(&1);
                 }
                 told.send(()).unwrap();
@@ -195,7 +195,8 @@ fn a_load_that_takes_its_time_is_loaded_once() {
     let (open, mut leader) = gated(&cache);
     assert!(poll(&mut leader, Waker::noop()).is_pending());
     let (bell, waker) = bell();
-    let mut waiter: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, async { unreachable!() }));
+    let mut waiter: Fut<'_, u64> =
+        Box::pin(cache.get_or_load_async(1, |_| async { unreachable!() }));
     assert!(poll(&mut waiter, &waker).is_pending());
     thread::scope(|scope| {
         let blocking = scope.spawn(|| cache.get_or_load(1, |_| unreachable!("it is being loaded")));
@@ -264,7 +265,7 @@ fn wakers_may_panic_and_come_back_into_the_cache() {
     assert_eq!(poll(&mut trapped, Waker::noop()), Poll::Ready(5));
     // One that panics when it is promoted.
     cache.invalidate(&1);
-    let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, pending()));
+    let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, |_| pending::<u64>()));
     assert!(poll(&mut leader, Waker::noop()).is_pending());
     let trap = Waker::from(Arc::new(Trap(Box::new(|| ()))));
     let (mut trapped, mut waiter) = (load(&cache, 1), load(&cache, 2));
@@ -306,7 +307,7 @@ fn wakers_that_panic_do_not_keep_others_from_being_looked_after() {
 fn a_task_that_is_here_does_not_wait_for_those_that_nobody_polls() {
     let policy = LoadPolicy::new().woken_limit(20 * MS);
     let cache: Cache<u64, u64> = Cache::builder().capacity(10).load_policy(policy).build().unwrap();
-    let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, pending()));
+    let mut leader: Fut<'_, u64> = Box::pin(cache.get_or_load_async(1, |_| pending::<u64>()));
     assert!(poll(&mut leader, Waker::noop()).is_pending());
     // Like futures in the buffer of a stream that nobody reads: a second for each fifty of them, if each
     // was waited for.
@@ -316,7 +317,7 @@ fn a_task_that_is_here_does_not_wait_for_those_that_nobody_polls() {
     }
     drop(leader);
     let mut tasks = Strict::new();
-    tasks.spawn(cache.get_or_load_async(1, async { 2 }));
+    tasks.spawn(cache.get_or_load_async(1, |_| async { 2 }));
     assert!(tasks.run(FOR_EVER).is_empty());
     assert_eq!(tasks.ended(0), Some(&Ended::Done(2)));
     support::validate(&cache);
@@ -329,13 +330,13 @@ fn a_task_that_asks_for_its_own_key_is_told() {
     tasks.spawn(async {
         let load = async {
             give_way(1).await;
-            let again = cache.try_get_or_load_async(1, async { Ok::<_, String>(5) }).await;
+            let again = cache.try_get_or_load_async(1, |_| async { Ok::<_, String>(5) }).await;
             assert_eq!(again, Err(LoadError::Cycle));
             // Nor may a thread wait for it that it runs on.
             assert_eq!(cache.try_get_or_load(1, |_| Ok::<_, String>(5)), Err(LoadError::Cycle));
             Ok::<_, String>(6)
         };
-        cache.try_get_or_load_async(1, load).await
+        cache.try_get_or_load_async(1, |_| load).await
     });
     assert!(tasks.run(FOR_EVER).is_empty());
     assert_eq!(tasks.ended(0), Some(&Ended::Done(Ok(6))));
@@ -357,14 +358,14 @@ fn a_circle_of_tasks_is_told() {
                     let load = async {
                         give_way(1).await;
                         let asked = cache(next)
-                            .try_get_or_load_async(next, async { Ok::<_, String>(next) })
+                            .try_get_or_load_async(next, |_| async { Ok::<_, String>(next) })
                             .await;
                         if asked == Err(LoadError::Cycle) {
                             told.fetch_add(1, Ordering::SeqCst);
                         }
                         Ok::<_, String>(own)
                     };
-                    cache(own).try_get_or_load_async(own, load).await
+                    cache(own).try_get_or_load_async(own, |_| load).await
                 });
             }
             assert!(executor.run(FOR_EVER).is_empty(), "{tasks} wait for each other");
@@ -381,9 +382,9 @@ fn a_circle_of_a_task_and_a_thread_is_told() {
     let cache = Cache::<u64, u64>::new(10);
     let (asks, asked) = mpsc::channel();
     let mut task: Fut<'_, Result<u64, LoadError<String>>> =
-        Box::pin(cache.try_get_or_load_async(1, async {
+        Box::pin(cache.try_get_or_load_async(1, |_| async {
             give_way(1).await;
-            let other = cache.try_get_or_load_async(2, async { Ok::<_, String>(5) }).await;
+            let other = cache.try_get_or_load_async(2, |_| async { Ok::<_, String>(5) }).await;
             other.map_err(|error| error.to_string())
         }));
     assert!(poll(&mut task, Waker::noop()).is_pending());
@@ -422,7 +423,7 @@ fn loads_that_wait_for_each_other_without_a_circle_are_not_told() {
 }
 
 fn factorial(cache: &Cache<u64, u64>, n: u64) -> Fut<'_, u64> {
-    Box::pin(cache.get_or_load_async(n, async move {
+    Box::pin(cache.get_or_load_async(n, move |_| async move {
         give_way(n % 3).await;
         if n == 0 { 1 } else { n * factorial(cache, n - 1).await }
     }))
@@ -436,7 +437,7 @@ fn a_thread_is_told_that_would_wait_for_a_task_of_its_own() {
         runtime.block_on(async {
             let (own, (open, gate)) = (cache.clone(), tokio::sync::oneshot::channel());
             let leader = tokio::spawn(async move {
-                own.get_or_load_async(1, async { gate.await.unwrap() }).await
+                own.get_or_load_async(1, |_| async { gate.await.unwrap() }).await
             });
             tokio::task::yield_now().await;
             // The only thread that polls the leader would sleep.
@@ -513,7 +514,7 @@ fn two_threads_that_wait_for_each_others_tasks_are_told() {
     support::in_time(move || {
         let both = std::sync::Barrier::new(2);
         let wait = |own: u64, other: u64| {
-            let load = cache.get_or_load_async(own, async move {
+            let load = cache.get_or_load_async(own, |_| async move {
                 give_way(1).await;
                 own
             });
@@ -546,7 +547,7 @@ fn a_thread_may_wait_for_a_task_that_another_one_polls_from_now_on() {
     let waker = Waker::from(Arc::new(Sends(Mutex::new(wake))));
     let (open, gate) = tokio::sync::oneshot::channel();
     let own = cache.clone();
-    let load = async move { own.get_or_load_async(1, async { gate.await.unwrap() }).await };
+    let load = async move { own.get_or_load_async(1, |_| async { gate.await.unwrap() }).await };
     let mut leader: std::pin::Pin<Box<dyn Future<Output = u64> + Send>> = Box::pin(load);
     let mut context = Context::from_waker(&waker);
     assert!(leader.as_mut().poll(&mut context).is_pending(), "polled here, like by a worker");

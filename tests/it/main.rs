@@ -46,6 +46,7 @@ mod latency;
 mod load_alone;
 mod load_bulk;
 mod load_cache;
+mod load_calls;
 #[cfg(feature = "async")]
 mod load_limits;
 #[cfg(feature = "async")]

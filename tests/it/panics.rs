@@ -550,10 +550,10 @@ mod several {
         }
         let operations: [Step; 4] = [
             ("get_or_load_async of a value that is refused", |cache, key| {
-                run(cache.get_or_load_async(1_000 + key, async { Bomb(200) }));
+                run(cache.get_or_load_async(1_000 + key, |_| async { Bomb(200) }));
             }),
             ("try_get_or_load_async, an error", |cache, key| {
-                run(cache.try_get_or_load_async(1_000 + key, async { Err(Bomb(1)) }));
+                run(cache.try_get_or_load_async(1_000 + key, |_| async { Err(Bomb(1)) }));
             }),
             ("get_many_async that loads", |cache, key| {
                 let keys = [key, 1_000 + key, 1_001 + key, 1_002 + key];

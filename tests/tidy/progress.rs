@@ -9,6 +9,7 @@ const VALUES: &[&str] = &[
     "error.rs",
     "health/",
     "latency/",
+    "load/fresh.rs",
     "load/outcome.rs",
     "load_policy.rs",
     "outcome.rs",

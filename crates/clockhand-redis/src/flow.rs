@@ -120,7 +120,7 @@ where
                     }
                 }
             };
-            let flown = self.cache.try_get_or_load_async(key.clone(), flight).await;
+            let flown = self.cache.try_get_or_load_async(key.clone(), |_| flight).await;
             self.end_at(key, own.end);
             match flown {
                 Ok(value) => return Some(value),
@@ -182,7 +182,7 @@ where
             self.open_for(key);
             let mut own = Own::NOTHING;
             let flight = self.fly(key, tags, load.as_mut(), &mut own);
-            let flown = self.cache.try_get_or_load_async(key.clone(), flight).await;
+            let flown = self.cache.try_get_or_load_async(key.clone(), |_| flight).await;
             self.end_at(key, own.end);
             match (flown, own.value) {
                 (Ok(value), _) | (Err(_), Some(value)) => return Ok(value),

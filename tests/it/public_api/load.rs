@@ -4,10 +4,13 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::time::Duration;
 
-use clockhand::load::{Job, Reservation, SharedError, WarmerStatus, memoize};
+use clockhand::load::{
+    Answer, Job, Load, LoadOutput, OfValue, Reservation, SharedError, WarmerStatus, WithSource,
+    memoize,
+};
 use clockhand::{
-    BuildError, Builder, Cache, InsertErrorKind, LoadError, LoadPolicy, LoadSource, Loaded, Loader,
-    LoadingCache, RandomState, Warmer,
+    BuildError, Builder, Cache, Fresh, InsertErrorKind, LoadError, LoadPolicy, LoadSource, Loaded,
+    Loader, LoadingCache, RandomState, Warmer,
 };
 
 /// An error without a trait but the one that every error has to have here.
@@ -132,6 +135,45 @@ fn caches_are_filled_by_calls() {
 }
 
 #[test]
+fn calls_are_made_in_steps_and_with_borrowed_keys() {
+    let cache: Cache<String, u64> =
+        Cache::builder().capacity(10).per_entry_ttl().build().expect("sound");
+    let _: u64 = cache.get_or_load_by_ref("a", |_: &str| 1);
+    let _: Result<u64, LoadError<Down>> = cache.try_get_or_load_by_ref("b", |_: &str| Err(Down));
+    let _: u64 = cache.get_or_load_if("a".to_string(), |_: &u64| true, |_: &String| 1);
+    let _: Option<u64> = cache.optionally_get_or_load("c".to_string(), |_: &String| None);
+    let load: Load<'_, '_, String, u64, RandomState, str> = cache.load("d");
+    let load: Load<'_, '_, String, u64, RandomState, str, OfValue> = load;
+    let load = load.timeout(Duration::from_secs(1)).ttl(Duration::from_secs(1));
+    let sourced: Load<'_, '_, String, u64, RandomState, str, WithSource> =
+        load.negative_ttl(Duration::from_secs(1)).with_source();
+    fn output<V, O: LoadOutput<V, Output = Loaded<V>>>() {}
+    output::<u64, WithSource>();
+    let loaded: Result<Loaded<u64>, LoadError<Down>> = sourced.run(|_: &str| Ok::<u64, Down>(1));
+    assert!(loaded.is_ok());
+    let _: Result<Option<u64>, LoadError<Down>> = cache.load("e").run_optional(|_: &str| Ok(None));
+    let fresh: Fresh<u64> = Fresh::new(1).ttl(Duration::from_secs(1));
+    assert_eq!((*fresh.value(), fresh.into_value()), (1, 1));
+    let _: Fresh<u64> = 1_u64.into();
+    fn answer<V, Form>(_: impl Answer<V, Form, Error = std::convert::Infallible>) {}
+    answer::<u64, _>(fresh);
+    struct Terms;
+    impl Loader<u64, u64> for Terms {
+        type Error = Down;
+        fn load(&self, key: &u64) -> Result<u64, Down> {
+            self.load_fresh(key).map(Fresh::into_value)
+        }
+        fn load_fresh(&self, key: &u64) -> Result<Fresh<u64>, Down> {
+            Ok((*key).into())
+        }
+        fn reload_fresh(&self, key: &u64, _: &u64) -> Result<Fresh<u64>, Down> {
+            self.load_fresh(key)
+        }
+    }
+    assert_eq!(Cache::new(1).loading(Terms).refresh(&4), Ok(4));
+}
+
+#[test]
 fn caches_fill_themselves() {
     let Service { squares, named } = service();
     let _: Result<u64, LoadError<Down>> = squares.get(&2);
@@ -242,9 +284,15 @@ mod tasks {
     #[test]
     fn tasks_load() {
         let cache: Cache<u64, u64> = Cache::new(100);
-        let _: u64 = sent(cache.get_or_load_async(1, async { 1 }));
+        let _: u64 = sent(cache.get_or_load_async(1, |_| async { 1 }));
         let _: Result<u64, LoadError<Down>> =
-            sent(cache.try_get_or_load_async(2, async { Err(Down) }));
+            sent(cache.try_get_or_load_async(2, |_| async { Err(Down) }));
+        let named: Cache<String, u64> = Cache::new(100);
+        let _: u64 = sent(named.get_or_load_by_ref_async("a", |_: &str| async { 1 }));
+        let _: Result<u64, LoadError<Down>> =
+            sent(named.load("b").run_async(|_: &str| async { Err::<u64, Down>(Down) }));
+        let _: Result<Option<u64>, LoadError<Down>> =
+            sent(named.load("b").run_optional_async(|_: &str| async { Ok(None) }));
         let roots: LoadingCache<u64, u64, Roots> =
             cache.loading(Roots).spawner(|task: BoxFuture| futures_executor::block_on(task));
         let _: Result<u64, LoadError<Down>> = sent(roots.get_async(&4));

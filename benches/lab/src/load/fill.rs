@@ -56,7 +56,7 @@ impl FillAsync for Cache<u64, u64> {
 
     #[inline]
     fn fill(&self, key: u64, load: impl Future<Output = u64>) -> impl Future<Output = u64> {
-        self.get_or_load_async(key, load)
+        self.get_or_load_async(key, |_| load)
     }
 }
 
