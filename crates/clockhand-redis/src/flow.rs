@@ -5,9 +5,9 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use clockhand::LoadError;
+use clockhand::{Fresh, LoadError};
 
 use crate::envelope::{self, EnvelopeError};
 use crate::error::TierError;
@@ -81,17 +81,8 @@ struct Entry<V> {
     mark: Mark,
 }
 
-/// What a flight has for its own caller, who came before everything that may have overtaken it.
-struct Own<V> {
-    /// The value of a flight that was overtaken.
-    value: Option<V>,
-    /// When the value ends that the flight puts into the cache.
-    end: Option<Instant>,
-}
-
-impl<V> Own<V> {
-    const NOTHING: Self = Self { value: None, end: None };
-}
+/// The value of a flight that was overtaken, for its own caller, who came before that.
+type Own<V> = Option<V>;
 
 impl<K, V, S> Tiered<K, V, S>
 where
@@ -111,7 +102,7 @@ where
         }
         for _ in 0..JOINED {
             self.open_for(key);
-            let mut own = Own::NOTHING;
+            let mut own: Own<V> = None;
             let flight = async {
                 match self.fetch(key, None).await {
                     Fetched::Value(entry) => self.keep(key, entry, &mut own).await,
@@ -120,13 +111,12 @@ where
                     }
                 }
             };
-            let flown = self.cache.try_get_or_load_async(key.clone(), |_| flight).await;
-            self.end_at(key, own.end);
+            let flown = self.cache.load(key).run_async(|_| flight).await;
             match flown {
                 Ok(value) => return Some(value),
                 Err(LoadError::Failed(error)) if matches!(*error, Flown::Overtaken) => {
-                    if own.value.is_some() {
-                        return own.value;
+                    if own.is_some() {
+                        return own;
                     }
                 }
                 Err(_) => return None,
@@ -180,11 +170,10 @@ where
         let mut load = pin!(load);
         for _ in 0..JOINED {
             self.open_for(key);
-            let mut own = Own::NOTHING;
+            let mut own: Own<V> = None;
             let flight = self.fly(key, tags, load.as_mut(), &mut own);
-            let flown = self.cache.try_get_or_load_async(key.clone(), |_| flight).await;
-            self.end_at(key, own.end);
-            match (flown, own.value) {
+            let flown = self.cache.load(key).run_async(|_| flight).await;
+            match (flown, own) {
                 (Ok(value), _) | (Err(_), Some(value)) => return Ok(value),
                 (Err(LoadError::Failed(error)), None) => match &*error {
                     Flown::Failed(error) => return Err(TieredError::Failed(Arc::clone(error))),
@@ -205,7 +194,7 @@ where
         tags: &[String],
         load: impl Future<Output = Result<V, E>>,
         own: &mut Own<V>,
-    ) -> Result<V, Flown<E>> {
+    ) -> Result<Fresh<V>, Flown<E>> {
         let (token, stamps, mark) = match self.fetch(key, Some(tags)).await {
             Fetched::Value(entry) => return self.keep(key, entry, own).await,
             Fetched::Miss(token, stamps, mark) => (token, stamps, mark),
@@ -219,9 +208,7 @@ where
             }
         };
         let Some(mark) = mark.filter(|_| !token.is_empty() && stamps.len() == tags.len()) else {
-            // It is in no tier. Detached from the table, the flight still serves those that wait.
-            self.cache.invalidate(key);
-            return Ok(value);
+            return Ok(self.serve_only(value));
         };
         let stamps = tags.iter().map(|tag| &tag[..]).zip(stamps);
         match self.store(key, &value, stamps, token).await {
@@ -230,14 +217,17 @@ where
                 self.keep(key, entry, own).await
             }
             Ok(Put::Fenced) => {
-                own.value = Some(value);
+                *own = Some(value);
                 Err(Flown::Overtaken)
             }
-            Err(_) => {
-                self.cache.invalidate(key);
-                Ok(value)
-            }
+            Err(_) => Ok(self.serve_only(value)),
         }
+    }
+
+    /// A value that Redis has not goes to those that wait for it. While there is no connection, it is kept for as long as
+    /// entries may be outdated.
+    fn serve_only(&self, value: V) -> Fresh<V> {
+        Fresh::new(value).ttl(self.shared.tier.link.kept_alone())
     }
 
     /// What Redis has may come into the cache. Without tags the flight puts it there, unless a message for its key has
@@ -248,16 +238,15 @@ where
         key: &K,
         Entry { value, until, tags, mark }: Entry<V>,
         own: &mut Own<V>,
-    ) -> Result<V, Flown<E>> {
+    ) -> Result<Fresh<V>, Flown<E>> {
+        let left = until.saturating_duration_since(Instant::now());
         if tags.is_empty() {
-            own.end = Some(until);
-            return Ok(value);
+            return Ok(Fresh::new(value).ttl(left));
         }
         let (link, cache, bytes) = (&self.shared.tier.link, self.cache.clone(), key.to_bytes());
         let (at, entry, of_key) = (Arc::clone(link), value.clone(), key.clone());
         let keeping = async move {
             let is_unchanged = at.is_unchanged(mark, &bytes, tags.iter().map(|tag| &tag[..]));
-            let left = until.saturating_duration_since(Instant::now());
             if is_unchanged && cache.policy().has_tags {
                 cache.insert_tagged_with_ttl(of_key, entry, &tags, left);
             } else {
@@ -265,11 +254,11 @@ where
             }
             is_unchanged
         };
+        // Either way this flight keeps nothing.
         if link.run(keeping).await == Ok(true) {
-            return Ok(value);
+            return Ok(Fresh::new(value).ttl(Duration::ZERO));
         }
-        self.cache.invalidate(key);
-        own.value = Some(value);
+        *own = Some(value);
         Err(Flown::Overtaken)
     }
 
@@ -287,13 +276,6 @@ where
     fn open_for(&self, key: &K) {
         if !self.gate.serves() {
             self.cache.invalidate(key);
-        }
-    }
-
-    /// The flight of this caller has put a value into the cache, which ends at this moment.
-    fn end_at(&self, key: &K, until: Option<Instant>) {
-        if let Some(until) = until {
-            self.cache.set_ttl(key, until.saturating_duration_since(Instant::now()));
         }
     }
 

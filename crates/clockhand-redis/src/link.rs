@@ -91,6 +91,8 @@ pub(crate) struct Connection {
     epoch: u64,
     /// How often it has come up or was lost.
     turns: u64,
+    /// Whether it is coming up: what comes into the first tier now would not be seen by those who empty it.
+    comes_up: bool,
     since: Instant,
     last_error: Option<TierError>,
     run_id: Vec<u8>,
@@ -121,6 +123,7 @@ impl Link {
             current: None,
             epoch: 0,
             turns: 0,
+            comes_up: false,
             since: Instant::now(),
             last_error: None,
             run_id: Vec::new(),
@@ -194,6 +197,14 @@ impl Link {
         }
     }
 
+    /// How long a value may be kept that the server has not. Whoever asks this has a load under way: it is detached if the
+    /// connection comes up after that.
+    pub(crate) fn kept_alone(&self) -> Duration {
+        let connection = self.connection();
+        let is_alone = connection.current.is_none() && !connection.comes_up;
+        if is_alone { self.settings.max_staleness } else { Duration::ZERO }
+    }
+
     /// Notes why a connection could not be set up.
     pub(crate) fn not_connected(&self, error: TierError) {
         self.connection().last_error = Some(error);
@@ -201,12 +212,16 @@ impl Link {
 
     /// The connection is set up, and the server tracks keys for it. Empties the first tier (R1).
     pub(crate) fn up(&self, epoch: u64, current: MultiplexedConnection, run_id: Vec<u8>) {
-        if self.connection().epoch != epoch {
+        let mut connection = self.connection();
+        if connection.epoch != epoch {
             return;
         }
+        connection.comes_up = true;
+        drop(connection);
         self.gate.close_at(None);
         self.empty_first();
         let mut connection = self.connection();
+        connection.comes_up = false;
         connection.current = Some(current);
         connection.turns += 1;
         connection.since = Instant::now();

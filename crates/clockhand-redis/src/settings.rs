@@ -129,8 +129,8 @@ impl RedisTierBuilder {
         self
     }
 
-    /// How long entries of the first tier are served after the connection that carries invalidations is lost. By default
-    /// zero: they are not served.
+    /// How long entries of the first tier are served after the connection that carries invalidations is lost, and how long
+    /// what is loaded meanwhile is kept. By default zero: neither is.
     pub fn max_staleness(mut self, staleness: Duration) -> Self {
         self.max_staleness = staleness;
         self

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clockhand_redis::{BreakerState, TierError};
 
 use crate::support::{
-    Server, builder, connected, free_port, insert, instance, key, unconnected, until, value,
+    Server, builder, connected, free_port, insert, instance, key, nobody, unconnected, until, value,
 };
 
 const TTL: Duration = Duration::from_millis(300);
@@ -262,8 +262,15 @@ async fn entries_are_served_for_as_long_as_may_be_after_the_connection_was_lost(
         until("the loss is noticed", || !texts.tier().status().is_connected).await;
     }
     assert_eq!(patient.get_cached(&key("a")), Some(key("1")));
+    // What is loaded meanwhile is kept for as long.
+    assert_eq!(patient.get_or_load(&key("b"), value("2")).await.expect("a value"), "2");
+    let left = patient.cache().entry_info(&key("b")).expect("it is kept").expires_in;
+    assert!(left.is_some_and(|left| left <= hour), "{left:?}");
+    assert_eq!(patient.get_or_load(&key("b"), nobody()).await.expect("a value"), "2");
     until("it is over", || brief.get_cached(&key("a")).is_none()).await;
     server.restart();
     until("it is back", || patient.tier().status().is_connected).await;
-    assert_eq!(patient.get_cached(&key("a")), None, "it could be outdated");
+    for name in ["a", "b"] {
+        assert_eq!(patient.get_cached(&key(name)), None, "it could be outdated");
+    }
 }
