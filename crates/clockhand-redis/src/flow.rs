@@ -18,7 +18,7 @@ use crate::ops::{Found, Look, Put};
 use crate::tiered::Tiered;
 
 /// Flights of others that are joined before a caller loads for itself.
-const JOINED: u32 = 4;
+pub(crate) const JOINED: u32 = 4;
 
 /// Keys that Redis is asked for in one round trip.
 const ASKED_AT_ONCE: usize = 256;
@@ -54,7 +54,7 @@ impl<E: fmt::Display> fmt::Display for TieredError<E> {
 impl<E: fmt::Debug + fmt::Display> Error for TieredError<E> {}
 
 /// Why a flight has no value for those that joined it.
-enum Flown<E> {
+pub(crate) enum Flown<E> {
     /// The loader has failed.
     Failed(Arc<E>),
     /// Something was written to the key since the load began: a caller that came after that must not get its value.
@@ -82,7 +82,7 @@ struct Entry<V> {
 }
 
 /// The value of a flight that was overtaken, for its own caller, who came before that.
-type Own<V> = Option<V>;
+pub(crate) type Own<V> = Option<V>;
 
 impl<K, V, S> Tiered<K, V, S>
 where
@@ -171,7 +171,7 @@ where
         for _ in 0..JOINED {
             self.open_for(key);
             let mut own: Own<V> = None;
-            let flight = self.fly(key, tags, load.as_mut(), &mut own);
+            let flight = self.fly(key, (tags, Duration::ZERO), load.as_mut(), &mut own);
             let flown = self.cache.load(key).run_async(|_| flight).await;
             match (flown, own) {
                 (Ok(value), _) | (Err(_), Some(value)) => return Ok(value),
@@ -188,14 +188,14 @@ where
     }
 
     /// The one flight of a key over both tiers.
-    async fn fly<E>(
+    pub(crate) async fn fly<E>(
         &self,
         key: &K,
-        tags: &[String],
+        (tags, least): (&[String], Duration),
         load: impl Future<Output = Result<V, E>>,
         own: &mut Own<V>,
     ) -> Result<Fresh<V>, Flown<E>> {
-        let (token, stamps, mark) = match self.fetch(key, Some(tags)).await {
+        let (token, stamps, mark) = match self.fetch(key, Some((tags, least))).await {
             Fetched::Value(entry) => return self.keep(key, entry, own).await,
             Fetched::Miss(token, stamps, mark) => (token, stamps, mark),
             Fetched::Unavailable => (Vec::new(), Vec::new(), None),
@@ -273,21 +273,21 @@ where
     }
 
     /// While the cache may not answer, it must not do so through its own loads either.
-    fn open_for(&self, key: &K) {
+    pub(crate) fn open_for(&self, key: &K) {
         if !self.gate.serves() {
             self.cache.invalidate(key);
         }
     }
 
-    /// Asks Redis for a key; with the tags of its value if it is to be loaded.
-    async fn fetch(&self, key: &K, loads: Option<&[String]>) -> Fetched<V> {
+    /// Asks Redis for a key; with the tags of its value if it is to be loaded, and how long one that is there has to live.
+    async fn fetch(&self, key: &K, loads: Option<(&[String], Duration)>) -> Fetched<V> {
         let link = &self.shared.tier.link;
         let token = if loads.is_some() { link.tokens.next() } else { Vec::new() };
         let mut disregard = false;
         loop {
             let (bytes, own) = (key.to_bytes(), Arc::clone(link));
-            let tags = loads.unwrap_or_default().to_vec();
-            let look = Look { token: token.clone(), disregard, tags };
+            let (tags, least) = loads.unwrap_or_default();
+            let look = Look { token: token.clone(), disregard, tags: tags.to_vec(), least };
             let looking = async move {
                 let until = own.until();
                 own.look_up_leased(&bytes, look, until).await

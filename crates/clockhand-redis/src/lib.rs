@@ -9,6 +9,7 @@
 //! | `tiered`, `flow` | a cache with a second tier: writes and reads |
 //! | `tier`, `settings` | the second tier, and how it is configured |
 //! | `tags` | values that are invalidated together |
+//! | `loading` | a loader of its own: values that are renewed, and stand in |
 //! | `blocking` | the same for threads |
 //! | `health`, `stats`, `metrics` | how it does |
 //! | `worker` | the tier's thread: it connects and looks after the connection |
@@ -32,6 +33,7 @@ mod health;
 mod join;
 mod key;
 mod link;
+mod loading;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod names;
@@ -56,6 +58,7 @@ pub use error::{TierBuildError, TierError};
 pub use flow::TieredError;
 pub use health::{TierHealth, TierProblem, TierReason};
 pub use key::TierKey;
+pub use loading::TieredLoading;
 #[cfg(feature = "metrics")]
 pub use metrics::TierCollector;
 pub use settings::RedisTierBuilder;

@@ -12,7 +12,6 @@ use crate::envelope::ENVELOPE_OVERHEAD;
 use crate::error::TierError;
 use crate::link::{Link, Mark};
 use crate::scripts::{self, status};
-use crate::settings::LINGER;
 use crate::token::random;
 
 /// The first and the longest pause between two looks of a load that waits for another instance's.
@@ -86,6 +85,8 @@ pub(crate) struct Look {
     pub(crate) disregard: bool,
     /// The tags that a value is going to have.
     pub(crate) tags: Vec<String>,
+    /// How long a value that is there has to live to be taken.
+    pub(crate) least: Duration,
 }
 
 impl Link {
@@ -204,7 +205,7 @@ impl Link {
         let mut call = self.scripts.get.prepare_invoke();
         call.key(self.names.value(key)).key(self.names.marker(key));
         call.arg(&generation[..]).arg(&look.token[..]);
-        call.arg(millis(self.settings.longest_load)).arg(millis(LINGER));
+        call.arg(millis(self.settings.longest_load)).arg(millis(self.settings.linger + look.least));
         call.arg(self.settings.max_value_bytes + LONGEST_ENVELOPE);
         call.arg(u8::from(look.disregard)).arg(self.names.tags()).arg(millis(self.tag_life()));
         for tag in &look.tags {
@@ -218,7 +219,7 @@ impl Link {
         match (answer.status, rest.next(), rest.next()) {
             (status::DONE, Some(Value::BulkString(value)), Some(Value::Int(left))) => {
                 let left = match u64::try_from(left) {
-                    Ok(left) => Duration::from_millis(left).saturating_sub(LINGER),
+                    Ok(left) => Duration::from_millis(left).saturating_sub(self.settings.linger),
                     Err(_) => self.settings.time_to_live,
                 };
                 // The server said how much is left after it was asked.
@@ -273,7 +274,7 @@ impl Link {
         until: Instant,
     ) -> Result<Answer, TierError> {
         let (name, marker) = (self.names.value(key), self.names.marker(key));
-        let (deadline, ttl) = (self.deadline(until)?, millis(ttl + LINGER));
+        let (deadline, ttl) = (self.deadline(until)?, millis(ttl + self.settings.linger));
         let stores = scripts::store((&name, &marker), value, ttl, deadline, token);
         let ask = async |mut connection: MultiplexedConnection| {
             let answers: Vec<Value> = stores.query_async(&mut connection).await?;

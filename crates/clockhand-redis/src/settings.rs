@@ -10,7 +10,7 @@ use crate::tier::RedisTier;
 
 /// Values outlive their time on the server by this. A read in this time is a miss that does not make the server remove the
 /// key, of which it would tell every thread just when another thread loads it anew.
-pub(crate) const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(5);
 /// The longest lifetime.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) watch_patience: Duration,
     pub(crate) backoff: (Duration, Duration),
     pub(crate) time_to_live: Duration,
+    /// How long values outlive their time on the server.
+    pub(crate) linger: Duration,
     pub(crate) longest_load: Duration,
     pub(crate) max_staleness: Duration,
     pub(crate) max_value_bytes: usize,
@@ -48,6 +50,7 @@ pub struct RedisTierBuilder {
     watch_patience: Duration,
     backoff: (Duration, Duration),
     time_to_live: Duration,
+    stale_for: Duration,
     longest_load: Duration,
     max_staleness: Duration,
     max_value_bytes: usize,
@@ -69,6 +72,7 @@ impl RedisTierBuilder {
             watch_patience: Duration::from_secs(1),
             backoff: (Duration::from_millis(50), Duration::from_secs(2)),
             time_to_live: Duration::from_secs(3600),
+            stale_for: Duration::ZERO,
             longest_load: Duration::from_secs(30),
             max_staleness: Duration::ZERO,
             max_value_bytes: 16 << 20,
@@ -119,6 +123,13 @@ impl RedisTierBuilder {
     /// How long values live, unless a write says otherwise. By default an hour.
     pub fn time_to_live(mut self, ttl: Duration) -> Self {
         self.time_to_live = ttl;
+        self
+    }
+
+    /// How long the server keeps values after their end, so that they can stand in: see
+    /// [`TieredLoading`](crate::TieredLoading). By default zero. All instances of a prefix should have the same.
+    pub fn stale_for(mut self, stale: Duration) -> Self {
+        self.stale_for = stale;
         self
     }
 
@@ -230,6 +241,7 @@ impl RedisTierBuilder {
             watch_patience: self.watch_patience,
             backoff: self.backoff,
             time_to_live: self.time_to_live,
+            linger: LINGER + self.stale_for.min(LONGEST),
             longest_load: self.longest_load,
             max_staleness: self.max_staleness.min(LONGEST),
             max_value_bytes: self.max_value_bytes.min(u32::MAX as usize),

@@ -84,7 +84,8 @@ where
     ) -> Result<Write, TierError> {
         let link = &self.shared.tier.link;
         let (own, bytes) = (Arc::clone(link), key.to_bytes());
-        let look = Look { token: link.tokens.next(), disregard: true, tags: tags.clone() };
+        let (token, least) = (link.tokens.next(), Duration::ZERO);
+        let look = Look { token, disregard: true, tags: tags.clone(), least };
         let looking = async move { own.look_up(&bytes, &look, own.until()).await };
         let (stamps, mark) = match link.run(looking).await.and_then(|found| found)? {
             Found::Miss { stamps, mark, .. } if stamps.len() == tags.len() => (stamps, mark),

@@ -9,6 +9,7 @@ mod envelopes;
 mod examples;
 mod failures;
 mod leases;
+mod loading;
 mod loads;
 mod proxies;
 mod secrets;
