@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 
 use crate::support::{Server, Texts, builder, connected, instance, key, until};
 
-const HOUR: Duration = Duration::from_secs(3600);
 /// So long that no busy machine reaches it while a test runs.
+const HOUR: Duration = Duration::from_secs(3600);
+/// So short that a test can wait for its end.
 const TTL: Duration = Duration::from_millis(100);
 
 /// A source that counts its loads, answers when it may, and fails when it is to.
