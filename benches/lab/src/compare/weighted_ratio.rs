@@ -2,6 +2,7 @@
 
 use super::weighted_ratios::WeightedRatio;
 use crate::peers::{ClockhandGet, Peer, Peers, Visit, Weigh, each};
+use crate::simulate::{Dense, gdsf};
 use crate::trace::Trace;
 
 /// Capacities, in percent of what would hold the whole trace.
@@ -12,7 +13,7 @@ pub(super) fn replay(name: &str, trace: &Trace, peers: Peers) -> Vec<WeightedRat
     let Some(sizes) = trace.sizes() else { return Vec::new() };
     // One at least: of some caches, an entry that weighs nothing stays for ever.
     let sizes = sizes.iter().map(|size| (*size).max(1)).collect::<Vec<_>>();
-    let footprint = trace.footprint();
+    let (footprint, dense) = (trace.footprint(), Dense::of(trace.keys()));
     let mut rows = Vec::new();
     for percent in PERCENT {
         let mut course = Course {
@@ -25,10 +26,14 @@ pub(super) fn replay(name: &str, trace: &Trace, peers: Peers) -> Vec<WeightedRat
             rows: Vec::new(),
         };
         each(peers, &mut course);
+        course.simulate(&dense);
         rows.extend(beside_clockhand(course.rows));
     }
     rows
 }
+
+/// clockhand, where a miss costs the size.
+const BY_BYTES: &str = "clockhand get, cost = size";
 
 struct Course<'a> {
     name: &'a str,
@@ -49,9 +54,27 @@ impl Visit for Course<'_> {
         let Some(cache) = P::Weighing::<u32>::with_bound(self.capacity, self.entries) else {
             return;
         };
-        let (mut hits, mut bytes, mut all) = (0_u64, 0_u64, 0_u64);
+        let hit = self.run(&cache);
+        let held = cache.charge().map(|charge| charge as f64 / self.capacity as f64);
+        self.push(P::NAME, hit, (held, cache.refusals()));
+        if P::NAME == ClockhandGet::NAME {
+            // Once more, where a miss costs what it moves.
+            let builder = clockhand::Cache::<u64, u32>::builder().capacity(self.capacity);
+            let builder =
+                builder.expected_entries(self.entries as usize).cost(|_, size| (*size).into());
+            let cache =
+                builder.weigher(|_, size| u64::from(*size)).build().expect("it was built above");
+            let hit = self.run(&cache);
+            self.push(BY_BYTES, hit, (None, cache.stats().refusals));
+        }
+    }
+}
+
+impl Course<'_> {
+    /// Hits, and bytes that hit.
+    fn run(&self, cache: &impl Weigh<u32>) -> (u64, u64) {
+        let (mut hits, mut bytes) = (0_u64, 0_u64);
         for (key, size) in self.keys.iter().zip(self.sizes) {
-            all += u64::from(*size);
             if cache.get(key).is_some() {
                 hits += 1;
                 bytes += u64::from(*size);
@@ -59,22 +82,36 @@ impl Visit for Course<'_> {
                 cache.insert(*key, *size);
             }
         }
+        (hits, bytes)
+    }
+
+    /// The same by the policy that is the reference where entries differ in size.
+    fn simulate(&mut self, dense: &Dense) {
+        for (name, by_bytes) in [("GDSF", false), ("GDSF, cost = size", true)] {
+            let hit = gdsf(dense, self.sizes, self.capacity, by_bytes);
+            self.push(name, hit, (None, 0));
+        }
+    }
+
+    fn push(&mut self, cache: &'static str, hit: (u64, u64), left: (Option<f64>, u64)) {
+        let ((hits, bytes), (held, refusals)) = (hit, left);
+        let all: u64 = self.sizes.iter().map(|size| u64::from(*size)).sum();
         self.rows.push(WeightedRatio {
             trace: self.name.into(),
             capacity: self.capacity,
             percent: self.percent,
-            cache: P::NAME,
+            cache,
             hit_ratio: hits as f64 / self.keys.len() as f64,
             byte_hit_ratio: bytes as f64 / all as f64,
-            held: cache.charge().map(|charge| charge as f64 / self.capacity as f64),
-            refusals: cache.refusals(),
+            held,
+            refusals,
             clockhand_ratio: None,
             clockhand_byte_ratio: None,
         });
     }
 }
 
-/// Tells the rows of one capacity what clockhand reaches beside them.
+/// Tells the rows of one capacity what clockhand reaches beside them, by the default cost.
 fn beside_clockhand(mut rows: Vec<WeightedRatio>) -> Vec<WeightedRatio> {
     let ours = rows.iter().find(|row| row.cache == ClockhandGet::NAME).cloned();
     let through = |ours: f64, other: f64| (other > 0.0).then(|| ours / other);

@@ -4,6 +4,7 @@
 
 mod belady;
 mod clock;
+mod gdsf;
 mod lru;
 mod s3fifo;
 
@@ -14,6 +15,7 @@ use std::collections::HashMap;
 
 pub use self::belady::belady;
 pub use self::clock::clock;
+pub use self::gdsf::gdsf;
 pub use self::lru::lru;
 pub use self::s3fifo::s3fifo;
 

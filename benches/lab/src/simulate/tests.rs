@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Dense, belady, clock, lru, s3fifo};
+use super::{Dense, belady, clock, gdsf, lru, s3fifo};
 
 fn random_trace(seed: u64, accesses: usize, keys: u32) -> Dense {
     let mut random = SmallRng::seed_from_u64(seed);
@@ -117,4 +117,43 @@ fn s3_fifo_lets_ghosts_into_the_main_queue() {
     let fill = (0..10).collect::<Vec<u64>>();
     let trace = Dense::of(&[&fill[..], &[10, 0, 11, 12, 13, 0]].concat());
     assert_eq!(s3fifo(&trace, 10), 1);
+}
+
+/// Of the entries, which are few, each time the one of the least priority.
+fn slow_gdsf(trace: &Dense, sizes: &[u32], capacity: u64, by_bytes: bool) -> (u64, u64) {
+    let (mut held, mut inflation) = (Vec::<(u32, f64, f64, usize, u32)>::new(), 0.0);
+    let (mut hits, mut bytes) = (0, 0);
+    for (at, (&key, &size)) in trace.accesses.iter().zip(sizes).enumerate() {
+        let value = |uses: f64, size: u32| if by_bytes { uses } else { uses / f64::from(size) };
+        if let Some(own) = held.iter_mut().find(|own| own.0 == key) {
+            (hits, bytes) = (hits + 1, bytes + u64::from(size));
+            own.1 += 1.0;
+            (own.2, own.3) = (inflation + value(own.1, own.4), at);
+            continue;
+        }
+        if u64::from(size) > capacity {
+            continue;
+        }
+        while held.iter().map(|own| u64::from(own.4)).sum::<u64>() + u64::from(size) > capacity {
+            let order = |own: &(u32, f64, f64, usize, u32)| (own.2.to_bits(), own.3);
+            let least = (0..held.len()).min_by_key(|&nth| order(&held[nth])).expect("some");
+            inflation = held.swap_remove(least).2;
+        }
+        held.push((key, 1.0, inflation + value(1.0, size), at, size));
+    }
+    (hits, bytes)
+}
+
+#[test]
+fn gdsf_evicts_the_least_priority() {
+    for seed in 0..40 {
+        let trace = random_trace(seed, 400, 30);
+        let sizes = trace.accesses.iter().map(|key| 1 + key * 7 % 13).collect::<Vec<_>>();
+        for capacity in [5, 20, 60] {
+            for by_bytes in [false, true] {
+                let slow = slow_gdsf(&trace, &sizes, capacity, by_bytes);
+                assert_eq!(gdsf(&trace, &sizes, capacity, by_bytes), slow, "{seed} {capacity}");
+            }
+        }
+    }
 }
