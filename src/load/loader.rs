@@ -1,5 +1,6 @@
 //! Where values come from.
 
+use std::fmt;
 #[cfg(feature = "async")]
 use std::future::Future;
 
@@ -131,6 +132,65 @@ where
 
     fn load(&self, key: &K) -> Result<V, E> {
         self(key)
+    }
+}
+
+/// A loader of any type, where the type of a field or of a function's result has to be written down.
+///
+/// # Examples
+///
+/// ```
+/// use clockhand::load::BoxLoader;
+/// use clockhand::{Cache, LoadingCache};
+///
+/// struct Service {
+///     lengths: LoadingCache<String, usize, BoxLoader<String, usize, String>>,
+/// }
+///
+/// let load = BoxLoader::new(|word: &String| Ok(word.len()));
+/// let service = Service { lengths: Cache::new(100).loading(load) };
+/// assert_eq!(service.lengths.get("four"), Ok(4));
+/// ```
+pub struct BoxLoader<K, V, E>(Box<dyn Loader<K, V, Error = E>>);
+
+impl<K, V, E> BoxLoader<K, V, E> {
+    /// Puts a loader into a box.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free, but for the allocation.
+    pub fn new(loader: impl Loader<K, V, Error = E> + 'static) -> Self {
+        Self(Box::new(loader))
+    }
+}
+
+impl<K, V, E: Send + Sync + 'static> Loader<K, V> for BoxLoader<K, V, E> {
+    type Error = E;
+
+    fn load(&self, key: &K) -> Result<V, E> {
+        self.0.load(key)
+    }
+
+    fn load_fresh(&self, key: &K) -> Result<Fresh<V>, E> {
+        self.0.load_fresh(key)
+    }
+
+    fn load_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, E> {
+        self.0.load_many(keys)
+    }
+
+    fn reload(&self, key: &K, old: &V) -> Result<V, E> {
+        self.0.reload(key, old)
+    }
+
+    fn reload_fresh(&self, key: &K, old: &V) -> Result<Fresh<V>, E> {
+        self.0.reload_fresh(key, old)
+    }
+}
+
+impl<K, V, E> fmt::Debug for BoxLoader<K, V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BoxLoader").finish_non_exhaustive()
     }
 }
 

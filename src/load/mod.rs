@@ -17,6 +17,7 @@
 //! | do so without a key of one's own, for a hit | [`Cache::get_or_load_by_ref`](crate::Cache::get_or_load_by_ref) |
 //! | say more: how long to wait, how long the value lives, where it came from | [`Cache::load`](crate::Cache::load) |
 //! | let the loader say how long its value lives | [`Fresh`] |
+//! | bring the value later, or from elsewhere | [`Cache::placeholder`](crate::Cache::placeholder) |
 //! | load what need not exist | [`Cache::optionally_get_or_load`](crate::Cache::optionally_get_or_load) |
 //! | load anew what does not please | [`Cache::get_or_load_if`](crate::Cache::get_or_load_if) |
 //! | do so in tasks | `get_or_load_async`, `try_get_or_load_async`, `get_or_load_by_ref_async`, `Load::run_async` (feature `async`) |
@@ -36,6 +37,7 @@
 //! | `run` | one run of a loader: when it was woken and polled, what it waits for |
 //! | `fresh` | what a loader answers: a value, and how long it lives |
 //! | `request` | a call that loads, in steps |
+//! | `fill` | a place that is kept for a value |
 //! | `optional` | values that need not exist, or do not please |
 //! | `caller` | a caller that takes part in a load |
 //! | `leader` | the caller that leads: it completes the load, fails it or abandons it |
@@ -112,6 +114,7 @@ mod executor;
 mod executor_tests;
 mod failed_load;
 mod figures;
+mod fill;
 mod flight;
 mod fresh;
 #[cfg(feature = "async")]
@@ -151,10 +154,11 @@ pub use crate::load_policy::LoadPolicy;
 #[cfg(feature = "async")]
 pub use executor::BoxFuture;
 pub use executor::Job;
+pub use fill::{Fill, Placeholder};
 pub use fresh::{Answer, Fresh};
 #[cfg(feature = "async")]
 pub use loader::AsyncLoader;
-pub use loader::Loader;
+pub use loader::{BoxLoader, Loader};
 pub use loading::LoadingCache;
 pub use memoize::memoize;
 pub use outcome::{LoadError, LoadSource, Loaded, SharedError};

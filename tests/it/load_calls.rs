@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use clockhand::load::Placeholder;
 use clockhand::{Cache, Clock, Fresh, LoadError, LoadSource, Loader, ManualClock, memoize};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -237,6 +238,74 @@ fn a_value_that_does_not_please_is_loaded_anew() {
         },
     );
     assert_eq!((own, cache.get("a")), (2, Some(2)));
+}
+
+#[test]
+fn a_place_is_kept_until_it_is_filled_from_elsewhere() {
+    fn sent<T: Send>(_: &T) {}
+    let cache: Cache<String, u64> = Cache::new(10);
+    for round in 0..2_u64 {
+        let Placeholder::Mine(fill) = cache.placeholder("a".into()) else {
+            panic!("nothing is there")
+        };
+        sent(&fill);
+        assert_eq!(fill.key(), "a");
+        assert_eq!(cache.get("a"), None);
+        let waits: Vec<_> = (0..3)
+            .map(|_| {
+                let cache = cache.clone();
+                thread::spawn(move || match cache.placeholder("a".into()) {
+                    Placeholder::Hit(value) => value,
+                    other => panic!("{other:?}"),
+                })
+            })
+            .collect();
+        while cache.stats().loads_joined < 3 * (round + 1) {
+            thread::yield_now();
+        }
+        thread::spawn(move || fill.insert(round)).join().expect("it is filled");
+        assert!(waits.into_iter().all(|waits| waits.join().expect("it is told") == round));
+        assert_eq!(cache.remove("a"), Some(round));
+    }
+    // What happens to the key meanwhile is newer.
+    let Placeholder::Mine(fill) = cache.placeholder("b".into()) else { panic!("nothing is there") };
+    cache.insert("b".into(), 7);
+    fill.insert(8);
+    assert_eq!(cache.get("b"), Some(7));
+    let stats = cache.stats();
+    assert_eq!((stats.loads_started, stats.loads_succeeded), (3, 3));
+}
+
+#[test]
+fn a_place_that_is_given_up_passes_to_the_next() {
+    let cache: Cache<String, u64> = Cache::new(10);
+    let Placeholder::Mine(first) = cache.placeholder("a".into()) else {
+        panic!("nothing is there")
+    };
+    let (took, taking) = channel();
+    let waits: Vec<_> = (0..3)
+        .map(|_| {
+            let (cache, took) = (cache.clone(), took.clone());
+            thread::spawn(move || match cache.placeholder("a".into()) {
+                Placeholder::Mine(fill) => took.send(fill).map_err(drop).expect("awaited"),
+                Placeholder::Hit(value) => assert_eq!(value, 5),
+                other => panic!("{other:?}"),
+            })
+        })
+        .collect();
+    while cache.stats().loads_joined < 3 {
+        thread::yield_now();
+    }
+    drop(first);
+    // Twice in a row, and the second time by a panic.
+    let second = taking.recv().expect("one of them leads");
+    assert!(is_panic(|| second.insert_with_ttl(1, MINUTE)), "it keeps no time");
+    taking.recv().expect("the next one leads").insert(5);
+    waits.into_iter().for_each(|waits| waits.join().expect("it ends"));
+    assert_eq!(cache.get("a"), Some(5));
+    let Placeholder::Mine(last) = cache.placeholder("b".into()) else { panic!("nothing is there") };
+    drop(last);
+    assert_eq!(cache.get_or_load_by_ref("b", |_| 6), 6, "nobody waited");
 }
 
 #[test]

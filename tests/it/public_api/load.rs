@@ -5,8 +5,8 @@ use std::fmt::{self, Debug, Display};
 use std::time::Duration;
 
 use clockhand::load::{
-    Answer, Job, Load, LoadOutput, OfValue, Reservation, SharedError, WarmerStatus, WithSource,
-    memoize,
+    Answer, BoxLoader, Fill, Job, Load, LoadOutput, OfValue, Placeholder, Reservation, SharedError,
+    WarmerStatus, WithSource, memoize,
 };
 use clockhand::{
     BuildError, Builder, Cache, Fresh, InsertErrorKind, LoadError, LoadPolicy, LoadSource, Loaded,
@@ -174,6 +174,24 @@ fn calls_are_made_in_steps_and_with_borrowed_keys() {
 }
 
 #[test]
+fn places_are_kept_and_loaders_boxed() {
+    let cache: Cache<u64, u64> =
+        Cache::builder().capacity(10).per_entry_ttl().build().expect("sound");
+    let kept: Placeholder<u64, u64> = cache.placeholder(1);
+    let Placeholder::Mine(fill) = kept else { panic!("nothing is there") };
+    let fill: Fill<u64, u64, RandomState> = fill;
+    let _: &u64 = fill.key();
+    fill.insert(2);
+    let Placeholder::Mine(fill) = cache.placeholder(2) else { panic!("nothing is there") };
+    fill.insert_with_ttl(3, Duration::from_secs(1));
+    assert!(matches!(cache.placeholder(1), Placeholder::Hit(2)));
+    let _ = Placeholder::<u64, u64>::Cycle;
+    let boxed: BoxLoader<u64, u64, Down> = BoxLoader::new(Squares);
+    let squares: LoadingCache<u64, u64, BoxLoader<u64, u64, Down>> = cache.loading(boxed);
+    assert_eq!(squares.get_many(&[7, 8]), Ok(vec![Some(49), Some(64)]));
+}
+
+#[test]
 fn caches_fill_themselves() {
     let Service { squares, named } = service();
     let _: Result<u64, LoadError<Down>> = squares.get(&2);
@@ -288,6 +306,7 @@ mod tasks {
         let _: Result<u64, LoadError<Down>> =
             sent(cache.try_get_or_load_async(2, |_| async { Err(Down) }));
         let named: Cache<String, u64> = Cache::new(100);
+        assert!(matches!(sent(cache.placeholder_async(9)), Placeholder::Mine(_)));
         let _: u64 = sent(named.get_or_load_by_ref_async("a", |_: &str| async { 1 }));
         let _: Result<u64, LoadError<Down>> =
             sent(named.load("b").run_async(|_: &str| async { Err::<u64, Down>(Down) }));
