@@ -67,6 +67,7 @@
 //!   take.
 //! - `tracing`: spans and events of loads, renewals and maintenance; never of a hit.
 //! - `macros`: the attribute [`macro@memoize`], for functions whose results are cached.
+//! - `persist`: `Cache::save_to` and `load_from`: snapshots with lifetimes, tags and the policy's state.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 //! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`],
 //!   `Latencies` and the others, with their parts. Names are those of the fields and, in small letters, of the
@@ -108,6 +109,8 @@ pub mod load;
 mod load_policy;
 mod maintenance_thread;
 mod outcome;
+#[cfg(feature = "persist")]
+mod persist;
 mod policy;
 mod random_state;
 mod reader;
@@ -142,6 +145,8 @@ pub use load::{
     Fresh, LoadError, LoadPolicy, LoadSource, Loaded, Loader, LoadingCache, Warmer, memoize,
 };
 pub use outcome::{Compute, Computed, Inserted, RemovalCause};
+#[cfg(feature = "persist")]
+pub use persist::PersistError;
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::{Reader, ReaderView};
 pub use settings::{Maintenance, Settings};

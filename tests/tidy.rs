@@ -48,6 +48,7 @@ const LAYERS: &str = "
     health: sync time
     latency: sync time
     outcome: error
+    persist: cache engine sync time
     time: sync
     settings: load_policy
     slot_meta:

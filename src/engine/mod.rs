@@ -21,6 +21,7 @@
 //! | `thin_load` | the same for a load that no thread has joined yet |
 //! | `running` | which loads run, and since when |
 //! | `failures` | which failures of loads are remembered, the oldest first |
+//! | `saved` | what a snapshot has of entries, and how they come back |
 //! | `scan` | walking all entries concurrently with writers |
 //! | `upkeep` | freeing, expiring, resizing |
 //! | `cleanups` | how long that takes, where it is asked for |
@@ -67,6 +68,8 @@ mod remove;
 mod room;
 mod rules;
 mod running;
+#[cfg(feature = "persist")]
+mod saved;
 mod scan;
 mod starvation;
 mod table_entries;
@@ -88,6 +91,8 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "persist")]
+pub(crate) use crate::policy::{SavedGhost, SavedPolicy};
 pub(crate) use batch::Batch;
 use cleanups::Cleanups;
 use failures::Failures;
@@ -97,6 +102,8 @@ pub(crate) use read_view::ReadView;
 pub(crate) use rules::Rules;
 pub(crate) use running::Entered;
 use running::Running;
+#[cfg(feature = "persist")]
+pub(crate) use saved::{Begun, SavedState};
 pub(crate) use scan::EVERYWHERE;
 pub(crate) use thin_load::ThinStart;
 pub(crate) use write::Refused;

@@ -70,7 +70,7 @@ where
     }
 
     /// Visits the entries with a value of the bucket where `positions` begins; returns where the next one begins.
-    fn step(
+    pub(super) fn step(
         &self,
         positions: Range<u64>,
         visit: &mut impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>),
@@ -113,7 +113,7 @@ where
 
     /// An entry that a walk met, if it is live. If it has expired since, it may have been replaced before
     /// that, as visits may take long; then the key was there all the while, and this is what it has now.
-    fn live_or_successor<'g>(
+    pub(super) fn live_or_successor<'g>(
         &self,
         view: View<'g, K, V>,
         met: EntryRef<'g, K, V>,

@@ -111,6 +111,20 @@ impl Tags {
         Some(Arc::new(set))
     }
 
+    /// The version that stands.
+    #[cfg(feature = "persist")]
+    pub(super) fn version(&self) -> u64 {
+        self.versions.now()
+    }
+
+    /// The tags of an entry that was begun at this version; `None` if one was invalidated since, or may have been.
+    #[cfg(feature = "persist")]
+    pub(super) fn set_since(self: &Arc<Self>, names: &[String], begun: u64) -> Option<Arc<TagSet>> {
+        let mut set = TagSet::new(Arc::clone(self) as Arc<dyn Registry>);
+        names.iter().for_each(|name| set.add(self.hold(name)));
+        set.begin_at(&self.versions, begun).then(|| Arc::new(set))
+    }
+
     /// Invalidates all entries that have the tag and were begun before.
     pub(crate) fn invalidate(&self, name: &str) {
         let version = self.versions.advance();

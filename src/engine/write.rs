@@ -284,6 +284,20 @@ where
         vacant: Vacant<'g, K, V, History>,
         entry: Entry<K, V>,
     ) -> Linked<K, V> {
+        let inserted = self.link_new(view, op, vacant, entry)?;
+        self.promote_overflow(view, op);
+        Ok(inserted)
+    }
+
+    /// The same, and nobody else is promoted.
+    #[inline(always)]
+    pub(super) fn link_new<'g>(
+        &self,
+        view: View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        vacant: Vacant<'g, K, V, History>,
+        entry: Entry<K, V>,
+    ) -> Linked<K, V> {
         let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
         if let Err(error) = self.make_room_for_new(view, op, entry.as_ref()) {
             return Err((error, entry));
@@ -296,7 +310,6 @@ where
         self.policy.record_insert(view.extension(), &op.local.cursor, (hash, meta), charge);
         op.spend(charge);
         op.local.tally.insertions.bump();
-        self.promote_overflow(view, op);
         Ok(Inserted::New)
     }
 

@@ -221,6 +221,27 @@ impl<K, V> Expiration<K, V> {
         set(entry.modified(), now.to_word());
     }
 
+    /// Sets the words of an entry that comes back: how long ago it was written, if that is known, how long it still lives, and
+    /// how long if it is not read. Returns whether it is to be kept.
+    #[cfg(feature = "persist")]
+    pub(crate) fn restore(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        age: Option<Duration>,
+        (left, idle_left): (Option<Duration>, Option<Duration>),
+    ) -> bool {
+        let now = self.now();
+        match age {
+            None => self.create(entry, &LifetimeOverride::default()),
+            Some(age) => {
+                set(entry.deadline(), after(now, left).to_word());
+                set(entry.idle_deadline(), after(now, idle_left.or(self.time_to_idle)).to_word());
+                set(entry.modified(), now.before(age).to_word());
+            }
+        }
+        self.is_live(entry, now)
+    }
+
     /// Gives a live entry another time to live, from now on. Returns its new deadline and the old
     /// one, and `None` if the entry is not live.
     pub(crate) fn set_ttl(

@@ -174,3 +174,55 @@ pub(super) fn is_later(time: u16, other: u16) -> bool {
 fn tag(hash: u64) -> u16 {
     ((hash >> 16) as u16).max(1)
 }
+
+/// What a snapshot has of a key that was evicted.
+#[cfg(feature = "persist")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SavedGhost {
+    pub(crate) tag: u16,
+    pub(crate) protected: bool,
+    pub(crate) uses: u8,
+    /// How long ago, in steps.
+    pub(crate) absent: u32,
+}
+
+#[cfg(feature = "persist")]
+impl Ghosts {
+    /// How many sets there are.
+    pub(super) fn len(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// The ghosts of a set.
+    pub(super) fn saved(
+        &self,
+        set: usize,
+        uses: impl Fn(RecentUses) -> u8,
+        now: u64,
+    ) -> Option<Vec<SavedGhost>> {
+        let words = self.sets.get(set)?.0.values();
+        let ghosts = words.filter(|word| word >> TAG_SHIFT != 0).map(|word| SavedGhost {
+            tag: (word >> TAG_SHIFT) as u16,
+            protected: word & PROTECTED != 0,
+            uses: uses(RecentUses::from_bits((word >> RECENT_USES_SHIFT) as u8)),
+            absent: self.steps(now).wrapping_sub(word as u32),
+        });
+        Some(ghosts.collect())
+    }
+
+    /// Puts a ghost back, with what is heard of its key.
+    pub(super) fn restore(
+        &self,
+        set: usize,
+        ghost: &SavedGhost,
+        recent_uses: RecentUses,
+        now: u64,
+    ) {
+        let Some(set) = self.sets.get(set).filter(|_| ghost.tag != 0) else { return };
+        let time = self.steps(now).wrapping_sub(ghost.absent);
+        let protected = if ghost.protected { PROTECTED } else { 0 };
+        let recent_uses = u64::from(recent_uses.bits()) << RECENT_USES_SHIFT;
+        let word = u64::from(ghost.tag) << TAG_SHIFT | recent_uses | protected | u64::from(time);
+        set.slot_for(ghost.tag, self.steps(now)).set(word);
+    }
+}

@@ -16,6 +16,7 @@
 //! | `departure` | what became of a key |
 //! | `scale` | time in steps |
 //! | `probation_delta` | what one operation changes of probation's charge |
+//! | `saved` | what a snapshot has of it |
 //! | `state` | what all threads share, and what is learned of keys that come and go |
 //! | `eviction` | the rules |
 //! | `worth` | what an entry saves for its weight |
@@ -43,6 +44,8 @@ mod incumbent;
 mod probation_delta;
 mod probation_fifo;
 mod recent_uses;
+#[cfg(feature = "persist")]
+mod saved;
 mod scale;
 mod state;
 mod tuning;
@@ -63,3 +66,5 @@ pub(crate) use probation_delta::ProbationDelta;
 pub(crate) use recent_uses::RecentUses;
 pub(crate) use state::{Admission, Fill, Policy};
 pub(crate) use worth::Worth;
+#[cfg(feature = "persist")]
+pub(crate) use {ghosts::SavedGhost, saved::SavedPolicy};

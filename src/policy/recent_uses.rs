@@ -57,6 +57,12 @@ impl Periods {
         u64::from((recent_uses.0 & MAX_COUNT) >> passed.min(PERIOD_BITS as u8))
     }
 
+    /// So many uses, as of now.
+    #[cfg(feature = "persist")]
+    pub(super) fn of_count(&self, count: u8, now: u64) -> RecentUses {
+        RecentUses(self.at(now) << PERIOD_BITS | count.min(MAX_COUNT))
+    }
+
     /// The recent uses with one more.
     #[inline]
     pub(super) fn add_use(&self, recent_uses: RecentUses, now: u64) -> RecentUses {

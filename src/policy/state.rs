@@ -48,11 +48,11 @@ pub(crate) struct Policy {
     /// Whether entries differ in weight, or a miss in cost.
     pub(super) by_worth: bool,
     /// The misses that threads have reported.
-    misses: CachePadded<Relaxed<AtomicU64>>,
+    pub(super) misses: CachePadded<Relaxed<AtomicU64>>,
     /// The charge of the entries on probation.
     pub(super) probation_charge: CachePadded<Relaxed<AtomicU64>>,
     /// How much of it there should be, as the bits of a float.
-    target: CachePadded<Relaxed<AtomicU64>>,
+    pub(super) target: CachePadded<Relaxed<AtomicU64>>,
     /// What a new entry weighs, as a moving average over those with which a batch of fingerprints was full.
     pub(super) typical_charge: Relaxed<AtomicU64>,
     pub(super) probation_hand: Hand,

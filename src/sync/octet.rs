@@ -20,6 +20,12 @@ impl Octet {
         Self(std::array::from_fn(|_| Relaxed::<AtomicU64>::new(0)))
     }
 
+    /// The words as they are now.
+    #[cfg(feature = "persist")]
+    pub(crate) fn values(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(Relaxed::<AtomicU64>::get)
+    }
+
     #[cfg(test)]
     pub(super) fn words(&self) -> &[Relaxed<AtomicU64>; WORDS] {
         &self.0

@@ -184,6 +184,15 @@ impl TagSet {
         self.since = versions.now().max(known.unwrap_or(0));
     }
 
+    /// The same for an entry that was begun at an earlier version, when its tags may not have been known; false if one
+    /// may have been invalidated since.
+    #[cfg(feature = "persist")]
+    pub(crate) fn begin_at(&mut self, versions: &Versions, begun: u64) -> bool {
+        self.begin(versions);
+        self.since = begun;
+        self.is_live() && self.tags.iter().all(|tag| tag.known_since(versions) <= begun)
+    }
+
     /// Whether none of them was invalidated.
     #[inline]
     pub(crate) fn is_live(&self) -> bool {

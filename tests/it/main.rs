@@ -58,6 +58,8 @@ mod load_settings;
 mod load_tasks;
 mod load_threads;
 mod panics;
+#[cfg(feature = "persist")]
+mod persist;
 mod public_api;
 mod refusals;
 #[cfg(feature = "serde")]

@@ -463,3 +463,24 @@ fn square(n: u64) -> u64 {
 fn functions_have_an_attribute() {
     assert_eq!((square(3), square(3), SQUARES.len()), (9, 9, 1));
 }
+
+#[cfg(feature = "persist")]
+#[test]
+fn caches_are_saved_and_loaded() {
+    use clockhand::PersistError;
+
+    let cache: Cache<u32, String> = Cache::new(10);
+    let mut bytes: Vec<u8> = Vec::new();
+    let saved: Result<u64, PersistError> = cache.save_to(&mut bytes);
+    let loaded: Result<u64, PersistError> = cache.load_from(&*bytes);
+    assert_eq!((saved.unwrap(), loaded.unwrap()), (0, 0));
+    let _: [Result<u64, PersistError>; 2] = [cache.save_file("/"), cache.load_file("/none/there")];
+    match PersistError::from(std::io::Error::other("x")) {
+        PersistError::Io(_) | PersistError::Foreign => {}
+        PersistError::Newer { found, supported } => assert!(found > supported),
+        PersistError::OtherTypes { found, expected } => assert_ne!(found, expected),
+        PersistError::Truncated { at } | PersistError::Corrupt { at } => assert!(at > 0),
+        PersistError::Codec(error) => panic!("{error}"),
+        _ => {}
+    }
+}
