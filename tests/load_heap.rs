@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::cell::RefCell;
+use std::thread;
+
 use clockhand::{Cache, LoadError};
 use support::heap;
 
@@ -62,4 +65,41 @@ fn a_load_that_asks_for_its_own_key_is_told_and_the_next_one_allocates_nothing()
     }
     load(&cache, 20_000..30_000);
     assert!(allocates_batches_only(|| load(&cache, 30_000..30_000 + LOADS)));
+}
+
+/// Runs `body` when the thread's own variables are gone that are used for the first time after this call.
+fn at_thread_end(body: impl FnOnce() + 'static) {
+    struct AtEnd(RefCell<Option<Box<dyn FnOnce()>>>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            self.0.take().into_iter().for_each(|body| body());
+        }
+    }
+    thread_local!(static AT_END: AtEnd = const { AtEnd(RefCell::new(None)) });
+    AT_END.with(|at_end| at_end.0.replace(Some(Box::new(body))));
+}
+
+#[test]
+fn loads_in_destructors_at_the_end_of_a_thread_leave_nothing_behind() {
+    let cache = Cache::<u64, u64>::new(10);
+    let round = || {
+        let own = cache.clone();
+        let loads = thread::spawn(move || {
+            let late = own.clone();
+            at_thread_end(move || {
+                for key in 0..1_000 {
+                    late.get_or_load(key, |_| late.get_or_load(key + 1_000_000, |key| *key));
+                }
+            });
+            load(&own, 2_000_000..2_000_010);
+        });
+        loads.join().expect("no panic");
+        cache.invalidate_all();
+        cache.maintain(100_000);
+    };
+    (0..5).for_each(|_| round());
+    let before = heap::live();
+    (0..20).for_each(|_| round());
+    let grown = heap::live() - before;
+    assert!(grown < 40_000, "{grown} bytes more after 40,000 loads");
 }

@@ -114,6 +114,8 @@ use starvation::Starvation;
 use tagging::Tags;
 
 use crate::accounting::{Credit, Ledger, Stripe};
+#[cfg(all(test, clockhand_loom))]
+pub(crate) use crate::entry::LatchList;
 pub(crate) use crate::entry::{AnyFlight, LoadStatus, LoadToken, ThinLoad};
 use crate::expiry::Expiration;
 use crate::health::{CacheCounts, Monitor};

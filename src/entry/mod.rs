@@ -28,6 +28,7 @@
 
 mod entry_layout;
 mod free_list;
+mod latches;
 mod placeholder;
 mod slab;
 mod tagged;
@@ -42,6 +43,8 @@ use std::ptr::{self, NonNull};
 
 pub(crate) use entry_layout::EntryLayout;
 pub(crate) use free_list::FreeList;
+#[cfg(all(test, clockhand_loom))]
+pub(crate) use latches::LatchList;
 pub(crate) use placeholder::{Include, Kind, LoadStatus, LoadToken, plain_hash};
 pub(crate) use slab::{Slab, is_plain};
 pub(crate) use thin_load::{AnyFlight, ThinLoad};

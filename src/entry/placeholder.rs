@@ -41,6 +41,11 @@ pub(crate) trait LoadStatus: Any {
 
     /// Whether the load has failed, or found no value, and that is remembered.
     fn has_failed(&self) -> bool;
+
+    /// By what the load was known before it had a flight, if it began thin.
+    fn began_thin(&self) -> Option<ThinLoad> {
+        None
+    }
 }
 
 impl LoadToken {
@@ -50,7 +55,9 @@ impl LoadToken {
         match (self, other) {
             (Self::Thin(own), Self::Thin(other)) => own == other,
             (Self::Flight(own), Self::Flight(other)) => Arc::ptr_eq(own, other),
-            _ => false,
+            (Self::Thin(load), Self::Flight(flight)) | (Self::Flight(flight), Self::Thin(load)) => {
+                flight.began_thin() == Some(*load)
+            }
         }
     }
 
@@ -62,7 +69,8 @@ impl LoadToken {
         }
     }
 
-    /// As [`LoadStatus::has_failed`]. The failure of a load that began thin is not remembered.
+    /// As [`LoadStatus::has_failed`]. Where the failure of a load that began thin is remembered, its flight has taken
+    /// the place of its token.
     pub(crate) fn has_failed(&self) -> bool {
         match self {
             Self::Thin(_) => false,

@@ -19,12 +19,14 @@
 //! - **H2** The exchange that inflates a load and the one that ends it are on the same word: of a leader and a caller
 //!   that joins, either the leader learns of the flight, or the caller learns that the load is over.
 
-use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, Mutex as Plain, PoisonError};
+use std::sync::Arc;
 
 use super::LoadStatus;
-use crate::sync::{AtomicU64, Mutex, Ordering, lock, seeded};
+#[cfg(all(test, clockhand_loom))]
+use super::latches::LatchList;
+use super::latches::{self, Link};
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, lock, seeded};
 
 /// A flight, as its latch knows it.
 pub(crate) type AnyFlight = Arc<dyn LoadStatus + Send + Sync>;
@@ -33,83 +35,53 @@ const INFLATED: u64 = 1;
 /// From the number of one load to that of the next.
 const NEXT: u64 = 2;
 
+/// A load that began thin: its token.
+#[derive(Clone, Copy)]
+pub(crate) struct ThinLoad {
+    latch: &'static CachePadded<Latch>,
+    number: u64,
+}
+
 /// What a thin load has of its own.
-struct Latch {
+pub(super) struct Latch {
     /// The number of the load that it serves, or of the next one.
     word: AtomicU64,
     /// The flight of that load, if it is inflated.
     flight: Mutex<Option<AnyFlight>>,
-}
-
-/// A load that began thin: its token.
-#[derive(Clone, Copy)]
-pub(crate) struct ThinLoad {
-    latch: &'static Latch,
-    number: u64,
-}
-
-/// Latches without a load and without a thread.
-static LATCHES: Plain<Vec<&'static Latch>> = Plain::new(Vec::new());
-
-/// The latch that a thread keeps for its next load.
-struct Spare(Cell<Option<&'static Latch>>);
-
-thread_local! {
-    static SPARE: Spare = const { Spare(Cell::new(None)) };
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        if let Some(latch) = self.0.take() {
-            latch.give_up();
-        }
-    }
+    /// Its place among the latches of the process.
+    pub(super) link: Link,
 }
 
 impl Latch {
-    fn new() -> &'static Self {
-        Box::leak(Box::new(Self { word: AtomicU64::new(0), flight: Mutex::new(None) }))
-    }
-
-    /// One without a load.
-    fn take() -> &'static Self {
-        let spare = SPARE.try_with(|spare| spare.0.take()).ok().flatten();
-        let any = || LATCHES.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.or_else(any).unwrap_or_else(Self::new)
-    }
-
-    /// Keeps it for the thread's next load.
-    fn keep(&'static self) {
-        if let Ok(Some(other)) = SPARE.try_with(|spare| spare.0.replace(Some(self))) {
-            other.give_up();
-        }
-    }
-
-    /// Leaves it to any thread.
-    #[cold]
-    fn give_up(&'static self) {
-        LATCHES.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    /// One that is taken.
+    pub(super) fn new() -> Self {
+        Self { word: AtomicU64::new(0), flight: Mutex::new(None), link: Link::taken() }
     }
 }
 
 impl ThinLoad {
     /// Begins a load. To be ended.
     #[inline]
-    #[cfg_attr(clockhand_loom, allow(dead_code))]
     pub(crate) fn begin() -> Self {
-        Self::by(Latch::take())
+        Self::by(latches::take())
     }
 
-    fn by(latch: &'static Latch) -> Self {
+    fn by(latch: &'static CachePadded<Latch>) -> Self {
         // ORDERING H-a: Relaxed: only the thread that has the latch changes the number, and has it by what passed it
         // on.
         Self { latch, number: latch.word.load(Ordering::Relaxed) }
     }
 
-    /// One with a latch that no other thread takes.
+    /// One with a latch of these.
     #[cfg(all(test, clockhand_loom))]
-    pub(crate) fn alone() -> Self {
-        Self::by(Latch::new())
+    pub(crate) fn begin_with(latches: &LatchList) -> Self {
+        Self::by(latches.take())
+    }
+
+    /// Leaves its latch, as it is over, to any thread.
+    #[cfg(all(test, clockhand_loom))]
+    pub(crate) fn give_up_latch(self) {
+        self.latch.link.give_up();
     }
 
     /// One that begins with the latch of another, which is over.
@@ -180,21 +152,22 @@ impl ThinLoad {
                 return Err(flight.expect("an inflated load has a flight until it ends"));
             }
         }
-        self.latch.keep();
+        latches::keep(self.latch);
         Ok(())
     }
 
-    /// Ends the load, as the flight of it that is over.
-    pub(crate) fn end_inflated(self) {
+    /// Ends the load, as the flight of it that is over, and returns what the latch has of that: to be dropped without
+    /// a lock, as it may hold values of the user's.
+    #[must_use]
+    pub(crate) fn end_inflated(self) -> Option<AnyFlight> {
         let mut slot = lock(&self.latch.flight);
         let flight = slot.take();
         // ORDERING H-c: Release: as in `end`; no other thread writes while it is inflated and this thread has the
         // lock.
         self.latch.word.store(self.number.wrapping_add(NEXT), Ordering::Release);
         drop(slot);
-        self.latch.give_up();
-        // Without the lock: it may hold values of the user's.
-        drop(flight);
+        latches::keep(self.latch);
+        flight
     }
 }
 

@@ -167,10 +167,10 @@ impl<V> Flight<V> {
         self.thin
     }
 
-    /// The flight is over. Called without the lock.
-    fn end_thin(&self) {
-        if let Some(load) = self.thin {
-            load.end_inflated();
+    /// What a seed does instead: the load is not over yet when its flight is.
+    fn end_late(&self) {
+        if seeded("thin-ended-late") {
+            drop(self.thin.and_then(ThinLoad::end_inflated));
         }
     }
 
@@ -280,19 +280,17 @@ impl<V> Flight<V> {
         let is_led = state.leader.is_some() || matches!(state.phase, Phase::Completing(_));
         let promoted = if is_led { None } else { state.promote(now) };
         let over = !is_led && state.leader.is_none();
-        if over {
-            state.phase = Phase::Over { outcome: None, unread: 0 };
-        }
+        let latched = if over { state.end(self.thin, None, 0) } else { None };
         drop(state);
         if over {
-            self.end_thin();
+            self.end_late();
         }
         if !seeded("flight-promote-asleep") {
             wake_quietly(promoted);
         }
         // Dropped last: it may hold wakers of the user's, which may panic, and the waiter that is
         // to lead has been woken by now.
-        quietly(|| drop(gone));
+        quietly(|| drop((gone, latched)));
         over
     }
 
@@ -347,18 +345,18 @@ impl<V> Flight<V> {
         // Under one lock: a waiter that joins before this is counted in `unread`, and one that
         // comes after it is told that the flight is over.
         let outcome = outcome.clone().filter(|_| unread != 0);
-        state.phase = Phase::Over { outcome, unread };
+        let latched = state.end(self.thin, outcome, unread);
         let queue = std::mem::take(&mut state.queue);
         let leader = state.leader.take();
         drop(state);
-        self.end_thin();
+        self.end_late();
         // Without the lock, as wakers are the user's (F5). A waiter that polls before it is woken
         // finds the outcome all the same.
         let told = if seeded("flight-tell-first-only") { 1 } else { queue.len() };
         wake_quietly(queue.into_wakers().take(told));
         // A waiter that was promoted has been woken already, and reads the outcome when it polls.
         // It is dropped last, as it may hold a waker of the user's, which may panic.
-        quietly(|| drop(leader));
+        quietly(|| drop((leader, latched)));
         End::Over
     }
 
@@ -411,7 +409,7 @@ impl<V: Send + Sync + 'static> Flight<V> {
         flight.downcast().expect("the flights of a cache are of its values")
     }
 
-    /// By which the load is known in the table.
+    /// By which the load is known in the table: either that, or what is the same as that.
     pub(super) fn token(self: &Arc<Self>) -> LoadToken {
         match self.thin {
             Some(load) => LoadToken::Thin(load),
@@ -428,6 +426,10 @@ impl<V: Send + Sync + 'static> LoadStatus for Flight<V> {
     fn has_failed(&self) -> bool {
         self.failed.get().is_some_and(|failed| failed.is_kept())
     }
+
+    fn began_thin(&self) -> Option<ThinLoad> {
+        self.thin
+    }
 }
 
 impl<V: Send + Sync> LedFlight for Flight<V> {
@@ -437,6 +439,22 @@ impl<V: Send + Sync> LedFlight for Flight<V> {
 }
 
 impl<V> FlightState<V> {
+    /// Ends the flight, and the load, if that began `thin`. Returns what is to be dropped without the lock.
+    ///
+    /// Under one lock: a caller that finds the token of the load makes nothing of a flight that is over, so it would
+    /// look again and again until the load is over as well.
+    fn end(
+        &mut self,
+        thin: Option<ThinLoad>,
+        outcome: Option<Arc<FlightOutcome<V>>>,
+        unread: usize,
+    ) -> Option<AnyFlight> {
+        let thin = thin.filter(|_| !seeded("thin-ended-late"));
+        let latched = thin.and_then(ThinLoad::end_inflated);
+        self.phase = Phase::Over { outcome, unread };
+        latched
+    }
+
     fn is_led_from(&self, id: CallerId) -> bool {
         self.leader.as_ref().is_some_and(|leader| leader.id == id)
     }

@@ -12,7 +12,7 @@ use loom::thread;
 use super::caller::inflate;
 use super::flight::{Completion, Flight, FlightOutcome, FlightPoll, Runner};
 use super::leader_state::StallLimits;
-use crate::engine::ThinLoad;
+use crate::engine::{LatchList, ThinLoad};
 use crate::sync::{Mutex, lock};
 
 type Toy = Flight<u64>;
@@ -55,7 +55,7 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
 }
 
 fn begin() -> (Place, ThinLoad) {
-    let load = ThinLoad::alone();
+    let load = ThinLoad::begin();
     (Arc::new(Mutex::new(Has::Token(load))), load)
 }
 
@@ -201,5 +201,76 @@ fn a_leader_that_gives_up_promotes_who_has_joined() {
         let ended = caller.join().unwrap();
         assert!(matches!(ended, Ended::Promoted | Ended::Nothing), "{ended:?}");
         assert!(load.is_over() && flight.is_over());
+    });
+}
+
+#[test]
+fn who_comes_late_to_a_load_does_not_meet_those_of_the_next_one() {
+    // The late one has the lock of the latch while that goes on to another load, which another caller joins.
+    model(|| {
+        let (_, first) = begin();
+        let late = thread::spawn(move || join(first));
+        end(first, 7);
+        let second = ThinLoad::after(first);
+        let next = thread::spawn(move || join(second));
+        end(second, 8);
+        let (late, next) = (late.join().unwrap(), next.join().unwrap());
+        assert!(matches!(late, None | Some(Ended::Told(7))), "{late:?}");
+        assert!(matches!(next, None | Some(Ended::Told(8))), "{next:?}");
+    });
+}
+
+/// As `look`, of a caller that removes a token that was left behind.
+fn look_and_remove(place: &Place, load: ThinLoad) -> Ended {
+    loop {
+        if *lock(place) == Has::Nothing {
+            return Ended::Nothing;
+        }
+        if let Some(ended) = join(load) {
+            return ended;
+        }
+        assert!(load.is_over(), "the flight is over, and the load is not: the caller spins");
+        *lock(place) = Has::Nothing;
+    }
+}
+
+#[test]
+fn a_flight_is_not_over_before_its_load_is() {
+    model(|| {
+        let (place, load) = begin();
+        let callers = [(); 2].map(|()| {
+            let place = Arc::clone(&place);
+            thread::spawn(move || look_and_remove(&place, load))
+        });
+        let flight = inflate::<u64>(load, LIMITS).expect("its leader has not ended it");
+        let _ = flight.abandon(Toy::FIRST, SOON);
+        drop(flight);
+        for caller in callers {
+            let ended = caller.join().unwrap();
+            assert!(matches!(ended, Ended::Promoted | Ended::Nothing), "{ended:?}");
+        }
+        assert!(load.is_over());
+    });
+}
+
+#[test]
+fn a_latch_serves_one_load_at_a_time() {
+    model(|| {
+        let latches = Arc::new(LatchList::new());
+        let load = |latches: &LatchList| {
+            let load = ThinLoad::begin_with(latches);
+            assert!(load.end().is_ok(), "another load has the latch");
+            load.give_up_latch();
+        };
+        load(&latches);
+        let other = Arc::clone(&latches);
+        let thread = thread::spawn(move || load(&other));
+        load(&latches);
+        thread.join().unwrap();
+        // Of two loads at once, one may have made a latch.
+        assert!(latches.len() <= 2);
+        let made = latches.len();
+        (0..2).for_each(|_| load(&latches));
+        assert_eq!(latches.len(), made, "latches are used again");
     });
 }
