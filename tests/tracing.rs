@@ -3,15 +3,21 @@
 //! Alone in its file, as who listens is known to the whole process.
 #![cfg(feature = "tracing")]
 
+mod support;
+
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clockhand::{Cache, Clock};
+use clockhand::health::Figure;
+use clockhand::{Cache, Clock, Thresholds};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber, subscriber};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Writes down what it is told, one line each.
 #[derive(Clone, Default)]
@@ -219,5 +225,132 @@ fn a_task_is_in_its_span_while_it_is_polled() {
     let polls = lines.iter().enumerate().filter(|(_, line)| line.contains("message=poll"));
     for (at, _) in polls {
         assert_eq!([&lines[at - 1][..], &lines[at + 1][..]], ["enter", "exit"], "{lines:#?}");
+    }
+}
+
+/// Acts once, when it is told of something.
+struct Once<F> {
+    act: F,
+    at: Moment,
+    done: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Moment {
+    Span,
+    Enter,
+    Event,
+    Exit,
+    Close,
+}
+
+impl<F: Fn()> Once<F> {
+    fn told(&self, at: Moment) {
+        if at == self.at && !self.done.swap(true, Ordering::Relaxed) {
+            (self.act)();
+        }
+    }
+}
+
+impl<F: Fn() + 'static> Subscriber for Once<F> {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        self.told(Moment::Span);
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        self.told(Moment::Event);
+    }
+
+    fn enter(&self, _: &Id) {
+        self.told(Moment::Enter);
+    }
+
+    fn exit(&self, _: &Id) {
+        self.told(Moment::Exit);
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        self.told(Moment::Close);
+        true
+    }
+}
+
+const MOMENTS: [Moment; 5] =
+    [Moment::Span, Moment::Enter, Moment::Event, Moment::Exit, Moment::Close];
+
+type Loader<K> = fn(&K) -> Result<u64, String>;
+
+/// Loads the key 1 with such a subscriber; whether that panics.
+fn panics_when_loaded(
+    cache: &Cache<u64, u64>,
+    at: Moment,
+    act: impl Fn() + Send + Sync + 'static,
+    load: impl FnOnce(&u64) -> Result<u64, String>,
+) -> bool {
+    let once = Once { act, at, done: AtomicBool::new(false) };
+    let load = || drop(cache.try_get_or_load(1, load));
+    subscriber::with_default(once, || support::oblivious(load))
+}
+
+fn panics<T>() -> T {
+    resume_unwind(Box::new("as wanted"))
+}
+
+#[test]
+fn a_subscriber_that_asks_for_what_is_being_loaded_does_not_wait_for_itself() {
+    for at in MOMENTS {
+        let loaders: [Loader<u64>; 3] = [|_| Ok(1), |_| Err("down".into()), |_| panics()];
+        for load in loaders {
+            support::in_time(move || {
+                let cache = Cache::<u64, u64>::new(10);
+                let own = cache.clone();
+                let ask = move || drop(own.try_get_or_load(1, |_| Ok::<_, String>(2)));
+                panics_when_loaded(&cache, at, ask, load);
+                // The long way, as a failure may have to be remembered.
+                let own = cache.clone();
+                let ask = move || drop(own.try_get_or_load(2, |_| Ok::<_, String>(2)));
+                let once = Once { act: ask, at, done: AtomicBool::new(false) };
+                let loading = cache.loading(move |key: &u64| load(key)).negative_ttl(MINUTE);
+                subscriber::with_default(once, || support::oblivious(|| drop(loading.get(&2))));
+            });
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_leaves_no_load_under_way() {
+    for at in MOMENTS {
+        let (clock, manual) = Clock::manual();
+        let builder = Cache::builder().capacity(10).clock(clock);
+        let cache: Cache<u64, u64> = builder.build().expect("sound");
+        assert!(panics_when_loaded(&cache, at, panics, |_| Ok(1)), "{at:?}");
+        manual.advance(2 * MINUTE);
+        let stats = cache.stats();
+        let ended = stats.loads_succeeded + stats.loads_failed;
+        assert_eq!((stats.loads_started, ended, stats.awaited), (1, 1, 0), "{at:?}");
+        assert!(cache.health(&Thresholds::default()).reason(Figure::LoadAge).is_none(), "{at:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_load_is_told_in_its_span() {
+    let loaders: [Loader<String>; 3] = [|_| Ok(1), |_| Err("down".into()), |_| panics()];
+    for load in loaders {
+        let cache = prices();
+        let lines = Scribe::default().hear(|| {
+            support::oblivious(|| drop(cache.try_get_or_load(secret(), load)));
+        });
+        let end = lines.iter().position(|line| line.contains("load ended")).expect("it is told");
+        let count = |what| lines[..end].iter().filter(|line| *line == what).count();
+        assert_eq!(count("enter"), count("exit") + 1, "{lines:#?}");
     }
 }

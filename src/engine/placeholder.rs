@@ -26,6 +26,7 @@ use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, LifetimeOverride};
 use crate::hash::Hashed;
 use crate::outcome::RemovalCause;
+use crate::reclaim::ChargedTo;
 use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
 use crate::table::Lookup;
 use crate::time::Deadline;
@@ -359,13 +360,51 @@ where
     /// Removes the placeholder that carries `token`, as its load has failed. An entry with a value
     /// stays, and keeps the token.
     pub(crate) fn cancel_load(&self, key: &K, token: &LoadToken) {
-        let hash = self.hash(key);
-        self.remove_by_token(
-            self.pin(),
-            Hashed { hash, key },
-            token,
-            (|entry| entry.is_placeholder(), || ()),
-        );
+        self.cancel_hashed(Hashed { hash: self.hash(key), key }, token);
+    }
+
+    /// The same for a key whose hash is known.
+    pub(super) fn cancel_hashed(&self, key: Hashed<&K>, token: &LoadToken) {
+        let is_placeholder = |entry: EntryRef<'_, K, V>| entry.is_placeholder();
+        self.remove_by_token(self.pin(), key, token, (is_placeholder, || ()));
+    }
+
+    /// Puts a flight in the place of the token of its load, which began thin: that token does not outlive the load,
+    /// and its failure is to be remembered. False if something has happened to `key`, or if there is no permit.
+    pub(crate) fn settle_token(&self, key: &K, flight: &AnyFlight) -> bool {
+        let (hash, token) = (self.hash(key), LoadToken::Flight(Arc::clone(flight)));
+        let pin = self.pin();
+        let settled = self.try_settle_token(&pin, (hash, key), &token);
+        self.finish_write(pin);
+        settled
+    }
+
+    fn try_settle_token(
+        &self,
+        pin: &Pin<'_, K, V>,
+        (hash, key): (u64, &K),
+        token: &LoadToken,
+    ) -> bool {
+        let (view, local) = (self.table.view(pin.guard_ref()), pin.local());
+        let delta = self.policy.probation_delta(&local.cursor);
+        // Ends: in each round except the last another thread has changed the bucket.
+        loop {
+            let occupied = self.find_by_token(view, hash, key, token);
+            let Some(occupied) = occupied.filter(|it| it.entry().is_placeholder()) else {
+                return false;
+            };
+            let Some(permit) = self.placeholder_permit() else { return false };
+            let entry = view.placeholder(hash, key.clone(), token.clone());
+            match self.replace(view, &delta, occupied, entry) {
+                Ok(unlinked) => {
+                    permit.keep();
+                    local.tally.token_changes.bump();
+                    view.retire(unlinked, ChargedTo::Nowhere);
+                    return true;
+                }
+                Err(entry) => drop(NoAbort::new(entry)),
+            }
+        }
     }
 
     /// Removes whatever `key` has if its entry carries `token`: the load's value is not to be kept.

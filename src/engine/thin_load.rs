@@ -1,10 +1,11 @@
 //! How a load that begins thin takes part in the table: it leads to the same as any other, by fewer steps.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
 use super::running::Entered;
-use super::{Engine, Local};
+use super::{Engine, Local, Pin};
 use crate::entry::{LoadToken, ThinLoad};
 use crate::expiry::LifetimeOverride;
 use crate::hash::Hashed;
@@ -22,6 +23,27 @@ pub(crate) struct ThinStart {
     /// When its loader began to run, and where that was entered.
     begun: Duration,
     entered: Entered,
+    /// Whether its end is counted.
+    counted: Cell<bool>,
+}
+
+/// A load of which no other thread knows: it ends if user code panics.
+struct EndOnDrop(ThinLoad);
+
+impl EndOnDrop {
+    /// Its token is in the table.
+    fn defuse(self) -> ThinLoad {
+        let load = self.0;
+        std::mem::forget(self);
+        load
+    }
+}
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        let ended = self.0.end();
+        debug_assert!(ended.is_ok(), "no caller has joined it");
+    }
 }
 
 impl<K, V, S> Engine<K, V, S>
@@ -31,24 +53,35 @@ where
     S: BuildHasher,
 {
     /// Links a placeholder for `key` and counts the start of its loader. `None` if the key has an entry of any kind,
-    /// or if there is no permit: the caller then goes the long way.
+    /// or if there is no permit: the caller then goes the long way. Once the token is in the table, no user code runs
+    /// before this returns.
     pub(crate) fn begin_thin_load(&self, key: &K) -> Option<ThinStart> {
         let hash = self.hash(key);
-        let pin = self.pin();
+        let load = self.link_thin(&self.pin(), (hash, key))?;
+        let (begun, entered) = self.enter_load();
+        Some(ThinStart { load, hash, begun, entered, counted: Cell::new(false) })
+    }
+
+    /// Links the placeholder. What the policy counts of it is counted here, while the thread is pinned for sure.
+    fn link_thin(&self, pin: &Pin<'_, K, V>, (hash, key): (u64, &K)) -> Option<ThinLoad> {
         let (view, local) = (self.table.view(pin.guard_ref()), pin.local());
-        let Lookup::Vacant(vacant) = view.find_for_write(hash, |k| k == key) else { return None };
+        let find = || match view.find_for_write(hash, |k| k == key) {
+            Lookup::Vacant(vacant) => Some(vacant),
+            Lookup::Occupied(_) => None,
+        };
+        let mut vacant = find()?;
         // Before the key is cloned: without a permit that would be in vain.
         let permit = self.placeholder_permit()?;
         let own = key.clone();
-        let load = ThinLoad::begin();
-        let entry = view.placeholder(hash, own, LoadToken::Thin(load));
+        let load = EndOnDrop(ThinLoad::begin());
+        let mut entry = view.placeholder(hash, own, LoadToken::Thin(load.0));
+        // Once, however often the exchange loses: it takes what is remembered of the key.
         let meta = self.admit(view, entry.as_ref()).meta;
         let delta = self.policy.probation_delta(&local.cursor);
-        if let Err(entry) = self.commit(view, &delta, vacant, (entry, meta)) {
-            let ended = load.end();
-            debug_assert!(ended.is_ok(), "nobody has seen its token");
-            drop(NoAbort::new(entry));
-            return None;
+        while let Err(back) = self.commit(view, &delta, vacant, (entry, meta)) {
+            let back = NoAbort::new(back);
+            vacant = find()?;
+            entry = back.into_inner();
         }
         permit.keep();
         local.tally.token_changes.bump();
@@ -56,9 +89,7 @@ where
         local.loads.started.bump();
         self.grow_if_crowded(view);
         // The end tidies up for both.
-        drop(pin);
-        let (begun, entered) = self.enter_load();
-        Some(ThinStart { load, hash, begun, entered })
+        Some(load.defuse())
     }
 
     /// Replaces the placeholder of the load by its value, as [`complete_load`](Self::complete_load), and counts the
@@ -71,23 +102,31 @@ where
         lifetime_override: LifetimeOverride,
     ) {
         let token = LoadToken::Thin(start.load);
-        let left = self.leave_load(start.entered);
-        let took = left.then(|| self.elapsed().saturating_sub(start.begun));
-        let load = (&token, lifetime_override, took);
+        let took = self.elapsed().saturating_sub(start.begun);
+        let load = (&token, lifetime_override, Some(took));
         self.complete_hashed(Hashed { hash: start.hash, key }, value, load, |local| {
-            if let Some(took) = took {
-                local.loads.succeeded.bump();
-                self.note_load_time(local, took);
-            }
+            self.count_thin(local, start, took, true);
         });
     }
 
-    /// Counts the end of a loader whose value does not come in, or that has none.
+    /// Counts the end of a loader whose value does not come in, or that has none, unless it is counted.
     pub(crate) fn count_thin_end(&self, start: &ThinStart, succeeded: bool) {
-        if self.leave_load(start.entered) {
-            self.count_load_time(start.begun);
-            self.count_load(|loads| if succeeded { &loads.succeeded } else { &loads.failed });
+        let took = self.elapsed().saturating_sub(start.begun);
+        self.count_thin(self.pin().local(), start, took, succeeded);
+    }
+
+    /// The same in all cases: of a loader that has returned, once, whatever user code panics in between.
+    fn count_thin(&self, local: &Local, start: &ThinStart, took: Duration, succeeded: bool) {
+        if !start.counted.replace(true) && self.leave_load(start.entered) {
+            let count = if succeeded { &local.loads.succeeded } else { &local.loads.failed };
+            count.bump();
+            self.note_load_time(local, took);
         }
+    }
+
+    /// Removes the placeholder of the load, as [`cancel_load`](Self::cancel_load).
+    pub(crate) fn cancel_thin_load(&self, key: &K, start: &ThinStart) {
+        self.cancel_hashed(Hashed { hash: start.hash, key }, &LoadToken::Thin(start.load));
     }
 }
 
@@ -98,12 +137,5 @@ impl<K, V, S> Engine<K, V, S> {
         if self.sampling.is_on() {
             local.timings.record(Operation::Load, took);
         }
-    }
-}
-
-impl ThinStart {
-    /// When its loader began to run, and where that was entered.
-    pub(crate) fn begun(&self) -> (Duration, Entered) {
-        (self.begun, self.entered)
     }
 }

@@ -123,6 +123,16 @@ where
         });
     }
 
+    /// Has the table know the load by its flight, which remembers how it ended, if it began thin. Returns false if
+    /// the failure cannot be remembered. A panic of `Clone` is no reason to withhold it from those who wait.
+    pub(super) fn settle(&self) -> bool {
+        if self.flight.thin().is_none() {
+            return true;
+        }
+        let flight: AnyFlight = Arc::clone(&self.flight) as _;
+        quietly(|| self.cache.engine().settle_token(&self.key, &flight)).unwrap_or(false)
+    }
+
     /// Has the table remember that the load has failed.
     pub(super) fn remember_failure(&self) {
         let flight: AnyFlight = Arc::clone(&self.flight) as _;

@@ -18,7 +18,7 @@ use crate::cache::Cache;
 use crate::engine::{Entered, LoadKind, LoadStart, LoadToken, StaleValue};
 use crate::expiry::LifetimeOverride;
 use crate::sync::{NoAbort, quietly, seeded};
-use crate::trace::{LoadSpan, load_ended};
+use crate::trace::load_ended;
 
 /// A caller that has to load. If it is dropped before the flight has ended, as in a panic or when a
 /// task is cancelled, the first waiter is promoted.
@@ -159,13 +159,15 @@ where
     S: BuildHasher + 'l,
 {
     let (mut leaders, now) = (leaders.into_iter().peekable(), now());
-    let begun = leaders.peek().and_then(|leader| leader.run.get()).map(Arc::clone);
+    let first = leaders.peek().copied();
+    let begun = first.and_then(|leader| leader.run.get()).map(Arc::clone);
     let run = begun.unwrap_or_else(|| Arc::new(run()));
-    if let Some(leader) = leaders.peek() {
-        run.trace(leader.cache.engine().name(), leader.is_renewal);
-    }
     for leader in leaders {
         leader.flight.start_run(leader.id, runner, leader.attach_run(&run), now);
+    }
+    // After that: a subscriber that asks for one of these keys is told that this is a cycle.
+    if let Some(leader) = first {
+        run.trace(leader.cache.engine().name(), leader.is_renewal);
     }
     run
 }
@@ -237,19 +239,6 @@ where
     /// A waiter that has been promoted.
     pub(super) fn promoted(caller: Caller<K, V, S>, id: CallerId) -> Self {
         Self::new(caller, id, None)
-    }
-
-    /// The leader of a load that began thin, whose loader was entered then and has returned.
-    pub(super) fn inflated(
-        caller: Caller<K, V, S>,
-        begun: (Duration, Entered),
-        span: LoadSpan,
-    ) -> Self {
-        let leader = Self::new(caller, Flight::<V>::FIRST, None);
-        let run = leader.run.get_or_init(|| Arc::new(Run::of_span(span)));
-        leader.flight.start_run(leader.id, Runner::Thread, run, now());
-        let _ = leader.begun.set(begun);
-        leader
     }
 
     /// Returns the run of the loader, and starts it if it has not begun.
@@ -379,7 +368,8 @@ where
     ) -> Option<StaleValue<V>> {
         self.count_end(matches!(failure, Failure::Absent));
         // Before the completion begins: if `Clone` panics, the first waiter leads.
-        let old = options.stale_for(&self.cache, &self.key, failure).map(NoAbort::new);
+        let old =
+            self.enter(|| options.stale_for(&self.cache, &self.key, failure).map(NoAbort::new));
         self.enter(|| self.fail_all(failure, options));
         drop(self);
         old.map(NoAbort::into_inner)
@@ -391,8 +381,7 @@ where
                 self.cache.engine().complete_absent(&self.key, &self.token());
             }
             let failed = self.failed_now(Some(failure.clone()).zip(options.negative_ttl));
-            // A load that began thin has no place for it: its token does not outlive it.
-            let kept = failed.is_kept() && self.flight.thin().is_none();
+            let kept = failed.is_kept() && self.settle();
             if !kept {
                 self.cancel();
             }

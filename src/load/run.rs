@@ -62,7 +62,7 @@ pub(super) struct ThinFrame {
 }
 
 /// Takes its run from the thread's stack on drop.
-struct Leave;
+pub(super) struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
@@ -91,10 +91,11 @@ impl Frame {
     }
 }
 
-/// Calls `part` as the run of a load that began thin.
-pub(super) fn enter_thin<T>(frame: ThinFrame, part: impl FnOnce() -> T) -> T {
-    let _leave = Frame::Thin(frame).push();
-    part()
+impl ThinFrame {
+    /// Puts it on the thread's stack until what is returned is dropped.
+    pub(super) fn push(self) -> Option<Leave> {
+        Frame::Thin(self).push()
+    }
 }
 
 const SEVERAL_THREADS: u64 = u64::MAX;
@@ -155,14 +156,13 @@ impl Run {
         Self { background: true, ..Self::default() }
     }
 
-    /// A run that is traced already.
-    pub(super) fn of_span(span: LoadSpan) -> Self {
-        Self { span: OnceLock::from(span), ..Self::default() }
-    }
-
-    /// Traces it as a load, or a renewal, of the cache named `cache`.
-    pub(super) fn trace(&self, cache: &str, renewal: bool) {
-        self.span.get_or_init(|| LoadSpan::new(cache, renewal));
+    /// Traces it as a load, or a renewal, of the cache named `cache`. It is on the stack then: a subscriber may ask
+    /// for what it loads.
+    pub(super) fn trace(self: &Arc<Self>, cache: &str, renewal: bool) {
+        if self.span.get().is_none() {
+            let span = self.stacked(|| LoadSpan::new(cache, renewal));
+            let _ = self.span.set(span);
+        }
     }
 
     /// A run that also loads `keys` for its caller alone.
@@ -177,10 +177,11 @@ impl Run {
 
     /// Calls a part of the run: the whole loader of a thread, one poll of a task, the completion.
     pub(super) fn enter<T>(self: &Arc<Self>, part: impl FnOnce() -> T) -> T {
-        match self.span.get() {
-            Some(span) => span.enter(|| self.stacked(part)),
-            None => self.stacked(part),
-        }
+        // The span inside: a subscriber that hears that it is entered may ask for what is loaded.
+        self.stacked(|| match self.span.get() {
+            Some(span) => span.enter(part),
+            None => part(),
+        })
     }
 
     /// Calls `part` with this run on the thread's stack of runs.

@@ -1,23 +1,28 @@
 //! The leader of a load that begins thin: without a flight, until another caller joins.
 //!
 //! Such a load has no value to renew, no failure before it and none to remember, and its loader runs on the thread
-//! that began it. If it brings a value that no caller waits for, nothing was allocated. Whatever else happens (an
-//! error, a panic, a caller that joins, a wait of its own) it is inflated first, and goes on as any other.
+//! that began it. If no other caller joins it, nothing is allocated for it. The first one that does inflates it, and
+//! so does its own thread before it waits for another load; then the leader ends the flight as well.
+//!
+//! As long as its token leads others to it, its frame is on the thread's stack. So whatever user code runs in between
+//! (the loader, `Clone`, `Eq`, a weigher, a listener, a tracing subscriber) and asks for the key is told that this is
+//! a cycle, and does not wait for its own thread.
 
+use std::cell::{Cell, OnceCell};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::caller::{Caller, inflate};
+use super::caller::inflate;
+use super::failed_load::Failure;
 use super::flight::{Completion, Flight, FlightOutcome, Runner};
 use super::fresh::Fresh;
-use super::leader::Leader;
 use super::leader_state::StallLimits;
-use super::next::{LoadOptions, finish_load};
-use super::run::{self, Run, ThinFrame};
+use super::next::{LoadOptions, stale_or_error};
+use super::run::{Leave, Run, ThinFrame};
 use super::{LoadError, LoadSource, Loaded, now};
 use crate::cache::Cache;
-use crate::engine::{LoadToken, ThinStart};
+use crate::engine::{StaleValue, ThinStart};
 use crate::expiry::LifetimeOverride;
 use crate::sync::{NoAbort, quietly};
 use crate::trace::{LoadSpan, load_ended};
@@ -33,10 +38,15 @@ where
     cache: &'c Cache<K, V, S>,
     key: &'c K,
     start: ThinStart,
-    /// Whether the end of the loader is counted.
-    counted: bool,
+    /// By which the thread's stack knows the load. Dropped when the load has ended, and before the span is.
+    _frame: Option<Leave>,
+    span: OnceCell<NoAbort<LoadSpan>>,
+    /// Whether the loader has returned a value.
+    loaded: Cell<bool>,
+    /// Whether a subscriber was told of the end.
+    told: Cell<bool>,
     /// Whether it leads no more.
-    ended: bool,
+    ended: Cell<bool>,
 }
 
 /// Loads the value of a key that has no entry, if the load may begin thin; otherwise gives the loader back.
@@ -57,25 +67,20 @@ where
         return Err(load);
     }
     let Some(start) = cache.engine().begin_thin_load(key) else { return Err(load) };
-    let mut leader = ThinLeader { cache, key, start, counted: false, ended: false };
-    let span = LoadSpan::new(cache.engine().name(), false);
-    let frame = ThinFrame { load: leader.start.load, limits: leader.limits(), attach: attach::<V> };
-    let loaded: Result<_, E> = run::enter_thin(frame, || {
-        span.enter(|| {
-            let (loaded, options) = options.with_terms(cache, load(leader.key));
-            let value = NoAbort::new(loaded?);
-            leader.complete(&value, options.lifetime_override);
-            Ok(value)
+    let leader = ThinLeader::new(cache, key, start);
+    let loaded = leader.in_span(|| {
+        let (loaded, options) = options.with_terms(cache, load(key));
+        NoAbort::new(match loaded {
+            Ok(value) => {
+                let value = NoAbort::new(value);
+                leader.complete(&value, options.lifetime_override);
+                Ok(Loaded::new(value.into_inner(), LoadSource::Loaded))
+            }
+            Err(error) => stale_or_error(error, |failure| leader.fail(failure, &options)),
         })
     });
-    Ok(match loaded {
-        Ok(value) => Ok(Loaded::new(value.into_inner(), LoadSource::Loaded)),
-        Err(error) => {
-            let error = NoAbort::new(error);
-            let leader = leader.inflate(span);
-            finish_load(leader, Err(error.into_inner()), options)
-        }
-    })
+    drop(leader);
+    Ok(loaded.into_inner())
 }
 
 /// Attaches a run to a load: its thread is about to wait, so it has to be known what for.
@@ -91,55 +96,88 @@ where
     V: Clone + Send + Sync + 'static,
     S: BuildHasher,
 {
-    fn limits(&self) -> StallLimits {
-        StallLimits::of(self.cache.engine().load_policy())
+    fn new<'c>(cache: &'c Cache<K, V, S>, key: &'c K, start: ThinStart) -> ThinLeader<'c, K, V, S> {
+        let limits = StallLimits::of(cache.engine().load_policy());
+        let frame = ThinFrame { load: start.load, limits, attach: attach::<V> }.push();
+        let (loaded, told, ended) = (Cell::new(false), Cell::new(false), Cell::new(false));
+        let span = OnceCell::new();
+        ThinLeader { cache, key, start, _frame: frame, span, loaded, told, ended }
     }
 
-    /// As [`Leader::complete`]: the token is replaced first, and then the load ends, for those who have joined.
-    fn complete(&mut self, value: &V, lifetime_override: LifetimeOverride) {
-        let (engine, own) = (self.cache.engine(), value.clone());
-        self.counted = true;
-        load_ended(engine.name(), false, true);
-        if lifetime_override.ttl == Some(Duration::ZERO) {
-            drop(NoAbort::new(own));
-            engine.count_thin_end(&self.start, true);
-            engine.cancel_load(self.key, &LoadToken::Thin(self.start.load));
-        } else {
-            engine.complete_thin_load(self.key, own, &self.start, lifetime_override);
+    /// Runs a part of the load, which is traced from the first one on.
+    fn in_span<T>(&self, part: impl FnOnce() -> T) -> T {
+        if self.span.get().is_none() {
+            let span = NoAbort::new(LoadSpan::new(self.cache.engine().name(), false));
+            // A subscriber does not come here: it does not get hold of a leader.
+            let _ = self.span.set(span);
         }
+        match self.span.get() {
+            Some(span) => span.enter(part),
+            None => part(),
+        }
+    }
+
+    /// As [`Leader::complete`](super::leader::Leader::complete): the token is replaced first, and then the load ends,
+    /// for those who have joined.
+    fn complete(&self, value: &V, lifetime_override: LifetimeOverride) {
+        self.loaded.set(true);
+        let engine = self.cache.engine();
+        if lifetime_override.ttl == Some(Duration::ZERO) {
+            engine.count_thin_end(&self.start, true);
+            engine.cancel_thin_load(self.key, &self.start);
+        } else {
+            engine.complete_thin_load(self.key, value.clone(), &self.start, lifetime_override);
+        }
+        self.end(Completion::Value, || FlightOutcome::Value(value.clone()));
+        self.tell();
+    }
+
+    /// As [`Leader::fail`](super::leader::Leader::fail), for a failure that is not remembered. It clones no key.
+    fn fail(&self, failure: &Failure, options: &LoadOptions) -> Option<StaleValue<V>> {
+        let engine = self.cache.engine();
+        engine.count_thin_end(&self.start, false);
+        let old = options.stale_for(self.cache, self.key, failure).map(NoAbort::new);
+        engine.cancel_thin_load(self.key, &self.start);
+        self.end(Completion::Error, || FlightOutcome::Failed(failure.clone()));
+        self.tell();
+        old.map(NoAbort::into_inner)
+    }
+
+    /// Ends the load, and its flight, if it has one. The table has it no more.
+    fn end(&self, completion: Completion, outcome: impl FnOnce() -> FlightOutcome<V>) {
         if let Err(flight) = self.start.load.end() {
             let flight = Flight::<V>::of(flight);
-            if flight.begin_completion(Flight::<V>::FIRST, Completion::Value) {
-                flight.end_with(Flight::<V>::FIRST, || FlightOutcome::Value(value.clone()));
+            if flight.begin_completion(Flight::<V>::FIRST, completion) {
+                flight.end_with(Flight::<V>::FIRST, outcome);
             }
         }
-        self.ended = true;
+        self.ended.set(true);
     }
 
-    /// Leads on with a flight.
-    fn inflate(mut self, span: LoadSpan) -> Leader<K, V, S> {
-        // First, as it may panic.
-        let key = NoAbort::new(self.key.clone());
-        let flight = inflate(self.start.load, self.limits()).expect("it ends by its leader");
-        self.ended = true;
-        let caller = Caller { cache: self.cache.clone(), key, flight: NoAbort::new(flight) };
-        Leader::inflated(caller, self.start.begun(), span)
+    /// Tells a subscriber of the end. After that, as it may panic.
+    fn tell(&self) {
+        if !self.told.replace(true) {
+            load_ended(self.cache.engine().name(), false, self.loaded.get());
+        }
     }
 
     /// Gives the load up; a panic of user code stays here, as the caller is unwinding already.
     #[cold]
     fn abandon(&self) {
         let engine = self.cache.engine();
-        if !self.counted {
-            quietly(|| engine.count_thin_end(&self.start, false));
-            quietly(|| load_ended(engine.name(), false, false));
-        }
+        quietly(|| engine.count_thin_end(&self.start, self.loaded.get()));
         quietly(|| {
-            let flight = inflate::<V>(self.start.load, self.limits());
-            if flight.is_some_and(|flight| flight.abandon(Flight::<V>::FIRST, now())) {
-                engine.cancel_load(self.key, &LoadToken::Thin(self.start.load));
+            let is_over = match self.start.load.end() {
+                Ok(()) => true,
+                Err(flight) => Flight::<V>::of(flight).abandon(Flight::<V>::FIRST, now()),
+            };
+            if is_over {
+                engine.cancel_thin_load(self.key, &self.start);
             }
         });
+        if let Some(span) = self.span.get() {
+            quietly(|| span.enter(|| self.tell()));
+        }
     }
 }
 
@@ -150,7 +188,7 @@ where
     S: BuildHasher,
 {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.ended.get() {
             self.abandon();
         }
     }

@@ -56,6 +56,7 @@ mod load_renewal;
 mod load_settings;
 #[cfg(feature = "async")]
 mod load_tasks;
+mod load_thin;
 mod load_threads;
 mod panics;
 #[cfg(feature = "persist")]
