@@ -152,7 +152,8 @@ where
         let usage = self.usage();
         let mut free = usage.capacity.saturating_sub(usage.charged + usage.lingering);
         let mut entries = entries;
-        entries.retain(|(head, ..)| aged(head, passed).is_some());
+        // What is there already needs no room.
+        entries.retain(|(head, key, _)| aged(head, passed).is_some() && !self.contains_key(key));
         // A stable order: among equals, as they were found.
         entries.sort_by_key(|(head, ..)| Reverse(rank(head)));
         entries.retain(|(_, key, value)| {
