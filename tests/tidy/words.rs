@@ -31,9 +31,6 @@ const PHRASES: &[(&str, &str)] = &[
     ("control word", "header word"),
 ];
 
-/// Bytes of a line of a document, at most: a sentence has one line to itself, and is short. Tables are wider.
-const LONGEST_SENTENCE: usize = 400;
-
 /// Documents whose words are those of their time.
 const RECORDS: &[&str] = &["docs/benchmarks.md", "CHANGELOG.md"];
 
