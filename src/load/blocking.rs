@@ -29,7 +29,7 @@ where
     /// the value. It is put in only if nothing was inserted, removed, invalidated or computed for
     /// the key since the load began: callers after such an operation start a load of their own. A
     /// value that does not fit into the capacity is returned all the same. The loader may answer a
-    /// [`Fresh`](crate::Fresh), which says how long its value lives.
+    /// [`Fresh`], which says how long its value lives.
     ///
     /// If the loader panics, only its own caller does: the caller that has waited longest calls its
     /// own loader. The loader may use the cache, including loads of other keys.

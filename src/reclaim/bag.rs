@@ -25,7 +25,7 @@ const RETIRED_PER_COLLECTION: usize =
 
 /// Something that was unlinked, and that readers may still be looking at.
 ///
-/// Must be handed to [`GuardRef::retire`](super::Pass::retire): one that is dropped is never freed.
+/// Must be handed to [`GuardRef::retire`](super::GuardRef::retire): one that is dropped is never freed.
 #[must_use = "an unlinked item that is not retired is leaked"]
 #[derive(Debug)]
 pub(crate) struct Retired<T>(ManuallyDrop<T>);
