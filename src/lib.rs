@@ -123,6 +123,8 @@ mod sync;
 #[allow(unsafe_code)]
 mod table;
 mod tags;
+#[cfg(any(feature = "dedup", feature = "persist"))]
+mod temporary;
 mod time;
 mod trace;
 

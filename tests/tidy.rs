@@ -30,7 +30,7 @@ use source::{Line, Source, crates, files, has_word, root, sources, sources_of, t
 /// further down. `TOP` makes the public surface.
 const LAYERS: &str = "
     load: cache engine error expiry health latency load_policy random_state stats sync time trace
-    dedup: builder cache error expiry guard hash health iter outcome random_state reader settings stats sync time
+    dedup: builder cache error expiry guard hash health iter outcome random_state reader settings stats sync temporary time
     builder: TOP
     cache: TOP
     guard: TOP
@@ -48,7 +48,8 @@ const LAYERS: &str = "
     health: sync time
     latency: sync time
     outcome: error
-    persist: cache engine sync time
+    persist: cache engine sync temporary time
+    temporary: sync
     time: sync
     settings: load_policy
     slot_meta:

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::temporary::TemporaryError;
+
 /// Why a deduplicator could not be built.
 ///
 /// `setting` is the name of the setting, or of the environment variable from which it was taken.
@@ -162,6 +164,12 @@ impl SnapshotError {
     /// Whether the file does not exist, as before the first snapshot.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { kind: std::io::ErrorKind::NotFound, .. })
+    }
+}
+
+impl From<TemporaryError> for SnapshotError {
+    fn from(TemporaryError { path, attempt, error }: TemporaryError) -> Self {
+        Self::io(&path, attempt, &error)
     }
 }
 

@@ -1,18 +1,14 @@
 //! Snapshots in files: written and read entirely or not at all.
-//!
-//! A snapshot is written to a temporary file in the same folder, flushed to the disk, and then
-//! renamed, which is one step; then the folder is flushed, so that the name is on the disk as well.
-//! After a crash at any point, the file is the old one or the new one. Files that a crash has left
-//! half-written end in `.tmp` and may be removed.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::SnapshotError;
 use super::tally::{Event, Tally};
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, quietly, unique};
+use crate::temporary::{Temporary, TemporaryError};
 
 /// Where snapshots go, and how often.
 #[derive(Debug, Clone)]
@@ -59,14 +55,14 @@ impl<'s> SaveCall<'s> {
     }
 
     /// Puts the file in place, unless a snapshot that was begun later is there.
-    fn put(&self, temporary: &Path) -> io::Result<()> {
+    fn put(&self, new: &Temporary<'_>) -> Result<(), TemporaryError> {
         let mut under_way = lock(&self.saves.under_way);
         let its = under_way.iter_mut().find(|its| its.path == self.path);
         let newest = its.map(|its| &mut its.newest);
         if newest.as_ref().is_some_and(|newest| **newest > self.number) {
-            return fs::remove_file(temporary);
+            return new.discard();
         }
-        fs::rename(temporary, self.path)?;
+        new.rename()?;
         newest.into_iter().for_each(|newest| *newest = self.number);
         Ok(())
     }
@@ -90,17 +86,11 @@ impl Saves {
     ) -> Result<(), SnapshotError> {
         let call = SaveCall::begin(self, path);
         let bytes = snapshot();
-        let temporary = temporary_path(path)?;
-        // Opened before the file is replaced: if the folder cannot be opened, the old file stays.
-        let folder = folder(path)?;
-        let put = |error| SnapshotError::io(path, "put the new snapshot in place at", &error);
-        let written =
-            write_temporary(&temporary, &bytes).and_then(|()| call.put(&temporary).map_err(put));
-        if written.is_err() {
-            // An error of this would add nothing to the one that is returned.
-            let _ = fs::remove_file(&temporary);
-        }
-        written.and_then(|()| folder.map_or(Ok(()), |folder| folder.flush()))
+        let new = Temporary::create(path)?;
+        new.write(|mut file| file.write_all(&bytes).map_err(|error| new.write_error(error)))?;
+        call.put(&new)?;
+        new.flush_folder()?;
+        Ok(())
     }
 
     pub(super) fn failures(&self) -> u64 {
@@ -121,50 +111,6 @@ impl Saves {
         let mut last_error = lock(&self.last_error);
         self.failures.set(if error.is_some() { self.failures.get() + 1 } else { 0 });
         *last_error = error;
-    }
-}
-
-/// A path in the same folder that no other call writes to.
-fn temporary_path(path: &Path) -> Result<PathBuf, SnapshotError> {
-    let Some(name) = path.file_name() else {
-        let error = std::io::Error::from(std::io::ErrorKind::InvalidInput);
-        return Err(SnapshotError::io(path, "write to a path without a file name,", &error));
-    };
-    let mut name = name.to_os_string();
-    name.push(format!(".{}-{}.tmp", std::process::id(), unique()));
-    Ok(path.with_file_name(name))
-}
-
-fn write_temporary(temporary: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
-    let failed = |error| SnapshotError::io(temporary, "write", &error);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(temporary).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
-}
-
-/// The folder of a file.
-struct Folder<'p> {
-    path: &'p Path,
-    file: File,
-}
-
-/// The folder of a file, where folders can be flushed.
-fn folder(path: &Path) -> Result<Option<Folder<'_>>, SnapshotError> {
-    if cfg!(not(unix)) {
-        return Ok(None);
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let path = parent.unwrap_or(Path::new("."));
-    let file = File::open(path);
-    let file = file.map_err(|error| SnapshotError::io(path, "open the folder", &error))?;
-    Ok(Some(Folder { path, file }))
-}
-
-impl Folder<'_> {
-    /// Flushes the names of its files to the disk.
-    fn flush(&self) -> Result<(), SnapshotError> {
-        let flushed = self.file.sync_all();
-        flushed.map_err(|error| SnapshotError::io(self.path, "flush the folder", &error))
     }
 }
 

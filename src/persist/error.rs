@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::temporary::TemporaryError;
+
 /// Why a snapshot could not be written or read. What could not be read has changed nothing.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -81,6 +83,12 @@ impl Error for PersistError {
             Self::Io(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<TemporaryError> for PersistError {
+    fn from(failed: TemporaryError) -> Self {
+        Self::Io(failed.error)
     }
 }
 

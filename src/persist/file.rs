@@ -1,56 +1,16 @@
-//! A file that is there entirely or not at all.
+//! Snapshots in files.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hash};
-use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
+use std::io::BufReader;
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::PersistError;
 use crate::cache::Cache;
-use crate::sync::unique;
-
-/// A file in the same folder, which is removed unless it is put in place.
-struct Temporary {
-    path: PathBuf,
-    file: File,
-}
-
-impl Temporary {
-    fn new(path: &Path) -> io::Result<Self> {
-        let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "a path without a file name");
-        let mut name = path.file_name().ok_or_else(no_name)?.to_os_string();
-        name.push(format!(".{}-{}.tmp", std::process::id(), unique()));
-        let path = path.with_file_name(name);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok(Self { path, file })
-    }
-
-    /// On the disk, and then under its name.
-    fn put(self, path: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.path, path)?;
-        flush_folder(path)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Gone if it was put in place. An error of this would add nothing to the one that is returned.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Flushes the folder of a file, so that its name is on the disk.
-fn flush_folder(path: &Path) -> io::Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
+use crate::temporary::Temporary;
 
 impl<K, V, S> Cache<K, V, S>
 where
@@ -62,7 +22,8 @@ where
     /// `persist`.
     ///
     /// It is written beside its place, flushed to the disk, and then put there in one step: after a crash the file is the
-    /// old one or the new one. If that fails, the old one stays.
+    /// old one or the new one. If that fails, the old one stays; if the folder alone
+    /// cannot be flushed at the end, the new one is there.
     ///
     /// # Errors
     ///
@@ -89,10 +50,10 @@ where
     /// # Ok::<_, clockhand::PersistError>(())
     /// ```
     pub fn save_file(&self, path: impl AsRef<Path>) -> Result<u64, PersistError> {
-        let path = path.as_ref();
-        let temporary = Temporary::new(path)?;
-        let saved = self.save_to(&temporary.file)?;
-        temporary.put(path)?;
+        let new = Temporary::create(path.as_ref())?;
+        let saved = new.write(|file| self.save_to(file))?;
+        new.rename()?;
+        new.flush_folder()?;
         Ok(saved)
     }
 }

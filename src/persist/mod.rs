@@ -15,7 +15,7 @@
 //! | `frame` | blocks, their lengths and checksums |
 //! | `save` | from a cache into blocks |
 //! | `load` | from blocks into a cache |
-//! | `file` | a file that is there entirely or not at all |
+//! | `file` | snapshots in files |
 
 mod error;
 mod file;
