@@ -19,6 +19,9 @@ struct Snapshot<K, V> {
     ghosts: Vec<GhostSet>,
 }
 
+/// An entry that comes in: how it was, its tags, key and value.
+type Chosen<K, V> = (SavedState, Vec<String>, K, V);
+
 impl<K: DeserializeOwned, V: DeserializeOwned> Snapshot<K, V> {
     fn read(from: impl Read) -> Result<Self, PersistError> {
         let (mut source, mut payload) = (Source::begin(from)?, Vec::new());
@@ -107,19 +110,21 @@ where
     /// # Ok::<_, PersistError>(())
     /// ```
     pub fn load_from(&self, from: impl Read) -> Result<u64, PersistError> {
+        self.load_at(from, wall_time)
+    }
+
+    /// As [`load_from`](Self::load_from); `now` tells the time when the snapshot was read.
+    pub(super) fn load_at(
+        &self,
+        from: impl Read,
+        now: impl FnOnce() -> u64,
+    ) -> Result<u64, PersistError> {
         let begun = self.engine().tags_now();
         let snapshot = Snapshot::<K, V>::read(from)?;
-        Ok(self.put_in(snapshot, wall_time(), begun))
+        Ok(self.put_in(snapshot, now(), begun))
     }
 
     /// Puts in what has a place, at this time.
-    #[cfg(test)]
-    pub(super) fn put_in_at(&self, from: impl Read, now: u64) -> Result<u64, PersistError> {
-        let begun = self.engine().tags_now();
-        let snapshot = Snapshot::<K, V>::read(from)?;
-        Ok(self.put_in(snapshot, now, begun))
-    }
-
     fn put_in(&self, snapshot: Snapshot<K, V>, now: u64, begun: Begun) -> u64 {
         let Snapshot { header, entries, ghosts } = snapshot;
         let passed = Duration::from_nanos(now.saturating_sub(header.saved_at));
@@ -131,9 +136,8 @@ where
             typical_charge: header.typical_charge,
         });
         let mut restored = 0;
-        for (head, key, value) in self.chosen(entries, passed) {
-            let Some(state) = aged(&head, passed) else { continue };
-            restored += u64::from(engine.restore((key, value), &state, (&head.tags, begun)));
+        for (state, tags, key, value) in self.chosen(entries, passed) {
+            restored += u64::from(engine.restore((key, value), &state, (&tags, begun)));
         }
         let (probe, sets) = engine.ghost_layout();
         if is_new && (probe, sets as u64) == (header.probe, header.sets) {
@@ -148,15 +152,18 @@ where
     }
 
     /// Those that fit in what is free, the most used ones; these come last, as what comes first goes first.
-    fn chosen(&self, entries: Vec<(EntryHead, K, V)>, passed: Duration) -> Vec<(EntryHead, K, V)> {
+    fn chosen(&self, entries: Vec<(EntryHead, K, V)>, passed: Duration) -> Vec<Chosen<K, V>> {
         let usage = self.usage();
         let mut free = usage.capacity.saturating_sub(usage.charged + usage.lingering);
-        let mut entries = entries;
-        // What is there already needs no room.
-        entries.retain(|(head, key, _)| aged(head, passed).is_some() && !self.contains_key(key));
+        let live = |(head, key, value): (EntryHead, K, V)| {
+            let state = aged(&head, passed)?;
+            // What is there already needs no room.
+            (!self.contains_key(&key)).then_some((state, head.tags, key, value))
+        };
+        let mut entries: Vec<_> = entries.into_iter().filter_map(live).collect();
         // A stable order: among equals, as they were found.
-        entries.sort_by_key(|(head, ..)| Reverse(rank(head)));
-        entries.retain(|(_, key, value)| {
+        entries.sort_by_key(|(state, ..)| Reverse(rank(state)));
+        entries.retain(|(.., key, value)| {
             let charge = self.engine().weigh_to_restore(key, value);
             let fits = charge.is_some_and(|charge| charge <= free);
             if fits {
@@ -170,9 +177,9 @@ where
 }
 
 /// How much an entry is used compared with others: whether it was read lately comes first.
-fn rank(head: &EntryHead) -> (u8, bool, u8) {
-    let (stage, count) = (head.bits & 0b11, head.bits >> 2 & 0b11);
-    (count, stage == 0b11, head.uses)
+fn rank(state: &SavedState) -> (u8, bool, u8) {
+    let (stage, count) = (state.bits & 0b11, state.bits >> 2 & 0b11);
+    (count, stage == 0b11, state.uses)
 }
 
 /// What is left of an entry after this time; none if it has expired.

@@ -25,7 +25,7 @@ fn the_time_between_saving_and_loading_counts() {
     let later = |seconds| wall_time() + nanos(SECOND * seconds);
     for (passed, entries) in [(0, 3), (5, 3), (11, 2), (99, 2), (101, 1), (1_000_000, 1)] {
         let new = timed();
-        assert_eq!(new.put_in_at(&*snapshot, later(passed)).expect("whole"), entries);
+        assert_eq!(new.load_at(&*snapshot, || later(passed)).expect("whole"), entries);
         let info = |key| new.entry_info(&key);
         if let Some(info) = info(1) {
             let left = info.expires_in.expect("it expires");
@@ -37,7 +37,7 @@ fn the_time_between_saving_and_loading_counts() {
     }
     // A clock that was set back.
     let new = timed();
-    assert_eq!(new.put_in_at(&*snapshot, 0).expect("whole"), 3);
+    assert_eq!(new.load_at(&*snapshot, || 0).expect("whole"), 3);
     assert_eq!(new.entry_info(&2).and_then(|info| info.expires_in), Some(SECOND * 10));
 }
 
