@@ -106,16 +106,7 @@ impl<K, V> Builder<K, V> {
             time_to_idle: None,
             per_entry_ttl: false,
             expiry: None,
-            rules: Rules {
-                name: UNNAMED.into(),
-                weigher: None,
-                cost: None,
-                costs_load_time: false,
-                listener: None,
-                expiration: None,
-                tagged: false,
-                load_policy: LoadPolicy::new(),
-            },
+            rules: Rules::new(UNNAMED),
             hasher: RandomState::new(),
         }
     }

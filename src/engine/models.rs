@@ -45,16 +45,8 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
         sampling: Sampling::OFF,
     };
     let weigher: Option<Box<Weigher<u64, u64>>> = Some(Box::new(|_, &v| v));
-    let rules = Rules {
-        name: "toy".into(),
-        weigher: weigher.filter(|_| weighed),
-        cost: None,
-        costs_load_time: false,
-        listener: None,
-        expiration: None,
-        tagged: false,
-        load_policy: crate::load_policy::LoadPolicy::new(),
-    };
+    let mut rules = Rules::new("toy");
+    rules.weigher = weigher.filter(|_| weighed);
     Arc::new(Engine::new(plan, rules, BuildHasherDefault::default()))
 }
 

@@ -32,6 +32,20 @@ pub(crate) struct Rules<K, V> {
 }
 
 impl<K, V> Rules<K, V> {
+    /// Those of a cache that was told nothing but its name.
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            weigher: None,
+            cost: None,
+            costs_load_time: false,
+            listener: None,
+            expiration: None,
+            tagged: false,
+            load_policy: LoadPolicy::new(),
+        }
+    }
+
     /// The words that entries need.
     pub(super) fn entry_layout(&self) -> EntryLayout {
         let times = self.expiration.as_ref().map_or(EntryLayout::PLAIN, Expiration::entry_layout);

@@ -51,18 +51,8 @@ impl Tags {
             has_listener: false,
             load_policy: LoadPolicy::new(),
         };
-        let rules = Rules {
-            name: "tags".into(),
-            weigher: None,
-            cost: None,
-            costs_load_time: false,
-            listener: None,
-            expiration: None,
-            tagged: false,
-            load_policy: LoadPolicy::new(),
-        };
         let plan = Plan { settings, remembers: false, sampling: Sampling::OFF };
-        let known = Engine::new(plan, rules, RandomState::new());
+        let known = Engine::new(plan, Rules::new("tags"), RandomState::new());
         Arc::new(Self { versions: Versions::new(), known })
     }
 
