@@ -6,7 +6,7 @@
 #[path = "../../crates/clockhand-redis/src/envelope.rs"]
 mod envelope;
 
-use envelope::{ENVELOPE_OVERHEAD, Label, Opened, open, seal, tag_block, tag_names};
+use envelope::{Compression, ENVELOPE_OVERHEAD, Label, Opened, open, seal, tag_block, tag_names};
 
 /// What a payload may unpack to.
 const LIMIT: usize = 1 << 20;
@@ -53,9 +53,10 @@ fn check(bytes: &[u8], codec: u8) {
 
 fn round_trip(payload: &[u8]) {
     let label = Label::new(7, *b"12345678", payload.len() as u64);
-    for compress_from in [None, Some(0), Some(100)] {
+    let (lz4, zstd) = (Compression::Lz4, Compression::Zstd(1));
+    for compress in [None, Some((0, lz4)), Some((100, lz4)), Some((0, zstd)), Some((100, zstd))] {
         let tags = &payload[..payload.len().min(40)];
-        let sealed = seal(&label, tags, payload, compress_from).expect("a small payload");
+        let sealed = seal(&label, tags, payload, compress).expect("a small payload");
         assert!(sealed.len() <= payload.len() + tags.len() + ENVELOPE_OVERHEAD);
         let opened = open(&sealed, 7, LIMIT).expect("as it was sealed");
         assert_eq!((opened.label, opened.tags, &*opened.payload), (label, tags, payload));
@@ -66,7 +67,7 @@ fn round_trip(payload: &[u8]) {
 fn damaged(input: &[u8]) {
     let Some((&[at, with], payload)) = input.split_first_chunk::<2>() else { return };
     let label = Label::new(7, *b"12345678", 1);
-    let mut sealed = seal(&label, b"", payload, Some(64)).expect("a small payload");
+    let mut sealed = seal(&label, b"", payload, Some((64, Compression::Lz4))).expect("a small payload");
     let at = usize::from(at) % sealed.len();
     if with == 0 {
         sealed.truncate(at);

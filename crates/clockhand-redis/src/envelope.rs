@@ -11,7 +11,7 @@
 //! Numbers are little-endian. The checksum is that of all bytes before it. Each tag is two bytes of length, its name, and
 //! the eight bytes of its *stamp*, which is valid as long as the server has it for the tag. Scripts compare generation and
 //! stamps without knowing more of the format, so they stay where they are in all formats. Flag 1: the payload is
-//! compressed with LZ4, and `plain length` is what it unpacks to.
+//! compressed with LZ4; flag 2: with Zstandard. `plain length` is what it unpacks to.
 //!
 //! Whatever is not an envelope is an [`EnvelopeError`], and so a miss. What one says of its own length is compared with
 //! the length that is there, and with the limit, before anything is allocated for it.
@@ -22,12 +22,24 @@ use std::fmt;
 
 const MAGIC: [u8; 3] = *b"CHR";
 const FORMAT: u8 = 1;
-const COMPRESSED: u8 = 1;
+/// The flags.
+const LZ4: u8 = 1;
+const ZSTD: u8 = 2;
 const HEADER: usize = 32;
 const CHECKSUM: usize = 4;
 
 /// The bytes that an envelope adds to a payload.
 pub const ENVELOPE_OVERHEAD: usize = HEADER + CHECKSUM;
+
+/// How payloads are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compression {
+    /// LZ4: quick. Without feature `lz4`, payloads stay as they are.
+    Lz4,
+    /// Zstandard, with a level from 1 to 22: smaller. Without feature `zstd`, payloads stay as they are.
+    Zstd(i32),
+}
 
 /// What stands in an envelope beside the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,7 +143,8 @@ pub struct Opened<'e> {
     pub payload: Cow<'e, [u8]>,
 }
 
-/// Puts a payload and a [block of tags](tag_block), which may be empty, into an envelope. Compresses it if it has at least `compress_from` bytes and becomes smaller by that.
+/// Puts a payload and a [block of tags](tag_block), which may be empty, into an envelope. Compresses it if it has at least
+/// as many bytes as `compress` says, and becomes smaller by that.
 ///
 /// # Errors
 ///
@@ -140,15 +153,15 @@ pub fn seal(
     label: &Label,
     tags: &[u8],
     payload: &[u8],
-    compress_from: Option<usize>,
+    compress: Option<(usize, Compression)>,
 ) -> Result<Vec<u8>, EnvelopeError> {
     let plain = u32::try_from(payload.len()).map_err(|_| EnvelopeError::TooLarge)?;
     let tags_length = u16::try_from(tags.len()).map_err(|_| EnvelopeError::TooLarge)?;
-    let wanted = compress_from.is_some_and(|from| payload.len() >= from);
-    let packed = if wanted { compress(payload) } else { None };
-    let packed = packed.filter(|packed| packed.len() < payload.len());
+    let wanted = compress.filter(|(from, _)| payload.len() >= *from);
+    let packed = wanted.and_then(|(_, how)| pack(payload, how));
+    let packed = packed.filter(|(_, packed)| packed.len() < payload.len());
     let (flags, stored) = match &packed {
-        Some(packed) => (COMPRESSED, &packed[..]),
+        Some((flag, packed)) => (*flag, &packed[..]),
         None => (0, payload),
     };
     let mut sealed = Vec::with_capacity(ENVELOPE_OVERHEAD + tags.len() + stored.len());
@@ -206,7 +219,7 @@ pub fn open(sealed: &[u8], codec: u8, limit: usize) -> Result<Opened<'_>, Envelo
     let payload = match header[4] {
         0 if plain == payload.len() => Cow::Borrowed(payload),
         0 => return Err(EnvelopeError::Length),
-        COMPRESSED => Cow::Owned(decompress(payload, plain)?),
+        flag @ (LZ4 | ZSTD) => Cow::Owned(unpack(payload, plain, flag)?),
         _ => return Err(EnvelopeError::Newer),
     };
     Ok(Opened { label, tags, payload })
@@ -224,26 +237,33 @@ fn long(header: &[u8; HEADER], at: usize) -> [u8; 8] {
     bytes
 }
 
-#[cfg(feature = "lz4")]
-fn compress(payload: &[u8]) -> Option<Vec<u8>> {
-    Some(lz4_flex::block::compress(payload))
+/// The flag and the payload compressed, if this program can do that.
+#[cfg_attr(not(any(feature = "lz4", feature = "zstd")), allow(unused_variables))]
+fn pack(payload: &[u8], how: Compression) -> Option<(u8, Vec<u8>)> {
+    match how {
+        #[cfg(feature = "lz4")]
+        Compression::Lz4 => Some((LZ4, lz4_flex::block::compress(payload))),
+        #[cfg(feature = "zstd")]
+        Compression::Zstd(level) => Some((ZSTD, zstd::bulk::compress(payload, level).ok()?)),
+        #[allow(unreachable_patterns, reason = "with both features there is no other")]
+        _ => None,
+    }
 }
 
-#[cfg(not(feature = "lz4"))]
-fn compress(_: &[u8]) -> Option<Vec<u8>> {
-    None
-}
-
-#[cfg(feature = "lz4")]
-fn decompress(payload: &[u8], plain: usize) -> Result<Vec<u8>, EnvelopeError> {
-    let unpacked = lz4_flex::block::decompress(payload, plain);
-    let unpacked = unpacked.map_err(|_| EnvelopeError::Corrupt)?;
-    if unpacked.len() == plain { Ok(unpacked) } else { Err(EnvelopeError::Corrupt) }
-}
-
-#[cfg(not(feature = "lz4"))]
-fn decompress(_: &[u8], _: usize) -> Result<Vec<u8>, EnvelopeError> {
-    Err(EnvelopeError::Compressed)
+/// Unpacks to `plain` bytes, for which nothing more is allocated.
+#[cfg_attr(not(any(feature = "lz4", feature = "zstd")), allow(unused_variables))]
+fn unpack(payload: &[u8], plain: usize, flag: u8) -> Result<Vec<u8>, EnvelopeError> {
+    let unpacked: Result<Vec<u8>, EnvelopeError> = match flag {
+        #[cfg(feature = "lz4")]
+        LZ4 => lz4_flex::block::decompress(payload, plain).map_err(|_| EnvelopeError::Corrupt),
+        #[cfg(feature = "zstd")]
+        ZSTD => zstd::bulk::decompress(payload, plain).map_err(|_| EnvelopeError::Corrupt),
+        _ => Err(EnvelopeError::Compressed),
+    };
+    unpacked.and_then(|unpacked| match unpacked.len() == plain {
+        true => Ok(unpacked),
+        false => Err(EnvelopeError::Corrupt),
+    })
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub enum TierError {
     ReadOnly,
     /// The server is loading its data (`LOADING`).
     Loading,
+    /// Another server has taken over: a node of the cluster, or the one that sentinels name.
+    Moved,
     /// The user name, the password or the rights are not those that are needed.
     Denied,
     /// Another error of the server or of the protocol; its code, such as `WRONGTYPE`.
@@ -49,6 +51,7 @@ impl TierError {
             ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::ReadOnly,
             ErrorKind::Server(ServerErrorKind::BusyLoading) => Self::Loading,
             ErrorKind::Server(ServerErrorKind::NoPerm) => Self::Denied,
+            ErrorKind::Server(ServerErrorKind::Moved) => Self::Moved,
             _ if error.is_unrecoverable_error() || error.is_connection_dropped() => Self::Lost,
             ErrorKind::Io => Self::Lost,
             _ => Self::of_code(error.code().unwrap_or("ERR")),
@@ -61,12 +64,22 @@ impl TierError {
             "OOM" => Self::OutOfMemory,
             "READONLY" => Self::ReadOnly,
             "LOADING" => Self::Loading,
+            "MOVED" => Self::Moved,
             "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::Denied,
             code => {
                 let is_code =
                     code.len() <= 20 && code.bytes().all(|byte| byte.is_ascii_uppercase());
                 Self::Server(if is_code { code } else { "ERR" }.to_string())
             }
+        }
+    }
+
+    /// Whether the connection is of no use any more: it is lost, or leads to a server that does not have the keys.
+    pub(crate) fn ends_connection(&self) -> bool {
+        match self {
+            Self::Lost | Self::Moved => true,
+            Self::Server(code) => code == "CLUSTERDOWN",
+            _ => false,
         }
     }
 
@@ -87,6 +100,7 @@ impl fmt::Display for TierError {
             Self::OutOfMemory => "the second tier is out of memory",
             Self::ReadOnly => "the second tier is read-only",
             Self::Loading => "the second tier is loading its data",
+            Self::Moved => "another server has taken over the second tier",
             Self::Denied => "the second tier denies access",
             Self::Server(code) => return write!(f, "the second tier answers {code}"),
             Self::TooLarge => "the value is too large for the second tier",
@@ -101,8 +115,12 @@ impl Error for TierError {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TierBuildError {
-    /// The URL is none of a Redis server, or one with a scheme that needs a feature of `redis` that is not there.
+    /// The URL is none of a Redis server, or one of TLS without the feature for it; or there is none.
     Url,
+    /// What was given as a certificate or as its key is none.
+    Certificate,
+    /// There are certificates, and a URL that does not begin with `rediss`.
+    Plaintext,
     /// The prefix is empty, or has a brace.
     KeyPrefix,
     /// A duration or a number that has to be more than zero.
@@ -122,6 +140,8 @@ impl fmt::Display for TierBuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url => f.write_str("not the URL of a Redis server, such as redis://host:6379"),
+            Self::Certificate => f.write_str("not a certificate, or not its key, in the form PEM"),
+            Self::Plaintext => f.write_str("a certificate is of no use without rediss://"),
             Self::KeyPrefix => f.write_str("a key prefix has at least one byte, and no braces"),
             Self::Zero(what) => write!(f, "{what} has to be more than zero"),
             Self::TooLong(ttl) => write!(f, "{ttl:?} is longer than an entry can live"),

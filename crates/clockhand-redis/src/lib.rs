@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `tiered`, `flow` | a cache with a second tier: writes and reads |
 //! | `tier`, `settings` | the second tier, and how it is configured |
+//! | `servers`, `tls` | where the server is |
 //! | `tags` | values that are invalidated together |
 //! | `loading` | a loader of its own: values that are renewed, and stand in |
 //! | `blocking` | the same for threads |
@@ -41,11 +42,14 @@ mod ops;
 mod repairs;
 mod scripts;
 mod server_clock;
+mod servers;
 mod settings;
 mod stats;
 mod tags;
 mod tier;
 mod tiered;
+#[cfg(feature = "tls")]
+mod tls;
 mod token;
 mod worker;
 

@@ -150,8 +150,8 @@ impl Link {
                 } else if permit.failed(Instant::now()) {
                     self.counts.breaker_opened.add();
                 }
-                if *error == TierError::Lost {
-                    self.down(epoch, TierError::Lost);
+                if error.ends_connection() {
+                    self.down(epoch, error.clone());
                 }
             }
         }

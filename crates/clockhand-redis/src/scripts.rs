@@ -1,8 +1,8 @@
 //! The scripts, each of which is one step for the server.
 //!
-//! A value is stored by a transaction, which is one step as well. Every answer begins with the server's time in microseconds and a status. A script that writes is told until when it may
-//! take effect, by the server's clock, and changes nothing after that: a write whose caller was told of a timeout does not
-//! happen later.
+//! A value is stored by a transaction, which is one step as well. Every answer begins with the
+//! server's time in microseconds and a status. A script that writes is told until when it may take effect, by the server's
+//! clock, and changes nothing after that: a write whose caller was told of a timeout does not happen later.
 //!
 //! `d` is the key of the value, `m` that of the *marker*. A load that finds no value has put a random token there, and its
 //! value is stored only if the token is still there. Every insert and removal deletes the marker, so it stops all loads
@@ -24,14 +24,26 @@ pub(crate) mod status {
     pub(crate) const FENCED: i64 = 5;
 }
 
+/// A script that knows the server's time, as `now`.
+macro_rules! timed {
+    ($body:expr) => {
+        concat!("local t = redis.call('TIME')\nlocal now = t[1] * 1000000 + t[2]\n", $body)
+    };
+}
+
+/// A script that does nothing after its deadline, which is its first argument.
+macro_rules! in_time {
+    ($body:literal) => {
+        timed!(concat!("if now >= tonumber(ARGV[1]) then\n  return {now, 0}\nend\n", $body))
+    };
+}
+
 /// `ARGV`: generation, token or nothing, milliseconds that the marker lives, milliseconds that a value outlives its time,
 /// most bytes, whether a value that is there is to be disregarded, what the keys of tags begin with, milliseconds that a
 /// tag lives, and for each tag of a load its name and a new stamp. After a miss it answers how many tags are new, and the
 /// stamps of all.
-const GET: &str = r"
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local function is_valid(value)
+const GET: &str = timed!(
+    r"local function is_valid(value)
   if string.sub(value, 9, 16) ~= ARGV[1] or #value < 32 then
     return false
   end
@@ -90,7 +102,8 @@ elseif not redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]).err then
   answer[3], answer[4] = ARGV[2], 1
 end
 return answer
-";
+"
+);
 
 /// Whether a value may be stored; it is, by a plain `SET` of a key that is not there (`NX`), in the same transaction. `ARGV`:
 /// deadline, token, which is empty for an insert. If it may, there is no such key afterwards. If it may not, there is one:
@@ -99,16 +112,15 @@ return answer
 /// The value is not stored by the script itself, as the server takes a script for a client of its own: it would tell an
 /// instance of its own values in spite of `NOLOOP`, and so throw each of them out of the first tier. The server looks at
 /// its limit of memory when it begins a transaction, and not in its midst.
-const BEFORE: &str = r"
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-if now >= tonumber(ARGV[1]) or (ARGV[2] ~= '' and redis.pcall('GET', KEYS[2]) ~= ARGV[2]) then
+const BEFORE: &str = timed!(
+    r"if now >= tonumber(ARGV[1]) or (ARGV[2] ~= '' and redis.pcall('GET', KEYS[2]) ~= ARGV[2]) then
   redis.call('SET', KEYS[1], '', 'NX', 'PX', 1000)
   return {now, now >= tonumber(ARGV[1]) and 0 or 5}
 end
 redis.call('DEL', KEYS[1], KEYS[2])
 return {now, 1}
-";
+"
+);
 
 const AFTER: &str = r"
 if redis.pcall('STRLEN', KEYS[1]) == 0 then
@@ -118,47 +130,38 @@ return 1
 ";
 
 /// `ARGV`: deadline.
-const REMOVE: &str = r"
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-if now >= tonumber(ARGV[1]) then
-  return {now, 0}
-end
-redis.call('DEL', KEYS[1], KEYS[2])
+const REMOVE: &str = in_time!(
+    r"redis.call('DEL', KEYS[1], KEYS[2])
 return {now, 1}
-";
+"
+);
 
 /// `ARGV`: token. Gives a lease back.
-const RELEASE: &str = r"
-local t = redis.call('TIME')
-if redis.pcall('GET', KEYS[1]) == ARGV[1] then
+const RELEASE: &str = timed!(
+    r"if redis.pcall('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
 end
-return {t[1] * 1000000 + t[2], 1}
-";
+return {now, 1}
+"
+);
 
 /// `ARGV`: the server's run id, a new generation. Answers the generation of this run of the server.
-const GENERATION: &str = r"
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local held = redis.pcall('GET', KEYS[1])
+const GENERATION: &str = timed!(
+    r"local held = redis.pcall('GET', KEYS[1])
 if type(held) == 'string' and string.sub(held, 1, -9) == ARGV[1] then
   return {now, 1, string.sub(held, -8)}
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2])
 return {now, 1, ARGV[2]}
-";
+"
+);
 
 /// `ARGV`: deadline, the server's run id, a new generation.
-const ADVANCE: &str = r"
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-if now >= tonumber(ARGV[1]) then
-  return {now, 0}
-end
-redis.call('SET', KEYS[1], ARGV[2] .. ARGV[3])
+const ADVANCE: &str = in_time!(
+    r"redis.call('SET', KEYS[1], ARGV[2] .. ARGV[3])
 return {now, 1}
-";
+"
+);
 
 /// The scripts with their hashes.
 pub(crate) struct Scripts {

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::{Client, IntoConnectionInfo, ProtocolVersion};
-
+use crate::envelope::Compression;
 use crate::error::TierBuildError;
+use crate::servers::{Kind, Place, Servers};
 use crate::tier::RedisTier;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// Values outlive their time on the server by this. A read in this time is a miss that does not make the server remove the
 /// key, of which it would tell every thread just when another thread loads it anew.
@@ -16,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) client: Client,
+    pub(crate) servers: Servers,
     pub(crate) key_prefix: String,
     pub(crate) connect_timeout: Duration,
     pub(crate) operation_timeout: Duration,
@@ -30,7 +32,7 @@ pub(crate) struct Settings {
     pub(crate) max_staleness: Duration,
     pub(crate) max_value_bytes: usize,
     pub(crate) max_in_flight: usize,
-    pub(crate) compress_from: Option<usize>,
+    pub(crate) compress: Option<(usize, Compression)>,
     pub(crate) breaker: (u32, Duration),
     pub(crate) repairs: usize,
     pub(crate) lease: Option<Duration>,
@@ -42,7 +44,13 @@ pub(crate) struct Settings {
 #[derive(Clone)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct RedisTierBuilder {
-    url: String,
+    kind: Kind,
+    urls: Vec<String>,
+    service: Option<String>,
+    credentials: Option<(Option<String>, String)>,
+    database: Option<u32>,
+    #[cfg(feature = "tls")]
+    tls: Tls,
     key_prefix: String,
     connect_timeout: Duration,
     operation_timeout: Duration,
@@ -55,16 +63,22 @@ pub struct RedisTierBuilder {
     max_staleness: Duration,
     max_value_bytes: usize,
     max_in_flight: usize,
-    compress_from: Option<usize>,
+    compress: Option<(usize, Compression)>,
     breaker: (u32, Duration),
     repairs: usize,
     lease: Option<Duration>,
 }
 
 impl RedisTierBuilder {
-    pub(crate) fn new(url: String) -> Self {
+    pub(crate) fn new(kind: Kind, urls: Vec<String>, service: Option<String>) -> Self {
         Self {
-            url,
+            kind,
+            urls,
+            service,
+            credentials: None,
+            database: None,
+            #[cfg(feature = "tls")]
+            tls: Tls::default(),
             key_prefix: "clockhand".to_string(),
             connect_timeout: Duration::from_secs(1),
             operation_timeout: Duration::from_millis(250),
@@ -77,11 +91,44 @@ impl RedisTierBuilder {
             max_staleness: Duration::ZERO,
             max_value_bytes: 16 << 20,
             max_in_flight: 4096,
-            compress_from: None,
+            compress: None,
             breaker: (5, Duration::from_secs(1)),
             repairs: 10_000,
             lease: None,
         }
+    }
+
+    /// The user, or none for the default one, and the password, for those who do not want them in a URL. They are those of
+    /// the servers that have the values, and not of sentinels.
+    pub fn credentials(mut self, user: Option<&str>, password: impl Into<String>) -> Self {
+        self.credentials = Some((user.map(str::to_string), password.into()));
+        self
+    }
+
+    /// The number of the database, as in a URL. A cluster has only number zero, which is the default.
+    pub fn database(mut self, number: u32) -> Self {
+        self.database = Some(number);
+        self
+    }
+
+    /// The certificates, as PEM, of the authorities by which servers are trusted. Without them, those of the system are.
+    /// Needs feature `tls`, and URLs that begin with `rediss`.
+    #[cfg(feature = "tls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots = Some(pem.into());
+        self
+    }
+
+    /// The certificate by which the servers know this client, and its key, as PEM. Needs feature `tls`, and URLs that begin
+    /// with `rediss`.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<Vec<u8>>,
+        key: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.tls.own = Some((certificate.into(), key.into()));
+        self
     }
 
     /// What all keys of the tier begin with, in braces: `{prefix}:d:KEY`. By default `clockhand`.
@@ -160,11 +207,19 @@ impl RedisTierBuilder {
         self
     }
 
-    /// Compresses values of at least so many bytes. Needs feature `lz4`. All instances of a prefix that read compressed
-    /// values need it.
+    /// Compresses values of at least so many bytes with LZ4. Needs feature `lz4`. All instances of a prefix that read
+    /// compressed values need it.
     #[cfg(feature = "lz4")]
     pub fn compress_from(mut self, bytes: usize) -> Self {
-        self.compress_from = Some(bytes);
+        self.compress = Some((bytes, Compression::Lz4));
+        self
+    }
+
+    /// As [`compress_from`](Self::compress_from), with Zstandard, which takes longer and makes values smaller. Levels go from
+    /// 1 to 22; 3 is usual. Needs feature `zstd`.
+    #[cfg(feature = "zstd")]
+    pub fn compress_zstd_from(mut self, bytes: usize, level: i32) -> Self {
+        self.compress = Some((bytes, Compression::Zstd(level.clamp(1, 22))));
         self
     }
 
@@ -198,12 +253,32 @@ impl RedisTierBuilder {
         RedisTier::start(self.settings()?)
     }
 
+    fn servers(&self) -> Result<Servers, TierBuildError> {
+        let mut place = Place::parse(&self.urls, self.kind, self.service.as_deref())?;
+        place.edit(|info| {
+            let mut redis = info.redis_settings().clone();
+            if let Some((user, password)) = &self.credentials {
+                redis = redis.set_password(password);
+                if let Some(user) = user {
+                    redis = redis.set_username(user);
+                }
+            }
+            if let Some(number) = self.database {
+                redis = redis.set_db(number.into());
+            }
+            info.set_redis_settings(redis)
+        });
+        #[cfg(feature = "tls")]
+        self.tls.check(&place.infos())?;
+        Ok(Servers {
+            place,
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+        })
+    }
+
     fn settings(self) -> Result<Settings, TierBuildError> {
-        let info = self.url.as_str().into_connection_info().map_err(|_| TierBuildError::Url)?;
-        // Invalidations come in between replies, which only the third version of the protocol can tell apart.
-        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client =
-            Client::open(info.set_redis_settings(redis)).map_err(|_| TierBuildError::Url)?;
+        let servers = self.servers()?;
         if self.key_prefix.is_empty() || self.key_prefix.contains(['{', '}']) {
             return Err(TierBuildError::KeyPrefix);
         }
@@ -233,7 +308,7 @@ impl RedisTierBuilder {
             return Err(TierBuildError::Zero(name));
         }
         Ok(Settings {
-            client,
+            servers,
             key_prefix: self.key_prefix,
             connect_timeout: self.connect_timeout,
             operation_timeout: self.operation_timeout,
@@ -246,7 +321,7 @@ impl RedisTierBuilder {
             max_staleness: self.max_staleness.min(LONGEST),
             max_value_bytes: self.max_value_bytes.min(u32::MAX as usize),
             max_in_flight: self.max_in_flight,
-            compress_from: self.compress_from,
+            compress: self.compress,
             breaker: self.breaker,
             repairs: self.repairs,
             lease: self.lease,

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::breaker::BreakerState;
 use crate::error::{TierBuildError, TierError};
 use crate::link::Link;
+use crate::servers::Kind;
 use crate::settings::{RedisTierBuilder, Settings};
 use crate::stats::TierStats;
 use crate::worker;
@@ -43,11 +44,53 @@ struct Life {
 }
 
 impl RedisTier {
-    /// Configures a tier. The URL is `redis://[user:password@]host[:port][/database]`, or `unix:///path`. `rediss://` needs a
-    /// feature for TLS of the crate `redis`, such as `tokio-rustls-comp`: name that crate and the feature in your own
-    /// `Cargo.toml`.
+    /// Configures a tier. The URL is `redis://[user:password@]host[:port][/database]`, or `unix:///path`. `rediss://`, for TLS,
+    /// needs feature `tls`.
     pub fn builder(url: impl Into<String>) -> RedisTierBuilder {
-        RedisTierBuilder::new(url.into())
+        RedisTierBuilder::new(Kind::Server, vec![url.into()], None)
+    }
+
+    /// Configures a tier in a cluster, of which these are the URLs of some nodes.
+    ///
+    /// All keys of a prefix are in one slot, so a tier is on one node at a time: that which has the slot. It is asked for
+    /// whenever a connection is set up; when the slot moves, the connection is set up anew. Several tiers with prefixes of
+    /// their own are on different nodes.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use clockhand_redis::RedisTier;
+    ///
+    /// let tier = RedisTier::cluster(["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"])
+    ///     .key_prefix("prices")
+    ///     .build()?;
+    /// # Ok::<_, clockhand_redis::TierBuildError>(())
+    /// ```
+    pub fn cluster<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> RedisTierBuilder {
+        RedisTierBuilder::new(Kind::Cluster, urls.into_iter().map(Into::into).collect(), None)
+    }
+
+    /// Configures a tier on the main server of a service, which these sentinels know. In the URL of the service, its name
+    /// stands where that of the host does: user, password, database and TLS are those of the servers.
+    ///
+    /// The sentinels are asked whenever a connection is set up, and at each check of it
+    /// ([`watch`](RedisTierBuilder::watch)). A main server that was replaced is left; what it had is not valid any more.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use clockhand_redis::RedisTier;
+    ///
+    /// let sentinels = ["redis://10.0.0.1:26379", "redis://10.0.0.2:26379", "redis://10.0.0.3:26379"];
+    /// let tier = RedisTier::sentinel(sentinels, "redis://prices-cache/0").build()?;
+    /// # Ok::<_, clockhand_redis::TierBuildError>(())
+    /// ```
+    pub fn sentinel<U: Into<String>>(
+        sentinels: impl IntoIterator<Item = U>,
+        service: impl Into<String>,
+    ) -> RedisTierBuilder {
+        let urls = sentinels.into_iter().map(Into::into).collect();
+        RedisTierBuilder::new(Kind::Sentinel, urls, Some(service.into()))
     }
 
     pub(crate) fn start(settings: Settings) -> Result<Self, TierBuildError> {

@@ -288,7 +288,7 @@ where
             }
         };
         let label = Label::new(self.shared.codec.id(), generation, version);
-        envelope::seal(&label, tags, &encoded, link.settings.compress_from).map_err(|_| too_large())
+        envelope::seal(&label, tags, &encoded, link.settings.compress).map_err(|_| too_large())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisResult, Value, cmd};
+use redis::{AsyncConnectionConfig, Client, RedisResult, Value, cmd};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout, timeout_at};
 
@@ -12,6 +12,7 @@ use crate::error::{TierBuildError, TierError};
 use crate::link::Link;
 use crate::ops::{Answer, answer_of};
 use crate::repairs::Due;
+use crate::servers::Finder;
 use crate::settings::Settings;
 use crate::token::random;
 
@@ -42,17 +43,31 @@ pub(crate) fn start(
     Ok(link)
 }
 
+/// Where the server is that is connected to, and who knows whether it still is the one.
+struct Whereabouts<'f> {
+    finder: &'f mut Finder,
+    at: Option<(String, u16)>,
+}
+
 async fn keep_connected(link: &Arc<Link>) {
     let (shortest, longest) = link.settings.backoff;
     let mut pause = shortest.min(longest);
+    let limit = link.settings.connect_timeout;
+    let (servers, slot_of) = (link.settings.servers.clone(), link.names.generation());
+    let mut finder = Finder::new(servers, slot_of, limit);
     loop {
         let epoch = link.next_epoch();
-        let limit = link.settings.connect_timeout;
-        let connected = timeout(limit, connect(link, epoch)).await;
-        match connected.unwrap_or(Err(TierError::TimedOut)) {
-            Ok(()) => {
+        let connected = match finder.find().await {
+            Ok((client, at)) => match timeout(limit, connect(link, epoch, &client)).await {
+                Ok(connected) => connected.map(|()| at),
+                Err(_) => Err(TierError::TimedOut),
+            },
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok(at) => {
                 pause = shortest.min(longest);
-                watch(link, epoch).await;
+                watch(link, epoch, &mut Whereabouts { finder: &mut finder, at }).await;
             }
             Err(error) => link.not_connected(error),
         }
@@ -62,7 +77,7 @@ async fn keep_connected(link: &Arc<Link>) {
 }
 
 /// Sets a connection up: the server tracks keys for it before anything is read from it.
-async fn connect(link: &Arc<Link>, epoch: u64) -> Result<(), TierError> {
+async fn connect(link: &Arc<Link>, epoch: u64, client: &Client) -> Result<(), TierError> {
     let hears = Arc::downgrade(link);
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(link.settings.connect_timeout))
@@ -74,7 +89,6 @@ async fn connect(link: &Arc<Link>, epoch: u64) -> Result<(), TierError> {
             }
             Ok::<(), redis::aio::SendError>(())
         });
-    let client = &link.settings.client;
     let connected = client.get_multiplexed_async_connection_with_config(&config).await;
     let mut connection = connected.map_err(|error| TierError::of(&error))?;
     let mut tracking = cmd("CLIENT");
@@ -125,7 +139,7 @@ fn generation_of(answer: &Answer) -> Option<[u8; 8]> {
 }
 
 /// Looks after a connection until it is lost.
-async fn watch(link: &Arc<Link>, epoch: u64) {
+async fn watch(link: &Arc<Link>, epoch: u64, whereabouts: &mut Whereabouts<'_>) {
     let mut check = tokio::time::interval(link.settings.watch_every);
     check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while link.is_up(epoch) {
@@ -135,7 +149,10 @@ async fn watch(link: &Arc<Link>, epoch: u64) {
         repair(link, epoch).await;
         tokio::select! {
             () = link.attention.notified() => {}
-            _ = check.tick() => check_connection(link, epoch).await,
+            _ = check.tick() => {
+                check_connection(link, epoch).await;
+                check_server(link, epoch, whereabouts).await;
+            }
         }
     }
 }
@@ -159,6 +176,35 @@ async fn check_connection(link: &Arc<Link>, epoch: u64) {
         Ok(Err(error)) if TierError::of(&error) != TierError::Lost => {}
         Ok(Err(_)) => link.down(epoch, TierError::Lost),
         Err(_) => link.down(epoch, TierError::TimedOut),
+    }
+}
+
+/// Asks whether this server still is the one: a cluster's node by a key of the slot, which is refused where the slot is not
+/// any more, or the cluster is not whole; sentinels by the address that they name.
+async fn check_server(
+    link: &Arc<Link>,
+    epoch: u64,
+    Whereabouts { finder, at }: &mut Whereabouts<'_>,
+) {
+    if !link.is_up(epoch) {
+        return;
+    }
+    if finder.has_moved(at).await {
+        link.down(epoch, TierError::Moved);
+    }
+    if !finder.is_in_cluster() {
+        return;
+    }
+    let Ok((mut connection, _)) = link.current() else { return };
+    let mut asked = cmd("EXISTS");
+    asked.arg(link.names.generation());
+    let answered =
+        timeout(link.settings.watch_patience, asked.query_async::<Value>(&mut connection));
+    if let Ok(Err(error)) = answered.await {
+        let error = TierError::of(&error);
+        if error.ends_connection() {
+            link.down(epoch, error);
+        }
     }
 }
 

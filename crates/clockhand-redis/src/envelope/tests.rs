@@ -1,12 +1,18 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{ENVELOPE_OVERHEAD, EnvelopeError, HEADER, Label, open, seal, tag_block, tag_names};
+use super::{
+    Compression, ENVELOPE_OVERHEAD, EnvelopeError, HEADER, Label, open, seal, tag_block, tag_names,
+};
 
 const LIMIT: usize = 1 << 20;
 
 fn label() -> Label {
     Label::new(1, *b"12345678", 1_700_000_000_000_000)
+}
+
+fn compressions() -> impl Strategy<Value = Compression> {
+    prop_oneof![Just(Compression::Lz4), (1..10).prop_map(Compression::Zstd)]
 }
 
 fn sealed(payload: &[u8]) -> Vec<u8> {
@@ -28,7 +34,7 @@ proptest! {
         codec: u8,
         generation: [u8; 8],
         version: u64,
-        compress in proptest::option::of(0_usize..200),
+        compress in proptest::option::of((0_usize..200, compressions())),
         tags in vec((".{0,9}", any::<[u8; 8]>()), 0..4),
     ) {
         let block = tag_block(tags.iter().map(|(name, stamp)| (&name[..], *stamp))).expect("a small block");
@@ -118,13 +124,29 @@ fn a_compressed_payload_is_told_apart() {
 #[cfg(feature = "lz4")]
 #[test]
 fn a_payload_is_compressed_if_that_makes_it_smaller() {
+    compresses(Compression::Lz4);
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn a_payload_is_compressed_with_zstd_if_that_makes_it_smaller() {
+    compresses(Compression::Zstd(3));
+    // The other form of compression is told apart, and what is none is an error.
     let flat = vec![7; 10_000];
-    let packed = seal(&label(), b"", &flat, Some(1000)).expect("a small payload");
+    let mut packed = seal(&label(), b"", &flat, Some((0, Compression::Zstd(3)))).expect("small");
+    packed[4] = super::LZ4;
+    assert!(open(&resealed(packed), 1, LIMIT).is_err());
+}
+
+#[cfg(any(feature = "lz4", feature = "zstd"))]
+fn compresses(how: Compression) {
+    let (flat, from) = (vec![7; 10_000], Some((1000, how)));
+    let packed = seal(&label(), b"", &flat, from).expect("a small payload");
     assert!(packed.len() < 1000, "{} bytes", packed.len());
     assert_eq!(open(&packed, 1, LIMIT).expect("as it was sealed").payload, flat);
     assert_eq!(open(&packed, 1, 9_999), Err(EnvelopeError::TooLarge), "before it is unpacked");
     assert_eq!(sealed(&flat).len(), flat.len() + ENVELOPE_OVERHEAD);
-    assert_eq!(seal(&label(), b"", &flat[..999], Some(1000)), Ok(sealed(&flat[..999])));
+    assert_eq!(seal(&label(), b"", &flat[..999], from), Ok(sealed(&flat[..999])));
     // Says that it unpacks to more or to less than it does.
     for plain in [0_u32, 9_999, 10_001, 1 << 19] {
         let mut lies = packed.clone();

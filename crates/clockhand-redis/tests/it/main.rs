@@ -13,6 +13,9 @@ mod loading;
 mod loads;
 mod proxies;
 mod secrets;
+mod servers;
 mod settings;
 mod tags;
 mod threads;
+#[cfg(feature = "tls")]
+mod tls;

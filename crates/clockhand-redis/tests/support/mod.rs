@@ -29,15 +29,31 @@ impl Server {
         Self::start_with(&[])
     }
 
+    /// As `redis-sentinel`: it keeps its settings in a file.
+    pub(crate) fn start_sentinel(settings: &str) -> Option<Self> {
+        let folder = Self::folder();
+        let file = folder.join("sentinel.conf");
+        fs::write(&file, settings).expect("a file");
+        Self::start_in(folder, &[&file.to_string_lossy(), "--sentinel"])
+    }
+
     pub(crate) fn start_with(settings: &[&str]) -> Option<Self> {
-        if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
-            eprintln!("skipped: redis-server is not installed");
-            return None;
-        }
+        Self::start_in(Self::folder(), settings)
+    }
+
+    fn folder() -> PathBuf {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let nth = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("clockhand-redis-{}-{nth}", process::id()));
         fs::create_dir_all(&folder).expect("a temporary directory");
+        folder
+    }
+
+    fn start_in(folder: PathBuf, settings: &[&str]) -> Option<Self> {
+        if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
+            eprintln!("skipped: redis-server is not installed");
+            return None;
+        }
         let settings: Vec<String> = settings.iter().map(|word| (*word).to_string()).collect();
         // Another program may take the port before the server does.
         for _ in 0..20 {
@@ -162,9 +178,16 @@ impl Drop for Server {
 }
 
 fn spawn(port: u16, folder: &PathBuf, settings: &[String]) -> Child {
+    // A file of settings comes first, if there is one.
+    let (file, settings) =
+        settings.split_at(settings.iter().take_while(|word| !word.starts_with('-')).count());
+    let is_sentinel = settings.first().is_some_and(|word| word == "--sentinel");
+    let save: &[&str] = if is_sentinel { &[] } else { &["--save", ""] };
     Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+        .args(file)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
         .arg(folder)
+        .args(save)
         .args(settings)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
