@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
@@ -86,7 +87,7 @@ pub struct Builder<K, V, S = RandomState> {
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
     per_entry_ttl: bool,
-    expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+    expiry: Option<Arc<dyn Expiry<K, V> + Send + Sync>>,
     rules: Rules<K, V>,
     hasher: S,
 }
@@ -116,6 +117,43 @@ impl<K, V> Default for Builder<K, V> {
     /// As [`Cache::builder`]: what is not set has its default, and the capacity has none.
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<K, V, S: Clone> Clone for Builder<K, V, S> {
+    /// A builder of another cache with the same settings. Both caches call the same weigher, cost, expiry and
+    /// listener, go by the same clock if the builder was given one, and hash alike.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Builder, Cache};
+    ///
+    /// let common: Builder<u64, String> = Cache::builder().time_to_live(Duration::from_secs(60));
+    /// let users = common.clone().capacity(100).name("users").build()?;
+    /// let teams = common.capacity(10).name("teams").build()?;
+    /// users.insert(1, "ann".to_string());
+    /// assert_eq!((users.len(), teams.len()), (1, 0));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
+    fn clone(&self) -> Self {
+        Self {
+            capacity: self.capacity,
+            retired_capacity: self.retired_capacity,
+            patience: self.patience,
+            expected_entries: self.expected_entries,
+            maintenance: self.maintenance,
+            remembers: self.remembers,
+            sampling: self.sampling,
+            clock: self.clock.clone(),
+            time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            per_entry_ttl: self.per_entry_ttl,
+            expiry: self.expiry.clone(),
+            rules: self.rules.to_build_another(),
+            hasher: self.hasher.clone(),
+        }
     }
 }
 
@@ -162,7 +200,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more is never inserted.
     #[doc(alias("weighter", "Weighter"))]
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
-        self.rules.weigher = Some(Box::new(weigher));
+        self.rules.weigher = Some(Arc::new(weigher));
         self
     }
 
@@ -193,7 +231,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// # Ok::<_, clockhand::BuildError>(())
     /// ```
     pub fn cost(mut self, cost: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
-        self.rules.cost = Some(Box::new(cost));
+        self.rules.cost = Some(Arc::new(cost));
         self
     }
 
@@ -296,7 +334,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// How long each entry lives, decided entry by entry.
     #[doc(alias("expireAfter", "expire_after"))]
     pub fn expiry(mut self, expiry: impl Expiry<K, V> + Send + Sync + 'static) -> Self {
-        self.expiry = Some(Box::new(expiry));
+        self.expiry = Some(Arc::new(expiry));
         self
     }
 
@@ -309,12 +347,35 @@ impl<K, V, S> Builder<K, V, S> {
     /// and is refused with [`NoRoom`](crate::InsertErrorKind::NoRoom) where that is not enough. The value is
     /// dropped later, when no reader looks at it any more. A panic goes to the caller of the
     /// operation when that is done: the entry is gone, and an insert that was making room has taken place.
+    ///
+    /// What takes time belongs to another thread or to a task: [`removal_queue`](crate::removal_queue) makes a listener
+    /// that passes everything on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::sync::Arc;
+    /// use clockhand::Cache;
+    ///
+    /// let evicted = Arc::new(AtomicU64::new(0));
+    /// let count = Arc::clone(&evicted);
+    /// let cache = Cache::builder()
+    ///     .capacity(2)
+    ///     .removal_listener(move |_: &u64, _: &u64, cause| {
+    ///         count.fetch_add(cause.was_evicted().into(), Ordering::Relaxed);
+    ///     })
+    ///     .build()?;
+    /// (0..5).for_each(|key| cache.insert(key, key));
+    /// assert_eq!(evicted.load(Ordering::Relaxed), 3);
+    /// # Ok::<(), clockhand::BuildError>(())
+    /// ```
     #[doc(alias("eviction_listener", "evictionListener", "Lifecycle"))]
     pub fn removal_listener(
         mut self,
         listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
     ) -> Self {
-        self.rules.listener = Some(Box::new(listener));
+        self.rules.listener = Some(Arc::new(listener));
         self
     }
 
@@ -537,14 +598,14 @@ where
         };
         if self.rules.has_costs() {
             // Where entries differ in cost, the policy goes by worth, and they weigh one.
-            self.rules.weigher.get_or_insert_with(|| Box::new(|_, _| 1));
+            self.rules.weigher.get_or_insert_with(|| Arc::new(|_, _| 1));
         }
         let tagged = self.rules.tagged;
         self.rules.expiration = clock.map(|clock| {
             Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry, tagged)
         });
         Self::assert_available(plan.settings.expected_entries, &self.rules)?;
-        let engine = std::sync::Arc::new(Engine::new(plan, self.rules, self.hasher));
+        let engine = Arc::new(Engine::new(plan, self.rules, self.hasher));
         let thread = match self.maintenance {
             Maintenance::Thread => {
                 Some(maintenance_thread::start(&engine).map_err(BuildError::Thread)?)

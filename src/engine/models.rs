@@ -44,7 +44,7 @@ fn toy_of(weighed: bool) -> Arc<Toy> {
         remembers: false,
         sampling: Sampling::OFF,
     };
-    let weigher: Option<Box<Weigher<u64, u64>>> = Some(Box::new(|_, &v| v));
+    let weigher: Option<Arc<Weigher<u64, u64>>> = Some(Arc::new(|_, &v| v));
     let mut rules = Rules::new("toy");
     rules.weigher = weigher.filter(|_| weighed);
     Arc::new(Engine::new(plan, rules, BuildHasherDefault::default()))

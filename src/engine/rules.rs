@@ -19,12 +19,12 @@ pub(crate) type Listener<K, V> = dyn Fn(&K, &V, RemovalCause) + Send + Sync;
 pub(crate) struct Rules<K, V> {
     /// What the cache is called.
     pub(crate) name: Arc<str>,
-    pub(crate) weigher: Option<Box<Weigher<K, V>>>,
+    pub(crate) weigher: Option<Arc<Weigher<K, V>>>,
     /// Only with a weigher.
-    pub(crate) cost: Option<Box<Weigher<K, V>>>,
+    pub(crate) cost: Option<Arc<Weigher<K, V>>>,
     /// Whether a miss of what was loaded costs what the load took. Only beside a weigher.
     pub(crate) costs_load_time: bool,
-    pub(crate) listener: Option<Box<Listener<K, V>>>,
+    pub(crate) listener: Option<Arc<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
     /// Whether entries may have tags. Only with an expiration.
     pub(crate) tagged: bool,
@@ -43,6 +43,21 @@ impl<K, V> Rules<K, V> {
             expiration: None,
             tagged: false,
             load_policy: LoadPolicy::new(),
+        }
+    }
+
+    /// The same for another cache: its functions are shared. Of a cache that is not built yet.
+    pub(crate) fn to_build_another(&self) -> Self {
+        debug_assert!(self.expiration.is_none(), "a clock is not shared unless it was given");
+        Self {
+            name: Arc::clone(&self.name),
+            weigher: self.weigher.clone(),
+            cost: self.cost.clone(),
+            costs_load_time: self.costs_load_time,
+            listener: self.listener.clone(),
+            expiration: None,
+            tagged: self.tagged,
+            load_policy: self.load_policy,
         }
     }
 

@@ -27,6 +27,7 @@ mod sliding;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use lifetime_override::LifetimeOverride;
@@ -53,7 +54,7 @@ pub(crate) struct Expiration<K, V> {
 
 /// What else decides how long entries live.
 struct LifetimeRules<K, V> {
-    expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+    expiry: Option<Arc<dyn Expiry<K, V> + Send + Sync>>,
 }
 
 /// The result of a read.
@@ -77,7 +78,7 @@ impl<K, V> Expiration<K, V> {
         clock: Clock,
         time_to_live: Option<Duration>,
         time_to_idle: Option<Duration>,
-        expiry: Option<Box<dyn Expiry<K, V> + Send + Sync>>,
+        expiry: Option<Arc<dyn Expiry<K, V> + Send + Sync>>,
         tagged: bool,
     ) -> Self {
         let grace = Relaxed::<AtomicU64>::new(0);

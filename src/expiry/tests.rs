@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Expiration, Expiry, LifetimeOverride, Reading};
@@ -47,7 +48,7 @@ fn rule(
     lives: Option<Lives>,
 ) -> (Rule, ManualClock) {
     let (clock, manual) = Clock::manual();
-    let expiry = lives.map(|lives| Box::new(lives) as Box<dyn Expiry<u8, u8> + Send + Sync>);
+    let expiry = lives.map(|lives| Arc::new(lives) as Arc<dyn Expiry<u8, u8> + Send + Sync>);
     (Expiration::new(clock, live, idle, expiry, false), manual)
 }
 
