@@ -116,6 +116,7 @@ mod random_state;
 mod reader;
 #[allow(unsafe_code)]
 mod reclaim;
+mod removals;
 mod settings;
 mod slot_meta;
 mod stats;
@@ -151,6 +152,7 @@ pub use outcome::{Compute, Computed, Inserted, RemovalCause};
 pub use persist::PersistError;
 pub use random_state::{DefaultHasher, RandomState};
 pub use reader::{Reader, ReaderView};
+pub use removals::{Removal, Removals, removal_queue};
 pub use settings::{Maintenance, Settings};
 pub use stats::{
     Absence, EntryInfo, Explanation, Holder, Maintained, MissCauses, Rates, Refusals, Region,

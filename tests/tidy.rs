@@ -48,6 +48,7 @@ const LAYERS: &str = "
     health: sync time
     latency: sync time
     outcome: error
+    removals: outcome sync
     persist: cache engine sync temporary time
     temporary: sync
     time: sync

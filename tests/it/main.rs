@@ -63,6 +63,7 @@ mod panics;
 mod persist;
 mod public_api;
 mod refusals;
+mod removals;
 #[cfg(feature = "serde")]
 mod reports;
 mod resizing;

@@ -18,8 +18,8 @@ use clockhand::{
     BuildError, Builder, Cache, Clock, Compute, Computed, DefaultHasher, Drain, EntryInfo,
     Equivalent, Expiry, GetMany, Guard, InsertError, InsertErrorKind, Inserted, Iter, KeyPart,
     KeyRef, Keys, LoadPolicy, Maintained, Maintenance, ManualClock, MissCauses, Rates, Reader,
-    ReaderView, Refusals, RegionUsage, RemovalCause, RemovedCharge, Settings, Stats, Usage, Values,
-    WeakCache,
+    ReaderView, Refusals, RegionUsage, Removal, RemovalCause, Removals, RemovedCharge, Settings,
+    Stats, Usage, Values, WeakCache, removal_queue,
 };
 
 type Texts = Cache<String, Vec<u8>, RandomState>;
@@ -431,6 +431,31 @@ fn equivalents_look_up() {
     assert_eq!(cache.get(&Pair("a", 1)), Some("value"));
     assert_eq!(cache.get(&Pair("a", 2)), None);
     assert!(cache.invalidate(&Pair("a", 1)));
+}
+
+#[test]
+fn removals_are_passed_on() {
+    let (listener, mut removals) = removal_queue::<u64, u64>(10_usize);
+    let common: Builder<u64, u64> = Cache::builder().capacity(10).removal_listener(listener);
+    let cache = common.clone().build().expect("sound");
+    drop(common);
+    cache.insert(1, 2);
+    cache.clear();
+    let next: Option<Removal<u64, u64>> = removals.try_recv();
+    let Some(Removal { key, value, cause, .. }) = next else { panic!("it has left") };
+    assert_eq!((key, value, cause), (1, 2, RemovalCause::Invalidated));
+    let _: (u64, usize, bool, bool) =
+        (removals.lost(), removals.len(), removals.is_empty(), removals.is_closed());
+    let _: Option<Removal<u64, u64>> = removals.recv_timeout(Duration::ZERO);
+    drop(cache);
+    let _: Option<Removal<u64, u64>> = removals.recv();
+    fn sent<T: Send>(_: &T) {}
+    sent(&removals);
+    #[cfg(feature = "async")]
+    assert_eq!(futures_executor::block_on(removals.recv_async()), None);
+    let iterator: &mut dyn Iterator<Item = Removal<u64, u64>> = &mut removals;
+    assert!(iterator.next().is_none());
+    let _: &Removals<u64, u64> = &removals;
 }
 
 #[cfg(feature = "rayon")]
