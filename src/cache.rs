@@ -517,15 +517,15 @@ where
         ReadView::new(&self.engine, pin.guard_ref()).peek(key).is_some()
     }
 
-    /// The value of a key, and whether it is to be renewed: it is that old, and no load whose token
-    /// `is_reloading` is about to do it.
+    /// The value of a key and, if it is to be renewed, the age at which it is. No load whose token `is_reloading` is
+    /// about to do it.
     #[inline]
     pub(crate) fn get_and_age<Q>(
         &self,
         key: &Q,
-        age: (Duration, f64),
-        is_reloading: impl Fn(&LoadToken) -> bool,
-    ) -> Option<(V, bool)>
+        age: (Option<Duration>, f64),
+        is_reloading: impl Fn(&LoadToken, Duration) -> bool,
+    ) -> Option<(V, Option<Duration>)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,

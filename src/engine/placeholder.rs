@@ -29,7 +29,7 @@ use crate::outcome::RemovalCause;
 use crate::reclaim::ChargedTo;
 use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
 use crate::table::Lookup;
-use crate::time::Deadline;
+use crate::time::{Deadline, nanos};
 
 /// The limit on placeholders, including those that are not freed yet, where the retired capacity is
 /// smaller than this; otherwise the retired capacity is the limit.
@@ -214,6 +214,8 @@ where
 
     fn is_due(&self, entry: EntryRef<'_, K, V>, kind: LoadKind) -> bool {
         let LoadKind::RenewIfOlderThan(age, jitter) = kind else { return true };
+        let own = entry.load_token().and_then(LoadToken::renewal_age);
+        let age = own.map_or(age, Duration::from_nanos);
         let expiration = self.rules.expiration.as_ref();
         expiration.is_some_and(|time| time.is_due(entry, (age, jitter), time.now()))
     }
@@ -236,6 +238,7 @@ where
         let (own_value, value) =
             (NoAbort::new(old.value().clone()), NoAbort::new(old.value().clone()));
         let contents = (own.into_inner(), own_value.into_inner());
+        token.inherit(old.load_token());
         let mut entry = view.renewing(old.hash(), contents, old.costs(), token.clone());
         entry.set_tags(old.tag_set());
         copy_times(old, entry.as_ref());
@@ -314,8 +317,13 @@ where
             return self.reject_load(pin, op, (hash, key, &value), (token, kind));
         }
         let (own, value) = (key.clone(), value.into_inner());
-        let new = self.table.view(pin.guard_ref()).entry(hash, own, value, costs);
-        let mut new = Some(new);
+        let view = self.table.view(pin.guard_ref());
+        let mut new = Some(match lifetime_override.renew_after {
+            None => view.entry(hash, own, value, costs),
+            Some(age) => {
+                view.renewing(hash, (own, value), costs, LoadToken::RenewAfter(nanos(age)))
+            }
+        });
         let done = self.retry(&mut pin, &mut op, |pin, op| {
             let view = self.table.view(pin.guard_ref());
             let Some(occupied) = self.find_by_token(view, hash, key, token) else { return Ok(()) };

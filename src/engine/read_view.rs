@@ -69,15 +69,15 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
         self.read(hash, key).map(|entry| entry.value())
     }
 
-    /// The value of a key, and whether it is to be renewed, being `age` old, and by no load whose
-    /// token `is_reloading`; as `get` otherwise.
+    /// The value of a key and, if it is to be renewed, the age at which it is: its own, or else `age`. No load whose
+    /// token `is_reloading` renews it. As `get` otherwise.
     #[inline]
     pub(crate) fn get_and_age<Q>(
         &self,
         key: &Q,
-        age: (Duration, f64),
-        is_reloading: impl Fn(&LoadToken) -> bool,
-    ) -> Option<(&'g V, bool)>
+        (age, jitter): (Option<Duration>, f64),
+        is_reloading: impl Fn(&LoadToken, Duration) -> bool,
+    ) -> Option<(&'g V, Option<Duration>)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
@@ -86,11 +86,15 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
         } else {
             self.read(self.engine.hash(key), key)?
         };
-        let is_due = |expiration: &Expiration<K, V>| {
-            expiration.is_due(entry, age, expiration.now())
-                && !entry.load_token().is_some_and(is_reloading)
+        let due = |expiration: &Expiration<K, V>| {
+            let token = entry.load_token();
+            let own = token.and_then(LoadToken::renewal_age).map(Duration::from_nanos);
+            let age = own.or(age)?;
+            let is_due = expiration.is_due(entry, (age, jitter), expiration.now())
+                && !token.is_some_and(|token| is_reloading(token, age));
+            is_due.then_some(age)
         };
-        Some((entry.value(), self.engine.rules.expiration.as_ref().is_some_and(is_due)))
+        Some((entry.value(), self.engine.rules.expiration.as_ref().and_then(due)))
     }
 
     /// The live entry of a key; counts, touches, and moves its deadlines.

@@ -312,10 +312,12 @@ impl<K, V> Entry<K, V> {
     ///
     /// # Panics
     ///
-    /// If the entry has a token.
+    /// If the entry has no value, or the token of a load.
     pub(crate) fn into_parts(self) -> (K, V) {
         let kind = self.as_ref().kind();
-        assert!(kind == Kind::Plain, "an entry with a token is not taken apart");
+        // Such a token has nothing to be dropped.
+        let no_load = matches!(self.as_ref().load_token(), None | Some(LoadToken::RenewAfter(_)));
+        assert!(no_load, "an entry whose value is being loaded is not taken apart");
         drop(self.take_tags());
         let entry = ManuallyDrop::new(self);
         let _hull = RawEntry { node: entry.node, slab: entry.slab, number: entry.number, kind };

@@ -5,6 +5,9 @@
 //! replaces or unlinks its entry. An entry with a token and no value is a *placeholder*; one with a
 //! token and an older value is *being renewed*. The table treats all kinds alike.
 //!
+//! A value that is to be renewed at an age of its own has a token that stands for no load, and says that age. It is
+//! the first one to give way to a load.
+//!
 //! ```text
 //!   63            16 15     8     7           6        5  4 3       0
 //!   +---------------+--------+----------+-------------+----+---------+
@@ -31,6 +34,8 @@ pub(crate) enum LoadToken {
     Thin(ThinLoad),
     /// By its flight.
     Flight(AnyFlight),
+    /// No load: its value is to be renewed when it is this old, in nanoseconds.
+    RenewAfter(u64),
 }
 
 /// How the load stands that a token identifies.
@@ -46,6 +51,14 @@ pub(crate) trait LoadStatus: Any {
     fn began_thin(&self) -> Option<ThinLoad> {
         None
     }
+
+    /// The age at which the older value is to be renewed, in nanoseconds, if it has one of its own.
+    fn renewal_age(&self) -> Option<u64> {
+        None
+    }
+
+    /// Notes that age, as the load begins.
+    fn inherit_renewal_age(&self, _age: u64) {}
 }
 
 impl LoadToken {
@@ -58,6 +71,7 @@ impl LoadToken {
             (Self::Thin(load), Self::Flight(flight)) | (Self::Flight(flight), Self::Thin(load)) => {
                 flight.began_thin() == Some(*load)
             }
+            (Self::RenewAfter(_), _) | (_, Self::RenewAfter(_)) => false,
         }
     }
 
@@ -66,6 +80,7 @@ impl LoadToken {
         match self {
             Self::Thin(load) => !load.is_over(),
             Self::Flight(flight) => flight.keeps_entry(),
+            Self::RenewAfter(_) => false,
         }
     }
 
@@ -73,8 +88,25 @@ impl LoadToken {
     /// the place of its token.
     pub(crate) fn has_failed(&self) -> bool {
         match self {
-            Self::Thin(_) => false,
+            Self::Thin(_) | Self::RenewAfter(_) => false,
             Self::Flight(flight) => flight.has_failed(),
+        }
+    }
+
+    /// The age at which the value that is there is to be renewed, in nanoseconds, if it has one of its own.
+    pub(crate) fn renewal_age(&self) -> Option<u64> {
+        match self {
+            Self::Thin(_) => None,
+            Self::Flight(flight) => flight.renewal_age(),
+            Self::RenewAfter(age) => Some(*age),
+        }
+    }
+
+    /// Notes what the token of the older value says, before this one takes its place: if the load fails, that holds
+    /// on.
+    pub(crate) fn inherit(&self, older: Option<&Self>) {
+        if let (Self::Flight(flight), Some(age)) = (self, older.and_then(Self::renewal_age)) {
+            flight.inherit_renewal_age(age);
         }
     }
 }

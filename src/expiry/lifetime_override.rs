@@ -16,6 +16,8 @@ pub(crate) struct LifetimeOverride {
     /// The largest part of its life by which it expires earlier, so that values that were loaded
     /// together do not expire together.
     pub(crate) jitter: f64,
+    /// The age at which it is to be renewed, instead of that of those who read it.
+    pub(crate) renew_after: Option<Duration>,
 }
 
 impl LifetimeOverride {

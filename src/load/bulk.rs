@@ -9,13 +9,17 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
+use equivalent::Equivalent;
+
 use super::blocking::join_or_lead;
 use super::failed_load::Failure;
 use super::flight::Runner;
+use super::fresh::Fresh;
 use super::leader::{Begin, Leader, begin_load, start_run};
 use super::next::{LoadOptions, Next, failed_with, finish_load, stale_loaded};
 use super::run::Run;
 use super::{LoadError, Loaded, Loader, LoadingCache, alone, many};
+use crate::cache::Cache;
 use crate::engine::LoadKind;
 use crate::sync::{FirstPanic, NoAbort, NoAborts};
 
@@ -34,7 +38,7 @@ where
     /// The indices of keys that another caller loads, or that are loaded one after another.
     pub(super) joined: Vec<usize>,
     /// The indices of keys that occur earlier as well, and of their first occurrence.
-    repeated: Vec<(usize, usize)>,
+    pub(super) repeated: Vec<(usize, usize)>,
     /// The loads of keys that are to be renewed.
     pub(super) due: Vec<Leader<K, V, S>>,
 }
@@ -43,8 +47,11 @@ where
 /// placeholder.
 pub(super) type ToLoad<K, V, S> = Vec<(usize, Option<Leader<K, V, S>>)>;
 
+/// Those of the loads that are to be run by an executor.
+type Leaders<K, V, S> = Vec<Leader<K, V, S>>;
+
 /// The result of a query for many keys.
-type BulkResult<V, E> = Result<Vec<Option<V>>, E>;
+pub(super) type BulkResult<V, E> = Result<Vec<Option<Fresh<V>>>, E>;
 
 impl<K, V, S, E> Batch<K, V, S, E>
 where
@@ -53,7 +60,7 @@ where
     S: BuildHasher,
     E: Send + Sync + 'static,
 {
-    fn with_capacity(keys: usize) -> Self {
+    pub(super) fn with_capacity(keys: usize) -> Self {
         Self {
             values: NoAborts::new(Vec::with_capacity(keys)),
             error: None,
@@ -99,52 +106,51 @@ where
     }
 }
 
-impl<K, V, L, S> LoadingCache<K, V, L, S>
+/// The values of some keys, as far as they are there, and the keys that are not.
+pub(super) struct BatchKeys<K, V> {
+    pub(super) values: NoAborts<Option<V>>,
+    pub(super) missing: NoAborts<K>,
+    /// For each of them, which of the values it is.
+    places: Vec<usize>,
+}
+
+impl<K, V> BatchKeys<K, V> {
+    /// What was found of `keys`.
+    pub(super) fn among<Q>(keys: &[&Q], values: Vec<Option<V>>) -> Self
+    where
+        Q: ToOwned<Owned = K> + ?Sized,
+    {
+        let values = NoAborts::new(values);
+        let is_missing = |(_, value): &(usize, &Option<V>)| value.is_none();
+        let absent = values.iter().enumerate().filter(is_missing).map(|(place, _)| place);
+        let places: Vec<usize> = absent.collect();
+        let mut missing = NoAborts::new(Vec::with_capacity(places.len()));
+        places.iter().for_each(|place| missing.push(keys[*place].to_owned()));
+        Self { values, missing, places }
+    }
+
+    /// The values, with those that were missing.
+    pub(super) fn with(mut self, loaded: Vec<Option<V>>) -> Vec<Option<V>> {
+        loaded.into_iter().zip(self.places).for_each(|(value, place)| self.values[place] = value);
+        self.values.into_inner()
+    }
+}
+
+/// A query for many keys: the cache that it fills, and how its values are put in.
+#[derive(Clone, Copy)]
+pub(super) struct Query<'c, K, V, S> {
+    pub(super) cache: &'c Cache<K, V, S>,
+    pub(super) options: LoadOptions,
+}
+
+impl<K, V, S> Query<'_, K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    S: BuildHasher + Send + Sync + 'static,
+    S: BuildHasher,
 {
-    /// Looks for the keys, and begins to load those that are neither there nor being loaded.
-    pub(super) fn classify<E>(&self, keys: &[K], runner: Runner) -> Batch<K, V, S, E>
-    where
-        E: Send + Sync + 'static,
-    {
-        let (mut batch, mut first) = (Batch::with_capacity(keys.len()), HashMap::new());
-        let mut due = Vec::new();
-        for (index, key) in keys.iter().enumerate() {
-            if let Some((value, is_due)) = self.lookup(key) {
-                batch.values.push(Some(value));
-                due.extend(
-                    self.settings.refresh_kind().filter(|_| is_due).map(|kind| (index, kind)),
-                );
-                continue;
-            }
-            batch.values.push(None);
-            match first.entry(key) {
-                Entry::Occupied(first) => batch.repeated.push((index, *first.get())),
-                Entry::Vacant(vacant) => {
-                    vacant.insert(index);
-                    if let Some((stale, is_due)) = self.stale(key) {
-                        batch.values[index] = Some(stale.value);
-                        due.extend(is_due.then_some((index, LoadKind::Load)));
-                    } else if self.is_single() {
-                        // Its load begins when it is its turn, so that other callers need not wait
-                        // for the keys before it.
-                        batch.joined.push(index);
-                    } else {
-                        self.classify_missing(&mut batch, (index, key), runner);
-                    }
-                }
-            }
-        }
-        let begin = |(index, kind): (usize, LoadKind)| self.begin_reload(&keys[index], kind);
-        batch.due = due.into_iter().filter_map(begin).collect();
-        batch
-    }
-
     /// Begins to load the key at `index`, which is not there.
-    fn classify_missing<E>(
+    pub(super) fn classify<E>(
         &self,
         batch: &mut Batch<K, V, S, E>,
         (index, key): (usize, &K),
@@ -152,20 +158,20 @@ where
     ) where
         E: Send + Sync + 'static,
     {
-        let options = self.settings.bulk_options();
-        match begin_load(&self.cache, key, LoadKind::Load, runner, |failed| {
+        let Self { cache, options } = self;
+        match begin_load(cache, key, LoadKind::Load, runner, |failed| {
             options.failure::<E>(failed).is_some()
         }) {
             Begin::Live(value) => batch.values[index] = Some(value.into_inner()),
             Begin::Lead(leader) => batch.to_load.push((index, Some(leader))),
-            Begin::NotStarted if alone::is_inside(&self.cache, key) => {
+            Begin::NotStarted if alone::is_inside(cache, key) => {
                 batch.record(index, Err(LoadError::Cycle));
             }
             Begin::NotStarted => batch.to_load.push((index, None)),
             Begin::Join(_) => batch.joined.push(index),
             Begin::Failed(failed) => {
                 let failure = options.failure::<E>(&failed);
-                match failure.and_then(|failure| options.answer(&self.cache, key, failure)) {
+                match failure.and_then(|failure| options.answer(cache, key, failure)) {
                     Some(next) => batch.record(index, done(next).unwrap_or(Ok(None))),
                     // It is not remembered any more: look again when this call's own loads are
                     // over.
@@ -173,6 +179,29 @@ where
                 }
             }
         }
+    }
+
+    /// Starts the run of the loader for the keys to be loaded by this call.
+    pub(super) fn begin<E>(
+        &self,
+        keys: &[K],
+        batch: &Batch<K, V, S, E>,
+        runner: Runner,
+    ) -> Arc<Run> {
+        let lone = batch.to_load.iter().filter(|(_, leader)| leader.is_none());
+        let run = || alone::run(self.cache, lone.map(|(index, _)| &keys[*index]));
+        start_run(batch.to_load.iter().filter_map(|(_, leader)| leader.as_ref()), runner, run)
+    }
+
+    /// As `begin`, for one key.
+    pub(super) fn begin_one(
+        &self,
+        key: &K,
+        leader: &Option<Leader<K, V, S>>,
+        runner: Runner,
+    ) -> Arc<Run> {
+        let lone = leader.is_none().then_some(key);
+        start_run(leader, runner, || alone::run(self.cache, lone))
     }
 
     /// Completes the loads of one query with its result.
@@ -184,12 +213,11 @@ where
     ) where
         E: Send + Sync + 'static,
     {
-        let options = self.settings.bulk_options();
         let (mut loaded, mut panics) = (each(loaded), FirstPanic::default());
         for (index, leader) in std::mem::take(&mut batch.to_load) {
             // If user code panics for one of them (a weigher, say), the others are still put in.
             panics.catch(|| {
-                let landed = self.complete_one((&keys[index], leader), loaded(), options);
+                let landed = self.complete_one((&keys[index], leader), loaded());
                 batch.record(index, landed);
             });
         }
@@ -197,39 +225,16 @@ where
         panics.pass_on();
     }
 
-    /// Starts the run of the loader for the keys to be loaded by this call.
-    pub(super) fn begin_to_load<E>(
-        &self,
-        keys: &[K],
-        batch: &Batch<K, V, S, E>,
-        runner: Runner,
-    ) -> Arc<Run> {
-        let lone = batch.to_load.iter().filter(|(_, leader)| leader.is_none());
-        let run = || alone::run(&self.cache, lone.map(|(index, _)| &keys[*index]));
-        start_run(batch.to_load.iter().filter_map(|(_, leader)| leader.as_ref()), runner, run)
-    }
-
-    /// As `begin_to_load`, for one key.
-    pub(super) fn begin_one(
-        &self,
-        key: &K,
-        leader: &Option<Leader<K, V, S>>,
-        runner: Runner,
-    ) -> Arc<Run> {
-        let lone = leader.is_none().then_some(key);
-        start_run(leader, runner, || alone::run(&self.cache, lone))
-    }
-
     /// Completes the load of one key with the result of a query.
     pub(super) fn complete_one<E>(
         &self,
         (key, leader): (&K, Option<Leader<K, V, S>>),
-        loaded: Result<V, Failure>,
-        options: LoadOptions,
+        loaded: Result<Fresh<V>, Failure>,
     ) -> Result<Option<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
     {
+        let (loaded, options) = self.options.with_terms(self.cache, loaded);
         let failure = match (loaded, leader) {
             (Ok(value), leader) => {
                 let value = NoAbort::new(value);
@@ -242,7 +247,7 @@ where
                 let failure = NoAbort::new(failure);
                 let old = match leader {
                     Some(leader) => leader.fail(&failure, &options),
-                    None => options.stale_for(&self.cache, key, &failure),
+                    None => options.stale_for(self.cache, key, &failure),
                 };
                 (old.map(NoAbort::new), failure)
             }
@@ -259,6 +264,76 @@ where
                 }
             },
         }
+    }
+}
+
+impl<K, V, L, S> LoadingCache<K, V, L, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    /// A query by a call for many keys, whose time limit begins now.
+    pub(super) fn query_for_call(&self) -> Query<'_, K, V, S> {
+        Query { cache: &self.cache, options: self.settings.bulk_options() }
+    }
+
+    /// One that renews values.
+    pub(super) fn query_to_renew(&self) -> Query<'_, K, V, S> {
+        let options = LoadOptions { accepts_absence: true, ..self.settings.fresh_options() };
+        Query { cache: &self.cache, options }
+    }
+
+    /// Looks for keys, and begins the renewals that are due.
+    pub(super) fn look_for_all<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> (BatchKeys<K, V>, Leaders<K, V, S>)
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized + 'q,
+    {
+        let keys: Vec<&Q> = keys.into_iter().collect();
+        let (mut values, mut due) = (NoAborts::new(Vec::with_capacity(keys.len())), Vec::new());
+        for key in &keys {
+            let found = self.lookup(*key);
+            due.extend(found.as_ref().and_then(|(_, due)| *due).map(|kind| (*key, kind)));
+            values.push(found.map(|(value, _)| value));
+        }
+        let begin =
+            |(key, kind): (&Q, LoadKind)| self.begin_reload(&NoAbort::new(key.to_owned()), kind);
+        let due = due.into_iter().filter_map(begin).collect();
+        (BatchKeys::among(&keys, values.into_inner()), due)
+    }
+
+    /// Begins to load keys, which were not there just now, unless others do.
+    pub(super) fn classify<E>(&self, keys: &[K], runner: Runner) -> Batch<K, V, S, E>
+    where
+        E: Send + Sync + 'static,
+    {
+        let (mut batch, mut first) = (Batch::with_capacity(keys.len()), HashMap::new());
+        let (mut due, query) = (Vec::new(), self.query_for_call());
+        for (index, key) in keys.iter().enumerate() {
+            batch.values.push(None);
+            match first.entry(key) {
+                Entry::Occupied(first) => batch.repeated.push((index, *first.get())),
+                Entry::Vacant(vacant) => {
+                    vacant.insert(index);
+                    if let Some((stale, is_due)) = self.stale(key) {
+                        batch.values[index] = Some(stale.value);
+                        due.extend(is_due.then_some(index));
+                    } else if self.is_single() {
+                        // Its load begins when it is its turn, so that other callers need not wait
+                        // for the keys before it.
+                        batch.joined.push(index);
+                    } else {
+                        query.classify(&mut batch, (index, key), runner);
+                    }
+                }
+            }
+        }
+        let begin = |index: usize| self.begin_reload(&keys[index], LoadKind::Load);
+        batch.due = due.into_iter().filter_map(begin).collect();
+        batch
     }
 
     /// Whether the loader is known to have no `load_many` of its own.
@@ -287,7 +362,7 @@ where
 }
 
 /// Returns the results of a query one by one, in the order of its keys.
-pub(super) fn each<V, E>(loaded: BulkResult<V, E>) -> impl FnMut() -> Result<V, Failure>
+pub(super) fn each<V, E>(loaded: BulkResult<V, E>) -> impl FnMut() -> Result<Fresh<V>, Failure>
 where
     E: Send + Sync + 'static,
 {
@@ -304,7 +379,7 @@ where
 }
 
 /// The result of a query for one key.
-pub(super) fn only<V, E>(loaded: BulkResult<V, E>) -> Result<V, Failure>
+pub(super) fn only<V, E>(loaded: BulkResult<V, E>) -> Result<Fresh<V>, Failure>
 where
     E: Send + Sync + 'static,
 {
@@ -355,8 +430,8 @@ where
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Returns the values of `keys`, in their order. Missing keys that are not being loaded are
-    /// loaded by one call of [`Loader::load_many`], however many they are; the loads of other
+    /// Returns the values of `keys`, in their order. The keys may be borrowed: `&str`s where keys are
+    /// `String`s. Missing keys that are not being loaded are loaded by one call of [`Loader::load_many`], however many they are; the loads of other
     /// callers are joined. A key for which the loader has no value is `None`. Values that are to be
     /// renewed are renewed in the background, by one call as well.
     ///
@@ -396,10 +471,19 @@ where
     /// assert_eq!(values, [Some("7".to_string()), None, Some("7".to_string())]);
     /// ```
     #[doc(alias = "getAll")]
-    pub fn get_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
+    pub fn get_many<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Vec<Option<V>>, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized + 'q,
+    {
+        let (found, mut due) = self.look_for_all(keys);
+        let keys = &**found.missing;
         let room = self.cache.engine().permits_for_batch(keys.len());
         let mut batch = self.classify(keys, Runner::Thread);
-        self.renew_soon(std::mem::take(&mut batch.due));
+        due.append(&mut batch.due);
+        self.renew_soon(due);
         if !batch.to_load.is_empty() {
             self.load_wanted(keys, &mut batch);
         }
@@ -411,14 +495,14 @@ where
             let loaded = self.get_one(&keys[index], options);
             batch.record(index, loaded);
         }
-        batch.finish()
+        batch.finish().map(|loaded| found.with(loaded))
     }
 
     fn load_wanted(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
-        let to_load = batch.keys(keys);
-        let run = self.begin_to_load(keys, batch, Runner::Thread);
+        let (to_load, query) = (batch.keys(keys), self.query_for_call());
+        let run = query.begin(keys, batch, Runner::Thread);
         run.enter(|| match self.query(&to_load) {
-            Some(loaded) => self.complete_all(keys, batch, loaded),
+            Some(loaded) => query.complete_all(keys, batch, loaded),
             None => {
                 for (index, leader) in batch.postpone() {
                     match leader {
@@ -434,7 +518,7 @@ where
 
     /// Loads many keys by one call. Returns `None` if the loader has no `load_many` of its own.
     pub(super) fn query(&self, keys: &[K]) -> Option<BulkResult<V, L::Error>> {
-        self.try_load_many(keys, || self.loader.load_many(keys))
+        self.try_load_many(keys, || self.loader.load_many_fresh(keys))
     }
 
     /// Loads a key by itself.
@@ -461,10 +545,10 @@ where
             Next::LoadAlone => None,
             next => return done(next).unwrap_or(Ok(None)),
         };
-        let keys = std::slice::from_ref(key);
-        let run = self.begin_one(key, &leader, Runner::Thread);
+        let (keys, query) = (std::slice::from_ref(key), Query { cache: &self.cache, options });
+        let run = query.begin_one(key, &leader, Runner::Thread);
         let found = NoAbort::new(run.enter(|| match self.query(keys) {
-            Some(loaded) => self.complete_one((key, leader), only(loaded), options),
+            Some(loaded) => query.complete_one((key, leader), only(loaded)),
             None => into_option(self.load_one(key, leader)),
         }));
         drop(run);

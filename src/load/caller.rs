@@ -65,6 +65,7 @@ pub(super) fn flight_of<V: Send + Sync + 'static>(
     match token {
         LoadToken::Thin(load) => inflate(*load, limits),
         LoadToken::Flight(flight) => Some(Flight::of(Arc::clone(flight))),
+        LoadToken::RenewAfter(_) => None,
     }
 }
 

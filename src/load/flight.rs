@@ -85,6 +85,8 @@ pub(super) struct Flight<V> {
     pub(super) failed: OnceLock<Arc<FailedLoad>>,
     /// The failure of an earlier load, which is remembered while this one runs.
     pub(super) inherited: OnceLock<Arc<RememberedFailure>>,
+    /// The age at which the value that it renews was to be renewed, if that has one of its own.
+    renewal_age: OnceLock<u64>,
     state: Mutex<FlightState<V>>,
 }
 
@@ -143,6 +145,7 @@ impl<V> Flight<V> {
             recheck_at: Relaxed::<AtomicU64>::new(u64::MAX),
             failed: OnceLock::new(),
             inherited: OnceLock::new(),
+            renewal_age: OnceLock::new(),
             state: Mutex::new(FlightState {
                 leader: Some(LeaderState::first(Self::FIRST, runner, is_renewal, now)),
                 next: Self::FIRST + 1,
@@ -429,6 +432,15 @@ impl<V: Send + Sync + 'static> LoadStatus for Flight<V> {
 
     fn began_thin(&self) -> Option<ThinLoad> {
         self.thin
+    }
+
+    fn renewal_age(&self) -> Option<u64> {
+        self.renewal_age.get().copied()
+    }
+
+    fn inherit_renewal_age(&self, age: u64) {
+        // The value that is there now: a renewal that did not begin, as another was faster, may have noted one.
+        let _ = self.renewal_age.set(age);
     }
 }
 

@@ -33,13 +33,20 @@ use crate::error::InsertErrorKind;
 #[doc(alias = "expireAfterCreate")]
 pub struct Fresh<V> {
     value: V,
+    terms: Terms,
+}
+
+/// How a value is to be kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Terms {
     ttl: Option<Duration>,
+    refresh_after: Option<Duration>,
 }
 
 impl<V> Fresh<V> {
     /// A value that lives as long as any other.
     pub fn new(value: V) -> Self {
-        Self { value, ttl: None }
+        Self { value, terms: Terms::default() }
     }
 
     /// Gives it a time to live of its own, as [`Cache::insert_with_ttl`] does. [`Duration::ZERO`]: it is returned to
@@ -48,7 +55,53 @@ impl<V> Fresh<V> {
     /// A cache that keeps no time can do no more than these two: with any other time, the call that loads panics (see
     /// [`Builder::per_entry_ttl`](crate::Builder::per_entry_ttl)).
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+        self.terms.ttl = Some(ttl);
+        self
+    }
+
+    /// Gives it an age of its own at which a [`LoadingCache`](crate::LoadingCache) renews it in the background,
+    /// instead of that of [`LoadingCache::refresh_after`](crate::LoadingCache::refresh_after), which the cache need not
+    /// have. [`Duration::MAX`]: it is not renewed. Calls that bring a loader of their own renew nothing.
+    ///
+    /// It is that value's alone: the one that takes its place goes by what its own loader says. Where it is not below
+    /// the time to live, the value expires before it is renewed. It takes 24 bytes more for such an entry.
+    ///
+    /// A cache that keeps no time can do no more than [`Duration::MAX`]: with any other age, the call that loads
+    /// panics (see [`Builder::per_entry_ttl`](crate::Builder::per_entry_ttl)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, Clock, Fresh, Loader};
+    ///
+    /// struct Pages;
+    ///
+    /// impl Loader<&'static str, String> for Pages {
+    ///     type Error = String;
+    ///
+    ///     fn load(&self, path: &&'static str) -> Result<String, String> {
+    ///         self.load_fresh(path).map(Fresh::into_value)
+    ///     }
+    ///
+    ///     // As the header `cache-control: max-age=60, stale-while-revalidate=600` of an answer says.
+    ///     fn load_fresh(&self, path: &&'static str) -> Result<Fresh<String>, String> {
+    ///         let (fresh, stale) = (Duration::from_secs(60), Duration::from_secs(600));
+    ///         Ok(Fresh::new(format!("page {path}")).refresh_after(fresh).ttl(fresh + stale))
+    ///     }
+    /// }
+    ///
+    /// let (clock, manual) = Clock::manual();
+    /// let cache: Cache<&str, String> = Cache::builder().capacity(100).clock(clock).build()?;
+    /// let pages = cache.loading(Pages);
+    /// assert_eq!(pages.get(&"/").unwrap(), "page /");
+    /// manual.advance(Duration::from_secs(61));
+    /// assert_eq!(pages.get(&"/").unwrap(), "page /"); // and it is loaded anew in the background
+    /// # Ok::<(), clockhand::BuildError>(())
+    /// ```
+    #[doc(alias("RefreshCalculator", "refreshAfterWrite"))]
+    pub fn refresh_after(mut self, age: Duration) -> Self {
+        self.terms.refresh_after = Some(age);
         self
     }
 
@@ -60,6 +113,16 @@ impl<V> Fresh<V> {
     /// Takes the value out.
     pub fn into_value(self) -> V {
         self.value
+    }
+}
+
+impl<V> Fresh<V> {
+    pub(super) fn with_terms(value: V, terms: Terms) -> Self {
+        Self { value, terms }
+    }
+
+    pub(super) fn into_parts(self) -> (V, Terms) {
+        (self.value, self.terms)
     }
 }
 
@@ -105,7 +168,7 @@ impl<R> Function for fn() -> R {
 
 /// The names of the forms: the answers of one do not overlap.
 type Value = (Form, [(); 0]);
-type Terms = (Form, [(); 1]);
+type ValueWithTerms = (Form, [(); 1]);
 type Nothing = (Form, [(); 2]);
 type ResultOfValue = (Form, [(); 3]);
 type ResultOfTerms = (Form, [(); 4]);
@@ -119,7 +182,7 @@ impl<V> Answer<V, Value> for V {
     }
 }
 
-impl<V> Answer<V, Terms> for Fresh<V> {
+impl<V> Answer<V, ValueWithTerms> for Fresh<V> {
     type Error = Infallible;
 
     #[inline]
@@ -156,13 +219,33 @@ impl<V, E> Answer<V, ResultOfTerms> for Result<Fresh<V>, E> {
 }
 
 impl LoadOptions {
+    /// How a value is put in.
+    ///
+    /// # Panics
+    ///
+    /// If the value has a time to live, or an age to be renewed at, that the cache cannot keep.
+    pub(super) fn with_terms_of<K, V, S>(mut self, cache: &Cache<K, V, S>, fresh: &Fresh<V>) -> Self
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+        S: BuildHasher,
+    {
+        let terms = &mut self.lifetime_override;
+        terms.ttl = fresh.terms.ttl.or(terms.ttl);
+        terms.renew_after = fresh.terms.refresh_after;
+        let needs_time = terms.ttl.is_some_and(|ttl| ttl != Duration::ZERO && ttl != Duration::MAX)
+            || terms.renew_after.is_some_and(|age| age != Duration::MAX);
+        assert!(!needs_time || cache.engine().keeps_time(), "{}", InsertErrorKind::Untimed);
+        self
+    }
+
     /// The result of a loader, and how it is completed.
     ///
     /// # Panics
     ///
-    /// If the value has a time to live that the cache cannot keep.
+    /// As [`with_terms_of`](Self::with_terms_of).
     pub(super) fn with_terms<K, V, S, E>(
-        mut self,
+        self,
         cache: &Cache<K, V, S>,
         loaded: Result<Fresh<V>, E>,
     ) -> (Result<V, E>, Self)
@@ -171,15 +254,10 @@ impl LoadOptions {
         V: Send + Sync + 'static,
         S: BuildHasher,
     {
-        if let Ok(Fresh { ttl: Some(ttl), .. }) = &loaded {
-            self.lifetime_override.ttl = Some(*ttl);
-        }
-        if loaded.is_ok()
-            && let Some(ttl) = self.lifetime_override.ttl
-        {
-            let is_kept = ttl == Duration::ZERO || ttl == Duration::MAX;
-            assert!(is_kept || cache.engine().keeps_time(), "{}", InsertErrorKind::Untimed);
-        }
-        (loaded.map(Fresh::into_value), self)
+        let options = match &loaded {
+            Ok(fresh) => self.with_terms_of(cache, fresh),
+            Err(_) => self,
+        };
+        (loaded.map(Fresh::into_value), options)
     }
 }

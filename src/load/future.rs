@@ -165,6 +165,49 @@ where
         }
     }
 
+    /// As [`try_get_or_load_async`](Self::try_get_or_load_async), for a key that is borrowed: it is cloned on a miss
+    /// only.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get_or_load_async`](Self::try_get_or_load_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// use clockhand::Cache;
+    ///
+    /// let numbers: Cache<String, i32> = Cache::new(100);
+    /// let parse = |text: &str| std::future::ready(text.parse::<i32>());
+    /// assert_eq!(numbers.try_get_or_load_by_ref_async("12", parse).await, Ok(12));
+    /// assert!(numbers.try_get_or_load_by_ref_async("twelve", parse).await.is_err());
+    /// # });
+    /// ```
+    #[doc(alias = "try_get_with_by_ref")]
+    pub async fn try_get_or_load_by_ref_async<Q, E, Fut>(
+        &self,
+        key: &Q,
+        load: impl FnOnce(&Q) -> Fut,
+    ) -> Result<V, LoadError<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Fut: Future<Output = Result<V, E>>,
+        E: Send + Sync + 'static,
+    {
+        let load = async { load(key).await.map(Fresh::new) };
+        let loaded = self.load_by_ref_async(key, LoadOptions::default, load).await;
+        loaded.map(|loaded| loaded.value)
+    }
+
     /// As `load_by_ref`, for a task.
     pub(super) async fn load_by_ref_async<Q, E>(
         &self,

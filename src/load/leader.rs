@@ -105,6 +105,7 @@ where
     let inherited = RefCell::new(None);
     let is_over = |token: &LoadToken| match token {
         LoadToken::Thin(load) => load.is_over(),
+        LoadToken::RenewAfter(_) => true,
         LoadToken::Flight(flight) => {
             let flight = Flight::<V>::of(Arc::clone(flight));
             flight.is_over() && {
@@ -209,6 +210,7 @@ pub(super) fn is_reloading<V: Send + Sync + 'static>(
 ) -> bool {
     let flight: &dyn Any = match token {
         LoadToken::Thin(load) => return !load.is_over(),
+        LoadToken::RenewAfter(_) => return false,
         LoadToken::Flight(flight) => &**flight,
     };
     flight.downcast_ref::<Flight<V>>().is_some_and(|flight| match flight.failed.get() {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 
 use super::fresh::Fresh;
-use super::many;
+use super::{many, passed_terms};
 
 /// Where the values of a [`LoadingCache`](crate::load::LoadingCache) come from.
 ///
@@ -102,25 +102,42 @@ pub trait Loader<K, V>: Send + Sync {
         keys.iter().map(|key| self.load(key).map(Some)).collect()
     }
 
-    /// Loads a value that is to replace `old`. By default it calls [`load`](Self::load).
+    /// Loads the values of `keys`, and says how long each lives. The cache calls this; by default it calls
+    /// [`load_many`](Self::load_many), and the values live as any other does.
+    ///
+    /// # Errors
+    ///
+    /// As [`load_many`](Self::load_many).
+    fn load_many_fresh(&self, keys: &[K]) -> Result<Vec<Option<Fresh<V>>>, Self::Error> {
+        self.load_many(keys).map(all_fresh)
+    }
+
+    /// Loads a value that is to replace `old`. By default it calls [`load_fresh`](Self::load_fresh).
     ///
     /// # Errors
     ///
     /// Why the value could not be loaded; `old` stays in the cache until it expires.
     fn reload(&self, key: &K, old: &V) -> Result<V, Self::Error> {
-        let _ = old;
-        self.load(key)
+        self.load_fresh(key).map(|fresh| passed_terms::leave(fresh, passed_terms::call(key, old)))
     }
 
     /// Loads a value that is to replace `old`, and says how long it lives. The cache calls this; by default it calls
-    /// [`reload`](Self::reload), and the value lives as any other does.
+    /// [`reload`](Self::reload): if that is the default, too, the value lives as [`load_fresh`](Self::load_fresh) says,
+    /// and otherwise as any other does.
     ///
     /// # Errors
     ///
     /// As [`reload`](Self::reload).
     fn reload_fresh(&self, key: &K, old: &V) -> Result<Fresh<V>, Self::Error> {
-        self.reload(key, old).map(Fresh::new)
+        let call = passed_terms::call(key, old);
+        let (loaded, terms) = passed_terms::take(call, || self.reload(key, old));
+        loaded.map(|value| Fresh::with_terms(value, terms))
     }
+}
+
+/// Values that live as any other does.
+fn all_fresh<V>(values: Vec<Option<V>>) -> Vec<Option<Fresh<V>>> {
+    values.into_iter().map(|value| value.map(Fresh::new)).collect()
 }
 
 impl<K, V, E, F> Loader<K, V> for F
@@ -177,6 +194,10 @@ impl<K, V, E: Send + Sync + 'static> Loader<K, V> for BoxLoader<K, V, E> {
 
     fn load_many(&self, keys: &[K]) -> Result<Vec<Option<V>>, E> {
         self.0.load_many(keys)
+    }
+
+    fn load_many_fresh(&self, keys: &[K]) -> Result<Vec<Option<Fresh<V>>>, E> {
+        self.0.load_many_fresh(keys)
     }
 
     fn reload(&self, key: &K, old: &V) -> Result<V, E> {
@@ -262,18 +283,34 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
         }
     }
 
-    /// Loads a value that is to replace `old`. By default it calls [`load`](Self::load).
+    /// Loads the values of `keys`, and says how long each lives. The cache calls this; by default it calls
+    /// [`load_many`](Self::load_many), and the values live as any other does.
+    ///
+    /// # Errors
+    ///
+    /// As [`load_many`](Self::load_many).
+    fn load_many_fresh(
+        &self,
+        keys: &[K],
+    ) -> impl Future<Output = Result<Vec<Option<Fresh<V>>>, Self::Error>> + Send {
+        // The default of that declines when it is called.
+        let loading = self.load_many(keys);
+        async { loading.await.map(all_fresh) }
+    }
+
+    /// Loads a value that is to replace `old`. By default it calls [`load_fresh`](Self::load_fresh).
     ///
     /// # Errors
     ///
     /// Why the value could not be loaded; `old` stays in the cache until it expires.
     fn reload(&self, key: &K, old: &V) -> impl Future<Output = Result<V, Self::Error>> + Send {
-        let _ = old;
-        self.load(key)
+        let call = passed_terms::call(key, old);
+        async move { self.load_fresh(key).await.map(|fresh| passed_terms::leave(fresh, call)) }
     }
 
     /// Loads a value that is to replace `old`, and says how long it lives. The cache calls this; by default it calls
-    /// [`reload`](Self::reload), and the value lives as any other does.
+    /// [`reload`](Self::reload): if that is the default, too, the value lives as [`load_fresh`](Self::load_fresh) says,
+    /// and otherwise as any other does.
     ///
     /// # Errors
     ///
@@ -283,7 +320,16 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
         key: &K,
         old: &V,
     ) -> impl Future<Output = Result<Fresh<V>, Self::Error>> + Send {
-        async { self.reload(key, old).await.map(Fresh::new) }
+        async move {
+            let call = passed_terms::call(key, old);
+            let mut reload = std::pin::pin!(self.reload(key, old));
+            std::future::poll_fn(|context| {
+                let poll = || reload.as_mut().poll(context);
+                let (polled, terms) = passed_terms::take(call, poll);
+                polled.map(|loaded| loaded.map(|value| Fresh::with_terms(value, terms)))
+            })
+            .await
+        }
     }
 }
 

@@ -97,19 +97,19 @@ where
         &self.cache
     }
 
-    /// Returns the value if it is there, and whether it is to be renewed.
+    /// Returns the value if it is there, and the renewal that is due.
     #[inline]
-    pub(super) fn lookup<Q>(&self, key: &Q) -> Option<(V, bool)>
+    pub(super) fn lookup<Q>(&self, key: &Q) -> Option<(V, Option<LoadKind>)>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let Some(after) = self.settings.refresh_after else {
-            return self.cache.get(key).map(|value| (value, false));
+        let jitter = self.settings.jitter;
+        let is_reloading = |token: &LoadToken, age| {
+            self.is_reloading(token, LoadKind::RenewIfOlderThan(age, jitter))
         };
-        let age = (after, self.settings.jitter);
-        let is_reloading =
-            |token: &LoadToken| self.is_reloading(token, LoadKind::RenewIfOlderThan(after, age.1));
-        self.cache.get_and_age(key, age, is_reloading)
+        let age = (self.settings.refresh_after, jitter);
+        let (value, due) = self.cache.get_and_age(key, age, is_reloading)?;
+        Some((value, due.map(|age| LoadKind::RenewIfOlderThan(age, jitter))))
     }
 
     /// Returns an expired value that may be served while a reload runs, and whether that is to
@@ -176,8 +176,8 @@ where
     {
         match self.lookup(key) {
             Some((value, due)) => {
-                if due {
-                    self.refresh_soon(&NoAbort::new(key.to_owned()));
+                if let Some(kind) = due {
+                    self.refresh_soon(&NoAbort::new(key.to_owned()), kind);
                 }
                 Ok(Loaded::new(value, LoadSource::Hit))
             }
@@ -198,13 +198,13 @@ where
 
     /// Starts a reload in the background, unless one is under way.
     #[cold]
-    fn refresh_soon(&self, key: &K) {
-        let leader = self.settings.refresh_kind().and_then(|kind| self.begin_reload(key, kind));
-        self.renew_soon(leader.into_iter().collect());
+    fn refresh_soon(&self, key: &K, kind: LoadKind) {
+        self.renew_soon(self.begin_reload(key, kind).into_iter().collect());
     }
 
     /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of
-    /// the key is under way, the call joins that. It loads even if an error is remembered.
+    /// the key is under way, the call joins that. It loads even if an error is remembered. The key may be borrowed: a
+    /// `&str` where keys are `String`s.
     ///
     /// If there is no room to renew the value, as too much removed data is not freed yet, the new
     /// value is returned and not put in.
@@ -231,14 +231,19 @@ where
     /// assert_eq!(cache.get(&"key"), Ok(2));
     /// ```
     #[doc(alias = "reload")]
-    pub fn refresh(&self, key: &K) -> Result<V, LoadError<L::Error>> {
+    pub fn refresh<Q>(&self, key: &Q) -> Result<V, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        let (own, options) = (NoAbort::new(key.to_owned()), self.settings.fresh_options());
         let loaded =
-            match join_or_lead(&self.cache, key, LoadKind::Renew, self.settings.fresh_options()) {
+            NoAbort::new(match join_or_lead(&self.cache, &own, LoadKind::Renew, options) {
                 Next::Done(loaded) => loaded,
                 Next::Lead(leader) => self.reload(leader),
-                Next::LoadAlone | Next::Absent => self.load_anew(key),
-            };
-        loaded.map(|loaded| loaded.value)
+                Next::LoadAlone | Next::Absent => self.load_anew(&own),
+            });
+        drop(own);
+        loaded.into_inner().map(|loaded| loaded.value)
     }
 
     /// Loads a value that is not there, or that there is no room to renew.

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use equivalent::Equivalent;
 
-use super::bulk::{Batch, done, each, into_option, keys_of, only};
+use super::bulk::{Batch, BulkResult, Query, done, each, into_option, keys_of, only};
 use super::driven::Driver;
 use super::executor::{BoxFuture, Executor};
 use super::flight::Runner;
@@ -85,8 +85,8 @@ where
     {
         self.drive();
         if let Some((value, due)) = self.lookup(key) {
-            if due {
-                self.refresh_soon_async(&NoAbort::new(key.to_owned()));
+            if let Some(kind) = due {
+                self.refresh_soon_async(&NoAbort::new(key.to_owned()), kind);
             }
             return Ok(Loaded::new(value, LoadSource::Hit));
         }
@@ -105,9 +105,8 @@ where
 
     /// Starts a reload in the background, unless one is under way.
     #[cold]
-    fn refresh_soon_async(&self, key: &K) {
-        let leader = self.settings.refresh_kind().and_then(|kind| self.begin_reload(key, kind));
-        self.renew_soon_async(leader.into_iter().collect());
+    fn refresh_soon_async(&self, key: &K, kind: LoadKind) {
+        self.renew_soon_async(self.begin_reload(key, kind).into_iter().collect());
     }
 
     /// Renews values in the background, by one query if they are several.
@@ -152,7 +151,6 @@ where
 
     /// As `renew`.
     async fn renew_async(&self, leaders: Vec<Leader<K, V, S>>) {
-        let options = LoadOptions { accepts_absence: true, ..self.settings.fresh_options() };
         let keys = keys_of(&leaders);
         let loaded = match keys.len() {
             0 | 1 => None,
@@ -165,7 +163,8 @@ where
         for (leader, key) in leaders.into_iter().zip(&**keys) {
             match &mut loaded {
                 Some(loaded) => {
-                    drop(self.complete_one::<L::Error>((key, Some(leader)), loaded(), options))
+                    let query = self.query_to_renew();
+                    drop(query.complete_one::<L::Error>((key, Some(leader)), loaded()))
                 }
                 None if leader.resume(Runner::Task) => {
                     drop(caught(pin!(self.reload_async(leader))).await);
@@ -178,13 +177,10 @@ where
 
     /// Loads many keys by one call, as the leader of their loads. Returns `None` if the loader has
     /// no `load_many` of its own.
-    async fn query_async(
-        &self,
-        keys: &[K],
-        run: Arc<Run>,
-    ) -> Option<Result<Vec<Option<V>>, L::Error>> {
+    async fn query_async(&self, keys: &[K], run: Arc<Run>) -> Option<BulkResult<V, L::Error>> {
         // The default declines when it is called, before its future is polled.
-        let load = pin!(run.enter(|| self.try_load_many(keys, || self.loader.load_many(keys)))?);
+        let load =
+            pin!(run.enter(|| self.try_load_many(keys, || self.loader.load_many_fresh(keys)))?);
         Some(LeaderFuture::new(run, load).await)
     }
 
@@ -204,7 +200,7 @@ where
     }
 
     /// Loads the value of `key` again, whether it is there or not, and waits for it. If a load of
-    /// the key is under way, the call joins that.
+    /// the key is under way, the call joins that. The key may be borrowed: a `&str` where keys are `String`s.
     ///
     /// # Errors
     ///
@@ -217,7 +213,12 @@ where
     /// # Progress
     ///
     /// Polls the loader's future, or waits for another caller that does.
-    pub async fn refresh_async(&self, key: &K) -> Result<V, LoadError<L::Error>> {
+    pub async fn refresh_async<Q>(&self, key: &Q) -> Result<V, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        let own = NoAbort::new(key.to_owned());
+        let key = &*own;
         let next = join_or_lead(&self.cache, key, LoadKind::Renew, self.settings.fresh_options());
         let loaded = match self.drive_while(next).await {
             Next::Done(loaded) => loaded,
@@ -260,11 +261,20 @@ where
     ///
     /// Ready at once if all keys are hits. Otherwise polls the loader's future, and waits for other
     /// callers' loads.
-    pub async fn get_many_async(&self, keys: &[K]) -> Result<Vec<Option<V>>, LoadError<L::Error>> {
+    pub async fn get_many_async<'q, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'q Q>,
+    ) -> Result<Vec<Option<V>>, LoadError<L::Error>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized + 'q,
+    {
         self.drive();
+        let (found, mut due) = self.look_for_all(keys);
+        let keys = &**found.missing;
         let room = self.cache.engine().permits_for_batch(keys.len());
         let mut batch = self.classify(keys, Runner::Task);
-        self.renew_soon_async(std::mem::take(&mut batch.due));
+        due.append(&mut batch.due);
+        self.renew_soon_async(due);
         if !batch.to_load.is_empty() {
             self.load_wanted_async(keys, &mut batch).await;
         }
@@ -274,15 +284,15 @@ where
             let loaded = self.drive_while(self.get_one_async(&keys[index], options)).await;
             batch.record(index, loaded);
         }
-        batch.finish()
+        batch.finish().map(|loaded| found.with(loaded))
     }
 
     /// As `load_wanted`.
     async fn load_wanted_async(&self, keys: &[K], batch: &mut Batch<K, V, S, L::Error>) {
-        let to_load = batch.keys(keys);
-        let run = self.begin_to_load(keys, batch, Runner::Task);
+        let (to_load, query) = (batch.keys(keys), self.query_for_call());
+        let run = query.begin(keys, batch, Runner::Task);
         match self.query_async(&to_load, Arc::clone(&run)).await {
-            Some(loaded) => self.complete_all(keys, batch, loaded),
+            Some(loaded) => query.complete_all(keys, batch, loaded),
             None => {
                 for (index, leader) in batch.postpone() {
                     match leader {
@@ -326,10 +336,10 @@ where
             Next::LoadAlone => None,
             next => return done(next).unwrap_or(Ok(None)),
         };
-        let keys = std::slice::from_ref(key);
-        let run = self.begin_one(key, &leader, Runner::Task);
+        let (keys, query) = (std::slice::from_ref(key), Query { cache: &self.cache, options });
+        let run = query.begin_one(key, &leader, Runner::Task);
         match self.query_async(keys, Arc::clone(&run)).await {
-            Some(loaded) => self.complete_one((key, leader), only(loaded), options),
+            Some(loaded) => query.complete_one((key, leader), only(loaded)),
             None => into_option(self.load_one_async(key, leader, run).await),
         }
     }

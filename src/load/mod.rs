@@ -119,6 +119,7 @@ mod flight;
 mod fresh;
 #[cfg(feature = "async")]
 mod future;
+mod get_all;
 mod leader;
 mod leader_state;
 mod loader;
@@ -132,6 +133,7 @@ pub mod memoized;
 mod next;
 mod optional;
 mod outcome;
+mod passed_terms;
 mod queue;
 mod renewal;
 mod request;

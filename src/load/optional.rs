@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hash};
 
+use equivalent::Equivalent;
+
 use super::blocking::join_or_lead;
 use super::failed_load::Failure;
 use super::flight::Runner;
@@ -77,6 +79,84 @@ where
         }
     }
 
+    /// As [`optionally_get_or_load`](Self::optionally_get_or_load), for a key that is borrowed: it is cloned on a miss
+    /// only.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_or_load`](Self::get_or_load).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load`](Self::get_or_load); a hit allocates nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let ports = clockhand::Cache::<String, u16>::new(100);
+    /// assert_eq!(ports.optionally_get_or_load_by_ref("80", |name| name.parse().ok()), Some(80));
+    /// assert_eq!(ports.optionally_get_or_load_by_ref("http", |name| name.parse().ok()), None);
+    /// ```
+    #[doc(alias = "optionally_get_with_by_ref")]
+    pub fn optionally_get_or_load_by_ref<Q>(
+        &self,
+        key: &Q,
+        load: impl FnOnce(&Q) -> Option<V>,
+    ) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.load(key).run_optional(|key| Ok::<_, Infallible>(load(key))) {
+            Ok(value) => value,
+            Err(error) => panic!("optionally_get_or_load_by_ref: {error}"),
+        }
+    }
+
+    /// As [`optionally_get_or_load`](Self::optionally_get_or_load), by a future.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let ports = clockhand::Cache::new(100);
+    /// let known = |name: &&str| std::future::ready((*name == "http").then_some(80));
+    /// assert_eq!(ports.optionally_get_or_load_async("http", known).await, Some(80));
+    /// assert_eq!(ports.optionally_get_or_load_async("gopher", known).await, None);
+    /// # });
+    /// ```
+    #[cfg(feature = "async")]
+    #[doc(alias = "optionally_get_with")]
+    pub async fn optionally_get_or_load_async<Fut>(
+        &self,
+        key: K,
+        load: impl FnOnce(&K) -> Fut,
+    ) -> Option<V>
+    where
+        Fut: Future<Output = Option<V>>,
+    {
+        let key = NoAbort::new(key);
+        let load = |key: &K| {
+            let loading = load(key);
+            async { Ok::<_, Infallible>(loading.await) }
+        };
+        match self.load(&*key).run_optional_async(load).await {
+            Ok(value) => value,
+            Err(error) => panic!("optionally_get_or_load_async: {error}"),
+        }
+    }
+
     /// Returns the value of `key` if it `pleases`, and otherwise a value that is loaded now.
     ///
     /// As [`get_or_load`](Self::get_or_load) where there is no value. One that does not please stays, for others, until
@@ -112,27 +192,71 @@ where
     where
         A: Answer<V, F, Error = Infallible>,
     {
-        let loaded = self.load_unless(&key, pleases, |key| load(key).into_fresh());
-        match loaded {
+        self.get_or_load_if_by_ref(&key, pleases, load)
+    }
+
+    /// As [`get_or_load_if`](Self::get_or_load_if), for a key that is borrowed: it is cloned only if a value is loaded.
+    ///
+    /// # Panics
+    ///
+    /// As [`get_or_load_if`](Self::get_or_load_if).
+    ///
+    /// # Progress
+    ///
+    /// As [`get_or_load`](Self::get_or_load); a hit that pleases allocates nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let versions = clockhand::Cache::<String, u32>::new(100);
+    /// let at_least = |least| versions.get_or_load_if_by_ref("app", |v| *v >= least, |_| least);
+    /// assert_eq!((at_least(3), at_least(2), at_least(5)), (3, 3, 5));
+    /// ```
+    #[doc(alias = "or_insert_with_if")]
+    pub fn get_or_load_if_by_ref<Q, A, F>(
+        &self,
+        key: &Q,
+        pleases: impl Fn(&V) -> bool,
+        load: impl FnOnce(&Q) -> A,
+    ) -> V
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        A: Answer<V, F, Error = Infallible>,
+    {
+        let mut own = None;
+        let load = |_: &K| load(key).into_fresh();
+        let loaded = NoAbort::new(self.load_unless((key, &mut own), pleases, load));
+        drop(own);
+        match loaded.into_inner() {
             Ok(loaded) => loaded.value,
             Err(error) => panic!("get_or_load_if: {error}"),
         }
     }
 
-    fn load_unless<E: Send + Sync + 'static>(
+    fn load_unless<Q, E>(
         &self,
-        key: &K,
+        (key, own): (&Q, &mut Option<NoAbort<K>>),
         pleases: impl Fn(&V) -> bool,
         load: impl FnOnce(&K) -> Result<super::fresh::Fresh<V>, E>,
-    ) -> Result<Loaded<V>, LoadError<E>> {
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        E: Send + Sync + 'static,
+    {
         let (mut load, options) = (Some(load), LoadOptions::default());
         // Ends: each round but the last finds a value that another caller has put in since the one before.
         loop {
-            let loaded = match self.get(key).map(NoAbort::new) {
-                Some(value) if pleases(&value) => {
+            let found = self.get(key).map(NoAbort::new);
+            let pleasing = found.as_ref().is_some_and(|value| pleases(value));
+            let found = match found {
+                Some(value) if pleasing => {
                     return Ok(Loaded::new(value.into_inner(), LoadSource::Hit));
                 }
-                Some(_) => match join_or_lead(self, key, LoadKind::Renew, options) {
+                found => found.is_some(),
+            };
+            let key = &**own.get_or_insert_with(|| NoAbort::new(key.to_owned()));
+            let loaded = match found {
+                true => match join_or_lead(self, key, LoadKind::Renew, options) {
                     Next::Done(loaded) => loaded?,
                     Next::Lead(leader) => {
                         let load = load.take().expect("it is called once");
@@ -148,7 +272,7 @@ where
                     // It has gone meanwhile.
                     Next::LoadAlone | Next::Absent => continue,
                 },
-                None => self.load_missing(key, options, |key| {
+                false => self.load_missing(key, options, |key| {
                     load.take().expect("it is called once")(key)
                 })?,
             };

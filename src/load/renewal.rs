@@ -117,7 +117,6 @@ where
         leaders: Vec<Leader<K, V, S>>,
         mut tell: impl FnMut(RenewalResult<V, L::Error>) -> bool,
     ) -> Vec<K> {
-        let options = LoadOptions { accepts_absence: true, ..self.settings.fresh_options() };
         let [leaders, taken] = begin_jobs(leaders, Runner::Thread);
         let (mut taken, keys) = (keys_of(&taken), keys_of(&leaders));
         let run = start_run(&leaders, Runner::Thread, Run::default);
@@ -136,7 +135,8 @@ where
         for (leader, key) in leaders.into_iter().zip(&**keys) {
             let goes_on = match &mut loaded {
                 Some(loaded) => {
-                    tell(quietly(|| self.complete_one((key, Some(leader)), loaded(), options)));
+                    let query = self.query_to_renew();
+                    tell(quietly(|| query.complete_one((key, Some(leader)), loaded())));
                     true
                 }
                 None if leader.resume(Runner::Thread) => {

@@ -73,11 +73,6 @@ impl LoadSettings {
         LoadOptions { accepts_absence: true, ..self.options() }
     }
 
-    /// The kind of load that renews a value ahead of its expiry, if values are renewed.
-    pub(super) fn refresh_kind(&self) -> Option<LoadKind> {
-        Some(LoadKind::RenewIfOlderThan(self.refresh_after?, self.jitter))
-    }
-
     /// Whether a key is not reloaded yet, because of a load that has failed.
     pub(super) fn defers(&self, kind: LoadKind, failed: &FailedLoad) -> bool {
         let pause = match kind {
@@ -136,7 +131,8 @@ where
     /// Renews values ahead of their expiry: a read of a value that has reached `age` returns it at
     /// once, and starts one reload in the background. If that fails, the value stays until it
     /// expires, and is tried again after a tenth of `age`, or after
-    /// [`negative_ttl`](Self::negative_ttl) if that is longer.
+    /// [`negative_ttl`](Self::negative_ttl) if that is longer. A value that the loader has given an age of its own, by
+    /// [`Fresh::refresh_after`](crate::Fresh::refresh_after), goes by that.
     ///
     /// # Panics
     ///

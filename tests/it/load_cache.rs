@@ -359,7 +359,7 @@ fn many_keys_are_one_query() {
     let values = loading.get_many(&[1, 3, 2, 1, 2_000, 2]).unwrap();
     assert_eq!(values, [Some(10), Some(33), Some(20), Some(10), None, Some(20)]);
     assert_eq!(*store.queries.lock().unwrap(), [vec![1, 2, 2_000]]);
-    assert_eq!(loading.get_many(&[]).unwrap(), []);
+    assert_eq!(loading.get_many(&[0_u64; 0]).unwrap(), []);
     assert_eq!(loading.warm([1, 2, 4]), Ok(1));
     assert_eq!(store.queries.lock().unwrap()[1..], [vec![4]]);
     assert_eq!(loading.get_many(&[3_000, 1, 3_000]).unwrap(), [None, Some(10), None]);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use clockhand::load::Job;
 use clockhand::{
-    Builder, Cache, Clock, Compute, Expiry, LoadError, LoadSource, Loader, LoadingCache,
-    ManualClock,
+    Builder, Cache, Clock, Compute, Computed, Expiry, Fresh, LoadError, LoadSource, Loader,
+    LoadingCache, ManualClock,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -284,4 +284,222 @@ fn where_everything_is_being_renewed_the_next_entry_comes_in() {
         assert_eq!(rig.loading.stats().refusals, 0);
         rig.later.run();
     }
+}
+
+/// A loader whose values say themselves when they are renewed: after as many seconds as it has; never, for zero. It
+/// fails for 13.
+struct Own(Arc<AtomicU64>);
+
+impl Loader<u64, u64> for Own {
+    type Error = String;
+
+    fn load(&self, key: &u64) -> Result<u64, String> {
+        self.load_fresh(key).map(Fresh::into_value)
+    }
+
+    fn load_fresh(&self, _: &u64) -> Result<Fresh<u64>, String> {
+        match self.0.load(Ordering::SeqCst) {
+            0 => Ok(Fresh::new(0).refresh_after(Duration::MAX)),
+            13 => Err("thirteen".to_string()),
+            99 => Ok(Fresh::new(99)),
+            age => Ok(Fresh::new(age).refresh_after(age as u32 * SECOND)),
+        }
+    }
+}
+
+struct OwnRig {
+    loading: LoadingCache<u64, u64, Own>,
+    age: Arc<AtomicU64>,
+    manual: ManualClock,
+    later: Later,
+}
+
+impl OwnRig {
+    fn new(refresh_after: Option<Duration>) -> Self {
+        let (clock, manual) = Clock::manual();
+        let cache = Cache::builder().capacity(1000).clock(clock).build().expect("sound");
+        let (age, later) = (Arc::new(AtomicU64::new(5)), Later::default());
+        let mut loading = cache.loading(Own(Arc::clone(&age))).executor(later.post());
+        if let Some(refresh_after) = refresh_after {
+            loading = loading.refresh_after(refresh_after);
+        }
+        Self { loading, age, manual, later }
+    }
+
+    /// Reads after that time. Returns the value, and how many renewals that has started, which have run.
+    fn after(&self, time: Duration) -> (u64, usize) {
+        self.manual.advance(time);
+        let value = self.loading.get(&1).expect("it is there");
+        (value, self.later.run())
+    }
+}
+
+#[test]
+fn a_value_says_when_it_is_renewed() {
+    for handle in [None, Some(SECOND), Some(60 * MINUTE)] {
+        let rig = OwnRig::new(handle);
+        assert_eq!(rig.loading.get(&1), Ok(5));
+        for _ in 0..3 {
+            assert_eq!(rig.after(5 * SECOND - NANO), (5, 0), "it is too early");
+            assert_eq!(rig.after(NANO), (5, 1), "{handle:?}");
+        }
+        rig.age.store(2, Ordering::SeqCst);
+        assert_eq!(rig.after(5 * SECOND), (5, 1));
+        assert_eq!(rig.after(2 * SECOND - NANO), (2, 0), "the new value goes by its own age");
+        rig.age.store(0, Ordering::SeqCst);
+        assert_eq!(rig.after(NANO), (2, 1));
+        assert_eq!(rig.after(1_000 * 60 * MINUTE), (0, 0), "it is never renewed");
+        rig.age.store(99, Ordering::SeqCst);
+        assert_eq!(rig.loading.refresh(&1), Ok(99));
+        let due = usize::from(handle.is_some());
+        assert_eq!(rig.after(60 * MINUTE), (99, due), "it goes by what the handle says");
+    }
+}
+
+#[test]
+fn a_renewal_that_fails_leaves_the_age_that_the_value_has() {
+    let rig = OwnRig::new(None);
+    assert_eq!(rig.loading.get(&1), Ok(5));
+    rig.age.store(13, Ordering::SeqCst);
+    for _ in 0..3 {
+        // After a tenth of its age it is tried again.
+        assert_eq!(rig.after(5 * SECOND), (5, 1));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    rig.age.store(7, Ordering::SeqCst);
+    rig.manual.advance(SECOND);
+    assert_eq!(rig.after(SECOND).0, 5);
+    assert_eq!(rig.loading.get(&1), Ok(7));
+}
+
+/// What holds for other entries holds for those that have an age: they are replaced, removed, evicted, given another
+/// life, and told of.
+#[test]
+fn a_value_with_an_age_is_like_any_other() {
+    let rig = OwnRig::new(None);
+    let cache = rig.loading.cache();
+    let load = |key| assert_eq!(rig.loading.get(&key), Ok(5));
+    load(1);
+    assert_eq!(cache.replace(1, 6), Some(5));
+    assert_eq!(rig.after(60 * MINUTE), (6, 0), "the age was that of the other value");
+    assert_eq!(cache.remove(&1), Some(6));
+    load(1);
+    assert!(cache.set_ttl(&1, MINUTE));
+    assert_eq!(cache.entry_info(&1).and_then(|info| info.expires_in), Some(MINUTE));
+    assert_eq!(rig.after(5 * SECOND), (5, 1));
+    assert_eq!(cache.compute(1, |_| Compute::Remove), Computed::Removed);
+    (0..3_000).for_each(load);
+    let usage = cache.usage();
+    assert_eq!((usage.entries, usage.charged), (1_000, 1_000));
+    assert_eq!((cache.iter().count(), cache.keys().count()), (1_000, 1_000));
+    cache.retain(|key, _| key % 2 == 0);
+    assert!(cache.len() < 1_000);
+    cache.set_capacity(10);
+    assert!(cache.len() <= 10);
+    assert_eq!(
+        cache.drain().map(|(_, value)| value).sum::<u64>(),
+        5 * cache.usage().entries as u64 + 50
+    );
+    assert!(cache.is_empty());
+}
+
+/// What is refused is given back, be it with an age.
+#[test]
+fn a_value_with_an_age_that_is_too_heavy_is_returned() {
+    let (clock, _manual) = Clock::manual();
+    let builder = Cache::builder().capacity(10).clock(clock);
+    let cache = builder.weigher(|_: &u64, _: &u64| 11).build().expect("sound");
+    let loading = cache.loading(Own(Arc::new(AtomicU64::new(5))));
+    for _ in 0..2 {
+        assert_eq!(loading.get(&1), Ok(5));
+        assert!(cache.is_empty());
+        assert_eq!(cache.get_or_load(2, |_| Fresh::new(7).refresh_after(SECOND)), 7);
+        assert!(cache.is_empty());
+    }
+}
+
+#[test]
+fn an_age_needs_a_clock() {
+    let cache: Cache<u64, u64> = Cache::new(10);
+    for _ in 0..2 {
+        let load = || cache.get_or_load(1, |_| Fresh::new(1).refresh_after(SECOND));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)).is_err());
+        assert_eq!(cache.get_or_load(2, |_| Fresh::new(2).refresh_after(Duration::MAX)), 2);
+    }
+    assert_eq!(cache.get_or_load(1, |_| 1), 1, "and nobody is stuck");
+}
+
+/// The life that `load_fresh` says is that of renewed values, too; unless the loader has a `reload` of its own.
+#[test]
+fn a_renewed_value_has_the_terms_of_a_loaded_one() {
+    struct Reloads;
+    impl Loader<u64, u64> for Reloads {
+        type Error = String;
+        fn load(&self, _: &u64) -> Result<u64, String> {
+            unreachable!("the cache asks for terms")
+        }
+        fn load_fresh(&self, _: &u64) -> Result<Fresh<u64>, String> {
+            Ok(Fresh::new(1).ttl(MINUTE))
+        }
+    }
+    struct Own;
+    impl Loader<u64, u64> for Own {
+        type Error = String;
+        fn load(&self, _: &u64) -> Result<u64, String> {
+            Ok(1)
+        }
+        fn load_fresh(&self, _: &u64) -> Result<Fresh<u64>, String> {
+            Ok(Fresh::new(1).ttl(MINUTE))
+        }
+        fn reload(&self, key: &u64, old: &u64) -> Result<u64, String> {
+            // Another loader's default: what it leaves is not for this value.
+            Reloads.reload(&(key + 1), old).map(|value| value + old)
+        }
+    }
+    let (clock, _manual) = Clock::manual();
+    let cache: Cache<u64, u64> = Cache::builder().capacity(10).clock(clock).build().expect("sound");
+    let left = |cache: &Cache<u64, u64>| cache.entry_info(&1).and_then(|info| info.expires_in);
+    let loading = cache.loading(Reloads);
+    for _ in 0..3 {
+        assert_eq!((loading.refresh(&1), left(&cache)), (Ok(1), Some(MINUTE)));
+    }
+    let own = cache.loading(Own);
+    assert_eq!((own.refresh(&1), left(&cache)), (Ok(2), None));
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn a_value_that_a_task_renews_has_terms_too() {
+    use clockhand::AsyncLoader;
+
+    struct Slow;
+    impl AsyncLoader<u64, u64> for Slow {
+        type Error = String;
+        async fn load(&self, _: &u64) -> Result<u64, String> {
+            unreachable!("the cache asks for terms")
+        }
+        async fn load_fresh(&self, key: &u64) -> Result<Fresh<u64>, String> {
+            tokio::task::yield_now().await;
+            Ok(Fresh::new(*key).ttl(MINUTE).refresh_after(SECOND))
+        }
+    }
+    let (clock, manual) = Clock::manual();
+    let cache: Cache<u64, u64> = Cache::builder().capacity(10).clock(clock).build().expect("sound");
+    let loading = cache.loading(Slow);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    runtime.block_on(async {
+        for _ in 0..3 {
+            assert_eq!(loading.refresh_async(&1).await, Ok(1));
+            assert_eq!(cache.entry_info(&1).and_then(|info| info.expires_in), Some(MINUTE));
+        }
+        for _ in 0..3 {
+            manual.advance(SECOND);
+            assert_eq!(loading.get_async(&1).await, Ok(1), "and it is renewed");
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+                assert_eq!(loading.get_async(&1).await, Ok(1));
+            }
+            assert_eq!(cache.entry_info(&1).and_then(|info| info.expires_in), Some(MINUTE));
+        }
+    });
 }

@@ -47,6 +47,7 @@ mod load_alone;
 mod load_bulk;
 mod load_cache;
 mod load_calls;
+mod load_get_all;
 #[cfg(feature = "async")]
 mod load_limits;
 #[cfg(feature = "async")]

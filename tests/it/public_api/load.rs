@@ -152,7 +152,8 @@ fn calls_are_made_in_steps_and_with_borrowed_keys() {
     let loaded: Result<Loaded<u64>, LoadError<Down>> = sourced.run(|_: &str| Ok::<u64, Down>(1));
     assert!(loaded.is_ok());
     let _: Result<Option<u64>, LoadError<Down>> = cache.load("e").run_optional(|_: &str| Ok(None));
-    let fresh: Fresh<u64> = Fresh::new(1).ttl(Duration::from_secs(1));
+    let fresh: Fresh<u64> =
+        Fresh::new(1).ttl(Duration::from_secs(1)).refresh_after(Duration::from_millis(1));
     assert_eq!((*fresh.value(), fresh.into_value()), (1, 1));
     let _: Fresh<u64> = 1_u64.into();
     fn answer<V, Form>(_: impl Answer<V, Form, Error = std::convert::Infallible>) {}
@@ -169,8 +170,24 @@ fn calls_are_made_in_steps_and_with_borrowed_keys() {
         fn reload_fresh(&self, key: &u64, _: &u64) -> Result<Fresh<u64>, Down> {
             self.load_fresh(key)
         }
+        fn load_many_fresh(&self, _: &[u64]) -> Result<Vec<Option<Fresh<u64>>>, Down> {
+            Ok(Vec::new())
+        }
     }
     assert_eq!(Cache::new(1).loading(Terms).refresh(&4), Ok(4));
+}
+
+#[test]
+fn calls_for_many_keys_bring_a_loader() {
+    let cache: Cache<String, u64> = Cache::new(100);
+    let _: Vec<Option<u64>> =
+        cache.get_all(["a"], |missing: &[String]| vec![Some(1); missing.len()]);
+    let _: Vec<Option<u64>> =
+        cache.get_all(&["b".to_string()], |_| vec![Some(Fresh::new(1).ttl(Duration::MAX))]);
+    let _: Result<Vec<Option<u64>>, LoadError<Down>> =
+        cache.try_get_all(["c"], |_: &[String]| Err::<Vec<Option<u64>>, Down>(Down));
+    let _: Option<u64> = cache.optionally_get_or_load_by_ref("d", |_: &str| None);
+    let _: u64 = cache.get_or_load_if_by_ref("a", |_: &u64| true, |_: &str| 1);
 }
 
 #[test]
@@ -197,6 +214,7 @@ fn caches_fill_themselves() {
     let _: Result<u64, LoadError<Down>> = squares.get(&2);
     let _: Result<Loaded<u64>, LoadError<Down>> = squares.get_with_source(&2);
     let _: Result<Vec<Option<u64>>, LoadError<Down>> = squares.get_many(&[1, 2]);
+    let _: Result<Vec<Option<u64>>, LoadError<Down>> = squares.get_many([1, 2].iter());
     let _: Result<u64, LoadError<Down>> = squares.refresh(&2);
     let _: Result<usize, LoadError<Down>> = squares.warm(0..3_u64);
     let cache: &Cache<u64, u64> = named.cache();
@@ -308,6 +326,14 @@ mod tasks {
         let named: Cache<String, u64> = Cache::new(100);
         assert!(matches!(sent(cache.placeholder_async(9)), Placeholder::Mine(_)));
         let _: u64 = sent(named.get_or_load_by_ref_async("a", |_: &str| async { 1 }));
+        let _: Result<u64, LoadError<Down>> =
+            sent(named.try_get_or_load_by_ref_async("b", |_: &str| async { Err(Down) }));
+        let _: Option<u64> =
+            sent(named.optionally_get_or_load_async("c".into(), |_: &String| async { None }));
+        let _: Vec<Option<u64>> =
+            sent(named.get_all_async(["a"], |_: Vec<String>| async { vec![Some(1)] }));
+        let _: Result<Vec<Option<u64>>, LoadError<Down>> =
+            sent(named.try_get_all_async(["a"], |_| async { Ok(vec![Some(1)]) }));
         let _: Result<u64, LoadError<Down>> =
             sent(named.load("b").run_async(|_: &str| async { Err::<u64, Down>(Down) }));
         let _: Result<Option<u64>, LoadError<Down>> =
