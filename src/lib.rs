@@ -62,7 +62,7 @@
 //! # Features
 //!
 //! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
-//! - `async`: the forms for tasks, on no particular runtime.
+//! - `async`: the forms for tasks, on no particular runtime; and `tier`: what a store below a cache has to do.
 //! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance
 //!   take.
 //! - `tracing`: spans and events of loads, renewals and maintenance; never of a hit.
@@ -126,6 +126,8 @@ mod table;
 mod tags;
 #[cfg(any(feature = "dedup", feature = "persist"))]
 mod temporary;
+#[cfg(feature = "async")]
+pub mod tier;
 mod time;
 mod trace;
 

@@ -31,6 +31,7 @@ use source::{Line, Source, crates, files, has_word, root, sources, sources_of, t
 const LAYERS: &str = "
     load: cache engine error expiry health latency load_policy random_state stats sync time trace
     dedup: builder cache error expiry guard hash health iter outcome random_state reader settings stats sync temporary time
+    tier: sync
     builder: TOP
     cache: TOP
     guard: TOP

@@ -8,6 +8,8 @@ mod health;
 mod latency;
 mod load;
 mod stats;
+#[cfg(feature = "async")]
+mod tier;
 
 use std::error::Error;
 use std::fmt::{Debug, Display};

@@ -15,6 +15,7 @@ const VALUES: &[&str] = &[
     "outcome.rs",
     "random_state.rs",
     "stats/",
+    "tier/",
 ];
 
 /// Public methods without the heading. A setter of a builder, which takes `mut self`, needs none.

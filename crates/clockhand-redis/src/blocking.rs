@@ -8,9 +8,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use clockhand::tier::Tier;
+
+use crate::codec::CodecError;
 use crate::error::TierError;
 use crate::flow::TieredError;
 use crate::key::TierKey;
+use crate::tier::RedisTier;
 use crate::tiered::Tiered;
 
 /// The methods of [`Tiered`] for threads: each waits until it is done. Made by [`Tiered::blocking`].
@@ -33,22 +37,23 @@ use crate::tiered::Tiered;
 /// texts.insert(7, "seven".to_string())?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub struct Blocking<'t, K, V, S> {
-    tiered: &'t Tiered<K, V, S>,
+pub struct Blocking<'t, K, V, S, T = RedisTier> {
+    tiered: &'t Tiered<K, V, S, T>,
 }
 
-impl<K, V, S> Tiered<K, V, S> {
+impl<K, V, S, T> Tiered<K, V, S, T> {
     /// The same for threads.
-    pub fn blocking(&self) -> Blocking<'_, K, V, S> {
+    pub fn blocking(&self) -> Blocking<'_, K, V, S, T> {
         Blocking { tiered: self }
     }
 }
 
-impl<K, V, S> Blocking<'_, K, V, S>
+impl<K, V, S, T> Blocking<'_, K, V, S, T>
 where
     K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
+    T: Tier<Error: From<CodecError>>,
 {
     /// As [`Tiered::get`].
     pub fn get(&self, key: &K) -> Option<V> {
@@ -87,7 +92,7 @@ where
     /// # Errors
     ///
     /// As [`Tiered::insert`].
-    pub fn insert(&self, key: K, value: V) -> Result<(), TierError> {
+    pub fn insert(&self, key: K, value: V) -> Result<(), T::Error> {
         block_on(self.tiered.insert(key, value))
     }
 
@@ -96,7 +101,7 @@ where
     /// # Errors
     ///
     /// As [`Tiered::insert`].
-    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<(), TierError> {
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<(), T::Error> {
         block_on(self.tiered.insert_with_ttl(key, value, ttl))
     }
 
@@ -105,7 +110,7 @@ where
     /// # Errors
     ///
     /// As [`Tiered::insert`].
-    pub fn invalidate(&self, key: &K) -> Result<(), TierError> {
+    pub fn invalidate(&self, key: &K) -> Result<(), T::Error> {
         block_on(self.tiered.invalidate(key))
     }
 
@@ -114,12 +119,12 @@ where
     /// # Errors
     ///
     /// As [`Tiered::insert`].
-    pub fn insert_tagged<T: AsRef<str>>(
+    pub fn insert_tagged<N: AsRef<str>>(
         &self,
         key: K,
         value: V,
-        tags: impl IntoIterator<Item = T>,
-    ) -> Result<(), TierError> {
+        tags: impl IntoIterator<Item = N>,
+    ) -> Result<(), T::Error> {
         block_on(self.tiered.insert_tagged(key, value, tags))
     }
 
@@ -128,10 +133,10 @@ where
     /// # Errors
     ///
     /// As [`Tiered::get_or_load`].
-    pub fn get_or_load_tagged<T: AsRef<str>, E>(
+    pub fn get_or_load_tagged<N: AsRef<str>, E>(
         &self,
         key: &K,
-        tags: impl IntoIterator<Item = T>,
+        tags: impl IntoIterator<Item = N>,
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, TieredError<E>>
     where
@@ -145,7 +150,7 @@ where
     /// # Errors
     ///
     /// As [`Tiered::invalidate_tag`].
-    pub fn invalidate_tag(&self, tag: &str) -> Result<(), TierError> {
+    pub fn invalidate_tag(&self, tag: &str) -> Result<(), T::Error> {
         block_on(self.tiered.invalidate_tag(tag))
     }
 
@@ -154,21 +159,23 @@ where
     /// # Errors
     ///
     /// As [`Tiered::insert`].
-    pub fn invalidate_all(&self) -> Result<(), TierError> {
+    pub fn invalidate_all(&self) -> Result<(), T::Error> {
         block_on(self.tiered.invalidate_all())
     }
+}
 
-    /// As [`RedisTier::sync`](crate::RedisTier::sync).
+impl<K, V, S> Blocking<'_, K, V, S> {
+    /// As [`RedisTier::sync`].
     ///
     /// # Errors
     ///
-    /// As [`RedisTier::sync`](crate::RedisTier::sync).
+    /// As [`RedisTier::sync`].
     pub fn sync(&self) -> Result<(), TierError> {
         block_on(self.tiered.tier().sync())
     }
 }
 
-impl<K, V, S> fmt::Debug for Blocking<'_, K, V, S> {
+impl<K, V, S, T: fmt::Debug> fmt::Debug for Blocking<'_, K, V, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blocking").field("tiered", self.tiered).finish()
     }

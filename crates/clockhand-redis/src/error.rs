@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use crate::codec::CodecError;
+
 /// Why an operation on the second tier did not succeed. No text of it has an address, a key, a value or a password.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -110,6 +112,12 @@ impl fmt::Display for TierError {
 }
 
 impl Error for TierError {}
+
+impl From<CodecError> for TierError {
+    fn from(_: CodecError) -> Self {
+        Self::Codec
+    }
+}
 
 /// What is wrong with the settings of a tier.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,17 +5,15 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clockhand::tier::{Found, Keep, Look, Put, PutTerms, Tier, TierItem, TierValue, Told, Version};
 use clockhand::{Fresh, LoadError};
 
-use crate::envelope::{self, EnvelopeError};
-use crate::error::TierError;
+use crate::batch::Batch;
 use crate::join::join_all;
 use crate::key::TierKey;
-use crate::link::Mark;
-use crate::ops::{Found, Look, Put};
-use crate::tiered::Tiered;
+use crate::tiered::{Tiered, empty, quietly};
 
 /// Flights of others that are joined before a caller loads for itself.
 pub(crate) const JOINED: u32 = 4;
@@ -59,38 +57,37 @@ pub(crate) enum Flown<E> {
     Failed(Arc<E>),
     /// Something was written to the key since the load began: a caller that came after that must not get its value.
     Overtaken,
-    /// There is no value in Redis, and no thread was to load it.
+    /// There is no value in the second tier, and no thread was to load it.
     Absent,
 }
 
-/// What Redis has for a key.
+/// What the second tier has for a key.
 enum Fetched<V> {
     Value(Entry<V>),
-    /// Nothing; the token under which a value may be stored, the stamps of its tags, and the moment before that was asked.
-    Miss(Vec<u8>, Vec<[u8; 8]>, Option<Mark>),
-    /// It cannot be asked, or not for this key.
-    Unavailable,
+    /// Nothing, and the version under which a value may be put; or it cannot be asked, or not for this key.
+    Miss(Version),
 }
 
 /// A value that both tiers may have.
 struct Entry<V> {
     value: V,
-    until: Instant,
-    tags: Vec<String>,
-    /// The moment before the server was asked.
-    mark: Mark,
+    /// Its tags, and its end.
+    stored: TierValue,
+    /// As of the look-up.
+    version: Version,
 }
 
 /// The value of a flight that was overtaken, for its own caller, who came before that.
 pub(crate) type Own<V> = Option<V>;
 
-impl<K, V, S> Tiered<K, V, S>
+impl<K, V, S, T> Tiered<K, V, S, T>
 where
     K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
+    T: Tier,
 {
-    /// The value of a key, from the cache or from Redis; `None` if neither has it, or Redis cannot be asked.
+    /// The value of a key, from the cache or from the second tier; `None` if neither has it, or that cannot be asked.
     ///
     /// # Progress
     ///
@@ -100,13 +97,27 @@ where
         if let Some(value) = self.get_cached(key) {
             return Some(value);
         }
+        let look = Look::new(self.shared.codec.id());
+        let ask = |bytes: Vec<u8>| async move { self.tier.get(&bytes, look).await.ok() };
+        self.find(key, ask).await
+    }
+
+    /// Joins a flight of the key, or leads one that asks `ask` for what the second tier has.
+    async fn find<F>(&self, key: &K, ask: impl Fn(Vec<u8>) -> F) -> Option<V>
+    where
+        F: Future<Output = Option<Found>>,
+    {
         for _ in 0..JOINED {
             self.open_for(key);
             let mut own: Own<V> = None;
             let flight = async {
-                match self.fetch(key, None).await {
-                    Fetched::Value(entry) => self.keep(key, entry, &mut own).await,
-                    Fetched::Miss(..) | Fetched::Unavailable => {
+                let found = ask(key.to_bytes()).await;
+                match self.fetched(found) {
+                    (Fetched::Value(entry), _) => self.keep(key, entry, &mut own).await,
+                    (Fetched::Miss(_), is_undecodable) => {
+                        if is_undecodable {
+                            self.tier.told(Told::Miss);
+                        }
                         Err(Flown::<std::convert::Infallible>::Absent)
                     }
                 }
@@ -195,174 +206,167 @@ where
         load: impl Future<Output = Result<V, E>>,
         own: &mut Own<V>,
     ) -> Result<Fresh<V>, Flown<E>> {
-        let (token, stamps, mark) = match self.fetch(key, Some((tags, least))).await {
+        let version = match self.fetch(key, tags, least).await {
             Fetched::Value(entry) => return self.keep(key, entry, own).await,
-            Fetched::Miss(token, stamps, mark) => (token, stamps, mark),
-            Fetched::Unavailable => (Vec::new(), Vec::new(), None),
+            Fetched::Miss(version) => version,
         };
-        let value = match load.await {
-            Ok(value) => value,
-            Err(error) => {
-                self.give_up(key, token).await;
-                return Err(Flown::Failed(Arc::new(error)));
-            }
-        };
-        let Some(mark) = mark.filter(|_| !token.is_empty() && stamps.len() == tags.len()) else {
+        let held = Held { tier: &self.tier, key, version: Some(version) };
+        let value = load.await.map_err(|error| Flown::Failed(Arc::new(error)))?;
+        let version = held.take();
+        if !version.allows_put() {
             return Ok(self.serve_only(value));
-        };
-        let stamps = tags.iter().map(|tag| &tag[..]).zip(stamps);
-        match self.store(key, &value, stamps, token).await {
-            Ok(Put::Stored(until)) => {
-                let entry = Entry { value, until, tags: tags.to_vec(), mark };
-                self.keep(key, entry, own).await
+        }
+        match self.store(key, &value, tags, &version).await {
+            Some(Put::Stored(until)) => {
+                let stored = TierValue::new(Vec::new(), until).tags(tags.to_vec());
+                self.keep(key, Entry { value, stored, version }, own).await
             }
-            Ok(Put::Fenced) => {
+            Some(_) => {
                 *own = Some(value);
                 Err(Flown::Overtaken)
             }
-            Err(_) => Ok(self.serve_only(value)),
+            None => Ok(self.serve_only(value)),
         }
     }
 
-    /// A value that Redis has not goes to those that wait for it. While there is no connection, it is kept for as long as
+    /// A value that the second tier has not goes to those that wait for it. While there is no connection, it is kept for as long as
     /// entries may be outdated.
     fn serve_only(&self, value: V) -> Fresh<V> {
-        Fresh::new(value).ttl(self.shared.tier.link.kept_alone())
+        Fresh::new(value).ttl(self.tier.kept_alone())
     }
 
-    /// What Redis has may come into the cache. Without tags the flight puts it there, unless a message for its key has
-    /// detached it. With tags, of which the flight knows nothing, it is put there on the tier's thread, if no message has
-    /// come for one of them.
+    /// What the second tier has may come into the cache. Without tags the flight puts it there, unless a message for its key
+    /// has detached it. With tags, of which the flight knows nothing, the second tier says whether a message has come for one
+    /// of them.
     async fn keep<E>(
         &self,
         key: &K,
-        Entry { value, until, tags, mark }: Entry<V>,
+        Entry { value, stored, version }: Entry<V>,
         own: &mut Own<V>,
     ) -> Result<Fresh<V>, Flown<E>> {
-        let left = until.saturating_duration_since(Instant::now());
-        if tags.is_empty() {
-            return Ok(Fresh::new(value).ttl(left));
+        if stored.tags.is_empty() {
+            return Ok(Fresh::new(value).ttl(stored.left()));
         }
-        let (link, cache, bytes) = (&self.shared.tier.link, self.cache.clone(), key.to_bytes());
-        let (at, entry, of_key) = (Arc::clone(link), value.clone(), key.clone());
-        let keeping = async move {
-            let is_unchanged = at.is_unchanged(mark, &bytes, tags.iter().map(|tag| &tag[..]));
-            if is_unchanged && cache.policy().has_tags {
-                cache.insert_tagged_with_ttl(of_key, entry, &tags, left);
-            } else {
-                cache.invalidate(&of_key);
-            }
-            is_unchanged
-        };
         // Either way this flight keeps nothing.
-        if link.run(keeping).await == Ok(true) {
+        let keep = self.keeping(key.clone(), value.clone(), &stored.tags);
+        if self.tier.keep(&key.to_bytes(), &stored, &version, keep).await {
             return Ok(Fresh::new(value).ttl(Duration::ZERO));
         }
         *own = Some(value);
         Err(Flown::Overtaken)
     }
 
-    /// The values of some keys, each as [`get`](Self::get) finds it. Redis is asked for 256 of those that are missing at a
-    /// time, in one round trip.
+    /// What puts a value into the cache. If that panics, as the user's code may, no older value stays there.
+    pub(crate) fn keeping(&self, key: K, value: V, tags: &[String]) -> Keep {
+        let (cache, tags) = (self.cache.clone(), tags.to_vec());
+        let is_kept = tags.is_empty() || cache.policy().has_tags;
+        Keep::new(move |left| {
+            let put = || match left.filter(|_| is_kept) {
+                Some(left) if tags.is_empty() => cache.insert_with_ttl(key.clone(), value, left),
+                Some(left) => cache.insert_tagged_with_ttl(key.clone(), value, &tags, left),
+                None => drop(cache.invalidate(&key)),
+            };
+            if quietly(put).is_none() && quietly(|| cache.invalidate(&key)).is_none() {
+                empty(&cache);
+            }
+        })
+    }
+
+    /// The values of some keys, each as [`get`](Self::get) finds it. The second tier is asked for 256 of those that are
+    /// missing at a time, in one round trip.
     pub async fn get_many(&self, keys: &[K]) -> Vec<Option<V>> {
+        let look = Look::new(self.shared.codec.id());
         let mut values = Vec::with_capacity(keys.len());
         for some in keys.chunks(ASKED_AT_ONCE) {
-            values.extend(join_all(some.iter().map(|key| self.get(key))).await);
+            let batch = Batch::new();
+            let reads = some.iter().map(|key| async {
+                if let Some(value) = self.get_cached(key) {
+                    return Some(value);
+                }
+                let ask = |bytes| async { batch.answer(bytes).await?.ok() };
+                self.find(key, ask).await
+            });
+            values.extend(batch.drive((&self.tier, look), join_all(reads)).await);
         }
         values
     }
 
     /// While the cache may not answer, it must not do so through its own loads either.
     pub(crate) fn open_for(&self, key: &K) {
-        if !self.gate.serves() {
+        if !self.tier.serves() {
             self.cache.invalidate(key);
         }
     }
 
-    /// Asks Redis for a key; with the tags of its value if it is to be loaded, and how long one that is there has to live.
-    async fn fetch(&self, key: &K, loads: Option<(&[String], Duration)>) -> Fetched<V> {
-        let link = &self.shared.tier.link;
-        let token = if loads.is_some() { link.tokens.next() } else { Vec::new() };
-        let mut disregard = false;
-        loop {
-            let (bytes, own) = (key.to_bytes(), Arc::clone(link));
-            let (tags, least) = loads.unwrap_or_default();
-            let look = Look { token: token.clone(), disregard, tags: tags.to_vec(), least };
-            let looking = async move {
-                let until = own.until();
-                own.look_up_leased(&bytes, look, until).await
-            };
-            match link.run(looking).await.and_then(|found| found) {
-                Ok(Found::Value(sealed, until, mark)) => match self.open(&sealed) {
-                    Some((value, tags)) => {
-                        link.counts.hits.add();
-                        return Fetched::Value(Entry { value, until, tags, mark });
-                    }
-                    // Looked up once more, for a token.
-                    None if !disregard && loads.is_some() => disregard = true,
-                    None => {
-                        link.counts.misses.add();
-                        return Fetched::Miss(Vec::new(), Vec::new(), None);
-                    }
-                },
-                Ok(Found::Miss { token, stamps, mark, .. }) => {
-                    link.counts.misses.add();
-                    return Fetched::Miss(token, stamps, Some(mark));
-                }
-                Err(_) => {
-                    link.counts.errors.add();
-                    return Fetched::Unavailable;
-                }
+    /// Asks the second tier for a key that is loaded if it has none, with these tags; and how long one that is there has to
+    /// live.
+    async fn fetch(&self, key: &K, tags: &[String], least: Duration) -> Fetched<V> {
+        let look = Look::new(self.shared.codec.id()).before_load(tags);
+        let bytes = key.to_bytes();
+        let found = self.tier.get(&bytes, look.least(least)).await.ok();
+        match self.fetched(found) {
+            // Looked up once more, for a version.
+            (Fetched::Miss(_), true) => {
+                let found = self.tier.get(&bytes, look.least(Duration::MAX)).await.ok();
+                self.fetched(found.map(|found| Found::new(None, found.version))).0
+            }
+            (fetched, _) => fetched,
+        }
+    }
+
+    /// Decodes what was found; and whether that was not possible.
+    fn fetched(&self, found: Option<Found>) -> (Fetched<V>, bool) {
+        let Some(found) = found else {
+            self.tier.told(Told::Failed);
+            return (Fetched::Miss(Version::default()), false);
+        };
+        let Some(mut stored) = found.value else {
+            self.tier.told(Told::Miss);
+            return (Fetched::Miss(found.version), false);
+        };
+        let bytes = std::mem::take(&mut stored.bytes);
+        match self.shared.codec.decode(&bytes) {
+            Ok(value) => {
+                self.tier.told(Told::Hit);
+                (Fetched::Value(Entry { value, stored, version: found.version }), false)
+            }
+            Err(_) => {
+                self.tier.told(Told::Undecodable);
+                (Fetched::Miss(Version::default()), true)
             }
         }
     }
 
-    /// Takes a value and its tags out of an envelope; counts why that is not possible.
-    fn open(&self, sealed: &[u8]) -> Option<(V, Vec<String>)> {
-        let (shared, link) = (&self.shared, &self.shared.tier.link);
-        let limit = link.settings.max_value_bytes;
-        let opened = envelope::open(sealed, shared.codec.id(), limit);
-        let read = opened.and_then(|opened| Ok((envelope::tag_names(opened.tags)?, opened)));
-        let (tags, opened) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                let count = match error {
-                    EnvelopeError::Newer
-                    | EnvelopeError::OtherCodec
-                    | EnvelopeError::Compressed => &link.counts.other_format,
-                    EnvelopeError::TooLarge => &link.counts.too_large,
-                    _ => &link.counts.corrupt,
-                };
-                count.add();
-                return None;
-            }
+    /// Stores a loaded value in the second tier, if it can be encoded.
+    async fn store(&self, key: &K, value: &V, tags: &[String], version: &Version) -> Option<Put> {
+        let codec = &self.shared.codec;
+        let Ok(bytes) = codec.encode(value) else {
+            self.tier.told(Told::Undecodable);
+            return None;
         };
-        let value = shared.codec.decode(&opened.payload);
-        let value = value.inspect_err(|_| link.counts.undecodable.add()).ok()?;
-        Some((value, tags.into_iter().map(str::to_string).collect()))
+        let item = TierItem::new(&bytes, codec.id(), self.tier.time_to_live()).tags(tags);
+        let terms = PutTerms::Unchanged(version);
+        self.tier.put(&key.to_bytes(), item, terms, Keep::nothing()).await.ok()
     }
+}
 
-    /// Stores a loaded value in Redis.
-    async fn store<'t>(
-        &self,
-        key: &K,
-        value: &V,
-        tags: impl Iterator<Item = (&'t str, [u8; 8])>,
-        token: Vec<u8>,
-    ) -> Result<Put, TierError> {
-        let link = &self.shared.tier.link;
-        let block = envelope::tag_block(tags).map_err(|_| TierError::TooLarge)?;
-        let sealed = self.seal(value, &block).await?;
-        let (bytes, own, ttl) = (key.to_bytes(), Arc::clone(link), link.settings.time_to_live);
-        link.run(async move { own.put(&bytes, &sealed, ttl, &token).await }).await?
+/// A version under which a value is being loaded. Dropped, the load has failed, has panicked, or its caller is gone.
+struct Held<'h, K: TierKey, T: Tier> {
+    tier: &'h T,
+    key: &'h K,
+    version: Option<Version>,
+}
+
+impl<K: TierKey, T: Tier> Held<'_, K, T> {
+    fn take(mut self) -> Version {
+        self.version.take().unwrap_or_default()
     }
+}
 
-    /// A load has failed: if it had the lease, another instance may load.
-    async fn give_up(&self, key: &K, token: Vec<u8>) {
-        let link = &self.shared.tier.link;
-        if link.settings.lease.is_some() && !token.is_empty() {
-            let (bytes, own) = (key.to_bytes(), Arc::clone(link));
-            let _ = link.run(async move { own.release(&bytes, &token).await }).await;
+impl<K: TierKey, T: Tier> Drop for Held<'_, K, T> {
+    fn drop(&mut self) {
+        if let Some(version) = self.version.take() {
+            self.tier.give_up(&self.key.to_bytes(), &version);
         }
     }
 }

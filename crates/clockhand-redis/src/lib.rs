@@ -9,6 +9,8 @@
 //! | `tiered`, `flow` | a cache with a second tier: writes and reads |
 //! | `tier`, `settings` | the second tier, and how it is configured |
 //! | `servers`, `tls` | where the server is |
+//! | `as_tier` | the server as a [`Tier`](clockhand::tier::Tier) |
+//! | `batch` | many keys in one question |
 //! | `tags` | values that are invalidated together |
 //! | `loading` | a loader of its own: values that are renewed, and stand in |
 //! | `blocking` | the same for threads |
@@ -23,6 +25,8 @@
 //! | `envelope`, `codec`, `key` | how values and keys are written |
 #![forbid(unsafe_code)]
 
+mod as_tier;
+mod batch;
 mod blocking;
 mod breaker;
 mod codec;

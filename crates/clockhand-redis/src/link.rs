@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use clockhand::tier::FirstTier;
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
 use tokio::runtime::Handle;
@@ -45,16 +46,6 @@ const WATCHED: usize = 4096;
 /// What a message is about.
 const KEYS: u8 = 0;
 const TAGS: u8 = 1;
-
-/// The first tier, as the connection sees it. Called on the tier's thread. It does not panic, whatever the user's code does.
-pub(crate) trait FirstTier: Send + Sync {
-    /// Removes a key, and detaches a load of it. False if these bytes are no key.
-    fn invalidate(&self, key: &[u8]) -> bool;
-    /// Removes every key that has this tag.
-    fn invalidate_tag(&self, tag: &[u8]);
-    /// Removes every key, and detaches all loads.
-    fn invalidate_all(&self);
-}
 
 pub(crate) struct Link {
     pub(crate) settings: Settings,
@@ -108,6 +99,16 @@ struct Generation {
 /// A moment between two messages.
 #[derive(Clone, Copy)]
 pub(crate) struct Mark(u64);
+
+impl Mark {
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// How the connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

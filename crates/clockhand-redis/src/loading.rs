@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clockhand::load::BoxFuture;
+use clockhand::tier::Tier;
 use clockhand::{AsyncLoader, Fresh, LoadError, LoadingCache};
 
 use crate::flow::{Flown, JOINED, TieredError};
 use crate::key::TierKey;
+use crate::tier::RedisTier;
 use crate::tiered::Tiered;
 
 /// A [`Tiered`] cache with a loader. Made by [`Tiered::loading`].
@@ -47,28 +49,29 @@ use crate::tiered::Tiered;
 /// # Ok(())
 /// # }
 /// ```
-pub struct TieredLoading<K, V, S, L> {
-    tiered: Tiered<K, V, S>,
-    loading: LoadingCache<K, V, Through<K, V, S, L>, S>,
+pub struct TieredLoading<K, V, S, L, T = RedisTier> {
+    tiered: Tiered<K, V, S, T>,
+    loading: LoadingCache<K, V, Through<K, V, S, L, T>, S>,
     /// As `Through` has it.
     renewed_after: Arc<AtomicU64>,
     loader: Arc<L>,
 }
 
 /// A loader that asks Redis first.
-struct Through<K, V, S, L> {
-    tiered: Tiered<K, V, S>,
+struct Through<K, V, S, L, T> {
+    tiered: Tiered<K, V, S, T>,
     loader: Arc<L>,
     /// The age in milliseconds from which on a value on the server is not young enough for a renewal; zero: none is.
     renewed_after: Arc<AtomicU64>,
 }
 
-impl<K, V, S, L> AsyncLoader<K, V> for Through<K, V, S, L>
+impl<K, V, S, L, T> AsyncLoader<K, V> for Through<K, V, S, L, T>
 where
     K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
     L: AsyncLoader<K, V>,
+    T: Tier,
 {
     type Error = Flown<L::Error>;
 
@@ -84,17 +87,18 @@ where
         // ORDERING: Relaxed: a setting, which is made before the handle is shared.
         let after = Duration::from_millis(self.renewed_after.load(Ordering::Relaxed));
         // Another instance may have renewed it. If not, what the server has is what is to be renewed.
-        let least = self.tiered.shared.tier.link.settings.time_to_live.saturating_sub(after);
+        let least = self.tiered.tier.time_to_live().saturating_sub(after);
         self.through(key, least, self.loader.reload(key, old)).await
     }
 }
 
-impl<K, V, S, L> Through<K, V, S, L>
+impl<K, V, S, L, T> Through<K, V, S, L, T>
 where
     K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
     L: AsyncLoader<K, V>,
+    T: Tier,
 {
     async fn through(
         &self,
@@ -112,14 +116,18 @@ where
     }
 }
 
-impl<K, V, S> Tiered<K, V, S>
+impl<K, V, S, T> Tiered<K, V, S, T>
 where
     K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
+    T: Tier,
 {
     /// The same cache and tier, with a loader.
-    pub fn loading<L: AsyncLoader<K, V> + 'static>(&self, loader: L) -> TieredLoading<K, V, S, L> {
+    pub fn loading<L>(&self, loader: L) -> TieredLoading<K, V, S, L, T>
+    where
+        L: AsyncLoader<K, V> + 'static,
+    {
         let (loader, renewed_after) = (Arc::new(loader), Arc::new(AtomicU64::new(0)));
         let through = Through {
             tiered: self.clone(),
@@ -131,18 +139,19 @@ where
     }
 }
 
-impl<K, V, S, L> TieredLoading<K, V, S, L>
+impl<K, V, S, L, T> TieredLoading<K, V, S, L, T>
 where
     K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
     L: AsyncLoader<K, V> + 'static,
+    T: Tier,
 {
     fn with(
         self,
         set: impl FnOnce(
-            LoadingCache<K, V, Through<K, V, S, L>, S>,
-        ) -> LoadingCache<K, V, Through<K, V, S, L>, S>,
+            LoadingCache<K, V, Through<K, V, S, L, T>, S>,
+        ) -> LoadingCache<K, V, Through<K, V, S, L, T>, S>,
     ) -> Self {
         Self { loading: set(self.loading), ..self }
     }
@@ -209,12 +218,12 @@ where
     }
 
     /// The cache and its tier, to write and to invalidate.
-    pub fn tiered(&self) -> &Tiered<K, V, S> {
+    pub fn tiered(&self) -> &Tiered<K, V, S, T> {
         &self.tiered
     }
 }
 
-impl<K, V, S, L> fmt::Debug for TieredLoading<K, V, S, L> {
+impl<K, V, S, L, T: fmt::Debug> fmt::Debug for TieredLoading<K, V, S, L, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TieredLoading").field("tiered", &self.tiered).finish_non_exhaustive()
     }

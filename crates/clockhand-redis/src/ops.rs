@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use clockhand::tier::{Keep, Put};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, ScriptInvocation, Value};
 use tokio::time::{sleep, sleep_until, timeout_at};
@@ -20,6 +21,11 @@ const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
 /// What an envelope and its tags can have beside the payload.
 const LONGEST_ENVELOPE: usize = ENVELOPE_OVERHEAD + u16::MAX as usize;
+/// The most bytes of values in one answer for many keys.
+const LARGEST_ANSWER: usize = 8 << 20;
+/// What that answer says instead of milliseconds.
+const OVERSIZED: i64 = -3;
+const NO_ROOM: i64 = -4;
 /// How often tags are asked for that are new.
 const TAGS_ASKED: u32 = 4;
 /// The shortest life of a tag.
@@ -48,7 +54,7 @@ pub(crate) fn answer_of(values: Vec<Value>, sent: Instant) -> Result<Answer, Tie
 }
 
 /// What was found for a key, and the moment before that was asked.
-pub(crate) enum Found {
+pub(crate) enum Answered {
     /// A value in its envelope, and until when it may be served.
     Value(Vec<u8>, Instant, Mark),
     /// None. The token under which a value may be stored, if there is one, whether it is the caller's own, and the stamps of
@@ -56,29 +62,17 @@ pub(crate) enum Found {
     Miss { token: Vec<u8>, is_own: bool, stamps: Vec<[u8; 8]>, mark: Mark },
 }
 
-/// What has become of a load's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
-    /// It is stored, and may be served until then.
-    Stored(Instant),
-    /// Something was written to the key since the load began.
-    Fenced,
-}
-
-/// What puts a written value into the first tier, for as long as it is told.
-pub(crate) type Fill = Box<dyn FnOnce(Duration) + Send>;
-
 /// A write of a user.
 pub(crate) enum Write {
     /// The value in its envelope, how long it lives, and what puts it into the first tier.
-    Insert(Vec<u8>, Duration, Fill),
+    Insert(Vec<u8>, Duration, Keep),
     /// The same for a value with tags, whose stamps were asked for after this moment.
-    InsertTagged(Vec<u8>, Duration, Fill, Vec<String>, Mark),
+    InsertTagged(Vec<u8>, Duration, Keep, Vec<String>, Mark),
     Remove,
 }
 
 /// How a look-up is done.
-pub(crate) struct Look {
+pub(crate) struct LookUp {
     /// The token to leave if there is no value; empty: none.
     pub(crate) token: Vec<u8>,
     /// Whether a value that is there is disregarded.
@@ -174,9 +168,9 @@ impl Link {
     pub(crate) async fn look_up(
         self: &Arc<Self>,
         key: &[u8],
-        look: &Look,
+        look: &LookUp,
         until: Instant,
-    ) -> Result<Found, TierError> {
+    ) -> Result<Answered, TierError> {
         // A write of this key has failed: what the server has may be older.
         if self.repairs.concerns(key) {
             return Err(TierError::Refused);
@@ -197,10 +191,10 @@ impl Link {
     async fn look_up_once(
         self: &Arc<Self>,
         key: &[u8],
-        look: &Look,
+        look: &LookUp,
         generation: &[u8; 8],
         until: Instant,
-    ) -> Result<(Found, i64), TierError> {
+    ) -> Result<(Answered, i64), TierError> {
         let mark = self.mark();
         let mut call = self.scripts.get.prepare_invoke();
         call.key(self.names.value(key)).key(self.names.marker(key));
@@ -218,12 +212,7 @@ impl Link {
         let mut rest = answer.rest.into_iter();
         match (answer.status, rest.next(), rest.next()) {
             (status::DONE, Some(Value::BulkString(value)), Some(Value::Int(left))) => {
-                let left = match u64::try_from(left) {
-                    Ok(left) => Duration::from_millis(left).saturating_sub(self.settings.linger),
-                    Err(_) => self.settings.time_to_live,
-                };
-                // The server said how much is left after it was asked.
-                Ok((Found::Value(value, later(answer.sent, left), mark), 0))
+                Ok((Answered::Value(value, self.ends(answer.sent, left), mark), 0))
             }
             (
                 status::MISS | status::TOO_LARGE,
@@ -232,10 +221,82 @@ impl Link {
             ) => {
                 let Some(Value::Int(new)) = rest.next() else { return Err(unreadable()) };
                 let stamps = rest.filter_map(|stamp| stamp_of(&stamp)).collect();
-                Ok((Found::Miss { token, is_own: own == 1, stamps, mark }, new))
+                Ok((Answered::Miss { token, is_own: own == 1, stamps, mark }, new))
             }
             _ => Err(unreadable()),
         }
+    }
+
+    /// Looks keys up that no load is going to store, in one round trip. `None`: it did not fit into the answer.
+    pub(crate) async fn look_up_many(
+        self: &Arc<Self>,
+        keys: &[Vec<u8>],
+        until: Instant,
+    ) -> Vec<Result<Option<Answered>, TierError>> {
+        // A write of a key has failed: what the server has may be older.
+        let is_due: Vec<bool> = keys.iter().map(|key| self.repairs.concerns(key)).collect();
+        let asked: Vec<&Vec<u8>> =
+            keys.iter().zip(&is_due).filter(|(_, is_due)| !**is_due).map(|(key, _)| key).collect();
+        let answered = match asked.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.ask_many(&asked, until).await,
+        };
+        let mut answered = answered.map(Vec::into_iter);
+        let answers = is_due.into_iter().map(|is_due| match &mut answered {
+            _ if is_due => Err(TierError::Refused),
+            Ok(answers) => answers.next().ok_or_else(unreadable),
+            Err(error) => Err(error.clone()),
+        });
+        answers.collect()
+    }
+
+    async fn ask_many(
+        self: &Arc<Self>,
+        keys: &[&Vec<u8>],
+        until: Instant,
+    ) -> Result<Vec<Option<Answered>>, TierError> {
+        let generation = self.known_generation(until).await?;
+        let mark = self.mark();
+        let mut call = self.scripts.get_many.prepare_invoke();
+        for key in keys {
+            call.key(self.names.value(key));
+        }
+        call.arg(&generation[..]).arg(millis(self.settings.linger));
+        call.arg(self.settings.max_value_bytes + LONGEST_ENVELOPE);
+        call.arg(self.names.tags()).arg(LARGEST_ANSWER);
+        let answer = self.call(&call, until).await?;
+        let (sent, mut rest) = (answer.sent, answer.rest.into_iter());
+        let mut answers = Vec::with_capacity(keys.len());
+        while let (Some(value), Some(left)) = (rest.next(), rest.next()) {
+            let (Value::BulkString(value), Value::Int(left)) = (value, left) else {
+                return Err(unreadable());
+            };
+            answers.push(match left {
+                NO_ROOM => None,
+                _ if value.is_empty() => {
+                    if left == OVERSIZED {
+                        self.counts.too_large.add();
+                    }
+                    Some(Answered::Miss {
+                        token: Vec::new(),
+                        is_own: false,
+                        stamps: Vec::new(),
+                        mark,
+                    })
+                }
+                _ => Some(Answered::Value(value, self.ends(sent, left), mark)),
+            });
+        }
+        Ok(answers)
+    }
+
+    /// Until when a value may be served of which the server has said that so many milliseconds are left, after it was asked.
+    fn ends(&self, sent: Instant, left: i64) -> Instant {
+        let left = match u64::try_from(left) {
+            Ok(left) => Duration::from_millis(left).saturating_sub(self.settings.linger),
+            Err(_) => self.settings.time_to_live,
+        };
+        later(sent, left)
     }
 
     /// How long a tag lives: longer than what has it. When it ends, what has it ends as well.
@@ -259,7 +320,7 @@ impl Link {
             }
             Err(Refusal::Fenced) => {
                 self.counts.fenced.add();
-                Ok(Put::Fenced)
+                Ok(Put::Overtaken)
             }
             Err(Refusal::Error(error)) => Err(error),
         }
@@ -318,12 +379,12 @@ impl Link {
             Err(_) => Err(TierError::TimedOut),
             Ok(_turn) => {
                 let (now, number) = (self.mark(), self.repairs.number(&key));
-                let (insert, fill, tags, mark) = match write {
-                    Write::Insert(value, ttl, fill) => {
-                        (Some((value, ttl)), Some((ttl, fill)), Vec::new(), now)
+                let (insert, keep, tags, mark) = match write {
+                    Write::Insert(value, ttl, keep) => {
+                        (Some((value, ttl)), Some((ttl, keep)), Vec::new(), now)
                     }
-                    Write::InsertTagged(value, ttl, fill, tags, mark) => {
-                        (Some((value, ttl)), Some((ttl, fill)), tags, mark)
+                    Write::InsertTagged(value, ttl, keep, tags, mark) => {
+                        (Some((value, ttl)), Some((ttl, keep)), tags, mark)
                     }
                     Write::Remove => (None, None, Vec::new(), now),
                 };
@@ -337,7 +398,7 @@ impl Link {
                     sleep_until(until.into()).await;
                 }
                 let is_unchanged = self.is_unchanged(mark, &key, tags.iter().map(|tag| &tag[..]));
-                self.settle(&key, &result, number, fill.filter(|_| is_unchanged));
+                self.settle(&key, &result, number, keep.filter(|_| is_unchanged));
                 result
             }
         };
@@ -369,24 +430,21 @@ impl Link {
         })
     }
 
-    /// Brings the first tier in line with a write that has ended. `fill` is there if nothing was told about the key since
+    /// Brings the first tier in line with a write that has ended. `keep` is there if nothing was told about the key since
     /// the write was sent.
     fn settle(
         &self,
         key: &[u8],
         result: &Result<Instant, TierError>,
         number: Option<u64>,
-        fill: Option<(Duration, Fill)>,
+        keep: Option<(Duration, Keep)>,
     ) {
         if let Ok(sent) = result {
             if let Some(number) = number {
                 self.repairs.done(key, number);
             }
-            if let Some((ttl, fill)) = fill {
-                let left = ttl.saturating_sub(sent.elapsed());
-                if !left.is_zero() {
-                    return fill(left);
-                }
+            if let Some((ttl, keep)) = keep {
+                return keep.until(later(*sent, ttl));
             }
         }
         self.invalidate_first(key);
@@ -496,15 +554,15 @@ impl Link {
     pub(crate) async fn look_up_leased(
         self: &Arc<Self>,
         key: &[u8],
-        look: Look,
+        look: LookUp,
         until: Instant,
-    ) -> Result<Found, TierError> {
+    ) -> Result<Answered, TierError> {
         let mut found = self.look_up(key, &look, until).await?;
         let Some(wait) = self.settings.lease.filter(|_| !look.token.is_empty()) else {
             return Ok(found);
         };
         let (end, mut pause) = (Instant::now() + wait, FIRST_LOOK);
-        while matches!(&found, Found::Miss { token, is_own: false, .. } if !token.is_empty()) {
+        while matches!(&found, Answered::Miss { token, is_own: false, .. } if !token.is_empty()) {
             if pause == FIRST_LOOK {
                 self.counts.lease_waits.add();
             }
@@ -580,7 +638,7 @@ impl Drop for Slot {
     }
 }
 
-fn later(moment: Instant, by: Duration) -> Instant {
+pub(crate) fn later(moment: Instant, by: Duration) -> Instant {
     moment.checked_add(by).unwrap_or(moment)
 }
 

@@ -38,13 +38,12 @@ macro_rules! in_time {
     };
 }
 
-/// `ARGV`: generation, token or nothing, milliseconds that the marker lives, milliseconds that a value outlives its time,
-/// most bytes, whether a value that is there is to be disregarded, what the keys of tags begin with, milliseconds that a
-/// tag lives, and for each tag of a load its name and a new stamp. After a miss it answers how many tags are new, and the
-/// stamps of all.
-const GET: &str = timed!(
-    r"local function is_valid(value)
-  if string.sub(value, 9, 16) ~= ARGV[1] or #value < 32 then
+/// A script that can tell whether a value is valid: that of a generation, all of whose tags have the stamps that it says.
+macro_rules! judged {
+    ($body:literal) => {
+        concat!(
+            r"local function is_valid(value, generation, tags)
+  if string.sub(value, 9, 16) ~= generation or #value < 32 then
     return false
   end
   local at, last = 33, 32 + string.byte(value, 7) + 256 * string.byte(value, 8)
@@ -55,14 +54,25 @@ const GET: &str = timed!(
     end
     local stamp = at + 2 + low + 256 * high
     local tag = string.sub(value, at + 2, stamp - 1)
-    if redis.pcall('GET', ARGV[7] .. tag) ~= string.sub(value, stamp, stamp + 7) then
+    if redis.pcall('GET', tags .. tag) ~= string.sub(value, stamp, stamp + 7) then
       return false
     end
     at = stamp + 8
   end
   return true
 end
-local miss = 3
+",
+            $body
+        )
+    };
+}
+
+/// `ARGV`: generation, token or nothing, milliseconds that the marker lives, milliseconds that a value outlives its time,
+/// most bytes, whether a value that is there is to be disregarded, what the keys of tags begin with, milliseconds that a
+/// tag lives, and for each tag of a load its name and a new stamp. After a miss it answers how many tags are new, and the
+/// stamps of all.
+const GET: &str = timed!(judged!(
+    r"local miss = 3
 if ARGV[6] == '0' then
   local size = redis.pcall('STRLEN', KEYS[1])
   if type(size) == 'number' and size > 0 then
@@ -72,7 +82,7 @@ if ARGV[6] == '0' then
       local left = redis.call('PTTL', KEYS[1])
       if left > tonumber(ARGV[4]) or left == -1 then
         local value = redis.call('GET', KEYS[1])
-        if value and is_valid(value) then
+        if value and is_valid(value, ARGV[1], ARGV[7]) then
           return {now, 1, value, left}
         end
       end
@@ -103,7 +113,37 @@ elseif not redis.pcall('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]).err then
 end
 return answer
 "
-);
+));
+
+/// `ARGV`: generation, milliseconds that a value outlives its time, most bytes of a value, what the keys of tags begin with,
+/// most bytes of all values. Answers for each key a value and its milliseconds; or nothing and -3, if it is too large, -4, if
+/// there was no room for it in the answer, or 0.
+const GET_MANY: &str = timed!(judged!(
+    r"local answer, room = {now, 1}, tonumber(ARGV[5])
+for nth = 1, #KEYS do
+  local value, left = '', 0
+  local size = redis.pcall('STRLEN', KEYS[nth])
+  if type(size) == 'number' and size > 0 then
+    if size > tonumber(ARGV[3]) then
+      left = -3
+    elseif size > room then
+      left = -4
+    else
+      local lives = redis.call('PTTL', KEYS[nth])
+      if lives > tonumber(ARGV[2]) or lives == -1 then
+        local held = redis.call('GET', KEYS[nth])
+        if held and is_valid(held, ARGV[1], ARGV[4]) then
+          value, left, room = held, lives, room - size
+        end
+      end
+    end
+  end
+  answer[#answer + 1] = value
+  answer[#answer + 1] = left
+end
+return answer
+"
+));
 
 /// Whether a value may be stored; it is, by a plain `SET` of a key that is not there (`NX`), in the same transaction. `ARGV`:
 /// deadline, token, which is empty for an insert. If it may, there is no such key afterwards. If it may not, there is one:
@@ -166,6 +206,7 @@ return {now, 1}
 /// The scripts with their hashes.
 pub(crate) struct Scripts {
     pub(crate) get: Script,
+    pub(crate) get_many: Script,
     pub(crate) remove: Script,
     pub(crate) release: Script,
     pub(crate) generation: Script,
@@ -176,6 +217,7 @@ impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
             get: Script::new(GET),
+            get_many: Script::new(GET_MANY),
             remove: Script::new(REMOVE),
             release: Script::new(RELEASE),
             generation: Script::new(GENERATION),

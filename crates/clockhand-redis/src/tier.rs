@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::breaker::BreakerState;
 use crate::error::{TierBuildError, TierError};
+use crate::gate::Gate;
 use crate::link::Link;
 use crate::servers::Kind;
 use crate::settings::{RedisTierBuilder, Settings};
@@ -34,6 +35,8 @@ use crate::worker;
 /// ```
 #[derive(Clone)]
 pub struct RedisTier {
+    /// All that a hit looks at.
+    pub(crate) gate: Arc<Gate>,
     pub(crate) link: Arc<Link>,
     _life: Arc<Life>,
 }
@@ -96,7 +99,7 @@ impl RedisTier {
     pub(crate) fn start(settings: Settings) -> Result<Self, TierBuildError> {
         let (stop, stopped) = oneshot::channel();
         let link = worker::start(settings, stopped)?;
-        Ok(Self { link, _life: Arc::new(Life { _stop: stop }) })
+        Ok(Self { gate: Arc::clone(&link.gate), link, _life: Arc::new(Life { _stop: stop }) })
     }
 
     /// Waits until every invalidation that the server had sent before this call was acted upon.

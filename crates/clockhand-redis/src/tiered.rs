@@ -6,15 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use clockhand::tier::{FirstTier, Keep, PutTerms, Tier, TierItem};
 use clockhand::{Cache, RandomState, Stats};
 
-use crate::codec::{Codec, Postcard};
-use crate::envelope::{self, Label};
-use crate::error::{TierBuildError, TierError};
-use crate::gate::Gate;
+use crate::codec::{Codec, CodecError, Postcard};
+use crate::error::TierBuildError;
 use crate::key::TierKey;
-use crate::link::FirstTier;
-use crate::ops::Write;
 use crate::tier::RedisTier;
 
 /// A [`Cache`] in front of a [`RedisTier`], coherent with the caches of other instances before the same server.
@@ -49,17 +46,16 @@ use crate::tier::RedisTier;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Tiered<K, V, S = RandomState> {
+pub struct Tiered<K, V, S = RandomState, T = RedisTier> {
     /// These two are all that a hit looks at.
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) tier: T,
     pub(crate) cache: Cache<K, V, S>,
     pub(crate) shared: Arc<Shared<K, V, S>>,
 }
 
 pub(crate) struct Shared<K, V, S> {
-    pub(crate) tier: RedisTier,
     pub(crate) codec: Box<dyn Codec<V>>,
-    /// What the connection calls: it has a weak handle of this.
+    /// What the second tier calls: it has a weak handle of this.
     _first: Arc<First<K, V, S>>,
 }
 
@@ -92,42 +88,52 @@ where
     }
 
     fn invalidate_all(&self) {
-        // Each panic is that of an entry which is out of the table by then: this ends.
-        while quietly(|| self.cache.invalidate_all()).is_none() {}
+        empty(&self.cache);
     }
 }
 
+/// Removes everything, whatever the user's code does.
+pub(crate) fn empty<K, V, S>(cache: &Cache<K, V, S>)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    // Each panic is that of an entry which is out of the table by then: this ends.
+    while quietly(|| cache.invalidate_all()).is_none() {}
+}
+
 /// Calls what may run the user's code; `None` if that panicked. The panic was told by its hook.
-fn quietly<R>(call: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn quietly<R>(call: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
-impl<K, V, S> Clone for Tiered<K, V, S> {
+impl<K, V, S, T: Clone> Clone for Tiered<K, V, S, T> {
     fn clone(&self) -> Self {
         Self {
-            gate: Arc::clone(&self.gate),
+            tier: self.tier.clone(),
             cache: self.cache.clone(),
             shared: Arc::clone(&self.shared),
         }
     }
 }
 
-impl<K, V, S> Tiered<K, V, S>
+impl<K, V, S, T> Tiered<K, V, S, T>
 where
     K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
+    T: Tier,
 {
-    /// Puts a cache before a tier, with values in the form of [`Postcard`].
+    /// Puts a cache in front of a second tier, and empties it. Values are written with [`Postcard`].
     ///
-    /// The cache is emptied, and has to keep time ([`per_entry_ttl`](clockhand::Builder::per_entry_ttl)): its entries end with
-    /// those of the tier at the latest. Who has a handle of the cache may read it, look at its statistics and set its
+    /// Afterwards the cache belongs to the tier: other handles of the cache may read it, look at its statistics and set its
     /// capacity; what is written to it directly is not known to the tier.
     ///
     /// # Errors
     ///
     /// If the cache keeps no time, or another one stands before this tier.
-    pub fn new(cache: Cache<K, V, S>, tier: &RedisTier) -> Result<Self, TierBuildError>
+    pub fn new(cache: Cache<K, V, S>, tier: &T) -> Result<Self, TierBuildError>
     where
         Postcard: Codec<V>,
     {
@@ -141,22 +147,20 @@ where
     /// As [`new`](Self::new).
     pub fn with_codec(
         cache: Cache<K, V, S>,
-        tier: &RedisTier,
+        tier: &T,
         codec: impl Codec<V>,
     ) -> Result<Self, TierBuildError> {
         if !cache.policy().keeps_time {
             return Err(TierBuildError::Untimed);
         }
         let first = Arc::new(First { cache: cache.clone() });
-        let heard: Weak<First<K, V, S>> = Arc::downgrade(&first);
-        if !tier.link.attach(heard) {
+        let told: Weak<First<K, V, S>> = Arc::downgrade(&first);
+        empty(&cache);
+        if !tier.attach(told) {
             return Err(TierBuildError::Taken);
         }
-        // Only now: what the server has told before was not heard by this cache.
-        cache.invalidate_all();
-        tier.link.gate.open();
-        let shared = Shared { tier: tier.clone(), codec: Box::new(codec), _first: first };
-        Ok(Self { gate: Arc::clone(&tier.link.gate), cache, shared: Arc::new(shared) })
+        let shared = Shared { codec: Box::new(codec), _first: first };
+        Ok(Self { tier: tier.clone(), cache, shared: Arc::new(shared) })
     }
 
     /// A clone of the value of a key, from the cache only.
@@ -166,20 +170,59 @@ where
     /// Wait-free, as [`Cache::get`].
     #[inline]
     pub fn get_cached(&self, key: &K) -> Option<V> {
-        if self.gate.serves() { self.cache.get(key) } else { None }
+        if self.tier.serves() { self.cache.get(key) } else { None }
     }
 
-    /// Writes a value to Redis and, if it is there, to the cache; all other instances are told. It lives as long as
+    /// Removes a key from the second tier and from the cache of every instance, and stops loads of it that are under way.
+    ///
+    /// Write the source first. The removal goes on to its end if the returned future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub async fn invalidate(&self, key: &K) -> Result<(), T::Error> {
+        let (cache, of_key) = (self.cache.clone(), key.clone());
+        // Also if this future is dropped.
+        let _removes = Keep::new(move |_| {
+            if quietly(|| cache.invalidate(&of_key)).is_none() {
+                empty(&cache);
+            }
+        });
+        self.tier.remove(&key.to_bytes()).await
+    }
+
+    /// Removes every key from the second tier, as far as any thread can read it, and from the cache of every instance. Redis
+    /// itself removes them when their time is over, or they are written anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), for all keys.
+    pub async fn invalidate_all(&self) -> Result<(), T::Error> {
+        let cache = self.cache.clone();
+        let _removes = Keep::new(move |_| empty(&cache));
+        self.tier.remove_all().await
+    }
+}
+
+impl<K, V, S, T> Tiered<K, V, S, T>
+where
+    K: TierKey + Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+    T: Tier<Error: From<CodecError>>,
+{
+    /// Writes a value to the second tier and, if it is there, to the cache; all other instances are told. It lives as long as
     /// [`time_to_live`](crate::RedisTierBuilder::time_to_live) says.
     ///
     /// Write the source first. The write goes on to its end if the returned future is dropped.
     ///
     /// # Errors
     ///
-    /// Why it is not in Redis. The key is gone from this instance's cache then, and is removed from Redis as soon as that is
-    /// possible; until then this instance does not read it there. Other instances may return an older value until then.
-    pub async fn insert(&self, key: K, value: V) -> Result<(), TierError> {
-        self.insert_with_ttl(key, value, self.shared.tier.link.settings.time_to_live).await
+    /// Why it is not in the second tier. The key is gone from this instance's cache then, and is removed from Redis as soon as
+    /// that is possible; until then this instance does not read it there. Other instances may return an older value until
+    /// then.
+    pub async fn insert(&self, key: K, value: V) -> Result<(), T::Error> {
+        self.insert_with_ttl(key, value, self.tier.time_to_live()).await
     }
 
     /// As [`insert`](Self::insert), with a time to live of its own; zero removes the key.
@@ -187,133 +230,71 @@ where
     /// # Errors
     ///
     /// As [`insert`](Self::insert).
-    pub async fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<(), TierError> {
-        let link = &self.shared.tier.link;
-        let bytes = key.to_bytes();
-        let sealed = self.seal(&value, &[]).await;
-        let write = match &sealed {
-            Ok(sealed) if !ttl.is_zero() => {
-                let cache = self.cache.clone();
-                let fill = move |left: Duration| cache.insert_with_ttl(key, value, left);
-                Write::Insert(sealed.clone(), ttl, Box::new(fill))
-            }
-            // What cannot be stored must not leave an older value behind.
-            _ => Write::Remove,
-        };
-        let until = link.until();
-        let own = Arc::clone(link);
-        let written = self.run_write(bytes, move |bytes| own.write(bytes, write, until)).await;
-        sealed.map(drop).and(written)?;
-        link.counts.inserts.add();
-        Ok(())
+    pub async fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> Result<(), T::Error> {
+        self.write(key, value, &[], ttl).await
     }
 
-    /// Removes a key from Redis and from the cache of every instance, and stops loads of it that are under way.
-    ///
-    /// Write the source first. The removal goes on to its end if the returned future is dropped.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    pub async fn invalidate(&self, key: &K) -> Result<(), TierError> {
-        let link = &self.shared.tier.link;
-        let (until, own) = (link.until(), Arc::clone(link));
-        let write = move |bytes| own.write(bytes, Write::Remove, until);
-        self.run_write(key.to_bytes(), write).await?;
-        link.counts.removals.add();
-        Ok(())
-    }
-
-    /// Runs a write; if it cannot even begin, it has failed.
-    pub(crate) async fn run_write<F>(
+    /// As [`insert`](Self::insert), for several values, side by side. Returns what has become of each, in their order. Of a
+    /// key that is there twice, either value may be the later one.
+    pub async fn insert_many(
         &self,
-        bytes: Vec<u8>,
-        write: impl FnOnce(Vec<u8>) -> F,
-    ) -> Result<(), TierError>
-    where
-        F: Future<Output = Result<(), TierError>> + Send + 'static,
-    {
-        let link = &self.shared.tier.link;
-        match link.run(write(bytes.clone())).await {
-            Ok(written) => written,
-            Err(error) => {
-                link.failed_write(&bytes);
-                Err(error)
-            }
-        }
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Vec<Result<(), T::Error>> {
+        let writes = entries.into_iter().map(|(key, value)| self.insert(key, value));
+        crate::join::join_all(writes).await
     }
 
-    /// Removes every key from Redis, as far as any thread can read it, and from the cache of every instance. Redis itself
-    /// removes them when their time is over, or they are written anew.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert), for all keys.
-    pub async fn invalidate_all(&self) -> Result<(), TierError> {
-        let link = Arc::clone(&self.shared.tier.link);
-        let own = Arc::clone(&link);
-        let until = link.until();
-        match link.run(async move { own.advance_for_user(until).await }).await {
-            Ok(advanced) => advanced,
+    pub(crate) async fn write(
+        &self,
+        key: K,
+        value: V,
+        tags: &[String],
+        ttl: Duration,
+    ) -> Result<(), T::Error> {
+        let (bytes, codec) = (key.to_bytes(), &self.shared.codec);
+        if ttl.is_zero() {
+            return self.invalidate(&key).await;
+        }
+        match codec.encode(&value) {
+            Ok(encoded) => {
+                let keep = self.keeping(key, value, tags);
+                let item = TierItem::new(&encoded, codec.id(), ttl).tags(tags);
+                self.tier.put(&bytes, item, PutTerms::Always, keep).await.map(drop)
+            }
             Err(error) => {
-                link.failed_advance();
-                self.cache.invalidate_all();
-                Err(error)
+                self.tier.told(clockhand::tier::Told::Undecodable);
+                // What cannot be stored must not leave an older value behind.
+                self.invalidate(&key).await?;
+                Err(error.into())
             }
         }
-    }
-
-    /// The value in its envelope, with a block of tags.
-    pub(crate) async fn seal(&self, value: &V, tags: &[u8]) -> Result<Vec<u8>, TierError> {
-        let link = &self.shared.tier.link;
-        let encoded = self.shared.codec.encode(value).map_err(|_| {
-            link.counts.undecodable.add();
-            TierError::Codec
-        })?;
-        let too_large = || {
-            link.counts.too_large.add();
-            TierError::TooLarge
-        };
-        if encoded.len() > link.settings.max_value_bytes {
-            return Err(too_large());
-        }
-        let version = link.clock.least(std::time::Instant::now()).unwrap_or(0);
-        let generation = match link.generation() {
-            Some(generation) => generation,
-            None => {
-                let own = Arc::clone(link);
-                let asking = async move { own.known_generation(own.until()).await };
-                // Without a generation no thread reads it: the write is to fail by itself.
-                link.run(asking).await.and_then(|known| known).unwrap_or_default()
-            }
-        };
-        let label = Label::new(self.shared.codec.id(), generation, version);
-        envelope::seal(&label, tags, &encoded, link.settings.compress).map_err(|_| too_large())
     }
 }
 
-impl<K, V, S> Tiered<K, V, S> {
+impl<K, V, S, T> Tiered<K, V, S, T> {
     /// The cache: its statistics, health and explanations are those of the first tier.
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
     }
 
     /// The second tier.
-    pub fn tier(&self) -> &RedisTier {
-        &self.shared.tier
-    }
-
-    /// What the two tiers have done.
-    pub fn stats(&self) -> (Stats, crate::TierStats) {
-        (self.cache.stats(), self.shared.tier.stats())
+    pub fn tier(&self) -> &T {
+        &self.tier
     }
 }
 
-impl<K, V, S> fmt::Debug for Tiered<K, V, S> {
+impl<K, V, S> Tiered<K, V, S> {
+    /// What the two tiers have done.
+    pub fn stats(&self) -> (Stats, crate::TierStats) {
+        (self.cache.stats(), self.tier.stats())
+    }
+}
+
+impl<K, V, S, T: fmt::Debug> fmt::Debug for Tiered<K, V, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tiered")
             .field("cache", &self.cache)
-            .field("tier", &self.shared.tier)
+            .field("tier", &self.tier)
             .finish_non_exhaustive()
     }
 }

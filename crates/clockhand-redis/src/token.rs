@@ -4,6 +4,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The length of a token.
+pub(crate) const TOKEN: usize = 24;
+
 /// Tokens of one instance: 16 random bytes of its own, and a count.
 pub(crate) struct Tokens {
     own: [u8; 16],

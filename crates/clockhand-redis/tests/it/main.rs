@@ -15,6 +15,7 @@ mod proxies;
 mod secrets;
 mod servers;
 mod settings;
+mod stores;
 mod tags;
 mod threads;
 #[cfg(feature = "tls")]

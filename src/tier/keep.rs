@@ -1,0 +1,50 @@
+//! How a value that was put into a second tier comes into the cache before it.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::sync::quietly;
+
+/// What puts a value into the cache, once it is in the second tier.
+///
+/// Dropped without having done so, it removes the key from the cache instead: an older value must not stay there. Neither
+/// panics.
+#[must_use = "dropped, it removes the key from the cache"]
+pub struct Keep(Option<Box<dyn FnOnce(Option<Duration>) + Send>>);
+
+impl Keep {
+    /// Calls `keep` once: with how long the value lives yet, or with `None` to remove the key. A panic in it is caught, after
+    /// its hook was called.
+    pub fn new(keep: impl FnOnce(Option<Duration>) + Send + 'static) -> Self {
+        Self(Some(Box::new(keep)))
+    }
+
+    /// Leaves the cache as it is: for a load, which puts its value into the cache by itself.
+    pub fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Puts the value into the cache, where it lives until then.
+    pub fn until(mut self, until: Instant) {
+        let left = until.saturating_duration_since(Instant::now());
+        self.call((!left.is_zero()).then_some(left));
+    }
+
+    fn call(&mut self, left: Option<Duration>) {
+        if let Some(keep) = self.0.take() {
+            quietly(|| keep(left));
+        }
+    }
+}
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        self.call(None);
+    }
+}
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keep").finish_non_exhaustive()
+    }
+}
