@@ -13,6 +13,7 @@
 //! | `batch` | many keys in one question |
 //! | `tags` | values that are invalidated together |
 //! | `loading` | a loader of its own: values that are renewed, and stand in |
+//! | `dedup`, `claims` | ids that are new to one instance |
 //! | `blocking` | the same for threads |
 //! | `health`, `stats`, `metrics` | how it does |
 //! | `worker` | the tier's thread: it connects and looks after the connection |
@@ -29,7 +30,9 @@ mod as_tier;
 mod batch;
 mod blocking;
 mod breaker;
+mod claims;
 mod codec;
+mod dedup;
 pub mod envelope;
 mod error;
 mod flow;
@@ -62,6 +65,7 @@ pub use breaker::BreakerState;
 #[cfg(feature = "json")]
 pub use codec::Json;
 pub use codec::{Codec, CodecError, Postcard, Raw};
+pub use dedup::{SharedDeduplicator, SharedDeduplicatorBuilder, SharedTicket, WhenAway};
 pub use error::{TierBuildError, TierError};
 pub use flow::TieredError;
 pub use health::{TierHealth, TierProblem, TierReason};

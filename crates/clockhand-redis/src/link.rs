@@ -59,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) gate: Arc<Gate>,
     pub(crate) handle: Handle,
     pub(crate) in_flight: AtomicUsize,
+    /// What is done later for claims.
+    pub(crate) unsettled: AtomicUsize,
     pub(crate) stripes: Vec<tokio::sync::Mutex<()>>,
     /// The number of the latest message for each group of keys, and of tags.
     changes: Vec<AtomicU64>,
@@ -140,6 +142,7 @@ impl Link {
             gate: Arc::new(Gate::new()),
             handle,
             in_flight: AtomicUsize::new(0),
+            unsettled: AtomicUsize::new(0),
             stripes: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
             changes: (0..WATCHED).map(|_| AtomicU64::new(0)).collect(),
             all_changed: AtomicU64::new(0),

@@ -5,6 +5,7 @@
 //! | `{prefix}:d:KEY` | a value in its envelope | yes |
 //! | `{prefix}:m:KEY` | the token of the loads of the key that are under way | no |
 //! | `{prefix}:t:TAG` | the stamp of a tag | yes |
+//! | `{prefix}:i:ID` | who processes an id, or that it is done | no |
 //! | `{prefix}:g` | the server's run and the generation | yes |
 //!
 //! The braces keep them in one slot of a cluster, as scripts need it.
@@ -13,13 +14,20 @@ pub(crate) struct Names {
     values: Vec<u8>,
     markers: Vec<u8>,
     tags: Vec<u8>,
+    ids: Vec<u8>,
     generation: Vec<u8>,
 }
 
 impl Names {
     pub(crate) fn new(prefix: &str) -> Self {
         let name = |rest: &str| format!("{{{prefix}}}:{rest}").into_bytes();
-        Self { values: name("d:"), markers: name("m:"), tags: name("t:"), generation: name("g") }
+        Self {
+            values: name("d:"),
+            markers: name("m:"),
+            tags: name("t:"),
+            ids: name("i:"),
+            generation: name("g"),
+        }
     }
 
     pub(crate) fn value(&self, key: &[u8]) -> Vec<u8> {
@@ -28,6 +36,10 @@ impl Names {
 
     pub(crate) fn marker(&self, key: &[u8]) -> Vec<u8> {
         [&self.markers, key].concat()
+    }
+
+    pub(crate) fn id(&self, id: &[u8]) -> Vec<u8> {
+        [&self.ids, id].concat()
     }
 
     pub(crate) fn generation(&self) -> &[u8] {

@@ -99,13 +99,21 @@ impl Link {
         running.await.map_err(|_| TierError::Disconnected)
     }
 
+    /// As [`run`](Self::run), whatever else is under way: for what has to be done in any case. `None` if it was not.
+    pub(crate) async fn spawned<T: Send + 'static>(
+        self: &Arc<Self>,
+        operation: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        self.handle.spawn(operation).await.ok()
+    }
+
     /// Until when an operation that begins now has to have ended.
     pub(crate) fn until(&self) -> Instant {
         Instant::now() + self.settings.operation_timeout
     }
 
     /// Calls a script, unless the breaker is open, and waits for the answer until `until`.
-    async fn call(
+    pub(crate) async fn call(
         self: &Arc<Self>,
         call: &ScriptInvocation<'_>,
         until: Instant,
@@ -348,7 +356,7 @@ impl Link {
     }
 
     /// Until when, by the server's clock, a write may take effect.
-    fn deadline(&self, until: Instant) -> Result<u64, TierError> {
+    pub(crate) fn deadline(&self, until: Instant) -> Result<u64, TierError> {
         self.clock.deadline(Instant::now(), until).ok_or(TierError::Disconnected)
     }
 
@@ -643,6 +651,6 @@ pub(crate) fn later(moment: Instant, by: Duration) -> Instant {
 }
 
 /// Whole milliseconds, of which there is at least one.
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
 }

@@ -10,6 +10,8 @@
 
 use redis::{Pipeline, Script};
 
+use crate::claims::ClaimScripts;
+
 /// What a script answers after the time. 2: the server has refused the value, and its error follows.
 pub(crate) mod status {
     /// Nothing was done: the deadline was over.
@@ -33,8 +35,11 @@ macro_rules! timed {
 
 /// A script that does nothing after its deadline, which is its first argument.
 macro_rules! in_time {
-    ($body:literal) => {
-        timed!(concat!("if now >= tonumber(ARGV[1]) then\n  return {now, 0}\nend\n", $body))
+    ($body:expr) => {
+        $crate::scripts::timed!(concat!(
+            "if now >= tonumber(ARGV[1]) then\n  return {now, 0}\nend\n",
+            $body
+        ))
     };
 }
 
@@ -66,6 +71,8 @@ end
         )
     };
 }
+
+pub(crate) use {in_time, timed};
 
 /// `ARGV`: generation, token or nothing, milliseconds that the marker lives, milliseconds that a value outlives its time,
 /// most bytes, whether a value that is there is to be disregarded, what the keys of tags begin with, milliseconds that a
@@ -211,6 +218,7 @@ pub(crate) struct Scripts {
     pub(crate) release: Script,
     pub(crate) generation: Script,
     pub(crate) advance: Script,
+    pub(crate) claims: ClaimScripts,
 }
 
 impl Scripts {
@@ -222,6 +230,7 @@ impl Scripts {
             release: Script::new(RELEASE),
             generation: Script::new(GENERATION),
             advance: Script::new(ADVANCE),
+            claims: ClaimScripts::new(),
         }
     }
 }

@@ -93,6 +93,16 @@ counts! {
     too_large,
     /// Values that the codec could not encode or decode.
     undecodable,
+    /// Ids that were claimed on the server.
+    claims,
+    /// Claims of ids that another instance had done or was processing.
+    duplicates,
+    /// Claims that were granted by this instance alone, as the server could not be asked.
+    claims_alone,
+    /// Completions of claims that were lost by then.
+    late,
+    /// Completions that the server was not told of.
+    unsettled,
     /// Loads that waited for the lease of another instance.
     lease_waits,
     /// Loads that did not wait any longer, and loaded for themselves.

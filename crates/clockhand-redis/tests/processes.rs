@@ -21,10 +21,14 @@ use std::time::Duration;
 use std::{env, process, thread};
 
 use clockhand::Cache;
-use clockhand_redis::{RedisTier, Tiered};
+use clockhand::dedup::Claim;
+use clockhand_redis::{RedisTier, SharedDeduplicator, Tiered};
 use support::{Server, builder};
 
 const KEYS: u64 = 64;
+/// Instead of how many tasks write: that none does, but all read all keys, or claim ids.
+const STAMPEDE: u64 = 0;
+const DEDUP: u64 = u64::MAX;
 
 fn main() {
     let arguments: Vec<String> = env::args().collect();
@@ -50,11 +54,12 @@ fn main() {
 /// A name, and what is tested with so many operations.
 type Test = (&'static str, fn(u64));
 
-const TESTS: [Test; 4] = [
+const TESTS: [Test; 5] = [
     ("two_instances_return_no_settled_past", |operations| undisturbed(2, operations / 4)),
     ("five_instances_return_no_settled_past", |operations| undisturbed(5, operations)),
     ("five_instances_return_no_settled_past_while_the_server_is_killed", disturbed),
     ("of_five_instances_one_loads", |_| stampede()),
+    ("of_five_instances_one_processes_each_id", |operations| each_id_once(operations / 10)),
 ];
 
 fn undisturbed(instances: u64, operations: u64) {
@@ -99,13 +104,28 @@ fn stampede() {
     let Some(server) = Server::start() else { return };
     let folder = Folder::new();
     let mut running: Vec<Instance> =
-        (0..5).map(|nth| Instance::start(&server, &folder, nth, 0)).collect();
+        (0..5).map(|nth| Instance::start(&server, &folder, nth, STAMPEDE)).collect();
     for instance in &mut running {
         instance.begin(KEYS);
     }
     let total = Total::of(running);
     assert_eq!(total.loads, KEYS, "{total:?}");
     assert_eq!(total.checked, KEYS * 5);
+}
+
+/// All claim the same ids, and some give up; each is processed once.
+fn each_id_once(ids: u64) {
+    let Some(server) = Server::start() else { return };
+    let folder = Folder::new();
+    let mut running: Vec<Instance> =
+        (0..5).map(|nth| Instance::start(&server, &folder, nth, DEDUP)).collect();
+    for instance in &mut running {
+        instance.begin(ids);
+    }
+    let total = Total::of(running);
+    assert_eq!(total.written, ids, "{total:?}");
+    assert_eq!(total.checked, ids * 5);
+    println!("{total:?}");
 }
 
 fn finish(mut running: Vec<Instance>, operations: u64) -> Total {
@@ -218,7 +238,7 @@ fn instance(arguments: &[String]) {
     let [url, folder, nth, of] = arguments else { panic!("four arguments") };
     let (nth, of): (u64, u64) = (nth.parse().expect("a number"), of.parse().expect("a number"));
     let settings = builder(url);
-    let settings = if of == 0 { settings.lease(Duration::from_secs(60)) } else { settings };
+    let settings = if of == STAMPEDE { settings.lease(Duration::from_secs(60)) } else { settings };
     let tier = settings.build().expect("valid settings");
     let cache = Cache::builder().capacity(KEYS).per_entry_ttl().build().expect("a cache");
     let tiered = Tiered::new(cache, &tier).expect("a cache that keeps time");
@@ -241,8 +261,10 @@ fn instance(arguments: &[String]) {
         .build()
         .expect("a runtime");
     let numbers = runtime.block_on(async move {
-        if of == 0 {
-            return checker.read_all().await;
+        match of {
+            STAMPEDE => return checker.read_all().await,
+            DEDUP => return claim_all(&checker.tier, nth, operations).await,
+            _ => {}
         }
         // Several tasks, so that loads and writes of one instance meet as well.
         let tasks = (0..4).map(|task| {
@@ -391,4 +413,48 @@ impl Checker {
         }
         self.numbers
     }
+}
+
+/// Claims all ids from four tasks, in an order of its own, until each is done. One claim in eight is given back.
+async fn claim_all(tier: &RedisTier, nth: u64, ids: u64) -> [u64; 5] {
+    let seen: SharedDeduplicator<u64> = SharedDeduplicator::builder(tier)
+        .capacity(2 * ids)
+        .lease(Duration::from_secs(600))
+        .build()
+        .expect("valid settings");
+    let tasks = (0..4).map(|task| {
+        let seen = seen.clone();
+        tokio::spawn(async move {
+            let mut numbers = [0; 5];
+            for step in 0..ids / 4 {
+                let id = (step + nth * ids / 20) % (ids / 4) * 4 + task;
+                let mut given_back = None;
+                loop {
+                    match seen.claim(id).await.expect("a server") {
+                        Claim::New(ticket)
+                            if (id / 4 + nth).is_multiple_of(8) && given_back != Some(id) =>
+                        {
+                            given_back = Some(id);
+                            numbers[3] += 1;
+                            drop(ticket);
+                        }
+                        Claim::New(ticket) => {
+                            assert!(ticket.complete().await.expect("a server"), "it was held");
+                            numbers[2] += 1;
+                        }
+                        Claim::Done => break,
+                        _ => tokio::task::yield_now().await,
+                    }
+                }
+                numbers[0] += 1;
+            }
+            numbers
+        })
+    });
+    let mut numbers = [0; 5];
+    for task in tasks.collect::<Vec<_>>() {
+        let of_task = task.await.expect("each id is done");
+        numbers.iter_mut().zip(of_task).for_each(|(sum, number)| *sum += number);
+    }
+    numbers
 }

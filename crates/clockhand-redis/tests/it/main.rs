@@ -5,6 +5,7 @@
 mod support;
 
 mod coherence;
+mod dedup;
 mod envelopes;
 mod examples;
 mod failures;
