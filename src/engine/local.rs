@@ -22,6 +22,8 @@ pub(crate) struct Local {
     pub(super) loads: LoadTally,
     pub(super) notifying: Notifying,
     pub(super) timings: Timings,
+    /// Where its searches for expired entries begin, as a number; zero until it has one.
+    place: Relaxed<AtomicU64>,
     /// Writes, as a number that only this thread changes.
     writes: Relaxed<AtomicU64>,
     /// The latest write that starved for which this thread stood back in vain.
@@ -33,6 +35,16 @@ pub(crate) struct Local {
 const WRITES_PER_SIZE_CHECK: u64 = 64;
 
 impl Local {
+    /// A number for where its searches begin: how many threads there were when it searched for the first time. So
+    /// threads begin at different places, and a run on one thread is the same every time.
+    #[inline]
+    pub(super) fn place(&self, threads: impl FnOnce() -> usize) -> usize {
+        if self.place.get() == 0 {
+            self.place.set(threads() as u64);
+        }
+        self.place.get() as usize
+    }
+
     /// Counts a write; whether it is time to see if the table is too large.
     #[inline]
     pub(super) fn is_size_check_due(&self) -> bool {

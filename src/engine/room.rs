@@ -221,8 +221,7 @@ where
         excluded: Option<EntryRef<'_, K, V>>,
     ) -> Option<Occupied<'g, K, V>> {
         let now = expiration.collected_before().to_word();
-        // Threads begin at different places.
-        let seed = std::ptr::from_ref(view.local()).addr() >> 8;
+        let seed = view.local().place(|| self.table.domain().participant_count());
         for look in 0..MAX_DUE_BUCKETS {
             let overdue = view.find_due(now, seed.wrapping_add(look))?;
             let expired = self.scan_due_bucket(view, expiration, overdue, excluded);
