@@ -31,6 +31,8 @@ mod measure;
 mod output;
 #[cfg(feature = "peers")]
 pub mod peers;
+#[cfg(feature = "predict")]
+pub mod predict;
 pub mod progress;
 #[cfg(feature = "demos")]
 pub mod races;

@@ -6,13 +6,13 @@ use crate::team::cores;
 mod linux;
 
 #[cfg(target_os = "linux")]
-pub use linux::{CpuMeter, resident_bytes};
+pub use linux::{CpuMeter, own_seconds, resident_bytes};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{CpuMeter, resident_bytes};
+pub use elsewhere::{CpuMeter, own_seconds, resident_bytes};
 
 /// What was measured on.
 pub(crate) fn measured_on(clock_ns: u64) -> String {

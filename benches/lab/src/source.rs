@@ -29,6 +29,12 @@ impl Source {
         files.into_iter().map(Self::File).collect()
     }
 
+    /// All traces that are built in.
+    #[must_use]
+    pub fn all_built_in() -> Vec<Self> {
+        TRACES.iter().map(Self::BuiltIn).collect()
+    }
+
     /// The trace of this name that is built in.
     #[must_use]
     pub fn built_in(name: &str) -> Option<Self> {

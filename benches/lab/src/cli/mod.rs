@@ -1,6 +1,6 @@
 //! The command line: arguments in, an exit status out, every failure on one line.
 
-#[cfg(not(all(feature = "peers", feature = "serve")))]
+#[cfg(not(all(feature = "peers", feature = "predict", feature = "serve")))]
 mod absent;
 #[cfg(feature = "peers")]
 mod compare;
@@ -20,16 +20,18 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-#[cfg(not(all(feature = "peers", feature = "serve")))]
+#[cfg(not(all(feature = "peers", feature = "predict", feature = "serve")))]
 use self::absent::Absent;
 #[cfg(feature = "peers")]
 use self::compare::Compare;
 #[cfg(feature = "demos")]
 use self::races::{Dedup, Races};
 use self::replay::Replay;
-use self::said::{finish, print, usage};
 #[cfg(feature = "peers")]
-use self::said::{print_json, told};
+use self::said::print_json;
+#[cfg(any(feature = "peers", feature = "predict"))]
+use self::said::told;
+use self::said::{finish, print, usage};
 #[cfg(feature = "demos")]
 pub(crate) use self::values::contestants;
 pub(crate) use self::values::{seconds, threads};
@@ -103,6 +105,14 @@ enum Command {
     /// Serve quotes and candles of a generated market feed, with a page (feature `serve`)
     #[cfg(not(feature = "serve"))]
     Serve(Absent),
+    /// Load ahead of requests, by models and without, on generated days of a market and on traces
+    ///
+    /// Printed are the waits that each way avoids and the loads that it costs. Figures are the same every time.
+    #[cfg(feature = "predict")]
+    Predict(crate::predict::Order),
+    /// Load ahead of requests, by models and without (feature `predict`)
+    #[cfg(not(feature = "predict"))]
+    Predict(Absent),
     /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
     ///
     /// Printed is how often a message was processed twice, and how often never.
@@ -163,6 +173,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dedup(order) => order.run(),
         #[cfg(not(feature = "demos"))]
         Command::Dedup(order) => order.run("dedup", "demos"),
+        #[cfg(feature = "predict")]
+        Command::Predict(order) => {
+            told(order.json.clone(), |quiet| crate::predict::run(&order, quiet))
+        }
+        #[cfg(not(feature = "predict"))]
+        Command::Predict(order) => order.run("predict", "predict"),
         #[cfg(feature = "serve")]
         Command::Serve(order) => serve::run(&order),
         #[cfg(not(feature = "serve"))]

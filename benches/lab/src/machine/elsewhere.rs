@@ -6,6 +6,12 @@ pub fn resident_bytes() -> Option<u64> {
     None
 }
 
+/// Unknown here.
+#[must_use]
+pub fn own_seconds() -> Option<f64> {
+    None
+}
+
 /// Measures nothing here.
 #[derive(Debug)]
 pub struct CpuMeter;

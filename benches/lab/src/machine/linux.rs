@@ -44,12 +44,18 @@ fn seconds_of_others() -> Option<f64> {
     let all = numbers(all.lines().next()?.strip_prefix("cpu")?)?;
     let idle = all.get(3)? + all.get(4)?;
     let busy = all.iter().take(8).sum::<f64>() - idle;
+    Some(busy / TICKS - own_seconds()?)
+}
+
+/// Processor time that this process and its children used.
+#[must_use]
+pub fn own_seconds() -> Option<f64> {
     let own = fs::read_to_string("/proc/self/stat").ok()?;
     // Behind the name, which may have spaces and parentheses, and the state: utime stime cutime cstime
     // are fields 14 to 17 of all, the name being the second.
     let (_, fields) = own.rsplit_once(')')?;
     let own = numbers(fields.trim_start().get(1..)?)?;
-    Some((busy - own.get(10..14)?.iter().sum::<f64>()) / TICKS)
+    Some(own.get(10..14)?.iter().sum::<f64>() / TICKS)
 }
 
 fn numbers(text: &str) -> Option<Vec<f64>> {

@@ -5,13 +5,14 @@ use crate::support::{lab, output};
 
 #[test]
 fn each_says_how_to_run_it_with_the_same_arguments() {
-    let all: [(&str, &[&str]); 8] = [
+    let all: [(&str, &[&str]); 9] = [
         ("demos", &["races"]),
         ("demos", &["stampede", "ways", "--seconds", "30"]),
         ("demos", &["dedup", "--threads=4"]),
         ("peers", &["compare"]),
         ("peers", &["load", "--quick"]),
         ("peers", &["compare", "--help"]),
+        ("predict", &["predict", "days", "--symbols=100"]),
         ("serve", &["serve"]),
         ("serve", &["serve", "--port=0"]),
     ];
