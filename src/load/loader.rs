@@ -9,7 +9,7 @@ use super::{many, passed_terms};
 
 /// Where the values of a [`LoadingCache`](crate::load::LoadingCache) come from.
 ///
-/// Functions that take a key and return a result are loaders. A method is called once for each
+/// Functions that take a key and return a result are loaders; they may answer a [`Fresh`] value. A method is called once for each
 /// load, however many callers wait, on the thread of the caller that leads the load or, to renew a
 /// value, on a thread of the executor. No lock is held meanwhile: a loader may use the cache,
 /// including loads of other keys. A panic reaches the caller whose load it is; if others wait, the
@@ -140,15 +140,21 @@ fn all_fresh<V>(values: Vec<Option<V>>) -> Vec<Option<Fresh<V>>> {
     values.into_iter().map(|value| value.map(Fresh::new)).collect()
 }
 
-impl<K, V, E, F> Loader<K, V> for F
+/// Functions that return a result of a value, or of a [`Fresh`] one.
+impl<K, V, T, E, F> Loader<K, V> for F
 where
-    F: Fn(&K) -> Result<V, E> + Send + Sync,
+    F: Fn(&K) -> Result<T, E> + Send + Sync,
+    T: Into<Fresh<V>>,
     E: Send + Sync + 'static,
 {
     type Error = E;
 
     fn load(&self, key: &K) -> Result<V, E> {
-        self(key)
+        Loader::load_fresh(self, key).map(Fresh::into_value)
+    }
+
+    fn load_fresh(&self, key: &K) -> Result<Fresh<V>, E> {
+        self(key).map(Into::into)
     }
 }
 
@@ -333,19 +339,26 @@ pub trait AsyncLoader<K: Sync, V: Send + Sync>: Send + Sync {
     }
 }
 
-/// Functions that return a future of a result are loaders for tasks. The future owns what it needs of the key.
+/// Functions that return a future of a result, of a value or of a [`Fresh`] one, are loaders for tasks. The future owns what it needs of the key.
 #[cfg(feature = "async")]
-impl<K, V, E, F, Fut> AsyncLoader<K, V> for F
+impl<K, V, T, E, F, Fut> AsyncLoader<K, V> for F
 where
     K: Sync,
     V: Send + Sync,
     F: Fn(&K) -> Fut + Send + Sync,
-    Fut: Future<Output = Result<V, E>> + Send,
+    T: Into<Fresh<V>>,
+    Fut: Future<Output = Result<T, E>> + Send,
     E: Send + Sync + 'static,
 {
     type Error = E;
 
     fn load(&self, key: &K) -> impl Future<Output = Result<V, E>> + Send {
-        self(key)
+        let loading = self(key);
+        async { loading.await.map(|loaded| loaded.into().into_value()) }
+    }
+
+    fn load_fresh(&self, key: &K) -> impl Future<Output = Result<Fresh<V>, E>> + Send {
+        let loading = self(key);
+        async { loading.await.map(Into::into) }
     }
 }
