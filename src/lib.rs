@@ -61,7 +61,9 @@
 //!
 //! # Features
 //!
-//! - `dedup`, on by default: the module of that name, by which a consumer processes every message exactly once.
+//! No feature is on by default.
+//!
+//! - `dedup`: the module of that name, by which a consumer processes every message exactly once.
 //! - `async`: the forms for tasks, on no particular runtime; and `tier`: what a store below a cache has to do.
 //! - `histograms`: `Cache::latencies` and `Builder::sample_every`: how long reads, inserts, loads and maintenance
 //!   take.
@@ -73,6 +75,11 @@
 //!   `Latencies` and the others, with their parts. Names are those of the fields and, in small letters, of the
 //!   variants; durations are seconds, as floats, which are exact to the nanosecond for some weeks. An [`Explanation`]
 //!   is read from formats that describe themselves, such as JSON; the others from any.
+//!
+//! # More
+//!
+//! The guide says how to size a cache, what a refusal is, what to watch, and what is called what in other caches: it
+//! is the module [`guide`], and `docs/guide.md` in the package.
 //!
 //! # Platforms
 //!
@@ -100,6 +107,7 @@ mod entry;
 mod error;
 mod expiry;
 mod guard;
+pub mod guide;
 mod hash;
 pub mod health;
 mod iter;
@@ -190,9 +198,7 @@ macro_rules! __with_async {
     };
 }
 
-/// The examples of the README and of the other texts.
+/// The examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-#[doc = include_str!("../docs/migration.md")]
-#[cfg_attr(feature = "dedup", doc = include_str!("../docs/guide.md"))]
 struct Texts;

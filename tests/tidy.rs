@@ -3,6 +3,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/examples.rs"]
+mod examples;
 #[path = "tidy/growth.rs"]
 mod growth;
 #[path = "tidy/links.rs"]
@@ -58,6 +60,7 @@ const LAYERS: &str = "
     stats:
     error:
     hash:
+    guide:
     key_ref:
     load_policy:
     random_state:

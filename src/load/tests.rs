@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Wake, Waker};
 use std::thread;
+#[cfg(feature = "async")]
 use std::time::Duration;
 
 use super::cycle::WaitEdge;

@@ -24,6 +24,9 @@ use clockhand::{
     Stats, Usage, Values, WeakCache, removal_queue,
 };
 
+#[allow(unused_imports, reason = "modules of text alone")]
+use clockhand::guide::{migration, operations, using};
+
 type Texts = Cache<String, Vec<u8>, RandomState>;
 
 struct Everything;

@@ -58,6 +58,56 @@ fn links_lead_somewhere() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Folders that the crate's package has not.
+fn left_out() -> Vec<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let line = manifest.lines().find(|line| line.starts_with("exclude = [\"/"));
+    let folders = line.expect("folders are left out").split('"').skip(1).step_by(2);
+    folders.map(|folder| folder.trim_start_matches('/').to_string()).collect()
+}
+
+/// Whether a link in the document at `path`, which the package has, leads to a file that it has not.
+fn leaves_the_package(path: &Path, target: &str) -> bool {
+    let file = target.split('#').next().expect("a target");
+    let beside = path.parent().expect("a file is in a folder").join(file);
+    let (Ok(whole), Ok(root)) = (beside.canonicalize(), root().canonicalize()) else { return true };
+    let Ok(inside) = whole.strip_prefix(root) else { return true };
+    left_out().iter().any(|folder| inside.starts_with(folder))
+}
+
+/// The pages of the documentation (`src/guide.rs`), where a file is nowhere.
+const PAGES: [&str; 3] = ["docs/guide.md", "docs/migration.md", "docs/operations.md"];
+
+#[test]
+fn no_link_leaves_the_package() {
+    let mut found = Vec::new();
+    for path in documents() {
+        let inside = path.strip_prefix(root()).expect("below the root");
+        if left_out().iter().any(|folder| inside.starts_with(folder)) {
+            continue;
+        }
+        let is_page = PAGES.iter().any(|page| inside == Path::new(page));
+        let text = fs::read_to_string(&path).expect("a readable file");
+        let links = targets(&text).filter(|target| !target.contains("://"));
+        let dead = |target: &&str| {
+            leaves_the_package(&path, target) || (is_page && !target.starts_with('#'))
+        };
+        found.extend(links.filter(dead).map(|target| format!("{}: {target}", path.display())));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_rule_on_links_out_of_the_package_can_fail() {
+    let guide = root().join("docs/guide.md");
+    assert!(leaves_the_package(&guide, "../crates/clockhand-redis/README.md"));
+    assert!(leaves_the_package(&guide, "../../nowhere.md"));
+    assert!(!leaves_the_package(&guide, "design.md#layers"));
+    let pages = fs::read_to_string(root().join("src/guide.rs")).expect("the pages");
+    assert!(PAGES.iter().all(|page| pages.contains(page)));
+    assert_eq!(pages.matches("include_str!").count(), PAGES.len());
+}
+
 #[test]
 fn the_rule_on_links_can_fail() {
     let path = root().join("README.md");
