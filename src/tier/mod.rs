@@ -237,6 +237,12 @@ pub trait Tier: Clone + Send + Sync + 'static {
         true
     }
 
+    /// Whether it is in vain to try again what has failed by this error. By default it never is.
+    fn is_final(&self, error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
+
     /// What has become of a look-up, for a store that counts that.
     fn told(&self, what: Told) {
         let _ = what;

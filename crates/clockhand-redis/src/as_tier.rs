@@ -198,6 +198,10 @@ impl Tier for RedisTier {
         true
     }
 
+    fn is_final(&self, error: &TierError) -> bool {
+        matches!(error, TierError::TooLarge | TierError::Codec)
+    }
+
     fn told(&self, what: Told) {
         let counts = &self.link.counts;
         match what {

@@ -13,6 +13,7 @@
 //! | `batch` | many keys in one question |
 //! | `tags` | values that are invalidated together |
 //! | `loading` | a loader of its own: values that are renewed, and stand in |
+//! | `behind`, `queue` | writes that do not wait |
 //! | `dedup`, `claims` | ids that are new to one instance |
 //! | `blocking` | the same for threads |
 //! | `health`, `stats`, `metrics` | how it does |
@@ -28,6 +29,7 @@
 
 mod as_tier;
 mod batch;
+mod behind;
 mod blocking;
 mod breaker;
 mod claims;
@@ -46,6 +48,7 @@ mod loading;
 mod metrics;
 mod names;
 mod ops;
+mod queue;
 mod repairs;
 mod scripts;
 mod server_clock;
@@ -60,6 +63,7 @@ mod tls;
 mod token;
 mod worker;
 
+pub use behind::{QueueError, QueueStats, WriteBehind};
 pub use blocking::Blocking;
 pub use breaker::BreakerState;
 #[cfg(feature = "json")]

@@ -2,15 +2,19 @@
 //! in while that takes its time.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hash};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use clockhand::load::BoxFuture;
 use clockhand::tier::Tier;
-use clockhand::{AsyncLoader, Fresh, LoadError, LoadingCache};
+use clockhand::{AsyncLoader, Fresh, LoadError, LoadSource, LoadingCache};
+
+use tokio::sync::Notify;
 
 use crate::flow::{Flown, JOINED, TieredError};
 use crate::key::TierKey;
@@ -55,6 +59,10 @@ pub struct TieredLoading<K, V, S, L, T = RedisTier> {
     /// As `Through` has it.
     renewed_after: Arc<AtomicU64>,
     loader: Arc<L>,
+    /// Ends when an old value is to stand in for one that is being renewed; none: at once.
+    soft: Option<Arc<dyn Fn() -> BoxFuture + Send + Sync>>,
+    /// Told of each renewal that has ended, if they are spawned.
+    renewals: Option<Arc<Notify>>,
 }
 
 /// A loader that asks Redis first.
@@ -135,7 +143,14 @@ where
             renewed_after: Arc::clone(&renewed_after),
         };
         let loading = self.cache.clone().loading(through);
-        TieredLoading { tiered: self.clone(), loading, renewed_after, loader }
+        TieredLoading {
+            tiered: self.clone(),
+            loading,
+            renewed_after,
+            loader,
+            soft: None,
+            renewals: None,
+        }
     }
 }
 
@@ -183,7 +198,16 @@ where
 
     /// Renewals run as tasks of the caller's runtime: see [`LoadingCache::spawner`]. Without it, reads poll them.
     pub fn spawner(self, spawn: impl Fn(BoxFuture) + Send + Sync + 'static) -> Self {
-        self.with(|loading| loading.spawner(spawn))
+        let renewals = Arc::new(Notify::new());
+        let told = Arc::clone(&renewals);
+        let spawn = move |renewal: BoxFuture| {
+            let told = Arc::clone(&told);
+            spawn(Box::pin(async move {
+                renewal.await;
+                told.notify_waiters();
+            }));
+        };
+        Self { renewals: Some(renewals), ..self }.with(|loading| loading.spawner(spawn))
     }
 
     /// The value of a key, from the cache, from Redis, or by the loader.
@@ -202,8 +226,18 @@ where
     pub async fn get(&self, key: &K) -> Result<V, TieredError<L::Error>> {
         for _ in 0..JOINED {
             self.tiered.open_for(key);
-            match self.loading.get_async(key).await {
-                Ok(value) => return Ok(value),
+            let mut found = pin!(self.loading.get_with_source_async(key));
+            let at_once = poll_fn(|context| Poll::Ready(found.as_mut().poll(context))).await;
+            let found = match at_once {
+                // A load asks the second tier and cannot be done at once: it is being renewed.
+                Poll::Ready(Ok(old)) if old.source == LoadSource::Stale => {
+                    return Ok(self.renewed_in_time(key).await.unwrap_or(old.value));
+                }
+                Poll::Ready(found) => found,
+                Poll::Pending => found.await,
+            };
+            match found {
+                Ok(loaded) => return Ok(loaded.value),
                 Err(LoadError::Failed(error)) => match &*error {
                     Flown::Failed(error) => return Err(TieredError::Failed(Arc::clone(error))),
                     // It was loaded before something was written to the key, and this caller may have come after that.
@@ -217,9 +251,47 @@ where
         loaded.map_err(|error| TieredError::Failed(Arc::new(error)))
     }
 
+    /// The value that comes of the renewal that is under way, if that is soon enough. The renewal goes on if it is not.
+    async fn renewed_in_time(&self, key: &K) -> Option<V> {
+        let (soft, renewals) = (self.soft.as_ref()?, self.renewals.as_ref()?);
+        let mut limit = soft();
+        loop {
+            let mut renewed = pin!(renewals.notified());
+            // From here on it hears of ends: before it looks.
+            renewed.as_mut().enable();
+            if let Some(value) = self.tiered.get_cached(key) {
+                return Some(value);
+            }
+            let is_over = poll_fn(|context| match renewed.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(false),
+                Poll::Pending => limit.as_mut().poll(context).map(|()| true),
+            });
+            if is_over.await {
+                return None;
+            }
+        }
+    }
+
     /// The cache and its tier, to write and to invalidate.
     pub fn tiered(&self) -> &Tiered<K, V, S, T> {
         &self.tiered
+    }
+}
+
+impl<K, V, S, L> TieredLoading<K, V, S, L> {
+    /// How long a value that is being renewed is waited for where an old one may stand in
+    /// ([`stale_while_revalidate`](Self::stale_while_revalidate)): the old one is served when that is over, and the renewal
+    /// goes on. By default it is not waited for. Needs a [`spawner`](Self::spawner), and does nothing without.
+    ///
+    /// This is the soft timeout of Redis and the loader together; the hard one, where there is no old value, is
+    /// [`operation_timeout`](crate::RedisTierBuilder::operation_timeout) for Redis.
+    pub fn soft_timeout(self, limit: Duration) -> Self {
+        let handle = self.tiered.tier.link.handle.clone();
+        let soft = move || -> BoxFuture {
+            let sleeps = handle.spawn(async move { tokio::time::sleep(limit).await });
+            Box::pin(async move { drop(sleeps.await) })
+        };
+        Self { soft: Some(Arc::new(soft)), ..self }
     }
 }
 

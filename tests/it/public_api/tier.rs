@@ -79,6 +79,7 @@ fn a_store_is_a_tier_by_four_methods() {
         assert!(!kept && Echo.serves());
         Echo.give_up(b"a", &version);
         assert_eq!(Echo.kept_alone(), Duration::ZERO);
+        let _ = |error: &Infallible| -> bool { Echo.is_final(error) };
         for told in [Told::Hit, Told::Miss, Told::Failed, Told::Undecodable] {
             Echo.told(told);
         }

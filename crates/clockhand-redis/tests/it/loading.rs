@@ -76,6 +76,29 @@ async fn a_value_that_has_ended_is_served_while_it_is_renewed() {
 }
 
 #[tokio::test]
+async fn a_value_that_is_renewed_soon_enough_is_waited_for() {
+    let Some(server) = Server::start() else { return };
+    // It must not have ended again before it is read.
+    let texts = connected(builder(&server.url()).time_to_live(TTL * 8).stale_for(HOUR));
+    let source = Source::new();
+    let patient = loading(&texts, &source).stale_while_revalidate(HOUR).soft_timeout(HOUR);
+    assert_eq!(patient.get(&key("a")).await.expect("a value"), "1");
+    ended(&texts, "a").await;
+    assert_eq!(patient.get(&key("a")).await.expect("a value"), "2", "it was waited for");
+    ended(&texts, "a").await;
+    // One that takes its time goes on, and the old value stands in.
+    let hasty = loading(&texts, &source).stale_while_revalidate(HOUR).soft_timeout(TTL / 10);
+    let begun = source.loads();
+    let stops = source.may_go_on.forget_permits(Semaphore::MAX_PERMITS);
+    assert_eq!(hasty.get(&key("a")).await.expect("a value"), "2");
+    until("a renewal is under way", || source.loads() == begun + 1).await;
+    assert_eq!(hasty.get(&key("a")).await.expect("a value"), "2");
+    assert_eq!(source.loads(), begun + 1, "it is the same");
+    source.may_go_on.add_permits(stops);
+    until("it is renewed", || texts.get_cached(&key("a")).is_some_and(|text| text != "2")).await;
+}
+
+#[tokio::test]
 async fn what_another_instance_has_invalidated_does_not_stand_in() {
     let Some(server) = Server::start() else { return };
     let settings = || builder(&server.url()).time_to_live(TTL).stale_for(HOUR);

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod behind;
 mod coherence;
 mod dedup;
 mod envelopes;
