@@ -70,6 +70,7 @@
 //! - `tracing`: spans and events of loads, renewals and maintenance; never of a hit.
 //! - `macros`: the attribute [`macro@memoize`], for functions whose results are cached.
 //! - `persist`: `Cache::save_to` and `load_from`: snapshots with lifetimes, tags and the policy's state.
+//! - `predict`: the module of that name, which loads what is likely to be asked for, before it is.
 //! - `rayon`: `Cache::par_for_each`, `Cache::par_retain` and `Cache::par_extend`.
 //! - `serde`: all reports are `Serialize` and `Deserialize`: [`Stats`], [`Explanation`], [`health::Health`],
 //!   `Latencies` and the others, with their parts. Names are those of the fields and, in small letters, of the
@@ -105,6 +106,7 @@ mod engine;
 #[allow(unsafe_code)]
 mod entry;
 mod error;
+mod evidence;
 mod expiry;
 mod guard;
 pub mod guide;
@@ -120,6 +122,8 @@ mod outcome;
 #[cfg(feature = "persist")]
 mod persist;
 mod policy;
+#[cfg(feature = "predict")]
+pub mod predict;
 mod random_state;
 mod reader;
 #[allow(unsafe_code)]

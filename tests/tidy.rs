@@ -31,6 +31,7 @@ use source::{Line, Source, crates, files, has_word, root, sources, sources_of, t
 /// Modules, and what each may import from the crate; itself apart. What stands further up is built on what stands
 /// further down. `TOP` makes the public surface.
 const LAYERS: &str = "
+    predict: cache engine evidence load persist random_state sync temporary time
     load: cache engine error expiry health latency load_policy random_state stats sync time trace
     dedup: builder cache error expiry guard hash health iter outcome random_state reader settings stats sync temporary time
     tier: sync
@@ -40,7 +41,7 @@ const LAYERS: &str = "
     iter: TOP
     reader: TOP
     maintenance_thread: engine sync
-    engine: accounting entry error expiry hash health latency load_policy outcome policy reclaim settings slot_meta stats sync table tags time trace
+    engine: accounting entry error evidence expiry hash health latency load_policy outcome policy reclaim settings slot_meta stats sync table tags time trace
     table: entry reclaim slot_meta sync
     policy: slot_meta sync
     accounting: sync
@@ -48,6 +49,7 @@ const LAYERS: &str = "
     entry: sync tags
     tags: sync
     reclaim: sync
+    evidence: sync
     health: sync time
     latency: sync time
     outcome: error

@@ -46,6 +46,7 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
         Q: Equivalent<K> + ?Sized,
     {
         let view = self.table.view(guard_ref);
+        view.local().evidence.note_miss(hash);
         let misses = &view.local().tally.misses;
         // Without loads there is nothing to look for.
         if self.placeholders.get() > 0 && is_known_absent(view, hash, key) {

@@ -4,6 +4,7 @@ use crate::accounting::Stripe;
 use std::time::Duration;
 
 use crate::error::InsertErrorKind;
+use crate::evidence::Evidence;
 use crate::latency::Timings;
 use crate::outcome::RemovalCause;
 use crate::policy::EvictionCursor;
@@ -22,6 +23,7 @@ pub(crate) struct Local {
     pub(super) loads: LoadTally,
     pub(super) notifying: Notifying,
     pub(super) timings: Timings,
+    pub(super) evidence: Evidence,
     /// Where its searches for expired entries begin, as a number; zero until it has one.
     place: Relaxed<AtomicU64>,
     /// Writes, as a number that only this thread changes.

@@ -19,6 +19,7 @@
 //! | `probation_charge` | what it counts on probation |
 //! | `placeholder` | how a load takes part in the table |
 //! | `thin_load` | the same for a load that no thread has joined yet |
+//! | `predicted` | what a predictor sees (feature `predict`) |
 //! | `running` | which loads run, and since when |
 //! | `failures` | which failures of loads are remembered, the oldest first |
 //! | `saved` | what a snapshot has of entries, and how they come back |
@@ -62,6 +63,8 @@ mod link;
 mod local;
 mod panic;
 mod placeholder;
+#[cfg(feature = "predict")]
+mod predicted;
 mod probation_charge;
 mod read_view;
 mod remove;
@@ -98,6 +101,8 @@ use cleanups::Cleanups;
 use failures::Failures;
 pub(crate) use local::{LoadTally, Local};
 pub(crate) use placeholder::{LoadKind, LoadStart, StaleValue};
+#[cfg(feature = "predict")]
+pub(crate) use predicted::{LoadCounts, Presence};
 pub(crate) use read_view::ReadView;
 pub(crate) use rules::Rules;
 pub(crate) use running::Entered;
@@ -201,6 +206,9 @@ pub(crate) struct Engine<K, V, S> {
     sampling: Sampling,
     inline: bool,
     remembers: bool,
+    /// How many predictors it has: one at most.
+    #[cfg(feature = "predict")]
+    predictors: Relaxed<AtomicU64>,
     /// By which it is told how long things take.
     timer: Timer,
 }
@@ -240,6 +248,8 @@ impl<K, V, S> Engine<K, V, S> {
             inline: settings.maintenance == Maintenance::Inline,
             settings: Box::new(settings),
             remembers: plan.remembers,
+            #[cfg(feature = "predict")]
+            predictors: Relaxed::<AtomicU64>::new(0),
             timer,
         }
     }

@@ -26,6 +26,7 @@ use crate::error::InsertErrorKind;
 use crate::expiry::{Expiration, LifetimeOverride};
 use crate::hash::Hashed;
 use crate::outcome::RemovalCause;
+use crate::policy::Admission;
 use crate::reclaim::ChargedTo;
 use crate::sync::{AtomicU64, FirstPanic, NoAbort, Relaxed, seeded};
 use crate::table::Lookup;
@@ -97,6 +98,31 @@ pub(crate) enum LoadKind {
     /// To renew a value that has reached this age, less a random part of it up to this fraction.
     /// The caller has read such a value, but another load may have replaced it since.
     RenewIfOlderThan(Duration, f64),
+    /// To load a value that is likely to be asked for, if there is none, or to renew one that is there. It is no use
+    /// of the key.
+    #[cfg(feature = "predict")]
+    Predicted { renews: bool },
+}
+
+impl LoadKind {
+    /// Whether it loads a value that is not there.
+    pub(crate) fn is_load(self) -> bool {
+        match self {
+            Self::Load => true,
+            Self::Renew | Self::RenewIfOlderThan(..) => false,
+            #[cfg(feature = "predict")]
+            Self::Predicted { renews } => !renews,
+        }
+    }
+
+    /// Whether no thread has asked for the value yet.
+    pub(super) fn is_predicted(self) -> bool {
+        match self {
+            Self::Load | Self::Renew | Self::RenewIfOlderThan(..) => false,
+            #[cfg(feature = "predict")]
+            Self::Predicted { .. } => true,
+        }
+    }
 }
 
 impl<K, V, S> Engine<K, V, S>
@@ -145,11 +171,15 @@ where
         let view = self.table.view(pin.guard_ref());
         let occupied = match view.find_for_write(hash, |k| k == key) {
             Lookup::Occupied(occupied) => occupied,
-            Lookup::Vacant(_) if kind != LoadKind::Load => return Ok(LoadStart::NotStarted),
+            Lookup::Vacant(_) if !kind.is_load() => return Ok(LoadStart::NotStarted),
             Lookup::Vacant(vacant) => {
                 // Before the key is cloned: without a permit that would be in vain.
                 let permit = self.placeholder_permit().ok_or(AttemptError::Garbage)?;
                 let entry = view.placeholder(hash, key.clone(), token.clone());
+                if kind.is_predicted() {
+                    op.admission = Some(Admission::UNUSED);
+                    entry.as_ref().mark_predicted(true);
+                }
                 let meta = self.initial_meta(view, op, entry.as_ref());
                 self.commit(view, &op.delta, vacant, (entry, meta))
                     .map_err(|_| AttemptError::Changed)?;
@@ -168,18 +198,21 @@ where
         let state = self.state(occupied.entry());
         let other = occupied.entry().load_token().filter(|token| !is_over(token));
         match (state, other) {
-            (EntryState::Live, _) if kind == LoadKind::Load => {
+            (EntryState::Live, _) if kind.is_load() && kind.is_predicted() => {
+                Ok(LoadStart::NotStarted)
+            }
+            (EntryState::Live, _) if kind.is_load() => {
                 occupied.touch();
                 Ok(LoadStart::Live(occupied.entry().value().clone()))
             }
             (_, Some(other)) => Ok(LoadStart::Joined(other.clone())),
-            (EntryState::Placeholder, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
+            (EntryState::Placeholder, None) if !kind.is_load() => Ok(LoadStart::NotStarted),
             (EntryState::Placeholder, None) => {
                 // A load that is over has left it behind.
                 self.remove_occupied(view, occupied, RemovalCause::Expired);
                 Err(AttemptError::Changed)
             }
-            (EntryState::Expired, None) if kind != LoadKind::Load => Ok(LoadStart::NotStarted),
+            (EntryState::Expired, None) if !kind.is_load() => Ok(LoadStart::NotStarted),
             (EntryState::Expired, None) if !self.is_kept(occupied.entry()) => {
                 self.remove_occupied(view, occupied, RemovalCause::Expired);
                 Err(AttemptError::Changed)
@@ -188,7 +221,7 @@ where
                 Ok(LoadStart::NotStarted)
             }
             (EntryState::Live | EntryState::Expired, None) => {
-                self.begin_renewal(view, op, occupied, token)
+                self.begin_renewal(view, op, occupied, (token, kind.is_predicted()))
             }
         }
     }
@@ -226,7 +259,7 @@ where
         view: View<'g, K, V>,
         op: &mut WriteOp<'_>,
         occupied: Occupied<'g, K, V>,
-        token: &LoadToken,
+        (token, predicted): (&LoadToken, bool),
     ) -> Attempt<LoadStart<V>> {
         let (old, charge) = (occupied.entry(), occupied.entry().charge());
         let garbage_charge = self.garbage_charge_of_replaced(op, charge);
@@ -242,6 +275,9 @@ where
         let mut entry = view.renewing(old.hash(), contents, old.costs(), token.clone());
         entry.set_tags(old.tag_set());
         copy_times(old, entry.as_ref());
+        if predicted {
+            entry.as_ref().mark_predicted(false);
+        }
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
         let Ok(unlinked) = self.replace(view, &op.delta, occupied, entry) else {
             op.reservation.surrender();
@@ -330,6 +366,12 @@ where
             if let (Some(new), Some(tags)) = (&mut new, occupied.entry().tag_set()) {
                 // Those of the value that it renews; if they are invalidated, it goes with that.
                 new.set_tags(Some(tags));
+            }
+            if let (Some(new), true) = (&new, occupied.entry().is_predicted()) {
+                let prefetched = occupied.entry().is_prefetched();
+                new.as_ref().mark_predicted(prefetched);
+                op.predicted = true;
+                op.spares_protected = prefetched && !seeded("predict-displaces-protected");
             }
             let state = self.state(occupied.entry());
             self.put_from(view, op, Destination::Occupied(occupied, state), &mut new)?;

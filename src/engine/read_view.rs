@@ -105,17 +105,17 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     {
         let mut eq = |k: &K| key.equivalent(k);
         match self.view.probe(hash, &mut eq) {
-            Ok(occupied) => self.hit(occupied),
+            Ok(occupied) => self.hit(hash, occupied),
             Err(ProbeMiss::Absent) => self.miss(hash, key),
             Err(ProbeMiss::ProbeFurther) => match self.view.find_slow(hash, eq) {
-                Some(occupied) => self.hit(occupied),
+                Some(occupied) => self.hit(hash, occupied),
                 None => self.miss(hash, key),
             },
         }
     }
 
     #[inline(always)]
-    fn hit(&self, occupied: Occupied<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
+    fn hit(&self, hash: u64, occupied: Occupied<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
         let mut entry = occupied.entry();
         if let Some(expiration) = &self.engine.rules.expiration
             && !self.heed(entry, Self::note_read(expiration, entry))
@@ -127,6 +127,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
             }
         }
         self.view.local().tally.hits.bump();
+        self.view.local().evidence.note_hit(hash);
         occupied.touch();
         Some(entry)
     }

@@ -22,6 +22,9 @@ use crate::time::Deadline;
 /// succeed are as many as the charge needs.
 const MAX_FAILED_EVICTIONS: usize = 64;
 
+/// The same for one that spares protected entries: there may be no others.
+const MAX_FAILED_SPARING: usize = 4;
+
 /// Buckets for which one more vain attempt is made: in a table that is nearly empty, one attempt comes
 /// by so many and finds nothing.
 const BUCKETS_PER_FAILED_EVICTION: usize = 1 << 11;
@@ -105,12 +108,18 @@ where
                     op.reservation.surrender();
                     return Err(AttemptError::Changed);
                 }
-                Eviction::Failed if failed >= max_failed_evictions(view) || self.len() == 0 => {
+                Eviction::Failed if failed >= self.max_failures(view, op) || self.len() == 0 => {
                     return Err(AttemptError::NoRoom);
                 }
                 Eviction::Failed => failed += 1,
             }
         }
+    }
+
+    /// Vain attempts after which an operation's search for victims ends.
+    #[cold]
+    fn max_failures(&self, view: &View<'_, K, V>, op: &WriteOp<'_>) -> usize {
+        if op.spares_protected { MAX_FAILED_SPARING } else { max_failed_evictions(view) }
     }
 
     /// Whether an operation that lacks so much has to wait for garbage. Garbage that is charged to the capacity goes
@@ -209,7 +218,8 @@ where
             .excluding(own)
             .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING);
         let at = (&op.local.cursor, view.extension());
-        self.policy.eviction(&entries, at, &op.delta, self.fill()).victim()
+        let eviction = self.policy.eviction(&entries, at, &op.delta, self.fill());
+        if op.spares_protected { eviction.probation_victim() } else { eviction.victim() }
     }
 
     /// An entry that has expired, if there is one that is known of: it makes room before any live one does.

@@ -77,6 +77,11 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
     }
 
     #[inline]
+    fn reads(&self, slot: Self::Slot) -> u8 {
+        slot.meta().count().saturating_sub(u8::from(slot.entry().is_prefetched()))
+    }
+
+    #[inline]
     fn mark(&self, slot: Self::Slot, to: SlotMeta) -> bool {
         slot.mark(slot.meta(), to)
     }

@@ -406,7 +406,9 @@ where
         if inserted == Inserted::New {
             op.local.tally.insertions.bump();
         }
-        occupied.touch();
+        if !op.predicted {
+            occupied.touch();
+        }
         // Retired only now: freeing gives back what it is charged to. The listener is told last, as it may panic, or
         // use the cache.
         view.retire(unlinked, charged_to);

@@ -31,6 +31,10 @@ pub(super) struct WriteOp<'e> {
     pub(super) delta: ProbationDelta<'e>,
     /// Where a new key starts; asked once for each operation.
     pub(super) admission: Option<Admission>,
+    /// Whether its value is one that a prediction has loaded, and no thread has asked for.
+    pub(super) predicted: bool,
+    /// Whether no protected entry makes room for it.
+    pub(super) spares_protected: bool,
     /// How the life of a value that was loaded differs from others'.
     pub(super) lifetime_override: LifetimeOverride,
     /// Since when it waits for others, and whether it may.
@@ -108,6 +112,8 @@ impl<K, V, S> Engine<K, V, S> {
             to_spend,
             delta,
             admission,
+            predicted: false,
+            spares_protected: false,
             lifetime_override,
             wait: None,
             patient: true,

@@ -9,14 +9,15 @@
 //! the first one to give way to a load.
 //!
 //! ```text
-//!   63            16 15     8     7           6        5  4 3       0
-//!   +---------------+--------+----------+-------------+----+---------+
-//!   | hash          | heard  | RENEWING | PLACEHOLDER |    | entered |
-//!   +---------------+--------+----------+-------------+----+---------+
+//!   63            16 15     8     7           6            5            4       3       0
+//!   +---------------+--------+----------+-------------+-----------+------------+---------+
+//!   | hash          | heard  | RENEWING | PLACEHOLDER | PREDICTED | PREFETCHED | entered |
+//!   +---------------+--------+----------+-------------+-----------+------------+---------+
 //! ```
 //!
 //! The lowest 16 bits are not part of the hash: they are the kind, what the policy has noted of the
-//! key, and the policy bits with which the entry was inserted. A search for values compares the
+//! key, whether its value was loaded as that was predicted to be asked for, and the policy bits with which
+//! the entry was inserted. A search for values compares the
 //! hash and PLACEHOLDER at once, so that it skips placeholders at no cost.
 
 use std::any::Any;
@@ -111,6 +112,10 @@ impl LoadToken {
     }
 }
 
+#[cfg(feature = "predict")]
+const PREFETCHED: u64 = 1 << 4;
+#[cfg(feature = "predict")]
+const PREDICTED: u64 = 1 << 5;
 const PLACEHOLDER: u64 = 1 << 6;
 const RENEWING: u64 = 1 << 7;
 const RECENT_USES_SHIFT: u32 = 8;
@@ -156,6 +161,44 @@ impl<K, V> Entry<K, V> {
         let entry = self.as_ref();
         let word = entry.word_of_hash();
         word.set(word.get() & !INITIAL_BITS | u64::from(bits));
+    }
+}
+
+#[cfg(feature = "predict")]
+impl<K, V> EntryRef<'_, K, V> {
+    /// Notes that its value is one that a prediction has loaded, or is about to; and for a key that had none, if it is
+    /// `new`. Only before the entry is linked.
+    pub(crate) fn mark_predicted(&self, new: bool) {
+        let word = self.word_of_hash();
+        word.set(word.get() | PREDICTED | if new { PREFETCHED } else { 0 });
+    }
+
+    /// Whether a prediction has loaded its value.
+    pub(crate) fn is_predicted(&self) -> bool {
+        self.hash_word() & PREDICTED != 0
+    }
+
+    /// Whether that was for a key that had none: no thread had asked for it.
+    #[inline]
+    pub(crate) fn is_prefetched(&self) -> bool {
+        self.hash_word() & PREFETCHED != 0
+    }
+}
+
+#[cfg(not(feature = "predict"))]
+#[allow(clippy::unused_self, reason = "nothing is predicted")]
+impl<K, V> EntryRef<'_, K, V> {
+    #[inline]
+    pub(crate) fn mark_predicted(&self, _: bool) {}
+
+    #[inline]
+    pub(crate) fn is_predicted(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    pub(crate) fn is_prefetched(&self) -> bool {
+        false
     }
 }
 

@@ -100,7 +100,7 @@ where
     S: BuildHasher,
 {
     let limits = StallLimits::of(cache.engine().load_policy());
-    let own = Arc::new(Flight::<V>::new(runner, kind != LoadKind::Load, limits, now()));
+    let own = Arc::new(Flight::<V>::new(runner, !kind.is_load(), limits, now()));
     // A failure that this caller does not count, but others may: the new load takes it over.
     let inherited = RefCell::new(None);
     let is_over = |token: &LoadToken| match token {
@@ -138,7 +138,7 @@ where
             if let Some(remembered) = inherited.take() {
                 let _ = own.flight.inherited.set(remembered.into_inner());
             }
-            if runner == Runner::Job || kind != LoadKind::Load {
+            if runner == Runner::Job || !kind.is_load() {
                 // Readers of the old value begin anew if this one hangs, or if nothing runs it.
                 own.flight.set_recheck(now().saturating_add(limits.renewal));
             }

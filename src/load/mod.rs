@@ -59,6 +59,7 @@
 //! | `bulk` | many keys at a time |
 //! | `many` | whether a loader can load many keys at a time |
 //! | `renewal` | values that are renewed in the background |
+//! | `predicted` | values that are likely to be asked for (feature `predict`) |
 //! | `executor` | the threads that do that |
 //! | `driven` | renewals that reads poll (feature `async`) |
 //! | `warmer` | keys that are kept fresh |
@@ -134,6 +135,8 @@ mod next;
 mod optional;
 mod outcome;
 mod passed_terms;
+#[cfg(feature = "predict")]
+mod predicted;
 mod queue;
 mod renewal;
 mod request;
@@ -164,6 +167,8 @@ pub use loader::{BoxLoader, Loader};
 pub use loading::LoadingCache;
 pub use memoize::memoize;
 pub use outcome::{LoadError, LoadSource, Loaded, SharedError};
+#[cfg(feature = "predict")]
+pub(crate) use predicted::{PredictedLoad, WeakLoadingCache};
 pub use request::{Load, LoadOutput, OfValue, WithSource};
 pub use reserve::Reservation;
 pub use warmer::{Warmer, WarmerStatus};

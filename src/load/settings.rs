@@ -77,7 +77,7 @@ impl LoadSettings {
     pub(super) fn defers(&self, kind: LoadKind, failed: &FailedLoad) -> bool {
         let pause = match kind {
             LoadKind::RenewIfOlderThan(age, _) => nanos(age / PAUSE_DIVISOR),
-            LoadKind::Load | LoadKind::Renew => 0,
+            _ => 0,
         };
         failed.failure(self.negative_ttl).is_some() || failed.is_younger(pause)
     }

@@ -37,6 +37,12 @@ pub(crate) trait Entries {
     /// What the policy knew of the entry when it was found.
     fn meta(&self, slot: Self::Slot) -> SlotMeta;
 
+    /// How often the entry on probation was read since it was inserted. The first read of one that was prefetched
+    /// is what would have inserted it, and does not count.
+    fn reads(&self, slot: Self::Slot) -> u8 {
+        self.meta(slot).count()
+    }
+
     /// One attempt to change an entry's metadata from what was found. If it fails, another thread used the entry.
     fn mark(&self, slot: Self::Slot, to: SlotMeta) -> bool;
 

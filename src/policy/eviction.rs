@@ -80,6 +80,21 @@ impl<E: Entries> Eviction<'_, E> {
         seen.or_else(|| self.protected_victim())
     }
 
+    /// The entry on probation that should make room for one for whose key no thread has asked: no protected entry
+    /// goes for that. `None` if there is none that was not read.
+    #[cold]
+    pub(crate) fn probation_victim(&self) -> Option<E::Slot> {
+        for _ in 0..MAX_PROBATION_STEPS {
+            let slot = self.candidate()?;
+            self.cursor.probation.step();
+            if self.entries.expired(slot) || self.entries.reads(slot) == 0 {
+                return Some(slot);
+            }
+            self.promote_read(slot);
+        }
+        None
+    }
+
     /// The entry on probation that was inserted first, as far as is known.
     #[inline]
     fn candidate(&self) -> Option<E::Slot> {
@@ -122,7 +137,7 @@ impl<E: Entries> Eviction<'_, E> {
             return self.judge_by_worth(slot);
         }
         // One that was read on probation is not compared with others: most are not read there.
-        if self.entries.meta(slot).count() > 0 {
+        if self.entries.reads(slot) > 0 {
             return self.promote_read(slot);
         }
         let candidate = self.frequency(slot);

@@ -23,6 +23,9 @@ const PERIOD_MASK: u8 = (1 << PERIOD_BITS) - 1;
 pub(crate) struct RecentUses(u8);
 
 impl RecentUses {
+    /// Of a key that no thread has asked for.
+    pub(super) const UNUSED: Self = Self(0);
+
     #[inline]
     pub(crate) fn from_bits(bits: u8) -> Self {
         Self(bits)

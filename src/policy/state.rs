@@ -42,6 +42,11 @@ pub(crate) struct Admission {
     pub(crate) recent_uses: RecentUses,
 }
 
+impl Admission {
+    /// Of an entry for whose key no thread has asked.
+    pub(crate) const UNUSED: Self = Self { meta: SlotMeta::NEW, recent_uses: RecentUses::UNUSED };
+}
+
 /// The state of the policy, apart from what it remembers of keys ([`History`]).
 #[derive(Debug)]
 pub(crate) struct Policy {
@@ -185,6 +190,20 @@ impl Policy {
     fn move_target(&self, by: f64, fill: Fill) {
         let (least, most) = Self::limits(fill);
         self.target.set((self.target(fill) + by).clamp(least, most).to_bits());
+    }
+
+    /// An entry that was prefetched was asked for in vain after it had made room, or was asked for: then more of them
+    /// may be of use. Or it was not asked for.
+    #[cfg(feature = "predict")]
+    pub(crate) fn note_prefetched(&self, asked: bool, fill: Fill) {
+        self.move_target(if asked { self.target_step() } else { -self.target_step() }, fill);
+    }
+
+    /// How many entries of usual charge have room on probation.
+    #[cfg(feature = "predict")]
+    pub(crate) fn probation_room(&self, fill: Fill) -> u64 {
+        let room = self.target(fill) + if fill.has_room() { fill.free as f64 } else { 0.0 };
+        (room / self.target_step()) as u64
     }
 
     /// Hears of a new entry. One that weighs nothing makes no room, and has no fingerprint.

@@ -25,7 +25,7 @@ impl<E: Entries> Eviction<'_, E> {
     pub(super) fn judge_by_worth(&self, slot: E::Slot) -> Option<E::Slot> {
         let (entries, cursor) = (self.entries, self.cursor);
         let frequency = |slot| self.frequency(slot).max(1);
-        let reads = u64::from(entries.meta(slot).count());
+        let reads = u64::from(entries.reads(slot));
         let mine = entries.worth(slot, frequency(slot) + reads);
         let Some(other) = self.protected_victim() else {
             return if reads > 0 { self.promote_read(slot) } else { Some(slot) };

@@ -62,6 +62,10 @@ mod load_threads;
 mod panics;
 #[cfg(feature = "persist")]
 mod persist;
+#[cfg(feature = "predict")]
+mod predict;
+#[cfg(feature = "predict")]
+mod predict_limits;
 mod public_api;
 mod refusals;
 mod removals;

@@ -7,6 +7,8 @@ mod health;
 #[cfg(feature = "histograms")]
 mod latency;
 mod load;
+#[cfg(feature = "predict")]
+mod predict;
 mod stats;
 #[cfg(feature = "async")]
 mod tier;

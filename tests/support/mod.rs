@@ -4,6 +4,8 @@
 pub(crate) mod broker;
 pub(crate) mod heap;
 pub(crate) mod history;
+#[cfg(feature = "predict")]
+pub(crate) mod market;
 mod random;
 pub(crate) mod strict;
 mod threads;

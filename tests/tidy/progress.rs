@@ -13,6 +13,7 @@ const VALUES: &[&str] = &[
     "load/outcome.rs",
     "load_policy.rs",
     "outcome.rs",
+    "predict/budget.rs",
     "random_state.rs",
     "stats/",
     "tier/",

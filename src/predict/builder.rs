@@ -1,0 +1,225 @@
+//! How a predictor is set up.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::time::Duration;
+
+use super::budget::Budget;
+use super::error::PredictError;
+use super::features::{Features, NoFeatures};
+use super::handle::Predictor;
+use super::key_view::KeyView;
+use super::round::{Loads, Rounds};
+use super::settings::PredictSettings;
+use crate::load::{Loader, LoadingCache};
+use crate::random_state::RandomState;
+
+/// Sets a [`Predictor`] up. Made by [`Predictor::builder`].
+///
+/// Only the [`budget`](Self::budget) has to be set.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use clockhand::Cache;
+/// use clockhand::predict::{Budget, Features, Predictor};
+///
+/// struct Venues;
+///
+/// impl Features<u32> for Venues {
+///     fn class(&self, key: &u32) -> u8 {
+///         (key / 1_000_000) as u8
+///     }
+/// }
+///
+/// let cache = Cache::builder().capacity(10_000).time_to_live(Duration::from_secs(900)).build()?;
+/// let candles = cache.loading(|key: &u32| Ok::<_, String>(u64::from(*key)));
+/// let predictor = Predictor::builder(&candles)
+///     .budget(Budget::share(0.3))
+///     .memory(4 << 20)
+///     .horizon(Duration::from_secs(2))
+///     .precision_floor(0.5)
+///     .successors(false)
+///     .features(Venues)
+///     .max_running(8)
+///     .cpu_share(0.01)
+///     .start()?;
+/// # drop(predictor);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until `start` is called"]
+pub struct PredictorBuilder<K, V, L, S = RandomState> {
+    loading: LoadingCache<K, V, L, S>,
+    settings: PredictSettings,
+    features: Box<dyn Features<K>>,
+}
+
+impl<K, V, L, S> PredictorBuilder<K, V, L, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    L: Loader<K, V> + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    pub(super) fn new(loading: LoadingCache<K, V, L, S>) -> Self {
+        Self { loading, settings: PredictSettings::new(), features: Box::new(NoFeatures) }
+    }
+
+    /// How many loads it may start. Demand loads do not wait for it, whatever it is.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.settings.budget = budget;
+        self
+    }
+
+    /// The bytes for what it learns, a mebibyte by default; divided by two if both models are on. Each thread that uses the
+    /// cache takes eight kibibytes more.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.settings.memory = bytes;
+        self
+    }
+
+    /// How far it looks ahead, a second by default. A value is renewed when it is so close to its end, or in the last
+    /// eighth of its life if that is shorter. A key follows another one if it is asked for so soon after it.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn horizon(mut self, horizon: Duration) -> Self {
+        self.settings.horizon = horizon;
+        self
+    }
+
+    /// The share of its loads that have to be of use, 0.3 by default. A model, or a class of keys, that falls below it
+    /// is stopped for a minute, and longer each time; then it may start a few loads again.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn precision_floor(mut self, floor: f64) -> Self {
+        self.settings.precision_floor = floor;
+        self
+    }
+
+    /// Whether values that are about to end are renewed. On by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn reuse(mut self, on: bool) -> Self {
+        self.settings.reuse = on;
+        self
+    }
+
+    /// Whether keys are loaded that follow others. On by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn successors(mut self, on: bool) -> Self {
+        self.settings.successors = on;
+        self
+    }
+
+    /// What the user knows of keys.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn features(mut self, features: impl Features<K> + 'static) -> Self {
+        self.features = Box::new(features);
+        self
+    }
+
+    /// It starts no load while so many of the cache are under way, 16 by default: demand loads go first.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn max_running(mut self, loads: usize) -> Self {
+        self.settings.max_running = loads;
+        self
+    }
+
+    /// The share of one processor that its thread takes at most, without the loads; 0.02 by default.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn cpu_share(mut self, share: f64) -> Self {
+        self.settings.cpu_share = share;
+        self
+    }
+
+    /// The time since 1970, in the time zone in which days begin, at the moment at which the predictor is built; the system's, in UTC, by
+    /// default. For caches with a manual clock, and for those whose days begin elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn unix_time(mut self, now: Duration) -> Self {
+        self.settings.unix_time = Some(now);
+        self
+    }
+
+    /// Starts it, with a thread named `clockhand-pred`. Its loads run on the
+    /// [executor](LoadingCache::executor) of the loading cache.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: starts a thread.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is not sound, the cache has a predictor already, or the thread could not be started.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn start(self) -> Result<Predictor, PredictError> {
+        let cpu_share = self.settings.cpu_share;
+        self.make(Loads::OnExecutor)?.start(cpu_share).map_err(PredictError::Thread)
+    }
+
+    /// Makes one without a thread, for tests and simulations: it works only when
+    /// [`step`](Predictor::step) is called, and runs its loads there. With a manual clock, a hasher that is the same in each run,
+    /// and [`unix_time`](Self::unix_time), it does the same for the same reads.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: allocates its memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder`].
+    pub fn build(self) -> Result<Predictor, PredictError> {
+        self.make(Loads::Inline)
+    }
+
+    fn make(self, loads: Loads) -> Result<Predictor, PredictError> {
+        self.settings.check()?;
+        if !self.loading.cache().engine().claim_predictor() {
+            return Err(PredictError::AlreadyRunning);
+        }
+        let view = KeyView::new(self.features);
+        Ok(Predictor::new(Rounds::new(&self.loading, (self.settings, view), loads)))
+    }
+}
+
+impl<K, V, L, S> fmt::Debug for PredictorBuilder<K, V, L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PredictorBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! Stops what is wrong too often, and tries it again later.
+
+use std::time::Duration;
+
+use super::features::CLASSES;
+use crate::sync::seeded;
+
+/// Whether a model, or a class of keys in it, starts loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum ModelState {
+    /// The model is not in use.
+    #[default]
+    Off,
+    /// It has not seen enough to start any.
+    Learning,
+    /// It starts loads.
+    Active,
+    /// It starts none, as too many of them were wasted; it goes on learning.
+    Stopped,
+    /// It starts a few, to see whether it does better.
+    Trying,
+}
+
+/// Outcomes before the precision is judged.
+const MIN_OUTCOMES: u32 = 16;
+/// Each outcome takes so much of the weight of all earlier ones.
+const FADING: f64 = 1.0 / 64.0;
+/// How long it is stopped first; doubled each time it fails again.
+const FIRST_STOP: Duration = Duration::from_secs(60);
+const MAX_DOUBLINGS: u32 = 6;
+/// While it tries, one in so many is loaded.
+const TRICKLE: u32 = 8;
+
+/// For one model, or one class in it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gate {
+    /// Outcomes that were right, and all, faded.
+    right: f64,
+    all: f64,
+    /// Outcomes since its state changed.
+    outcomes: u32,
+    stopped_until: Option<Duration>,
+    trying: bool,
+    /// How often it was stopped since it last did well.
+    stops: u32,
+    /// Loads that were wanted while it tries.
+    wanted: u32,
+}
+
+impl Gate {
+    pub(super) fn state(&self, now: Duration) -> ModelState {
+        match self.stopped_until {
+            Some(until) if now < until => ModelState::Stopped,
+            Some(_) => ModelState::Trying,
+            None if self.trying => ModelState::Trying,
+            None => ModelState::Active,
+        }
+    }
+
+    /// The share of outcomes that were right, of the last about sixty; `None` if there was none.
+    pub(super) fn precision(&self) -> Option<f64> {
+        (self.all > 0.0).then(|| self.right / self.all)
+    }
+
+    /// A stop that is over is followed by a trial, which begins without a past.
+    fn begin_trial(&mut self) {
+        if self.stopped_until.take().is_some() {
+            (self.trying, self.outcomes, self.right, self.all) = (true, 0, 0.0, 0.0);
+        }
+    }
+
+    /// Whether one more of the loads that are wanted in a trial is started.
+    fn trickles(&mut self) -> bool {
+        self.wanted = self.wanted.wrapping_add(1);
+        self.wanted.is_multiple_of(TRICKLE)
+    }
+
+    /// A load that it has started was of use, or was not.
+    pub(super) fn learn(&mut self, right: bool, floor: f64, now: Duration) {
+        self.right = self.right * (1.0 - FADING) + f64::from(u8::from(right));
+        self.all = self.all * (1.0 - FADING) + 1.0;
+        self.outcomes += 1;
+        if self.outcomes < MIN_OUTCOMES || self.stopped_until.is_some() {
+            return;
+        }
+        let below = self.precision().is_some_and(|precision| precision < floor);
+        if below && !seeded("predict-no-floor") {
+            let stop = FIRST_STOP * (1 << self.stops.min(MAX_DOUBLINGS));
+            self.stopped_until = Some(now.saturating_add(stop));
+            (self.trying, self.outcomes) = (false, 0);
+            self.stops = self.stops.saturating_add(1);
+        } else if self.trying {
+            (self.trying, self.stops, self.outcomes) = (false, 0, 0);
+        }
+    }
+}
+
+/// How a model does by what it wants, whether that is loaded or not: what it does not load shows by misses if it was
+/// right.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ShadowPrecision {
+    right: f64,
+    all: f64,
+}
+
+/// Outcomes of wanted loads before a model starts any.
+const MIN_SHADOWED: f64 = 8.0;
+const SHADOW_FADING: f64 = 1.0 / 32.0;
+
+impl ShadowPrecision {
+    /// A load that was wanted would have been of use, or was, or not.
+    pub(super) fn learn(&mut self, right: bool) {
+        self.right = self.right * (1.0 - SHADOW_FADING) + f64::from(u8::from(right));
+        self.all = self.all * (1.0 - SHADOW_FADING) + 1.0;
+    }
+
+    /// Whether the model may start loads.
+    pub(super) fn is_ready(&self, floor: f64) -> bool {
+        self.all >= MIN_SHADOWED && self.right >= floor * self.all
+    }
+}
+
+/// Those of a model and of its classes.
+#[derive(Debug)]
+pub(super) struct Gates {
+    floor: f64,
+    pub(super) shadow: ShadowPrecision,
+    model: Gate,
+    classes: [Gate; CLASSES],
+}
+
+impl Gates {
+    pub(super) fn new(floor: f64) -> Self {
+        let (shadow, model) = (ShadowPrecision::default(), Gate::default());
+        Self { floor, shadow, model, classes: Default::default() }
+    }
+
+    /// Whether a load of a key of this class may be started.
+    pub(super) fn admit(&mut self, class: usize, now: Duration) -> bool {
+        let (model, class) = (&mut self.model, &mut self.classes[class]);
+        let states = [model.state(now), class.state(now)];
+        if states.contains(&ModelState::Stopped) {
+            return false;
+        }
+        let [model_tries, class_tries] = states.map(|state| state == ModelState::Trying);
+        if model_tries {
+            model.begin_trial();
+        }
+        if class_tries {
+            class.begin_trial();
+        }
+        // One trickle is enough for both.
+        match (model_tries, class_tries) {
+            (true, _) => model.trickles(),
+            (false, true) => class.trickles(),
+            (false, false) => true,
+        }
+    }
+
+    pub(super) fn learn(&mut self, class: usize, right: bool, now: Duration) {
+        self.classes[class].learn(right, self.floor, now);
+        // What a class that is stopped has done is no reason to stop others.
+        self.model.learn(right, self.floor, now);
+    }
+
+    pub(super) fn state(&self, now: Duration) -> ModelState {
+        match self.model.state(now) {
+            ModelState::Active if !self.shadow.is_ready(self.floor) => ModelState::Learning,
+            state => state,
+        }
+    }
+
+    pub(super) fn precision(&self) -> Option<f64> {
+        self.model.precision()
+    }
+
+    /// How many classes are stopped.
+    pub(super) fn stopped_classes(&self, now: Duration) -> usize {
+        self.classes.iter().filter(|gate| gate.state(now) == ModelState::Stopped).count()
+    }
+}

@@ -1,0 +1,253 @@
+//! The handle of a predictor, and its thread.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, TryLockError};
+use std::time::{Duration, Instant};
+
+use super::builder::PredictorBuilder;
+use super::round::Rounds;
+use super::stats::PredictorStats;
+use crate::load::{Loader, LoadingCache};
+use crate::sync::{AtomicU64, Mutex, PeriodicThread, Relaxed, lock};
+
+/// How long the thread sleeps after a round, if that took less than its share of a processor.
+const INTERVAL: Duration = Duration::from_millis(5);
+/// The same after a round in which no read was told.
+const IDLE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Loads what is likely to be asked for, before it is: see the [module](super).
+///
+/// Made by [`Predictor::builder`]. Threads may share it. The predictor stops when this is dropped, and when the cache
+/// is: it does not keep the cache alive.
+///
+/// # Examples
+///
+/// Without a thread and under a manual clock, as in a test: a key that is read every second is renewed before its value ends.
+///
+/// ```
+/// use std::time::Duration;
+/// use clockhand::predict::{Budget, Predictor};
+/// use clockhand::{Cache, Clock};
+///
+/// let (clock, manual) = Clock::manual();
+/// let builder = Cache::builder().capacity(100).clock(clock).time_to_live(Duration::from_secs(10));
+/// let quotes = builder.build()?.loading(|key: &u32| Ok::<_, String>(key * 2));
+/// let predictor = Predictor::builder(&quotes)
+///     .budget(Budget::per_second(10.0))
+///     .unix_time(Duration::from_secs(1_800_000_000))
+///     .build()?;
+/// for _ in 0..600 {
+///     (0..5).for_each(|key| assert_eq!(quotes.get(&key), Ok(key * 2)));
+///     for _ in 0..4 {
+///         manual.advance(Duration::from_millis(250));
+///         assert!(predictor.step());
+///     }
+/// }
+/// predictor.pause();
+/// predictor.resume();
+/// let stats = predictor.stop();
+/// assert!(stats.reuse.useful > 200 && stats.reuse.wasted == 0, "{stats:?}");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub struct Predictor {
+    shared: Arc<Shared>,
+    rounds: Arc<dyn Steps>,
+    /// Dropped first, which waits for its round.
+    thread: Option<PeriodicThread>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stats: Mutex<PredictorStats>,
+    paused: Relaxed<AtomicU64>,
+}
+
+/// Rounds on a cache of any type.
+trait Steps: Send + Sync {
+    /// Does a round; `None` if the cache is gone, or the predictor was stopped.
+    fn step(&self, shared: &Shared) -> Option<PredictorStats>;
+
+    /// Lets go of everything.
+    fn end(&self);
+}
+
+impl<K, V, L, S> Steps for Mutex<Option<Rounds<K, V, L, S>>>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    L: Loader<K, V> + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    fn step(&self, shared: &Shared) -> Option<PredictorStats> {
+        let mut rounds = match self.try_lock() {
+            Ok(rounds) => rounds,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // A loader, or another thread, steps while a round is under way.
+            Err(TryLockError::WouldBlock) => return Some(lock(&shared.stats).clone()),
+        };
+        let stats = rounds.as_mut()?.round(shared.paused.get() != 0);
+        let mut shown = lock(&shared.stats);
+        match stats {
+            Some(stats) => {
+                let working = shown.working;
+                *shown = PredictorStats { working, ..stats };
+                Some(shown.clone())
+            }
+            None => {
+                shown.running = false;
+                None
+            }
+        }
+    }
+
+    fn end(&self) {
+        // Dropped after the lock is released: it may hold the last handle of the cache.
+        let rounds = lock(self).take();
+        drop(rounds);
+    }
+}
+
+impl Predictor {
+    /// A predictor for a cache with a loader, to be set up.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// See the [module](super).
+    pub fn builder<K, V, L, S>(loading: &LoadingCache<K, V, L, S>) -> PredictorBuilder<K, V, L, S>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        L: Loader<K, V> + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        PredictorBuilder::new(loading.clone())
+    }
+
+    pub(super) fn new<K, V, L, S>(rounds: Rounds<K, V, L, S>) -> Self
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        L: Loader<K, V> + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        let stats = PredictorStats { running: true, ..PredictorStats::default() };
+        let paused = Relaxed::<AtomicU64>::new(0);
+        let shared = Arc::new(Shared { stats: Mutex::new(stats), paused });
+        Self { shared, rounds: Arc::new(Mutex::new(Some(rounds))), thread: None }
+    }
+
+    /// Starts the thread, which takes no more than this share of a processor.
+    pub(super) fn start(mut self, cpu_share: f64) -> io::Result<Self> {
+        let (shared, rounds) = (Arc::clone(&self.shared), Arc::clone(&self.rounds));
+        let mut evidence = 0;
+        let round = move || {
+            let begun = Instant::now();
+            let told = rounds.step(&shared)?.evidence;
+            let took = begun.elapsed();
+            lock(&shared.stats).working += took;
+            let interval = if told == evidence { IDLE_INTERVAL } else { INTERVAL };
+            evidence = told;
+            Some(interval.max(took.mul_f64(1.0 / cpu_share - 1.0)))
+        };
+        self.thread = Some(PeriodicThread::start("clockhand-pred", INTERVAL, round)?);
+        Ok(self)
+    }
+
+    /// Does one round now: takes what reads have told, learns, decides, and runs its loads on the calling thread. For
+    /// predictors that were [built](PredictorBuilder::build) without a thread; those that have one do so by
+    /// themselves, and their loads run elsewhere.
+    ///
+    /// Returns whether the cache is there. While another thread, or the caller's own loader, is in a round, it does
+    /// nothing.
+    ///
+    /// # Progress
+    ///
+    /// Runs the loader.
+    ///
+    /// # Examples
+    ///
+    /// See [`Predictor`].
+    pub fn step(&self) -> bool {
+        self.rounds.step(&self.shared).is_some()
+    }
+
+    /// What it has done, as of its last round.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: takes a lock that is held for a few instructions.
+    ///
+    /// # Examples
+    ///
+    /// See [`Predictor`].
+    pub fn stats(&self) -> PredictorStats {
+        lock(&self.shared.stats).clone()
+    }
+
+    /// Starts no load until [`resume`](Self::resume) is called; goes on learning. Loads that are under way end.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: a store.
+    ///
+    /// # Examples
+    ///
+    /// See [`Predictor`].
+    pub fn pause(&self) {
+        self.shared.paused.set(1);
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: a store.
+    ///
+    /// # Examples
+    ///
+    /// See [`Predictor`].
+    pub fn resume(&self) {
+        self.shared.paused.set(0);
+    }
+
+    /// Stops, and waits for the round that is under way, but not for loads. Dropping it does the same. What it knows
+    /// is lost, unless it was saved.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: waits for its thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`Predictor`].
+    pub fn stop(self) -> PredictorStats {
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        lock(&shared.stats).clone()
+    }
+}
+
+impl Drop for Predictor {
+    fn drop(&mut self) {
+        drop(self.thread.take());
+        self.rounds.end();
+        lock(&self.shared.stats).running = false;
+    }
+}
+
+impl fmt::Debug for Predictor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictor").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// A panic of user code ends a round, and leaves what was learned as it was before or after it.
+impl UnwindSafe for Predictor {}
+impl RefUnwindSafe for Predictor {}

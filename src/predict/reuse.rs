@@ -1,0 +1,303 @@
+//! The model *Reuse*: whether a key whose value is about to end is asked for again within its next lifetime.
+//!
+//! A key that was asked for is looked at when its value is about to end. The regression says how likely it is that the
+//! key is asked for between that end and that of the value that a load would bring now. Whether the value is renewed
+//! or not, it is seen later if that was so, as a hit or as a miss: the model learns from both alike, so it needs
+//! no trials, and also learns while it is stopped.
+//!
+//! | outcome | asked for | not asked for |
+//! |---|---|---|
+//! | renewed | useful: a thread would have waited | wasted |
+//! | left alone | missed | - |
+
+use std::time::Duration;
+
+use super::agenda::Agenda;
+use super::calendar::Calendar;
+use super::candidate::{Candidate, Model};
+use super::gate::{Gates, ModelState};
+use super::inputs::inputs;
+use super::key_view::KeyView;
+use super::keys::{Judgement, KeyTable, Known};
+use super::outcomes::Outcomes;
+use super::regression::Regression;
+use crate::engine::Presence;
+use crate::sync::seeded;
+
+/// Outcomes before it starts loads.
+const MIN_OUTCOMES: u64 = 32;
+/// Keys that are looked at in one round.
+const MAX_LOOKS: usize = 4096;
+/// After how long a value is looked for that is being loaded.
+const WAIT: Duration = Duration::from_millis(20);
+/// A value is renewed no earlier than in the last so many parts of its life.
+const LIFE_PARTS: u32 = 8;
+
+/// What the model sees of the cache.
+pub(super) trait CacheView<K> {
+    fn presence(&self, hash: u64) -> Option<Presence>;
+    fn key(&self, hash: u64) -> Option<K>;
+    /// How many keys that are loaded ahead have room, and may not displace one another before they are asked for.
+    fn prefetch_room(&self) -> u64;
+    /// Whether a key that was loaded ahead was asked for, in time or not.
+    fn note_prefetched(&self, asked: bool);
+    /// Whether hits may not have been told since then.
+    fn overran_since(&self, then: Duration) -> bool;
+}
+
+#[derive(Debug)]
+pub(super) struct Reuse<K> {
+    pub(super) keys: KeyTable<K>,
+    agenda: Agenda,
+    pub(super) regression: Regression,
+    pub(super) gates: Gates,
+    pub(super) outcomes: Outcomes,
+    calendar: Calendar,
+    horizon: Duration,
+}
+
+impl<K: Clone> Reuse<K> {
+    pub(super) fn new(
+        (bytes, floor): (usize, f64),
+        (calendar, horizon): (Calendar, Duration),
+    ) -> Self {
+        let keys = KeyTable::new(bytes);
+        Self {
+            agenda: Agenda::for_keys(keys.places()),
+            keys,
+            regression: Regression::new(),
+            gates: Gates::new(floor),
+            outcomes: Outcomes::default(),
+            calendar,
+            horizon,
+        }
+    }
+
+    pub(super) fn state(&self, now: Duration) -> ModelState {
+        if self.regression.outcomes() < MIN_OUTCOMES {
+            ModelState::Learning
+        } else {
+            self.gates.state(now)
+        }
+    }
+
+    /// A key was asked for.
+    pub(super) fn note_use(
+        &mut self,
+        hash: u64,
+        now: Duration,
+        view: &mut KeyView<K>,
+        cache: &impl CacheView<K>,
+    ) {
+        if self.keys.get(hash).is_none() {
+            let Some(key) = cache.key(hash) else { return };
+            let (class, bytes) = (view.class(&key), view.key_bytes(&key));
+            let known = Known::new(hash, key, class, bytes, now);
+            if self.keys.insert(known).is_none() {
+                return;
+            }
+        }
+        let Some(known) = self.keys.get(hash) else { return };
+        known.note_use(&self.calendar, now);
+        let in_time = |judged: &Judgement| judged.from <= now && now <= judged.until;
+        if known.judged.as_deref().is_some_and(in_time) {
+            self.settle(hash, Some(true), now);
+        }
+        self.schedule(hash, now, cache);
+    }
+
+    /// Has a key looked at when its value is about to end, unless that is so.
+    fn schedule(&mut self, hash: u64, now: Duration, cache: &impl CacheView<K>) {
+        let Some(known) = self.keys.get(hash) else { return };
+        if known.due.is_some() {
+            return;
+        }
+        match cache.presence(hash) {
+            Some(presence) if presence.live => {
+                let Some(left) = presence.time_left else { return };
+                let lead = lead(lifetime(&presence, left), self.horizon);
+                self.enter(hash, now.saturating_add(left.saturating_sub(lead)));
+            }
+            Some(presence) if presence.being_loaded => self.enter(hash, now.saturating_add(WAIT)),
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, hash: u64, at: Duration) {
+        // Those of keys that were displaced, or entered anew, are as many as there are keys by then.
+        if self.agenda.is_full() {
+            let keys = &mut self.keys;
+            self.agenda
+                .retain(|at, hash| keys.get(hash).is_some_and(|known| known.due == Some(at)));
+        }
+        let Some(known) = self.keys.get(hash) else { return };
+        known.due = Some(at);
+        self.agenda.enter(at, hash);
+    }
+
+    /// Looks at the keys that are due, and returns those that should be renewed.
+    pub(super) fn look(
+        &mut self,
+        now: Duration,
+        view: &mut KeyView<K>,
+        cache: &impl CacheView<K>,
+    ) -> Vec<Candidate<K>> {
+        let mut wanted = Vec::new();
+        for _ in 0..MAX_LOOKS {
+            let Some((at, hash)) = self.agenda.next(now) else { break };
+            match self.keys.get(hash) {
+                Some(known) if known.due == Some(at) => known.due = None,
+                _ => continue,
+            }
+            wanted.extend(self.look_at(hash, now, view, cache));
+        }
+        wanted
+    }
+
+    fn look_at(
+        &mut self,
+        hash: u64,
+        now: Duration,
+        view: &mut KeyView<K>,
+        cache: &impl CacheView<K>,
+    ) -> Option<Candidate<K>> {
+        let known = self.keys.get(hash)?;
+        let judged = known.judged.as_deref();
+        if let Some(judged) = judged.filter(|judged| now >= judged.from) {
+            if judged.loaded.is_none() && now < judged.until {
+                let until = judged.until;
+                self.enter(hash, until);
+                return None;
+            }
+            // That of a value that was loaded may still be open for a moment: the next one begins where it ends.
+            let outcome = unasked(judged, cache.presence(hash), cache);
+            self.settle(hash, outcome, now);
+        }
+        let presence = cache.presence(hash)?;
+        if !presence.live {
+            if presence.being_loaded {
+                self.enter(hash, now.saturating_add(WAIT));
+            }
+            return None;
+        }
+        let left = presence.time_left?;
+        let lifetime = lifetime(&presence, left);
+        let lead = lead(lifetime, self.horizon);
+        if left > lead || presence.being_loaded {
+            self.enter(hash, now.saturating_add(left.saturating_sub(lead).max(lead / 2)));
+            return None;
+        }
+        self.judge(hash, (now, left, lifetime), view)
+    }
+
+    /// Judges a key whose value ends in `left`.
+    fn judge(
+        &mut self,
+        hash: u64,
+        (now, left, lifetime): (Duration, Duration, Duration),
+        view: &mut KeyView<K>,
+    ) -> Option<Candidate<K>> {
+        let known = self.keys.get(hash)?;
+        let features = view.features(&known.key);
+        let inputs = inputs(known, (now, lifetime), &self.calendar, features);
+        let (class, key) = (known.class, known.key.clone());
+        let (from, until) = (now.saturating_add(left), now.saturating_add(lifetime));
+        let probability = self.regression.probability(class, &inputs);
+        let gain = view.gain(&key, probability);
+        let wanted = gain > 0.0;
+        let judgement = Box::new(Judgement { inputs, from, until, wanted, loaded: None });
+        // One that was put off is judged anew.
+        self.outcomes.judged += u64::from(known.judged.replace(judgement).is_none());
+        self.enter(hash, until);
+        let may = wanted && self.state(now) != ModelState::Learning;
+        (may && self.gates.admit(class, now)).then_some(Candidate {
+            model: Model::Reuse,
+            hash,
+            key,
+            gain,
+            renews: true,
+        })
+    }
+
+    /// There was no budget for a load: the key is looked at again while there is time.
+    pub(super) fn put_off(&mut self, hash: u64, now: Duration) {
+        let Some(known) = self.keys.get(hash) else { return };
+        let end = known.judged.as_deref().map_or(now, |judged| judged.from);
+        let left = end.saturating_sub(now) / 4;
+        if !left.is_zero() {
+            self.enter(hash, now.saturating_add(left));
+        }
+    }
+
+    /// A value was renewed, or was not.
+    pub(super) fn note_load(
+        &mut self,
+        hash: u64,
+        loaded: bool,
+        now: Duration,
+        cache: &impl CacheView<K>,
+    ) {
+        let Some(known) = self.keys.get(hash) else { return };
+        if !loaded {
+            return;
+        }
+        self.outcomes.loads += 1;
+        let presence = cache.presence(hash);
+        if let Some(judged) = known.judged.as_deref_mut() {
+            judged.loaded = Some(presence.map_or(0, |presence| presence.reads));
+        }
+        // Again when the new value is about to end.
+        if let Some(left) = presence.and_then(|presence| presence.time_left) {
+            let lead = lead(left, self.horizon);
+            self.enter(hash, now.saturating_add(left.saturating_sub(lead)));
+        }
+    }
+
+    /// It is known whether a key was asked for, or will never be.
+    fn settle(&mut self, hash: u64, asked: Option<bool>, now: Duration) {
+        let Some(known) = self.keys.get(hash) else { return };
+        let Some(judged) = known.judged.take() else { return };
+        let (class, loaded) = (known.class, judged.loaded.is_some());
+        let Some(asked) = asked else {
+            self.outcomes.unknown += 1;
+            return;
+        };
+        let asked = asked != seeded("predict-outcome-inverted");
+        known.note_outcome(asked);
+        self.regression.learn(class, &judged.inputs, asked);
+        self.outcomes.note(loaded, asked);
+        if judged.wanted {
+            self.gates.shadow.learn(asked);
+        }
+        if loaded {
+            self.gates.learn(class, asked, now);
+        }
+    }
+}
+
+/// Whether a key was asked for that was not seen to be. `None` if that cannot be told.
+fn unasked<K>(
+    judged: &Judgement,
+    presence: Option<Presence>,
+    cache: &impl CacheView<K>,
+) -> Option<bool> {
+    let Some(reads) = judged.loaded.filter(|_| cache.overran_since(judged.from)) else {
+        // Misses are told also where hits are not.
+        return Some(false);
+    };
+    match presence {
+        Some(presence) if presence.reads > reads => Some(true),
+        Some(presence) if presence.reads == 3 => None,
+        _ => Some(false),
+    }
+}
+
+/// How long a value lives in all.
+fn lifetime(presence: &Presence, left: Duration) -> Duration {
+    presence.age.saturating_add(left)
+}
+
+/// How long before its end a value is renewed.
+fn lead(lifetime: Duration, horizon: Duration) -> Duration {
+    horizon.min(lifetime / LIFE_PARTS)
+}

@@ -1,0 +1,325 @@
+//! One round of the predictor: it takes the evidence, learns, decides, and starts loads.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::breaker::Breaker;
+use super::budget::TokenBucket;
+use super::candidate::{Candidate, Model};
+use super::ends::{Ends, LoadEnd};
+use super::key_view::KeyView;
+use super::reuse::{CacheView, Reuse};
+use super::settings::PredictSettings;
+use super::stats::{ModelStats, PredictorStats};
+use super::successors::Successors;
+use crate::cache::Cache;
+use crate::engine::{LoadCounts, Presence};
+use crate::evidence::ReadEvent;
+use crate::load::{Loader, LoadingCache, PredictedLoad, WeakLoadingCache};
+use crate::sync::{quietly, seeded};
+
+/// Loads that one job runs, one after another or by one query.
+const MAX_PER_JOB: usize = 32;
+/// Jobs that are under way at a time.
+const MAX_JOBS: usize = 4;
+
+/// Where loads run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loads {
+    /// In the round.
+    Inline,
+    /// On the executor of the loading cache.
+    OnExecutor,
+}
+
+/// All that the rounds work on.
+pub(super) struct Rounds<K, V, L, S> {
+    loading: WeakLoadingCache<K, V, L, S>,
+    settings: PredictSettings,
+    view: KeyView<K>,
+    pub(super) reuse: Option<Reuse<K>>,
+    pub(super) successors: Option<Successors<K>>,
+    bucket: TokenBucket,
+    breaker: Breaker,
+    ends: Arc<Ends>,
+    loads: Loads,
+    /// Loads that it has started, of which it knows that they called the loader.
+    started: u64,
+    overran: Option<Duration>,
+    told: u64,
+    reads: u64,
+    stats: PredictorStats,
+}
+
+/// The cache, as the models see it.
+struct CacheState<'c, K, V, S> {
+    cache: &'c Cache<K, V, S>,
+    overran: Option<Duration>,
+}
+
+impl<K, V, S> CacheView<K> for CacheState<'_, K, V, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    fn presence(&self, hash: u64) -> Option<Presence> {
+        self.cache.engine().presence(hash)
+    }
+
+    fn key(&self, hash: u64) -> Option<K> {
+        quietly(|| self.cache.engine().key_of_hash(hash)).flatten()
+    }
+
+    fn prefetch_room(&self) -> u64 {
+        self.cache.engine().prefetch_room()
+    }
+
+    fn note_prefetched(&self, asked: bool) {
+        self.cache.engine().note_prefetched(asked);
+    }
+
+    fn overran_since(&self, then: Duration) -> bool {
+        self.overran.is_some_and(|overran| overran >= then)
+    }
+}
+
+impl<K, V, L, S> Rounds<K, V, L, S>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    L: Loader<K, V> + 'static,
+    S: BuildHasher + Send + Sync + 'static,
+{
+    pub(super) fn new(
+        loading: &LoadingCache<K, V, L, S>,
+        (settings, view): (PredictSettings, KeyView<K>),
+        loads: Loads,
+    ) -> Self {
+        let engine = loading.cache().engine();
+        let (now, counts) = (engine.elapsed(), engine.load_counts());
+        let budget = (settings.memory_for_each(), settings.precision_floor);
+        let calendar = settings.calendar(now);
+        let reuse = settings.reuse.then(|| Reuse::new(budget, (calendar, settings.horizon)));
+        let successors = settings.successors.then(|| Successors::new(budget, settings.horizon));
+        let bucket = TokenBucket::new(settings.budget, now, counts.started);
+        engine.register_thread();
+        engine.collect_evidence(|_| ());
+        Self {
+            loading: WeakLoadingCache::new(loading),
+            settings,
+            view,
+            reuse,
+            successors,
+            bucket,
+            breaker: Breaker::default(),
+            ends: Arc::new(Ends::default()),
+            loads,
+            started: 0,
+            overran: None,
+            told: 0,
+            reads: engine.reads(),
+            stats: PredictorStats { running: true, ..PredictorStats::default() },
+        }
+    }
+
+    /// Does a round; `None` if the cache is gone.
+    pub(super) fn round(&mut self, paused: bool) -> Option<PredictorStats> {
+        let Some(loading) = self.loading.upgrade() else {
+            self.stats.running = false;
+            return None;
+        };
+        let engine = loading.cache().engine();
+        let now = engine.elapsed();
+        self.take_ends(&loading, now);
+        let mut events = Vec::new();
+        if engine.collect_evidence(|event| events.push(event)) {
+            self.overran = Some(now);
+        }
+        self.told += events.len() as u64;
+        let mut wanted = self.learn(&loading, &events, now);
+        let counts = engine.load_counts();
+        let demand = counts.started.saturating_sub(self.started);
+        self.bucket.refill(now, demand);
+        self.breaker.look(counts.succeeded + counts.failed, counts.failed, now);
+        wanted.sort_by(|a, b| b.gain.total_cmp(&a.gain));
+        if paused {
+            wanted.clear();
+        }
+        self.start(&loading, wanted, &counts, now);
+        self.stats.rounds += 1;
+        self.note_stats(&loading, now, paused);
+        Some(self.stats.clone())
+    }
+
+    fn learn(
+        &mut self,
+        loading: &LoadingCache<K, V, L, S>,
+        events: &[ReadEvent],
+        now: Duration,
+    ) -> Vec<Candidate<K>> {
+        let cache = CacheState { cache: loading.cache(), overran: self.overran };
+        let mut wanted = Vec::new();
+        for event in events {
+            if let Some(reuse) = &mut self.reuse {
+                reuse.note_use(event.hash, now, &mut self.view, &cache);
+            }
+            if let Some(successors) = &mut self.successors {
+                let read = (event.hash, event.missed);
+                wanted.extend(successors.note_read(read, now, &mut self.view, &cache));
+            }
+        }
+        if let Some(reuse) = &mut self.reuse {
+            wanted.extend(reuse.look(now, &mut self.view, &cache));
+        }
+        if let Some(successors) = &mut self.successors {
+            successors.look(now, &cache);
+        }
+        wanted
+    }
+
+    /// Starts the loads that may be started, those first that gain most.
+    fn start(
+        &mut self,
+        loading: &LoadingCache<K, V, L, S>,
+        wanted: Vec<Candidate<K>>,
+        counts: &LoadCounts,
+        now: Duration,
+    ) {
+        let mut left = self.allowance(counts, now);
+        let mut room = loading.cache().engine().prefetch_room();
+        room = room.saturating_sub(self.successors.as_ref().map_or(0, |model| model.loaded));
+        let mut chosen: Vec<Candidate<K>> = Vec::new();
+        for candidate in wanted {
+            let twice = chosen.iter().any(|other| other.hash == candidate.hash);
+            let fits = candidate.model == Model::Reuse || room > 0;
+            if !twice && fits && left > 0 && self.bucket.take() {
+                left -= 1;
+                room -= u64::from(candidate.model == Model::Successors);
+                chosen.push(candidate);
+                continue;
+            }
+            self.stats.loads_held_back += 1;
+            if let (Model::Reuse, Some(reuse)) = (candidate.model, &mut self.reuse) {
+                reuse.put_off(candidate.hash, now);
+            }
+        }
+        if chosen.is_empty() {
+            return;
+        }
+        self.breaker.begin(now);
+        while !chosen.is_empty() {
+            let rest = chosen.split_off(chosen.len().min(MAX_PER_JOB));
+            self.run(loading, std::mem::replace(&mut chosen, rest));
+        }
+        if self.loads == Loads::Inline {
+            self.take_ends(loading, now);
+        }
+    }
+
+    /// How many loads may be started now, whatever the budget: demand loads go first.
+    fn allowance(&self, counts: &LoadCounts, now: Duration) -> usize {
+        let running = usize::try_from(counts.running()).unwrap_or(usize::MAX);
+        let own = self.ends.under_way();
+        let most =
+            if seeded("predict-demand-waits") { usize::MAX } else { self.settings.max_running };
+        if running >= most || own >= MAX_JOBS {
+            return 0;
+        }
+        self.breaker.allowance(now).min((MAX_JOBS - own) * MAX_PER_JOB)
+    }
+
+    fn run(&mut self, loading: &LoadingCache<K, V, L, S>, chosen: Vec<Candidate<K>>) {
+        let ends = chosen.iter().map(|it| LoadEnd::new(it.model, it.hash)).collect();
+        let keys: Vec<(K, bool)> = chosen.into_iter().map(|it| (it.key, it.renews)).collect();
+        let job = self.ends.begin(ends);
+        if self.loads == Loads::Inline {
+            loading.load_predicted(&keys, |index, end| job.note(index, end));
+            return;
+        }
+        // The job does not keep the cache alive while it is queued.
+        let weak = WeakLoadingCache::new(loading);
+        self.loading.spawn(Box::new(move || {
+            if let Some(loading) = weak.upgrade() {
+                loading.load_predicted(&keys, |index, end| job.note(index, end));
+            }
+        }));
+    }
+
+    /// Learns what became of loads.
+    fn take_ends(&mut self, loading: &LoadingCache<K, V, L, S>, now: Duration) {
+        let cache = CacheState { cache: loading.cache(), overran: self.overran };
+        for end in self.ends.take() {
+            let result = match end.end {
+                PredictedLoad::Loaded => Some(true),
+                PredictedLoad::Failed => Some(false),
+                PredictedLoad::NotNeeded => None,
+            };
+            self.breaker.end(result, now);
+            match result {
+                None => self.bucket.give(),
+                Some(loaded) => {
+                    self.started += 1;
+                    self.stats.loads += 1;
+                    self.stats.loads_failed += u64::from(!loaded);
+                }
+            }
+            let loaded = result == Some(true);
+            match (end.model, &mut self.reuse, &mut self.successors) {
+                (Model::Reuse, Some(reuse), _) => reuse.note_load(end.hash, loaded, now, &cache),
+                (Model::Successors, _, Some(model)) => model.note_load(end.hash, loaded),
+                _ => {}
+            }
+        }
+    }
+
+    fn note_stats(&mut self, loading: &LoadingCache<K, V, L, S>, now: Duration, paused: bool) {
+        let reads = loading.cache().engine().reads().saturating_sub(self.reads);
+        let stats = &mut self.stats;
+        stats.running = !paused;
+        stats.evidence = self.told;
+        stats.evidence_dropped = reads.saturating_sub(self.told);
+        stats.breaker = self.breaker.state(now);
+        stats.tokens = self.bucket.tokens();
+        stats.panics = self.view.panics();
+        (stats.memory, stats.keys) = (0, 0);
+        if let Some(reuse) = &self.reuse {
+            stats.memory += reuse.keys.bytes();
+            stats.keys += reuse.keys.len();
+            stats.reuse = model_stats(reuse.state(now), &reuse.gates, &reuse.outcomes, now);
+        }
+        if let Some(model) = &self.successors {
+            stats.memory += model.bytes();
+            stats.keys += model.history.len();
+            stats.successors = model_stats(model.state(now), &model.gates, &model.outcomes, now);
+        }
+    }
+}
+
+fn model_stats(
+    state: super::gate::ModelState,
+    gates: &super::gate::Gates,
+    outcomes: &super::outcomes::Outcomes,
+    now: Duration,
+) -> ModelStats {
+    ModelStats {
+        state,
+        stopped_classes: gates.stopped_classes(now),
+        judged: outcomes.judged,
+        loads: outcomes.loads,
+        useful: outcomes.useful,
+        wasted: outcomes.wasted,
+        missed: outcomes.missed,
+        unknown: outcomes.unknown,
+        precision: outcomes.precision(),
+        recall: outcomes.recall(),
+        recent_precision: gates.precision(),
+    }
+}
+
+impl<K, V, L, S> Drop for Rounds<K, V, L, S> {
+    fn drop(&mut self) {
+        self.loading.release_predictor();
+    }
+}

@@ -1,0 +1,326 @@
+//! The model *Successors*: what is asked for soon after a key.
+//!
+//! Keys that were missed are logged, and so are those whose first hit would have been a miss if they had not been
+//! loaded ahead. When a key occurs again, those that followed its last occurrences are its successors. That is the
+//! association of Mithril (Yang et al., SoCC 2017) with the history of a global history buffer (Nesbit and Smith,
+//! HPCA 2004) in the place of its mining table. How likely each successor is, the model learns by
+//! outcome: from how many of how many occurrences it followed, how closely, and whether the key's successors came true before. A
+//! successor whose value is not loaded is watched all the same, as a miss tells of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
+use std::time::Duration;
+
+use super::candidate::{Candidate, Model};
+use super::gate::{Gates, ModelState};
+use super::hashes::HashOfHash;
+use super::history::{History, Row};
+use super::key_view::KeyView;
+use super::outcomes::Outcomes;
+use super::reuse::CacheView;
+use super::trust::{Cell, LOOKAHEAD, Likelihoods};
+use crate::sync::seeded;
+
+/// Outcomes before it starts loads.
+const MIN_OUTCOMES: f32 = 32.0;
+/// Successors of one occurrence that are watched.
+const MAX_WATCHED: usize = 8;
+/// Successors that are watched at a time, at most.
+const MAX_EXPECTED: usize = 4096;
+/// The part of the memory that is for them.
+const WATCHED_PART: usize = 8;
+
+/// Keys of which one successor is watched.
+const MAX_REASONS: usize = 4;
+/// How often the window of a successor is opened again that was loaded, and may still be asked for.
+const MAX_EXTENSIONS: u8 = 3;
+/// Misses in which a successor has to be asked for, at least.
+const MIN_WINDOW: u64 = 4;
+
+/// A successor that is watched.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    /// The keys that it is a successor of, and how.
+    reasons: [Option<(Cell, u64)>; MAX_REASONS],
+    class: usize,
+    /// When it began to be watched, as a number.
+    number: u64,
+    window: Window,
+    wanted: bool,
+    loaded: bool,
+    extensions: u8,
+}
+
+/// Until when a successor has to be asked for: until a time, and until so many keys were missed that it would have
+/// made room.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    until: Duration,
+    until_event: u64,
+}
+
+type ByHash<T> = HashMap<u64, T, BuildHasherDefault<HashOfHash>>;
+
+#[derive(Debug)]
+pub(super) struct Successors<K> {
+    pub(super) history: History<K>,
+    pub(super) likelihoods: Likelihoods,
+    pub(super) gates: Gates,
+    pub(super) outcomes: Outcomes,
+    expected: ByHash<Expected>,
+    /// Those that are watched, the oldest first, and when each began to be.
+    queue: VecDeque<(u64, u64)>,
+    max_watched: usize,
+    bytes_of_watched: usize,
+    watched: u64,
+    /// Those of them whose value was loaded.
+    pub(super) loaded: u64,
+    horizon: Duration,
+}
+
+impl<K: Clone> Successors<K> {
+    pub(super) fn new((bytes, floor): (usize, f64), horizon: Duration) -> Self {
+        let each = size_of::<(u64, Expected)>() + 1 + size_of::<(u64, u64)>();
+        let places = (bytes / WATCHED_PART / each).clamp(16, MAX_EXPECTED);
+        // A power of two, of which a map uses seven eighths.
+        let places = (places / 2 + 1).next_power_of_two();
+        let max_watched = places / 8 * 7;
+        Self {
+            history: History::new(bytes.saturating_sub(places * each)),
+            likelihoods: Likelihoods::new(),
+            gates: Gates::new(floor),
+            outcomes: Outcomes::default(),
+            expected: ByHash::with_capacity_and_hasher(max_watched, BuildHasherDefault::default()),
+            queue: VecDeque::with_capacity(places),
+            max_watched,
+            bytes_of_watched: places * each,
+            watched: 0,
+            loaded: 0,
+            horizon,
+        }
+    }
+
+    pub(super) fn state(&self, now: Duration) -> ModelState {
+        if self.likelihoods.outcomes() < MIN_OUTCOMES {
+            ModelState::Learning
+        } else {
+            self.gates.state(now)
+        }
+    }
+
+    /// A key was missed, or hit. Returns the successors that should be loaded.
+    pub(super) fn note_read(
+        &mut self,
+        (hash, missed): (u64, bool),
+        now: Duration,
+        view: &mut KeyView<K>,
+        cache: &impl CacheView<K>,
+    ) -> Vec<Candidate<K>> {
+        let is_told = |expected: &Expected| missed || expected.loaded;
+        if self.expected.get(&hash).is_some_and(is_told) {
+            if let Some(expected) = self.expected.remove(&hash) {
+                // Loaded and missed: it came too late, or had to make room before it was asked for.
+                self.settle(&expected, (true, !missed), now, cache);
+            }
+        } else if !missed {
+            return Vec::new();
+        }
+        let Some(key) = cache.key(hash) else { return Vec::new() };
+        let before = self.history.note(hash, key);
+        self.follow(hash, &before, now, view, cache)
+    }
+
+    /// Watches what followed a key before.
+    fn follow(
+        &mut self,
+        hash: u64,
+        before: &Row,
+        now: Duration,
+        view: &mut KeyView<K>,
+        cache: &impl CacheView<K>,
+    ) -> Vec<Candidate<K>> {
+        let mut wanted = Vec::new();
+        for (successor, key, cell) in self.successors(hash, before) {
+            if cache
+                .presence(successor)
+                .is_some_and(|presence| presence.live || presence.being_loaded)
+            {
+                continue;
+            }
+            let class = view.class(&key);
+            let is_loaded = self.expect(successor, (cell, hash, class), now, cache);
+            let gain = view.gain(&key, self.likelihoods.of(cell));
+            if gain <= 0.0 || is_loaded {
+                continue;
+            }
+            if let Some(expected) = self.expected.get_mut(&successor) {
+                expected.wanted = true;
+            }
+            if self.state(now) != ModelState::Learning && self.gates.admit(class, now) {
+                let (model, hash) = (Model::Successors, successor);
+                wanted.push(Candidate { model, hash, key, gain, renews: false });
+            }
+        }
+        wanted
+    }
+
+    /// What followed a key at its last occurrences, the likeliest first.
+    fn successors(&self, hash: u64, before: &Row) -> Vec<(u64, K, Cell)> {
+        let occurrences: Vec<u64> =
+            before.at.into_iter().filter(|&at| self.history.event(at).is_some()).collect();
+        let mut found: Vec<(u64, u64, usize, usize)> = Vec::new();
+        for &at in &occurrences {
+            let mut seen = [0; LOOKAHEAD];
+            for distance in 1..=LOOKAHEAD {
+                let Some((successor, _)) = self.history.event(at + distance as u64) else { break };
+                if successor == hash {
+                    // What comes after that is a successor of the later occurrence.
+                    break;
+                }
+                if seen.contains(&successor) {
+                    continue;
+                }
+                seen[distance - 1] = successor;
+                match found.iter_mut().find(|(other, ..)| *other == successor) {
+                    Some((_, _, support, _)) => *support += 1,
+                    None => found.push((successor, at + distance as u64, 1, distance)),
+                }
+            }
+        }
+        let cell =
+            |support, distance| Cell::new((support, occurrences.len()), distance, before.trust);
+        let mut ranked: Vec<_> = found
+            .into_iter()
+            .map(|(successor, event, support, distance)| {
+                let cell = cell(support, distance);
+                (self.likelihoods.of(cell), successor, event, cell)
+            })
+            .collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        ranked.truncate(MAX_WATCHED);
+        let keyed = |(_, successor, event, cell)| {
+            let (_, key) = self.history.event(event)?;
+            Some((successor, key.clone(), cell))
+        };
+        ranked.into_iter().filter_map(keyed).collect()
+    }
+
+    /// Watches a successor for one more reason; whether it was loaded already.
+    fn expect(
+        &mut self,
+        successor: u64,
+        (cell, of, class): (Cell, u64, usize),
+        now: Duration,
+        cache: &impl CacheView<K>,
+    ) -> bool {
+        if let Some(expected) = self.expected.get_mut(&successor) {
+            if let Some(free) = expected.reasons.iter_mut().find(|reason| reason.is_none()) {
+                *free = Some((cell, of));
+            }
+            return expected.loaded;
+        }
+        while self.queue.len() >= self.max_watched {
+            self.give_up_oldest(now, cache);
+        }
+        self.outcomes.judged += 1;
+        let (mut reasons, window) = ([None; MAX_REASONS], self.window(now, cache));
+        reasons[0] = Some((cell, of));
+        let (number, wanted, loaded, extensions) = (0, false, false, 0);
+        let expected = Expected { reasons, class, number, window, wanted, loaded, extensions };
+        self.watch(successor, expected);
+        false
+    }
+
+    fn window(&self, now: Duration, cache: &impl CacheView<K>) -> Window {
+        let misses = cache.prefetch_room().max(MIN_WINDOW);
+        let until_event = self.history.last().saturating_add(misses);
+        Window { until: now.saturating_add(self.horizon), until_event }
+    }
+
+    fn watch(&mut self, successor: u64, mut expected: Expected) {
+        self.watched += 1;
+        expected.number = self.watched;
+        self.expected.insert(successor, expected);
+        self.queue.push_back((successor, self.watched));
+    }
+
+    /// Gives up those that were not asked for in time.
+    pub(super) fn look(&mut self, now: Duration, cache: &impl CacheView<K>) {
+        while let Some(&(hash, number)) = self.queue.front() {
+            let last = self.history.last();
+            let is_open = |expected: &&Expected| {
+                let window = expected.window;
+                expected.number == number && now < window.until && last <= window.until_event
+            };
+            if self.expected.get(&hash).is_some_and(|expected| is_open(&expected)) {
+                return;
+            }
+            self.give_up_oldest(now, cache);
+        }
+    }
+
+    fn give_up_oldest(&mut self, now: Duration, cache: &impl CacheView<K>) {
+        let Some((hash, number)) = self.queue.pop_front() else { return };
+        if self.expected.get(&hash).is_none_or(|expected| expected.number != number) {
+            return;
+        }
+        let Some(expected) = self.expected.remove(&hash) else { return };
+        let presence =
+            cache.presence(hash).filter(|presence| presence.predicted && expected.loaded);
+        let is_there = presence.is_some_and(|presence| presence.live);
+        // A hit may not have been told.
+        let read = presence.is_some_and(|presence| presence.reads > 0);
+        if is_there && !read && expected.extensions < MAX_EXTENSIONS {
+            let window = self.window(now, cache);
+            let extensions = expected.extensions + 1;
+            let mut again = expected;
+            (again.window, again.extensions) = (window, extensions);
+            self.watch(hash, again);
+            return;
+        }
+        self.settle(&expected, (read, true), now, cache);
+    }
+
+    /// A successor was loaded, or was not.
+    pub(super) fn note_load(&mut self, hash: u64, loaded: bool) {
+        if !loaded {
+            return;
+        }
+        self.outcomes.loads += 1;
+        if let Some(expected) = self.expected.get_mut(&hash) {
+            self.loaded += u64::from(!expected.loaded);
+            expected.loaded = true;
+        }
+    }
+
+    /// Whether a successor was asked for, and whether it was still there if it was loaded.
+    fn settle(
+        &mut self,
+        expected: &Expected,
+        (asked, in_time): (bool, bool),
+        now: Duration,
+        cache: &impl CacheView<K>,
+    ) {
+        let asked = asked != seeded("predict-outcome-inverted");
+        for (cell, of) in expected.reasons.into_iter().flatten() {
+            self.likelihoods.learn(cell, asked);
+            if let Some(row) = self.history.row(of) {
+                row.trust.learn(asked);
+            }
+        }
+        let useful = asked && (in_time || !expected.loaded);
+        self.outcomes.note(expected.loaded, useful);
+        if expected.wanted {
+            self.gates.shadow.learn(asked);
+        }
+        if expected.loaded {
+            self.loaded -= 1;
+            cache.note_prefetched(asked);
+            self.gates.learn(expected.class, useful, now);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.history.bytes() + self.bytes_of_watched
+    }
+}

@@ -1,0 +1,76 @@
+//! Prediction: what is asked for again is renewed, what is not is left alone, and what follows a key is loaded with it.
+
+use std::time::Duration;
+
+use clockhand::predict::{Budget, ModelState};
+
+use crate::support::market::Market;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn reuse() -> Market {
+    Market::new(
+        |cache| cache.capacity(1_000).time_to_live(10 * SECOND),
+        |predictor| predictor.budget(Budget::per_second(100.0)).successors(false),
+    )
+}
+
+fn successors(capacity: u64) -> Market {
+    Market::new(
+        |cache| cache.capacity(capacity),
+        |predictor| predictor.budget(Budget::share(10.0)).reuse(false),
+    )
+}
+
+/// Keys below ten are read every second, those from a hundred on once in two minutes.
+fn live(market: &Market, seconds: u64) -> (u64, u64) {
+    let (mut waits_of_hot, mut waits_of_cold) = (0, 0);
+    for second in 0..seconds {
+        for key in 0..10 {
+            waits_of_hot += u64::from(!market.read(key));
+        }
+        let cold = 100 + second % 120;
+        waits_of_cold += u64::from(!market.read(cold));
+        market.wait(SECOND);
+    }
+    (waits_of_hot, waits_of_cold)
+}
+
+#[test]
+fn what_is_read_again_is_renewed_and_what_is_not_is_left_alone() {
+    let market = reuse();
+    live(&market, 240);
+    assert_eq!(market.predictor.stats().reuse.state, ModelState::Active);
+    let (before, loads) = (market.predictor.stats().reuse, market.predicted());
+    let (hot, cold) = live(&market, 240);
+    let stats = market.predictor.stats().reuse;
+    assert_eq!(hot, 0, "no wait for what is read every second: {stats:?}");
+    assert_eq!(cold, 240, "they are not worth a load");
+    let (useful, wasted) = (stats.useful - before.useful, stats.wasted - before.wasted);
+    assert!(useful >= 200 && wasted <= useful / 20, "{useful} useful, {wasted} wasted");
+    assert!(market.predicted() - loads <= 280, "each of ten in each ten seconds");
+}
+
+#[test]
+fn what_follows_a_key_is_loaded_with_it() {
+    let market = successors(100);
+    // Ten chains of ten keys, in an order that changes, and keys that come once in between.
+    let mut once = 1_000_000;
+    let mut waits = 0;
+    for round in 0..200_u64 {
+        waits = if round == 100 { 0 } else { waits };
+        let chain = 100 * (round * 7 % 29);
+        for key in chain..chain + 10 {
+            waits += u64::from(!market.read(key));
+            market.step();
+        }
+        for _ in 0..5 {
+            once += 1;
+            market.read(once);
+            market.step();
+        }
+    }
+    let stats = market.predictor.stats().successors;
+    assert!(waits <= 300, "{waits} waits of 1000: {stats:?}");
+    assert!(stats.precision.unwrap() > 0.8, "{stats:?}");
+}
