@@ -46,6 +46,8 @@ pub mod source;
 #[cfg(feature = "demos")]
 pub mod stampede;
 pub mod team;
+#[cfg(feature = "tier")]
+pub mod tier;
 pub mod trace;
 mod words;
 #[cfg(feature = "demos")]

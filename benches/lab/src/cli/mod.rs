@@ -1,6 +1,6 @@
 //! The command line: arguments in, an exit status out, every failure on one line.
 
-#[cfg(not(all(feature = "peers", feature = "predict", feature = "serve")))]
+#[cfg(not(all(feature = "peers", feature = "predict", feature = "serve", feature = "tier")))]
 mod absent;
 #[cfg(feature = "peers")]
 mod compare;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-#[cfg(not(all(feature = "peers", feature = "predict", feature = "serve")))]
+#[cfg(not(all(feature = "peers", feature = "predict", feature = "serve", feature = "tier")))]
 use self::absent::Absent;
 #[cfg(feature = "peers")]
 use self::compare::Compare;
@@ -29,7 +29,7 @@ use self::races::{Dedup, Races};
 use self::replay::Replay;
 #[cfg(feature = "peers")]
 use self::said::print_json;
-#[cfg(any(feature = "peers", feature = "predict"))]
+#[cfg(any(feature = "peers", feature = "predict", feature = "tier"))]
 use self::said::told;
 use self::said::{finish, print, usage};
 #[cfg(feature = "demos")]
@@ -113,6 +113,15 @@ enum Command {
     /// Load ahead of requests, by models and without (feature `predict`)
     #[cfg(not(feature = "predict"))]
     Predict(Absent),
+    /// Measure what a second tier in Redis costs, beside the plain client and the store of `cached`
+    ///
+    /// Hits in the cache and in Redis, misses, a hundred keys at once, and writes, by one and by five instances. A
+    /// `redis-server` is started for that, unless one is given.
+    #[cfg(feature = "tier")]
+    Tier(crate::tier::Order),
+    /// Measure what a second tier in Redis costs (feature `tier`)
+    #[cfg(not(feature = "tier"))]
+    Tier(Absent),
     /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
     ///
     /// Printed is how often a message was processed twice, and how often never.
@@ -173,6 +182,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dedup(order) => order.run(),
         #[cfg(not(feature = "demos"))]
         Command::Dedup(order) => order.run("dedup", "demos"),
+        #[cfg(feature = "tier")]
+        Command::Tier(order) => told(order.json.clone(), |quiet| crate::tier::run(&order, quiet)),
+        #[cfg(not(feature = "tier"))]
+        Command::Tier(order) => order.run("tier", "tier"),
         #[cfg(feature = "predict")]
         Command::Predict(order) => {
             told(order.json.clone(), |quiet| crate::predict::run(&order, quiet))

@@ -55,6 +55,8 @@ pub struct Closing {
     pub candles_failed_for_nothing: u64,
     /// Requests that the origin saw.
     pub origin_requests: u64,
+    /// What came of the candles that several services share.
+    pub shared: Option<String>,
     /// Candles that were kept fresh.
     pub warmed: u64,
     /// Requests for quotes and candles by HTTP.
@@ -109,6 +111,7 @@ impl Closing {
             candles_failed: of(&asked.failed),
             candles_failed_for_nothing: of(&asked.failed_for_nothing),
             origin_requests: world.origin.requests(),
+            shared: world.origin.shared().map(|shared| shared.line()),
             warmed: warmed.renewed,
             http_requests: of(&world.http_requests),
             memory: watch.memory.quarters(),
@@ -184,6 +187,7 @@ impl fmt::Display for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = |part: u64, all: u64| 100.0 * part as f64 / all.max(1) as f64;
         writeln!(f, "served for {:.1} s", self.seconds)?;
+        self.shared.iter().try_for_each(|line| writeln!(f, "  shared    {line}"))?;
         writeln!(
             f,
             "  feed      {:>14} messages, {}/s, and {} delivered again; {} twice, {} lost",

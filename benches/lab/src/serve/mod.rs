@@ -11,6 +11,8 @@ mod origin;
 mod pace;
 mod readers;
 mod series;
+#[cfg(feature = "tier")]
+mod shared;
 mod stop;
 mod team;
 mod watch;

@@ -34,6 +34,9 @@ pub struct Order {
     /// Seed of the feed and of those who ask
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     seed: u64,
+    /// Load candles through this Redis server, which several services share (feature `tier`)
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
     /// What goes wrong for a while
     #[arg(long, value_enum)]
     fault: Option<Fault>,
@@ -81,6 +84,7 @@ impl Order {
             capacity: self.capacity,
             port: self.port,
             seed: self.seed,
+            redis: self.redis.clone(),
             trouble,
         })
     }
@@ -95,5 +99,6 @@ pub struct Plan {
     pub(super) capacity: u64,
     pub(super) port: u16,
     pub(super) seed: u64,
+    pub(super) redis: Option<String>,
     pub(super) trouble: Option<Trouble>,
 }

@@ -1,7 +1,9 @@
 //! Where candles come from: slow, and sometimes slower, or not there.
 
-use std::sync::Arc;
+use std::cell::OnceCell;
+use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -59,9 +61,38 @@ pub(super) struct Origin(Arc<State>);
 struct State {
     mood: AtomicU8,
     requests: AtomicU64,
+    /// What several services share before it.
+    shared: OnceLock<Box<dyn Store>>,
+}
+
+/// Where candles may be that another service has loaded.
+pub(super) trait Store: fmt::Debug + Send + Sync {
+    fn get_many(&self, all: &[Series]) -> Vec<Option<Arc<Candles>>>;
+
+    fn get_or_load(
+        &self,
+        series: Series,
+        load: &dyn Fn() -> Result<Arc<Candles>, NoCandles>,
+    ) -> Result<Arc<Candles>, NoCandles>;
+
+    /// What it has done.
+    fn line(&self) -> String;
 }
 
 impl Origin {
+    /// An origin behind what several services share.
+    pub(super) fn behind(shared: Option<Box<dyn Store>>) -> Self {
+        let origin = Self::default();
+        if let Some(shared) = shared {
+            let _ = origin.0.shared.set(shared);
+        }
+        origin
+    }
+
+    pub(super) fn shared(&self) -> Option<&dyn Store> {
+        self.0.shared.get().map(|shared| &**shared)
+    }
+
     pub(super) fn become_so(&self, mood: Mood) {
         self.0.mood.store(mood as u8, Ordering::Relaxed);
     }
@@ -91,11 +122,24 @@ impl Loader<Series, Arc<Candles>> for Origin {
     type Error = NoCandles;
 
     fn load(&self, series: &Series) -> Result<Arc<Candles>, NoCandles> {
-        self.answer()?;
-        Ok(candles(*series))
+        let load = || self.answer().map(|()| candles(*series));
+        match self.shared() {
+            Some(shared) => shared.get_or_load(*series, &load),
+            None => load(),
+        }
     }
 
     fn load_many(&self, all: &[Series]) -> Result<Vec<Option<Arc<Candles>>>, NoCandles> {
+        if let Some(shared) = self.shared() {
+            // Asked once, for all that are missing.
+            let answered = OnceCell::new();
+            let found = shared.get_many(all).into_iter().zip(all).map(|(found, series)| {
+                let load =
+                    || answered.get_or_init(|| self.answer()).clone().map(|()| candles(*series));
+                found.map_or_else(|| shared.get_or_load(*series, &load), Ok).map(Some)
+            });
+            return found.collect();
+        }
         self.answer()?;
         Ok(all.iter().map(|series| Some(candles(*series))).collect())
     }

@@ -32,6 +32,12 @@ impl Series {
         u64::from(self.0)
     }
 
+    #[cfg(feature = "tier")]
+    pub(super) fn of_number(number: u64) -> Option<Self> {
+        let number = u32::try_from(number).ok()?;
+        (number < SYMBOLS * TIMEFRAMES.len() as u32).then_some(Self(number))
+    }
+
     /// The series of the most popular symbols.
     pub(super) fn popular(symbols: u32) -> impl Iterator<Item = Self> {
         (0..symbols * TIMEFRAMES.len() as u32).map(Self)

@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use super::candles::{self, Asked, Charts};
 use super::feed::{Fed, Quote, scatter};
 use super::order::Plan;
-use super::origin::Origin;
+use super::origin::{Origin, Store};
 use super::readers::Read;
 use super::series::{Market, SYMBOLS, Series};
 use super::watch::{self, Watch};
@@ -51,6 +51,23 @@ pub(super) struct World {
     over: AtomicBool,
 }
 
+/// What several services share, if the user wants it.
+#[cfg(feature = "tier")]
+fn shared(plan: &Plan) -> Result<Option<Box<dyn Store>>, Failure> {
+    let shared = plan.redis.as_deref().map(super::shared::Shared::connect).transpose()?;
+    Ok(shared.map(|shared| Box::new(shared) as Box<dyn Store>))
+}
+
+#[cfg(not(feature = "tier"))]
+fn shared(plan: &Plan) -> Result<Option<Box<dyn Store>>, Failure> {
+    match plan.redis {
+        Some(_) => Err(Failure::Input(
+            "this build is without Redis; build it with `--features serve,tier` for --redis".into(),
+        )),
+        None => Ok(None),
+    }
+}
+
 impl World {
     /// Quotes of everything, as of before the first message; no candles yet.
     pub(super) fn new(plan: Plan) -> Result<Self, Failure> {
@@ -62,7 +79,7 @@ impl World {
             .sample_every(candles::SAMPLED)
             .build()
             .map_err(unusable)?;
-        let origin = Origin::default();
+        let origin = Origin::behind(shared(&plan)?);
         let charts = candles::before(&origin, plan.capacity * BYTES)?;
         let tracker = OffsetTracker::builder().build();
         let tracker = tracker.map_err(|error| Failure::Input(error.to_string()))?;

@@ -5,7 +5,7 @@ use crate::support::{lab, output};
 
 #[test]
 fn each_says_how_to_run_it_with_the_same_arguments() {
-    let all: [(&str, &[&str]); 9] = [
+    let all: [(&str, &[&str]); 10] = [
         ("demos", &["races"]),
         ("demos", &["stampede", "ways", "--seconds", "30"]),
         ("demos", &["dedup", "--threads=4"]),
@@ -15,6 +15,7 @@ fn each_says_how_to_run_it_with_the_same_arguments() {
         ("predict", &["predict", "days", "--symbols=100"]),
         ("serve", &["serve"]),
         ("serve", &["serve", "--port=0"]),
+        ("tier", &["tier", "--time-ms", "10"]),
     ];
     for (feature, arguments) in all {
         let run = format!("--features {feature} -- {}`", arguments.join(" "));

@@ -22,4 +22,6 @@ mod serve;
 #[cfg(feature = "demos")]
 mod stampede;
 mod support;
+#[cfg(feature = "tier")]
+mod tier;
 mod trace;
