@@ -205,4 +205,5 @@ macro_rules! __with_async {
 /// The examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[cfg_attr(feature = "predict", doc = include_str!("../docs/prediction.md"))]
 struct Texts;

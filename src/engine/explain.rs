@@ -76,6 +76,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
             idle_time_left,
             charge: entry.charge(),
             being_loaded: is_being_loaded(entry),
+            prefetched: entry.is_predicted(),
         }
     }
 

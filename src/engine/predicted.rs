@@ -149,6 +149,6 @@ where
 
     /// How many entries that are prefetched have room, and may not displace one another before they are asked for.
     pub(crate) fn prefetch_room(&self) -> u64 {
-        self.policy.probation_room(self.fill()).max(1)
+        (self.policy.probation_room(self.fill()) / 2).max(1)
     }
 }

@@ -194,6 +194,7 @@ fn count_ended<'g, K, V>(
     view: View<'g, K, V>,
     ended: EntryRef<'g, K, V>,
 ) -> Option<EntryRef<'g, K, V>> {
+    view.local().evidence.note_miss(ended.hash());
     let misses = &view.local().tally.misses;
     if ended.is_invalidated() {
         misses.invalidated.bump()

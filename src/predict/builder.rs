@@ -53,6 +53,8 @@ pub struct PredictorBuilder<K, V, L, S = RandomState> {
     loading: LoadingCache<K, V, L, S>,
     settings: PredictSettings,
     features: Box<dyn Features<K>>,
+    #[cfg(feature = "persist")]
+    saved: Option<super::saved::SavedModels>,
 }
 
 impl<K, V, L, S> PredictorBuilder<K, V, L, S>
@@ -63,7 +65,13 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     pub(super) fn new(loading: LoadingCache<K, V, L, S>) -> Self {
-        Self { loading, settings: PredictSettings::new(), features: Box::new(NoFeatures) }
+        Self {
+            loading,
+            settings: PredictSettings::new(),
+            features: Box::new(NoFeatures),
+            #[cfg(feature = "persist")]
+            saved: None,
+        }
     }
 
     /// How many loads it may start. Demand loads do not wait for it, whatever it is.
@@ -170,6 +178,47 @@ where
         self
     }
 
+    /// Goes on from what [`Predictor::save_file`] has written, in the models that are on: where they had
+    /// been right, they start loads at once. Needs feature `persist`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such file, or it is foreign, newer, of another type of keys, truncated or changed. Nothing is
+    /// taken over then; begin without it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let folder = std::env::temp_dir().join(format!("clockhand-predict-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("learned");
+    /// use clockhand::Cache;
+    /// use clockhand::predict::{Budget, Predictor};
+    ///
+    /// let quotes = Cache::new(100).loading(|key: &u32| Ok::<_, String>(*key));
+    /// let mut builder = Predictor::builder(&quotes).budget(Budget::per_second(10.0));
+    /// if path.exists() {
+    ///     builder = builder.restore_file(&path)?;
+    /// }
+    /// let predictor = builder.start()?;
+    /// predictor.save_file(&path)?;
+    /// # drop(predictor);
+    /// # let builder = Predictor::builder(&quotes).budget(Budget::per_second(10.0));
+    /// # assert!(builder.restore_file(&path)?.build().is_ok());
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "persist")]
+    pub fn restore_file(
+        mut self,
+        path: impl AsRef<std::path::Path>,
+    ) -> Result<Self, crate::persist::PersistError> {
+        let file = std::fs::File::open(path)?;
+        let keys = std::any::type_name::<K>();
+        self.saved = Some(super::saved::SavedModels::read(file, keys)?);
+        Ok(self)
+    }
+
     /// Starts it, with a thread named `clockhand-pred`. Its loads run on the
     /// [executor](LoadingCache::executor) of the loading cache.
     ///
@@ -214,7 +263,13 @@ where
             return Err(PredictError::AlreadyRunning);
         }
         let view = KeyView::new(self.features);
-        Ok(Predictor::new(Rounds::new(&self.loading, (self.settings, view), loads)))
+        #[cfg_attr(not(feature = "persist"), allow(unused_mut, reason = "nothing is restored"))]
+        let mut rounds = Rounds::new(&self.loading, (self.settings, view), loads);
+        #[cfg(feature = "persist")]
+        if let Some(saved) = self.saved {
+            rounds.restore(saved);
+        }
+        Ok(Predictor::new(rounds))
     }
 }
 

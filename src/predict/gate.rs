@@ -100,7 +100,8 @@ impl Gate {
 
 /// How a model does by what it wants, whether that is loaded or not: what it does not load shows by misses if it was
 /// right.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct ShadowPrecision {
     right: f64,
     all: f64,
@@ -115,6 +116,12 @@ impl ShadowPrecision {
     pub(super) fn learn(&mut self, right: bool) {
         self.right = self.right * (1.0 - SHADOW_FADING) + f64::from(u8::from(right));
         self.all = self.all * (1.0 - SHADOW_FADING) + 1.0;
+    }
+
+    /// Whether it can be gone on from.
+    #[cfg(feature = "persist")]
+    pub(super) fn is_sound(&self) -> bool {
+        self.right >= 0.0 && self.right <= self.all && self.all <= 1.0 / SHADOW_FADING + 1.0
     }
 
     /// Whether the model may start loads.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::builder::PredictorBuilder;
 use super::round::Rounds;
+#[cfg(feature = "persist")]
+use super::saved::SavedModels;
 use super::stats::PredictorStats;
 use crate::load::{Loader, LoadingCache};
 use crate::sync::{AtomicU64, Mutex, PeriodicThread, Relaxed, lock};
@@ -70,6 +72,10 @@ trait Steps: Send + Sync {
     /// Does a round; `None` if the cache is gone, or the predictor was stopped.
     fn step(&self, shared: &Shared) -> Option<PredictorStats>;
 
+    /// What was learned; `None` if the predictor was stopped.
+    #[cfg(feature = "persist")]
+    fn saved(&self) -> Option<SavedModels>;
+
     /// Lets go of everything.
     fn end(&self);
 }
@@ -101,6 +107,11 @@ where
                 None
             }
         }
+    }
+
+    #[cfg(feature = "persist")]
+    fn saved(&self) -> Option<SavedModels> {
+        lock(self).as_ref().map(Rounds::saved)
     }
 
     fn end(&self) {
@@ -215,6 +226,29 @@ impl Predictor {
     /// See [`Predictor`].
     pub fn resume(&self) {
         self.shared.paused.set(0);
+    }
+
+    /// Writes what both models have learned of all keys into a file, which is replaced in one step. What is known of
+    /// single keys is not in it: that is there again after a few of their lifetimes. Needs feature `persist`.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: waits for the round that is under way, and for the disk. Do not call it in a loader.
+    ///
+    /// # Errors
+    ///
+    /// If the file could not be written; the old one stays.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder::restore_file`].
+    #[cfg(feature = "persist")]
+    pub fn save_file(
+        &self,
+        path: impl AsRef<std::path::Path>,
+    ) -> Result<(), crate::persist::PersistError> {
+        let gone = || std::io::Error::other("the predictor was stopped");
+        self.rounds.saved().ok_or_else(gone)?.write_file(path.as_ref())
     }
 
     /// Stops, and waits for the round that is under way, but not for loads. Dropping it does the same. What it knows

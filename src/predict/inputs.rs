@@ -7,7 +7,7 @@ use super::features::FEATURES;
 use super::keys::Known;
 
 /// Those of recency, frequency and gaps.
-const OWN_INPUTS: usize = 12;
+const OWN_INPUTS: usize = 13;
 pub(super) const INPUTS: usize = OWN_INPUTS + CALENDAR_INPUTS + FEATURES;
 
 /// About -1 to 1 each.
@@ -21,7 +21,7 @@ fn log_ratio(part: f32, of: f32) -> f32 {
 /// Those of a key whose value lives for `lifetime` and is about to end.
 pub(super) fn inputs<K>(
     known: &Known<K>,
-    (now, lifetime): (Duration, Duration),
+    (now, left, lifetime): (Duration, Duration, Duration),
     calendar: &Calendar,
     features: [f32; FEATURES],
 ) -> Inputs {
@@ -42,14 +42,16 @@ pub(super) fn inputs<K>(
         known.habit,
         known.last_outcome,
         // The middle of what would be its next lifetime, a day ago.
-        known.days.expects(calendar, now + lifetime / 2),
-        known.days.expects(calendar, now + lifetime),
+        known.days.expects(calendar, now.saturating_add(lifetime / 2)),
+        known.days.expects(calendar, now.saturating_add(lifetime)),
+        // Whether its value has ended already.
+        f32::from(u8::from(left.is_zero())),
     ];
     let mut inputs = [0.0; INPUTS];
     let (first, rest) = inputs.split_at_mut(OWN_INPUTS);
     first.copy_from_slice(&own);
     let (harmonics, rest) = rest.split_at_mut(CALENDAR_INPUTS);
-    harmonics.copy_from_slice(&calendar.harmonics(now + lifetime / 2));
+    harmonics.copy_from_slice(&calendar.harmonics(now.saturating_add(lifetime / 2)));
     rest.copy_from_slice(&features);
     inputs.map(|input| if input.is_finite() { input } else { 0.0 })
 }

@@ -31,6 +31,11 @@ pub(super) struct Known<K> {
     pub(super) habit: f32,
     pub(super) last_outcome: f32,
     pub(super) days: DayProfile,
+    /// How long its value lived that was seen last.
+    pub(super) lifetime: Duration,
+    /// Whether its values end at a time that does not depend on when they are loaded: loaded ahead, one ends as the
+    /// one before.
+    pub(super) ends_anyway: bool,
     /// When it is looked at next, by the agenda.
     pub(super) due: Option<Duration>,
     pub(super) judged: Option<Box<Judgement>>,
@@ -69,6 +74,8 @@ impl<K> Known<K> {
             habit: 0.0,
             last_outcome: 0.0,
             days,
+            lifetime: Duration::ZERO,
+            ends_anyway: false,
             due: None,
             judged: None,
         }

@@ -60,6 +60,7 @@
 //! | `ends` | what became of loads |
 //! | `features`, `key_view` | what the user knows of keys |
 //! | `hashes` | a hasher for hashes |
+//! | `saved` | what was learned, as it is written and read (feature `persist`) |
 //! | `stats` | what it tells about itself |
 
 mod agenda;
@@ -82,6 +83,8 @@ mod outcomes;
 mod regression;
 mod reuse;
 mod round;
+#[cfg(feature = "persist")]
+mod saved;
 mod settings;
 mod stats;
 mod successors;

@@ -68,4 +68,14 @@ impl Regression {
     pub(super) fn outcomes(&self) -> u64 {
         self.outcomes
     }
+
+    /// Whether it can be gone on from.
+    #[cfg(feature = "persist")]
+    pub(super) fn is_sound(&self) -> bool {
+        let sound = |weights: &Weights| {
+            weights.weights.iter().all(|weight| weight.abs() <= MAX_WEIGHT)
+                && weights.squares.iter().all(|square| *square >= 0.0 && square.is_finite())
+        };
+        self.classes.len() == CLASSES && self.classes.iter().chain([&self.shared]).all(sound)
+    }
 }

@@ -30,6 +30,14 @@ const MIN_OUTCOMES: u64 = 32;
 const MAX_LOOKS: usize = 4096;
 /// After how long a value is looked for that is being loaded.
 const WAIT: Duration = Duration::from_millis(20);
+/// How long after its end a value is loaded that would end then anyway.
+const JUST_AFTER: Duration = Duration::from_millis(1);
+/// How often a key without a value is looked at, at most.
+const MIN_DORMANT: Duration = Duration::from_secs(60);
+/// A key whose habit is below this was not asked for in about a dozen lifetimes.
+const MIN_HABIT: f32 = -0.95;
+/// For how long such a key is looked at after its last use: a weekend, and a day.
+const MAX_DORMANT: Duration = Duration::from_secs(4 * 86_400);
 /// A value is renewed no earlier than in the last so many parts of its life.
 const LIFE_PARTS: u32 = 8;
 
@@ -113,14 +121,22 @@ impl<K: Clone> Reuse<K> {
             return;
         }
         match cache.presence(hash) {
-            Some(presence) if presence.live => {
-                let Some(left) = presence.time_left else { return };
-                let lead = lead(lifetime(&presence, left), self.horizon);
-                self.enter(hash, now.saturating_add(left.saturating_sub(lead)));
-            }
+            Some(presence) if presence.live => self.enter_before_end(hash, now, &presence),
             Some(presence) if presence.being_loaded => self.enter(hash, now.saturating_add(WAIT)),
             _ => {}
         }
+    }
+
+    /// Has a key looked at when its value, which is there, is about to end; or just after that, if it would end then
+    /// anyway.
+    fn enter_before_end(&mut self, hash: u64, now: Duration, presence: &Presence) {
+        let Some(left) = presence.time_left else { return };
+        let lifetime = lifetime(presence, left);
+        let lead = lead(lifetime, self.horizon);
+        let Some(known) = self.keys.get(hash) else { return };
+        known.lifetime = lifetime;
+        let until = if known.ends_anyway { left + JUST_AFTER } else { left.saturating_sub(lead) };
+        self.enter(hash, now.saturating_add(until));
     }
 
     fn enter(&mut self, hash: u64, at: Duration) {
@@ -173,21 +189,43 @@ impl<K: Clone> Reuse<K> {
             let outcome = unasked(judged, cache.presence(hash), cache);
             self.settle(hash, outcome, now);
         }
-        let presence = cache.presence(hash)?;
-        if !presence.live {
-            if presence.being_loaded {
-                self.enter(hash, now.saturating_add(WAIT));
-            }
+        let Some(presence) = cache.presence(hash).filter(|it| it.live || it.being_loaded) else {
+            return self.look_at_dormant(hash, now, view);
+        };
+        if presence.being_loaded {
+            self.enter(hash, now.saturating_add(WAIT));
             return None;
         }
         let left = presence.time_left?;
         let lifetime = lifetime(&presence, left);
-        let lead = lead(lifetime, self.horizon);
-        if left > lead || presence.being_loaded {
-            self.enter(hash, now.saturating_add(left.saturating_sub(lead).max(lead / 2)));
+        let ends_anyway = self.keys.get(hash).is_some_and(|known| known.ends_anyway);
+        if ends_anyway || left > lead(lifetime, self.horizon) {
+            self.enter_before_end(hash, now, &presence);
             return None;
         }
         self.judge(hash, (now, left, lifetime), view)
+    }
+
+    /// Judges a key that has no value, if it may be worth one: its values end anyway, or it was asked for at this time
+    /// of an earlier day.
+    fn look_at_dormant(
+        &mut self,
+        hash: u64,
+        now: Duration,
+        view: &mut KeyView<K>,
+    ) -> Option<Candidate<K>> {
+        let known = self.keys.get(hash)?;
+        let lifetime = known.lifetime;
+        if lifetime.is_zero() || now.saturating_sub(known.last_use) > MAX_DORMANT {
+            return None;
+        }
+        let then = now.saturating_add(lifetime / 2);
+        let is_habit = known.ends_anyway && known.habit > MIN_HABIT;
+        if is_habit || known.days.expects(&self.calendar, then) > 0.0 {
+            return self.judge(hash, (now, Duration::ZERO, lifetime), view);
+        }
+        self.enter(hash, now.saturating_add(lifetime.max(MIN_DORMANT)));
+        None
     }
 
     /// Judges a key whose value ends in `left`.
@@ -199,7 +237,7 @@ impl<K: Clone> Reuse<K> {
     ) -> Option<Candidate<K>> {
         let known = self.keys.get(hash)?;
         let features = view.features(&known.key);
-        let inputs = inputs(known, (now, lifetime), &self.calendar, features);
+        let inputs = inputs(known, (now, left, lifetime), &self.calendar, features);
         let (class, key) = (known.class, known.key.clone());
         let (from, until) = (now.saturating_add(left), now.saturating_add(lifetime));
         let probability = self.regression.probability(class, &inputs);
@@ -242,15 +280,22 @@ impl<K: Clone> Reuse<K> {
             return;
         }
         self.outcomes.loads += 1;
-        let presence = cache.presence(hash);
-        if let Some(judged) = known.judged.as_deref_mut() {
-            judged.loaded = Some(presence.map_or(0, |presence| presence.reads));
+        let Some(presence) = cache.presence(hash) else { return };
+        let Some(judged) = known.judged.as_deref_mut() else { return };
+        let end = now.saturating_add(presence.time_left.unwrap_or(Duration::MAX));
+        // It should have won most of a lifetime.
+        let won = end.saturating_sub(judged.from);
+        known.ends_anyway = if now >= judged.from {
+            // Loaded after the end; the next one may be loaded before it if this one lives as long as others.
+            known.ends_anyway
+        } else {
+            won < judged.until.saturating_sub(judged.from) / 4
+        };
+        let in_vain = known.ends_anyway && now < judged.from;
+        if !in_vain {
+            judged.loaded = Some(presence.reads);
         }
-        // Again when the new value is about to end.
-        if let Some(left) = presence.and_then(|presence| presence.time_left) {
-            let lead = lead(left, self.horizon);
-            self.enter(hash, now.saturating_add(left.saturating_sub(lead)));
-        }
+        self.enter_before_end(hash, now, &presence);
     }
 
     /// It is known whether a key was asked for, or will never be.

@@ -10,6 +10,8 @@ use super::candidate::{Candidate, Model};
 use super::ends::{Ends, LoadEnd};
 use super::key_view::KeyView;
 use super::reuse::{CacheView, Reuse};
+#[cfg(feature = "persist")]
+use super::saved::SavedModels;
 use super::settings::PredictSettings;
 use super::stats::{ModelStats, PredictorStats};
 use super::successors::Successors;
@@ -271,6 +273,33 @@ where
                 (Model::Successors, _, Some(model)) => model.note_load(end.hash, loaded),
                 _ => {}
             }
+        }
+    }
+
+    /// What the models have learned of all keys.
+    #[cfg(feature = "persist")]
+    pub(super) fn saved(&self) -> SavedModels {
+        SavedModels {
+            keys: std::any::type_name::<K>().to_string(),
+            regression: self
+                .reuse
+                .as_ref()
+                .map(|reuse| (reuse.regression.clone(), reuse.gates.shadow)),
+            likelihoods: self
+                .successors
+                .as_ref()
+                .map(|model| (model.likelihoods.clone(), model.gates.shadow)),
+        }
+    }
+
+    /// Goes on from what was learned before, in the models that are on.
+    #[cfg(feature = "persist")]
+    pub(super) fn restore(&mut self, saved: SavedModels) {
+        if let (Some(reuse), Some(saved)) = (&mut self.reuse, saved.regression) {
+            (reuse.regression, reuse.gates.shadow) = saved;
+        }
+        if let (Some(model), Some(saved)) = (&mut self.successors, saved.likelihoods) {
+            (model.likelihoods, model.gates.shadow) = saved;
         }
     }
 

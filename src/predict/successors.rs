@@ -32,6 +32,8 @@ const WATCHED_PART: usize = 8;
 
 /// Keys of which one successor is watched.
 const MAX_REASONS: usize = 4;
+/// How many in a row that had to make room before they were asked for do not count as wrong.
+const MAX_EXCUSES: u32 = 64;
 /// How often the window of a successor is opened again that was loaded, and may still be asked for.
 const MAX_EXTENSIONS: u8 = 3;
 /// Misses in which a successor has to be asked for, at least.
@@ -73,6 +75,8 @@ pub(super) struct Successors<K> {
     max_watched: usize,
     bytes_of_watched: usize,
     watched: u64,
+    /// How many more that had to make room too early do not count.
+    excuses: u32,
     /// Those of them whose value was loaded.
     pub(super) loaded: u64,
     horizon: Duration,
@@ -95,6 +99,7 @@ impl<K: Clone> Successors<K> {
             max_watched,
             bytes_of_watched: places * each,
             watched: 0,
+            excuses: MAX_EXCUSES,
             loaded: 0,
             horizon,
         }
@@ -316,8 +321,20 @@ impl<K: Clone> Successors<K> {
         if expected.loaded {
             self.loaded -= 1;
             cache.note_prefetched(asked);
-            self.gates.learn(expected.class, useful, now);
+            self.learn(expected.class, (asked, useful), now);
         }
+    }
+
+    /// Has the gates learn. One that had to make room before it was asked for was right, and there is more room the
+    /// next time: some of those count as if they had not been.
+    fn learn(&mut self, class: usize, (asked, useful): (bool, bool), now: Duration) {
+        if useful {
+            self.excuses = (self.excuses + 1).min(MAX_EXCUSES);
+        } else if asked && self.excuses > 0 {
+            self.excuses -= 1;
+            return;
+        }
+        self.gates.learn(class, useful, now);
     }
 
     pub(super) fn bytes(&self) -> usize {

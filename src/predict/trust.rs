@@ -80,4 +80,12 @@ impl Likelihoods {
     pub(super) fn outcomes(&self) -> f32 {
         self.cells.iter().map(|(_, all)| all).sum()
     }
+
+    /// Whether they can be gone on from.
+    #[cfg(feature = "persist")]
+    pub(super) fn is_sound(&self) -> bool {
+        let sound =
+            |&(right, all): &(f32, f32)| right >= 0.0 && right <= all && all <= MEMORY + 1.0;
+        self.cells.len() == CELLS && self.cells.iter().all(sound)
+    }
 }

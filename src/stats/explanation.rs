@@ -58,6 +58,9 @@ pub enum Explanation {
         charge: u64,
         /// Whether a load that is to replace it is under way.
         being_loaded: bool,
+        /// Whether its value was loaded by a prediction, before a thread asked for it (feature `predict`).
+        #[cfg_attr(feature = "serde", serde(default))]
+        prefetched: bool,
     },
     /// A read would miss.
     #[non_exhaustive]
@@ -151,6 +154,7 @@ impl fmt::Display for Explanation {
                 idle_time_left,
                 charge,
                 being_loaded,
+                prefetched,
             } => {
                 write!(f, "in the cache, {region}, weighs {}, ", Grouped(charge))?;
                 f.write_str(match reads {
@@ -159,6 +163,9 @@ impl fmt::Display for Explanation {
                     2 => "read twice lately",
                     _ => "read three times or more lately",
                 })?;
+                if prefetched {
+                    f.write_str(", prefetched")?;
+                }
                 if let Some(age) = age {
                     write!(f, ", written {age:?} ago")?;
                 }

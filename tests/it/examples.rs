@@ -32,6 +32,8 @@ examples! {
     bulk = "../../docs/examples/bulk.rs",
     #[cfg(feature = "async")]
     async_loader = "../../docs/examples/async_loader.rs",
+    #[cfg(feature = "predict")]
+    predict = "../../docs/examples/predict.rs",
     #[cfg(feature = "dedup")]
     dedup = "../../docs/examples/dedup.rs",
     #[cfg(feature = "dedup")]

@@ -66,6 +66,8 @@ mod persist;
 mod predict;
 #[cfg(feature = "predict")]
 mod predict_limits;
+#[cfg(all(feature = "predict", feature = "persist"))]
+mod predict_saved;
 mod public_api;
 mod refusals;
 mod removals;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clockhand::Explanation;
 use clockhand::predict::{Budget, ModelState};
 
 use crate::support::market::Market;
@@ -73,4 +74,42 @@ fn what_follows_a_key_is_loaded_with_it() {
     let stats = market.predictor.stats().successors;
     assert!(waits <= 300, "{waits} waits of 1000: {stats:?}");
     assert!(stats.precision.unwrap() > 0.8, "{stats:?}");
+}
+
+#[test]
+fn an_explanation_says_what_was_prefetched() {
+    let market = reuse();
+    live(&market, 120);
+    let explain = |key| market.quotes.explain(&key);
+    market.read(100);
+    let (renewed, asked) = (explain(0), explain(100));
+    assert!(renewed.to_string().contains(", prefetched"), "{renewed}");
+    assert!(matches!(renewed, Explanation::Resident { prefetched: true, .. }));
+    assert!(matches!(asked, Explanation::Resident { prefetched: false, .. }), "{asked}");
+    // A value that a caller puts in is none of the predictor's.
+    market.quotes.cache().insert(0, 7);
+    assert!(matches!(explain(0), Explanation::Resident { prefetched: false, .. }));
+}
+
+#[test]
+fn what_ends_at_a_set_time_is_loaded_after_it() {
+    let market = Market::new(
+        |cache| cache.capacity(1_000).per_entry_ttl(),
+        |predictor| predictor.budget(Budget::per_second(100.0)).successors(false),
+    );
+    // Candles of a minute: whenever one is loaded, it ends with the minute.
+    let (clock, minute) = (market.clock.clone(), 60 * SECOND);
+    let left = move || minute - Duration::from_secs(clock.elapsed().as_secs() % 60);
+    *market.origin.life.lock().unwrap() = Some(Box::new(left));
+    let mut waits = 0;
+    for nth in 0..60 {
+        // Some are asked for soon after each boundary.
+        market.wait(3 * SECOND);
+        waits = if nth == 40 { 0 } else { waits };
+        (0..10).for_each(|key| waits += u64::from(!market.read(key)));
+        market.wait(57 * SECOND);
+    }
+    let stats = market.predictor.stats().reuse;
+    assert!(waits <= 10, "{waits} waits of 200: {stats:?}");
+    assert!(market.predicted() <= 600, "one for each: {} {stats:?}", market.predicted());
 }

@@ -74,6 +74,7 @@ fn explanations_are_written_and_read() {
         "idle_time_left": null,
         "charge": 1,
         "being_loaded": false,
+        "prefetched": false,
     });
     assert_eq!(written(&cache.explain(&1)), resident);
     let missing = |cause| json!({ "state": "missing", "why": cause, "being_loaded": false });

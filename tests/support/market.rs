@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clockhand::predict::{Predictor, PredictorBuilder};
-use clockhand::{Builder, Cache, Clock, Loader, LoadingCache, ManualClock};
+use clockhand::{Builder, Cache, Clock, Fresh, Loader, LoadingCache, ManualClock};
 
 pub(crate) type Fixed = BuildHasherDefault<DefaultHasher>;
 pub(crate) type Quotes = LoadingCache<u64, u64, Origin, Fixed>;
 
+pub(crate) type Life = Box<dyn Fn() -> Duration + Send>;
 pub(crate) type Meanwhile = Box<dyn Fn(u64) + Send>;
 
 /// Answers a key with the number of the load; fails when it is told to.
@@ -22,6 +23,8 @@ pub(crate) struct Origin {
     pub(crate) hold: Arc<Mutex<()>>,
     /// Is done while a load of the predictor's runs.
     pub(crate) meanwhile: Arc<Mutex<Option<Meanwhile>>>,
+    /// How long values live, if that is said.
+    pub(crate) life: Arc<Mutex<Option<Life>>>,
     predicting: Arc<AtomicBool>,
     pub(crate) predicted: Arc<AtomicU64>,
 }
@@ -32,6 +35,16 @@ impl Origin {
 
 impl Loader<u64, u64> for Origin {
     type Error = String;
+
+    fn load_fresh(&self, key: &u64) -> Result<Fresh<u64>, String> {
+        let fresh = Fresh::new(self.load(key)?);
+        let life = self.life.lock().expect("not poisoned");
+        Ok(life.as_ref().map_or(fresh, |life| fresh.ttl(life())))
+    }
+
+    fn reload_fresh(&self, key: &u64, _: &u64) -> Result<Fresh<u64>, String> {
+        self.load_fresh(key)
+    }
 
     fn load(&self, key: &u64) -> Result<u64, String> {
         if *key == Self::HELD {

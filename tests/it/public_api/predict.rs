@@ -106,3 +106,18 @@ fn errors_and_handles_are_what_others_expect() {
     };
     assert!(is_known(&PredictError::Memory { bytes: 1 }));
 }
+
+#[cfg(feature = "persist")]
+#[test]
+fn what_was_learned_is_saved() {
+    use clockhand::PersistError;
+
+    let quotes: LoadingCache<u64, u64, Load> = Cache::new(10).loading(|key| Ok(*key));
+    let builder = || Predictor::builder(&quotes).budget(Budget::per_second(1.0));
+    let folder = std::env::temp_dir().join(format!("clockhand-none-{}", std::process::id()));
+    let refused: Result<PredictorBuilder<_, _, _>, PersistError> = builder().restore_file(&folder);
+    assert!(matches!(refused, Err(PersistError::Io(_))));
+    let predictor = builder().build().expect("sound");
+    let saved: Result<(), PersistError> = predictor.save_file(folder.join("none"));
+    assert!(saved.is_err());
+}

@@ -64,9 +64,10 @@ fn explanations() {
             idle_time_left,
             charge,
             being_loaded,
+            prefetched,
             ..
         } => {
-            let _: (Region, u8, u64, bool) = (region, reads, charge, being_loaded);
+            let _: (Region, u8, u64, bool) = (region, reads, charge, being_loaded || prefetched);
             let _: [Option<Duration>; 3] = [age, time_left, idle_time_left];
             assert!(matches!(region, Region::Probation | Region::Protected));
         }
