@@ -95,7 +95,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "persist")]
-pub(crate) use crate::policy::{SavedGhost, SavedPolicy};
+pub(crate) use crate::policy::{SavedGhost, SavedHand, SavedPolicy};
 pub(crate) use batch::Batch;
 use cleanups::Cleanups;
 use failures::Failures;

@@ -79,7 +79,7 @@ where
     pub(crate) fn begin_restore(&self, saved: SavedPolicy) {
         let _pin = self.pin();
         if self.len() == 0 {
-            self.policy.restore(saved, self.fill());
+            self.policy.restore(&saved, self.fill());
         }
     }
 

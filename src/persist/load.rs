@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::frame::Source;
 use super::{EntryHead, GhostSet, Header, Kind, PersistError, types, wall_time};
 use crate::cache::Cache;
-use crate::engine::{Begun, SavedGhost, SavedPolicy, SavedState};
+use crate::engine::{Begun, SavedGhost, SavedHand, SavedPolicy, SavedState};
 
 /// A snapshot that was read to its end, and found to be whole.
 struct Snapshot<K, V> {
@@ -134,6 +134,7 @@ where
             misses: header.misses,
             target: header.target,
             typical_charge: header.typical_charge,
+            protected_hand: SavedHand { at: header.hand.0, ages: header.hand.1 },
         });
         let mut restored = 0;
         for (state, tags, key, value) in self.chosen(entries, passed) {

@@ -41,6 +41,8 @@ struct Header {
     misses: u64,
     target: f64,
     typical_charge: u64,
+    /// Where the hand of the protected region is, and how many misses ago it passed each checkpoint.
+    hand: (u64, Vec<u64>),
     /// Equal where hashes are, and how many sets of ghosts there are.
     probe: u64,
     sets: u64,

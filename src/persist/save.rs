@@ -82,6 +82,7 @@ where
             misses: policy.misses,
             target: policy.target,
             typical_charge: policy.typical_charge,
+            hand: (policy.protected_hand.at, policy.protected_hand.ages),
             probe,
             sets: sets as u64,
         })?;

@@ -33,6 +33,15 @@ fn checkpoint(position: u64) -> usize {
     (position >> (u64::BITS - CHECKPOINTS.trailing_zeros())) as usize
 }
 
+/// What a snapshot has of a hand.
+#[cfg(feature = "persist")]
+#[derive(Debug, Clone)]
+pub(crate) struct SavedHand {
+    pub(crate) at: u64,
+    /// How long ago it passed each checkpoint, in misses.
+    pub(crate) ages: Vec<u64>,
+}
+
 impl Hand {
     pub(super) fn new() -> Self {
         Self {
@@ -116,6 +125,22 @@ impl Hand {
             self.passed[nth].set(now);
         }
         ScanPosition(from)
+    }
+
+    /// Where it is, and how long ago it passed each checkpoint.
+    #[cfg(feature = "persist")]
+    pub(super) fn saved(&self, now: u64) -> SavedHand {
+        let ages = self.passed.iter().map(|passed| now.saturating_sub(passed.get()));
+        SavedHand { at: self.at.get(), ages: ages.collect() }
+    }
+
+    /// Goes on from there.
+    #[cfg(feature = "persist")]
+    pub(super) fn restore(&self, saved: &SavedHand, now: u64) {
+        self.at.set(saved.at);
+        for (passed, age) in self.passed.iter().zip(&saved.ages) {
+            passed.set(now.saturating_sub(*age));
+        }
     }
 
     /// How long a round takes: the time since the hand last passed the checkpoint that it will pass

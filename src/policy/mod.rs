@@ -67,4 +67,4 @@ pub(crate) use recent_uses::RecentUses;
 pub(crate) use state::{Admission, Fill, Policy};
 pub(crate) use worth::Worth;
 #[cfg(feature = "persist")]
-pub(crate) use {ghosts::SavedGhost, saved::SavedPolicy};
+pub(crate) use {ghosts::SavedGhost, hand::SavedHand, saved::SavedPolicy};

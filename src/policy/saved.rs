@@ -2,18 +2,22 @@
 
 use super::cursor::EvictionCursor;
 use super::ghosts::SavedGhost;
+use super::hand::SavedHand;
 use super::state::{Admission, Fill, Policy};
 use super::{History, RecentUses};
 use crate::slot_meta::SlotMeta;
 
 /// What holds for the whole cache.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct SavedPolicy {
     /// Misses so far: the time.
     pub(crate) misses: u64,
     /// How much should be on probation, as a part of the capacity.
     pub(crate) target: f64,
     pub(crate) typical_charge: u64,
+    /// The hand of the protected region. How long its round takes says who comes back soon: a hand that has passed no
+    /// checkpoint yet would take every key for such a one, and let it into that region at once.
+    pub(crate) protected_hand: SavedHand,
 }
 
 impl Policy {
@@ -23,12 +27,14 @@ impl Policy {
             misses: self.now(cursor),
             target: self.target(fill) / fill.capacity.max(1) as f64,
             typical_charge: self.typical_charge.get(),
+            protected_hand: self.protected_hand.saved(self.now(cursor)),
         }
     }
 
     /// Goes on from there. Only before anything has come in.
-    pub(crate) fn restore(&self, saved: SavedPolicy, fill: Fill) {
+    pub(crate) fn restore(&self, saved: &SavedPolicy, fill: Fill) {
         self.misses.max(saved.misses);
+        self.protected_hand.restore(&saved.protected_hand, self.misses.get());
         self.typical_charge.set(saved.typical_charge.max(1));
         if saved.target.is_finite() {
             self.target.set((saved.target * fill.capacity as f64).to_bits());

@@ -296,30 +296,38 @@ fn hits(cache: &Cache<u64, u64, Fixed>, random: &mut Random, requests: u64) -> f
     (cache.stats().hits - before) as f64 / requests as f64
 }
 
-/// The same requests to a cache that goes on, and to one that was restored: of the first ten thousand as many hit, within
-/// a point.
+/// The same requests to a cache that goes on, and to one that was restored: as many hit, within a point, from the first
+/// thousand on. A cache that begins anew misses nearly half of what hits otherwise.
+///
+/// Of several runs, as a thousand requests are few: the policy decides for one or the other of keys that are equally
+/// good. Without the hand's times, five points are lost in the first three thousand.
 #[test]
 fn after_a_restart_as_many_requests_hit_as_before() {
+    const RUNS: u64 = 8;
     let built = || -> Cache<u64, u64, Fixed> {
         Cache::builder().capacity(500).hasher(Fixed::default()).build().unwrap()
     };
-    let old = built();
-    hits(&old, &mut Random::new(1), 200_000);
-    let snapshot = saved(&old);
-    let (new, cold) = (built(), built());
-    assert_eq!(new.load_from(&*snapshot).unwrap(), 500);
-    // Soon after, the order in which entries are looked at is another one, and costs some hits; a cache that begins anew
-    // misses nearly half of what hits otherwise.
-    let mut randoms = [(); 3].map(|()| Random::new(2));
-    let mut round = |requests| {
-        let [a, b, c] = &mut randoms;
-        [hits(&old, a, requests), hits(&new, b, requests), hits(&cold, c, requests)]
-    };
-    let first = round(1_000);
-    assert!(first[1] > first[2] + 0.15, "{first:?}: went on, restored, began");
-    let rest = round(9_000);
-    let [went_on, restored, _] = [0, 1, 2].map(|nth| (first[nth] + 9.0 * rest[nth]) / 10.0);
-    assert!((went_on - restored).abs() < 0.01, "{went_on} went on, {restored} restored");
+    let mut sums = [[0.0; 3]; 3];
+    let mut snapshot = Vec::new();
+    for run in 0..RUNS {
+        let old = built();
+        hits(&old, &mut Random::new(2 * run + 1), 62_000);
+        snapshot = saved(&old);
+        let (new, cold) = (built(), built());
+        assert_eq!(new.load_from(&*snapshot).unwrap(), 500);
+        let mut randoms = [(); 3].map(|()| Random::new(2 * run + 2));
+        for (sums, requests) in sums.iter_mut().zip([1_000, 2_000, 7_000]) {
+            for ((sum, cache), random) in sums.iter_mut().zip([&old, &new, &cold]).zip(&mut randoms)
+            {
+                *sum += hits(cache, random, requests) / RUNS as f64;
+            }
+        }
+    }
+    for [went_on, restored, _] in sums {
+        assert!(restored > went_on - 0.01, "{sums:?}: went on, restored, began");
+    }
+    let [[_, restored, began], ..] = sums;
+    assert!(restored > began + 0.15, "{sums:?}: went on, restored, began");
     let random: Cache<u64, u64> = Cache::new(500);
     assert_eq!(random.load_from(&*snapshot).unwrap(), 500, "hashes may differ");
 }
