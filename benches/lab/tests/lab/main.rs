@@ -12,6 +12,8 @@ mod failures_of_peers;
 mod figures;
 #[cfg(feature = "peers")]
 mod load;
+#[cfg(feature = "peers")]
+mod migration;
 #[cfg(feature = "predict")]
 mod predict;
 #[cfg(feature = "demos")]
