@@ -54,9 +54,12 @@ fn main() {
 /// A name, and what is tested with so many operations.
 type Test = (&'static str, fn(u64));
 
-const TESTS: [Test; 5] = [
+const TESTS: [Test; 6] = [
     ("two_instances_return_no_settled_past", |operations| undisturbed(2, operations / 4)),
     ("five_instances_return_no_settled_past", |operations| undisturbed(5, operations)),
+    ("five_instances_whose_clocks_differ_return_no_settled_past", |operations| {
+        with_other_clocks(operations / 2);
+    }),
     ("five_instances_return_no_settled_past_while_the_server_is_killed", disturbed),
     ("of_five_instances_one_loads", |_| stampede()),
     ("of_five_instances_one_processes_each_id", |operations| each_id_once(operations / 10)),
@@ -71,6 +74,34 @@ fn undisturbed(instances: u64, operations: u64) {
     assert!(total.checked > operations / 10, "{total:?}");
     assert!(total.failed == 0, "{total:?}");
     println!("{total:?}");
+}
+
+/// The same with clocks that are days and years apart and go at different paces, the monotonic ones as well.
+fn with_other_clocks(operations: u64) {
+    const CLOCKS: [&str; 5] = ["+0", "+3d x1.0004", "-400d x0.9996", "+20y x1.0002", "-1h x0.9998"];
+    let Some(library) = faketime() else {
+        println!("skipped: libfaketime is not installed");
+        return;
+    };
+    let Some(server) = Server::start() else { return };
+    let folder = Folder::new();
+    let running = CLOCKS.iter().zip(0..).map(|(clock, nth)| {
+        let clock = [("LD_PRELOAD", library), ("FAKETIME", clock), ("NO_FAKE_STAT", "1")];
+        Instance::start_with(&server, &folder, (nth, 5), &clock)
+    });
+    let total = finish(running.collect(), operations / 5);
+    assert!(total.checked > operations / 10, "{total:?}");
+    println!("{total:?}");
+}
+
+/// Debian's package `faketime` has it.
+fn faketime() -> Option<&'static str> {
+    [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    ]
+    .into_iter()
+    .find(|path| Path::new(path).exists())
 }
 
 /// The same, and meanwhile connections are ended, and the server is killed and comes back with an older state.
@@ -197,9 +228,19 @@ struct Instance {
 impl Instance {
     /// Starts a process and waits until it is connected.
     fn start(server: &Server, folder: &Folder, nth: u64, of: u64) -> Self {
+        Self::start_with(server, folder, (nth, of), &[])
+    }
+
+    fn start_with(
+        server: &Server,
+        folder: &Folder,
+        (nth, of): (u64, u64),
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(env::current_exe().expect("this program"))
             .args(["instance", &server.url(), &folder.0.to_string_lossy()])
             .args([nth.to_string(), of.to_string()])
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -244,6 +285,11 @@ fn instance(arguments: &[String]) {
     let tiered = Tiered::new(cache, &tier).expect("a cache that keeps time");
     support::wait_until("the tier is connected", || tier.status().is_connected);
     println!("connected");
+    if let Ok(clock) = env::var("FAKETIME") {
+        // So that a library which does nothing is noticed.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        eprintln!("clock {clock}: {} s", now.expect("after 1970").as_secs());
+    }
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("an order");
     let operations: u64 = line.trim().parse().expect("a number");
