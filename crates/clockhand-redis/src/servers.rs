@@ -42,6 +42,8 @@ pub(crate) struct Finder {
     slot_of: Vec<u8>,
     /// Nodes that a cluster has told of: those that were given may be gone.
     told: Vec<ConnectionInfo>,
+    /// The sentinel that has answered last, which is asked first.
+    answered: usize,
     limit: Duration,
 }
 
@@ -126,7 +128,7 @@ fn moved_to(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
 
 impl Finder {
     pub(crate) fn new(servers: Servers, slot_of: &[u8], limit: Duration) -> Self {
-        Self { servers, slot_of: slot_of.to_vec(), told: Vec::new(), limit }
+        Self { servers, slot_of: slot_of.to_vec(), told: Vec::new(), answered: 0, limit }
     }
 
     /// A client of the server, and what says where it is.
@@ -137,9 +139,7 @@ impl Finder {
                 let nodes: Vec<_> = nodes.iter().chain(&self.told).cloned().collect();
                 self.find_in_cluster(&nodes).await?
             }
-            Place::Sentinels(sentinels, service, server) => {
-                self.ask_sentinels(sentinels, service, server).await?
-            }
+            Place::Sentinels(..) => self.ask_sentinels().await?,
         };
         let at = address(&found).map(|(host, port)| (host.to_string(), port));
         Ok((self.client(found)?, at))
@@ -147,10 +147,10 @@ impl Finder {
 
     /// Whether sentinels name another server than that at `at`. Nobody else has to be asked.
     pub(crate) async fn has_moved(&mut self, at: &Option<(String, u16)>) -> bool {
-        let Place::Sentinels(sentinels, service, server) = &self.servers.place else {
+        if !matches!(self.servers.place, Place::Sentinels(..)) {
             return false;
-        };
-        match self.ask_sentinels(sentinels, service, server).await {
+        }
+        match self.ask_sentinels().await {
             Ok(found) => address(&found).map(|(host, port)| (host.to_string(), port)) != *at,
             // They say nothing.
             Err(_) => false,
@@ -214,22 +214,25 @@ impl Finder {
         Ok(owner.map(|owner| (owner, all)))
     }
 
-    async fn ask_sentinels(
-        &self,
-        sentinels: &[ConnectionInfo],
-        service: &str,
-        server: &ConnectionInfo,
-    ) -> Result<ConnectionInfo, TierError> {
+    async fn ask_sentinels(&mut self) -> Result<ConnectionInfo, TierError> {
         let mut last = TierError::Disconnected;
-        for sentinel in sentinels {
+        let Place::Sentinels(sentinels, service, server) = &self.servers.place else {
+            return Err(last);
+        };
+        for nth in 0..sentinels.len() {
+            let nth = (self.answered + nth) % sentinels.len();
             let asked = async {
-                let mut connection = self.connect(sentinel).await?;
+                let mut connection = self.connect(&sentinels[nth]).await?;
                 let mut question = cmd("SENTINEL");
                 question.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
                 self.ask::<Option<(String, u16)>>(&mut connection, &question).await
             };
             match asked.await {
-                Ok(Some((host, port))) => return Ok(moved_to(server, &host, port)),
+                Ok(Some((host, port))) => {
+                    let found = moved_to(server, &host, port);
+                    self.answered = nth;
+                    return Ok(found);
+                }
                 Ok(None) => last = TierError::Server("NOSUCHSERVICE".to_string()),
                 Err(error) => last = error,
             }

@@ -79,7 +79,7 @@ fn undisturbed(instances: u64, operations: u64) {
 /// The same with clocks that are days and years apart and go at different paces, the monotonic ones as well.
 fn with_other_clocks(operations: u64) {
     const CLOCKS: [&str; 5] = ["+0", "+3d x1.0004", "-400d x0.9996", "+20y x1.0002", "-1h x0.9998"];
-    let Some(library) = faketime() else {
+    let Some(library) = support::faketime() else {
         println!("skipped: libfaketime is not installed");
         return;
     };
@@ -92,16 +92,6 @@ fn with_other_clocks(operations: u64) {
     let total = finish(running.collect(), operations / 5);
     assert!(total.checked > operations / 10, "{total:?}");
     println!("{total:?}");
-}
-
-/// Debian's package `faketime` has it.
-fn faketime() -> Option<&'static str> {
-    [
-        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    ]
-    .into_iter()
-    .find(|path| Path::new(path).exists())
 }
 
 /// The same, and meanwhile connections are ended, and the server is killed and comes back with an older state.

@@ -10,6 +10,7 @@ mod dedup;
 mod envelopes;
 mod examples;
 mod failures;
+mod hostile;
 mod leases;
 mod loading;
 mod loads;

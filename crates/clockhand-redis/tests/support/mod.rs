@@ -23,6 +23,16 @@ pub(crate) struct Server {
     settings: Vec<String>,
 }
 
+/// What makes a program see another time: the library, if it is installed. Debian's package `faketime` has it.
+pub(crate) fn faketime() -> Option<&'static str> {
+    [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    ]
+    .into_iter()
+    .find(|path| std::path::Path::new(path).exists())
+}
+
 impl Server {
     /// Starts one; `None`, and a line that says so, if the program is not installed.
     pub(crate) fn start() -> Option<Self> {
@@ -59,8 +69,8 @@ impl Server {
         for _ in 0..20 {
             let port = free_port();
             let child = spawn(port, &folder, &settings);
-            let mut server =
-                Self { child, port, folder: folder.clone(), settings: settings.clone() };
+            let settings = settings.clone();
+            let mut server = Self { child, port, folder: folder.clone(), settings };
             if server.is_ready() {
                 return Some(server);
             }
@@ -103,6 +113,12 @@ impl Server {
     pub(crate) fn restart(&mut self) {
         self.child = spawn(self.port, &self.folder, &self.settings);
         assert!(self.is_ready(), "the server does not come back");
+    }
+
+    /// As [`restart`](Self::restart), with more settings; it may be loading its data yet.
+    pub(crate) fn restart_with(&mut self, settings: &[&str]) {
+        self.settings.extend(settings.iter().map(|word| (*word).to_string()));
+        self.child = spawn(self.port, &self.folder, &self.settings);
     }
 
     /// Stops its process, or lets it go on.

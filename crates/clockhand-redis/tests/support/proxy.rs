@@ -19,6 +19,8 @@ struct Shared {
     /// New connections are ended at once.
     refuses: AtomicBool,
     delay_ms: AtomicU64,
+    /// Seconds that the server's time is told too early or too late.
+    clock_shift: AtomicI64,
     /// Bytes of replies until connections are cut; negative: never.
     cut_after: AtomicI64,
     streams: Mutex<Vec<TcpStream>>,
@@ -33,6 +35,7 @@ impl Proxy {
             silent: AtomicBool::new(false),
             refuses: AtomicBool::new(false),
             delay_ms: AtomicU64::new(0),
+            clock_shift: AtomicI64::new(0),
             cut_after: AtomicI64::new(-1),
             streams: Mutex::default(),
         });
@@ -60,6 +63,11 @@ impl Proxy {
 
     pub(crate) fn delay(&self, by: Duration) {
         self.shared.delay_ms.store(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Tells another time than the server does. Set to zero later, it is as if the server's clock jumped.
+    pub(crate) fn shift_clock(&self, seconds: i64) {
+        self.shared.clock_shift.store(seconds, Ordering::SeqCst);
     }
 
     /// Cuts the connections in the midst of a reply, after so many bytes of replies.
@@ -107,6 +115,10 @@ impl Shared {
                     passed = left.max(0) as usize;
                 }
             }
+            let shift = self.clock_shift.load(Ordering::SeqCst);
+            if replies && shift != 0 {
+                shift_times(&mut bytes[..passed], shift);
+            }
             if to.write_all(&bytes[..passed]).is_err() {
                 break;
             }
@@ -122,6 +134,22 @@ impl Shared {
     fn cut(&self) {
         for stream in self.streams.lock().expect("no panic").drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Changes what looks like a time: sixteen digits are microseconds, ten are seconds.
+fn shift_times(bytes: &mut [u8], seconds: i64) {
+    for run in bytes.split_mut(|byte| !byte.is_ascii_digit()) {
+        let unit = match run.len() {
+            16 => 1_000_000,
+            10 => 1,
+            _ => continue,
+        };
+        let told: i64 = std::str::from_utf8(run).expect("digits").parse().expect("a number");
+        let shifted = (told + seconds * unit).to_string();
+        if shifted.len() == run.len() {
+            run.copy_from_slice(shifted.as_bytes());
         }
     }
 }
