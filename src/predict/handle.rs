@@ -202,6 +202,32 @@ impl Predictor {
         lock(&self.shared.stats).clone()
     }
 
+    /// A function that returns [`stats`](Self::stats), for exporters. It does not keep the predictor running; after
+    /// that has stopped, it returns the last ones.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free: a clone of a handle. The function itself takes a lock that is held for a few instructions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    /// use clockhand::predict::{Budget, Predictor};
+    ///
+    /// let quotes = Cache::new(100).loading(|key: &u32| Ok::<_, String>(*key));
+    /// let predictor = Predictor::builder(&quotes).budget(Budget::per_second(10.0)).build()?;
+    /// let stats = predictor.stats_source();
+    /// assert!(stats().running);
+    /// drop(predictor);
+    /// assert!(!stats().running);
+    /// # Ok::<_, clockhand::predict::PredictError>(())
+    /// ```
+    pub fn stats_source(&self) -> impl Fn() -> PredictorStats + Clone + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || lock(&shared.stats).clone()
+    }
+
     /// Starts no load until [`resume`](Self::resume) is called; goes on learning. Loads that are under way end.
     ///
     /// # Progress

@@ -133,6 +133,10 @@ impl Service {
                 let report = part.report(&shared.thresholds);
                 all.add("tracker", part.name(), &report.health, json!(report.metrics));
             }
+            #[cfg(feature = "predict")]
+            for part in &shared.predictors {
+                all.add_predictor(&part.report());
+            }
         }
         Ok(all.reply())
     }
@@ -190,6 +194,26 @@ impl Findings {
         }));
     }
 
+    /// A predictor that is held back by its breaker is a warning: loads fail. One that has stopped a model is doing
+    /// what it should.
+    #[cfg(feature = "predict")]
+    fn add_predictor(&mut self, report: &crate::report::PredictorReport) {
+        let is_open = report.stats.breaker != clockhand::predict::BreakerState::Closed;
+        let status = if is_open { Status::Warning } else { Status::Healthy };
+        self.status = self.status.max(status);
+        self.parts.push(json!({ "kind": "predictor", "name": report.name, "status": status }));
+        let of_kind = self.metrics.entry("predictor").or_insert_with(|| json!({}));
+        of_kind[&report.name] = json!(report.stats);
+        if is_open {
+            self.reasons.push(json!({
+                "kind": "predictor",
+                "name": report.name,
+                "status": status,
+                "message": "too many loads fail, so none is started ahead; see why they fail",
+            }));
+        }
+    }
+
     fn reply(self) -> Reply {
         let status = if self.status == Status::Critical { 503 } else { 200 };
         let body = json!({
@@ -220,12 +244,17 @@ impl Shared {
     }
 
     pub(crate) fn report(&self) -> Report {
-        Report::new(
+        let report = Report::new(
             self.limits.interval,
             self.caches.iter().map(|cache| self.report_of(&**cache)).collect(),
             self.deduplicators.iter().map(|part| part.report(&self.thresholds)).collect(),
             self.trackers.iter().map(|part| part.report(&self.thresholds)).collect(),
-        )
+        );
+        #[cfg(feature = "predict")]
+        let report = report.with_predictors(
+            self.predictors.iter().map(crate::parts::PredictorPart::report).collect(),
+        );
+        report
     }
 
     fn report_of(&self, cache: &dyn Source) -> CacheReport {

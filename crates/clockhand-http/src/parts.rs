@@ -1,4 +1,4 @@
-//! Deduplicators and trackers.
+//! Deduplicators, trackers and predictors.
 
 use std::cmp::Reverse;
 use std::hash::Hash;
@@ -70,5 +70,19 @@ impl TrackerPart {
             partitions,
             partitions_in_all,
         }
+    }
+}
+
+/// What a predictor tells, and its name.
+#[cfg(feature = "predict")]
+pub(crate) struct PredictorPart {
+    pub(crate) name: String,
+    pub(crate) stats: Box<dyn Fn() -> clockhand::predict::PredictorStats + Send + Sync>,
+}
+
+#[cfg(feature = "predict")]
+impl PredictorPart {
+    pub(crate) fn report(&self) -> crate::report::PredictorReport {
+        crate::report::PredictorReport { name: self.name.clone(), stats: (self.stats)() }
     }
 }

@@ -23,6 +23,15 @@ pub(crate) struct Report {
     caches: Vec<CacheReport>,
     deduplicators: Vec<DedupReport>,
     trackers: Vec<TrackerReport>,
+    #[cfg(feature = "predict")]
+    predictors: Vec<PredictorReport>,
+}
+
+#[cfg(feature = "predict")]
+#[derive(Debug, Serialize)]
+pub(crate) struct PredictorReport {
+    pub(crate) name: String,
+    pub(crate) stats: clockhand::predict::PredictorStats,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,7 +126,15 @@ impl Report {
             caches,
             deduplicators,
             trackers,
+            #[cfg(feature = "predict")]
+            predictors: Vec::new(),
         }
+    }
+
+    /// The same with predictors.
+    #[cfg(feature = "predict")]
+    pub(crate) fn with_predictors(self, predictors: Vec<PredictorReport>) -> Self {
+        Self { predictors, ..self }
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) caches: Vec<Box<dyn Source>>,
     pub(crate) deduplicators: Vec<Box<dyn DedupPart>>,
     pub(crate) trackers: Vec<TrackerPart>,
+    #[cfg(feature = "predict")]
+    pub(crate) predictors: Vec<crate::parts::PredictorPart>,
     pub(crate) thresholds: Thresholds,
     pub(crate) limits: Limits,
     pub(crate) token: Option<Token>,
@@ -75,6 +77,8 @@ pub struct ServiceBuilder {
     caches: Vec<Box<dyn Source>>,
     deduplicators: Vec<Box<dyn DedupPart>>,
     trackers: Vec<TrackerPart>,
+    #[cfg(feature = "predict")]
+    predictors: Vec<crate::parts::PredictorPart>,
     collector: Collector,
     thresholds: Thresholds,
     limits: Limits,
@@ -125,6 +129,20 @@ impl ServiceBuilder {
         self
     }
 
+    /// Exposes a predictor by a name: in the statistics, in health, and in the metrics. Needs feature `predict`.
+    #[cfg(feature = "predict")]
+    pub fn predictor(
+        mut self,
+        name: impl Into<String>,
+        predictor: &clockhand::predict::Predictor,
+    ) -> Self {
+        let name = name.into();
+        self.collector = self.collector.predictor(name.clone(), predictor);
+        let stats = Box::new(predictor.stats_source());
+        self.predictors.push(crate::parts::PredictorPart { name, stats });
+        self
+    }
+
     /// By what health is judged. Without it, by the defaults.
     pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
         self.thresholds = thresholds;
@@ -148,11 +166,13 @@ impl ServiceBuilder {
     ///
     /// # Errors
     ///
-    /// If two caches, two deduplicators or two trackers have the same name, or the token is too short.
+    /// If two caches, two deduplicators, two trackers or two predictors have the same name, or the token is too short.
     pub fn build(self) -> Result<Service, ServiceError> {
         distinct(self.caches.iter().map(|cache| cache.name()))?;
         distinct(self.deduplicators.iter().map(|part| part.name()))?;
         distinct(self.trackers.iter().map(TrackerPart::name))?;
+        #[cfg(feature = "predict")]
+        distinct(self.predictors.iter().map(|part| part.name.as_str()))?;
         let token = match self.token {
             None => None,
             Some(text) => Some(Token::new(&text).ok_or(ServiceError::TokenTooShort)?),
@@ -163,6 +183,8 @@ impl ServiceBuilder {
             caches: self.caches,
             deduplicators: self.deduplicators,
             trackers: self.trackers,
+            #[cfg(feature = "predict")]
+            predictors: self.predictors,
             thresholds: self.thresholds,
             limits: self.limits,
             token,

@@ -51,6 +51,8 @@ pub struct Collector {
     pub(crate) deduplicators: Vec<Source<DedupReport>>,
     pub(crate) trackers: Vec<Source<DedupReport>>,
     pub(crate) partitions: Vec<Source<Vec<PartitionStatus>>>,
+    #[cfg(feature = "predict")]
+    pub(crate) predictors: Vec<Source<clockhand::predict::PredictorStats>>,
     pub(crate) thresholds: Thresholds,
 }
 
@@ -133,6 +135,20 @@ impl Collector {
         let tracker = tracker.clone();
         let ask: Ask<Vec<PartitionStatus>> = Box::new(move |_| tracker.partitions());
         self.partitions.push(Source { name, in_bytes: false, ask });
+        self
+    }
+
+    /// Adds a predictor. Its figures have the label `predictor`, with this name. It need not be kept: after it has
+    /// stopped, its last figures are told. Needs feature `predict`.
+    #[cfg(feature = "predict")]
+    pub fn predictor(
+        mut self,
+        name: impl Into<String>,
+        predictor: &clockhand::predict::Predictor,
+    ) -> Self {
+        let (name, stats) = (own(&self.predictors, &name.into()), predictor.stats_source());
+        let ask: Ask<clockhand::predict::PredictorStats> = Box::new(move |_| stats());
+        self.predictors.push(Source { name, in_bytes: false, ask });
         self
     }
 

@@ -5,6 +5,8 @@ use std::iter;
 use crate::collector::{Collector, Source};
 #[cfg(feature = "histograms")]
 use crate::figures::latency::{self, Times};
+#[cfg(feature = "predict")]
+use crate::figures::predict;
 use crate::figures::{Family, Kind, Number, Unit, cache, dedup, partition};
 
 /// A family that is about to be told.
@@ -55,6 +57,8 @@ impl Collector {
         self.tell(visitor, (dedup::DEDUP, "dedup"), dedup::FAMILIES, &self.deduplicators)?;
         self.tell(visitor, (dedup::OFFSETS, "tracker"), dedup::FAMILIES, &self.trackers)?;
         self.tell(visitor, (dedup::OFFSETS, "tracker"), partition::FAMILIES, &self.partitions)?;
+        #[cfg(feature = "predict")]
+        self.tell(visitor, (predict::PREFIX, "predictor"), predict::FAMILIES, &self.predictors)?;
         Ok(())
     }
 

@@ -55,7 +55,9 @@ fn a_predictor_is_set_up_and_told() {
     assert!(there);
     predictor.pause();
     predictor.resume();
-    let stats: PredictorStats = predictor.stats();
+    let source = predictor.stats_source();
+    let stats: PredictorStats = source.clone()();
+    assert_eq!(stats, predictor.stats());
     let _: (bool, BreakerState, f64, usize, usize, Duration) =
         (stats.running, stats.breaker, stats.tokens, stats.memory, stats.keys, stats.working);
     let _: [u64; 6] = [

@@ -7,6 +7,8 @@ pub(crate) mod dedup;
 #[cfg(feature = "histograms")]
 pub(crate) mod latency;
 pub(crate) mod partition;
+#[cfg(feature = "predict")]
+pub(crate) mod predict;
 
 /// A labelled number goes there.
 pub(crate) type Tell<'t> = dyn FnMut(&[(&'static str, &str)], Number) + 't;
