@@ -15,6 +15,7 @@ use super::flight::Runner;
 use super::future::{LeaderFuture, join_or_lead, load_alone};
 use super::leader::{Leader, begin_jobs, start_run};
 use super::next::{LoadOptions, Next, finish_load};
+use super::renewal::{RefreshStart, RenewalResult};
 use super::run::Run;
 use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, alone};
 use crate::engine::LoadKind;
@@ -120,7 +121,7 @@ where
         let future = self.settings.executor.spawn_future(Box::pin(async move {
             // Waiters have been told of a failure, and the old value stays.
             let [leaders, _] = begin_jobs(leaders, Runner::Task);
-            own.renew_async(leaders).await;
+            own.renew_async(leaders, |_| ()).await;
         }));
         if let (Some(future), Some(driven)) = (future, &self.settings.driven) {
             let limit = self.cache.engine().load_policy().renewal_limit;
@@ -149,8 +150,12 @@ where
         }
     }
 
-    /// As `renew`.
-    async fn renew_async(&self, leaders: Vec<Leader<K, V, S>>) {
+    /// As `renew`, and tells each result.
+    async fn renew_async(
+        &self,
+        leaders: Vec<Leader<K, V, S>>,
+        mut tell: impl FnMut(RenewalResult<V, L::Error>),
+    ) {
         let keys = keys_of(&leaders);
         let loaded = match keys.len() {
             0 | 1 => None,
@@ -164,10 +169,11 @@ where
             match &mut loaded {
                 Some(loaded) => {
                     let query = self.query_to_renew();
-                    drop(query.complete_one::<L::Error>((key, Some(leader)), loaded()))
+                    tell(quietly(|| query.complete_one((key, Some(leader)), loaded())))
                 }
                 None if leader.resume(Runner::Task) => {
-                    drop(caught(pin!(self.reload_async(leader))).await);
+                    let reloaded = caught(pin!(self.reload_async(leader))).await;
+                    tell(reloaded.map(into_option));
                 }
                 // Another caller has taken over.
                 None => {}
@@ -182,6 +188,45 @@ where
         let load =
             pin!(run.enter(|| self.try_load_many(keys, || self.loader.load_many_fresh(keys)))?);
         Some(LeaderFuture::new(run, load).await)
+    }
+
+    /// As a round of a warmer, which renews the keys and is told each result. If each is a load of its own, ends when
+    /// `tell` returns false.
+    pub(super) async fn round_async(
+        mut self,
+        keys: Vec<K>,
+        mut tell: impl FnMut(RenewalResult<V, L::Error>) -> bool,
+    ) {
+        self.settings.driven = None;
+        let room = self.cache.engine().permits_for_batch(keys.len());
+        let (mut leaders, mut others) = (Vec::new(), Vec::new());
+        for key in keys {
+            let single = self.is_single();
+            match if single { RefreshStart::Other } else { self.begin_refresh(&key) } {
+                RefreshStart::Lead(leader) => leaders.push(leader),
+                RefreshStart::Failed(failed) => drop(tell(Some(failed))),
+                RefreshStart::Other => others.push(key),
+            }
+        }
+        let [leaders, taken] = begin_jobs(leaders, Runner::Task);
+        others.extend(keys_of(&taken).into_inner());
+        drop(taken);
+        let mut goes_on = true;
+        self.renew_async(leaders, |renewed| goes_on = tell(renewed)).await;
+        drop(room);
+        for key in others {
+            if !goes_on {
+                return;
+            }
+            let renewed = async {
+                match self.begin_refresh(&key) {
+                    RefreshStart::Lead(leader) => into_option(self.reload_async(leader).await),
+                    RefreshStart::Failed(failed) => failed,
+                    RefreshStart::Other => self.refresh_async(&key).await.map(Some),
+                }
+            };
+            goes_on = tell(caught(pin!(renewed)).await);
+        }
     }
 
     async fn reload_async(

@@ -166,6 +166,8 @@ pub use loader::AsyncLoader;
 pub use loader::{BoxLoader, Loader};
 pub use loading::LoadingCache;
 pub use memoize::memoize;
+#[cfg(feature = "async")]
+pub use memoize::{AsyncMemo, memoize_async};
 pub use outcome::{LoadError, LoadSource, Loaded, SharedError};
 #[cfg(feature = "predict")]
 pub(crate) use predicted::{PredictedLoad, WeakLoadingCache};

@@ -52,6 +52,29 @@ where
         }
     }
 
+    /// Begins to renew a value, or to load it if there is none, unless a failure is remembered.
+    pub(super) fn begin_refresh<E>(&self, key: &K) -> RefreshStart<K, V, S, E>
+    where
+        E: Send + Sync + 'static,
+    {
+        let options = LoadOptions { stale_if_error: None, ..self.settings.bulk_options() };
+        for kind in [LoadKind::Renew, LoadKind::Load] {
+            let counts = |failed: &_| options.failure::<E>(failed).is_some();
+            match begin_load(&self.cache, key, kind, Runner::Job, counts) {
+                Begin::Lead(leader) => return RefreshStart::Lead(leader),
+                Begin::Failed(failed) => {
+                    let failure = options.failure::<E>(&failed);
+                    let next =
+                        failure.and_then(|failure| options.answer(&self.cache, key, failure));
+                    return next.and_then(done).map_or(RefreshStart::Other, RefreshStart::Failed);
+                }
+                Begin::NotStarted => {}
+                Begin::Live(_) | Begin::Join(_) => return RefreshStart::Other,
+            }
+        }
+        RefreshStart::Other
+    }
+
     /// Takes over a reload if it stalls. As no caller waits for a reload, none would relieve its
     /// leader otherwise.
     fn take_over(caller: Caller<K, V, S>) -> Option<Leader<K, V, S>> {
@@ -76,26 +99,6 @@ where
     L: Loader<K, V> + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    /// Begins to renew a value, or to load it if there is none, unless a failure is remembered.
-    pub(super) fn begin_refresh(&self, key: &K) -> RefreshStart<K, V, S, L::Error> {
-        let options = LoadOptions { stale_if_error: None, ..self.settings.bulk_options() };
-        for kind in [LoadKind::Renew, LoadKind::Load] {
-            let counts = |failed: &_| options.failure::<L::Error>(failed).is_some();
-            match begin_load(&self.cache, key, kind, Runner::Job, counts) {
-                Begin::Lead(leader) => return RefreshStart::Lead(leader),
-                Begin::Failed(failed) => {
-                    let failure = options.failure::<L::Error>(&failed);
-                    let next =
-                        failure.and_then(|failure| options.answer(&self.cache, key, failure));
-                    return next.and_then(done).map_or(RefreshStart::Other, RefreshStart::Failed);
-                }
-                Begin::NotStarted => {}
-                Begin::Live(_) | Begin::Join(_) => return RefreshStart::Other,
-            }
-        }
-        RefreshStart::Other
-    }
-
     /// Renews values in the background, by one query if they are several.
     pub(super) fn renew_soon(&self, leaders: Vec<Leader<K, V, S>>) {
         if leaders.is_empty() {

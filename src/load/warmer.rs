@@ -9,7 +9,11 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+#[cfg(feature = "async")]
+use super::AsyncLoader;
 use super::bulk::into_option;
+#[cfg(feature = "async")]
+use super::executor::Executor;
 use super::renewal::{RefreshStart, RenewalResult};
 use super::{Loader, LoadingCache};
 use crate::sync::{Mutex, MutexGuard, discard, lock, quietly};
@@ -118,6 +122,69 @@ impl Warmer {
         Self::run(loading.clone(), Box::new(move || cache.hottest(most)), period)
     }
 
+    /// As [`start`](Self::start), for a cache with an [`AsyncLoader`]: its thread only keeps the time, and each round is
+    /// a task that it gives to the cache's [`spawner`](LoadingCache::spawner).
+    ///
+    /// A runtime that does not run the task holds the next round up. One that drops it ends that round.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: starts a thread.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the cache has no spawner; or if the thread could not be
+    /// started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, Warmer};
+    ///
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// let handle = runtime.handle().clone();
+    /// let cache = Cache::new(100)
+    ///     .loading(|key: &u64| std::future::ready(Ok::<_, String>(key * 2)))
+    ///     .spawner(move |task| drop(handle.spawn(task)));
+    /// let warmer = Warmer::start_async(&cache, [1, 2, 3], Duration::from_secs(60))?;
+    /// while warmer.status().rounds == 0 {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert_eq!(cache.cache().get(&3), Some(6));
+    /// assert_eq!(warmer.stop().renewed, 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "async")]
+    pub fn start_async<K, V, L, S>(
+        loading: &LoadingCache<K, V, L, S>,
+        keys: impl IntoIterator<Item = K>,
+        period: Duration,
+    ) -> io::Result<Self>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        L: AsyncLoader<K, V, Error: fmt::Display> + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        let Executor::Tasks(spawn) = &loading.settings.executor else {
+            let error = "a warmer of a cache with an async loader needs a spawner";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        };
+        let mut seen = HashSet::new();
+        let keys: Vec<K> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
+        let (loading, spawn) = (loading.clone(), Arc::clone(spawn));
+        Self::run_rounds(period, move |tell| {
+            let (results, told) = mpsc::channel();
+            let round = loading.clone().round_async(keys.clone(), move |renewed| {
+                // If nobody listens, the warmer was stopped.
+                results.send(in_words(renewed)).is_ok()
+            });
+            spawn(Box::pin(round));
+            let _ = told.into_iter().all(tell);
+        })
+    }
+
     fn run<K, V, L, S>(
         loading: LoadingCache<K, V, L, S>,
         keys: KeySource<K>,
@@ -129,6 +196,16 @@ impl Warmer {
         L: Loader<K, V, Error: fmt::Display> + 'static,
         S: BuildHasher + Send + Sync + 'static,
     {
+        Self::run_rounds(period, move |tell| {
+            round(&loading, keys(), |renewed| tell(in_words(renewed)));
+        })
+    }
+
+    /// Runs rounds on a thread. A round tells each result, and ends when it is answered false.
+    fn run_rounds(
+        period: Duration,
+        mut round: impl FnMut(&dyn Fn(Result<(), String>) -> bool) + Send + 'static,
+    ) -> io::Result<Self> {
         let status = Arc::new(Mutex::new(WarmerStatus { running: true, ..Default::default() }));
         let (stop, stopped) = mpsc::sync_channel::<()>(0);
         let shared = RunningStatus(Arc::clone(&status));
@@ -138,10 +215,10 @@ impl Warmer {
                 loop {
                     // A panic outside the loader (of a key's `Clone`, say) ends the round only.
                     let done = |renewed| {
-                        shared.note(in_words(renewed));
+                        shared.note(renewed);
                         goes_on()
                     };
-                    quietly(|| round(&loading, keys(), done));
+                    quietly(|| round(&done));
                     if !goes_on() {
                         return;
                     }

@@ -567,3 +567,121 @@ fn a_thread_may_wait_for_a_task_that_another_one_polls_from_now_on() {
         assert_eq!(cache.try_get_or_load(1, |_| Ok::<_, String>(9)), Ok(5));
     });
 }
+
+mod warmers {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use clockhand::load::{BoxFuture, memoize_async};
+    use clockhand::{AsyncLoader, Cache, Warmer};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Counts its calls; 13 fails, 66 panics. With one query for many keys, if that is wanted.
+    struct Table {
+        queries: Arc<AtomicU64>,
+        many: bool,
+    }
+
+    impl AsyncLoader<u64, u64> for Table {
+        type Error = String;
+
+        async fn load(&self, key: &u64) -> Result<u64, String> {
+            self.queries.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            assert!(*key != 66, "as wanted");
+            if *key == 13 { Err("thirteen".to_string()) } else { Ok(key * 2) }
+        }
+
+        async fn load_many(&self, keys: &[u64]) -> Result<Vec<Option<u64>>, String> {
+            self.queries.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Ok(keys.iter().map(|key| self.many.then_some(key * 2)).collect())
+        }
+    }
+
+    /// The same without a query of its own.
+    struct Single(Table);
+
+    impl AsyncLoader<u64, u64> for Single {
+        type Error = String;
+        async fn load(&self, key: &u64) -> Result<u64, String> {
+            self.0.load(key).await
+        }
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_warmer_gives_its_rounds_to_a_runtime() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let spawner = || {
+            let handle = runtime.handle().clone();
+            move |task: BoxFuture| drop(handle.spawn(task))
+        };
+        let queries = Arc::new(AtomicU64::new(0));
+        let table = |many| Table { queries: Arc::clone(&queries), many };
+        let cache = Cache::new(100).loading(table(true)).spawner(spawner());
+        let warmer = Warmer::start_async(&cache, [1, 2, 3, 2], Duration::from_millis(1)).unwrap();
+        until(|| warmer.status().rounds >= 3);
+        let status = warmer.stop();
+        assert_eq!((status.renewed, status.failed), (3 * status.rounds, 0), "{status:?}");
+        assert_eq!(queries.load(Ordering::SeqCst), status.rounds, "one query for each round");
+        assert_eq!([1, 2, 3].map(|key| cache.cache().peek(&key)), [2, 4, 6].map(Some));
+
+        let single = Cache::new(100).loading(Single(table(false))).spawner(spawner());
+        let warmer = Warmer::start_async(&single, [1, 13, 66, 4], HOUR).unwrap();
+        until(|| warmer.status().rounds == 1);
+        let status = warmer.stop();
+        assert_eq!((status.renewed, status.failed), (2, 2), "{status:?}");
+        assert_eq!((single.cache().peek(&4), single.cache().len()), (Some(8), 2));
+    }
+
+    #[test]
+    fn a_runtime_that_drops_its_tasks_hangs_no_warmer() {
+        let queries = Arc::new(AtomicU64::new(0));
+        let table = Table { queries: Arc::clone(&queries), many: true };
+        let cache = Cache::new(100).loading(table).spawner(drop);
+        let warmer = Warmer::start_async(&cache, [1], Duration::from_millis(1)).unwrap();
+        until(|| warmer.status().rounds >= 2);
+        assert_eq!((warmer.stop().renewed, queries.load(Ordering::SeqCst)), (0, 0));
+        let without =
+            Cache::new(100).loading(|key: &u64| std::future::ready(Ok::<_, String>(*key)));
+        assert!(Warmer::start_async(&without, [1], HOUR).is_err(), "it has no spawner");
+    }
+
+    #[test]
+    fn tasks_call_a_function_once() {
+        let cache: Cache<(&'static str, u64), u64> =
+            Cache::builder().capacity(100).time_to_live(HOUR).build().unwrap();
+        let calls = Arc::new(AtomicU64::new(0));
+        let own = Arc::clone(&calls);
+        let double = Arc::new(memoize_async(&cache, "double", HOUR, move |n: &u64| {
+            let (n, calls) = (*n, Arc::clone(&own));
+            async move {
+                calls.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                n * 2
+            }
+        }));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let tasks: Vec<_> = (0..50)
+            .map(|nth| {
+                let double = Arc::clone(&double);
+                runtime.spawn(async move { double.call(nth % 5).await })
+            })
+            .collect();
+        for (nth, task) in tasks.into_iter().enumerate() {
+            assert_eq!(runtime.block_on(task).unwrap(), nth as u64 % 5 * 2);
+        }
+        assert_eq!((calls.load(Ordering::SeqCst), cache.len()), (5, 5));
+    }
+}

@@ -293,7 +293,7 @@ mod tasks {
     use std::future::Future;
 
     use clockhand::AsyncLoader;
-    use clockhand::load::BoxFuture;
+    use clockhand::load::{AsyncMemo, BoxFuture, memoize_async};
 
     struct Roots;
 
@@ -345,6 +345,15 @@ mod tasks {
         let _: Result<u64, LoadError<Down>> = sent(roots.refresh_async(&4));
         let _: Result<Vec<Option<u64>>, LoadError<Down>> = sent(roots.get_many_async(&[1, 4]));
         let _: Result<usize, LoadError<Down>> = sent(roots.warm_async(0..3_u64));
+        let started: std::io::Result<Warmer> =
+            Warmer::start_async(&roots, [1, 4], Duration::from_secs(9));
+        drop(started);
+        let lives = Cache::builder().capacity(10).time_to_live(Duration::from_secs(10));
+        let cache: Cache<(&'static str, u64), u64> = lives.build().expect("sound");
+        type Function = fn(&u64) -> std::future::Ready<u64>;
+        let double: AsyncMemo<u64, u64, RandomState, Function> =
+            memoize_async(&cache, "double", Duration::from_secs(1), |n| std::future::ready(n * 2));
+        assert_eq!(sent(double.call(4)), 8);
     }
 }
 
