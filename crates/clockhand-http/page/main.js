@@ -1,6 +1,6 @@
 // The page as a whole.
 
-const KINDS = [["caches", "cache"], ["deduplicators", "deduplicator"], ["trackers", "tracker"]];
+const KINDS = [["caches", "cache"], ["deduplicators", "deduplicator"], ["trackers", "tracker"], ["predictors", "predictor"]];
 const histories = new Map();
 const holder = document.getElementById("panel");
 const spoken = document.getElementById("spoken");
@@ -12,7 +12,7 @@ const tabs = new Tabs(document.getElementById("tabs"), show);
 
 /** Takes a report in. */
 function hear(report, time) {
-  parts = KINDS.flatMap(([list, kind]) => report[list].map((part) => ({ ...part, kind, id: `${kind}/${part.name}` })));
+  parts = KINDS.flatMap(([list, kind]) => (report[list] ?? []).map((part) => ({ ...part, kind, id: `${kind}/${part.name}` })));
   for (const part of parts) {
     if (!histories.has(part.id)) histories.set(part.id, new History(MEASURES[part.kind]));
     histories.get(part.id).push(time, part, report.interval);

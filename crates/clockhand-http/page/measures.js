@@ -175,4 +175,58 @@ const trackerMeasure = {
   ],
 };
 
-const MEASURES = { cache: cacheMeasure, deduplicator: dedupMeasure, tracker: trackerMeasure };
+const MODELS = ["reuse", "successors"];
+const OUTCOMES = ["judged", "loads", "useful", "wasted", "missed", "unknown"];
+
+const predictorMeasure = {
+  counters: [
+    ...MODELS.flatMap((model) => OUTCOMES.map((outcome) => `${model}.${outcome}`)), "rounds", "evidence",
+    "evidence_dropped", "loads", "loads_failed", "loads_held_back", "working",
+  ],
+  leaves: (part) => leaves(part.stats),
+  restarted: (before, part) => part.stats.rounds < before.stats.rounds,
+  values(part, before, seconds) {
+    const now = this.leaves(part);
+    const values = rates(now, before && this.leaves(before), seconds, this.counters);
+    for (const outcome of ["useful", "wasted", "missed"]) {
+      values[outcome] = before && sum(...MODELS.map((model) => values[`${model}.${outcome}/s`] ?? null));
+    }
+    for (const model of MODELS) values[`${model}.precision`] = part.stats[model].recent_precision;
+    return values;
+  },
+  tiles(part, history) {
+    const { stats } = part;
+    const model = (name) => {
+      const { state, precision, recall } = stats[name];
+      return [capital(name), state, `precision ${shown(percent, precision)}, recall ${shown(percent, recall)}`];
+    };
+    const [useful, wasted] = ["useful", "wasted"].map((name) => sum(...MODELS.map((one) => stats[one][name])));
+    return [
+      model("reuse"), model("successors"),
+      ["Loads saved", count(useful), `${shown(count, history.now("useful"))} waits/s`],
+      ["Loads wasted", count(wasted), `${shown(count, history.now("wasted"))}/s`],
+      ["Held back", count(stats.loads_held_back), `breaker ${stats.breaker.replace("_", " ")}`],
+      ["Memory", bytes(stats.memory), `${count(stats.keys)} keys`],
+    ];
+  },
+  charts: [
+    { title: "Loads ahead", unit: "per second", format: count,
+      series: [
+        { name: "useful", label: "asked for", colour: "--one" },
+        { name: "wasted", label: "not asked for", colour: "--two" },
+        { name: "missed", label: "not loaded", colour: "--five" },
+      ] },
+    { title: "Precision", unit: "of the last loads", format: percent, top: 1,
+      series: [
+        { name: "reuse.precision", label: "reuse", colour: "--one" },
+        { name: "successors.precision", label: "successors", colour: "--three" },
+      ] },
+  ],
+  groups: [
+    ["Reuse", /^reuse/],
+    ["Successors", /^successors/],
+    ["Work", /./],
+  ],
+};
+
+const MEASURES = { cache: cacheMeasure, deduplicator: dedupMeasure, tracker: trackerMeasure, predictor: predictorMeasure };

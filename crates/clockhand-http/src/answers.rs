@@ -194,24 +194,20 @@ impl Findings {
         }));
     }
 
-    /// A predictor that is held back by its breaker is a warning: loads fail. One that has stopped a model is doing
-    /// what it should.
     #[cfg(feature = "predict")]
     fn add_predictor(&mut self, report: &crate::report::PredictorReport) {
-        let is_open = report.stats.breaker != clockhand::predict::BreakerState::Closed;
-        let status = if is_open { Status::Warning } else { Status::Healthy };
-        self.status = self.status.max(status);
-        self.parts.push(json!({ "kind": "predictor", "name": report.name, "status": status }));
+        let health = &report.health;
+        self.status = self.status.max(health.status);
+        let part = json!({ "kind": "predictor", "name": report.name, "status": health.status });
+        self.parts.push(part);
         let of_kind = self.metrics.entry("predictor").or_insert_with(|| json!({}));
         of_kind[&report.name] = json!(report.stats);
-        if is_open {
-            self.reasons.push(json!({
-                "kind": "predictor",
-                "name": report.name,
-                "status": status,
-                "message": "too many loads fail, so none is started ahead; see why they fail",
-            }));
-        }
+        self.reasons.extend(health.reasons.iter().map(|reason| {
+            let mut told = json!(reason);
+            told["kind"] = json!("predictor");
+            told["name"] = json!(report.name);
+            told
+        }));
     }
 
     fn reply(self) -> Reply {

@@ -83,6 +83,8 @@ pub(crate) struct PredictorPart {
 #[cfg(feature = "predict")]
 impl PredictorPart {
     pub(crate) fn report(&self) -> crate::report::PredictorReport {
-        crate::report::PredictorReport { name: self.name.clone(), stats: (self.stats)() }
+        let stats = (self.stats)();
+        let health = crate::report::PredictorHealth::of(&stats);
+        crate::report::PredictorReport { name: self.name.clone(), health, stats }
     }
 }

@@ -31,7 +31,38 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct PredictorReport {
     pub(crate) name: String,
+    pub(crate) health: PredictorHealth,
     pub(crate) stats: clockhand::predict::PredictorStats,
+}
+
+/// A verdict, as that on a cache is told.
+#[cfg(feature = "predict")]
+#[derive(Debug, Serialize)]
+pub(crate) struct PredictorHealth {
+    pub(crate) status: Status,
+    pub(crate) reasons: Vec<PredictorReason>,
+}
+
+#[cfg(feature = "predict")]
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PredictorReason {
+    status: Status,
+    figure: &'static str,
+    message: &'static str,
+}
+
+#[cfg(feature = "predict")]
+impl PredictorHealth {
+    /// One that is held back by its breaker is a warning: loads fail. One that has stopped a model is doing what it
+    /// should.
+    pub(crate) fn of(stats: &clockhand::predict::PredictorStats) -> Self {
+        if stats.breaker == clockhand::predict::BreakerState::Closed {
+            return Self { status: Status::Healthy, reasons: Vec::new() };
+        }
+        let message = "too many loads fail, so hardly any is started ahead; look at the source that is loaded from";
+        let reason = PredictorReason { status: Status::Warning, figure: "breaker", message };
+        Self { status: reason.status, reasons: vec![reason] }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -134,7 +165,8 @@ impl Report {
     /// The same with predictors.
     #[cfg(feature = "predict")]
     pub(crate) fn with_predictors(self, predictors: Vec<PredictorReport>) -> Self {
-        Self { predictors, ..self }
+        let worst = predictors.iter().map(|part| part.health.status).max().unwrap_or_default();
+        Self { predictors, status: self.status.max(worst), ..self }
     }
 }
 
