@@ -133,6 +133,9 @@ impl Service {
                 let report = part.report(&shared.thresholds);
                 all.add("tracker", part.name(), &report.health, json!(report.metrics));
             }
+            for part in &shared.others {
+                all.add_other(part);
+            }
             #[cfg(feature = "predict")]
             for part in &shared.predictors {
                 all.add_predictor(&part.report());
@@ -191,6 +194,19 @@ impl Findings {
             told["kind"] = json!(kind);
             told["name"] = json!(name);
             told
+        }));
+    }
+
+    fn add_other(&mut self, part: &crate::part::OtherPart) {
+        let (kind, name, health) = (&part.kind[..], &part.name[..], (part.health)());
+        self.status = self.status.max(health.status);
+        self.parts.push(json!({ "kind": kind, "name": name, "status": health.status }));
+        let of_kind = self.metrics.entry(kind).or_insert_with(|| json!({}));
+        of_kind[name] =
+            health.figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        self.reasons.extend(health.reasons.iter().map(|reason| {
+            let (status, message) = (reason.status, &reason.message);
+            json!({ "kind": kind, "name": name, "status": status, "message": message })
         }));
     }
 

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use crate::events::Frames;
 use crate::keys::Keys;
 use crate::limits::Limits;
+use crate::part::{OtherPart, PartHealth};
 use crate::parts::{DedupPart, TrackerPart};
 use crate::source::{Exposed, Source};
 use crate::token::{self, Token};
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) caches: Vec<Box<dyn Source>>,
     pub(crate) deduplicators: Vec<Box<dyn DedupPart>>,
     pub(crate) trackers: Vec<TrackerPart>,
+    pub(crate) others: Vec<OtherPart>,
     #[cfg(feature = "predict")]
     pub(crate) predictors: Vec<crate::parts::PredictorPart>,
     pub(crate) thresholds: Thresholds,
@@ -77,9 +79,11 @@ pub struct ServiceBuilder {
     caches: Vec<Box<dyn Source>>,
     deduplicators: Vec<Box<dyn DedupPart>>,
     trackers: Vec<TrackerPart>,
+    others: Vec<OtherPart>,
     #[cfg(feature = "predict")]
     predictors: Vec<crate::parts::PredictorPart>,
     collector: Collector,
+    collectors: Vec<Box<dyn prometheus_client::collector::Collector>>,
     thresholds: Thresholds,
     limits: Limits,
     token: Option<String>,
@@ -143,6 +147,41 @@ impl ServiceBuilder {
         self
     }
 
+    /// Exposes another part of the program, such as a second tier, by its kind and its name: in health.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::health::Status;
+    /// use clockhand_http::{PartHealth, Request, Service};
+    ///
+    /// // With the crate `clockhand-redis`: `tier.health()` has a status and reasons, `tier.stats()` the figures.
+    /// let health = || PartHealth::healthy().reason(Status::Degraded, "no connection").figure("hits", 7);
+    /// let service = Service::builder().part("tier", "prices", health).build()?;
+    /// let answer = service.answer(&Request::new("GET", "/cache/health"));
+    /// assert!(answer.body.contains("no connection"));
+    /// # Ok::<_, clockhand_http::ServiceError>(())
+    /// ```
+    pub fn part(
+        mut self,
+        kind: impl Into<String>,
+        name: impl Into<String>,
+        health: impl Fn() -> PartHealth + Send + Sync + 'static,
+    ) -> Self {
+        let (kind, name) = (kind.into(), name.into());
+        self.others.push(OtherPart { kind, name, health: Box::new(health) });
+        self
+    }
+
+    /// Adds a collector to `/metrics`, such as that of a second tier.
+    pub fn collector(
+        mut self,
+        collector: impl prometheus_client::collector::Collector + 'static,
+    ) -> Self {
+        self.collectors.push(Box::new(collector));
+        self
+    }
+
     /// By what health is judged. Without it, by the defaults.
     pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
         self.thresholds = thresholds;
@@ -171,6 +210,9 @@ impl ServiceBuilder {
         distinct(self.caches.iter().map(|cache| cache.name()))?;
         distinct(self.deduplicators.iter().map(|part| part.name()))?;
         distinct(self.trackers.iter().map(TrackerPart::name))?;
+        let others: Vec<String> =
+            self.others.iter().map(|part| format!("{} {}", part.kind, part.name)).collect();
+        distinct(others.iter().map(|name| &name[..]))?;
         #[cfg(feature = "predict")]
         distinct(self.predictors.iter().map(|part| part.name.as_str()))?;
         let token = match self.token {
@@ -179,10 +221,12 @@ impl ServiceBuilder {
         };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self.collector.thresholds(self.thresholds.clone())));
+        self.collectors.into_iter().for_each(|collector| registry.register_collector(collector));
         let shared = Shared {
             caches: self.caches,
             deduplicators: self.deduplicators,
             trackers: self.trackers,
+            others: self.others,
             #[cfg(feature = "predict")]
             predictors: self.predictors,
             thresholds: self.thresholds,

@@ -240,3 +240,41 @@ fn latencies_are_told_where_they_are_taken() {
     assert_eq!(told["sample_every"], 1);
     assert!(body["caches"][1]["latencies"].is_null());
 }
+
+/// As that of a crate beside this one.
+#[derive(Debug)]
+struct Beside;
+
+impl prometheus_client::collector::Collector for Beside {
+    fn encode(
+        &self,
+        mut encoder: prometheus_client::encoding::DescriptorEncoder<'_>,
+    ) -> std::fmt::Result {
+        use prometheus_client::encoding::EncodeMetric;
+        let kind = prometheus_client::metrics::MetricType::Gauge;
+        let metric = encoder.encode_descriptor("beside", "what is beside", None, kind)?;
+        prometheus_client::metrics::gauge::ConstGauge::new(7_i64).encode(metric)
+    }
+}
+
+#[test]
+fn other_parts_are_in_health_and_their_metrics_with_the_others() {
+    use clockhand::health::Status;
+    use clockhand_http::PartHealth;
+
+    let (prices, _) = cache("prices");
+    let tier = || PartHealth::healthy().reason(Status::Degraded, "no connection").figure("hits", 7);
+    let build = || Service::builder().cache(&prices, Keys::text());
+    let service = build().part("tier", "a", tier).part("tier", "b", PartHealth::healthy);
+    let service = service.collector(Beside).build().expect("a service");
+    let body = json(&get(&service, "/cache/health", ""));
+    assert_eq!(body["status"], "degraded");
+    let text = body.to_string();
+    assert!(text.contains("no connection") && text.contains("\"hits\":7"), "{text}");
+    let metrics = get(&service, "/metrics", "");
+    assert!(metrics.body.contains("beside 7"), "{}", metrics.body);
+    // Of one cache, only that is told.
+    assert_eq!(json(&get(&service, "/cache/health", "cache=prices"))["status"], "healthy");
+    let twice = build().part("tier", "a", tier).part("tier", "a", tier).build();
+    assert!(twice.is_err());
+}
