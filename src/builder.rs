@@ -162,6 +162,15 @@ impl<K, V, S> Builder<K, V, S> {
     ///
     /// Exact and global: at no instant does the sum of the entries' charges exceed it, and no entry
     /// is evicted while a new one still fits. A capacity of zero refuses everything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(2).build()?;
+    /// (0..5).for_each(|key| cache.insert(key, key));
+    /// assert_eq!(cache.len(), 2);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("max_capacity", "maximumSize", "maximumWeight", "weight_capacity"))]
     pub fn capacity(mut self, capacity: u64) -> Self {
         self.capacity = Some(capacity);
@@ -198,6 +207,19 @@ impl<K, V, S> Builder<K, V, S> {
     /// average weight, in a cache of 32 entries or more.
     ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more is never inserted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let texts = clockhand::Cache::builder()
+    ///     .capacity(10)
+    ///     .weigher(|_: &u64, text: &String| text.len() as u64)
+    ///     .build()?;
+    /// texts.insert(1, "four".to_string());
+    /// texts.insert(2, "fifteen letters".to_string()); // heavier than the capacity
+    /// assert_eq!((texts.usage().charged, texts.len()), (4, 1));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("weighter", "Weighter"))]
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.rules.weigher = Some(Arc::new(weigher));
@@ -273,6 +295,17 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// How long an entry lives after its value was written. Zero: not at all. What is too long for
     /// the clock, like [`Duration::MAX`], is forever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).time_to_live(Duration::from_secs(60)).build()?;
+    /// cache.insert(1, 1);
+    /// assert!(cache.entry_info(&1).is_some_and(|info| info.expires_in.is_some()));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("expireAfterWrite", "ttl"))]
     pub fn time_to_live(mut self, duration: Duration) -> Self {
         self.time_to_live = Some(duration);
@@ -280,6 +313,17 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// How long an entry lives after it was last read or written. Zero: not at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).time_to_idle(Duration::from_secs(60)).build()?;
+    /// cache.insert(1, 1);
+    /// assert_eq!(cache.get(&1), Some(1)); // and it lives for another minute
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("expireAfterAccess", "tti"))]
     pub fn time_to_idle(mut self, duration: Duration) -> Self {
         self.time_to_idle = Some(duration);
@@ -332,6 +376,10 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// How long each entry lives, decided entry by entry.
+    ///
+    /// # Examples
+    ///
+    /// See [`Expiry`].
     #[doc(alias("expireAfter", "expire_after"))]
     pub fn expiry(mut self, expiry: impl Expiry<K, V> + Send + Sync + 'static) -> Self {
         self.expiry = Some(Arc::new(expiry));
@@ -384,6 +432,16 @@ impl<K, V, S> Builder<K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::hash::RandomState;
+    ///
+    /// let cache = clockhand::Cache::builder().capacity(100).hasher(RandomState::new()).build()?;
+    /// cache.insert(1, "one");
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("build_with_hasher", "with_hasher"))]
     pub fn hasher<T: BuildHasher>(self, hasher: T) -> Builder<K, V, T> {
         Builder {
@@ -409,6 +467,20 @@ impl<K, V, S> Builder<K, V, S> {
     /// A cache that is given a clock keeps time, even if its entries do not expire:
     /// [`LoadingCache::refresh_after`](crate::LoadingCache::refresh_after) needs that. Without any of these it
     /// reads no clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, Clock};
+    ///
+    /// let (clock, manual) = Clock::manual(); // for tests: time passes when it is told to
+    /// let cache = Cache::builder().capacity(100).time_to_live(Duration::from_secs(60)).clock(clock).build()?;
+    /// cache.insert("a", 1);
+    /// manual.advance(Duration::from_secs(60));
+    /// assert_eq!(cache.get("a"), None);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias = "ticker")]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
@@ -423,6 +495,14 @@ impl<K, V, S> Builder<K, V, S> {
     /// is refused then. With zero, an
     /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is
     /// heavier than the whole retired capacity, makes room only when no reader is in the cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).retired_capacity(10).build()?;
+    /// assert_eq!(cache.usage().retired_capacity, 10);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn retired_capacity(mut self, capacity: u64) -> Self {
         self.retired_capacity = Some(capacity);
         self
@@ -463,6 +543,18 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// When loads are taken over from leaders that make no progress. Without it, [`LoadPolicy::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::LoadPolicy;
+    ///
+    /// let policy = LoadPolicy::new().renewal_limit(Duration::from_secs(30));
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).load_policy(policy).build()?;
+    /// cache.insert(1, 1);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn load_policy(mut self, policy: LoadPolicy) -> Self {
         self.rules.load_policy = policy;
         self
@@ -470,6 +562,14 @@ impl<K, V, S> Builder<K, V, S> {
 
     /// How many entries to make the first table for. It grows when there are more, which a table that
     /// is large enough from the start saves, and shrinks again after a burst, but never below this size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).expected_entries(50).build()?;
+    /// cache.insert(1, 1);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("initial_capacity", "initialCapacity", "estimated_items_capacity"))]
     pub fn expected_entries(mut self, entries: usize) -> Self {
         self.expected_entries = Some(entries);
@@ -477,6 +577,17 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// Who frees and expires. Without it, [`Maintenance::Inline`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Maintenance;
+    ///
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).maintenance(Maintenance::Manual).build()?;
+    /// cache.insert(1, 1);
+    /// cache.maintain(100);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("scheduler", "housekeeper"))]
     pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
         self.maintenance = maintenance;
@@ -497,6 +608,15 @@ impl<K, V, S> Builder<K, V, S> {
     /// feature `histograms`.
     ///
     /// Each thread that reads and inserts has 20 kilobytes more in the cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).sample_every(64).build()?;
+    /// cache.insert(1, 1);
+    /// assert!(cache.latencies().is_some());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("recordStats", "record_stats"))]
     #[cfg(feature = "histograms")]
     pub fn sample_every(mut self, operations: u32) -> Self {
@@ -588,6 +708,17 @@ where
     ///
     /// If no capacity was given, if settings contradict each other, if there is not the memory for a table of the
     /// expected entries, or if a thread that the settings ask for cannot be started. The message says how to fix it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{BuildError, Cache};
+    ///
+    /// let cache: Cache<u64, u64> = Cache::builder().capacity(100).build()?;
+    /// let unbounded: Result<Cache<u64, u64>, _> = Cache::builder().build();
+    /// assert!(matches!(unbounded, Err(BuildError::CapacityMissing)));
+    /// # Ok::<_, BuildError>(())
+    /// ```
     pub fn build(mut self) -> Result<Cache<K, V, S>, BuildError> {
         let capacity = self.capacity.ok_or(BuildError::CapacityMissing)?;
         let clock = self.clock_to_use()?;

@@ -135,6 +135,17 @@ impl<K, V> Cache<K, V> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Cache;
+    ///
+    /// let cache = Cache::builder().capacity(1_000).time_to_live(Duration::from_secs(60)).build()?;
+    /// cache.insert("EURUSD", 1.0842);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias = "newBuilder")]
     pub fn builder() -> Builder<K, V> {
         Builder::new()
@@ -158,6 +169,14 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, f64>::builder().capacity(100).name("prices").build()?;
+    /// assert_eq!((cache.name(), clockhand::Cache::<u64, f64>::new(1).name()), ("prices", "cache"));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn name(&self) -> &str {
         self.engine.name()
     }
@@ -167,6 +186,18 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free; allocates for the name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).time_to_live(minute).build()?;
+    /// let settings = cache.policy();
+    /// assert_eq!((settings.capacity, settings.time_to_live), (100, Some(minute)));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("settings", "config"))]
     pub fn policy(&self) -> Settings {
         self.engine.settings().clone()
@@ -177,6 +208,14 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, u64>::new(100);
+    /// cache.set_capacity(50);
+    /// assert_eq!(cache.capacity(), 50);
+    /// ```
     #[doc(alias("max_capacity", "maximumSize"))]
     pub fn capacity(&self) -> u64 {
         self.engine.capacity()
@@ -190,6 +229,14 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free, in proportion to the threads that use the cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!(cache.len(), 1);
+    /// ```
     #[doc(alias("entry_count", "estimatedSize", "size"))]
     pub fn len(&self) -> usize {
         self.engine.len()
@@ -200,6 +247,15 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free, as [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// assert!(cache.is_empty());
+    /// cache.insert("a", 1);
+    /// assert!(!cache.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -211,6 +267,16 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free; reads a few words for each thread that uses the cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// cache.insert("b", 2);
+    /// let usage = cache.usage();
+    /// assert_eq!((usage.entries, usage.charged, usage.capacity), (2, 2, 100));
+    /// ```
     #[doc(alias("weighted_size", "weightedSize"))]
     pub fn usage(&self) -> Usage {
         self.engine.usage()
@@ -284,6 +350,13 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free, in proportion to the threads that use the cache.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, u64>::new(100);
+    /// assert!(cache.reclamation_lag() <= 1);
+    /// ```
     pub fn reclamation_lag(&self) -> u64 {
         self.engine.reclamation_lag()
     }
@@ -339,6 +412,15 @@ where
     /// while the entry's count is below three. No lock, no allocation, no system call; no value is
     /// dropped, no listener called, nothing cleaned up. (A thread's first call registers it in the
     /// cache, which may allocate.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("EURUSD".to_string(), 1.0842);
+    /// assert_eq!(cache.get("EURUSD"), Some(1.0842));
+    /// assert_eq!(cache.get("EURGBP"), None);
+    /// ```
     #[doc(alias = "getIfPresent")]
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<V>
@@ -409,6 +491,15 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!(cache.peek("a"), Some(1));
+    /// assert_eq!(cache.stats().hits, 0);
+    /// ```
     #[doc(alias = "getIfPresentQuietly")]
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
     where
@@ -508,6 +599,14 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert!(cache.contains_key("a") && !cache.contains_key("b"));
+    /// ```
     #[doc(alias("contains", "containsKey"))]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
@@ -541,6 +640,18 @@ where
     /// # Progress
     ///
     /// Wait-free: one locked instruction, none if the thread is pinned already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("bid", "1.0841".to_string());
+    /// cache.insert("ask", "1.0843".to_string());
+    /// let guard = cache.pin();
+    /// if let (Some(bid), Some(ask)) = (guard.get("bid"), guard.get("ask")) {
+    ///     assert!(bid < ask); // references into the cache
+    /// }
+    /// ```
     #[doc(alias("guard", "epoch"))]
     pub fn pin(&self) -> Guard<'_, K, V, S> {
         Guard::new(&self.engine, self.engine.pin())
@@ -551,6 +662,16 @@ where
     /// # Progress
     ///
     /// Lock-free; may allocate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("EURUSD", 1.0842);
+    /// let mut reader = cache.reader();
+    /// assert_eq!(reader.get("EURUSD"), Some(&1.0842));
+    /// reader.park(); // before the thread waits for something
+    /// ```
     #[doc(alias = "local_handle")]
     pub fn reader(&self) -> Reader<K, V, S> {
         Reader::new(self.clone())
@@ -577,6 +698,15 @@ where
     /// up to 16 at every eighth that its thread retires; where the retired capacity is full, 16 at a time,
     /// and it ends after 16 times in which it got no further: 272 for an entry that weighs one. Destructors
     /// may write; their writes are included, as they free nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("EURUSD", 1.0842);
+    /// cache.insert("EURUSD", 1.0843);
+    /// assert_eq!(cache.get("EURUSD"), Some(1.0843));
+    /// ```
     #[doc(alias("put", "set", "push"))]
     pub fn insert(&self, key: K, value: V) {
         if let Err(refused) = self.put(key, value, LifetimeOverride::default()) {
@@ -925,6 +1055,14 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.remove("a"), cache.remove("a")), (Some(1), None));
+    /// ```
     #[doc(alias("pop", "take"))]
     pub fn remove<Q>(&self, key: &Q) -> Option<V>
     where
@@ -939,6 +1077,15 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert!(cache.invalidate("a"));
+    /// assert!(!cache.invalidate("a"));
+    /// ```
     #[doc(alias("delete", "del"))]
     pub fn invalidate<Q>(&self, key: &Q) -> bool
     where
@@ -956,6 +1103,15 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("tries", 3);
+    /// assert!(!cache.remove_if("tries", |tries| *tries > 3));
+    /// assert!(cache.remove_if("tries", |tries| *tries == 3));
+    /// ```
     #[doc(alias = "conditional_remove")]
     pub fn remove_if<Q>(&self, key: &Q, mut condition: impl FnMut(&V) -> bool) -> bool
     where
@@ -971,6 +1127,15 @@ where
     /// # Progress
     ///
     /// Lock-free; walks the whole table.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..10).for_each(|key| cache.insert(key, key));
+    /// cache.invalidate_all();
+    /// assert!(cache.is_empty());
+    /// ```
     #[doc(alias("invalidateAll", "flush"))]
     pub fn invalidate_all(&self) {
         self.retain(|_, _| false);
@@ -984,6 +1149,15 @@ where
     /// # Progress
     ///
     /// Lock-free; walks the whole table.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..10).for_each(|key| cache.insert(key, key));
+    /// cache.retain(|key, _| key % 2 == 0);
+    /// assert_eq!(cache.len(), 5);
+    /// ```
     #[doc(alias("invalidate_entries_if", "removeIf"))]
     pub fn retain(&self, keep: impl FnMut(&K, &V) -> bool) {
         self.engine.retain(EVERYWHERE, keep);
@@ -1033,6 +1207,16 @@ where
     /// # Progress
     ///
     /// Lock-free if `f` is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..10).for_each(|key| cache.insert(key, key));
+    /// let mut sum = 0;
+    /// cache.for_each(|_, value| sum += value);
+    /// assert_eq!(sum, 45);
+    /// ```
     #[doc(alias = "asMap")]
     pub fn for_each(&self, f: impl FnMut(&K, &V)) {
         self.engine.visit(EVERYWHERE, f);
@@ -1043,6 +1227,14 @@ where
     /// # Progress
     ///
     /// Each step is lock-free; it allocates for the copies of a bucket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..10).for_each(|key| cache.insert(key, key));
+    /// assert_eq!(cache.iter().filter(|(key, _)| key % 2 == 0).count(), 5);
+    /// ```
     #[doc(alias = "entries")]
     pub fn iter(&self) -> Iter<K, V, S>
     where
@@ -1057,6 +1249,14 @@ where
     /// # Progress
     ///
     /// Lock-free; allocates for all entries.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!(cache.snapshot(), [("a", 1)]);
+    /// ```
     #[doc(alias("asMap", "to_vec"))]
     pub fn snapshot(&self) -> Vec<(K, V)>
     where
@@ -1085,6 +1285,15 @@ where
     /// # Progress
     ///
     /// Lock-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..100).for_each(|key| cache.insert(key, key));
+    /// cache.set_capacity(10);
+    /// assert!(cache.len() <= 10);
+    /// ```
     #[doc(alias("setMaximum", "set_max_capacity", "resize"))]
     pub fn set_capacity(&self, capacity: u64) {
         self.engine.set_capacity(capacity);
@@ -1105,6 +1314,19 @@ where
     /// # Progress
     ///
     /// Lock-free; bounded by `budget`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{Cache, Maintenance};
+    ///
+    /// let cache = Cache::builder().capacity(100).maintenance(Maintenance::Manual).build()?;
+    /// (0..200).for_each(|key| cache.insert(key, key));
+    /// // From time to time, on a thread that has time.
+    /// let done = cache.maintain(1_000);
+    /// assert!(done.freed <= 1_000);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("run_pending_tasks", "cleanUp"))]
     pub fn maintain(&self, budget: usize) -> Maintained {
         self.engine.maintain(budget)
@@ -1115,6 +1337,21 @@ where
     /// # Progress
     ///
     /// Lock-free; walks the whole table.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, Clock};
+    ///
+    /// let (clock, manual) = Clock::manual();
+    /// let minute = Duration::from_secs(60);
+    /// let cache = Cache::builder().capacity(100).time_to_live(minute).clock(clock).build()?;
+    /// cache.insert("a", 1);
+    /// manual.advance(minute);
+    /// assert_eq!((cache.remove_expired(), cache.len()), (1, 0));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias("purge", "cleanup"))]
     pub fn remove_expired(&self) -> usize {
         self.engine.remove_expired()
@@ -1126,6 +1363,13 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, u64>::new(1_000);
+    /// assert!(cache.overhead() > 1_000);
+    /// ```
     pub fn overhead(&self) -> usize {
         self.engine.overhead()
     }

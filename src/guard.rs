@@ -56,6 +56,17 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     /// # Progress
     ///
     /// Wait-free, without a locked instruction but the one that may count the read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", "a value".to_string());
+    /// let guard = cache.pin();
+    /// let value: Option<&String> = guard.get("a");
+    /// cache.invalidate("a"); // the reference stays as long as the guard
+    /// assert_eq!(value.map(String::as_str), Some("a value"));
+    /// ```
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<&V>
     where
@@ -96,6 +107,14 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.pin().peek("a"), cache.stats().hits), (Some(&1), 0));
+    /// ```
     pub fn peek<Q>(&self, key: &Q) -> Option<&V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -108,6 +127,15 @@ impl<K: Eq, V, S: BuildHasher> Guard<'_, K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// let guard = cache.pin();
+    /// assert!(guard.contains_key("a") && !guard.contains_key("b"));
+    /// ```
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,

@@ -31,6 +31,14 @@ pub struct LoadPolicy {
 
 impl LoadPolicy {
     /// Half a second for a task that was woken, five seconds for a renewal.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::LoadPolicy;
+    ///
+    /// assert_eq!(LoadPolicy::new(), LoadPolicy::default());
+    /// ```
     pub fn new() -> Self {
         Self { woken_limit: Duration::from_millis(500), renewal_limit: Duration::from_secs(5) }
     }
@@ -44,6 +52,16 @@ impl LoadPolicy {
     /// promoted instead. From then on, until one is polled, any waiter that is polled leads, and
     /// after each limit twice as many of them are woken: so a waiter that is polled need not wait
     /// for many that are not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::LoadPolicy;
+    ///
+    /// let policy = LoadPolicy::new().woken_limit(Duration::from_secs(2));
+    /// assert_ne!(policy, LoadPolicy::new());
+    /// ```
     pub fn woken_limit(mut self, limit: Duration) -> Self {
         self.woken_limit = limit;
         self
@@ -54,6 +72,16 @@ impl LoadPolicy {
     /// as a task, before a reader that waits for it loads for itself, and before a read of the
     /// value, if that is still live, starts another one. Doubled as
     /// [`woken_limit`](Self::woken_limit) is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::LoadPolicy;
+    ///
+    /// let policy = LoadPolicy::new().renewal_limit(Duration::from_secs(30));
+    /// assert_ne!(policy, LoadPolicy::new());
+    /// ```
     pub fn renewal_limit(mut self, limit: Duration) -> Self {
         self.renewal_limit = limit;
         self

@@ -73,6 +73,15 @@ pub enum RemovalCause {
 
 impl RemovalCause {
     /// Whether the cache decided, and not the caller: evicted, expired or refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::RemovalCause;
+    ///
+    /// assert!(RemovalCause::Evicted.was_evicted());
+    /// assert!(!RemovalCause::Replaced.was_evicted());
+    /// ```
     pub fn was_evicted(self) -> bool {
         matches!(self, Self::Evicted | Self::Expired | Self::Refused)
     }

@@ -29,6 +29,15 @@ pub struct DefaultHasher(ahash::AHasher);
 
 impl RandomState {
     /// A state with keys of its own, drawn at random.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::hash::BuildHasher;
+    ///
+    /// let state = clockhand::RandomState::new();
+    /// assert_eq!(state.hash_one(7), state.clone().hash_one(7));
+    /// ```
     pub fn new() -> Self {
         Self(ahash::RandomState::new())
     }

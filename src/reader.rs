@@ -54,6 +54,18 @@ impl<K, V, S> Reader<K, V, S> {
     /// # Progress
     ///
     /// Wait-free: one store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// let mut reader = cache.reader();
+    /// assert_eq!(reader.get("a"), Some(&1));
+    /// reader.park();
+    /// std::thread::yield_now(); // or wait for work: nothing is held up meanwhile
+    /// assert_eq!(reader.get("a"), Some(&1));
+    /// ```
     #[doc(alias = "unpin")]
     pub fn park(&mut self) {
         self.guard.park();
@@ -87,6 +99,15 @@ impl<K, V, S> Reader<K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// let reader = cache.reader();
+    /// reader.cache().insert("a", 1);
+    /// assert_eq!(cache.get("a"), Some(1));
+    /// ```
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
     }
@@ -100,6 +121,15 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     /// # Progress
     ///
     /// Wait-free, without a fence; the one conditional write is the one that may count the read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("EURUSD", 1.0842);
+    /// let mut reader = cache.reader();
+    /// assert_eq!(reader.get("EURUSD"), Some(&1.0842));
+    /// ```
     #[inline]
     pub fn get<Q>(&mut self, key: &Q) -> Option<&V>
     where
@@ -207,6 +237,14 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.reader().peek("a"), cache.stats().hits), (Some(&1), 0));
+    /// ```
     pub fn peek<Q>(&mut self, key: &Q) -> Option<&V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -268,6 +306,16 @@ impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
     /// # Progress
     ///
     /// Wait-free, without a fence.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("bid", 1.0841);
+    /// let mut reader = cache.reader();
+    /// let view = reader.view();
+    /// assert_eq!((view.get("bid"), view.get("ask")), (Some(&1.0841), None));
+    /// ```
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<&'r V>
     where
@@ -281,6 +329,16 @@ impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("bid", 1.0841);
+    /// let mut reader = cache.reader();
+    /// let view = reader.view();
+    /// assert_eq!(view.peek("bid"), Some(&1.0841));
+    /// ```
     pub fn peek<Q>(&self, key: &Q) -> Option<&'r V>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -293,6 +351,16 @@ impl<'r, K: Eq, V, S: BuildHasher> ReaderView<'r, K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("bid", 1.0841);
+    /// let mut reader = cache.reader();
+    /// let view = reader.view();
+    /// assert!(view.contains_key("bid") && !view.contains_key("ask"));
+    /// ```
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
         Q: Hash + Equivalent<K> + ?Sized,

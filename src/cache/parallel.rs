@@ -34,6 +34,14 @@ where
     /// # Progress
     ///
     /// **Blocking**: waits for rayon's threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..10).for_each(|key: u64| cache.insert(key, key));
+    /// cache.par_for_each(|_, _| ());
+    /// ```
     pub fn par_for_each(&self, f: impl Fn(&K, &V) + Send + Sync) {
         parts(self.engine.buckets()).for_each(|part| self.engine.visit(part, &f));
     }
@@ -43,6 +51,15 @@ where
     /// # Progress
     ///
     /// **Blocking**: waits for rayon's threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..10).for_each(|key: u64| cache.insert(key, key));
+    /// cache.par_retain(|key, _| key % 2 == 0);
+    /// assert_eq!(cache.len(), 5);
+    /// ```
     pub fn par_retain(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync) {
         parts(self.engine.buckets()).for_each(|part| self.engine.retain(part, &keep));
     }
@@ -54,6 +71,15 @@ where
     /// # Progress
     ///
     /// **Blocking**: waits for rayon's threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// (0..10).for_each(|key: u64| cache.insert(key, key));
+    /// cache.par_extend((0..10).map(|key| (key, key)).collect::<Vec<_>>());
+    /// assert_eq!(cache.len(), 10);
+    /// ```
     pub fn par_extend<I>(&self, entries: I)
     where
         I: IntoParallelIterator<Item = (K, V)>,

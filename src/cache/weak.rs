@@ -33,6 +33,16 @@ impl<K, V, S> WeakCache<K, V, S> {
     /// # Progress
     ///
     /// Lock-free: changes a counter of handles.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::<u64, u64>::new(100);
+    /// let weak = cache.downgrade();
+    /// assert!(weak.upgrade().is_some_and(|other| other.ptr_eq(&cache)));
+    /// drop(cache);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
     pub fn upgrade(&self) -> Option<Cache<K, V, S>> {
         let engine = self.engine.upgrade()?;
         let maintenance_thread = match &self.maintenance_thread {
@@ -65,6 +75,10 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// See [`WeakCache::upgrade`].
     #[doc(alias = "weak")]
     pub fn downgrade(&self) -> WeakCache<K, V, S> {
         let maintenance_thread = self.maintenance_thread.as_ref().map(Arc::downgrade);

@@ -35,6 +35,12 @@ impl Status {
     pub(super) const BAD: [Self; 3] = [Self::Warning, Self::Degraded, Self::Critical];
 
     /// The status in lower case, for reports. These names are stable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(clockhand::health::Status::Degraded.name(), "degraded");
+    /// ```
     pub fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",

@@ -169,6 +169,10 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// See [`Cache::placeholder`].
     pub fn key(&self) -> &K {
         &self.key
     }

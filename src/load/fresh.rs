@@ -45,6 +45,10 @@ pub(super) struct Terms {
 
 impl<V> Fresh<V> {
     /// A value that lives as long as any other.
+    ///
+    /// # Examples
+    ///
+    /// See [`Fresh`].
     pub fn new(value: V) -> Self {
         Self { value, terms: Terms::default() }
     }
@@ -54,6 +58,10 @@ impl<V> Fresh<V> {
     ///
     /// A cache that keeps no time can do no more than these two: with any other time, the call that loads panics (see
     /// [`Builder::per_entry_ttl`](crate::Builder::per_entry_ttl)).
+    ///
+    /// # Examples
+    ///
+    /// See [`Fresh`].
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.terms.ttl = Some(ttl);
         self
@@ -106,11 +114,23 @@ impl<V> Fresh<V> {
     }
 
     /// The value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(*clockhand::Fresh::new(7).value(), 7);
+    /// ```
     pub fn value(&self) -> &V {
         &self.value
     }
 
     /// Takes the value out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(clockhand::Fresh::new(7).into_value(), 7);
+    /// ```
     pub fn into_value(self) -> V {
         self.value
     }

@@ -102,6 +102,17 @@ where
     /// # Progress
     ///
     /// As [`get_or_load_async`](Self::get_or_load_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let cache: clockhand::Cache<&str, i32> = clockhand::Cache::new(100);
+    /// let parse = |text: &&str| std::future::ready(text.parse::<i32>());
+    /// assert_eq!(cache.try_get_or_load_async("12", parse).await, Ok(12));
+    /// assert!(cache.try_get_or_load_async("twelve", parse).await.is_err());
+    /// # });
+    /// ```
     #[doc(alias = "try_get_with")]
     #[doc(alias = "get_or_insert_async")]
     pub async fn try_get_or_load_async<E, Fut>(

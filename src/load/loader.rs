@@ -182,6 +182,10 @@ impl<K, V, E> BoxLoader<K, V, E> {
     /// # Progress
     ///
     /// Wait-free, but for the allocation.
+    ///
+    /// # Examples
+    ///
+    /// See [`BoxLoader`].
     pub fn new(loader: impl Loader<K, V, Error = E> + 'static) -> Self {
         Self(Box::new(loader))
     }

@@ -93,6 +93,14 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lengths = clockhand::Cache::new(100).loading(|word: &String| Ok::<_, String>(word.len()));
+    /// assert_eq!(lengths.get("four"), Ok(4));
+    /// assert_eq!(lengths.cache().peek("four"), Some(4));
+    /// ```
     pub fn cache(&self) -> &Cache<K, V, S> {
         &self.cache
     }
@@ -169,6 +177,15 @@ where
     /// # Progress
     ///
     /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lengths = clockhand::Cache::new(100).loading(|word: &String| Ok::<_, String>(word.len()));
+    /// let source = || lengths.get_with_source("four").map(|loaded| loaded.source);
+    /// assert_eq!(source(), Ok(clockhand::LoadSource::Loaded));
+    /// assert_eq!(source(), Ok(clockhand::LoadSource::Hit));
+    /// ```
     #[inline]
     pub fn get_with_source<Q>(&self, key: &Q) -> Result<Loaded<V>, LoadError<L::Error>>
     where

@@ -41,6 +41,10 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// See [`Warmer::start_async`](crate::Warmer::start_async).
     pub fn spawner(mut self, spawn: impl Fn(BoxFuture) + Send + Sync + 'static) -> Self {
         self.settings.executor = Executor::Tasks(Arc::new(spawn));
         self
@@ -60,6 +64,16 @@ where
     /// # Progress
     ///
     /// A hit is ready at once, and costs what [`Cache::get`](crate::Cache::get) costs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let doubles = clockhand::Cache::new(100)
+    ///     .loading(|key: &u64| std::future::ready(Ok::<_, String>(key * 2)));
+    /// assert_eq!(doubles.get_async(&4).await, Ok(8));
+    /// # });
+    /// ```
     pub async fn get_async<Q>(&self, key: &Q) -> Result<V, LoadError<L::Error>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -80,6 +94,17 @@ where
     /// # Progress
     ///
     /// As [`get_async`](Self::get_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let doubles = clockhand::Cache::new(100)
+    ///     .loading(|key: &u64| std::future::ready(Ok::<_, String>(key * 2)));
+    /// let loaded = doubles.get_with_source_async(&4).await;
+    /// assert_eq!(loaded.map(|loaded| loaded.source), Ok(clockhand::LoadSource::Loaded));
+    /// # });
+    /// ```
     pub async fn get_with_source_async<Q>(&self, key: &Q) -> Result<Loaded<V>, LoadError<L::Error>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -258,6 +283,17 @@ where
     /// # Progress
     ///
     /// Polls the loader's future, or waits for another caller that does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let doubles = clockhand::Cache::new(100)
+    ///     .loading(|key: &u64| std::future::ready(Ok::<_, String>(key * 2)));
+    /// assert_eq!(doubles.get_async(&4).await, Ok(8));
+    /// assert_eq!(doubles.refresh_async(&4).await, Ok(8)); // loaded anew
+    /// # });
+    /// ```
     pub async fn refresh_async<Q>(&self, key: &Q) -> Result<V, LoadError<L::Error>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
@@ -306,6 +342,16 @@ where
     ///
     /// Ready at once if all keys are hits. Otherwise polls the loader's future, and waits for other
     /// callers' loads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let doubles = clockhand::Cache::new(100)
+    ///     .loading(|key: &u64| std::future::ready(Ok::<_, String>(key * 2)));
+    /// assert_eq!(doubles.get_many_async(&[1, 2]).await, Ok(vec![Some(2), Some(4)]));
+    /// # });
+    /// ```
     pub async fn get_many_async<'q, Q>(
         &self,
         keys: impl IntoIterator<Item = &'q Q>,
@@ -403,6 +449,16 @@ where
     /// # Progress
     ///
     /// As [`get_many_async`](Self::get_many_async).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_executor::block_on(async {
+    /// let doubles = clockhand::Cache::new(100)
+    ///     .loading(|key: &u64| std::future::ready(Ok::<_, String>(key * 2)));
+    /// assert_eq!(doubles.warm_async(0..10).await, Ok(10));
+    /// # });
+    /// ```
     pub async fn warm_async(
         &self,
         keys: impl IntoIterator<Item = K>,

@@ -69,6 +69,15 @@ impl<E> SharedError<E> {
     /// # Errors
     ///
     /// The shared error, if another caller holds it as well.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache: clockhand::Cache<u64, u64> = clockhand::Cache::new(100);
+    /// let failed = cache.try_get_or_load(1, |_| Err("down")).unwrap_err();
+    /// let clockhand::LoadError::Failed(shared) = failed else { unreachable!() };
+    /// assert_eq!(shared.into_inner().ok(), Some("down"));
+    /// ```
     pub fn into_inner(self) -> Result<E, Self> {
         Arc::try_unwrap(self.0).map_err(Self)
     }
@@ -185,6 +194,14 @@ pub enum LoadError<E> {
 
 impl<E> LoadError<E> {
     /// Returns the loader's error, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache: clockhand::Cache<u64, u64> = clockhand::Cache::new(100);
+    /// let failed = cache.try_get_or_load(1, |_| Err("down")).unwrap_err();
+    /// assert_eq!(failed.error(), Some(&"down"));
+    /// ```
     pub fn error(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => Some(error),

@@ -137,12 +137,20 @@ where
 {
     /// Waits for another caller's load at most for `timeout`, counted from the call of [`run`](Self::run). The caller's
     /// own loader is not interrupted.
+    ///
+    /// # Examples
+    ///
+    /// See [`Cache::load`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
     /// Gives the value a time to live of its own, unless the loader says another one: see [`Fresh::ttl`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Cache::load`].
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.lifetime_override.ttl = Some(ttl);
         self
@@ -151,6 +159,10 @@ where
     /// Remembers for so long that the loader has failed, or has found no value, as
     /// [`LoadingCache::negative_ttl`](crate::load::LoadingCache::negative_ttl) does: calls that say how long they count
     /// such a failure are told it again, until something happens to the key.
+    ///
+    /// # Examples
+    ///
+    /// See [`run_optional`](Self::run_optional).
     pub fn negative_ttl(mut self, negative_ttl: Duration) -> Self {
         self.options.negative_ttl = Some(negative_ttl);
         self
@@ -161,6 +173,10 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// See [`Cache::load`].
     pub fn with_source(self) -> Load<'c, 'q, K, V, S, Q, WithSource> {
         let Self { cache, key, options, timeout, .. } = self;
         Load { cache, key, options, timeout, output: PhantomData }

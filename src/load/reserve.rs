@@ -71,6 +71,10 @@ where
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// See [`Cache::reserve`].
     pub fn charge(&self) -> u64 {
         self.charge
     }

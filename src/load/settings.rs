@@ -138,6 +138,21 @@ where
     ///
     /// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
     /// `clock`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Cache;
+    ///
+    /// let cache = Cache::builder().capacity(100).time_to_live(Duration::from_secs(60)).build()?;
+    /// let lengths = cache
+    ///     .loading(|word: &String| Ok::<_, String>(word.len()))
+    ///     .refresh_after(Duration::from_secs(50))
+    ///     .build()?;
+    /// assert_eq!(lengths.get("four"), Ok(4));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias = "refreshAfterWrite")]
     pub fn refresh_after(mut self, age: Duration) -> Self {
         expect_time(&self.cache, "refresh_after");
@@ -156,6 +171,21 @@ where
     /// `clock`.
     ///
     /// [`LoadSource::Stale`]: crate::load::LoadSource::Stale
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Cache;
+    ///
+    /// let cache = Cache::builder().capacity(100).time_to_live(Duration::from_secs(60)).build()?;
+    /// let lengths = cache
+    ///     .loading(|word: &String| Ok::<_, String>(word.len()))
+    ///     .stale_if_error(Duration::from_secs(600))
+    ///     .build()?;
+    /// assert_eq!(lengths.get("four"), Ok(4));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn stale_if_error(mut self, grace: Duration) -> Self {
         expect_time(&self.cache, "stale_if_error");
         self.cache.engine().keep_expired(grace);
@@ -217,6 +247,21 @@ where
     /// handle applies its own duration. A cache remembers about the last thousand errors.
     ///
     /// The time is that of the cache's clock, if it has one, and otherwise the system's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Cache;
+    ///
+    /// let cache = Cache::builder().capacity(100).time_to_live(Duration::from_secs(60)).build()?;
+    /// let lengths = cache
+    ///     .loading(|word: &String| Ok::<_, String>(word.len()))
+    ///     .negative_ttl(Duration::from_secs(5))
+    ///     .build()?;
+    /// assert_eq!(lengths.get("four"), Ok(4));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     #[doc(alias = "cache_errors")]
     pub fn negative_ttl(mut self, lifetime: Duration) -> Self {
         self.settings.negative_ttl = Some(lifetime);
@@ -250,6 +295,21 @@ where
     /// Shortens the life of each loaded value by a random part of it, up to `fraction`, so that
     /// values loaded together do not expire together. Zero by default; values above one count as
     /// one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::Cache;
+    ///
+    /// let cache = Cache::builder().capacity(100).time_to_live(Duration::from_secs(60)).build()?;
+    /// let lengths = cache
+    ///     .loading(|word: &String| Ok::<_, String>(word.len()))
+    ///     .jitter(0.1)
+    ///     .build()?;
+    /// assert_eq!(lengths.get("four"), Ok(4));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn jitter(mut self, fraction: f64) -> Self {
         // NaN counts as zero.
         self.settings.jitter = if fraction > 0.0 { fraction.min(1.0) } else { 0.0 };

@@ -81,6 +81,10 @@ impl Warmer {
     /// # Errors
     ///
     /// If the thread could not be started.
+    ///
+    /// # Examples
+    ///
+    /// See [`Warmer`].
     pub fn start<K, V, L, S>(
         loading: &LoadingCache<K, V, L, S>,
         keys: impl IntoIterator<Item = K>,
@@ -107,6 +111,18 @@ impl Warmer {
     /// # Errors
     ///
     /// If the thread could not be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::{Cache, Warmer};
+    ///
+    /// let cache = Cache::new(100).loading(|key: &u64| Ok::<_, String>(key * 2));
+    /// let warmer = Warmer::start_hottest(&cache, 10, Duration::from_secs(60))?;
+    /// assert_eq!(warmer.stop().failed, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start_hottest<K, V, L, S>(
         loading: &LoadingCache<K, V, L, S>,
         most: usize,
@@ -236,6 +252,10 @@ impl Warmer {
     /// # Progress
     ///
     /// **Blocking**: takes a lock that is held for a few instructions.
+    ///
+    /// # Examples
+    ///
+    /// See [`Warmer`].
     pub fn status(&self) -> WarmerStatus {
         lock(&self.status).clone()
     }
@@ -246,6 +266,10 @@ impl Warmer {
     /// # Progress
     ///
     /// **Blocking**: waits for the warmer's thread.
+    ///
+    /// # Examples
+    ///
+    /// See [`Warmer`].
     pub fn stop(mut self) -> WarmerStatus {
         let status = Arc::clone(&self.status);
         drop(self.stop.take());

@@ -31,6 +31,15 @@ pub struct MissCauses {
 
 impl MissCauses {
     /// Their sum.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.get("a"), cache.get("b")), (Some(1), None));
+    /// assert_eq!(cache.stats().misses_by.sum(), 1);
+    /// ```
     pub fn sum(&self) -> u64 {
         let Self { never_seen, evicted, expired, invalidated, refused, absent } = *self;
         [never_seen, evicted, expired, invalidated, refused, absent]

@@ -131,6 +131,15 @@ pub struct Stats {
 
 impl Stats {
     /// Hits as a part of all reads; zero if there were none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.get("a"), cache.get("b")), (Some(1), None));
+    /// assert_eq!(cache.stats().hit_ratio(), 0.5);
+    /// ```
     pub fn hit_ratio(&self) -> f64 {
         let reads = self.hits.saturating_add(self.misses);
         if reads == 0 { 0.0 } else { self.hits as f64 / reads as f64 }

@@ -100,6 +100,15 @@ pub enum Absence {
 
 impl Explanation {
     /// Whether a read would find the key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::new(100);
+    /// cache.insert("a", 1);
+    /// assert_eq!((cache.get("a"), cache.get("b")), (Some(1), None));
+    /// assert!(cache.explain("a").is_resident() && !cache.explain("b").is_resident());
+    /// ```
     pub fn is_resident(&self) -> bool {
         matches!(self, Self::Resident { .. })
     }
