@@ -74,6 +74,16 @@ async fn many_keys_are_asked_for_side_by_side() {
     assert_eq!(values, wanted);
     assert_eq!(other.get_many(&[]).await, Vec::<Option<String>>::new());
     assert_eq!(other.cache().len(), 90);
+    // All of them by one script, which was loaded by then.
+    let scripts = || -> u64 {
+        let stats = server.ask(&["INFO", "commandstats"]);
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+        line.and_then(|line| line.split(',').next()?.parse().ok()).expect("a number")
+    };
+    other.cache().invalidate_all();
+    let before = scripts();
+    assert_eq!(other.get_many(&keys).await, wanted);
+    assert_eq!(scripts() - before, 1);
     // One key twice is one look-up.
     let twice = instance(&server);
     assert_eq!(twice.get_many(&[key("1"), key("1")]).await, vec![Some(key("value of 1")); 2]);
