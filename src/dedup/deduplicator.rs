@@ -83,6 +83,16 @@ impl<Id> Deduplicator<Id> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn builder() -> DeduplicatorBuilder<Id> {
         DeduplicatorBuilder::new()
     }
@@ -100,6 +110,10 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     ///
     /// If a variable cannot be parsed, is zero although it must not be, or contradicts the other
     /// settings; the message names it.
+    ///
+    /// # Examples
+    ///
+    /// See [`from_variables`](crate::dedup::DeduplicatorBuilder::from_variables).
     pub fn from_env() -> Result<Self, SettingsError> {
         Self::builder().from_env()?.build()
     }
@@ -176,6 +190,18 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(!seen.is_processed(&7));
+    /// seen.mark_processed(7);
+    /// assert!(seen.is_processed(&7));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     #[inline]
     pub fn is_processed<Q>(&self, id: &Q) -> bool
     where
@@ -194,6 +220,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// As [`claim`](Self::claim), and [`Ticket::complete`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.mark_processed(7));
+    /// assert!(!seen.mark_processed(7), "it was already");
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     #[inline]
     pub fn mark_processed(&self, id: Id) -> bool {
         match self.store.claim(OwnedId(id)) {
@@ -208,6 +245,18 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// Lock-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// seen.mark_processed(7);
+    /// assert!(seen.forget(&7));
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn forget<Q>(&self, id: &Q) -> bool
     where
         Id: Borrow<Q>,
@@ -250,6 +299,10 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// As [`process`](Self::process).
+    ///
+    /// # Examples
+    ///
+    /// See [`process`](Self::process).
     #[cfg(feature = "async")]
     pub async fn process_async<T, E, F>(&self, id: Id, work: impl FnOnce() -> F) -> Outcome<T, E>
     where
@@ -303,6 +356,10 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// A poll is wait-free if the id is not in progress; otherwise it takes a lock of the waiters.
+    ///
+    /// # Examples
+    ///
+    /// See [`wait_done`](Self::wait_done).
     #[cfg(feature = "async")]
     pub fn wait_done_async<'d, Q>(&'d self, id: &'d Q) -> super::wait::WaitDone<'d, Id, Q>
     where
@@ -324,6 +381,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// id of the capacity and, if there are claims in progress, walks over the table, without
     /// delaying other callers. Takes a lock to wake the callers that wait, which check their ids
     /// again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// seen.mark_processed(7);
+    /// assert_eq!(seen.cleanup(), 0, "nothing has expired");
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn cleanup(&self) -> u64 {
         self.store.clean()
     }
@@ -334,6 +402,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// Wait-free; reads some counters for each thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// seen.mark_processed(7);
+    /// assert_eq!(seen.len(), 1);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.store.size() as usize
     }
@@ -343,6 +422,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// As [`len`](Self::len).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.is_empty());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -352,6 +441,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert_eq!(seen.capacity(), 1_000);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn capacity(&self) -> u64 {
         self.store.settings.capacity
     }
@@ -361,6 +460,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.overhead() > 0);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn overhead(&self) -> usize {
         self.store.overhead()
     }
@@ -370,6 +479,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// Wait-free; reads some counters for each core and thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// assert_eq!(seen.metrics().claims, 1);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn metrics(&self) -> Metrics {
         Metrics { size: self.store.size(), ..self.store.tally.metrics() }
     }
@@ -413,6 +533,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Progress
     ///
     /// Blocking: takes a lock for a few instructions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.last_snapshot_error().is_none());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
         self.store.saves.last_error()
     }
@@ -467,6 +597,10 @@ where
     /// # Progress
     ///
     /// Blocking: as [`snapshot`](Self::snapshot), and writes a file.
+    ///
+    /// # Examples
+    ///
+    /// See [`restore_from`](Self::restore_from).
     pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
         self.store.saves.write(path, || self.snapshot())
     }
@@ -490,6 +624,10 @@ where
     /// # Progress
     ///
     /// Blocking: takes a lock for each restored id.
+    ///
+    /// # Examples
+    ///
+    /// See [`snapshot`](Self::snapshot).
     pub fn restore(&self, bytes: &[u8]) -> Result<usize, SnapshotError> {
         let ids = snapshot::ids::<Id>(bytes)?;
         let number = ids.len();

@@ -39,6 +39,18 @@ impl OffsetTicket {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let ticket = offsets.claim("trades", 0, 100).ticket().expect("it is new");
+    /// assert_eq!(ticket.topic(), "trades");
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn topic(&self) -> &str {
         self.tracked.topic()
     }
@@ -48,6 +60,18 @@ impl OffsetTicket {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let ticket = offsets.claim("trades", 0, 100).ticket().expect("it is new");
+    /// assert_eq!(ticket.partition(), 0);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn partition(&self) -> i32 {
         self.tracked.number()
     }
@@ -57,6 +81,18 @@ impl OffsetTicket {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let ticket = offsets.claim("trades", 0, 100).ticket().expect("it is new");
+    /// assert_eq!(ticket.offset(), 100);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn offset(&self) -> i64 {
         self.offset
     }
@@ -71,6 +107,19 @@ impl OffsetTicket {
     ///
     /// Blocking: takes the partition's lock and, if a caller waits for this offset, a lock of the
     /// waiters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let ticket = offsets.claim("trades", 0, 100).ticket().expect("it is new");
+    /// assert!(ticket.complete());
+    /// assert_eq!(offsets.committable("trades", 0), Some(101));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn complete(mut self) -> bool {
         let claim = self.claim.take();
         claim.is_none_or(|claim| self.tracked.complete(self.offset, claim))

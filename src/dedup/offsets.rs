@@ -137,6 +137,17 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// assert_eq!(offsets.committable("trades", 0), Some(100));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn builder() -> OffsetTrackerBuilder {
         OffsetTrackerBuilder {
             lease: None,
@@ -153,6 +164,18 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// Wait-free for a partition that is there: a read of a cache. Lock-free for a new one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let trades = offsets.partition("trades", 0);
+    /// assert!(trades.claim(100).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn partition(&self, topic: &str, partition: i32) -> Partition {
         Partition {
             partitions: Arc::clone(&self.partitions),
@@ -169,6 +192,21 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// if let Some(ticket) = offsets.claim("trades", 0, 100).ticket() {
+    ///     // The work, and then:
+    ///     ticket.complete();
+    /// }
+    /// assert_eq!(offsets.committable("trades", 0), Some(101));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     #[inline]
     pub fn claim(&self, topic: &str, partition: i32, offset: i64) -> Claim<OffsetTicket> {
         self.partitions.ask(topic, partition, |tracked| tracked.claim(offset))
@@ -180,6 +218,18 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.mark_processed("trades", 0, 100);
+    /// assert!(offsets.is_processed("trades", 0, 100));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
         if let Some(tracked) = self.partitions.find(topic, partition) {
             return tracked.is_processed(offset);
@@ -194,6 +244,18 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// assert!(offsets.mark_processed("trades", 0, 100));
+    /// assert_eq!(offsets.committable("trades", 0), Some(101));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn mark_processed(&self, topic: &str, partition: i32, offset: i64) -> bool {
         self.claim(topic, partition, offset).ticket().is_some_and(OffsetTicket::complete)
     }
@@ -239,6 +301,10 @@ impl OffsetTracker {
     /// # Cancel safety
     ///
     /// Dropping the future gives the claim back.
+    ///
+    /// # Examples
+    ///
+    /// See [`process`](Self::process).
     #[cfg(feature = "async")]
     pub async fn process_async<T, E, F>(
         &self,
@@ -261,6 +327,18 @@ impl OffsetTracker {
     ///
     /// Blocking: waits for the holder of the claim, at most until its lease runs out or `timeout`
     /// is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.mark_processed("trades", 0, 100);
+    /// assert!(offsets.wait_done("trades", 0, 100, std::time::Duration::ZERO).is_done());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn wait_done(&self, topic: &str, partition: i32, offset: i64, timeout: Duration) -> Waited {
         let target = self.target(topic, partition, offset);
         target.map_or(Waited::Open, |target| wait(&target, timeout))
@@ -278,6 +356,10 @@ impl OffsetTracker {
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind.
+    ///
+    /// # Examples
+    ///
+    /// See [`wait_done`](Self::wait_done).
     #[cfg(feature = "async")]
     pub fn wait_done_async(
         &self,
@@ -319,6 +401,19 @@ impl OffsetTracker {
     ///
     /// Blocking: takes the partition's lock once for up to 128 offsets, and not while the iterator
     /// runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.polled("trades", 0, [100, 103]); // 101 and 102 are not in the log
+    /// offsets.mark_processed("trades", 0, 100);
+    /// assert_eq!(offsets.committable("trades", 0), Some(103));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn polled(&self, topic: &str, partition: i32, offsets: impl IntoIterator<Item = i64>) {
         let mut poll = Poll::default();
         in_batches(offsets, |batch| {
@@ -333,6 +428,18 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.skip_to("trades", 0, 105);
+    /// assert_eq!(offsets.committable("trades", 0), Some(105));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn skip_to(&self, topic: &str, partition: i32, offset: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.skip_to(offset));
     }
@@ -348,6 +455,17 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// assert_eq!(offsets.committable("trades", 0), Some(100));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn assign(&self, topic: &str, partition: i32, start: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.assign(start));
     }
@@ -363,6 +481,18 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.mark_processed("trades", 0, 100);
+    /// assert_eq!(offsets.revoke("trades", 0), Some(101));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn revoke(&self, topic: &str, partition: i32) -> Option<i64> {
         self.partitions.ask(topic, partition, |tracked| tracked.revoke())
     }
@@ -376,6 +506,19 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.mark_processed("trades", 0, 100);
+    /// offsets.seek("trades", 0, 100);
+    /// assert!(offsets.claim("trades", 0, 100).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn seek(&self, topic: &str, partition: i32, offset: i64) {
         self.partitions.ask(topic, partition, |tracked| tracked.seek(offset));
     }
@@ -385,6 +528,17 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// assert!(offsets.forget("trades", 0));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn forget(&self, topic: &str, partition: i32) -> bool {
         self.partitions.forget(topic, partition)
     }
@@ -402,6 +556,18 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.mark_processed("trades", 0, 100);
+    /// assert_eq!(offsets.committable("trades", 0), Some(101));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn committable(&self, topic: &str, partition: i32) -> Option<i64> {
         self.partitions.find(topic, partition)?.committable()
     }
@@ -412,6 +578,17 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the lock of each partition, one after another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// assert_eq!(offsets.committables(), [("trades".to_string(), 0, 100)]);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn committables(&self) -> Vec<(String, i32, i64)> {
         let mut all = Vec::new();
         self.for_each_committable(|topic, partition, offset| {
@@ -426,6 +603,19 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the lock of each partition, one after another. Not while `f` runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.for_each_committable(|topic, partition, offset| {
+    ///     assert_eq!((topic, partition, offset), ("trades", 0, 100));
+    /// });
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn for_each_committable(&self, mut f: impl FnMut(&str, i32, i64)) {
         self.partitions.for_each(|tracked| {
             if let Some(offset) = tracked.committable() {
@@ -442,6 +632,10 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// See [`pending`](Self::pending).
     pub fn oldest_pending(&self, topic: &str, partition: i32) -> Option<PendingOffset> {
         let tracked = self.partitions.find(topic, partition)?;
         let (pending, now) = tracked.pending(Span::oldest_pending)?;
@@ -454,6 +648,20 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let ticket = offsets.claim("trades", 0, 100).ticket();
+    /// assert_eq!(offsets.pending("trades", 0).len(), 1);
+    /// assert_eq!(offsets.oldest_pending("trades", 0).map(|pending| pending.offset), Some(100));
+    /// drop(ticket);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn pending(&self, topic: &str, partition: i32) -> Vec<PendingOffset> {
         let tracked = self.partitions.find(topic, partition);
         let pending = tracked.and_then(|tracked| tracked.pending(Span::pending));
@@ -469,6 +677,18 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the lock of each partition, one after another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// offsets.mark_processed("trades", 0, 105);
+    /// assert!(offsets.gap_bytes() > 0);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn gap_bytes(&self) -> usize {
         let mut bytes = 0;
         self.partitions.for_each(|tracked| bytes += tracked.reported(Span::bytes).unwrap_or(0));
@@ -482,6 +702,18 @@ impl OffsetTracker {
     ///
     /// Blocking: takes the lock of each partition, one after another, and reads each offset in
     /// progress.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// assert!(offsets.claim("trades", 0, 100).is_new());
+    /// assert_eq!(offsets.metrics().claims, 1);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn metrics(&self) -> Metrics {
         let shared = &self.partitions.shared;
         let now = shared.clock.now();
@@ -507,6 +739,19 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes the lock of each partition, one after another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let bytes = offsets.snapshot();
+    /// let restored = OffsetTracker::builder().build()?;
+    /// assert!(restored.restore(&bytes).is_ok());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn snapshot(&self) -> Vec<u8> {
         snapshot::of_offsets(&self.partitions)
     }
@@ -526,6 +771,10 @@ impl OffsetTracker {
     /// # Errors
     ///
     /// [`Io`](SnapshotError::Io) if the file or its folder cannot be written; it names the path.
+    ///
+    /// # Examples
+    ///
+    /// See [`restore_from`](Self::restore_from).
     pub fn snapshot_to(&self, path: &Path) -> Result<(), SnapshotError> {
         self.partitions.shared.saves.write(path, || self.snapshot())
     }
@@ -544,6 +793,10 @@ impl OffsetTracker {
     /// # Errors
     ///
     /// If the bytes are not a complete, undamaged snapshot of a tracker. Nothing is changed then.
+    ///
+    /// # Examples
+    ///
+    /// See [`snapshot`](Self::snapshot).
     pub fn restore(&self, bytes: &[u8]) -> Result<usize, SnapshotError> {
         let shared = &self.partitions.shared;
         let partitions = snapshot::partitions(bytes, shared.clock.now())?;
@@ -594,6 +847,17 @@ impl OffsetTracker {
     /// # Progress
     ///
     /// **Blocking**: takes a lock that is held for a few instructions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// assert!(offsets.last_snapshot_error().is_none());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn last_snapshot_error(&self) -> Option<SnapshotError> {
         self.partitions.shared.saves.last_error()
     }
@@ -661,6 +925,18 @@ impl Partition {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let trades = offsets.partition("trades", 0);
+    /// assert!(trades.claim(100).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     #[inline]
     pub fn claim(&self, offset: i64) -> Claim<OffsetTicket> {
         self.ask(|tracked| tracked.claim(offset))
@@ -671,6 +947,18 @@ impl Partition {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let trades = offsets.partition("trades", 0);
+    /// assert!(trades.mark_processed(100));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn mark_processed(&self, offset: i64) -> bool {
         self.claim(offset).ticket().is_some_and(OffsetTicket::complete)
     }
@@ -680,6 +968,18 @@ impl Partition {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let trades = offsets.partition("trades", 0);
+    /// assert!(!trades.is_processed(100));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_processed(&self, offset: i64) -> bool {
         self.ask(|tracked| Some(tracked.is_processed(offset)))
     }
@@ -689,6 +989,19 @@ impl Partition {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let trades = offsets.partition("trades", 0);
+    /// trades.polled([100, 101]);
+    /// assert_eq!(trades.committable(), Some(100));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn polled(&self, offsets: impl IntoIterator<Item = i64>) {
         let mut poll = Poll::default();
         in_batches(offsets, |batch| self.ask(|tracked| tracked.polled(batch, &mut poll)));
@@ -699,6 +1012,19 @@ impl Partition {
     /// # Progress
     ///
     /// **Blocking**: takes the partition's lock, under which no user code runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// offsets.assign("trades", 0, 100);
+    /// let trades = offsets.partition("trades", 0);
+    /// trades.mark_processed(100);
+    /// assert_eq!(trades.committable(), Some(101));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn committable(&self) -> Option<i64> {
         self.ask(|tracked| Some(tracked.committable()))
     }
@@ -727,18 +1053,49 @@ pub struct OffsetTrackerBuilder {
 
 impl OffsetTrackerBuilder {
     /// How long a claim may last before another caller may take it over. 60 seconds by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().lease(Duration::from_secs(30)).build()?;
+    /// assert!(offsets.claim("trades", 0, 7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
     }
 
     /// The clock of the leases. By default, a coarse one with a resolution of a millisecond.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().clock(clockhand::Clock::precise()).build()?;
+    /// assert!(offsets.claim("trades", 0, 7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
     /// Whether offsets are tracked at all. If not, every claim is new and nothing is remembered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().enabled(true).build()?;
+    /// assert!(offsets.claim("trades", 0, 7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
@@ -773,6 +1130,10 @@ impl OffsetTrackerBuilder {
     /// up to `interval` old then. If a snapshot cannot be written, the file stays as it was,
     /// [`health`](OffsetTracker::health) reports it, and
     /// [`last_snapshot_error`](OffsetTracker::last_snapshot_error) returns why.
+    ///
+    /// # Examples
+    ///
+    /// See `docs/examples/kafka.rs`.
     pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
         self.snapshots = Some(Plan { interval, path: path.into() });
         self
@@ -788,6 +1149,16 @@ impl OffsetTrackerBuilder {
     ///
     /// If the lease or the interval of snapshots is zero, if the lease is too short for the clock,
     /// or if a thread cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::OffsetTracker;
+    ///
+    /// let offsets = OffsetTracker::builder().build()?;
+    /// assert!(offsets.claim("trades", 0, 7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn build(self) -> Result<OffsetTracker, SettingsError> {
         if let Some(plan) = &self.snapshots {
             plan.check()?;

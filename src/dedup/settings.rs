@@ -129,6 +129,16 @@ impl<Id> DeduplicatorBuilder<Id> {
     /// When one more is completed, the oldest is forgotten. If it has not expired,
     /// [`Metrics::forgotten_early`](super::Metrics::forgotten_early) counts it. Ids in progress do
     /// not count towards the capacity, and are never forgotten for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn capacity(mut self, ids: u64) -> Self {
         self.capacity = Named::new("capacity", ids);
         self
@@ -136,6 +146,16 @@ impl<Id> DeduplicatorBuilder<Id> {
 
     /// How long a processed id is remembered. 300 seconds by default. With a duration that is too
     /// long for the clock, such as [`Duration::MAX`], ids do not expire.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().ttl(std::time::Duration::from_secs(600)).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Named::new("ttl", ttl);
         self
@@ -143,6 +163,16 @@ impl<Id> DeduplicatorBuilder<Id> {
 
     /// How often expired ids are looked for, in addition to what each completion does. 60 seconds
     /// by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().cleanup_interval(std::time::Duration::from_secs(10)).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn cleanup_interval(mut self, interval: Duration) -> Self {
         self.cleanup_interval = Named::new("cleanup_interval", interval);
         self
@@ -153,6 +183,16 @@ impl<Id> DeduplicatorBuilder<Id> {
     ///
     /// Choose it longer than processing ever takes: a message whose lease runs out may be processed
     /// twice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().lease(std::time::Duration::from_secs(30)).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
@@ -160,6 +200,16 @@ impl<Id> DeduplicatorBuilder<Id> {
 
     /// Whether ids are tracked at all. If not, every claim is new and nothing is remembered;
     /// [`Metrics::untracked`](super::Metrics::untracked) counts them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().enabled(true).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
@@ -171,6 +221,16 @@ impl<Id> DeduplicatorBuilder<Id> {
     ///
     /// In any case, an expired id is new at once, and each completion forgets the id that has to
     /// make room for its own, and up to two expired ids.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().maintenance(clockhand::Maintenance::Manual).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
         self.maintenance = maintenance;
         self
@@ -178,6 +238,16 @@ impl<Id> DeduplicatorBuilder<Id> {
 
     /// The clock of times to live and leases. By default, a coarse one with a resolution of a
     /// millisecond, or a precise one if one of these times is shorter than that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().clock(clockhand::Clock::precise()).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
@@ -201,6 +271,10 @@ impl<Id> DeduplicatorBuilder<Id> {
     ///
     /// [`Unparsable`](SettingsError::Unparsable), which names the variable. Values that contradict
     /// other settings are found by [`build`](Self::build), whose error names the variable as well.
+    ///
+    /// # Examples
+    ///
+    /// See [`from_variables`](Self::from_variables).
     pub fn from_env(self) -> Result<Self, SettingsError> {
         self.from_variables(|name| match env::var(name) {
             Ok(value) => Some(value),
@@ -301,6 +375,16 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> DeduplicatorBuilder<Id> {
     /// If a setting is zero, if settings contradict each other, or if a thread that they require
     /// cannot be started. The message names the setting, or the environment variable from which it
     /// was taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn build(self) -> Result<Deduplicator<Id>, SettingsError> {
         if let Some((plan, _)) = &self.snapshots {
             plan.check()?;
@@ -338,6 +422,18 @@ where
     /// orderly exit. If a snapshot cannot be written, the file stays as it was,
     /// [`health`](Deduplicator::health) reports it, and
     /// [`last_snapshot_error`](Deduplicator::last_snapshot_error) returns why.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use clockhand::Deduplicator;
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let builder = Deduplicator::<u64>::builder().snapshot_every(minute, "seen.snapshot");
+    /// let seen = builder.build()?;
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn snapshot_every(mut self, interval: Duration, path: impl Into<PathBuf>) -> Self {
         let plan = Plan { interval, path: path.into() };
         self.snapshots = Some((plan, |store| snapshot::of_ids(store)));

@@ -30,6 +30,17 @@ impl<T> Claim<T> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.claim(7).ticket().is_some_and(|ticket| ticket.complete()));
+    /// assert!(seen.claim(7).ticket().is_none());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn ticket(self) -> Option<T> {
         match self {
             Self::New(ticket) => Some(ticket),
@@ -42,6 +53,16 @@ impl<T> Claim<T> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// assert!(seen.claim(7).is_new());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_new(&self) -> bool {
         matches!(self, Self::New(_))
     }
@@ -51,6 +72,17 @@ impl<T> Claim<T> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// let first = seen.claim(7);
+    /// assert!(first.is_new() && seen.claim(7).is_in_progress());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_in_progress(&self) -> bool {
         matches!(self, Self::InProgress)
     }
@@ -60,6 +92,17 @@ impl<T> Claim<T> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// seen.mark_processed(7);
+    /// assert!(seen.claim(7).is_done());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }
@@ -90,6 +133,17 @@ impl<T, E> Outcome<T, E> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// let outcome = seen.process(7, || Ok::<_, String>("done"));
+    /// assert_eq!(outcome.processed(), Some("done"));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn processed(self) -> Option<T> {
         match self {
             Self::Processed(result) | Self::Late(result) => Some(result),
@@ -103,6 +157,17 @@ impl<T, E> Outcome<T, E> {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// seen.mark_processed(7);
+    /// assert!(seen.process(7, || Ok::<_, String>(())).is_duplicate());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate)
     }
@@ -151,6 +216,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
     /// # Panics
     ///
     /// Never: only a ticket that was completed has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// let ticket = seen.claim(7).ticket().expect("it is new");
+    /// assert_eq!(*ticket.id(), 7);
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn id(&self) -> &Id {
         &self.handle.as_ref().expect("a ticket that was not used up has its handle").id
     }
@@ -167,6 +243,17 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Ticket<Id> {
     /// lock only to wake callers that wait for this id and, in an inline cleanup, all callers that
     /// wait. The memory for the order of completion is allocated in parts, when each is first used;
     /// a concurrent completion may then wait until a pointer is stored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// let ticket = seen.claim(7).ticket().expect("it is new");
+    /// assert!(ticket.complete() && seen.is_processed(&7));
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn complete(mut self) -> bool {
         let completed = self.handle.as_ref().is_some_and(|handle| self.store.complete(handle));
         // Not earlier: if completing it panics, dropping the ticket gives the claim back.

@@ -32,6 +32,17 @@ impl Waited {
     /// # Progress
     ///
     /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Deduplicator;
+    ///
+    /// let seen = Deduplicator::<u64>::builder().capacity(1_000).build()?;
+    /// seen.mark_processed(7);
+    /// assert!(seen.wait_done(&7, std::time::Duration::ZERO).is_done());
+    /// # Ok::<_, clockhand::dedup::SettingsError>(())
+    /// ```
     pub fn is_done(self) -> bool {
         self == Self::Done
     }

@@ -19,11 +19,19 @@ pub struct Levels([Option<f64>; 3]);
 
 impl Levels {
     /// No levels: the figure is never out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// See [`Levels`].
     pub const fn new() -> Self {
         Self([None; 3])
     }
 
     /// The threshold of a warning.
+    ///
+    /// # Examples
+    ///
+    /// See [`Levels`].
     #[must_use]
     pub const fn warning(mut self, from: f64) -> Self {
         self.0[0] = Some(from);
@@ -31,6 +39,10 @@ impl Levels {
     }
 
     /// The threshold of degraded.
+    ///
+    /// # Examples
+    ///
+    /// See [`Levels`].
     #[must_use]
     pub const fn degraded(mut self, from: f64) -> Self {
         self.0[1] = Some(from);
@@ -38,6 +50,10 @@ impl Levels {
     }
 
     /// The threshold of critical.
+    ///
+    /// # Examples
+    ///
+    /// See [`Levels`].
     #[must_use]
     pub const fn critical(mut self, from: f64) -> Self {
         self.0[2] = Some(from);
@@ -45,6 +61,10 @@ impl Levels {
     }
 
     /// Returns the threshold of a status.
+    ///
+    /// # Examples
+    ///
+    /// See [`Levels`].
     pub fn get(&self, status: Status) -> Option<f64> {
         Status::BAD.iter().position(|&bad| bad == status).and_then(|nth| self.0[nth])
     }

@@ -62,6 +62,10 @@ impl Default for Thresholds {
 
 impl Thresholds {
     /// The thresholds of a figure.
+    ///
+    /// # Examples
+    ///
+    /// See [`Thresholds`].
     pub fn get(&self, figure: Figure) -> Levels {
         self.levels[figure as usize]
     }
@@ -72,6 +76,10 @@ impl Thresholds {
     /// # Errors
     ///
     /// If a level is NaN, or a worse one would be reached before a milder one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Thresholds`].
     pub fn set(mut self, figure: Figure, levels: Levels) -> Result<Self, ThresholdsError> {
         let given: Vec<f64> = levels.given().map(|(_, from)| from).collect();
         if given.iter().any(|from| from.is_nan()) {
@@ -87,6 +95,10 @@ impl Thresholds {
     }
 
     /// Does not judge a figure.
+    ///
+    /// # Examples
+    ///
+    /// See [`Thresholds`].
     pub fn off(mut self, figure: Figure) -> Self {
         self.levels[figure as usize] = Levels::new();
         self
@@ -94,6 +106,10 @@ impl Thresholds {
 
     /// The length of the windows over which rates and counts are taken. A minute by default; less
     /// than a millisecond counts as one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Thresholds`].
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window.max(MIN_WINDOW);
         self
@@ -107,6 +123,17 @@ impl Thresholds {
     /// # Errors
     ///
     /// If it is NaN.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Thresholds;
+    ///
+    /// let thresholds = Thresholds::default().margin(0.1)?;
+    /// let cache: clockhand::Cache<u64, u64> = clockhand::Cache::new(100);
+    /// assert!(cache.health(&thresholds).is_healthy());
+    /// # Ok::<_, clockhand::health::ThresholdsError>(())
+    /// ```
     pub fn margin(mut self, margin: f64) -> Result<Self, ThresholdsError> {
         if margin.is_nan() {
             return Err(ThresholdsError::MarginNotANumber);
@@ -118,6 +145,17 @@ impl Thresholds {
     /// How long after it was built a cache that has never been full counts as warm. Five minutes by
     /// default. A cache that has been full once is warm. Hit rates are those of windows that begin
     /// after that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Thresholds;
+    ///
+    /// let thresholds = Thresholds::default().warm_up(std::time::Duration::from_secs(60));
+    /// let cache: clockhand::Cache<u64, u64> = clockhand::Cache::new(100);
+    /// assert!(cache.health(&thresholds).is_healthy());
+    /// # Ok::<_, clockhand::health::ThresholdsError>(())
+    /// ```
     pub fn warm_up(mut self, after: Duration) -> Self {
         self.warm_up = after;
         self
@@ -125,6 +163,17 @@ impl Thresholds {
 
     /// The smallest number of reads in a window for which the hit rate is judged. 1000 by default.
     /// Once a reason is given, half as many suffice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Thresholds;
+    ///
+    /// let thresholds = Thresholds::default().min_reads(10_000);
+    /// let cache: clockhand::Cache<u64, u64> = clockhand::Cache::new(100);
+    /// assert!(cache.health(&thresholds).is_healthy());
+    /// # Ok::<_, clockhand::health::ThresholdsError>(())
+    /// ```
     pub fn min_reads(mut self, reads: u64) -> Self {
         self.min_reads = reads;
         self
@@ -132,6 +181,17 @@ impl Thresholds {
 
     /// The smallest number of loads, completions or claims in a window for which ratios of them are
     /// judged, and of timed reads. 20 by default. Once a reason is given, half as many suffice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Thresholds;
+    ///
+    /// let thresholds = Thresholds::default().min_events(100);
+    /// let cache: clockhand::Cache<u64, u64> = clockhand::Cache::new(100);
+    /// assert!(cache.health(&thresholds).is_healthy());
+    /// # Ok::<_, clockhand::health::ThresholdsError>(())
+    /// ```
     pub fn min_events(mut self, events: u64) -> Self {
         self.min_events = events;
         self

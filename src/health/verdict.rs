@@ -39,11 +39,25 @@ impl Health {
     }
 
     /// Whether nothing is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// See [`Health`].
     pub fn is_healthy(&self) -> bool {
         self.status == Status::Healthy
     }
 
     /// Returns the reason for a figure, if that is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::{Cache, Thresholds, health::Figure};
+    ///
+    /// let cache: Cache<u64, u64> = Cache::new(100);
+    /// let health = cache.health(&Thresholds::default());
+    /// assert!(health.reason(Figure::HitRate).is_none());
+    /// ```
     pub fn reason(&self, figure: Figure) -> Option<&Reason> {
         self.reasons.iter().find(|reason| reason.figure == figure)
     }

@@ -54,6 +54,10 @@ pub struct Latency {
 
 impl Latencies {
     /// What was timed between an earlier look at the same cache and this one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Latencies`].
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -84,6 +88,10 @@ impl Latency {
     }
 
     /// What was timed between an earlier look and this one.
+    ///
+    /// # Examples
+    ///
+    /// See [`Latencies`].
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut histogram = self.histogram.clone();
@@ -95,11 +103,31 @@ impl Latency {
     }
 
     /// The number of operations that were timed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert_eq!(insert.count(), 1);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn count(&self) -> u64 {
         self.histogram.as_slice().iter().sum()
     }
 
     /// What they took together, roughly: as if each had taken as long as the middle of its bucket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.sum() >= insert.mean());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn sum(&self) -> Duration {
         let middle = |bucket: &histogram::Bucket| bucket.start().midpoint(bucket.end());
         let buckets = self.histogram.iter().filter(|bucket| bucket.count() > 0);
@@ -110,6 +138,16 @@ impl Latency {
     }
 
     /// The average, roughly; zero if nothing was timed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.mean() <= insert.max());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn mean(&self) -> Duration {
         match self.count() {
             0 => Duration::ZERO,
@@ -119,6 +157,16 @@ impl Latency {
 
     /// As long as this took so large a part of them at most: a half for 0.5. Zero if nothing was timed; a part that
     /// is not between 0 and 1 is taken for the nearer one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.quantile(0.1) <= insert.quantile(0.9));
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn quantile(&self, part: f64) -> Duration {
         let part = if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) };
         let wanted = ((self.count() as f64 * part).ceil() as u64).max(1);
@@ -133,32 +181,92 @@ impl Latency {
     }
 
     /// The median.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.p50() <= insert.p95());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn p50(&self) -> Duration {
         self.quantile(0.5)
     }
 
     /// As long as this took 95 % of them at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.p95() <= insert.p99());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn p95(&self) -> Duration {
         self.quantile(0.95)
     }
 
     /// As long as this took 99 % of them at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.p99() <= insert.p999());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn p99(&self) -> Duration {
         self.quantile(0.99)
     }
 
     /// As long as this took 99.9 % of them at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.p999() <= insert.max());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn p999(&self) -> Duration {
         self.quantile(0.999)
     }
 
     /// What the longest one took; zero if nothing was timed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert!(insert.max() >= insert.p50());
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn max(&self) -> Duration {
         self.buckets().last().map_or(Duration::ZERO, |(until, _)| until)
     }
 
     /// The buckets in which something is, in order: their upper ends, which are still in them, and how many took that
     /// long. For exporters: counts up to a bucket are the sum of those before it and its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cache = clockhand::Cache::builder().capacity(100).sample_every(1).build()?;
+    /// cache.insert(1, "one");
+    /// let insert = cache.latencies().expect("they are taken").insert;
+    /// assert_eq!(insert.buckets().map(|(_, count)| count).sum::<u64>(), 1);
+    /// # Ok::<_, clockhand::BuildError>(())
+    /// ```
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
         let filled = self.histogram.iter().filter(|bucket| bucket.count() > 0);
         filled.map(|bucket| (Duration::from_nanos(bucket.end()), bucket.count()))
