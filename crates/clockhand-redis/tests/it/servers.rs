@@ -187,6 +187,18 @@ async fn sentinels_are_asked_for_the_main_server() {
     assert_eq!(one.get(&key("a")).await, None, "what was replicated may be old");
     assert_eq!(replica.ask(&["EXISTS", "{test}:d:b"]), "1");
     agree(&one, &other, "2").await;
+
+    // The sentinels name another one, and the one that was left goes on, and ends no connection: as when it was cut off.
+    let Some(elsewhere) = Server::start() else { return };
+    sentinel.ask(&["SENTINEL", "REMOVE", "prices"]);
+    let port = elsewhere.port().to_string();
+    sentinel.ask(&["SENTINEL", "MONITOR", "prices", "127.0.0.1", &port, "1"]);
+    until("both have followed", || {
+        elsewhere.ask(&["INFO", "clients"]).contains("tracking_clients:2")
+            && [&one, &other].iter().all(|texts| texts.tier().status().is_connected)
+    })
+    .await;
+    agree(&one, &other, "3").await;
     replica.kill();
 
     let unknown = unconnected(patient(RedisTier::sentinel([sentinel.url()], "redis://nobody")));
