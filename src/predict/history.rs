@@ -15,33 +15,45 @@ struct Logged<K> {
     key: K,
 }
 
-/// Where a key occurred, the last time first; numbers of events, one for the first.
+/// What is known of a key. Numbers and hashes are kept by halves: one that is taken for another is a wrong prediction,
+/// and no more.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Row {
-    hash: u64,
+    /// The lower half of its hash; the upper one tells the set.
+    hash: u32,
+    /// Where it occurred, the last time first; zero for nowhere.
+    at: [u32; OCCURRENCES],
+    pub(super) trust: Trust,
+}
+
+/// Where a key occurred before, the last time first, as numbers of events; and whether it is to be trusted.
+#[derive(Debug, Default)]
+pub(super) struct Before {
     pub(super) at: [u64; OCCURRENCES],
     pub(super) trust: Trust,
 }
 
 #[derive(Debug)]
 pub(super) struct History<K> {
-    log: Box<[Option<Logged<K>>]>,
+    /// A ring, once it is full.
+    log: Vec<Logged<K>>,
+    places: usize,
     rows: Box<[Row]>,
-    /// The number of the last event.
+    /// The number of the last event; one for the first.
     last: u64,
 }
 
 impl<K> History<K> {
     /// As large as `bytes` allow for: as many rows as events.
     pub(super) fn new(bytes: usize) -> Self {
-        let each = size_of::<Option<Logged<K>>>() + size_of::<Row>();
-        let sets = (bytes / each / WAYS).max(1);
-        let log = (0..sets * WAYS).map(|_| None).collect();
-        Self { log, rows: vec![Row::default(); sets * WAYS].into(), last: 0 }
+        let each = size_of::<Logged<K>>() + size_of::<Row>();
+        let places = (bytes / each / WAYS).max(1) * WAYS;
+        let rows = vec![Row::default(); places].into();
+        Self { log: Vec::with_capacity(places), places, rows, last: 0 }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.log) + size_of_val(&*self.rows)
+        self.places * size_of::<Logged<K>>() + size_of_val(&*self.rows)
     }
 
     /// The number of the last event.
@@ -51,21 +63,25 @@ impl<K> History<K> {
 
     /// The events that are remembered.
     pub(super) fn len(&self) -> usize {
-        self.log.len().min(usize::try_from(self.last).unwrap_or(usize::MAX))
+        self.log.len()
     }
 
     /// The key of an event, if that is remembered.
     pub(super) fn event(&self, number: u64) -> Option<(u64, &K)> {
-        if number == 0 || number > self.last || self.last - number >= self.log.len() as u64 {
+        if number == 0 || number > self.last || self.last - number >= self.places as u64 {
             return None;
         }
-        let logged = self.log[(number % self.log.len() as u64) as usize].as_ref()?;
+        let logged = self.log.get(self.place(number))?;
         Some((logged.hash, &logged.key))
+    }
+
+    fn place(&self, number: u64) -> usize {
+        ((number - 1) % self.places as u64) as usize
     }
 
     pub(super) fn row(&mut self, hash: u64) -> Option<&mut Row> {
         let set = self.set(hash);
-        self.rows[set].iter_mut().find(|row| row.at[0] != 0 && row.hash == hash)
+        self.rows[set].iter_mut().find(|row| row.at[0] != 0 && row.hash == hash as u32)
     }
 
     fn set(&self, hash: u64) -> std::ops::Range<usize> {
@@ -74,23 +90,29 @@ impl<K> History<K> {
         first..first + WAYS
     }
 
-    /// A key has occurred. Returns where it did before, and whether it is to be trusted.
-    pub(super) fn note(&mut self, hash: u64, key: K) -> Row {
+    /// A key has occurred. Returns where it did before.
+    pub(super) fn note(&mut self, hash: u64, key: K) -> Before {
         self.last += 1;
-        let place = (self.last % self.log.len() as u64) as usize;
-        self.log[place] = Some(Logged { hash, key });
+        let (place, logged) = (self.place(self.last), Logged { hash, key });
+        match self.log.get_mut(place) {
+            Some(old) => *old = logged,
+            None => self.log.push(logged),
+        }
         let last = self.last;
+        let age = move |at: u32| u64::from((last as u32).wrapping_sub(at));
         if let Some(row) = self.row(hash) {
-            let before = row.clone();
+            let number = |at| if at == 0 { 0 } else { last.saturating_sub(age(at)) };
+            let before = Before { at: row.at.map(number), trust: row.trust };
             row.at.copy_within(..OCCURRENCES - 1, 1);
-            row.at[0] = last;
+            row.at[0] = last as u32;
             return before;
         }
         let set = self.set(hash);
-        if let Some(row) = self.rows[set].iter_mut().min_by_key(|row| row.at[0]) {
-            *row = Row { hash, at: [0; OCCURRENCES], trust: Trust::default() };
-            row.at[0] = last;
+        let is_oldest = |row: &&mut Row| (row.at[0] == 0, age(row.at[0]));
+        if let Some(row) = self.rows[set].iter_mut().max_by_key(is_oldest) {
+            *row = Row { hash: hash as u32, ..Row::default() };
+            row.at[0] = last as u32;
         }
-        Row::default()
+        Before::default()
     }
 }

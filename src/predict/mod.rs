@@ -73,6 +73,8 @@ mod ends;
 mod error;
 mod features;
 mod gate;
+#[cfg(all(test, not(clockhand_loom)))]
+mod gate_tests;
 mod handle;
 mod hashes;
 mod history;

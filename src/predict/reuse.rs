@@ -312,7 +312,7 @@ impl<K: Clone> Reuse<K> {
         self.regression.learn(class, &judged.inputs, asked);
         self.outcomes.note(loaded, asked);
         if judged.wanted {
-            self.gates.shadow.learn(asked);
+            self.gates.learn_wanted(class, asked);
         }
         if loaded {
             self.gates.learn(class, asked, now);

@@ -284,22 +284,24 @@ where
             regression: self
                 .reuse
                 .as_ref()
-                .map(|reuse| (reuse.regression.clone(), reuse.gates.shadow)),
+                .map(|reuse| (reuse.regression.clone(), reuse.gates.shadow())),
             likelihoods: self
                 .successors
                 .as_ref()
-                .map(|model| (model.likelihoods.clone(), model.gates.shadow)),
+                .map(|model| (model.likelihoods.clone(), model.gates.shadow())),
         }
     }
 
     /// Goes on from what was learned before, in the models that are on.
     #[cfg(feature = "persist")]
     pub(super) fn restore(&mut self, saved: SavedModels) {
-        if let (Some(reuse), Some(saved)) = (&mut self.reuse, saved.regression) {
-            (reuse.regression, reuse.gates.shadow) = saved;
+        if let (Some(reuse), Some((regression, shadow))) = (&mut self.reuse, saved.regression) {
+            reuse.regression = regression;
+            reuse.gates.restore(shadow);
         }
-        if let (Some(model), Some(saved)) = (&mut self.successors, saved.likelihoods) {
-            (model.likelihoods, model.gates.shadow) = saved;
+        if let (Some(model), Some((learned, shadow))) = (&mut self.successors, saved.likelihoods) {
+            model.likelihoods = learned;
+            model.gates.restore(shadow);
         }
     }
 

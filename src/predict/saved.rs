@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::gate::ShadowPrecision;
+use super::gate::Precision;
 use super::regression::Regression;
 use super::trust::Likelihoods;
 use crate::persist::PersistError;
@@ -31,8 +31,8 @@ const LONGEST: u64 = 1 << 20;
 pub(super) struct SavedModels {
     /// The type of keys, as the compiler calls it.
     pub(super) keys: String,
-    pub(super) regression: Option<(Regression, ShadowPrecision)>,
-    pub(super) likelihoods: Option<(Likelihoods, ShadowPrecision)>,
+    pub(super) regression: Option<(Regression, Precision)>,
+    pub(super) likelihoods: Option<(Likelihoods, Precision)>,
 }
 
 impl SavedModels {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::candidate::{Candidate, Model};
 use super::gate::{Gates, ModelState};
 use super::hashes::HashOfHash;
-use super::history::{History, Row};
+use super::history::{Before, History};
 use super::key_view::KeyView;
 use super::outcomes::Outcomes;
 use super::reuse::CacheView;
@@ -30,8 +30,6 @@ const MAX_EXPECTED: usize = 4096;
 /// The part of the memory that is for them.
 const WATCHED_PART: usize = 8;
 
-/// Keys of which one successor is watched.
-const MAX_REASONS: usize = 4;
 /// How many in a row that had to make room before they were asked for do not count as wrong.
 const MAX_EXCUSES: u32 = 64;
 /// How often the window of a successor is opened again that was loaded, and may still be asked for.
@@ -42,8 +40,9 @@ const MIN_WINDOW: u64 = 4;
 /// A successor that is watched.
 #[derive(Debug, Clone, Copy)]
 struct Expected {
-    /// The keys that it is a successor of, and how.
-    reasons: [Option<(Cell, u64)>; MAX_REASONS],
+    /// The key that it was first a successor of, and how. Those that come after it in the same sequence are no
+    /// evidence of their own: if it does not come true, they would all be blamed for one miss.
+    reason: (Cell, u64),
     class: usize,
     /// When it began to be watched, as a number.
     number: u64,
@@ -139,7 +138,7 @@ impl<K: Clone> Successors<K> {
     fn follow(
         &mut self,
         hash: u64,
-        before: &Row,
+        before: &Before,
         now: Duration,
         view: &mut KeyView<K>,
         cache: &impl CacheView<K>,
@@ -170,7 +169,7 @@ impl<K: Clone> Successors<K> {
     }
 
     /// What followed a key at its last occurrences, the likeliest first.
-    fn successors(&self, hash: u64, before: &Row) -> Vec<(u64, K, Cell)> {
+    fn successors(&self, hash: u64, before: &Before) -> Vec<(u64, K, Cell)> {
         let occurrences: Vec<u64> =
             before.at.into_iter().filter(|&at| self.history.event(at).is_some()).collect();
         let mut found: Vec<(u64, u64, usize, usize)> = Vec::new();
@@ -210,7 +209,7 @@ impl<K: Clone> Successors<K> {
         ranked.into_iter().filter_map(keyed).collect()
     }
 
-    /// Watches a successor for one more reason; whether it was loaded already.
+    /// Watches a successor, unless that is so; whether it was loaded already.
     fn expect(
         &mut self,
         successor: u64,
@@ -218,20 +217,16 @@ impl<K: Clone> Successors<K> {
         now: Duration,
         cache: &impl CacheView<K>,
     ) -> bool {
-        if let Some(expected) = self.expected.get_mut(&successor) {
-            if let Some(free) = expected.reasons.iter_mut().find(|reason| reason.is_none()) {
-                *free = Some((cell, of));
-            }
+        if let Some(expected) = self.expected.get(&successor) {
             return expected.loaded;
         }
         while self.queue.len() >= self.max_watched {
             self.give_up_oldest(now, cache);
         }
         self.outcomes.judged += 1;
-        let (mut reasons, window) = ([None; MAX_REASONS], self.window(now, cache));
-        reasons[0] = Some((cell, of));
+        let (reason, window) = ((cell, of), self.window(now, cache));
         let (number, wanted, loaded, extensions) = (0, false, false, 0);
-        let expected = Expected { reasons, class, number, window, wanted, loaded, extensions };
+        let expected = Expected { reason, class, number, window, wanted, loaded, extensions };
         self.watch(successor, expected);
         false
     }
@@ -307,16 +302,15 @@ impl<K: Clone> Successors<K> {
         cache: &impl CacheView<K>,
     ) {
         let asked = asked != seeded("predict-outcome-inverted");
-        for (cell, of) in expected.reasons.into_iter().flatten() {
-            self.likelihoods.learn(cell, asked);
-            if let Some(row) = self.history.row(of) {
-                row.trust.learn(asked);
-            }
+        let (cell, of) = expected.reason;
+        self.likelihoods.learn(cell, asked);
+        if let Some(row) = self.history.row(of) {
+            row.trust.learn(asked);
         }
         let useful = asked && (in_time || !expected.loaded);
         self.outcomes.note(expected.loaded, useful);
         if expected.wanted {
-            self.gates.shadow.learn(asked);
+            self.gates.learn_wanted(expected.class, asked);
         }
         if expected.loaded {
             self.loaded -= 1;

@@ -85,9 +85,9 @@ fn a_breaker_opens_tries_one_and_closes() {
 fn gates_stop_a_class_or_all_and_try_again() {
     let mut gates = Gates::new(0.5);
     assert_eq!(gates.state(SECOND), ModelState::Learning);
-    (0..16).for_each(|_| gates.shadow.learn(true));
+    (0..16).for_each(|_| gates.learn_wanted(0, true));
     assert_eq!(gates.state(SECOND), ModelState::Active);
-    for _ in 0..20 {
+    for _ in 0..80 {
         gates.learn(0, true, SECOND);
         gates.learn(1, false, SECOND);
         gates.learn(2, true, SECOND);
@@ -97,13 +97,16 @@ fn gates_stop_a_class_or_all_and_try_again() {
     let later = 62 * SECOND;
     let tried = (0..64).filter(|_| gates.admit(1, later)).count();
     assert_eq!(tried, 8, "a trickle");
-    (0..200).for_each(|_| gates.learn(0, false, later));
+    (0..400).for_each(|_| gates.learn(0, false, later));
     assert_eq!(gates.state(later), ModelState::Stopped);
     assert!((0..64).all(|_| !gates.admit(2, later)), "all classes with it");
     let much_later = later + 61 * SECOND;
     assert_eq!(gates.state(much_later), ModelState::Trying);
     assert!((0..8).any(|_| gates.admit(2, much_later)));
-    (0..16).for_each(|_| gates.learn(2, true, much_later));
+    for _ in 0..16 {
+        gates.learn_wanted(2, true);
+        gates.learn(2, true, much_later);
+    }
     assert_eq!(gates.state(much_later), ModelState::Active);
 }
 

@@ -18,11 +18,11 @@ impl Trust {
     }
 
     fn grade(self) -> usize {
-        (self.0.signum() + 1) as usize
+        (self.0 + MAX_TRUST) as usize
     }
 }
 
-const GRADES: usize = 3;
+const GRADES: usize = 2 * MAX_TRUST as usize + 1;
 /// Next, or up to three, seven, fifteen further on.
 const DISTANCES: usize = 4;
 const CELLS: usize = OCCURRENCES * OCCURRENCES * DISTANCES * GRADES;
