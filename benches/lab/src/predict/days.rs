@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use crate::zipf::Zipf;
 
 pub(super) const HOUR: u64 = 3_600_000;
-const DAY: u64 = 24 * HOUR;
+pub(super) const DAY: u64 = 24 * HOUR;
 const SECOND: f64 = 1000.0;
 const QUARTER: u64 = HOUR / 4;
 
@@ -63,12 +63,19 @@ pub(super) struct Request {
     pub(super) key: u64,
 }
 
+/// From a day on, everything is an hour earlier, and a fifth of the symbols are others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drift {
+    pub(super) from_day: u64,
+}
+
 /// What is generated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) symbols: u64,
     pub(super) days: u64,
     pub(super) seed: u64,
+    pub(super) drift: Option<Drift>,
 }
 
 impl Plan {
@@ -133,8 +140,10 @@ impl Market {
     }
 
     fn day(&mut self, day: u64, all: &mut Vec<Request>) {
-        self.replace(0.01);
-        let midnight = day * DAY;
+        let drifts = self.plan.drift.is_some_and(|drift| drift.from_day == day);
+        self.replace(if drifts { 0.2 } else { 0.01 });
+        let shifted = self.plan.drift.is_some_and(|drift| day >= drift.from_day);
+        let midnight = day * DAY - u64::from(shifted) * HOUR;
         for minute in 0..1440 {
             let within = minute * 60_000;
             let rate = self.plan.symbols as f64 / 50.0 * activity(within, day) / SECOND;

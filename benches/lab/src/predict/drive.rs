@@ -180,8 +180,7 @@ impl Course<'_> {
                 }
             })
             .hasher(ahash::RandomState::with_seeds(a, b, c, d));
-        let builder = if self.lives { builder.per_entry_ttl() } else { builder };
-        builder.build().map_err(unusable)
+        builder.per_entry_ttl().build().map_err(unusable)
     }
 }
 

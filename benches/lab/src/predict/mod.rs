@@ -3,20 +3,26 @@
 //! Generated days of a market for values that expire; traces of blocks and of the web for keys that
 //! follow each other. One thread, and a clock that is moved by hand: figures are the same every time.
 
+mod adversary;
 mod days;
 mod drive;
 mod mithril;
+mod predicted;
 mod report;
 mod ways;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use clockhand::predict::Budget;
 
-use self::days::{Plan, Request};
+use self::days::{Drift, Plan, Request};
 use self::drive::{Course, Nothing, Outcome};
 use self::mithril::Mithril;
-pub use self::report::{Days, Report, Row, TraceRow};
+use self::predicted::{Models, Predicted, Terms};
+use self::report::recovery;
+pub use self::report::{Adversary, Days, Drifted, Report, Row, TraceRow};
 use self::ways::Renewing;
 use crate::failure::Failure;
 use crate::progress;
@@ -27,7 +33,7 @@ use crate::trace::Trace;
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Subject {
-    /// Generated days of a market
+    /// Generated days of a market, the same with a drift, and keys that mislead
     Days,
     /// Traces of keys, without time
     Traces,
@@ -58,6 +64,9 @@ pub struct Order {
     /// Seed of the market
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Memory of the predictor, in KiB
+    #[arg(long, value_name = "KIB", default_value_t = 16 << 10, value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
+    memory: u64,
     /// Write one JSON object to this file; `-` prints it, and nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -65,6 +74,10 @@ pub struct Order {
 
 /// Entries of the cache for each symbol: for a quote, a candle and a profile, and some that are asked for once.
 const ENTRIES_A_SYMBOL: u64 = 4;
+/// Rounds of keys that mislead.
+const ROUNDS: u64 = 200;
+/// While keys mislead, loads per second that the predictor may start.
+const SMALL_BUDGET: f64 = 0.5;
 
 /// Answers what was asked.
 ///
@@ -79,6 +92,8 @@ pub fn run(order: &Order, quiet: bool) -> Result<Report, Failure> {
     let mut report = Report::default();
     if order.subject != Subject::Traces {
         report.days = Some(order.days(quiet)?);
+        report.drift = order.drift()?;
+        report.adversary = order.adversary()?;
     }
     if order.subject != Subject::Days {
         report.traces = order.traces(quiet)?;
@@ -87,18 +102,29 @@ pub fn run(order: &Order, quiet: bool) -> Result<Report, Failure> {
 }
 
 impl Order {
-    fn plan(&self) -> Plan {
-        Plan { symbols: self.symbols, days: self.days, seed: self.seed }
+    fn plan(&self, drift: Option<Drift>) -> Plan {
+        Plan { symbols: self.symbols, days: self.days, seed: self.seed, drift }
     }
 
     fn market<'a>(&self, requests: &'a [Request]) -> Course<'a> {
         Course { requests, capacity: ENTRIES_A_SYMBOL * self.symbols, lives: true }
     }
 
+    /// Rounds every second, and loads enough for a tenth of the symbols in each.
+    fn terms(&self, models: Models) -> Terms {
+        Terms {
+            models,
+            budget: Budget::per_second(self.symbols as f64 / 10.0),
+            memory: (self.memory << 10) as usize,
+            horizon: Duration::from_secs(2),
+            tick: 1000,
+        }
+    }
+
     fn days(&self, quiet: bool) -> Result<Days, Failure> {
-        let requests = self.plan().requests();
+        let requests = self.plan(None).requests();
         let course = self.market(&requests);
-        let bar = progress::bar("days".into(), 4, "ways", quiet);
+        let bar = progress::bar("days".into(), 7, "ways", quiet);
         let mut rows: Vec<Row> = Vec::new();
         let mut row = |way: String, outcome: Outcome| {
             bar.inc(1);
@@ -111,9 +137,35 @@ impl Order {
             let renewing = course.drive(|_| Ok(Renewing::new(Some(hottest as usize))))?;
             row(format!("the {hottest} hottest are renewed"), renewing);
         }
+        for models in Models::ALL {
+            let terms = self.terms(models);
+            row(models.name().into(), course.drive(|store| Predicted::new(store, terms))?);
+        }
         bar.finish_and_clear();
         let Self { symbols, days, seed, .. } = *self;
         Ok(Days { symbols, days, learned: self.learn, seed, rows })
+    }
+
+    /// From the first day that counts on but one, the pattern is another.
+    fn drift(&self) -> Result<Option<Drifted>, Failure> {
+        let from_day = self.learn + 1;
+        let requests = self.plan(Some(Drift { from_day })).requests();
+        let course = self.market(&requests);
+        let none = course.drive(|_| Ok(Nothing))?;
+        let terms = self.terms(Models::Both);
+        let predicted = course.drive(|store| Predicted::new(store, terms))?;
+        Ok(recovery(&none, &predicted, from_day))
+    }
+
+    fn adversary(&self) -> Result<Option<Adversary>, Failure> {
+        let requests = adversary::requests(ROUNDS, self.seed);
+        let course = self.market(&requests);
+        let none = course.drive(|_| Ok(Nothing))?;
+        let budget = Budget::per_second(SMALL_BUDGET);
+        let terms = Terms { budget, memory: 256 << 10, ..self.terms(Models::Both) };
+        let outcome = course.drive(|store| Predicted::new(store, terms))?;
+        let seconds = requests.last().map_or(0.0, |last| last.at as f64 / 1000.0);
+        Ok(Some(Adversary::new(&none, &outcome, (SMALL_BUDGET * seconds) as u64, terms.memory)))
     }
 
     fn traces(&self, quiet: bool) -> Result<Vec<TraceRow>, Failure> {
@@ -143,7 +195,7 @@ impl Order {
         let request = |(at, key): (usize, &u64)| Request { at: at as u64, key: *key };
         let requests: Vec<Request> = trace.keys().iter().enumerate().map(request).collect();
         let course = Course { requests: &requests, capacity, lives: false };
-        let bar = progress::bar(name.into(), 2, "ways", quiet);
+        let bar = progress::bar(name.into(), 5, "ways", quiet);
         let mut rows: Vec<TraceRow> = Vec::new();
         let mut row = |way: &'static str, outcome: Outcome| {
             bar.inc(1);
@@ -152,6 +204,12 @@ impl Order {
         };
         row("nothing", course.drive(|_| Ok(Nothing))?);
         row("Mithril", course.drive(|_| Ok(Mithril::new(capacity)))?);
+        for models in Models::ALL {
+            // A request takes a millisecond.
+            let (budget, horizon) = (Budget::share(4.0), Duration::from_millis(64));
+            let terms = Terms { budget, horizon, tick: u64::MAX, ..self.terms(models) };
+            row(models.name(), course.drive(|store| Predicted::new(store, terms))?);
+        }
         bar.finish_and_clear();
         Ok(rows)
     }

@@ -13,6 +13,10 @@ use crate::report::{grouped, short};
 pub struct Report {
     /// Days of a market, if they were asked for.
     pub days: Option<Days>,
+    /// The same with a drift.
+    pub drift: Option<Drifted>,
+    /// Keys that mislead.
+    pub adversary: Option<Adversary>,
     /// One way with one trace and capacity each.
     pub traces: Vec<TraceRow>,
 }
@@ -85,6 +89,108 @@ fn ratio(part: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { part as f64 / all as f64 }
 }
 
+/// What a change of the pattern does to both models.
+#[derive(Debug, Clone, Serialize)]
+pub struct Drifted {
+    /// The day from which everything is an hour earlier, and a fifth of the symbols are others.
+    pub from_day: u64,
+    /// The part of the waits that was avoided on the last weekday before.
+    pub before: f64,
+    /// The same on the first day after.
+    pub first_day: f64,
+    /// Hours after the first request of trade until an hour, and the next one, are within a twentieth of `before`;
+    /// none if there are none.
+    pub hours: Option<usize>,
+}
+
+/// Fewer waits than this in an hour tell nothing of it, in parts of a busy hour.
+const BUSY: u64 = 4;
+
+/// How fast the models recover.
+pub(super) fn recovery(none: &Outcome, predicted: &Outcome, from_day: u64) -> Option<Drifted> {
+    let most = none.hours.iter().map(|hour| hour.waits).max()?;
+    let avoided = |hours: std::ops::Range<usize>| {
+        let (hours, ways) = (none.hours.get(hours.clone())?, predicted.hours.get(hours)?);
+        let (none, way) = (Counts::sum(hours), Counts::sum(ways));
+        Some(1.0 - ratio(way.waits, none.waits))
+    };
+    let hours_of = |day: u64| day as usize * 24..(day as usize * 24 + 24).min(none.hours.len());
+    let before = avoided(hours_of(from_day - 1))?;
+    let first_day = avoided(hours_of(from_day))?;
+    let is_busy = |hour: &usize| none.hours[*hour].waits * BUSY >= most;
+    let busy: Vec<usize> = (hours_of(from_day).start..none.hours.len()).filter(is_busy).collect();
+    let is_back = |hour: usize| avoided(hour..hour + 1).is_some_and(|share| share >= 0.95 * before);
+    let hours = busy.windows(2).position(|hours| hours.iter().all(|hour| is_back(*hour)));
+    Some(Drifted { from_day, before, first_day, hours })
+}
+
+/// What keys that mislead do to both models.
+#[derive(Debug, Clone, Serialize)]
+pub struct Adversary {
+    /// Requests.
+    pub requests: u64,
+    /// Requests that waited, when nothing is loaded ahead.
+    pub waits_before: u64,
+    /// Requests that waited.
+    pub waits: u64,
+    /// Loads ahead.
+    pub ahead: u64,
+    /// Loads ahead that the budget allowed for.
+    pub budget: u64,
+    /// The most bytes that it took.
+    pub memory: usize,
+    /// Bytes that it was allowed.
+    pub allowed: usize,
+}
+
+impl Adversary {
+    pub(super) fn new(none: &Outcome, outcome: &Outcome, budget: u64, allowed: usize) -> Self {
+        let (before, all) = (Counts::sum(&none.hours), Counts::sum(&outcome.hours));
+        Self {
+            requests: all.requests,
+            waits_before: before.waits,
+            waits: all.waits,
+            ahead: all.ahead,
+            budget,
+            memory: outcome.memory,
+            allowed,
+        }
+    }
+}
+
+impl fmt::Display for Drifted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let back = self.hours.map_or("not within the days that were left".into(), |hours| {
+            format!("within a twentieth of that again after {hours} hours of trade")
+        });
+        writeln!(
+            f,
+            "\nFrom day {} on everything is an hour earlier, and a fifth of the symbols are others: both models avoid \
+             {:.1} % of the waits on the day before, {:.1} % on that day; {back}.",
+            self.from_day + 1,
+            100.0 * self.before,
+            100.0 * self.first_day
+        )
+    }
+}
+
+impl fmt::Display for Adversary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\nKeys that mislead: {} requests, {} waits ({} with nothing loaded ahead), {} loads ahead of {} that the \
+             budget allows for, {} of {} KiB.",
+            grouped(self.requests),
+            grouped(self.waits),
+            grouped(self.waits_before),
+            grouped(self.ahead),
+            grouped(self.budget),
+            grouped(self.memory as u64 / 1024),
+            grouped(self.allowed as u64 / 1024)
+        )
+    }
+}
+
 /// What one way made of a trace.
 #[derive(Debug, Clone, Serialize)]
 pub struct TraceRow {
@@ -136,6 +242,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(days) = &self.days {
             days.fmt(f)?;
+        }
+        if let Some(drift) = &self.drift {
+            drift.fmt(f)?;
+        }
+        if let Some(adversary) = &self.adversary {
+            adversary.fmt(f)?;
         }
         if self.traces.is_empty() {
             return Ok(());
