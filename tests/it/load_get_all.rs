@@ -170,7 +170,9 @@ fn it_joins_those_that_load_one_of_the_keys() {
 #[test]
 fn a_load_that_was_joined_and_comes_to_nothing_is_done_again() {
     let cache = cache();
-    for round in 1..3 {
+    for _ in 0..2 {
+        // The second key may be given up before it is joined.
+        let joined = cache.stats().loads_joined;
         let (go, all) = loads_slowly(&cache, &["a", "bb"], |_| panic!("as wanted"));
         let other = cache.clone();
         let many = thread::spawn(move || {
@@ -181,7 +183,7 @@ fn a_load_that_was_joined_and_comes_to_nothing_is_done_again() {
             });
             (found, calls)
         });
-        until_joined(&cache, 2 * round - 1);
+        until_joined(&cache, joined + 1);
         go.send(()).expect("it waits");
         let (found, calls) = many.join().expect("its own loader does not panic");
         assert_eq!((found, calls[0]), ([1, 2, 3].map(Some).to_vec(), 1));
