@@ -14,7 +14,7 @@ use crate::load_policy::LoadPolicy;
 use crate::maintenance_thread;
 use crate::outcome::RemovalCause;
 use crate::random_state::RandomState;
-use crate::settings::{Maintenance, Settings};
+use crate::settings::{Maintenance, Settings, default_retired_capacity};
 use crate::time::Clock;
 
 /// Entries for which the first table is made, at most, unless the builder is told how many to expect.
@@ -36,7 +36,7 @@ const UNNAMED: &str = "cache";
 /// that count bytes.
 ///
 /// Its record, its share of the table and of what the policy remembers, and what an allocator adds.
-/// That is 47 to 104 bytes, between a full table of entries that do not expire and one that has just
+/// That is 51 to 108 bytes, between a full table of entries that do not expire and one that has just
 /// doubled, of entries with a time to idle. The constant is not below any of these. Where there is a
 /// [`cost`](Builder::cost), add eight.
 ///
@@ -53,7 +53,7 @@ const UNNAMED: &str = "cache";
 /// # cache.insert(String::new(), Vec::new());
 /// # Ok::<_, clockhand::BuildError>(())
 /// ```
-pub const ENTRY_OVERHEAD: u64 = 104;
+pub const ENTRY_OVERHEAD: u64 = 108;
 
 /// Configures a cache. Made by [`Cache::builder`].
 ///
@@ -488,8 +488,11 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
-    /// reader may still look at them. Without it, the capacity that the cache is built with. So a cache and its
-    /// garbage take no more than twice the capacity, in the unit of the weigher.
+    /// reader may still look at them. Without it, the capacity that the cache is built with, and an eighth of it more; a fourth where that is no more than 1,024, and at least 128.
+    ///
+    /// A thread that sleeps in a guard, or with a reader that is not parked, holds what was in the cache when garbage had
+    /// come to a 24th of the capacity, and that 24th: what comes in later is freed beside it, however long it sleeps. So the default is
+    /// enough for one that sleeps; for `k` of them that fell asleep at different times set it to about `k` times the capacity and an eighth.
     ///
     /// When that much is waiting, an insert that would have to evict waits for its [`patience`](Self::patience), and
     /// is refused then. With zero, an
@@ -633,7 +636,9 @@ impl<K, V, S> Builder<K, V, S> {
         Ok(Settings {
             name: self.rules.name.to_string(),
             capacity,
-            retired_capacity: self.retired_capacity.unwrap_or(capacity),
+            retired_capacity: self
+                .retired_capacity
+                .unwrap_or_else(|| default_retired_capacity(capacity)),
             patience: self.patience,
             expected_entries: self.entries(capacity)?,
             maintenance: self.maintenance,

@@ -481,7 +481,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pin = self.engine.pin();
+        let pin = self.engine.pin_to_read();
         ReadView::new(&self.engine, pin.guard_ref()).get(key).map(f)
     }
 
@@ -506,7 +506,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        let pin = self.engine.pin();
+        let pin = self.engine.pin_to_read();
         ReadView::new(&self.engine, pin.guard_ref()).peek(key).map(|entry| entry.value().clone())
     }
 
@@ -517,7 +517,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pin = self.engine.pin();
+        let pin = self.engine.pin_to_read();
         let entry = ReadView::new(&self.engine, pin.guard_ref()).peek(key)?;
         Some(f(entry.key(), entry.value()))
     }
@@ -563,7 +563,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pin = self.engine.pin();
+        let pin = self.engine.pin_to_read();
         ReadView::new(&self.engine, pin.guard_ref()).explain(key)
     }
 
@@ -590,7 +590,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pin = self.engine.pin();
+        let pin = self.engine.pin_to_read();
         ReadView::new(&self.engine, pin.guard_ref()).entry_info(key)
     }
 
@@ -612,7 +612,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pin = self.engine.pin();
+        let pin = self.engine.pin_to_read();
         ReadView::new(&self.engine, pin.guard_ref()).peek(key).is_some()
     }
 
@@ -629,7 +629,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        let pin = self.engine.pin();
+        let pin = self.engine.pin_to_read();
         let found =
             ReadView::new(&self.engine, pin.guard_ref()).get_and_age(key, age, is_reloading);
         found.map(|(value, due)| (value.clone(), due))
@@ -654,7 +654,7 @@ where
     /// ```
     #[doc(alias("guard", "epoch"))]
     pub fn pin(&self) -> Guard<'_, K, V, S> {
-        Guard::new(&self.engine, self.engine.pin())
+        Guard::new(&self.engine, self.engine.pin_to_read())
     }
 
     /// A handle for a thread that reads all the time: its reads need no fence.
@@ -1069,7 +1069,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        self.engine.remove(key, |value| Some(value.clone()))
+        self.engine.remove(key, (|value: &V| Some(value.clone()), false))
     }
 
     /// Removes a key; whether it was there.
@@ -1091,7 +1091,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.engine.remove(key, |_| Some(())).is_some()
+        self.engine.remove(key, (|_: &V| Some(()), false)).is_some()
     }
 
     /// Removes a key if its value is such that `condition` holds; whether it was removed.
@@ -1117,7 +1117,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.engine.remove(key, |value| condition(value).then_some(())).is_some()
+        self.engine.remove(key, (|value: &V| condition(value).then_some(()), true)).is_some()
     }
 
     /// Removes every entry that was there when the call began.

@@ -1,11 +1,11 @@
-//! Reading several entries at once, by reference.
+//! Reads several entries at once, by reference.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use crate::engine::{Engine, Pin, ReadView};
+use crate::engine::{Engine, ReadPin, ReadView};
 use crate::iter::GetMany;
 use crate::random_state::RandomState;
 
@@ -15,10 +15,11 @@ use crate::random_state::RandomState;
 /// guard lives, whatever becomes of the entries; what is read later is the latest. The guard stays
 /// on its thread.
 ///
-/// A guard that is held keeps *all* retired entries of the cache from being freed, those that were
-/// never read included. They fill the retired capacity, and when that is full the cache refuses new entries: a
-/// forgotten guard ([`std::mem::forget`]) costs refusals for as long as the cache lives, also after
-/// its thread has ended, but never memory beyond the bound. Hold it for a moment; for a thread
+/// A guard that is held keeps from being freed what was in the cache when it was read through last, those entries included
+/// that were never read. They lie in the retired capacity, which has room for one such guard by default; beside more of
+/// them, that is, or one that is read through all the time, the cache refuses new entries when it is full. A
+/// forgotten guard ([`std::mem::forget`]) costs that much memory for as long as the cache lives, also after
+/// its thread has ended. NeutralizedPin it for a moment; for a thread
 /// that reads all the time there is [`Reader`](crate::Reader).
 ///
 /// # Examples
@@ -35,11 +36,11 @@ use crate::random_state::RandomState;
 #[must_use = "a guard that is dropped at once lends nothing"]
 pub struct Guard<'c, K, V, S = RandomState> {
     engine: &'c Engine<K, V, S>,
-    pin: Pin<'c, K, V>,
+    pin: ReadPin<'c, K, V>,
 }
 
 impl<'c, K, V, S> Guard<'c, K, V, S> {
-    pub(crate) fn new(engine: &'c Engine<K, V, S>, pin: Pin<'c, K, V>) -> Self {
+    pub(crate) fn new(engine: &'c Engine<K, V, S>, pin: ReadPin<'c, K, V>) -> Self {
         Self { engine, pin }
     }
 

@@ -44,7 +44,8 @@
 //!
 //! The weights of the entries never exceed the capacity, at any instant and over all threads. What
 //! has left the cache and may still be looked at is bounded by the retired capacity
-//! ([`Builder::retired_capacity`]), on top. When that is full, as a reader sleeps in a guard, inserts that
+//! ([`Builder::retired_capacity`]), on top. A reader that sleeps in a guard
+//! holds what was in the cache when it fell asleep, and no more. When that bound is reached nevertheless, as several sleep, inserts that
 //! would have to evict are refused: [`Cache::try_insert`] returns [`InsertErrorKind::NoRoom`], and
 //! [`Cache::insert`] counts a refusal and removes the older value of the key. Nothing waits.
 //! [`Cache::usage`] shows all of it.

@@ -17,8 +17,8 @@ use crate::random_state::RandomState;
 /// on its thread and keeps the cache alive.
 ///
 /// Between two reads the reader holds up the freeing of retired entries, as a [`Guard`] does: a
-/// thread that goes idle must [`park`](Self::park) first. One that does not costs the cache
-/// refusals, never memory.
+/// thread that goes idle should [`park`](Self::park) first. One that does not holds what was in the cache when it was
+/// read through last, however long it is idle; several of them may cost refusals.
 ///
 /// [`Guard`]: crate::Guard
 ///

@@ -36,7 +36,7 @@ pub enum Maintenance {
 /// let minute = Duration::from_secs(60);
 /// let cache = clockhand::Cache::<u64, u64>::builder().capacity(100).time_to_live(minute).build()?;
 /// let settings = cache.policy();
-/// assert_eq!((settings.capacity, settings.retired_capacity), (100, 100));
+/// assert_eq!((settings.capacity, settings.retired_capacity), (100, 228));
 /// assert_eq!(settings.time_to_live, Some(minute));
 /// assert!(!settings.weighed && !settings.has_listener);
 /// # Ok::<_, clockhand::BuildError>(())
@@ -78,4 +78,27 @@ pub struct Settings {
     pub has_listener: bool,
     /// When loads are taken over.
     pub load_policy: LoadPolicy,
+}
+
+/// The part of the entries, and of the capacity, that may be garbage before those are neutralized who sleep in the cache.
+pub(crate) const PRESSURE_SHARE: u64 = 24;
+
+impl Settings {
+    /// How many entries are retired from one step of the era to the next, at least.
+    pub(crate) fn entries_in_era(&self) -> u64 {
+        (self.expected_entries as u64 / PRESSURE_SHARE).max(4)
+    }
+}
+
+/// What the retired capacity is larger than the capacity at least, by default: eight threads have retired about that much before one
+/// of them looks.
+const MIN_HEADROOM: u64 = 128;
+/// Up to how much that is a fourth of the capacity, and not an eighth.
+const FOURTH_UP_TO: u64 = 1024;
+
+/// A retired capacity that holds what one thread can have seen that sleeps, and what is retired before that is found.
+pub(crate) fn default_retired_capacity(capacity: u64) -> u64 {
+    let part = (capacity / 8).max((capacity / 4).min(FOURTH_UP_TO));
+    let headroom = part.max(capacity.min(1) * MIN_HEADROOM);
+    capacity.saturating_add(headroom)
 }

@@ -16,7 +16,7 @@ const ENTRIES: u64 = 1_000_000;
 
 /// Bytes that were asked of the allocator for each entry, when this was reached, rounded up. What the
 /// allocator adds is its own; the lab measures that too.
-const REACHED: f64 = 59.0;
+const REACHED: f64 = 63.0;
 
 /// What a key and a value take here.
 const OWN: f64 = 16.0;

@@ -202,7 +202,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let guard = self.engine.pin();
+        let guard = self.engine.pin_to_read();
         let entry = ReadView::new(&self.engine, guard.guard_ref()).peek(key)?;
         Some(
             entry

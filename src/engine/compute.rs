@@ -55,7 +55,9 @@ where
         let own = key.as_ref().expect("the key comes back after every attempt");
         let destination = self.find_destination(view, hash, own);
         op.asks(Decided::ByClosure);
-        match (f(destination.value()), destination) {
+        // What becomes of the key meanwhile is noticed by the exchange that follows.
+        let wish = pin.while_suspended(|| f(destination.value()));
+        match (wish, destination) {
             (Compute::Put(value), destination) => {
                 op.lifetime_override.ttl = None;
                 self.put_computed(pin, op, destination, Hashed { hash, key }, value)

@@ -9,7 +9,7 @@ use super::{Engine, Garbage, Local, ThreadState};
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;
 use crate::policy::{Cause, Departure};
-use crate::reclaim::GuardRef;
+use crate::reclaim::{GuardRef, Reads};
 
 impl<K, V, S> Engine<K, V, S> {
     /// Remembers why an entry left that did not make room.
@@ -39,7 +39,7 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
     #[inline(never)]
     pub(super) fn count_miss<Q>(
         &self,
-        guard_ref: GuardRef<'_, Garbage<K, V>, ThreadState<K, V>>,
+        guard_ref: GuardRef<'_, Garbage<K, V>, ThreadState<K, V>, Reads>,
         hash: u64,
         key: &Q,
     ) where
@@ -84,7 +84,7 @@ where
 }
 
 /// Whether a load of the key has failed, or found no value, and that is remembered.
-fn is_known_absent<K, V, Q>(view: View<'_, K, V>, hash: u64, key: &Q) -> bool
+fn is_known_absent<K, V, Q>(view: View<'_, K, V, Reads>, hash: u64, key: &Q) -> bool
 where
     Q: Equivalent<K> + ?Sized,
 {

@@ -9,11 +9,16 @@ use super::read_view::MAX_SUCCESSORS;
 use super::remove::{EntryState, Occupied};
 use crate::entry::EntryRef;
 use crate::policy::{Cause, Departure};
+use crate::reclaim::Reads;
 use crate::stats::{Absence, Explanation, Region};
 
 impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     /// What a key has. Does not count as a read.
-    pub(super) fn look<Q>(&self, hash: u64, key: &Q) -> Option<(Occupied<'g, K, V>, EntryState)>
+    pub(super) fn look<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+    ) -> Option<(Occupied<'g, K, V, Reads>, EntryState)>
     where
         Q: Equivalent<K> + ?Sized,
     {
@@ -62,7 +67,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
         }
     }
 
-    pub(super) fn explain_resident(&self, occupied: Occupied<'_, K, V>) -> Explanation {
+    pub(super) fn explain_resident(&self, occupied: Occupied<'_, K, V, Reads>) -> Explanation {
         let entry = occupied.entry();
         // What left its slot meanwhile was there when it was found.
         let meta = occupied.meta();

@@ -72,7 +72,11 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Notes what a read has done to an entry's deadline; whether the entry is live.
     #[inline(always)]
-    pub(super) fn heed(view: View<'_, K, V>, entry: EntryRef<'_, K, V>, reading: Reading) -> bool {
+    pub(super) fn heed<M>(
+        view: View<'_, K, V, M>,
+        entry: EntryRef<'_, K, V>,
+        reading: Reading,
+    ) -> bool {
         if let Reading::Until(end) = reading
             && entry.charge() > 0
         {

@@ -99,7 +99,7 @@ pub(crate) use crate::policy::{SavedGhost, SavedHand, SavedPolicy};
 pub(crate) use batch::Batch;
 use cleanups::Cleanups;
 use failures::Failures;
-pub(crate) use local::{LoadTally, Local};
+use local::{LoadTally, Local};
 pub(crate) use placeholder::{LoadKind, LoadStart, StaleValue};
 #[cfg(feature = "predict")]
 pub(crate) use predicted::{LoadCounts, Presence};
@@ -127,18 +127,25 @@ use crate::health::{CacheCounts, Monitor};
 use crate::latency::Sampling;
 use crate::load_policy::LoadPolicy;
 use crate::policy::{History, Policy};
-use crate::reclaim::{self, Guard, PinStatus};
+use crate::reclaim::{self, Guard, PinStatus, Reads, Writes};
 use crate::settings::{Maintenance, Settings};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
 use crate::table::{self, Table};
 use crate::time::{Clock, Timer, nanos};
+
+/// Entries of a cache in which threads seal what they retire after a few, and of one in which they also look after each for garbage
+/// that may be freed.
+const FEW: usize = 1 << 12;
+const VERY_FEW: u64 = 1 << 8;
 
 /// What the domain of an engine's table keeps until no thread looks at it.
 pub(crate) type Garbage<K, V> = table::Garbage<K, V, History>;
 /// What is kept for each thread.
 pub(crate) type ThreadState<K, V> = table::ThreadState<K, V, Local>;
 /// A pinned thread.
-pub(crate) type Pin<'e, K, V> = Guard<'e, Garbage<K, V>, ThreadState<K, V>>;
+pub(crate) type Pin<'e, K, V, M = Writes> = Guard<'e, Garbage<K, V>, ThreadState<K, V>, M>;
+/// The same of a thread that only reads, which may be neutralized.
+pub(crate) type ReadPin<'e, K, V> = Pin<'e, K, V, Reads>;
 /// A reader's own participant.
 pub(crate) type OwnedGuard<K, V> = reclaim::OwnedGuard<Garbage<K, V>, ThreadState<K, V>>;
 
@@ -183,6 +190,8 @@ pub(crate) struct Engine<K, V, S> {
     retired: Ledger,
     /// The epoch that stood when a write was last refused, as patience was over.
     stood_at: Relaxed<AtomicU64>,
+    /// The `activity` when a write was last refused, as nothing was left to wait for.
+    refused_at: Relaxed<AtomicU64>,
     /// Writes that have waited for long.
     starvation: CachePadded<Starvation>,
     /// Charges of unlinked entries that the retired capacity had no room for, and the capacity still bears.
@@ -223,6 +232,11 @@ impl<K, V, S> Engine<K, V, S> {
         let table = Table::new(entry_layout, rules.longest_life(), bits, history);
         let told = timer.clone();
         table.domain().time_by(Box::new(move || nanos(told.elapsed())));
+        if settings.expected_entries <= FEW {
+            // There is no room for what several threads have retired who have not looked.
+            let room = settings.retired_capacity.min(settings.expected_entries as u64);
+            table.domain().seal_often(room <= VERY_FEW);
+        }
         let weighs = rules.weigher.is_some();
         Self {
             table,
@@ -234,6 +248,7 @@ impl<K, V, S> Engine<K, V, S> {
             capacity: Ledger::new(settings.capacity),
             retired: Ledger::for_transient_units(settings.retired_capacity),
             stood_at: Relaxed::<AtomicU64>::new(u64::MAX),
+            refused_at: Relaxed::<AtomicU64>::new(u64::MAX),
             starvation: CachePadded::default(),
             lingering: CachePadded::default(),
             uncharged: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
@@ -358,6 +373,12 @@ where
     #[inline]
     pub(crate) fn pin(&self) -> Pin<'_, K, V> {
         self.table.pin()
+    }
+
+    /// Pins the calling thread as one that may be neutralized.
+    #[inline]
+    pub(crate) fn pin_to_read(&self) -> ReadPin<'_, K, V> {
+        self.table.pin_to_read()
     }
 
     /// Bytes of the table and of the policy's memory.

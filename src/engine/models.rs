@@ -18,6 +18,7 @@ use crate::latency::Sampling;
 use crate::policy::Entries;
 use crate::reclaim::ChargedTo;
 use crate::slot_meta::{SlotMeta, Stage};
+use crate::sync::explore;
 use crate::table::Lookup;
 
 /// A cache that weighs a value as what it is.
@@ -112,12 +113,7 @@ fn assert_known(toy: &Toy) {
 
 /// Runs two operations at once on a cache with one entry, and then empties it.
 fn race(own: impl Fn(&Toy) + Copy + Send + Sync + 'static, other: fn(&Toy)) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.max_duration = Some(std::time::Duration::from_secs(10));
-    // To count what there is at the end takes many steps.
-    builder.max_branches = 10_000;
-    builder.check(move || {
+    explore(3, 100_000, move || {
         let toy = toy();
         put(&toy, 1);
         let theirs = Arc::clone(&toy);
@@ -220,10 +216,7 @@ fn take_out(toy: &Toy, key: u64) {
 
 /// Three parties: one promotes the entry of a key that another one removes, and a third one comes into its slot.
 fn late_promotion(removes: fn(&Toy), comes_in: fn(&Toy)) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.max_duration = Some(std::time::Duration::from_secs(18));
-    builder.check(move || {
+    explore(3, 100_000, move || {
         let toy = plain();
         bring_in(&toy, KEY, false);
         let [one, two] = [(); 2].map(|()| Arc::clone(&toy));

@@ -125,6 +125,14 @@ impl LoadKind {
     }
 }
 
+impl<K, V, S> Engine<K, V, S> {
+    /// How many placeholders there may be, including those that are not freed yet.
+    pub(super) fn placeholder_limit(&self) -> u64 {
+        let more = self.failures.len().saturating_add(self.batched.get());
+        self.retired.limit().max(MIN_PLACEHOLDER_LIMIT).saturating_add(more)
+    }
+}
+
 impl<K, V, S> Engine<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
@@ -240,9 +248,7 @@ where
     pub(super) fn placeholder_permit(&self) -> Option<PlaceholderPermit<'_>> {
         let taken = self.placeholders.add(1);
         let permit = PlaceholderPermit(&self.placeholders);
-        let more = self.failures.len().saturating_add(self.batched.get());
-        let placeholders = self.retired.limit().max(MIN_PLACEHOLDER_LIMIT).saturating_add(more);
-        (taken < placeholders).then_some(permit)
+        (taken < self.placeholder_limit()).then_some(permit)
     }
 
     fn is_due(&self, entry: EntryRef<'_, K, V>, kind: LoadKind) -> bool {

@@ -11,7 +11,7 @@ use super::{Batch, Engine, Garbage, ThreadState};
 use crate::entry::{EntryRef, LoadToken};
 use crate::expiry::{Expiration, Reading};
 use crate::latency::Operation;
-use crate::reclaim::GuardRef;
+use crate::reclaim::{GuardRef, Mode, Reads};
 use crate::table::ProbeMiss;
 
 /// How many values of a key a read looks at that were inserted and expired while it was under way.
@@ -20,14 +20,14 @@ pub(super) const MAX_SUCCESSORS: usize = 4;
 /// The cache under a pass: reading, and nothing else.
 pub(crate) struct ReadView<'g, K, V, S> {
     pub(super) engine: &'g Engine<K, V, S>,
-    pub(super) view: View<'g, K, V>,
+    pub(super) view: View<'g, K, V, Reads>,
 }
 
 impl<'g, K, V, S> ReadView<'g, K, V, S> {
     #[inline(always)]
     pub(crate) fn new(
         engine: &'g Engine<K, V, S>,
-        guard_ref: GuardRef<'g, Garbage<K, V>, ThreadState<K, V>>,
+        guard_ref: GuardRef<'g, Garbage<K, V>, ThreadState<K, V>, Reads>,
     ) -> Self {
         Self { engine, view: engine.table.view(guard_ref) }
     }
@@ -115,7 +115,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     }
 
     #[inline(always)]
-    fn hit(&self, hash: u64, occupied: Occupied<'g, K, V>) -> Option<EntryRef<'g, K, V>> {
+    fn hit(&self, hash: u64, occupied: Occupied<'g, K, V, Reads>) -> Option<EntryRef<'g, K, V>> {
         let mut entry = occupied.entry();
         if let Some(expiration) = &self.engine.rules.expiration
             && !self.heed(entry, Self::note_read(expiration, entry))
@@ -191,7 +191,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
 #[cold]
 #[inline(never)]
 fn count_ended<'g, K, V>(
-    view: View<'g, K, V>,
+    view: View<'g, K, V, Reads>,
     ended: EntryRef<'g, K, V>,
 ) -> Option<EntryRef<'g, K, V>> {
     view.local().evidence.note_miss(ended.hash());
@@ -214,8 +214,8 @@ fn count_ended<'g, K, V>(
 /// no thread, it gives up after a few that had all expired when it came to them.
 #[cold]
 #[inline(never)]
-pub(super) fn successor<'g, K: Eq, V>(
-    view: View<'g, K, V>,
+pub(super) fn successor<'g, K: Eq, V, M: Mode>(
+    view: View<'g, K, V, M>,
     expired: EntryRef<'g, K, V>,
     may_be_read: impl Fn(EntryRef<'g, K, V>) -> bool,
 ) -> Option<EntryRef<'g, K, V>> {

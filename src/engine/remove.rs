@@ -8,12 +8,12 @@ use crate::entry::EntryRef;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::History;
-use crate::reclaim::ChargedTo;
+use crate::reclaim::{ChargedTo, Writes};
 use crate::sync::seeded;
 use crate::table;
 
-pub(super) type View<'g, K, V> = table::View<'g, K, V, History, Local>;
-pub(super) type Occupied<'g, K, V> = table::Occupied<'g, K, V, History>;
+pub(super) type View<'g, K, V, M = Writes> = table::View<'g, K, V, History, Local, M>;
+pub(super) type Occupied<'g, K, V, M = Writes> = table::Occupied<'g, K, V, History, M>;
 
 /// What an entry is to those who look for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,21 +44,31 @@ where
         from: u64,
         visit: &mut impl FnMut(&SavedState, &K, &V, Option<&TagSet>),
     ) -> Option<u64> {
-        self.step(from..super::EVERYWHERE.end, &mut |view, occupied| {
-            let Some(entry) = self.live_or_successor(view, occupied.entry()) else { return };
-            let (history, cursor) = (view.extension(), &view.local().cursor);
-            let times = self.rules.expiration.as_ref();
-            let (left, idle_left) = times.map_or((None, None), |times| times.left(entry));
-            let recent_uses = crate::policy::RecentUses::from_bits(entry.recent_uses());
-            let state = SavedState {
-                bits: occupied.meta().bits(),
-                uses: self.policy.saved_uses(history, cursor, recent_uses),
-                age: times.map(|times| times.age(entry)),
-                left,
-                idle_left,
-            };
-            visit(&state, entry.key(), entry.value(), entry.tags());
-        })
+        let pin = self.pin();
+        let (mut found, places) = (Vec::new(), from..super::EVERYWHERE.end);
+        let next =
+            self.table.view(pin.guard_ref()).collect_entries(places, &mut found, |a, b| a == b);
+        // To encode takes a while, and what is looked for beside it is read by one that may be neutralized.
+        pin.while_suspended(|| {
+            let reading = self.pin_to_read();
+            let view = self.table.view(reading.guard_ref());
+            let (history, cursor) = (view.extension(), &pin.local().cursor);
+            for occupied in found.iter().filter(|occupied| !occupied.entry().is_placeholder()) {
+                let Some(entry) = self.live_or_successor(view, occupied.entry()) else { continue };
+                let times = self.rules.expiration.as_ref();
+                let (left, idle_left) = times.map_or((None, None), |times| times.left(entry));
+                let recent_uses = crate::policy::RecentUses::from_bits(entry.recent_uses());
+                let state = SavedState {
+                    bits: occupied.meta().bits(),
+                    uses: self.policy.saved_uses(history, cursor, recent_uses),
+                    age: times.map(|times| times.age(entry)),
+                    left,
+                    idle_left,
+                };
+                visit(&state, entry.key(), entry.value(), entry.tags());
+            }
+        });
+        next
     }
 
     /// A number that two caches have in common whose hashes are the same; and how many sets of ghosts there are.

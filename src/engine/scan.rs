@@ -13,6 +13,7 @@ use super::write_op::{AttemptError, Decided};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
 use crate::policy::RecentUses;
+use crate::reclaim::Reads;
 use crate::sync::{NoAbort, seeded};
 use crate::table::Lookup;
 
@@ -27,16 +28,20 @@ where
 {
     /// Removes the entry of a key if it is live and `decide` wants something of it. `decide` may be
     /// called again if the value was replaced meanwhile. One that replaces the value itself each time it is called,
-    /// as the clone of a value may, ends in nothing.
-    pub(crate) fn remove<Q, R>(&self, key: &Q, mut decide: impl FnMut(&V) -> Option<R>) -> Option<R>
+    /// as the clone of a value may, ends in nothing. While a condition of the user's is asked, the thread may be neutralized.
+    pub(crate) fn remove<Q, R>(
+        &self,
+        key: &Q,
+        (mut decide, is_condition): (impl FnMut(&V) -> Option<R>, bool),
+    ) -> Option<R>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let hash = self.hash(key);
-        let pin = self.pin();
-        let view = self.table.view(pin.guard_ref());
+        let mut pin = self.pin();
         let mut op = self.op(pin.local());
         let removed = loop {
+            let view = self.table.view(pin.guard_ref());
             let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| key.equivalent(k))
             else {
                 break None;
@@ -50,7 +55,9 @@ where
                 continue;
             }
             op.asks(Decided::ByClosure);
-            let Some(decided) = decide(occupied.entry().value()) else { break None };
+            let mut decide = || decide(occupied.entry().value());
+            let decided = if is_condition { pin.while_suspended(decide) } else { decide() };
+            let Some(decided) = decided else { break None };
             let decided = NoAbort::new(decided);
             if self.remove_occupied(view, occupied, RemovalCause::Invalidated) {
                 break Some(decided);
@@ -58,6 +65,8 @@ where
             if op.is_exhausted(AttemptError::Changed).is_some() {
                 break None;
             }
+            // As for other writes whose closures may have slept.
+            pin.repin();
         };
         drop(op);
         self.finish_write(pin);
@@ -66,27 +75,20 @@ where
 
     /// Visits all entries with a value, including expired ones.
     pub(super) fn walk(&self, mut visit: impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>)) {
-        stride(EVERYWHERE, |positions| self.step(positions, &mut visit));
+        stride(EVERYWHERE, |positions| {
+            self.step(positions, |view, occupied| {
+                if !occupied.entry().is_placeholder() {
+                    visit(view, occupied);
+                }
+            })
+        });
     }
 
-    /// Visits the entries with a value of the bucket where `positions` begins; returns where the next one begins.
-    pub(super) fn step(
+    /// Visits the entries of the bucket where `positions` begins, also those without a value; returns where the next one begins.
+    fn step(
         &self,
         positions: Range<u64>,
-        visit: &mut impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>),
-    ) -> Option<u64> {
-        self.step_all(positions, &mut |view, occupied| {
-            if !occupied.entry().is_placeholder() {
-                visit(view, occupied);
-            }
-        })
-    }
-
-    /// Visits those without a value, too.
-    fn step_all(
-        &self,
-        positions: Range<u64>,
-        visit: &mut impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>),
+        mut visit: impl for<'g> FnMut(View<'g, K, V>, Occupied<'g, K, V>),
     ) -> Option<u64> {
         let pin = self.pin();
         let view = self.table.view(pin.guard_ref());
@@ -104,18 +106,28 @@ where
         positions: Range<u64>,
         visit: &mut impl FnMut(&K, &V),
     ) -> Option<u64> {
-        self.step(positions, &mut |view, occupied| {
-            if let Some(entry) = self.live_or_successor(view, occupied.entry()) {
-                visit(entry.key(), entry.value());
+        let pin = self.pin();
+        let mut found = Vec::new();
+        let next =
+            self.table.view(pin.guard_ref()).collect_entries(positions, &mut found, |a, b| a == b);
+        // Visits may take long, so what is looked for beside them is read by one that may be neutralized.
+        pin.while_suspended(|| {
+            let reading = self.pin_to_read();
+            let view = self.table.view(reading.guard_ref());
+            for entry in found.iter().map(Occupied::entry).filter(|entry| !entry.is_placeholder()) {
+                if let Some(entry) = self.live_or_successor(view, entry) {
+                    visit(entry.key(), entry.value());
+                }
             }
-        })
+        });
+        next
     }
 
     /// An entry that a walk met, if it is live. If it has expired since, it may have been replaced before
     /// that, as visits may take long; then the key was there all the while, and this is what it has now.
     pub(super) fn live_or_successor<'g>(
         &self,
-        view: View<'g, K, V>,
+        view: View<'g, K, V, Reads>,
         met: EntryRef<'g, K, V>,
     ) -> Option<EntryRef<'g, K, V>> {
         let is_live = |entry| self.is_live(entry);
@@ -132,13 +144,38 @@ where
     /// them. A value that `keep` wants may be renewed by a load that is under way.
     pub(crate) fn retain(&self, positions: Range<u64>, mut keep: impl FnMut(&K, &V) -> bool) {
         stride(positions, |rest| {
-            let next = self.step_all(rest, &mut |view, occupied| {
-                self.retain_entry(view, occupied, &mut keep);
-            });
+            let next = self.retain_step(rest, &mut keep);
             self.finish_write(self.pin());
             next
         });
         self.resize(usize::MAX);
+    }
+
+    /// Does that with the bucket where `positions` begins; returns where the next one begins.
+    ///
+    /// `keep`, which may sleep, is asked about all that was found before anything is removed: each time that a write is suspended, the
+    /// thread may come to hold what is in the cache then.
+    fn retain_step(
+        &self,
+        positions: Range<u64>,
+        keep: &mut impl FnMut(&K, &V) -> bool,
+    ) -> Option<u64> {
+        let pin = self.pin();
+        let view = self.table.view(pin.guard_ref());
+        let mut found = Vec::new();
+        let next = view.collect_entries(positions, &mut found, |a, b| a == b);
+        let mut answer = |met: &Occupied<'_, K, V>| {
+            let entry = met.entry();
+            self.is_live(entry).then(|| keep(entry.key(), entry.value()))
+        };
+        let mut answers: Vec<_> = pin.while_suspended(|| found.iter().map(&mut answer).collect());
+        for (met, first) in found.into_iter().zip(answers.drain(..)) {
+            let mut first = first;
+            self.retain_entry(view, met, &mut |key, value| {
+                first.take().unwrap_or_else(|| pin.while_suspended(|| keep(key, value)))
+            });
+        }
+        next
     }
 
     /// Removes the live entries of the bucket at `from` and puts clones of them into `out`, each when it is gone; the
@@ -148,7 +185,7 @@ where
         K: Clone,
         V: Clone,
     {
-        let next = self.step_all(from..EVERYWHERE.end, &mut |view, occupied| {
+        let next = self.step(from..EVERYWHERE.end, |view, occupied| {
             let mut seen = None;
             let removed = self.retain_entry(view, occupied, &mut |key, value| {
                 seen = Some((key.clone(), value.clone()));

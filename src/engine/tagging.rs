@@ -80,13 +80,16 @@ impl Tags {
     }
 
     fn find(&self, name: &str) -> Option<Arc<Tag>> {
-        let pin = self.known.pin();
+        let pin = self.known.pin_to_read();
         let entry = ReadView::new(&self.known, pin.guard_ref()).peek(name)?;
         Some(Arc::clone(entry.value()))
     }
 
     fn remove(&self, tag: &Arc<Tag>) {
-        self.known.remove(&**tag.name(), |known| Arc::ptr_eq(known, tag).then_some(()));
+        self.known.remove(
+            &**tag.name(),
+            (|known: &Arc<Tag>| Arc::ptr_eq(known, tag).then_some(()), false),
+        );
     }
 
     /// The tags of an entry that is begun now; none if there are no names.

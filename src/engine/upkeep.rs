@@ -11,6 +11,7 @@ use super::{Engine, Garbage, Local, Pin};
 use crate::accounting::Reservation;
 use crate::latency::Operation;
 use crate::reclaim::{ChargedTo, GRACE};
+use crate::settings::PRESSURE_SHARE;
 use crate::stats::Maintained;
 use crate::sync::{Outermost, give_way, seeded, thread_local};
 use crate::table::{self, Reclaimer};
@@ -113,9 +114,23 @@ where
     /// Ends a write: unpins, and frees a little if writes are to clean up. Does neither sweep nor free
     /// where the thread is sweeping or freeing already.
     pub(super) fn finish_write(&self, pin: Pin<'_, K, V>) {
-        if !self.inline {
-            return;
+        if self.inline {
+            self.tidy_up(&pin);
         }
+        // Where others clean up, it still sees to it that those who sleep hold no more than what is there.
+        let budget = if self.inline { FREED_PER_WRITE } else { 0 };
+        let local = pin.local();
+        let pressure = |_| self.is_under_pressure();
+        self.table.close(pin, (budget, pressure), || {
+            let mut returns = ReturnOnDrop::new(self, local);
+            move |garbage, charged_to, reclaimer: &Reclaimer<'_, K, V, Local>| {
+                returns.free(garbage, charged_to, reclaimer);
+            }
+        });
+    }
+
+    /// What a write does beside freeing: begins to shrink, and removes what has expired.
+    fn tidy_up(&self, pin: &Pin<'_, K, V>) {
         if pin.local().is_size_check_due() {
             self.shrink_if_sparse(self.table.view(pin.guard_ref()));
         }
@@ -124,13 +139,18 @@ where
         {
             self.sweep(self.table.view(pin.guard_ref()), SWEPT_PER_WRITE);
         }
-        let local = pin.local();
-        self.table.close(pin, FREED_PER_WRITE, || {
-            let mut returns = ReturnOnDrop::new(self, local);
-            move |garbage, charged_to, reclaimer: &Reclaimer<'_, K, V, Local>| {
-                returns.free(garbage, charged_to, reclaimer);
-            }
-        });
+    }
+
+    /// Whether there is so much garbage that those are neutralized who keep it from being freed: a 24th of the capacity, or as
+    /// much of all placeholders that there may be, of which none need be new; and as many entries were retired since that was done last. So a
+    /// thread that pins holds no more of the garbage that was there before than that, and the era does not come to its end soon.
+    fn is_under_pressure(&self) -> bool {
+        if (self.table.domain().retired_in_era() as u64) < self.settings.entries_in_era() {
+            return false;
+        }
+        let garbage = self.retired.charged(self.retired_credits()) + self.lingering.charge();
+        let bearable = self.retired.limit().min(self.settings.capacity) / PRESSURE_SHARE;
+        garbage > bearable || self.placeholders.get() > self.placeholder_limit() / PRESSURE_SHARE
     }
 
     /// Lets garbage ripen and frees some of it, by any thread; whether it freed any. What it took of the retired
@@ -151,10 +171,12 @@ where
             let (begun, mut freed) = (domain.epoch(), 0);
             for _ in 0..=GRACE {
                 if freed == 0 {
+                    // Beside a write that has lost its processor there is nothing to be had, however often that is tried.
+                    let pressure = |by_write: bool| !by_write || self.is_under_pressure();
                     let free = |garbage, charged_to| {
                         returns.free(garbage, charged_to, &Reclaimer::plain())
                     };
-                    freed = domain.collect(FREED_FOR_ROOM, free).freed;
+                    freed = domain.collect((FREED_FOR_ROOM, pressure), free).freed;
                 }
             }
             let in_the_way = alone && domain.epoch() - begun < GRACE;
@@ -198,9 +220,10 @@ where
         (swept, expired)
     }
 
-    /// Begins to make the table smaller if it is far too large for what it holds.
+    /// Begins to make the table smaller if it is far too large for what it holds. Not while garbage is held for those who
+    /// sleep: they may hold the generations of before, and would hold one more each time that the cache is emptied and filled.
     fn shrink_if_sparse(&self, view: View<'_, K, V>) {
-        if view.is_grown() {
+        if view.is_grown() && !self.table.domain().keeps() {
             let entries = self.len() + self.placeholders.get() as usize;
             view.shrink(entries, |old, buckets| old.resized(buckets * table::MAX_LOAD_FACTOR));
         }
@@ -286,7 +309,8 @@ where
             let portion = MAX_PORTION.min(budget - freed);
             let mut returns = ReturnOnDrop::new(self, local);
             let free = |garbage, charged_to| returns.free(garbage, charged_to, &Reclaimer::plain());
-            let done = self.table.domain().collect(portion, free).freed;
+            let pressure = |_| self.is_under_pressure();
+            let done = self.table.domain().collect((portion, pressure), free).freed;
             freed += done;
             failed += u64::from(done == 0);
         }

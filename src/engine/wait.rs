@@ -8,10 +8,11 @@
 //!
 //! - One who has stood there for so long already is not waited for. So a guard that is held costs the patience once,
 //!   and not for each operation.
-//! - Once all who were in the cache have left it, nothing is left to free, and no entry was inserted or was retired
-//!   or freed meanwhile, waiting is of no use.
-//! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code
-//!   of the user's that the operation calls takes what it has freed.
+//! - What is kept for one who has slept in the cache for so long, and was neutralized, is not waited for either.
+//! - Once all who were in the cache have left it, nothing is left to free, and no entry was inserted or was retired or
+//!   freed meanwhile, waiting is of no use.
+//! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code of the
+//!   user's that the operation calls takes what it has freed.
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,9 @@ use crate::sync::back_off;
 /// How often all who were in the cache may leave it while an operation gets nothing of what others free. In a cache
 /// of a single entry, one of eight threads that contend for it gets it.
 const MAX_TURNS: u32 = 1 << 10;
+
+/// The same where garbage is kept for those who sleep in the cache, and others get what is freed beside that.
+const TURNS_BESIDE_SLEEPERS: u32 = 1 << 6;
 
 /// How long an operation has waited when others that begin let it go first: some time slices of the scheduler.
 const STARVING_AFTER: Duration = Duration::from_millis(5);
@@ -92,6 +96,10 @@ where
         let domain = self.table.domain();
         let (since, epoch, activity) = (Instant::now(), domain.epoch(), self.activity());
         let inserted = op.local.tally.insertions.get();
+        if op.wait.is_none() && self.refused_at.get() == activity && self.is_kept_up() {
+            // Nothing was freed since the last one was refused for that.
+            return false;
+        }
         let enough = op.has_freed_enough();
         let wait = op.wait.get_or_insert_with(|| {
             let (quiescent, turns, looks, looks_before) = (false, 0, 0, 0);
@@ -115,11 +123,15 @@ where
             // finds that retired, or an entry in its place.
             let quiescent = wait.activity == activity && self.is_quiescent(error);
             if quiescent && wait.quiescent {
+                self.refused_at.set(activity);
                 return false;
             }
             wait.quiescent = quiescent;
             (wait.epoch, wait.activity, wait.turns) = (epoch, activity, wait.turns + 1);
             wait.looks_before = wait.looks;
+            if wait.turns >= TURNS_BESIDE_SLEEPERS && self.is_kept_up() {
+                return false;
+            }
         }
         wait.looks = wait.looks.saturating_add(1);
         let lasted = wait.since.elapsed().max(domain.stalled_for());
@@ -144,7 +156,23 @@ where
         let garbage = || {
             self.table.domain().backlog() > 0 || self.retired.charged(self.retired_credits()) > 0
         };
+        let domain = self.table.domain();
+        if !domain.sleepers_slept_for(self.settings.patience) {
+            // One that was neutralized in a write may give back what it has in its hand.
+            return false;
+        }
+        if domain.keeps() {
+            // As nothing was freed meanwhile, that is all there is.
+            return true;
+        }
         self.lingering.charge() == 0 && (error == AttemptError::NoRoom || !garbage())
+    }
+
+    /// Whether garbage is kept for those who sleep in the cache, and have done so for longer than any thread is waited for. What
+    /// others have in their hands who were neutralized may be given back yet.
+    fn is_kept_up(&self) -> bool {
+        let domain = self.table.domain();
+        domain.keeps() && domain.sleepers_slept_for(self.settings.patience)
     }
 
     /// Lets garbage be freed for a write, and notes what came of it. One that has freed its part leaves it to others.

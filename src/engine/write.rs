@@ -133,8 +133,8 @@ where
     }
 
     /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
-    /// for so far: if the old one can never lie in the retired capacity, and no thread reads who would keep it from
-    /// being freed, it goes first.
+    /// for so far: if the old one can never lie in the retired capacity, and no thread holds it, it goes first. One that
+    /// was neutralized before the old one was made does not hold it, however long it sleeps.
     #[cold]
     fn put_after_old<'e>(
         &'e self,
@@ -145,13 +145,16 @@ where
         kind: InsertErrorKind,
     ) -> Result<Inserted, InsertErrorKind> {
         pin.repin();
-        if !op.outsized || over.1 == Decided::ByClosure || self.reclamation_lag() > 0 {
+        if !op.outsized || over.1 == Decided::ByClosure {
             return Err(kind);
         }
         let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
         let view = self.table.view(pin.guard_ref());
         if let Lookup::Occupied(occupied) = view.find_for_write(entry.hash(), |k| k == entry.key())
         {
+            if view.is_held(occupied) {
+                return Err(kind);
+            }
             let live = self.is_live(occupied.entry());
             let cause =
                 if live { RemovalCause::Evicted } else { self.cause_of_end(occupied.entry()) };
@@ -189,6 +192,9 @@ where
             }
             if error != AttemptError::Changed {
                 self.reclaim_for_op(pin, op, &mut starved);
+            } else if op.has_asked() {
+                // The closure may have slept, and the thread was neutralized then: what it was lent is not held twice.
+                pin.repin();
             }
         }
     }
@@ -206,8 +212,12 @@ where
         let (hash, key) = (entry.hash(), entry.key());
         let destination = self.find_destination(view, hash, key);
         op.asks(*decided);
+        let is_wanted = |old: &V| match decided {
+            Decided::ByClosure => pin.while_suspended(|| over(old, entry.value())),
+            _ => over(old, entry.value()),
+        };
         if let Destination::Occupied(occupied, EntryState::Live) = destination
-            && !over(occupied.entry().value(), entry.value())
+            && !is_wanted(occupied.entry().value())
         {
             self.note_use(view, occupied);
             return Ok(Err(InsertErrorKind::Occupied));
@@ -522,7 +532,7 @@ where
         let (key, value, mut panicked) = (NoAbort::new(key), NoAbort::new(value), panicked);
         let mut removed = None;
         panicked.call(|| {
-            removed = self.remove(&*key, |old| Some(kept(old)));
+            removed = self.remove(&*key, (|old: &V| Some(kept(old)), false));
             if removed.is_some() {
                 // After that, as it is the last that became of the key.
                 self.note_refused(self.hash(&*key));

@@ -163,6 +163,11 @@ impl WriteOp<'_> {
         }
     }
 
+    /// Whether a closure was asked.
+    pub(super) fn has_asked(&self) -> bool {
+        self.changes.is_some()
+    }
+
     /// Whether what a closure decided on has changed, and this thread has changed the cache meanwhile: in all
     /// likelihood the closure itself did it.
     fn was_changed_by_itself(&self) -> bool {

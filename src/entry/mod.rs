@@ -270,6 +270,21 @@ impl<K, V> Entry<K, V> {
         panics.pass_on();
     }
 
+    /// Notes when it was born, by the domain that it is going to be retired to. Only before the entry is linked.
+    #[inline]
+    pub(crate) fn born(self, birth: u32) -> Self {
+        // SAFETY: owned by E2.
+        unsafe { self.slab().set_birth(self.node, self.number, birth) };
+        self
+    }
+
+    /// When it was born.
+    #[inline]
+    pub(crate) fn birth(&self) -> u32 {
+        // SAFETY: handed out, as the entry is there (E1).
+        unsafe { self.slab().birth(self.number) }
+    }
+
     /// Borrows the entry.
     #[inline]
     pub(crate) fn as_ref(&self) -> EntryRef<'_, K, V> {

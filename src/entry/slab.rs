@@ -7,6 +7,12 @@
 //!   number   | chunk | record |       directory  [ length ][ base ][ base ] ..     base + number * size
 //! ```
 //!
+//! Behind the records of a chunk lie their births, side by side, as four bytes would take eight in most records:
+//!
+//! ```text
+//!   chunk    | record | record | .. | record | birth | birth | .. | birth |
+//! ```
+//!
 //! A number that was given back is the next one that is handed out, the lowest first as far as it is known: so
 //! chunks at the end fall empty when a table has become small, and their memory goes back. Records with a
 //! token are larger, and have numbers and chunks of their own.
@@ -14,11 +20,12 @@
 //! # Invariants
 //!
 //! - **S1** A number that was handed out and not given back is its holder's, and no other thread writes its record.
-//! - **S2** The memory of a chunk is there from before a number of it is handed out until all of them were given
-//!   back.
-//! - **S3** A directory is there until the slab is dropped, and has all chunks of which a number was handed out
-//!   before the next directory took its place. Its first entry is its length, as the number zero is none and the
-//!   first chunk is never made.
+//! - **S2** The memory of a chunk is there from before a number of it is handed out until all of them were given back.
+//! - **S3** A directory is there until the slab is dropped, and has all chunks of which a number was handed out before
+//!   the next directory took its place. Its first entry is its length, as the number zero is none and the first chunk is
+//!   never made.
+//! - **S4** A birth is written by the thread that has the number and its record, before the entry is linked; it may be read while the
+//!   number is out. It is zero if it was never written.
 //!
 //! # Progress
 //!
@@ -69,6 +76,10 @@ struct Pool {
     /// Of a record, and where its fixed part begins.
     layout: Layout,
     offset: usize,
+    /// How far the birth of a chunk's first record is behind its fixed part.
+    births: usize,
+    /// What is added to that for each record, modulo the size of memory.
+    nearer: usize,
     /// The directory; null at first.
     chunks: Address<Address<u8>>,
     /// Records of a chunk, as a power of two.
@@ -151,6 +162,40 @@ impl<K, V> Slab<K, V> {
         let address = unsafe { self.plain.address(number, Self::BITS) };
         // SAFETY: by S2 an address in a chunk, and chunks are not at zero.
         unsafe { NonNull::new_unchecked(address.cast::<Node<K, V>>()) }
+    }
+
+    /// When the entry with this number was born.
+    ///
+    /// # Safety
+    ///
+    /// The number was handed out (S1).
+    #[inline]
+    pub(crate) unsafe fn birth(&self, number: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        let node = unsafe { self.node(number) };
+        // SAFETY: as above, and no thread writes it meanwhile (S4).
+        unsafe { self.birth_beside(node, number).read() }
+    }
+
+    /// Notes when an entry was born.
+    ///
+    /// # Safety
+    ///
+    /// The number is the caller's (S1), and the record at `node` has it.
+    #[inline(always)]
+    pub(super) unsafe fn set_birth(&self, node: NonNull<Node<K, V>>, number: u32, birth: u32) {
+        // SAFETY: the caller's promise (S4).
+        unsafe { self.birth_beside(node, number).write(birth) }
+    }
+
+    /// Where the birth of a record lies.
+    #[inline(always)]
+    fn birth_beside(&self, node: NonNull<Node<K, V>>, number: u32) -> *mut u32 {
+        let pool = if number < HAS_TOKEN { &self.plain } else { &self.with_token };
+        let record = number as usize & ((1 << Self::BITS) - 1);
+        // Each record is nearer to its birth than the one before.
+        let distance = pool.births.wrapping_add(record.wrapping_mul(pool.nearer));
+        node.as_ptr().cast::<u8>().wrapping_add(distance).cast()
     }
 
     /// Apart, so that the usual case is a branch that is not taken.
@@ -262,7 +307,9 @@ impl<K, V> Slab<K, V> {
 impl Pool {
     fn new(layout: Layout, offset: usize, bits: u32) -> Self {
         let (free, growth) = (Default::default(), SpinLock::new(Growth::after(&[])));
-        Self { layout, offset, chunks: Address::nowhere(), bits, free, growth }
+        let births = (layout.size() << bits) - offset;
+        let nearer = size_of::<u32>().wrapping_sub(layout.size());
+        Self { layout, offset, births, nearer, chunks: Address::nowhere(), bits, free, growth }
     }
 
     /// Where the fixed part of the record with this number lies.
@@ -317,6 +364,9 @@ impl Pool {
         if memory.is_null() {
             alloc::handle_alloc_error(layout);
         }
+        let births = memory.wrapping_add(self.layout.size() << self.bits);
+        // SAFETY: the end of the chunk, which is ours.
+        unsafe { births.write_bytes(0, size_of::<u32>() << self.bits) };
         self.directory()[chunk].set(self.base(memory, chunk));
         self.numbers_of(chunk)
     }
@@ -361,7 +411,7 @@ impl Pool {
     }
 
     fn chunk_layout(&self) -> Layout {
-        let bytes = self.layout.size() << self.bits;
+        let bytes = (self.layout.size() + size_of::<u32>()) << self.bits;
         Layout::from_size_align(bytes, self.layout.align()).expect("a few records fit in memory")
     }
 

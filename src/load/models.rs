@@ -12,6 +12,7 @@ use loom::thread;
 use super::flight::{CallerId, Completion, End, Flight, FlightOutcome, FlightPoll, Runner};
 use super::leader_state::StallLimits;
 use super::run::Run;
+use crate::sync::explore;
 
 type Toy = Flight<u64>;
 
@@ -83,10 +84,7 @@ fn stalled() -> Arc<Toy> {
 }
 
 fn model(f: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.max_duration = Some(std::time::Duration::from_secs(20));
-    builder.check(f);
+    explore(3, 100_000, f);
 }
 
 #[test]

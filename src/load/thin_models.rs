@@ -13,7 +13,7 @@ use super::caller::inflate;
 use super::flight::{Completion, Flight, FlightOutcome, FlightPoll, Runner};
 use super::leader_state::StallLimits;
 use crate::engine::{LatchList, ThinLoad};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, explore, lock};
 
 type Toy = Flight<u64>;
 
@@ -48,10 +48,7 @@ impl Wake for Bell {
 }
 
 fn model(f: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.max_duration = Some(std::time::Duration::from_secs(20));
-    builder.check(f);
+    explore(3, 100_000, f);
 }
 
 fn begin() -> (Place, ThinLoad) {

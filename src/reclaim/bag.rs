@@ -2,7 +2,13 @@
 //!
 //! ```text
 //!   retire --> open --full--> sealed (a stack) --take all--> queue, oldest first --> freed
+//!                                                                        |  ripe, but held
+//!                                         back <-- that pin is over -- kept, with the participant that holds it
 //! ```
+//!
+//! What is ripe, and held by a thread that was neutralized, lies in the bag of that participant, so that no thread looks at it
+//! while it cannot be freed. When the participant shows another state, all that is kept there is *back*, in one step, with the
+//! domain, and the thread that looks next begins with it: each item may be free now, or be held by another.
 //!
 //! The thread that collects takes the queue and the stack as a whole, so no batch is ever looked at by two threads
 //! (R4), frees from the front what is ripe, and puts the rest back. The stack is turned round once, when it joins the
@@ -14,14 +20,15 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
+use super::Born;
 use super::domain::Domain;
-use super::open_batch::OpenBatch;
+use super::open_batch::{BATCH, OpenBatch};
+use super::participant_scan::ParticipantScan;
 use super::queue::{Batch, Queue};
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, Relaxed, fence, seeded};
 
-/// Retirements from one look for ripe batches to the next.
-const RETIRED_PER_COLLECTION: usize =
-    if cfg!(any(clockhand_loom, clockhand_seeds)) { 1 } else { 8 };
+/// Items that a collection looks at, to see who holds them, for each one that it is to free.
+const LOOKED_AT: usize = 8;
 
 /// Something that was unlinked, and that readers may still be looking at.
 ///
@@ -83,6 +90,10 @@ pub(super) struct Bag<T> {
     sealed: AtomicPtr<Batch<T>>,
     /// Those that a collection has put back.
     queue: AtomicPtr<Batch<T>>,
+    /// Those that are ripe and that the holder of the participant holds. In no order.
+    kept: BatchPool<T>,
+    /// An empty batch for what is sealed next, so that a steady write calls no allocator.
+    spare: AtomicPtr<Batch<T>>,
     retired: Relaxed<AtomicUsize>,
     /// How many were retired when the holder last looked for ripe ones.
     collected_at: Relaxed<AtomicUsize>,
@@ -95,6 +106,8 @@ impl<T> Bag<T> {
             open: OpenBatch::new(),
             sealed: AtomicPtr::new(ptr::null_mut()),
             queue: AtomicPtr::new(ptr::null_mut()),
+            kept: BatchPool::default(),
+            spare: AtomicPtr::new(ptr::null_mut()),
             retired: Relaxed::<AtomicUsize>::new(0),
             collected_at: Relaxed::<AtomicUsize>::new(0),
             freed: Relaxed::<AtomicUsize>::new(0),
@@ -111,34 +124,58 @@ impl<T> Bag<T> {
             alone.items.push((item, charged_to));
             return self.seal(domain, alone);
         }
-        if self.open.put((item, charged_to)) {
+        if self.open.put((item, charged_to)) >= domain.seal_step() {
             self.seal_open(domain);
         }
     }
 
-    /// Whether it is time to look for ripe batches: a few items were retired since the last look. Called
+    /// Whether it is time to look for ripe batches: so many items were retired since the last look. Called
     /// by the participant's holder only.
-    pub(super) fn is_collection_due(&self) -> bool {
-        self.retired().wrapping_sub(self.collected_at.get()) >= RETIRED_PER_COLLECTION
+    #[inline]
+    pub(super) fn is_collection_due(&self, step: usize) -> bool {
+        self.retired().wrapping_sub(self.collected_at.get()) >= step
     }
 
     /// Notes that a look is taken; whether there is anything to look at. Called by the participant's holder only.
-    pub(super) fn begin_collection(&self) -> bool {
+    pub(super) fn begin_collection<L>(&self, domain: &Domain<T, L>) -> bool {
         self.collected_at.set(self.retired());
         // ORDERING S-h: Relaxed: a hint.
         let any = |word: &AtomicPtr<Batch<T>>| !word.load(Ordering::Relaxed).is_null();
-        any(&self.queue) || any(&self.sealed)
+        any(&self.queue) || any(&self.sealed) || domain.back.is_any()
     }
 
     /// Seals what is open, put there by any thread.
     pub(super) fn seal_open<L>(&self, domain: &Domain<T, L>) {
-        if let Some(batch) = self.open.take() {
+        if let Some(batch) = self.open.take(|| self.empty_batch()) {
             self.seal(domain, batch);
         }
     }
 
+    /// An empty batch: the spare one, if there is one.
+    fn empty_batch(&self) -> Box<Batch<T>> {
+        let spare = take(&self.spare);
+        if spare.is_null() {
+            return Batch::new(BATCH);
+        }
+        // SAFETY: the word holds what `recycle` has put there, and it is ours now (R4).
+        unsafe { Box::from_raw(spare) }
+    }
+
+    /// Leaves a batch that is empty now for what is sealed next, unless it is small.
+    fn recycle(&self, batch: Box<Batch<T>>) {
+        if batch.items.capacity() < BATCH {
+            return;
+        }
+        // ORDERING R-i: AcqRel: Release: hands the batch over; pairs with `take`. Acquire: the one that lay here is ours.
+        let before = self.spare.swap(Box::into_raw(batch), Ordering::AcqRel);
+        if !before.is_null() {
+            // SAFETY: as in `empty_batch`.
+            drop(unsafe { Box::from_raw(before) });
+        }
+    }
+
     fn seal<L>(&self, domain: &Domain<T, L>, mut batch: Box<Batch<T>>) {
-        batch.tag = domain.tag();
+        batch.seal = domain.seal();
         self.push(batch);
     }
 
@@ -158,34 +195,154 @@ impl<T> Bag<T> {
         }
     }
 
-    /// Passes ripe items to `sink`, oldest first, until `left` is used up; the rest stays.
+    /// Passes ripe items that no thread holds to `sink`, oldest first, until `left` is used up; the rest stays.
     ///
     /// Only what is going to be freed, and what was sealed together with that, is out of reach of other
     /// collections while user code runs.
     pub(super) fn collect<L>(
         &self,
         domain: &Domain<T, L>,
+        scan: &ParticipantScan<'_, T>,
         left: &mut usize,
         sink: &mut impl FnMut(T, ChargedTo),
-    ) {
+    ) where
+        T: Born,
+    {
         // Goes last: after everything was put back.
         let note = NoteOnDrop { domain, ripe: Cell::new(false) };
-        let (mut taken, mut items) = (PutBackOnDrop::new(self), 0);
-        let mut rest = self.take_queue();
-        rest.join(self.take_sealed());
-        while items < *left
-            && rest.first().is_some_and(|batch| domain.is_ripe(batch.tag))
-            && let Some(batch) = rest.pop()
-        {
-            items += batch.items.len();
-            taken.batches.push(batch);
-        }
-        self.put_back_unripe(domain, rest);
+        let mut taken = PutBackOnDrop::new(self);
+        self.gather(domain, scan, *left, &mut taken.batches);
         while *left > 0 && taken.batches.first().is_some() {
             *left -= usize::from(taken.free(sink));
         }
         note.ripe.set(taken.batches.first().is_some());
         drop(taken);
+    }
+
+    /// Collects ripe batches with about so many items that no thread holds.
+    fn gather<L>(
+        &self,
+        domain: &Domain<T, L>,
+        scan: &ParticipantScan<'_, T>,
+        wanted: usize,
+        free: &mut Queue<T>,
+    ) where
+        T: Born,
+    {
+        let mut budget = CollectBudget { wanted, looks: wanted.saturating_mul(LOOKED_AT) };
+        if domain.back.is_any() {
+            self.gather_back(domain, scan, &mut budget, free);
+        }
+        let mut rest = self.take_queue();
+        rest.join(self.take_sealed());
+        while budget.is_short()
+            && rest.first().is_some_and(|batch| scan.is_ripe(batch.seal.tag))
+            && let Some(batch) = rest.pop()
+        {
+            self.sift(domain, scan, batch, &mut budget, free);
+        }
+        self.put_back_unripe(domain, rest);
+    }
+
+    /// Does it with what was kept for those who have gone on.
+    #[cold]
+    #[inline(never)]
+    fn gather_back<L>(
+        &self,
+        domain: &Domain<T, L>,
+        scan: &ParticipantScan<'_, T>,
+        budget: &mut CollectBudget,
+        free: &mut Queue<T>,
+    ) where
+        T: Born,
+    {
+        let (mut back, mut delayed) = (domain.back.take(), Queue::default());
+        // The other half is for what was retired since: all that is here may be held by another thread that sleeps.
+        let looks_left = budget.looks / 2;
+        while budget.is_short()
+            && budget.looks > looks_left
+            && let Some(batch) = back.pop()
+        {
+            // Ripe by the epoch; but a thread that was neutralized before may have taken another number since.
+            if scan.is_ripe(batch.seal.tag) || seeded("reclaim-back-unchecked") {
+                self.sift(domain, scan, batch, budget, free);
+            } else {
+                budget.looks -= 1;
+                delayed.append(Queue::of_one(batch));
+            }
+        }
+        back.append(delayed);
+        // Ripe, so the next collection has to come by.
+        if domain.back.put(back) {
+            domain.note_put_back();
+        }
+    }
+
+    /// Divides a ripe batch into what no thread holds, and what is kept.
+    #[inline]
+    fn sift<L>(
+        &self,
+        domain: &Domain<T, L>,
+        scan: &ParticipantScan<'_, T>,
+        mut batch: Box<Batch<T>>,
+        budget: &mut CollectBudget,
+        free: &mut Queue<T>,
+    ) where
+        T: Born,
+    {
+        if !scan.is_free() {
+            budget.looks = budget.looks.saturating_sub(batch.items.len());
+            self.keep(domain, scan, &mut batch);
+        }
+        if !batch.items.is_empty() {
+            budget.wanted = budget.wanted.saturating_sub(batch.items.len());
+            free.push(batch);
+        }
+    }
+
+    /// Takes out of a batch what is held, and leaves it with the first who holds it. By item: a batch that is kept for its
+    /// oldest item would keep many that are young.
+    #[cold]
+    #[inline(never)]
+    fn keep<L>(&self, domain: &Domain<T, L>, scan: &ParticipantScan<'_, T>, batch: &mut Batch<T>)
+    where
+        T: Born,
+    {
+        let seal = batch.seal;
+        let mut held: Vec<(usize, (Retired<T>, ChargedTo))> = Vec::new();
+        let holder = |item: &(Retired<T>, ChargedTo)| scan.holder(seal, item.0.birth());
+        let mut nth = 0;
+        while let Some(item) = batch.items.get(nth) {
+            match holder(item) {
+                Some(holder) => held.push((holder, batch.items.swap_remove(nth))),
+                None => nth += 1,
+            }
+        }
+        held.sort_by_key(|&(holder, _)| holder);
+        let mut held = held.into_iter().peekable();
+        while let Some(&(holder, _)) = held.peek() {
+            let mut kept = Batch::new(0);
+            kept.seal = seal;
+            while let Some((_, item)) = held.next_if(|&(other, _)| other == holder) {
+                kept.items.push(item);
+            }
+            let hold = &scan.neutralized()[holder];
+            hold.bag().kept.put(Queue::of_one(kept));
+            if hold.note_kept() {
+                hold.bag().give_back(&domain.back);
+                domain.note_put_back();
+            }
+        }
+    }
+
+    /// Gives back what was kept here: the participant has gone on.
+    pub(super) fn give_back(&self, to: &BatchPool<T>) {
+        to.put(self.kept.take());
+    }
+
+    /// Takes charge of what lies on a shelf, before everything is dropped.
+    pub(super) fn take_over(&self, from: &BatchPool<T>) {
+        self.kept.put(from.take());
     }
 
     /// Leaves batches to the next collection, and sees to it that there is one if they have ripened while
@@ -208,7 +365,7 @@ impl<T> Bag<T> {
     /// Lock-free: an attempt fails only where another collection has put batches back.
     fn put_back(&self, mut batches: Queue<T>) -> Option<u64> {
         loop {
-            let oldest = batches.first()?.tag;
+            let oldest = batches.first()?.seal.tag;
             let first = batches.into_first();
             if seeded("reclaim-put-back-over") {
                 // ORDERING R-i: Release: the seeded bug.
@@ -257,12 +414,13 @@ impl<T> Bag<T> {
     /// No thread is pinned in the domain, and no thread will be.
     pub(super) unsafe fn clear(&self, sink: &mut impl FnMut(T, ChargedTo)) {
         self.forget_taker();
-        if let Some(batch) = self.open.take() {
+        if let Some(batch) = self.open.take(|| Batch::new(BATCH)) {
             self.push(batch);
         }
         let mut taken = PutBackOnDrop::new(self);
         taken.batches = self.take_queue();
         taken.batches.join(self.take_sealed());
+        taken.batches.append(self.kept.take());
         while taken.batches.first().is_some() {
             taken.free(sink);
         }
@@ -271,6 +429,7 @@ impl<T> Bag<T> {
 
 impl<T> Drop for Bag<T> {
     fn drop(&mut self) {
+        drop(self.empty_batch());
         // SAFETY: the participant goes with its domain, and with it all guards.
         unsafe { self.clear(&mut |item, _| drop(item)) };
     }
@@ -285,6 +444,64 @@ fn take<T>(word: &AtomicPtr<Batch<T>>) -> *mut Batch<T> {
     // ORDERING R-i: Acquire: the batch as it was put; pairs with the release in `push` and
     // `put_back`.
     word.swap(ptr::null_mut(), Ordering::Acquire)
+}
+
+/// Batches in no order, which are put and taken all at once.
+#[derive(Debug)]
+pub(super) struct BatchPool<T>(AtomicPtr<Batch<T>>);
+
+impl<T> Default for BatchPool<T> {
+    fn default() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+}
+
+impl<T> BatchPool<T> {
+    fn is_any(&self) -> bool {
+        // ORDERING S-h: Relaxed: a hint.
+        !self.0.load(Ordering::Relaxed).is_null()
+    }
+
+    fn take(&self) -> Queue<T> {
+        // SAFETY: the word holds what `put` has put there, and it is ours now (R4).
+        unsafe { Queue::of_queue(take(&self.0)) }
+    }
+
+    /// Puts batches here; whether there were any.
+    ///
+    /// # Progress
+    ///
+    /// Lock-free: an attempt fails only where others put batches here.
+    fn put(&self, mut batches: Queue<T>) -> bool {
+        if batches.first().is_none() {
+            return false;
+        }
+        loop {
+            let first = batches.into_first();
+            // ORDERING R-i: Release: hands the batches over; pairs with `take`. On failure others are here: both are
+            // put here together.
+            let (none, put) = (ptr::null_mut(), Ordering::Release);
+            if self.0.compare_exchange(none, first, put, Ordering::Relaxed).is_ok() {
+                return true;
+            }
+            // SAFETY: given up above, and not handed over.
+            batches = unsafe { Queue::of_queue(first) };
+            batches.append(self.take());
+        }
+    }
+}
+
+/// How many items a collection still wants, and may look at for that.
+struct CollectBudget {
+    wanted: usize,
+    looks: usize,
+}
+
+impl CollectBudget {
+    #[inline]
+    fn is_short(&self) -> bool {
+        self.wanted > 0 && self.looks > 0
+    }
 }
 
 /// Tells the domain when ripe items were put back, also by a panic.
@@ -317,7 +534,9 @@ impl<'b, T> PutBackOnDrop<'b, T> {
     fn free(&mut self, sink: &mut impl FnMut(T, ChargedTo)) -> bool {
         let item = self.batches.first().and_then(|batch| batch.items.pop());
         let Some((item, charged_to)) = item else {
-            drop(self.batches.pop());
+            if let Some(batch) = self.batches.pop() {
+                self.bag.recycle(batch);
+            }
             return false;
         };
         self.freed += 1;

@@ -4,26 +4,49 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bag::{ChargedTo, Collected};
+use super::bag::{BatchPool, ChargedTo, Collected};
 use super::freeing;
 use super::handles::{self, AnyDomain};
+use super::open_batch::BATCH;
 use super::participant::{Guard, Participant, PinStatus};
+use super::participant_scan::{self, ParticipantScan};
+#[cfg(all(test, clockhand_loom))]
+use super::pin_state::NeutralizeRequest;
+use super::pin_state::{PinState, State};
+use super::queue::Seal;
 use super::stall::{Stall, Timer};
-use super::{GRACE, OwnedGuard};
+use super::validate::{Mode, Reads};
+use super::{Born, OwnedGuard};
 use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Holder, Ordering, Relaxed, fence,
-    publish_and_fence, seeded, unique,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, CachePadded, Holder, Ordering,
+    Relaxed, fence, seeded, unique,
 };
+
+/// Retirements from one look for ripe items to the next, unless the owner wants more looks.
+const LOOK_STEP: usize = if cfg!(any(clockhand_loom, clockhand_seeds)) { 1 } else { 8 };
+
+/// How often a thread looks whether those in the way have gone on, before they are neutralized: a read that is on its way
+/// is over by then. Models have no use for it.
+const SPINS_BEFORE_NEUTRALIZING: usize = if cfg!(clockhand_loom) { 0 } else { 32 };
 
 /// One epoch, the participants of the threads that follow it, and what they have retired.
 ///
 /// `T` is what is retired, `L` what the domain's owner keeps for each thread.
 pub(crate) struct Domain<T, L> {
     id: u64,
+    /// How often another thread was neutralized, and one more. An item is born in the era that its creator has read.
+    era: AtomicU32,
+    /// How many items were ever retired when the era began.
+    retired_before: Relaxed<AtomicUsize>,
+    /// Retirements from one look of a thread for ripe items to its next, and from one batch to the next, at most.
+    look_step: Relaxed<AtomicUsize>,
+    seal_step: Relaxed<AtomicUsize>,
     epoch: CachePadded<AtomicU64>,
     /// Pushed in front, never removed (R5).
     participants: AtomicPtr<Participant<T, L>>,
     closed: AtomicBool,
+    /// What was kept for those who have gone on since.
+    pub(super) back: BatchPool<T>,
     /// How often ripe items were put back, and the epoch at which a collection has found all that was
     /// ripe, with the count as it was when that collection began.
     put_back: AtomicU64,
@@ -48,9 +71,14 @@ impl<T, L> Domain<T, L> {
         Holder::me();
         Self {
             id: unique(),
+            era: AtomicU32::new(1),
+            retired_before: Relaxed::<AtomicUsize>::new(0),
+            look_step: Relaxed::<AtomicUsize>::new(LOOK_STEP),
+            seal_step: Relaxed::<AtomicUsize>::new(BATCH),
             epoch: CachePadded::new(AtomicU64::new(0)),
             participants: AtomicPtr::new(std::ptr::null_mut()),
             closed: AtomicBool::new(false),
+            back: BatchPool::default(),
             put_back: AtomicU64::new(0),
             searched: Relaxed::<AtomicU64>::new(u64::MAX),
             stall: CachePadded::default(),
@@ -59,81 +87,182 @@ impl<T, L> Domain<T, L> {
 
     /// Writes the epoch on a participant, before any shared pointer is followed.
     #[inline]
-    pub(super) fn pin_participant(&self, state: &AtomicU64) {
+    pub(super) fn pin_participant<M: Mode>(&self, pin_state: &PinState) {
         // ORDERING R-e: Acquire: what was unlinked two advances ago and more is seen as unlinked
-        // (see "Why three"); pairs with the exchange in `advance`.
+        // (see "Why three"); pairs with the exchange in `scan_and_advance`.
         let epoch = self.epoch.load(Ordering::Acquire);
-        if seeded("reclaim-pin-unfenced") {
-            // ORDERING R-a: Relaxed: the seeded bug.
-            return state.store(epoch << 1 | 1, Ordering::Relaxed);
-        }
-        publish_and_fence(state, epoch << 1 | 1);
+        // ORDERING R-x: Relaxed: read before the fence of the pin, so what was sealed in an older era is seen as unlinked.
+        pin_state.pin(epoch, self.era.load(Ordering::Relaxed), M::WRITES);
     }
 
     /// Brings a participant that stays pinned up to the present epoch.
     #[inline]
-    pub(super) fn refresh_participant(&self, state: &AtomicU64) {
+    pub(super) fn refresh_participant(&self, pin_state: &PinState) {
         // ORDERING R-e: Acquire: as in `pin_participant`; this load is all that a renewed participant has instead
         // of a fence.
         let epoch = self.epoch.load(Ordering::Acquire);
-        let wanted = epoch << 1 | 1;
-        // ORDERING S-o: Relaxed: only the holder writes its state (R1).
-        let shown = state.load(Ordering::Relaxed);
-        if shown == wanted {
-            return;
-        }
-        if shown == 0 {
-            publish_and_fence(state, wanted);
-        } else {
-            // ORDERING R-d: Release: the reads of the last use end before the new epoch is shown;
-            // pairs with the acquire load in `advance`. If it is seen late, the epoch only waits.
-            state.store(wanted, Ordering::Release);
-        }
+        // ORDERING R-x: Relaxed: as in `pin_participant`.
+        pin_state.renew(epoch, || self.era.load(Ordering::Relaxed));
     }
 
-    /// Moves the epoch by one if every pinned participant shows the present one.
+    /// When an item is born that is made now: read before the item is published.
+    #[inline(always)]
+    pub(crate) fn birth(&self) -> u32 {
+        // ORDERING R-u: Acquire: who was neutralized before the era began that is read here, is seen as neutralized by who
+        // follows what is published later; pairs with the step of the era in `next_era`.
+        let birth =
+            if seeded("reclaim-birth-relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
+        self.era.load(birth)
+    }
+
+    /// Moves the epoch by one if every pinned participant shows the present one, or was neutralized, and says who holds what is ripe. Items
+    /// that were kept for a thread that has gone on are back.
     ///
     /// # Progress
     ///
     /// Wait-free; one load for each participant that was ever taken at the same time.
-    pub(crate) fn advance(&self) -> bool {
-        // ORDERING R-f: Acquire: continues the chain of advances; pairs with the exchange below.
-        let epoch = self.epoch.load(Ordering::Acquire);
-        // ORDERING R-b: SeqCst fence: either a participant that pins now is seen below, or its thread sees
-        // all that was unlinked before this fence; pairs with `publish_and_fence`.
-        fence(Ordering::SeqCst);
-        for participant in self.participants() {
-            // ORDERING R-b: Acquire: what the participant's holder read before it moved on or left, it
-            // read before the release of anything that this advance lets ripen.
-            let state = participant.state.load(Ordering::Acquire);
-            if state & 1 == 1 && state >> 1 != epoch && !seeded("reclaim-ignore-laggard") {
-                self.stall.note(epoch);
-                return false;
-            }
+    fn scan_and_advance(&self) -> ParticipantScan<'_, T> {
+        let (mut scan, epoch) = self.scan_participants();
+        if scan.is_blocked {
+            self.stall.note(epoch);
+            return scan;
         }
         // ORDERING R-f: AcqRel: publishes what was acquired from the participants to the thread that reads the
         // epoch.
         let moved =
             self.epoch.compare_exchange(epoch, epoch + 1, Ordering::AcqRel, Ordering::Relaxed);
-        moved.is_ok()
+        if moved.is_ok() {
+            scan.has_moved();
+        }
+        scan
     }
 
-    /// The tag of a batch that is sealed now (R3).
-    pub(super) fn tag(&self) -> u64 {
+    /// Looks at all participants; and the epoch before that.
+    fn scan_participants(&self) -> (ParticipantScan<'_, T>, u64) {
+        // ORDERING R-f: Acquire: continues the chain of advances; pairs with the exchange in `scan_and_advance`.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let mut scan = ParticipantScan::at(epoch);
+        // ORDERING R-b: SeqCst fence: either a participant that pins now is seen below, or its thread sees
+        // all that was unlinked before this fence; pairs with `publish_and_fence`.
+        fence(Ordering::SeqCst);
+        for participant in self.participants() {
+            // The era before the state: one that is too old only keeps more.
+            let pin_era = participant.pin_state.pin_era();
+            let state = participant.pin_state.state();
+            if participant.pin_state.gives_up(state) {
+                participant.bag.give_back(&self.back);
+                self.note_put_back();
+            }
+            scan.visit(participant, state, pin_era);
+        }
+        (scan, epoch)
+    }
+
+    /// The same; and those that keep the epoch from moving are neutralized, if `pressure` says so, which is told whether a
+    /// write is among them.
+    pub(super) fn scan_or_neutralize(
+        &self,
+        pressure: impl FnOnce(bool) -> bool,
+    ) -> ParticipantScan<'_, T> {
+        let scan = self.scan_and_advance();
+        if !scan.is_blocked || !pressure(scan.is_blocked_by_write) {
+            return scan;
+        }
+        if seeded("reclaim-neutralize-nobody") {
+            return scan;
+        }
+        if scan.is_blocked_by_write {
+            // A writer that has lost its processor is waited for, and garbage gathers meanwhile. Threads that pin from now on
+            // shall not hold what was retired before; and those that read hold no more than what is there now.
+            self.neutralize(|_| true);
+        } else if self.has_sleeper() {
+            // ORDERING R-n: Relaxed: who shows another epoch than this one is neutralized, whatever the present one is.
+            let epoch = self.epoch.load(Ordering::Relaxed);
+            self.neutralize(|state| state.epoch() != epoch);
+        }
+        self.scan_and_advance()
+    }
+
+    /// Whether a thread that reads has kept the epoch from moving for a while. A step of the era is not for one
+    /// that is on its way: writes in a small cache take one each if there is always another thread that reads, and the era would come
+    /// to its end in hours.
+    fn has_sleeper(&self) -> bool {
+        // ORDERING R-n: Relaxed: as in `neutralize`.
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        let stays = |pin_state: &PinState| {
+            (0..SPINS_BEFORE_NEUTRALIZING).all(|_| {
+                std::hint::spin_loop();
+                pin_state.is_blocking(epoch)
+            })
+        };
+        let mut pin_states = self.participants().map(|participant| &participant.pin_state);
+        pin_states.any(|pin_state| pin_state.is_blocking(epoch) && stays(pin_state))
+    }
+
+    /// Neutralizes all who read and show such a state, with one step of the era for all of them. What was retired before is
+    /// sealed before that step, so that no thread holds it that pins after it.
+    #[cold]
+    fn neutralize(&self, is_meant: impl Fn(State) -> bool) {
+        self.participants().for_each(|participant| participant.bag.seal_open(self));
+        self.retired_before.set(self.ever_retired());
+        let early = seeded("reclaim-era-first").then(|| self.next_era());
+        let request = |participant| {
+            let participant: &Participant<T, L> = participant;
+            Some((participant, participant.pin_state.request(&is_meant)?))
+        };
+        let all: Vec<_> = self.participants().filter_map(request).collect();
+        let bound = early.unwrap_or_else(|| self.next_era());
+        let times = self.stall.began(self.epoch());
+        for (participant, request) in all {
+            participant.pin_state.complete(request, bound, times);
+        }
+        self.note_put_back();
+    }
+
+    /// How many items were retired since the era began.
+    pub(crate) fn retired_in_era(&self) -> usize {
+        self.ever_retired().wrapping_sub(self.retired_before.get())
+    }
+
+    fn ever_retired(&self) -> usize {
+        self.participants()
+            .map(|participant| participant.bag.retired())
+            .fold(0, usize::wrapping_add)
+    }
+
+    /// Moves the era; the one before. The last one is moved no more: the thread that is neutralized holds everything then.
+    fn next_era(&self) -> u32 {
+        let next = |era: u32| era.checked_add(1);
+        // ORDERING R-u: AcqRel: Release: for whom that was requested; pairs with the load in `birth`. Acquire:
+        // continues the chain of those that neutralize.
+        let moved = self.era.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        moved.unwrap_or_else(|last| last)
+    }
+
+    /// Moves the epoch by one if it can be moved.
+    #[cfg(test)]
+    pub(crate) fn advance(&self) -> bool {
+        self.scan_and_advance().moved
+    }
+
+    /// The seal of a batch that is sealed now (R3).
+    pub(super) fn seal(&self) -> Seal {
         // ORDERING R-g: SeqCst fence: a reader whose fence comes later sees the batch's items as
-        // unlinked; one whose fence came earlier read an epoch no later than the tag.
+        // unlinked; one whose fence came earlier read an epoch, and an era, no later than these.
         fence(Ordering::SeqCst);
         // ORDERING R-g: Relaxed: ordered by the fence.
         let epoch = self.epoch.load(Ordering::Relaxed);
-        if seeded("reclaim-tag-old") { epoch.saturating_sub(1) } else { epoch }
+        // ORDERING R-x: Relaxed: ordered by the fence.
+        let era = self.era.load(Ordering::Relaxed);
+        let tag = if seeded("reclaim-tag-old") { epoch.saturating_sub(1) } else { epoch };
+        Seal { tag, era: if seeded("reclaim-seal-era-old") { era - 1 } else { era } }
     }
 
     /// Whether a batch with this tag may be freed.
     pub(super) fn is_ripe(&self, tag: u64) -> bool {
         // ORDERING R-h: Acquire: the reads of all who could reach the items are over; pairs with
         // the exchange in `advance`.
-        let epoch = self.epoch.load(Ordering::Acquire);
-        epoch >= tag + if seeded("reclaim-grace-two") { 2 } else { GRACE }
+        participant_scan::is_ripe(tag, self.epoch.load(Ordering::Acquire))
     }
 
     /// Moves the epoch if it can be moved, and frees up to `budget` ripe items, of any thread that retired
@@ -142,9 +271,18 @@ impl<T, L> Domain<T, L> {
     ///
     /// Each item goes to `sink`, which drops it. A panic in `sink` loses nothing: the other items
     /// stay for the next call.
-    pub(crate) fn collect(&self, budget: usize, mut sink: impl FnMut(T, ChargedTo)) -> Collected {
+    ///
+    /// If others keep the epoch from moving, they are neutralized if `pressure` says so, which is told whether a write is among them.
+    pub(crate) fn collect(
+        &self,
+        (budget, pressure): (usize, impl FnOnce(bool) -> bool),
+        mut sink: impl FnMut(T, ChargedTo),
+    ) -> Collected
+    where
+        T: Born,
+    {
         let Some(_freeing) = freeing::begin() else { return Collected { freed: 0 } };
-        let moved = self.advance();
+        let scan = self.scan_or_neutralize(pressure);
         // ORDERING R-m: Relaxed: only compared; what is ripe is decided by `is_ripe`.
         let epoch = self.epoch.load(Ordering::Relaxed);
         // ORDERING R-m: SeqCst fence: what was put back by a thread that does not see this epoch is
@@ -152,14 +290,14 @@ impl<T, L> Domain<T, L> {
         fence(Ordering::SeqCst);
         // ORDERING R-m: Acquire: what was put back before is found; pairs with `note_put_back`.
         let search = epoch << 32 | self.put_back.load(Ordering::Acquire) & 0xffff_ffff;
-        if !moved && self.searched.get() == search {
+        if !scan.moved && self.searched.get() == search {
             // Another thread is in the way, and what was ripe is gone.
             return Collected { freed: 0 };
         }
         let mut left = budget;
         for participant in self.participants() {
             participant.bag.seal_open(self);
-            participant.bag.collect(self, &mut left, &mut sink);
+            participant.bag.collect(self, &scan, &mut left, &mut sink);
         }
         if left > 0 {
             self.searched.set(search);
@@ -181,6 +319,7 @@ impl<T, L> Domain<T, L> {
     /// No thread is pinned in the domain, and no thread will be.
     pub(crate) unsafe fn clear(&self, mut sink: impl FnMut(T, ChargedTo)) {
         for participant in self.participants() {
+            participant.bag.take_over(&self.back);
             // SAFETY: the caller's promise.
             unsafe { participant.bag.clear(&mut sink) };
         }
@@ -190,8 +329,7 @@ impl<T, L> Domain<T, L> {
     pub(crate) fn backlog(&self) -> usize {
         // Freed first: an item that is freed in between is counted rather than missed.
         let freed: usize = self.participants().map(|participant| participant.bag.freed()).sum();
-        let retired: usize = self.participants().map(|participant| participant.bag.retired()).sum();
-        retired.saturating_sub(freed)
+        self.ever_retired().saturating_sub(freed)
     }
 
     /// All participants that were ever taken, with what the owner keeps on them.
@@ -201,7 +339,8 @@ impl<T, L> Domain<T, L> {
 
     /// The same, with whether those that sit there are pinned.
     pub(crate) fn pin_statuses(&self) -> impl Iterator<Item = (&L, PinStatus<'_>)> {
-        self.participants().map(|participant| (&participant.local, PinStatus(&participant.state)))
+        self.participants()
+            .map(|participant| (&participant.local, PinStatus(&participant.pin_state)))
     }
 
     /// How many participants there are: the most threads and owned guards that were here at one time.
@@ -211,15 +350,26 @@ impl<T, L> Domain<T, L> {
 
     /// How many epochs the most backward pinned participant is behind.
     pub(crate) fn reclamation_lag(&self) -> u64 {
-        // ORDERING R-n: Acquire, both: a report, ordered only so that the difference is not
+        // ORDERING R-n: Acquire: a report, ordered only so that the difference is not
         // negative without cause.
         let epoch = self.epoch.load(Ordering::Acquire);
         self.participants()
-            .map(|participant| participant.state.load(Ordering::Acquire))
-            .filter(|state| state & 1 == 1)
-            .map(|state| epoch.saturating_sub(state >> 1))
+            .map(|participant| participant.pin_state.state())
+            .filter(|state| state.is_pinned())
+            .map(|state| epoch.saturating_sub(state.epoch()))
             .max()
             .unwrap_or(0)
+    }
+
+    /// Whether a participant that shows an older epoch than the present one may hold an item that was born then.
+    pub(super) fn is_held_by_laggard(&self, birth: u32) -> bool {
+        // ORDERING R-n: Acquire: a hint, as in `reclamation_lag`: what is retired for it is freed by `ParticipantScan` alone.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        self.participants().any(|participant| {
+            let state = participant.pin_state.state();
+            let lags = state.is_pinned() && state.epoch() < epoch;
+            lags && participant.pin_state.bound(state).is_none_or(|bound| birth <= bound)
+        })
     }
 
     /// How often the epoch was moved.
@@ -241,6 +391,38 @@ impl<T, L> Domain<T, L> {
         self.stall.lasted(self.epoch())
     }
 
+    /// Whether garbage is kept for a thread that was neutralized.
+    pub(crate) fn keeps(&self) -> bool {
+        self.participants().any(|participant| participant.pin_state.keeps())
+    }
+
+    /// Whether no thread is pinned who was neutralized a shorter time ago than this: what such a thread has in its hand may be given
+    /// back yet.
+    pub(crate) fn sleepers_slept_for(&self, patience: Duration) -> bool {
+        let since = self.participants().filter_map(|participant| {
+            participant.pin_state.asleep_since(participant.pin_state.state())
+        });
+        since.map(|[_, since]| self.stall.lasted_since(since)).all(|lasted| lasted >= patience)
+    }
+
+    /// Has threads seal what they retire after a few items, which are a lot, and look for ripe ones after each if they `look_always`.
+    pub(crate) fn seal_often(&self, look_always: bool) {
+        self.seal_step.set(BATCH.min(4));
+        if look_always {
+            self.look_step.set(1);
+        }
+    }
+
+    #[inline]
+    pub(super) fn seal_step(&self) -> usize {
+        self.seal_step.get()
+    }
+
+    #[inline]
+    pub(super) fn look_step(&self) -> usize {
+        self.look_step.get()
+    }
+
     /// Has it measured by `timer` for how long the epoch could not be moved.
     pub(crate) fn time_by(&self, timer: Timer) {
         self.stall.time_by(timer);
@@ -248,13 +430,16 @@ impl<T, L> Domain<T, L> {
 
     /// The participants that hold the epoch up.
     pub(crate) fn laggards(&self) -> Vec<Laggard> {
-        // ORDERING R-n: Acquire, both: a report, as in `reclamation_lag`.
+        // ORDERING R-n: Acquire: a report, as in `reclamation_lag`.
         let epoch = self.epoch.load(Ordering::Acquire);
         let laggard = |participant: &Participant<T, L>| {
-            let state = participant.state.load(Ordering::Acquire);
-            let epochs_behind = epoch.saturating_sub(state >> 1);
-            let behind = state & 1 == 1 && epochs_behind > 0;
-            let (thread, since) = (participant.name().filter(|_| behind)?, self.stall.since(epoch));
+            let state = participant.pin_state.state();
+            let epochs_behind = epoch.saturating_sub(state.epoch());
+            let behind = state.is_pinned() && epochs_behind > 0;
+            let thread = participant.name().filter(|_| behind)?;
+            let asleep = participant.pin_state.asleep_since(state);
+            let since =
+                asleep.map_or_else(|| self.stall.since(epoch), |[at, _]| self.stall.elapsed(at));
             Some(Laggard { thread, since, epochs_behind })
         };
         self.participants().filter_map(laggard).collect()
@@ -307,10 +492,23 @@ impl<T, L: Default> Domain<T, L> {
     }
 }
 
+#[cfg(test)]
+impl<T, L> Domain<T, L> {
+    /// Neutralizes  all who are pinned, whatever they show.
+    pub(crate) fn neutralize_all(&self) {
+        self.neutralize(|_| true);
+    }
+}
+
 #[cfg(all(test, clockhand_loom))]
-impl<T, L: Default> Domain<T, L> {
+impl<T: Born, L: Default> Domain<T, L> {
     /// A guard on a participant that is taken for it alone: the model checker's threads have no handle lists.
     pub(crate) fn pin_transient(&self) -> Guard<'_, T, L> {
+        Guard::new(self, self.acquire_participant(), true)
+    }
+
+    /// The same, to read.
+    pub(crate) fn pin_transient_to_read(&self) -> Guard<'_, T, L, Reads> {
         Guard::new(self, self.acquire_participant(), true)
     }
 
@@ -321,26 +519,53 @@ impl<T, L: Default> Domain<T, L> {
         participant.bag.seal_open(self);
     }
 
+    /// The first half of neutralizing, for the participant that was added last; the request and the bound.
+    pub(super) fn request_first(&self) -> (NeutralizeRequest, u32) {
+        let participant = self.participants().next().expect("a participant was added");
+        let request = participant.pin_state.request(|_| true).expect("it is pinned");
+        (request, self.next_era())
+    }
+
+    /// The second half.
+    pub(super) fn complete_first(&self, request: NeutralizeRequest, bound: u32) {
+        let participant = self.participants().next().expect("a participant was added");
+        participant.pin_state.complete(request, bound, [0; 2]);
+    }
+
     pub(super) fn seal_all(&self) {
         self.participants().for_each(|participant| participant.bag.seal_open(self));
     }
 
     pub(super) fn collect_ripe(&self) {
         self.participants().for_each(|participant| {
-            participant.bag.collect(self, &mut usize::MAX.clone(), &mut |item, _| drop(item));
+            let (scan, _) = self.scan_participants();
+            participant
+                .bag
+                .collect(self, &scan, &mut usize::MAX.clone(), &mut |item, _| drop(item));
         });
     }
 }
 
 impl<T: Send + 'static, L: Default + Send + Sync + 'static> Domain<T, L> {
-    /// Pins the calling thread.
+    /// Pins the calling thread to write: it is not neutralized.
     ///
     /// # Progress
     ///
-    /// Wait-free: one locked instruction, and none if the thread is pinned already. The first call
+    /// Wait-free: one locked instruction, and none if the thread writes already. The first call
     /// of a thread takes a participant, which is lock-free and may allocate.
     #[inline]
     pub(crate) fn pin(self: &Arc<Self>) -> Guard<'_, T, L> {
+        let (participant, transient) = handles::participant(self);
+        Guard::new(self, participant, transient)
+    }
+
+    /// Pins the calling thread to read: it may be neutralized.
+    ///
+    /// # Progress
+    ///
+    /// The same; no locked instruction if the thread is pinned already.
+    #[inline]
+    pub(crate) fn pin_to_read(self: &Arc<Self>) -> Guard<'_, T, L, Reads> {
         let (participant, transient) = handles::participant(self);
         Guard::new(self, participant, transient)
     }
@@ -394,6 +619,9 @@ impl<T: Send, L: Send + Sync> AnyDomain for Domain<T, L> {
 
 impl<T, L> Drop for Domain<T, L> {
     fn drop(&mut self) {
+        if let Some(participant) = self.participants().next() {
+            participant.bag.take_over(&self.back);
+        }
         // ORDERING R-l: Acquire: as in `participants`; no other thread is here any more.
         let mut next = self.participants.load(Ordering::Acquire);
         while !next.is_null() {

@@ -73,13 +73,18 @@ mod handles;
 mod name;
 mod open_batch;
 mod participant;
+mod participant_scan;
+mod pin_state;
 mod queue;
 mod stall;
+mod validate;
 
 #[cfg(all(test, clockhand_loom, crossbeam_loom))]
 mod crossbeam_models;
 #[cfg(all(test, clockhand_loom))]
 mod models;
+#[cfg(all(test, clockhand_loom))]
+mod neutralize_models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
@@ -87,6 +92,16 @@ pub(crate) use bag::{ChargedTo, Retired};
 pub(crate) use domain::{Domain, Laggard};
 pub(crate) use freeing::is_freeing;
 pub(crate) use participant::{Guard, GuardRef, OwnedGuard, PinStatus};
+pub(crate) use pin_state::stall_point;
+#[cfg(all(test, not(clockhand_loom)))]
+pub(crate) use pin_state::stall_points;
+pub(crate) use validate::{Mode, Outcome, Reads, Unchecked, Validate, Validated, Writes};
+
+/// What can be retired.
+pub(crate) trait Born {
+    /// When it was born, by [`GuardRef::birth`]; zero if that is not known, and it is held by all who could have seen it.
+    fn birth(&self) -> u32;
+}
 
 /// How many epochs lie between the retirement of an item and its release.
 pub(crate) const GRACE: u64 = 3;

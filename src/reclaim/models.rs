@@ -6,7 +6,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-use super::{ChargedTo, Domain, OwnedGuard, Retired};
+use super::{Born, ChargedTo, Domain, OwnedGuard, Retired};
 use crate::sync::Ordering;
 
 /// An item that notices when it is read while, or after, it is freed.
@@ -44,6 +44,12 @@ impl Drop for Item {
     }
 }
 
+impl Born for Item {
+    fn birth(&self) -> u32 {
+        0
+    }
+}
+
 struct World {
     domain: Arc<Domain<Item, ()>>,
     /// One while the item is linked.
@@ -74,7 +80,7 @@ impl World {
 
     fn collect(&self, rounds: usize) {
         for _ in 0..rounds {
-            self.domain.collect(usize::MAX, |item, _| drop(item));
+            self.domain.collect((usize::MAX, |_| false), |item, _| drop(item));
         }
     }
 }
@@ -115,7 +121,7 @@ fn a_renewed_reader_keeps_what_it_reads() {
     model_of(2, || {
         let (world, item) = World::new();
         let participant = world.domain.acquire_participant();
-        world.domain.refresh_participant(&participant.state);
+        world.domain.refresh_participant(&participant.pin_state);
         let spawn = |f: fn(&World)| {
             let world = Arc::clone(&world);
             thread::spawn(move || f(&world))
@@ -132,7 +138,7 @@ fn a_renewed_reader_keeps_what_it_reads() {
                 world.domain.collect_ripe();
             }),
         ];
-        world.domain.refresh_participant(&participant.state);
+        world.domain.refresh_participant(&participant.pin_state);
         world.follow();
         participant.release();
         others.map(|other| other.join().unwrap());
@@ -222,12 +228,13 @@ fn what_is_put_back_is_not_lost() {
         (0..super::GRACE).for_each(|_| _ = domain.advance());
         let other = {
             let domain = Arc::clone(&domain);
-            thread::spawn(move || domain.collect(1, |item, _| drop(item)).freed)
+            thread::spawn(move || domain.collect((1, |_| false), |item, _| drop(item)).freed)
         };
         let second = retire(&domain);
-        let mut freed = domain.collect(0, |item, _| drop(item)).freed;
+        let mut freed = domain.collect((0, |_| false), |item, _| drop(item)).freed;
         freed += other.join().unwrap();
-        (0..=super::GRACE).for_each(|_| freed += domain.collect(9, |item, _| drop(item)).freed);
+        (0..=super::GRACE)
+            .for_each(|_| freed += domain.collect((9, |_| false), |item, _| drop(item)).freed);
         assert_eq!((freed, domain.backlog()), (3, 0));
         let frees = |probe: &Probe| probe.frees.load(Ordering::Relaxed);
         assert!(first.iter().chain([&second]).all(|probe| frees(probe) == 1));
@@ -252,9 +259,9 @@ fn what_ripens_out_of_reach_is_found_by_the_next_collection() {
             let domain = Arc::clone(&domain);
             thread::spawn(move || domain.collect_ripe())
         };
-        domain.collect(9, |item, _| drop(item));
+        domain.collect((9, |_| false), |item, _| drop(item));
         other.join().unwrap();
-        domain.collect(9, |item, _| drop(item));
+        domain.collect((9, |_| false), |item, _| drop(item));
         assert_eq!(probe.frees.load(Ordering::Relaxed), 1, "it is ripe, and nobody knows");
         drop(guard);
     });
@@ -281,7 +288,7 @@ fn what_is_open_is_taken_once_whoever_takes_it() {
         probes.extend([put(), put()]);
         takers.into_iter().for_each(|taker| taker.join().unwrap());
         drop(guard);
-        (0..=super::GRACE).for_each(|_| _ = domain.collect(9, |item, _| drop(item)));
+        (0..=super::GRACE).for_each(|_| _ = domain.collect((9, |_| false), |item, _| drop(item)));
         assert!(probes.iter().all(|probe| probe.frees.load(Ordering::Relaxed) == 1));
         assert_eq!(domain.backlog(), 0);
     });

@@ -52,6 +52,12 @@ impl<T> OpenBatch<T> {
         self.filled() == BATCH
     }
 
+    /// Whether there is nothing in it, as far as is known.
+    pub(super) fn is_empty(&self) -> bool {
+        // ORDERING S-h: Relaxed: a hint.
+        self.put.load(Ordering::Relaxed) == self.taken.load(Ordering::Relaxed)
+    }
+
     #[inline]
     fn filled(&self) -> usize {
         // ORDERING S-o: Relaxed: only the holder writes it.
@@ -60,10 +66,10 @@ impl<T> OpenBatch<T> {
         put.wrapping_sub(self.taken.load(Ordering::Acquire))
     }
 
-    /// Puts an item in; whether it is full then. Called by the participant's holder only, where it is not full.
+    /// Puts an item in; how many there are then. Called by the participant's holder only, where it is not full.
     #[inline]
     #[allow(unsafe_code)]
-    pub(super) fn put(&self, item: Item<T>) -> bool {
+    pub(super) fn put(&self, item: Item<T>) -> usize {
         let filled = self.filled();
         assert!(filled < BATCH, "the holder has looked");
         // ORDERING S-o: Relaxed: only the holder writes it.
@@ -74,19 +80,18 @@ impl<T> OpenBatch<T> {
         });
         // ORDERING R-q: Release: the item; pairs with the load in `take`.
         self.put.store(put.wrapping_add(1), Ordering::Release);
-        filled + 1 == BATCH
+        filled + 1
     }
 
-    /// Takes all items out, if there are any and no other thread is at it.
+    /// Takes all items out, into an empty batch, if there are any and no other thread is at it.
     #[allow(unsafe_code)]
-    pub(super) fn take(&self) -> Option<Box<Batch<T>>> {
-        // ORDERING S-h: Relaxed: saves the rest when there is nothing.
-        if self.put.load(Ordering::Relaxed) == self.taken.load(Ordering::Relaxed) {
+    pub(super) fn take(&self, empty: impl FnOnce() -> Box<Batch<T>>) -> Option<Box<Batch<T>>> {
+        if self.is_empty() {
             return None;
         }
-        let mut batch = Batch::new(BATCH);
-        let (alone, busy) = (Ordering::Acquire, Ordering::Relaxed);
+        let mut batch = empty();
         // ORDERING R-r: Acquire: what the last one took is gone; pairs with the store below.
+        let (alone, busy) = (Ordering::Acquire, Ordering::Relaxed);
         if self.taker.compare_exchange(false, true, alone, busy).is_err()
             && !seeded("reclaim-take-together")
         {

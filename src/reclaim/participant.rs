@@ -4,10 +4,13 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::Born;
 use super::bag::{Bag, ChargedTo, Retired};
 use super::domain::Domain;
 use super::freeing;
 use super::name::Name;
+use super::pin_state::PinState;
+use super::validate::{Mode, Outcome, PinnedPlace, Reads, Writes};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Holder, Ordering, Relaxed};
 
 /// Set in the count of guards when the thread has given up the participant under them.
@@ -24,8 +27,7 @@ const MAX_GUARDS: u32 = if cfg!(test) { 1 << 10 } else { 1 << 30 };
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Participant<T, L> {
-    /// Zero, or `epoch << 1 | 1` (R1).
-    pub(super) state: AtomicU64,
+    pub(super) pin_state: PinState,
     /// The thread that holds it; none if it is free.
     holder: AtomicU64,
     name: Name,
@@ -41,7 +43,7 @@ impl<T, L> Participant<T, L> {
         let (me, name) = (Holder::me(), Name::default());
         name.write(me);
         Self {
-            state: AtomicU64::new(0),
+            pin_state: PinState::new(),
             holder: AtomicU64::new(me.into_raw()),
             name,
             nested: Relaxed::<AtomicU32>::new(0),
@@ -54,9 +56,7 @@ impl<T, L> Participant<T, L> {
     /// Leaves the participant to the next thread. Its bag and its local part stay as they are.
     pub(super) fn release(&self) {
         self.nested.set(0);
-        // ORDERING R-c: Release: the holder's reads of shared memory end before the participant is
-        // quiescent; pairs with the acquire load in `Domain::advance`.
-        self.state.store(0, Ordering::Release);
+        self.pin_state.release();
         // ORDERING R-j: Release: hands the participant's local part to the next holder; pairs with the exchange in
         // `try_acquire`.
         self.holder.store(Holder::NONE, Ordering::Release);
@@ -85,8 +85,7 @@ impl<T, L> Participant<T, L> {
     fn is_mine_and_pinned(&self) -> bool {
         // ORDERING R-j: Relaxed: what the calling thread has written itself, or another's, which differs.
         let holder = self.holder.load(Ordering::Relaxed);
-        // ORDERING S-o: Relaxed: if it is the calling thread's, no other thread writes it (R1).
-        holder == Holder::me().into_raw() && self.state.load(Ordering::Relaxed) & 1 == 1
+        holder == Holder::me().into_raw() && self.pin_state.own_state().is_pinned()
     }
 
     /// Whether the participant's holder is a thread of the process that this one was forked from, and not `me`.
@@ -108,70 +107,84 @@ impl<T, L> Participant<T, L> {
     /// Frees up to `budget` of the items that were retired here, if any are sealed and the thread is not
     /// freeing already.
     #[inline(never)]
-    fn try_collect<F>(&self, domain: &Domain<T, L>, mut budget: usize, sink: impl FnOnce() -> F)
-    where
+    fn try_collect<F>(
+        &self,
+        domain: &Domain<T, L>,
+        (mut budget, pressure): (usize, impl FnOnce(bool) -> bool),
+        sink: impl FnOnce() -> F,
+    ) where
+        T: Born,
         F: FnMut(T, ChargedTo),
     {
         let Some(_freeing) = freeing::begin() else { return };
-        if self.bag.begin_collection() {
-            domain.advance();
-            self.bag.collect(domain, &mut budget, &mut sink());
+        let any = self.bag.begin_collection(domain);
+        // Also where nothing is sealed yet: who sleeps holds what is in the cache when it is neutralized.
+        let scan = domain.scan_or_neutralize(pressure);
+        if any && budget > 0 {
+            self.bag.collect(domain, &scan, &mut budget, &mut sink());
         }
     }
 
-    fn pin(&self, domain: &Domain<T, L>) {
+    /// Pins the thread; whether it was not writing before, and does now.
+    #[inline]
+    fn enter<M: Mode>(&self, domain: &Domain<T, L>) -> bool {
         let depth = self.nested.get();
-        if depth == 0 {
-            domain.pin_participant(&self.state);
+        let begins = if depth == 0 {
+            domain.pin_participant::<M>(&self.pin_state);
+            M::WRITES
         } else if depth & !ORPHANED == MAX_GUARDS {
             // One more would look like a participant that was given up, under guards that lend.
             panic!("a thread holds more than 2^30 guards of one cache: let go of some");
-        }
+        } else {
+            M::WRITES && self.pin_state.begin_writing()
+        };
         self.nested.set(depth + 1);
+        begins
     }
 
-    fn unpin(&self) {
+    /// Ends a pin, and with it the write that has begun with it, if one has.
+    #[inline]
+    fn unpin(&self, ends: bool) {
         let depth = self.nested.get() - 1;
         self.nested.set(depth);
         if depth == 0 {
-            // ORDERING R-c: Release: what was read under the guard was read before; pairs with the
-            // acquire load in `Domain::advance`.
-            self.state.store(0, Ordering::Release);
+            self.pin_state.unpin();
         } else if depth == ORPHANED {
             self.release();
+        } else if ends {
+            self.pin_state.end_writing();
         }
     }
 }
 
 /// Whether a thread that has a participant is pinned, as others see it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PinStatus<'d>(pub(super) &'d AtomicU64);
+pub(crate) struct PinStatus<'d>(pub(super) &'d PinState);
 
 impl PinStatus<'_> {
     /// Whether it is pinned. Where it is not, what its holder did when it was is seen.
     pub(crate) fn is_pinned(self) -> bool {
-        // ORDERING R-c: Acquire: what was done under the last pin; pairs with the store in `Participant::unpin`.
-        self.0.load(Ordering::Acquire) & 1 == 1
+        self.0.state().is_pinned()
     }
 }
 
-/// Evidence that the calling thread is pinned for `'g`; what a guard lends to the thread that reads.
+/// Evidence that the calling thread is pinned for `'g`, in a mode; what a guard lends to the thread that reads or writes.
 #[derive(Debug)]
-pub(crate) struct GuardRef<'g, T, L> {
+pub(crate) struct GuardRef<'g, T, L, M = Writes> {
     pub(super) domain: &'g Domain<T, L>,
     pub(super) participant: &'g Participant<T, L>,
     /// A pass is tied to the thread that is pinned.
-    _here: PhantomData<*mut ()>,
+    _here: PhantomData<(*mut (), M)>,
 }
 
-impl<T, L> Clone for GuardRef<'_, T, L> {
+impl<T, L, M> Clone for GuardRef<'_, T, L, M> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T, L> Copy for GuardRef<'_, T, L> {}
+impl<T, L, M> Copy for GuardRef<'_, T, L, M> {}
 
-impl<'g, T, L> GuardRef<'g, T, L> {
+impl<'g, T, L, M> GuardRef<'g, T, L, M> {
     /// What the owner of the domain keeps for this thread.
     pub(crate) fn local(&self) -> &'g L {
         &self.participant.local
@@ -180,6 +193,36 @@ impl<'g, T, L> GuardRef<'g, T, L> {
     /// Whether this pass was issued by `domain`.
     pub(crate) fn is_of(&self, domain: &Domain<T, L>) -> bool {
         std::ptr::eq(self.domain, domain)
+    }
+}
+
+impl<'g, T, L, M: Mode> GuardRef<'g, T, L, M> {
+    /// An operation from its root: see [`Mode::run`].
+    #[inline(always)]
+    pub(crate) fn run<R>(&self, op: impl FnMut(M::Validate<'g>) -> Outcome<'g, R, M>) -> R {
+        M::run(PinnedPlace(&self.participant.pin_state), op)
+    }
+
+    /// The first attempt at one; none if the thread was neutralized.
+    #[inline(always)]
+    pub(crate) fn attempt<R>(
+        &self,
+        op: impl FnOnce(M::Validate<'g>) -> Outcome<'g, R, M>,
+    ) -> Option<R> {
+        M::attempt(PinnedPlace(&self.participant.pin_state), op)
+    }
+}
+
+impl<'g, T, L> GuardRef<'g, T, L> {
+    /// When an item is born that is made now.
+    #[inline(always)]
+    pub(crate) fn birth(&self) -> u32 {
+        self.domain.birth()
+    }
+
+    /// Whether a thread that shows an older epoch than the present one may hold an item that was born then.
+    pub(crate) fn is_held_by_laggard(&self, birth: u32) -> bool {
+        self.domain.is_held_by_laggard(birth)
     }
 
     /// Hands over an item that was unlinked under this pass (R2).
@@ -190,22 +233,25 @@ impl<'g, T, L> GuardRef<'g, T, L> {
 
 /// Keeps the thread pinned while it lives.
 #[derive(Debug)]
-pub(crate) struct Guard<'d, T, L> {
+pub(crate) struct Guard<'d, T, L, M: Mode = Writes> {
     domain: &'d Domain<T, L>,
     participant: &'d Participant<T, L>,
     /// The participant was taken for this guard alone, as the thread has no handle list any more.
     transient: bool,
-    _here: PhantomData<*mut ()>,
+    /// The thread did not write before.
+    begins: bool,
+    _here: PhantomData<(*mut (), M)>,
 }
 
-impl<'d, T, L> Guard<'d, T, L> {
+impl<'d, T, L, M: Mode> Guard<'d, T, L, M> {
+    #[inline]
     pub(super) fn new(
         domain: &'d Domain<T, L>,
         participant: &'d Participant<T, L>,
         transient: bool,
     ) -> Self {
-        participant.pin(domain);
-        Self { domain, participant, transient, _here: PhantomData }
+        let begins = participant.enter::<M>(domain);
+        Self { domain, participant, transient, begins, _here: PhantomData }
     }
 
     /// What the owner of the domain keeps for this thread.
@@ -214,7 +260,7 @@ impl<'d, T, L> Guard<'d, T, L> {
     }
 
     /// The evidence, for as long as the guard is borrowed.
-    pub(crate) fn guard_ref(&self) -> GuardRef<'_, T, L> {
+    pub(crate) fn guard_ref(&self) -> GuardRef<'_, T, L, M> {
         GuardRef { domain: self.domain, participant: self.participant, _here: PhantomData }
     }
 
@@ -248,18 +294,24 @@ impl<'d, T, L> Guard<'d, T, L> {
     /// wait there, the thread holds no other guard, and it is not freeing already (R6). Looks only after
     /// some retirements, as each look has to move the epoch.
     ///
-    /// The sink gets the participant's local part with each item if the thread keeps the participant; it is made only
-    /// if there is a look.
+    /// If others keep the epoch from moving, they are neutralized if `pressure` says so.
+    ///
+    /// The sink gets the participant's local part with each item if the thread keeps the participant; it is made only if there is a
+    /// look.
     #[inline]
-    pub(crate) fn close<F>(self, budget: usize, sink: impl FnOnce() -> F)
-    where
+    pub(crate) fn close<F>(
+        self,
+        (budget, pressure): (usize, impl FnOnce(bool) -> bool),
+        sink: impl FnOnce() -> F,
+    ) where
+        T: Born,
         F: FnMut(T, ChargedTo, Option<&L>),
     {
         let (domain, participant, transient) = (self.domain, self.participant, self.transient);
         drop(self);
-        if participant.nested.get() == 0 && participant.bag.is_collection_due() {
+        if participant.nested.get() == 0 && participant.bag.is_collection_due(domain.look_step()) {
             let local = (!transient).then_some(&participant.local);
-            participant.try_collect(domain, budget, || {
+            participant.try_collect(domain, (budget, pressure), || {
                 let mut sink = sink();
                 move |item, charged_to| sink(item, charged_to, local)
             });
@@ -267,28 +319,73 @@ impl<'d, T, L> Guard<'d, T, L> {
     }
 }
 
+impl<T, L> Guard<'_, T, L> {
+    /// Runs code of the user's, which may take long, as one that may be neutralized. It is not to use this pin. What was found
+    /// under it stays valid; what a header word or a slot said may be so no more, which an exchange of it notices. Does
+    /// nothing where the thread writes elsewhere, too.
+    #[inline]
+    pub(crate) fn while_suspended<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _passable = self.begins.then(|| Suspension::begin(&self.participant.pin_state));
+        f()
+    }
+}
+
+#[cfg(all(test, clockhand_loom))]
+impl<T, L> Guard<'_, T, L, Reads> {
+    /// Runs `f` as a write that is nested in what the thread reads.
+    pub(crate) fn write<R>(&self, f: impl FnOnce(&Guard<'_, T, L>) -> R) -> R {
+        f(&Guard::new(self.domain, self.participant, false))
+    }
+}
+
+#[cfg(all(test, clockhand_loom))]
+impl<T, L> GuardRef<'_, T, L, Reads> {
+    /// Takes the next number.
+    pub(super) fn go_on(&self) {
+        drop(self.participant.pin_state.exempt());
+    }
+}
+
+/// A write has stopped for code of the user's, and goes on after it, also after a panic.
+struct Suspension<'g>(&'g PinState);
+
+impl<'g> Suspension<'g> {
+    fn begin(pin_state: &'g PinState) -> Self {
+        pin_state.suspend_writing();
+        Self(pin_state)
+    }
+}
+
+impl Drop for Suspension<'_> {
+    fn drop(&mut self) {
+        self.0.begin_writing();
+    }
+}
+
 /// The thread has left its participant for a while.
-struct RepinOnDrop<'g, T, L> {
+struct RepinOnDrop<'g, T, L, M: Mode> {
     domain: &'g Domain<T, L>,
     participant: &'g Participant<T, L>,
+    _mode: PhantomData<M>,
 }
 
-impl<'g, T, L> RepinOnDrop<'g, T, L> {
-    fn unpin(guard: &'g Guard<'_, T, L>) -> Self {
-        guard.participant.unpin();
-        Self { domain: guard.domain, participant: guard.participant }
+impl<'g, T, L, M: Mode> RepinOnDrop<'g, T, L, M> {
+    fn unpin(guard: &'g Guard<'_, T, L, M>) -> Self {
+        guard.participant.unpin(false);
+        Self { domain: guard.domain, participant: guard.participant, _mode: PhantomData }
     }
 }
 
-impl<T, L> Drop for RepinOnDrop<'_, T, L> {
+impl<T, L, M: Mode> Drop for RepinOnDrop<'_, T, L, M> {
     fn drop(&mut self) {
-        self.participant.pin(self.domain);
+        // Alone, as before: so it is this pin that begins to write, if it does.
+        self.participant.enter::<M>(self.domain);
     }
 }
 
-impl<T, L> Drop for Guard<'_, T, L> {
+impl<T, L, M: Mode> Drop for Guard<'_, T, L, M> {
     fn drop(&mut self) {
-        self.participant.unpin();
+        self.participant.unpin(M::WRITES && self.begins);
         if self.transient {
             self.participant.release();
         }
@@ -326,16 +423,21 @@ impl<T, L> OwnedGuard<T, L> {
     /// Wait-free. No fence and no locked instruction while the owned guard stays pinned; one after
     /// [`park`](Self::park).
     #[inline]
-    pub(crate) fn guard_ref(&mut self) -> GuardRef<'_, T, L> {
+    pub(crate) fn guard_ref(&mut self) -> GuardRef<'_, T, L, Reads> {
         let participant = self.participant();
-        self.domain.refresh_participant(&participant.state);
+        self.domain.refresh_participant(&participant.pin_state);
         GuardRef { domain: &self.domain, participant, _here: PhantomData }
+    }
+
+    /// The pass that was issued last.
+    #[cfg(test)]
+    pub(crate) fn here(&self) -> GuardRef<'_, T, L, Reads> {
+        GuardRef { domain: &self.domain, participant: self.participant(), _here: PhantomData }
     }
 
     /// Unpins until the next use.
     pub(crate) fn park(&mut self) {
-        // ORDERING R-c: Release: as in `Participant::unpin`.
-        self.participant().state.store(0, Ordering::Release);
+        self.participant().pin_state.unpin();
     }
 }
 

@@ -4,10 +4,17 @@ use std::ptr;
 
 use super::bag::{ChargedTo, Retired};
 
+/// When a batch was sealed (R3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seal {
+    /// The epoch.
+    pub(super) tag: u64,
+    pub(super) era: u32,
+}
+
 /// Items that were sealed together.
 pub(super) struct Batch<T> {
-    /// The epoch when the batch was sealed (R3).
-    pub(super) tag: u64,
+    pub(super) seal: Seal,
     /// The batch below, in a stack; the batch behind, in a queue.
     pub(super) next: *mut Batch<T>,
     /// The last batch of the queue of which this one is the first.
@@ -18,7 +25,12 @@ pub(super) struct Batch<T> {
 impl<T> Batch<T> {
     pub(super) fn new(items: usize) -> Box<Self> {
         let items = Vec::with_capacity(items);
-        Box::new(Self { tag: 0, next: ptr::null_mut(), last: ptr::null_mut(), items })
+        Box::new(Self {
+            seal: Seal::default(),
+            next: ptr::null_mut(),
+            last: ptr::null_mut(),
+            items,
+        })
     }
 }
 
@@ -71,7 +83,7 @@ impl<T> Queue<T> {
         queue
     }
 
-    fn of_one(mut batch: Box<Batch<T>>) -> Self {
+    pub(super) fn of_one(mut batch: Box<Batch<T>>) -> Self {
         batch.next = ptr::null_mut();
         let batch = Box::into_raw(batch);
         Self { first: batch, last: batch }
@@ -93,7 +105,7 @@ impl<T> Queue<T> {
 
     /// The tag of the first batch; none is later than anything.
     fn oldest(&mut self) -> u64 {
-        self.first().map_or(u64::MAX, |batch| batch.tag)
+        self.first().map_or(u64::MAX, |batch| batch.seal.tag)
     }
 
     /// The tag of the last batch; none is earlier than anything.
@@ -102,7 +114,7 @@ impl<T> Queue<T> {
             return 0;
         }
         // SAFETY: as in `first`; where one is there, the last one is.
-        unsafe { (*self.last).tag }
+        unsafe { (*self.last).seal.tag }
     }
 
     /// Takes the first batch out.
@@ -121,7 +133,8 @@ impl<T> Queue<T> {
         self.append(Self::of_one(batch));
     }
 
-    fn append(&mut self, others: Self) {
+    /// Puts others behind these.
+    pub(super) fn append(&mut self, others: Self) {
         if self.first.is_null() {
             *self = others;
         } else if !others.first.is_null() {

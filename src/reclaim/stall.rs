@@ -75,6 +75,27 @@ impl Stall {
         Duration::from_nanos(if is_stalled { lasted } else { 0 })
     }
 
+    /// When the advance from this epoch was found to be in vain, by the timer and by the system's clock; now, if no thread has
+    /// noted it.
+    pub(super) fn began(&self, epoch: u64) -> [u64; 2] {
+        // ORDERING R-p: Acquire: as in `since`.
+        let is_stalled = self.epoch.load(Ordering::Acquire) == epoch + 1;
+        if is_stalled {
+            return [self.at.get(), self.system.get()];
+        }
+        [self.timer.get().map_or(0, |timer| timer()), self.nanos()]
+    }
+
+    /// For how long it is since then by the timer, in nanoseconds.
+    pub(super) fn elapsed(&self, at: u64) -> u64 {
+        self.timer.get().map_or(0, |timer| timer().saturating_sub(at))
+    }
+
+    /// The same by the system's clock.
+    pub(super) fn lasted_since(&self, nanos: u64) -> Duration {
+        Duration::from_nanos(self.nanos().saturating_sub(nanos))
+    }
+
     fn nanos(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::queue::{Batch, Queue, TURNED};
-use super::{ChargedTo, Domain, GRACE, Retired};
+use super::{Born, ChargedTo, Domain, GRACE, GuardRef, Reads, Retired, Validate};
 
 /// Counts its drops.
 struct Item(Arc<AtomicUsize>);
@@ -13,6 +13,18 @@ struct Item(Arc<AtomicUsize>);
 impl Drop for Item {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Born for Item {
+    fn birth(&self) -> u32 {
+        0
+    }
+}
+
+impl Born for usize {
+    fn birth(&self) -> u32 {
+        0
     }
 }
 
@@ -33,7 +45,7 @@ fn retire(domain: &Toy, drops: &Arc<AtomicUsize>, count: usize) {
 
 /// Collects until nothing more comes.
 fn collect(domain: &Toy) -> usize {
-    (0..=GRACE).map(|_| domain.collect(usize::MAX, |item, _| drop(item)).freed).sum()
+    (0..=GRACE).map(|_| domain.collect((usize::MAX, |_| false), |item, _| drop(item)).freed).sum()
 }
 
 #[test]
@@ -102,7 +114,7 @@ fn a_perch_holds_until_it_moves_or_is_parked() {
     let freed: usize = (0..=GRACE)
         .map(|_| {
             owned_guard.guard_ref();
-            domain.collect(usize::MAX, |item, _| drop(item)).freed
+            domain.collect((usize::MAX, |_| false), |item, _| drop(item)).freed
         })
         .sum();
     assert_eq!(freed, 1, "it moves on with each use");
@@ -120,8 +132,8 @@ fn a_perch_holds_until_it_moves_or_is_parked() {
 fn a_budget_is_kept() {
     let (domain, drops) = toy();
     retire(&domain, &drops, 100);
-    while !(0..=GRACE).all(|_| domain.collect(0, |item, _| drop(item)).freed > 0) {
-        if domain.collect(7, |item, _| drop(item)).freed > 0 {
+    while !(0..=GRACE).all(|_| domain.collect((0, |_| false), |item, _| drop(item)).freed > 0) {
+        if domain.collect((7, |_| false), |item, _| drop(item)).freed > 0 {
             break;
         }
     }
@@ -141,7 +153,7 @@ fn a_backlog_is_not_gone_through_again() {
     let before = TURNED.get();
     for _ in 0..ITEMS {
         retire(&domain, &drops, 1);
-        domain.pin().close(16, || |item, _, _| drop(item));
+        domain.pin().close((16, |_| false), || |item, _, _| drop(item));
     }
     assert_eq!(drops.load(Ordering::SeqCst), 0, "a reader may be looking");
     let turned = TURNED.get() - before;
@@ -149,7 +161,7 @@ fn a_backlog_is_not_gone_through_again() {
     drop(owned_guard);
     // At the end, too, each look is for what it frees.
     while domain.backlog() > 0 {
-        domain.collect(16, |item, _| drop(item));
+        domain.collect((16, |_| false), |item, _| drop(item));
     }
     let turned = TURNED.get() - before;
     assert!(turned <= ITEMS, "{turned} batches were looked at");
@@ -165,7 +177,7 @@ fn ripe_items_are_looked_for_however_many_are_retired_at_a_time() {
         for _ in 0..200 {
             let before = domain.backlog();
             retire(&domain, &drops, step);
-            domain.pin().close(2 * step.max(16), || |item, _, _| drop(item));
+            domain.pin().close((2 * step.max(16), |_| false), || |item, _, _| drop(item));
             assert!(domain.backlog() <= before + step);
         }
         // What is open, and what is not ripe yet.
@@ -180,13 +192,13 @@ fn batches_that_meet_are_put_in_order() {
         let mut queue = Queue::default();
         for &tag in tags {
             let mut batch = Batch::new(1);
-            batch.tag = tag;
+            batch.seal.tag = tag;
             queue.push(batch);
         }
         queue
     }
     let tags = |mut queue: Queue<u64>| -> Vec<u64> {
-        std::iter::from_fn(|| queue.pop()).map(|batch| batch.tag).collect()
+        std::iter::from_fn(|| queue.pop()).map(|batch| batch.seal.tag).collect()
     };
     let lists: [&[u64]; 8] =
         [&[], &[5], &[5, 7], &[6, 6, 6], &[1, 2, 9], &[5, 5, 8, 9, 9], &[9], &[1, 1]];
@@ -207,7 +219,7 @@ fn batches_that_meet_are_put_in_order() {
         let mut top = std::ptr::null_mut();
         for &tag in these {
             let mut batch = Batch::new(1);
-            (batch.tag, batch.next) = (tag, top);
+            (batch.seal.tag, batch.next) = (tag, top);
             top = Box::into_raw(batch);
         }
         // SAFETY: made from boxes above.
@@ -215,7 +227,7 @@ fn batches_that_meet_are_put_in_order() {
         let mut top = std::ptr::null_mut();
         for &tag in these.iter().rev() {
             let mut batch = Batch::new(1);
-            (batch.tag, batch.next) = (tag, top);
+            (batch.seal.tag, batch.next) = (tag, top);
             top = Box::into_raw(batch);
         }
         // SAFETY: as above.
@@ -232,9 +244,9 @@ fn a_collection_leaves_to_others_what_it_will_not_free() {
     let mut outer = 0;
     while outer == 0 {
         outer = domain
-            .collect(1, |item, _| {
+            .collect((1, |_| false), |item, _| {
                 drop(item);
-                let other = || domain.collect(1_000, |item, _| drop(item)).freed;
+                let other = || domain.collect((1_000, |_| false), |item, _| drop(item)).freed;
                 inner += thread::scope(|scope| scope.spawn(other).join().expect("no panic"));
             })
             .freed;
@@ -254,13 +266,13 @@ fn a_thread_that_is_freeing_frees_nothing_inside() {
     let mut freed = 0;
     while freed < ITEMS {
         freed += domain
-            .collect(7, |item, _| {
+            .collect((7, |_| false), |item, _| {
                 drop(item);
                 let now = before();
                 for domain in [&domain, &other] {
                     assert_eq!(collect(domain), 0);
                     retire(domain, &drops, 9);
-                    domain.pin().close(100, || |item, _, _| drop(item));
+                    domain.pin().close((100, |_| false), || |item, _, _| drop(item));
                 }
                 assert_eq!(before(), now, "freed inside");
             })
@@ -270,7 +282,7 @@ fn a_thread_that_is_freeing_frees_nothing_inside() {
     let now = theirs.load(Ordering::SeqCst);
     for _ in 0..=GRACE {
         retire(&other, &drops, 8);
-        other.pin().close(100, || |item, _, _| drop(item));
+        other.pin().close((100, |_| false), || |item, _, _| drop(item));
     }
     assert!(theirs.load(Ordering::SeqCst) > now, "the write that was not inside frees");
     while domain.backlog() + other.backlog() > 0 {
@@ -284,12 +296,14 @@ fn a_thread_that_is_freeing_frees_nothing_inside() {
 fn a_thread_whose_destructor_panicked_frees_again() {
     let (domain, drops) = toy();
     retire(&domain, &drops, 100);
-    while catch_unwind(AssertUnwindSafe(|| domain.collect(9, |_, _| panic!("a destructor"))))
-        .is_ok()
+    while catch_unwind(AssertUnwindSafe(|| {
+        domain.collect((9, |_| false), |_, _| panic!("a destructor"))
+    }))
+    .is_ok()
     {}
     assert_eq!(collect(&domain), 99);
     retire(&domain, &drops, 100);
-    let close = || domain.pin().close(9, || |_, _, _| panic!("a destructor"));
+    let close = || domain.pin().close((9, |_| false), || |_, _, _| panic!("a destructor"));
     while catch_unwind(AssertUnwindSafe(close)).is_ok() {
         retire(&domain, &drops, 8);
     }
@@ -306,7 +320,7 @@ fn what_was_retired_first_is_freed_first() {
     }
     let mut freed = Vec::new();
     while domain.backlog() > 0 {
-        domain.collect(100, |nth, _| freed.push(nth));
+        domain.collect((100, |_| false), |nth, _| freed.push(nth));
     }
     // Within a batch in any order.
     let late = freed.iter().enumerate().filter(|&(at, &nth)| nth > at + 32).count();
@@ -325,7 +339,7 @@ fn the_account_comes_back_with_the_item() {
     }
     let mut seen = Vec::new();
     for _ in 0..=GRACE {
-        domain.collect(10, |_, charged_to| seen.push(charged_to));
+        domain.collect((10, |_| false), |_, charged_to| seen.push(charged_to));
     }
     assert_eq!(seen.len(), 3);
     assert!(charged_to_each.iter().all(|charged_to| seen.contains(charged_to)));
@@ -337,7 +351,8 @@ fn a_panic_in_the_sink_loses_no_other_item() {
     retire(&domain, &drops, 100);
     let mut panics = 0;
     while domain.backlog() > 0 {
-        let collect = || domain.collect(usize::MAX, |_item, _| panic!("a destructor panics"));
+        let collect =
+            || domain.collect((usize::MAX, |_| false), |_item, _| panic!("a destructor panics"));
         panics += usize::from(catch_unwind(AssertUnwindSafe(collect)).is_err());
     }
     assert_eq!((panics, drops.load(Ordering::SeqCst)), (100, 100));
@@ -348,20 +363,23 @@ fn a_panic_in_the_sink_loses_no_other_item() {
 fn what_a_panic_leaves_is_found_though_the_epoch_stands_still() {
     let (domain, drops) = toy();
     retire(&domain, &drops, 20);
-    domain.collect(0, |item, _| drop(item));
+    domain.collect((0, |_| false), |item, _| drop(item));
     (2..GRACE + 1).for_each(|_| assert!(domain.advance()));
     // Lets the epoch move once more, and no further.
     let guard = domain.pin();
     let collect = || {
-        domain.collect(usize::MAX, |_item, _| {
-            let other = || domain.collect(usize::MAX, |_item, _| unreachable!("all are in a hand"));
+        domain.collect((usize::MAX, |_| false), |_item, _| {
+            let other = || {
+                domain
+                    .collect((usize::MAX, |_| false), |_item, _| unreachable!("all are in a hand"))
+            };
             thread::scope(|scope| scope.spawn(|| other().freed).join().expect("no panic"));
             panic!("a destructor panics");
         })
     };
     assert!(catch_unwind(AssertUnwindSafe(collect)).is_err());
     assert_eq!(drops.load(Ordering::SeqCst), 1);
-    let freed = domain.collect(usize::MAX, |item, _| drop(item)).freed;
+    let freed = domain.collect((usize::MAX, |_| false), |item, _| drop(item)).freed;
     assert_eq!((freed, drops.load(Ordering::SeqCst)), (19, 20));
     drop(guard);
 }
@@ -412,11 +430,11 @@ fn a_roster_forgets_domains_that_are_closed() {
         let (old, _) = toy();
         drop(old.pin());
         old.close();
-        let watch = Arc::downgrade(&old);
+        let weak = Arc::downgrade(&old);
         drop(old);
         let (new, _) = toy();
         drop(new.pin());
-        assert!(watch.upgrade().is_none(), "the next new domain sweeps the roster");
+        assert!(weak.upgrade().is_none(), "the next new domain sweeps the roster");
     };
     thread::spawn(work).join().expect("no panic");
 }
@@ -449,6 +467,11 @@ fn a_thread_that_ends_may_pin_to_the_last() {
 fn nobody_reads_what_was_freed() {
     struct Cell {
         freed: AtomicBool,
+    }
+    impl Born for Box<Cell> {
+        fn birth(&self) -> u32 {
+            0
+        }
     }
     impl Drop for Cell {
         fn drop(&mut self) {
@@ -484,7 +507,7 @@ fn nobody_reads_what_was_freed() {
             let old = unsafe { Box::from_raw(old) };
             // SAFETY: taken out of reach by this thread, which is pinned.
             guard.guard_ref().retire(unsafe { Retired::new(old) }, ChargedTo::Nowhere);
-            guard.close(8, || |item, _, _| drop(item));
+            guard.close((8, |_| false), || |item, _, _| drop(item));
         }
         over.store(true, Ordering::Relaxed);
     });
@@ -504,9 +527,99 @@ fn a_guard_too_many_is_a_panic_and_the_others_still_protect() {
     thread::scope(|scope| {
         scope.spawn(|| {
             retire(&domain, &drops, 3);
-            (0..9).for_each(|_| _ = domain.collect(100, |item, _| drop(item)));
+            (0..9).for_each(|_| _ = domain.collect((100, |_| false), |item, _| drop(item)));
         });
     });
     assert_eq!(drops.load(Ordering::Relaxed), 0, "freed under a guard");
     drop(held);
+}
+
+/// What is born when it is told.
+struct Aged(u32, Arc<AtomicUsize>);
+
+impl Born for Aged {
+    fn birth(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Aged {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+type Age = Arc<Domain<Aged, ()>>;
+
+fn free_ripe(domain: &Age) {
+    (0..=2 * GRACE).for_each(|_| _ = domain.collect((usize::MAX, |_| false), |item, _| drop(item)));
+}
+
+fn retire_aged(domain: &Age, birth: u32) -> Arc<AtomicUsize> {
+    let drops = Arc::new(AtomicUsize::new(0));
+    // SAFETY: the item was never linked.
+    let item = unsafe { Retired::new(Aged(birth, Arc::clone(&drops))) };
+    domain.pin().guard_ref().retire(item, ChargedTo::Nowhere);
+    drops
+}
+
+/// Reads a word, as one that may be neutralized.
+fn read(guard: GuardRef<'_, Aged, (), Reads>) {
+    guard.run(|validator| validator.validate(()).map(|_| ()));
+}
+
+#[test]
+fn what_a_sleeper_goes_on_with_is_not_freed_as_another_has_gone() {
+    for swapped in [false, true] {
+        let domain: Age = Arc::new(Domain::new());
+        let mut guards = [domain.owned_guard(), domain.owned_guard()];
+        if swapped {
+            guards.reverse();
+        }
+        let [goes_on, leaves] = &mut guards;
+        goes_on.guard_ref();
+        leaves.guard_ref();
+        // Or no thread would be in the way yet.
+        domain.advance();
+        domain.neutralize_all();
+        let drops = retire_aged(&domain, domain.birth() - 2);
+        free_ripe(&domain);
+        assert_eq!(drops.load(Ordering::SeqCst), 0, "both hold it");
+        // Still under its old epoch, as what it was lent stays valid.
+        read(goes_on.here());
+        leaves.park();
+        free_ripe(&domain);
+        assert_eq!(drops.load(Ordering::SeqCst), 0, "one still holds it");
+        goes_on.park();
+        free_ripe(&domain);
+        assert_eq!(drops.load(Ordering::SeqCst), 1, "nobody holds it");
+    }
+}
+
+#[test]
+fn what_any_of_the_sleepers_holds_is_kept() {
+    for swapped in [false, true] {
+        let domain: Age = Arc::new(Domain::new());
+        let mut guards = [domain.owned_guard(), domain.owned_guard()];
+        if swapped {
+            guards.reverse();
+        }
+        let [early, late] = &mut guards;
+        early.guard_ref();
+        domain.neutralize_all();
+        let birth = domain.birth();
+        late.guard_ref();
+        domain.neutralize_all();
+        let (old, young) = (retire_aged(&domain, birth - 1), retire_aged(&domain, domain.birth()));
+        let between = retire_aged(&domain, birth);
+        free_ripe(&domain);
+        let freed = || [&old, &between, &young].map(|drops| drops.load(Ordering::SeqCst));
+        assert_eq!(freed(), [0, 0, 1]);
+        late.park();
+        free_ripe(&domain);
+        assert_eq!(freed(), [0, 1, 1]);
+        early.park();
+        free_ripe(&domain);
+        assert_eq!(freed(), [1, 1, 1]);
+    }
 }

@@ -5,6 +5,8 @@
 //! same code runs under the model checker.
 
 mod counter;
+#[cfg(all(test, clockhand_loom))]
+mod explore;
 mod holder;
 mod octet;
 mod outermost;
@@ -18,6 +20,8 @@ mod zeroed;
 mod tests;
 
 pub(crate) use counter::{counter, has_counter};
+#[cfg(all(test, clockhand_loom))]
+pub(crate) use explore::explore;
 pub(crate) use holder::Holder;
 pub(crate) use octet::Octet;
 pub(crate) use outermost::{Outermost, thread_local};

@@ -9,6 +9,7 @@ use super::group::Group;
 use super::header::Header;
 use super::summary::Summaries;
 use crate::entry::{EntryLayout, Slab};
+use crate::reclaim::stall_point;
 use crate::sync::{
     AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed, Zeroed, zeroed,
 };
@@ -32,7 +33,9 @@ impl Bucket {
     pub(super) fn header(&self) -> Header {
         // ORDERING T-a: Acquire: the slots are looked at after the word that counts the inserts;
         // pairs with `try_header`.
-        Header(self.header.load(Ordering::Acquire))
+        let header = Header(self.header.load(Ordering::Acquire));
+        stall_point();
+        header
     }
 
     /// One attempt to change the header word.
@@ -152,7 +155,9 @@ impl<K, V, X> Array<K, V, X> {
 
     pub(super) fn head(&self, index: usize) -> ChainHead {
         // ORDERING T-h: Acquire: the links; pairs with `try_head`.
-        ChainHead::from_raw(self.heads[index].load(Ordering::Acquire))
+        let head = ChainHead::from_raw(self.heads[index].load(Ordering::Acquire));
+        stall_point();
+        head
     }
 
     pub(super) fn try_head(&self, index: usize, from: ChainHead, to: ChainHead) -> bool {

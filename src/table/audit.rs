@@ -31,7 +31,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             let mut links = 0;
             for index in 0..array.len() {
                 let bucket = BucketRef::at(array, index);
-                links += bucket.links(bucket.head()).count();
+                links += bucket.chain().count();
                 if !bucket.header().is_moved() {
                     self.audit_home(bucket, &mut contents, &same);
                 }
@@ -74,7 +74,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         };
         group(bucket.group());
         let mut chained = 0;
-        for link in bucket.links(bucket.head()) {
+        for link in bucket.chain() {
             group(&link.group);
             chained += link.group.words().filter(|(_, word)| word.is_occupied()).count();
         }

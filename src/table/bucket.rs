@@ -1,43 +1,48 @@
 //! A bucket with its chain: a small lock-free set. The protocol of `table` is here.
 
+use std::marker::PhantomData;
+
 use super::array::{Array, Bucket};
 use super::chain::{ChainHead, Link};
 use super::deferred_box::DeferredBox;
-use super::group::{Group, Query, SLOTS_PER_GROUP, Slot};
+use super::group::{Group, Match, Query, SLOTS_PER_GROUP, Slot};
 use super::header::{Announced, Header};
 use super::slot_vector::SlotVector;
 use super::slot_word::{BucketContents, SlotWord, tag_of};
 use crate::entry::{Entry, EntryRef, is_plain};
+use crate::reclaim::{Mode, Outcome, Unchecked, Validate, Validated, Writes};
 use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::seeded;
 
-/// The bucket where all keys with certain hashes live, as seen by a pinned thread (T1).
-pub(super) struct BucketRef<'g, K, V, X> {
+/// The bucket where all keys with certain hashes live, as seen by a thread that is pinned (T1), in a mode: one that reads has
+/// to look before it follows what it finds here (T9).
+pub(super) struct BucketRef<'g, K, V, X, M = Writes> {
     pub(super) array: &'g Array<K, V, X>,
     line: &'g Bucket,
+    _mode: PhantomData<M>,
 }
 
-impl<K, V, X> Clone for BucketRef<'_, K, V, X> {
+impl<K, V, X, M> Clone for BucketRef<'_, K, V, X, M> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, X> Copy for BucketRef<'_, K, V, X> {}
+impl<K, V, X, M> Copy for BucketRef<'_, K, V, X, M> {}
 
 /// A readable entry and the slot it was found in.
-pub(crate) struct Occupied<'g, K, V, X> {
-    pub(super) bucket: BucketRef<'g, K, V, X>,
+pub(crate) struct Occupied<'g, K, V, X, M = Writes> {
+    pub(super) bucket: BucketRef<'g, K, V, X, M>,
     pub(super) slot: &'g Slot,
     pub(super) word: SlotWord,
     entry: EntryRef<'g, K, V>,
 }
 
-impl<K, V, X> Clone for Occupied<'_, K, V, X> {
+impl<K, V, X, M> Clone for Occupied<'_, K, V, X, M> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, X> Copy for Occupied<'_, K, V, X> {}
+impl<K, V, X, M> Copy for Occupied<'_, K, V, X, M> {}
 
 /// Evidence that a key was not there when its bucket's header word had a certain value.
 pub(crate) struct Vacant<'g, K, V, X> {
@@ -53,7 +58,10 @@ pub(crate) enum Lookup<'g, K, V, X> {
     Vacant(Vacant<'g, K, V, X>),
 }
 
-/// What a look at a bucket's own slots says of a key that is not there.
+/// What a look at a bucket's own slots has found.
+pub(super) type Probed<'g, K, V, X, M> = Result<Occupied<'g, K, V, X, M>, ProbeMiss>;
+
+/// What it says of a key that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProbeMiss {
     /// It is nowhere.
@@ -62,16 +70,11 @@ pub(crate) enum ProbeMiss {
     ProbeFurther,
 }
 
-impl<'g, K, V, X> BucketRef<'g, K, V, X> {
+impl<'g, K, V, X, M> BucketRef<'g, K, V, X, M> {
+    /// The bucket of a hash, or of a position, for a thread that is pinned in this mode.
     #[inline(always)]
-    pub(super) fn at(array: &'g Array<K, V, X>, index: usize) -> Self {
-        Self { array, line: array.bucket(index) }
-    }
-
-    /// The bucket of a hash, or of a position.
-    #[inline(always)]
-    pub(super) fn of(array: &'g Array<K, V, X>, hash: u64) -> Self {
-        Self { array, line: array.bucket_of(hash) }
+    pub(super) fn seen_at(array: &'g Array<K, V, X>, hash: u64) -> Self {
+        Self { array, line: array.bucket_of(hash), _mode: PhantomData }
     }
 
     /// Which of the generation's buckets it is.
@@ -96,19 +99,138 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         self.line.header()
     }
 
+    pub(super) fn head(&self) -> ChainHead {
+        self.array.head(self.index())
+    }
+
+    /// The links of the chain, newest first. A look at the head is one at all of them: those further down were there before.
+    pub(super) fn links(
+        &self,
+        head: Validated<ChainHead>,
+    ) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X, M> {
+        let mut next = head.get().link();
+        std::iter::from_fn(move || {
+            // SAFETY: a link that was reached from its bucket is not freed while the thread is
+            // pinned, which has looked (T1, T9).
+            let link = unsafe { next.as_ref() }?;
+            next = link.next;
+            Some(link)
+        })
+    }
+}
+
+/// Searches, of those who write and of those who may be neutralized.
+impl<'g, K, V, X, M: Mode> BucketRef<'g, K, V, X, M> {
+    /// Finds the key among the readable slots whose entries are sought.
+    #[inline(always)]
+    pub(super) fn search(
+        &self,
+        validator: M::Validate<'g>,
+        header: Header,
+        query: Query,
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Outcome<'g, Option<Occupied<'g, K, V, X, M>>, M> {
+        match self.search_own_slots(validator, query, eq)? {
+            None if header.overflows() => self.search_chain(validator, query, eq),
+            found => Ok(found),
+        }
+    }
+
+    /// Finds the key among the bucket's own slots.
+    #[inline(always)]
+    pub(super) fn search_own_slots(
+        &self,
+        validator: M::Validate<'g>,
+        query: Query,
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Outcome<'g, Option<Occupied<'g, K, V, X, M>>, M> {
+        let (group, tag) = (self.group(), tag_of(query.hash));
+        let slot_indices =
+            (self.load_slots().matching(query.hash), |word: SlotWord| word.is_own_as(tag));
+        // SAFETY: a bucket reference is made by a pinned thread, of entries of the array's slab (T1); a bucket's own slots are
+        // never claimed.
+        let found = unsafe { group.search(self.array.slab(), validator, query, slot_indices, eq) }?;
+        Ok(found.map(|found| self.found(found)))
+    }
+
+    #[inline(always)]
+    fn found(&self, found: Match<'g, K, V>) -> Occupied<'g, K, V, X, M> {
+        Occupied { bucket: *self, slot: found.slot, word: found.word, entry: found.entry }
+    }
+
+    /// Finds a key's value among the bucket's own slots, where nearly all values are; else, whether it may be found by a search
+    /// that includes placeholders. The hash is not compared, as its tag was.
+    #[inline(always)]
+    pub(super) fn probe(
+        &self,
+        validator: M::Validate<'g>,
+        hash: u64,
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Outcome<'g, Probed<'g, K, V, X, M>, M> {
+        for slot_index in self.load_slots().matching(hash) {
+            let slot = self.group().slot(slot_index);
+            let word = slot.word();
+            // It may have changed since the look; a vacant word has no number.
+            if !is_plain(word.number()) {
+                if word.is_occupied() {
+                    return Ok(Err(ProbeMiss::ProbeFurther));
+                }
+                continue;
+            }
+            let number = validator.validate(word)?.get().number();
+            // SAFETY: the number of a linked entry, as a bucket's own slots are never claimed; the thread is pinned, and has
+            // looked (T1, T9).
+            let entry = unsafe { EntryRef::from_plain(number, self.array.slab()) };
+            if eq(entry.key()) {
+                return Ok(Ok(Occupied { bucket: *self, slot, word, entry }));
+            }
+        }
+        Ok(Err(ProbeMiss::Absent))
+    }
+
+    #[cold]
+    fn search_chain(
+        &self,
+        validator: M::Validate<'g>,
+        query: Query,
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Outcome<'g, Option<Occupied<'g, K, V, X, M>>, M> {
+        let tag = tag_of(query.hash);
+        for link in self.links(validator.validate(self.head())?) {
+            let slot_indices = (0..SLOTS_PER_GROUP, |word: SlotWord| word.is_readable_as(tag));
+            // SAFETY: as in `search_own_slots`.
+            let found = unsafe {
+                link.group.search(self.array.slab(), validator, query, slot_indices, eq)
+            }?;
+            if let Some(found) = found {
+                return Ok(Some(self.found(found)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<'g, K, V, X> BucketRef<'g, K, V, X> {
+    #[inline(always)]
+    pub(super) fn at(array: &'g Array<K, V, X>, index: usize) -> Self {
+        Self { array, line: array.bucket(index), _mode: PhantomData }
+    }
+
+    /// The bucket of a hash, or of a position.
+    #[inline(always)]
+    pub(super) fn of(array: &'g Array<K, V, X>, hash: u64) -> Self {
+        Self::seen_at(array, hash)
+    }
+
     #[inline]
     pub(super) fn try_header(&self, from: Header, to: Header) -> bool {
         self.line.try_header(from, to)
     }
 
-    pub(super) fn head(&self) -> ChainHead {
-        self.array.head(self.index())
-    }
-
     /// The entry with a number that a readable slot has, or that was announced and has not left.
     #[inline(always)]
     pub(super) fn entry(&self, number: u32) -> EntryRef<'g, K, V> {
-        // SAFETY: a bucket reference is made by a pinned thread (T1).
+        // SAFETY: a bucket reference is made by a pinned thread (T1), and this one by one that is not neutralized (T9).
         unsafe { EntryRef::from_raw(number, self.array.slab()) }
     }
 
@@ -118,19 +240,15 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         Occupied { bucket: *self, slot, word, entry: self.entry(word.number()) }
     }
 
-    /// The links of the chain, newest first.
-    pub(super) fn links(
-        &self,
-        head: ChainHead,
-    ) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X> {
-        let mut next = head.link();
-        std::iter::from_fn(move || {
-            // SAFETY: a link that was reached from its bucket is not freed while the thread is
-            // pinned (T1).
-            let link = unsafe { next.as_ref() }?;
-            next = link.next;
-            Some(link)
-        })
+    /// The links of the present chain.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X> {
+        self.chain_at(self.head())
+    }
+
+    /// The links that hang on a head.
+    fn chain_at(&self, head: ChainHead) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X> {
+        let Ok(head) = Unchecked::new().validate(head);
+        self.links(head)
     }
 
     /// The header word, after what it announces has become visible.
@@ -201,7 +319,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     #[cold]
     #[inline(never)]
     fn help_in_chain(&self, header: Header, number: u32) -> bool {
-        let rows = self.links(self.head()).map(|link| &link.group);
+        let rows = self.chain().map(|link| &link.group);
         let claimed = rows.flat_map(|group| group.words().map(move |at| (group, at)));
         let found = { claimed }.find(|(_, (_, word))| word.is_claimed() && word.number() == number);
         // The claim is the announced one only if the announcement still stood when the claim was there.
@@ -214,68 +332,6 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         true
     }
 
-    /// Finds the key among the readable slots whose entries are sought.
-    #[inline(always)]
-    pub(super) fn search(
-        &self,
-        header: Header,
-        query: Query,
-        eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Occupied<'g, K, V, X>> {
-        match self.search_own_slots(query, eq) {
-            None if header.overflows() => self.search_chain(query, eq),
-            found => found,
-        }
-    }
-
-    /// Finds the key among the bucket's own slots.
-    #[inline(always)]
-    pub(super) fn search_own_slots(
-        &self,
-        query: Query,
-        eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Occupied<'g, K, V, X>> {
-        let (group, tag) = (self.group(), tag_of(query.hash));
-        let slot_indices =
-            (self.load_slots().matching(query.hash), |word: SlotWord| word.is_own_as(tag));
-        // SAFETY: a bucket reference is made by a pinned thread, of entries of the array's slab (T1); a bucket's own
-        // slots are never claimed.
-        let found = unsafe { group.search(self.array.slab(), query, slot_indices, eq) }?;
-        Some(Occupied { bucket: *self, slot: found.slot, word: found.word, entry: found.entry })
-    }
-
-    /// Finds a key's value among the bucket's own slots, where nearly all values are. The hash is not compared, as
-    /// its tag was.
-    ///
-    /// # Errors
-    ///
-    /// Whether it may be found by a search that includes placeholders.
-    #[inline(always)]
-    pub(super) fn probe(
-        &self,
-        hash: u64,
-        eq: &mut impl FnMut(&K) -> bool,
-    ) -> Result<Occupied<'g, K, V, X>, ProbeMiss> {
-        for slot_index in self.load_slots().matching(hash) {
-            let slot = self.group().slot(slot_index);
-            let word = slot.word();
-            // It may have changed since the look; a vacant word has no number.
-            if !is_plain(word.number()) {
-                if word.is_occupied() {
-                    return Err(ProbeMiss::ProbeFurther);
-                }
-                continue;
-            }
-            // SAFETY: the number of a linked entry, as a bucket's own slots are never claimed; the thread is pinned
-            // (T1).
-            let entry = unsafe { EntryRef::from_plain(word.number(), self.array.slab()) };
-            if eq(entry.key()) {
-                return Ok(Occupied { bucket: *self, slot, word, entry });
-            }
-        }
-        Err(ProbeMiss::Absent)
-    }
-
     /// Finds the key, or the slot where it could be inserted. What the header word announces is in its slot.
     #[inline(always)]
     pub(super) fn find_for_write(
@@ -284,25 +340,11 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         query: Query,
         eq: &mut impl FnMut(&K) -> bool,
     ) -> Lookup<'g, K, V, X> {
-        match self.search(header, query, eq) {
+        let Ok(found) = self.search(Unchecked::new(), header, query, eq);
+        match found {
             Some(occupied) => Lookup::Occupied(occupied),
             None => Lookup::Vacant(Vacant { bucket: *self, header }),
         }
-    }
-
-    #[cold]
-    fn search_chain(
-        &self,
-        query: Query,
-        eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Occupied<'g, K, V, X>> {
-        let tag = tag_of(query.hash);
-        self.links(self.head()).find_map(|link| {
-            let slot_indices = (0..SLOTS_PER_GROUP, |word: SlotWord| word.is_readable_as(tag));
-            // SAFETY: as in `search_own_slots`.
-            let found = unsafe { link.group.search(self.array.slab(), query, slot_indices, eq) }?;
-            Some(Occupied { bucket: *self, slot: found.slot, word: found.word, entry: found.entry })
-        })
     }
 
     /// Claims a slot in the chain, or hangs a new link on it with its first slot claimed. `None` if the chain has
@@ -312,17 +354,21 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     fn claim(&self, word: SlotWord) -> Option<&'g Slot> {
         let head = self.head();
         let in_link = |link: &'g Link| link.group.claim(word);
-        self.links(head).find_map(in_link).or_else(|| self.push_link(head, word))
+        self.chain_at(head).find_map(in_link).or_else(|| self.push_link(head, word))
     }
 
     fn push_link(&self, head: ChainHead, word: SlotWord) -> Option<&'g Slot> {
         if head.is_frozen() {
             return None;
         }
-        let base =
-            self.links(head).next().map_or(SLOTS_PER_GROUP, |link| link.base + SLOTS_PER_GROUP);
+        let base = self
+            .chain_at(head)
+            .next()
+            .map_or(SLOTS_PER_GROUP, |link| link.base() + SLOTS_PER_GROUP);
         assert!(base < MAX_RANKS, "a quarter of a thousand million equal hashes");
-        let mut link = Link::new(head.link(), base);
+        // SAFETY: the number of an entry that is the caller's.
+        let birth = unsafe { self.array.slab().birth(word.number()) };
+        let mut link = Link::new(head.link(), base, birth);
         link.group.fill(0, word.claimed());
         let link = Box::into_raw(link);
         if !self.array.try_head(self.index(), head, ChainHead::of(link)) {
@@ -355,7 +401,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     pub(super) fn remove_empty_links(&self, mut retire: impl FnMut(DeferredBox<Link>)) {
         loop {
             let head = self.head();
-            let Some(link) = self.links(head).next() else { return };
+            let Some(link) = self.chain_at(head).next() else { return };
             if head.is_frozen() || !link.group.is_empty() || !link.group.seal() {
                 return;
             }
@@ -399,7 +445,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         for (slot_index, word) in self.group().words() {
             own[slot_index] = add(word, &mut contents);
         }
-        for link in self.links(self.head()) {
+        for link in self.chain() {
             for (_, word) in link.group.words() {
                 add(word, &mut contents);
             }
@@ -489,7 +535,7 @@ impl<'g, K, V, X> Vacant<'g, K, V, X> {
     }
 }
 
-impl<'g, K, V, X> Occupied<'g, K, V, X> {
+impl<'g, K, V, X, M> Occupied<'g, K, V, X, M> {
     /// The entry.
     #[inline]
     pub(crate) fn entry(&self) -> EntryRef<'g, K, V> {
@@ -525,7 +571,9 @@ impl<'g, K, V, X> Occupied<'g, K, V, X> {
             let _ = self.slot.try_word(self.word, touched);
         }
     }
+}
 
+impl<K, V, X> Occupied<'_, K, V, X> {
     /// Changes the slot's metadata if it is still `from`.
     #[inline(always)]
     pub(crate) fn mark(&self, from: SlotMeta, to: SlotMeta) -> bool {

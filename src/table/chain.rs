@@ -7,7 +7,9 @@ use super::slot_word::{SlotContents, SlotWord};
 #[derive(Debug)]
 pub(crate) struct Link {
     /// The rank of the first slot; the bucket's own slots have the ranks below [`SLOTS_PER_GROUP`].
-    pub(super) base: usize,
+    base: u32,
+    /// No later than it was made, by the domain that it is retired to.
+    birth: u32,
     /// The link that was there before; never changes once this one is attached.
     pub(super) next: *mut Link,
     pub(super) group: Group,
@@ -19,8 +21,19 @@ unsafe impl Send for Link {}
 unsafe impl Sync for Link {}
 
 impl Link {
-    pub(super) fn new(next: *mut Link, base: usize) -> Box<Self> {
-        Box::new(Self { base, next, group: Group::new() })
+    pub(super) fn new(next: *mut Link, base: usize, birth: u32) -> Box<Self> {
+        let base = u32::try_from(base).expect("the ranks of a bucket have fewer bits");
+        Box::new(Self { base, birth, next, group: Group::new() })
+    }
+
+    #[inline]
+    pub(super) fn base(&self) -> usize {
+        self.base as usize
+    }
+
+    /// When it was born; zero if a migration has made it.
+    pub(super) fn birth(&self) -> u32 {
+        self.birth
     }
 }
 
@@ -72,7 +85,7 @@ impl ChainHead {
 pub(super) fn build(overflowing: &[SlotContents]) -> *mut Link {
     let mut newest = std::ptr::null_mut();
     for (nth, unit) in overflowing.chunks(SLOTS_PER_GROUP).enumerate() {
-        let mut link = Link::new(newest, (nth + 1) * SLOTS_PER_GROUP);
+        let mut link = Link::new(newest, (nth + 1) * SLOTS_PER_GROUP, 0);
         for (slot_index, &(number, hash, meta)) in unit.iter().enumerate() {
             link.group.fill(slot_index, SlotWord::visible(number, hash, meta));
         }

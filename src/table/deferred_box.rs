@@ -17,6 +17,12 @@ impl<T> DeferredBox<T> {
         // SAFETY: a pointer that came from a box is not null.
         Self(unsafe { NonNull::new_unchecked(boxed) })
     }
+
+    /// Looks at it, as others may.
+    pub(super) fn get(&self) -> &T {
+        // SAFETY: the box is there until this is dropped, and no thread has it for itself before.
+        unsafe { self.0.as_ref() }
+    }
 }
 
 impl<T> Drop for DeferredBox<T> {

@@ -2,6 +2,7 @@
 
 use super::slot_word::SlotWord;
 use crate::entry::{EntryRef, Include, Slab};
+use crate::reclaim::{Validate, stall_point};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Slots in a group.
@@ -37,7 +38,9 @@ impl Slot {
     pub(super) fn word(&self) -> SlotWord {
         // ORDERING T-c: Acquire: the entry's contents, and what became of those that were there before; pairs with
         // the release of the thread that changed the slot (`try_word`).
-        SlotWord(self.0.load(Ordering::Acquire))
+        let word = SlotWord(self.0.load(Ordering::Acquire));
+        stall_point();
+        word
     }
 
     /// One attempt to change the word.
@@ -80,29 +83,35 @@ impl Group {
     /// Finds the key with this hash among the slots with these indices for which `is_readable` holds, and whose
     /// entries are sought.
     ///
+    /// # Errors
+    ///
+    /// If the thread was neutralized.
+    ///
     /// # Safety
     ///
     /// The caller is pinned, the group's entries are in this slab, and `is_readable` holds for readable words alone.
     #[inline(always)]
-    pub(super) unsafe fn search<'g, K, V>(
+    pub(super) unsafe fn search<'g, K, V, W: Validate>(
         &'g self,
         slab: &'g Slab<K, V>,
+        validator: W,
         Query { hash, include }: Query,
         (slot_indices, is_readable): (impl Iterator<Item = usize>, impl Fn(SlotWord) -> bool),
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Option<Match<'g, K, V>> {
+    ) -> Result<Option<Match<'g, K, V>>, W::Restarts> {
         for slot_index in slot_indices {
             let slot = self.slot(slot_index);
             let word = slot.word();
             if is_readable(word) {
-                // SAFETY: a readable word has the number of a linked entry, and the caller is pinned (T1).
-                let entry = unsafe { EntryRef::from_raw(word.number(), slab) };
+                let number = validator.validate(word)?.get().number();
+                // SAFETY: a readable word has the number of a linked entry, and the caller is pinned, and has looked (T1, T9).
+                let entry = unsafe { EntryRef::from_raw(number, slab) };
                 if entry.matches(hash, include) && eq(entry.key()) {
-                    return Some(Match { slot, word, entry });
+                    return Ok(Some(Match { slot, word, entry }));
                 }
             }
         }
-        None
+        Ok(None)
     }
 
     /// Claims a vacant slot of a chain for an entry.

@@ -173,7 +173,7 @@ impl<K, V, X> BucketRef<'_, K, V, X> {
             self.group().freeze();
         }
         if !seeded("table-freeze-no-chain") {
-            self.links(self.head()).for_each(|link| link.group.freeze());
+            self.chain().for_each(|link| link.group.freeze());
         }
         true
     }

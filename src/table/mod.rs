@@ -50,8 +50,13 @@
 //!   hand or a scan, has seen all buckets MOVED from which its bucket was filled. Readers read in the older
 //!   ones until then.
 //!
-//! Versions have 26 bits: a thread that sleeps between two steps while exactly that many keys are inserted into one
-//! bucket may take an old word for a new one.
+//! - **T9** A thread that may be neutralized follows a word to an entry or a link only if it has looked after it read the word
+//!   ([`reclaim`](crate::reclaim), H3), and after the operation began: one look at a chain's head is for all of the chain. Arrays
+//!   are kept for all who could have seen them, and need none. What it has found stays valid while it is pinned, and so an
+//!   exchange may expect it.
+//!
+//! Versions have 26 bits: a thread that sleeps between two steps, or in code of the user's between them, while exactly that
+//! many keys are inserted into one bucket may take an old word for a new one.
 //!
 //! # Races
 //!
@@ -92,6 +97,8 @@ mod view;
 mod migration_models;
 #[cfg(all(test, clockhand_loom))]
 mod models;
+#[cfg(all(test, clockhand_loom))]
+mod neutralize_models;
 #[cfg(all(test, not(clockhand_loom)))]
 mod stress;
 #[cfg(all(test, not(clockhand_loom)))]
@@ -111,7 +118,7 @@ use chain::Link;
 use deferred_box::DeferredBox;
 
 use crate::entry::{Entry, EntryLayout, Slab};
-use crate::reclaim::{ChargedTo, Domain, Guard, GuardRef, OwnedGuard};
+use crate::reclaim::{Born, ChargedTo, Domain, Guard, GuardRef, OwnedGuard, Reads};
 use crate::sync::{AtomicPtr, FirstPanic, Holder, Ordering};
 
 /// What the table unlinks and a domain keeps until no thread looks at it.
@@ -123,6 +130,18 @@ pub(crate) enum Garbage<K, V, X> {
     Link(#[allow(dead_code, reason = "kept to be dropped")] DeferredBox<Link>),
     /// A generation.
     Array(#[allow(dead_code, reason = "kept to be dropped")] DeferredBox<Array<K, V, X>>),
+}
+
+impl<K, V, X> Born for Garbage<K, V, X> {
+    #[inline]
+    fn birth(&self) -> u32 {
+        match self {
+            Self::Entry(entry) => entry.birth(),
+            Self::Link(link) => link.get().birth(),
+            // There are few: it is kept for all who could have seen it, and followed without a look.
+            Self::Array(_) => 0,
+        }
+    }
 }
 
 /// The domain of a table, which its threads share.
@@ -191,10 +210,10 @@ impl<K, V, X, L> Table<K, V, X, L> {
     ///
     /// If the pass was issued by another domain.
     #[inline]
-    pub(crate) fn view<'g>(
+    pub(crate) fn view<'g, M>(
         &'g self,
-        guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
-    ) -> View<'g, K, V, X, L> {
+        guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M>,
+    ) -> View<'g, K, V, X, L, M> {
         assert!(guard_ref.is_of(&self.domain), "a pass of another table");
         View::new(self, guard_ref)
     }
@@ -207,24 +226,30 @@ where
     X: Send + Sync + 'static,
     L: Default + Send + Sync + 'static,
 {
-    /// Pins the calling thread.
+    /// Pins the calling thread to write.
     #[inline]
     pub(crate) fn pin(&self) -> Guard<'_, Garbage<K, V, X>, ThreadState<K, V, L>> {
         self.domain.pin()
     }
 
+    /// Pins the calling thread to read.
+    #[inline]
+    pub(crate) fn pin_to_read(&self) -> Guard<'_, Garbage<K, V, X>, ThreadState<K, V, L>, Reads> {
+        self.domain.pin_to_read()
+    }
+
     /// Unpins, and then lets what `free` makes have up to `budget` of the thread's ripe items, from time to time; it
-    /// passes each on to the shredder.
+    /// passes each on to the shredder. If others are in the way, they are neutralized if `pressure` says so.
     #[inline]
     pub(crate) fn close<F>(
         &self,
         guard: Guard<'_, Garbage<K, V, X>, ThreadState<K, V, L>>,
-        budget: usize,
+        (budget, pressure): (usize, impl FnOnce(bool) -> bool),
         free: impl FnOnce() -> F,
     ) where
         F: FnMut(Garbage<K, V, X>, ChargedTo, &Reclaimer<'_, K, V, L>),
     {
-        guard.close(budget, || {
+        guard.close((budget, pressure), || {
             let mut free = free();
             move |garbage, charged_to, thread_state| {
                 // SAFETY: `close` names the desk only while the calling thread holds the participant.

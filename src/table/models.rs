@@ -14,8 +14,9 @@ use super::bucket::{BucketRef, Occupied, Vacant};
 use super::group::{Query, SLOTS_PER_GROUP};
 use super::view::View;
 use crate::entry::{Entry, EntryLayout, Include, LoadStatus, LoadToken, Slab};
-use crate::reclaim::ChargedTo;
+use crate::reclaim::{ChargedTo, Unchecked};
 use crate::slot_meta::{SlotMeta, Stage};
+use crate::sync::explore;
 
 pub(super) type Toy = Table<u64, u64, (), ()>;
 pub(super) type ToyView<'g> = View<'g, u64, u64, (), ()>;
@@ -101,13 +102,7 @@ pub(super) fn audit(table: &Toy) -> usize {
 }
 
 pub(super) fn model(bound: usize, f: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(bound);
-    builder.max_branches = 20_000;
-    // Some models are too large to be searched to the end.
-    builder.max_duration = Some(std::time::Duration::from_secs(10));
-    builder.checkpoint_interval = 1_000;
-    builder.check(f);
+    explore(bound, 100_000, f);
 }
 
 /// Runs two operations at once on a table that `prepare` made.
@@ -356,7 +351,13 @@ pub(super) fn commit(bucket: ToyBucket, key: u64, value: u64) -> bool {
 }
 
 pub(super) fn search(bucket: ToyBucket, key: u64) -> Option<Occupied<'static, u64, u64, ()>> {
-    bucket.search(bucket.header(), Query { hash: key, include: Include::All }, &mut |&k| k == key)
+    let Ok(found) = bucket.search(
+        Unchecked::new(),
+        bucket.header(),
+        Query { hash: key, include: Include::All },
+        &mut |&k| k == key,
+    );
+    found
 }
 
 #[test]

@@ -111,8 +111,8 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         rank: usize,
     ) -> Option<(usize, Occupied<'g, K, V, X>)> {
         // The newest link, with the highest ranks, comes first: the last one that has any wins.
-        let links = self.links(self.head());
-        links.filter_map(|link| self.first_of_group(&link.group, link.base, region, rank)).last()
+        let links = self.chain();
+        links.filter_map(|link| self.first_of_group(&link.group, link.base(), region, rank)).last()
     }
 
     #[inline(always)]
@@ -141,7 +141,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         &self,
         query: (Region, u64, u64),
     ) -> Option<Occupied<'g, K, V, X>> {
-        let mut links = self.links(self.head());
+        let mut links = self.chain();
         links.find_map(|link| self.find_by_fingerprint(&link.group, 0..SLOTS_PER_GROUP, query))
     }
 
@@ -153,7 +153,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
             );
         };
         group(self.group());
-        for link in self.links(self.head()) {
+        for link in self.chain() {
             group(&link.group);
         }
     }

@@ -8,7 +8,7 @@ use super::Table;
 use super::bucket::Lookup;
 use super::tests::{Numbers, audit, insert, remove, with};
 use crate::entry::EntryLayout;
-use crate::reclaim::ChargedTo;
+use crate::reclaim::{ChargedTo, Reads, stall_points};
 use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
 type Toy = Table<u64, u64, (), ()>;
@@ -70,7 +70,7 @@ fn resize_a_little(table: &Toy, numbers: &mut Numbers) {
             }
         }),
         1 => with(table, |view| view.shrink(0, |_, _| ())),
-        2 => _ = table.domain().collect(usize::MAX, |garbage, _| drop(garbage)),
+        2 => _ = table.domain().collect((usize::MAX, |_| false), |garbage, _| drop(garbage)),
         3 => std::thread::yield_now(),
         _ => _ = with(table, |view| view.migrate((number % 5) as usize)),
     }
@@ -269,4 +269,170 @@ fn a_key_comes_in_once() {
     };
     beside_resizes(&table, vec![Box::new(add), Box::new(add)]);
     assert_eq!(wins.into_inner(), rounds, "each key comes in, and once");
+}
+
+/// A value that knows whether it is there.
+#[derive(Debug)]
+struct Sound {
+    key: u64,
+    heap: Box<u64>,
+}
+
+impl Sound {
+    fn of(key: u64, step: u64) -> Self {
+        Self { key, heap: Box::new(!step) }
+    }
+
+    fn check(&self, key: u64) -> u64 {
+        assert_eq!(self.key, key, "freed, or another's");
+        !*self.heap
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        *self.heap = 0;
+        self.key = u64::MAX;
+    }
+}
+
+type Tall = Table<u64, Sound, (), ()>;
+type TallView<'g, M> = super::View<'g, u64, Sound, (), (), M>;
+
+/// Puts a value in; what was there.
+fn put(table: &Tall, key: u64, step: u64) -> Option<u64> {
+    let guard = table.pin();
+    let view = table.view(guard.guard_ref());
+    let mut entry = view.entry(key, key, Sound::of(key, step), 1);
+    loop {
+        entry = match view.find_for_write(key, |&k| k == key) {
+            Lookup::Vacant(vacant) => match vacant.commit(entry, SlotMeta::NEW) {
+                Ok(()) => return None,
+                Err(entry) => entry,
+            },
+            Lookup::Occupied(occupied) => {
+                // As a closure of the user's may.
+                let seen = guard.while_suspended(|| occupied.entry().value().check(key));
+                match view.replace(occupied, entry) {
+                    Ok(old) => {
+                        assert_eq!(occupied.entry().value().check(key), seen);
+                        view.retire(old, ChargedTo::Nowhere);
+                        return Some(seen);
+                    }
+                    Err(entry) => entry,
+                }
+            }
+        };
+    }
+}
+
+/// Takes a value out; which.
+fn cut(table: &Tall, key: u64) -> Option<u64> {
+    let guard = table.pin();
+    let view = table.view(guard.guard_ref());
+    loop {
+        let Lookup::Occupied(occupied) = view.find_for_write(key, |&k| k == key) else {
+            return None;
+        };
+        if let Some((old, _)) = view.unlink(occupied) {
+            let seen = occupied.entry().value().check(key);
+            view.retire(old, ChargedTo::Nowhere);
+            return Some(seen);
+        }
+    }
+}
+
+/// Finds a key, and looks at all that it is compared with; now and then through a search in the search.
+fn search<'g>(view: TallView<'g, Reads>, key: u64, nested: bool) -> Option<(u64, &'g Sound)> {
+    let found = view.find(key, |&k| {
+        if nested {
+            search(view, k, false).inspect(|(_, value)| _ = value.check(k));
+        }
+        k == key
+    })?;
+    Some((found.entry().value().check(key), found.entry().value()))
+}
+
+const KEYS: u64 = 40;
+
+/// Writes keys of its own, in guards of its own, and knows what has to be there.
+fn write_passably(table: &Tall, class: u64, steps: u64) {
+    stall_points::begin(200, class);
+    let (mut numbers, mut map) = (Numbers(class + 3), HashMap::new());
+    for step in 0..steps {
+        let guard = table.pin_to_read();
+        let view = table.view(guard.guard_ref());
+        let mut lent = Vec::new();
+        let mut outer = Some(&guard).filter(|_| step.is_multiple_of(2));
+        for _ in 0..4 {
+            let number = numbers.next() >> 8;
+            let key = key(class, number % KEYS);
+            match number >> 32 & 3 {
+                0 => assert_eq!(cut(table, key), map.remove(&key)),
+                1 if outer.take().is_some() => {
+                    let found = search(view, key, number.is_multiple_of(8));
+                    assert_eq!(found.map(|(seen, _)| seen), map.get(&key).copied());
+                    lent.extend(found.map(|(seen, value)| (key, seen, value)));
+                }
+                _ => assert_eq!(put(table, key, step), map.insert(key, step)),
+            }
+        }
+        lent.iter().for_each(|&(key, seen, value)| assert_eq!(value.check(key), seen));
+    }
+    let guard = table.pin_to_read();
+    let view = table.view(guard.guard_ref());
+    for (&key, &step) in &map {
+        assert_eq!(search(view, key, false).map(|(seen, _)| seen), Some(step));
+    }
+}
+
+/// Reads all keys, and keeps what it is lent for a while.
+fn read_passably(table: &Tall, seed: u64, steps: u64) {
+    stall_points::begin(60, seed);
+    let (mut numbers, mut owned_guard) = (Numbers(seed), table.owned_guard());
+    for step in 0..steps {
+        let view = table.view(owned_guard.guard_ref());
+        let mut lent = Vec::new();
+        for _ in 0..8 {
+            let number = numbers.next() >> 8;
+            let key = key(1 + number % 2, (number >> 8) % KEYS);
+            lent.extend(search(view, key, number.is_multiple_of(16)).map(|found| (key, found)));
+        }
+        lent.iter().for_each(|&(key, (seen, value))| assert_eq!(value.check(key), seen));
+        if step.is_multiple_of(8) {
+            owned_guard.park();
+        }
+    }
+}
+
+/// Threads that stop at any step, and are neutralized all the time, beside changes of the size: nothing is freed that they
+/// follow, or were lent, each finds what it has written, and no key is in twice.
+#[test]
+fn who_is_neutralized_reads_nothing_that_was_freed() {
+    let table = Tall::new(EntryLayout::PLAIN, u64::MAX, 1, ());
+    let steps = steps() / 8;
+    std::thread::scope(|scope| {
+        let (table, mut works) = (&table, Vec::new());
+        for nth in 1..3 {
+            works.push(scope.spawn(move || write_passably(table, nth, steps)));
+            works.push(scope.spawn(move || read_passably(table, nth + 7, steps)));
+        }
+        let goes_on = || works.iter().any(|work| !work.is_finished());
+        let mut numbers = Numbers(11);
+        while goes_on() {
+            let number = numbers.next() >> 8;
+            table.domain().neutralize_all();
+            table.domain().collect((usize::MAX, |_| true), |garbage, _| drop(garbage));
+            let guard = table.pin();
+            let view = table.view(guard.guard_ref());
+            match number % 8 {
+                0 if view.buckets() < 1 << 5 => view.grow(|(), _| ()),
+                1 => view.shrink(0, |(), _| ()),
+                2 => std::thread::yield_now(),
+                _ => _ = view.migrate((number % 5) as usize),
+            }
+        }
+    });
+    let guard = table.pin();
+    table.view(guard.guard_ref()).audit(|a, b| a == b);
 }

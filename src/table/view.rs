@@ -9,25 +9,25 @@ use super::group::Query;
 use super::thread_state::ThreadState;
 use super::{Garbage, Table};
 use crate::entry::{Entry, EntryCosts, Include, Kind, LoadToken, RawEntry, Slab};
-use crate::reclaim::{ChargedTo, GuardRef, Retired};
+use crate::reclaim::{ChargedTo, GuardRef, Mode, Outcome, Retired, Writes};
 use crate::slot_meta::SlotMeta;
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
 /// Units of buckets that a write migrates while the table's size changes, besides the one it needs.
 const MIGRATED_PER_WRITE: usize = 2;
 
-/// The table, as a pinned thread sees it (T1).
-pub(crate) struct View<'g, K, V, X, L> {
+/// The table, as a thread sees it that is pinned, in a mode (T1).
+pub(crate) struct View<'g, K, V, X, L, M = Writes> {
     pub(super) table: &'g Table<K, V, X, L>,
-    pub(super) guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
+    pub(super) guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M>,
 }
 
-impl<K, V, X, L> Clone for View<'_, K, V, X, L> {
+impl<K, V, X, L, M> Clone for View<'_, K, V, X, L, M> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<K, V, X, L> Copy for View<'_, K, V, X, L> {}
+impl<K, V, X, L, M> Copy for View<'_, K, V, X, L, M> {}
 
 /// A bucket where an entry may have expired.
 pub(crate) struct DueBucket<'g, K, V, X> {
@@ -54,11 +54,11 @@ impl<K, V, X> DueBucket<'_, K, V, X> {
 /// An entry that was unlinked and has to be retired.
 pub(crate) type Unlinked<K, V> = Retired<Entry<K, V>>;
 
-impl<'g, K, V, X, L> View<'g, K, V, X, L> {
+impl<'g, K, V, X, L, M> View<'g, K, V, X, L, M> {
     #[inline]
     pub(super) fn new(
         table: &'g Table<K, V, X, L>,
-        guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>>,
+        guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M>,
     ) -> Self {
         Self { table, guard_ref }
     }
@@ -71,7 +71,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// What it was made of.
     #[inline]
-    pub(crate) fn guard_ref(&self) -> GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>> {
+    pub(crate) fn guard_ref(&self) -> GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M> {
         self.guard_ref
     }
 
@@ -102,42 +102,6 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self.table.slab
     }
 
-    /// Gives memory back that most entries have left, however long that takes.
-    pub(crate) fn trim(&self) {
-        if self.slab().is_sparse() {
-            self.slab().trim();
-        }
-    }
-
-    /// Makes an entry for this table.
-    #[inline]
-    pub(crate) fn entry(
-        &self,
-        hash: u64,
-        key: K,
-        value: V,
-        costs: impl Into<EntryCosts>,
-    ) -> Entry<K, V> {
-        // SAFETY: a pass is tied to the thread that holds the participant.
-        unsafe { self.guard_ref.local().entry(self.slab(), hash, key, value, costs.into()) }
-    }
-
-    /// Makes a placeholder.
-    pub(crate) fn placeholder(&self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
-        RawEntry::new(self.slab(), Kind::Placeholder).fill_placeholder(hash, key, token)
-    }
-
-    /// Makes an entry whose value is being renewed.
-    pub(crate) fn renewing(
-        &self,
-        hash: u64,
-        contents: (K, V),
-        costs: EntryCosts,
-        token: LoadToken,
-    ) -> Entry<K, V> {
-        RawEntry::new(self.slab(), Kind::Renewing).fill_renewing(hash, contents, costs, token)
-    }
-
     /// Prefetches the bucket of a hash, or of a position, to write it.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
@@ -156,7 +120,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(crate) fn prefetch_entry(&self, hash: u64) {
         let array = self.current();
-        let bucket = BucketRef::of(array, hash);
+        let bucket = BucketRef::<_, _, _, M>::seen_at(array, hash);
         if let Some(slot_index) = bucket.load_slots().matching(hash).next() {
             let word = bucket.group().word(slot_index);
             if word.is_occupied() {
@@ -166,6 +130,20 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
+    /// Notes for a read that the entry of a hash expires then, earlier than it was to.
+    #[cold]
+    pub(crate) fn note_due_wait_free(&self, hash: u64, deadline: u64) {
+        let mut next = Some(self.current());
+        while let Some(array) = next {
+            if let Some(due) = &array.due {
+                due.note_wait_free(array.index_of(hash), deadline);
+            }
+            next = self.next(array);
+        }
+    }
+}
+
+impl<'g, K, V, X, L, M: Mode> View<'g, K, V, X, L, M> {
     /// Finds a key to read its value; placeholders are skipped. What was found may not be
     /// replaced or unlinked, as some of its bucket may be read elsewhere yet (T8).
     ///
@@ -173,13 +151,13 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ///
     /// Wait-free: the slots of one group, and the entries whose tags agree; the groups of a chain where the
     /// bucket overflows, which grows only with keys of the same bucket; one more bucket for each change of
-    /// the table's size that completes meanwhile.
+    /// the table's size that completes meanwhile. All of that up to three times, if the thread was neutralized.
     #[inline(always)]
     pub(crate) fn find(
         &self,
         hash: u64,
         mut eq: impl FnMut(&K) -> bool,
-    ) -> Option<Occupied<'g, K, V, X>> {
+    ) -> Option<Occupied<'g, K, V, X, M>> {
         match self.probe(hash, &mut eq) {
             Ok(occupied) => Some(occupied),
             Err(ProbeMiss::Absent) => None,
@@ -197,54 +175,104 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         &self,
         hash: u64,
         eq: &mut impl FnMut(&K) -> bool,
-    ) -> Result<Occupied<'g, K, V, X>, ProbeMiss> {
-        let array = self.current();
-        let bucket = BucketRef::of(array, hash);
-        let header = bucket.header();
-        if header.is_moved() {
-            return Err(ProbeMiss::ProbeFurther);
-        }
-        match bucket.probe(hash, eq) {
-            Err(ProbeMiss::Absent) if header.overflows() => Err(ProbeMiss::ProbeFurther),
-            seen => seen,
-        }
+    ) -> Result<Occupied<'g, K, V, X, M>, ProbeMiss> {
+        let probe = |validator| {
+            let bucket = BucketRef::seen_at(self.current(), hash);
+            let header = bucket.header();
+            if header.is_moved() {
+                return Ok(Err(ProbeMiss::ProbeFurther));
+            }
+            match bucket.probe(validator, hash, eq)? {
+                Err(ProbeMiss::Absent) if header.overflows() => Ok(Err(ProbeMiss::ProbeFurther)),
+                seen => Ok(seen),
+            }
+        };
+        // One that was neutralized begins anew.
+        self.guard_ref.attempt(probe).unwrap_or(Err(ProbeMiss::ProbeFurther))
     }
 
-    /// Finds a key in a chain, or in a table whose size changes; as `find` otherwise.
+    /// Finds a key in a chain, or in a table whose size changes, or by a thread that was neutralized; as `find` otherwise.
     #[cold]
     #[inline(never)]
     pub(crate) fn find_slow(
         self,
         hash: u64,
-        eq: impl FnMut(&K) -> bool,
-    ) -> Option<Occupied<'g, K, V, X>> {
-        self.search(Query { hash, include: Include::Values }, eq)
+        mut eq: impl FnMut(&K) -> bool,
+    ) -> Option<Occupied<'g, K, V, X, M>> {
+        self.guard_ref.run(|validator| {
+            self.search(validator, Query { hash, include: Include::Values }, &mut eq)
+        })
     }
 
     /// Finds a key, including placeholders; as `find` otherwise.
     pub(crate) fn find_any(
         &self,
         hash: u64,
-        eq: impl FnMut(&K) -> bool,
-    ) -> Option<Occupied<'g, K, V, X>> {
-        self.search(Query { hash, include: Include::All }, eq)
+        mut eq: impl FnMut(&K) -> bool,
+    ) -> Option<Occupied<'g, K, V, X, M>> {
+        self.guard_ref
+            .run(|validator| self.search(validator, Query { hash, include: Include::All }, &mut eq))
     }
 
     #[inline]
     fn search(
         &self,
+        validator: M::Validate<'g>,
         query: Query,
-        mut eq: impl FnMut(&K) -> bool,
-    ) -> Option<Occupied<'g, K, V, X>> {
+        eq: &mut impl FnMut(&K) -> bool,
+    ) -> Outcome<'g, Option<Occupied<'g, K, V, X, M>>, M> {
         let mut array = self.current();
         loop {
-            let bucket = BucketRef::of(array, query.hash);
+            let bucket = BucketRef::seen_at(array, query.hash);
             let header = bucket.header();
             if !header.is_moved() {
-                return bucket.search(header, query, &mut eq);
+                return bucket.search(validator, header, query, eq);
             }
-            array = self.next(array)?;
+            let Some(next) = self.next(array) else { return Ok(None) };
+            array = next;
         }
+    }
+}
+
+impl<'g, K, V, X, L> View<'g, K, V, X, L> {
+    /// Gives memory back that most entries have left, however long that takes.
+    pub(crate) fn trim(&self) {
+        if self.slab().is_sparse() {
+            self.slab().trim();
+        }
+    }
+
+    /// Makes an entry for this table.
+    #[inline]
+    pub(crate) fn entry(
+        &self,
+        hash: u64,
+        key: K,
+        value: V,
+        costs: impl Into<EntryCosts>,
+    ) -> Entry<K, V> {
+        // SAFETY: a pass is tied to the thread that holds the participant.
+        let entry =
+            unsafe { self.guard_ref.local().entry(self.slab(), hash, key, value, costs.into()) };
+        entry.born(self.guard_ref.birth())
+    }
+
+    /// Makes a placeholder.
+    pub(crate) fn placeholder(&self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
+        let raw_entry = RawEntry::new(self.slab(), Kind::Placeholder);
+        raw_entry.fill_placeholder(hash, key, token).born(self.guard_ref.birth())
+    }
+
+    /// Makes an entry whose value is being renewed.
+    pub(crate) fn renewing(
+        &self,
+        hash: u64,
+        contents: (K, V),
+        costs: EntryCosts,
+        token: LoadToken,
+    ) -> Entry<K, V> {
+        let raw_entry = RawEntry::new(self.slab(), Kind::Renewing);
+        raw_entry.fill_renewing(hash, contents, costs, token).born(self.guard_ref.birth())
     }
 
     /// Finds a key to change it, including placeholders, or the slot where it could
@@ -325,6 +353,13 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         unsafe { Retired::new(entry) }
     }
 
+    /// Whether a thread that shows an older epoch than the present one may hold the entry: it was not neutralized, or after the entry was made.
+    pub(crate) fn is_held(&self, occupied: Occupied<'g, K, V, X>) -> bool {
+        // SAFETY: its slot had it when it was found, and this thread is pinned (T1).
+        let birth = unsafe { self.slab().birth(occupied.word.number()) };
+        self.guard_ref.is_held_by_laggard(birth)
+    }
+
     /// Keeps an unlinked entry until no thread looks at it.
     #[inline(always)]
     pub(crate) fn retire(&self, entry: Unlinked<K, V>, charged_to: ChargedTo) {
@@ -341,18 +376,6 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             // After that: a generation that comes later inherits it.
             let Some(next) = self.next(array) else { return };
             array = next;
-        }
-    }
-
-    /// Notes for a read that the entry of a hash expires then, earlier than it was to.
-    #[cold]
-    pub(crate) fn note_due_wait_free(&self, hash: u64, deadline: u64) {
-        let mut next = Some(self.current());
-        while let Some(array) = next {
-            if let Some(due) = &array.due {
-                due.note_wait_free(array.index_of(hash), deadline);
-            }
-            next = self.next(array);
         }
     }
 

@@ -262,7 +262,7 @@ fn a_weak_handle_keeps_nothing_alive() {
 #[test]
 fn what_was_configured_can_be_read_back() {
     let plain = Cache::<u32, u32>::new(100).policy();
-    assert_eq!((plain.name.as_str(), plain.capacity, plain.retired_capacity), ("cache", 100, 100));
+    assert_eq!((plain.name.as_str(), plain.capacity, plain.retired_capacity), ("cache", 100, 228));
     assert_eq!((plain.expected_entries, plain.patience), (100, Duration::from_millis(250)));
     assert!(!plain.weighed && !plain.has_expiry && !plain.keeps_time && !plain.has_listener);
     let all = Builder::<u32, u32>::default()

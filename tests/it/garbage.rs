@@ -274,6 +274,35 @@ fn an_entry_that_is_larger_than_the_retired_capacity_makes_room_when_nobody_read
 }
 
 #[test]
+fn an_entry_that_is_larger_than_the_retired_capacity_makes_room_beside_one_who_sleeps_since_before_it_came()
+ {
+    let cache = Cache::builder().capacity(1000).retired_capacity(10).weigher(|_, &w: &u64| w);
+    let cache = cache.build().expect("sound");
+    (0..5).for_each(|key| cache.insert(key, 1));
+    let sleeper = cache.pin();
+    let lent: Vec<_> = (0..5).map(|key| sleeper.get(&key)).collect();
+    std::thread::scope(|scope| {
+        let write = || {
+            // Until the garbage has the sleeper neutralized.
+            (0..1_000).for_each(|key| cache.insert(5, 1 + key % 2));
+            cache.insert(6, 900);
+            for _ in 0..10 {
+                assert!(
+                    cache.try_insert(6, 900).is_ok(),
+                    "the sleeper never saw it: {:?}",
+                    cache.usage()
+                );
+            }
+        };
+        scope.spawn(write).join().expect("no panic");
+    });
+    assert!(lent.iter().all(|value| *value == Some(&1)));
+    drop(sleeper);
+    assert_eq!(cache.stats().refusals, 0);
+    support::validate(&cache);
+}
+
+#[test]
 fn a_sleeping_reader_does_not_empty_a_cache_of_large_entries() {
     let cache = Cache::builder().capacity(100).retired_capacity(1).weigher(|_, _: &u64| 10);
     let cache = cache.build().expect("sound");
@@ -287,15 +316,16 @@ fn a_sleeping_reader_does_not_empty_a_cache_of_large_entries() {
 #[test]
 fn a_forgotten_guard_costs_refusals_and_never_memory() {
     let cache = cache_with(RETIRED, Maintenance::Inline);
+    (0..CAPACITY).for_each(|key| cache.insert(key, value_of(key)));
     let forget = || std::mem::forget(cache.pin());
     // It outlives its thread: it cannot be told from one that is still used.
     std::thread::scope(|scope| scope.spawn(forget).join().expect("no panic"));
-    (0..10 * CAPACITY).for_each(|key| cache.insert(key, value_of(key)));
+    (0..10 * CAPACITY).for_each(|key| cache.insert(key % CAPACITY, value_of(key)));
     assert!(cache.stats().refusals > 0);
     assert_bounds(&cache);
     cache.maintain(1 << 20);
     assert!(cache.usage().retired > 0, "what the guard may lend is not freed");
-    assert_eq!(cache.reclamation_lag(), 1, "the report names it");
+    assert!(cache.reclamation_lag() > 0, "the report names it");
 }
 
 #[test]
@@ -317,7 +347,7 @@ fn the_lag_shows_a_guard_that_holds_things_up() {
     assert_eq!(cache.reclamation_lag(), 0);
     let pinned = cache.pin();
     (0..10 * CAPACITY).for_each(|key| cache.insert(key, 0));
-    assert_eq!(cache.reclamation_lag(), 1);
+    assert!(cache.reclamation_lag() > 0);
     drop(pinned);
     assert_eq!(cache.reclamation_lag(), 0);
 }

@@ -632,8 +632,12 @@ mod warmers {
         let warmer = Warmer::start_async(&cache, [1, 2, 3, 2], Duration::from_millis(1)).unwrap();
         until(|| warmer.status().rounds >= 3);
         let status = warmer.stop();
-        assert_eq!((status.renewed, status.failed), (3 * status.rounds, 0), "{status:?}");
-        assert_eq!(queries.load(Ordering::SeqCst), status.rounds, "one query for each round");
+        // The last round may have been stopped in its midst.
+        let (rounds, renewed) = (status.rounds, status.renewed);
+        assert!((3 * rounds..3 * rounds + 3).contains(&renewed), "{status:?}");
+        assert_eq!(status.failed, 0, "{status:?}");
+        let asked = queries.load(Ordering::SeqCst);
+        assert!((rounds..=rounds + 1).contains(&asked), "one query for each round: {asked}");
         assert_eq!([1, 2, 3].map(|key| cache.cache().peek(&key)), [2, 4, 6].map(Some));
 
         let single = Cache::new(100).loading(Single(table(false))).spawner(spawner());

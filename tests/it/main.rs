@@ -78,6 +78,7 @@ mod scans;
 mod sequential;
 #[cfg(all(feature = "serde", feature = "dedup"))]
 mod serialized;
+mod sleepers;
 mod slow_reads;
 mod stats;
 mod tags;

@@ -95,12 +95,15 @@ fn updates_of_one_key_are_never_refused_and_evict_nobody() {
 }
 
 #[test]
-fn the_retired_capacity_is_the_capacity() {
-    for capacity in [1, 1_000, 1 << 30] {
+fn the_retired_capacity_is_the_capacity_and_headroom() {
+    for (capacity, headroom) in
+        [(1, 128), (1_000, 250), (4_096, 1_024), (6_000, 1_024), (1 << 30, 1 << 27)]
+    {
         let plain = Cache::<u64, u64>::builder().capacity(capacity).expected_entries(1);
         let plain = plain.build().expect("sound");
-        assert_eq!(plain.usage().retired_capacity, capacity);
-        assert_eq!(weighed(capacity, 300).usage().retired_capacity, capacity);
+        let expected = capacity + headroom;
+        assert_eq!(plain.usage().retired_capacity, expected);
+        assert_eq!(weighed(capacity, 300).usage().retired_capacity, expected);
     }
 }
 
@@ -111,7 +114,7 @@ fn the_retired_capacity_is_the_capacity() {
 /// A cache of ten whose retired capacity is full, while `body` runs beside a thread that holds a guard
 /// until it is told to let go.
 fn beside_a_guard(patience: Duration, body: impl FnOnce(&Cache<u64, u64>, &AtomicBool)) {
-    let cache = unit(10).patience(patience).build().expect("sound");
+    let cache = unit(10).retired_capacity(10).patience(patience).build().expect("sound");
     (0..10).for_each(|key| cache.insert(key, key));
     let (pinned, let_go) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -122,7 +125,8 @@ fn beside_a_guard(patience: Duration, body: impl FnOnce(&Cache<u64, u64>, &Atomi
             drop(guard);
         });
         assert!(eventually(|| pinned.load(Ordering::SeqCst)));
-        (10..20).for_each(|key| cache.insert(key, key));
+        // All that the guard may have seen leaves.
+        (0..10).for_each(|key| cache.insert(key, 10 + key));
         assert_eq!((cache.usage().retired, cache.stats().refusals), (10, 0));
         body(&cache, &let_go);
         let_go.store(true, Ordering::SeqCst);
@@ -141,7 +145,7 @@ fn a_write_waits_until_a_guard_is_let_go() {
                 scope.spawn(|| cache.insert_if_absent(21, 21).is_ok()),
             ];
             // They are known to be in the way of nobody, and not to have come in.
-            assert!(eventually(|| cache.reclamation_lag() == 1));
+            assert!(eventually(|| cache.reclamation_lag() > 0));
             assert!(writers.iter().all(|writer| !writer.is_finished()));
             let_go.store(true, Ordering::SeqCst);
             assert!(writers.into_iter().all(|writer| writer.join().expect("no panic")));
@@ -173,16 +177,17 @@ fn without_patience_nobody_is_waited_for() {
 #[test]
 fn a_thread_does_not_wait_for_itself() {
     in_time(|| {
-        let cache = unit(10).build().expect("sound");
+        let cache = unit(10).retired_capacity(10).build().expect("sound");
         (0..10).for_each(|key| cache.insert(key, key));
         let guard = cache.pin();
-        (10..100).for_each(|key| cache.insert(key, key));
-        assert_eq!(cache.stats().refusals, 80, "by a guard");
+        (0..1_000).for_each(|key| cache.insert(key % 10, key));
+        assert!(cache.stats().refusals > 0, "by a guard");
         drop(guard);
-        let mut reader = cache.reader();
+        (0..100).for_each(|key| cache.insert(key % 10, key));
+        let (mut reader, refusals) = (cache.reader(), cache.stats().refusals);
         reader.get(&1);
-        (100..1_000).for_each(|key| cache.insert(key, key));
-        assert!(cache.stats().refusals > 800, "by a reader");
+        (0..1_000).for_each(|key| cache.insert(key % 20, key));
+        assert!(cache.stats().refusals > refusals, "by a reader");
         reader.park();
         support::validate(&cache);
     });

@@ -95,10 +95,10 @@ fn deduplicators_and_trackers_are_told() {
 fn figures_of_a_cache_come_back() {
     let (clock, manual) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).name("prices");
-    let cache: Cache<u64, u64> = builder.retired_capacity(20).build().expect("a cache");
+    let cache: Cache<u64, u64> = builder.retired_capacity(5).build().expect("a cache");
     let mut reader = cache.reader();
     assert_eq!(reader.get(&0), None);
-    (0..100).for_each(|key| cache.insert(key, key));
+    (0..100).for_each(|key| cache.insert(key % 10, key % 10));
     manual.advance(Duration::from_nanos(1_234_567_891));
     (0..100).for_each(|key| assert!(cache.get(&key).is_none_or(|value| value == key)));
     let stats = cache.stats();

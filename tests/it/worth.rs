@@ -279,16 +279,21 @@ fn what_is_slow_to_load_stays() {
 
 #[test]
 fn an_entry_of_nearly_the_capacity_may_be_asked_for_after_each_small_one() {
-    let cache = sized(1_000);
-    let (mut random, mut hits) = (Random::new(6), 0);
-    for nth in 0..20_000 {
-        let key = random.below(2_000).min(random.below(2_000)).min(random.below(2_000));
-        let both = u32::from(ask(&cache, key, 1)) + u32::from(ask(&cache, 7_000, 950));
-        hits += if nth < 10_000 { 0 } else { both };
-        assert!(cache.usage().charged <= 1_000);
-    }
-    // It alone is half of what is asked for, and the small ones without it are nearly as much.
-    assert!(hits > 8_500, "{hits} of 20000");
+    let hits_of = |seed| {
+        let cache = sized(1_000);
+        let (mut random, mut hits) = (Random::new(seed), 0);
+        for nth in 0..20_000 {
+            let key = random.below(2_000).min(random.below(2_000)).min(random.below(2_000));
+            let both = u32::from(ask(&cache, key, 1)) + u32::from(ask(&cache, 7_000, 950));
+            hits += if nth < 10_000 { 0 } else { both };
+            assert!(cache.usage().charged <= 1_000);
+        }
+        hits
+    };
+    // It alone is half of what is asked for, and the small ones without it are nearly as much. One seed is worth 30 hits more
+    // or less.
+    let hits = (6..16).map(hits_of).sum::<u32>() / 10;
+    assert!(hits > 8_450, "{hits} of 20000");
 }
 
 #[test]
