@@ -148,7 +148,8 @@ where
         if (self.table.domain().retired_in_era() as u64) < self.settings.entries_in_era() {
             return false;
         }
-        let garbage = self.retired.charged(self.retired_credits()) + self.lingering.charge();
+        let garbage =
+            self.retired.charged(self.retired_credits()).saturating_add(self.lingering.charge());
         let bearable = self.retired.limit().min(self.settings.capacity) / PRESSURE_SHARE;
         garbage > bearable || self.placeholders.get() > self.placeholder_limit() / PRESSURE_SHARE
     }

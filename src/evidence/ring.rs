@@ -114,7 +114,7 @@ impl Evidence {
     pub(crate) fn close(&self) {
         // ORDERING E-b: Release: for uniformity; nothing is read after it.
         self.hits_until.store(0, Ordering::Release);
-        // ORDERING E-a: Acquire: none is read; what was told is passed over.
+        // ORDERING E-a: Acquire: none is read; what was told is skipped.
         self.taken.set(self.put.load(Ordering::Acquire));
     }
 }

@@ -494,7 +494,7 @@ impl<T, L: Default> Domain<T, L> {
 
 #[cfg(test)]
 impl<T, L> Domain<T, L> {
-    /// Neutralizes  all who are pinned, whatever they show.
+    /// Neutralizes all who are pinned, whatever they show.
     pub(crate) fn neutralize_all(&self) {
         self.neutralize(|_| true);
     }
