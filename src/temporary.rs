@@ -56,6 +56,19 @@ impl<'p> Temporary<'p> {
         Ok(written)
     }
 
+    /// Puts new contents in the place of a file.
+    #[cfg(feature = "persist")]
+    pub(crate) fn replace<T, E: From<TemporaryError>>(
+        path: &'p Path,
+        write: impl FnOnce(&File) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let new = Self::create(path)?;
+        let written = new.write(write)?;
+        new.rename()?;
+        new.flush_folder()?;
+        Ok(written)
+    }
+
     /// An error of [`write`](Self::write)'s own writer.
     #[cfg(feature = "dedup")]
     pub(crate) fn write_error(&self, error: io::Error) -> TemporaryError {

@@ -50,11 +50,7 @@ where
     /// # Ok::<_, clockhand::PersistError>(())
     /// ```
     pub fn save_file(&self, path: impl AsRef<Path>) -> Result<u64, PersistError> {
-        let new = Temporary::create(path.as_ref())?;
-        let saved = new.write(|file| self.save_to(file))?;
-        new.rename()?;
-        new.flush_folder()?;
-        Ok(saved)
+        Temporary::replace(path.as_ref(), |file| self.save_to(file))
     }
 }
 

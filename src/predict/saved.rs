@@ -93,9 +93,6 @@ impl SavedModels {
 
     /// Puts it in the place of a file, in one step.
     pub(super) fn write_file(&self, path: &Path) -> Result<(), PersistError> {
-        let new = Temporary::create(path)?;
-        new.write(|mut file: &File| self.write(&mut file))?;
-        new.rename()?;
-        Ok(new.flush_folder()?)
+        Temporary::replace(path, |mut file: &File| self.write(&mut file))
     }
 }
