@@ -96,8 +96,7 @@ impl Warmer {
         L: Loader<K, V, Error: fmt::Display> + 'static,
         S: BuildHasher + Send + Sync + 'static,
     {
-        let mut seen = HashSet::new();
-        let keys: Vec<K> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
+        let keys = distinct(keys);
         Self::run(loading.clone(), Box::new(move || keys.clone()), period)
     }
 
@@ -187,8 +186,7 @@ impl Warmer {
             let error = "a warmer of a cache with an async loader needs a spawner";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         };
-        let mut seen = HashSet::new();
-        let keys: Vec<K> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
+        let keys = distinct(keys);
         let (loading, spawn) = (loading.clone(), Arc::clone(spawn));
         Self::run_rounds(period, move |tell| {
             let (results, told) = mpsc::channel();
@@ -287,6 +285,12 @@ impl Drop for Warmer {
         // may be the one that drops the warmer.
         drop(self.stop.take());
     }
+}
+
+/// The keys in their order, each of them once.
+fn distinct<K: Hash + Eq + Clone>(keys: impl IntoIterator<Item = K>) -> Vec<K> {
+    let mut seen = HashSet::new();
+    keys.into_iter().filter(|key| seen.insert(key.clone())).collect()
 }
 
 /// Renews the keys, by one query as far as possible, until `tell` returns false.
