@@ -153,12 +153,13 @@ impl<T> Bag<T> {
 
     /// An empty batch: the spare one, if there is one.
     fn empty_batch(&self) -> Box<Batch<T>> {
+        self.take_spare().unwrap_or_else(|| Batch::new(BATCH))
+    }
+
+    fn take_spare(&self) -> Option<Box<Batch<T>>> {
         let spare = take(&self.spare);
-        if spare.is_null() {
-            return Batch::new(BATCH);
-        }
         // SAFETY: the word holds what `recycle` has put there, and it is ours now (R4).
-        unsafe { Box::from_raw(spare) }
+        (!spare.is_null()).then(|| unsafe { Box::from_raw(spare) })
     }
 
     /// Leaves a batch that is empty now for what is sealed next, unless it is small.
@@ -169,7 +170,7 @@ impl<T> Bag<T> {
         // ORDERING R-i: AcqRel: Release: hands the batch over; pairs with `take`. Acquire: the one that lay here is ours.
         let before = self.spare.swap(Box::into_raw(batch), Ordering::AcqRel);
         if !before.is_null() {
-            // SAFETY: as in `empty_batch`.
+            // SAFETY: as in `take_spare`.
             drop(unsafe { Box::from_raw(before) });
         }
     }
@@ -429,7 +430,7 @@ impl<T> Bag<T> {
 
 impl<T> Drop for Bag<T> {
     fn drop(&mut self) {
-        drop(self.empty_batch());
+        drop(self.take_spare());
         // SAFETY: the participant goes with its domain, and with it all guards.
         unsafe { self.clear(&mut |item, _| drop(item)) };
     }

@@ -165,10 +165,8 @@ impl<T, L> Domain<T, L> {
         pressure: impl FnOnce(bool) -> bool,
     ) -> ParticipantScan<'_, T> {
         let scan = self.scan_and_advance();
-        if !scan.is_blocked || !pressure(scan.is_blocked_by_write) {
-            return scan;
-        }
-        if seeded("reclaim-neutralize-nobody") {
+        let waits = !scan.is_blocked || !pressure(scan.is_blocked_by_write);
+        if waits || seeded("reclaim-neutralize-nobody") {
             return scan;
         }
         if scan.is_blocked_by_write {
@@ -228,6 +226,11 @@ impl<T, L> Domain<T, L> {
         self.participants()
             .map(|participant| participant.bag.retired())
             .fold(0, usize::wrapping_add)
+    }
+
+    fn ever_freed(&self) -> usize {
+        let freed = self.participants().map(|participant| participant.bag.freed());
+        freed.fold(0, usize::wrapping_add)
     }
 
     /// Moves the era; the one before. The last one is moved no more: the thread that is neutralized holds everything then.
@@ -328,7 +331,7 @@ impl<T, L> Domain<T, L> {
     /// How many items are retired and not yet freed.
     pub(crate) fn backlog(&self) -> usize {
         // Freed first: an item that is freed in between is counted rather than missed.
-        let freed: usize = self.participants().map(|participant| participant.bag.freed()).sum();
+        let freed = self.ever_freed();
         self.ever_retired().saturating_sub(freed)
     }
 
@@ -380,10 +383,7 @@ impl<T, L> Domain<T, L> {
 
     /// How much was ever retired and freed: it changes while others do either.
     pub(crate) fn activity(&self) -> usize {
-        let each = self
-            .participants()
-            .map(|participant| participant.bag.retired().wrapping_add(participant.bag.freed()));
-        each.fold(0, usize::wrapping_add)
+        self.ever_retired().wrapping_add(self.ever_freed())
     }
 
     /// For how long it is known that the epoch cannot be moved, by the system's clock.
