@@ -1,24 +1,20 @@
 //! The rules of the source that no compiler and no lint checks: layers, who may name atomics, reasons of orderings, the
-//! register of orderings and seeds, sizes, links, stages, the listing of the public surface. Each rule is shown to find what it forbids.
+//! register of orderings and seeds, sizes, links, the listing of the public surface. Each rule is shown to find what it forbids.
 
 #[path = "tidy/circles.rs"]
 mod circles;
-#[path = "tidy/examples.rs"]
-mod examples;
 #[path = "tidy/growth.rs"]
 mod growth;
 #[path = "tidy/links.rs"]
 mod links;
-#[path = "tidy/progress.rs"]
-mod progress;
+#[path = "tidy/methods.rs"]
+mod methods;
 #[path = "tidy/register.rs"]
 mod register;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
 mod source;
-#[path = "tidy/stages.rs"]
-mod stages;
 #[path = "tidy/surface.rs"]
 mod surface;
 #[path = "tidy/words.rs"]

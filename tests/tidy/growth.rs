@@ -13,8 +13,7 @@ fn closed(source: &Source) -> Vec<String> {
             None => (word(line.code.strip_prefix("pub struct ")?), false),
         };
         let open = is_enum || has_public_field(&source.lines[nth..]);
-        let said = source.lines[..nth].iter().rev().take_while(|line| is_above(line));
-        let grows = said.into_iter().any(|line| line.code == "#[non_exhaustive]");
+        let grows = source.above(nth).any(|line| line.code == "#[non_exhaustive]");
         (open && !grows && !COMPLETE.contains(&name.as_str()))
             .then(|| format!("`{name}` is not `#[non_exhaustive]`"))
     })
@@ -27,11 +26,6 @@ fn word(code: &str) -> String {
 fn has_public_field(lines: &[Line]) -> bool {
     let body = lines.iter().take_while(|line| line.code != "}" && !line.code.ends_with(';'));
     body.skip(1).any(|line| line.code.trim_start().starts_with("pub "))
-}
-
-/// Whether a line can stand between an item and its attributes.
-fn is_above(line: &Line) -> bool {
-    line.code.starts_with("#[") || (line.code.trim().is_empty() && !line.comment.is_empty())
 }
 
 #[test]

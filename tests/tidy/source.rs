@@ -40,6 +40,15 @@ impl Source {
             |(nth, line)| wrong(nth, line).map(|text| format!("{}:{}: {text}", self.path, nth + 1));
         self.lines.iter().enumerate().filter_map(finding).collect()
     }
+
+    /// The attributes and the documentation above a line, the nearest first.
+    pub(crate) fn above(&self, nth: usize) -> impl Iterator<Item = &Line> {
+        self.lines[..nth].iter().rev().take_while(|line| {
+            let code = line.code.trim();
+            let documents = code.is_empty() && !line.comment.is_empty();
+            documents || code.starts_with('#') || code.ends_with(")]")
+        })
+    }
 }
 
 /// Divides a line into code and comment. Strings keep their quotes only. Comments in the midst of a line are not known,
