@@ -34,21 +34,21 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// Puts an entry in the place of another: counts the new one in, and the old one out. The recent uses of the key
-    /// stays with it.
+    /// Puts an entry in the place of another, which may be a use of the key: counts the new one in, and the old one out.
+    /// The recent uses of the key stay with it.
     #[inline]
     pub(super) fn replace<'g>(
         &self,
         view: View<'g, K, V>,
         delta: &ProbationDelta<'_>,
         occupied: Occupied<'g, K, V>,
-        entry: Entry<K, V>,
+        (entry, is_use): (Entry<K, V>, bool),
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
         let meta = occupied.meta_now();
         entry.as_ref().set_recent_uses(occupied.entry().recent_uses());
         self.count_in(delta, entry.as_ref(), meta);
         let due = self.due(entry.as_ref());
-        match view.replace(occupied, entry) {
+        match view.replace(occupied, (entry, is_use)) {
             Ok(unlinked) => {
                 self.count_out(delta, occupied.entry(), meta);
                 self.note_due(view, due);

@@ -63,10 +63,12 @@ fn put(toy: &Toy, weight: u64) {
         let mut new: Entry<u64, u64> = view.entry(hash, KEY, weight, weight);
         loop {
             new = match view.find_for_write(hash, |&k| k == KEY) {
-                Lookup::Occupied(occupied) => match toy.replace(view, &delta, occupied, new) {
-                    Ok(old) => return view.retire(old, ChargedTo::Nowhere),
-                    Err(new) => new,
-                },
+                Lookup::Occupied(occupied) => {
+                    match toy.replace(view, &delta, occupied, (new, false)) {
+                        Ok(old) => return view.retire(old, ChargedTo::Nowhere),
+                        Err(new) => new,
+                    }
+                }
                 Lookup::Vacant(vacant) => {
                     let Err(new) = toy.commit(view, &delta, vacant, (new, YOUNG)) else { return };
                     new

@@ -285,7 +285,7 @@ where
             entry.as_ref().mark_predicted(false);
         }
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
-        let Ok(unlinked) = self.replace(view, &op.delta, occupied, entry) else {
+        let Ok(unlinked) = self.replace(view, &op.delta, occupied, (entry, false)) else {
             op.reservation.surrender();
             return Err(AttemptError::Changed);
         };
@@ -451,7 +451,7 @@ where
             };
             let Some(permit) = self.placeholder_permit() else { return false };
             let entry = view.placeholder(hash, key.clone(), token.clone());
-            match self.replace(view, &delta, occupied, entry) {
+            match self.replace(view, &delta, occupied, (entry, false)) {
                 Ok(unlinked) => {
                     permit.keep();
                     local.tally.token_changes.bump();

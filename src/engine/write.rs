@@ -17,7 +17,7 @@ use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{Admission, History, Worth};
 use crate::reclaim::ChargedTo;
 use crate::slot_meta::SlotMeta;
-use crate::sync::NoAbort;
+use crate::sync::{NoAbort, seeded};
 use crate::table::{Lookup, Vacant};
 use crate::tags::TagSet;
 
@@ -339,7 +339,7 @@ where
         }
         // The policy does not move what weighs nothing.
         let meta = occupied.meta_now();
-        let unlinked = match self.replace(view, &op.delta, occupied, entry) {
+        let unlinked = match self.replace(view, &op.delta, occupied, (entry, false)) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((AttemptError::Changed, entry)),
         };
@@ -395,7 +395,8 @@ where
             return Err((error, entry));
         }
         // Up to here nothing is visible, and all that was reserved goes back by itself. The exchange decides.
-        let unlinked = match self.replace(view, &op.delta, occupied, entry) {
+        let is_use = !op.predicted && !seeded("policy-replacement-unused");
+        let unlinked = match self.replace(view, &op.delta, occupied, (entry, is_use)) {
             Ok(unlinked) => unlinked,
             Err(entry) => {
                 // No entry shall be evicted for what was taken for two.
@@ -415,9 +416,6 @@ where
         op.spend(cost);
         if inserted == Inserted::New {
             op.local.tally.insertions.bump();
-        }
-        if !op.predicted {
-            occupied.touch();
         }
         // Retired only now: freeing gives back what it is charged to. The listener is told last, as it may panic, or
         // use the cache.

@@ -588,10 +588,12 @@ impl<K, V, X> Occupied<'_, K, V, X> {
         marked
     }
 
-    /// Puts another entry with the same key in the place of this one. What the policy knows stays.
+    /// Puts another entry with the same key in the place of this one. What the policy knows stays, with one more read
+    /// if that `is_use` of the key: by the same exchange, as the word of the entry that is gone would not be there.
     #[inline(always)]
-    pub(super) fn swap(&self, number: u32) -> bool {
-        self.change(|word| word.with_number(number)).is_some()
+    pub(super) fn swap(&self, number: u32, is_use: bool) -> bool {
+        let used = |word: SlotWord| word.touched().filter(|_| is_use).unwrap_or(word);
+        self.change(|word| used(word.with_number(number))).is_some()
     }
 
     /// Empties the slot; the entry's metadata at that moment.

@@ -48,7 +48,7 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
                     Ok(()) => return None,
                     Err(new) => new,
                 },
-                Lookup::Occupied(occupied) => match view.replace(occupied, new) {
+                Lookup::Occupied(occupied) => match view.replace(occupied, (new, false)) {
                     Ok(old) => {
                         let value = *old.as_ref().value();
                         view.retire(old, ChargedTo::Nowhere);
@@ -482,7 +482,7 @@ fn complete_load(table: &Toy, key: u64, token: &LoadToken, value: u64) -> bool {
             if !occupied.entry().load_token().is_some_and(|own| own.is(token)) {
                 return false;
             }
-            match view.replace(occupied, new) {
+            match view.replace(occupied, (new, false)) {
                 Ok(old) => {
                     view.retire(old, ChargedTo::Nowhere);
                     return true;
@@ -570,7 +570,7 @@ fn insert_over(table: &Toy, key: u64, value: u64) {
                     Ok(()) => return,
                     Err(new) => new,
                 },
-                Lookup::Occupied(occupied) => match view.replace(occupied, new) {
+                Lookup::Occupied(occupied) => match view.replace(occupied, (new, false)) {
                     Ok(old) => return view.retire(old, ChargedTo::Nowhere),
                     Err(new) => new,
                 },

@@ -74,7 +74,7 @@ fn put(table: &Toy, hash: u64, key: u64) {
             Lookup::Vacant(vacant) => new = vacant.commit(entry, YOUNG).err(),
             Lookup::Occupied(occupied) => {
                 occupied.entry().value().check();
-                match view.replace(occupied, entry) {
+                match view.replace(occupied, (entry, false)) {
                     Ok(old) => view.retire(old, ChargedTo::Nowhere),
                     Err(entry) => new = Some(entry),
                 }

@@ -313,7 +313,7 @@ fn put(table: &Tall, key: u64, step: u64) -> Option<u64> {
             Lookup::Occupied(occupied) => {
                 // As a closure of the user's may.
                 let seen = guard.while_suspended(|| occupied.entry().value().check(key));
-                match view.replace(occupied, entry) {
+                match view.replace(occupied, (entry, true)) {
                     Ok(old) => {
                         assert_eq!(occupied.entry().value().check(key), seen);
                         view.retire(old, ChargedTo::Nowhere);

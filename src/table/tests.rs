@@ -211,7 +211,7 @@ pub(super) fn insert(table: &Toy, key: u64, value: u64) -> Option<u64> {
                     Ok(()) => return None,
                     Err(entry) => entry,
                 },
-                Lookup::Occupied(occupied) => match view.replace(occupied, entry) {
+                Lookup::Occupied(occupied) => match view.replace(occupied, (entry, false)) {
                     Ok(old) => {
                         let value = *old.as_ref().value();
                         view.retire(old, ChargedTo::Nowhere);

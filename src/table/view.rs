@@ -308,7 +308,8 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
-    /// Replaces the entry by another one with the same key; the old one is the caller's to retire.
+    /// Replaces the entry by another one with the same key, which may be a use of the key; the old one is the caller's
+    /// to retire.
     ///
     /// # Errors
     ///
@@ -316,10 +317,10 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn replace(
         &self,
         occupied: Occupied<'g, K, V, X>,
-        entry: Entry<K, V>,
+        (entry, is_use): (Entry<K, V>, bool),
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
         let number = entry.into_raw();
-        if occupied.swap(number) {
+        if occupied.swap(number, is_use) {
             return Ok(self.unlinked(occupied));
         }
         // SAFETY: never visible, so it is still ours.

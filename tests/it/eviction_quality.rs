@@ -1,7 +1,7 @@
 //! Entries are judged alike however they come in: by an insert or by a load, with weights or without.
 
 use crate::support::Random;
-use clockhand::Cache;
+use clockhand::{Cache, Inserted};
 
 const ENTRIES: u64 = 1_000;
 const WEIGHT: u64 = 1_000;
@@ -69,4 +69,24 @@ fn to_be_loaded_is_not_to_be_read() {
     cache.insert(1_000, 0);
     assert!(cache.get(&1_000).is_some());
     assert_eq!(cache.hottest(1), [1_000], "it alone was read");
+}
+
+#[test]
+fn a_value_that_is_replaced_was_used() {
+    let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
+    let cache = Cache::<u64, u64>::builder().capacity(ENTRIES).hasher(hasher).build().unwrap();
+    (0..ENTRIES).for_each(|key| cache.insert(key, 0));
+    // Of the keys that come next, every other one is written once more, and none is read.
+    let new = ENTRIES..ENTRIES + ENTRIES / 5;
+    for key in new.clone() {
+        cache.insert(key, 0);
+        if key % 2 == 0 {
+            assert_eq!(cache.try_insert(key, 1).unwrap(), Inserted::Replaced);
+        }
+    }
+    (2 * ENTRIES..3 * ENTRIES).for_each(|key| cache.insert(key, 0));
+    let left = |odd| new.clone().filter(|key| key % 2 == odd && cache.contains_key(key)).count();
+    let (replaced, others) = (left(0), left(1));
+    assert!(replaced > 90, "{replaced} of 100 are left that were replaced");
+    assert!(others < 10, "{others} of 100 are left of the others");
 }
