@@ -52,6 +52,22 @@ pub(crate) fn work_beside<T: Send>(
         .map_err(Failure::machine("cannot start a thread"))
 }
 
+/// Does one batch after the other, from the beginning again after the last, until the bell rings. Returns how many
+/// items those were.
+#[cfg(feature = "peers")]
+#[inline]
+pub(crate) fn repeat<T>(items: &[T], bell: &Bell, mut work: impl FnMut(&[T])) -> u64 {
+    let mut done = 0;
+    for batch in items.chunks_exact(BATCH).cycle() {
+        work(batch);
+        done += BATCH as u64;
+        if bell.rang() {
+            break;
+        }
+    }
+    done
+}
+
 /// Operations per second of all threads together, in millions.
 #[cfg(feature = "peers")]
 pub(crate) fn rate<T>(shifts: &[Shift<T>], operations: impl Fn(&T) -> u64) -> f64 {

@@ -13,7 +13,7 @@ const LONGEST_NS: u64 = 60_000_000_000;
 /// Times every operation, or one of so many. The gaps are random, so that a period in the operations cannot
 /// hide from the samples.
 #[derive(Debug)]
-pub struct Sampler {
+pub(crate) struct Sampler {
     histogram: Histogram<u64>,
     clock: Clock,
     gaps: SmallRng,
@@ -23,15 +23,14 @@ pub struct Sampler {
 
 impl Sampler {
     /// Times one operation in `one_in` on average.
-    #[must_use]
-    pub fn new(one_in: u32, seed: u64) -> Self {
+    pub(crate) fn new(one_in: u32, seed: u64) -> Self {
         let gaps = SmallRng::seed_from_u64(seed);
         Self { histogram: empty(), clock: Clock::new(), gaps, one_in, left: 0 }
     }
 
     /// Does the operation, timed if it is its turn.
     #[inline]
-    pub fn run<T>(&mut self, operation: impl FnOnce() -> T) -> T {
+    pub(crate) fn run<T>(&mut self, operation: impl FnOnce() -> T) -> T {
         if self.left != 0 {
             self.left -= 1;
             return operation();
@@ -47,8 +46,7 @@ impl Sampler {
     }
 
     /// What was sampled.
-    #[must_use]
-    pub fn finish(self) -> Histogram<u64> {
+    pub(crate) fn finish(self) -> Histogram<u64> {
         self.histogram
     }
 
@@ -60,7 +58,7 @@ impl Sampler {
 
 /// The quantiles of sampled latencies, in nanoseconds, the clock's own cost included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Quantiles {
+pub(crate) struct Quantiles {
     /// How many operations were timed.
     pub samples: u64,
     /// Median.
@@ -77,8 +75,7 @@ pub struct Quantiles {
 
 impl Quantiles {
     /// Merges the threads' samples.
-    #[must_use]
-    pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram<u64>>) -> Self {
+    pub(crate) fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram<u64>>) -> Self {
         let mut all = empty();
         for histogram in histograms {
             all += histogram;
@@ -95,8 +92,7 @@ impl Quantiles {
 }
 
 /// The median time between two readings of the clock with nothing between them, in nanoseconds.
-#[must_use]
-pub fn clock_cost() -> u64 {
+pub(crate) fn clock_cost() -> u64 {
     let (mut histogram, clock) = (empty(), Clock::new());
     for _ in 0..20_000 {
         let began = clock.raw();

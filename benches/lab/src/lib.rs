@@ -8,46 +8,52 @@
 #[cfg(feature = "demos")]
 mod arena;
 #[cfg(feature = "demos")]
-pub mod before_after;
+mod before_after;
 pub mod built_in;
 #[cfg(feature = "demos")]
-pub mod charts;
+mod charts;
 pub mod cli;
-#[cfg(feature = "peers")]
-pub mod compare;
 #[cfg(feature = "demos")]
-pub mod dedup;
+mod clients;
+#[cfg(feature = "peers")]
+mod compare;
+#[cfg(feature = "demos")]
+mod dedup;
 pub mod failure;
 mod frames;
 pub mod heap;
-pub mod latency;
+mod latency;
 #[cfg(feature = "peers")]
-pub mod load;
+mod load;
 #[cfg(feature = "demos")]
-pub mod machine;
+mod machine;
 #[cfg(feature = "demos")]
 mod measure;
 #[cfg(feature = "demos")]
 mod output;
 #[cfg(feature = "peers")]
-pub mod peers;
+mod peers;
 #[cfg(feature = "predict")]
-pub mod predict;
-pub mod progress;
+#[allow(unreachable_pub, reason = "as if the crate published it")]
+mod predict;
+mod progress;
 #[cfg(feature = "demos")]
-pub mod races;
-pub mod replay;
-pub mod report;
+mod races;
+mod replay;
+mod report;
 #[cfg(feature = "serve")]
-pub mod serve;
+mod serve;
 #[cfg(feature = "peers")]
-pub mod simulate;
+#[allow(unreachable_pub, reason = "as if the crate published it")]
+mod simulate;
 pub mod source;
 #[cfg(feature = "demos")]
-pub mod stampede;
-pub mod team;
+mod stampede;
+#[cfg(feature = "demos")]
+mod store;
+mod team;
 #[cfg(feature = "tier")]
-pub mod tier;
+mod tier;
 pub mod trace;
 mod words;
 #[cfg(feature = "demos")]

@@ -7,6 +7,8 @@ use indicatif::ProgressBar;
 use crate::failure::Failure;
 use crate::latency::clock_cost;
 use crate::machine::{CpuMeter, measured_on, others};
+#[cfg(feature = "peers")]
+use crate::report::Spread;
 
 /// What was measured on.
 #[derive(Debug)]
@@ -35,28 +37,43 @@ impl Machine {
     }
 }
 
-/// Lets all take turns, round by round, and begins each round with another one, so that nobody is always first. What
-/// each found comes in the order of its rounds.
-///
-/// # Errors
-///
-/// The first error of a turn.
+/// Measures something once, and returns a figure for each measure of the question.
 #[cfg(feature = "peers")]
-pub(crate) fn in_turns<C, T>(
-    all: &mut [C],
+pub(crate) type Turn = Box<dyn FnMut() -> Result<Vec<f64>, Failure>>;
+
+/// One who answers a question, turn by turn.
+#[cfg(feature = "peers")]
+pub(crate) struct Contender<W> {
+    pub(crate) who: W,
+    pub(crate) turn: Turn,
+}
+
+/// Lets all take their turns in every round, and another one begin in each, so that what the machine does meanwhile meets
+/// all of them. Returns the rounds of each measure, for each of them.
+#[cfg(feature = "peers")]
+pub(crate) fn in_turns<W>(
+    all: &mut [Contender<W>],
     rounds: usize,
-    mut turn: impl FnMut(&mut C) -> Result<T, Failure>,
     mut after_round: impl FnMut(),
-) -> Result<Vec<Vec<T>>, Failure> {
-    let mut found: Vec<Vec<T>> = all.iter().map(|_| Vec::new()).collect();
+) -> Result<Vec<Vec<Vec<f64>>>, Failure> {
+    let mut found = vec![Vec::<Vec<f64>>::new(); all.len()];
     for round in 0..rounds {
         for nth in 0..all.len() {
             let at = (round + nth) % all.len();
-            found[at].push(turn(&mut all[at])?);
+            let figures = (all[at].turn)()?;
+            found[at].resize(figures.len(), Vec::new());
+            found[at].iter_mut().zip(figures).for_each(|(rounds, figure)| rounds.push(figure));
         }
         after_round();
     }
     Ok(found)
+}
+
+/// Ratios of two values of the same round each; `None` where one would be divided by zero.
+#[cfg(feature = "peers")]
+pub(crate) fn ratio(above: &[f64], below: &[f64]) -> Option<Spread> {
+    let ratios = above.iter().zip(below).map(|(above, below)| above / below).collect::<Vec<_>>();
+    below.iter().all(|below| *below > 0.0).then(|| Spread::of(&ratios))
 }
 
 /// A table with figures from some column on.

@@ -31,8 +31,3 @@ impl Output {
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::Input(format!("{} cannot be written: {error}; give another file", path.display()))
 }
-
-/// Whether a path means standard output.
-pub(crate) fn is_standard_output(path: &Path) -> bool {
-    path == Path::new("-")
-}

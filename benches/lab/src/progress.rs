@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar over `length` steps that are called `unit`.
-#[must_use]
-pub fn bar(title: String, length: u64, unit: &str, quiet: bool) -> ProgressBar {
+pub(crate) fn bar(title: String, length: u64, unit: &str, quiet: bool) -> ProgressBar {
     let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let template = format!(
         "{{msg}} [{{wide_bar}}] {{human_pos}}/{{human_len}} {unit}, {{elapsed}}, {{eta}} left"
@@ -18,7 +17,7 @@ pub fn bar(title: String, length: u64, unit: &str, quiet: bool) -> ProgressBar {
 }
 
 /// Says something before the work begins, on standard error.
-pub fn announce(line: &str) {
+pub(crate) fn announce(line: &str) {
     // Nothing is lost when nobody listens.
     let _ = writeln!(io::stderr(), "clockhand-lab: {line}");
 }

@@ -10,7 +10,7 @@ use crate::replay::ReadPath;
 
 /// The report of one replay. The field names are stable: programs read them from `--json`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Replay {
+pub(crate) struct Replay {
     /// The trace's name.
     pub trace: String,
     /// Its accesses.
@@ -63,7 +63,7 @@ pub struct Replay {
 
 /// Some passes over a trace.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Pass {
+pub(crate) struct Pass {
     /// How many.
     pub passes: u64,
     /// Lookups that found their key.
@@ -80,8 +80,7 @@ pub struct Pass {
 
 impl Pass {
     /// Counts, with what follows from them.
-    #[must_use]
-    pub fn of(passes: u64, hits: u64, misses: u64, seconds: f64) -> Self {
+    pub(crate) fn of(passes: u64, hits: u64, misses: u64, seconds: f64) -> Self {
         let accesses = (hits + misses) as f64;
         let (hit_ratio, rate) = (hits as f64 / accesses, accesses / seconds.max(1e-9));
         Self { passes, hits, misses, hit_ratio, seconds, accesses_per_second: rate }
@@ -90,7 +89,7 @@ impl Pass {
 
 /// The middle and the ends of what several rounds measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// Median.
     pub median: f64,
     /// Lowest.
@@ -103,8 +102,7 @@ pub struct Spread {
 
 impl Spread {
     /// The spread of some rounds; all zero when there are none.
-    #[must_use]
-    pub fn of(rounds: &[f64]) -> Self {
+    pub(crate) fn of(rounds: &[f64]) -> Self {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
@@ -116,7 +114,7 @@ impl Spread {
 
 /// Sampled latencies.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Latency {
+pub(crate) struct Latency {
     /// What two readings of the clock cost, in nanoseconds; it is part of every sample.
     pub clock_ns: u64,
     /// One operation in this many was timed.

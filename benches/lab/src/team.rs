@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The most threads that a user may ask for.
-pub const MOST_THREADS: usize = 1024;
+pub(crate) const MOST_THREADS: usize = 1024;
 
 /// What one thread of a team returned, and when it worked.
 #[derive(Debug)]
-pub struct Shift<T> {
+pub(crate) struct Shift<T> {
     /// What its work returned.
     pub result: T,
     /// When its work began.
@@ -23,11 +23,7 @@ pub struct Shift<T> {
 
 /// Runs `work(0)`, `work(1)`, ... on threads of their own that all begin when the last is ready, and
 /// `conduct` on this thread meanwhile.
-///
-/// # Errors
-///
-/// When the system refuses a thread. Then none of the work was done.
-pub fn run<T: Send>(
+pub(crate) fn run<T: Send>(
     threads: usize,
     work: impl Fn(usize) -> T + Sync,
     conduct: impl FnOnce(),
@@ -59,15 +55,13 @@ pub fn run<T: Send>(
 }
 
 /// From the first beginning to the last end.
-#[must_use]
-pub fn elapsed<T>(shifts: &[Shift<T>]) -> Duration {
+pub(crate) fn elapsed<T>(shifts: &[Shift<T>]) -> Duration {
     let began = shifts.iter().map(|shift| shift.began).min();
     let ended = shifts.iter().map(|shift| shift.ended).max();
     began.zip(ended).map_or(Duration::ZERO, |(began, ended)| ended - began)
 }
 
 /// As many threads as the machine lets this process run at once.
-#[must_use]
-pub fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, Into::into)
 }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use clockhand::{Cache, LoadSource, Loader, LoadingCache};
 
-use super::page::Page;
-use super::store::{Store, TooMany};
-use super::{Answer, System, Terms};
+use super::page::{Page, Pages};
+use super::{System, Terms};
+use crate::clients::Answer;
 use crate::failure::Failure;
+use crate::store::TooMany;
 use crate::words::unusable;
 
-/// The store, as the cache loads from it.
-struct Pages(Arc<Store>);
+/// The pages, as the cache loads them.
+struct Source(Arc<Pages>);
 
-impl Loader<u64, Arc<Page>> for Pages {
+impl Loader<u64, Arc<Page>> for Source {
     type Error = TooMany;
 
     fn load(&self, key: &u64) -> Result<Arc<Page>, TooMany> {
@@ -22,10 +23,10 @@ impl Loader<u64, Arc<Page>> for Pages {
     }
 }
 
-pub(super) struct Clockhand(LoadingCache<u64, Arc<Page>, Pages>);
+pub(super) struct Clockhand(LoadingCache<u64, Arc<Page>, Source>);
 
 impl Clockhand {
-    pub(super) fn new(store: Arc<Store>, terms: &Terms) -> Result<Self, Failure> {
+    pub(super) fn new(pages: Arc<Pages>, terms: &Terms) -> Result<Self, Failure> {
         let cache = Cache::builder()
             .capacity(terms.capacity)
             .retired_capacity(terms.garbage)
@@ -34,7 +35,7 @@ impl Clockhand {
             .build()
             .map_err(unusable)?;
         let loading = cache
-            .loading(Pages(store))
+            .loading(Source(pages))
             .refresh_after(terms.refresh)
             .stale_while_revalidate(terms.grace)
             .stale_if_error(terms.grace)

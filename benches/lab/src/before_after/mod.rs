@@ -1,37 +1,25 @@
 //! Before and after: clients who ask for large pages behind a slow store, first through a naive cache
 //! with the races in it, and then through `clockhand`.
 
-mod clients;
 mod clockhand;
 mod naive;
 mod page;
 mod report;
-mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use rand::rngs::SmallRng;
 
-use self::clients::serve;
 use self::clockhand::Clockhand;
 use self::naive::Naive;
-use self::page::Held;
-pub use self::report::{BeforeAfter, Side};
+use self::page::Pages;
+pub(crate) use self::report::{BeforeAfter, Side};
 pub(crate) use self::report::{FIGURES, Figure};
-use self::store::Store;
+use crate::clients::{Answer, Clients, let_pass};
 use crate::failure::Failure;
-
-/// How a request was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// From the cache, at once.
-    Hit,
-    /// After a wait for the store.
-    Loaded,
-    /// Not at all.
-    Failed,
-}
+use crate::zipf::Zipf;
 
 /// What clients ask.
 trait System: Sync {
@@ -45,7 +33,7 @@ trait System: Sync {
 
 /// Who asks for what, and what they meet. Times are in proportion to the store's.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// How long each side takes.
     pub time: Duration,
     /// As much of it as does not count.
@@ -76,8 +64,7 @@ pub struct Terms {
 
 impl Terms {
     /// So many clients for so long in front of a store that takes this time.
-    #[must_use]
-    pub fn new(time: Duration, clients: usize, store: Duration) -> Self {
+    pub(crate) fn new(time: Duration, clients: usize, store: Duration) -> Self {
         Self {
             time,
             warm_up: time / 2,
@@ -129,25 +116,61 @@ impl Terms {
 }
 
 /// Runs both sides, one after the other.
-///
-/// # Errors
-///
-/// When the system refuses a thread.
 pub(crate) fn run(terms: &Terms, bar: &ProgressBar) -> Result<BeforeAfter, Failure> {
-    let (held, store) = stock(terms);
-    let naive = Naive::new(Arc::clone(&store), terms.capacity, terms.life);
-    bar.set_message("before");
-    let before = serve("before", "a lock for each step", &naive, &store, &held, terms, bar)?;
+    let pages = Pages::new(terms);
+    let naive = Naive::new(Arc::clone(&pages), terms.capacity, terms.life);
+    let before = serve(["before", "a lock for each step"], &naive, &pages, terms, bar)?;
     drop(naive);
-    let (held, store) = stock(terms);
-    let clockhand = Clockhand::new(Arc::clone(&store), terms)?;
-    bar.set_message("after");
-    let after = serve("after", "clockhand", &clockhand, &store, &held, terms, bar)?;
+    let pages = Pages::new(terms);
+    let clockhand = Clockhand::new(Arc::clone(&pages), terms)?;
+    let after = serve(["after", "clockhand"], &clockhand, &pages, terms, bar)?;
     Ok(BeforeAfter { setup: terms.lines().into(), before, after })
 }
 
-fn stock(terms: &Terms) -> (Held, Arc<Store>) {
-    let held = Held::default();
-    let store = Store::new(terms.store, terms.at_once, Arc::clone(&held));
-    (held, Arc::new(store))
+/// Lets the clients ask a system for the time of the terms, and watches the memory meanwhile.
+fn serve(
+    [name, by]: [&'static str; 2],
+    system: &impl System,
+    pages: &Pages,
+    terms: &Terms,
+    bar: &ProgressBar,
+) -> Result<Side, Failure> {
+    bar.set_message(name);
+    let law = Zipf::new(terms.pages, terms.exponent);
+    let (mut memory, mut beyond_bounds) = (None, 0);
+    let clients = Clients {
+        number: terms.clients,
+        think: terms.think,
+        counts_from: terms.warm_up,
+        warm_up: terms.warm_up,
+    };
+    let look = |time| {
+        beyond_bounds += u64::from(system.beyond_bounds());
+        if time >= terms.warm_up {
+            let bytes = pages.bytes();
+            let (low, high) = memory.unwrap_or((bytes, bytes));
+            memory = Some((bytes.min(low), bytes.max(high)));
+        }
+    };
+    let draw = |random: &mut SmallRng| law.draw(random);
+    let met = clients.run(draw, |key| system.ask(key), || let_pass(terms.time, bar, look))?;
+    let (memory_low, memory_high) = memory.unwrap_or_default();
+    let requests = met.requests();
+    let share = |part: f64| part / requests.max(1) as f64;
+    Ok(Side {
+        name,
+        by,
+        requests,
+        response_seconds: share(met.responding.as_secs_f64()),
+        response_ns: met.response_ns,
+        errors: met.failed,
+        error_rate: share(met.failed as f64),
+        hits: met.hits,
+        hit_ratio: share(met.hits as f64),
+        memory_low,
+        memory_high,
+        loads: pages.store.loads(),
+        loads_beside_others: pages.store.loads_beside_others(),
+        beyond_bounds,
+    })
 }

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::page::Page;
-use super::store::Store;
-use super::{Answer, System};
+use super::System;
+use super::page::{Page, Pages};
+use crate::clients::Answer;
 use crate::races::step;
 
 /// What stands between the check and the act: a look at a configuration, a counter, a log.
 const ELSEWHERE: Duration = Duration::from_micros(50);
 
 pub(super) struct Naive {
-    store: Arc<Store>,
+    source: Arc<Pages>,
     capacity: u64,
     life: Duration,
     pages: Mutex<HashMap<u64, (Arc<Page>, Instant)>>,
@@ -22,8 +22,8 @@ pub(super) struct Naive {
 }
 
 impl Naive {
-    pub(super) fn new(store: Arc<Store>, capacity: u64, life: Duration) -> Self {
-        Self { store, capacity, life, pages: Mutex::default(), used: Mutex::new(0) }
+    pub(super) fn new(source: Arc<Pages>, capacity: u64, life: Duration) -> Self {
+        Self { source, capacity, life, pages: Mutex::default(), used: Mutex::new(0) }
     }
 
     /// Checks, then acts: what was found live may be gone.
@@ -57,7 +57,7 @@ impl System for Naive {
             return answer;
         }
         let used = *step(&self.used);
-        match self.store.load(key) {
+        match self.source.load(key) {
             Ok(page) => {
                 self.put(key, page, used);
                 Answer::Loaded

@@ -10,7 +10,7 @@ use crate::report::{grouped, short};
 
 /// Both sides.
 #[derive(Debug, Serialize)]
-pub struct BeforeAfter {
+pub(crate) struct BeforeAfter {
     /// What was configured, one fact a line.
     pub setup: Vec<String>,
     /// The naive cache.
@@ -21,7 +21,7 @@ pub struct BeforeAfter {
 
 /// What the clients of one side met after the warm-up.
 #[derive(Debug, Serialize)]
-pub struct Side {
+pub(crate) struct Side {
     /// Before, or after.
     pub name: &'static str,
     /// What the clients asked.
@@ -121,8 +121,7 @@ impl Side {
 impl BeforeAfter {
     /// How often `clockhand` broke a promise: loaded a page beside another load of it, or had more than
     /// it was given.
-    #[must_use]
-    pub fn broken(&self) -> u64 {
+    pub(crate) fn broken(&self) -> u64 {
         self.after.loads_beside_others + self.after.beyond_bounds
     }
 }

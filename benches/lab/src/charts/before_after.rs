@@ -7,11 +7,7 @@ use crate::before_after::{BeforeAfter, FIGURES, Figure};
 use crate::failure::Failure;
 
 /// Draws both sides into one file: a panel for each figure.
-///
-/// # Errors
-///
-/// [`Failure::Input`] when the file cannot be written.
-pub fn draw_before_after(sides: &BeforeAfter, path: &Path) -> Result<(), Failure> {
+pub(crate) fn draw_before_after(sides: &BeforeAfter, path: &Path) -> Result<(), Failure> {
     let panel = |figure: &Figure| Panel {
         title: format!("{}, {}", figure.name, figure.unit),
         bars: [(&sides.before, OTHERS), (&sides.after, OURS)]

@@ -7,11 +7,7 @@ use crate::compare::{Comparison, Group, HitRatio, Row, Unit};
 use crate::failure::Failure;
 
 /// Draws every question of a comparison into files of this folder, which is made if need be.
-///
-/// # Errors
-///
-/// [`Failure::Input`] when the folder or a file cannot be written.
-pub fn draw(comparison: &Comparison, folder: &Path) -> Result<(), Failure> {
+pub(crate) fn draw(comparison: &Comparison, folder: &Path) -> Result<(), Failure> {
     prepare(folder)?;
     for chart in charts(comparison) {
         let path = folder.join(file_name(&chart.title));

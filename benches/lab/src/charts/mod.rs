@@ -16,9 +16,9 @@ use plotters::prelude::{
     Color, DrawingArea, IntoDrawingArea, IntoFont, RGBColor, Rectangle, SVGBackend, Text, WHITE,
 };
 
-pub use self::before_after::draw_before_after;
+pub(crate) use self::before_after::draw_before_after;
 #[cfg(feature = "peers")]
-pub use self::comparison::draw;
+pub(crate) use self::comparison::draw;
 use crate::failure::Failure;
 
 const WIDTH: u32 = 760;
@@ -64,11 +64,7 @@ struct Bar {
 type Surface<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Makes the folder, so that a wrong one is known before anything is measured.
-///
-/// # Errors
-///
-/// [`Failure::Input`] when it cannot be made.
-pub fn prepare(folder: &Path) -> Result<(), Failure> {
+pub(crate) fn prepare(folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| {
         let folder = folder.display();
         Failure::Input(format!("{folder} cannot be made: {error}; give another folder"))

@@ -2,26 +2,33 @@
 
 use std::ffi::OsString;
 
-use clap::Args;
-
 use crate::failure::Failure;
 
-/// Whatever arguments such a command is given.
-#[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
-pub(super) struct Absent {
-    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
-}
+/// Ends the help of such a build.
+pub(super) const MORE: &str = "Features bring more commands: `demos` brings races, stampede and dedup; `peers` brings \
+                               compare and load; `predict`, `serve` and `tier` bring one each.";
 
-impl Absent {
-    /// Says how to run the command, with the same arguments.
-    pub(super) fn run(self, command: &str, feature: &str) -> Result<(), Failure> {
-        let words = self.arguments.iter().map(|word| format!(" {}", word.to_string_lossy()));
-        let arguments = words.collect::<String>();
-        Err(Failure::Input(format!(
-            "this build is without {command}; run `cargo run --release -p clockhand-lab --features {feature} -- \
-             {command}{arguments}`"
-        )))
-    }
+/// Which feature a command needs.
+const FEATURES: [(&str, &str); 8] = [
+    ("compare", "peers"),
+    ("dedup", "demos"),
+    ("load", "peers"),
+    ("predict", "predict"),
+    ("races", "demos"),
+    ("serve", "serve"),
+    ("stampede", "demos"),
+    ("tier", "tier"),
+];
+
+/// Says how to run a command, with the same arguments, or that there is none of this name.
+pub(super) fn absent(words: &[OsString]) -> Failure {
+    let words = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>();
+    let name = words.first().map_or("", |name| name);
+    Failure::Input(match FEATURES.iter().find(|(command, _)| *command == name) {
+        Some((_, feature)) => format!(
+            "this build is without {name}; run `cargo run --release -p clockhand-lab --features {feature} -- {}`",
+            words.join(" ")
+        ),
+        None => format!("unrecognized subcommand '{name}' (--help shows the options)"),
+    })
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::said::{json_line, print, print_json};
+use super::said::told;
 use super::threads;
 use crate::charts;
 use crate::compare::{self, Effort, Group};
 use crate::failure::Failure;
-use crate::output::{Output, is_standard_output};
+use crate::output::Output;
 use crate::peers::{Chosen, Hashers, Peers};
 
 #[derive(Debug, Args)]
@@ -85,23 +85,17 @@ impl Subject {
 impl Compare {
     pub(super) fn run(self) -> Result<(), Failure> {
         let effort = self.effort();
-        let quiet = self.json.as_deref().is_some_and(is_standard_output);
-        let json = self.json.filter(|_| !quiet).map(Output::create).transpose()?;
-        let markdown = self.markdown.map(Output::create).transpose()?;
-        let charts = self.charts;
-        charts.as_deref().map_or(Ok(()), charts::prepare)?;
-        let comparison = compare::run(&effort, quiet)?;
-        let text = comparison.to_string();
-        if let Some(json) = json {
-            json.write(&json_line(&comparison)?)?;
-        }
-        if let Some(markdown) = markdown {
-            markdown.write(&text)?;
-        }
-        if let Some(folder) = charts {
-            charts::draw(&comparison, &folder)?;
-        }
-        if quiet { print_json(&comparison) } else { print(&text) }
+        let comparison = told(self.json, |quiet| {
+            let markdown = self.markdown.map(Output::create).transpose()?;
+            self.charts.as_deref().map_or(Ok(()), charts::prepare)?;
+            let comparison = compare::run(&effort, quiet)?;
+            if let Some(markdown) = markdown {
+                markdown.write(&comparison.to_string())?;
+            }
+            self.charts.map_or(Ok(()), |folder| charts::draw(&comparison, &folder))?;
+            Ok(comparison)
+        });
+        comparison.map(drop)
     }
 
     fn effort(&self) -> Effort {

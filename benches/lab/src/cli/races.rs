@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::said::{print, print_json};
+use super::said::told_or_printed;
 use super::{contestants, seconds};
 use crate::dedup::{self, Log};
 use crate::failure::Failure;
@@ -27,12 +27,8 @@ pub(super) struct Races {
 impl Races {
     pub(super) fn run(self) -> Result<(), Failure> {
         let threads = self.threads.unwrap_or_else(|| cores().clamp(2, MOST_THREADS));
-        let races = races::run(Heat { threads, time: self.seconds }, self.json)?;
-        if self.json {
-            print_json(&races)?;
-        } else {
-            print(&races.to_string())?;
-        }
+        let heat = Heat { threads, time: self.seconds };
+        let races = told_or_printed(self.json, |quiet| races::run(heat, quiet))?;
         let line = format!("clockhand lost races {} times", races.broken());
         Failure::unless_kept(races.broken(), line)
     }
@@ -54,12 +50,8 @@ pub(super) struct Dedup {
 impl Dedup {
     pub(super) fn run(self) -> Result<(), Failure> {
         let threads = self.threads.unwrap_or_else(|| cores().clamp(2, MOST_THREADS));
-        let ways = dedup::run(Log { deliveries: self.deliveries, threads })?;
-        if self.json {
-            print_json(&ways)?;
-        } else {
-            print(&ways.to_string())?;
-        }
+        let log = Log { deliveries: self.deliveries, threads };
+        let ways = told_or_printed(self.json, |_| dedup::run(log))?;
         let line = format!("clockhand processed {} messages twice or never", ways.broken());
         Failure::unless_kept(ways.broken(), line)
     }

@@ -2,29 +2,39 @@
 
 use std::io::{self, Write};
 #[cfg(feature = "demos")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
 use crate::failure::{Failure, one_line};
 #[cfg(feature = "demos")]
-use crate::output::{Output, is_standard_output};
+use crate::output::Output;
 
 /// Runs something, which is told whether to be quiet, and prints its report: as text and, if there is
-/// a file for it, as JSON there; or only as JSON, if that file is standard output.
+/// a file for it, as JSON there; or only as JSON, if that file is `-`.
 #[cfg(feature = "demos")]
 pub(super) fn told<R: serde::Serialize + std::fmt::Display>(
     json: Option<PathBuf>,
     run: impl FnOnce(bool) -> Result<R, Failure>,
-) -> Result<(), Failure> {
-    let quiet = json.as_deref().is_some_and(is_standard_output);
+) -> Result<R, Failure> {
+    let quiet = json.as_deref() == Some(Path::new("-"));
     let json = json.filter(|_| !quiet).map(Output::create).transpose()?;
     let report = run(quiet)?;
     if let Some(json) = json {
         json.write(&json_line(&report)?)?;
     }
-    if quiet { print_json(&report) } else { print(&report.to_string()) }
+    if quiet { print_json(&report) } else { print(&report.to_string()) }?;
+    Ok(report)
+}
+
+/// As [`told`], where JSON can only be printed.
+#[cfg(feature = "demos")]
+pub(super) fn told_or_printed<R: serde::Serialize + std::fmt::Display>(
+    json: bool,
+    run: impl FnOnce(bool) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    told(json.then(|| "-".into()), run)
 }
 
 /// What clap says about the arguments, without its usage lines.
@@ -43,7 +53,7 @@ pub(super) fn print_json(report: &impl serde::Serialize) -> Result<(), Failure> 
     print(&json_line(report)?)
 }
 
-pub(super) fn json_line(report: &impl serde::Serialize) -> Result<String, Failure> {
+fn json_line(report: &impl serde::Serialize) -> Result<String, Failure> {
     let line = serde_json::to_string(report).map_err(io::Error::from);
     Ok(format!("{}\n", line.map_err(Failure::machine("cannot write the report"))?))
 }

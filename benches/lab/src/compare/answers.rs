@@ -8,7 +8,7 @@ use crate::report::Spread;
 
 /// All questions, all answers.
 #[derive(Debug, Clone, Serialize)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// What was configured, one fact a line.
     pub setup: Vec<String>,
     /// What two readings of the clock cost, in nanoseconds; it is part of every latency.
@@ -25,8 +25,8 @@ pub struct Comparison {
 
 /// How one cache answered one question.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// What the question is about.
+pub(crate) struct Row {
+    /// What the question is measurement.
     pub group: Group,
     /// What was asked.
     pub question: String,
@@ -58,7 +58,7 @@ pub struct Row {
 
 /// Something that a cache is to reach.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reached {
+pub(crate) struct Reached {
     /// What it is.
     pub goal: String,
     /// What it came to: a ratio, or the value.
@@ -69,7 +69,7 @@ pub struct Reached {
 
 /// clockhand beside the best of the other caches, or of the maps.
 #[derive(Debug, Clone, Serialize)]
-pub struct Best {
+pub(crate) struct Best {
     /// What was asked.
     pub question: String,
     /// What was measured.

@@ -16,7 +16,7 @@ const LEAST: f64 = 0.97;
 
 /// clockhand beside the best peer, with one trace and one capacity, on one thread.
 #[derive(Debug, Clone, Serialize)]
-pub struct BesideBest {
+pub(crate) struct BesideBest {
     /// The trace's name.
     pub trace: String,
     /// The capacity.

@@ -9,7 +9,7 @@ use crate::team::cores;
 
 /// What is asked, of whom, and with how much effort.
 #[derive(Debug, Clone)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// Which groups of questions.
     pub groups: Vec<Group>,
     /// Which caches take part.
@@ -36,8 +36,7 @@ pub struct Effort {
 
 impl Effort {
     /// What fits into two minutes on two cores, or what it takes to be sure.
-    #[must_use]
-    pub fn new(quick: bool, groups: Vec<Group>, peers: Peers) -> Self {
+    pub(crate) fn new(quick: bool, groups: Vec<Group>, peers: Peers) -> Self {
         let (rounds, memory_rounds, throughput, latency) =
             if quick { (3, 1, 30, 150) } else { (9, 3, 200, 400) };
         let [throughput, latency] = [throughput, latency].map(Duration::from_millis);

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::child;
-use super::goal::{Aim, Goal};
-use super::question::{About, Contender, Question};
+use super::goal::{Goal, PeerGoal};
+use super::question::{Contender, Measurement, Question};
 use super::units::{Group, Unit};
 use crate::heap::BLOCK;
 use crate::peers::{self, EXCESS_THREADS, Hashers, MOST_BLOCKS, Peer, Weigh};
@@ -26,11 +26,11 @@ impl Excess {
 }
 
 impl Question for Excess {
-    fn abouts(&self) -> Vec<About> {
+    fn measurements(&self) -> Vec<Measurement> {
         let (least, most) = (BLOCK, MOST_BLOCKS * BLOCK);
         let title = format!("values of {least} to {most} bytes, capacity {CAPACITY} bytes");
-        let zero: &[Aim] = &[("clockhand get", Goal::Within(0.0))];
-        let about = |measure: &str, goals| About {
+        let zero: &[PeerGoal] = &[("clockhand get", Goal::Within(0.0))];
+        let measurement = |measure: &str, goals| Measurement {
             group: Group::Memory,
             title: title.clone(),
             measure: measure.into(),
@@ -38,7 +38,7 @@ impl Question for Excess {
             unit: Unit::Excess,
             goals,
         };
-        vec![about("beyond the bound", zero), about("beyond the capacity", &[])]
+        vec![measurement("beyond the bound", zero), measurement("beyond the capacity", &[])]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {

@@ -8,17 +8,17 @@ use crate::peers::{ClockhandGet, Peer};
 /// What clockhand is to reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Goal {
-    /// So many times a rival's value or more.
-    AtLeast(f64, Rival),
-    /// So many times a rival's value or less.
-    AtMost(f64, Rival),
+    /// So many times a baseline's value or more.
+    AtLeast(f64, Baseline),
+    /// So many times a baseline's value or less.
+    AtMost(f64, Baseline),
     /// This value or less.
     Within(f64),
 }
 
-/// Whom a goal is about.
+/// Whom a goal is measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Rival {
+pub(super) enum Baseline {
     /// The peer of this name.
     Named(&'static str),
     /// The best of the other caches; maps are none.
@@ -26,15 +26,17 @@ pub(super) enum Rival {
 }
 
 /// A handle of clockhand by its name, and what is to be reached through it.
-pub(super) type Aim = (&'static str, Goal);
+pub(super) type PeerGoal = (&'static str, Goal);
 
 impl Goal {
-    /// Whether this handle reached it; nothing if the rival does not take part.
+    /// Whether this handle reached it; nothing if the baseline does not take part.
     pub(super) fn reached(self, handle: &str, rows: &[Row]) -> Option<Reached> {
-        let ratio = |rival: Rival| rival.ratio(handle, rows);
+        let ratio = |baseline: Baseline| baseline.ratio(handle, rows);
         let (reached, met) = match self {
-            Self::AtLeast(least, rival) => ratio(rival).map(|ratio| (ratio, ratio >= least))?,
-            Self::AtMost(most, rival) => ratio(rival).map(|ratio| (ratio, ratio <= most))?,
+            Self::AtLeast(least, baseline) => {
+                ratio(baseline).map(|ratio| (ratio, ratio >= least))?
+            }
+            Self::AtMost(most, baseline) => ratio(baseline).map(|ratio| (ratio, ratio <= most))?,
             Self::Within(most) => {
                 let value = rows.iter().find(|row| row.peer == handle)?.value.median;
                 (value, value <= most)
@@ -44,16 +46,19 @@ impl Goal {
     }
 }
 
-impl Rival {
-    /// The handle's value through the rival's, median of the rounds.
+impl Baseline {
+    /// The handle's value through the baseline's, median of the rounds.
     fn ratio(self, handle: &str, rows: &[Row]) -> Option<f64> {
         let caches = || rows.iter().filter(|row| row.evicts && !row.ours());
-        let rival = match self {
+        let baseline = match self {
             Self::Named(name) => rows.iter().find(|row| row.peer == name),
             Self::BestCache => caches().min_by(|one, other| one.rank().total_cmp(&other.rank())),
         }?;
-        let of_handle =
-            if handle == ClockhandGet::NAME { rival.clockhand_ratio } else { rival.reader_ratio };
+        let of_handle = if handle == ClockhandGet::NAME {
+            baseline.clockhand_ratio
+        } else {
+            baseline.reader_ratio
+        };
         of_handle.map(|ratio| ratio.median)
     }
 }
@@ -61,14 +66,14 @@ impl Rival {
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtLeast(least, rival) => write!(f, ">= {least} x {rival}"),
-            Self::AtMost(most, rival) => write!(f, "<= {most} x {rival}"),
+            Self::AtLeast(least, baseline) => write!(f, ">= {least} x {baseline}"),
+            Self::AtMost(most, baseline) => write!(f, "<= {most} x {baseline}"),
             Self::Within(most) => write!(f, "<= {most}"),
         }
     }
 }
 
-impl fmt::Display for Rival {
+impl fmt::Display for Baseline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(name),

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::ProgressBar;
 
-use super::course::Course;
 use super::hit_ratios::HitRatios;
 use super::ratio_row::HitRatio;
+use super::trace_set::TraceSet;
 use super::units::REFERENCE;
 use super::weighted_ratio;
 use crate::failure::Failure;
@@ -22,15 +22,19 @@ const MANY_THREADS: usize = 8;
 const CHUNK: usize = 128;
 
 /// Replays every trace with each of its capacities.
-pub(super) fn run(course: &Course, peers: Peers, bar: &ProgressBar) -> Result<HitRatios, Failure> {
+pub(super) fn run(
+    traces: &TraceSet,
+    peers: Peers,
+    bar: &ProgressBar,
+) -> Result<HitRatios, Failure> {
     let (mut rows, mut weighted) = (Vec::new(), Vec::new());
-    for stage in course.stages() {
-        let (name, trace) = (stage.source.name(), stage.load()?);
+    for runs in traces.runs() {
+        let (name, trace) = (runs.source.name(), runs.load()?);
         let dense = Dense::of(trace.keys());
-        for &entries in &stage.capacities {
+        for &entries in &runs.capacities {
             bar.set_message(format!("hit ratio, {name}, {entries} entries"));
             bar.tick();
-            let simulated = course.simulate(&name, &dense, entries)?;
+            let simulated = traces.simulate(&name, &dense, entries)?;
             let row = |(policy, ratio)| HitRatio {
                 simulated: true,
                 ..HitRatio::new(&name, entries, policy, ratio)

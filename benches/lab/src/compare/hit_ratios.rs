@@ -14,7 +14,7 @@ const OPTIMUM: &str = "Belady";
 
 /// Hit ratios, and what follows from them.
 #[derive(Debug, Clone, Serialize)]
-pub struct HitRatios {
+pub(crate) struct HitRatios {
     /// One cache or policy with one trace and one capacity each.
     pub rows: Vec<HitRatio>,
     /// How far each is from the optimum on average.
@@ -27,7 +27,7 @@ pub struct HitRatios {
 
 /// How far a cache or a policy is from the optimum.
 #[derive(Debug, Clone, Serialize)]
-pub struct Mean {
+pub(crate) struct Mean {
     /// The cache or the policy.
     pub cache: &'static str,
     /// Threads that shared the accesses.

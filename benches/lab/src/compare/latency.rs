@@ -8,11 +8,11 @@ use hdrhistogram::Histogram;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::goal::{Aim, Goal, Rival};
+use super::goal::{Baseline, Goal, PeerGoal};
 use super::keys::{scatter, zipf_streams};
-use super::question::{About, Contender, Question, refused};
+use super::question::{Contender, Measurement, Question, refused};
 use super::units::{Group, QUANTILES, REFERENCE, Unit};
-use crate::arena::{BATCH, Bell, work_for};
+use crate::arena::{Bell, repeat, work_for};
 use crate::latency::{Quantiles, Sampler};
 use crate::peers::{Lookup, Peer};
 
@@ -63,13 +63,13 @@ impl Latency {
 
 /// Goals are about threads that are descheduled, so there are some only where these outnumber the
 /// cores.
-fn goals(measure: &str) -> &'static [Aim] {
+fn goals(measure: &str) -> &'static [PeerGoal] {
     match measure {
         "get p99.9" => &[
             ("clockhand get", Goal::Within(2000.0)),
-            ("clockhand get", Goal::AtMost(1.0, Rival::Named("TinyUFO"))),
+            ("clockhand get", Goal::AtMost(1.0, Baseline::Named("TinyUFO"))),
         ],
-        "insert p99.9" => &[("clockhand get", Goal::AtMost(0.1, Rival::Named(REFERENCE)))],
+        "insert p99.9" => &[("clockhand get", Goal::AtMost(0.1, Baseline::Named(REFERENCE)))],
         _ => &[],
     }
 }
@@ -80,8 +80,8 @@ fn steps(exponent: f64, threads: usize, mut step: impl FnMut(u64) -> Step) -> Ar
 }
 
 impl Question for Latency {
-    fn abouts(&self) -> Vec<About> {
-        let about = |measure: String| About {
+    fn measurements(&self) -> Vec<Measurement> {
+        let measurement = |measure: String| Measurement {
             group: Group::Latency,
             title: self.title.clone(),
             goals: if self.outnumbered { goals(&measure) } else { &[] },
@@ -92,7 +92,7 @@ impl Question for Latency {
         let measures = OPERATIONS.iter().flat_map(|operation| {
             QUANTILES.iter().map(move |quantile| format!("{operation} {quantile}"))
         });
-        measures.map(about).collect()
+        measures.map(measurement).collect()
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
@@ -110,7 +110,7 @@ impl Question for Latency {
             let inserts = Quantiles::of(shifts.iter().map(|shift| &shift.result.1));
             Ok([figures(&gets), figures(&inserts)].concat())
         };
-        Some(Contender::new::<P>(turn, move || refused(&*asked)))
+        Some(Contender::new::<P>(turn, move || refused(asked.refusals())))
     }
 }
 
@@ -129,7 +129,7 @@ fn mix(
     let mut lookup = cache.lookup();
     let mut gets = Sampler::new(SAMPLED_ONE_IN, 2 * seed);
     let mut inserts = Sampler::new(SAMPLED_ONE_IN, 2 * seed + 1);
-    for batch in steps.chunks_exact(BATCH).cycle() {
+    repeat(steps, bell, |batch| {
         for step in batch {
             match *step {
                 Step::Insert(key) => inserts.run(|| cache.insert(key, key)),
@@ -143,9 +143,6 @@ fn mix(
                 }
             }
         }
-        if bell.rang() {
-            break;
-        }
-    }
+    });
     (gets.finish(), inserts.finish())
 }

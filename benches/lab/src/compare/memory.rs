@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::child;
-use super::goal::{Aim, Goal};
-use super::question::{About, Contender, Question};
+use super::goal::{Goal, PeerGoal};
+use super::question::{Contender, Measurement, Question};
 use super::units::{Group, Unit};
 use crate::peers::{Hashers, Peer, Resident, Size};
 
@@ -23,14 +23,14 @@ impl Memory {
 }
 
 impl Question for Memory {
-    fn abouts(&self) -> Vec<About> {
+    fn measurements(&self) -> Vec<Measurement> {
         let (group, unit) = (Group::Memory, Unit::Memory);
-        let (what, goals): (_, &[Aim]) = match self.size {
+        let (what, goals): (_, &[PeerGoal]) = match self.size {
             Size::Narrow => ("u64 -> u64", &[("clockhand get", Goal::Within(72.0))]),
             Size::Wide => ("16 -> 100 bytes", &[]),
         };
         let title = format!("memory, {} entries, {what}", self.entries);
-        vec![About { group, title, measure: "resident".into(), threads: 1, unit, goals }]
+        vec![Measurement { group, title, measure: "resident".into(), threads: 1, unit, goals }]
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {

@@ -1,48 +1,39 @@
 //! Compares clockhand with its peers, all in one run, round by round in turn.
 
 mod answers;
-mod batches;
 mod beside_best;
 mod child;
-mod churn;
-mod course;
 mod effort;
-mod estimate;
 mod excess;
-mod fill;
 mod goal;
 mod hit_ratio;
 mod hit_ratios;
-pub mod keys;
+pub(crate) mod keys;
 mod known;
 mod latency;
 mod memory;
-mod mixed;
 mod question;
 mod ratio_row;
-mod read;
+mod reads;
 mod speed;
 mod tables;
 mod text;
+mod trace_set;
 mod units;
-mod weighted;
 mod weighted_ratio;
 mod weighted_ratios;
+mod writes;
 
 use indicatif::ProgressBar;
 
-pub use self::answers::{Best, Comparison, Reached, Row};
-pub use self::beside_best::BesideBest;
-use self::course::Course;
-pub use self::effort::Effort;
-use self::estimate::Estimate;
+pub(crate) use self::answers::{Comparison, Row};
+pub(crate) use self::effort::Effort;
 use self::excess::Excess;
-pub use self::hit_ratios::{HitRatios, Mean};
 use self::memory::Memory;
 use self::question::{Question, answer};
-pub use self::ratio_row::HitRatio;
-pub use self::units::{Group, Unit};
-pub use self::weighted_ratios::WeightedRatio;
+pub(crate) use self::ratio_row::HitRatio;
+use self::trace_set::TraceSet;
+pub(crate) use self::units::{Group, Unit};
 use crate::failure::Failure;
 use crate::measure::Machine;
 use crate::peers::{Peer, Size, Visit, each};
@@ -50,22 +41,14 @@ use crate::progress;
 use crate::team::cores;
 
 /// Asks every question of the groups that were chosen.
-///
-/// # Errors
-///
-/// When the system refuses a thread or a process, a cache breaks a promise, or the traces are not
-/// usable.
-pub fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
-    let course = effort.groups.contains(&Group::HitRatio);
-    let course = course.then(|| Course::find(effort.traces.as_deref())).transpose()?;
-    let steps = course.as_ref().map_or(0, Course::steps);
+pub(crate) fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
+    let traces = effort.groups.contains(&Group::HitRatio);
+    let traces = traces.then(|| TraceSet::find(effort.traces.as_deref())).transpose()?;
+    let steps = traces.as_ref().map_or(0, TraceSet::steps);
     let bar = progress::bar(String::new(), questions(effort) + steps, "questions", quiet);
-    if !quiet {
-        progress::announce(&format!("this takes {}", Estimate::of(effort, course.as_ref())));
-    }
     let (found, machine) = Machine::beside(&bar, || -> Result<_, Failure> {
-        let rows = ask_all(&Interview { effort, bar: &bar })?;
-        let ratios = course.map(|course| hit_ratio::run(&course, effort.peers, &bar));
+        let rows = ask_all(&Suite { effort, bar: &bar })?;
+        let ratios = traces.map(|traces| hit_ratio::run(&traces, effort.peers, &bar));
         Ok((rows, ratios.transpose()?))
     });
     let (rows, hit_ratios) = found?;
@@ -75,14 +58,14 @@ pub fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
 }
 
 /// Asks questions, and shows how far it is.
-struct Interview<'a> {
+struct Suite<'a> {
     effort: &'a Effort,
     bar: &'a ProgressBar,
 }
 
-impl Interview<'_> {
+impl Suite<'_> {
     fn ask(&self, question: &impl Question, rounds: usize) -> Result<Vec<Row>, Failure> {
-        let title = question.abouts().first().map(|about| about.title.clone());
+        let title = question.measurements().first().map(|measurement| measurement.title.clone());
         self.bar.set_message(title.unwrap_or_default());
         self.bar.tick();
         let rows = answer(question, self.effort.peers, rounds);
@@ -102,29 +85,29 @@ fn questions(effort: &Effort) -> u64 {
     effort.groups.iter().map(of).sum()
 }
 
-fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
-    let effort = interview.effort;
+fn ask_all(suite: &Suite<'_>) -> Result<Vec<Row>, Failure> {
+    let effort = suite.effort;
     let mut rows = Vec::new();
     if effort.groups.contains(&Group::Speed) {
-        rows.extend(speed::ask_all(interview)?);
+        rows.extend(speed::ask_all(suite)?);
     }
     if effort.groups.contains(&Group::Latency) {
         let (time, rounds) = (effort.latency, effort.rounds);
         for &threads in &effort.latency_threads {
             let question = latency::Latency::mostly_reads(threads, threads > cores(), time);
-            rows.extend(interview.ask(&question, rounds)?);
+            rows.extend(suite.ask(&question, rounds)?);
         }
         for &threads in &effort.latency_threads {
             let question = latency::Latency::get_or_insert(threads, threads > cores(), time);
-            rows.extend(interview.ask(&question, rounds)?);
+            rows.extend(suite.ask(&question, rounds)?);
         }
     }
     if effort.groups.contains(&Group::Memory) {
         let (hashers, rounds) = (effort.peers.hashers, effort.memory_rounds);
         for size in [Size::Narrow, Size::Wide] {
-            rows.extend(interview.ask(&Memory::new(hashers, size, effort.entries), rounds)?);
+            rows.extend(suite.ask(&Memory::new(hashers, size, effort.entries), rounds)?);
         }
-        rows.extend(interview.ask(&Excess::new(hashers), rounds)?);
+        rows.extend(suite.ask(&Excess::new(hashers), rounds)?);
     }
     Ok(rows)
 }

@@ -1,17 +1,21 @@
 //! A question that every cache answers, round by round in turn.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::answers::Row;
-use super::goal::Aim;
+use super::goal::PeerGoal;
 use super::units::{Group, REFERENCE, Unit};
+use crate::arena::{Bell, rate, work_for};
 use crate::failure::Failure;
-use crate::measure::in_turns;
+use crate::measure::{self, in_turns, ratio};
 use crate::peers::{ClockhandGet, ClockhandReader, Peer, Peers, Visit, each};
 use crate::report::Spread;
 
 /// Something to measure about every cache.
 pub(super) trait Question {
     /// What each turn measures, in the order of its figures.
-    fn abouts(&self) -> Vec<About>;
+    fn measurements(&self) -> Vec<Measurement>;
 
     /// Sets a cache up, outside the timed part. None if the question is not for this peer.
     fn enter<P: Peer>(&self) -> Option<Contender>;
@@ -19,33 +23,32 @@ pub(super) trait Question {
 
 /// What is asked.
 #[derive(Debug, Clone)]
-pub(super) struct About {
+pub(super) struct Measurement {
     pub(super) group: Group,
     pub(super) title: String,
     pub(super) measure: String,
     pub(super) threads: usize,
     pub(super) unit: Unit,
-    pub(super) goals: &'static [Aim],
+    pub(super) goals: &'static [PeerGoal],
 }
 
-impl About {
+impl Measurement {
     /// A question about operations per second.
-    pub(super) fn throughput(title: String, threads: usize, goals: &'static [Aim]) -> Self {
+    pub(super) fn throughput(title: String, threads: usize, goals: &'static [PeerGoal]) -> Self {
         let (group, unit) = (Group::Speed, Unit::Throughput);
         Self { group, title, measure: "throughput".into(), threads, unit, goals }
     }
 }
 
-/// Measures one round: one figure for each measure of the question.
-pub(super) type Turn = Box<dyn FnMut() -> Result<Vec<f64>, Failure>>;
-
 /// One cache that is set up to answer.
-pub(super) struct Contender {
+pub(super) type Contender = measure::Contender<Entrant>;
+
+/// Which cache that is.
+pub(super) struct Entrant {
     pub(super) peer: &'static str,
-    pub(super) evicts: bool,
-    pub(super) turn: Turn,
+    evicts: bool,
     /// What a reader of the answer should know besides.
-    pub(super) remark: Box<dyn Fn() -> Option<String>>,
+    remark: Box<dyn Fn() -> Option<String>>,
 }
 
 impl Contender {
@@ -53,8 +56,34 @@ impl Contender {
         turn: impl FnMut() -> Result<Vec<f64>, Failure> + 'static,
         remark: impl Fn() -> Option<String> + 'static,
     ) -> Self {
-        let (turn, remark) = (Box::new(turn), Box::new(remark));
-        Self { peer: P::NAME, evicts: P::EVICTS, turn, remark }
+        let who = Entrant { peer: P::NAME, evicts: P::EVICTS, remark: Box::new(remark) };
+        Self { who, turn: Box::new(turn) }
+    }
+}
+
+/// How many threads work at once, and for how long in one round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Crew {
+    pub(super) threads: usize,
+    pub(super) time: Duration,
+}
+
+impl Crew {
+    /// Lets all threads use one cache. `work` returns how many operations a thread did until the bell, and `refusals` how
+    /// many insertions the cache refused: those are done faster than others.
+    pub(super) fn contender<P: Peer, C: Send + Sync + 'static>(
+        self,
+        cache: C,
+        work: impl Fn(&C, usize, &Bell) -> u64 + Sync + 'static,
+        refusals: fn(&C) -> u64,
+    ) -> Contender {
+        let cache = Arc::new(cache);
+        let asked = Arc::clone(&cache);
+        let turn = move || {
+            let shifts = work_for(self.time, self.threads, |id, bell| work(&cache, id, bell))?;
+            Ok(vec![rate(&shifts, |done| *done)])
+        };
+        Contender::new::<P>(turn, move || refused(refusals(&asked)))
     }
 }
 
@@ -67,68 +96,46 @@ pub(super) fn answer(
     let mut entry = Entry { question, contenders: Vec::new() };
     each(peers, &mut entry);
     let mut contenders = entry.contenders;
-    let answers = in_turns(&mut contenders, rounds, |contender| (contender.turn)(), || ())?;
+    let answers = in_turns(&mut contenders, rounds, || ())?;
     let mut rows = Vec::new();
-    for (measure, about) in question.abouts().iter().enumerate() {
-        let figures = |rounds: &Vec<Vec<f64>>| rounds.iter().map(|round| round[measure]).collect();
-        let figures = answers.iter().map(figures).collect::<Vec<Vec<f64>>>();
-        let of = |name| {
-            let at = contenders.iter().position(|contender| contender.peer == name)?;
-            Some((name, &*figures[at]))
-        };
-        let rivals = Rivals {
-            reference: of(REFERENCE),
-            get: of(ClockhandGet::NAME),
-            reader: of(ClockhandReader::NAME),
-        };
-        let pairs = contenders.iter().zip(&figures);
-        let answers = pairs.map(|(contender, own)| rivals.row(about, contender, own)).collect();
-        rows.extend(with_goals(answers, about.goals));
+    for (measure, measurement) in question.measurements().iter().enumerate() {
+        let figures = answers.iter().map(|answer| &*answer[measure]);
+        let entrants = contenders.iter().map(|contender| &contender.who).zip(figures);
+        let entrants = entrants.collect::<Vec<_>>();
+        let answers =
+            entrants.iter().map(|(who, own)| row(measurement, who, own, &entrants)).collect();
+        rows.extend(with_goals(answers, measurement.goals));
     }
     Ok(rows)
 }
 
-/// The figures that others are held against, where those caches take part.
-struct Rivals<'a> {
-    reference: Option<(&'static str, &'a [f64])>,
-    get: Option<(&'static str, &'a [f64])>,
-    reader: Option<(&'static str, &'a [f64])>,
-}
-
-impl Rivals<'_> {
-    fn row(&self, about: &About, contender: &Contender, own: &[f64]) -> Row {
-        let other = |rival: Option<(_, _)>| rival.filter(|(name, _)| *name != contender.peer);
-        let ours = |rival| other(rival).and_then(|(_, rival)| ratio(rival, own));
-        let value = Spread::of(own);
-        Row {
-            group: about.group,
-            question: about.title.clone(),
-            measure: about.measure.clone(),
-            threads: about.threads,
-            peer: contender.peer,
-            evicts: contender.evicts,
-            unit: about.unit,
-            ns_per_operation: (about.unit == Unit::Throughput)
-                .then(|| 1e3 * about.threads as f64 / value.median),
-            goals: Vec::new(),
-            value,
-            ratio: other(self.reference).and_then(|(_, reference)| ratio(own, reference)),
-            clockhand_ratio: ours(self.get),
-            reader_ratio: ours(self.reader),
-            remark: (contender.remark)(),
-        }
+/// What one cache answered, and how it stands beside others of them.
+fn row(measurement: &Measurement, who: &Entrant, own: &[f64], all: &[(&Entrant, &[f64])]) -> Row {
+    let of = |peer| all.iter().find(|(other, _)| other.peer == peer && peer != who.peer);
+    let through = |peer| of(peer).and_then(|(_, others)| ratio(others, own));
+    let value = Spread::of(own);
+    Row {
+        group: measurement.group,
+        question: measurement.title.clone(),
+        measure: measurement.measure.clone(),
+        threads: measurement.threads,
+        peer: who.peer,
+        evicts: who.evicts,
+        unit: measurement.unit,
+        ns_per_operation: (measurement.unit == Unit::Throughput)
+            .then(|| 1e3 * measurement.threads as f64 / value.median),
+        goals: Vec::new(),
+        value,
+        ratio: of(REFERENCE).and_then(|(_, reference)| ratio(own, reference)),
+        clockhand_ratio: through(ClockhandGet::NAME),
+        reader_ratio: through(ClockhandReader::NAME),
+        remark: (who.remark)(),
     }
 }
 
-/// Round by round; nothing if there is nothing to divide by.
-fn ratio(above: &[f64], below: &[f64]) -> Option<Spread> {
-    let ratios = above.iter().zip(below).map(|(above, below)| above / below).collect::<Vec<_>>();
-    below.iter().all(|below| *below > 0.0).then(|| Spread::of(&ratios))
-}
-
 /// Tells each row what it is to reach and did.
-fn with_goals(mut rows: Vec<Row>, aims: &[Aim]) -> Vec<Row> {
-    for (handle, goal) in aims {
+fn with_goals(mut rows: Vec<Row>, goals: &[PeerGoal]) -> Vec<Row> {
+    for (handle, goal) in goals {
         let reached = goal.reached(handle, &rows);
         if let Some(row) = rows.iter_mut().find(|row| row.peer == *handle) {
             row.goals.extend(reached);
@@ -138,8 +145,7 @@ fn with_goals(mut rows: Vec<Row>, aims: &[Aim]) -> Vec<Row> {
 }
 
 /// The remark that a cache refused insertions, which are done faster than others.
-pub(super) fn refused(cache: &impl Peer) -> Option<String> {
-    let refusals = cache.refusals();
+pub(super) fn refused(refusals: u64) -> Option<String> {
     (refusals > 0).then(|| format!("refused {refusals} insertions"))
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// The hits of one pass from an empty cache; unit weights, a get, and an insert if it missed.
 #[derive(Debug, Clone, Serialize)]
-pub struct HitRatio {
+pub(crate) struct HitRatio {
     /// The trace's name.
     pub trace: String,
     /// The capacity.

@@ -1,14 +1,11 @@
 //! The questions about speed, each with every number of threads.
 
-use super::batches::Batches;
-use super::churn::Churn;
 use super::effort::Effort;
-use super::fill::{self, Fill};
 use super::keys::zipf_streams;
-use super::mixed::{self, Mixed};
-use super::read::{FEW, MANY, Reads};
-use super::weighted::Weighted;
-use super::{Interview, Row};
+use super::question::{Crew, Question};
+use super::reads::{self, Batches, Reads};
+use super::writes::{self, Churn, Fill, Mixed, Weighted};
+use super::{Row, Suite};
 use crate::failure::Failure;
 
 /// How many questions [`ask_all`] asks.
@@ -17,43 +14,49 @@ pub(super) fn questions(effort: &Effort) -> u64 {
     8 * threads + if effort.quick { 2 } else { 2 * threads }
 }
 
-pub(super) fn ask_all(interview: &Interview<'_>) -> Result<Vec<Row>, Failure> {
-    let effort = interview.effort;
-    let (time, rounds) = (effort.throughput, effort.rounds);
+pub(super) fn ask_all(suite: &Suite<'_>) -> Result<Vec<Row>, Failure> {
+    let effort = suite.effort;
     let most = effort.threads.iter().copied().max().unwrap_or(1);
-    let mut rows = Vec::new();
+    let streams = |keys, exponent| zipf_streams(keys, exponent, most);
+    let mut asked = Asked { suite, rows: Vec::new() };
 
-    let streams = zipf_streams(FEW, 0.99, most);
-    for &threads in &effort.threads {
-        rows.extend(interview.ask(&Reads::hits(FEW, &streams, threads, time), rounds)?);
+    let few = streams(reads::FEW, 0.99);
+    asked.with_each(|crew| Reads::hits(reads::FEW, &few, crew))?;
+    let many = streams(reads::MANY, 0.99);
+    for crew in crews(effort).filter(|crew| !effort.quick || crew.threads == most) {
+        asked.one(&Reads::hits(reads::MANY, &many, crew))?;
+        asked.one(&Batches { crew, streams: many.clone() })?;
     }
-    let streams = zipf_streams(MANY, 0.99, most);
-    for &threads in effort.threads.iter().filter(|threads| !effort.quick || **threads == most) {
-        rows.extend(interview.ask(&Reads::hits(MANY, &streams, threads, time), rounds)?);
-        rows.extend(interview.ask(&Batches::new(&streams, threads, time), rounds)?);
+    asked.with_each(Reads::misses)?;
+    asked.with_each(Reads::hot_key)?;
+    let many = streams(writes::MANY, 0.9);
+    asked.with_each(|crew| Fill { crew, streams: many.clone() })?;
+    asked.with_each(|crew| Churn { crew })?;
+    asked.with_each(|crew| Weighted { crew })?;
+    let few = streams(writes::FEW, 0.99);
+    for inserts in Mixed::INSERTS {
+        asked.with_each(|crew| Mixed { crew, streams: few.clone(), inserts })?;
     }
-    for &threads in &effort.threads {
-        rows.extend(interview.ask(&Reads::misses(threads, time), rounds)?);
+    Ok(asked.rows)
+}
+
+fn crews(effort: &Effort) -> impl Iterator<Item = Crew> {
+    effort.threads.iter().map(|&threads| Crew { threads, time: effort.throughput })
+}
+
+/// The questions that were asked so far.
+struct Asked<'a> {
+    suite: &'a Suite<'a>,
+    rows: Vec<Row>,
+}
+
+impl Asked<'_> {
+    fn one(&mut self, question: &impl Question) -> Result<(), Failure> {
+        self.rows.extend(self.suite.ask(question, self.suite.effort.rounds)?);
+        Ok(())
     }
-    for &threads in &effort.threads {
-        rows.extend(interview.ask(&Reads::hot_key(threads, time), rounds)?);
+
+    fn with_each<Q: Question>(&mut self, question: impl Fn(Crew) -> Q) -> Result<(), Failure> {
+        crews(self.suite.effort).try_for_each(|crew| self.one(&question(crew)))
     }
-    let streams = zipf_streams(fill::KEYS, 0.9, most);
-    for &threads in &effort.threads {
-        rows.extend(interview.ask(&Fill::new(&streams, threads, time), rounds)?);
-    }
-    for &threads in &effort.threads {
-        rows.extend(interview.ask(&Churn::new(threads, time), rounds)?);
-    }
-    for &threads in &effort.threads {
-        rows.extend(interview.ask(&Weighted::new(threads, time), rounds)?);
-    }
-    let streams = zipf_streams(mixed::KEYS, 0.99, most);
-    for inserts_percent in mixed::PERCENT {
-        for &threads in &effort.threads {
-            let mixed = Mixed::new(&streams, inserts_percent, threads, time);
-            rows.extend(interview.ask(&mixed, rounds)?);
-        }
-    }
-    Ok(rows)
 }

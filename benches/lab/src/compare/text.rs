@@ -31,7 +31,7 @@ impl fmt::Display for Comparison {
         }
         let best = self.best.iter().map(best_cells).collect();
         write_table(f, "clockhand beside the best", &BEST, best, 5)?;
-        let goals = self.rows.iter().flat_map(aims).collect();
+        let goals = self.rows.iter().flat_map(goals_of).collect();
         write_table(f, "Goals", &GOALS, goals, 4)?;
         if let Some(hit_ratios) = &self.hit_ratios {
             hit_ratios.fmt(f)?;
@@ -150,7 +150,7 @@ fn best_cells(best: &Best) -> Vec<String> {
 const GOALS: [&str; 7] = ["question", "threads", "measure", "cache", "goal", "reached", "met"];
 
 /// The goals of a row, one line each.
-fn aims(row: &Row) -> impl Iterator<Item = Vec<String>> {
+fn goals_of(row: &Row) -> impl Iterator<Item = Vec<String>> {
     row.goals.iter().map(|reached| goal_cells(row, reached))
 }
 

@@ -11,7 +11,7 @@ pub(super) const QUANTILES: [&str; 5] = ["p50", "p99", "p99.9", "p99.99", "max"]
 /// What the comparison is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Group {
+pub(crate) enum Group {
     /// Operations per second
     Speed,
     /// Quantiles of the time that one operation takes
@@ -24,7 +24,7 @@ pub enum Group {
 
 /// What the answers are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Millions of operations per second, all threads together; more is better.
     #[serde(rename = "M ops/s")]
     Throughput,

@@ -8,7 +8,7 @@ use super::tables::write_table;
 
 /// One pass of one cache from empty over a trace with sizes, which are the weights.
 #[derive(Debug, Clone, Serialize)]
-pub struct WeightedRatio {
+pub(crate) struct WeightedRatio {
     /// The trace's name.
     pub trace: String,
     /// The capacity, in bytes.

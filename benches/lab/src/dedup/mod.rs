@@ -49,7 +49,7 @@ fn answer(result: Result<(), ()>) -> Delivered {
 
 /// What one way came to.
 #[derive(Debug, Clone, Serialize)]
-pub struct Way {
+pub(crate) struct Way {
     /// Its name.
     pub name: &'static str,
     /// Deliveries per second, over all threads.
@@ -62,7 +62,7 @@ pub struct Way {
 
 /// All ways at the same work.
 #[derive(Debug, Serialize)]
-pub struct Ways {
+pub(crate) struct Ways {
     /// Different messages.
     pub messages: u64,
     /// Threads that consume them.
@@ -73,15 +73,14 @@ pub struct Ways {
 
 impl Ways {
     /// How often `clockhand` failed.
-    #[must_use]
-    pub fn broken(&self) -> u64 {
+    pub(crate) fn broken(&self) -> u64 {
         self.ways.iter().filter(|way| way.name == "clockhand").map(|way| way.twice + way.lost).sum()
     }
 }
 
 /// What is consumed.
 #[derive(Debug, Clone, Copy)]
-pub struct Log {
+pub(crate) struct Log {
     /// Deliveries of the log, redeliveries after a failure apart.
     pub deliveries: u64,
     /// Threads.
@@ -139,11 +138,7 @@ impl Log {
 }
 
 /// Consumes the log in every way.
-///
-/// # Errors
-///
-/// When the system refuses a thread.
-pub fn run(log: Log) -> Result<Ways, Failure> {
+pub(crate) fn run(log: Log) -> Result<Ways, Failure> {
     let seen = Deduplicator::builder().capacity(log.messages().max(1)).ttl(TTL).build();
     let seen = seen.map_err(|e| Failure::Input(e.to_string()))?;
     let times = || Mutex::new(HashMap::with_hasher(ahash::RandomState::new()));

@@ -2,18 +2,16 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clockhand::Cache;
-use crossbeam_utils::CachePadded;
 use futures_executor::block_on;
 
 use super::fill::{Fill, FillAsync, GetThenInsert, Moka, MokaFuture, QuickCache};
-use super::{Api, Contender, Effort, Question, Round};
-use crate::arena::{BATCH, Bell, work_for};
-use crate::compare::keys::{Streams, scatter, zipf_streams};
-use crate::team::Shift;
+use super::{Api, Call, Contender, Effort, Question};
+use crate::arena::{Bell, repeat, work_for};
+use crate::compare::keys::{NewKeys, Streams, scatter, zipf_streams};
+use crate::measure::Turn;
 
 /// Keys that are there, where all calls hit.
 const KEYS: u64 = 10_000;
@@ -21,8 +19,6 @@ const KEYS: u64 = 10_000;
 const EXPONENT: f64 = 0.99;
 /// Entries of the cache that is full, where all calls miss.
 const CAPACITY: u64 = 10_000;
-/// Indices of one thread's keys, apart from those of the others.
-const REALM: u64 = 1 << 48;
 
 pub(super) fn setup(effort: &Effort) -> [String; 4] {
     let threads: Vec<_> = effort.threads.iter().map(usize::to_string).collect();
@@ -71,73 +67,43 @@ enum Setting {
 
 impl Setting {
     fn enter<A: Ask>(&self) -> Contender {
-        let turn: Box<super::Turn> = match *self {
+        let turn: Turn = match *self {
             Self::Hits(ref streams, threads, time) => {
                 let (streams, cache) = (Streams::clone(streams), A::with_capacity(2 * KEYS));
                 cache.ask(&(0..KEYS).map(scatter).collect::<Vec<_>>());
-                Box::new(move || {
-                    let work = |id: usize, bell: &Bell| hit(&cache, &streams[id], bell);
-                    Ok(round(&work_for(time, threads, work)?))
+                timed(threads, time, move |id, bell, loads| {
+                    repeat(&streams[id], bell, |keys| *loads += cache.ask(keys))
                 })
             }
             Self::Misses(threads, time) => {
-                let cache = A::with_capacity(CAPACITY);
-                let own = threads as u64 * REALM;
-                cache.ask(&(own..own + 10 * CAPACITY).map(scatter).collect::<Vec<_>>());
-                let next =
-                    (0..threads as u64).map(|id| CachePadded::new(AtomicU64::new(id * REALM)));
-                let next = next.collect::<Vec<_>>();
-                Box::new(move || {
-                    let work = |id: usize, bell: &Bell| miss(&cache, &next[id], bell);
-                    Ok(round(&work_for(time, threads, work)?))
+                let (keys, cache) = (NewKeys::of(threads), A::with_capacity(CAPACITY));
+                cache.ask(&keys.others().take(10 * CAPACITY as usize).collect::<Vec<_>>());
+                timed(threads, time, move |id, bell, loads| {
+                    keys.use_up(id, bell, |keys| *loads += cache.ask(keys))
                 })
             }
         };
-        Contender { api: A::API, cache: A::NAME, call: A::CALL, turn }
+        Contender { who: Call { api: A::API, cache: A::NAME, call: A::CALL }, turn }
     }
 }
 
-fn hit(cache: &impl Ask, keys: &[u64], bell: &Bell) -> Calls {
-    let mut calls = Calls::default();
-    for keys in keys.chunks_exact(BATCH).cycle() {
-        calls.add(cache, keys);
-        if bell.rang() {
-            break;
-        }
-    }
-    calls
-}
-
-fn miss(cache: &impl Ask, next: &AtomicU64, bell: &Bell) -> Calls {
-    let (mut calls, mut first) = (Calls::default(), next.load(Ordering::Relaxed));
-    while !bell.rang() || calls.calls == 0 {
-        let keys: [u64; BATCH] = std::array::from_fn(|nth| scatter(first + nth as u64));
-        calls.add(cache, &keys);
-        first += BATCH as u64;
-    }
-    next.store(first, Ordering::Relaxed);
-    calls
-}
-
-/// What one thread did.
-#[derive(Debug, Default)]
-struct Calls {
-    calls: u64,
-    loads: u64,
-}
-
-impl Calls {
-    fn add(&mut self, cache: &impl Ask, keys: &[u64]) {
-        self.loads += cache.ask(keys);
-        self.calls += keys.len() as u64;
-    }
-}
-
-fn round(shifts: &[Shift<Calls>]) -> Round {
-    let sum = |of: fn(&Calls) -> u64| shifts.iter().map(|shift| of(&shift.result)).sum::<u64>();
-    let calls = sum(|calls| calls.calls) as f64;
-    let time: Duration = shifts.iter().map(|shift| shift.ended - shift.began).sum();
-    Round { ns: time.as_secs_f64() * 1e9 / calls, loads: sum(|calls| calls.loads) as f64 / calls }
+/// Lets threads call until the bell rings. `work` returns how many calls a thread made, and counts the loads.
+fn timed(
+    threads: usize,
+    time: Duration,
+    work: impl Fn(usize, &Bell, &mut u64) -> u64 + Sync + 'static,
+) -> Turn {
+    let counted = move |id: usize, bell: &Bell| {
+        let mut loads = 0;
+        (work(id, bell, &mut loads), loads)
+    };
+    Box::new(move || {
+        let shifts = work_for(time, threads, &counted)?;
+        let calls = shifts.iter().map(|shift| shift.result.0).sum::<u64>() as f64;
+        let loads = shifts.iter().map(|shift| shift.result.1).sum::<u64>() as f64;
+        let time: Duration = shifts.iter().map(|shift| shift.ended - shift.began).sum();
+        Ok(vec![time.as_secs_f64() * 1e9 / calls, loads / calls])
+    })
 }
 
 /// A cache that is asked for some keys, one after the other; returns how many were loaded.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clockhand::Cache;
 
 use super::fill::{Fill, FillAsync, Moka, MokaFuture, QuickCache};
-use super::{Api, Contender, Effort, Question, Round};
+use super::{Api, Call, Contender, Effort, Question};
 use crate::compare::keys::scatter;
 use crate::failure::Failure;
 use crate::report::Spread;
@@ -55,11 +55,16 @@ fn by_thread<C: Fill>(callers: usize, time: Duration) -> Contender {
         first += joins;
         meet(&cache, callers, keys)
     };
-    Contender { api: Api::Blocking, cache: C::NAME, call: C::CALL, turn: Box::new(turn) }
+    let who = Call { api: Api::Blocking, cache: C::NAME, call: C::CALL };
+    Contender { who, turn: Box::new(turn) }
 }
 
 /// All threads meet before each key, and are timed from the end of its load.
-fn meet(cache: &impl Fill, callers: usize, keys: std::ops::Range<u64>) -> Result<Round, Failure> {
+fn meet(
+    cache: &impl Fill,
+    callers: usize,
+    keys: std::ops::Range<u64>,
+) -> Result<Vec<f64>, Failure> {
     let (barrier, loads) = (Barrier::new(callers), AtomicU64::new(0));
     let arrived: Vec<_> = keys.clone().map(|_| AtomicUsize::new(0)).collect();
     let loaded = Mutex::new(vec![None; arrived.len()]);
@@ -90,7 +95,7 @@ fn meet(cache: &impl Fill, callers: usize, keys: std::ops::Range<u64>) -> Result
     });
     let beyond: Vec<f64> = beyond.collect();
     let loads = loads.into_inner() as f64 / loaded.len() as f64;
-    Ok(Round { ns: Spread::of(&beyond).median, loads })
+    Ok(vec![Spread::of(&beyond).median, loads])
 }
 
 fn by_task<C: FillAsync>(callers: usize, time: Duration) -> Contender {
@@ -104,9 +109,10 @@ fn by_task<C: FillAsync>(callers: usize, time: Duration) -> Contender {
             (took, loads) = (took + longer, loads + more);
         }
         let ns = took.as_secs_f64() * 1e9 / (joins as f64 * callers as f64);
-        Ok(Round { ns, loads: loads as f64 / joins as f64 })
+        Ok(vec![ns, loads as f64 / joins as f64])
     };
-    Contender { api: Api::Async, cache: C::NAME, call: C::CALL, turn: Box::new(turn) }
+    let who = Call { api: Api::Async, cache: C::NAME, call: C::CALL };
+    Contender { who, turn: Box::new(turn) }
 }
 
 /// Polls all tasks while the load goes on, and then until each has the value. Returns the time, and

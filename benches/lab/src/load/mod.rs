@@ -9,31 +9,22 @@ mod report;
 
 use indicatif::ProgressBar;
 
-pub use self::order::{Effort, Order};
-pub use self::report::{Api, Costs, Row};
+pub(crate) use self::order::{Effort, Order};
+pub(crate) use self::report::{Api, Costs, Row};
 use crate::failure::Failure;
-use crate::measure::{Machine, in_turns};
+use crate::measure::{self, Machine, in_turns, ratio};
 use crate::progress;
 use crate::report::Spread;
 
-/// One cache before one question.
-struct Contender {
+/// One cache before one question. In a turn it measures the nanoseconds per operation of a thread, or per caller, and
+/// the loads per operation.
+type Contender = measure::Contender<Call>;
+
+/// What is called.
+struct Call {
     api: Api,
     cache: &'static str,
     call: &'static str,
-    turn: Box<Turn>,
-}
-
-/// Measures one round.
-type Turn = dyn FnMut() -> Result<Round, Failure>;
-
-/// What one round measured.
-#[derive(Debug, Clone, Copy)]
-struct Round {
-    /// Nanoseconds per operation of a thread, or per caller.
-    ns: f64,
-    /// Loads per operation.
-    loads: f64,
 }
 
 /// A question, and how many loads an operation has to cause.
@@ -45,11 +36,7 @@ struct Question {
 }
 
 /// Asks every question of all caches, round by round in turn.
-///
-/// # Errors
-///
-/// When the system refuses a thread, or clockhand loads more or less often than it has to.
-pub fn run(effort: &Effort, quiet: bool) -> Result<Costs, Failure> {
+pub(crate) fn run(effort: &Effort, quiet: bool) -> Result<Costs, Failure> {
     let questions = 2 * effort.threads.len() as u64 + 1;
     let steps = questions * (effort.rounds as u64 + 1);
     let bar = progress::bar(String::new(), steps, "rounds", quiet);
@@ -76,30 +63,28 @@ fn ask_all(effort: &Effort, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
 /// not count.
 fn ask(mut question: Question, rounds: usize, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
     bar.set_message(format!("{}, {}", question.name, question.asked));
-    let turn = |contender: &mut Contender| (contender.turn)();
-    let mut measured = in_turns(&mut question.contenders, 1 + rounds, turn, || bar.inc(1))?;
-    for rounds in &mut measured {
+    let mut measured = in_turns(&mut question.contenders, 1 + rounds, || bar.inc(1))?;
+    for rounds in measured.iter_mut().flatten() {
         rounds.remove(0);
     }
-    let ns = |rounds: &[Round]| rounds.iter().map(|round| round.ns).collect::<Vec<_>>();
     let of_clockhand = |api: Api| {
-        let is_it = |contender: &Contender| contender.api == api && contender.cache == CLOCKHAND;
-        let at = question.contenders.iter().position(is_it);
-        at.map(|at| ns(&measured[at])).unwrap_or_default()
+        let is_it = |one: &Contender| one.who.api == api && one.who.cache == CLOCKHAND;
+        question.contenders.iter().position(is_it).map(|at| &measured[at][0])
     };
-    let row = |(contender, rounds): (&Contender, &Vec<Round>)| {
-        let (own, reference) = (ns(rounds), of_clockhand(contender.api));
-        let ratios: Vec<f64> = reference.iter().zip(&own).map(|(this, own)| this / own).collect();
-        let loads = rounds.iter().map(|round| round.loads).sum::<f64>() / rounds.len() as f64;
+    let row = |(contender, rounds): (&Contender, &Vec<Vec<f64>>)| {
+        let Call { api, cache, call } = contender.who;
+        let [ns, loads] = [&rounds[0], &rounds[1]];
         Row {
             question: question.name,
             asked: question.asked.clone(),
-            api: contender.api,
-            cache: contender.cache,
-            call: contender.call,
-            ns: Spread::of(&own),
-            clockhand_ratio: (contender.cache != CLOCKHAND).then(|| Spread::of(&ratios)),
-            loads_per_operation: loads,
+            api,
+            cache,
+            call,
+            ns: Spread::of(ns),
+            clockhand_ratio: of_clockhand(api)
+                .filter(|_| cache != CLOCKHAND)
+                .and_then(|clockhand| ratio(clockhand, ns)),
+            loads_per_operation: loads.iter().sum::<f64>() / loads.len() as f64,
         }
     };
     let rows: Vec<Row> = question.contenders.iter().zip(&measured).map(row).collect();

@@ -10,7 +10,7 @@ use crate::cli::threads;
 
 /// The options of `load`.
 #[derive(Debug, Args)]
-pub struct Order {
+pub(crate) struct Order {
     /// Fewer and shorter rounds: less than a minute
     #[arg(long)]
     quick: bool,
@@ -45,7 +45,7 @@ impl Order {
 
 /// How often and how long each cache is measured.
 #[derive(Debug, Clone)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// The numbers of threads of hits and misses.
     pub threads: Vec<usize>,
     /// Callers that wait for one load.

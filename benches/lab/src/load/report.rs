@@ -10,7 +10,7 @@ use crate::report::{Spread, short};
 /// Who waits: a thread, or a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Api {
+pub(crate) enum Api {
     /// A thread.
     Blocking,
     /// A task.
@@ -28,7 +28,7 @@ impl fmt::Display for Api {
 
 /// What loading costs.
 #[derive(Debug, Serialize)]
-pub struct Costs {
+pub(crate) struct Costs {
     /// What was configured, one fact a line.
     pub setup: Vec<String>,
     /// What two readings of the clock cost.
@@ -41,7 +41,7 @@ pub struct Costs {
 
 /// One answer of one cache.
 #[derive(Debug, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// `hit`, `miss` or `join`.
     pub question: &'static str,
     /// How many asked.

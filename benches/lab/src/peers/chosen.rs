@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 /// What users call the peers.
-pub const IDS: [&str; 12] = [
+pub(crate) const IDS: [&str; 12] = [
     "clockhand",
     "quick_cache",
     "moka",
@@ -23,18 +23,17 @@ const ALWAYS: [&str; 2] = [IDS[0], IDS[1]];
 
 /// A choice of peers; clockhand and `quick_cache` are always among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// One bit for each of [`IDS`].
     bits: u16,
 }
 
 impl Chosen {
     /// Every peer.
-    pub const ALL: Self = Self { bits: (1 << IDS.len()) - 1 };
+    pub(crate) const ALL: Self = Self { bits: (1 << IDS.len()) - 1 };
 
     /// Whether the peer of this short name takes part.
-    #[must_use]
-    pub fn has(self, id: &str) -> bool {
+    pub(crate) fn has(self, id: &str) -> bool {
         bit(id).is_some_and(|bit| self.bits & bit != 0)
     }
 }

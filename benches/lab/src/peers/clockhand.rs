@@ -1,16 +1,14 @@
 //! clockhand, through `Cache::get` and through `Reader`.
 
-use std::fmt;
-
 use super::{Lookup, Nobody, Peer, Weigh, Weight, Wide, WideKey, WideValue};
 
 type Cache = clockhand::Cache<u64, u64>;
 
 /// clockhand, read through [`clockhand::Cache::get`].
-pub struct ClockhandGet(Cache);
+pub(crate) struct ClockhandGet(Cache);
 
 /// clockhand, read through a [`clockhand::Reader`] per thread.
-pub struct ClockhandReader(Cache);
+pub(crate) struct ClockhandReader(Cache);
 
 impl Peer for ClockhandGet {
     const NAME: &'static str = "clockhand get";
@@ -151,17 +149,5 @@ impl Lookup for clockhand::Reader<u64, u64> {
     #[inline]
     fn get_many(&mut self, keys: &[u64], found: impl FnMut(u64)) {
         clockhand::Reader::get_many(self, keys).flatten().copied().for_each(found);
-    }
-}
-
-impl fmt::Debug for ClockhandGet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAME)
-    }
-}
-
-impl fmt::Debug for ClockhandReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAME)
     }
 }

@@ -13,17 +13,17 @@ use crate::heap::{self, BLOCK, Block};
 use crate::team;
 
 /// Threads that insert.
-pub const THREADS: usize = 8;
+pub(crate) const THREADS: usize = 8;
 
 /// Values have from one block to so many, all of them as likely; then every peer can count them.
-pub const MOST_BLOCKS: usize = 255;
+pub(crate) const MOST_BLOCKS: usize = 255;
 
 /// How often the cache's contents are replaced, about.
 const TURNOVERS: u64 = 8;
 
 /// The most that the values of a cache took, beside what it was told.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Excess {
+pub(crate) struct Excess {
     /// The capacity that was configured, in bytes.
     pub capacity: u64,
     /// What evicted values may take besides, where that is configured too.
@@ -38,14 +38,12 @@ pub struct Excess {
 
 impl Excess {
     /// How far the peak was beyond the capacity.
-    #[must_use]
-    pub fn over_capacity(&self) -> u64 {
+    pub(crate) fn over_capacity(&self) -> u64 {
         self.peak.saturating_sub(self.capacity)
     }
 
     /// How far the peak was beyond all that was configured, and what was in the threads' hands.
-    #[must_use]
-    pub fn over_bound(&self) -> u64 {
+    pub(crate) fn over_bound(&self) -> u64 {
         self.peak.saturating_sub(self.capacity + self.retired_capacity + self.in_hand)
     }
 }
@@ -68,11 +66,11 @@ impl Weight for Blocks {
 
 /// Fills the peer of this name from many threads, in this process, whose allocator counts blocks.
 /// Nothing if it does not weigh its entries.
-///
-/// # Errors
-///
-/// When there is no such peer, or the system refuses a thread.
-pub fn excess(hashers: Hashers, peer: &str, capacity: u64) -> Result<Option<Excess>, Failure> {
+pub(crate) fn excess(
+    hashers: Hashers,
+    peer: &str,
+    capacity: u64,
+) -> Result<Option<Excess>, Failure> {
     let mut churn = Churn { peer, capacity, found: None };
     each(Peers { chosen: Chosen::ALL, hashers }, &mut churn);
     churn.found.unwrap_or_else(|| Err(Failure::Input(format!("there is no peer `{peer}`"))))

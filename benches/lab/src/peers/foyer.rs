@@ -24,7 +24,7 @@ impl<B: BuildHasher + Send + Sync + 'static> Hashes for Shards<B> {
 }
 
 /// One of foyer's policies.
-pub trait Policy: Send + Sync + 'static {
+pub(crate) trait Policy: Send + Sync + 'static {
     /// What tables call the cache with it.
     const NAME: &'static str;
 
@@ -37,11 +37,11 @@ pub trait Policy: Send + Sync + 'static {
 
 /// S3-FIFO.
 #[derive(Debug)]
-pub struct S3Fifo;
+pub(crate) struct S3Fifo;
 
 /// Least recently used.
 #[derive(Debug)]
-pub struct Lru;
+pub(crate) struct Lru;
 
 impl Policy for S3Fifo {
     const NAME: &'static str = "foyer S3-FIFO";
@@ -64,7 +64,7 @@ impl Policy for Lru {
 }
 
 /// foyer with a policy and a hasher of choice, and its defaults besides.
-pub struct Foyer<P, B>(Shards<B>, PhantomData<P>)
+pub(crate) struct Foyer<P, B>(Shards<B>, PhantomData<P>)
 where
     B: BuildHasher + Send + Sync + 'static;
 
@@ -110,7 +110,7 @@ where
 }
 
 /// foyer with other keys and values.
-pub struct Other<P, K, V, B>(Cache<K, V, B>, PhantomData<P>)
+pub(crate) struct Other<P, K, V, B>(Cache<K, V, B>, PhantomData<P>)
 where
     K: Eq + Hash + Send + Sync + 'static,
     V: Send + Sync + 'static,
@@ -162,26 +162,9 @@ where
     }
 }
 
-impl<P, K, V, B> fmt::Debug for Other<P, K, V, B>
-where
-    K: Eq + Hash + Send + Sync + 'static,
-    V: Send + Sync + 'static,
-    B: BuildHasher + Send + Sync + 'static,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("foyer")
-    }
-}
-
 impl<B: BuildHasher + Send + Sync + 'static> Lookup for &Shards<B> {
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         Cache::get(self, key).map(|entry| *entry.value())
-    }
-}
-
-impl<P, B: BuildHasher + Send + Sync + 'static> fmt::Debug for Foyer<P, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("foyer")
     }
 }

@@ -5,7 +5,6 @@
 //! the entry, compare the key. It protects nothing, counts nothing and never evicts.
 
 use std::any::type_name;
-use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Lookup, Nobody, Peer, Weight};
 
 /// Two loads, with a hasher of choice.
-pub struct Loads<B> {
+pub(crate) struct Loads<B> {
     hasher: B,
     shift: u32,
     /// One more than the index of an entry, or zero.
@@ -111,11 +110,5 @@ impl<B: BuildHasher> Lookup for &Loads<B> {
     fn get(&mut self, key: &u64) -> Option<u64> {
         // ORDERING: Relaxed: one word.
         self.find(*key).1.map(|entry| entry.value.load(Ordering::Relaxed))
-    }
-}
-
-impl<B> fmt::Debug for Loads<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("two loads")
     }
 }

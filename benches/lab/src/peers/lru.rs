@@ -1,7 +1,6 @@
 //! The `lru` crate behind one mutex: what a program has that did not look further.
 
 use std::any::type_name;
-use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,7 @@ use super::{Lookup, Nobody, Peer, Weight, Wide, WideKey, WideValue};
 type List<B> = LruCache<u64, u64, B>;
 
 /// A least-recently-used list behind a mutex, with a hasher of choice.
-pub struct LockedLru<B>(Mutex<List<B>>);
+pub(crate) struct LockedLru<B>(Mutex<List<B>>);
 
 impl<B> Peer for LockedLru<B>
 where
@@ -86,10 +85,4 @@ impl<B: BuildHasher> Lookup for &Mutex<List<B>> {
 /// Nothing panics with the lock held: no code of the lab's runs under it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<B> fmt::Debug for LockedLru<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mutex<lru>")
-    }
 }

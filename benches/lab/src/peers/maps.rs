@@ -1,7 +1,6 @@
 //! Maps of the field, yardsticks of reads: they never evict.
 
 use std::any::type_name;
-use std::fmt;
 use std::hash::BuildHasher;
 
 use super::{Lookup, Nobody, Peer, Weight};
@@ -13,7 +12,7 @@ macro_rules! maps {
        $lookup:ty: |$from:ident| $look:expr, |$read:ident, $key:ident| $get:expr,
        |$to:ident, $new:ident, $value:ident| $put:expr;)*) => {$(
         $(#[$doc])*
-        pub struct $peer<B>($map);
+        pub(crate) struct $peer<B>($map);
 
         impl<B> Peer for $peer<B>
         where
@@ -59,12 +58,6 @@ macro_rules! maps {
             fn get(&mut self, $key: &u64) -> Option<u64> {
                 let $read = self;
                 $get
-            }
-        }
-
-        impl<B> fmt::Debug for $peer<B> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!($id, " map"))
             }
         }
     )*};

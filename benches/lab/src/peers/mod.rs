@@ -27,23 +27,25 @@ use std::hash::BuildHasher;
 
 use serde::Serialize;
 
-pub use self::chosen::{Chosen, IDS};
-pub use self::clockhand::{ClockhandGet, ClockhandReader};
-pub use self::excess::{Excess, MOST_BLOCKS, THREADS as EXCESS_THREADS, excess};
-pub use self::foyer::{Foyer, Lru, S3Fifo};
-pub use self::loads::Loads;
-pub use self::lru::LockedLru;
-pub use self::maps::{Dash, Flurry, Papaya};
-pub use self::moka::Moka;
-pub use self::quick_cache::QuickCache;
-pub use self::resident::{Resident, Size, resident};
-pub use self::scc::Scc;
-pub use self::tinyufo::TinyUfoFast;
-pub use self::weigh::{Nobody, Weigh, Weight};
-pub use self::wide::{Wide, WideKey, WideValue};
+pub(crate) use self::chosen::Chosen;
+#[cfg(test)]
+use self::chosen::IDS;
+pub(crate) use self::clockhand::{ClockhandGet, ClockhandReader};
+pub(crate) use self::excess::{Excess, MOST_BLOCKS, THREADS as EXCESS_THREADS, excess};
+pub(crate) use self::foyer::{Foyer, Lru, S3Fifo};
+pub(crate) use self::loads::Loads;
+pub(crate) use self::lru::LockedLru;
+pub(crate) use self::maps::{Dash, Flurry, Papaya};
+pub(crate) use self::moka::Moka;
+pub(crate) use self::quick_cache::QuickCache;
+pub(crate) use self::resident::{Resident, Size, resident};
+pub(crate) use self::scc::Scc;
+pub(crate) use self::tinyufo::TinyUfoFast;
+pub(crate) use self::weigh::{Nobody, Weigh, Weight};
+pub(crate) use self::wide::{Wide, WideKey, WideValue};
 
 /// A cache of `u64` keys and values that can be shared between threads.
-pub trait Peer: Send + Sync + Sized + 'static {
+pub(crate) trait Peer: Send + Sync + Sized + 'static {
     /// What tables call it.
     const NAME: &'static str;
 
@@ -87,7 +89,7 @@ pub trait Peer: Send + Sync + Sized + 'static {
 }
 
 /// One thread's way to read a cache.
-pub trait Lookup {
+pub(crate) trait Lookup {
     /// The value of a key.
     fn get(&mut self, key: &u64) -> Option<u64>;
 
@@ -101,7 +103,7 @@ pub trait Lookup {
 /// Which hashers the caches use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Hashers {
+pub(crate) enum Hashers {
     /// The same `ahash` in all of them.
     Same,
     /// Each its own default.
@@ -118,14 +120,14 @@ impl fmt::Display for Hashers {
 }
 
 /// Something to do with every peer.
-pub trait Visit {
+pub(crate) trait Visit {
     /// Does it with one.
     fn visit<P: Peer>(&mut self);
 }
 
 /// The peers that take part, and how they hash.
 #[derive(Debug, Clone, Copy)]
-pub struct Peers {
+pub(crate) struct Peers {
     /// Which take part.
     pub chosen: Chosen,
     /// Their hashers.
@@ -133,7 +135,7 @@ pub struct Peers {
 }
 
 /// Visits every peer that takes part, in turn.
-pub fn each(peers: Peers, visit: &mut impl Visit) {
+pub(crate) fn each(peers: Peers, visit: &mut impl Visit) {
     let mut visit = Only { chosen: peers.chosen, visit };
     visit.visit::<ClockhandGet>();
     visit.visit::<ClockhandReader>();

@@ -1,7 +1,6 @@
 //! moka, the W-TinyLFU cache with a read and a write buffer.
 
 use std::any::type_name;
-use std::fmt;
 use std::hash::BuildHasher;
 
 use moka::sync::Cache;
@@ -11,7 +10,7 @@ use super::{Lookup, Peer, Weigh, Weight, Wide, WideKey, WideValue};
 type Buffered<B> = Cache<u64, u64, B>;
 
 /// moka with its documented defaults and a hasher of choice.
-pub struct Moka<B>(Buffered<B>);
+pub(crate) struct Moka<B>(Buffered<B>);
 
 impl<B> Peer for Moka<B>
 where
@@ -100,11 +99,5 @@ where
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         Cache::get(self, key)
-    }
-}
-
-impl<B> fmt::Debug for Moka<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("moka")
     }
 }

@@ -1,7 +1,6 @@
 //! quick_cache, the sharded S3-FIFO-like cache with a lock per shard.
 
 use std::any::type_name;
-use std::fmt;
 use std::hash::BuildHasher;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -12,7 +11,7 @@ use super::{Lookup, Peer, Weigh, Weight, Wide, WideKey, WideValue};
 type Shards<B> = Cache<u64, u64, UnitWeighter, B>;
 
 /// quick_cache with its documented defaults and a hasher of choice.
-pub struct QuickCache<B>(Shards<B>);
+pub(crate) struct QuickCache<B>(Shards<B>);
 
 impl<B> Peer for QuickCache<B>
 where
@@ -52,7 +51,7 @@ where
 
 /// Asks the value.
 #[derive(Debug, Clone, Copy)]
-pub struct ByWeight;
+pub(crate) struct ByWeight;
 
 impl<K, V: Weight> Weighter<K, V> for ByWeight {
     #[inline]
@@ -108,11 +107,5 @@ impl<B: BuildHasher + Clone> Lookup for &Shards<B> {
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         Cache::get(self, key)
-    }
-}
-
-impl<B> fmt::Debug for QuickCache<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("quick_cache")
     }
 }

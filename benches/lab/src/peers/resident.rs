@@ -9,7 +9,7 @@ use crate::machine;
 
 /// How large the entries are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Size {
+pub(crate) enum Size {
     /// 8 bytes of key, 8 of value.
     Narrow,
     /// 16 bytes of key, 100 of value.
@@ -18,8 +18,7 @@ pub enum Size {
 
 impl Size {
     /// The name that the command line has for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Narrow => "narrow",
             Self::Wide => "wide",
@@ -29,7 +28,7 @@ impl Size {
 
 /// What a full cache takes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Resident {
+pub(crate) struct Resident {
     /// Growth of the process's resident memory, in bytes.
     pub bytes: u64,
     /// Entries that the cache holds for it.
@@ -37,11 +36,7 @@ pub struct Resident {
 }
 
 /// Fills the peer of this name in this process, which should have done nothing else.
-///
-/// # Errors
-///
-/// When there is no such peer, or the system does not tell the resident memory.
-pub fn resident(
+pub(crate) fn resident(
     hashers: Hashers,
     peer: &str,
     size: Size,

@@ -1,7 +1,6 @@
 //! scc's `HashCache`: 32-way associative, least recently used of a bucket.
 
 use std::any::type_name;
-use std::fmt;
 use std::hash::{BuildHasher, Hash};
 
 use scc::HashCache;
@@ -12,7 +11,7 @@ use super::{Lookup, Nobody, Peer, Weight, Wide, WideKey, WideValue};
 type Buckets<B> = HashCache<u64, u64, B>;
 
 /// scc's cache with a hasher of choice.
-pub struct Scc<B: BuildHasher>(Buckets<B>);
+pub(crate) struct Scc<B: BuildHasher>(Buckets<B>);
 
 impl<B> Peer for Scc<B>
 where
@@ -94,11 +93,5 @@ impl<B: BuildHasher> Lookup for &Buckets<B> {
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         self.get_sync(key).map(|entry| *entry.get())
-    }
-}
-
-impl<B: BuildHasher> fmt::Debug for Scc<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("scc")
     }
 }

@@ -1,7 +1,5 @@
 //! TinyUFO, S3-FIFO with TinyLFU's admission, lock-free.
 
-use std::fmt;
-
 use tinyufo::TinyUfo;
 
 use super::{Lookup, Peer, Weigh, Weight, Wide, WideKey, WideValue};
@@ -9,7 +7,7 @@ use super::{Lookup, Peer, Weigh, Weight, Wide, WideKey, WideValue};
 type Queues = TinyUfo<u64, u64>;
 
 /// TinyUFO in its fast form; it has a hasher of its own only.
-pub struct TinyUfoFast {
+pub(crate) struct TinyUfoFast {
     cache: Queues,
     capacity: u64,
 }
@@ -68,7 +66,7 @@ impl<V: Weight> Weigh<V> for TinyUfo<u64, V> {
 }
 
 /// TinyUFO with larger entries.
-pub struct WideQueues {
+pub(crate) struct WideQueues {
     cache: TinyUfo<WideKey, WideValue>,
     capacity: u64,
 }
@@ -89,21 +87,9 @@ impl Wide for WideQueues {
     }
 }
 
-impl fmt::Debug for WideQueues {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(TinyUfoFast::NAME)
-    }
-}
-
 impl Lookup for &Queues {
     #[inline]
     fn get(&mut self, key: &u64) -> Option<u64> {
         TinyUfo::get(self, key)
-    }
-}
-
-impl fmt::Debug for TinyUfoFast {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAME)
     }
 }

@@ -1,7 +1,7 @@
 //! Caches whose entries weigh something, for the peers that can.
 
 /// A value that says what its entry weighs.
-pub trait Weight: Clone + Send + Sync + 'static {
+pub(crate) trait Weight: Clone + Send + Sync + 'static {
     /// More than zero: of some peers, an entry that weighs nothing stays for ever.
     fn weight(&self) -> u32;
 }
@@ -15,7 +15,7 @@ impl Weight for u32 {
 }
 
 /// A cache of `u64` keys that weighs its entries.
-pub trait Weigh<V: Weight>: Send + Sync + Sized + 'static {
+pub(crate) trait Weigh<V: Weight>: Send + Sync + Sized + 'static {
     /// Whether it weighs at all.
     const WEIGHS: bool = true;
 
@@ -49,7 +49,7 @@ pub trait Weigh<V: Weight>: Send + Sync + Sized + 'static {
 
 /// In the place of a cache that cannot do what is asked.
 #[derive(Debug)]
-pub enum Nobody {}
+pub(crate) enum Nobody {}
 
 impl<V: Weight> Weigh<V> for Nobody {
     const WEIGHS: bool = false;

@@ -3,13 +3,13 @@
 use super::Nobody;
 
 /// A key of 16 bytes.
-pub type WideKey = [u8; 16];
+pub(crate) type WideKey = [u8; 16];
 
 /// A value of 100 bytes.
-pub type WideValue = [u8; 100];
+pub(crate) type WideValue = [u8; 100];
 
 /// A cache of entries with larger keys and values.
-pub trait Wide: Sized + 'static {
+pub(crate) trait Wide: Sized + 'static {
     /// A cache that holds this many entries; none if nobody asks for it.
     fn with_capacity(entries: u64) -> Option<Self>;
 

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the contestants are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Form {
+pub(crate) enum Form {
     /// Threads of the system.
     Threads,
     /// Futures that one thread polls in turn: no two of them ever run at once.
@@ -31,11 +31,10 @@ pub enum Form {
 
 impl Form {
     /// Both.
-    pub const ALL: [Self; 2] = [Self::Threads, Self::Tasks];
+    pub(crate) const ALL: [Self; 2] = [Self::Threads, Self::Tasks];
 
     /// What tables call it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Threads => "threads",
             Self::Tasks => "tasks",

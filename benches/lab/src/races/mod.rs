@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use self::all::{ROWS, Row};
 use self::contest::Contest;
-pub use self::contest::Form;
+pub(crate) use self::contest::Form;
 use crate::failure::Failure;
 use crate::measure::table;
 use crate::progress;
@@ -21,7 +21,7 @@ use crate::report::grouped;
 
 /// What happened in one race.
 #[derive(Debug, Clone, Serialize)]
-pub struct Race {
+pub(crate) struct Race {
     /// What it is called.
     pub name: &'static str,
     /// Who races.
@@ -38,7 +38,7 @@ pub struct Race {
 
 /// How often something was done, and how often it went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Operations that were looked at.
     pub operations: u64,
     /// Those that went wrong.
@@ -56,22 +56,21 @@ impl std::iter::Sum for Tally {
 
 /// All races, in the order of the table.
 #[derive(Debug, Serialize)]
-pub struct Races {
+pub(crate) struct Races {
     /// One for each.
     pub races: Vec<Race>,
 }
 
 impl Races {
     /// How often `clockhand` went wrong.
-    #[must_use]
-    pub fn broken(&self) -> u64 {
+    pub(crate) fn broken(&self) -> u64 {
         self.races.iter().map(|race| race.clockhand.violations).sum()
     }
 }
 
 /// How many contestants, and for how long each side of a race.
 #[derive(Debug, Clone, Copy)]
-pub struct Heat {
+pub(crate) struct Heat {
     /// Contestants; two at least, as one alone races with nobody.
     pub threads: usize,
     /// Time for each side of each race; where locks have not lost by then, it goes on for a minute.
@@ -79,11 +78,7 @@ pub struct Heat {
 }
 
 /// Runs every race, with threads and with tasks.
-///
-/// # Errors
-///
-/// When the system refuses a thread.
-pub fn run(heat: Heat, quiet: bool) -> Result<Races, Failure> {
+pub(crate) fn run(heat: Heat, quiet: bool) -> Result<Races, Failure> {
     let bar = progress::bar("races".into(), 2 * ROWS.len() as u64, "races", quiet);
     let of = |row: &'static Row| Form::ALL.map(|form| (row, form));
     let races = ROWS.iter().flat_map(of).map(|(row, form)| {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A capacity, in absolute terms or relative to the trace's footprint.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Capacity {
+pub(crate) enum Capacity {
     /// So many units of charge: entries, or bytes when the trace has sizes.
     Units(u64),
     /// So many percent of what would hold the whole trace.
@@ -15,12 +15,11 @@ pub enum Capacity {
 /// The text was not a capacity.
 #[derive(Debug, thiserror::Error)]
 #[error("give a whole number of 1 or more, or a percentage above 0% and up to 100%")]
-pub struct BadCapacity;
+pub(crate) struct BadCapacity;
 
 impl Capacity {
     /// The capacity in units for a trace that needs `footprint` of them; never 0.
-    #[must_use]
-    pub fn of(self, footprint: u64) -> u64 {
+    pub(crate) fn of(self, footprint: u64) -> u64 {
         match self {
             Self::Units(units) => units,
             Self::Percent(percent) => ((footprint as f64 * percent / 100.0).round() as u64).max(1),

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-pub use self::capacity::Capacity;
+pub(crate) use self::capacity::Capacity;
 use self::course::Course;
-pub use self::player::ReadPath;
+pub(crate) use self::player::ReadPath;
 use self::player::{Replayed, play};
 use self::watch::watched;
 use crate::failure::Failure;
@@ -52,7 +52,7 @@ impl Body {
 
 /// How to replay.
 #[derive(Debug, Clone, Copy)]
-pub struct Order {
+pub(crate) struct Order {
     /// The capacity, in absolute terms or relative to the trace.
     pub capacity: Capacity,
     /// How many threads share the accesses.
@@ -64,7 +64,7 @@ pub struct Order {
 }
 
 /// One operation in this many is timed.
-pub const SAMPLED_ONE_IN: u32 = 64;
+pub(crate) const SAMPLED_ONE_IN: u32 = 64;
 
 /// The repeated passes are measured in at most this many rounds, so that there is a spread.
 const ROUNDS: u32 = 10;
@@ -73,12 +73,7 @@ const ROUNDS: u32 = 10;
 const HASH_SEEDS: [u64; 4] = [1, 2, 3, 4];
 
 /// Replays one trace and reports it under `name`.
-///
-/// # Errors
-///
-/// [`Failure::Input`] when the order does not suit the trace, [`Failure::Machine`] when the system
-/// refuses a thread.
-pub fn replay(
+pub(crate) fn replay(
     name: String,
     trace: &Trace,
     order: &Order,

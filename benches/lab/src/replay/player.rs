@@ -12,7 +12,7 @@ use crate::words::Words;
 /// Which read operation of the cache looks the keys up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ReadPath {
+pub(crate) enum ReadPath {
     /// `Cache::get`
     Get,
     /// `Reader::get`, one reader per thread

@@ -24,7 +24,7 @@ const FLAT_AFTER: f64 = 30.0;
 
 /// What came of a run.
 #[derive(Debug, Serialize)]
-pub struct Closing {
+pub(crate) struct Closing {
     /// How long it ran.
     pub seconds: f64,
     /// Messages that the feed sent, each counted once.
@@ -75,7 +75,7 @@ pub struct Closing {
 
 /// When a fault showed.
 #[derive(Debug, Serialize)]
-pub struct Told {
+pub(crate) struct Told {
     /// Which.
     pub fault: Fault,
     /// Seconds from its beginning until health gave a reason.

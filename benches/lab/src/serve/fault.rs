@@ -18,7 +18,7 @@ use crate::machine::resident_bytes;
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fault {
+pub(crate) enum Fault {
     /// A reader sleeps on a quote that it has found
     StalledReader,
     /// The origin of the candles takes longer than its client waits

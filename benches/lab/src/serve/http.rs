@@ -15,11 +15,11 @@ use axum::{Json, Router};
 use clockhand_http::{Keys, Service};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::signal;
 use tokio::sync::oneshot;
 
 use super::feed::TOPIC;
 use super::series::Series;
-use super::stop::on_signal;
 use super::world::World;
 use crate::failure::Failure;
 
@@ -65,7 +65,7 @@ impl Server {
             .enable_all()
             .build()
             .map_err(failed())?;
-        on_signal(&runtime, tell).map_err(failed())?;
+        tell_of_signals(&runtime, &tell).map_err(failed())?;
         let address = listener.local_addr().map_err(failed())?;
         let (stop, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
@@ -96,6 +96,31 @@ impl Server {
         let _ = runtime.block_on(async { tokio::time::timeout(LAST_WORDS, ended).await });
         runtime.shutdown_background();
     }
+}
+
+/// Tells of Ctrl-C, and of SIGTERM where there is that. Whoever listened may have stopped by itself.
+fn tell_of_signals(runtime: &Runtime, tell: &Sender<()>) -> std::io::Result<()> {
+    let _context = runtime.enter();
+    #[cfg(unix)]
+    for kind in [signal::unix::SignalKind::interrupt(), signal::unix::SignalKind::terminate()] {
+        let (mut signal, tell) = (signal::unix::signal(kind)?, tell.clone());
+        runtime.spawn(async move {
+            signal.recv().await;
+            let _ = tell.send(());
+        });
+    }
+    #[cfg(not(unix))]
+    runtime.spawn({
+        let tell = tell.clone();
+        async move {
+            // Without it the service runs until its time is over, and so does this.
+            match signal::ctrl_c().await {
+                Ok(()) => _ = tell.send(()),
+                Err(_) => std::future::pending().await,
+            }
+        }
+    });
+    Ok(())
 }
 
 /// What is seen of the caches and the feed: `/cache` and below, `/metrics`.

@@ -13,7 +13,6 @@ mod readers;
 mod series;
 #[cfg(feature = "tier")]
 mod shared;
-mod stop;
 mod team;
 mod watch;
 mod world;
@@ -24,10 +23,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
 use clockhand::Warmer;
 
-pub use self::closing::Closing;
+pub(crate) use self::closing::Closing;
 use self::fault::Harm;
 use self::http::Server;
-pub use self::order::{Order, Plan};
+pub(crate) use self::order::{Order, Plan};
 use self::series::Series;
 use self::team::Team;
 use self::watch::{LOOK, Watch};
@@ -39,12 +38,7 @@ use crate::progress::announce;
 const WARM_SYMBOLS: u32 = 300;
 
 /// Serves until the time is over or a signal comes.
-///
-/// # Errors
-///
-/// [`Failure::Input`] when the port is taken or the settings make no cache, [`Failure::Machine`] when the
-/// system refuses a thread.
-pub fn run(plan: Plan) -> Result<Closing, Failure> {
+pub(crate) fn run(plan: Plan) -> Result<Closing, Failure> {
     let listener = http::listen(plan.port)?;
     let world = Arc::new(World::new(plan)?);
     let (tell, told) = mpsc::channel();

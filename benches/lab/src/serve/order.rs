@@ -15,7 +15,7 @@ const THREADS: usize = 2;
 
 /// The options of `serve`.
 #[derive(Debug, Args)]
-pub struct Order {
+pub(crate) struct Order {
     /// How long to serve, in seconds; without it, until it is told to stop
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(2..=86_400), allow_negative_numbers = true)]
     duration: Option<u64>,
@@ -56,10 +56,6 @@ const TO_CLEAR: u64 = 6;
 
 impl Order {
     /// What is to be done.
-    ///
-    /// # Errors
-    ///
-    /// When the service would end before the fault has come and gone.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
         let seconds = Duration::from_secs;
         let needed = self.fault_after + self.fault_seconds + TO_CLEAR;
@@ -92,7 +88,7 @@ impl Order {
 
 /// What is served, and for how long.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub(super) duration: Option<Duration>,
     pub(super) rate: u64,
     pub(super) threads: usize,

@@ -22,7 +22,7 @@ pub(super) enum Subject {
 
 /// The options of `stampede`.
 #[derive(Debug, Args)]
-pub struct Order {
+pub(crate) struct Order {
     /// What to show
     #[arg(value_enum, default_value = "all")]
     subject: Subject,
@@ -74,10 +74,6 @@ impl Order {
     }
 
     /// What is to be done.
-    ///
-    /// # Errors
-    ///
-    /// When the times do not go together.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
         let store = Duration::from_millis(self.store_ms);
         let life = self.life_ms.map_or(store * 20 / 3, Duration::from_millis);
@@ -113,7 +109,7 @@ impl Order {
 
 /// Who asks for what, and what they meet.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How long each way runs that has a cache.
     pub time: Duration,
     /// How long the way without one runs.

@@ -11,7 +11,7 @@ use crate::report::{grouped, short};
 
 /// All ways.
 #[derive(Debug, Serialize)]
-pub struct Stampede {
+pub(crate) struct Stampede {
     /// What was measured on.
     pub machine: Vec<String>,
     /// What was configured for the ways, one fact a line.
@@ -26,7 +26,7 @@ pub struct Stampede {
 
 /// What one way led to.
 #[derive(Debug, Serialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// What it is called.
     pub way: &'static str,
     /// What the callers call.
@@ -60,8 +60,7 @@ pub struct Outcome {
 impl Stampede {
     /// How often clockhand broke a promise: loaded a key that it had just loaded, or beside another
     /// load of it, or had more than it was given.
-    #[must_use]
-    pub fn broken(&self) -> u64 {
+    pub(crate) fn broken(&self) -> u64 {
         let beyond = |way: &Outcome| way.most_per_key_and_period.map_or(0, |most| most.max(1) - 1);
         let sides = self.before_after.as_ref().map_or(0, BeforeAfter::broken);
         sides + self.ways.iter().filter(|way| way.coalesces).map(beyond).sum::<u64>()

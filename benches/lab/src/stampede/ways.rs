@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use clockhand::LoadSource;
+use clockhand::{LoadSource, Loaded};
 
 use super::{Plan, Store};
+use crate::clients::Answer;
 use crate::failure::Failure;
 use crate::words::{Words, unusable, words};
 
 /// Asks for a key; returns whether the caller has waited for the store.
-pub(super) type Ask = dyn Fn(u64) -> bool + Send + Sync;
+pub(super) type Ask = dyn Fn(u64) -> Answer + Send + Sync;
 
 /// One of the ways.
 pub(super) struct Way {
@@ -63,44 +64,43 @@ pub(super) const WAYS: [Way; 4] = [
 
 fn uncached(_: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let store = Arc::clone(store);
-    Ok(Box::new(move |key| {
-        store.load(key);
-        true
-    }))
+    Ok(Box::new(move |key| answer(store.load(key).is_ok())))
 }
 
 fn get_then_insert(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let (cache, store) = (cache(plan)?, Arc::clone(store));
-    Ok(Box::new(move |key| {
-        let misses = cache.get(&key).is_none();
-        if misses {
-            cache.insert(key, store.load(key));
-        }
-        misses
+    Ok(Box::new(move |key| match cache.get(&key) {
+        Some(_) => Answer::Hit,
+        None => answer(store.load(key).map(|value| cache.insert(key, value)).is_ok()),
     }))
 }
 
 fn get_or_load(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let (cache, store) = (cache(plan)?, Arc::clone(store));
-    Ok(Box::new(move |key| {
-        let loaded = cache.get_or_load_with_source(key, |key| Ok::<_, String>(store.load(*key)));
-        loaded.map_or(true, |loaded| loaded.source != LoadSource::Hit)
-    }))
+    Ok(Box::new(move |key| told(&cache.get_or_load_with_source(key, |key| store.load(*key)))))
 }
 
 fn refresh_after(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let store = Arc::clone(store);
     let loading = cache(plan)?
-        .loading(move |key: &u64| Ok::<_, String>(store.load(*key)))
+        .loading(move |key: &u64| store.load(*key))
         .refresh_after(plan.refresh)
         // A renewal whose thread is refused is given up, and comes again with the next request.
         .executor(|job| drop(thread::Builder::new().spawn(job)));
-    Ok(Box::new(move |key| {
-        loading.get_with_source(&key).map_or(true, |loaded| loaded.source != LoadSource::Hit)
-    }))
+    Ok(Box::new(move |key| told(&loading.get_with_source(&key))))
 }
 
-/// With room for all keys.
+fn answer(loaded: bool) -> Answer {
+    if loaded { Answer::Loaded } else { Answer::Failed }
+}
+
+fn told<E>(loaded: &Result<Loaded<u64>, E>) -> Answer {
+    match loaded {
+        Ok(loaded) if loaded.source == LoadSource::Hit => Answer::Hit,
+        loaded => answer(loaded.is_ok()),
+    }
+}
+
 fn cache(plan: &Plan) -> Result<Words, Failure> {
     words(2 * plan.keys).time_to_live(plan.life).build().map_err(unusable)
 }

@@ -9,18 +9,20 @@ mod server;
 mod ways;
 
 use std::path::PathBuf;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use hdrhistogram::Histogram;
 
-pub use self::report::{Row, Tiers};
+pub(crate) use self::report::{Row, Tiers};
 use self::server::Server;
 use self::ways::{Asks, WAYS, Way};
 use crate::failure::Failure;
+use crate::latency::{Quantiles, Sampler};
 use crate::measure::Machine;
 use crate::progress;
+use crate::team;
 
 /// Keys that are read again and again.
 const KEYS: u64 = 300;
@@ -31,7 +33,7 @@ const INSTANCES: [usize; 2] = [1, 5];
 
 /// The options of `tier`.
 #[derive(Debug, Args)]
-pub struct Order {
+pub(crate) struct Order {
     /// A server to use, which gets keys below `{clockhand-lab}`; without it, one is started
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
@@ -74,11 +76,7 @@ impl Operation {
 }
 
 /// Measures all.
-///
-/// # Errors
-///
-/// [`Failure::Input`] without a server, [`Failure::Machine`] when the system refuses a thread.
-pub fn run(order: &Order, quiet: bool) -> Result<Tiers, Failure> {
+pub(crate) fn run(order: &Order, quiet: bool) -> Result<Tiers, Failure> {
     let own = if order.redis.is_none() { Some(Server::start()?) } else { None };
     let url = order.redis.clone().or_else(|| own.as_ref().map(Server::url)).unwrap_or_default();
     let cells = WAYS.iter().map(|way| way.operations.len()).sum::<usize>() * INSTANCES.len();
@@ -129,51 +127,39 @@ fn measure(plan: &Plan, way: &Way, operation: Operation, instances: usize) -> Re
         }
     }
     let before = server.reads()?;
-    let began = Instant::now();
-    let shifts = thread::scope(|scope| -> Result<Vec<Histogram<u64>>, Failure> {
-        let mut running = Vec::new();
-        for (nth, asks) in all.iter_mut().enumerate() {
-            let shift = move || work(plan, &mut **asks, operation, nth as u64);
-            let thread = thread::Builder::new().spawn_scoped(scope, shift);
-            running.push(thread.map_err(Failure::machine("cannot start a thread"))?);
-        }
-        running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect()
-    })?;
-    let took = began.elapsed();
-    let mut times = histogram();
-    shifts.iter().for_each(|shift| times.add(shift).unwrap_or_default());
+    let all = all.into_iter().map(Mutex::new).collect::<Vec<_>>();
+    let work = |nth: usize| {
+        let mut asks = all[nth].lock().unwrap_or_else(PoisonError::into_inner);
+        work(plan, &mut **asks, operation, nth as u64)
+    };
+    let shifts = team::run(instances, work, || ());
+    let shifts = shifts.map_err(Failure::machine("cannot start a thread"))?;
+    let took = team::elapsed(&shifts);
+    let times = shifts.into_iter().map(|shift| shift.result).collect::<Result<Vec<_>, _>>()?;
+    let times = Quantiles::of(&times);
     let trips = server.reads()?.saturating_sub(before);
-    let operations = times.len();
+    let operations = times.samples;
     Ok(Row {
         operation: operation.name(),
         way: way.name,
         instances,
         operations,
         per_second: operations as f64 / took.as_secs_f64(),
-        p50_us: times.value_at_quantile(0.5) as f64 / 1000.0,
-        p99_us: times.value_at_quantile(0.99) as f64 / 1000.0,
+        p50_us: times.p50 as f64 / 1000.0,
+        p99_us: times.p99 as f64 / 1000.0,
         // One that has answered nothing took no time that says something.
         round_trips: trips as f64 / operations.max(1) as f64,
     })
 }
 
-fn panicked() -> Result<Histogram<u64>, Failure> {
-    Err(Failure::Broken("a thread that asked has panicked".to_string()))
-}
-
-fn histogram() -> Histogram<u64> {
-    let bounds = Histogram::new_with_bounds(1, 60_000_000_000, 3);
-    bounds.unwrap_or_else(|_| unreachable!("these bounds are allowed"))
-}
-
-/// Asks until the time is over.
+/// Asks again and again, and returns how long each answer took.
 fn work(
     plan: &Plan,
     asks: &mut dyn Asks,
     operation: Operation,
     instance: u64,
 ) -> Result<Histogram<u64>, Failure> {
-    let (mut times, began) = (histogram(), Instant::now());
+    let (mut times, began) = (Sampler::new(1, instance), Instant::now());
     let mut nth = 0_u64;
     while began.elapsed() < plan.time {
         let key = match operation {
@@ -183,10 +169,8 @@ fn work(
             _ => nth % KEYS,
         };
         asks.prepare(operation, key);
-        let asked = Instant::now();
-        asks.ask(operation, key)?;
-        times.saturating_record(asked.elapsed().as_nanos() as u64);
+        times.run(|| asks.ask(operation, key))?;
         nth += 1;
     }
-    Ok(times)
+    Ok(times.finish())
 }

@@ -8,7 +8,7 @@ use crate::measure::table;
 
 /// All cells.
 #[derive(Debug, Serialize)]
-pub struct Tiers {
+pub(crate) struct Tiers {
     /// What was measured on.
     pub machine: Vec<String>,
     /// One for each operation, way and number of instances.
@@ -17,7 +17,7 @@ pub struct Tiers {
 
 /// One way at one operation.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// What was asked for.
     pub operation: &'static str,
     /// By which way.

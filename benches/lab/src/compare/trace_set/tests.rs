@@ -1,7 +1,7 @@
 use std::env;
 use std::path::Path;
 
-use super::Course;
+use super::TraceSet;
 use crate::simulate::{Dense, POLICIES};
 
 /// A folder with more traces and their `rows.csv`, where there is one.
@@ -9,18 +9,15 @@ const FOLDER: &str = "CLOCKHAND_TRACES";
 
 /// Every policy must reach what is known of it, on every trace and with every capacity.
 fn agrees(folder: Option<&Path>) -> usize {
-    let course = Course::find(folder).expect("the figures are sound");
+    let set = TraceSet::find(folder).expect("the figures are sound");
     let mut compared = 0;
-    for stage in course.stages() {
-        let keys = Dense::of(stage.source.load(true).expect("a sound trace").keys());
-        for &entries in &stage.capacities {
-            course.simulate(&stage.source.name(), &keys, entries).expect("what is known");
+    for runs in set.runs() {
+        let keys = Dense::of(runs.source.load(true).expect("a sound trace").keys());
+        for &entries in &runs.capacities {
+            set.simulate(&runs.source.name(), &keys, entries).expect("what is known");
             let row = |policy| {
-                let same = (&*stage.source.name(), entries, policy);
-                course
-                    .known
-                    .iter()
-                    .any(|known| (&*known.trace, known.entries, &*known.policy) == same)
+                let same = (&*runs.source.name(), entries, policy);
+                set.known.iter().any(|known| (&*known.trace, known.entries, &*known.policy) == same)
             };
             compared += POLICIES.iter().filter(|(policy, _)| row(*policy)).count();
         }

@@ -12,26 +12,24 @@ use crate::trace::Trace;
 const TOLERANCE: f64 = 1e-4;
 
 /// Traces, each with some capacities.
-pub(super) struct Course {
-    traces: Vec<Stage>,
+pub(super) struct TraceSet {
+    traces: Vec<TraceRuns>,
     known: Vec<Known>,
 }
 
-/// One trace of a course.
+/// One trace, and how often it is replayed.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct TraceRuns {
     pub(super) source: Source,
-    /// In entries.
+    /// Of each cache, in entries.
     pub(super) capacities: Vec<u64>,
-    /// How long the trace is.
-    pub(super) accesses: u64,
 }
 
-impl Course {
+impl TraceSet {
     /// Finds the traces that a folder's figures are of, or those that are built in.
     pub(super) fn find(folder: Option<&Path>) -> Result<Self, Failure> {
         let known = folder.map_or_else(known::built_in, known::read)?;
-        let mut traces = Vec::<Stage>::new();
+        let mut traces = Vec::<TraceRuns>::new();
         for row in &known {
             let source = match folder {
                 Some(folder) => Source::File(folder.join(format!("{}.u64.zst", row.trace))),
@@ -39,39 +37,30 @@ impl Course {
                     Failure::Broken(format!("there is no built-in trace {}", row.trace))
                 })?,
             };
-            match traces.iter_mut().find(|stage| stage.source.name() == source.name()) {
-                Some(stage) if stage.capacities.contains(&row.entries) => {}
-                Some(stage) => stage.capacities.push(row.entries),
-                None => traces.push(Stage { source, capacities: vec![row.entries], accesses: 0 }),
+            match traces.iter_mut().find(|runs| runs.source.name() == source.name()) {
+                Some(runs) if runs.capacities.contains(&row.entries) => {}
+                Some(runs) => runs.capacities.push(row.entries),
+                None => traces.push(TraceRuns { source, capacities: vec![row.entries] }),
             }
         }
-        traces.iter().try_for_each(|stage| stage.source.check())?;
+        traces.iter().try_for_each(|runs| runs.source.check())?;
         // A trace that is not sound is found before anything is measured.
-        for stage in &mut traces {
-            stage.accesses = stage.load()?.keys().len() as u64;
+        for runs in &traces {
+            runs.load()?;
         }
         Ok(Self { traces, known })
     }
 
-    pub(super) fn stages(&self) -> &[Stage] {
+    pub(super) fn runs(&self) -> &[TraceRuns] {
         &self.traces
     }
 
     /// How many capacities there are in all.
     pub(super) fn steps(&self) -> u64 {
-        self.traces.iter().map(|stage| stage.capacities.len() as u64).sum()
-    }
-
-    /// How many accesses one cache is asked for.
-    pub(super) fn accesses(&self) -> u64 {
-        self.traces.iter().map(|stage| stage.accesses * stage.capacities.len() as u64).sum()
+        self.traces.iter().map(|runs| runs.capacities.len() as u64).sum()
     }
 
     /// What each policy reaches on a trace.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Broken`] where something else is known of it.
     pub(super) fn simulate(
         &self,
         trace: &str,
@@ -102,7 +91,7 @@ impl Course {
     }
 }
 
-impl Stage {
+impl TraceRuns {
     /// The trace, with its sizes if it has some.
     pub(super) fn load(&self) -> Result<Trace, Failure> {
         self.source.load(false)
