@@ -83,13 +83,12 @@ impl<T> OpenBatch<T> {
         filled + 1
     }
 
-    /// Takes all items out, into an empty batch, if there are any and no other thread is at it.
-    #[allow(unsafe_code)]
+    /// Takes all items out, into an empty batch, if there are any and no other thread is at it. It asks for the batch
+    /// only when it is known to need it: one that is left over would be lost to the next who seals.
     pub(super) fn take(&self, empty: impl FnOnce() -> Box<Batch<T>>) -> Option<Box<Batch<T>>> {
         if self.is_empty() {
             return None;
         }
-        let mut batch = empty();
         // ORDERING R-r: Acquire: what the last one took is gone; pairs with the store below.
         let (alone, busy) = (Ordering::Acquire, Ordering::Relaxed);
         if self.taker.compare_exchange(false, true, alone, busy).is_err()
@@ -97,11 +96,23 @@ impl<T> OpenBatch<T> {
         {
             return None;
         }
+        let batch = self.take_alone(empty);
+        // ORDERING R-r: Release: the places that were emptied; pairs with the exchange.
+        self.taker.store(false, Ordering::Release);
+        batch
+    }
+
+    /// The same for the thread that has set `taker`.
+    #[allow(unsafe_code)]
+    fn take_alone(&self, empty: impl FnOnce() -> Box<Batch<T>>) -> Option<Box<Batch<T>>> {
         // ORDERING R-r: Relaxed: ordered by the exchange.
         let taken = self.taken.load(Ordering::Relaxed);
         // ORDERING R-q: Acquire: the items; pairs with the store in `put`.
         let put = self.put.load(Ordering::Acquire);
-        let mut next = taken;
+        if taken == put {
+            return None;
+        }
+        let (mut batch, mut next) = (empty(), taken);
         if seeded("reclaim-take-early") {
             // ORDERING R-q: Release: the seeded bug.
             self.taken.store(put, Ordering::Release);
@@ -118,9 +129,7 @@ impl<T> OpenBatch<T> {
         }
         // ORDERING R-q: Release: the places are empty; pairs with the load in `put`.
         self.taken.store(put, Ordering::Release);
-        // ORDERING R-r: Release: as above; pairs with the exchange.
-        self.taker.store(false, Ordering::Release);
-        (!batch.items.is_empty()).then_some(batch)
+        Some(batch)
     }
 
     /// Forgets who is taking items out: no thread is any more. What was in its hands, and not yet counted as taken,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use super::open_batch::OpenBatch;
 use super::queue::{Batch, Queue, TURNED};
 use super::{Born, ChargedTo, Domain, GRACE, GuardRef, Reads, Retired, Validate};
 
@@ -56,6 +57,26 @@ fn items_are_freed_once_nobody_can_look_at_them() {
     assert_eq!(collect(&domain), 100);
     assert_eq!((domain.backlog(), drops.load(Ordering::SeqCst)), (0, 100));
     assert_eq!(collect(&domain), 0);
+}
+
+#[test]
+fn who_gets_nothing_out_of_what_is_open_asks_for_no_batch() {
+    let (open, drops) = (OpenBatch::new(), Arc::default());
+    let put = || {
+        // SAFETY: no other thread has ever seen the item, and it is freed here.
+        let item = unsafe { Retired::new(Item(Arc::clone(&drops))) };
+        open.put((item, ChargedTo::Nowhere))
+    };
+    let refuse = || unreachable!("a batch that nobody fills");
+    assert!(open.take(refuse).is_none(), "nothing is there");
+    assert_eq!((put(), put()), (1, 2));
+    let taken = open.take(|| {
+        assert!(open.take(refuse).is_none(), "another is at it");
+        Batch::new(2)
+    });
+    assert_eq!(taken.map(|batch| batch.items.len()), Some(2));
+    assert!(open.take(refuse).is_none(), "all are gone");
+    assert_eq!((put(), open.take(|| Batch::new(1)).is_some()), (1, true));
 }
 
 #[test]
