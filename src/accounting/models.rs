@@ -214,9 +214,15 @@ impl Spender {
 
     /// One operation of the owner; whether it spent.
     fn spend(&self) -> bool {
+        self.stripes[0].begin(true);
+        self.spend_begun(1)
+    }
+
+    /// The rest of one that has begun.
+    fn spend_begun(&self, units: u64) -> bool {
         let reservation = self.ledger.reserve_up_to(&self.stripes[0], 0);
-        let spent = reservation.spend(1).inspect(|_| self.took(1));
-        spent.map(|spent| spent.commit(1)).is_some()
+        let spent = reservation.spend(units).inspect(|_| self.took(units));
+        spent.map(|spent| spent.commit(units)).is_some()
     }
 
     fn took(&self, units: u64) {
@@ -284,6 +290,27 @@ fn who_spends_beside_two_sweeps_spends_what_is_there() {
         spender.unpin(0);
         takers.into_iter().for_each(|taker| _ = taker.join().unwrap());
     });
+}
+
+/// Code of the user's that runs in an operation begins another one, which needs less and leaves less to be kept by a
+/// sweep: the operation around it spends nothing then.
+#[test]
+fn who_runs_another_operation_within_one_does_not_spend_after_it() {
+    for within in [false, true] {
+        spending(3, move |spender| {
+            spender.stripes[0].set_allowance(2);
+            let taker = beside(spender, |spender| spender.take(1, 2));
+            spender.pin(0);
+            spender.stripes[0].begin(true);
+            if within {
+                spender.stripes[0].begin(false);
+                spender.stripes[0].set_allowance(1);
+            }
+            assert!(!spender.spend_begun(2) || !within, "it relied on what was left before");
+            spender.unpin(0);
+            taker.join().unwrap();
+        });
+    }
 }
 
 /// A thread that sleeps in an operation keeps its allowance, one that sleeps elsewhere and one that has

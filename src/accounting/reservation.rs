@@ -58,8 +58,8 @@ impl<'a> Reservation<'a> {
         self.held >= wanted
     }
 
-    /// Takes credit into another reservation, without an exchange: only while the thread is fenced,
-    /// only once in an operation, and no more than its allowance was before that.
+    /// Takes credit into another reservation, without an exchange, if the operation may do that: see
+    /// [`Stripe::begin`].
     #[inline]
     pub(crate) fn spend(&self, charge: u64) -> Option<Self> {
         self.own.spend(charge).then(|| Self::of(self.ledger, self.own, charge))

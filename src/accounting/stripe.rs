@@ -27,14 +27,15 @@
 //! Taking credit is an exchange, as other threads may steal it. The owner can do without one while
 //! it is *fenced*, that is, while other threads see that it is in an operation since before a full
 //! fence, as the pin of a thread is seen. Then it may spend once, and no more than its *allowance*,
-//! which was set before the fence.
+//! which was set before the fence. Code of the user's may begin other operations within that one, which
+//! set the allowance for themselves: then the one around them may not spend any more.
 //!
 //! A thief takes units first, then fences, and then checks whether the owner is in an operation. If
 //! not, the owner's next operation sees what was taken. If it is, the owner may not have seen that,
 //! so the thief leaves it its allowance, or gives that back. So a thread that is stopped in an
 //! operation keeps no more than one operation needs, and a thread that is in none keeps nothing.
 
-use crate::sync::{AtomicU64, Ordering, fence, seeded};
+use crate::sync::{AtomicU64, Ordering, Relaxed, fence, seeded};
 
 const REGISTERED: u64 = 1 << 63;
 const LENT: u64 = REGISTERED - 1;
@@ -71,6 +72,9 @@ pub(crate) struct Stripe {
     word: AtomicU64,
     spent: AtomicU64,
     allowance: AtomicU64,
+    /// What the owner may still spend in its present operation. It is never more than the allowance has been since the
+    /// fence.
+    spendable: Relaxed<AtomicU64>,
 }
 
 /// A stripe as other threads see it.
@@ -120,7 +124,12 @@ impl Stripe {
     /// A stripe without credit.
     #[inline]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU64::new(0), spent: AtomicU64::new(0), allowance: AtomicU64::new(0) }
+        Self {
+            word: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
+            allowance: AtomicU64::new(0),
+            spendable: Relaxed::<AtomicU64>::new(0),
+        }
     }
 
     /// The credit now, for observers and as a hint.
@@ -140,7 +149,7 @@ impl Stripe {
 
     /// What the owner may spend without an exchange in its next operation. Called by the owner.
     #[inline]
-    pub(crate) fn allowance(&self) -> u64 {
+    fn allowance(&self) -> u64 {
         // ORDERING S-o: Relaxed: only the owner writes it.
         self.allowance.load(Ordering::Relaxed)
     }
@@ -149,15 +158,40 @@ impl Stripe {
     #[inline]
     pub(crate) fn set_allowance(&self, units: u64) {
         if self.allowance() != units {
+            self.forbid_spending();
             // ORDERING L-j: Release: what was spent before; pairs with the load in `steal`.
             self.allowance.store(units, Ordering::Release);
         }
     }
 
-    /// The owner spends `units`, if it has them. Only while it is fenced, only once in an
-    /// operation, and no more than its allowance was before that.
+    /// The owner begins an operation. It may spend in it if no other one of its own is under way: then it is fenced
+    /// by this one, and its allowance has not changed since.
+    #[inline]
+    pub(crate) fn begin(&self, fenced_alone: bool) {
+        if fenced_alone {
+            self.spendable.set(self.allowance());
+        } else {
+            self.forbid_spending();
+        }
+    }
+
+    /// Neither the operation nor one around it spends from now on: a thief may leave less than they relied on.
+    #[inline]
+    fn forbid_spending(&self) {
+        if !seeded("ledger-spend-after-nested") {
+            self.spendable.set(0);
+        }
+    }
+
+    /// The owner spends `units`, if it has them. It does so only once in an operation, which is fenced and has
+    /// [begun](Self::begin), and no more than its allowance was before that.
     #[inline]
     pub(super) fn spend(&self, units: u64) -> bool {
+        let most = self.spendable.get();
+        self.spendable.set(0);
+        if units > most {
+            return false;
+        }
         // ORDERING S-o: Relaxed: only the owner writes it.
         let spent = self.spent.load(Ordering::Relaxed);
         // ORDERING L-k: Acquire: what made the units; after the owner's fence, so a thief that has not

@@ -45,11 +45,8 @@ impl<K, V, S> Engine<K, V, S> {
         charge: u64,
     ) -> Option<Reservation<'w>> {
         let (retired_charge, own) = (retired_charge(charge), &op.local.retired);
-        if op.to_spend.is_some_and(|most| retired_charge <= most) {
-            op.to_spend = None;
-            if let Some(room) = op.room.spend(retired_charge) {
-                return Some(room);
-            }
+        if let Some(room) = op.room.spend(retired_charge) {
+            return Some(room);
         }
         own.set_allowance(retired_charge);
         if op.room.gather(retired_charge, self.retired_credits()) {

@@ -24,9 +24,6 @@ pub(super) struct WriteOp<'e> {
     pub(super) reservation: Reservation<'e>,
     /// Room in the retired capacity that it has made by freeing garbage: no other thread shall take it first.
     pub(super) room: Reservation<'e>,
-    /// How much it may spend of its credit with the retired capacity, without an exchange. Only if it is the only
-    /// operation since the thread was pinned.
-    pub(super) to_spend: Option<u64>,
     /// What it changes of probation's share.
     pub(super) delta: ProbationDelta<'e>,
     /// Where a new key starts; asked once for each operation.
@@ -82,20 +79,21 @@ pub(crate) enum Decided {
 /// What an attempt came to.
 pub(super) type Attempt<T> = Result<T, AttemptError>;
 impl<K, V, S> Engine<K, V, S> {
-    /// The work of an operation that has pinned the thread for itself alone.
+    /// The work of an operation that has pinned the thread for itself, mostly: then it may spend of its credit with
+    /// the retired capacity. Within another one it may not, and that one may not any more.
     #[inline(always)]
     pub(super) fn begin_op<'e>(&'e self, pin: &Pin<'e, K, V>) -> WriteOp<'e> {
-        let local = pin.local();
-        self.op_with_allowance(local, pin.is_alone().then(|| local.retired.allowance()))
+        self.op_that_spends(pin.local(), pin.is_alone())
     }
 
     #[inline(always)]
     pub(super) fn op<'e>(&'e self, local: &'e Local) -> WriteOp<'e> {
-        self.op_with_allowance(local, None)
+        self.op_that_spends(local, false)
     }
 
     #[inline(always)]
-    fn op_with_allowance<'e>(&'e self, local: &'e Local, to_spend: Option<u64>) -> WriteOp<'e> {
+    fn op_that_spends<'e>(&'e self, local: &'e Local, may_spend: bool) -> WriteOp<'e> {
+        local.retired.begin(may_spend);
         let (reservation, room) = (
             self.capacity.empty_reservation(&local.credit),
             self.retired.empty_reservation(&local.retired),
@@ -109,7 +107,6 @@ impl<K, V, S> Engine<K, V, S> {
             local,
             reservation,
             room,
-            to_spend,
             delta,
             admission,
             predicted: false,
