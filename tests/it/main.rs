@@ -69,6 +69,7 @@ mod predict_limits;
 #[cfg(all(feature = "predict", feature = "persist"))]
 mod predict_saved;
 mod public_api;
+mod reentry;
 mod refusals;
 mod removals;
 #[cfg(feature = "serde")]
