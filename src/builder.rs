@@ -522,7 +522,9 @@ impl<K, V, S> Builder<K, V, S> {
     ///
     /// Each write waits no longer than this, and no write waits for a thread that has stood in the way
     /// for so long already. So a guard that is held for a minute costs each writer that needs room this much time
-    /// once, or twice, and then refusals at once. A write that others do not stand in the way of never waits: one of
+    /// once, or twice, and then refusals at once; while what another thread holds that sleeps is kept for it, after
+    /// up to 25 milliseconds. Where it is a write that stands there, up to 2 milliseconds are left to it each time,
+    /// as it needs a processor. A write that others do not stand in the way of never waits: one of
     /// a thread that holds a guard itself, one from within a destructor, and one whose room is taken by what stays.
     ///
     /// A write that has waited for five milliseconds goes first: those that begin after it stand back for some

@@ -7,7 +7,7 @@
 //! with oneself:
 //!
 //! - One who has stood there for so long already is not waited for. So a guard that is held costs the patience once,
-//!   and not for each operation.
+//!   and not for each operation. If it is a write that stands there, an operation still waits for a moment.
 //! - What is kept for one who has slept in the cache for so long, and was neutralized, is not waited for either.
 //! - Once all who were in the cache have left it, nothing is left to free, and no entry was inserted or was retired or
 //!   freed meanwhile, waiting is of no use.
@@ -23,15 +23,21 @@ use crate::error::InsertErrorKind;
 use crate::reclaim::{GRACE, is_freeing};
 use crate::sync::back_off;
 
-/// How often all who were in the cache may leave it while an operation gets nothing of what others free. In a cache
-/// of a single entry, one of eight threads that contend for it gets it.
+/// How often all who were in the cache may leave it while an operation gets nothing of what others free, and for how
+/// long it goes on whatever their number is: where threads wait for a processor, it may have had no turn of its own.
 const MAX_TURNS: u32 = 1 << 10;
+const MIN_CONTENTION: Duration = Duration::from_millis(250);
 
 /// The same where garbage is kept for those who sleep in the cache, and others get what is freed beside that.
 const TURNS_BESIDE_SLEEPERS: u32 = 1 << 6;
+const MIN_CONTENTION_BESIDE_SLEEPERS: Duration = Duration::from_millis(25);
 
 /// How long an operation has waited when others that begin let it go first: some time slices of the scheduler.
 const STARVING_AFTER: Duration = Duration::from_millis(5);
+
+/// For how long an operation waits at least for a thread that stands in the way with a write, however long that has
+/// stood there: it does not stay, and needs a processor, which those who are refused at once would not leave to it.
+const MIN_WAIT_FOR_WRITE: Duration = Duration::from_millis(2);
 
 /// How often an operation looks at least, unless another one has and the epoch still stands. Where the whole process
 /// stood still, the patience has passed before any thread had a chance to go on.
@@ -58,6 +64,11 @@ impl Wait {
     /// How often it has looked since all had last left.
     pub(super) fn looks_since_turn(&self) -> u32 {
         self.looks - self.looks_before
+    }
+
+    /// Whether others have had so many turns while it got nothing, and it has contended with them for so long.
+    fn has_lost(&self, turns: u32, contention: Duration) -> bool {
+        self.turns >= turns && self.since.elapsed() >= contention
     }
 }
 
@@ -93,7 +104,7 @@ where
         {
             return false;
         }
-        let domain = self.table.domain();
+        let (domain, patience) = (self.table.domain(), self.settings.patience);
         let (since, epoch, activity) = (Instant::now(), domain.epoch(), self.activity());
         let inserted = op.local.tally.insertions.get();
         if op.wait.is_none() && self.refused_at.get() == activity && self.is_kept_up() {
@@ -129,18 +140,27 @@ where
             wait.quiescent = quiescent;
             (wait.epoch, wait.activity, wait.turns) = (epoch, activity, wait.turns + 1);
             wait.looks_before = wait.looks;
-            if wait.turns >= TURNS_BESIDE_SLEEPERS && self.is_kept_up() {
+            if wait.has_lost(TURNS_BESIDE_SLEEPERS, MIN_CONTENTION_BESIDE_SLEEPERS.min(patience))
+                && self.is_kept_up()
+            {
                 return false;
             }
         }
         wait.looks = wait.looks.saturating_add(1);
         let lasted = wait.since.elapsed().max(domain.stalled_for());
         let has_looked = || wait.looks >= MIN_LOOKS || self.stood_at.get() == epoch;
-        let waits = wait.turns < MAX_TURNS && (lasted < self.settings.patience || !has_looked());
+        let lost = wait.has_lost(MAX_TURNS, MIN_CONTENTION.min(patience));
+        let waits = !lost && (lasted < patience || !has_looked() || self.spares_write(wait));
         if !waits {
             self.stood_at.set(epoch);
         }
         waits
+    }
+
+    /// Whether an operation waits on for a write that has stood in the way for longer than patience lasts.
+    fn spares_write(&self, wait: &Wait) -> bool {
+        wait.since.elapsed() < MIN_WAIT_FOR_WRITE.min(self.settings.patience)
+            && self.table.domain().is_held_up_by_write()
     }
 
     /// A number that changes whenever an entry is inserted, is retired or is freed: one that was in the cache with

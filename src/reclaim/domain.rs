@@ -197,6 +197,14 @@ impl<T, L> Domain<T, L> {
         pin_states.any(|pin_state| pin_state.is_blocking(epoch) && stays(pin_state))
     }
 
+    /// Whether a thread that writes shows another epoch than the present one, as far as is known.
+    pub(crate) fn is_held_up_by_write(&self) -> bool {
+        // ORDERING R-n: Relaxed: as in `neutralize`.
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        let mut states = self.participants().map(|participant| participant.pin_state.state());
+        states.any(|state| state.is_pinned() && state.writes() && state.epoch() != epoch)
+    }
+
     /// Neutralizes all who read and show such a state, with one step of the era for all of them. What was retired before is
     /// sealed before that step, so that no thread holds it that pins after it.
     #[cold]
