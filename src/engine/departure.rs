@@ -48,8 +48,8 @@ impl<K: Eq, V, S: BuildHasher> Engine<K, V, S> {
         let view = self.table.view(guard_ref);
         view.local().evidence.note_miss(hash);
         let misses = &view.local().tally.misses;
-        // Without loads there is nothing to look for.
-        if self.placeholders.get() > 0 && is_known_absent(view, hash, key) {
+        // Without failures that are remembered there is nothing to look for.
+        if self.failures.len() > 0 && is_known_absent(view, hash, key) {
             return misses.absent.bump();
         }
         match view.extension().departure(hash) {
