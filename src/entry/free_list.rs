@@ -2,25 +2,34 @@
 
 use std::cell::UnsafeCell;
 
-use super::{RawEntry, Slab};
+use super::{Kind, RawEntry, Slab, is_plain};
 
-/// Records that a thread keeps at most.
+/// Records that a thread keeps at most, and of those with a token: loads of a thread are mostly one after another.
 const MAX_FREE: usize = 32;
+const MAX_FREE_WITH_TOKEN: usize = 8;
 
 /// The numbers that a thread keeps of the entries that it freed. So a thread that inserts as much as it evicts
 /// meets no thread.
 #[derive(Default)]
-pub(crate) struct FreeList(UnsafeCell<Numbers>);
+pub(crate) struct FreeList {
+    plain: UnsafeCell<Numbers<MAX_FREE>>,
+    with_token: UnsafeCell<Numbers<MAX_FREE_WITH_TOKEN>>,
+}
 
 /// Some numbers of records. A number counts once it is written, and counts no more before it is used: if a fork
 /// leaves the thread behind at any step, the numbers that count are no other thread's.
-#[derive(Default)]
-pub(super) struct Numbers {
+pub(super) struct Numbers<const MOST: usize> {
     len: usize,
-    numbers: [u32; MAX_FREE],
+    numbers: [u32; MOST],
 }
 
-impl Numbers {
+impl<const MOST: usize> Default for Numbers<MOST> {
+    fn default() -> Self {
+        Self { len: 0, numbers: [0; MOST] }
+    }
+}
+
+impl<const MOST: usize> Numbers<MOST> {
     #[inline]
     fn pop(&mut self) -> Option<u32> {
         let last = self.len.checked_sub(1)?;
@@ -37,7 +46,12 @@ impl Numbers {
 
     #[inline]
     fn is_full(&self) -> bool {
-        self.len == MAX_FREE
+        self.len == MOST
+    }
+
+    /// For how many numbers there is room.
+    pub(super) fn room(&self) -> usize {
+        MOST - self.len
     }
 
     /// Takes the later half out.
@@ -57,24 +71,62 @@ impl FreeList {
     #[inline]
     pub(crate) unsafe fn take<K, V>(&self, slab: &Slab<K, V>) -> RawEntry<K, V> {
         // SAFETY: the caller's promise; nothing is called meanwhile that could come back here.
-        let kept = unsafe { &mut *self.0.get() };
+        let kept = unsafe { &mut *self.plain.get() };
         let number = kept.pop().unwrap_or_else(|| slab.take_some(kept));
         // SAFETY: handed out by the slab, and in no list any more.
         unsafe { RawEntry::of(slab, number) }
     }
 
-    /// Keeps the record, or gives it back if it is another's size.
+    /// A record for an entry with a token, of this kind.
+    ///
+    /// # Safety
+    ///
+    /// As for [`take`](Self::take).
+    #[inline]
+    pub(crate) unsafe fn take_with_token<K, V>(
+        &self,
+        slab: &Slab<K, V>,
+        kind: Kind,
+    ) -> RawEntry<K, V> {
+        // SAFETY: as in `take`.
+        let kept = unsafe { &mut *self.with_token.get() };
+        let number = kept.pop().unwrap_or_else(|| slab.take_some_with_token(kept));
+        // SAFETY: handed out by the slab, and in no list any more.
+        unsafe { RawEntry::with_token(slab, number, kind) }
+    }
+
+    /// Keeps the record.
     ///
     /// # Safety
     ///
     /// As for [`take`](Self::take).
     #[inline]
     pub(crate) unsafe fn keep<K, V>(&self, slab: &Slab<K, V>, raw_entry: RawEntry<K, V>) {
-        let Some(number) = raw_entry.into_plain() else { return };
+        let number = raw_entry.into_number();
+        if !is_plain(number) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.keep_with_token(slab, number) };
+        }
         // SAFETY: as in `take`.
-        let kept = unsafe { &mut *self.0.get() };
+        let kept = unsafe { &mut *self.plain.get() };
         if kept.is_full() {
             slab.give_some(kept);
+        }
+        kept.push(number);
+    }
+
+    /// The same for one with a token. Apart, as most have none.
+    ///
+    /// # Safety
+    ///
+    /// As for [`take`](Self::take).
+    #[cold]
+    #[inline(never)]
+    unsafe fn keep_with_token<K, V>(&self, slab: &Slab<K, V>, number: u32) {
+        // SAFETY: as in `take`.
+        let kept = unsafe { &mut *self.with_token.get() };
+        if kept.is_full() {
+            slab.give_some_with_token(kept);
         }
         kept.push(number);
     }

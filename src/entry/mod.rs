@@ -122,6 +122,7 @@ pub(crate) struct EntryRef<'g, K, V> {
 
 impl<K, V> RawEntry<K, V> {
     /// A record of a slab that outlives it.
+    #[cfg(test)]
     pub(crate) fn new(slab: &Slab<K, V>, kind: Kind) -> Self {
         let number = slab.take(kind);
         // SAFETY: handed out just now.
@@ -139,6 +140,19 @@ impl<K, V> RawEntry<K, V> {
         // SAFETY: the caller's promise.
         let node = unsafe { slab.node(number) };
         Self { node, slab: NonNull::from(slab), number, kind: Kind::Plain }
+    }
+
+    /// A record for an entry with a token, of this kind.
+    ///
+    /// # Safety
+    ///
+    /// As for [`of`](Self::of).
+    #[inline]
+    pub(super) unsafe fn with_token(slab: &Slab<K, V>, number: u32, kind: Kind) -> Self {
+        debug_assert!(kind != Kind::Plain && !is_plain(number), "a record with a token");
+        // SAFETY: the caller's promise.
+        let node = unsafe { slab.node(number) };
+        Self { node, slab: NonNull::from(slab), number, kind }
     }
 
     #[inline]
@@ -170,13 +184,10 @@ impl<K, V> RawEntry<K, V> {
         entry
     }
 
-    /// The number of a record for entries without a token, which is the caller's; other records are given back.
+    /// The number of the record, which is the caller's.
     #[inline]
-    pub(super) fn into_plain(self) -> Option<u32> {
-        if self.kind != Kind::Plain {
-            return None;
-        }
-        Some(ManuallyDrop::new(self).number)
+    pub(super) fn into_number(self) -> u32 {
+        ManuallyDrop::new(self).number
     }
 }
 
@@ -240,6 +251,13 @@ impl<K, V> Entry<K, V> {
         raw_entry
     }
 
+    /// Whether it is a placeholder of whose parts none has a destructor.
+    #[inline]
+    fn drops_nothing(&self, kind: Kind) -> bool {
+        let thin = || matches!(self.as_ref().load_token(), Some(LoadToken::Thin(_)));
+        !needs_drop::<K>() && kind == Kind::Placeholder && thin()
+    }
+
     /// Drops key, value and token one after the other, each with a catch of its own.
     ///
     /// # Safety
@@ -247,6 +265,9 @@ impl<K, V> Entry<K, V> {
     /// As for [`emptied`](Self::emptied), of an entry of this kind.
     #[cold]
     unsafe fn drop_parts(&self, kind: Kind) {
+        if self.drops_nothing(kind) {
+            return;
+        }
         let mut panics = FirstPanic::default();
         let node = self.node.as_ptr();
         // SAFETY: within the fixed part by E1, as are the parts below.

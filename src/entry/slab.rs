@@ -39,9 +39,11 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
 
+#[cfg(test)]
+use super::Kind;
 use super::free_list::Numbers;
 use super::placeholder::RenewingNode;
-use super::{EntryLayout, Kind, Node};
+use super::{EntryLayout, Node};
 use crate::sync::{Address, Holder, SpinGuard, SpinLock, give_way};
 
 /// Set in the number of a record with a token.
@@ -224,6 +226,7 @@ impl<K, V> Slab<K, V> {
     }
 
     /// Hands a number out.
+    #[cfg(test)]
     pub(super) fn take(&self, kind: Kind) -> u32 {
         let (pool, mark) = match kind {
             Kind::Plain => (&self.plain, 0),
@@ -235,13 +238,15 @@ impl<K, V> Slab<K, V> {
     /// Hands out a number of a plain record, and some more into an empty list.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_some(&self, to: &mut Numbers) -> u32 {
-        self.plain.pop_some(to).unwrap_or_else(|| {
-            let mut fresh = self.plain.take_fresh(BATCH_SIZE as u32);
-            let first = fresh.next().expect("at least one was handed out");
-            fresh.rev().for_each(|number| to.push(number));
-            first
-        })
+    pub(super) fn take_some<const MOST: usize>(&self, to: &mut Numbers<MOST>) -> u32 {
+        self.plain.take_some(to, 0)
+    }
+
+    /// The same of a record with a token.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn take_some_with_token<const MOST: usize>(&self, to: &mut Numbers<MOST>) -> u32 {
+        self.with_token.take_some(to, HAS_TOKEN)
     }
 
     /// Takes a number back, which is the caller's, with nothing in its record.
@@ -253,8 +258,16 @@ impl<K, V> Slab<K, V> {
     /// Takes half of the numbers of plain records back.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_some(&self, from: &mut Numbers) {
+    pub(super) fn give_some<const MOST: usize>(&self, from: &mut Numbers<MOST>) {
         self.plain.any_list().extend_from_slice(from.take_half());
+    }
+
+    /// The same of records with a token.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn give_some_with_token<const MOST: usize>(&self, from: &mut Numbers<MOST>) {
+        let numbers = from.take_half().iter().map(|number| number & !HAS_TOKEN);
+        self.with_token.any_list().extend(numbers);
     }
 
     /// Gives the memory of chunks back of which no number is out. Walks over all free numbers; threads that insert
@@ -447,16 +460,33 @@ impl Pool {
         }
     }
 
+    #[cfg(test)]
     fn pop(&self) -> Option<u32> {
         self.lists().find_map(|mut list| list.pop())
     }
 
-    fn pop_some(&self, to: &mut Numbers) -> Option<u32> {
+    /// Hands out a number, and some more into an empty list, each with this mark.
+    fn take_some<const MOST: usize>(&self, to: &mut Numbers<MOST>, mark: u32) -> u32 {
+        let most = BATCH_SIZE.min(to.room());
+        self.pop_some(most, to, mark).unwrap_or_else(|| {
+            let mut fresh = self.take_fresh(most as u32);
+            let first = fresh.next().expect("at least one was handed out");
+            fresh.rev().for_each(|number| to.push(number | mark));
+            first | mark
+        })
+    }
+
+    fn pop_some<const MOST: usize>(
+        &self,
+        most: usize,
+        to: &mut Numbers<MOST>,
+        mark: u32,
+    ) -> Option<u32> {
         self.lists().find_map(|mut list| {
             let last = list.pop()?;
-            let from = list.len().saturating_sub(BATCH_SIZE - 1);
-            list.drain(from..).for_each(|number| to.push(number));
-            Some(last)
+            let from = list.len().saturating_sub(most - 1);
+            list.drain(from..).for_each(|number| to.push(number | mark));
+            Some(last | mark)
         })
     }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::Garbage;
-use crate::entry::{Entry, EntryCosts, FreeList, Slab};
+use crate::entry::{Entry, EntryCosts, FreeList, Kind, RawEntry, Slab};
 
 /// A thread's part: records for entries, and what the table's owner keeps.
 pub(crate) struct ThreadState<K, V, L> {
@@ -45,6 +45,17 @@ impl<K, V, L> ThreadState<K, V, L> {
         // SAFETY: a participant has one holder at a time (R1), the calling thread; a desk is one table's.
         let raw_entry = unsafe { self.free_list.take(slab) };
         raw_entry.fill(hash, key, value, costs)
+    }
+
+    /// A record for an entry with a token, of this kind.
+    ///
+    /// # Safety
+    ///
+    /// As for [`entry`](Self::entry).
+    #[inline]
+    pub(super) unsafe fn record_with_token(&self, slab: &Slab<K, V>, kind: Kind) -> RawEntry<K, V> {
+        // SAFETY: as in `entry`.
+        unsafe { self.free_list.take_with_token(slab, kind) }
     }
 }
 

@@ -259,7 +259,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// Makes a placeholder.
     pub(crate) fn placeholder(&self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
-        let raw_entry = RawEntry::new(self.slab(), Kind::Placeholder);
+        let raw_entry = self.record_with_token(Kind::Placeholder);
         raw_entry.fill_placeholder(hash, key, token).born(self.guard_ref.birth())
     }
 
@@ -271,8 +271,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         costs: EntryCosts,
         token: LoadToken,
     ) -> Entry<K, V> {
-        let raw_entry = RawEntry::new(self.slab(), Kind::Renewing);
+        let raw_entry = self.record_with_token(Kind::Renewing);
         raw_entry.fill_renewing(hash, contents, costs, token).born(self.guard_ref.birth())
+    }
+
+    #[inline]
+    fn record_with_token(&self, kind: Kind) -> RawEntry<K, V> {
+        // SAFETY: a pass is tied to the thread that holds the participant.
+        unsafe { self.guard_ref.local().record_with_token(self.slab(), kind) }
     }
 
     /// Finds a key to change it, including placeholders, or the slot where it could
