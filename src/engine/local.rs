@@ -89,6 +89,9 @@ pub(crate) struct LoadTally {
     pub(crate) started: Own,
     pub(crate) succeeded: Own,
     pub(crate) failed: Own,
+    /// Those that failed as they were given up: another caller took over, or the key was removed.
+    #[cfg(feature = "predict")]
+    pub(crate) given_up: Own,
     pub(crate) joined: Own,
     pub(crate) timed_out: Own,
     pub(crate) relieved: Own,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::remove::{EntryState, Occupied, View};
 use super::{Engine, LoadTally};
-use crate::evidence::ReadEvent;
+use crate::evidence::{Evidence, ReadEvent};
 
 /// What the cache has of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) struct LoadCounts {
     pub(crate) started: u64,
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
+    /// Those of them that were given up: they tell nothing of the origin.
+    pub(crate) given_up: u64,
 }
 
 impl LoadCounts {
@@ -42,6 +44,7 @@ impl LoadCounts {
         self.started += loads.started.get();
         self.succeeded += loads.succeeded.get();
         self.failed += loads.failed.get();
+        self.given_up += loads.given_up.get();
     }
 }
 
@@ -57,14 +60,36 @@ impl<K, V, S> Engine<K, V, S> {
         self.predictors.set(0);
     }
 
-    /// Takes what reads have told since the last call; whether some of them may not have been told. Only for the one
-    /// who has claimed the place, one call at a time.
-    pub(crate) fn collect_evidence(&self, mut tell: impl FnMut(ReadEvent)) -> bool {
-        let mut overran = false;
-        for local in self.locals() {
-            overran |= local.evidence.collect(&mut tell);
+    /// Takes what reads have told since the last call, at most so much; whether some of them may not have been told.
+    /// Begins with the thread of number `next`, and leaves there the one that is next. Only for the one who has claimed
+    /// the place, one call at a time.
+    pub(crate) fn collect_evidence(
+        &self,
+        next: &mut usize,
+        most: usize,
+        mut tell: impl FnMut(ReadEvent),
+    ) -> bool {
+        let (mut overran, mut told) = (false, 0);
+        let threads = self.locals().count();
+        let first = if *next < threads { *next } else { 0 };
+        let in_turn = self.locals().skip(first).chain(self.locals()).take(threads);
+        for (nth, local) in in_turn.enumerate() {
+            if told + Evidence::MOST > most {
+                *next = (first + nth) % threads;
+                // What is in the other rings is told in the next round, and what finds no room there is not.
+                return true;
+            }
+            overran |= local.evidence.collect(|event| {
+                told += 1;
+                tell(event);
+            });
         }
         overran
+    }
+
+    /// Whether the cache keeps time for its values.
+    pub(crate) fn values_may_end(&self) -> bool {
+        self.rules.expiration.is_some()
     }
 
     /// What the threads have counted of loads.

@@ -83,6 +83,9 @@ impl Evidence {
 
 /// Called by one collector at a time.
 impl Evidence {
+    /// As many events are taken out at a time, at most.
+    pub(crate) const MOST: usize = EVENTS as usize;
+
     /// Takes out what was told, and opens the ring for more; whether some hits may not have been told.
     pub(crate) fn collect(&self, mut tell: impl FnMut(ReadEvent)) -> bool {
         let events =

@@ -407,6 +407,10 @@ where
     fn drop(&mut self) {
         if !self.ended {
             quietly(|| self.count_end(false));
+            #[cfg(feature = "predict")]
+            if self.begun.get().is_some() && !std::thread::panicking() {
+                quietly(|| self.cache.engine().count_load(|loads| &loads.given_up));
+            }
         }
         self.caller.abandon(self.id);
     }

@@ -19,7 +19,7 @@ use super::renewal::{RefreshStart, RenewalResult};
 use super::run::Run;
 use super::{AsyncLoader, LoadError, LoadSource, Loaded, LoadingCache, alone};
 use crate::engine::LoadKind;
-use crate::sync::{NoAbort, quietly};
+use crate::sync::{NoAbort, NoAborts, quietly};
 use crate::time::nanos;
 
 impl<K, V, L, S> LoadingCache<K, V, L, S>
@@ -175,12 +175,13 @@ where
         }
     }
 
-    /// As `renew`, and tells each result.
-    async fn renew_async(
+    /// As `renew`, and tells each result. Returns the keys that other callers have taken over.
+    pub(super) async fn renew_async(
         &self,
         leaders: Vec<Leader<K, V, S>>,
         mut tell: impl FnMut(RenewalResult<V, L::Error>),
-    ) {
+    ) -> NoAborts<K> {
+        let mut taken = NoAborts::new(Vec::new());
         let keys = keys_of(&leaders);
         let loaded = match keys.len() {
             0 | 1 => None,
@@ -200,10 +201,10 @@ where
                     let reloaded = caught(pin!(self.reload_async(leader))).await;
                     tell(reloaded.map(into_option));
                 }
-                // Another caller has taken over.
-                None => {}
+                None => taken.push(key.clone()),
             }
         }
+        taken
     }
 
     /// Loads many keys by one call, as the leader of their loads. Returns `None` if the loader has
@@ -254,7 +255,7 @@ where
         }
     }
 
-    async fn reload_async(
+    pub(super) async fn reload_async(
         &self,
         leader: Leader<K, V, S>,
     ) -> Result<Loaded<V>, LoadError<L::Error>> {
@@ -469,7 +470,7 @@ where
 }
 
 /// Polls a future until it is done or panics, which was reported by the panic hook.
-async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+pub(super) async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| match quietly(|| future.as_mut().poll(context)) {
         Some(polled) => polled.map(Some),
         None => Poll::Ready(None),

@@ -8,10 +8,11 @@ use super::budget::Budget;
 use super::error::PredictError;
 use super::features::{Features, NoFeatures};
 use super::handle::Predictor;
+use super::job::{JobRunner, RunJob};
 use super::key_view::KeyView;
-use super::round::{Loads, Rounds};
+use super::round::Rounds;
 use super::settings::PredictSettings;
-use crate::load::{Loader, LoadingCache};
+use crate::load::LoadingCache;
 use crate::random_state::RandomState;
 
 /// Sets a [`Predictor`] up. Made by [`Predictor::builder`].
@@ -53,6 +54,7 @@ pub struct PredictorBuilder<K, V, L, S = RandomState> {
     loading: LoadingCache<K, V, L, S>,
     settings: PredictSettings,
     features: Box<dyn Features<K>>,
+    jobs: JobRunner<K, V, L, S>,
     #[cfg(feature = "persist")]
     saved: Option<super::saved::SavedModels>,
 }
@@ -61,14 +63,15 @@ impl<K, V, L, S> PredictorBuilder<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    L: Loader<K, V> + 'static,
+    L: Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
-    pub(super) fn new(loading: LoadingCache<K, V, L, S>) -> Self {
+    pub(super) fn new(loading: LoadingCache<K, V, L, S>, jobs: JobRunner<K, V, L, S>) -> Self {
         Self {
             loading,
             settings: PredictSettings::new(),
             features: Box::new(NoFeatures),
+            jobs,
             #[cfg(feature = "persist")]
             saved: None,
         }
@@ -84,8 +87,9 @@ where
         self
     }
 
-    /// The bytes for what it learns, a mebibyte by default; divided by two if both models are on. Each thread that uses the
-    /// cache takes eight kibibytes more.
+    /// The bytes for what it learns, a mebibyte by default; divided by two if both models are on and the cache has
+    /// values that may end; otherwise Successors has all of it. Each thread that uses the cache takes eight kibibytes
+    /// more, and the predictor 64 kibibytes for what a round is told.
     ///
     /// # Examples
     ///
@@ -234,12 +238,12 @@ where
     ///
     /// See [`PredictorBuilder`].
     pub fn start(self) -> Result<Predictor, PredictError> {
-        let cpu_share = self.settings.cpu_share;
-        self.make(Loads::OnExecutor)?.start(cpu_share).map_err(PredictError::Thread)
+        let (cpu_share, run_job) = (self.settings.cpu_share, self.jobs.threaded);
+        self.make(run_job)?.start(cpu_share).map_err(PredictError::Thread)
     }
 
     /// Makes one without a thread, for tests and simulations: it works only when
-    /// [`step`](Predictor::step) is called, and runs its loads there. With a manual clock, a hasher that is the same in each run,
+    /// [`step`](Predictor::step) is called, and runs its loads there; those of an async loader are tasks in any case. With a manual clock, a hasher that is the same in each run,
     /// and [`unix_time`](Self::unix_time), it does the same for the same reads.
     ///
     /// # Progress
@@ -254,17 +258,22 @@ where
     ///
     /// See [`PredictorBuilder`].
     pub fn build(self) -> Result<Predictor, PredictError> {
-        self.make(Loads::Inline)
+        let run_job = self.jobs.stepped;
+        self.make(run_job)
     }
 
-    fn make(self, loads: Loads) -> Result<Predictor, PredictError> {
+    fn make(self, run_job: RunJob<K, V, L, S>) -> Result<Predictor, PredictError> {
         self.settings.check()?;
+        #[cfg(feature = "async")]
+        if self.jobs.wants_spawner && !self.loading.has_spawner() {
+            return Err(PredictError::NoSpawner);
+        }
         if !self.loading.cache().engine().claim_predictor() {
             return Err(PredictError::AlreadyRunning);
         }
         let view = KeyView::new(self.features);
         #[cfg_attr(not(feature = "persist"), allow(unused_mut, reason = "nothing is restored"))]
-        let mut rounds = Rounds::new(&self.loading, (self.settings, view), loads);
+        let mut rounds = Rounds::new(&self.loading, (self.settings, view), run_job);
         #[cfg(feature = "persist")]
         if let Some(saved) = self.saved {
             rounds.restore(saved);

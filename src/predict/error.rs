@@ -25,6 +25,8 @@ pub enum PredictError {
     NoModel,
     /// The cache has a predictor already: it has one at a time.
     AlreadyRunning,
+    /// The cache has an async loader, and no [`spawner`](crate::LoadingCache::spawner) that runs its loads.
+    NoSpawner,
     /// The thread could not be started.
     Thread(io::Error),
 }
@@ -45,6 +47,9 @@ impl fmt::Display for PredictError {
             }
             Self::NoModel => f.write_str("neither model is on, so there is nothing to predict by"),
             Self::AlreadyRunning => f.write_str("the cache has a predictor already"),
+            Self::NoSpawner => f.write_str(
+                "a predictor of a cache with an async loader needs a spawner that runs its loads",
+            ),
             Self::Thread(error) => write!(f, "the predictor's thread could not start: {error}"),
         }
     }

@@ -5,20 +5,19 @@ use std::hash::{BuildHasher, Hash};
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::builder::PredictorBuilder;
+use super::job::JobRunner;
+use super::pace::{INTERVAL, StepCounts};
 use super::round::Rounds;
 #[cfg(feature = "persist")]
 use super::saved::SavedModels;
 use super::stats::PredictorStats;
+#[cfg(feature = "async")]
+use crate::load::AsyncLoader;
 use crate::load::{Loader, LoadingCache};
 use crate::sync::{AtomicU64, Mutex, PeriodicThread, Relaxed, lock};
-
-/// How long the thread sleeps after a round, if that took less than its share of a processor.
-const INTERVAL: Duration = Duration::from_millis(5);
-/// The same after a round in which no read was told.
-const IDLE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Loads what is likely to be asked for, before it is: see the [module](super).
 ///
@@ -84,7 +83,7 @@ impl<K, V, L, S> Steps for Mutex<Option<Rounds<K, V, L, S>>>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    L: Loader<K, V> + 'static,
+    L: Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
     fn step(&self, shared: &Shared) -> Option<PredictorStats> {
@@ -138,14 +137,53 @@ impl Predictor {
         L: Loader<K, V> + 'static,
         S: BuildHasher + Send + Sync + 'static,
     {
-        PredictorBuilder::new(loading.clone())
+        PredictorBuilder::new(loading.clone(), JobRunner::of_threads())
+    }
+
+    /// As [`builder`](Self::builder), for a cache with an [`AsyncLoader`]: its loads are tasks, which it gives to the
+    /// cache's [`spawner`](LoadingCache::spawner), up to 32 loads in one. Without a spawner none can be built.
+    ///
+    /// While a runtime does not run four of its tasks, it starts no more. A task that is dropped has failed, as far as it
+    /// has begun.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    /// use clockhand::predict::{Budget, Predictor};
+    ///
+    /// let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    /// let handle = runtime.handle().clone();
+    /// let quotes = Cache::new(100)
+    ///     .loading(|key: &u64| std::future::ready(Ok::<_, String>(key * 2)))
+    ///     .spawner(move |task| drop(handle.spawn(task)));
+    /// let predictor = Predictor::builder_async(&quotes).budget(Budget::per_second(10.0)).start()?;
+    /// assert_eq!(runtime.block_on(quotes.get_async(&4)), Ok(8));
+    /// predictor.stop();
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "async")]
+    pub fn builder_async<K, V, L, S>(
+        loading: &LoadingCache<K, V, L, S>,
+    ) -> PredictorBuilder<K, V, L, S>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        L: AsyncLoader<K, V> + 'static,
+        S: BuildHasher + Send + Sync + 'static,
+    {
+        PredictorBuilder::new(loading.clone(), JobRunner::of_tasks())
     }
 
     pub(super) fn new<K, V, L, S>(rounds: Rounds<K, V, L, S>) -> Self
     where
         K: Hash + Eq + Clone + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
-        L: Loader<K, V> + 'static,
+        L: Send + Sync + 'static,
         S: BuildHasher + Send + Sync + 'static,
     {
         let stats = PredictorStats { running: true, ..PredictorStats::default() };
@@ -157,15 +195,17 @@ impl Predictor {
     /// Starts the thread, which takes no more than this share of a processor.
     pub(super) fn start(mut self, cpu_share: f64) -> io::Result<Self> {
         let (shared, rounds) = (Arc::clone(&self.shared), Arc::clone(&self.rounds));
-        let mut evidence = 0;
+        let (mut reads, mut steps) = (0, 0);
         let round = move || {
             let begun = Instant::now();
-            let told = rounds.step(&shared)?.evidence;
+            let stats = rounds.step(&shared)?;
             let took = begun.elapsed();
             lock(&shared.stats).working += took;
-            let interval = if told == evidence { IDLE_INTERVAL } else { INTERVAL };
-            evidence = told;
-            Some(interval.max(took.mul_f64(1.0 / cpu_share - 1.0)))
+            let (reads_before, steps_before) = (reads, steps);
+            (reads, steps) = (stats.evidence, stats.steps);
+            let work =
+                StepCounts { reads: reads - reads_before, steps: steps - steps_before, took };
+            Some(work.rest(cpu_share))
         };
         self.thread = Some(PeriodicThread::start("clockhand-pred", INTERVAL, round)?);
         Ok(self)

@@ -38,6 +38,8 @@ pub(super) struct Known<K> {
     pub(super) ends_anyway: bool,
     /// When it is looked at next, by the agenda.
     pub(super) due: Option<Duration>,
+    /// Whether it had no value when that was set: a value that it gets meanwhile may end before.
+    pub(super) dormant: bool,
     pub(super) judged: Option<Box<Judgement>>,
 }
 
@@ -77,6 +79,7 @@ impl<K> Known<K> {
             lifetime: Duration::ZERO,
             ends_anyway: false,
             due: None,
+            dormant: false,
             judged: None,
         }
     }

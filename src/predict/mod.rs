@@ -57,6 +57,8 @@
 //! | `candidate` | a load that a model wants |
 //! | `budget` | how many loads it may start |
 //! | `breaker` | pausing while the origin fails |
+//! | `job` | where loads run |
+//! | `pace` | how much a round does, and how long the thread rests after it |
 //! | `ends` | what became of loads |
 //! | `features`, `key_view` | what the user knows of keys |
 //! | `hashes` | a hasher for hashes |
@@ -79,9 +81,13 @@ mod handle;
 mod hashes;
 mod history;
 mod inputs;
+mod job;
 mod key_view;
 mod keys;
 mod outcomes;
+mod pace;
+#[cfg(all(test, not(clockhand_loom)))]
+mod pace_tests;
 mod regression;
 mod reuse;
 mod round;

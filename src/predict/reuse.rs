@@ -62,6 +62,8 @@ pub(super) struct Reuse<K> {
     pub(super) outcomes: Outcomes,
     calendar: Calendar,
     horizon: Duration,
+    /// What it has done, in steps.
+    pub(super) steps: u64,
 }
 
 impl<K: Clone> Reuse<K> {
@@ -78,6 +80,7 @@ impl<K: Clone> Reuse<K> {
             outcomes: Outcomes::default(),
             calendar,
             horizon,
+            steps: 0,
         }
     }
 
@@ -92,11 +95,12 @@ impl<K: Clone> Reuse<K> {
     /// A key was asked for.
     pub(super) fn note_use(
         &mut self,
-        hash: u64,
+        (hash, missed): (u64, bool),
         now: Duration,
         view: &mut KeyView<K>,
         cache: &impl CacheView<K>,
     ) {
+        self.steps += 1;
         if self.keys.get(hash).is_none() {
             let Some(key) = cache.key(hash) else { return };
             let (class, bytes) = (view.class(&key), view.key_bytes(&key));
@@ -107,19 +111,20 @@ impl<K: Clone> Reuse<K> {
         }
         let Some(known) = self.keys.get(hash) else { return };
         known.note_use(&self.calendar, now);
+        let (was_idle, was_dormant) = (known.due.is_none(), known.dormant);
         let in_time = |judged: &Judgement| judged.from <= now && now <= judged.until;
         if known.judged.as_deref().is_some_and(in_time) {
             self.settle(hash, Some(true), now);
         }
-        self.schedule(hash, now, cache);
+        // The value that it is to be looked at for has been replaced, or came when it had none: this one may end before.
+        let is_another = (missed || was_dormant) && !seeded("predict-sleeps-on");
+        if was_idle || is_another {
+            self.schedule(hash, now, cache);
+        }
     }
 
-    /// Has a key looked at when its value is about to end, unless that is so.
+    /// Has a key looked at when its value is about to end.
     fn schedule(&mut self, hash: u64, now: Duration, cache: &impl CacheView<K>) {
-        let Some(known) = self.keys.get(hash) else { return };
-        if known.due.is_some() {
-            return;
-        }
         match cache.presence(hash) {
             Some(presence) if presence.live => self.enter_before_end(hash, now, &presence),
             Some(presence) if presence.being_loaded => self.enter(hash, now.saturating_add(WAIT)),
@@ -147,6 +152,10 @@ impl<K: Clone> Reuse<K> {
                 .retain(|at, hash| keys.get(hash).is_some_and(|known| known.due == Some(at)));
         }
         let Some(known) = self.keys.get(hash) else { return };
+        known.dormant = false;
+        if known.due == Some(at) {
+            return;
+        }
         known.due = Some(at);
         self.agenda.enter(at, hash);
     }
@@ -161,6 +170,7 @@ impl<K: Clone> Reuse<K> {
         let mut wanted = Vec::new();
         for _ in 0..MAX_LOOKS {
             let Some((at, hash)) = self.agenda.next(now) else { break };
+            self.steps += 1;
             match self.keys.get(hash) {
                 Some(known) if known.due == Some(at) => known.due = None,
                 _ => continue,
@@ -225,6 +235,9 @@ impl<K: Clone> Reuse<K> {
             return self.judge(hash, (now, Duration::ZERO, lifetime), view);
         }
         self.enter(hash, now.saturating_add(lifetime.max(MIN_DORMANT)));
+        if let Some(known) = self.keys.get(hash) {
+            known.dormant = true;
+        }
         None
     }
 

@@ -8,7 +8,9 @@ use super::breaker::Breaker;
 use super::budget::TokenBucket;
 use super::candidate::{Candidate, Model};
 use super::ends::{Ends, LoadEnd};
+use super::job::RunJob;
 use super::key_view::KeyView;
+use super::pace::MAX_READS;
 use super::reuse::{CacheView, Reuse};
 #[cfg(feature = "persist")]
 use super::saved::SavedModels;
@@ -18,22 +20,13 @@ use super::successors::Successors;
 use crate::cache::Cache;
 use crate::engine::{LoadCounts, Presence};
 use crate::evidence::ReadEvent;
-use crate::load::{Loader, LoadingCache, PredictedLoad, WeakLoadingCache};
+use crate::load::{LoadingCache, PredictedLoad, WeakLoadingCache};
 use crate::sync::{quietly, seeded};
 
 /// Loads that one job runs, one after another or by one query.
 const MAX_PER_JOB: usize = 32;
-/// Jobs that are under way at a time.
+/// JobRunner that are under way at a time.
 const MAX_JOBS: usize = 4;
-
-/// Where loads run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Loads {
-    /// In the round.
-    Inline,
-    /// On the executor of the loading cache.
-    OnExecutor,
-}
 
 /// All that the rounds work on.
 pub(super) struct Rounds<K, V, L, S> {
@@ -45,10 +38,14 @@ pub(super) struct Rounds<K, V, L, S> {
     bucket: TokenBucket,
     breaker: Breaker,
     ends: Arc<Ends>,
-    loads: Loads,
+    run_job: RunJob<K, V, L, S>,
     /// Loads that it has started, of which it knows that they called the loader.
     started: u64,
     overran: Option<Duration>,
+    /// Which thread is heard first in the next round.
+    next_thread: usize,
+    /// Room for what a round is told.
+    events: Vec<ReadEvent>,
     told: u64,
     reads: u64,
     stats: PredictorStats,
@@ -91,23 +88,27 @@ impl<K, V, L, S> Rounds<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
-    L: Loader<K, V> + 'static,
+    L: Send + Sync + 'static,
     S: BuildHasher + Send + Sync + 'static,
 {
     pub(super) fn new(
         loading: &LoadingCache<K, V, L, S>,
         (settings, view): (PredictSettings, KeyView<K>),
-        loads: Loads,
+        run_job: RunJob<K, V, L, S>,
     ) -> Self {
         let engine = loading.cache().engine();
         let (now, counts) = (engine.elapsed(), engine.load_counts());
-        let budget = (settings.memory_for_each(), settings.precision_floor);
+        // Where no value ends, there is nothing for Reuse to renew.
+        let has_reuse = settings.reuse && (engine.values_may_end() || !settings.successors);
+        let models = usize::from(has_reuse) + usize::from(settings.successors);
+        let budget = (settings.memory / models.max(1), settings.precision_floor);
         let calendar = settings.calendar(now);
-        let reuse = settings.reuse.then(|| Reuse::new(budget, (calendar, settings.horizon)));
+        let reuse = has_reuse.then(|| Reuse::new(budget, (calendar, settings.horizon)));
         let successors = settings.successors.then(|| Successors::new(budget, settings.horizon));
         let bucket = TokenBucket::new(settings.budget, now, counts.started);
         engine.register_thread();
-        engine.collect_evidence(|_| ());
+        let mut next_thread = 0;
+        engine.collect_evidence(&mut next_thread, usize::MAX, |_| ());
         Self {
             loading: WeakLoadingCache::new(loading),
             settings,
@@ -117,9 +118,11 @@ where
             bucket,
             breaker: Breaker::default(),
             ends: Arc::new(Ends::default()),
-            loads,
+            run_job,
             started: 0,
             overran: None,
+            next_thread,
+            events: Vec::with_capacity(MAX_READS),
             told: 0,
             reads: engine.reads(),
             stats: PredictorStats { running: true, ..PredictorStats::default() },
@@ -135,16 +138,20 @@ where
         let engine = loading.cache().engine();
         let now = engine.elapsed();
         self.take_ends(&loading, now);
-        let mut events = Vec::new();
-        if engine.collect_evidence(|event| events.push(event)) {
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        if engine.collect_evidence(&mut self.next_thread, MAX_READS, |event| events.push(event)) {
             self.overran = Some(now);
         }
         self.told += events.len() as u64;
         let mut wanted = self.learn(&loading, &events, now);
+        self.events = events;
         let counts = engine.load_counts();
-        let demand = counts.started.saturating_sub(self.started);
+        let given_up = if seeded("predict-given-up-is-failed") { 0 } else { counts.given_up };
+        let demand = counts.started.saturating_sub(given_up + self.started);
         self.bucket.refill(now, demand);
-        self.breaker.look(counts.succeeded + counts.failed, counts.failed, now);
+        let failed = counts.failed.saturating_sub(given_up);
+        self.breaker.look(counts.succeeded + failed, failed, now);
         wanted.sort_by(|a, b| b.gain.total_cmp(&a.gain));
         if paused {
             wanted.clear();
@@ -165,7 +172,7 @@ where
         let mut wanted = Vec::new();
         for event in events {
             if let Some(reuse) = &mut self.reuse {
-                reuse.note_use(event.hash, now, &mut self.view, &cache);
+                reuse.note_use((event.hash, event.missed), now, &mut self.view, &cache);
             }
             if let Some(successors) = &mut self.successors {
                 let read = (event.hash, event.missed);
@@ -213,11 +220,10 @@ where
         self.breaker.begin(now);
         while !chosen.is_empty() {
             let rest = chosen.split_off(chosen.len().min(MAX_PER_JOB));
-            self.run(loading, std::mem::replace(&mut chosen, rest));
+            self.run(std::mem::replace(&mut chosen, rest));
         }
-        if self.loads == Loads::Inline {
-            self.take_ends(loading, now);
-        }
+        // Of those that ran at once.
+        self.take_ends(loading, now);
     }
 
     /// How many loads may be started now, whatever the budget: demand loads go first.
@@ -232,21 +238,10 @@ where
         self.breaker.allowance(now).min((MAX_JOBS - own) * MAX_PER_JOB)
     }
 
-    fn run(&mut self, loading: &LoadingCache<K, V, L, S>, chosen: Vec<Candidate<K>>) {
+    fn run(&self, chosen: Vec<Candidate<K>>) {
         let ends = chosen.iter().map(|it| LoadEnd::new(it.model, it.hash)).collect();
-        let keys: Vec<(K, bool)> = chosen.into_iter().map(|it| (it.key, it.renews)).collect();
-        let job = self.ends.begin(ends);
-        if self.loads == Loads::Inline {
-            loading.load_predicted(&keys, |index, end| job.note(index, end));
-            return;
-        }
-        // The job does not keep the cache alive while it is queued.
-        let weak = WeakLoadingCache::new(loading);
-        self.loading.spawn(Box::new(move || {
-            if let Some(loading) = weak.upgrade() {
-                loading.load_predicted(&keys, |index, end| job.note(index, end));
-            }
-        }));
+        let keys = chosen.into_iter().map(|it| (it.key, it.renews)).collect();
+        (self.run_job)(self.loading.clone(), keys, self.ends.begin(ends));
     }
 
     /// Learns what became of loads.
@@ -314,15 +309,17 @@ where
         stats.breaker = self.breaker.state(now);
         stats.tokens = self.bucket.tokens();
         stats.panics = self.view.panics();
-        (stats.memory, stats.keys) = (0, 0);
+        (stats.memory, stats.keys, stats.steps) = (0, 0, 0);
         if let Some(reuse) = &self.reuse {
             stats.memory += reuse.keys.bytes();
             stats.keys += reuse.keys.len();
+            stats.steps += reuse.steps;
             stats.reuse = model_stats(reuse.state(now), &reuse.gates, &reuse.outcomes, now);
         }
         if let Some(model) = &self.successors {
             stats.memory += model.bytes();
             stats.keys += model.history.len();
+            stats.steps += model.steps;
             stats.successors = model_stats(model.state(now), &model.gates, &model.outcomes, now);
         }
     }

@@ -54,11 +54,6 @@ impl PredictSettings {
         }
     }
 
-    /// The bytes of each model that is on.
-    pub(super) fn memory_for_each(&self) -> usize {
-        self.memory / (usize::from(self.reuse) + usize::from(self.successors)).max(1)
-    }
-
     /// The calendar, if it is `now` by the cache's time.
     pub(super) fn calendar(&self, now: Duration) -> Calendar {
         let system = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

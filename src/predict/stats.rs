@@ -25,6 +25,10 @@ pub struct PredictorStats {
     pub rounds: u64,
     /// Reads that were looked at.
     pub evidence: u64,
+    /// What it has done, in steps: reads that a model was told, keys that it looked at, successors that it watched or gave
+    /// up. A round takes a few tens of thousands at most; in a second, its thread takes no more than its
+    /// [share](super::PredictorBuilder::cpu_share) of ten million.
+    pub steps: u64,
     /// Reads that were not, as there were too many in a round.
     pub evidence_dropped: u64,
     /// Loads that were started, of both models.

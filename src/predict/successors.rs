@@ -79,6 +79,8 @@ pub(super) struct Successors<K> {
     /// Those of them whose value was loaded.
     pub(super) loaded: u64,
     horizon: Duration,
+    /// What it has done, in steps.
+    pub(super) steps: u64,
 }
 
 impl<K: Clone> Successors<K> {
@@ -101,6 +103,7 @@ impl<K: Clone> Successors<K> {
             excuses: MAX_EXCUSES,
             loaded: 0,
             horizon,
+            steps: 0,
         }
     }
 
@@ -120,6 +123,7 @@ impl<K: Clone> Successors<K> {
         view: &mut KeyView<K>,
         cache: &impl CacheView<K>,
     ) -> Vec<Candidate<K>> {
+        self.steps += 1;
         let is_told = |expected: &Expected| missed || expected.loaded;
         if self.expected.get(&hash).is_some_and(is_told) {
             if let Some(expected) = self.expected.remove(&hash) {
@@ -145,6 +149,7 @@ impl<K: Clone> Successors<K> {
     ) -> Vec<Candidate<K>> {
         let mut wanted = Vec::new();
         for (successor, key, cell) in self.successors(hash, before) {
+            self.steps += 1;
             if cache
                 .presence(successor)
                 .is_some_and(|presence| presence.live || presence.being_loaded)
@@ -261,6 +266,7 @@ impl<K: Clone> Successors<K> {
 
     fn give_up_oldest(&mut self, now: Duration, cache: &impl CacheView<K>) {
         let Some((hash, number)) = self.queue.pop_front() else { return };
+        self.steps += 1;
         if self.expected.get(&hash).is_none_or(|expected| expected.number != number) {
             return;
         }

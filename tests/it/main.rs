@@ -64,6 +64,8 @@ mod panics;
 mod persist;
 #[cfg(feature = "predict")]
 mod predict;
+#[cfg(all(feature = "predict", feature = "async"))]
+mod predict_async;
 #[cfg(feature = "predict")]
 mod predict_limits;
 #[cfg(all(feature = "predict", feature = "persist"))]

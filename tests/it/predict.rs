@@ -113,3 +113,37 @@ fn what_ends_at_a_set_time_is_loaded_after_it() {
     assert!(waits <= 10, "{waits} waits of 200: {stats:?}");
     assert!(market.predicted() <= 600, "one for each: {} {stats:?}", market.predicted());
 }
+
+#[test]
+fn a_key_that_was_looked_at_too_late_is_looked_at_in_time_again() {
+    let market = reuse();
+    live(&market, 120);
+    assert_eq!(market.predictor.stats().reuse.state, ModelState::Active);
+    // No round for longer than values live.
+    market.clock.advance(12 * SECOND);
+    market.step();
+    let before = market.predictor.stats().reuse.useful;
+    live(&market, 50);
+    let useful = market.predictor.stats().reuse.useful - before;
+    assert!(useful >= 30, "each of ten in each ten seconds but the first: {useful}");
+}
+
+#[test]
+fn a_value_that_lives_shorter_than_the_one_before_is_renewed_in_time() {
+    let market = Market::new(
+        |cache| cache.capacity(1_000).per_entry_ttl(),
+        |predictor| predictor.budget(Budget::per_second(100.0)).successors(false),
+    );
+    let life = |life| *market.origin.life.lock().unwrap() = Some(Box::new(move || life));
+    life(10 * SECOND);
+    live(&market, 120);
+    life(600 * SECOND);
+    live(&market, 20);
+    // All of them are written off, and live as long as before.
+    life(10 * SECOND);
+    (0..10).for_each(|key| _ = market.quotes.cache().invalidate(&key));
+    let before = market.predictor.stats().reuse.useful;
+    live(&market, 50);
+    let useful = market.predictor.stats().reuse.useful - before;
+    assert!(useful >= 30, "each of ten in each ten seconds but the first: {useful}");
+}

@@ -60,8 +60,9 @@ fn a_predictor_is_set_up_and_told() {
     assert_eq!(stats, predictor.stats());
     let _: (bool, BreakerState, f64, usize, usize, Duration) =
         (stats.running, stats.breaker, stats.tokens, stats.memory, stats.keys, stats.working);
-    let _: [u64; 6] = [
+    let _: [u64; 7] = [
         stats.rounds,
+        stats.steps,
         stats.evidence,
         stats.evidence_dropped,
         stats.loads,
@@ -103,10 +104,24 @@ fn errors_and_handles_are_what_others_expect() {
                 | PredictError::CpuShare
                 | PredictError::NoModel
                 | PredictError::AlreadyRunning
+                | PredictError::NoSpawner
                 | PredictError::Thread(_)
         )
     };
     assert!(is_known(&PredictError::Memory { bytes: 1 }));
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn a_predictor_has_an_async_loader() {
+    use std::future::Ready;
+
+    type LoadLater = fn(&u64) -> Ready<Result<u64, String>>;
+    let load: LoadLater = |key| std::future::ready(Ok(*key));
+    let quotes: LoadingCache<u64, u64, LoadLater> = Cache::new(10).loading(load);
+    let builder: PredictorBuilder<u64, u64, LoadLater> = Predictor::builder_async(&quotes);
+    let refused: Result<Predictor, PredictError> = builder.budget(Budget::per_second(1.0)).start();
+    assert!(matches!(refused, Err(PredictError::NoSpawner)));
 }
 
 #[cfg(feature = "persist")]
