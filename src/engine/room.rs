@@ -7,7 +7,7 @@ use super::Engine;
 use super::garbage_charge::{GarbageCharge, retired_charge};
 use super::remove::{Occupied, View};
 use super::table_entries::TableEntries;
-use super::write_op::{Attempt, AttemptError, WriteOp};
+use super::write_op::{Attempt, AttemptError, MAX_KEPT, WriteOp};
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
@@ -153,6 +153,9 @@ where
         if self.retired.limit() == 0 && self.lingering.charge() > 0 {
             return Eviction::Reclaim;
         }
+        if op.kept.charge > 0 && self.waits_for_kept(op) {
+            return Eviction::Reclaim;
+        }
         let Some(occupied) = self.victim(*view, op, own, failed) else {
             // Those who could go may be in buckets that another thread has begun to migrate, and sleeps.
             view.migrate(1);
@@ -168,6 +171,7 @@ where
         }
         // Before it is unlinked: garbage that no ledger has room for would break the bound of both.
         let Some(garbage_charge) = self.garbage_charge_of_victim(op, charge) else {
+            op.keep_victim(occupied.meta(), charge);
             return Eviction::Reclaim;
         };
         // Decided before the exchange, once: statistics and listener are told the same cause.
@@ -198,6 +202,20 @@ where
             op.local.notifying.of_eviction(|| op.report(&self.rules, entry, cause));
         }
         outcome
+    }
+
+    /// Whether an operation goes on to wait for room for the victim that it has found. Asked before the policy is, which
+    /// would move its hands each time.
+    #[cold]
+    #[inline(never)]
+    fn waits_for_kept(&self, op: &mut WriteOp<'_>) -> bool {
+        if self.garbage_charge_of_victim(op, op.kept.charge).is_some() {
+            // The policy names it again.
+            op.kept.charge = 0;
+            return false;
+        }
+        op.kept.attempts += 1;
+        op.kept.attempts < MAX_KEPT || !op.passes_kept_by()
     }
 
     /// Who goes: an entry that has expired, or else one that the policy names.
@@ -294,7 +312,7 @@ where
 
     /// What a victim is charged to: the retired capacity, or for one that is larger than that, the capacity, if
     /// nothing lingers.
-    #[inline]
+    #[inline(always)]
     fn garbage_charge_of_victim<'a, 'w: 'a>(
         &'a self,
         op: &mut WriteOp<'w>,

@@ -354,7 +354,7 @@ where
         while evicted < most && failed < max_failed && self.capacity.debt() > 0 {
             // What lingers will pay for as much, once it is freed.
             let eviction = if self.capacity.debt() > self.lingering.charge() {
-                let mut op = self.op(pin.local());
+                let mut op = self.op(pin.local()).keeps_no_victim();
                 self.evict(&self.table.view(pin.guard_ref()), &mut op, None, failed)
             } else {
                 Eviction::Reclaim

@@ -92,7 +92,7 @@ where
         }
         let kind = op.is_exhausted(error)?;
         let waits = error != AttemptError::Changed && self.has_patience(pin, op, error);
-        (!waits).then_some(kind)
+        (!waits && !op.passes_kept_by()).then_some(kind)
     }
 
     /// Whether an operation goes on to wait for others.

@@ -10,10 +10,14 @@ use crate::error::InsertErrorKind;
 use crate::expiry::LifetimeOverride;
 use crate::outcome::RemovalCause;
 use crate::policy::{Admission, ProbationDelta};
+use crate::slot_meta::SlotMeta;
 
 /// How often an operation tries in vain to free garbage before it gives up. A second time, as a
 /// thread that stood in the way may have gone by then.
 const MAX_FAILED_RECLAIMS: usize = 2;
+
+/// Attempts for which an operation that waits keeps the victims that it has found: some tens of milliseconds.
+pub(super) const MAX_KEPT: u32 = 1 << 10;
 
 /// How often a closure that changes the cache itself is called again because what it decided on has changed.
 const MAX_OWN_CHANGES: usize = 256;
@@ -48,12 +52,28 @@ pub(super) struct WriteOp<'e> {
     /// Changes by this thread before the closure that decides was called, and how often there were more after it.
     changes: Option<u64>,
     own_changes: usize,
+    pub(super) kept: Victim,
     /// Whether it was to replace an entry that is heavier than the whole retired capacity.
     pub(super) outsized: bool,
     /// Whether that entry went first.
     last_resort: bool,
     /// What the listener did when it was told of those that had to go.
     pub(super) panicked: Panicked,
+}
+
+/// A victim that stays until the retired capacity has room for it. The thread's hand is before it meanwhile. Or those
+/// who wait for room would pass by one entry after the other, each of which would then stay for a round.
+#[derive(Debug)]
+pub(super) struct Victim {
+    meta: SlotMeta,
+    /// Zero if there is none.
+    pub(super) charge: u64,
+    /// Attempts that have found no room for it, or for another before it.
+    pub(super) attempts: u32,
+}
+
+impl Victim {
+    const NONE: Self = Self { meta: SlotMeta::NEW, charge: 0, attempts: 0 };
 }
 
 /// What stood in the way of an attempt.
@@ -121,6 +141,7 @@ impl<K, V, S> Engine<K, V, S> {
             furthest: 0,
             changes,
             own_changes,
+            kept: Victim::NONE,
             outsized,
             last_resort: false,
             panicked,
@@ -145,6 +166,32 @@ impl WriteOp<'_> {
     /// How often it has looked for others to go on since all of them had.
     pub(super) fn looks(&self) -> u32 {
         self.wait.as_ref().map_or(0, |wait| wait.looks_since_turn())
+    }
+
+    /// It has found a victim for which the retired capacity has no room.
+    #[cold]
+    pub(super) fn keep_victim(&mut self, meta: SlotMeta, charge: u64) {
+        if self.kept.attempts < MAX_KEPT {
+            self.local.cursor.step_back(meta);
+            (self.kept.meta, self.kept.charge) = (meta, charge);
+        }
+    }
+
+    /// It asks for another victim each time: it does not come again for this one.
+    pub(super) fn keeps_no_victim(mut self) -> Self {
+        self.kept.attempts = MAX_KEPT;
+        self
+    }
+
+    /// Passes by the victim that it has kept, if it has one, and keeps no other. Where there is never room for one, there
+    /// may be for one that is lighter.
+    pub(super) fn passes_kept_by(&mut self) -> bool {
+        let has_kept = self.kept.charge > 0;
+        if has_kept {
+            self.local.cursor.step(self.kept.meta);
+            self.kept = Victim { attempts: MAX_KEPT, ..Victim::NONE };
+        }
+        has_kept
     }
 
     /// Whether garbage could be freed whenever the operation tried.

@@ -4,6 +4,7 @@ use super::hand::ScanRange;
 use super::incumbent::Incumbent;
 use super::probation_fifo::LocalBatch;
 use super::tuning::BATCHES_PER_TURN;
+use crate::slot_meta::SlotMeta;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// What a thread keeps for itself, so that an eviction changes no word that others change, too: its
@@ -28,6 +29,20 @@ impl EvictionCursor {
         let turns = self.turns.get() + 1;
         self.turns.set(turns % BATCHES_PER_TURN);
         turns == BATCHES_PER_TURN
+    }
+
+    /// The entry that was to go, and had this metadata, stays: it is looked at once more.
+    pub(crate) fn step_back(&self, meta: SlotMeta) {
+        self.range_of(meta).step_back();
+    }
+
+    /// It is passed by.
+    pub(crate) fn step(&self, meta: SlotMeta) {
+        self.range_of(meta).step();
+    }
+
+    fn range_of(&self, meta: SlotMeta) -> &ScanRange {
+        if meta.is_protected() { &self.protected } else { &self.probation }
     }
 
     /// What is known of the hash of the entry that the next eviction looks at first.

@@ -208,6 +208,14 @@ impl ScanRange {
         self.next.set(self.next.get() + 1);
     }
 
+    /// Goes back to the entry before, if that is known.
+    #[cold]
+    pub(super) fn step_back(&self) {
+        if !seeded("policy-victim-passed-by") {
+            self.next.set(self.next.get().saturating_sub(1));
+        }
+    }
+
     /// Looks at the next `length` positions of the range, as far as it can keep what is there. Young entries that
     /// were not read become old and are skipped: the hand returns to them in the next round.
     fn scan<E: Entries>(&self, entries: &E, region: Region, length: u64) {

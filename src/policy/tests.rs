@@ -310,6 +310,31 @@ fn a_victim_is_found_in_bounded_steps_where_all_were_read() {
 }
 
 #[test]
+fn a_victim_that_stays_is_named_again() {
+    for on_probation in [500, 0] {
+        let toy = Toy::new(1 << BITS);
+        for slot in 0..1 << BITS {
+            let stage = if slot % 2 == 0 { Stage::Old } else { Stage::Protected };
+            toy.entries.set(slot, mix(slot as u64), stage, 0);
+        }
+        let delta = toy.policy.probation_delta(&toy.cursor);
+        (0..on_probation).for_each(|_| _ = delta.added(SlotMeta::NEW, 1));
+        let victim = || toy.victim(&delta, Fill { capacity: 1 << BITS, free: 0 });
+        let first = victim().expect("nobody was read");
+        let meta = toy.entries.at(first);
+        assert_eq!(meta.is_on_probation(), on_probation > 0);
+        for _ in 0..3 {
+            toy.cursor.step_back(meta);
+            assert_eq!(victim(), Some(first));
+        }
+        assert_ne!(victim(), Some(first), "it is passed by otherwise");
+        toy.cursor.step_back(meta);
+        toy.cursor.step(meta);
+        assert_ne!(victim(), Some(first), "and when it is given up");
+    }
+}
+
+#[test]
 fn nothing_to_evict_is_no_victim() {
     let toy = Toy::new(10);
     let delta = toy.policy.probation_delta(&toy.cursor);
