@@ -69,7 +69,7 @@ impl<K, V, S> Engine<K, V, S> {
         let process = thresholds.memory_taken();
         let look = || {
             let stats = self.stats();
-            let load_age = self.running.oldest().map(|begun| stats.at.saturating_sub(begun));
+            let load_age = self.oldest_load_age();
             let (cleanups, cleanup_time) = self.cleanups.get();
             let state = CacheState {
                 charged: stats.charged,

@@ -1,8 +1,9 @@
 //! What an engine keeps for each thread: counters and credit.
 
-use crate::accounting::Stripe;
 use std::time::Duration;
 
+use super::running::ThinRunning;
+use crate::accounting::Stripe;
 use crate::error::InsertErrorKind;
 use crate::evidence::Evidence;
 use crate::latency::Timings;
@@ -21,6 +22,7 @@ pub(crate) struct Local {
     pub(super) retired: Stripe,
     pub(super) cursor: EvictionCursor,
     pub(super) loads: LoadTally,
+    pub(super) thin_running: ThinRunning,
     pub(super) notifying: Notifying,
     pub(super) timings: Timings,
     pub(super) evidence: Evidence,

@@ -326,6 +326,14 @@ impl<K, V, S> Engine<K, V, S> {
         self.running.leave(entered)
     }
 
+    /// For how long the oldest load has been running.
+    fn oldest_load_age(&self) -> Option<Duration> {
+        let now = self.elapsed();
+        let listed = self.running.oldest().map(|begun| now.saturating_sub(begun));
+        let thin = self.locals().filter_map(|local| local.thin_running.oldest());
+        thin.map(|begun| self.timer.since(begun)).chain(listed).max()
+    }
+
     /// When loads are taken over.
     pub(crate) fn load_policy(&self) -> LoadPolicy {
         self.rules.load_policy
@@ -341,7 +349,8 @@ impl<K, V, S> Engine<K, V, S> {
     /// Takes their participants from the threads that a fork has left behind, and gives up their loads; how many had
     /// participants.
     pub(crate) fn reset_after_fork(&self) -> usize {
-        self.running.reset_after_fork();
+        let left = self.table.domain().locals_left_by_fork();
+        self.running.reset_after_fork(left.map(|local| &local.thin_running));
         if let Some(tags) = &self.tags {
             tags.reset_after_fork();
         }

@@ -3,12 +3,17 @@
 //! A load is entered when its loader begins and taken out when it ends, mostly on the same thread, so each thread has
 //! one of a few lists for its loads. A list is locked for a few instructions.
 //!
+//! Those that begin thin end on the same thread, one within another. The outermost one is the oldest, so each thread
+//! notes in its own part of the cache when that began, and is in no list. A thread that has no part of its own any
+//! more, as it ends, enters them in a list.
+//!
 //! A load is entered with the thread on which it begins, so that a child that `fork` made can tell which loads no
 //! thread ends any more. One that is ended there all the same, as it is a task, is found to be out of the list.
 
 use std::time::Duration;
 
 use crate::sync::{AtomicU64, CachePadded, Holder, Mutex, Relaxed, lock, unique};
+use crate::time::Begun;
 
 const LISTS: usize = 8;
 
@@ -25,6 +30,49 @@ pub(super) struct Running {
 struct List {
     begun: Vec<Option<(Duration, Holder)>>,
     free: Vec<usize>,
+}
+
+/// The loads of one thread that have begun thin.
+#[derive(Debug, Default)]
+pub(super) struct ThinRunning {
+    depth: Relaxed<AtomicU64>,
+    /// When the outermost began, and one more; zero if there is none.
+    begun: Relaxed<AtomicU64>,
+}
+
+impl ThinRunning {
+    /// One more begins. Called by the thread, as is `leave`.
+    #[inline]
+    pub(super) fn enter(&self, begun: Begun) {
+        let depth = self.depth.get();
+        self.depth.set(depth + 1);
+        if depth == 0 {
+            self.begun.set(begun.into_raw().wrapping_add(1));
+        }
+    }
+
+    /// The one that began last ends.
+    #[inline]
+    pub(super) fn leave(&self) {
+        let depth = self.depth.get().saturating_sub(1);
+        self.depth.set(depth);
+        if depth == 0 {
+            self.begun.set(0);
+        }
+    }
+
+    /// When the oldest one began.
+    pub(super) fn oldest(&self) -> Option<Begun> {
+        self.begun.get().checked_sub(1).map(Begun::from_raw)
+    }
+
+    /// Forgets those of a thread that a fork has left behind; how many there were.
+    fn reset_after_fork(&self) -> u64 {
+        let lost = self.depth.get();
+        self.depth.set(0);
+        self.begun.set(0);
+        lost
+    }
 }
 
 /// Where a load is entered.
@@ -90,13 +138,14 @@ impl Running {
         self.lists.iter().filter_map(oldest).min()
     }
 
-    /// Takes out the loads of the threads that a fork has left behind. To be called in the child, by the thread that
+    /// Takes out the loads of the threads that a fork has left behind, of which `thin` are theirs. To be called in the child, by the thread that
     /// called `fork`; called by another, or elsewhere, it does nothing.
-    pub(super) fn reset_after_fork(&self) {
+    pub(super) fn reset_after_fork<'l>(&self, thin: impl Iterator<Item = &'l ThinRunning>) {
         let me = Holder::me();
         if !me.is_from_elsewhere() {
             return;
         }
+        self.lost.add(thin.map(ThinRunning::reset_after_fork).sum());
         for list in &self.lists {
             let mut list = lock(list);
             for place in 0..list.begun.len() {

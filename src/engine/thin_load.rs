@@ -12,7 +12,7 @@ use crate::hash::Hashed;
 use crate::latency::Operation;
 use crate::sync::NoAbort;
 use crate::table::Lookup;
-use crate::time::nanos;
+use crate::time::{Begun, nanos};
 
 /// A load that has begun thin.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ pub(crate) struct ThinStart {
     pub(crate) load: ThinLoad,
     /// The hash of its key.
     hash: u64,
-    /// When its loader began to run, and where that was entered.
-    begun: Duration,
-    entered: Entered,
+    /// When its loader began to run, and where that is entered, if it is not with the thread.
+    begun: Begun,
+    entered: Option<Entered>,
     /// Whether its end is counted.
     counted: Cell<bool>,
 }
@@ -57,8 +57,9 @@ where
     /// before this returns.
     pub(crate) fn begin_thin_load(&self, key: &K) -> Option<ThinStart> {
         let hash = self.hash(key);
-        let load = self.link_thin(&self.pin(), (hash, key))?;
-        let (begun, entered) = self.enter_load();
+        let pin = self.pin();
+        let load = self.link_thin(&pin, (hash, key))?;
+        let (begun, entered) = self.enter_thin(&pin);
         Some(ThinStart { load, hash, begun, entered, counted: Cell::new(false) })
     }
 
@@ -102,7 +103,7 @@ where
         lifetime_override: LifetimeOverride,
     ) {
         let token = LoadToken::Thin(start.load);
-        let took = self.elapsed().saturating_sub(start.begun);
+        let took = self.timer.since(start.begun);
         let load = (&token, lifetime_override, Some(took));
         self.complete_hashed(Hashed { hash: start.hash, key }, value, load, |local| {
             self.count_thin(local, start, took, true);
@@ -111,16 +112,36 @@ where
 
     /// Counts the end of a loader whose value does not come in, or that has none, unless it is counted.
     pub(crate) fn count_thin_end(&self, start: &ThinStart, succeeded: bool) {
-        let took = self.elapsed().saturating_sub(start.begun);
+        let took = self.timer.since(start.begun);
         self.count_thin(self.pin().local(), start, took, succeeded);
     }
 
     /// The same in all cases: of a loader that has returned, once, whatever user code panics in between.
     fn count_thin(&self, local: &Local, start: &ThinStart, took: Duration, succeeded: bool) {
-        if !start.counted.replace(true) && self.leave_load(start.entered) {
+        if !start.counted.replace(true) {
+            self.leave_thin(local, start);
             let count = if succeeded { &local.loads.succeeded } else { &local.loads.failed };
             count.bump();
             self.note_load_time(local, took);
+        }
+    }
+
+    /// Notes that a loader begins to run.
+    fn enter_thin(&self, pin: &Pin<'_, K, V>) -> (Begun, Option<Entered>) {
+        let begun = self.timer.begin();
+        if pin.keeps_local() {
+            pin.local().thin_running.enter(begun);
+            (begun, None)
+        } else {
+            (begun, Some(self.enter_load().1))
+        }
+    }
+
+    /// Notes that it has come to its end. It is no task, so no fork has cut it off in this process.
+    fn leave_thin(&self, local: &Local, start: &ThinStart) {
+        match start.entered {
+            None => local.thin_running.leave(),
+            Some(entered) => drop(self.leave_load(entered)),
         }
     }
 

@@ -605,6 +605,13 @@ impl<T, L> Domain<T, L> {
         left.map(Participant::release).count()
     }
 
+    /// What the owner keeps for threads of the process that this one was forked from. Before `reset_after_fork`.
+    pub(crate) fn locals_left_by_fork(&self) -> impl Iterator<Item = &L> {
+        let me = Holder::me();
+        let left = self.participants().filter(move |participant| participant.was_left_by_fork(me));
+        left.map(|participant| &participant.local)
+    }
+
     /// Lets the threads that still have a participant here forget it.
     pub(crate) fn close(&self) {
         // ORDERING S-h: Relaxed: a hint to the handle lists.

@@ -259,6 +259,11 @@ impl<'d, T, L, M: Mode> Guard<'d, T, L, M> {
         &self.participant.local
     }
 
+    /// Whether what is kept for this thread is its own beyond this guard.
+    pub(crate) fn keeps_local(&self) -> bool {
+        !self.transient
+    }
+
     /// The evidence, for as long as the guard is borrowed.
     pub(crate) fn guard_ref(&self) -> GuardRef<'_, T, L, M> {
         GuardRef { domain: self.domain, participant: self.participant, _here: PhantomData }

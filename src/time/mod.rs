@@ -7,12 +7,13 @@ mod clock;
 mod coarse_time;
 mod manual;
 mod moment;
+mod ticks;
 mod timer;
 
 pub use clock::Clock;
 pub use manual::ManualClock;
 pub(crate) use moment::{Deadline, Moment, nanos};
-pub(crate) use timer::Timer;
+pub(crate) use timer::{Begun, Timer};
 
 #[cfg(all(test, clockhand_loom))]
 mod models;

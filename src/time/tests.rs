@@ -3,7 +3,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::coarse_time::CoarseTime;
+use super::ticks::{ClockSample, LONG, PERIOD, Ticks, in_nanos};
 use super::{Clock, Deadline, ManualClock, Moment};
+use crate::sync::counter;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -316,4 +318,50 @@ fn clocks_can_be_shared() {
     fn shared<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
     shared::<Clock>();
     shared::<ManualClock>();
+}
+
+// Ticks.
+
+/// Three counts for a nanosecond, and then four.
+fn at(nanos: u64, rate: u64) -> ClockSample {
+    ClockSample { counted: nanos * rate, nanos }
+}
+
+#[test]
+fn the_rate_is_that_of_the_last_two_periods() {
+    let ticks = Ticks::starting(0);
+    assert_eq!(in_nanos(3_000, ticks.measured_at(at(1_000, 3), 3_000)), 999);
+    assert_eq!(ticks.rate.get(), 0, "too short to rely on");
+    ticks.measured_at(at(LONG, 3), 10);
+    assert_eq!(in_nanos(3_000_000, ticks.rate.get()), 999_999);
+    // It counts faster from now on: after two periods nothing is left of what was before.
+    let mut now = at(LONG, 3);
+    for _ in 0..3 {
+        now = ClockSample { counted: now.counted + 4 * PERIOD, nanos: now.nanos + PERIOD };
+        ticks.measured_at(now, 10);
+    }
+    assert_eq!(in_nanos(4_000_000, ticks.rate.get()), 1_000_000);
+}
+
+#[test]
+fn what_takes_longer_than_that_is_measured_over_all_of_it() {
+    let ticks = Ticks::starting(0);
+    for period in 1..=4 {
+        ticks.measured_at(at(PERIOD * period, 3), 10);
+    }
+    let now = ClockSample { counted: PERIOD * 20, nanos: PERIOD * 10 };
+    let all = in_nanos(PERIOD * 19, ticks.measured_at(now, PERIOD * 19));
+    assert_eq!(all, PERIOD / 2 * 19, "as long as the system's clock says");
+}
+
+#[test]
+fn a_wait_is_as_long_as_it_takes() {
+    let Some(ticks) = Ticks::of_process() else { return };
+    for millis in [1, 20, 1] {
+        let (wait, clock, begun) = (Duration::from_millis(millis), Instant::now(), counter());
+        std::thread::sleep(wait);
+        let took = Duration::from_nanos(ticks.since(begun));
+        let most = clock.elapsed() + Duration::from_micros(100);
+        assert!((wait..=most).contains(&took), "{took:?} of {most:?}");
+    }
 }
