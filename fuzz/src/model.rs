@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clockhand::{RemovalCause, Stats};
 
-use crate::parts::Event;
-use crate::plan::Plan;
+use super::parts::Event;
+use super::plan::Plan;
 
 /// An entry that never expires has this deadline.
 const NEVER: u64 = u64::MAX;
@@ -143,7 +143,7 @@ impl Model {
     /// A value that came in, for a key that was not there or was just reported.
     pub(crate) fn insert(&mut self, key: u8, id: u64, charge: u64, old: Option<Record>) {
         let wanted = self.plan.wishes.and_then(|wishes| match &old {
-            Some(old) => wishes.update.of(left(old, self.now)),
+            Some(old) => wishes.update.of(until(old.own, self.now)),
             None => wishes.create.of(None),
         });
         let record = Record {
@@ -181,6 +181,10 @@ impl Model {
 
 /// What an entry has left by the time to live and the user's expiry.
 fn left(record: &Record, now: u64) -> Option<Duration> {
-    let deadline = record.live.min(record.own);
+    until(record.live.min(record.own), now)
+}
+
+/// What is left until a deadline.
+fn until(deadline: u64, now: u64) -> Option<Duration> {
     (deadline != NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(now)))
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clockhand::{BuildError, Clock, Maintenance, ManualClock};
 
-use crate::Bytes;
-use crate::parts::{Hash8, Log, Subject, Wish, Wishes};
+use super::Bytes;
+use super::parts::{Hash8, Log, Subject, Wish, Wishes};
 
 /// Everything a builder can be told.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,7 @@ impl Plan {
             .maintenance(maintenance)
             .removal_listener(move |key, value, cause| noted.note(key, value, cause));
         if self.weighed {
-            builder = builder.weigher(|_, value: &crate::parts::Value| value.weight());
+            builder = builder.weigher(|_, value: &super::parts::Value| value.weight());
         }
         if let Some(capacity) = self.retired_capacity {
             builder = builder.retired_capacity(capacity);

@@ -1,8 +1,8 @@
 //! Reads, scans, and guards that are held over other operations.
 
-use crate::Bytes;
-use crate::parts::Value;
-use crate::world::{Walk, World};
+use super::Bytes;
+use super::parts::Value;
+use super::world::{Walk, World};
 
 /// Operations under one guard, at most.
 const HELD: u8 = 16;

@@ -6,10 +6,10 @@ use std::sync::{Arc, PoisonError};
 
 use clockhand::{Cache, ManualClock, Reader};
 
-use crate::Bytes;
-use crate::model::{Counts, Model};
-use crate::parts::{Hash8, Key, Log, Subject, Value};
-use crate::plan::Plan;
+use super::Bytes;
+use super::model::{Counts, Model};
+use super::parts::{Hash8, Key, Log, Subject, Value};
+use super::plan::Plan;
 
 /// Operations on one cache; more are not worth the time.
 const MOST: usize = 500;
@@ -90,11 +90,11 @@ impl World {
     pub(crate) fn step(&mut self, bytes: &mut Bytes<'_>) {
         self.done += 1;
         let code = bytes.byte();
-        if code & 0x80 != 0 {
-            if let Some(twin) = self.twin.take() {
-                // The handles are alike: whatever one has done, the other one sees.
-                self.twin = Some(std::mem::replace(&mut self.subject, twin));
-            }
+        if code & 0x80 != 0
+            && let Some(twin) = self.twin.take()
+        {
+            // The handles are alike: whatever one has done, the other one sees.
+            self.twin = Some(std::mem::replace(&mut self.subject, twin));
         }
         let deep = self.guards + self.walks.len() >= DEEPEST;
         match code & 0x1f {
@@ -144,6 +144,7 @@ impl World {
         assert_eq!(self.log.take(), [], "nobody expected this");
         let cache = &self.subject;
         if self.is_free() {
+            #[cfg(any(fuzzing, clockhand_fuzz))]
             cache.validate();
             assert_eq!(cache.reclamation_lag(), 0);
         }

@@ -2,10 +2,10 @@
 
 use clockhand::{Compute, Computed, InsertError, InsertErrorKind, Inserted, RemovalCause};
 
-use crate::Bytes;
-use crate::model::Record;
-use crate::parts::{Event, Key, Value};
-use crate::world::World;
+use super::Bytes;
+use super::model::Record;
+use super::parts::{Event, Key, Value};
+use super::world::World;
 
 /// The ways to insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,8 @@ impl World {
 
     /// A value that `compute` was given.
     fn computed(&mut self, write: Write, computed: Computed<Value>) {
+        // What a closure decided on cannot go first; and what is larger than the retired capacity goes nowhere else.
+        let free = write.free && self.can_be_borne(write.key);
         let (early, late) = self.events(write.id);
         let replaced = self.absorb(write, &early, false);
         match computed {
@@ -134,9 +136,6 @@ impl World {
             Computed::Replaced => self.came_in(write, Outcome::Replaced, replaced),
             Computed::Refused { kind, value } => {
                 assert_eq!(value.id(), write.id);
-                // What a closure decided on cannot go first; and what is larger than the retired capacity goes
-                // nowhere else.
-                let free = write.free && self.can_be_borne(write.key);
                 self.refused(Write { free, ..write }, kind);
             }
             Computed::Absent => {
@@ -270,7 +269,9 @@ impl World {
             }
             InsertErrorKind::NoRoom => {
                 assert!(!self.model.is_too_large(write.charge));
-                assert!(!write.free, "no room for {write:?} although nobody reads");
+                // What is freed lowers a bound that was to be lower, before a write can use it.
+                let has_room = write.free && !self.unpaid;
+                assert!(!has_room, "no room for {write:?} although nobody reads");
             }
             kind => panic!("{kind:?}"),
         }
