@@ -1,6 +1,6 @@
 //! The limit in force, and the target that it follows.
 
-use crate::sync::{AtomicU64, Ordering, seeded};
+use crate::sync::{AtomicU64, Ordering, relaxed_if_seeded, seeded};
 
 /// `limit` is what L1 conserves. It follows `target`: up at once, and down as units are paid. The
 /// difference on the way down is the debt.
@@ -84,5 +84,5 @@ impl Bound {
 
 #[inline]
 fn exchange() -> Ordering {
-    if seeded("ledger-limit-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel }
+    relaxed_if_seeded("ledger-limit-relaxed", Ordering::AcqRel)
 }

@@ -1,6 +1,6 @@
 //! The units that no thread holds.
 
-use crate::sync::{AtomicU64, CachePadded, Ordering, seeded};
+use crate::sync::{AtomicU64, CachePadded, Ordering, relaxed_if_seeded, seeded};
 
 #[derive(Debug)]
 pub(super) struct Pool(CachePadded<AtomicU64>);
@@ -68,5 +68,5 @@ impl Pool {
 
 #[inline]
 fn exchange() -> Ordering {
-    if seeded("ledger-pool-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel }
+    relaxed_if_seeded("ledger-pool-relaxed", Ordering::AcqRel)
 }

@@ -35,7 +35,7 @@
 //! so the thief leaves it its allowance, or gives that back. So a thread that is stopped in an
 //! operation keeps no more than one operation needs, and a thread that is in none keeps nothing.
 
-use crate::sync::{AtomicU64, Ordering, Relaxed, fence, seeded};
+use crate::sync::{AtomicU64, Ordering, Relaxed, fence, relaxed_if_seeded, seeded};
 
 const REGISTERED: u64 = 1 << 63;
 const LENT: u64 = REGISTERED - 1;
@@ -325,8 +325,7 @@ impl Stripe {
         // `Pool::put`), and a shrink's target to an owner that puts units here later. Acquire: the
         // counterpart of both, and of `register`. Outcomes: of the owner and a thief, the second
         // one sees what the first has left. Relaxed on failure: the value is only tried again.
-        let exchange =
-            if seeded("ledger-stripe-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+        let exchange = relaxed_if_seeded("ledger-stripe-relaxed", Ordering::AcqRel);
         self.word.compare_exchange(from, to, exchange, Ordering::Relaxed).map(drop)
     }
 }

@@ -37,7 +37,7 @@
 
 use std::cell::Cell;
 
-use crate::sync::{AtomicU64, Ordering, seeded, unique};
+use crate::sync::{AtomicU64, Ordering, relaxed_if_seeded, seeded, unique};
 use crate::time::{Deadline, Moment};
 
 const STATE: u64 = 0b11;
@@ -267,5 +267,5 @@ impl ClaimCell {
 }
 
 fn change() -> Ordering {
-    if seeded("dedup-change-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel }
+    relaxed_if_seeded("dedup-change-relaxed", Ordering::AcqRel)
 }

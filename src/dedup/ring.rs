@@ -28,7 +28,7 @@
 use std::sync::OnceLock;
 
 use super::claim_word::Until;
-use crate::sync::{AtomicU64, CachePadded, Ordering, Relaxed, seeded};
+use crate::sync::{AtomicU64, CachePadded, Ordering, Relaxed, relaxed_if_seeded, seeded};
 use crate::time::{Deadline, Moment};
 
 /// How many cells are allocated together, when the first of them is used.
@@ -219,5 +219,5 @@ fn cell_index(number: u64) -> usize {
 }
 
 fn exchange() -> Ordering {
-    if seeded("dedup-ring-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel }
+    relaxed_if_seeded("dedup-ring-relaxed", Ordering::AcqRel)
 }

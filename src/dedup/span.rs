@@ -166,17 +166,21 @@ impl Span {
         until: Deadline,
         now: Moment,
     ) -> ClaimOutcome {
+        // The open offsets first: below `low` an offset counts as done only if it is not open (O2).
         let has_waiters = match self.open.get(&offset).and_then(|open| open.claim) {
             Some(claim) if !claim.until.is_passed(now) => return ClaimOutcome::InProgress,
             Some(claim) => Some(claim.has_waiters),
             None if self.status(offset, now) == Status::Done => return ClaimOutcome::Done,
             None => None,
         };
+        // Nothing but a record makes a worker claim an offset. So it exists, whatever was concluded from gaps, and is in
+        // no set any more before it is open (O3).
         let was_absent = self.reveal(offset, now);
         let since = self.polled_at(offset).unwrap_or(now);
         let fresh = OpenOffset { since, claimed: true, claim: None };
         let open = self.open.entry(offset).or_insert(fresh);
         open.claimed = true;
+        // Those who wait for the claim that is taken over wait for the end of this one.
         open.claim = Some(OffsetClaim { number, until, has_waiters: has_waiters.unwrap_or(false) });
         ClaimOutcome::New { taken_over: has_waiters.is_some(), was_absent }
     }
@@ -200,6 +204,8 @@ impl Span {
 
     /// Moves the beginning back to `offset`. The offsets between are unknown; what is known stays.
     fn rewind(&mut self, offset: u64, now: Moment) {
+        // What lay below `low` was resolved without being listed. It is above `low` from now on, so it is listed (O5),
+        // those offsets apart that are open.
         self.resolved.insert_run(self.first..self.low);
         for &open in self.open.range(..self.low).map(|(offset, _)| offset) {
             self.resolved.remove(open);
@@ -237,6 +243,7 @@ impl Span {
         let claim = *self.own_claim(offset, number)?;
         self.open.remove(&offset);
         if offset == self.low && self.resolved.is_empty() {
+            // In order, as most are: the watermark moves, and no set changes.
             self.low += 1;
             self.stalled = now;
             self.forget_below();
@@ -257,6 +264,7 @@ impl Span {
             self.open.remove(&offset);
             self.resolved.insert_run(offset.max(self.low)..offset + 1);
         }
+        // It stays open, and so holds the watermark back until it is claimed again and done.
         if let Some(open) = self.open.get_mut(&offset) {
             open.claim = None;
         }
@@ -285,6 +293,8 @@ impl Span {
             self.position = self.floor;
             return false;
         }
+        // Before this offset is revealed: a poll returns records in order, so the log has none between the last one
+        // polled and this one.
         if offset > self.position && !seeded("offsets-poll-folds-nothing") {
             self.fold_unknown(self.position..offset);
         }
@@ -292,6 +302,7 @@ impl Span {
         let ahead = offset >= self.frontier;
         let is_new = ahead || offset < self.first || self.unknown.contains(offset);
         let was_absent = self.reveal(offset, now);
+        // Below the watermark, an offset that is neither absent nor open counts as processed (O4).
         if was_absent && offset < self.low {
             self.open.insert(offset, OpenOffset { since: now, claimed: false, claim: None });
         }

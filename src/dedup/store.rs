@@ -214,6 +214,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     {
         let hash = self.hash(source.lookup());
         let claim = loop {
+            // In every round anew: a lease must not begin with the time of a round that another thread has undone.
             let now = self.now();
             let until = Until::new(now.after(self.settings.lease));
             match self.try_claim(hash, source.lookup(), now, until) {
@@ -235,6 +236,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
                 }
             }
         };
+        // The claim exists from here on. Making the id of it may clone, which is user code: if that panics, the claim is
+        // given back, or no caller could process the message before the lease is over.
         let id = source.into_id(|part| self.undo(hash, claim, part));
         Claim::New(ClaimHandle { hash, claim: Some(claim), id })
     }
@@ -250,11 +253,15 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             let word = cell.read();
             match word.state() {
                 ClaimState::Done(due) if !due.is_passed(now) => ClaimAttempt::Done,
+                // Expired: forgotten and inserted again, not claimed again. The record's hash may still be in the ring,
+                // and whatever takes it out there must not find a claim (W1).
                 ClaimState::Done(_) if cell.forget(word) => {
                     self.tally.count(Event::Expired);
                     ClaimAttempt::Tombstone
                 }
                 ClaimState::Claimed(lease) if !lease.is_passed(now) => ClaimAttempt::InProgress,
+                // The lease is over. One exchange from the word that was read: of this caller, another one that takes the
+                // claim over, and the late holder that completes it after all, one succeeds.
                 ClaimState::Claimed(_) => cell
                     .take_over(word, until)
                     .map_or(ClaimAttempt::Changed, ClaimAttempt::TakenOver),
@@ -274,6 +281,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     where
         Id: Borrow<A::Lookup>,
     {
+        // The record is claimed before others can find it, so no claim of theirs comes first.
         let cell = ClaimCell::claimed(until);
         let claim = cell.claim_id(until);
         let record = Record::new(hash, source.to_id());
@@ -405,6 +413,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     {
         let ended = self.cache.look(&ById { hash, id }, |_, cell| cell.abandon(own)).flatten();
         let Some(ClaimEnd { has_waiters }) = ended else { return false };
+        // The word is a tombstone now, so waiters that are woken can claim at once: they remove the record themselves if
+        // they come before this thread does.
         self.tally.count(Event::Abandoned);
         if has_waiters {
             self.waiters.wake(hash);
@@ -444,6 +454,8 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     {
         let now = self.now();
         let has_waiters = self.cache.look(&ById { hash, id }, |_, cell| {
+            // Marked in the word that says that the claim runs, by one exchange: its end finds the mark and wakes, or
+            // this fails and the caller looks again instead of waiting.
             let word = cell.read();
             let runs = matches!(word.state(), ClaimState::Claimed(lease) if !lease.is_passed(now));
             runs && cell.join(word)

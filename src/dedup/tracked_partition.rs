@@ -204,6 +204,7 @@ impl TrackedPartition {
             span.advance(now);
         }
         let claimed = span.claim(index, number, now.after(self.shared.lease), now);
+        // Counters and tickets without the lock: other workers of the partition wait for it.
         drop(state);
         if was_absent {
             self.count(Event::Unfolded);
@@ -255,6 +256,8 @@ impl TrackedPartition {
             Some(mut state) => {
                 let now = self.now();
                 let ended = state.span.as_mut().and_then(|span| end(span, index, now));
+                // Under the same lock: a claim that is not there any more was fenced if the partition has started over
+                // since, and is late otherwise.
                 (state.generation != claim.generation, ended)
             }
             None => (true, None),
@@ -299,6 +302,8 @@ impl TrackedPartition {
         let invalid = offsets.iter().filter(|&&offset| offset < 0).count();
         self.shared.tally.add(Event::Invalid, invalid as u64);
         let Some(first) = offsets.iter().copied().find_map(index) else { return Some(()) };
+        // With its first part a poll takes the partition up. A later part does not: if the partition was revoked in
+        // between, the rest of the poll must not bring it back.
         let ended = if poll.0.is_none() { state.take_up(first) } else { Vec::new() };
         if !poll.is_same_generation(self.token, state.generation) {
             return Some(());
@@ -353,6 +358,8 @@ impl TrackedPartition {
     /// Returns the last committable offset, and `Some(None)` if there is none.
     pub(super) fn revoke(&self) -> Option<Option<i64>> {
         let mut state = self.lock()?;
+        // Read under the same lock in which it starts over: no completion comes in between that would be lost for the
+        // last commit.
         let last = state.reported().map(|span| offset(span.committable()));
         let reports = seeded("offsets-revoked-is-reported");
         let assignment = if reports { Assignment::Reported } else { Assignment::Revoked };

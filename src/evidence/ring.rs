@@ -13,7 +13,7 @@
 
 use std::sync::OnceLock;
 
-use crate::sync::{AtomicU64, Ordering, Relaxed, seeded};
+use crate::sync::{AtomicU64, Ordering, Relaxed, relaxed_if_seeded, seeded};
 
 /// Events that a ring has room for; hits have half of it.
 #[cfg(not(clockhand_loom))]
@@ -74,8 +74,7 @@ impl Evidence {
         // Made before the ring was opened.
         let Some(events) = self.events.get() else { return };
         events[(put % EVENTS) as usize].set(event);
-        let order =
-            if seeded("evidence-put-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        let order = relaxed_if_seeded("evidence-put-relaxed", Ordering::Release);
         // ORDERING E-a: Release: the event; pairs with `collect`.
         self.put.store(put + 1, order);
     }

@@ -134,8 +134,8 @@ impl Driven {
             /// Whether a call further up on this thread's stack polls already.
             static POLLING: Cell<bool> = const { Cell::new(false) };
         }
-        struct Idle;
-        impl Drop for Idle {
+        struct ResetOnDrop;
+        impl Drop for ResetOnDrop {
             fn drop(&mut self) {
                 POLLING.set(false);
             }
@@ -143,7 +143,7 @@ impl Driven {
         if POLLING.replace(true) {
             return;
         }
-        let _idle = Idle;
+        let _reset = ResetOnDrop;
         // A renewal is not part of the loads on the stack of the thread that happens to poll it.
         run::off_stack(|| {
             for _ in 0..MAX_POLLS_PER_CALL {

@@ -222,9 +222,12 @@ impl<V> Flight<V> {
             drop(state);
             return FlightPoll::Over(outcome);
         }
+        // Its own turn first: a waiter that was promoted, or that steps in for one that does not arrive, leads, and
+        // relieves nobody. Only one that goes on waiting looks whether the leader has stalled.
         let leads = state.is_led_from(id) || state.step_in_for_absent(id, now, self.limits);
         let promoted = if leads { None } else { state.relieve(now, self.limits) };
         if let Some(leader) = state.leader.as_mut().filter(|leader| leader.id == id) {
+            // From here on it is no waiter any more, neither absent nor in the queue (F4).
             let old = leader.arrive(now);
             state.missed_promotions = 0;
             #[cfg(test)]
@@ -249,6 +252,7 @@ impl<V> Flight<V> {
     /// load.
     pub(super) fn leave(&self, id: CallerId, now: u64) -> bool {
         let mut state = self.state();
+        // It may have been told already: then it reads the outcome, so that the last reader takes it.
         if let Some(outcome) = state.read_outcome(id) {
             drop(state);
             drop(outcome);
@@ -276,9 +280,11 @@ impl<V> Flight<V> {
     fn give_up(&self, mut state: MutexGuard<'_, FlightState<V>>, id: CallerId, now: u64) -> bool {
         match state.phase {
             Phase::Over { .. } => return false,
+            // It has claimed the completion and died on the way: the next caller may claim it again.
             Phase::Completing(completes) if completes == id => state.phase = Phase::Loading,
             Phase::Loading | Phase::Completing(_) => {}
         }
+        // A caller that was relieved gives up only itself: the flight has another leader, or one who completes it.
         let gone = state.leader.take_if(|leader| leader.id == id);
         let is_led = state.leader.is_some() || matches!(state.phase, Phase::Completing(_));
         let promoted = if is_led { None } else { state.promote(now) };
@@ -324,6 +330,7 @@ impl<V> Flight<V> {
     /// no waiter is promoted and no other caller completes the flight.
     pub(super) fn begin_completion(&self, id: CallerId, completion: Completion) -> bool {
         let mut state = self.state();
+        // A value is as good from a leader that was relieved. Its error is not: the new leader may still succeed.
         let may = completion == Completion::Value || state.is_led_from(id);
         let completes = may && matches!(state.phase, Phase::Loading);
         if completes && !seeded("flight-completion-unmarked") {
@@ -342,6 +349,8 @@ impl<V> Flight<V> {
         }
         let absent = state.leader.as_ref().is_some_and(|leader| leader.absent.is_some());
         let unread = state.queue.len() + usize::from(absent);
+        // Making the outcome clones a value of the user's, so not under the lock: the caller makes it and calls again.
+        // The phase stays, so nobody else completes the flight meanwhile.
         if outcome.is_none() && unread != 0 {
             return End::OutcomeWanted;
         }

@@ -382,6 +382,8 @@ where
             if matches!(failure, Failure::Absent) && !seeded("absent-leaves-the-value") {
                 self.cache.engine().complete_absent(&self.key, &self.token());
             }
+            // The table comes before the end here as well: what is kept says that the load has failed, and what is not
+            // kept is gone, before a waiter or a new caller learns that the flight is over.
             let failed = self.failed_now(Some(failure.clone()).zip(options.negative_ttl));
             let kept = failed.is_kept() && self.settle();
             if !kept {

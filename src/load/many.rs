@@ -17,13 +17,13 @@ thread_local! {
 /// Calls a loader's `load_many` for `keys` by `call`. Returns `None` if that is the default.
 pub(super) fn call<K, R>(keys: &[K], call: impl FnOnce() -> R) -> Option<R> {
     /// Restores what an outer call has set, even on a panic.
-    struct Back(Option<SliceAddress>);
-    impl Drop for Back {
+    struct RestoreOnDrop(Option<SliceAddress>);
+    impl Drop for RestoreOnDrop {
         fn drop(&mut self) {
             CALLED_FOR.set(self.0);
         }
     }
-    let _back = Back(CALLED_FOR.replace(Some(address(keys))));
+    let _restore = RestoreOnDrop(CALLED_FOR.replace(Some(address(keys))));
     let answer = call();
     CALLED_FOR.get().is_some().then_some(answer)
 }

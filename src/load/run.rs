@@ -62,9 +62,9 @@ pub(super) struct ThinFrame {
 }
 
 /// Takes its run from the thread's stack on drop.
-pub(super) struct Leave;
+pub(super) struct PopOnDrop;
 
-impl Drop for Leave {
+impl Drop for PopOnDrop {
     fn drop(&mut self) {
         // The caller that leads keeps the run alive: nothing of the user's is dropped here.
         let _ = STACK.try_with(|stack| stack.borrow_mut().pop());
@@ -73,8 +73,8 @@ impl Drop for Leave {
 
 impl Frame {
     /// Puts it on the thread's stack. While the thread ends there is none, and cycles are not found.
-    fn push(self) -> Option<Leave> {
-        STACK.try_with(|stack| stack.borrow_mut().push(self)).is_ok().then_some(Leave)
+    fn push(self) -> Option<PopOnDrop> {
+        STACK.try_with(|stack| stack.borrow_mut().push(self)).is_ok().then_some(PopOnDrop)
     }
 
     /// The record of the run.
@@ -93,7 +93,7 @@ impl Frame {
 
 impl ThinFrame {
     /// Puts it on the thread's stack until what is returned is dropped.
-    pub(super) fn push(self) -> Option<Leave> {
+    pub(super) fn push(self) -> Option<PopOnDrop> {
         Frame::Thin(self).push()
     }
 }
@@ -140,13 +140,13 @@ pub(super) fn stack_of_records() -> Vec<Arc<Run>> {
 /// Calls `part` without the runs on the thread's stack, which do not wait for it.
 #[cfg_attr(not(feature = "async"), allow(dead_code, reason = "there are no tasks"))]
 pub(super) fn off_stack<T>(part: impl FnOnce() -> T) -> T {
-    struct Back(Vec<Frame>);
-    impl Drop for Back {
+    struct RestoreOnDrop(Vec<Frame>);
+    impl Drop for RestoreOnDrop {
         fn drop(&mut self) {
             let _ = STACK.try_with(|stack| stack.replace(std::mem::take(&mut self.0)));
         }
     }
-    let _back = Back(STACK.try_with(RefCell::take).unwrap_or_default());
+    let _restore = RestoreOnDrop(STACK.try_with(RefCell::take).unwrap_or_default());
     part()
 }
 

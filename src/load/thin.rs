@@ -19,7 +19,7 @@ use super::flight::{Completion, Flight, FlightOutcome, Runner};
 use super::fresh::Fresh;
 use super::leader_state::StallLimits;
 use super::next::{LoadOptions, stale_or_error};
-use super::run::{Leave, Run, ThinFrame};
+use super::run::{PopOnDrop, Run, ThinFrame};
 use super::{LoadError, LoadSource, Loaded, now};
 use crate::cache::Cache;
 use crate::engine::{StaleValue, ThinStart};
@@ -39,7 +39,7 @@ where
     key: &'c K,
     start: ThinStart,
     /// By which the thread's stack knows the load. Dropped when the load has ended, and before the span is.
-    _frame: Option<Leave>,
+    _frame: Option<PopOnDrop>,
     span: OnceCell<NoAbort<LoadSpan>>,
     /// Whether the loader has returned a value.
     loaded: Cell<bool>,
@@ -122,6 +122,8 @@ where
     fn complete(&self, value: &V, lifetime_override: LifetimeOverride) {
         self.loaded.set(true);
         let engine = self.cache.engine();
+        // The table first: a caller that comes between the two steps finds the value. In the other order it would
+        // find the token of a load that is over, take it for one left behind, and load once more.
         if lifetime_override.ttl == Some(Duration::ZERO) {
             engine.count_thin_end(&self.start, true);
             engine.cancel_thin_load(self.key, &self.start);
@@ -145,6 +147,8 @@ where
 
     /// Ends the load, and its flight, if it has one. The table has it no more.
     fn end(&self, completion: Completion, outcome: impl FnOnce() -> FlightOutcome<V>) {
+        // One exchange decides: either the load ends as it began, and nobody has joined it; or another caller has
+        // inflated it before, and then the flight tells those who have joined.
         if let Err(flight) = self.start.load.end() {
             let flight = Flight::<V>::of(flight);
             if flight.begin_completion(Flight::<V>::FIRST, completion) {
@@ -167,6 +171,8 @@ where
         let engine = self.cache.engine();
         quietly(|| engine.count_thin_end(&self.start, self.loaded.get()));
         quietly(|| {
+            // The load ends before its placeholder goes. If the flight has promoted a waiter, that one leads on with the
+            // same token, so the placeholder stays.
             let is_over = match self.start.load.end() {
                 Ok(()) => true,
                 Err(flight) => Flight::<V>::of(flight).abandon(Flight::<V>::FIRST, now()),

@@ -19,7 +19,7 @@ use super::validate::{Mode, Reads};
 use super::{Born, OwnedGuard};
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, CachePadded, Holder, Ordering,
-    Relaxed, fence, seeded, unique,
+    Relaxed, fence, relaxed_if_seeded, seeded, unique,
 };
 
 /// Retirements from one look for ripe items to the next, unless the owner wants more looks.
@@ -110,9 +110,7 @@ impl<T, L> Domain<T, L> {
     pub(crate) fn birth(&self) -> u32 {
         // ORDERING R-u: Acquire: who was neutralized before the era began that is read here, is seen as neutralized by who
         // follows what is published later; pairs with the step of the era in `next_era`.
-        let birth =
-            if seeded("reclaim-birth-relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
-        self.era.load(birth)
+        self.era.load(relaxed_if_seeded("reclaim-birth-relaxed", Ordering::Acquire))
     }
 
     /// Moves the epoch by one if every pinned participant shows the present one, or was neutralized, and says who holds what is ripe. Items

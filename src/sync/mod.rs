@@ -327,3 +327,9 @@ pub(crate) fn seeded(name: &str) -> bool {
 pub(crate) const fn seeded(_name: &str) -> bool {
     false
 }
+
+/// The ordering of an access, which the seeded bug `name` weakens.
+#[inline(always)]
+pub(crate) fn relaxed_if_seeded(name: &str, ordering: Ordering) -> Ordering {
+    if seeded(name) { Ordering::Relaxed } else { ordering }
+}
