@@ -23,8 +23,6 @@ const UNASKED: usize = 1 << 20;
 const UNASKED_WEIGHED: usize = 1 << 10;
 /// The most entries that a table can be made for.
 const MOST: usize = 1 << 34;
-/// The resolution of the clock where none was chosen.
-const TICK: Duration = Duration::from_millis(1);
 /// For how long a write waits by default: what a thread needs that is in the cache and has lost its processor to
 /// ten others, three times over.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -687,10 +685,7 @@ impl<K, V, S> Builder<K, V, S> {
         }
         let durations = [self.time_to_live, self.time_to_idle];
         let shortest = durations.into_iter().flatten().filter(|d| !d.is_zero()).min();
-        let clock = self.clock.take().unwrap_or_else(|| {
-            // A clock that was not chosen is as fine as the durations ask for.
-            shortest.filter(|&d| d < TICK).map_or_else(|| Clock::coarse(TICK), |_| Clock::precise())
-        });
+        let clock = self.clock.take().unwrap_or_else(|| Clock::fine_enough_for(shortest));
         if let Some(resolution) = clock.resolution() {
             if resolution.is_zero() {
                 return Err(BuildError::ClockResolutionZero);

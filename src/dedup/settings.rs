@@ -23,8 +23,6 @@ const DEFAULT_TTL: Duration = Duration::from_secs(300);
 const DEFAULT_CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 /// The default lease, unless the time to live is shorter.
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
-/// The resolution of the default clock.
-const DEFAULT_RESOLUTION: Duration = Duration::from_millis(1);
 
 const CAPACITY_VARIABLE: &str = "MAX_TRACKED_OFFSETS";
 const TTL_VARIABLE: &str = "OFFSET_CACHE_TTL_SECONDS";
@@ -54,12 +52,7 @@ impl Named<Duration> {
 /// Returns the clock, if its resolution is fine enough for these times.
 fn clock_for(clock: Option<Clock>, times: &[Named<Duration>]) -> Result<Clock, SettingsError> {
     let shortest = times.iter().min_by_key(|time| time.value);
-    let clock = clock.unwrap_or_else(|| {
-        // The default clock is as fine as the times need.
-        shortest
-            .filter(|time| time.value < DEFAULT_RESOLUTION)
-            .map_or_else(|| Clock::coarse(DEFAULT_RESOLUTION), |_| Clock::precise())
-    });
+    let clock = clock.unwrap_or_else(|| Clock::fine_enough_for(shortest.map(|time| time.value)));
     if let (Some(resolution), Some(&Named { value: time, setting })) =
         (clock.resolution(), shortest)
         && (resolution.is_zero() || time < resolution)

@@ -94,6 +94,15 @@ impl Clock {
         Self(Source::System { origin: Instant::now() })
     }
 
+    /// The clock that is used when none was chosen: as fine as the shortest of the durations needs.
+    pub(crate) fn fine_enough_for(shortest: Option<Duration>) -> Self {
+        const USUAL: Duration = Duration::from_millis(1);
+        match shortest {
+            Some(shortest) if shortest < USUAL => Self::precise(),
+            _ => Self::coarse(USUAL),
+        }
+    }
+
     /// A clock that stands still, and the [`ManualClock`] that moves it.
     ///
     /// With it, tests of expiry need not sleep and are deterministic.
