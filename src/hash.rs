@@ -1,5 +1,7 @@
 //! From a hasher's result to the hash that the table uses.
 
+use crate::narrow::low64;
+
 /// Spreads a hash over all 64 bits, so that a weak or an identity hasher does no more harm than its
 /// collisions: buckets are chosen by the leading bits and tags from lower ones.
 ///
@@ -10,7 +12,7 @@
 pub(crate) fn mix(hash: u64) -> u64 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let product = u128::from(hash ^ GOLDEN) * u128::from(GOLDEN);
-    (product >> 64) as u64 ^ product as u64
+    low64(product >> 64) ^ low64(product)
 }
 
 /// A key with its hash, which is computed once for each call.

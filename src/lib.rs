@@ -88,7 +88,10 @@
 //! Targets with pointers and atomics of 64 bits; on others it does not compile.
 #![deny(unsafe_code)]
 // Tests may be as long as what they say.
-#![cfg_attr(not(test), warn(clippy::too_many_lines, clippy::excessive_nesting))]
+#![cfg_attr(
+    not(test),
+    warn(clippy::cast_possible_truncation, clippy::excessive_nesting, clippy::too_many_lines)
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Capacities, hashes and places are 64 bits wide and name what lies in memory; a bucket of eight
@@ -119,6 +122,7 @@ mod latency;
 pub mod load;
 mod load_policy;
 mod maintenance_thread;
+mod narrow;
 mod outcome;
 #[cfg(feature = "persist")]
 mod persist;

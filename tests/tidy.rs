@@ -27,9 +27,9 @@ use source::{Line, Source, crates, files, has_word, root, sources, sources_of, t
 /// Modules, and what each may import from the crate; itself apart. What stands further up is built on what stands
 /// further down. `TOP` makes the public surface.
 const LAYERS: &str = "
-    predict: cache engine evidence load persist random_state sync temporary time
+    predict: cache engine evidence load narrow persist random_state sync temporary time
     load: cache engine error expiry health latency load_policy random_state stats sync time trace
-    dedup: builder cache error expiry guard hash health iter outcome random_state reader settings stats sync temporary time
+    dedup: builder cache error expiry guard hash health iter narrow outcome random_state reader settings stats sync temporary time
     tier: sync
     builder: TOP
     cache: TOP
@@ -37,33 +37,34 @@ const LAYERS: &str = "
     iter: TOP
     reader: TOP
     maintenance_thread: engine sync
-    engine: accounting entry error evidence expiry hash health latency load_policy outcome policy reclaim settings slot_meta stats sync table tags time trace
-    table: entry reclaim slot_meta sync
-    policy: slot_meta sync
+    engine: accounting entry error evidence expiry hash health latency load_policy narrow outcome policy reclaim settings slot_meta stats sync table tags time trace
+    table: entry narrow reclaim slot_meta sync
+    policy: narrow slot_meta sync
     accounting: sync
-    expiry: entry sync time
-    entry: sync tags
+    expiry: entry narrow sync time
+    entry: narrow sync tags
     tags: sync
     reclaim: sync
-    evidence: sync
-    health: sync time
-    latency: sync time
+    evidence: narrow sync
+    health: narrow sync time
+    latency: narrow sync time
     outcome: error
     removals: outcome sync
-    persist: cache engine sync temporary time
+    persist: cache engine narrow sync temporary time
     temporary: sync
-    time: sync
+    time: narrow sync
     settings: load_policy
     slot_meta:
     stats:
     error:
-    hash:
+    hash: narrow
     guide:
     key_ref:
     load_policy:
+    narrow:
     random_state:
     trace:
-    sync:
+    sync: narrow
 ";
 const TOP: &str = "builder cache engine error expiry guard health iter maintenance_thread latency load_policy outcome random_state reader settings stats tags time";
 

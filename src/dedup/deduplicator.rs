@@ -20,6 +20,7 @@ use super::tally::Event;
 use super::ticket::{Claim, Outcome, Ticket};
 use super::wait::{Status, Waited, wait};
 use crate::health::{DedupState, Health, Thresholds};
+use crate::narrow::in_memory;
 use crate::sync::PeriodicThread;
 
 /// Remembers which ids were processed, so that each is processed once.
@@ -414,7 +415,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Deduplicator<Id> {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.store.size() as usize
+        in_memory(self.store.size())
     }
 
     /// Whether [`len`](Self::len) is zero.

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use super::claim_word::Until;
 use super::record::{ByDueEntry, OUTSIDE_RING, Record};
+use crate::narrow::in_memory;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, unique};
 use crate::time::{Deadline, Moment};
 
@@ -94,7 +95,7 @@ impl DueSet {
     /// Approximate bytes of the sets.
     pub(super) fn bytes(&self) -> usize {
         // The tree's nodes are at least half full.
-        self.number.get() as usize * 2 * size_of::<DueEntry>()
+        in_memory(self.number.get()) * 2 * size_of::<DueEntry>()
     }
 
     /// Calls `change` under the lock, where no user code may run.

@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use equivalent::Equivalent;
 
 use super::ring::Oldest;
+use crate::narrow::low16;
 use crate::sync::{AtomicU64, Relaxed};
 
 /// No position: the id is in progress, or its completion is under way.
@@ -97,7 +98,7 @@ impl<Id> Equivalent<Record<Id>> for ByPosition {
     fn equivalent(&self, record: &Record<Id>) -> bool {
         let position = record.position.get();
         let here =
-            position % self.cells == self.at.cell && (position / self.cells) as u16 == self.at.lap;
+            position % self.cells == self.at.cell && low16(position / self.cells) == self.at.lap;
         here && position < OUTSIDE_RING && record.hash == self.at.hash
     }
 }

@@ -28,6 +28,7 @@
 use std::sync::OnceLock;
 
 use super::claim_word::Until;
+use crate::narrow::{in_memory, low16};
 use crate::sync::{AtomicU64, CachePadded, Ordering, Relaxed, relaxed_if_seeded, seeded};
 use crate::time::{Deadline, Moment};
 
@@ -102,7 +103,7 @@ impl Ring {
 
     pub(super) fn bytes(&self) -> usize {
         let used = self.segments.iter().filter(|segment| segment.get().is_some()).count();
-        size_of_val::<[_]>(&self.segments) + used * SEGMENT as usize * size_of::<Cell>()
+        size_of_val::<[_]>(&self.segments) + used * in_memory(SEGMENT) * size_of::<Cell>()
     }
 
     /// Takes the next position, which no other completion gets.
@@ -112,7 +113,7 @@ impl Ring {
 
     /// The round of a position.
     pub(super) fn lap(&self, position: u64) -> u16 {
-        (position / self.cells) as u16
+        low16(position / self.cells)
     }
 
     /// Puts a hash into the cell of a position, and takes out the one that was there.
@@ -127,7 +128,7 @@ impl Ring {
         // ORDERING D-c: Acquire: for the hash that is taken out; pairs with the exchange below.
         let mut seen = cell.word.load(Ordering::Acquire);
         loop {
-            let late = seen != 0 && is_later(seen as u16, lap);
+            let late = seen != 0 && is_later(low16(seen), lap);
             if late && !seeded("dedup-ring-takes-the-later") {
                 return PutOutcome::Late;
             }
@@ -209,13 +210,13 @@ impl Ring {
 
 impl Oldest {
     fn of(word: u64, cell: u64) -> Option<Self> {
-        (word != 0).then_some(Self { hash: word >> LAP_BITS, cell, lap: word as u16 })
+        (word != 0).then_some(Self { hash: word >> LAP_BITS, cell, lap: low16(word) })
     }
 }
 
 /// The index of a cell in its segment: cells with consecutive numbers are in different cache lines.
 fn cell_index(number: u64) -> usize {
-    (number % (SEGMENT / STRIDE) * STRIDE + number / (SEGMENT / STRIDE)) as usize
+    in_memory(number % (SEGMENT / STRIDE) * STRIDE + number / (SEGMENT / STRIDE))
 }
 
 fn exchange() -> Ordering {

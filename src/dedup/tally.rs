@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::metrics::Metrics;
 use crate::health::DedupCounts;
+use crate::narrow::in_memory;
 use crate::sync::{AtomicU64, CachePadded, Relaxed, unique};
 
 /// What is counted.
@@ -63,7 +64,7 @@ fn own() -> usize {
     // While the thread ends, any stripe does.
     let number = OWN.try_with(|own| {
         if own.get() == usize::MAX {
-            own.set(unique() as usize);
+            own.set(in_memory(unique()));
         }
         own.get()
     });

@@ -7,6 +7,7 @@ use super::{Engine, Local};
 use crate::health::{CacheCounts, CacheState, Health, Thresholds, Times};
 #[cfg(feature = "histograms")]
 use crate::latency::{Latencies, Latency, Operation};
+use crate::narrow::in_memory;
 use crate::policy::Fill;
 use crate::reclaim::Laggard;
 use crate::settings::Settings;
@@ -32,7 +33,7 @@ impl<K, V, S> Engine<K, V, S> {
     pub(crate) fn len(&self) -> usize {
         let insertions: u64 = self.locals().map(|local| local.tally.insertions.get()).sum();
         let departures: u64 = self.locals().map(|local| local.tally.departures()).sum();
-        insertions.saturating_sub(departures) as usize
+        in_memory(insertions.saturating_sub(departures))
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -108,10 +109,12 @@ impl<K, V, S> Engine<K, V, S> {
         let sum = |of: fn(&Local) -> u64| self.locals().map(of).fold(0, u64::wrapping_add);
         // Those gone are counted first, as with the entries: so no difference is below zero.
         let gone = sum(|local| local.tally.placeholders_gone.get());
-        let awaited = sum(|local| local.tally.placeholders.get()).saturating_sub(gone) as usize;
+        let awaited = sum(|local| local.tally.placeholders.get()).saturating_sub(gone);
+        let awaited = in_memory(awaited);
         let on_probation = sum(|local| local.cursor.on_probation()) as i64;
         let all = stats.entries + awaited;
-        let (entries, share) = (on_probation.max(0) as usize, self.policy.probation_charge());
+        let (entries, share) =
+            (in_memory(on_probation.max(0).cast_unsigned()), self.policy.probation_charge());
         let others = all.saturating_sub(entries);
         stats.awaited = awaited;
         let weighed = self.rules.weigher.is_some();

@@ -7,6 +7,7 @@ use crate::accounting::Stripe;
 use crate::error::InsertErrorKind;
 use crate::evidence::Evidence;
 use crate::latency::Timings;
+use crate::narrow::in_memory;
 use crate::outcome::RemovalCause;
 use crate::policy::EvictionCursor;
 use crate::stats::Stats;
@@ -46,7 +47,7 @@ impl Local {
         if self.place.get() == 0 {
             self.place.set(threads() as u64);
         }
-        self.place.get() as usize
+        in_memory(self.place.get())
     }
 
     /// Counts a write; whether it is time to see if the table is too large.

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use crate::narrow::in_memory;
 use crate::sync::{AtomicU64, CachePadded, Holder, Mutex, Relaxed, lock, unique};
 use crate::time::Begun;
 
@@ -86,7 +87,7 @@ pub(crate) struct Entered {
 /// The list of the calling thread.
 fn own() -> usize {
     thread_local! {
-        static OWN: usize = unique() as usize % LISTS;
+        static OWN: usize = in_memory(unique()) % LISTS;
     }
     OWN.try_with(|own| *own).unwrap_or(0)
 }

@@ -10,6 +10,7 @@ use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
 use crate::accounting::Reservation;
 use crate::latency::Operation;
+use crate::narrow::in_memory;
 use crate::reclaim::{ChargedTo, GRACE};
 use crate::settings::PRESSURE_SHARE;
 use crate::stats::Maintained;
@@ -225,7 +226,7 @@ where
     /// sleep: they may hold the generations of before, and would hold one more each time that the cache is emptied and filled.
     fn shrink_if_sparse(&self, view: View<'_, K, V>) {
         if view.is_grown() && !self.table.domain().keeps() {
-            let entries = self.len() + self.placeholders.get() as usize;
+            let entries = self.len() + in_memory(self.placeholders.get());
             view.shrink(entries, |old, buckets| old.resized(buckets * table::MAX_LOAD_FACTOR));
         }
     }

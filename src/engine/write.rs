@@ -13,6 +13,7 @@ use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
 use crate::expiry::LifetimeOverride;
 use crate::latency::Operation;
+use crate::narrow::in_memory;
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{Admission, History, Worth};
 use crate::reclaim::ChargedTo;
@@ -610,7 +611,7 @@ where
     #[inline(always)]
     pub(super) fn grow_if_crowded(&self, view: View<'_, K, V>) {
         if view.is_crowded()
-            && self.len() + self.placeholders.get() as usize
+            && self.len() + in_memory(self.placeholders.get())
                 > view.buckets() * crate::table::MAX_LOAD_FACTOR
         {
             view.grow(|old, buckets| old.resized(buckets * crate::table::MAX_LOAD_FACTOR));

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use super::thin_load::{AnyFlight, ThinLoad};
 use super::{Entry, EntryCosts, EntryRef, Node, RawEntry};
+use crate::narrow::low8;
 use crate::sync::Stamp;
 
 /// Identifies a load. The cache itself only compares tokens, and asks for their status.
@@ -133,7 +134,7 @@ pub(crate) fn plain_hash(hash: u64) -> u64 {
 /// The recent uses of the key in a hash word.
 #[inline]
 pub(super) fn recent_uses(word: u64) -> u8 {
-    (word >> RECENT_USES_SHIFT) as u8
+    low8(word >> RECENT_USES_SHIFT)
 }
 
 /// A hash word with another such note.

@@ -44,6 +44,7 @@ use super::Kind;
 use super::free_list::Numbers;
 use super::placeholder::RenewingNode;
 use super::{EntryLayout, Node};
+use crate::narrow::records;
 use crate::sync::{Address, Holder, SpinGuard, SpinLock, give_way};
 
 /// Set in the number of a record with a token.
@@ -341,7 +342,7 @@ impl Pool {
     }
 
     fn numbers_of(&self, chunk: usize) -> Range<u32> {
-        let first = (chunk as u32) << self.bits;
+        let first = records(chunk) << self.bits;
         first..first + (1 << self.bits)
     }
 
@@ -353,8 +354,9 @@ impl Pool {
             growth.fresh = self.make(&mut growth);
         }
         // As few as there are of others: a small cache stays small.
-        let made = (growth.made() << self.bits) as u32 - growth.fresh.len() as u32;
-        let count = most.min(growth.fresh.len() as u32).min(made / 8 + 1);
+        let fresh = records(growth.fresh.len());
+        let made = records(growth.made() << self.bits) - fresh;
+        let count = most.min(fresh).min(made / 8 + 1);
         let first = growth.fresh.start;
         growth.fresh.start += count;
         first..first + count
@@ -469,7 +471,7 @@ impl Pool {
     fn take_some<const MOST: usize>(&self, to: &mut Numbers<MOST>, mark: u32) -> u32 {
         let most = BATCH_SIZE.min(to.room());
         self.pop_some(most, to, mark).unwrap_or_else(|| {
-            let mut fresh = self.take_fresh(most as u32);
+            let mut fresh = self.take_fresh(records(most));
             let first = fresh.next().expect("at least one was handed out");
             fresh.rev().for_each(|number| to.push(number | mark));
             first | mark

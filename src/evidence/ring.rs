@@ -13,6 +13,7 @@
 
 use std::sync::OnceLock;
 
+use crate::narrow::in_memory;
 use crate::sync::{AtomicU64, Ordering, Relaxed, relaxed_if_seeded, seeded};
 
 /// Events that a ring has room for; hits have half of it.
@@ -83,7 +84,7 @@ impl Evidence {
 /// Called by one collector at a time.
 impl Evidence {
     /// As many events are taken out at a time, at most.
-    pub(crate) const MOST: usize = EVENTS as usize;
+    pub(crate) const MOST: usize = in_memory(EVENTS);
 
     /// Takes out what was told, and opens the ring for more; whether some hits may not have been told.
     pub(crate) fn collect(&self, mut tell: impl FnMut(ReadEvent)) -> bool {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Expiration, after, modified};
 use crate::entry::EntryRef;
+use crate::narrow::whole;
 use crate::time::{Deadline, Moment};
 
 /// What a write wants for the lifetime of its value. By default it lives like any other.
@@ -81,7 +82,7 @@ impl<K, V> Expiration<K, V> {
         }
         let spared = jitter * chance(entry.hash(), written);
         // Saturates: a duration may be longer than the clock runs.
-        let age = (age.as_nanos() as f64 * (1.0 - spared)) as u64;
+        let age = whole(age.as_nanos() as f64 * (1.0 - spared));
         written.after(Duration::from_nanos(age)).is_passed(now)
     }
 }

@@ -1,5 +1,6 @@
 //! How long something took, in a form of which many can be kept.
 
+use crate::narrow::whole;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl Times {
 
     /// As long as this took so large a part of them at most, in seconds.
     pub(super) fn quantile(&self, part: f64) -> f64 {
-        let wanted = (self.count() as f64 * part).ceil().max(1.0) as u64;
+        let wanted = whole((self.count() as f64 * part).ceil().max(1.0));
         let mut seen = 0;
         let reached = self.0.iter().find(|&&(_, count)| {
             seen += count;

@@ -7,6 +7,7 @@ use histogram::Histogram;
 
 use super::Operation;
 use super::sampling::{Sampling, Timings, config};
+use crate::narrow::whole;
 
 /// How long the operations of a cache took. From [`Cache::latencies`](crate::Cache::latencies).
 ///
@@ -169,7 +170,7 @@ impl Latency {
     /// ```
     pub fn quantile(&self, part: f64) -> Duration {
         let part = if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) };
-        let wanted = ((self.count() as f64 * part).ceil() as u64).max(1);
+        let wanted = whole((self.count() as f64 * part).ceil()).max(1);
         let mut seen = 0;
         for (until, count) in self.buckets() {
             seen += count;

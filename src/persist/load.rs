@@ -11,6 +11,7 @@ use super::frame::Source;
 use super::{EntryHead, GhostSet, Header, Kind, PersistError, types, wall_time};
 use crate::cache::Cache;
 use crate::engine::{Begun, SavedGhost, SavedHand, SavedPolicy, SavedState};
+use crate::narrow::in_memory;
 
 /// A snapshot that was read to its end, and found to be whole.
 struct Snapshot<K, V> {
@@ -146,7 +147,7 @@ where
                 let ghost =
                     |(tag, protected, uses, absent)| SavedGhost { tag, protected, uses, absent };
                 let ghosts: Vec<_> = ghosts.into_iter().map(ghost).collect();
-                engine.restore_ghosts(set as usize, &ghosts);
+                engine.restore_ghosts(in_memory(set), &ghosts);
             }
         }
         restored

@@ -18,6 +18,7 @@
 use std::sync::OnceLock;
 
 use super::tuning::{CAUSES_PER_SET, ENTRIES_PER_CAUSE_SET};
+use crate::narrow::{in_memory, low16, low64};
 use crate::sync::{AtomicU64, Relaxed, prefetch_to_read, zeroed};
 
 const TIME_BITS: u32 = 16;
@@ -102,7 +103,7 @@ impl Causes {
                 3 => Cause::Refused,
                 _ => return None,
             };
-            ((word ^ hash) & TAG == 0).then_some((cause, word as u16))
+            ((word ^ hash) & TAG == 0).then_some((cause, low16(word)))
         })
     }
 
@@ -126,7 +127,7 @@ impl Causes {
     #[inline]
     fn set<'m>(&self, table: &'m Table, hash: u64) -> &'m [Word] {
         let nth = (u128::from(hash) * self.sets as u128) >> 64;
-        &table.words[table.first + nth as usize * CAUSES_PER_SET..][..CAUSES_PER_SET]
+        &table.words[table.first + in_memory(low64(nth)) * CAUSES_PER_SET..][..CAUSES_PER_SET]
     }
 }
 

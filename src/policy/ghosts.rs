@@ -20,6 +20,7 @@ use super::tuning::{
     ENTRIES_PER_GHOST_SET, FAR_CAPACITIES, LATE_TENTHS, MIN_GHOST_SETS, NEAR_PART,
     STEPS_PER_CAPACITY,
 };
+use crate::narrow::{in_memory, low8, low16, low32, low64};
 use crate::slot_meta::Region;
 use crate::sync::{AtomicU64, Octet, Relaxed, prefetch};
 
@@ -97,7 +98,7 @@ impl Ghosts {
         let word = self.set(hash).find(tag(hash))?;
         let found = word.get();
         word.set(0);
-        let absent = self.step.times(u64::from(self.steps(now).wrapping_sub(found as u32)));
+        let absent = self.step.times(u64::from(self.steps(now).wrapping_sub(low32(found))));
         let evicted_from = match found & PROTECTED != 0 {
             true if absent <= self.late => EvictedFrom::Protected,
             false if absent <= self.near => EvictedFrom::Near,
@@ -105,7 +106,7 @@ impl Ghosts {
             _ => EvictedFrom::TooLongAgo,
         };
         Some(Ghost {
-            recent_uses: RecentUses::from_bits((found >> RECENT_USES_SHIFT) as u8),
+            recent_uses: RecentUses::from_bits(low8(found >> RECENT_USES_SHIFT)),
             absent,
             evicted_from,
         })
@@ -114,7 +115,7 @@ impl Ghosts {
     /// When a key was evicted last, if that is remembered.
     #[inline]
     pub(super) fn time(&self, hash: u64) -> Option<u16> {
-        self.set(hash).find(tag(hash)).map(|word| word.get() as u16)
+        self.set(hash).find(tag(hash)).map(|word| low16(word.get()))
     }
 
     /// How long before `now` a time was.
@@ -131,18 +132,18 @@ impl Ghosts {
     fn set(&self, hash: u64) -> &Set {
         let mixed = (hash & fingerprint::MASK).wrapping_mul(0xa24b_aed4_963e_e407);
         let nth = (u128::from(mixed) * self.sets.len() as u128) >> 64;
-        &self.sets[nth as usize]
+        &self.sets[in_memory(low64(nth))]
     }
 
     #[inline]
     fn steps(&self, now: u64) -> u32 {
-        self.step.steps(now) as u32
+        low32(self.step.steps(now))
     }
 
     /// A time in steps.
     #[inline]
     pub(super) fn coarse(&self, now: u64) -> u16 {
-        self.steps(now) as u16
+        low16(self.steps(now).into())
     }
 }
 
@@ -172,7 +173,7 @@ pub(super) fn is_later(time: u16, other: u16) -> bool {
 /// Never zero, so that no ghost looks vacant.
 #[inline]
 fn tag(hash: u64) -> u16 {
-    ((hash >> 16) as u16).max(1)
+    low16(hash >> 16).max(1)
 }
 
 /// What a snapshot has of a key that was evicted.
@@ -204,8 +205,8 @@ impl Ghosts {
         let ghosts = words.filter(|word| word >> TAG_SHIFT != 0).map(|word| SavedGhost {
             tag: (word >> TAG_SHIFT) as u16,
             protected: word & PROTECTED != 0,
-            uses: uses(RecentUses::from_bits((word >> RECENT_USES_SHIFT) as u8)),
-            absent: self.steps(now).wrapping_sub(word as u32),
+            uses: uses(RecentUses::from_bits(low8(word >> RECENT_USES_SHIFT))),
+            absent: self.steps(now).wrapping_sub(low32(word)),
         });
         Some(ghosts.collect())
     }

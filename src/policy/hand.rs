@@ -2,6 +2,7 @@
 
 use super::entries::{Entries, ScanPosition};
 use super::tuning::{CHECKPOINTS, MAX_AHEAD, MAX_RANGES, PARTS_PER_RANGE};
+use crate::narrow::in_memory;
 use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 use crate::sync::{AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
@@ -30,7 +31,7 @@ pub(super) struct ScanRange {
 
 #[inline]
 fn checkpoint(position: u64) -> usize {
-    (position >> (u64::BITS - CHECKPOINTS.trailing_zeros())) as usize
+    in_memory(position >> (u64::BITS - CHECKPOINTS.trailing_zeros()))
 }
 
 /// What a snapshot has of a hand.

@@ -20,6 +20,7 @@ use super::tuning::{
     ARRIVALS_PER_ROUND, BATCHES_PER_TURN, ENTRIES_PER_FINGERPRINT, MAX_BATCH, MAX_TAKE_ATTEMPTS,
     UNCOUNTED_BATCHES,
 };
+use crate::narrow::in_memory;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, CachePadded, Relaxed, seeded};
 
 #[derive(Debug)]
@@ -191,6 +192,6 @@ impl ProbationFifo {
 
     #[inline]
     fn nth(&self, batch: u64) -> usize {
-        batch as usize & (self.times.len() - 1)
+        in_memory(batch) & (self.times.len() - 1)
     }
 }

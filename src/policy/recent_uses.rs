@@ -13,6 +13,7 @@
 
 use super::scale::Scale;
 use super::tuning::CAPACITIES_PER_PERIOD;
+use crate::narrow::low8;
 
 const MAX_COUNT: u8 = 0xf;
 const PERIOD_BITS: u32 = 4;
@@ -49,7 +50,7 @@ impl Periods {
     /// The period at a time that is counted in misses.
     #[inline]
     fn at(&self, now: u64) -> u8 {
-        self.0.steps(now) as u8 & PERIOD_MASK
+        low8(self.0.steps(now)) & PERIOD_MASK
     }
 
     /// What is left of the count at this time. Sixteen periods in which the key was not used look like
@@ -57,7 +58,7 @@ impl Periods {
     #[inline]
     pub(super) fn count(&self, recent_uses: RecentUses, now: u64) -> u64 {
         let passed = self.at(now).wrapping_sub(recent_uses.0 >> PERIOD_BITS) & PERIOD_MASK;
-        u64::from((recent_uses.0 & MAX_COUNT) >> passed.min(PERIOD_BITS as u8))
+        u64::from((recent_uses.0 & MAX_COUNT) >> passed.min(low8(PERIOD_BITS.into())))
     }
 
     /// So many uses, as of now.
@@ -69,7 +70,7 @@ impl Periods {
     /// The recent uses with one more.
     #[inline]
     pub(super) fn add_use(&self, recent_uses: RecentUses, now: u64) -> RecentUses {
-        let count = (self.count(recent_uses, now) as u8 + 1).min(MAX_COUNT);
+        let count = (low8(self.count(recent_uses, now)) + 1).min(MAX_COUNT);
         RecentUses(self.at(now) << PERIOD_BITS | count)
     }
 }

@@ -5,6 +5,7 @@ use super::ghosts::SavedGhost;
 use super::hand::SavedHand;
 use super::state::{Admission, Fill, Policy};
 use super::{History, RecentUses};
+use crate::narrow::low8;
 use crate::slot_meta::SlotMeta;
 
 /// What holds for the whole cache.
@@ -48,7 +49,7 @@ impl Policy {
         cursor: &EvictionCursor,
         recent_uses: RecentUses,
     ) -> u8 {
-        history.periods.count(recent_uses, self.now(cursor)) as u8
+        low8(history.periods.count(recent_uses, self.now(cursor)))
     }
 
     /// How an entry starts that is restored with these bits, and was heard of so often. None if there are no such bits.

@@ -203,7 +203,7 @@ impl Policy {
     #[cfg(feature = "predict")]
     pub(crate) fn probation_room(&self, fill: Fill) -> u64 {
         let room = self.target(fill) + if fill.has_room() { fill.free as f64 } else { 0.0 };
-        (room / self.target_step()) as u64
+        crate::narrow::whole(room / self.target_step())
     }
 
     /// Hears of a new entry. One that weighs nothing makes no room, and has no fingerprint.

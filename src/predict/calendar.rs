@@ -1,5 +1,6 @@
 //! Time of day and of the week, and what a day of a key looks like.
 
+use crate::narrow::{low32, single, whole, whole_signed};
 use std::f64::consts::TAU;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Calendar {
         for (nth, pair) in inputs.chunks_exact_mut(2).enumerate() {
             let period = if nth < HARMONICS { DAY } else { 7.0 * DAY };
             let angle = TAU * (nth % HARMONICS + 1) as f64 * (unix / period).rem_euclid(1.0);
-            (pair[0], pair[1]) = (angle.sin() as f32, angle.cos() as f32);
+            (pair[0], pair[1]) = (single(angle.sin()), single(angle.cos()));
         }
         inputs
     }
@@ -43,7 +44,7 @@ impl Calendar {
     /// The day, and the part of it.
     fn slot(&self, now: Duration) -> (i64, u32) {
         let days = self.unix(now) / DAY;
-        (days.floor() as i64, (days.rem_euclid(1.0) * SLOTS) as u32 & 63)
+        (whole_signed(days.floor()), low32(whole(days.rem_euclid(1.0) * SLOTS)) & 63)
     }
 }
 

@@ -4,6 +4,7 @@
 //! rings or sets of fixed size: the log forgets what is oldest, a set of rows the key that occurred least lately.
 
 use super::trust::Trust;
+use crate::narrow::{in_memory, low32, low64};
 
 const WAYS: usize = 8;
 /// Occurrences of a key that are remembered.
@@ -76,17 +77,17 @@ impl<K> History<K> {
     }
 
     fn place(&self, number: u64) -> usize {
-        ((number - 1) % self.places as u64) as usize
+        in_memory((number - 1) % self.places as u64)
     }
 
     pub(super) fn row(&mut self, hash: u64) -> Option<&mut Row> {
         let set = self.set(hash);
-        self.rows[set].iter_mut().find(|row| row.at[0] != 0 && row.hash == hash as u32)
+        self.rows[set].iter_mut().find(|row| row.at[0] != 0 && row.hash == low32(hash))
     }
 
     fn set(&self, hash: u64) -> std::ops::Range<usize> {
         let sets = (self.rows.len() / WAYS) as u128;
-        let first = ((u128::from(hash) * sets) >> 64) as usize * WAYS;
+        let first = in_memory(low64((u128::from(hash) * sets) >> 64)) * WAYS;
         first..first + WAYS
     }
 
@@ -99,19 +100,19 @@ impl<K> History<K> {
             None => self.log.push(logged),
         }
         let last = self.last;
-        let age = move |at: u32| u64::from((last as u32).wrapping_sub(at));
+        let age = move |at: u32| u64::from(low32(last).wrapping_sub(at));
         if let Some(row) = self.row(hash) {
             let number = |at| if at == 0 { 0 } else { last.saturating_sub(age(at)) };
             let before = Before { at: row.at.map(number), trust: row.trust };
             row.at.copy_within(..OCCURRENCES - 1, 1);
-            row.at[0] = last as u32;
+            row.at[0] = low32(last);
             return before;
         }
         let set = self.set(hash);
         let is_oldest = |row: &&mut Row| (row.at[0] == 0, age(row.at[0]));
         if let Some(row) = self.rows[set].iter_mut().max_by_key(is_oldest) {
-            *row = Row { hash: hash as u32, ..Row::default() };
-            row.at[0] = last as u32;
+            *row = Row { hash: low32(hash), ..Row::default() };
+            row.at[0] = low32(last);
         }
         Before::default()
     }

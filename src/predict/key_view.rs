@@ -1,6 +1,7 @@
 //! The user's features, with what they must not do put right.
 
 use super::features::{CLASSES, FEATURES, Features, NoFeatures};
+use crate::narrow::single;
 use crate::sync::quietly;
 
 /// The user's features; a panic or a number that is none stands for the default.
@@ -37,7 +38,7 @@ impl<K> KeyView<K> {
             values
         };
         let values = self.ask(set).unwrap_or_default();
-        values.map(|value| if value.is_nan() { 0.0 } else { value.clamp(-8.0, 8.0) as f32 })
+        values.map(|value| if value.is_nan() { 0.0 } else { single(value.clamp(-8.0, 8.0)) })
     }
 
     /// What is gained by a load of a key that is asked for with this probability.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use super::calendar::{Calendar, DayProfile};
 use super::inputs::Inputs;
+use crate::narrow::{in_memory, low64};
 
 const WAYS: usize = 8;
 
@@ -153,7 +154,7 @@ impl<K> KeyTable<K> {
 
     fn set(&self, hash: u64) -> std::ops::Range<usize> {
         let sets = (self.places.len() / WAYS) as u128;
-        let first = ((u128::from(hash) * sets) >> 64) as usize * WAYS;
+        let first = in_memory(low64((u128::from(hash) * sets) >> 64)) * WAYS;
         first..first + WAYS
     }
 

@@ -6,6 +6,7 @@
 
 use super::features::CLASSES;
 use super::inputs::{INPUTS, Inputs};
+use crate::narrow::single;
 
 const STEP: f32 = 0.02;
 /// Each outcome takes so much of the weight of earlier gradients.
@@ -59,7 +60,7 @@ impl Regression {
 
     /// Learns an outcome.
     pub(super) fn learn(&mut self, class: usize, inputs: &Inputs, yes: bool) {
-        let error = self.probability(class, inputs) as f32 - f32::from(u8::from(yes));
+        let error = single(self.probability(class, inputs)) - f32::from(u8::from(yes));
         self.shared.learn(inputs, error);
         self.classes[class].learn(inputs, error);
         self.outcomes += 1;

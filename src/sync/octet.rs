@@ -134,13 +134,14 @@ mod imp {
 #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
 mod imp {
     use super::{AtomicU64, COMPARED, Relaxed, WORDS};
+    use crate::narrow::low32;
 
     pub(super) fn find(words: &[Relaxed<AtomicU64>; WORDS], upper: u16) -> Option<usize> {
         words.iter().position(|word| word.get() >> 48 == u64::from(upper))
     }
 
     pub(super) fn furthest_behind(words: &[Relaxed<AtomicU64>; WORDS], number: u32) -> usize {
-        let behind = |nth: usize| number.wrapping_sub(words[nth].get() as u32) << (32 - COMPARED);
+        let behind = |nth: usize| number.wrapping_sub(low32(words[nth].get())) << (32 - COMPARED);
         (0..WORDS).max_by_key(|&nth| behind(nth)).expect("there are eight")
     }
 }

@@ -9,6 +9,7 @@ use super::group::Group;
 use super::header::Header;
 use super::summary::Summaries;
 use crate::entry::{EntryLayout, Slab};
+use crate::narrow::in_memory;
 use crate::reclaim::stall_point;
 use crate::sync::{
     AtomicPtr, AtomicU64, AtomicUsize, CachePadded, Ordering, Relaxed, Zeroed, zeroed,
@@ -125,7 +126,7 @@ impl<K, V, X> Array<K, V, X> {
     /// The bucket of a hash, or of a position: its leading bits.
     #[inline]
     pub(super) fn index_of(&self, hash: u64) -> usize {
-        (hash >> self.shift) as usize
+        in_memory(hash >> self.shift)
     }
 
     /// The first place of a bucket.

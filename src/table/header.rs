@@ -22,6 +22,7 @@
 use std::fmt;
 
 use super::group::SLOTS_PER_GROUP;
+use crate::narrow::{in_memory, low32};
 use crate::sync::seeded;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,8 +56,8 @@ impl Header {
 
     #[inline(always)]
     pub(super) fn announced(self) -> Announced {
-        let (number, slot_index) = (self.0 as u32, self.0 >> SLOT_SHIFT & 0b111);
-        match slot_index as usize {
+        let (number, slot_index) = (low32(self.0), self.0 >> SLOT_SHIFT & 0b111);
+        match in_memory(slot_index) {
             _ if number == 0 => Announced::Nothing,
             SLOTS_PER_GROUP => Announced::InChain(number),
             slot_index => Announced::InSlot(slot_index, number),
@@ -66,7 +67,7 @@ impl Header {
     /// Whether it announces this number, wherever.
     #[inline]
     pub(super) fn announces(self, number: u32) -> bool {
-        self.0 as u32 == number
+        low32(self.0) == number
     }
 
     #[inline]

@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::bucket::{BucketRef, Occupied};
 use super::group::{Group, SLOTS_PER_GROUP};
 use super::view::View;
+use crate::narrow::in_memory;
 use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
 /// Buckets in a range of a large table, as a power of two: four words of the summaries.
@@ -197,7 +198,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
         let last = array.index_of(from.wrapping_add(length - 1));
         let mut index = array.index_of(from);
-        let mut rank = (from - array.place_of(index)) as usize;
+        let mut rank = in_memory(from - array.place_of(index));
         while let Some(found) = array.summaries().next(region, index, last) {
             if found != index {
                 (index, rank) = (found, 0);
@@ -223,7 +224,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         let (mut position, mut left) = (from, length);
         while left > 0 {
             let bucket = self.bucket_at(position);
-            let rank = (position - bucket.first_position()) as usize;
+            let rank = in_memory(position - bucket.first_position());
             if let Err(rank) = bucket.scan(region, rank, &mut visit) {
                 // The range may be one of another generation, and reach beyond the table.
                 return (bucket.first_position() + rank as u64).wrapping_sub(from);
@@ -238,7 +239,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     #[inline]
     pub(crate) fn get_at(&self, region: Region, position: u64) -> Option<Occupied<'g, K, V, X>> {
         let bucket = self.bucket_at(position);
-        let rank = (position - bucket.first_position()) as usize;
+        let rank = in_memory(position - bucket.first_position());
         let header = bucket.header();
         if header.is_frozen() {
             return None;

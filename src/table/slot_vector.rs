@@ -109,6 +109,7 @@ mod imp {
     };
 
     use super::{ALL, BitMask};
+    use crate::narrow::low32;
 
     pub(in crate::table) use crate::table::array::Bucket as Line;
 
@@ -148,7 +149,7 @@ mod imp {
         #[inline]
         #[target_feature(enable = "sse2")]
         fn compare_tags(self, upper: u64) -> BitMask {
-            let upper = _mm_set1_epi32(upper as i32);
+            let upper = _mm_set1_epi32(low32(upper) as i32);
             Self::negative(_mm_cmpeq_epi16(self.0, upper), _mm_cmpeq_epi16(self.1, upper))
         }
 
@@ -162,7 +163,8 @@ mod imp {
         #[inline]
         #[target_feature(enable = "sse2")]
         fn compare(self, asked: u64, wanted: u64) -> BitMask {
-            let (asked, wanted) = (_mm_set1_epi32(asked as i32), _mm_set1_epi32(wanted as i32));
+            let (asked, wanted) =
+                (_mm_set1_epi32(low32(asked) as i32), _mm_set1_epi32(low32(wanted) as i32));
             let (first, last) = (_mm_and_si128(self.0, asked), _mm_and_si128(self.1, asked));
             Self::negative(_mm_cmpeq_epi32(first, wanted), _mm_cmpeq_epi32(last, wanted))
         }

@@ -23,6 +23,7 @@
 //! The *meta* bits are the policy's ([`SlotMeta`]): of a vacant slot they are zero. The table knows the region that
 //! they tell, and that a read adds one to their count.
 
+use crate::narrow::low32;
 use crate::slot_meta::{Region, SlotMeta};
 
 const META_SHIFT: u32 = 32;
@@ -96,7 +97,7 @@ impl SlotWord {
     /// The number of the entry.
     #[inline(always)]
     pub(super) fn number(self) -> u32 {
-        self.0 as u32
+        low32(self.0)
     }
 
     #[inline(always)]

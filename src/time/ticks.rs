@@ -16,6 +16,7 @@
 use std::sync::{OnceLock, PoisonError};
 use std::time::Instant;
 
+use crate::narrow::low64;
 use crate::sync::{AtomicU64, Mutex, Relaxed, counter, has_counter};
 
 /// Counts from one point to the next: some seconds.
@@ -111,5 +112,5 @@ impl Ticks {
 
 #[inline]
 pub(super) fn in_nanos(counted: u64, rate: u64) -> u64 {
-    ((u128::from(counted) * u128::from(rate)) >> RATE_BITS) as u64
+    low64((u128::from(counted) * u128::from(rate)) >> RATE_BITS)
 }
