@@ -10,6 +10,8 @@
 //! | `world` | the cache, its model, and what must hold after each operation |
 //! | `reads`, `writes`, `upkeep` | the operations |
 //!
+//! `tests/it/sequential.rs` plays random bytes to it, too.
+//!
 //! The model does not choose victims. Which entries left, and why, it is told by the removal
 //! listener; it checks that they were there, that the cause is right, and that an eviction was
 //! needed.
