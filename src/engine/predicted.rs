@@ -167,6 +167,12 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
+    /// The hash of a key, as reads tell it.
+    #[cfg(feature = "persist")]
+    pub(crate) fn hash_of(&self, key: &K) -> u64 {
+        self.hash(key)
+    }
+
     /// Whether an entry that was prefetched was asked for, in time or not.
     pub(crate) fn note_prefetched(&self, asked: bool) {
         self.policy.note_prefetched(asked, self.fill());

@@ -11,8 +11,14 @@ use super::handle::Predictor;
 use super::job::{JobRunner, RunJob};
 use super::key_view::KeyView;
 use super::round::Rounds;
+#[cfg(feature = "persist")]
+use super::saved::{Saved, SavedModels};
+#[cfg(feature = "persist")]
+use super::saved_keys::{KeyForm, KnownKeys};
 use super::settings::PredictSettings;
 use crate::load::LoadingCache;
+#[cfg(feature = "persist")]
+use crate::persist::PersistError;
 use crate::random_state::RandomState;
 
 /// Sets a [`Predictor`] up. Made by [`Predictor::builder`].
@@ -56,7 +62,9 @@ pub struct PredictorBuilder<K, V, L, S = RandomState> {
     features: Box<dyn Features<K>>,
     jobs: JobRunner<K, V, L, S>,
     #[cfg(feature = "persist")]
-    saved: Option<super::saved::SavedModels>,
+    saved: Option<(SavedModels, Option<KnownKeys<K>>)>,
+    #[cfg(feature = "persist")]
+    codec: Option<KeyForm<K>>,
 }
 
 impl<K, V, L, S> PredictorBuilder<K, V, L, S>
@@ -74,6 +82,8 @@ where
             jobs,
             #[cfg(feature = "persist")]
             saved: None,
+            #[cfg(feature = "persist")]
+            codec: None,
         }
     }
 
@@ -185,6 +195,10 @@ where
     /// Goes on from what [`Predictor::save_file`] has written, in the models that are on: where they had
     /// been right, they start loads at once. Needs feature `persist`.
     ///
+    /// # Progress
+    ///
+    /// **Blocking**: reads the file.
+    ///
     /// # Errors
     ///
     /// If there is no such file, or it is foreign, newer, of another type of keys, truncated or changed. Nothing is
@@ -213,14 +227,59 @@ where
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     #[cfg(feature = "persist")]
-    pub fn restore_file(
-        mut self,
-        path: impl AsRef<std::path::Path>,
-    ) -> Result<Self, crate::persist::PersistError> {
-        let file = std::fs::File::open(path)?;
-        let keys = std::any::type_name::<K>();
-        self.saved = Some(super::saved::SavedModels::read(file, keys)?);
+    pub fn restore_file(self, path: impl AsRef<std::path::Path>) -> Result<Self, PersistError> {
+        self.restore_from(std::io::BufReader::new(std::fs::File::open(path)?))
+    }
+
+    /// As [`restore_file`](Self::restore_file), from what [`Predictor::save_to`] has written. Needs feature `persist`.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore_file`](Self::restore_file).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use clockhand::Cache;
+    /// use clockhand::predict::{Budget, Predictor};
+    ///
+    /// let quotes = Cache::new(100).loading(|key: &u32| Ok::<_, String>(*key));
+    /// let builder = || Predictor::builder(&quotes).budget(Budget::per_second(10.0)).save_keys();
+    /// let mut bytes = Vec::new();
+    /// let predictor = builder().start()?;
+    /// predictor.save_to(&mut bytes)?;
+    /// predictor.stop();
+    /// let predictor = builder().restore_from(&*bytes)?.start()?;
+    /// # drop(predictor);
+    /// assert!(builder().restore_from(&bytes[1..]).is_err());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "persist")]
+    pub fn restore_from(mut self, from: impl std::io::Read) -> Result<Self, PersistError> {
+        let saved = Saved::read(from, std::any::type_name::<K>())?;
+        let keys = match saved.keys.zip(self.codec) {
+            Some((keys, codec)) => Some(keys.decode(codec).ok_or(PersistError::Corrupt { at: 0 })?),
+            None => None,
+        };
+        self.saved = Some((saved.models, keys));
         Ok(self)
+    }
+
+    /// Has what is known of single keys saved with the models, and restored by the calls of
+    /// [`restore_file`](Self::restore_file) that follow: in which order they were missed, how often and when they were
+    /// asked for. Keys that were about to be asked for are then loaded after a restart, before they are. Without this,
+    /// keys in a file are passed over. Needs feature `persist`.
+    ///
+    /// # Examples
+    ///
+    /// See [`restore_from`](Self::restore_from).
+    #[cfg(feature = "persist")]
+    pub fn save_keys(mut self) -> Self
+    where
+        K: serde::Serialize + serde::de::DeserializeOwned,
+    {
+        self.codec = Some(KeyForm::new());
+        self
     }
 
     /// Starts it, with a thread named `clockhand-pred`. Its loads run on the
@@ -275,8 +334,12 @@ where
         #[cfg_attr(not(feature = "persist"), allow(unused_mut, reason = "nothing is restored"))]
         let mut rounds = Rounds::new(&self.loading, (self.settings, view), run_job);
         #[cfg(feature = "persist")]
-        if let Some(saved) = self.saved {
-            rounds.restore(saved);
+        {
+            rounds.codec = self.codec;
+            if let Some((models, keys)) = self.saved {
+                rounds.restore(models);
+                keys.into_iter().for_each(|keys| rounds.restore_keys(keys));
+            }
         }
         Ok(Predictor::new(rounds))
     }

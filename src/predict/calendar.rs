@@ -29,6 +29,12 @@ impl Calendar {
         self.unix.as_secs_f64() + now.as_secs_f64() - self.at.as_secs_f64()
     }
 
+    /// Milliseconds since 1970.
+    #[cfg(feature = "persist")]
+    pub(super) fn unix_millis(&self, now: Duration) -> u64 {
+        whole(self.unix(now) * 1000.0)
+    }
+
     /// The harmonics at a moment.
     pub(super) fn harmonics(&self, now: Duration) -> [f32; CALENDAR_INPUTS] {
         let unix = self.unix(now);

@@ -12,11 +12,13 @@ use super::job::JobRunner;
 use super::pace::{INTERVAL, StepCounts};
 use super::round::Rounds;
 #[cfg(feature = "persist")]
-use super::saved::SavedModels;
+use super::saved::Saved;
 use super::stats::PredictorStats;
 #[cfg(feature = "async")]
 use crate::load::AsyncLoader;
 use crate::load::{Loader, LoadingCache};
+#[cfg(feature = "persist")]
+use crate::persist::PersistError;
 use crate::sync::{AtomicU64, Mutex, PeriodicThread, Relaxed, lock};
 
 /// Loads what is likely to be asked for, before it is: see the [module](super).
@@ -73,7 +75,7 @@ trait Steps: Send + Sync {
 
     /// What was learned; `None` if the predictor was stopped.
     #[cfg(feature = "persist")]
-    fn saved(&self) -> Option<SavedModels>;
+    fn saved(&self) -> Option<Result<Saved, PersistError>>;
 
     /// Lets go of everything.
     fn end(&self);
@@ -109,7 +111,7 @@ where
     }
 
     #[cfg(feature = "persist")]
-    fn saved(&self) -> Option<SavedModels> {
+    fn saved(&self) -> Option<Result<Saved, PersistError>> {
         lock(self).as_ref().map(Rounds::saved)
     }
 
@@ -294,8 +296,9 @@ impl Predictor {
         self.shared.paused.set(0);
     }
 
-    /// Writes what both models have learned of all keys into a file, which is replaced in one step. What is known of
-    /// single keys is not in it: that is there again after a few of their lifetimes. Needs feature `persist`.
+    /// Writes what both models have learned into a file, which is replaced in one step. What is known of single keys is
+    /// in it if the builder was told to [save keys](PredictorBuilder::save_keys); otherwise it is there again after a few
+    /// of their lifetimes. Needs feature `persist`.
     ///
     /// # Progress
     ///
@@ -309,12 +312,32 @@ impl Predictor {
     ///
     /// See [`PredictorBuilder::restore_file`].
     #[cfg(feature = "persist")]
-    pub fn save_file(
-        &self,
-        path: impl AsRef<std::path::Path>,
-    ) -> Result<(), crate::persist::PersistError> {
+    pub fn save_file(&self, path: impl AsRef<std::path::Path>) -> Result<(), PersistError> {
+        self.saved()?.write_file(path.as_ref())
+    }
+
+    /// As [`save_file`](Self::save_file), into any writer.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: waits for the round that is under way, and for the writer. Do not call it in a loader.
+    ///
+    /// # Errors
+    ///
+    /// If that could not be written.
+    ///
+    /// # Examples
+    ///
+    /// See [`PredictorBuilder::restore_from`].
+    #[cfg(feature = "persist")]
+    pub fn save_to(&self, to: impl std::io::Write) -> Result<(), PersistError> {
+        self.saved()?.write(to)
+    }
+
+    #[cfg(feature = "persist")]
+    fn saved(&self) -> Result<Saved, PersistError> {
         let gone = || std::io::Error::other("the predictor was stopped");
-        self.rounds.saved().ok_or_else(gone)?.write_file(path.as_ref())
+        self.rounds.saved().ok_or_else(gone)?
     }
 
     /// Stops, and waits for the round that is under way, but not for loads. Dropping it does the same. What it knows

@@ -76,6 +76,19 @@ impl<K> History<K> {
         Some((logged.hash, &logged.key))
     }
 
+    /// All events that are remembered, the oldest first; with the last one of a key, whether that is to be trusted.
+    #[cfg(feature = "persist")]
+    pub(super) fn events(&self) -> impl Iterator<Item = (u64, &K, Option<Trust>)> {
+        let first = self.last + 1 - self.log.len() as u64;
+        (first..=self.last).filter_map(|number| {
+            let (hash, key) = self.event(number)?;
+            let row = self.rows[self.set(hash)]
+                .iter()
+                .find(|row| row.at[0] == low32(number) && row.hash == low32(hash));
+            Some((hash, key, row.map(|row| row.trust)))
+        })
+    }
+
     fn place(&self, number: u64) -> usize {
         in_memory((number - 1) % self.places as u64)
     }

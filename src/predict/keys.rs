@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use super::calendar::{Calendar, DayProfile};
 use super::inputs::Inputs;
+#[cfg(feature = "persist")]
+use super::saved_keys::SavedKnown;
 use crate::narrow::{in_memory, low64};
 
 const WAYS: usize = 8;
@@ -113,6 +115,34 @@ impl<K> Known<K> {
     }
 }
 
+#[cfg(feature = "persist")]
+impl<K> Known<K> {
+    pub(super) fn saved(&self, now: Duration) -> SavedKnown {
+        SavedKnown {
+            since_first_use: now.saturating_sub(self.first_use),
+            since_last_use: now.saturating_sub(self.last_use),
+            mean_gap: self.mean_gap,
+            gap_deviation: self.gap_deviation,
+            uses: self.uses,
+            habit: self.habit,
+            last_outcome: self.last_outcome,
+            days: self.days,
+            lifetime: self.lifetime,
+            ends_anyway: self.ends_anyway,
+        }
+    }
+
+    /// Goes on from what was saved `ago`.
+    pub(super) fn restore(&mut self, saved: SavedKnown, ago: Duration, now: Duration) {
+        let then = |since: Duration| now.saturating_sub(since).saturating_sub(ago);
+        (self.first_use, self.last_use) = (then(saved.since_first_use), then(saved.since_last_use));
+        (self.mean_gap, self.gap_deviation) = (saved.mean_gap, saved.gap_deviation);
+        (self.uses, self.habit) = (saved.uses, saved.habit);
+        (self.last_outcome, self.days) = (saved.last_outcome, saved.days);
+        (self.lifetime, self.ends_anyway) = (saved.lifetime, saved.ends_anyway);
+    }
+}
+
 /// The table.
 #[derive(Debug)]
 pub(super) struct KeyTable<K> {
@@ -141,6 +171,11 @@ impl<K> KeyTable<K> {
     /// Keys for which there is room.
     pub(super) fn places(&self) -> usize {
         self.places.len()
+    }
+
+    #[cfg(feature = "persist")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Known<K>> {
+        self.places.iter().flatten()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -63,6 +63,7 @@
 //! | `features`, `key_view` | what the user knows of keys |
 //! | `hashes` | a hasher for hashes |
 //! | `saved` | what was learned, as it is written and read (feature `persist`) |
+//! | `saved_keys` | the same of single keys |
 //! | `stats` | what it tells about itself |
 
 mod agenda;
@@ -93,6 +94,8 @@ mod reuse;
 mod round;
 #[cfg(feature = "persist")]
 mod saved;
+#[cfg(feature = "persist")]
+mod saved_keys;
 mod settings;
 mod stats;
 mod successors;

@@ -21,7 +21,11 @@ use super::key_view::KeyView;
 use super::keys::{Judgement, KeyTable, Known};
 use super::outcomes::Outcomes;
 use super::regression::Regression;
+#[cfg(feature = "persist")]
+use super::saved_keys::{KeyWriter, SavedKnown};
 use crate::engine::Presence;
+#[cfg(feature = "persist")]
+use crate::persist::PersistError;
 use crate::sync::seeded;
 
 /// Outcomes before it starts loads.
@@ -309,6 +313,34 @@ impl<K: Clone> Reuse<K> {
             judged.loaded = Some(presence.reads);
         }
         self.enter_before_end(hash, now, &presence);
+    }
+
+    /// Writes what is known of keys.
+    #[cfg(feature = "persist")]
+    pub(super) fn save_keys(
+        &self,
+        now: Duration,
+        writer: &mut KeyWriter<K>,
+    ) -> Result<(), PersistError> {
+        let mut known = self.keys.iter();
+        known.try_for_each(|known| writer.known(known.hash, &known.key, known.saved(now)))
+    }
+
+    /// Goes on from what was saved `ago` of a key, and looks at it at once: it may be worth a value now.
+    #[cfg(feature = "persist")]
+    pub(super) fn restore_key(
+        &mut self,
+        (hash, key): (u64, K),
+        (saved, ago): (SavedKnown, Duration),
+        now: Duration,
+        view: &mut KeyView<K>,
+    ) {
+        let (class, bytes) = (view.class(&key), view.key_bytes(&key));
+        let mut known = Known::new(hash, key, class, bytes, now);
+        known.restore(saved, ago, now);
+        if self.keys.get(hash).is_none() && self.keys.insert(known).is_some() {
+            self.enter(hash, now);
+        }
     }
 
     /// It is known whether a key was asked for, or will never be.

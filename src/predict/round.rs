@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::budget::TokenBucket;
+#[cfg(feature = "persist")]
+use super::calendar::Calendar;
 use super::candidate::{Candidate, Model};
 use super::ends::{Ends, LoadEnd};
 use super::job::RunJob;
@@ -13,7 +15,9 @@ use super::key_view::KeyView;
 use super::pace::MAX_READS;
 use super::reuse::{CacheView, Reuse};
 #[cfg(feature = "persist")]
-use super::saved::SavedModels;
+use super::saved::{Saved, SavedModels};
+#[cfg(feature = "persist")]
+use super::saved_keys::{KeyForm, KeyWriter, KnownKeys, SavedKeys};
 use super::settings::PredictSettings;
 use super::stats::{ModelStats, PredictorStats};
 use super::successors::Successors;
@@ -21,8 +25,11 @@ use crate::cache::Cache;
 use crate::engine::{LoadCounts, Presence};
 use crate::evidence::ReadEvent;
 use crate::load::{LoadingCache, PredictedLoad, WeakLoadingCache};
+#[cfg(feature = "persist")]
+use crate::persist::PersistError;
 use crate::sync::{quietly, seeded};
 
+const MONTH: Duration = Duration::from_secs(31 * 86_400);
 /// Loads that one job runs, one after another or by one query.
 const MAX_PER_JOB: usize = 32;
 /// JobRunner that are under way at a time.
@@ -33,6 +40,11 @@ pub(super) struct Rounds<K, V, L, S> {
     loading: WeakLoadingCache<K, V, L, S>,
     settings: PredictSettings,
     view: KeyView<K>,
+    #[cfg(feature = "persist")]
+    calendar: Calendar,
+    /// How keys are saved, if they are.
+    #[cfg(feature = "persist")]
+    pub(super) codec: Option<KeyForm<K>>,
     pub(super) reuse: Option<Reuse<K>>,
     pub(super) successors: Option<Successors<K>>,
     bucket: TokenBucket,
@@ -49,6 +61,11 @@ pub(super) struct Rounds<K, V, L, S> {
     told: u64,
     reads: u64,
     stats: PredictorStats,
+}
+
+/// The time since the cache was built, and a month before: what was saved may have happened before.
+fn now<K, V, S>(cache: &Cache<K, V, S>) -> Duration {
+    MONTH.saturating_add(cache.engine().elapsed())
 }
 
 /// The cache, as the models see it.
@@ -97,7 +114,7 @@ where
         run_job: RunJob<K, V, L, S>,
     ) -> Self {
         let engine = loading.cache().engine();
-        let (now, counts) = (engine.elapsed(), engine.load_counts());
+        let (now, counts) = (now(loading.cache()), engine.load_counts());
         // Where no value ends, there is nothing for Reuse to renew.
         let has_reuse = settings.reuse && (engine.values_may_end() || !settings.successors);
         let models = usize::from(has_reuse) + usize::from(settings.successors);
@@ -113,6 +130,10 @@ where
             loading: WeakLoadingCache::new(loading),
             settings,
             view,
+            #[cfg(feature = "persist")]
+            calendar,
+            #[cfg(feature = "persist")]
+            codec: None,
             reuse,
             successors,
             bucket,
@@ -136,7 +157,7 @@ where
             return None;
         };
         let engine = loading.cache().engine();
-        let now = engine.elapsed();
+        let now = now(loading.cache());
         self.take_ends(&loading, now);
         let mut events = std::mem::take(&mut self.events);
         events.clear();
@@ -271,9 +292,33 @@ where
         }
     }
 
+    /// What was learned.
+    #[cfg(feature = "persist")]
+    pub(super) fn saved(&self) -> Result<Saved, PersistError> {
+        Ok(Saved { models: self.saved_models(), keys: self.saved_keys()? })
+    }
+
+    /// What is known of single keys, if that is to be saved and the cache is there.
+    #[cfg(feature = "persist")]
+    fn saved_keys(&self) -> Result<Option<SavedKeys>, PersistError> {
+        let Some((codec, loading)) = self.codec.zip(self.loading.upgrade()) else {
+            return Ok(None);
+        };
+        let now = now(loading.cache());
+        let mut writer = KeyWriter::new(codec, self.calendar.unix_millis(now));
+        if let Some(reuse) = &self.reuse {
+            reuse.save_keys(now, &mut writer)?;
+        }
+        for (hash, key, trust) in self.successors.iter().flat_map(|model| model.history.events()) {
+            writer.missed(hash, key)?;
+            trust.map_or(Ok(()), |trust| writer.trust(hash, key, trust))?;
+        }
+        Ok(Some(writer.finish()))
+    }
+
     /// What the models have learned of all keys.
     #[cfg(feature = "persist")]
-    pub(super) fn saved(&self) -> SavedModels {
+    fn saved_models(&self) -> SavedModels {
         SavedModels {
             keys: std::any::type_name::<K>().to_string(),
             regression: self
@@ -297,6 +342,30 @@ where
         if let (Some(model), Some((learned, shadow))) = (&mut self.successors, saved.likelihoods) {
             model.likelihoods = learned;
             model.gates.restore(shadow);
+        }
+    }
+
+    /// Goes on from what was known of single keys, in the models that are on.
+    #[cfg(feature = "persist")]
+    pub(super) fn restore_keys(&mut self, saved: KnownKeys<K>) {
+        let Some(loading) = self.loading.upgrade() else { return };
+        let (engine, now) = (loading.cache().engine(), now(loading.cache()));
+        let ago = self.calendar.unix_millis(now).saturating_sub(saved.saved_at);
+        let ago = Duration::from_millis(ago);
+        if let Some(reuse) = &mut self.reuse {
+            for (key, known) in saved.known {
+                let hash = engine.hash_of(&key);
+                reuse.restore_key((hash, key), (known, ago), now, &mut self.view);
+            }
+        }
+        let Some(model) = &mut self.successors else { return };
+        for key in saved.log {
+            model.history.note(engine.hash_of(&key), key);
+        }
+        for (key, trust) in saved.trust {
+            if let Some(row) = model.history.row(engine.hash_of(&key)) {
+                row.trust = trust;
+            }
         }
     }
 

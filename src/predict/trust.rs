@@ -7,6 +7,7 @@ pub(super) const LOOKAHEAD: usize = 16;
 
 /// Whether the predictions of a key came true lately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Trust(i8);
 
 const MAX_TRUST: i8 = 3;
@@ -15,6 +16,12 @@ impl Trust {
     pub(super) fn learn(&mut self, right: bool) {
         let step = if right { 1 } else { -1 };
         self.0 = (self.0 + step).clamp(-MAX_TRUST, MAX_TRUST);
+    }
+
+    /// Whether it can be gone on from.
+    #[cfg(feature = "persist")]
+    pub(super) fn is_sound(self) -> bool {
+        (-MAX_TRUST..=MAX_TRUST).contains(&self.0)
     }
 
     fn grade(self) -> usize {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clockhand::predict::{Budget, ModelState, Predictor};
-use clockhand::{Cache, PersistError};
+use clockhand::{Cache, Clock, LoadSource, PersistError};
 
 use crate::support::market::Market;
 
@@ -105,12 +105,105 @@ fn what_is_no_such_file_says_so() {
     assert!(matches!(foreign, Err(PersistError::Foreign)));
     assert!(matches!(restored(&folder, b""), Err(PersistError::Foreign)));
     let mut newer = bytes.clone();
-    newer[8] = 2;
+    newer[8] = 3;
     let newer = restored(&folder, &newer);
-    assert!(matches!(newer, Err(PersistError::Newer { found: 2, supported: 1 })));
+    assert!(matches!(newer, Err(PersistError::Newer { found: 3, supported: 2 })));
     std::fs::write(folder.file(), &bytes).unwrap();
     let texts = Cache::new(10).loading(|key: &String| Ok::<_, String>(key.clone()));
     let builder = Predictor::builder(&texts).budget(Budget::per_second(1.0));
     let other = builder.restore_file(folder.file());
     assert!(matches!(other, Err(PersistError::OtherTypes { .. })));
+}
+
+/// Reads 29 chains of ten keys each, after a restart if there are `bytes`; the waits of the first pass, and what is
+/// saved in the end. Hashes are others in each cache.
+fn read_chains(bytes: Option<&[u8]>, passes: u64, saves_keys: bool) -> (u64, Vec<u8>) {
+    let builder = Cache::builder().capacity(100).clock(Clock::manual().0);
+    let quotes = builder.build().unwrap().loading(|key: &String| Ok::<_, String>(key.len()));
+    let builder = Predictor::builder(&quotes).budget(Budget::share(10.0)).reuse(false);
+    let builder = if saves_keys { builder.save_keys() } else { builder };
+    let builder = bytes.into_iter().fold(builder, |it, bytes| it.restore_from(bytes).unwrap());
+    let predictor = builder.build().unwrap();
+    let mut waits = 0;
+    for nth in 0..29 * passes {
+        for key in 0..10 {
+            let loaded = quotes.get_with_source(&format!("{}/{key}", nth * 7 % 29)).unwrap();
+            waits += u64::from(nth < 29 && loaded.source != LoadSource::Hit);
+            predictor.step();
+        }
+    }
+    let mut saved = Vec::new();
+    predictor.save_to(&mut saved).unwrap();
+    (waits, saved)
+}
+
+#[test]
+fn the_order_of_keys_survives_a_restart() {
+    let (waits, saved) = read_chains(None, 6, true);
+    assert_eq!(waits, 290, "all of them are new");
+    let (waits, again) = read_chains(Some(&saved), 1, true);
+    assert!(waits <= 120, "{waits} waits of 290");
+    assert!(read_chains(Some(&again), 1, true).0 <= 120, "once more");
+    let (waits, _) = read_chains(Some(&saved), 1, false);
+    assert_eq!(waits, 290, "keys are passed over without `save_keys`");
+    let (_, models) = read_chains(None, 6, false);
+    assert!(models.len() < saved.len() / 2);
+    assert_eq!(read_chains(Some(&models), 1, true).0, 290, "there are none");
+}
+
+#[test]
+fn what_is_known_of_keys_survives_a_restart() {
+    let set_up = |bytes: Option<&[u8]>| {
+        Market::new(
+            |cache| cache.capacity(1_000).time_to_live(10 * SECOND),
+            |predictor| {
+                let predictor = predictor.budget(Budget::per_second(100.0)).save_keys();
+                bytes.into_iter().fold(predictor, |it, bytes| it.restore_from(bytes).unwrap())
+            },
+        )
+    };
+    let before = set_up(None);
+    read(&before, 300);
+    let mut saved = Vec::new();
+    before.predictor.save_to(&mut saved).unwrap();
+    let restored = set_up(Some(&saved));
+    restored.step();
+    let keys = |market: &Market| market.predictor.stats().keys;
+    assert_eq!(keys(&restored), keys(&before), "all of them");
+    // The first lifetime of each is known to be followed by another one.
+    read(&restored, 12);
+    let stats = restored.predictor.stats().reuse;
+    assert!(stats.useful >= 20 && stats.wasted == 0, "{stats:?}");
+}
+
+/// The bytes with a true checksum.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let crc = crc32fast::hash(&bytes[20..]);
+    bytes[16..20].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn hostile_bytes_are_refused_or_harmless() {
+    let (_, bytes) = read_chains(None, 3, true);
+    let quotes = Cache::builder().capacity(100).clock(Clock::manual().0).build().unwrap();
+    let quotes = quotes.loading(|key: &String| Ok::<_, String>(key.len()));
+    let (mut refused, mut taken) = (0, 0);
+    for at in (20..bytes.len()).step_by(bytes.len() / 400 + 1).chain(bytes.len() - 40..bytes.len())
+    {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut changed = bytes.clone();
+            changed[at] ^= flip;
+            let builder = Predictor::builder(&quotes).budget(Budget::share(10.0)).save_keys();
+            let Ok(builder) = builder.restore_from(&*sealed(changed)) else {
+                refused += 1;
+                continue;
+            };
+            taken += 1;
+            let predictor = builder.build().unwrap();
+            (0..30).for_each(|key| _ = quotes.get(&format!("3/{}", key % 10)));
+            assert!(predictor.step() && predictor.stats().memory <= 1 << 20);
+        }
+    }
+    assert!(refused > 0 && taken > 0, "{refused} {taken}");
 }

@@ -137,4 +137,11 @@ fn what_was_learned_is_saved() {
     let predictor = builder().build().expect("sound");
     let saved: Result<(), PersistError> = predictor.save_file(folder.join("none"));
     assert!(saved.is_err());
+    let mut bytes = Vec::new();
+    let saved: Result<(), PersistError> = predictor.save_to(&mut bytes);
+    assert!(saved.is_ok());
+    drop(predictor);
+    let restored: Result<PredictorBuilder<_, _, _>, PersistError> =
+        builder().save_keys().restore_from(&*bytes);
+    assert!(restored.is_ok());
 }

@@ -180,7 +180,8 @@ impl Course<'_> {
                 }
             })
             .hasher(ahash::RandomState::with_seeds(a, b, c, d));
-        builder.per_entry_ttl().build().map_err(unusable)
+        let builder = if self.lives { builder.per_entry_ttl() } else { builder };
+        builder.build().map_err(unusable)
     }
 }
 
