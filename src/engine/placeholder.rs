@@ -337,16 +337,21 @@ where
         token: &LoadToken,
         (lifetime_override, took): (LifetimeOverride, Option<Duration>),
     ) {
-        let load = (token, lifetime_override, took);
+        let load = ((token, None), lifetime_override, took);
         self.complete_hashed(Hashed { hash: self.hash(key), key }, value, load, |_| ());
     }
 
-    /// The same for a key whose hash is known; calls `count` while the thread is pinned.
+    /// The same for a key whose hash is known, and the number of its placeholder, it may be; calls `count` while the
+    /// thread is pinned.
     pub(super) fn complete_hashed(
         &self,
         Hashed { hash, key }: Hashed<&K>,
         value: V,
-        (token, lifetime_override, took): (&LoadToken, LifetimeOverride, Option<Duration>),
+        ((token, number), lifetime_override, took): (
+            (&LoadToken, Option<u32>),
+            LifetimeOverride,
+            Option<Duration>,
+        ),
         count: impl FnOnce(&Local),
     ) {
         let value = NoAbort::new(value);
@@ -368,7 +373,11 @@ where
         });
         let done = self.retry(&mut pin, &mut op, |pin, op| {
             let view = self.table.view(pin.guard_ref());
-            let Some(occupied) = self.find_by_token(view, hash, key, token) else { return Ok(()) };
+            // Mostly it is where it was put.
+            let near = number.and_then(|number| view.find_number(hash, number));
+            let near = near.filter(|occupied| has_token(occupied.entry(), token));
+            let found = near.or_else(|| self.find_by_token(view, hash, key, token));
+            let Some(occupied) = found else { return Ok(()) };
             if let (Some(new), Some(tags)) = (&mut new, occupied.entry().tag_set()) {
                 // Those of the value that it renews; if they are invalidated, it goes with that.
                 new.set_tags(Some(tags));
@@ -545,9 +554,14 @@ where
         let Lookup::Occupied(occupied) = view.find_for_write(hash, |k| k == key) else {
             return None;
         };
-        let own = occupied.entry().load_token().is_some_and(|other| other.is(token));
-        (own || seeded("token-unchecked")).then_some(occupied)
+        (has_token(occupied.entry(), token) || seeded("token-unchecked")).then_some(occupied)
     }
+}
+
+/// Whether an entry carries this token.
+#[inline]
+fn has_token<K, V>(entry: EntryRef<'_, K, V>, token: &LoadToken) -> bool {
+    entry.load_token().is_some_and(|other| other.is(token))
 }
 
 /// Copies deadlines and the time of the last write. A concurrent read that has found the old entry

@@ -18,8 +18,9 @@ use crate::time::{Begun, nanos};
 #[derive(Debug)]
 pub(crate) struct ThinStart {
     pub(crate) load: ThinLoad,
-    /// The hash of its key.
+    /// The hash of its key, and the number of its placeholder.
     hash: u64,
+    number: u32,
     /// When its loader began to run, and where that is entered, if it is not with the thread.
     begun: Begun,
     entered: Option<Entered>,
@@ -58,13 +59,13 @@ where
     pub(crate) fn begin_thin_load(&self, key: &K) -> Option<ThinStart> {
         let hash = self.hash(key);
         let pin = self.pin();
-        let load = self.link_thin(&pin, (hash, key))?;
+        let (load, number) = self.link_thin(&pin, (hash, key))?;
         let (begun, entered) = self.enter_thin(&pin);
-        Some(ThinStart { load, hash, begun, entered, counted: Cell::new(false) })
+        Some(ThinStart { load, hash, number, begun, entered, counted: Cell::new(false) })
     }
 
     /// Links the placeholder. What the policy counts of it is counted here, while the thread is pinned for sure.
-    fn link_thin(&self, pin: &Pin<'_, K, V>, (hash, key): (u64, &K)) -> Option<ThinLoad> {
+    fn link_thin(&self, pin: &Pin<'_, K, V>, (hash, key): (u64, &K)) -> Option<(ThinLoad, u32)> {
         let (view, local) = (self.table.view(pin.guard_ref()), pin.local());
         let find = || match view.find_for_write(hash, |k| k == key) {
             Lookup::Vacant(vacant) => Some(vacant),
@@ -76,6 +77,7 @@ where
         let own = key.clone();
         let load = EndOnDrop(ThinLoad::begin());
         let mut entry = view.placeholder(hash, own, LoadToken::Thin(load.0));
+        let number = entry.number();
         // Once, however often the exchange loses: it takes what is remembered of the key.
         let meta = self.admit(view, entry.as_ref()).meta;
         let delta = self.policy.probation_delta(&local.cursor);
@@ -90,7 +92,7 @@ where
         local.loads.started.bump();
         self.grow_if_crowded(view);
         // The end tidies up for both.
-        Some(load.defuse())
+        Some((load.defuse(), number))
     }
 
     /// Replaces the placeholder of the load by its value, as [`complete_load`](Self::complete_load), and counts the
@@ -104,7 +106,7 @@ where
     ) {
         let token = LoadToken::Thin(start.load);
         let took = self.timer.since(start.begun);
-        let load = (&token, lifetime_override, Some(took));
+        let load = ((&token, Some(start.number)), lifetime_override, Some(took));
         self.complete_hashed(Hashed { hash: start.hash, key }, value, load, |local| {
             self.count_thin(local, start, took, true);
         });

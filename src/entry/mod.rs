@@ -306,6 +306,13 @@ impl<K, V> Entry<K, V> {
         unsafe { self.slab().birth(self.number) }
     }
 
+    /// The number of its record, by which the entry is found again where its hash leads to; another one may have it
+    /// by then.
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Borrows the entry.
     #[inline]
     pub(crate) fn as_ref(&self) -> EntryRef<'_, K, V> {

@@ -12,9 +12,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
 
-use super::leader_state::StallLimits;
 use super::now;
 use crate::engine::ThinLoad;
+use crate::load_policy::LoadPolicy;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, unique};
 use crate::trace::LoadSpan;
 
@@ -56,7 +56,7 @@ enum Frame {
 /// A load that began thin, as its thread's stack knows it.
 pub(super) struct ThinFrame {
     pub(super) load: ThinLoad,
-    pub(super) limits: StallLimits,
+    pub(super) policy: LoadPolicy,
     /// Attaches a record of the run to the load.
     pub(super) attach: fn(&Self, &Arc<Run>),
 }

@@ -85,7 +85,7 @@ where
 
 /// Attaches a run to a load: its thread is about to wait, so it has to be known what for.
 fn attach<V: Send + Sync + 'static>(frame: &ThinFrame, run: &Arc<Run>) {
-    if let Some(flight) = inflate::<V>(frame.load, frame.limits) {
+    if let Some(flight) = inflate::<V>(frame.load, StallLimits::of(frame.policy)) {
         flight.start_run(Flight::<V>::FIRST, Runner::Thread, run, now());
     }
 }
@@ -97,8 +97,8 @@ where
     S: BuildHasher,
 {
     fn new<'c>(cache: &'c Cache<K, V, S>, key: &'c K, start: ThinStart) -> ThinLeader<'c, K, V, S> {
-        let limits = StallLimits::of(cache.engine().load_policy());
-        let frame = ThinFrame { load: start.load, limits, attach: attach::<V> }.push();
+        let policy = cache.engine().load_policy();
+        let frame = ThinFrame { load: start.load, policy, attach: attach::<V> }.push();
         let (loaded, told, ended) = (Cell::new(false), Cell::new(false), Cell::new(false));
         let span = OnceCell::new();
         ThinLeader { cache, key, start, _frame: frame, span, loaded, told, ended }

@@ -240,6 +240,19 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
         Occupied { bucket: *self, slot, word, entry: self.entry(word.number()) }
     }
 
+    /// The entry whose record has this number, if it is in one of the bucket's own slots and that is not frozen.
+    #[inline]
+    pub(super) fn find_number(&self, hash: u64, number: u32) -> Option<Occupied<'g, K, V, X>> {
+        let slots =
+            self.load_slots().matching(hash).map(|slot_index| self.group().slot(slot_index));
+        let found = |slot: &'g Slot| {
+            let word = slot.word();
+            let is_one = word.number() == number && word.is_readable() && !word.is_frozen();
+            is_one.then(|| self.occupied(slot, word))
+        };
+        { slots }.find_map(found)
+    }
+
     /// The links of the present chain.
     pub(super) fn chain(&self) -> impl Iterator<Item = &'g Link> + use<'g, K, V, X> {
         self.chain_at(self.head())

@@ -314,6 +314,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
     }
 
+    /// Finds the entry whose record has this number, where its hash leads to at first. It is not found where the
+    /// bucket overflows or is being migrated, and it may be another's that has the number now: that is for the caller
+    /// to see.
+    #[inline]
+    pub(crate) fn find_number(&self, hash: u64, number: u32) -> Option<Occupied<'g, K, V, X>> {
+        BucketRef::of(self.current(), hash).find_number(hash, number)
+    }
+
     /// Replaces the entry by another one with the same key, which may be a use of the key; the old one is the caller's
     /// to retire.
     ///

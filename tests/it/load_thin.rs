@@ -146,7 +146,8 @@ fn who_asks_for_the_key_while_its_load_ends_does_not_wait_for_itself() {
             told.len()
         });
     }
-    assert!(asked > 4, "{asked} times: the test shows little");
+    // No key is compared where a value comes in: its placeholder is found by its number.
+    assert_eq!(asked, 4, "the test shows something");
 }
 
 #[test]
