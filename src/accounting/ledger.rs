@@ -80,6 +80,13 @@ impl Ledger {
         if part == charge { part } else { part + self.pool.take_up_to(charge - part) }
     }
 
+    /// Whether neither the stripe nor the pool has a unit, and no stripe holds any: as in a cache that is full, where each
+    /// insert looks first. Three loads, of the words and in the order in which `take_up_to` and `steal` look at them.
+    #[inline]
+    pub(super) fn is_used_up(&self, own: &Stripe) -> bool {
+        own.has_none() && self.pool.units() == 0 && self.registered() == 0
+    }
+
     /// Takes credit of `stripes`, up to `wanted` units. One load if no stripe holds any.
     #[inline]
     pub(crate) fn steal<'s>(

@@ -42,16 +42,25 @@ impl<'a> Reservation<'a> {
 
     /// Takes units until `wanted` is held: from the own credit, the pool, then `stripes`. Returns
     /// false if there are not enough; those found stay held.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn gather<'s>(
         &mut self,
         wanted: u64,
         stripes: impl IntoIterator<Item = impl Credit<'s>>,
     ) -> bool {
-        let missing = wanted.saturating_sub(self.held);
-        if missing == 0 {
+        if self.held >= wanted {
             return true;
         }
+        !self.ledger.is_used_up(self.own) && self.gather_more(wanted, stripes)
+    }
+
+    #[inline(never)]
+    fn gather_more<'s>(
+        &mut self,
+        wanted: u64,
+        stripes: impl IntoIterator<Item = impl Credit<'s>>,
+    ) -> bool {
+        let missing = wanted - self.held;
         let near = self.ledger.take_up_to(self.own, missing);
         self.held += near;
         self.held += self.ledger.steal(stripes, missing - near);

@@ -212,6 +212,14 @@ impl Stripe {
         self.word.load(Ordering::Relaxed) & REGISTERED == 0
     }
 
+    /// Whether there is nothing for the owner to take.
+    #[inline]
+    pub(super) fn has_none(&self) -> bool {
+        // ORDERING S-h: Relaxed: as `take_up_to` looks at it first.
+        let word = self.word.load(Ordering::Relaxed);
+        word.wrapping_sub(self.spent()) & LENT == 0
+    }
+
     /// The owner takes up to `wanted`. The stripe stays registered.
     #[inline]
     pub(super) fn take_up_to(&self, wanted: u64) -> u64 {
