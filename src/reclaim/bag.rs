@@ -118,15 +118,20 @@ impl<T> Bag<T> {
     #[inline]
     pub(super) fn put<L>(&self, domain: &Domain<T, L>, item: Retired<T>, charged_to: ChargedTo) {
         self.retired.set(self.retired.get().wrapping_add(1));
-        if self.open.is_full() {
-            // A thread that takes the others out sleeps.
-            let mut alone = Batch::new(1);
-            alone.items.push((item, charged_to));
-            return self.seal(domain, alone);
+        match self.open.put((item, charged_to)) {
+            Ok(open) if open < domain.seal_step() => {}
+            Ok(_) => self.seal_open(domain),
+            Err(item) => self.seal_alone(domain, item),
         }
-        if self.open.put((item, charged_to)) >= domain.seal_step() {
-            self.seal_open(domain);
-        }
+    }
+
+    /// Seals an item for which there is no room: a thread that takes the others out sleeps.
+    #[cold]
+    #[inline(never)]
+    fn seal_alone<L>(&self, domain: &Domain<T, L>, item: (Retired<T>, ChargedTo)) {
+        let mut alone = Batch::new(1);
+        alone.items.push(item);
+        self.seal(domain, alone);
     }
 
     /// Whether it is time to look for ripe batches: so many items were retired since the last look. Called
@@ -145,6 +150,7 @@ impl<T> Bag<T> {
     }
 
     /// Seals what is open, put there by any thread.
+    #[inline(never)]
     pub(super) fn seal_open<L>(&self, domain: &Domain<T, L>) {
         if let Some(batch) = self.open.take(|| self.empty_batch()) {
             self.seal(domain, batch);

@@ -91,7 +91,7 @@ mod tests;
 pub(crate) use bag::{ChargedTo, Retired};
 pub(crate) use domain::{Domain, Laggard};
 pub(crate) use freeing::is_freeing;
-pub(crate) use participant::{Guard, GuardRef, OwnedGuard, PinStatus};
+pub(crate) use participant::{Guard, GuardRef, OwnedGuard, PinStatus, Pinned};
 pub(crate) use pin_state::stall_point;
 #[cfg(all(test, not(clockhand_loom)))]
 pub(crate) use pin_state::stall_points;

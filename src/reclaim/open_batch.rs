@@ -47,11 +47,6 @@ impl<T> OpenBatch<T> {
     }
 
     /// Whether there is no place for an item. Called by the participant's holder only.
-    #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        self.filled() == BATCH
-    }
-
     /// Whether there is nothing in it, as far as is known.
     pub(super) fn is_empty(&self) -> bool {
         // ORDERING S-h: Relaxed: a hint.
@@ -66,12 +61,18 @@ impl<T> OpenBatch<T> {
         put.wrapping_sub(self.taken.load(Ordering::Acquire))
     }
 
-    /// Puts an item in; how many there are then. Called by the participant's holder only, where it is not full.
+    /// Puts an item in; how many there are then. Called by the participant's holder only.
+    ///
+    /// # Errors
+    ///
+    /// The item, if it is full.
     #[inline]
     #[allow(unsafe_code)]
-    pub(super) fn put(&self, item: Item<T>) -> usize {
+    pub(super) fn put(&self, item: Item<T>) -> Result<usize, Item<T>> {
         let filled = self.filled();
-        assert!(filled < BATCH, "the holder has looked");
+        if filled >= BATCH {
+            return Err(item);
+        }
         // ORDERING S-o: Relaxed: only the holder writes it.
         let put = self.put.load(Ordering::Relaxed);
         self.cells[put % BATCH].with_mut(|cell| {
@@ -80,7 +81,7 @@ impl<T> OpenBatch<T> {
         });
         // ORDERING R-q: Release: the item; pairs with the load in `take`.
         self.put.store(put.wrapping_add(1), Ordering::Release);
-        filled + 1
+        Ok(filled + 1)
     }
 
     /// Takes all items out, into an empty batch, if there are any and no other thread is at it. It asks for the batch

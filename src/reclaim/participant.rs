@@ -184,7 +184,38 @@ impl<T, L, M> Clone for GuardRef<'_, T, L, M> {
 }
 impl<T, L, M> Copy for GuardRef<'_, T, L, M> {}
 
+/// The same without the domain, for whom that is at hand anyway: one pointer, so that a value which has it is passed in
+/// registers.
+#[derive(Debug)]
+pub(crate) struct Pinned<'g, T, L, M = Writes>(&'g Participant<T, L>, PhantomData<(*mut (), M)>);
+
+impl<T, L, M> Clone for Pinned<'_, T, L, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, L, M> Copy for Pinned<'_, T, L, M> {}
+
+impl<'g, T, L, M> Pinned<'g, T, L, M> {
+    /// The whole evidence again.
+    ///
+    /// # Safety
+    ///
+    /// The domain is the one of the guard that this is from.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn of(self, domain: &'g Domain<T, L>) -> GuardRef<'g, T, L, M> {
+        GuardRef { domain, participant: self.0, _here: PhantomData }
+    }
+}
+
 impl<'g, T, L, M> GuardRef<'g, T, L, M> {
+    /// The part of the evidence that is the thread's.
+    #[inline(always)]
+    pub(crate) fn pinned(self) -> Pinned<'g, T, L, M> {
+        Pinned(self.participant, PhantomData)
+    }
+
     /// What the owner of the domain keeps for this thread.
     pub(crate) fn local(&self) -> &'g L {
         &self.participant.local

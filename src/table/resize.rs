@@ -224,6 +224,6 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         let old = unsafe { DeferredBox::new(old) };
         // SAFETY: taken out of reach by this thread, which is pinned (R2).
         let old = unsafe { Retired::new(Garbage::Array(old)) };
-        self.guard_ref.retire(old, ChargedTo::Nowhere);
+        self.guard_ref().retire(old, ChargedTo::Nowhere);
     }
 }

@@ -83,10 +83,17 @@ impl<'d, K, V, L> Reclaimer<'d, K, V, L> {
     /// Drops what was retired.
     #[inline]
     pub(crate) fn free<X>(&self, garbage: Garbage<K, V, X>) {
-        if let (Garbage::Entry(entry), Some((thread_state, slab))) = (garbage, self.0) {
-            let raw_entry = entry.clear();
+        let Garbage::Entry(entry) = garbage else { return drop_other(garbage) };
+        let raw_entry = entry.clear();
+        if let Some((thread_state, slab)) = self.0 {
             // SAFETY: a participant has one holder at a time (R1), the calling thread.
             unsafe { thread_state.free_list.keep(slab, raw_entry) };
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn drop_other<K, V, X>(garbage: Garbage<K, V, X>) {
+    drop(garbage);
 }

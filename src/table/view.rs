@@ -9,7 +9,7 @@ use super::group::Query;
 use super::thread_state::ThreadState;
 use super::{Garbage, Table};
 use crate::entry::{Entry, EntryCosts, Include, Kind, LoadToken, RawEntry, Slab};
-use crate::reclaim::{ChargedTo, GuardRef, Mode, Outcome, Retired, Writes};
+use crate::reclaim::{ChargedTo, GuardRef, Mode, Outcome, Pinned, Retired, Writes};
 use crate::slot_meta::SlotMeta;
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
@@ -19,7 +19,8 @@ const MIGRATED_PER_WRITE: usize = 2;
 /// The table, as a thread sees it that is pinned, in a mode (T1).
 pub(crate) struct View<'g, K, V, X, L, M = Writes> {
     pub(super) table: &'g Table<K, V, X, L>,
-    pub(super) guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M>,
+    /// Of a guard of the table's domain.
+    pinned: Pinned<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M>,
 }
 
 impl<K, V, X, L, M> Clone for View<'_, K, V, X, L, M> {
@@ -55,24 +56,29 @@ impl<K, V, X> DueBucket<'_, K, V, X> {
 pub(crate) type Unlinked<K, V> = Retired<Entry<K, V>>;
 
 impl<'g, K, V, X, L, M> View<'g, K, V, X, L, M> {
+    /// # Panics
+    ///
+    /// If the guard is of another domain.
     #[inline]
     pub(super) fn new(
         table: &'g Table<K, V, X, L>,
         guard_ref: GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M>,
     ) -> Self {
-        Self { table, guard_ref }
+        assert!(guard_ref.is_of(&table.domain), "a guard of another table");
+        Self { table, pinned: guard_ref.pinned() }
     }
 
     /// What the table's owner keeps for the calling thread.
     #[inline]
     pub(crate) fn local(&self) -> &'g L {
-        self.guard_ref.local()
+        self.guard_ref().local()
     }
 
     /// What it was made of.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn guard_ref(&self) -> GuardRef<'g, Garbage<K, V, X>, ThreadState<K, V, L>, M> {
-        self.guard_ref
+        // SAFETY: `new` has looked.
+        unsafe { self.pinned.of(&self.table.domain) }
     }
 
     #[inline]
@@ -188,7 +194,7 @@ impl<'g, K, V, X, L, M: Mode> View<'g, K, V, X, L, M> {
             }
         };
         // One that was neutralized begins anew.
-        self.guard_ref.attempt(probe).unwrap_or(Err(ProbeMiss::ProbeFurther))
+        self.guard_ref().attempt(probe).unwrap_or(Err(ProbeMiss::ProbeFurther))
     }
 
     /// Finds a key in a chain, or in a table whose size changes, or by a thread that was neutralized; as `find` otherwise.
@@ -199,7 +205,7 @@ impl<'g, K, V, X, L, M: Mode> View<'g, K, V, X, L, M> {
         hash: u64,
         mut eq: impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X, M>> {
-        self.guard_ref.run(|validator| {
+        self.guard_ref().run(|validator| {
             self.search(validator, Query { hash, include: Include::Values }, &mut eq)
         })
     }
@@ -210,7 +216,7 @@ impl<'g, K, V, X, L, M: Mode> View<'g, K, V, X, L, M> {
         hash: u64,
         mut eq: impl FnMut(&K) -> bool,
     ) -> Option<Occupied<'g, K, V, X, M>> {
-        self.guard_ref
+        self.guard_ref()
             .run(|validator| self.search(validator, Query { hash, include: Include::All }, &mut eq))
     }
 
@@ -253,14 +259,14 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     ) -> Entry<K, V> {
         // SAFETY: a pass is tied to the thread that holds the participant.
         let entry =
-            unsafe { self.guard_ref.local().entry(self.slab(), hash, key, value, costs.into()) };
-        entry.born(self.guard_ref.birth())
+            unsafe { self.guard_ref().local().entry(self.slab(), hash, key, value, costs.into()) };
+        entry.born(self.guard_ref().birth())
     }
 
     /// Makes a placeholder.
     pub(crate) fn placeholder(&self, hash: u64, key: K, token: LoadToken) -> Entry<K, V> {
         let raw_entry = self.record_with_token(Kind::Placeholder);
-        raw_entry.fill_placeholder(hash, key, token).born(self.guard_ref.birth())
+        raw_entry.fill_placeholder(hash, key, token).born(self.guard_ref().birth())
     }
 
     /// Makes an entry whose value is being renewed.
@@ -272,13 +278,13 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         token: LoadToken,
     ) -> Entry<K, V> {
         let raw_entry = self.record_with_token(Kind::Renewing);
-        raw_entry.fill_renewing(hash, contents, costs, token).born(self.guard_ref.birth())
+        raw_entry.fill_renewing(hash, contents, costs, token).born(self.guard_ref().birth())
     }
 
     #[inline]
     fn record_with_token(&self, kind: Kind) -> RawEntry<K, V> {
         // SAFETY: a pass is tied to the thread that holds the participant.
-        unsafe { self.guard_ref.local().record_with_token(self.slab(), kind) }
+        unsafe { self.guard_ref().local().record_with_token(self.slab(), kind) }
     }
 
     /// Finds a key to change it, including placeholders, or the slot where it could
@@ -355,7 +361,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
             occupied.bucket.remove_empty_links(|link| {
                 // SAFETY: taken off its chain by this thread, which is pinned (R2).
                 let link = unsafe { Retired::new(Garbage::Link(link)) };
-                self.guard_ref.retire(link, ChargedTo::Nowhere);
+                self.guard_ref().retire(link, ChargedTo::Nowhere);
             });
         }
         Some((unlinked, meta))
@@ -372,13 +378,13 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn is_held(&self, occupied: Occupied<'g, K, V, X>) -> bool {
         // SAFETY: its slot had it when it was found, and this thread is pinned (T1).
         let birth = unsafe { self.slab().birth(occupied.word.number()) };
-        self.guard_ref.is_held_by_laggard(birth)
+        self.guard_ref().is_held_by_laggard(birth)
     }
 
     /// Keeps an unlinked entry until no thread looks at it.
     #[inline(always)]
     pub(crate) fn retire(&self, entry: Unlinked<K, V>, charged_to: ChargedTo) {
-        self.guard_ref.retire(entry.map(Garbage::Entry), charged_to);
+        self.guard_ref().retire(entry.map(Garbage::Entry), charged_to);
     }
 
     /// Notes when the entry of a hash expires, which is linked.
