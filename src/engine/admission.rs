@@ -84,7 +84,7 @@ where
         }
         let worth = Worth::new(frequency, entry.cost(), need);
         let entries = TableEntries::new(self, view);
-        let eviction = self.policy.eviction(&entries, (cursor, history), &op.delta, fill);
+        let eviction = self.policy.eviction(entries, (cursor, history), &op.delta);
         if eviction.is_worth_its_room(worth) {
             return false;
         }

@@ -6,7 +6,7 @@ use super::Engine;
 use super::Pin;
 use super::read_view::successor;
 use super::remove::EntryState;
-use super::write::Destination;
+use super::write::{Destination, ENTRY_KEPT};
 use super::write_op::{Attempt, AttemptError, Decided, WriteOp};
 use crate::error::InsertErrorKind;
 use crate::hash::Hashed;
@@ -118,17 +118,18 @@ where
             // What the value was made of has them.
             entry.set_tags(occupied.entry().tag_set());
         }
-        let (error, entry) = match self.put_at(view, op, destination, entry) {
+        let mut new = Some(entry);
+        let error = match self.put_at(view, op, destination, &mut new) {
             Ok(Inserted::New) => return Ok(Computed::Inserted),
             Ok(Inserted::Replaced) => return Ok(Computed::Replaced),
-            Err(back) => back,
+            Err(error) => error,
         };
-        let (own, value) = entry.into_parts();
+        let (own, value) = new.expect(ENTRY_KEPT).into_parts();
         *key = Some(own);
         if let Some(kind) = self.is_exhausted(pin, op, error) {
             return Ok(Computed::Refused { kind, value });
         }
-        op.goes_on = true;
+        op.attempts.goes_on = true;
         Err(error)
     }
 }

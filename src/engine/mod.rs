@@ -244,7 +244,7 @@ impl<K, V, S> Engine<K, V, S> {
             tags: rules.tagged.then(Tags::new),
             screens: weighs || rules.expiration.is_some(),
             rules,
-            policy: Policy::new(weighs),
+            policy: Policy::new(weighs, settings.capacity),
             capacity: Ledger::new(settings.capacity),
             retired: Ledger::for_transient_units(settings.retired_capacity),
             stood_at: Relaxed::<AtomicU64>::new(u64::MAX),

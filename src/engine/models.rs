@@ -17,7 +17,7 @@ use crate::entry::{Entry, LoadToken};
 use crate::latency::Sampling;
 use crate::policy::Entries;
 use crate::reclaim::ChargedTo;
-use crate::slot_meta::{SlotMeta, Stage};
+use crate::slot_meta::{Region, SlotMeta, Stage};
 use crate::sync::explore;
 use crate::table::Lookup;
 
@@ -96,13 +96,13 @@ fn remove(toy: &Toy) {
 fn promote(toy: &Toy) {
     with(toy, |view| {
         let entries = TableEntries::new(toy, view);
-        if let Some(occupied) = view.find(toy.hash(&KEY), |&k| k == KEY)
-            && !occupied.meta().is_protected()
-            && entries.mark(occupied, PROTECTED)
+        let known = !0xffff;
+        if let Some(seen) = entries.find_by_fingerprint(Region::Probation, toy.hash(&KEY), known)
+            && entries.mark(seen, PROTECTED)
         {
             toy.policy
                 .probation_delta(&view.local().cursor)
-                .subtract(entries.take_probation_charge(occupied));
+                .subtract(entries.take_probation_charge(seen));
         }
     });
 }

@@ -389,7 +389,7 @@ where
                 op.spares_protected = prefetched && !seeded("predict-displaces-protected");
             }
             let state = self.state(occupied.entry());
-            self.put_from(view, op, Destination::Occupied(occupied, state), &mut new)?;
+            self.put_at(view, op, Destination::Occupied(occupied, state), &mut new)?;
             self.promote_overflow(view, op);
             Ok(())
         });

@@ -100,6 +100,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     /// Whether an entry has a value that may be read.
+    #[inline]
     pub(super) fn is_live(&self, entry: EntryRef<'_, K, V>) -> bool {
         self.state(entry) == EntryState::Live
     }
@@ -129,8 +130,9 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
+    #[inline]
     pub(super) fn state(&self, entry: EntryRef<'_, K, V>) -> EntryState {
-        let in_time = |expiration: &Expiration<K, V>| expiration.is_live(entry, expiration.now());
+        let in_time = |expiration: &Expiration<K, V>| Self::is_in_time(expiration, entry);
         if entry.is_placeholder() {
             EntryState::Placeholder
         } else if self.rules.expiration.as_ref().is_none_or(in_time) {
@@ -138,6 +140,11 @@ impl<K, V, S> Engine<K, V, S> {
         } else {
             EntryState::Expired
         }
+    }
+
+    #[inline(never)]
+    fn is_in_time(expiration: &Expiration<K, V>, entry: EntryRef<'_, K, V>) -> bool {
+        expiration.is_live(entry, expiration.now())
     }
 
     /// Notes that a write has found a live value and leaves it: for the policy and for the time to idle that is a

@@ -15,7 +15,7 @@ use crate::outcome::RemovalCause;
 use crate::policy::{Fill, History, RecentUses};
 use crate::reclaim::ChargedTo;
 use crate::sync::seeded;
-use crate::table::DueBucket;
+use crate::table::{DueBucket, SlotSnapshot};
 use crate::time::Deadline;
 
 /// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
@@ -94,30 +94,48 @@ where
             if lingering > 0 && self.waits_for(lingering, need - op.reservation.held(), op) {
                 return Err(AttemptError::Garbage);
             }
-            match self.evict(view, op, own, failed) {
+            let outcome = self.evict(view, op, own, failed);
+            if outcome == Eviction::Done {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
-                Eviction::Done if paid < MAX_PAID && self.capacity.debt() > 0 => {
+                if paid < MAX_PAID && self.capacity.debt() > 0 {
                     op.reservation.surrender();
                     paid += 1;
+                } else if op.reservation.held() >= need {
+                    return Ok(());
                 }
-                Eviction::Done => {}
-                Eviction::Reclaim => return Err(AttemptError::Garbage),
-                Eviction::Barred => return Err(AttemptError::NoRoom),
-                Eviction::OwnKey => {
-                    // To replace that takes less: no entry shall be evicted for what was taken for both.
-                    op.reservation.surrender();
-                    return Err(AttemptError::Changed);
-                }
-                Eviction::Failed if failed >= self.max_failures(view, op) || self.len() == 0 => {
-                    return Err(AttemptError::NoRoom);
-                }
-                Eviction::Failed => failed += 1,
+                continue;
             }
+            if outcome == Eviction::OwnKey {
+                // To replace that takes less: no entry shall be evicted for what was taken for both.
+                op.reservation.surrender();
+            }
+            self.after_failed_eviction(view, op, outcome, failed)?;
+            failed += 1;
+        }
+    }
+
+    /// What becomes of an operation that could not evict an entry: it tries again, or ends its attempt.
+    #[cold]
+    #[inline(never)]
+    fn after_failed_eviction(
+        &self,
+        view: &View<'_, K, V>,
+        op: &WriteOp<'_>,
+        outcome: Eviction,
+        failed: usize,
+    ) -> Attempt<()> {
+        match outcome {
+            Eviction::Reclaim => Err(AttemptError::Garbage),
+            Eviction::Barred => Err(AttemptError::NoRoom),
+            Eviction::OwnKey => Err(AttemptError::Changed),
+            Eviction::Failed if failed >= self.max_failures(view, op) || self.len() == 0 => {
+                Err(AttemptError::NoRoom)
+            }
+            Eviction::Failed | Eviction::Done => Ok(()),
         }
     }
 
     /// Vain attempts after which an operation's search for victims ends.
-    #[cold]
     fn max_failures(&self, view: &View<'_, K, V>, op: &WriteOp<'_>) -> usize {
         if op.spares_protected { MAX_FAILED_SPARING } else { max_failed_evictions(view) }
     }
@@ -156,7 +174,10 @@ where
         if op.kept.charge > 0 && self.waits_for_kept(op) {
             return Eviction::Reclaim;
         }
-        let Some(occupied) = self.victim(*view, op, own, failed) else {
+        let overdue =
+            self.rules.expiration.as_ref().and_then(|it| self.find_overdue(*view, it, own));
+        let named = || self.victim(*view, op, own, failed).map(|seen| view.occupied(seen));
+        let Some(occupied) = overdue.or_else(named) else {
             // Those who could go may be in buckets that another thread has begun to migrate, and sleeps.
             view.migrate(1);
             return Eviction::Failed;
@@ -218,7 +239,7 @@ where
         op.kept.attempts < MAX_KEPT || !op.passes_kept_by()
     }
 
-    /// Who goes: an entry that has expired, or else one that the policy names.
+    /// The slot of the entry that the policy names.
     #[inline(always)]
     fn victim<'g>(
         &'g self,
@@ -226,18 +247,13 @@ where
         op: &WriteOp<'_>,
         own: Option<EntryRef<'g, K, V>>,
         failed: usize,
-    ) -> Option<Occupied<'g, K, V>> {
-        if let Some(expiration) = &self.rules.expiration
-            && let Some(overdue) = self.find_overdue(view, expiration, own)
-        {
-            return Some(overdue);
-        }
+    ) -> Option<SlotSnapshot<'g, K, V>> {
         let entries = TableEntries::new(self, view)
             .excluding(own)
             .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING);
         let at = (&op.local.cursor, view.extension());
-        let eviction = self.policy.eviction(&entries, at, &op.delta, self.fill());
-        if op.spares_protected { eviction.probation_victim() } else { eviction.victim() }
+        let eviction = self.policy.eviction(entries, at, &op.delta);
+        if op.spares_protected { eviction.probation_victim() } else { eviction.victim(self.fill()) }
     }
 
     /// An entry that has expired, if there is one that is known of: it makes room before any live one does.

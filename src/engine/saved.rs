@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
 use super::Engine;
+use super::write::ENTRY_KEPT;
 use crate::policy::{Policy, SavedGhost, SavedPolicy};
 use crate::sync::NoAbort;
 use crate::table::Lookup;
@@ -151,16 +152,12 @@ where
         }
         let restored = self.retry(&mut pin, &mut op, |pin, op| {
             let view = self.table.view(pin.guard_ref());
-            let entry = new.take().expect("an attempt leaves the entry unless it succeeds");
-            let key = entry.as_ref().key();
+            let key = new.as_ref().expect(ENTRY_KEPT).as_ref().key();
             let Lookup::Vacant(vacant) = view.find_for_write(hash, |k| k == key) else {
                 return Ok(false);
             };
             // Nobody is promoted in passing: each comes back where it was.
-            self.link_new(view, op, vacant, entry).map_err(|(error, entry)| {
-                new = Some(entry);
-                error
-            })?;
+            self.link_new(view, op, vacant, &mut new)?;
             self.grow_if_crowded(view);
             Ok(true)
         });

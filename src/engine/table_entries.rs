@@ -1,10 +1,11 @@
 //! The table as the policy sees it.
 
 use super::Engine;
-use super::remove::{Occupied, View};
+use super::remove::View;
 use crate::entry::EntryRef;
 use crate::policy::{Entries, RecentUses, ScanPosition, Worth};
 use crate::slot_meta::{Region, ScanStep, SlotMeta};
+use crate::table::SlotSnapshot;
 
 /// The clock's face.
 pub(super) struct TableEntries<'g, K, V, S> {
@@ -15,6 +16,13 @@ pub(super) struct TableEntries<'g, K, V, S> {
     /// Whether entries that are being renewed are not to be seen.
     excludes_renewing: bool,
 }
+
+impl<K, V, S> Clone for TableEntries<'_, K, V, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V, S> Copy for TableEntries<'_, K, V, S> {}
 
 impl<'g, K, V, S> TableEntries<'g, K, V, S> {
     pub(super) fn new(engine: &'g Engine<K, V, S>, view: View<'g, K, V>) -> Self {
@@ -32,17 +40,24 @@ impl<'g, K, V, S> TableEntries<'g, K, V, S> {
     }
 
     /// Whether an entry may go. What weighs nothing makes no room, and stays; so does what is still being loaded.
-    #[inline]
-    fn is_evictable(&self, slot: &Occupied<'g, K, V>) -> bool {
-        let is_excluded = |excluded: EntryRef<'g, K, V>| excluded.is(slot.entry());
-        slot.entry().charge() > 0
-            && !self.excluded.is_some_and(is_excluded)
-            && !(self.excludes_renewing && slot.entry().is_being_renewed())
+    #[inline(always)]
+    fn is_evictable(&self, slot: SlotSnapshot<'g, K, V>) -> bool {
+        let entry = slot.entry();
+        if self.excluded.is_some_and(|excluded| excluded.is(entry)) {
+            return false;
+        }
+        if slot.has_token() { self.may_go_with_token(entry) } else { entry.weight_of_value() > 0 }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn may_go_with_token(&self, entry: EntryRef<'g, K, V>) -> bool {
+        entry.charge() > 0 && !(self.excludes_renewing && entry.is_being_renewed())
     }
 }
 
 impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
-    type Slot = Occupied<'g, K, V>;
+    type Slot = SlotSnapshot<'g, K, V>;
 
     #[inline]
     fn range_length(&self) -> u64 {
@@ -62,13 +77,13 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
     #[inline]
     fn get_at(&self, region: Region, at: ScanPosition) -> Option<Self::Slot> {
         let slot = self.view.get_at(region, at.0)?;
-        self.is_evictable(&slot).then_some(slot)
+        self.is_evictable(slot).then_some(slot)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_by_fingerprint(&self, region: Region, hash: u64, mask: u64) -> Option<Self::Slot> {
         let slot = self.view.find_by_fingerprint(region, hash, mask)?;
-        self.is_evictable(&slot).then_some(slot)
+        self.is_evictable(slot).then_some(slot)
     }
 
     #[inline]
@@ -83,7 +98,7 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
 
     #[inline]
     fn mark(&self, slot: Self::Slot, to: SlotMeta) -> bool {
-        slot.mark(slot.meta(), to)
+        self.view.occupied(slot).mark(slot.meta(), to)
     }
 
     #[inline]

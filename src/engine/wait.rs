@@ -87,7 +87,7 @@ where
         op: &mut WriteOp<'_>,
         error: AttemptError,
     ) -> Option<InsertErrorKind> {
-        if std::mem::take(&mut op.goes_on) {
+        if std::mem::take(&mut op.attempts.goes_on) {
             return None;
         }
         let kind = op.is_exhausted(error)?;
@@ -107,12 +107,12 @@ where
         let (domain, patience) = (self.table.domain(), self.settings.patience);
         let (since, epoch, activity) = (Instant::now(), domain.epoch(), self.activity());
         let inserted = op.local.tally.insertions.get();
-        if op.wait.is_none() && self.refused_at.get() == activity && self.is_kept_up() {
+        if op.attempts.wait.is_none() && self.refused_at.get() == activity && self.is_kept_up() {
             // Nothing was freed since the last one was refused for that.
             return false;
         }
         let enough = op.has_freed_enough();
-        let wait = op.wait.get_or_insert_with(|| {
+        let wait = op.attempts.wait.get_or_insert_with(|| {
             let (quiescent, turns, looks, looks_before) = (false, 0, 0, 0);
             Box::new(Wait {
                 since,
@@ -206,7 +206,7 @@ where
         starved: &mut Option<StarvingWrite<'e>>,
     ) {
         if starved.is_none()
-            && op.wait.as_ref().is_some_and(|wait| wait.since.elapsed() >= STARVING_AFTER)
+            && op.attempts.wait.as_ref().is_some_and(|wait| wait.since.elapsed() >= STARVING_AFTER)
         {
             *starved = Some(self.starvation.enter());
         }
@@ -217,7 +217,7 @@ where
             return pin.while_unpinned(|| back_off(op.looks()));
         }
         let freed = self.reclaim_for_room(pin, Some(&mut op.room));
-        if !freed && op.wait.is_some() {
+        if !freed && op.attempts.wait.is_some() {
             // Another thread is in the way, or what is free is in the hands of one that has lost its processor.
             pin.while_unpinned(|| back_off(op.looks()));
         }

@@ -19,7 +19,7 @@ use crate::policy::{Admission, History, Worth};
 use crate::reclaim::ChargedTo;
 use crate::slot_meta::SlotMeta;
 use crate::sync::{NoAbort, seeded};
-use crate::table::{Lookup, Vacant};
+use crate::table::{Lookup, Unlinked, Vacant};
 use crate::tags::TagSet;
 
 /// An entry that was not inserted.
@@ -33,7 +33,7 @@ pub(crate) struct Refused<K, V> {
 }
 
 /// What every attempt relies on.
-const ENTRY_KEPT: &str = "an attempt leaves the entry unless it succeeds";
+pub(super) const ENTRY_KEPT: &str = "an attempt leaves the entry unless it succeeds";
 
 /// Where an entry may be linked.
 pub(super) enum Destination<'g, K, V> {
@@ -42,9 +42,6 @@ pub(super) enum Destination<'g, K, V> {
     /// In the place of another, which was in this state when it was looked at.
     Occupied(Occupied<'g, K, V>, EntryState),
 }
-
-/// The same for one that gives its entry back.
-pub(super) type Linked<K, V> = Result<Inserted, (AttemptError, Entry<K, V>)>;
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -99,10 +96,11 @@ where
         let (outcome, mut panicked) =
             self.put_entry(&mut pin, &mut new, (&over, lifetime_override), hash);
         let kind = match outcome {
-            Ok(inserted) => {
+            Ok(Some(inserted)) => {
                 self.finish_write(pin);
                 return Ok(inserted);
             }
+            Ok(None) => InsertErrorKind::Occupied,
             Err(kind) => kind,
         };
         // What is refused is told, whatever others do who are told or freed here.
@@ -111,7 +109,7 @@ where
         Err(Refused { kind, key, value, panicked })
     }
 
-    /// Puts an entry in, and counts it if it is refused.
+    /// Puts an entry in, unless there is a value over which it may not go; counts it if it is refused.
     #[inline(always)]
     fn put_entry<'e>(
         &'e self,
@@ -119,24 +117,39 @@ where
         new: &mut Option<Entry<K, V>>,
         (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, Decided), LifetimeOverride),
         hash: u64,
-    ) -> (Result<Inserted, InsertErrorKind>, Panicked) {
+    ) -> (Result<Option<Inserted>, InsertErrorKind>, Panicked) {
         let mut op = self.begin_op(pin);
         op.lifetime_override = lifetime_override;
         let outcome = self.retry(pin, &mut op, |pin, op| self.try_put(pin, op, new, over));
-        let outcome =
-            outcome.unwrap_or_else(|kind| self.put_after_old(pin, &mut op, new, over, kind));
-        if let Err(kind) = outcome
-            && kind != InsertErrorKind::Occupied
-        {
-            self.count_refusal(op.local, hash, kind);
+        let outcome = match outcome {
+            Ok(done) => Ok(done),
+            Err(kind) => self.put_refused(pin, &mut op, new, over, (hash, kind)),
+        };
+        let panicked = std::mem::take(&mut op.panicked);
+        if op.is_settled() {
+            std::mem::forget(op);
         }
-        (outcome, std::mem::take(&mut op.panicked))
+        (outcome, panicked)
+    }
+
+    /// Tries once more where there is a last resort, and counts the entry if it is refused.
+    #[cold]
+    #[inline(never)]
+    fn put_refused<'e>(
+        &'e self,
+        pin: &mut Pin<'e, K, V>,
+        op: &mut WriteOp<'_>,
+        new: &mut Option<Entry<K, V>>,
+        over: &(impl Fn(&V, &V) -> bool, Decided),
+        (hash, kind): (u64, InsertErrorKind),
+    ) -> Result<Option<Inserted>, InsertErrorKind> {
+        let outcome = self.put_after_old(pin, op, new, over, kind);
+        outcome.inspect_err(|&kind| self.count_refusal(op.local, hash, kind))
     }
 
     /// The last resort for an operation that wanted to replace a value, whatever it is, by a value that was refused
     /// for so far: if the old one can never lie in the retired capacity, and no thread holds it, it goes first. One that
     /// was neutralized before the old one was made does not hold it, however long it sleeps.
-    #[cold]
     fn put_after_old<'e>(
         &'e self,
         pin: &mut Pin<'e, K, V>,
@@ -144,9 +157,9 @@ where
         new: &mut Option<Entry<K, V>>,
         over: &(impl Fn(&V, &V) -> bool, Decided),
         kind: InsertErrorKind,
-    ) -> Result<Inserted, InsertErrorKind> {
+    ) -> Result<Option<Inserted>, InsertErrorKind> {
         pin.repin();
-        if !op.outsized || over.1 == Decided::ByClosure {
+        if !op.attempts.outsized || over.1 == Decided::ByClosure {
             return Err(kind);
         }
         let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
@@ -164,7 +177,7 @@ where
             }
         }
         op.begin_last_resort();
-        self.retry(pin, op, |pin, op| self.try_put(pin, op, new, over)).unwrap_or_else(Err)
+        self.retry(pin, op, |pin, op| self.try_put(pin, op, new, over))
     }
 
     /// Tries until it is done.
@@ -200,6 +213,7 @@ where
         }
     }
 
+    /// One attempt; none if there is a value over which the new one may not go.
     #[inline(always)]
     fn try_put(
         &self,
@@ -207,7 +221,7 @@ where
         op: &mut WriteOp<'_>,
         new: &mut Option<Entry<K, V>>,
         (over, decided): &(impl Fn(&V, &V) -> bool, Decided),
-    ) -> Attempt<Result<Inserted, InsertErrorKind>> {
+    ) -> Attempt<Option<Inserted>> {
         let view = self.table.view(pin.guard_ref());
         let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
         let (hash, key) = (entry.hash(), entry.key());
@@ -221,9 +235,9 @@ where
             && !is_wanted(occupied.entry().value())
         {
             self.note_use(view, occupied);
-            return Ok(Err(InsertErrorKind::Occupied));
+            return Ok(None);
         }
-        self.put_from(view, op, destination, new).map(Ok)
+        self.put_at(view, op, destination, new).map(Some)
     }
 
     /// Looks for the place of a key.
@@ -244,84 +258,60 @@ where
 
     /// Links an entry, which stays where it is unless that succeeds.
     #[inline(always)]
-    pub(super) fn put_from<'g>(
+    pub(super) fn put_at<'g>(
         &self,
         view: View<'g, K, V>,
         op: &mut WriteOp<'_>,
         destination: Destination<'g, K, V>,
         new: &mut Option<Entry<K, V>>,
     ) -> Attempt<Inserted> {
-        let entry = new.take().expect(ENTRY_KEPT);
-        self.put_at(view, op, destination, entry).map_err(|(error, entry)| {
-            *new = Some(entry);
-            error
-        })
-    }
-
-    /// Links an entry.
-    #[inline(always)]
-    pub(super) fn put_at<'g>(
-        &self,
-        view: View<'g, K, V>,
-        op: &mut WriteOp<'_>,
-        destination: Destination<'g, K, V>,
-        entry: Entry<K, V>,
-    ) -> Linked<K, V> {
-        if self.screens
-            && let Some(cause) = self.rejection_cause(view, op, &destination, entry.as_ref())
-        {
-            return self.put_transient(view, op, destination, (entry, cause));
+        if self.screens {
+            let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
+            if let Some(cause) = self.rejection_cause(view, op, &destination, entry) {
+                return self.put_transient(view, op, destination, (new, cause));
+            }
         }
         match destination {
-            Destination::Vacant(vacant) => self.put_new(view, op, vacant, entry),
+            Destination::Vacant(vacant) => {
+                self.link_new(view, op, vacant, new)?;
+                self.promote_overflow(view, op);
+                Ok(Inserted::New)
+            }
             Destination::Occupied(occupied, EntryState::Live) => {
-                self.put_over(view, op, (occupied, true), entry)
+                self.put_over(view, op, (occupied, true), new)
             }
             Destination::Occupied(occupied, EntryState::Expired) => {
-                self.put_over(view, op, (occupied, false), entry)
+                self.put_over(view, op, (occupied, false), new)
             }
             Destination::Occupied(occupied, EntryState::Placeholder) => {
-                self.put_over_placeholder(view, op, occupied, entry)
+                self.put_over_placeholder(view, op, occupied, new)
             }
         }
     }
 
-    /// Links an entry whose key is not there.
-    #[inline(always)]
-    fn put_new<'g>(
-        &self,
-        view: View<'g, K, V>,
-        op: &mut WriteOp<'_>,
-        vacant: Vacant<'g, K, V, History>,
-        entry: Entry<K, V>,
-    ) -> Linked<K, V> {
-        let inserted = self.link_new(view, op, vacant, entry)?;
-        self.promote_overflow(view, op);
-        Ok(inserted)
-    }
-
-    /// The same, and nobody else is promoted.
+    /// Links an entry whose key is not there. Nobody is promoted for it.
     #[inline(always)]
     pub(super) fn link_new<'g>(
         &self,
         view: View<'g, K, V>,
         op: &mut WriteOp<'_>,
         vacant: Vacant<'g, K, V, History>,
-        entry: Entry<K, V>,
-    ) -> Linked<K, V> {
-        let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(error) = self.make_room_for_new(view, op, entry.as_ref()) {
-            return Err((error, entry));
-        }
+        new: &mut Option<Entry<K, V>>,
+    ) -> Attempt<()> {
+        let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
+        let (hash, charge) = (entry.hash(), entry.charge());
+        self.make_room_for_new(view, op, (entry, charge))?;
         // After that, as what it looks at takes a while to come.
-        let meta = self.initial_meta(view, op, entry.as_ref());
+        let meta = self.initial_meta(view, op, entry);
+        let entry = new.take().expect(ENTRY_KEPT);
         if let Err(entry) = self.commit(view, &op.delta, vacant, (entry, meta)) {
-            return Err((AttemptError::Changed, entry));
+            *new = Some(entry);
+            return Err(AttemptError::Changed);
         }
         self.policy.record_insert(view.extension(), &op.local.cursor, (hash, meta), charge);
         op.spend(charge);
         op.local.tally.insertions.bump();
-        Ok(Inserted::New)
+        Ok(())
     }
 
     /// Replaces a placeholder by an entry. The placeholder has no charge, and its end is not reported
@@ -332,24 +322,37 @@ where
         view: View<'g, K, V>,
         op: &mut WriteOp<'_>,
         occupied: Occupied<'g, K, V>,
-        entry: Entry<K, V>,
-    ) -> Linked<K, V> {
-        let (hash, charge) = (entry.as_ref().hash(), entry.as_ref().charge());
-        if let Err(error) = self.make_room_for_new(view, op, entry.as_ref()) {
-            return Err((error, entry));
-        }
+        new: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
+        let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
+        let (hash, charge) = (entry.hash(), entry.charge());
+        self.make_room_for_new(view, op, (entry, charge))?;
         // The policy does not move what weighs nothing.
         let meta = occupied.meta_now();
-        let unlinked = match self.replace(view, &op.delta, occupied, (entry, false)) {
-            Ok(unlinked) => unlinked,
-            Err(entry) => return Err((AttemptError::Changed, entry)),
-        };
+        let unlinked = self.replace_with(view, op, occupied, (new, false))?;
         self.policy.record_insert(view.extension(), &op.local.cursor, (hash, meta), charge);
         op.spend(charge);
         op.local.tally.insertions.bump();
         op.local.tally.placeholders_gone.bump();
         view.retire(unlinked, ChargedTo::Nowhere);
         Ok(Inserted::New)
+    }
+
+    /// Puts an entry in the place of another, which may be a use of the key. The new one stays where it is unless that
+    /// succeeds.
+    #[inline]
+    fn replace_with<'g>(
+        &self,
+        view: View<'g, K, V>,
+        op: &WriteOp<'_>,
+        occupied: Occupied<'g, K, V>,
+        (new, is_use): (&mut Option<Entry<K, V>>, bool),
+    ) -> Attempt<Unlinked<K, V>> {
+        let entry = new.take().expect(ENTRY_KEPT);
+        self.replace(view, &op.delta, occupied, (entry, is_use)).map_err(|entry| {
+            *new = Some(entry);
+            AttemptError::Changed
+        })
     }
 
     /// Room for an entry whose key has no value. While there are entries that weigh nothing, removed and not freed
@@ -360,10 +363,9 @@ where
         &self,
         view: View<'_, K, V>,
         op: &mut WriteOp<'_>,
-        new: EntryRef<'_, K, V>,
+        (new, charge): (EntryRef<'_, K, V>, u64),
     ) -> Attempt<()> {
-        let charge = new.charge();
-        if charge == 0 && !op.freed && self.uncharged.get() > 0 {
+        if charge == 0 && !op.attempts.freed && self.uncharged.get() > 0 {
             return Err(AttemptError::Garbage);
         }
         self.make_room(&view, op, charge, Some(new))
@@ -376,11 +378,11 @@ where
         view: View<'g, K, V>,
         op: &mut WriteOp<'_>,
         (occupied, live): (Occupied<'g, K, V>, bool),
-        entry: Entry<K, V>,
-    ) -> Linked<K, V> {
+        new: &mut Option<Entry<K, V>>,
+    ) -> Attempt<Inserted> {
         let old = occupied.entry();
-        let (left, charge) = (old.charge(), entry.as_ref().charge());
-        op.outsized |= retired_charge(left) > self.retired.limit();
+        let (left, charge) = (old.charge(), new.as_ref().expect(ENTRY_KEPT).as_ref().charge());
+        op.attempts.outsized |= retired_charge(left) > self.retired.limit();
         // The order of the steps is what keeps the bounds.
         // First room for what the new entry weighs more, as an eviction for it may need the retired capacity. Then
         // what the old entry is charged to until it is freed: what the retired capacity takes over is free for the
@@ -391,20 +393,13 @@ where
         };
         let garbage_charge = self.garbage_charge_of_replaced(op, left);
         let (free, cost) = (garbage_charge.frees(left), charge + garbage_charge.costs(left));
-        let room = room.and_then(|()| self.find_room(op, cost.saturating_sub(free)));
-        if let Err(error) = room {
-            return Err((error, entry));
-        }
+        room.and_then(|()| self.find_room(op, cost.saturating_sub(free)))?;
         // Up to here nothing is visible, and all that was reserved goes back by itself. The exchange decides.
         let is_use = !op.predicted && !seeded("policy-replacement-unused");
-        let unlinked = match self.replace(view, &op.delta, occupied, (entry, is_use)) {
-            Ok(unlinked) => unlinked,
-            Err(entry) => {
-                // No entry shall be evicted for what was taken for two.
-                op.reservation.surrender();
-                return Err((AttemptError::Changed, entry));
-            }
-        };
+        let unlinked = self.replace_with(view, op, occupied, (new, is_use)).inspect_err(|_| {
+            // No entry shall be evicted for what was taken for two.
+            op.reservation.surrender();
+        })?;
         let (cause, inserted) = if live {
             (RemovalCause::Replaced, Inserted::Replaced)
         } else {
@@ -468,8 +463,8 @@ where
         view: View<'g, K, V>,
         op: &mut WriteOp<'_>,
         destination: Destination<'g, K, V>,
-        (entry, leaves): (Entry<K, V>, RemovalCause),
-    ) -> Linked<K, V> {
+        (new, leaves): (&mut Option<Entry<K, V>>, RemovalCause),
+    ) -> Attempt<Inserted> {
         let tally = &op.local.tally;
         let replaced = matches!(destination, Destination::Occupied(_, EntryState::Live));
         let cause = match destination {
@@ -482,12 +477,13 @@ where
             Destination::Occupied(occupied, _)
                 if !self.unlink_and_retire(view, occupied, cause) =>
             {
-                return Err((AttemptError::Changed, entry));
+                return Err(AttemptError::Changed);
             }
             Destination::Occupied(occupied, _) => {
                 Some(occupied.entry()).filter(|old| !old.is_placeholder())
             }
         };
+        let entry = new.take().expect(ENTRY_KEPT);
         tally.count_out(leaves, entry.as_ref().charge());
         self.note_removed(view, entry.as_ref().hash(), leaves);
         if !replaced {
@@ -557,10 +553,11 @@ where
     fn prefetch(&self, pin: &Pin<'_, K, V>, hash: u64) {
         let view = self.table.view(pin.guard_ref());
         view.prefetch(hash);
-        if self.fill().is_far_from_full() {
+        let (history, cursor) = (view.extension(), &view.local().cursor);
+        if cursor.is_idle() {
+            // In a cache that was never full there are no ghosts.
             return;
         }
-        let (history, cursor) = (view.extension(), &view.local().cursor);
         history.prefetch(hash);
         if let Some(hash) = cursor.candidate() {
             // Its bucket was asked for when it was the one after.
@@ -626,7 +623,7 @@ where
         if fill.has_room() {
             let entries = TableEntries::new(self, view);
             let at = (&op.local.cursor, view.extension());
-            self.policy.eviction(&entries, at, &op.delta, fill).promote_overflow();
+            self.policy.eviction(entries, at, &op.delta).promote_overflow(fill);
         }
     }
 }

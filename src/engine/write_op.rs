@@ -38,27 +38,35 @@ pub(super) struct WriteOp<'e> {
     pub(super) spares_protected: bool,
     /// How the life of a value that was loaded differs from others'.
     pub(super) lifetime_override: LifetimeOverride,
-    /// Since when it waits for others, and whether it may.
-    pub(super) wait: Option<Box<Wait>>,
+    /// Whether it may wait for others.
     pub(super) patient: bool,
-    /// Whether an attempt has found already that the operation goes on.
-    pub(super) goes_on: bool,
-    failed_reclaims: usize,
-    /// How often it had garbage freed since it last got further, and how far it had got then.
-    reclaims: usize,
-    /// Whether it has freed something.
-    pub(super) freed: bool,
-    furthest: u64,
+    pub(super) attempts: Attempts,
+    /// The victim for which it waits.
+    pub(super) kept: Victim,
+    /// What the listener did when it was told of those that had to go.
+    pub(super) panicked: Panicked,
+}
+
+/// What became of the attempts of an operation so far. All zero at first, so that it costs next to nothing to begin one.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// Since when it waits for others.
+    pub(super) wait: Option<Box<Wait>>,
     /// Changes by this thread before the closure that decides was called, and how often there were more after it.
     changes: Option<u64>,
     own_changes: usize,
-    pub(super) kept: Victim,
+    /// How often it had garbage freed since it last got further, and how far it had got then.
+    reclaims: usize,
+    furthest: u64,
+    failed_reclaims: usize,
+    /// Whether it has freed something.
+    pub(super) freed: bool,
+    /// Whether an attempt has found already that the operation goes on.
+    pub(super) goes_on: bool,
     /// Whether it was to replace an entry that is heavier than the whole retired capacity.
     pub(super) outsized: bool,
     /// Whether that entry went first.
     last_resort: bool,
-    /// What the listener did when it was told of those that had to go.
-    pub(super) panicked: Panicked,
 }
 
 /// A victim that stays until the retired capacity has room for it. The thread's hand is before it meanwhile. Or those
@@ -118,33 +126,19 @@ impl<K, V, S> Engine<K, V, S> {
             self.capacity.empty_reservation(&local.credit),
             self.retired.empty_reservation(&local.retired),
         );
-        let lifetime_override = LifetimeOverride::default();
-        let (delta, admission) = (self.policy.probation_delta(&local.cursor), None);
-        let panicked = Panicked::default();
-        let (failed_reclaims, changes, own_changes) = (0, None, 0);
-        let outsized = false;
         WriteOp {
             local,
             reservation,
             room,
-            delta,
-            admission,
+            delta: self.policy.probation_delta(&local.cursor),
+            admission: None,
             predicted: false,
             spares_protected: false,
-            lifetime_override,
-            wait: None,
+            lifetime_override: LifetimeOverride::default(),
             patient: true,
-            goes_on: false,
-            failed_reclaims,
-            reclaims: 0,
-            freed: false,
-            furthest: 0,
-            changes,
-            own_changes,
             kept: Victim::NONE,
-            outsized,
-            last_resort: false,
-            panicked,
+            attempts: Attempts::default(),
+            panicked: Panicked::default(),
         }
     }
 }
@@ -165,7 +159,7 @@ impl WriteOp<'_> {
 
     /// How often it has looked for others to go on since all of them had.
     pub(super) fn looks(&self) -> u32 {
-        self.wait.as_ref().map_or(0, |wait| wait.looks_since_turn())
+        self.attempts.wait.as_ref().map_or(0, |wait| wait.looks_since_turn())
     }
 
     /// It has found a victim for which the retired capacity has no room.
@@ -196,42 +190,43 @@ impl WriteOp<'_> {
 
     /// Whether garbage could be freed whenever the operation tried.
     pub(super) fn reclaims_succeed(&self) -> bool {
-        self.failed_reclaims == 0
+        self.attempts.failed_reclaims == 0
     }
 
     /// A closure is about to be called, or not.
     #[inline(always)]
     pub(super) fn asks(&mut self, decided: Decided) {
         if decided == Decided::ByClosure {
-            self.changes = Some(self.local.tally.changes());
+            self.attempts.changes = Some(self.local.tally.changes());
         }
     }
 
     /// Whether a closure was asked.
     pub(super) fn has_asked(&self) -> bool {
-        self.changes.is_some()
+        self.attempts.changes.is_some()
     }
 
     /// Whether what a closure decided on has changed, and this thread has changed the cache meanwhile: in all
     /// likelihood the closure itself did it.
     fn was_changed_by_itself(&self) -> bool {
-        self.changes.is_some_and(|changes| changes != self.local.tally.changes())
+        self.attempts.changes.is_some_and(|changes| changes != self.local.tally.changes())
     }
 
     /// Whether it has freed as much as one operation may without getting further.
     pub(super) fn has_freed_enough(&self) -> bool {
-        self.reclaims >= self.max_reclaims()
+        self.attempts.reclaims >= self.max_reclaims()
     }
 
     /// Why the operation has no more tries, if it has none.
     fn would_be_exhausted(&self, error: AttemptError) -> Option<InsertErrorKind> {
         let (ends, kind) = match error {
             AttemptError::Changed => {
-                let last = self.own_changes + 1 >= MAX_OWN_CHANGES;
+                let last = self.attempts.own_changes + 1 >= MAX_OWN_CHANGES;
                 (last && self.was_changed_by_itself(), InsertErrorKind::Contended)
             }
             AttemptError::Garbage => {
-                let ends = self.failed_reclaims >= MAX_FAILED_RECLAIMS || self.has_freed_enough();
+                let ends =
+                    self.attempts.failed_reclaims >= MAX_FAILED_RECLAIMS || self.has_freed_enough();
                 (ends, InsertErrorKind::NoRoom)
             }
             AttemptError::NoRoom => (true, InsertErrorKind::NoRoom),
@@ -243,7 +238,7 @@ impl WriteOp<'_> {
     pub(super) fn is_exhausted(&mut self, error: AttemptError) -> Option<InsertErrorKind> {
         let kind = self.would_be_exhausted(error);
         if error == AttemptError::Changed && self.was_changed_by_itself() {
-            self.own_changes += 1;
+            self.attempts.own_changes += 1;
         }
         kind
     }
@@ -254,24 +249,34 @@ impl WriteOp<'_> {
     /// counts as getting further.
     pub(super) fn note_reclaim(&mut self, freed: bool, free: u64) {
         let far = self.room.held().saturating_add(free);
-        if far > self.furthest {
-            (self.furthest, self.reclaims) = (far, 0);
+        if far > self.attempts.furthest {
+            (self.attempts.furthest, self.attempts.reclaims) = (far, 0);
         }
-        self.reclaims += usize::from(freed);
-        self.freed |= freed;
-        self.failed_reclaims += usize::from(!freed);
+        self.attempts.reclaims += usize::from(freed);
+        self.attempts.freed |= freed;
+        self.attempts.failed_reclaims += usize::from(!freed);
     }
 
     /// There is more that may be freed now, as the old entry went first. What is left of the reliefs is for that,
     /// and they count however far they get it.
     pub(super) fn begin_last_resort(&mut self) {
-        (self.failed_reclaims, self.last_resort, self.furthest) = (0, true, u64::MAX);
+        (self.attempts.failed_reclaims, self.attempts.last_resort, self.attempts.furthest) =
+            (0, true, u64::MAX);
     }
 
     /// How many reliefs in a row may get it no further: where there is a last resort, half of them are for that.
     fn max_reclaims(&self) -> usize {
-        let halved = self.outsized && self.changes.is_none() && !self.last_resort;
+        let halved =
+            self.attempts.outsized && self.attempts.changes.is_none() && !self.attempts.last_resort;
         if halved { MAX_RECLAIMS / 2 } else { MAX_RECLAIMS }
+    }
+
+    /// Whether it has nothing to give back, as most at their end: then it need not be dropped, once what has panicked was
+    /// taken out of it.
+    #[inline(always)]
+    pub(super) fn is_settled(&self) -> bool {
+        let held = self.reservation.held() | self.room.held();
+        held == 0 && self.delta.is_zero() && self.attempts.wait.is_none()
     }
 
     /// The charge in hand has become an entry's.

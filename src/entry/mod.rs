@@ -551,11 +551,13 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     /// none.
     #[inline]
     pub(crate) fn charge(&self) -> u64 {
-        if self.is_placeholder() {
-            0
-        } else {
-            self.weight().map_or(1, |word| word.get() & HEAVIEST)
-        }
+        if self.is_placeholder() { 0 } else { self.weight_of_value() }
+    }
+
+    /// The charge of an entry that is no placeholder.
+    #[inline]
+    pub(crate) fn weight_of_value(&self) -> u64 {
+        self.weight().map_or(1, |word| word.get() & HEAVIEST)
     }
 
     /// What a miss of the key costs; one by default.

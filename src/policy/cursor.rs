@@ -45,6 +45,12 @@ impl EvictionCursor {
         if meta.is_protected() { &self.protected } else { &self.probation }
     }
 
+    /// Whether the thread has not evicted yet, nor promoted: nothing is known of what it looks at next.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.probation.is_empty() && self.protected.is_empty()
+    }
+
     /// What is known of the hash of the entry that the next eviction looks at first.
     #[inline]
     pub(crate) fn candidate(&self) -> Option<u64> {

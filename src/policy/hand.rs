@@ -155,7 +155,7 @@ impl Hand {
 
 impl ScanRange {
     /// The thread's current entry, if it has one ahead.
-    #[inline]
+    #[inline(always)]
     pub(super) fn current<E: Entries>(&self, entries: &E, region: Region) -> Option<E::Slot> {
         let mask = self.mask.get();
         while self.next.get() < self.end.get() {
@@ -182,6 +182,12 @@ impl ScanRange {
         self.mask.set(mask);
         self.next.set(0);
         self.end.set(end);
+    }
+
+    /// Whether nothing was put ahead.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.end.get() == 0
     }
 
     /// The position or the hash after `after` others.

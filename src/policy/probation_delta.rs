@@ -52,6 +52,12 @@ impl<'p> ProbationDelta<'p> {
         }
     }
 
+    /// Whether nothing is to be applied.
+    #[inline]
+    pub(crate) fn is_zero(&self) -> bool {
+        self.charge.get() | self.entries.get() == 0
+    }
+
     /// Probation's share, with what this operation has changed.
     #[inline]
     pub(super) fn probation_charge(&self) -> u64 {

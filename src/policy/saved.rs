@@ -38,7 +38,7 @@ impl Policy {
         self.protected_hand.restore(&saved.protected_hand, self.misses.get());
         self.typical_charge.set(saved.typical_charge.max(1));
         if saved.target.is_finite() {
-            self.target.set((saved.target * fill.capacity as f64).to_bits());
+            self.set_target(saved.target * fill.capacity as f64, fill);
         }
     }
 

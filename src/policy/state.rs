@@ -1,7 +1,7 @@
 //! The state of the policy, and what it learns of keys that come and go.
 
 use super::cursor::EvictionCursor;
-use super::ghosts::EvictedFrom;
+use super::ghosts::{EvictedFrom, Ghost};
 use super::hand::Hand;
 use super::history::History;
 use super::probation_delta::{ProbationDelta, not_negative};
@@ -47,6 +47,15 @@ impl Admission {
     pub(crate) const UNUSED: Self = Self { meta: SlotMeta::NEW, recent_uses: RecentUses::UNUSED };
 }
 
+/// How much charge there should be on probation, as the bits of a float, and the capacity within whose limits that was set:
+/// where it is still the capacity, an eviction need not work the limits out again. Hints: where two threads set both at
+/// the moment at which the capacity changes, the target may be outside of the limits until it is moved next.
+#[derive(Debug, Default)]
+pub(super) struct Target {
+    bits: Relaxed<AtomicU64>,
+    capacity: Relaxed<AtomicU64>,
+}
+
 /// The state of the policy, apart from what it remembers of keys ([`History`]).
 #[derive(Debug)]
 pub(crate) struct Policy {
@@ -56,8 +65,8 @@ pub(crate) struct Policy {
     pub(super) misses: CachePadded<Relaxed<AtomicU64>>,
     /// The charge of the entries on probation.
     pub(super) probation_charge: CachePadded<Relaxed<AtomicU64>>,
-    /// How much of it there should be, as the bits of a float.
-    pub(super) target: CachePadded<Relaxed<AtomicU64>>,
+    /// How much of it there should be.
+    pub(super) target: CachePadded<Target>,
     /// What a new entry weighs, as a moving average over those with which a batch of fingerprints was full.
     pub(super) typical_charge: Relaxed<AtomicU64>,
     pub(super) probation_hand: Hand,
@@ -65,17 +74,19 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    pub(crate) fn new(by_worth: bool) -> Self {
+    pub(crate) fn new(by_worth: bool, capacity: u64) -> Self {
         let zero = || CachePadded::new(Relaxed::<AtomicU64>::new(0));
-        Self {
+        let policy = Self {
             by_worth,
             misses: zero(),
             probation_charge: zero(),
-            target: zero(),
+            target: CachePadded::default(),
             typical_charge: Relaxed::<AtomicU64>::new(1),
             probation_hand: Hand::new(),
             protected_hand: Hand::new(),
-        }
+        };
+        policy.set_target(0.0, Fill { capacity, free: capacity });
+        policy
     }
 
     /// The changes of one operation.
@@ -103,6 +114,18 @@ impl Policy {
                 recent_uses: history.periods.add_use(RecentUses::default(), now),
             };
         };
+        self.readmit(history, cursor, (&ghost, now, worth), fill)
+    }
+
+    /// The same of a key that comes back.
+    #[inline(never)]
+    fn readmit(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        (ghost, now, worth): (&Ghost, u64, impl Fn() -> Worth),
+        fill: Fill,
+    ) -> Admission {
         let recent_uses = history.periods.add_use(ghost.recent_uses, now);
         let meta = match ghost.evicted_from {
             EvictedFrom::Near | EvictedFrom::Far
@@ -183,13 +206,30 @@ impl Policy {
     /// How much charge there should be on probation.
     #[inline]
     pub(crate) fn target(&self, fill: Fill) -> f64 {
+        let target = f64::from_bits(self.target.bits.get());
+        if self.target.capacity.get() == fill.capacity {
+            target
+        } else {
+            Self::within_limits(target, fill)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn within_limits(target: f64, fill: Fill) -> f64 {
         let (least, most) = Self::limits(fill);
-        f64::from_bits(self.target.get()).clamp(least, most)
+        target.clamp(least, most)
+    }
+
+    pub(super) fn set_target(&self, target: f64, fill: Fill) {
+        // No capacity meanwhile: a thread that sleeps between the steps leaves none that does not fit.
+        self.target.capacity.set(u64::MAX);
+        self.target.bits.set(Self::within_limits(target, fill).to_bits());
+        self.target.capacity.set(fill.capacity);
     }
 
     fn move_target(&self, by: f64, fill: Fill) {
-        let (least, most) = Self::limits(fill);
-        self.target.set((self.target(fill) + by).clamp(least, most).to_bits());
+        self.set_target(self.target(fill) + by, fill);
     }
 
     /// An entry that was prefetched was asked for in vain after it had made room, or was asked for: then more of them

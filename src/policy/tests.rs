@@ -39,7 +39,7 @@ fn place_of(slot: usize) -> ScanPosition {
     ScanPosition((slot as u64) << (64 - BITS))
 }
 
-impl Entries for Vector {
+impl Entries for &Vector {
     type Slot = usize;
 
     fn range_length(&self) -> u64 {
@@ -138,7 +138,7 @@ fn mix(key: u64) -> u64 {
 impl Toy {
     fn new(capacity: usize) -> Self {
         let (entries, policy, history) =
-            (Vector::new(), Policy::new(false), History::new(capacity));
+            (Vector::new(), Policy::new(false, capacity as u64), History::new(capacity));
         Self {
             entries,
             policy,
@@ -182,20 +182,20 @@ impl Toy {
         let vacant = (first..first + slots).map(|slot| slot % slots);
         let slot = { vacant }.find(|&slot| self.entries.at(slot).is_vacant()).expect("room");
         self.entries.slots.borrow_mut()[slot] = Some((hash, meta.bits()));
-        self.entries.set_recent_uses(slot, recent_uses);
+        (&self.entries).set_recent_uses(slot, recent_uses);
         self.len += 1;
         let delta = self.policy.probation_delta(&self.cursor);
         delta.added(meta, 1);
         self.policy.record_insert(&self.history, &self.cursor, (hash, meta), 1);
         if self.fill().has_room() {
             let at = (&self.cursor, &self.history);
-            self.policy.eviction(&self.entries, at, &delta, self.fill()).promote_overflow();
+            self.policy.eviction(&self.entries, at, &delta).promote_overflow(self.fill());
         }
     }
 
     fn victim(&self, delta: &ProbationDelta<'_>, fill: Fill) -> Option<usize> {
         let at = (&self.cursor, &self.history);
-        self.policy.eviction(&self.entries, at, delta, fill).victim()
+        self.policy.eviction(&self.entries, at, delta).victim(fill)
     }
 
     fn evict(&mut self) -> u64 {
@@ -209,7 +209,7 @@ impl Toy {
             &self.history,
             &self.cursor,
             hash,
-            (meta, self.entries.recent_uses(slot)),
+            (meta, (&self.entries).recent_uses(slot)),
         );
         self.len -= 1;
         hash
@@ -366,7 +366,7 @@ fn what_was_heard_of_a_key_outlives_its_entry() {
     (0..100).for_each(|key| toy.access(key));
     let count = |toy: &Toy, key: u64| {
         let slot = toy.find(mix(key)).expect("it is there");
-        toy.history.periods.count(toy.entries.recent_uses(slot), toy.policy.now(&toy.cursor))
+        toy.history.periods.count((&toy.entries).recent_uses(slot), toy.policy.now(&toy.cursor))
     };
     toy.access(1_000);
     assert_eq!(count(&toy, 1_000), 1, "it came in");
@@ -455,7 +455,7 @@ fn who_came_first_is_named_first() {
 #[test]
 fn what_weighs_nothing_has_no_name() {
     let (history, policy, cursor) =
-        (History::new(100), Policy::new(false), EvictionCursor::default());
+        (History::new(100), Policy::new(false, 100), EvictionCursor::default());
     let fingerprints = || history.fifo.take(&cursor.local_batch, 0).count();
     policy.record_insert(&history, &cursor, (mix(1), SlotMeta::NEW), 0);
     assert_eq!(fingerprints(), 0);
@@ -525,7 +525,7 @@ fn a_thread_meets_every_entry_of_a_round_once() {
     let hand = hand::Hand::new();
     let met: Vec<usize> = (0..223)
         .map(|now| {
-            let slot = hand.current(&toy.entries, Region::Probation, &toy.cursor.probation, now);
+            let slot = hand.current(&&toy.entries, Region::Probation, &toy.cursor.probation, now);
             toy.cursor.probation.step();
             slot.expect("there are more")
         })
@@ -535,7 +535,7 @@ fn a_thread_meets_every_entry_of_a_round_once() {
 
 #[test]
 fn misses_are_reported_by_the_handful() {
-    let (history, policy) = (History::new(100_000), Policy::new(false));
+    let (history, policy) = (History::new(100_000), Policy::new(false, 100_000));
     let (busy, idle) = (EvictionCursor::default(), EvictionCursor::default());
     let fill = Fill { capacity: 100_000, free: 0 };
     for nth in 1..=100 {
@@ -549,7 +549,7 @@ fn misses_are_reported_by_the_handful() {
 fn extreme_sizes_do_not_overflow() {
     for entries in [0, 1, 2, 7] {
         let history = History::new(entries);
-        let policy = Policy::new(false);
+        let policy = Policy::new(false, entries as u64);
         for capacity in [0, 1, u64::MAX] {
             let cursor = EvictionCursor::default();
             policy.admit(

@@ -46,7 +46,6 @@ impl<T> OpenBatch<T> {
         }
     }
 
-    /// Whether there is no place for an item. Called by the participant's holder only.
     /// Whether there is nothing in it, as far as is known.
     pub(super) fn is_empty(&self) -> bool {
         // ORDERING S-h: Relaxed: a hint.

@@ -65,18 +65,18 @@ fn who_gets_nothing_out_of_what_is_open_asks_for_no_batch() {
     let put = || {
         // SAFETY: no other thread has ever seen the item, and it is freed here.
         let item = unsafe { Retired::new(Item(Arc::clone(&drops))) };
-        open.put((item, ChargedTo::Nowhere))
+        open.put((item, ChargedTo::Nowhere)).ok()
     };
     let refuse = || unreachable!("a batch that nobody fills");
     assert!(open.take(refuse).is_none(), "nothing is there");
-    assert_eq!((put(), put()), (1, 2));
+    assert_eq!((put(), put()), (Some(1), Some(2)));
     let taken = open.take(|| {
         assert!(open.take(refuse).is_none(), "another is at it");
         Batch::new(2)
     });
     assert_eq!(taken.map(|batch| batch.items.len()), Some(2));
     assert!(open.take(refuse).is_none(), "all are gone");
-    assert_eq!((put(), open.take(|| Batch::new(1)).is_some()), (1, true));
+    assert_eq!((put(), open.take(|| Batch::new(1)).is_some()), (Some(1), true));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(crate) struct Occupied<'g, K, V, X, M = Writes> {
     pub(super) bucket: BucketRef<'g, K, V, X, M>,
     pub(super) slot: &'g Slot,
     pub(super) word: SlotWord,
-    entry: EntryRef<'g, K, V>,
+    pub(super) entry: EntryRef<'g, K, V>,
 }
 
 impl<K, V, X, M> Clone for Occupied<'_, K, V, X, M> {
@@ -553,11 +553,6 @@ impl<'g, K, V, X, M> Occupied<'g, K, V, X, M> {
     #[inline]
     pub(crate) fn entry(&self) -> EntryRef<'g, K, V> {
         self.entry
-    }
-
-    /// Whether the slot was frozen when the entry was found.
-    pub(super) fn is_frozen(&self) -> bool {
-        self.word.is_frozen()
     }
 
     /// Whether the slot is one of a chain.

@@ -230,9 +230,13 @@ fn what_a_hand_unlinks_while_two_become_one_is_read_no_more() {
         let theirs = Arc::clone(&table);
         let helper = thread::spawn(move || with(&theirs, |view| _ = view.migrate(1)));
         let gone = with(&table, |view| {
-            let occupied = (0..SLOTS_PER_GROUP as u64)
+            let seen = (0..SLOTS_PER_GROUP as u64)
                 .find_map(|position| view.get_at(Region::Probation, position))?;
-            let (old, _) = view.unlink(occupied)?;
+            let occupied = view.occupied(seen);
+            let Some((old, _)) = view.unlink(occupied) else {
+                view.help_migrate(occupied);
+                return None;
+            };
             view.retire(old, ChargedTo::Nowhere);
             Some(())
         });

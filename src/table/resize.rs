@@ -131,10 +131,15 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     }
 
     /// Migrates the bucket of an entry that could not be unlinked, if it is frozen: the thread that froze it may
-    /// sleep.
+    /// sleep. The bucket is asked, and not the slot's word: the slot may be one of the generation before.
     #[cold]
     pub(crate) fn help_migrate(&self, occupied: Occupied<'g, K, V, X>) {
-        if occupied.is_frozen() {
+        let frozen = if seeded("table-help-by-word") {
+            occupied.word.is_frozen()
+        } else {
+            occupied.bucket.header().is_frozen()
+        };
+        if frozen {
             self.follow(occupied.bucket);
         }
     }

@@ -8,9 +8,12 @@
 
 use std::ops::Range;
 
+use super::array::Array;
 use super::bucket::{BucketRef, Occupied};
-use super::group::{Group, SLOTS_PER_GROUP};
+use super::group::{Group, SLOTS_PER_GROUP, Slot};
+use super::slot_word::SlotWord;
 use super::view::View;
+use crate::entry::{EntryRef, is_plain};
 use crate::narrow::in_memory;
 use crate::slot_meta::{Region, ScanStep, SlotMeta};
 
@@ -21,6 +24,41 @@ const ROUND_BITS: u32 = 6;
 
 /// How often a scan reads a bucket again because keys were inserted.
 const MAX_READS: usize = 4;
+
+/// A slot with a visible entry, and the word that it had: what the search for a victim hands on. The bucket is not part of
+/// it, as few of those that are looked at are changed.
+pub(crate) struct SlotSnapshot<'g, K, V> {
+    slot: &'g Slot,
+    word: SlotWord,
+    entry: EntryRef<'g, K, V>,
+}
+
+impl<K, V> Clone for SlotSnapshot<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for SlotSnapshot<'_, K, V> {}
+
+impl<'g, K, V> SlotSnapshot<'g, K, V> {
+    /// The entry.
+    #[inline(always)]
+    pub(crate) fn entry(self) -> EntryRef<'g, K, V> {
+        self.entry
+    }
+
+    /// What the policy knew of the entry.
+    #[inline(always)]
+    pub(crate) fn meta(self) -> SlotMeta {
+        self.word.meta()
+    }
+
+    /// Whether the entry has a token: it is a placeholder, or its value is being renewed.
+    #[inline(always)]
+    pub(crate) fn has_token(self) -> bool {
+        !is_plain(self.word.number())
+    }
+}
 
 impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     fn first_position(&self) -> u64 {
@@ -117,19 +155,24 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     }
 
     #[inline(always)]
+    pub(super) fn snapshot(&self, slot: &'g Slot, word: SlotWord) -> SlotSnapshot<'g, K, V> {
+        SlotSnapshot { slot, word, entry: self.entry(word.number()) }
+    }
+
+    #[inline(always)]
     fn find_by_fingerprint(
         &self,
         group: &'g Group,
         slot_indices: impl Iterator<Item = usize>,
         (region, hash, known): (Region, u64, u64),
-    ) -> Option<Occupied<'g, K, V, X>> {
+    ) -> Option<SlotSnapshot<'g, K, V>> {
         for slot_index in slot_indices {
             let slot = group.slot(slot_index);
             let word = slot.word();
             if word.is_of(region) {
-                let occupied = self.occupied(slot, word);
-                if (occupied.entry().hash() ^ hash) & known == 0 {
-                    return Some(occupied);
+                let seen = self.snapshot(slot, word);
+                if (seen.entry.hash() ^ hash) & known == 0 {
+                    return Some(seen);
                 }
             }
         }
@@ -141,7 +184,7 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     fn find_by_fingerprint_in_chain(
         &self,
         query: (Region, u64, u64),
-    ) -> Option<Occupied<'g, K, V, X>> {
+    ) -> Option<SlotSnapshot<'g, K, V>> {
         let mut links = self.chain();
         links.find_map(|link| self.find_by_fingerprint(&link.group, 0..SLOTS_PER_GROUP, query))
     }
@@ -162,8 +205,22 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
 
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// The bucket at a position, in the generation where its entries are now.
+    #[inline(always)]
     fn bucket_at(&self, position: u64) -> BucketRef<'g, K, V, X> {
-        let mut array = self.current();
+        let array = self.current();
+        if self.next(array).is_some() {
+            return self.bucket_while_migrating(array, position);
+        }
+        BucketRef::of(array, position)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bucket_while_migrating(
+        &self,
+        mut array: &'g Array<K, V, X>,
+        position: u64,
+    ) -> BucketRef<'g, K, V, X> {
         loop {
             let bucket = BucketRef::of(array, position);
             match self.next(array) {
@@ -237,7 +294,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     /// The entry at a position, if it is of this region.
     #[inline]
-    pub(crate) fn get_at(&self, region: Region, position: u64) -> Option<Occupied<'g, K, V, X>> {
+    pub(crate) fn get_at(&self, region: Region, position: u64) -> Option<SlotSnapshot<'g, K, V>> {
         let bucket = self.bucket_at(position);
         let rank = in_memory(position - bucket.first_position());
         let header = bucket.header();
@@ -246,37 +303,44 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         }
         if rank >= SLOTS_PER_GROUP {
             let (at, occupied) = bucket.first_of_chain(region, rank)?;
-            return (at == rank).then_some(occupied);
+            return (at == rank).then(|| bucket.snapshot(occupied.slot, occupied.word));
         }
         let slot = bucket.group().slot(rank);
         let word = slot.word();
-        word.is_of(region).then(|| bucket.occupied(slot, word))
+        word.is_of(region).then(|| bucket.snapshot(slot, word))
     }
 
     /// The entry of this region whose hash agrees with `hash` in the bits that are `known`: those that
     /// say which bucket and the tag are among them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_by_fingerprint(
         &self,
         region: Region,
         hash: u64,
         known: u64,
-    ) -> Option<Occupied<'g, K, V, X>> {
+    ) -> Option<SlotSnapshot<'g, K, V>> {
         let bucket = self.bucket_at(hash);
         let header = bucket.header();
         if header.is_frozen() {
             return None;
         }
-        match bucket.find_by_fingerprint(
-            bucket.group(),
-            bucket.load_slots().matching_fingerprint(hash),
-            (region, hash, known),
-        ) {
+        let own = bucket.load_slots().matching_fingerprint(hash);
+        match bucket.find_by_fingerprint(bucket.group(), own, (region, hash, known)) {
             None if header.overflows() => {
                 bucket.find_by_fingerprint_in_chain((region, hash, known))
             }
             found => found,
         }
+    }
+
+    /// An entry that was seen, to change it or to unlink it.
+    ///
+    /// While its slot can be changed, its bucket has not moved, and so is the one that is found here. If it has, the bucket
+    /// may be of a later generation than the slot, and no exchange of the slot's word succeeds.
+    #[inline]
+    pub(crate) fn occupied(&self, seen: SlotSnapshot<'g, K, V>) -> Occupied<'g, K, V, X> {
+        let SlotSnapshot { slot, word, entry } = seen;
+        Occupied { bucket: self.bucket_at(entry.hash()), slot, word, entry }
     }
 
     /// Collects the entries of the bucket where `positions` begins, of all kinds, as far as they belong to

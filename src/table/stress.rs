@@ -169,7 +169,8 @@ fn unlink_by_place(view: super::View<'_, u64, u64, (), ()>, number: u64) {
             met = Some(position);
             ScanStep::Keep
         });
-        met.and_then(|position| view.get_at(Region::Probation, position))
+        let seen = met.and_then(|position| view.get_at(Region::Probation, position));
+        seen.map(|seen| view.occupied(seen))
     } else {
         let mut found = Vec::new();
         view.collect_entries(from..u64::MAX, &mut found, |a, b| a == b);

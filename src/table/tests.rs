@@ -413,7 +413,8 @@ fn a_hand_meets_everything_of_its_region_in_a_round() {
             for at in found {
                 assert!(at >= position, "in order");
                 assert!(view.get_at(Region::Protected, at).is_none());
-                let occupied = view.get_at(Region::Probation, at).expect("just surveyed");
+                let seen = view.get_at(Region::Probation, at).expect("just surveyed");
+                let occupied = view.occupied(seen);
                 let bucket = occupied.bucket;
                 let rank = (at - bucket.array.place_of(bucket.index())) as usize;
                 if rank < SLOTS_PER_GROUP {
@@ -530,6 +531,35 @@ fn dropping_a_table_that_somebody_was_migrating_drops_each_entry_once() {
         assert_eq!(Arc::strong_count(&value), 41);
         drop(table);
         assert_eq!(Arc::strong_count(&value), 1);
+    }
+}
+
+/// A hand that loses its processor between its look at a bucket and its look at a slot.
+#[test]
+fn a_slot_that_was_frozen_when_it_was_seen_is_not_unlinked_and_sends_nobody_on() {
+    let table: Table<u64, u64, (), ()> = Table::new(EntryLayout::PLAIN, u64::MAX, 2, ());
+    let guard = table.pin();
+    let view = table.view(guard.guard_ref());
+    for key in 0..40 {
+        let hash = key << 58;
+        let Lookup::Vacant(vacant) = view.find_for_write(hash, |&k| k == key) else {
+            panic!("it is new")
+        };
+        assert!(vacant.commit(view.entry(hash, key, key, 1), SlotMeta::NEW).is_ok());
+    }
+    view.fall_asleep(|_, _| (), [0], false);
+    let bucket = BucketRef::of(view.current(), 0);
+    let words = bucket.group().words().filter(|(_, word)| word.is_readable());
+    let seen: Vec<_> =
+        words.map(|(nth, word)| bucket.snapshot(bucket.group().slot(nth), word)).collect();
+    assert!(!seen.is_empty());
+    while view.migrate(64) > 0 {}
+    for seen in seen {
+        let occupied = view.occupied(seen);
+        assert!(view.unlink(occupied).is_none(), "the entry is somewhere else");
+        view.help_migrate(occupied);
+        let (key, hash) = (*seen.entry().key(), seen.entry().hash());
+        assert!(view.find(hash, |&k| k == key).is_some(), "{key}");
     }
 }
 
