@@ -395,7 +395,7 @@ where
         let (free, cost) = (garbage_charge.frees(left), charge + garbage_charge.costs(left));
         room.and_then(|()| self.find_room(op, cost.saturating_sub(free)))?;
         // Up to here nothing is visible, and all that was reserved goes back by itself. The exchange decides.
-        let is_use = !op.predicted && !seeded("policy-replacement-unused");
+        let is_use = !op.predicted && !op.renews && !seeded("policy-replacement-unused");
         let unlinked = self.replace_with(view, op, occupied, (new, is_use)).inspect_err(|_| {
             // No entry shall be evicted for what was taken for two.
             op.reservation.surrender();

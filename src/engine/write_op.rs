@@ -34,6 +34,8 @@ pub(super) struct WriteOp<'e> {
     pub(super) admission: Option<Admission>,
     /// Whether its value is one that a prediction has loaded, and no thread has asked for.
     pub(super) predicted: bool,
+    /// Whether no thread asks for its key now: it renews a value.
+    pub(super) renews: bool,
     /// Whether no protected entry makes room for it.
     pub(super) spares_protected: bool,
     /// How the life of a value that was loaded differs from others'.
@@ -133,6 +135,7 @@ impl<K, V, S> Engine<K, V, S> {
             delta: self.policy.probation_delta(&local.cursor),
             admission: None,
             predicted: false,
+            renews: false,
             spares_protected: false,
             lifetime_override: LifetimeOverride::default(),
             patient: true,

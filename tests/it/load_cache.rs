@@ -469,6 +469,19 @@ fn our_own_threads_renew_values() {
 }
 
 #[test]
+fn what_is_renewed_was_not_used() {
+    let Rig { loading, .. } = rig(|loading| loading);
+    (10..60).for_each(|key| drop(loading.get(&key)));
+    (20..25).for_each(|key| drop(loading.get(&key)));
+    for _ in 0..10 {
+        assert!(loading.refresh(&30).is_ok());
+    }
+    let mut hottest = loading.cache().hottest(5);
+    hottest.sort_unstable();
+    assert_eq!(hottest, [20, 21, 22, 23, 24]);
+}
+
+#[test]
 fn a_warmer_keeps_keys_fresh() {
     let Rig { loading, store, .. } = rig(|loading| loading);
     let warmer = Warmer::start(&loading, [1, 2, 5_000], Duration::from_millis(1)).unwrap();
