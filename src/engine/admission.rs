@@ -23,10 +23,6 @@ const CAPACITY_PARTS: u64 = 64;
 const MIN_DISPLACED: u64 = 4;
 /// Entries that the cache has at least, or none is: where there are few, each needs much of the capacity.
 const MIN_ENTRIES: u64 = 32;
-/// Parts of the capacity: an entry that needs more than one of them is on trial however few others there are, if no
-/// thread has asked for its key before. Each such entry displaces only the one before it, and the few that have come
-/// since: without this, there would never be more of those.
-const FEW_PARTS: u64 = 4;
 
 /// A newcomer that is on trial: the metadata that it would start with, and how often its key was used.
 type Candidate = (SlotMeta, RecentUses);
@@ -65,8 +61,7 @@ where
     ) -> bool {
         let fill = self.fill();
         let (charged, entries) = (fill.capacity - fill.free, self.len() as u64);
-        let are_few = entries < MIN_ENTRIES || need / MIN_DISPLACED <= charged / entries;
-        if are_few && need <= fill.capacity / FEW_PARTS {
+        if entries < MIN_ENTRIES || need / MIN_DISPLACED <= charged / entries {
             return false;
         }
         // What fits displaces no entry, and garbage is waited for.
@@ -79,9 +74,6 @@ where
         let (cursor, history) = (&view.local().cursor, view.extension());
         let frequency =
             self.policy.frequency(history, cursor, recent_uses) + u64::from(meta.count());
-        if are_few && frequency > 1 {
-            return false;
-        }
         let worth = Worth::new(frequency, entry.cost(), need);
         let entries = TableEntries::new(self, view);
         let eviction = self.policy.eviction(entries, (cursor, history), &op.delta);

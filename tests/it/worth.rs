@@ -323,22 +323,3 @@ fn a_cost_that_changes_at_each_call_or_panics_costs_hits_and_nothing_else() {
     assert!(usage.charged > 1_800, "the capacity is used: {usage:?}");
     assert_eq!(cache.iter().map(|(_, weight)| weight).sum::<u64>(), usage.charged);
 }
-
-#[test]
-fn entries_of_nearly_the_capacity_that_come_but_once_flush_nothing() {
-    for weight in [0, 300, 600, 950] {
-        let cache = sized(1_000);
-        let (mut random, mut hits) = (Random::new(8), 0);
-        for nth in 0..20_000 {
-            let key = random.below(2_000).min(random.below(2_000)).min(random.below(2_000));
-            let hit = ask(&cache, key, 1);
-            hits += u32::from(hit && nth >= 10_000);
-            if weight > 0 {
-                // From the first request on, and another one each time.
-                ask(&cache, 10_000 + nth, weight);
-            }
-            assert!(cache.usage().charged <= 1_000);
-        }
-        assert!(hits > 8_300, "{hits} of 10000 beside entries of {weight}");
-    }
-}
