@@ -97,8 +97,8 @@ where
         self
     }
 
-    /// The bytes for what it learns, a mebibyte by default; divided by two if both models are on and the cache has
-    /// values that may end; otherwise Successors has all of it. Each thread that uses the cache takes eight kibibytes
+    /// The bytes for what it learns, a mebibyte by default; divided by two if both models are on; in a cache that
+    /// keeps no time (no time to live, no tags, no clock that was given) Successors has all of it. Each thread that uses the cache takes eight kibibytes
     /// more, and the predictor 64 kibibytes for what a round is told.
     ///
     /// # Examples
