@@ -72,11 +72,11 @@ where
         next
     }
 
-    /// A number that two caches have in common whose hashes are the same; and how many sets of ghosts there are.
+    /// A number that two caches have in common whose hashes and ghosts are of the same kind; and how many sets of ghosts there are.
     pub(crate) fn ghost_layout(&self) -> (u64, usize) {
         let pin = self.pin();
         let view = self.table.view(pin.guard_ref());
-        (self.hash("clockhand"), Policy::ghost_sets(view.extension()))
+        (self.hash("clockhand, sixteen ghosts to a set"), Policy::ghost_sets(view.extension()))
     }
 
     /// The keys of a set that were evicted lately.

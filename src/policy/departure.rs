@@ -2,7 +2,7 @@
 
 use super::causes::Cause;
 use super::cursor::EvictionCursor;
-use super::ghosts::is_later;
+use super::ghosts::GhostTime;
 use super::history::History;
 use super::state::Policy;
 
@@ -10,7 +10,7 @@ use super::state::Policy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Departure {
     /// It made room, at this time in steps.
-    Evicted(u16),
+    Evicted(GhostTime),
     /// It left for another reason, or was not inserted.
     Removed(Cause),
 }
@@ -20,13 +20,13 @@ impl History {
     /// remembered; writes nothing, and asks for no time.
     ///
     /// Who is evicted is forgotten by the other memory. So one that both have was removed last; if threads met there,
-    /// the times tell, which both memories have in the same steps, of a 256th of the capacity in misses.
+    /// the times tell, which both memories have in the same steps, of a 64th of the capacity in misses.
     #[inline]
     pub(crate) fn departure(&self, hash: u64) -> Option<Departure> {
         self.causes.prefetch(hash);
         let evicted = self.ghosts.time(hash);
         match (self.causes.find(hash), evicted) {
-            (Some((cause, time)), evicted) if evicted.is_none_or(|other| is_later(time, other)) => {
+            (Some((cause, time)), evicted) if evicted.is_none_or(|other| other.is_until(time)) => {
                 Some(Departure::Removed(cause))
             }
             (_, evicted) => evicted.map(Departure::Evicted),
@@ -51,7 +51,7 @@ impl Policy {
         &self,
         history: &History,
         cursor: &EvictionCursor,
-        time: u16,
+        time: GhostTime,
     ) -> u64 {
         history.ghosts.since(time, self.now(cursor))
     }

@@ -8,7 +8,7 @@ use super::probation_delta::ProbationDelta;
 use super::state::{Fill, Policy};
 use super::tuning::{
     MAX_BATCHES, MAX_PROBATION_STEPS, MAX_PROMOTED_PER_INSERT, MAX_PROTECTED_STEPS,
-    MIN_FREQUENCY_LEAD,
+    MIN_FREQUENCY_LEAD, USES_PER_READ,
 };
 use crate::slot_meta::{Region, SlotMeta, Stage};
 
@@ -149,7 +149,9 @@ impl<E: Entries + Copy> Eviction<'_, E> {
         let Some(other) = self.protected_victim() else {
             return Some(slot);
         };
-        let incumbent = self.frequency(other);
+        // It has a count only if all that the hand came to have one.
+        let reads = u64::from(self.entries.meta(other).count());
+        let incumbent = self.frequency(other) + USES_PER_READ * reads;
         if self.entries.expired(other) || candidate > incumbent {
             self.cursor.protected.step();
             // If the candidate was used meanwhile it stays where it is, and the other one does, too.

@@ -1,34 +1,45 @@
 //! Who was evicted lately, from where, when, and how often the key had been used.
 //!
 //! ```text
-//!   63      48 47      40 39  33      32      31       0
-//!   +---------+----------+------+-----------+-----------+
-//!   | tag     | heard    |      | PROTECTED | time      |     zero: vacant
-//!   +---------+----------+------+-----------+-----------+
+//!   31         16 15       5     4       3     0
+//!   +------------+----------+-----------+-------+
+//!   | tag        | time     | PROTECTED | count |     no tag: vacant
+//!   +------------+----------+-----------+-------+
 //! ```
 //!
-//! A set-associative table of words. A set is one cache line of eight; a newcomer takes the place of the same
+//! A set-associative table of words. A set is one cache line of sixteen; a newcomer takes the place of the same
 //! key's older ghost, or a vacant one, or that of the oldest. A key that comes back takes its ghost out.
 //!
 //! One memory serves two ends. How often a key was used counts for as long as its ghost is there; the
 //! region that it left says something only for a while, which is shorter for the protected part.
+//!
+//! Times come round again after as many misses as 32 times the capacity. Where that many keys make room, a ghost has
+//! made room for another long before; where few do, an old ghost may look like a later one.
 
 use super::fingerprint;
-use super::recent_uses::RecentUses;
+use super::recent_uses::{MAX_COUNT, Periods, RecentUses};
 use super::scale::Scale;
 use super::tuning::{
-    ENTRIES_PER_GHOST_SET, FAR_CAPACITIES, LATE_TENTHS, MIN_GHOST_SETS, NEAR_PART,
-    STEPS_PER_CAPACITY,
+    ENTRIES_PER_GHOST_SET, FAR_CAPACITIES, GHOSTS_PER_STEP, LATE_TENTHS, MIN_GHOST_SETS,
+    NEAR_HUNDREDTHS, STEPS_PER_CAPACITY, TINY,
 };
-use crate::narrow::{in_memory, low8, low16, low32, low64};
+use crate::narrow::{in_memory, low8, low16, low64};
 use crate::slot_meta::Region;
-use crate::sync::{AtomicU64, Octet, Relaxed, prefetch};
+use crate::sync::{AtomicU32, CacheLine, Relaxed, prefetch};
 
-const TAG_SHIFT: u32 = 48;
-const RECENT_USES_SHIFT: u32 = 40;
-const PROTECTED: u64 = 1 << 32;
+const TAG_SHIFT: u32 = 16;
+const TIME_SHIFT: u32 = 5;
+const TIME_MASK: u16 = (1 << (TAG_SHIFT - TIME_SHIFT)) - 1;
+const PROTECTED: u32 = 1 << 4;
+/// By how many steps a ghost may be later than now: threads count a few misses for themselves.
+const AHEAD: u16 = 16;
+/// Ghosts in a set.
+const WAYS: usize = 16;
+/// For how many steps a ghost may have been away.
+#[cfg(feature = "persist")]
+const MAX_ABSENT: u16 = TIME_MASK - AHEAD;
 
-type Word = Relaxed<AtomicU64>;
+type Word = Relaxed<AtomicU32>;
 
 #[derive(Debug)]
 pub(super) struct Ghosts {
@@ -41,7 +52,7 @@ pub(super) struct Ghosts {
 }
 
 #[derive(Debug)]
-struct Set(Octet);
+struct Set(CacheLine);
 
 /// A key that was evicted.
 #[derive(Debug)]
@@ -67,12 +78,14 @@ pub(super) enum EvictedFrom {
 
 impl Ghosts {
     pub(super) fn new(entries: usize) -> Self {
-        let sets = entries.div_ceil(ENTRIES_PER_GHOST_SET).max(MIN_GHOST_SETS);
+        let least = if entries < TINY { MIN_GHOST_SETS / 2 } else { MIN_GHOST_SETS };
+        let sets = entries.div_ceil(ENTRIES_PER_GHOST_SET).max(least);
+        let step = (entries / STEPS_PER_CAPACITY).max(sets * WAYS / GHOSTS_PER_STEP);
         let entries = entries as u64;
         Self {
             sets: (0..sets).map(|_| Set::new()).collect(),
-            step: Scale::new(entries / STEPS_PER_CAPACITY),
-            near: entries / NEAR_PART,
+            step: Scale::new(step as u64),
+            near: entries.saturating_mul(NEAR_HUNDREDTHS) / 100,
             far: entries.saturating_mul(FAR_CAPACITIES),
             late: entries.saturating_mul(LATE_TENTHS) / 10,
         }
@@ -82,45 +95,41 @@ impl Ghosts {
         size_of_val(&*self.sets)
     }
 
-    /// Remembers that a key was evicted from a region now.
+    /// Remembers that a key was evicted from a region now, that had been used so often.
     #[inline]
-    pub(super) fn put(&self, region: Region, hash: u64, recent_uses: RecentUses, now: u64) {
-        let (tag, time) = (tag(hash), self.steps(now));
-        let protected = if region == Region::Protected { PROTECTED } else { 0 };
-        let recent_uses = u64::from(recent_uses.bits()) << RECENT_USES_SHIFT;
-        let word = u64::from(tag) << TAG_SHIFT | recent_uses | protected | u64::from(time);
-        self.set(hash).slot_for(tag, time).set(word);
+    pub(super) fn put(&self, region: Region, hash: u64, count: u8, now: u64) {
+        let (tag, time) = (tag(hash), self.coarse(now));
+        self.set(hash).slot_for(tag, time).set(word(tag, time, region == Region::Protected, count));
     }
 
     /// Takes out a key that is remembered.
     #[inline]
-    pub(super) fn take(&self, hash: u64, now: u64) -> Option<Ghost> {
+    pub(super) fn take(&self, hash: u64, now: u64, periods: &Periods) -> Option<Ghost> {
         let word = self.set(hash).find(tag(hash))?;
         let found = word.get();
+        let time = self.coarse(now);
         word.set(0);
-        let absent = self.step.times(u64::from(self.steps(now).wrapping_sub(low32(found))));
+        let absent = self.step.times(u64::from(steps_between(time_of(found), time)));
         let evicted_from = match found & PROTECTED != 0 {
             true if absent <= self.late => EvictedFrom::Protected,
             false if absent <= self.near => EvictedFrom::Near,
             false if absent <= self.far => EvictedFrom::Far,
             _ => EvictedFrom::TooLongAgo,
         };
-        Some(Ghost {
-            recent_uses: RecentUses::from_bits(low8(found >> RECENT_USES_SHIFT)),
-            absent,
-            evicted_from,
-        })
+        let recent_uses =
+            periods.of_count(low8(found.into()) & MAX_COUNT, now.saturating_sub(absent));
+        Some(Ghost { recent_uses, absent, evicted_from })
     }
 
     /// When a key was evicted last, if that is remembered.
     #[inline]
-    pub(super) fn time(&self, hash: u64) -> Option<u16> {
-        self.set(hash).find(tag(hash)).map(|word| low16(word.get()))
+    pub(super) fn time(&self, hash: u64) -> Option<GhostTime> {
+        self.set(hash).find(tag(hash)).map(|word| time_of(word.get()))
     }
 
     /// How long before `now` a time was.
-    pub(super) fn since(&self, time: u16, now: u64) -> u64 {
-        self.step.times(u64::from(self.coarse(now).wrapping_sub(time)))
+    pub(super) fn since(&self, time: GhostTime, now: u64) -> u64 {
+        self.step.times(u64::from(steps_between(time, self.coarse(now))))
     }
 
     #[inline]
@@ -131,25 +140,20 @@ impl Ghosts {
     #[inline]
     fn set(&self, hash: u64) -> &Set {
         let mixed = (hash & fingerprint::MASK).wrapping_mul(0xa24b_aed4_963e_e407);
-        let nth = (u128::from(mixed) * self.sets.len() as u128) >> 64;
-        &self.sets[in_memory(low64(nth))]
-    }
-
-    #[inline]
-    fn steps(&self, now: u64) -> u32 {
-        low32(self.step.steps(now))
+        let nth = low64((u128::from(mixed) * self.sets.len() as u128) >> 64);
+        &self.sets[in_memory(nth)]
     }
 
     /// A time in steps.
     #[inline]
     pub(super) fn coarse(&self, now: u64) -> u16 {
-        low16(self.steps(now).into())
+        low16(self.step.steps(now))
     }
 }
 
 impl Set {
     fn new() -> Self {
-        Self(Octet::new())
+        Self(CacheLine::new())
     }
 
     #[inline]
@@ -157,17 +161,41 @@ impl Set {
         self.0.find(tag)
     }
 
-    /// Where a ghost with this tag is put now. A vacant place looks as old as the cache.
+    /// Where a ghost with this tag is put now.
     #[inline]
-    fn slot_for(&self, tag: u16, time: u32) -> &Word {
-        self.find(tag).unwrap_or_else(|| self.0.furthest_behind(time))
+    fn slot_for(&self, tag: u16, time: u16) -> &Word {
+        let number = time.wrapping_add(AHEAD) << TIME_SHIFT;
+        self.find(tag).unwrap_or_else(|| self.0.furthest_behind(number))
     }
 }
 
-/// Whether a time is not before another, as far as times that come round again tell.
+/// When a ghost was evicted, in steps, as far as its word has room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GhostTime(u16);
+
+impl GhostTime {
+    /// Whether it is not after another time in steps, as far as times that come round again tell.
+    #[inline]
+    pub(super) fn is_until(self, other: u16) -> bool {
+        (other.wrapping_sub(self.0) << TIME_SHIFT).cast_signed() >= 0
+    }
+}
+
 #[inline]
-pub(super) fn is_later(time: u16, other: u16) -> bool {
-    time.wrapping_sub(other) as i16 >= 0
+fn word(tag: u16, time: u16, protected: bool, count: u8) -> u32 {
+    let protected = if protected { PROTECTED } else { 0 };
+    u32::from(tag) << TAG_SHIFT | u32::from(time << TIME_SHIFT) | protected | u32::from(count)
+}
+
+#[inline]
+fn time_of(word: u32) -> GhostTime {
+    GhostTime(low16(word.into()) >> TIME_SHIFT)
+}
+
+/// Steps from one time to another; none if it is a little later.
+#[inline]
+fn steps_between(from: GhostTime, to: u16) -> u16 {
+    (to.wrapping_sub(from.0).wrapping_add(AHEAD) & TIME_MASK).saturating_sub(AHEAD)
 }
 
 /// Never zero, so that no ghost looks vacant.
@@ -182,8 +210,9 @@ fn tag(hash: u64) -> u16 {
 pub(crate) struct SavedGhost {
     pub(crate) tag: u16,
     pub(crate) protected: bool,
+    /// How often it had been used when it was evicted.
     pub(crate) uses: u8,
-    /// How long ago, in steps.
+    /// How long ago that was, in steps.
     pub(crate) absent: u32,
 }
 
@@ -195,35 +224,25 @@ impl Ghosts {
     }
 
     /// The ghosts of a set.
-    pub(super) fn saved(
-        &self,
-        set: usize,
-        uses: impl Fn(RecentUses) -> u8,
-        now: u64,
-    ) -> Option<Vec<SavedGhost>> {
+    pub(super) fn saved(&self, set: usize, now: u64) -> Option<Vec<SavedGhost>> {
         let words = self.sets.get(set)?.0.values();
         let ghosts = words.filter(|word| word >> TAG_SHIFT != 0).map(|word| SavedGhost {
-            tag: (word >> TAG_SHIFT) as u16,
+            tag: low16((word >> TAG_SHIFT).into()),
             protected: word & PROTECTED != 0,
-            uses: uses(RecentUses::from_bits(low8(word >> RECENT_USES_SHIFT))),
-            absent: self.steps(now).wrapping_sub(low32(word)),
+            uses: low8(word.into()) & MAX_COUNT,
+            absent: u32::from(steps_between(time_of(word), self.coarse(now))),
         });
         Some(ghosts.collect())
     }
 
-    /// Puts a ghost back, with what is heard of its key.
-    pub(super) fn restore(
-        &self,
-        set: usize,
-        ghost: &SavedGhost,
-        recent_uses: RecentUses,
-        now: u64,
-    ) {
+    /// Puts a ghost back. One that left longer ago than is told apart is forgotten.
+    pub(super) fn restore(&self, set: usize, ghost: &SavedGhost, now: u64) {
         let Some(set) = self.sets.get(set).filter(|_| ghost.tag != 0) else { return };
-        let time = self.steps(now).wrapping_sub(ghost.absent);
-        let protected = if ghost.protected { PROTECTED } else { 0 };
-        let recent_uses = u64::from(recent_uses.bits()) << RECENT_USES_SHIFT;
-        let word = u64::from(ghost.tag) << TAG_SHIFT | recent_uses | protected | u64::from(time);
-        set.slot_for(ghost.tag, self.steps(now)).set(word);
+        let Some(absent) = u16::try_from(ghost.absent).ok().filter(|it| *it <= MAX_ABSENT) else {
+            return;
+        };
+        let time = self.coarse(now).wrapping_sub(absent);
+        let word = word(ghost.tag, time, ghost.protected, ghost.uses.min(MAX_COUNT));
+        set.slot_for(ghost.tag, self.coarse(now)).set(word);
     }
 }

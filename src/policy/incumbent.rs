@@ -49,6 +49,12 @@ impl Incumbent {
         self.seen.get() > 0
     }
 
+    /// Whether it stayed, although its key had been used less often than this.
+    #[inline]
+    pub(super) fn is_used_less_than(&self, frequency: u64) -> bool {
+        (2..2 + frequency).contains(&self.seen.get())
+    }
+
     /// Whether it would win over this candidate, too: no key was used less often than a moment
     /// ago. Saves a look at the entry.
     #[inline]

@@ -52,6 +52,8 @@ mod tuning;
 mod worth;
 mod worth_rules;
 
+#[cfg(all(test, not(clockhand_loom)))]
+mod ghost_tests;
 #[cfg(all(test, clockhand_loom))]
 mod models;
 #[cfg(all(test, not(clockhand_loom)))]

@@ -15,7 +15,7 @@ use super::scale::Scale;
 use super::tuning::CAPACITIES_PER_PERIOD;
 use crate::narrow::low8;
 
-const MAX_COUNT: u8 = 0xf;
+pub(super) const MAX_COUNT: u8 = 0xf;
 const PERIOD_BITS: u32 = 4;
 const PERIOD_MASK: u8 = (1 << PERIOD_BITS) - 1;
 
@@ -61,8 +61,8 @@ impl Periods {
         u64::from((recent_uses.0 & MAX_COUNT) >> passed.min(low8(PERIOD_BITS.into())))
     }
 
-    /// So many uses, as of now.
-    #[cfg(feature = "persist")]
+    /// So many uses, as of a time.
+    #[inline]
     pub(super) fn of_count(&self, count: u8, now: u64) -> RecentUses {
         RecentUses(self.at(now) << PERIOD_BITS | count.min(MAX_COUNT))
     }

@@ -71,11 +71,7 @@ impl Policy {
         cursor: &EvictionCursor,
         set: usize,
     ) -> Option<Vec<SavedGhost>> {
-        history.ghosts.saved(
-            set,
-            |recent_uses| self.saved_uses(history, cursor, recent_uses),
-            self.now(cursor),
-        )
+        history.ghosts.saved(set, self.now(cursor))
     }
 
     /// How many sets there are.
@@ -92,8 +88,7 @@ impl Policy {
     ) {
         let now = self.now(cursor);
         for ghost in ghosts {
-            let recent_uses = history.periods.of_count(ghost.uses, now);
-            history.ghosts.restore(set, ghost, recent_uses, now);
+            history.ghosts.restore(set, ghost, now);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::tuning::{
     MAX_PROBATION_FRACTION, MIN_AGE_RATIO, MIN_PROBATION_FRACTION, MIN_WORTH_RATIO,
 };
 use super::worth::Worth;
+use crate::narrow::low8;
 use crate::slot_meta::{SlotMeta, Stage};
 use crate::sync::{AtomicU64, CachePadded, Relaxed, seeded};
 
@@ -107,7 +108,11 @@ impl Policy {
         cursor.miss(&self.misses, history.report_interval);
         let now = self.now(cursor);
         // In a cache that is far from full nothing was evicted for long, or ever, and nothing will be for a while.
-        let ghost = if fill.is_far_from_full() { None } else { history.ghosts.take(hash, now) };
+        let ghost = if fill.is_far_from_full() {
+            None
+        } else {
+            history.ghosts.take(hash, now, &history.periods)
+        };
         let Some(ghost) = ghost else {
             return Admission {
                 meta: SlotMeta::NEW,
@@ -127,11 +132,10 @@ impl Policy {
         fill: Fill,
     ) -> Admission {
         let recent_uses = history.periods.add_use(ghost.recent_uses, now);
+        let away = ghost.absent + history.fifo.batch_age();
         let meta = match ghost.evicted_from {
             EvictedFrom::Near | EvictedFrom::Far
-                if self.came_back_soon(ghost.absent + history.fifo.batch_age(), cursor, now)
-                    && !(self.by_worth
-                        && cursor.incumbent.worth().is_better_than(worth(), MIN_WORTH_RATIO)) =>
+                if self.came_back_soon(away, cursor, now) && !self.is_outdone(cursor, &worth) =>
             {
                 let near = ghost.evicted_from == EvictedFrom::Near;
                 if near {
@@ -142,11 +146,20 @@ impl Policy {
             }
             EvictedFrom::Protected => {
                 self.move_target(-self.target_step(), fill);
-                SlotMeta::NEW
+                // It would win over the entry at the protected hand, too.
+                let uses = history.periods.count(recent_uses, now);
+                let wins = cursor.incumbent.is_used_less_than(uses);
+                if wins { SlotMeta::new(Stage::Protected, 1) } else { SlotMeta::NEW }
             }
             EvictedFrom::Near | EvictedFrom::Far | EvictedFrom::TooLongAgo => SlotMeta::NEW,
         };
         Admission { meta, recent_uses }
+    }
+
+    /// Whether the last entry that won over a candidate is better by far than one that came back.
+    #[inline]
+    fn is_outdone(&self, cursor: &EvictionCursor, worth: &impl Fn() -> Worth) -> bool {
+        self.by_worth && cursor.incumbent.worth().is_better_than(worth(), MIN_WORTH_RATIO)
     }
 
     /// How much an entry is used compared with others: by its metadata, and then by how often its key
@@ -294,7 +307,8 @@ impl Policy {
     ) {
         let now = self.now(cursor);
         if let Some(region) = meta.region() {
-            history.ghosts.put(region, hash, recent_uses, now);
+            let count = low8(history.periods.count(recent_uses, now));
+            history.ghosts.put(region, hash, count, now);
             history.causes.forget(hash);
         }
     }

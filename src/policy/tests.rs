@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use super::recent_uses::Periods;
 use super::*;
 use crate::slot_meta::{Region, ScanStep, SlotMeta, Stage};
 
@@ -285,6 +286,38 @@ fn a_new_working_set_takes_the_place_of_one_that_is_dead() {
 }
 
 #[test]
+fn an_entry_that_was_read_counts_for_more_than_how_often_it_was_used() {
+    for (reads, stays) in [(0, false), (3, true)] {
+        let toy = Toy::new(1 << BITS);
+        for slot in 1..1 << BITS {
+            toy.entries.set(slot, mix(slot as u64), Stage::Protected, reads);
+            (&toy.entries).set_recent_uses(slot, toy.history.periods.of_count(2, 0));
+        }
+        toy.entries.set(0, mix(0), Stage::Old, 0);
+        (&toy.entries).set_recent_uses(0, toy.history.periods.of_count(6, 0));
+        let delta = toy.policy.probation_delta(&toy.cursor);
+        delta.added(SlotMeta::NEW, 1 << BITS);
+        let victim = toy.victim(&delta, Fill { capacity: 1 << BITS, free: 0 });
+        assert_eq!(victim == Some(0), stays, "{victim:?}, read {reads} times");
+    }
+}
+
+#[test]
+fn who_left_the_protected_part_comes_back_there_if_it_is_used_more() {
+    let admitted = |uses: u8| {
+        let toy = Toy::new(100);
+        toy.history.ghosts.put(Region::Protected, mix(1), uses, 0);
+        toy.cursor.incumbent.won(3);
+        let worth = || Worth::new(1, 1, 1);
+        let fill = Fill { capacity: 100, free: 0 };
+        toy.policy.admit(&toy.history, &toy.cursor, (mix(1), worth), fill).meta
+    };
+    // It is used once more.
+    assert_eq!([1, 2].map(admitted), [SlotMeta::NEW; 2]);
+    assert_eq!([3, 15].map(admitted), [SlotMeta::new(Stage::Protected, 1); 2]);
+}
+
+#[test]
 fn an_expired_entry_goes_first() {
     let mut toy = Toy::new(50);
     (0..50).for_each(|key| toy.access(key));
@@ -344,7 +377,7 @@ fn nothing_to_evict_is_no_victim() {
 
 #[test]
 fn what_is_heard_counts_up_to_fifteen_and_halves() {
-    let periods = recent_uses::Periods::new(100);
+    let periods = Periods::new(100);
     let mut recent_uses = RecentUses::default();
     for times in 1..=20_u64 {
         recent_uses = periods.add_use(recent_uses, 0);
@@ -376,62 +409,6 @@ fn what_was_heard_of_a_key_outlives_its_entry() {
     }
     toy.access(1_000);
     assert_eq!(count(&toy, 1_000), 2, "it came in again");
-}
-
-#[test]
-fn ghosts_remember_the_latest_and_how_long_ago() {
-    let ghosts = ghosts::Ghosts::new(6_000);
-    let recent_uses = |key: u64| RecentUses::from_bits(key as u8);
-    for key in 0..20_000 {
-        ghosts.put(Region::Probation, mix(key), recent_uses(key), key);
-    }
-    let remembered = |key: u64| ghosts.time(mix(key)).is_some();
-    // A few have the tag of another one in their set.
-    let count = (0..20_000).filter(|&key| remembered(key)).count();
-    assert!((7_950..=8_050).contains(&count), "{count} ghosts in a thousand sets of eight");
-    assert!((0..4_000).filter(|&key| remembered(key)).count() < 100, "old ones are still there");
-    let (mut near, mut others) = (0, 0);
-    for key in (15_000..20_000).filter(|&key| remembered(key)) {
-        let ghost = ghosts.take(mix(key), 20_000).expect("it is remembered");
-        assert!(ghosts.take(mix(key), 20_000).is_none(), "it was taken");
-        let is_its_own =
-            ghost.absent.abs_diff(20_000 - key) < 24 && ghost.recent_uses == recent_uses(key);
-        others += usize::from(!is_its_own);
-        near += usize::from(ghost.evicted_from == ghosts::EvictedFrom::Near);
-    }
-    assert!(others < 5, "{others} were taken for others");
-    assert!((1_150..=1_225).contains(&near), "{near}: a fifth of the capacity is near");
-}
-
-#[test]
-fn the_region_that_a_ghost_left_counts_for_a_while() {
-    use ghosts::EvictedFrom;
-    let ghosts = ghosts::Ghosts::new(1_000);
-    let left = |region, after: u64| {
-        ghosts.put(region, mix(1), RecentUses::default(), 5_000);
-        ghosts.take(mix(1), 5_000 + after).expect("it was put").evicted_from
-    };
-    let probation = [100, 300, 2_900, 3_100].map(|after| left(Region::Probation, after));
-    assert_eq!(
-        probation,
-        [EvictedFrom::Near, EvictedFrom::Far, EvictedFrom::Far, EvictedFrom::TooLongAgo]
-    );
-    let protected = [100, 600, 800].map(|after| left(Region::Protected, after));
-    assert_eq!(
-        protected,
-        [EvictedFrom::Protected, EvictedFrom::Protected, EvictedFrom::TooLongAgo]
-    );
-}
-
-#[test]
-fn a_key_has_one_ghost() {
-    let ghosts = ghosts::Ghosts::new(100);
-    for (now, region) in [(10, Region::Probation), (20, Region::Protected)] {
-        ghosts.put(region, mix(1), RecentUses::default(), now);
-    }
-    let ghost = ghosts.take(mix(1), 25).expect("it was put");
-    assert_eq!((ghost.absent, ghost.evicted_from), (5, ghosts::EvictedFrom::Protected));
-    assert!(ghosts.take(mix(1), 25).is_none());
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) const MAX_PROBATION_FRACTION: f64 = 0.80;
 /// evicted all the same.
 pub(super) const MAX_PROBATION_STEPS: usize = 24;
 /// The same for the protected hand, which looks at an entry for each candidate.
-pub(super) const MAX_PROTECTED_STEPS: usize = 10;
+pub(super) const MAX_PROTECTED_STEPS: usize = 16;
 /// Batches that are taken from the FIFO for one victim. Their entries may all have left.
 pub(super) const MAX_BATCHES: usize = 4;
 /// Entries that one insert promotes while there is room: more than one, so that probation gets down to its target.
@@ -25,7 +25,10 @@ pub(super) const MAX_PROMOTED_PER_INSERT: usize = 4;
 /// How much longer an entry of the protected part must have been unread than a key was away that takes its place.
 /// With one, a loop a little longer than the cache makes every key that was evicted come back as a ghost; with two,
 /// a new working set waits for a round longer.
-pub(super) const MIN_AGE_RATIO: f64 = 1.7;
+pub(super) const MIN_AGE_RATIO: f64 = 1.5;
+/// For how many uses a read counts that the protected hand has not seen before, where an entry there is compared with
+/// a candidate (ADR 27).
+pub(super) const USES_PER_READ: u64 = 2;
 /// By how much more often the key of the protected hand's entry must have been used than a candidate's for the hand
 /// to go on. The hand stays at one that wins narrowly: so its age tells how long it was not read.
 pub(super) const MIN_FREQUENCY_LEAD: u64 = 5;
@@ -77,17 +80,21 @@ pub(super) const MAX_RANGES: u64 = 16;
 /// Misses, for each entry of the cache, after which a count of uses is halved (ADR 20). TinyLFU ages its sketch after
 /// ten times the capacity.
 pub(super) const CAPACITIES_PER_PERIOD: u64 = 12;
-/// Entries of the cache for a set of eight ghosts: so there are 133 ghosts for each hundred entries.
+/// Entries of the cache for a set of sixteen ghosts: so there are 267 ghosts for each hundred entries (ADR 27).
 pub(super) const ENTRIES_PER_GHOST_SET: usize = 6;
 /// Sets of ghosts at least: in a small cache the ghosts are all that is known of the past.
-pub(super) const MIN_GHOST_SETS: usize = 256;
+pub(super) const MIN_GHOST_SETS: usize = 128;
+/// A cache of fewer entries has half as many, so that its steps are single misses.
+pub(super) const TINY: usize = 128;
 /// Steps of the coarse time while as many misses happen as the cache has entries.
-pub(super) const STEPS_PER_CAPACITY: u64 = 256;
-/// The part of the capacity, in misses, within which a ghost is near: a little more probation would have kept its
+pub(super) const STEPS_PER_CAPACITY: usize = 64;
+/// Ghosts for each miss in a step, at most: a ghost is replaced before its time comes round again.
+pub(super) const GHOSTS_PER_STEP: usize = 1 << 10;
+/// The part of the capacity in hundredths, in misses, within which a ghost is near: a little more probation would have kept its
 /// key.
-pub(super) const NEAR_PART: u64 = 5;
+pub(super) const NEAR_HUNDREDTHS: u64 = 18;
 /// For how long it counts that a key left probation, in misses for each entry of the cache (ADR 11).
-pub(super) const FAR_CAPACITIES: u64 = 3;
+pub(super) const FAR_CAPACITIES: u64 = 4;
 /// For how long it counts that a key left the protected part, in tenths of the capacity in misses.
 pub(super) const LATE_TENTHS: u64 = 7;
 /// Causes in a set, and entries of the cache for one: nothing is decided by them, so they are few (ADR 18).

@@ -84,8 +84,9 @@ pub enum Absence {
     /// It was evicted to make room.
     #[non_exhaustive]
     Evicted {
-        /// How many keys were inserted since: in whole steps, each of a 256th of the entries that
-        /// the table is made for.
+        /// How many keys were inserted since: in whole steps, each of a 64th of the entries that
+        /// the table is made for. Where few keys are evicted, what left longer ago than 32 times
+        /// these entries may look as if it had left later.
         misses_ago: u64,
     },
     /// It expired.

@@ -4,11 +4,11 @@
 //! This is the only file that names `std::sync::atomic` or `loom`. With `--cfg clockhand_loom` the
 //! same code runs under the model checker.
 
+mod cache_line;
 mod counter;
 #[cfg(all(test, clockhand_loom))]
 mod explore;
 mod holder;
-mod octet;
 mod outermost;
 mod panics;
 mod periodic_thread;
@@ -19,11 +19,11 @@ mod zeroed;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 
+pub(crate) use cache_line::CacheLine;
 pub(crate) use counter::{counter, has_counter};
 #[cfg(all(test, clockhand_loom))]
 pub(crate) use explore::explore;
 pub(crate) use holder::Holder;
-pub(crate) use octet::Octet;
 pub(crate) use outermost::{Outermost, thread_local};
 pub(crate) use panics::{FirstPanic, NoAbort, NoAborts, discard, quietly};
 pub(crate) use periodic_thread::PeriodicThread;

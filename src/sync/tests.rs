@@ -4,7 +4,7 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::{Holder, Octet, PeriodicThread, SpinLock, discard, quietly, wake_all};
+use super::{CacheLine, Holder, PeriodicThread, SpinLock, discard, quietly, wake_all};
 
 /// No wait takes so long unless it never ends.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -78,25 +78,27 @@ fn a_lock_is_taken_from_who_was_left_behind_alone() {
 }
 
 #[test]
-fn eight_words_are_compared_as_one_by_one() {
+fn sixteen_words_are_compared_as_one_by_one() {
     let mut state = 1_u64;
     let mut next = || {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        state >> 24
+        (state >> 24) as u32
     };
     for _ in 0..10_000 {
-        let octet = Octet::new();
-        let words: Vec<u64> =
-            (0..8).map(|_| (next() % 9) << 48 | next() << 28 | (next() % 50)).collect();
-        for (to, &word) in octet.words().iter().zip(&words) {
+        let line = CacheLine::new();
+        let words: Vec<u32> = (0..16).map(|_| (next() % 30) << 16 | next() & 0xffff).collect();
+        for (to, &word) in line.words().iter().zip(&words) {
             to.set(word);
         }
-        let upper = next() as u16 % 9;
-        let found = words.iter().find(|&&word| word >> 48 == u64::from(upper));
-        assert_eq!(octet.find(upper).map(|word| word.get()), found.copied());
-        let number = next() as u32;
-        let behind = |word: &&u64| number.wrapping_sub(**word as u32) & 0xfff_ffff;
-        let furthest = words.iter().max_by_key(behind).expect("there are eight");
-        assert_eq!(octet.furthest_behind(number).get(), *furthest);
+        let upper = next() as u16 % 30;
+        let found = words.iter().find(|&&word| word >> 16 == u32::from(upper));
+        assert_eq!(line.find(upper).map(|word| word.get()), found.copied());
+        let number = next() as u16;
+        let behind = |word: &&u32| match **word >> 16 {
+            0 => u16::MAX >> 5,
+            _ => number.wrapping_sub(**word as u16) >> 5,
+        };
+        let furthest = words.iter().max_by_key(behind).expect("there are sixteen");
+        assert_eq!(line.furthest_behind(number).get(), *furthest);
     }
 }
