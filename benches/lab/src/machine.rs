@@ -9,6 +9,7 @@ use crate::team::cores;
 const TICKS: f64 = 100.0;
 
 /// Resident memory of this process.
+#[cfg(any(feature = "peers", feature = "serve", test))]
 pub(crate) fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

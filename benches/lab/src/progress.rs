@@ -1,6 +1,4 @@
-//! The progress bar: on standard error, and only when that is a terminal; and what is announced there.
-
-use std::io::{self, Write};
+//! The progress bar: on standard error, and only when that is a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -14,10 +12,4 @@ pub(crate) fn bar(title: String, length: u64, unit: &str, quiet: bool) -> Progre
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(length), target).with_style(style).with_message(title)
-}
-
-/// Says something before the work begins, on standard error.
-pub(crate) fn announce(line: &str) {
-    // Nothing is lost when nobody listens.
-    let _ = writeln!(io::stderr(), "clockhand-lab: {line}");
 }

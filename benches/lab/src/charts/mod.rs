@@ -7,7 +7,6 @@ mod before_after;
 #[cfg(feature = "peers")]
 mod comparison;
 
-use std::fs;
 use std::path::Path;
 
 use plotters::coord::Shift;
@@ -64,8 +63,9 @@ struct Bar {
 type Surface<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Makes the folder, so that a wrong one is known before anything is measured.
+#[cfg(feature = "peers")]
 pub(crate) fn prepare(folder: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(|error| {
+    std::fs::create_dir_all(folder).map_err(|error| {
         let folder = folder.display();
         Failure::Input(format!("{folder} cannot be made: {error}; give another folder"))
     })

@@ -32,7 +32,6 @@ use self::team::Team;
 use self::watch::{LOOK, Watch};
 use self::world::World;
 use crate::failure::Failure;
-use crate::progress::announce;
 
 /// Symbols whose candles are kept fresh.
 const WARM_SYMBOLS: u32 = 300;
@@ -47,10 +46,12 @@ pub(crate) fn run(plan: Plan) -> Result<Closing, Failure> {
     let warmer = Warmer::start(&world.charts, popular, candles::RENEWED / 2);
     let warmer = warmer.map_err(Failure::machine("cannot start a thread"))?;
     let team = Team::start(&world)?;
-    announce(&format!(
-        "the page is at http://{0}/cache, what else there is at http://{0}/; Ctrl-C stops",
+    // Nothing is lost when nobody listens.
+    let _ = writeln!(
+        io::stderr(),
+        "clockhand-lab: the page is at http://{0}/cache, what else there is at http://{0}/; Ctrl-C stops",
         server.address()
-    ));
+    );
     let watch = conduct(&world, &told);
     world.end();
     let ended = team.end();
