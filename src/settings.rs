@@ -50,8 +50,6 @@ pub struct Settings {
     pub capacity: u64,
     /// What retired entries may weigh.
     pub retired_capacity: u64,
-    /// Whether that follows from the capacity, also when that changes.
-    pub(crate) retired_follows: bool,
     /// For how long a write waits for room.
     pub patience: Duration,
     /// The number of entries that the first table was made for.

@@ -122,9 +122,7 @@ impl Ledger {
         }
         if !bound.is_at_target() && !seeded("ledger-no-recheck") {
             let _moving = self.peak.limit_move();
-            // As its owner: what is left there stays in sight, and so does what a thief gives back.
-            let held = kept.map_or(0, |own| own.take_up_to(self.debt()));
-            self.rebalance(held);
+            self.rebalance(self.steal_from_each(kept, self.debt()));
         }
     }
 

@@ -240,21 +240,6 @@ impl Spender {
         held
     }
 
-    /// Gives units back that were taken.
-    fn give_back(&self, nth: usize, units: u64) {
-        self.taken.fetch_sub(units, Ordering::AcqRel);
-        self.ledger.give(&self.stripes[nth], units);
-    }
-
-    /// Takes so much, whatever the capacity is now.
-    fn find(&self, wanted: u64) -> u64 {
-        let mut reservation = self.ledger.reserve_up_to(&self.stripes[1], 0);
-        reservation.gather(wanted, self.credits());
-        let held = reservation.held();
-        reservation.commit(held);
-        held
-    }
-
     /// Nothing is lost: what was not taken is to be had, now that no thread is here.
     fn settle_up(&self) {
         let taken = self.taken.load(Ordering::Acquire);
@@ -324,34 +309,6 @@ fn who_runs_another_operation_within_one_does_not_spend_after_it() {
             assert!(!spender.spend_begun(2) || !within, "it relied on what was left before");
             spender.unpin(0);
             taker.join().unwrap();
-        });
-    }
-}
-
-/// The capacity changes while the owner spends without an exchange, and gives back: nothing is lost of it, and a
-/// smaller one is in force once the owner has left.
-#[test]
-fn who_spends_beside_a_resize_spends_what_is_there() {
-    for capacity in [2, 6] {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(1);
-        model.check(move || {
-            let spender = Spender::new();
-            let resizer = beside(&spender, move |spender| {
-                spender.ledger.set_capacity(capacity, spender.credits());
-            });
-            spender.pin(0);
-            if spender.spend() {
-                spender.give_back(0, 1);
-            }
-            spender.unpin(0);
-            resizer.join().unwrap();
-            // What the owner might have been spending is collected now, if it is still owed.
-            spender.ledger.set_capacity(capacity, spender.credits());
-            assert_eq!((spender.ledger.limit(), spender.ledger.debt()), (capacity, 0));
-            let rest = capacity - 2;
-            assert_eq!(spender.find(9), rest, "what is free is to be had");
-            spender.ledger.audit(&spender.stripes, capacity);
         });
     }
 }

@@ -36,7 +36,6 @@ impl Tags {
             name: "tags".into(),
             capacity: ROOM,
             retired_capacity: ROOM,
-            retired_follows: false,
             patience: Duration::ZERO,
             expected_entries: EXPECTED,
             maintenance: Maintenance::Inline,

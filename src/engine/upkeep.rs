@@ -12,7 +12,7 @@ use crate::accounting::Reservation;
 use crate::latency::Operation;
 use crate::narrow::in_memory;
 use crate::reclaim::{ChargedTo, GRACE};
-use crate::settings::{PRESSURE_SHARE, default_retired_capacity};
+use crate::settings::PRESSURE_SHARE;
 use crate::stats::Maintained;
 use crate::sync::{Outermost, give_way, seeded, thread_local};
 use crate::table::{self, Reclaimer};
@@ -151,7 +151,7 @@ where
         }
         let garbage =
             self.retired.charged(self.retired_credits()).saturating_add(self.lingering.charge());
-        let bearable = self.retired.limit().min(self.capacity()) / PRESSURE_SHARE;
+        let bearable = self.retired.limit().min(self.settings.capacity) / PRESSURE_SHARE;
         garbage > bearable || self.placeholders.get() > self.placeholder_limit() / PRESSURE_SHARE
     }
 
@@ -342,25 +342,7 @@ where
         self.capacity.set_capacity(capacity, self.credits());
         // Where that evicts much, the table may be far too large, and the walk over it is as much work.
         let evicted = self.shrink(usize::MAX);
-        if self.settings.retired_follows {
-            // After that, as what it evicts needs room there.
-            self.set_retired_capacity();
-        }
         self.resize(MAX_PORTION + evicted);
-    }
-
-    /// Has the retired capacity follow the capacity.
-    ///
-    /// Ends: in each round except the last another thread has set another capacity. Who comes last to the end of a round
-    /// has seen the last one.
-    fn set_retired_capacity(&self) {
-        loop {
-            let capacity = self.capacity();
-            self.retired.set_capacity(default_retired_capacity(capacity), self.retired_credits());
-            if self.capacity() == capacity {
-                return;
-            }
-        }
     }
 
     /// Evicts until what is charged fits, or up to `most` entries; returns how many. Gives up where readers stand in

@@ -1,8 +1,8 @@
 //! P3: the bound is exact and global. At no instant do the entries' charges exceed the capacity, and
 //! no entry is evicted while a new one still fits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
 
 use crate::support::{
     self, Random, Weighty, assert_balanced, assert_bounds, assert_unit_bounds, ignore, in_time,
@@ -362,49 +362,6 @@ fn a_larger_capacity_is_there_at_once() {
         (0..capacity).for_each(|key| cache.insert(key, key));
         assert_full_without_loss(&cache, capacity);
     }
-}
-
-#[test]
-fn the_retired_capacity_follows_the_capacity_unless_it_was_set() {
-    let follows = Cache::<u64, u64>::new(10);
-    let own = weighed_beside_retired(10, 7);
-    for capacity in [10, 100_000, 3, 0, 5, u64::MAX, 64] {
-        let built = Cache::<u64, u64>::builder().capacity(capacity).expected_entries(1);
-        let built = if capacity == 0 { None } else { Some(built.build().expect("sound")) };
-        follows.set_capacity(capacity);
-        own.set_capacity(capacity);
-        let retired = built.map_or(0, |built| built.usage().retired_capacity);
-        assert_eq!(
-            follows.usage().retired_capacity,
-            retired,
-            "as one that is built with {capacity}"
-        );
-        assert_eq!(own.usage().retired_capacity, 7);
-        support::validate(&follows);
-    }
-}
-
-#[test]
-fn a_cache_that_has_grown_refuses_nothing_beside_one_who_sleeps() {
-    let cache = Cache::builder().capacity(10).build().expect("sound");
-    cache.set_capacity(10_000);
-    (0..10_000).for_each(|key| cache.insert(key, key));
-    let (asleep, over) = (&Barrier::new(2), &Barrier::new(2));
-    std::thread::scope(|scope| {
-        let cache: &Cache<u64, u64> = &cache;
-        scope.spawn(move || {
-            let guard = cache.pin();
-            asleep.wait();
-            over.wait();
-            drop(guard);
-        });
-        asleep.wait();
-        // All that it may have seen leaves, and three times as many come and go.
-        (10_000..50_000).for_each(|key| cache.insert(key, key));
-        assert_eq!((cache.stats().refusals, cache.len()), (0, 10_000), "{:?}", cache.usage());
-        over.wait();
-    });
-    support::validate(&cache);
 }
 
 #[test]
