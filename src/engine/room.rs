@@ -94,48 +94,30 @@ where
             if lingering > 0 && self.waits_for(lingering, need - op.reservation.held(), op) {
                 return Err(AttemptError::Garbage);
             }
-            let outcome = self.evict(view, op, own, failed);
-            if outcome == Eviction::Done {
+            match self.evict(view, op, own, failed) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
-                if paid < MAX_PAID && self.capacity.debt() > 0 {
+                Eviction::Done if paid < MAX_PAID && self.capacity.debt() > 0 => {
                     op.reservation.surrender();
                     paid += 1;
-                } else if op.reservation.held() >= need {
-                    return Ok(());
                 }
-                continue;
+                Eviction::Done => {}
+                Eviction::Reclaim => return Err(AttemptError::Garbage),
+                Eviction::Barred => return Err(AttemptError::NoRoom),
+                Eviction::OwnKey => {
+                    // To replace that takes less: no entry shall be evicted for what was taken for both.
+                    op.reservation.surrender();
+                    return Err(AttemptError::Changed);
+                }
+                Eviction::Failed if failed >= self.max_failures(view, op) || self.len() == 0 => {
+                    return Err(AttemptError::NoRoom);
+                }
+                Eviction::Failed => failed += 1,
             }
-            if outcome == Eviction::OwnKey {
-                // To replace that takes less: no entry shall be evicted for what was taken for both.
-                op.reservation.surrender();
-            }
-            self.after_failed_eviction(view, op, outcome, failed)?;
-            failed += 1;
-        }
-    }
-
-    /// What becomes of an operation that could not evict an entry: it tries again, or ends its attempt.
-    #[cold]
-    #[inline(never)]
-    fn after_failed_eviction(
-        &self,
-        view: &View<'_, K, V>,
-        op: &WriteOp<'_>,
-        outcome: Eviction,
-        failed: usize,
-    ) -> Attempt<()> {
-        match outcome {
-            Eviction::Reclaim => Err(AttemptError::Garbage),
-            Eviction::Barred => Err(AttemptError::NoRoom),
-            Eviction::OwnKey => Err(AttemptError::Changed),
-            Eviction::Failed if failed >= self.max_failures(view, op) || self.len() == 0 => {
-                Err(AttemptError::NoRoom)
-            }
-            Eviction::Failed | Eviction::Done => Ok(()),
         }
     }
 
     /// Vain attempts after which an operation's search for victims ends.
+    #[cold]
     fn max_failures(&self, view: &View<'_, K, V>, op: &WriteOp<'_>) -> usize {
         if op.spares_protected { MAX_FAILED_SPARING } else { max_failed_evictions(view) }
     }
