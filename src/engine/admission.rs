@@ -76,7 +76,7 @@ where
             self.policy.frequency(history, cursor, recent_uses) + u64::from(meta.count());
         let worth = Worth::new(frequency, entry.cost(), need);
         let entries = TableEntries::new(self, view);
-        let eviction = self.policy.eviction(entries, (cursor, history), &op.delta);
+        let eviction = self.policy.eviction(&entries, (cursor, history), &op.delta);
         if eviction.is_worth_its_room(worth) {
             return false;
         }

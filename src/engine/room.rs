@@ -234,7 +234,7 @@ where
             .excluding(own)
             .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING);
         let at = (&op.local.cursor, view.extension());
-        let eviction = self.policy.eviction(entries, at, &op.delta);
+        let eviction = self.policy.eviction(&entries, at, &op.delta);
         if op.spares_protected { eviction.probation_victim() } else { eviction.victim(self.fill()) }
     }
 

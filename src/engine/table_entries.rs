@@ -17,13 +17,6 @@ pub(super) struct TableEntries<'g, K, V, S> {
     excludes_renewing: bool,
 }
 
-impl<K, V, S> Clone for TableEntries<'_, K, V, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<K, V, S> Copy for TableEntries<'_, K, V, S> {}
-
 impl<'g, K, V, S> TableEntries<'g, K, V, S> {
     pub(super) fn new(engine: &'g Engine<K, V, S>, view: View<'g, K, V>) -> Self {
         Self { engine, view, excluded: None, excludes_renewing: false }

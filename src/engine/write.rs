@@ -623,7 +623,7 @@ where
         if fill.has_room() {
             let entries = TableEntries::new(self, view);
             let at = (&op.local.cursor, view.extension());
-            self.policy.eviction(entries, at, &op.delta).promote_overflow(fill);
+            self.policy.eviction(&entries, at, &op.delta).promote_overflow(fill);
         }
     }
 }

@@ -13,13 +13,10 @@ use super::tuning::{
 use crate::slot_meta::{Region, SlotMeta, Stage};
 
 /// What one search for a victim works with: the shared state, and what the calling thread has of it.
-///
-/// Passed by value: what is behind a reference that another function gets has to lie in memory, also where that function
-/// is seldom called.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Eviction<'a, E> {
     pub(super) policy: &'a Policy,
-    pub(super) entries: E,
+    pub(super) entries: &'a E,
     pub(super) cursor: &'a EvictionCursor,
     pub(super) history: &'a History,
     delta: &'a ProbationDelta<'a>,
@@ -32,7 +29,7 @@ impl Policy {
     #[inline]
     pub(crate) fn eviction<'a, E: Entries>(
         &'a self,
-        entries: E,
+        entries: &'a E,
         (cursor, history): (&'a EvictionCursor, &'a History),
         delta: &'a ProbationDelta<'a>,
     ) -> Eviction<'a, E> {
@@ -41,11 +38,11 @@ impl Policy {
     }
 }
 
-impl<E: Entries + Copy> Eviction<'_, E> {
+impl<E: Entries> Eviction<'_, E> {
     /// While there is [room](Fill::has_room): promotes what probation holds beyond its target. That is what keeps a
     /// stable part of a loop that is longer than the cache.
     #[inline(never)]
-    pub(crate) fn promote_overflow(self, fill: Fill) {
+    pub(crate) fn promote_overflow(&self, fill: Fill) {
         for _ in 0..MAX_PROMOTED_PER_INSERT {
             if self.delta.probation_charge() as f64 <= self.policy.target(fill) {
                 return;
@@ -61,7 +58,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
     /// The caller unlinks the victim and then calls [`evicted`](Policy::evicted); if the victim is
     /// gone, or was replaced, it asks again.
     #[inline]
-    pub(crate) fn victim(self, fill: Fill) -> Option<E::Slot> {
+    pub(crate) fn victim(&self, fill: Fill) -> Option<E::Slot> {
         let target = self.policy.target(fill);
         let mut seen = None;
         for _ in 0..MAX_PROBATION_STEPS {
@@ -84,7 +81,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
     /// The entry on probation that should make room for one for whose key no thread has asked: no protected entry
     /// goes for that. `None` if there is none that was not read.
     #[cold]
-    pub(crate) fn probation_victim(self) -> Option<E::Slot> {
+    pub(crate) fn probation_victim(&self) -> Option<E::Slot> {
         for _ in 0..MAX_PROBATION_STEPS {
             let slot = self.candidate()?;
             self.cursor.probation.step();
@@ -98,15 +95,15 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// The entry on probation that was inserted first, as far as is known.
     #[inline]
-    fn candidate(self) -> Option<E::Slot> {
-        let met = self.cursor.probation.current(&self.entries, Region::Probation);
+    fn candidate(&self) -> Option<E::Slot> {
+        let met = self.cursor.probation.current(self.entries, Region::Probation);
         if met.is_some() { met } else { self.next_candidate() }
     }
 
     #[inline(never)]
-    fn next_candidate(self) -> Option<E::Slot> {
+    fn next_candidate(&self) -> Option<E::Slot> {
         let (hand, range) = (&self.policy.probation_hand, &self.cursor.probation);
-        let (entries, fifo, now) = (&self.entries, &self.history.fifo, self.now);
+        let (entries, fifo, now) = (self.entries, &self.history.fifo, self.now);
         // Entries that the FIFO has lost are found by the hand alone, so it has its turn although there are others.
         let on_probation =
             || self.delta.probation_charge() / self.policy.typical_charge.get().max(1);
@@ -129,7 +126,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// What becomes of a candidate; the victim, if one goes now.
     #[inline]
-    fn judge(self, slot: E::Slot) -> Option<E::Slot> {
+    fn judge(&self, slot: E::Slot) -> Option<E::Slot> {
         // No thread reads what has expired, whatever it was worth.
         if self.entries.expired(slot) {
             return Some(slot);
@@ -169,7 +166,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
     /// The entry that the protected hand would evict. It passes those that were read, and takes one off their counts;
     /// it stays at the one that it returns.
     #[inline]
-    pub(super) fn protected_victim(self) -> Option<E::Slot> {
+    pub(super) fn protected_victim(&self) -> Option<E::Slot> {
         let mut seen = None;
         for _ in 0..MAX_PROTECTED_STEPS {
             let Some(slot) = self.protected_entry() else { break };
@@ -193,14 +190,14 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// The entry at the protected hand, read or not.
     #[inline]
-    pub(super) fn protected_entry(self) -> Option<E::Slot> {
+    pub(super) fn protected_entry(&self) -> Option<E::Slot> {
         let range = &self.cursor.protected;
-        self.policy.protected_hand.current(&self.entries, Region::Protected, range, self.now)
+        self.policy.protected_hand.current(self.entries, Region::Protected, range, self.now)
     }
 
     /// Promotes an entry that was read since it was inserted, which counts as a use of its key. No entry makes room.
     #[inline]
-    pub(super) fn promote_read(self, slot: E::Slot) -> Option<E::Slot> {
+    pub(super) fn promote_read(&self, slot: E::Slot) -> Option<E::Slot> {
         if self.promote(slot) {
             self.add_use(slot);
         }
@@ -209,7 +206,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// Moves an entry from probation to the protected part, with a new count.
     #[inline]
-    pub(super) fn promote(self, slot: E::Slot) -> bool {
+    pub(super) fn promote(&self, slot: E::Slot) -> bool {
         let promoted = self.entries.mark(slot, SlotMeta::new(Stage::Protected, 0));
         if promoted {
             self.delta.subtract(self.entries.take_probation_charge(slot));
@@ -219,12 +216,12 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// How often the key of an entry was used lately.
     #[inline]
-    pub(super) fn frequency(self, slot: E::Slot) -> u64 {
+    pub(super) fn frequency(&self, slot: E::Slot) -> u64 {
         self.history.periods.count(self.entries.recent_uses(slot), self.now)
     }
 
     #[inline]
-    fn add_use(self, slot: E::Slot) {
+    fn add_use(&self, slot: E::Slot) {
         let uses = self.history.periods.add_use(self.entries.recent_uses(slot), self.now);
         self.entries.set_recent_uses(slot, uses);
     }

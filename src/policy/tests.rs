@@ -40,7 +40,7 @@ fn place_of(slot: usize) -> ScanPosition {
     ScanPosition((slot as u64) << (64 - BITS))
 }
 
-impl Entries for &Vector {
+impl Entries for Vector {
     type Slot = usize;
 
     fn range_length(&self) -> u64 {
@@ -183,7 +183,7 @@ impl Toy {
         let vacant = (first..first + slots).map(|slot| slot % slots);
         let slot = { vacant }.find(|&slot| self.entries.at(slot).is_vacant()).expect("room");
         self.entries.slots.borrow_mut()[slot] = Some((hash, meta.bits()));
-        (&self.entries).set_recent_uses(slot, recent_uses);
+        self.entries.set_recent_uses(slot, recent_uses);
         self.len += 1;
         let delta = self.policy.probation_delta(&self.cursor);
         delta.added(meta, 1);
@@ -210,7 +210,7 @@ impl Toy {
             &self.history,
             &self.cursor,
             hash,
-            (meta, (&self.entries).recent_uses(slot)),
+            (meta, self.entries.recent_uses(slot)),
         );
         self.len -= 1;
         hash
@@ -291,10 +291,10 @@ fn an_entry_that_was_read_counts_for_more_than_how_often_it_was_used() {
         let toy = Toy::new(1 << BITS);
         for slot in 1..1 << BITS {
             toy.entries.set(slot, mix(slot as u64), Stage::Protected, reads);
-            (&toy.entries).set_recent_uses(slot, toy.history.periods.of_count(2, 0));
+            toy.entries.set_recent_uses(slot, toy.history.periods.of_count(2, 0));
         }
         toy.entries.set(0, mix(0), Stage::Old, 0);
-        (&toy.entries).set_recent_uses(0, toy.history.periods.of_count(6, 0));
+        toy.entries.set_recent_uses(0, toy.history.periods.of_count(6, 0));
         let delta = toy.policy.probation_delta(&toy.cursor);
         delta.added(SlotMeta::NEW, 1 << BITS);
         let victim = toy.victim(&delta, Fill { capacity: 1 << BITS, free: 0 });
@@ -399,7 +399,7 @@ fn what_was_heard_of_a_key_outlives_its_entry() {
     (0..100).for_each(|key| toy.access(key));
     let count = |toy: &Toy, key: u64| {
         let slot = toy.find(mix(key)).expect("it is there");
-        toy.history.periods.count((&toy.entries).recent_uses(slot), toy.policy.now(&toy.cursor))
+        toy.history.periods.count(toy.entries.recent_uses(slot), toy.policy.now(&toy.cursor))
     };
     toy.access(1_000);
     assert_eq!(count(&toy, 1_000), 1, "it came in");
@@ -502,7 +502,7 @@ fn a_thread_meets_every_entry_of_a_round_once() {
     let hand = hand::Hand::new();
     let met: Vec<usize> = (0..223)
         .map(|now| {
-            let slot = hand.current(&&toy.entries, Region::Probation, &toy.cursor.probation, now);
+            let slot = hand.current(&toy.entries, Region::Probation, &toy.cursor.probation, now);
             toy.cursor.probation.step();
             slot.expect("there are more")
         })

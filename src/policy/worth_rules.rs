@@ -20,9 +20,9 @@ use super::tuning::{MAX_LESS_WORTHY, MIN_FREQUENCY_LEAD, SAMPLE_SIZE, WORTHLESS_
 use super::worth::Worth;
 use crate::sync::seeded;
 
-impl<E: Entries + Copy> Eviction<'_, E> {
+impl<E: Entries> Eviction<'_, E> {
     /// What becomes of a candidate that has not expired; the victim, if one goes now.
-    pub(super) fn judge_by_worth(self, slot: E::Slot) -> Option<E::Slot> {
+    pub(super) fn judge_by_worth(&self, slot: E::Slot) -> Option<E::Slot> {
         let (entries, cursor) = (self.entries, self.cursor);
         let frequency = |slot| self.frequency(slot).max(1);
         let reads = u64::from(entries.reads(slot));
@@ -50,7 +50,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// Whether an entry of the protected part is evicted although it was read.
     #[inline(never)]
-    pub(super) fn is_worth_nothing(self, slot: E::Slot) -> bool {
+    pub(super) fn is_worth_nothing(&self, slot: E::Slot) -> bool {
         let reads = u64::from(self.entries.meta(slot).count());
         let worth = self.entries.worth(slot, self.frequency(slot) + reads);
         self.cursor.incumbent.worth().exceeds(worth, WORTHLESS_RATIO)
@@ -58,7 +58,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// An entry that is to make room, or one of the next at the protected hand: it goes on as long as the next one is
     /// worth less. Those that it passes by stay for a round.
-    pub(super) fn less_worthy(self, slot: E::Slot) -> E::Slot {
+    pub(super) fn less_worthy(&self, slot: E::Slot) -> E::Slot {
         let worth = |slot| self.entries.worth(slot, self.frequency(slot).max(1));
         let mut least = (slot, worth(slot));
         for _ in 0..MAX_LESS_WORTHY {
@@ -75,7 +75,7 @@ impl<E: Entries + Copy> Eviction<'_, E> {
 
     /// Whether a newcomer that is heavy is worth the entries that have to make room for it: no less than as much of
     /// the protected part is on average. Looks at a few entries there, and steps past them.
-    pub(crate) fn is_worth_its_room(self, newcomer: Worth) -> bool {
+    pub(crate) fn is_worth_its_room(&self, newcomer: Worth) -> bool {
         let (mut saves, mut weight) = (0_u64, 0_u64);
         for _ in 0..SAMPLE_SIZE {
             let Some(slot) = self.protected_entry() else { break };
