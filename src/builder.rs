@@ -264,7 +264,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// value keeps its own. Keys that are loaded by one query, as by
     /// [`get_many`](crate::load::LoadingCache::get_many), cost what the query took, each of them.
     ///
-    /// What comes in without a load, by [`insert`](crate::Cache::insert) or [`compute`](crate::Cache::compute), costs
+    /// What is inserted without a load, by [`insert`](crate::Cache::insert) or [`compute`](crate::Cache::compute), costs
     /// what [`cost`](Self::cost) says: give one, in microseconds, where both happen. Without it, one: as little as
     /// what is loaded in a microsecond.
     ///
@@ -489,7 +489,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// reader may still look at them. Without it, the capacity that the cache is built with, and an eighth of it more; a fourth where that is no more than 1,024, and at least 128.
     ///
     /// A thread that sleeps in a guard, or with a reader that is not parked, holds what was in the cache when garbage had
-    /// come to a 24th of the capacity, and that 24th: what comes in later is freed beside it, however long it sleeps. So the default is
+    /// come to a 24th of the capacity, and that 24th: what is retired later is freed all the same, however long it sleeps. So the default is
     /// enough for one that sleeps; for `k` of them that fell asleep at different times set it to about `k` times the capacity and an eighth.
     ///
     /// When that much is waiting, an insert that would have to evict waits for its [`patience`](Self::patience), and
@@ -519,7 +519,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// # Progress
     ///
     /// Each write waits no longer than this, and no write waits for a thread that has stood in the way
-    /// for so long already. So a guard that is held for a minute costs each writer that needs room this much time
+    /// for that long already. So a guard that is held for a minute costs each writer that needs room this much time
     /// once, or twice, and then refusals at once; while what another thread holds that sleeps is kept for it, after
     /// up to 25 milliseconds. Where it is a write that stands there, up to 2 milliseconds are left to it each time,
     /// as it needs a processor. A write that others do not stand in the way of never waits: one of

@@ -18,7 +18,7 @@ use equivalent::Equivalent;
 use self::by_ref::ByRef;
 pub use self::weak::WeakCache;
 use crate::builder::Builder;
-use crate::engine::{Decided, EVERYWHERE, Engine, LoadToken, ReadView, Refused};
+use crate::engine::{DecidedBy, EVERYWHERE, Engine, LoadToken, ReadView, Refused};
 use crate::error::{InsertError, InsertErrorKind};
 use crate::expiry::LifetimeOverride;
 use crate::guard::Guard;
@@ -744,7 +744,7 @@ where
             true
         };
         // A clone is code of the user's, which may write the key itself.
-        match self.engine.put(key, value, (over, Decided::ByClosure)) {
+        match self.engine.put(key, value, (over, DecidedBy::ByClosure)) {
             Ok(Inserted::Replaced) => old.into_inner(),
             Ok(_) => None,
             Err(refused) => self.engine.refuse_and(refused, V::clone),
@@ -858,7 +858,7 @@ where
         value: V,
         lifetime_override: LifetimeOverride,
     ) -> Result<Inserted, Refused<K, V>> {
-        let over = (|_: &V, _: &V| true, Decided::ByOperation);
+        let over = (|_: &V, _: &V| true, DecidedBy::ByOperation);
         self.engine.put_with_lifetime(key, value, over, (lifetime_override, None))
     }
 
@@ -930,7 +930,7 @@ where
     /// ```
     #[doc(alias("putIfAbsent", "or_insert", "entry"))]
     pub fn insert_if_absent(&self, key: K, value: V) -> Result<(), InsertError<K, V>> {
-        let over = (|_: &V, _: &V| false, Decided::ByOperation);
+        let over = (|_: &V, _: &V| false, DecidedBy::ByOperation);
         self.engine.put(key, value, over).map(drop).map_err(InsertError::from)
     }
 
@@ -967,7 +967,7 @@ where
         version: impl Fn(&V) -> T,
     ) -> Result<Inserted, InsertError<K, V>> {
         let is_newer = |old: &V, new: &V| version(new) > version(old);
-        let over = (is_newer, Decided::ByClosure);
+        let over = (is_newer, DecidedBy::ByClosure);
         self.engine.put(key, value, over).map_err(InsertError::from)
     }
 
@@ -1277,7 +1277,7 @@ where
     /// Sets the capacity, while everything else goes on.
     ///
     /// More is there at once. Less is in force when the call returns: until the entries fit, it
-    /// evicts. If readers hold so much retired garbage that the retired capacity is full, the call does not
+    /// evicts. If readers hold retired garbage until the retired capacity is full, the call does not
     /// wait for them: [`usage`](Self::usage) shows the bound in force. Whatever is freed lowers it
     /// before anything else can use it, each insert that evicts evicts up to two entries more, and
     /// [`maintain`](Self::maintain) goes on with it. The retired capacity keeps the size that it was built with.

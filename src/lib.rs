@@ -211,4 +211,4 @@ macro_rules! __with_async {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[cfg_attr(feature = "predict", doc = include_str!("../docs/prediction.md"))]
-struct Texts;
+struct DocTests;

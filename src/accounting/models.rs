@@ -230,7 +230,7 @@ impl Spender {
         assert!(taken <= 3, "{taken} of 3");
     }
 
-    /// Takes so much, wherever it is; how much it got.
+    /// Takes `wanted` units, wherever they are; returns how many it got.
     fn take(&self, nth: usize, wanted: u64) -> u64 {
         let mut reservation = self.ledger.reserve_up_to(&self.stripes[nth], 0);
         reservation.gather(wanted, self.credits());

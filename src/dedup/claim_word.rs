@@ -52,9 +52,9 @@ const _: () = assert!(STATE | HAS_WAITERS == (1 << UNTIL_SHIFT) - 1, "the fields
 
 /// A deadline, rounded up to eight nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Until(u64);
+pub(super) struct ClaimDeadline(u64);
 
-impl Until {
+impl ClaimDeadline {
     pub(super) fn new(deadline: Deadline) -> Self {
         if deadline == Deadline::NEVER {
             return Self(NEVER);
@@ -79,23 +79,23 @@ pub(super) struct ClaimWord(u64);
 /// The state in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClaimState {
-    Claimed(Until),
-    Done(Until),
+    Claimed(ClaimDeadline),
+    Done(ClaimDeadline),
     Tombstone,
 }
 
 impl ClaimWord {
-    fn claimed(until: Until) -> Self {
+    fn claimed(until: ClaimDeadline) -> Self {
         Self(until.0 << UNTIL_SHIFT | CLAIMED)
     }
 
-    fn done(until: Until) -> Self {
+    fn done(until: ClaimDeadline) -> Self {
         Self(until.0 << UNTIL_SHIFT | DONE)
     }
 
     #[inline]
     pub(super) fn state(self) -> ClaimState {
-        let until = Until(self.0 >> UNTIL_SHIFT);
+        let until = ClaimDeadline(self.0 >> UNTIL_SHIFT);
         match self.0 & STATE {
             CLAIMED => ClaimState::Claimed(until),
             DONE => ClaimState::Done(until),
@@ -132,7 +132,7 @@ fn number() -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClaimId {
     number: u64,
-    until: Until,
+    until: ClaimDeadline,
 }
 
 /// The end of a claim.
@@ -150,12 +150,12 @@ pub(super) struct ClaimCell {
 }
 
 impl ClaimCell {
-    pub(super) fn claimed(until: Until) -> Self {
+    pub(super) fn claimed(until: ClaimDeadline) -> Self {
         Self { word: AtomicU64::new(ClaimWord::claimed(until).0), number: number() }
     }
 
     /// The id of the claim of this record whose lease ends at `until`.
-    pub(super) fn claim_id(&self, until: Until) -> ClaimId {
+    pub(super) fn claim_id(&self, until: ClaimDeadline) -> ClaimId {
         ClaimId { number: self.number, until }
     }
 
@@ -179,7 +179,7 @@ impl ClaimCell {
 
     /// Takes over a claim whose lease ran out. Returns `None` if the word has changed since it was
     /// `seen`.
-    pub(super) fn take_over(&self, seen: ClaimWord, until: Until) -> Option<ClaimId> {
+    pub(super) fn take_over(&self, seen: ClaimWord, until: ClaimDeadline) -> Option<ClaimId> {
         let has_waiters = seen.0 & HAS_WAITERS;
         self.change(seen, ClaimWord(ClaimWord::claimed(until).0 | has_waiters))
             .then(|| self.claim_id(until))
@@ -189,7 +189,7 @@ impl ClaimCell {
     /// claim has ended or was taken over.
     ///
     /// Ends: as [`end`](Self::end).
-    pub(super) fn extend(&self, own: ClaimId, until: Until) -> Option<ClaimId> {
+    pub(super) fn extend(&self, own: ClaimId, until: ClaimDeadline) -> Option<ClaimId> {
         if self.number != own.number {
             return None;
         }
@@ -245,7 +245,7 @@ impl ClaimCell {
     }
 
     /// Makes the claim `own` DONE. Returns `None` if it has ended or was taken over (W2, W3).
-    pub(super) fn complete(&self, own: ClaimId, until: Until) -> Option<ClaimEnd> {
+    pub(super) fn complete(&self, own: ClaimId, until: ClaimDeadline) -> Option<ClaimEnd> {
         self.end(own, ClaimWord::done(until))
     }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::claim_word::{ClaimCell, ClaimEnd, ClaimState};
 use super::due_set::{DueEntry, Origin, Sets};
 use super::record::{ByPosition, Record};
-use super::ring::Oldest;
+use super::ring::RingEntry;
 use super::store::Store;
 use super::tally::Event;
 use crate::sync::{AtomicU64, CachePadded, Relaxed};
@@ -71,7 +71,7 @@ impl CleanupState {
 impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     /// Forgets the record that was completed at a position, if `wanted` returns true for whether it
     /// has expired.
-    pub(super) fn forget(&self, at: Oldest, now: Moment, wanted: impl Fn(bool) -> bool) {
+    pub(super) fn forget(&self, at: RingEntry, now: Moment, wanted: impl Fn(bool) -> bool) {
         let placed = ByPosition { at, cells: self.ring.cells() };
         let forget = |_: &Record<Id>, cell: &ClaimCell| self.forget_word(cell, now, wanted);
         if self.cache.look(&placed, forget) == Some(true) {
@@ -81,7 +81,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
 
     /// Moves the record that was completed at a position to the due set, where it stays while there
     /// are fewer ids than the capacity.
-    pub(super) fn displace(&self, at: Oldest) {
+    pub(super) fn displace(&self, at: RingEntry) {
         self.cache.look(&ByPosition { at, cells: self.ring.cells() }, |record, cell| {
             if let ClaimState::Done(due) = cell.read().state() {
                 self.due_set.enter(record, due, Origin::Displaced);

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use super::claim_word::Until;
+use super::claim_word::ClaimDeadline;
 use super::record::{ByDueEntry, OUTSIDE_RING, Record};
 use crate::narrow::in_memory;
 use crate::sync::{AtomicU64, Mutex, Relaxed, lock, unique};
@@ -35,7 +35,7 @@ pub(super) struct DueEntry {
 }
 
 impl DueEntry {
-    fn new(position: u64, hash: u64, due: Until) -> Self {
+    fn new(position: u64, hash: u64, due: ClaimDeadline) -> Self {
         Self { due: due.deadline().to_word(), position, hash }
     }
 
@@ -107,7 +107,7 @@ impl DueSet {
     }
 
     /// Adds a record that is done, with a position that no other has.
-    pub(super) fn enter<Id>(&self, record: &Record<Id>, due: Until, how: Origin) {
+    pub(super) fn enter<Id>(&self, record: &Record<Id>, due: ClaimDeadline, how: Origin) {
         let position = OUTSIDE_RING | unique();
         let entry = DueEntry::new(position, record.hash(), due);
         self.change(|sets| {
@@ -120,7 +120,7 @@ impl DueSet {
     }
 
     /// Removes an id whose record is a tombstone.
-    pub(super) fn leave(&self, position: u64, hash: u64, due: Until) {
+    pub(super) fn leave(&self, position: u64, hash: u64, due: ClaimDeadline) {
         self.change(|sets| sets.remove(&DueEntry::new(position, hash, due)));
     }
 

@@ -8,15 +8,15 @@ use std::sync::Arc as Plain;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::claim_word::{ClaimCell, ClaimEnd, ClaimId, ClaimState, Until};
+use super::claim_word::{ClaimCell, ClaimDeadline, ClaimEnd, ClaimId, ClaimState};
 use super::ring::{PutOutcome, Ring};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Deadline, Moment};
 
 const LEASE: u64 = 80;
 
-fn until(nanos: u64) -> Until {
-    Until::new(Deadline::from_word(nanos))
+fn until(nanos: u64) -> ClaimDeadline {
+    ClaimDeadline::new(Deadline::from_word(nanos))
 }
 
 fn at(nanos: u64) -> Moment {

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use equivalent::Equivalent;
 
-use super::ring::Oldest;
+use super::ring::RingEntry;
 use crate::narrow::low16;
 use crate::sync::{AtomicU64, Relaxed};
 
@@ -83,7 +83,7 @@ impl<Id: Borrow<Q>, Q: Eq + ?Sized> Equivalent<Record<Id>> for ById<'_, Q> {
 /// Finds the record that was completed at a position of the ring. A record is found by this only
 /// while its hash is in the ring.
 pub(super) struct ByPosition {
-    pub(super) at: Oldest,
+    pub(super) at: RingEntry,
     /// The number of cells.
     pub(super) cells: u64,
 }

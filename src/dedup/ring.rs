@@ -27,7 +27,7 @@
 
 use std::sync::OnceLock;
 
-use super::claim_word::Until;
+use super::claim_word::ClaimDeadline;
 use crate::narrow::{in_memory, low16};
 use crate::sync::{AtomicU64, CachePadded, Ordering, Relaxed, relaxed_if_seeded, seeded};
 use crate::time::{Deadline, Moment};
@@ -49,7 +49,7 @@ struct Cell {
 
 /// A hash in a cell, and the lap in which it was put there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Oldest {
+pub(super) struct RingEntry {
     pub(super) hash: u64,
     pub(super) cell: u64,
     pub(super) lap: u16,
@@ -59,7 +59,7 @@ pub(super) struct Oldest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PutOutcome {
     /// It is in its cell; the id of the hash that was there is to be forgotten.
-    Stored(Option<Oldest>),
+    Stored(Option<RingEntry>),
     /// Its own id is to be forgotten: the cell holds one that was completed later.
     Late,
 }
@@ -121,7 +121,7 @@ impl Ring {
     /// # Progress
     ///
     /// Lock-free: an attempt fails only if a completion of another round has changed the cell.
-    pub(super) fn put(&self, position: u64, hash: u64, until: Until) -> PutOutcome {
+    pub(super) fn put(&self, position: u64, hash: u64, until: ClaimDeadline) -> PutOutcome {
         let (number, lap) = (position % self.cells, self.lap(position));
         let cell = self.at_or_new(number);
         let due = until.deadline().to_word();
@@ -145,7 +145,7 @@ impl Ring {
             }
         }
         cell.due.set(due);
-        PutOutcome::Stored(Oldest::of(seen, number))
+        PutOutcome::Stored(RingEntry::of(seen, number))
     }
 
     /// The first position at which every cell that is in use now has been overwritten.
@@ -160,15 +160,15 @@ impl Ring {
     }
 
     /// Returns the hash in the cell of a position.
-    pub(super) fn look(&self, position: u64) -> Option<Oldest> {
+    pub(super) fn look(&self, position: u64) -> Option<RingEntry> {
         let number = position % self.cells;
         // ORDERING D-c: Acquire: pairs with `put`.
-        Oldest::of(self.at(number)?.word.load(Ordering::Acquire), number)
+        RingEntry::of(self.at(number)?.word.load(Ordering::Acquire), number)
     }
 
     /// As [`look`](Self::look), if the id has expired by the cell's hint. Returns it once for each
     /// hint, so that a cell is not looked at again and again.
-    pub(super) fn take_due(&self, position: u64, now: Moment) -> Option<Oldest> {
+    pub(super) fn take_due(&self, position: u64, now: Moment) -> Option<RingEntry> {
         let cell = self.at(position % self.cells)?;
         let due = cell.due.get();
         let looked_at = Deadline::NEVER.to_word();
@@ -208,7 +208,7 @@ impl Ring {
     }
 }
 
-impl Oldest {
+impl RingEntry {
     fn of(word: u64, cell: u64) -> Option<Self> {
         (word != 0).then_some(Self { hash: word >> LAP_BITS, cell, lap: low16(word) })
     }

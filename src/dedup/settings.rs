@@ -31,18 +31,18 @@ const ENABLED_VARIABLE: &str = "OFFSET_TRACKING_ENABLED";
 
 /// A setting, and the name by which the user knows it.
 #[derive(Debug, Clone, Copy)]
-struct Named<T> {
+struct NamedSetting<T> {
     value: T,
     setting: &'static str,
 }
 
-impl<T> Named<T> {
+impl<T> NamedSetting<T> {
     fn new(setting: &'static str, value: T) -> Self {
         Self { value, setting }
     }
 }
 
-impl Named<Duration> {
+impl NamedSetting<Duration> {
     fn not_zero(self) -> Result<Duration, SettingsError> {
         let Self { value, setting } = self;
         if value.is_zero() { Err(SettingsError::Zero { setting }) } else { Ok(value) }
@@ -50,10 +50,13 @@ impl Named<Duration> {
 }
 
 /// Returns the clock, if its resolution is fine enough for these times.
-fn clock_for(clock: Option<Clock>, times: &[Named<Duration>]) -> Result<Clock, SettingsError> {
+fn clock_for(
+    clock: Option<Clock>,
+    times: &[NamedSetting<Duration>],
+) -> Result<Clock, SettingsError> {
     let shortest = times.iter().min_by_key(|time| time.value);
     let clock = clock.unwrap_or_else(|| Clock::fine_enough_for(shortest.map(|time| time.value)));
-    if let (Some(resolution), Some(&Named { value: time, setting })) =
+    if let (Some(resolution), Some(&NamedSetting { value: time, setting })) =
         (clock.resolution(), shortest)
         && (resolution.is_zero() || time < resolution)
     {
@@ -67,7 +70,7 @@ pub(super) fn lease_and_clock(
     lease: Option<Duration>,
     clock: Option<Clock>,
 ) -> Result<(Duration, Clock), SettingsError> {
-    let lease = Named::new("lease", lease.unwrap_or(DEFAULT_LEASE));
+    let lease = NamedSetting::new("lease", lease.unwrap_or(DEFAULT_LEASE));
     lease.not_zero()?;
     Ok((lease.value, clock_for(clock, &[lease])?))
 }
@@ -90,9 +93,9 @@ pub(super) fn lease_and_clock(
 /// ```
 #[must_use = "a builder does nothing until build() is called"]
 pub struct DeduplicatorBuilder<Id> {
-    capacity: Named<u64>,
-    ttl: Named<Duration>,
-    cleanup_interval: Named<Duration>,
+    capacity: NamedSetting<u64>,
+    ttl: NamedSetting<Duration>,
+    cleanup_interval: NamedSetting<Duration>,
     lease: Option<Duration>,
     enabled: bool,
     maintenance: Maintenance,
@@ -106,9 +109,9 @@ type Writer<Id> = fn(&Store<Id>) -> Vec<u8>;
 impl<Id> DeduplicatorBuilder<Id> {
     pub(super) fn new() -> Self {
         Self {
-            capacity: Named::new("capacity", DEFAULT_CAPACITY),
-            ttl: Named::new("ttl", DEFAULT_TTL),
-            cleanup_interval: Named::new("cleanup_interval", DEFAULT_CLEANUP_INTERVAL),
+            capacity: NamedSetting::new("capacity", DEFAULT_CAPACITY),
+            ttl: NamedSetting::new("ttl", DEFAULT_TTL),
+            cleanup_interval: NamedSetting::new("cleanup_interval", DEFAULT_CLEANUP_INTERVAL),
             lease: None,
             enabled: true,
             maintenance: Maintenance::Inline,
@@ -133,7 +136,7 @@ impl<Id> DeduplicatorBuilder<Id> {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn capacity(mut self, ids: u64) -> Self {
-        self.capacity = Named::new("capacity", ids);
+        self.capacity = NamedSetting::new("capacity", ids);
         self
     }
 
@@ -150,7 +153,7 @@ impl<Id> DeduplicatorBuilder<Id> {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Named::new("ttl", ttl);
+        self.ttl = NamedSetting::new("ttl", ttl);
         self
     }
 
@@ -167,7 +170,7 @@ impl<Id> DeduplicatorBuilder<Id> {
     /// # Ok::<_, clockhand::dedup::SettingsError>(())
     /// ```
     pub fn cleanup_interval(mut self, interval: Duration) -> Self {
-        self.cleanup_interval = Named::new("cleanup_interval", interval);
+        self.cleanup_interval = NamedSetting::new("cleanup_interval", interval);
         self
     }
 
@@ -301,13 +304,15 @@ impl<Id> DeduplicatorBuilder<Id> {
         let number = |setting, expected| match value_of(setting) {
             None => Ok(None),
             Some(value) => match value.trim().parse() {
-                Ok(number) => Ok(Some(Named::new(setting, number))),
+                Ok(number) => Ok(Some(NamedSetting::new(setting, number))),
                 Err(_) => Err(SettingsError::Unparsable { setting, value, expected }),
             },
         };
         let seconds = |setting| {
             let named = number(setting, SECONDS)?;
-            Ok(named.map(|Named { value, .. }| Named::new(setting, Duration::from_secs(value))))
+            Ok(named.map(|NamedSetting { value, .. }| {
+                NamedSetting::new(setting, Duration::from_secs(value))
+            }))
         };
         self.capacity = number(CAPACITY_VARIABLE, NUMBER)?.unwrap_or(self.capacity);
         self.ttl = seconds(TTL_VARIABLE)?.unwrap_or(self.ttl);
@@ -328,7 +333,7 @@ impl<Id> DeduplicatorBuilder<Id> {
             return Err(SettingsError::Zero { setting: capacity.setting });
         }
         if capacity.value > ring::MAX_CELLS {
-            let Named { value: capacity, setting } = capacity;
+            let NamedSetting { value: capacity, setting } = capacity;
             return Err(SettingsError::CapacityTooLarge {
                 setting,
                 capacity,
@@ -337,10 +342,11 @@ impl<Id> DeduplicatorBuilder<Id> {
         }
         let cleanup_interval = self.cleanup_interval.not_zero()?;
         ttl.not_zero()?;
-        let lease = Named::new("lease", self.lease.unwrap_or_else(|| DEFAULT_LEASE.min(ttl.value)));
+        let lease =
+            NamedSetting::new("lease", self.lease.unwrap_or_else(|| DEFAULT_LEASE.min(ttl.value)));
         lease.not_zero()?;
         if ttl.value < lease.value {
-            let Named { value, setting } = ttl;
+            let NamedSetting { value, setting } = ttl;
             return Err(SettingsError::TtlBelowLease { setting, ttl: value, lease: lease.value });
         }
         let clock = clock_for(self.clock.clone(), &[ttl, lease, self.cleanup_interval])?;
@@ -437,7 +443,7 @@ where
 impl Plan {
     /// Checks the interval.
     pub(super) fn check(&self) -> Result<(), SettingsError> {
-        Named::new("the interval of snapshot_every", self.interval).not_zero().map(drop)
+        NamedSetting::new("the interval of snapshot_every", self.interval).not_zero().map(drop)
     }
 }
 

@@ -21,12 +21,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::claim_word::{ClaimCell, ClaimEnd, ClaimId, ClaimState, Until};
+use super::claim_word::{ClaimCell, ClaimDeadline, ClaimEnd, ClaimId, ClaimState};
 use super::cleanup::CleanupState;
 use super::due_set::{DueSet, Origin};
 use super::id_source::{IdSource, OwnedId};
 use super::record::{ById, ByPosition, PassThroughState, Record};
-use super::ring::{self, Oldest, PutOutcome, Ring};
+use super::ring::{self, PutOutcome, Ring, RingEntry};
 use super::saves::Saves;
 use super::tally::{Event, Tally};
 use super::ticket::Claim;
@@ -216,7 +216,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         let claim = loop {
             // In every round anew: a lease must not begin with the time of a round that another thread has undone.
             let now = self.now();
-            let until = Until::new(now.after(self.settings.lease));
+            let until = ClaimDeadline::new(now.after(self.settings.lease));
             match self.try_claim(hash, source.lookup(), now, until) {
                 Some(ClaimAttempt::Done) => return Claim::Done,
                 Some(ClaimAttempt::InProgress) => return Claim::InProgress,
@@ -244,7 +244,13 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
 
     /// Tries to claim an id that has a record. Returns `None` if it has none.
     #[inline]
-    fn try_claim<Q>(&self, hash: u64, id: &Q, now: Moment, until: Until) -> Option<ClaimAttempt>
+    fn try_claim<Q>(
+        &self,
+        hash: u64,
+        id: &Q,
+        now: Moment,
+        until: ClaimDeadline,
+    ) -> Option<ClaimAttempt>
     where
         Id: Borrow<Q>,
         Q: Eq + ?Sized,
@@ -276,7 +282,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
         &self,
         hash: u64,
         source: &A,
-        until: Until,
+        until: ClaimDeadline,
     ) -> Option<ClaimId>
     where
         Id: Borrow<A::Lookup>,
@@ -324,7 +330,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     pub(super) fn complete(&self, handle: &ClaimHandle<Id>) -> bool {
         let Some(own) = handle.claim else { return true };
         let now = self.now();
-        let due = Until::new(now.after(self.settings.ttl));
+        let due = ClaimDeadline::new(now.after(self.settings.ttl));
         let completed = self.finish(handle, own, due, now);
         if !completed {
             self.tally.count(Event::Overtaken);
@@ -344,7 +350,13 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     ///    finds the record by its position.
     /// 3. Waiters are woken, and find the id done.
     /// 4. The id whose cell was taken is forgotten. Its destructor may panic, so that comes last.
-    fn finish(&self, handle: &ClaimHandle<Id>, own: ClaimId, due: Until, now: Moment) -> bool {
+    fn finish(
+        &self,
+        handle: &ClaimHandle<Id>,
+        own: ClaimId,
+        due: ClaimDeadline,
+        now: Moment,
+    ) -> bool {
         let (hash, id) = (handle.hash, &handle.id);
         let completed = self.cache.look(&ById { hash, id }, |record, cell| {
             let ClaimEnd { has_waiters } = cell.complete(own, due)?;
@@ -366,7 +378,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
     /// Extends a claim. Returns false if it has ended or was taken over.
     pub(super) fn extend(&self, handle: &mut ClaimHandle<Id>, by: Duration) -> bool {
         let Some(own) = handle.claim else { return true };
-        let until = Until::new(self.now().after(by));
+        let until = ClaimDeadline::new(self.now().after(by));
         let (hash, id) = (handle.hash, &handle.id);
         let held = self.cache.look(&ById { hash, id }, |_, cell| cell.extend(own, until));
         let held = held.flatten();
@@ -376,7 +388,12 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
 
     /// Gives a record that is done its position in the ring. Returns the id that is to be forgotten
     /// for it, if there is one.
-    fn assign_position(&self, record: &Record<Id>, hash: u64, due: Until) -> Option<Oldest> {
+    fn assign_position(
+        &self,
+        record: &Record<Id>,
+        hash: u64,
+        due: ClaimDeadline,
+    ) -> Option<RingEntry> {
         let position = self.ring.take_position();
         record.set_position(position);
         // A live id moves to the due set before it is taken out of the ring, so that a concurrent
@@ -390,7 +407,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             PutOutcome::Stored(oldest) => oldest,
             PutOutcome::Late => {
                 let (cell, lap) = (position % self.ring.cells(), self.ring.lap(position));
-                Some(Oldest { hash, cell, lap })
+                Some(RingEntry { hash, cell, lap })
             }
         }
     }
@@ -543,7 +560,7 @@ impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Store<Id> {
             return;
         };
         let now = self.now();
-        let due = Until::new(now.after(left));
+        let due = ClaimDeadline::new(now.after(left));
         let id = &id;
         let ended = self.cache.look(&ById { hash, id }, |record, cell| {
             let ended = cell.complete(own, due)?;

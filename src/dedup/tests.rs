@@ -3,18 +3,18 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::claim_word::{ClaimCell, ClaimEnd, ClaimState, Until};
+use super::claim_word::{ClaimCell, ClaimDeadline, ClaimEnd, ClaimState};
 use super::id_source::OwnedId;
 use super::ident::SnapshotId;
-use super::ring::{Oldest, PutOutcome, Ring};
+use super::ring::{PutOutcome, Ring, RingEntry};
 use super::set::{END, OffsetSet};
 use super::store::{DedupSettings, Store};
 use super::*;
 use crate::health::{Status, Thresholds};
 use crate::time::{Clock, Deadline, Moment};
 
-fn until(nanos: u64) -> Until {
-    Until::new(Deadline::from_word(nanos))
+fn until(nanos: u64) -> ClaimDeadline {
+    ClaimDeadline::new(Deadline::from_word(nanos))
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_deadline_in_the_word_is_never_earlier_and_at_most_eight_nanoseconds_later()
         let kept = until(nanos).deadline().to_word();
         assert!((nanos..nanos + 8).contains(&kept), "{nanos} became {kept}");
     }
-    let never = Until::new(Deadline::NEVER);
+    let never = ClaimDeadline::new(Deadline::NEVER);
     assert_eq!(never.deadline(), Deadline::NEVER);
     assert!(!never.is_passed(Moment::from_word(u64::MAX)));
     assert!(until(8).is_passed(Moment::from_word(8)) && !until(9).is_passed(Moment::from_word(9)));
@@ -64,7 +64,7 @@ fn a_ring_gives_back_what_was_put_in_a_round_earlier() {
             let position = ring.take_position();
             let cell = position % cells;
             let lap = ring.lap(position).wrapping_sub(1);
-            let wanted = (hash > cells).then(|| Oldest { hash: hash - cells, cell, lap });
+            let wanted = (hash > cells).then(|| RingEntry { hash: hash - cells, cell, lap });
             assert_eq!(ring.put(position, hash, until(hash)), PutOutcome::Stored(wanted));
         }
         let hashes = ring.positions().map(|position| ring.look(position).expect("there").hash);

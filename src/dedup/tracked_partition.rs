@@ -358,7 +358,7 @@ impl TrackedPartition {
     /// Returns the last committable offset, and `Some(None)` if there is none.
     pub(super) fn revoke(&self) -> Option<Option<i64>> {
         let mut state = self.lock()?;
-        // Read under the same lock in which it starts over: no completion comes in between that would be lost for the
+        // Read under the same lock in which it starts over: no completion happens in between that would be lost for the
         // last commit.
         let last = state.reported().map(|span| offset(span.committable()));
         let reports = seeded("offsets-revoked-is-reported");

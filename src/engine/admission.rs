@@ -33,7 +33,7 @@ where
     V: Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Whether an entry would displace so much that it is compared first, and is worth less than that.
+    /// Whether an entry is heavy enough to be compared first with what it would displace, and is worth less than that.
     #[inline]
     pub(super) fn fails_admission<'g>(
         &self,

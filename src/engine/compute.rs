@@ -7,7 +7,7 @@ use super::Pin;
 use super::read_view::successor;
 use super::remove::EntryState;
 use super::write::{Destination, ENTRY_KEPT};
-use super::write_op::{Attempt, AttemptError, Decided, WriteOp};
+use super::write_op::{Attempt, AttemptError, DecidedBy, WriteOp};
 use crate::error::InsertErrorKind;
 use crate::hash::Hashed;
 use crate::outcome::{Compute, Computed, Inserted, RemovalCause};
@@ -54,7 +54,7 @@ where
         let view = self.table.view(pin.guard_ref());
         let own = key.as_ref().expect("the key comes back after every attempt");
         let destination = self.find_destination(view, hash, own);
-        op.asks(Decided::ByClosure);
+        op.asks(DecidedBy::ByClosure);
         // What becomes of the key meanwhile is noticed by the exchange that follows.
         let wish = pin.while_suspended(|| f(destination.value()));
         match (wish, destination) {

@@ -26,7 +26,7 @@ pub(super) struct Lingering {
 
 /// What was over when a search for room began.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Before(u64);
+pub(super) struct SearchStart(u64);
 
 /// Charge that has begun to linger. It is over again when this is dropped, unless it is left to an entry.
 #[derive(Debug)]
@@ -39,14 +39,14 @@ pub(super) struct LingeringCharge<'a> {
 impl Lingering {
     /// Looks at it before a search for room.
     #[inline]
-    pub(super) fn before(&self) -> Before {
+    pub(super) fn before(&self) -> SearchStart {
         // ORDERING N-a: Acquire: the search sees the units of what is over (N1); pairs with `end`.
-        Before(self.over.load(Ordering::Acquire))
+        SearchStart(self.over.load(Ordering::Acquire))
     }
 
     /// What has lingered at some moment since, or more.
     #[inline]
-    pub(super) fn since(&self, before: Before) -> u64 {
+    pub(super) fn since(&self, before: SearchStart) -> u64 {
         let before = if seeded("lingering-looks-late") { self.before() } else { before };
         // ORDERING N-b: Acquire fence: the search read what others have left of the units that they took, and
         // they announced before (N1); pairs with the release of the exchange by which they took them.

@@ -11,7 +11,7 @@ use crate::narrow::in_memory;
 use crate::outcome::RemovalCause;
 use crate::policy::EvictionCursor;
 use crate::stats::Stats;
-use crate::sync::{AtomicU64, Own, Relaxed};
+use crate::sync::{AtomicU64, OwnerCounter, Relaxed};
 
 /// One thread's part of the cache. It is part of the thread's participant, so what a thread counted and what
 /// it was lent outlive it.
@@ -62,7 +62,7 @@ impl Local {
 /// Entries that a listener's writes may evict while it is told that another one was.
 const MAX_NESTED_EVICTIONS: u64 = 8;
 
-/// Whether the listener is being told of an eviction by this thread, and how many more its own writes have evicted
+/// Whether this thread is telling the listener of an eviction, and how many more its own writes have evicted
 /// meanwhile. It is told of those inside of itself, and may write again: without an end to that, as deep as there are
 /// entries.
 #[derive(Debug, Default)]
@@ -89,19 +89,19 @@ impl Notifying {
 /// What one thread has counted of loads.
 #[derive(Debug, Default)]
 pub(crate) struct LoadTally {
-    pub(crate) started: Own,
-    pub(crate) succeeded: Own,
-    pub(crate) failed: Own,
+    pub(crate) started: OwnerCounter,
+    pub(crate) succeeded: OwnerCounter,
+    pub(crate) failed: OwnerCounter,
     /// Those that failed as they were given up: another caller took over, or the key was removed.
     #[cfg(feature = "predict")]
-    pub(crate) given_up: Own,
-    pub(crate) joined: Own,
-    pub(crate) timed_out: Own,
-    pub(crate) relieved: Own,
-    pub(crate) renewals: Own,
-    pub(crate) renewals_failed: Own,
+    pub(crate) given_up: OwnerCounter,
+    pub(crate) joined: OwnerCounter,
+    pub(crate) timed_out: OwnerCounter,
+    pub(crate) relieved: OwnerCounter,
+    pub(crate) renewals: OwnerCounter,
+    pub(crate) renewals_failed: OwnerCounter,
     /// What loads took, in nanoseconds.
-    pub(crate) nanos: Own,
+    pub(crate) nanos: OwnerCounter,
 }
 
 impl LoadTally {
@@ -121,12 +121,12 @@ impl LoadTally {
 /// What one thread has not found.
 #[derive(Debug, Default)]
 pub(super) struct MissTally {
-    pub(super) never_seen: Own,
-    pub(super) evicted: Own,
-    pub(super) expired: Own,
-    pub(super) invalidated: Own,
-    pub(super) refused: Own,
-    pub(super) absent: Own,
+    pub(super) never_seen: OwnerCounter,
+    pub(super) evicted: OwnerCounter,
+    pub(super) expired: OwnerCounter,
+    pub(super) invalidated: OwnerCounter,
+    pub(super) refused: OwnerCounter,
+    pub(super) absent: OwnerCounter,
 }
 
 impl MissTally {
@@ -143,9 +143,9 @@ impl MissTally {
 /// What one thread could not bring in.
 #[derive(Debug, Default)]
 pub(super) struct RefusalTally {
-    too_large: Own,
-    no_room: Own,
-    contended: Own,
+    too_large: OwnerCounter,
+    no_room: OwnerCounter,
+    contended: OwnerCounter,
 }
 
 impl RefusalTally {
@@ -169,10 +169,10 @@ impl RefusalTally {
 /// The charge of what one thread has taken out.
 #[derive(Debug, Default)]
 pub(super) struct ChargeTally {
-    replaced: Own,
-    evicted: Own,
-    expired: Own,
-    invalidated: Own,
+    replaced: OwnerCounter,
+    evicted: OwnerCounter,
+    expired: OwnerCounter,
+    invalidated: OwnerCounter,
 }
 
 impl ChargeTally {
@@ -187,21 +187,21 @@ impl ChargeTally {
 /// What one thread has done.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) hits: Own,
+    pub(super) hits: OwnerCounter,
     pub(super) misses: MissTally,
-    pub(super) insertions: Own,
-    pub(super) replacements: Own,
-    pub(super) evictions: Own,
-    pub(super) expirations: Own,
-    pub(super) invalidations: Own,
+    pub(super) insertions: OwnerCounter,
+    pub(super) replacements: OwnerCounter,
+    pub(super) evictions: OwnerCounter,
+    pub(super) expirations: OwnerCounter,
+    pub(super) invalidations: OwnerCounter,
     pub(super) refusals: RefusalTally,
     /// The charge of the entries that were replaced, or left.
     pub(super) removed_charge: ChargeTally,
     /// Entries with a token that were linked, and placeholders that were removed.
-    pub(super) token_changes: Own,
+    pub(super) token_changes: OwnerCounter,
     /// Placeholders that were linked, and those that were removed, or replaced by a value.
-    pub(super) placeholders: Own,
-    pub(super) placeholders_gone: Own,
+    pub(super) placeholders: OwnerCounter,
+    pub(super) placeholders_gone: OwnerCounter,
 }
 
 impl Tally {

@@ -44,7 +44,7 @@
 //!   unlink and the retirement of what was unlinked. A panic anywhere else drops a reservation, a
 //!   guard or an entry, which give back what they hold.
 //! - **G3** A departure is counted before the charge is passed on, an arrival after it was taken.
-//!   So arrivals counted before departures never exceed what the capacity allows.
+//!   So what was counted in before what was counted out never exceeds what the capacity allows.
 
 mod admission;
 #[cfg(any(test, fuzzing, clockhand_fuzz))]
@@ -105,14 +105,14 @@ pub(crate) use placeholder::{LoadKind, LoadStart, StaleValue};
 pub(crate) use predicted::{LoadCounts, Presence};
 pub(crate) use read_view::ReadView;
 pub(crate) use rules::Rules;
-pub(crate) use running::Entered;
 use running::Running;
+pub(crate) use running::RunningPlace;
 #[cfg(feature = "persist")]
-pub(crate) use saved::{Begun, SavedState};
+pub(crate) use saved::{SavedState, TagsVersion};
 pub(crate) use scan::EVERYWHERE;
 pub(crate) use thin_load::ThinStart;
 pub(crate) use write::Refused;
-pub(crate) use write_op::Decided;
+pub(crate) use write_op::DecidedBy;
 
 use lingering::Lingering;
 use starvation::Starvation;
@@ -129,7 +129,7 @@ use crate::load_policy::LoadPolicy;
 use crate::policy::{History, Policy};
 use crate::reclaim::{self, Guard, PinStatus, Reads, Writes};
 use crate::settings::{Maintenance, Settings};
-use crate::sync::{AtomicU64, CachePadded, NoAbort, Own, Relaxed};
+use crate::sync::{AtomicU64, CachePadded, NoAbort, OwnerCounter, Relaxed};
 use crate::table::{self, Table};
 use crate::time::{Clock, Timer, nanos};
 
@@ -175,7 +175,7 @@ impl<'e> Credit<'e> for RetiredCredit<'e> {
     }
 }
 
-/// A cache without its public face.
+/// A cache without its public interface.
 pub(crate) struct Engine<K, V, S> {
     table: Table<K, V, History, Local>,
     hasher: NoAbort<S>,
@@ -316,13 +316,13 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     /// A loader begins to run: when that is, and where it is entered.
-    pub(crate) fn enter_load(&self) -> (Duration, Entered) {
+    pub(crate) fn enter_load(&self) -> (Duration, RunningPlace) {
         let begun = self.elapsed();
         (begun, self.running.enter(begun))
     }
 
     /// A loader has come to its end, or is given up; false if a fork has cut it off.
-    pub(crate) fn leave_load(&self, entered: Entered) -> bool {
+    pub(crate) fn leave_load(&self, entered: RunningPlace) -> bool {
         self.running.leave(entered)
     }
 
@@ -364,7 +364,7 @@ where
     V: Send + Sync + 'static,
 {
     /// Counts something of a load, for the calling thread.
-    pub(crate) fn count_load(&self, what: impl Fn(&LoadTally) -> &Own) {
+    pub(crate) fn count_load(&self, what: impl Fn(&LoadTally) -> &OwnerCounter) {
         what(&self.pin().local().loads).bump();
     }
 

@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::sync::FirstPanic;
 
-/// A panic that goes on when this is dropped: what else there is to do, and whom else there is to tell, comes first.
+/// A panic that goes on when this is dropped: whatever else has to be done or told comes first.
 #[derive(Debug, Default)]
 pub(crate) struct Panicked(FirstPanic);
 

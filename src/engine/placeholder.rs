@@ -324,7 +324,7 @@ where
     }
 
     /// Replaces the entry that carries `token` by `value`, unless something has happened to `key`
-    /// since the load began, which `took` so long. If the value is refused, the entry is removed as well.
+    /// since the load began, which lasted `took`. If the value is refused, the entry is removed as well.
     ///
     /// The entry for the value is made first, and the token is looked for afterwards, under the pin
     /// under which the entry is then replaced. Where the replacement loses to another write, the

@@ -60,7 +60,7 @@ impl<K, V, S> Engine<K, V, S> {
         self.predictors.set(0);
     }
 
-    /// Takes what reads have told since the last call, at most so much; whether some of them may not have been told.
+    /// Takes what reads have told since the last call, up to a limit; whether some of them may not have been told.
     /// Begins with the thread of number `next`, and leaves there the one that is next. Only for the one who has claimed
     /// the place, one call at a time.
     pub(crate) fn collect_evidence(

@@ -17,7 +17,7 @@ use crate::table::ProbeMiss;
 /// How many values of a key a read looks at that were inserted and expired while it was under way.
 pub(super) const MAX_SUCCESSORS: usize = 4;
 
-/// The cache under a pass: reading, and nothing else.
+/// The cache as a pinned thread reads it, and nothing else.
 pub(crate) struct ReadView<'g, K, V, S> {
     pub(super) engine: &'g Engine<K, V, S>,
     pub(super) view: View<'g, K, V, Reads>,

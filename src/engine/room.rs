@@ -25,8 +25,8 @@ const MAX_FAILED_EVICTIONS: usize = 64;
 /// The same for one that spares protected entries: there may be no others.
 const MAX_FAILED_SPARING: usize = 4;
 
-/// Buckets for which one more vain attempt is made: in a table that is nearly empty, one attempt comes
-/// by so many and finds nothing.
+/// Buckets for which one more vain attempt is made: in a table that is nearly empty, one attempt passes
+/// that many and finds nothing.
 const BUCKETS_PER_FAILED_EVICTION: usize = 1 << 11;
 
 /// Buckets that are looked at for one expired entry.
@@ -122,7 +122,7 @@ where
         if op.spares_protected { MAX_FAILED_SPARING } else { max_failed_evictions(view) }
     }
 
-    /// Whether an operation that lacks so much has to wait for garbage. Garbage that is charged to the capacity goes
+    /// Whether an operation that lacks `lacking` has to wait for garbage. Garbage that is charged to the capacity goes
     /// before an entry does; and if there would be room without it, no entry has to go at all.
     #[cold]
     fn waits_for(&self, lingering: u64, lacking: u64, op: &WriteOp<'_>) -> bool {

@@ -22,7 +22,7 @@ pub(crate) struct Rules<K, V> {
     pub(crate) weigher: Option<Arc<Weigher<K, V>>>,
     /// Only with a weigher.
     pub(crate) cost: Option<Arc<Weigher<K, V>>>,
-    /// Whether a miss of what was loaded costs what the load took. Only beside a weigher.
+    /// Whether a miss of what was loaded costs what the load took. Only with a weigher.
     pub(crate) costs_load_time: bool,
     pub(crate) listener: Option<Arc<Listener<K, V>>>,
     pub(crate) expiration: Option<Expiration<K, V>>,
@@ -88,7 +88,7 @@ impl<K, V> Rules<K, V> {
         self.weigh_loaded(key, value, None)
     }
 
-    /// The same for a value whose load took so long, if that is known.
+    /// The same for a value whose load took `took`, if that is known.
     pub(super) fn weigh_loaded(&self, key: &K, value: &V, took: Option<Duration>) -> EntryCosts {
         let Some(weigher) = &self.weigher else { return EntryCosts::from(1) };
         let cost = match took.filter(|_| self.costs_load_time) {

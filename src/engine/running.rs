@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::narrow::in_memory;
 use crate::sync::{AtomicU64, CachePadded, Holder, Mutex, Relaxed, lock, unique};
-use crate::time::Begun;
+use crate::time::TimerStart;
 
 const LISTS: usize = 8;
 
@@ -44,7 +44,7 @@ pub(super) struct ThinRunning {
 impl ThinRunning {
     /// One more begins. Called by the thread, as is `leave`.
     #[inline]
-    pub(super) fn enter(&self, begun: Begun) {
+    pub(super) fn enter(&self, begun: TimerStart) {
         let depth = self.depth.get();
         self.depth.set(depth + 1);
         if depth == 0 {
@@ -63,8 +63,8 @@ impl ThinRunning {
     }
 
     /// When the oldest one began.
-    pub(super) fn oldest(&self) -> Option<Begun> {
-        self.begun.get().checked_sub(1).map(Begun::from_raw)
+    pub(super) fn oldest(&self) -> Option<TimerStart> {
+        self.begun.get().checked_sub(1).map(TimerStart::from_raw)
     }
 
     /// Forgets those of a thread that a fork has left behind; how many there were.
@@ -78,7 +78,7 @@ impl ThinRunning {
 
 /// Where a load is entered.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entered {
+pub(crate) struct RunningPlace {
     list: usize,
     place: usize,
     holder: Holder,
@@ -118,14 +118,14 @@ impl List {
 
 impl Running {
     /// Enters a load that begins then.
-    pub(super) fn enter(&self, begun: Duration) -> Entered {
+    pub(super) fn enter(&self, begun: Duration) -> RunningPlace {
         let (list, holder) = (own(), Holder::me());
         let place = lock(&self.lists[list]).enter((begun, holder));
-        Entered { list, place, holder }
+        RunningPlace { list, place, holder }
     }
 
     /// Takes a load out; false if a fork has cut it off.
-    pub(super) fn leave(&self, entered: Entered) -> bool {
+    pub(super) fn leave(&self, entered: RunningPlace) -> bool {
         // A thread that was left behind enters nothing any more, so what has the place now has another holder.
         lock(&self.lists[entered.list]).leave(entered.place, |holder| holder == entered.holder)
     }

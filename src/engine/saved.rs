@@ -25,7 +25,7 @@ pub(crate) struct SavedState {
 
 /// The version of the tags when a snapshot began to be loaded.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Begun(u64);
+pub(crate) struct TagsVersion(u64);
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -49,7 +49,7 @@ where
         let (mut found, places) = (Vec::new(), from..super::EVERYWHERE.end);
         let next =
             self.table.view(pin.guard_ref()).collect_entries(places, &mut found, |a, b| a == b);
-        // To encode takes a while, and what is looked for beside it is read by one that may be neutralized.
+        // Encoding takes a while, so the search between two entries is a read, which may be neutralized.
         pin.while_suspended(|| {
             let reading = self.pin_to_read();
             let view = self.table.view(reading.guard_ref());
@@ -86,7 +86,7 @@ where
         self.policy.saved_ghosts(view.extension(), &pin.local().cursor, set)
     }
 
-    /// Begins to load a snapshot: the policy goes on from there if nothing has come in yet.
+    /// Begins to load a snapshot: the policy goes on from there if nothing was inserted yet.
     pub(crate) fn begin_restore(&self, saved: SavedPolicy) {
         let _pin = self.pin();
         if self.len() == 0 {
@@ -101,8 +101,8 @@ where
     }
 
     /// What `restore` compares the tags of an entry with.
-    pub(crate) fn tags_now(&self) -> Begun {
-        Begun(self.tags.as_ref().map_or(0, |tags| tags.version()))
+    pub(crate) fn tags_now(&self) -> TagsVersion {
+        TagsVersion(self.tags.as_ref().map_or(0, |tags| tags.version()))
     }
 
     /// What an entry with this key and value weighs, if it may be in the cache.
@@ -111,13 +111,13 @@ where
         self.check_weight(charge).ok().map(|()| charge)
     }
 
-    /// Puts an entry in as it was, if nobody has its key, and nothing has to go for it; whether it came in. Not if one of its tags was
+    /// Inserts an entry as it was, if its key is absent and nothing has to be evicted for it; whether it was inserted. Not if one of its tags was
     /// invalidated since `begun`, or may have been.
     pub(crate) fn restore(
         &self,
         (key, value): (K, V),
         state: &SavedState,
-        (tags, begun): (&[String], Begun),
+        (tags, begun): (&[String], TagsVersion),
     ) -> bool {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let tags = match &self.tags {

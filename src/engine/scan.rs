@@ -9,7 +9,7 @@ use equivalent::Equivalent;
 use super::Engine;
 use super::read_view::successor;
 use super::remove::{EntryState, Occupied, View};
-use super::write_op::{AttemptError, Decided};
+use super::write_op::{AttemptError, DecidedBy};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;
 use crate::policy::RecentUses;
@@ -54,7 +54,7 @@ where
                 }
                 continue;
             }
-            op.asks(Decided::ByClosure);
+            op.asks(DecidedBy::ByClosure);
             let mut decide = || decide(occupied.entry().value());
             let decided = if is_condition { pin.while_suspended(decide) } else { decide() };
             let Some(decided) = decided else { break None };
@@ -110,7 +110,7 @@ where
         let mut found = Vec::new();
         let next =
             self.table.view(pin.guard_ref()).collect_entries(positions, &mut found, |a, b| a == b);
-        // Visits may take long, so what is looked for beside them is read by one that may be neutralized.
+        // Visits may take long, so the search between them is a read, which may be neutralized.
         pin.while_suspended(|| {
             let reading = self.pin_to_read();
             let view = self.table.view(reading.guard_ref());
@@ -204,8 +204,8 @@ where
     /// walk, or the same with a token: the key is looked at again until what it has is wanted or gone.
     /// What another thread has inserted meanwhile stays.
     ///
-    /// Ends: each further look follows a change by another thread, or by `keep` itself, and of those there are only
-    /// so many.
+    /// Ends: each further look follows a change by another thread, or by `keep` itself, and there are only
+    /// finitely many of those.
     fn retain_entry<'g>(
         &self,
         view: View<'g, K, V>,
@@ -216,7 +216,7 @@ where
         let mut op = self.op(view.local());
         loop {
             let entry = occupied.entry();
-            op.asks(Decided::ByClosure);
+            op.asks(DecidedBy::ByClosure);
             let live = match self.state(entry) {
                 EntryState::Live if keep(entry.key(), entry.value()) => return false,
                 EntryState::Live => true,

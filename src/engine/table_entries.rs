@@ -7,7 +7,7 @@ use crate::policy::{Entries, RecentUses, ScanPosition, Worth};
 use crate::slot_meta::{Region, ScanStep, SlotMeta};
 use crate::table::SlotSnapshot;
 
-/// The clock's face.
+/// The table's entries, as the policy sees them.
 pub(super) struct TableEntries<'g, K, V, S> {
     engine: &'g Engine<K, V, S>,
     view: View<'g, K, V>,

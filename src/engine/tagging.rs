@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::write_op::Decided;
+use super::write_op::DecidedBy;
 use super::{Engine, Plan, ReadView, Refused, Rules};
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
@@ -72,7 +72,7 @@ impl Tags {
             }
             let name = Arc::<str>::from(name);
             let tag = Arc::new(Tag::new(Arc::clone(&name)));
-            let over = (|_: &Arc<Tag>, _: &Arc<Tag>| false, Decided::ByOperation);
+            let over = (|_: &Arc<Tag>, _: &Arc<Tag>| false, DecidedBy::ByOperation);
             if self.known.put(name, Arc::clone(&tag), over).is_ok() {
                 return tag;
             }
@@ -174,7 +174,7 @@ where
         tags: impl IntoIterator<Item = impl AsRef<str>>,
         lifetime_override: LifetimeOverride,
     ) -> Result<Inserted, Refused<K, V>> {
-        let over = (|_: &V, _: &V| true, Decided::ByOperation);
+        let over = (|_: &V, _: &V| true, DecidedBy::ByOperation);
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let (tags, untagged) = match &self.tags {
             Some(known) => (known.set(tags), false),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
-use super::running::Entered;
+use super::running::RunningPlace;
 use super::{Engine, Local, Pin};
 use crate::entry::{LoadToken, ThinLoad};
 use crate::expiry::LifetimeOverride;
@@ -12,7 +12,7 @@ use crate::hash::Hashed;
 use crate::latency::Operation;
 use crate::sync::NoAbort;
 use crate::table::Lookup;
-use crate::time::{Begun, nanos};
+use crate::time::{TimerStart, nanos};
 
 /// A load that has begun thin.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct ThinStart {
     hash: u64,
     number: u32,
     /// When its loader began to run, and where that is entered, if it is not with the thread.
-    begun: Begun,
-    entered: Option<Entered>,
+    begun: TimerStart,
+    entered: Option<RunningPlace>,
     /// Whether its end is counted.
     counted: Cell<bool>,
 }
@@ -112,7 +112,7 @@ where
         });
     }
 
-    /// Counts the end of a loader whose value does not come in, or that has none, unless it is counted.
+    /// Counts the end of a loader whose value is not inserted, or that has none, unless it is counted.
     pub(crate) fn count_thin_end(&self, start: &ThinStart, succeeded: bool) {
         let took = self.timer.since(start.begun);
         self.count_thin(self.pin().local(), start, took, succeeded);
@@ -129,7 +129,7 @@ where
     }
 
     /// Notes that a loader begins to run.
-    fn enter_thin(&self, pin: &Pin<'_, K, V>) -> (Begun, Option<Entered>) {
+    fn enter_thin(&self, pin: &Pin<'_, K, V>) -> (TimerStart, Option<RunningPlace>) {
         let begun = self.timer.begin();
         if pin.keeps_local() {
             pin.local().thin_running.enter(begun);

@@ -16,7 +16,7 @@ use crate::settings::PRESSURE_SHARE;
 use crate::stats::Maintained;
 use crate::sync::{Outermost, give_way, seeded, thread_local};
 use crate::table::{self, Reclaimer};
-use crate::trace::{self, Done};
+use crate::trace::{self, MaintenanceWork};
 
 /// Retired entries that a write frees in passing, at every eighth that is retired.
 const FREED_PER_WRITE: usize = 16;
@@ -130,7 +130,7 @@ where
         });
     }
 
-    /// What a write does beside freeing: begins to shrink, and removes what has expired.
+    /// What a write does apart from freeing: begins to shrink, and removes what has expired.
     fn tidy_up(&self, pin: &Pin<'_, K, V>) {
         if pin.local().is_size_check_due() {
             self.shrink_if_sparse(self.table.view(pin.guard_ref()));
@@ -142,7 +142,7 @@ where
         }
     }
 
-    /// Whether there is so much garbage that those are neutralized who keep it from being freed: a 24th of the capacity, or as
+    /// Whether there is enough garbage to neutralize the threads that keep it from being freed: a 24th of the capacity, or as
     /// much of all placeholders that there may be, of which none need be new; and as many entries were retired since that was done last. So a
     /// thread that pins holds no more of the garbage that was there before than that, and the era does not come to its end soon.
     fn is_under_pressure(&self) -> bool {
@@ -257,7 +257,7 @@ where
             self.name(),
             budget,
             || self.clean(budget),
-            |&Maintained { swept, expired, freed, backlog }| Done {
+            |&Maintained { swept, expired, freed, backlog }| MaintenanceWork {
                 swept,
                 expired,
                 freed,

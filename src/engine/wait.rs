@@ -6,9 +6,9 @@
 //! there is room, for as long as the cache's *patience* lasts. Patience is with one who stands in the way, and not
 //! with oneself:
 //!
-//! - One who has stood there for so long already is not waited for. So a guard that is held costs the patience once,
+//! - A thread that has stood still for that long already is not waited for. So a guard that is held costs the patience once,
 //!   and not for each operation. If it is a write that stands there, an operation still waits for a moment.
-//! - What is kept for one who has slept in the cache for so long, and was neutralized, is not waited for either.
+//! - What is kept for a thread that has slept in the cache for that long, and was neutralized, is not waited for either.
 //! - Once all who were in the cache have left it, nothing is left to free, and no entry was inserted or was retired or
 //!   freed meanwhile, waiting is of no use.
 //! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code of the
@@ -28,7 +28,7 @@ use crate::sync::back_off;
 const MAX_TURNS: u32 = 1 << 10;
 const MIN_CONTENTION: Duration = Duration::from_millis(250);
 
-/// The same where garbage is kept for those who sleep in the cache, and others get what is freed beside that.
+/// The same where garbage is kept for threads that sleep in the cache, and others get the rest of what is freed.
 const TURNS_BESIDE_SLEEPERS: u32 = 1 << 6;
 const MIN_CONTENTION_BESIDE_SLEEPERS: Duration = Duration::from_millis(25);
 
@@ -66,7 +66,7 @@ impl Wait {
         self.looks - self.looks_before
     }
 
-    /// Whether others have had so many turns while it got nothing, and it has contended with them for so long.
+    /// Whether others have had that many turns while it got nothing, and it has contended with them for long enough.
     fn has_lost(&self, turns: u32, contention: Duration) -> bool {
         self.turns >= turns && self.since.elapsed() >= contention
     }

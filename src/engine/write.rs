@@ -7,7 +7,7 @@ use super::garbage_charge::retired_charge;
 use super::panic::Panicked;
 use super::remove::{EntryState, Occupied, View};
 use super::table_entries::TableEntries;
-use super::write_op::{Attempt, AttemptError, Decided, WriteOp};
+use super::write_op::{Attempt, AttemptError, DecidedBy, WriteOp};
 use super::{Engine, Pin};
 use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
@@ -55,7 +55,7 @@ where
         &self,
         key: K,
         value: V,
-        over: (impl Fn(&V, &V) -> bool, Decided),
+        over: (impl Fn(&V, &V) -> bool, DecidedBy),
     ) -> Result<Inserted, Refused<K, V>> {
         self.put_with_lifetime(key, value, over, (LifetimeOverride::default(), None))
     }
@@ -65,7 +65,7 @@ where
         &self,
         key: K,
         value: V,
-        over: (impl Fn(&V, &V) -> bool, Decided),
+        over: (impl Fn(&V, &V) -> bool, DecidedBy),
         (lifetime_override, tags): (LifetimeOverride, Option<Arc<TagSet>>),
     ) -> Result<Inserted, Refused<K, V>> {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
@@ -115,7 +115,7 @@ where
         &'e self,
         pin: &mut Pin<'e, K, V>,
         new: &mut Option<Entry<K, V>>,
-        (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, Decided), LifetimeOverride),
+        (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, DecidedBy), LifetimeOverride),
         hash: u64,
     ) -> (Result<Option<Inserted>, InsertErrorKind>, Panicked) {
         let mut op = self.begin_op(pin);
@@ -140,7 +140,7 @@ where
         pin: &mut Pin<'e, K, V>,
         op: &mut WriteOp<'_>,
         new: &mut Option<Entry<K, V>>,
-        over: &(impl Fn(&V, &V) -> bool, Decided),
+        over: &(impl Fn(&V, &V) -> bool, DecidedBy),
         (hash, kind): (u64, InsertErrorKind),
     ) -> Result<Option<Inserted>, InsertErrorKind> {
         let outcome = self.put_after_old(pin, op, new, over, kind);
@@ -155,11 +155,11 @@ where
         pin: &mut Pin<'e, K, V>,
         op: &mut WriteOp<'_>,
         new: &mut Option<Entry<K, V>>,
-        over: &(impl Fn(&V, &V) -> bool, Decided),
+        over: &(impl Fn(&V, &V) -> bool, DecidedBy),
         kind: InsertErrorKind,
     ) -> Result<Option<Inserted>, InsertErrorKind> {
         pin.repin();
-        if !op.attempts.outsized || over.1 == Decided::ByClosure {
+        if !op.attempts.outsized || over.1 == DecidedBy::ByClosure {
             return Err(kind);
         }
         let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
@@ -220,7 +220,7 @@ where
         pin: &Pin<'_, K, V>,
         op: &mut WriteOp<'_>,
         new: &mut Option<Entry<K, V>>,
-        (over, decided): &(impl Fn(&V, &V) -> bool, Decided),
+        (over, decided): &(impl Fn(&V, &V) -> bool, DecidedBy),
     ) -> Attempt<Option<Inserted>> {
         let view = self.table.view(pin.guard_ref());
         let entry = new.as_ref().expect(ENTRY_KEPT).as_ref();
@@ -228,7 +228,7 @@ where
         let destination = self.find_destination(view, hash, key);
         op.asks(*decided);
         let is_wanted = |old: &V| match decided {
-            Decided::ByClosure => pin.while_suspended(|| over(old, entry.value())),
+            DecidedBy::ByClosure => pin.while_suspended(|| over(old, entry.value())),
             _ => over(old, entry.value()),
         };
         if let Destination::Occupied(occupied, EntryState::Live) = destination

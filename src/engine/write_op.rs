@@ -99,7 +99,7 @@ pub(super) enum AttemptError {
 
 /// Who decides whether a value goes over another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decided {
+pub(crate) enum DecidedBy {
     /// The cache, by the operation.
     ByOperation,
     /// A closure of the user's, which may change the cache.
@@ -198,8 +198,8 @@ impl WriteOp<'_> {
 
     /// A closure is about to be called, or not.
     #[inline(always)]
-    pub(super) fn asks(&mut self, decided: Decided) {
-        if decided == Decided::ByClosure {
+    pub(super) fn asks(&mut self, decided: DecidedBy) {
+        if decided == DecidedBy::ByClosure {
             self.attempts.changes = Some(self.local.tally.changes());
         }
     }

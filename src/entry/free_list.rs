@@ -12,24 +12,24 @@ const MAX_FREE_WITH_TOKEN: usize = 8;
 /// meets no thread.
 #[derive(Default)]
 pub(crate) struct FreeList {
-    plain: UnsafeCell<Numbers<MAX_FREE>>,
-    with_token: UnsafeCell<Numbers<MAX_FREE_WITH_TOKEN>>,
+    plain: UnsafeCell<FreeNumbers<MAX_FREE>>,
+    with_token: UnsafeCell<FreeNumbers<MAX_FREE_WITH_TOKEN>>,
 }
 
 /// Some numbers of records. A number counts once it is written, and counts no more before it is used: if a fork
 /// leaves the thread behind at any step, the numbers that count are no other thread's.
-pub(super) struct Numbers<const MOST: usize> {
+pub(super) struct FreeNumbers<const LIMIT: usize> {
     len: usize,
-    numbers: [u32; MOST],
+    numbers: [u32; LIMIT],
 }
 
-impl<const MOST: usize> Default for Numbers<MOST> {
+impl<const LIMIT: usize> Default for FreeNumbers<LIMIT> {
     fn default() -> Self {
-        Self { len: 0, numbers: [0; MOST] }
+        Self { len: 0, numbers: [0; LIMIT] }
     }
 }
 
-impl<const MOST: usize> Numbers<MOST> {
+impl<const LIMIT: usize> FreeNumbers<LIMIT> {
     #[inline]
     fn pop(&mut self) -> Option<u32> {
         let last = self.len.checked_sub(1)?;
@@ -46,12 +46,12 @@ impl<const MOST: usize> Numbers<MOST> {
 
     #[inline]
     fn is_full(&self) -> bool {
-        self.len == MOST
+        self.len == LIMIT
     }
 
     /// For how many numbers there is room.
     pub(super) fn room(&self) -> usize {
-        MOST - self.len
+        LIMIT - self.len
     }
 
     /// Takes the later half out.
@@ -67,7 +67,7 @@ impl FreeList {
     ///
     /// # Safety
     ///
-    /// No other thread uses these spares meanwhile, and they are always used with the same slab.
+    /// No other thread uses this list meanwhile, and it is always used with the same slab.
     #[inline]
     pub(crate) unsafe fn take<K, V>(&self, slab: &Slab<K, V>) -> RawEntry<K, V> {
         // SAFETY: the caller's promise; nothing is called meanwhile that could come back here.

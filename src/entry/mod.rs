@@ -49,14 +49,14 @@ pub(crate) use placeholder::{Include, Kind, LoadStatus, LoadToken, plain_hash};
 pub(crate) use slab::{Slab, is_plain};
 pub(crate) use thin_load::{AnyFlight, ThinLoad};
 
-use crate::sync::{FirstPanic, Stamp, quietly};
+use crate::sync::{EntryWord, FirstPanic, quietly};
 use placeholder::{RenewingNode, recent_uses, with_recent_uses};
 
 /// The fixed part of an entry.
 #[repr(C)]
 pub(crate) struct Node<K, V> {
     /// With the kind, and with the recent uses of the key.
-    hash: Stamp,
+    hash: EntryWord,
     key: K,
     value: V,
 }
@@ -166,7 +166,9 @@ impl<K, V> RawEntry<K, V> {
     pub(crate) fn fill(self, hash: u64, key: K, value: V, costs: EntryCosts) -> Entry<K, V> {
         assert!(self.kind == Kind::Plain, "a token is missing");
         // SAFETY: allocated for it, aligned by the layout, and without contents.
-        unsafe { self.node.write(Node { hash: Stamp::new(Kind::Plain.word(hash)), key, value }) };
+        unsafe {
+            self.node.write(Node { hash: EntryWord::new(Kind::Plain.word(hash)), key, value })
+        };
         self.filled(costs)
     }
 
@@ -403,7 +405,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
     }
 
     #[inline]
-    fn word_of_hash(&self) -> &'g Stamp {
+    fn word_of_hash(&self) -> &'g EntryWord {
         // SAFETY: initialised by E1, alive during `'g` by E2; a stamp is an atomic.
         unsafe { &(*self.node.as_ptr()).hash }
     }
@@ -508,25 +510,25 @@ impl<'g, K, V> EntryRef<'g, K, V> {
 
     /// The word of time at `-nth`, if the shape has it.
     #[inline]
-    fn time(&self, nth: usize) -> Option<&'g Stamp> {
+    fn time(&self, nth: usize) -> Option<&'g EntryWord> {
         if nth > self.entry_layout.times() { None } else { Some(self.word(nth)) }
     }
 
     /// The word of the charge, if the shape has it.
     #[inline]
-    fn weight(&self) -> Option<&'g Stamp> {
+    fn weight(&self) -> Option<&'g EntryWord> {
         self.entry_layout.is_weighed().then(|| self.word(self.entry_layout.times() + 1))
     }
 
     /// The word at `-nth`, which the shape has.
     #[inline]
-    fn word(&self, nth: usize) -> &'g Stamp {
+    fn word(&self, nth: usize) -> &'g EntryWord {
         debug_assert!(
             (1..=self.entry_layout.words()).contains(&nth),
             "a word that the entry does not have"
         );
         // SAFETY: by E1 the shape's words lie directly in front of the fixed part.
-        let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
+        let word = unsafe { self.node.cast::<EntryWord>().sub(nth) };
         // SAFETY: initialised by E1 and alive during `'g` by E2; a stamp is an atomic.
         unsafe { word.as_ref() }
     }
@@ -541,9 +543,9 @@ impl<'g, K, V> EntryRef<'g, K, V> {
                 _ => 0,
             };
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
-            let word = unsafe { self.node.cast::<Stamp>().sub(nth) };
+            let word = unsafe { self.node.cast::<EntryWord>().sub(nth) };
             // SAFETY: as above, and no other thread has the entry yet.
-            unsafe { word.write(Stamp::new(value)) };
+            unsafe { word.write(EntryWord::new(value)) };
         }
     }
 
@@ -598,27 +600,27 @@ impl<'g, K, V> EntryRef<'g, K, V> {
 
     /// When the entry expires, unless reads move that.
     #[inline]
-    pub(crate) fn deadline(&self) -> Option<&'g Stamp> {
+    pub(crate) fn deadline(&self) -> Option<&'g EntryWord> {
         self.time(1)
     }
 
     /// The earlier of both deadlines, and no later than `life` after the value was written; never, if there is none.
     /// The highest bit of a deadline is its owner's own.
     pub(crate) fn end(&self, life: u64) -> u64 {
-        let at = |word: Option<&Stamp>| word.map_or(u64::MAX, Stamp::get) & (u64::MAX >> 1);
+        let at = |word: Option<&EntryWord>| word.map_or(u64::MAX, EntryWord::get) & (u64::MAX >> 1);
         let own = at(self.deadline()).min(at(self.idle_deadline()));
         own.min(self.modified().map_or(u64::MAX, |word| word.get().saturating_add(life)))
     }
 
     /// When the value was written.
     #[inline]
-    pub(crate) fn modified(&self) -> Option<&'g Stamp> {
+    pub(crate) fn modified(&self) -> Option<&'g EntryWord> {
         self.time(2)
     }
 
     /// When the entry expires unless it is read.
     #[inline]
-    pub(crate) fn idle_deadline(&self) -> Option<&'g Stamp> {
+    pub(crate) fn idle_deadline(&self) -> Option<&'g EntryWord> {
         self.time(3)
     }
 }

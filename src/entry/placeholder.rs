@@ -27,7 +27,7 @@ use std::sync::Arc;
 use super::thin_load::{AnyFlight, ThinLoad};
 use super::{Entry, EntryCosts, EntryRef, Node, RawEntry};
 use crate::narrow::low8;
-use crate::sync::Stamp;
+use crate::sync::EntryWord;
 
 /// Identifies a load. The cache itself only compares tokens, and asks for their status.
 #[derive(Clone)]
@@ -282,7 +282,7 @@ impl<K, V> RawEntry<K, V> {
         let () = PlaceholderNode::<K, V>::SAME_LAYOUT;
         assert!(self.kind != Kind::Plain, "no room for a token");
         let node = Node {
-            hash: Stamp::new(Kind::Placeholder.word(hash)),
+            hash: EntryWord::new(Kind::Placeholder.word(hash)),
             key,
             value: MaybeUninit::uninit(),
         };
@@ -301,7 +301,7 @@ impl<K, V> RawEntry<K, V> {
     ) -> Entry<K, V> {
         let () = PlaceholderNode::<K, V>::SAME_LAYOUT;
         assert!(self.kind != Kind::Plain, "no room for a token");
-        let node = Node { hash: Stamp::new(Kind::Renewing.word(hash)), key, value };
+        let node = Node { hash: EntryWord::new(Kind::Renewing.word(hash)), key, value };
         // SAFETY: allocated for it, aligned by the layout, and without contents.
         unsafe { self.node.cast::<RenewingNode<K, V>>().write(RenewingNode { node, token }) };
         self.filled(costs)

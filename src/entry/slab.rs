@@ -41,7 +41,7 @@ use std::ptr::NonNull;
 
 #[cfg(test)]
 use super::Kind;
-use super::free_list::Numbers;
+use super::free_list::FreeNumbers;
 use super::placeholder::RenewingNode;
 use super::{EntryLayout, Node};
 use crate::narrow::records;
@@ -239,14 +239,17 @@ impl<K, V> Slab<K, V> {
     /// Hands out a number of a plain record, and some more into an empty list.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_some<const MOST: usize>(&self, to: &mut Numbers<MOST>) -> u32 {
+    pub(super) fn take_some<const LIMIT: usize>(&self, to: &mut FreeNumbers<LIMIT>) -> u32 {
         self.plain.take_some(to, 0)
     }
 
     /// The same of a record with a token.
     #[cold]
     #[inline(never)]
-    pub(super) fn take_some_with_token<const MOST: usize>(&self, to: &mut Numbers<MOST>) -> u32 {
+    pub(super) fn take_some_with_token<const LIMIT: usize>(
+        &self,
+        to: &mut FreeNumbers<LIMIT>,
+    ) -> u32 {
         self.with_token.take_some(to, HAS_TOKEN)
     }
 
@@ -259,14 +262,14 @@ impl<K, V> Slab<K, V> {
     /// Takes half of the numbers of plain records back.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_some<const MOST: usize>(&self, from: &mut Numbers<MOST>) {
+    pub(super) fn give_some<const LIMIT: usize>(&self, from: &mut FreeNumbers<LIMIT>) {
         self.plain.any_list().extend_from_slice(from.take_half());
     }
 
     /// The same of records with a token.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_some_with_token<const MOST: usize>(&self, from: &mut Numbers<MOST>) {
+    pub(super) fn give_some_with_token<const LIMIT: usize>(&self, from: &mut FreeNumbers<LIMIT>) {
         let numbers = from.take_half().iter().map(|number| number & !HAS_TOKEN);
         self.with_token.any_list().extend(numbers);
     }
@@ -468,7 +471,7 @@ impl Pool {
     }
 
     /// Hands out a number, and some more into an empty list, each with this mark.
-    fn take_some<const MOST: usize>(&self, to: &mut Numbers<MOST>, mark: u32) -> u32 {
+    fn take_some<const LIMIT: usize>(&self, to: &mut FreeNumbers<LIMIT>, mark: u32) -> u32 {
         let most = BATCH_SIZE.min(to.room());
         self.pop_some(most, to, mark).unwrap_or_else(|| {
             let mut fresh = self.take_fresh(records(most));
@@ -478,10 +481,10 @@ impl Pool {
         })
     }
 
-    fn pop_some<const MOST: usize>(
+    fn pop_some<const LIMIT: usize>(
         &self,
         most: usize,
-        to: &mut Numbers<MOST>,
+        to: &mut FreeNumbers<LIMIT>,
         mark: u32,
     ) -> Option<u32> {
         self.lists().find_map(|mut list| {
@@ -559,7 +562,7 @@ impl Drop for Pool {
 
 impl<K, V> fmt::Debug for Slab<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slab").field("shape", &self.entry_layout).finish_non_exhaustive()
+        f.debug_struct("Slab").field("entry_layout", &self.entry_layout).finish_non_exhaustive()
     }
 }
 

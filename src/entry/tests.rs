@@ -6,7 +6,7 @@ use super::{
     Entry, EntryLayout, EntryRef, HEAVIEST, Include, Kind, LoadStatus, LoadToken, RawEntry, Slab,
     plain_hash,
 };
-use crate::sync::{Holder, Stamp};
+use crate::sync::{EntryWord, Holder};
 
 const PLAINS: [EntryLayout; 3] = [EntryLayout::PLAIN, EntryLayout::TIMED, EntryLayout::IDLING];
 const WEIGHED: EntryLayout = EntryLayout::PLAIN.weighed();
@@ -15,7 +15,7 @@ fn shapes() -> impl Iterator<Item = EntryLayout> {
     PLAINS.into_iter().flat_map(|entry_layout| [entry_layout, entry_layout.weighed()])
 }
 
-fn words<K, V>(entry: EntryRef<'_, K, V>) -> [Option<&Stamp>; 3] {
+fn words<K, V>(entry: EntryRef<'_, K, V>) -> [Option<&EntryWord>; 3] {
     [entry.deadline(), entry.modified(), entry.idle_deadline()]
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{Expiration, after, modified, sliding};
 use crate::entry::EntryRef;
-use crate::sync::Stamp;
+use crate::sync::EntryWord;
 use crate::time::{Deadline, Moment};
 
 impl<K, V> Expiration<K, V> {
     /// The moment from which on an entry is expired, unless it is read before.
     #[inline]
     pub(crate) fn end(&self, entry: EntryRef<'_, K, V>) -> Deadline {
-        let at = |word: Option<&Stamp>| word.map_or(Deadline::NEVER, sliding::deadline);
+        let at = |word: Option<&EntryWord>| word.map_or(Deadline::NEVER, sliding::deadline);
         let own = at(entry.deadline()).min(at(entry.idle_deadline()));
         if self.expiry().is_none() {
             return own;
@@ -23,7 +23,7 @@ impl<K, V> Expiration<K, V> {
     /// does not end.
     pub(crate) fn left(&self, entry: EntryRef<'_, K, V>) -> (Option<Duration>, Option<Duration>) {
         let now = self.now();
-        let at = |word: Option<&Stamp>| word.map_or(Deadline::NEVER, sliding::deadline);
+        let at = |word: Option<&EntryWord>| word.map_or(Deadline::NEVER, sliding::deadline);
         let mut own = at(entry.deadline());
         if self.expiry().is_some() {
             own = own.min(after(modified(entry), self.time_to_live));

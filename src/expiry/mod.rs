@@ -34,7 +34,7 @@ pub(crate) use lifetime_override::LifetimeOverride;
 pub use policy::Expiry;
 
 use crate::entry::{EntryLayout, EntryRef};
-use crate::sync::{AtomicU64, Relaxed, Stamp};
+use crate::sync::{AtomicU64, EntryWord, Relaxed};
 use crate::time::{Clock, Deadline, Moment, nanos};
 
 /// How often a read calls the user's expiry, if other reads of the entry are faster. After that
@@ -148,7 +148,7 @@ impl<K, V> Expiration<K, V> {
 
     /// Whether the deadlines of an entry that has expired were ahead at `then`.
     fn lived(&self, entry: EntryRef<'_, K, V>, then: Moment) -> bool {
-        let ahead = |word: &Stamp| !sliding::deadline(word).is_passed(then);
+        let ahead = |word: &EntryWord| !sliding::deadline(word).is_passed(then);
         entry.deadline().is_none_or(ahead)
             && entry.idle_deadline().is_none_or(ahead)
             && (self.further.is_none() || self.is_still_live(entry, then))
@@ -307,7 +307,7 @@ impl<K, V> Expiration<K, V> {
     /// Moves the idle deadline, if it is ahead. Returns whether it is.
     #[inline]
     fn idle_from(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        let extend = |word: &Stamp| sliding::extend(word, now, after(now, self.time_to_idle));
+        let extend = |word: &EntryWord| sliding::extend(word, now, after(now, self.time_to_idle));
         entry.idle_deadline().is_none_or(extend)
     }
 
@@ -361,14 +361,14 @@ impl<K, V> Expiration<K, V> {
 
 /// When the value was written.
 fn modified<K, V>(entry: EntryRef<'_, K, V>) -> Moment {
-    Moment::from_word(entry.modified().map_or(0, Stamp::get))
+    Moment::from_word(entry.modified().map_or(0, EntryWord::get))
 }
 
 fn after(now: Moment, duration: Option<Duration>) -> Deadline {
     duration.map_or(Deadline::NEVER, |duration| now.after(duration))
 }
 
-fn set(stamp: Option<&Stamp>, word: u64) {
+fn set(stamp: Option<&EntryWord>, word: u64) {
     if let Some(stamp) = stamp {
         stamp.set(word);
     }

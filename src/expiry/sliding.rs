@@ -32,7 +32,7 @@
 //! moment that has passed for the caller has read the clock before the caller, and does so once:
 //! the attempts are bounded by the number of threads that read the entry concurrently.
 
-use crate::sync::{Ordering, Stamp, fence, seeded};
+use crate::sync::{EntryWord, Ordering, fence, seeded};
 use crate::time::{Deadline, Moment};
 
 const OVER: u64 = 1 << 63;
@@ -45,7 +45,7 @@ pub(super) trait DeadlineWord {
     fn exchange(&self, from: u64, to: u64) -> Result<(), u64>;
 }
 
-impl DeadlineWord for Stamp {
+impl DeadlineWord for EntryWord {
     #[inline]
     fn get(&self) -> u64 {
         self.get()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::figure::Figure;
-use super::measure::Look;
+use super::measure::Evaluation;
 use super::monitor::Counts;
 use super::times::Times;
 
@@ -75,7 +75,7 @@ impl CacheState {
     }
 
     /// Adds the figures.
-    pub(crate) fn measure(self, counts: &CacheCounts, look: &mut Look<'_, CacheCounts>) {
+    pub(crate) fn measure(self, counts: &CacheCounts, look: &mut Evaluation<'_, CacheCounts>) {
         look.tell_warm_part(Figure::HitRate, counts, |c| [c.hits, c.hits + c.misses]);
         if let Some((full, taken)) = self.memory() {
             look.tell_beyond(Figure::Memory, full, taken);

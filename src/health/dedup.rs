@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::figure::Figure;
-use super::measure::Look;
+use super::measure::Evaluation;
 use super::monitor::Counts;
 
 /// The counts.
@@ -40,7 +40,7 @@ pub(crate) struct DedupState {
 
 impl DedupState {
     /// Adds the figures.
-    pub(crate) fn measure(self, counts: &DedupCounts, look: &mut Look<'_, DedupCounts>) {
+    pub(crate) fn measure(self, counts: &DedupCounts, look: &mut Evaluation<'_, DedupCounts>) {
         look.tell_part(Figure::DuplicatesProcessed, counts, |c| {
             [c.overtaken, c.completed + c.overtaken]
         });

@@ -101,7 +101,7 @@ pub(super) enum Unit {
 
 /// Which side is bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bad {
+pub(super) enum BadSide {
     Above,
     Below,
 }
@@ -113,7 +113,7 @@ pub(super) struct FigureInfo {
     /// The same in words.
     pub(super) words: &'static str,
     pub(super) unit: Unit,
-    pub(super) bad: Bad,
+    pub(super) bad: BadSide,
     /// The default.
     pub(super) levels: Levels,
     /// What to do.
@@ -161,7 +161,7 @@ impl Figure {
     pub(super) const fn card(self) -> FigureInfo {
         match self {
             Self::HitRate => FigureInfo {
-                bad: Bad::Below,
+                bad: BadSide::Below,
                 levels: Levels::new().warning(0.85).degraded(0.70),
                 ..ratio(
                     "hit_rate",
@@ -338,7 +338,7 @@ const fn seconds(name: &'static str, words: &'static str, advice: &'static str) 
 }
 
 const fn count(name: &'static str, words: &'static str, advice: &'static str) -> FigureInfo {
-    FigureInfo { name, words, unit: Unit::Count, bad: Bad::Above, levels: ABOVE_ZERO, advice }
+    FigureInfo { name, words, unit: Unit::Count, bad: BadSide::Above, levels: ABOVE_ZERO, advice }
 }
 
 impl fmt::Display for Figure {

@@ -20,7 +20,7 @@ pub(super) struct Measured {
 
 /// The windows, the thresholds, and the figures so far.
 #[derive(Debug)]
-pub(crate) struct Look<'l, C> {
+pub(crate) struct Evaluation<'l, C> {
     pub(super) thresholds: &'l Thresholds,
     /// The length of the window, and the counts at its beginning.
     pub(super) window: Option<(Duration, &'l C)>,
@@ -31,7 +31,7 @@ pub(crate) struct Look<'l, C> {
     pub(super) figures: Vec<Measured>,
 }
 
-impl<C> Look<'_, C> {
+impl<C> Evaluation<'_, C> {
     /// A figure of this moment.
     pub(super) fn tell(&mut self, figure: Figure, value: f64) {
         self.figures.push(Measured { figure, value, taken: 0.0, whose: None });
@@ -42,7 +42,7 @@ impl<C> Look<'_, C> {
         self.figures.push(Measured { figure, value, taken: 0.0, whose: Some(whose) });
     }
 
-    /// The same of a room of which so much is taken in good health.
+    /// The same of room of which a share of `taken` is used in good health.
     pub(super) fn tell_beyond(&mut self, figure: Figure, taken: f64, value: f64) {
         self.figures.push(Measured { figure, value, taken, whose: None });
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::figure::{Bad, Figure, Unit};
-use super::measure::{Look, Measured};
+use super::figure::{BadSide, Figure, Unit};
+use super::measure::{Evaluation, Measured};
 use super::reason::Reason;
 use super::status::Status;
 use super::text;
@@ -53,7 +53,7 @@ impl<C: Counts> Monitor<C> {
         &self,
         thresholds: &Thresholds,
         look: impl FnOnce() -> (C, M),
-        measure: impl FnOnce(M, &C, &mut Look<'_, C>),
+        measure: impl FnOnce(M, &C, &mut Evaluation<'_, C>),
     ) -> Health {
         let mut observers = lock(&self.observers);
         // Read under the lock, so that later notes have later counts.
@@ -86,9 +86,9 @@ impl<C: Counts> Observer<C> {
         &mut self,
         counts: &C,
         now: Duration,
-        measure: impl FnOnce(&mut Look<'_, C>),
+        measure: impl FnOnce(&mut Evaluation<'_, C>),
     ) -> Health {
-        let mut look = Look {
+        let mut look = Evaluation {
             thresholds: &self.thresholds,
             window: self.window.start(now, Duration::ZERO),
             warm_window: self.warm.and_then(|warm| self.window.start(now, warm)),
@@ -123,11 +123,11 @@ impl<C: Counts> Observer<C> {
     fn return_of(&self, figure: Figure, level: f64) -> f64 {
         let (card, margin) = (figure.card(), self.thresholds.margin * level);
         match card.bad {
-            Bad::Above => level - margin,
-            Bad::Below if card.unit == Unit::Ratio => {
+            BadSide::Above => level - margin,
+            BadSide::Below if card.unit == Unit::Ratio => {
                 level + margin.min((1.0 - level) / 2.0).max(0.0)
             }
-            Bad::Below => level + margin,
+            BadSide::Below => level + margin,
         }
     }
 
@@ -148,7 +148,7 @@ impl<C: Counts> Observer<C> {
         let card = figure.card();
         let whose = whose.as_ref().map_or(String::new(), |whose| format!(" ({whose})"));
         let (told, bound) = text::pair(card.unit, value, passed);
-        let side = if card.bad == Bad::Above { "above" } else { "below" };
+        let side = if card.bad == BadSide::Above { "above" } else { "below" };
         let how = if is_beyond(figure, value, passed) {
             format!("{told}, {side} {bound}")
         } else {
@@ -166,7 +166,7 @@ fn threshold(measured: &Measured, level: f64) -> f64 {
 
 fn is_beyond(figure: Figure, value: f64, threshold: f64) -> bool {
     match figure.card().bad {
-        Bad::Above => value > threshold,
-        Bad::Below => value < threshold,
+        BadSide::Above => value > threshold,
+        BadSide::Below => value < threshold,
     }
 }

@@ -34,7 +34,7 @@ impl MemoryLimit {
             Self::Cgroup => {
                 let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
                 let mounts = root.join("sys/fs/cgroup");
-                let parts = groups.lines().flat_map(|line| Group::of(line, &mounts));
+                let parts = groups.lines().flat_map(|line| ControlGroup::of(line, &mounts));
                 parts.filter_map(|group| group.taken()).reduce(f64::max)
             }
         }
@@ -59,26 +59,26 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 /// A cgroup that accounts for memory: its folder, and what its files are called.
-struct Group {
+struct ControlGroup {
     folder: PathBuf,
-    names: &'static Names,
+    files: &'static GroupFiles,
 }
 
-struct Names {
+struct GroupFiles {
     limit: &'static str,
     used: &'static str,
     inactive: &'static str,
 }
 
-const SECOND: Names =
-    Names { limit: "memory.max", used: "memory.current", inactive: "inactive_file " };
-const FIRST: Names = Names {
+const VERSION_2: GroupFiles =
+    GroupFiles { limit: "memory.max", used: "memory.current", inactive: "inactive_file " };
+const VERSION_1: GroupFiles = GroupFiles {
     limit: "memory.limit_in_bytes",
     used: "memory.usage_in_bytes",
     inactive: "total_inactive_file ",
 };
 
-impl Group {
+impl ControlGroup {
     /// The cgroups of a line of `/proc/self/cgroup`, from the own one up to the root:
     /// `hierarchy:controllers:path`.
     fn of(line: &str, mounts: &Path) -> Vec<Self> {
@@ -86,23 +86,23 @@ impl Group {
         let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
             return Vec::new();
         };
-        let (mount, names) = match controllers {
-            "" => (mounts.to_path_buf(), &SECOND),
+        let (mount, files) = match controllers {
+            "" => (mounts.to_path_buf(), &VERSION_2),
             _ if controllers.split(',').any(|name| name == "memory") => {
-                (mounts.join("memory"), &FIRST)
+                (mounts.join("memory"), &VERSION_1)
             }
             _ => return Vec::new(),
         };
         let own = Path::new(path.trim_start_matches('/'));
-        own.ancestors().map(|path| Self { folder: mount.join(path), names }).collect()
+        own.ancestors().map(|path| Self { folder: mount.join(path), files }).collect()
     }
 
     /// What is taken of its limit, if it has one.
     fn taken(&self) -> Option<f64> {
         let read = |name| fs::read_to_string(self.folder.join(name)).ok();
         let number = |name| read(name)?.trim().parse::<u64>().ok();
-        let (limit, used) = (number(self.names.limit)?, number(self.names.used)?);
-        let inactive = read("memory.stat").and_then(|stat| field(&stat, self.names.inactive));
+        let (limit, used) = (number(self.files.limit)?, number(self.files.used)?);
+        let inactive = read("memory.stat").and_then(|stat| field(&stat, self.files.inactive));
         Some(part(used.saturating_sub(inactive.unwrap_or(0)), limit))
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::figure::{Bad, Figure, Unit};
+use super::figure::{BadSide, Figure, Unit};
 use super::monitor::Monitor;
 use super::window::Window;
 use super::{CacheCounts, CacheState, Health, Levels, MemoryLimit, Status};
@@ -39,7 +39,7 @@ impl Patient {
         self.monitor.judge(thresholds, || (counts, state), CacheState::measure)
     }
 
-    /// Some time passes, with so many hits and misses.
+    /// `time` passes, with `hits` and `misses`.
     fn pass(&mut self, time: Duration, hits: u64, misses: u64) {
         self.manual.advance(time);
         self.counts.hits += hits;
@@ -467,7 +467,7 @@ fn the_limit_of_a_cgroup_is_the_nearest_to_be_reached() {
 
 #[test]
 fn only_the_hit_rate_is_bad_below() {
-    let below = |figure: &&Figure| figure.card().bad == Bad::Below;
+    let below = |figure: &&Figure| figure.card().bad == BadSide::Below;
     assert_eq!(Figure::ALL.iter().filter(below).collect::<Vec<_>>(), [&Figure::HitRate]);
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use super::figure::{Bad, Figure};
+use super::figure::{BadSide, Figure};
 use super::levels::Levels;
 use super::process::MemoryLimit;
 
@@ -87,7 +87,7 @@ impl Thresholds {
         }
         let rises = given.is_sorted();
         let falls = given.iter().rev().is_sorted();
-        if !(if figure.card().bad == Bad::Above { rises } else { falls }) {
+        if !(if figure.card().bad == BadSide::Above { rises } else { falls }) {
             return Err(ThresholdsError::WrongOrder { figure, levels });
         }
         self.levels[figure as usize] = levels;
@@ -237,8 +237,8 @@ impl fmt::Display for ThresholdsError {
             }
             Self::WrongOrder { figure, levels } => {
                 let (first, last) = match figure.card().bad {
-                    Bad::Above => ("lowest", "highest"),
-                    Bad::Below => ("highest", "lowest"),
+                    BadSide::Above => ("lowest", "highest"),
+                    BadSide::Below => ("highest", "lowest"),
                 };
                 write!(f, "the levels of {figure} are not in order:")?;
                 for (status, from) in levels.given() {

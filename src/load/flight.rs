@@ -2,7 +2,7 @@
 //!
 //! | phase | what may happen |
 //! |---|---|
-//! | loading | callers join and leave, and relieve the leader if it stalls; one that has a value begins to complete the flight; the leader fails or dies |
+//! | loading | callers join and leave, and replace the leader if it stalls; one that has a value begins to complete the flight; the leader fails or dies |
 //! | completing | callers join and leave; the one that completes the flight ends it, or dies |
 //! | over | nothing; waiters read the outcome |
 //!

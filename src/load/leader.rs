@@ -15,7 +15,7 @@ use super::next::LoadOptions;
 use super::now;
 use super::run::Run;
 use crate::cache::Cache;
-use crate::engine::{Entered, LoadKind, LoadStart, LoadToken, StaleValue};
+use crate::engine::{LoadKind, LoadStart, LoadToken, RunningPlace, StaleValue};
 use crate::expiry::LifetimeOverride;
 use crate::sync::{NoAbort, quietly, seeded};
 use crate::trace::load_ended;
@@ -35,7 +35,7 @@ where
     /// Set when the loader begins to run.
     run: OnceLock<Arc<Run>>,
     /// When that was, and where it was entered.
-    begun: OnceLock<(Duration, Entered)>,
+    begun: OnceLock<(Duration, RunningPlace)>,
     /// When its own turn came, where the loader loads one key after another.
     resumed: OnceLock<Duration>,
     /// Whether this is a renewal in the background.
@@ -286,7 +286,7 @@ where
             && self.run.get().is_some_and(|run| self.flight.start_run(self.id, runner, run, now()))
     }
 
-    /// What the loader has taken for this key, if anybody asks for that.
+    /// What the loader has taken for this key, if a caller asks for that.
     fn cost_of_load(&self) -> Option<Duration> {
         let engine = self.cache.engine();
         if !engine.costs_load_time() {

@@ -99,7 +99,7 @@ impl<K, V, L, S> WeakLoadingCache<K, V, L, S> {
 }
 
 /// The leaders of a job's loads, and the index of each; and the keys that are loaded one after another.
-struct Begun<K, V, S>
+struct StartedLoads<K, V, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -127,7 +127,7 @@ where
         &self,
         keys: &[(K, bool)],
         tell: &mut impl FnMut(usize, PredictedLoad),
-    ) -> Begun<K, V, S> {
+    ) -> StartedLoads<K, V, S> {
         let (mut leaders, mut of_leaders, mut singly) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (key, renews)) in keys.iter().enumerate() {
             if self.is_single() {
@@ -142,7 +142,7 @@ where
                 None => tell(index, PredictedLoad::NotNeeded),
             }
         }
-        Begun { leaders, of_leaders, singly }
+        StartedLoads { leaders, of_leaders, singly }
     }
 
     /// Begins a load, unless there is no need for it.
@@ -180,7 +180,8 @@ where
         mut tell: impl FnMut(usize, PredictedLoad),
     ) {
         let room = self.cache.engine().permits_for_batch(keys.len());
-        let Begun { leaders, of_leaders, singly } = self.begin_all_predicted(keys, &mut tell);
+        let StartedLoads { leaders, of_leaders, singly } =
+            self.begin_all_predicted(keys, &mut tell);
         let mut ends = Vec::new();
         let taken = NoAborts::new(self.renew(leaders, |renewed| {
             ends.push(ended(&renewed));
@@ -220,7 +221,8 @@ where
         self.settings.driven = None;
         let keys = NoAborts::new(keys);
         let room = self.cache.engine().permits_for_batch(keys.len());
-        let Begun { leaders, of_leaders, singly } = self.begin_all_predicted(&keys, &mut tell);
+        let StartedLoads { leaders, of_leaders, singly } =
+            self.begin_all_predicted(&keys, &mut tell);
         of_leaders.iter().for_each(|index| tell(*index, PredictedLoad::Failed));
         let [leaders, overtaken] = begin_jobs(leaders, Runner::Task);
         let mut taken = keys_of(&overtaken);

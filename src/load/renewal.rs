@@ -75,7 +75,7 @@ where
         RefreshStart::Other
     }
 
-    /// Takes over a reload if it stalls. As no caller waits for a reload, none would relieve its
+    /// Takes over a reload if it stalls. As no caller waits for a reload, none would replace its
     /// leader otherwise.
     fn take_over(caller: Caller<K, V, S>) -> Option<Leader<K, V, S>> {
         let flight = &caller.flight;

@@ -156,7 +156,7 @@ where
         self
     }
 
-    /// Remembers for so long that the loader has failed, or has found no value, as
+    /// Remembers for `negative_ttl` that the loader has failed, or has found no value, as
     /// [`LoadingCache::negative_ttl`](crate::load::LoadingCache::negative_ttl) does: calls that say how long they count
     /// such a failure are told it again, until something happens to the key.
     ///

@@ -57,7 +57,7 @@ where
     }
 }
 
-/// Lands a value; false if another one has come before it.
+/// Stores a value; false if another one has come before it.
 fn complete<V>(flight: &Flight<V>, id: CallerId, value: V) -> bool {
     let completes = flight.begin_completion(id, Completion::Value);
     if completes {

@@ -21,7 +21,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A flight, of values of any type.
 trait Watched: Send + Sync {
-    /// Relieves the leader if it stalls. Returns when to check again, and `None` if the flight is
+    /// Replaces the leader if it stalls. Returns when to check again, and `None` if the flight is
     /// over.
     fn look(&self) -> Option<Duration>;
     /// Wakes a waiter.

@@ -21,7 +21,7 @@ where
     /// Writes a snapshot into a file, as [`save_to`](Self::save_to) does; returns the number of entries. Needs feature
     /// `persist`.
     ///
-    /// It is written beside its place, flushed to the disk, and then put there in one step: after a crash the file is the
+    /// It is written under another name, flushed to the disk, and then put there in one step: after a crash the file is the
     /// old one or the new one. If that fails, the old one stays; if the folder alone
     /// cannot be flushed at the end, the new one is there.
     ///
@@ -60,7 +60,7 @@ where
     V: DeserializeOwned + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Loads a snapshot from a file, as [`load_from`](Self::load_from) does; returns how many entries came in. Needs
+    /// Loads a snapshot from a file, as [`load_from`](Self::load_from) does; returns how many entries were inserted. Needs
     /// feature `persist`.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::frame::Source;
 use super::{EntryHead, GhostSet, Header, Kind, PersistError, types, wall_time};
 use crate::cache::Cache;
-use crate::engine::{Begun, SavedGhost, SavedHand, SavedPolicy, SavedState};
+use crate::engine::{SavedGhost, SavedHand, SavedPolicy, SavedState, TagsVersion};
 use crate::narrow::in_memory;
 
 /// A snapshot that was read to its end, and found to be whole.
@@ -20,7 +20,7 @@ struct Snapshot<K, V> {
     ghosts: Vec<GhostSet>,
 }
 
-/// An entry that comes in: how it was, its tags, key and value.
+/// An entry of a snapshot: how it was, its tags, key and value.
 type Chosen<K, V> = (SavedState, Vec<String>, K, V);
 
 impl<K: DeserializeOwned, V: DeserializeOwned> Snapshot<K, V> {
@@ -71,10 +71,10 @@ where
     V: DeserializeOwned + Send + Sync + 'static,
     S: BuildHasher,
 {
-    /// Puts the entries of a snapshot in that [`save_to`](Self::save_to) has written, and returns how many came in. Needs
+    /// Inserts the entries of a snapshot that [`save_to`](Self::save_to) has written, and returns how many. Needs
     /// feature `persist`.
     ///
-    /// The snapshot is read to its end and looked through before the first entry comes in: an input with a fault changes
+    /// The snapshot is read to its end and looked through before the first entry is inserted: an input with a fault changes
     /// nothing. So its entries are in memory twice for a moment, if there are others in the cache.
     ///
     /// - A key that is there already keeps its value, and what would have to displace others is left out: into a smaller cache
@@ -86,7 +86,7 @@ where
     ///   keys that were evicted comes back where both caches have equal tables and hash equally: with a
     ///   [hasher](crate::Builder::hasher) of fixed keys.
     ///
-    /// Load before others use the cache: what they remove while this runs may come in after that, as it was in the snapshot.
+    /// Load before others use the cache: what they remove while this runs may be inserted after that, as it was in the snapshot.
     /// What is invalidated by a [tag](Self::invalidate_tag) meanwhile does not.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ where
     }
 
     /// Puts in what has a place, at this time.
-    fn put_in(&self, snapshot: Snapshot<K, V>, now: u64, begun: Begun) -> u64 {
+    fn put_in(&self, snapshot: Snapshot<K, V>, now: u64, begun: TagsVersion) -> u64 {
         let Snapshot { header, entries, ghosts } = snapshot;
         let passed = Duration::from_nanos(now.saturating_sub(header.saved_at));
         let engine = self.engine();

@@ -1,4 +1,4 @@
-//! Models of the hand and of the arrivals. Run with `--cfg clockhand_loom`.
+//! Models of the hand and of the probation FIFO. Run with `--cfg clockhand_loom`.
 
 use std::sync::Arc;
 

@@ -43,7 +43,7 @@ impl<'p> ProbationDelta<'p> {
         }
     }
 
-    /// An entry is not on probation any more that counted so much, if it was.
+    /// An entry with this charge is not on probation any more, if it was.
     #[inline]
     pub(crate) fn subtract(&self, charge: Option<u64>) {
         if let Some(charge) = charge {

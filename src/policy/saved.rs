@@ -32,7 +32,7 @@ impl Policy {
         }
     }
 
-    /// Goes on from there. Only before anything has come in.
+    /// Goes on from there. Only before anything was inserted.
     pub(crate) fn restore(&self, saved: &SavedPolicy, fill: Fill) {
         self.misses.max(saved.misses);
         self.protected_hand.restore(&saved.protected_hand, self.misses.get());

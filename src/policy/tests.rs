@@ -1,4 +1,4 @@
-//! The rules, on a face made of a vector.
+//! The rules, on entries in a vector.
 
 use std::cell::{Cell, RefCell};
 

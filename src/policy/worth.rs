@@ -35,7 +35,7 @@ impl Worth {
             > u128::from(other.saves().saturating_mul(times)) * u128::from(self.weight)
     }
 
-    /// Whether it would save more, or so many times more, if it were asked for no more often than another. What was
+    /// Whether it would save more, or `times` as much, if it were asked for no more often than another. What was
     /// read just now does not stand back behind what was read often long ago, but behind what is lighter or dearer.
     #[inline]
     pub(super) fn is_better_than(self, other: Self, times: u64) -> bool {

@@ -161,7 +161,7 @@ where
         self
     }
 
-    /// It starts no load while so many of the cache are under way, 16 by default: demand loads go first.
+    /// It starts no load while the cache has `loads` under way, 16 by default: demand loads go first.
     ///
     /// # Examples
     ///

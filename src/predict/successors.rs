@@ -52,8 +52,8 @@ struct Expected {
     extensions: u8,
 }
 
-/// Until when a successor has to be asked for: until a time, and until so many keys were missed that it would have
-/// made room.
+/// Until when a successor has to be asked for: until a time, and until enough keys were missed that it would have been
+/// evicted.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     until: Duration,

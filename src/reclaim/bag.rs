@@ -20,7 +20,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
-use super::Born;
+use super::HasBirthEra;
 use super::domain::Domain;
 use super::open_batch::{BATCH, OpenBatch};
 use super::participant_scan::ParticipantScan;
@@ -134,7 +134,7 @@ impl<T> Bag<T> {
         self.seal(domain, alone);
     }
 
-    /// Whether it is time to look for ripe batches: so many items were retired since the last look. Called
+    /// Whether it is time to look for ripe batches: enough items were retired since the last look. Called
     /// by the participant's holder only.
     #[inline]
     pub(super) fn is_collection_due(&self, step: usize) -> bool {
@@ -213,7 +213,7 @@ impl<T> Bag<T> {
         left: &mut usize,
         sink: &mut impl FnMut(T, ChargedTo),
     ) where
-        T: Born,
+        T: HasBirthEra,
     {
         // Goes last: after everything was put back.
         let note = NoteOnDrop { domain, ripe: Cell::new(false) };
@@ -226,7 +226,7 @@ impl<T> Bag<T> {
         drop(taken);
     }
 
-    /// Collects ripe batches with about so many items that no thread holds.
+    /// Collects ripe batches that no thread holds, with about `wanted` items.
     fn gather<L>(
         &self,
         domain: &Domain<T, L>,
@@ -234,7 +234,7 @@ impl<T> Bag<T> {
         wanted: usize,
         free: &mut Queue<T>,
     ) where
-        T: Born,
+        T: HasBirthEra,
     {
         let mut budget = CollectBudget { wanted, looks: wanted.saturating_mul(LOOKED_AT) };
         if domain.back.is_any() {
@@ -261,7 +261,7 @@ impl<T> Bag<T> {
         budget: &mut CollectBudget,
         free: &mut Queue<T>,
     ) where
-        T: Born,
+        T: HasBirthEra,
     {
         let (mut back, mut delayed) = (domain.back.take(), Queue::default());
         // The other half is for what was retired since: all that is here may be held by another thread that sleeps.
@@ -295,7 +295,7 @@ impl<T> Bag<T> {
         budget: &mut CollectBudget,
         free: &mut Queue<T>,
     ) where
-        T: Born,
+        T: HasBirthEra,
     {
         if !scan.is_free() {
             budget.looks = budget.looks.saturating_sub(batch.items.len());
@@ -313,7 +313,7 @@ impl<T> Bag<T> {
     #[inline(never)]
     fn keep<L>(&self, domain: &Domain<T, L>, scan: &ParticipantScan<'_, T>, batch: &mut Batch<T>)
     where
-        T: Born,
+        T: HasBirthEra,
     {
         let seal = batch.seal;
         let mut held: Vec<(usize, (Retired<T>, ChargedTo))> = Vec::new();

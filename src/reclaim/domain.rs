@@ -16,7 +16,7 @@ use super::pin_state::{PinState, State};
 use super::queue::Seal;
 use super::stall::{Stall, Timer};
 use super::validate::{Mode, Reads};
-use super::{Born, OwnedGuard};
+use super::{HasBirthEra, OwnedGuard};
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, CachePadded, Holder, Ordering,
     Relaxed, fence, relaxed_if_seeded, seeded, unique,
@@ -242,7 +242,7 @@ impl<T, L> Domain<T, L> {
     /// Moves the era; the one before. The last one is moved no more: the thread that is neutralized holds everything then.
     fn next_era(&self) -> u32 {
         let next = |era: u32| era.checked_add(1);
-        // ORDERING R-u: AcqRel: Release: for whom that was requested; pairs with the load in `birth`. Acquire:
+        // ORDERING R-u: AcqRel: Release: for which threads that was requested; pairs with the load in `birth`. Acquire:
         // continues the chain of those that neutralize.
         let moved = self.era.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
         moved.unwrap_or_else(|last| last)
@@ -288,7 +288,7 @@ impl<T, L> Domain<T, L> {
         mut sink: impl FnMut(T, ChargedTo),
     ) -> Collected
     where
-        T: Born,
+        T: HasBirthEra,
     {
         let Some(_freeing) = freeing::begin() else { return Collected { freed: 0 } };
         let scan = self.scan_or_neutralize(pressure);
@@ -507,7 +507,7 @@ impl<T, L> Domain<T, L> {
 }
 
 #[cfg(all(test, clockhand_loom))]
-impl<T: Born, L: Default> Domain<T, L> {
+impl<T: HasBirthEra, L: Default> Domain<T, L> {
     /// A guard on a participant that is taken for it alone: the model checker's threads have no handle lists.
     pub(crate) fn pin_transient(&self) -> Guard<'_, T, L> {
         Guard::new(self, self.acquire_participant(), true)

@@ -98,7 +98,7 @@ pub(crate) use pin_state::stall_points;
 pub(crate) use validate::{Mode, Outcome, Reads, Unchecked, Validate, Validated, Writes};
 
 /// What can be retired.
-pub(crate) trait Born {
+pub(crate) trait HasBirthEra {
     /// When it was born, by [`GuardRef::birth`]; zero if that is not known, and it is held by all who could have seen it.
     fn birth(&self) -> u32;
 }

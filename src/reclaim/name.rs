@@ -13,20 +13,20 @@ const BYTES: usize = WORDS * size_of::<u64>();
 
 /// The first bytes of a thread's name, or its number if it has none.
 #[derive(Debug, Default)]
-pub(super) struct Name {
+pub(super) struct ThreadName {
     words: [Relaxed<AtomicU64>; WORDS],
     /// Whose name it is; no thread's while it is written.
     of: AtomicU64,
 }
 
-impl Name {
+impl ThreadName {
     /// Writes the calling thread's. Called by the participant's holder only.
     pub(super) fn write(&self, me: Holder) {
         // ORDERING S-o: Relaxed: only the holder writes it.
         if self.of.load(Ordering::Relaxed) == me.into_raw() {
             return;
         }
-        let mut text = Short::default();
+        let mut text = Truncated::default();
         let thread = thread::current();
         // What does not fit is left out.
         let _ = match thread.name() {
@@ -60,12 +60,12 @@ impl Name {
 
 /// A text that keeps the first bytes that are written, whole characters.
 #[derive(Default)]
-struct Short {
+struct Truncated {
     bytes: [u8; BYTES],
     len: usize,
 }
 
-impl fmt::Write for Short {
+impl fmt::Write for Truncated {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for letter in text.chars() {
             let end = self.len + letter.len_utf8();

@@ -10,7 +10,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-use super::{Born, Domain, GRACE, GuardRef, Outcome, OwnedGuard, Reads, Retired, Validate};
+use super::{Domain, GRACE, GuardRef, HasBirthEra, Outcome, OwnedGuard, Reads, Retired, Validate};
 use crate::sync::{Ordering, explore, seeded};
 
 const NONE: usize = 0;
@@ -44,7 +44,7 @@ unsafe impl Sync for Record {}
 // SAFETY: as above.
 unsafe impl Send for Record {}
 
-impl Born for Item {
+impl HasBirthEra for Item {
     fn birth(&self) -> u32 {
         self.records[self.number].birth.load(ghost::Ordering::Relaxed)
     }
@@ -232,7 +232,7 @@ fn one_that_falls_asleep_keeps_what_it_reads() {
     });
 }
 
-/// A reader that pins beside a step of the era: what was sealed before the era that it has read is not held for it, and
+/// A reader that pins while the era moves: what was sealed before the era that it has read is not held for it, and
 /// nothing else is freed under it.
 #[test]
 fn one_that_pins_beside_a_step_of_the_era_keeps_what_it_reads() {
@@ -253,7 +253,7 @@ fn one_that_pins_beside_a_step_of_the_era_keeps_what_it_reads() {
     });
 }
 
-/// What was retired before a reader pinned is freed beside it, although the epoch stood when it pinned: beside a writer that sleeps.
+/// What was retired before a reader pinned is freed while it is pinned, although a writer that sleeps held the epoch.
 #[test]
 fn a_reader_that_pins_beside_a_writer_that_sleeps_holds_nothing_older() {
     model(2, || {
@@ -566,7 +566,7 @@ fn a_sleeper_holds_what_is_no_younger_than_its_bound() {
     });
 }
 
-/// What is kept for a sleeper is found by the next collection when it goes on, beside one that still keeps more.
+/// What is kept for a sleeper is found by the next collection when it goes on, while another one still keeps more.
 #[test]
 fn what_was_kept_is_freed_once_when_the_sleeper_goes_on() {
     model(3, || {

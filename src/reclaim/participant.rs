@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::Born;
+use super::HasBirthEra;
 use super::bag::{Bag, ChargedTo, Retired};
 use super::domain::Domain;
 use super::freeing;
-use super::name::Name;
+use super::name::ThreadName;
 use super::pin_state::PinState;
-use super::validate::{Mode, Outcome, PinnedPlace, Reads, Writes};
+use super::validate::{Mode, Outcome, PinnedParticipant, Reads, Writes};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Holder, Ordering, Relaxed};
 
 /// Set in the count of guards when the thread has given up the participant under them.
@@ -30,7 +30,7 @@ pub(crate) struct Participant<T, L> {
     pub(super) pin_state: PinState,
     /// The thread that holds it; none if it is free.
     holder: AtomicU64,
-    name: Name,
+    name: ThreadName,
     /// How many guards the holder has, and whether its thread has ended under them.
     nested: Relaxed<AtomicU32>,
     pub(super) next: AtomicPtr<Participant<T, L>>,
@@ -40,7 +40,7 @@ pub(crate) struct Participant<T, L> {
 
 impl<T, L> Participant<T, L> {
     pub(super) fn new(local: L) -> Self {
-        let (me, name) = (Holder::me(), Name::default());
+        let (me, name) = (Holder::me(), ThreadName::default());
         name.write(me);
         Self {
             pin_state: PinState::new(),
@@ -113,7 +113,7 @@ impl<T, L> Participant<T, L> {
         (mut budget, pressure): (usize, impl FnOnce(bool) -> bool),
         sink: impl FnOnce() -> F,
     ) where
-        T: Born,
+        T: HasBirthEra,
         F: FnMut(T, ChargedTo),
     {
         let Some(_freeing) = freeing::begin() else { return };
@@ -173,7 +173,7 @@ impl PinStatus<'_> {
 pub(crate) struct GuardRef<'g, T, L, M = Writes> {
     pub(super) domain: &'g Domain<T, L>,
     pub(super) participant: &'g Participant<T, L>,
-    /// A pass is tied to the thread that is pinned.
+    /// It is tied to the thread that is pinned.
     _here: PhantomData<(*mut (), M)>,
 }
 
@@ -184,7 +184,7 @@ impl<T, L, M> Clone for GuardRef<'_, T, L, M> {
 }
 impl<T, L, M> Copy for GuardRef<'_, T, L, M> {}
 
-/// The same without the domain, for whom that is at hand anyway: one pointer, so that a value which has it is passed in
+/// The same without the domain, for callers that have it anyway: one pointer, so that a value which has it is passed in
 /// registers.
 #[derive(Debug)]
 pub(crate) struct Pinned<'g, T, L, M = Writes>(&'g Participant<T, L>, PhantomData<(*mut (), M)>);
@@ -221,7 +221,7 @@ impl<'g, T, L, M> GuardRef<'g, T, L, M> {
         &self.participant.local
     }
 
-    /// Whether this pass was issued by `domain`.
+    /// Whether it is of a guard of `domain`.
     pub(crate) fn is_of(&self, domain: &Domain<T, L>) -> bool {
         std::ptr::eq(self.domain, domain)
     }
@@ -231,7 +231,7 @@ impl<'g, T, L, M: Mode> GuardRef<'g, T, L, M> {
     /// An operation from its root: see [`Mode::run`].
     #[inline(always)]
     pub(crate) fn run<R>(&self, op: impl FnMut(M::Validate<'g>) -> Outcome<'g, R, M>) -> R {
-        M::run(PinnedPlace(&self.participant.pin_state), op)
+        M::run(PinnedParticipant(&self.participant.pin_state), op)
     }
 
     /// The first attempt at one; none if the thread was neutralized.
@@ -240,7 +240,7 @@ impl<'g, T, L, M: Mode> GuardRef<'g, T, L, M> {
         &self,
         op: impl FnOnce(M::Validate<'g>) -> Outcome<'g, R, M>,
     ) -> Option<R> {
-        M::attempt(PinnedPlace(&self.participant.pin_state), op)
+        M::attempt(PinnedParticipant(&self.participant.pin_state), op)
     }
 }
 
@@ -256,7 +256,7 @@ impl<'g, T, L> GuardRef<'g, T, L> {
         self.domain.is_held_by_laggard(birth)
     }
 
-    /// Hands over an item that was unlinked under this pass (R2).
+    /// Hands over an item that was unlinked under this guard (R2).
     pub(crate) fn retire(&self, item: Retired<T>, charged_to: ChargedTo) {
         self.participant.bag.put(self.domain, item, charged_to);
     }
@@ -340,7 +340,7 @@ impl<'d, T, L, M: Mode> Guard<'d, T, L, M> {
         (budget, pressure): (usize, impl FnOnce(bool) -> bool),
         sink: impl FnOnce() -> F,
     ) where
-        T: Born,
+        T: HasBirthEra,
         F: FnMut(T, ChargedTo, Option<&L>),
     {
         let (domain, participant, transient) = (self.domain, self.participant, self.transient);
@@ -452,7 +452,7 @@ impl<T, L> OwnedGuard<T, L> {
         unsafe { self.participant.as_ref() }
     }
 
-    /// Ends the borrows of the last pass and issues a new one.
+    /// Ends the borrows of the last guard reference and lends a new one.
     ///
     /// # Progress
     ///
@@ -465,7 +465,7 @@ impl<T, L> OwnedGuard<T, L> {
         GuardRef { domain: &self.domain, participant, _here: PhantomData }
     }
 
-    /// The pass that was issued last.
+    /// The guard reference that was lent last.
     #[cfg(test)]
     pub(crate) fn here(&self) -> GuardRef<'_, T, L, Reads> {
         GuardRef { domain: &self.domain, participant: self.participant(), _here: PhantomData }

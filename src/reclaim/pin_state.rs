@@ -14,7 +14,7 @@
 //! | thread that writes | says so in the state that it shows, with a fence, and follows what it reads |
 //! | thread that neutralizes | raises `requested`, then the era, then `bound`, then `neutralized` |
 //! | thread that moves the epoch | ignores a participant whose thread reads, and that is neutralized under its present number |
-//! | thread that frees | takes every pinned participant into account, beside the epoch (see [`ParticipantScan`](super::participant_scan::ParticipantScan)) |
+//! | thread that frees | takes every pinned participant into account, and the epoch (see [`ParticipantScan`](super::participant_scan::ParticipantScan)) |
 //!
 //! # Invariants
 //!
@@ -133,12 +133,12 @@ pub(super) struct PinState {
     bound: AtomicU32,
     /// The state for which items are kept; zero if there are none.
     keeps: AtomicU64,
-    asleep: Asleep,
+    sleep_start: SleepStart,
 }
 
 /// Since when the holder sleeps that was neutralized, by both clocks of the domain, and under which state.
 #[derive(Debug)]
-struct Asleep {
+struct SleepStart {
     state: Relaxed<AtomicU64>,
     since: [Relaxed<AtomicU64>; 2],
 }
@@ -155,7 +155,7 @@ impl PinState {
             neutralized: word(0),
             bound: AtomicU32::new(0),
             keeps: word(0),
-            asleep: Asleep { state: relaxed(0), since: [relaxed(0), relaxed(0)] },
+            sleep_start: SleepStart { state: relaxed(0), since: [relaxed(0), relaxed(0)] },
         }
     }
 
@@ -305,7 +305,7 @@ impl PinState {
 
     /// The bound of a participant that was seen in this state, if its holder was neutralized.
     ///
-    /// A state that is old news is none to worry about: the fence of whatever the holder has shown since came after that of the
+    /// A state that is out of date does no harm: the fence of whatever the holder has shown since came after that of the
     /// caller, who has read the epoch before (see [`ParticipantScan`](super::participant_scan::ParticipantScan)).
     pub(super) fn bound(&self, state: State) -> Option<u32> {
         if state.writes() {
@@ -351,7 +351,7 @@ impl PinState {
 
     /// Completes a request: notes the bound. `times` say since when the thread sleeps.
     pub(super) fn complete(&self, request: NeutralizeRequest, bound: u32, times: [u64; 2]) {
-        self.asleep.note(request.state.0, times);
+        self.sleep_start.note(request.state.0, times);
         self.note(request.number, bound);
     }
 
@@ -402,11 +402,11 @@ impl PinState {
 
     /// Since when the holder sleeps, if it was neutralized and still shows the state that it had then.
     pub(super) fn asleep_since(&self, state: State) -> Option<[u64; 2]> {
-        self.asleep.since(state.0).filter(|_| state.is_pinned() && self.bound(state).is_some())
+        self.sleep_start.since(state.0).filter(|_| state.is_pinned() && self.bound(state).is_some())
     }
 }
 
-impl Asleep {
+impl SleepStart {
     fn note(&self, state: u64, times: [u64; 2]) {
         self.since.iter().zip(times).for_each(|(word, time)| word.set(time));
         self.state.set(state);
@@ -432,7 +432,7 @@ impl Drop for Exempt<'_> {
     }
 }
 
-/// One step in so many stops the thread that was told to stall_point; none if it was not.
+/// How rarely a step stops a thread that was told to stall: one step in this many; none if it was not told.
 #[cfg(all(test, not(clockhand_loom)))]
 pub(crate) mod stall_points {
     use std::cell::Cell;
@@ -442,7 +442,7 @@ pub(crate) mod stall_points {
         static STEPS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
     }
 
-    /// From now on the calling thread stops at one step in about so many: before or after a look, or after it has read a word.
+    /// From now on the calling thread stops at about one step in `steps`: before or after a look, or after it has read a word.
     pub(crate) fn begin(steps: u64, seed: u64) {
         STEPS.set((steps, seed | 1));
     }

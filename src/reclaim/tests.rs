@@ -6,7 +6,7 @@ use std::thread;
 
 use super::open_batch::OpenBatch;
 use super::queue::{Batch, Queue, TURNED};
-use super::{Born, ChargedTo, Domain, GRACE, GuardRef, Reads, Retired, Validate};
+use super::{ChargedTo, Domain, GRACE, GuardRef, HasBirthEra, Reads, Retired, Validate};
 
 /// Counts its drops.
 struct Item(Arc<AtomicUsize>);
@@ -17,13 +17,13 @@ impl Drop for Item {
     }
 }
 
-impl Born for Item {
+impl HasBirthEra for Item {
     fn birth(&self) -> u32 {
         0
     }
 }
 
-impl Born for usize {
+impl HasBirthEra for usize {
     fn birth(&self) -> u32 {
         0
     }
@@ -489,7 +489,7 @@ fn nobody_reads_what_was_freed() {
     struct Cell {
         freed: AtomicBool,
     }
-    impl Born for Box<Cell> {
+    impl HasBirthEra for Box<Cell> {
         fn birth(&self) -> u32 {
             0
         }
@@ -558,7 +558,7 @@ fn a_guard_too_many_is_a_panic_and_the_others_still_protect() {
 /// What is born when it is told.
 struct Aged(u32, Arc<AtomicUsize>);
 
-impl Born for Aged {
+impl HasBirthEra for Aged {
     fn birth(&self) -> u32 {
         self.0
     }

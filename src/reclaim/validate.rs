@@ -50,13 +50,13 @@ pub(crate) trait Mode: Copy + Debug + 'static {
 
     /// An operation of a thread that is pinned in this mode; none, and all that it has read is void, if the thread was neutralized.
     fn attempt<'g, R>(
-        at: PinnedPlace<'g>,
+        at: PinnedParticipant<'g>,
         op: impl FnOnce(Self::Validate<'g>) -> Outcome<'g, R, Self>,
     ) -> Option<R>;
 
     /// The same from its root: if the thread was neutralized, once more, as one that is not to be neutralized.
     fn run<'g, R>(
-        at: PinnedPlace<'g>,
+        at: PinnedParticipant<'g>,
         op: impl FnMut(Self::Validate<'g>) -> Outcome<'g, R, Self>,
     ) -> R;
 }
@@ -68,7 +68,7 @@ pub(crate) type Restarts<'g, M> = <<M as Mode>::Validate<'g> as Validate>::Resta
 
 /// The participant of a thread that is pinned for `'g`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PinnedPlace<'g>(pub(super) &'g PinState);
+pub(crate) struct PinnedParticipant<'g>(pub(super) &'g PinState);
 
 /// For operations that may be neutralized.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +125,7 @@ impl Validate for Unchecked<'_> {
 }
 
 impl<'g> Unchecked<'g> {
-    /// For whom no thread neutralizes: the thread writes, or no other thread has the structure.
+    /// For threads that none neutralizes: one that writes, or that has the structure to itself.
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Self(PhantomData)
@@ -138,7 +138,7 @@ impl Mode for Reads {
 
     #[inline(always)]
     fn attempt<'g, R>(
-        at: PinnedPlace<'g>,
+        at: PinnedParticipant<'g>,
         op: impl FnOnce(Validator<'g>) -> Result<R, Restart>,
     ) -> Option<R> {
         op(Validator::begin(at.0)).ok()
@@ -146,7 +146,7 @@ impl Mode for Reads {
 
     #[inline]
     fn run<'g, R>(
-        at: PinnedPlace<'g>,
+        at: PinnedParticipant<'g>,
         mut op: impl FnMut(Validator<'g>) -> Result<R, Restart>,
     ) -> R {
         match op(Validator::begin(at.0)) {
@@ -160,7 +160,7 @@ impl Mode for Reads {
 #[cold]
 #[inline(never)]
 fn again<'g, R>(
-    at: PinnedPlace<'g>,
+    at: PinnedParticipant<'g>,
     Restart(()): Restart,
     mut op: impl FnMut(Validator<'g>) -> Result<R, Restart>,
 ) -> R {
@@ -174,7 +174,7 @@ impl Mode for Writes {
 
     #[inline(always)]
     fn attempt<'g, R>(
-        _: PinnedPlace<'g>,
+        _: PinnedParticipant<'g>,
         op: impl FnOnce(Unchecked<'g>) -> Result<R, Infallible>,
     ) -> Option<R> {
         let Ok(done) = op(Unchecked::new());
@@ -183,7 +183,7 @@ impl Mode for Writes {
 
     #[inline(always)]
     fn run<'g, R>(
-        _: PinnedPlace<'g>,
+        _: PinnedParticipant<'g>,
         mut op: impl FnMut(Unchecked<'g>) -> Result<R, Infallible>,
     ) -> R {
         let Ok(done) = op(Unchecked::new());

@@ -1,7 +1,7 @@
 //! How models are run that are too large to be searched to their end.
 
-/// Runs a model under the schedules with up to so many preemptions, and up to so many of these: a number and not a time, so
-/// that on a busy machine as many are explored.
+/// Runs a model under the schedules with up to `preemptions` preemptions, and under `schedules` of them at most: a number
+/// and not a time, so that on a busy machine as many are explored.
 pub(crate) fn explore(
     preemptions: usize,
     schedules: usize,

@@ -124,9 +124,9 @@ impl Relaxed<AtomicU64> {
 
 /// A counter that one thread at a time adds to, and any thread reads.
 #[derive(Debug, Default)]
-pub(crate) struct Own(AtomicU64);
+pub(crate) struct OwnerCounter(AtomicU64);
 
-impl Own {
+impl OwnerCounter {
     /// Adds one. Called by the owner only: no locked instruction.
     #[inline]
     pub(crate) fn bump(&self) {
@@ -139,7 +139,7 @@ impl Own {
         // ORDERING S-o: Relaxed: no other thread writes.
         let value = self.0.load(Ordering::Relaxed);
         // ORDERING S-a: Release: a thread that sees this number sees what was counted before it, by any
-        // thread; pairs with `get`. So arrivals that are read before departures are never too many.
+        // thread; pairs with `get`. So a count of what came, read before a count of what left, is never too high.
         self.0.store(value.wrapping_add(by), Ordering::Release);
     }
 
@@ -273,9 +273,9 @@ impl<T> Address<T> {
 /// A word in an entry: a moment, a deadline, a charge. Atomic, and not ordered with other memory.
 /// Never modelled, so that it may be in memory that was allocated by hand.
 #[derive(Debug)]
-pub(crate) struct Stamp(std::sync::atomic::AtomicU64);
+pub(crate) struct EntryWord(std::sync::atomic::AtomicU64);
 
-impl Stamp {
+impl EntryWord {
     #[inline]
     pub(crate) fn new(value: u64) -> Self {
         Self(std::sync::atomic::AtomicU64::new(value))

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{CacheLine, Holder, PeriodicThread, SpinLock, discard, quietly, wake_all};
 
-/// No wait takes so long unless it never ends.
-const FOR_EVER: Duration = Duration::from_secs(60);
+/// No wait takes that long unless it never ends.
+const FOREVER: Duration = Duration::from_secs(60);
 
 /// Panics when it is dropped, with another one.
 struct Bomb(u32);
@@ -36,7 +36,7 @@ fn a_periodic_thread_goes_on_after_a_panic() {
         panic_any(Bomb(1))
     });
     for _ in 0..5 {
-        rounds.recv_timeout(FOR_EVER).expect("it has ended");
+        rounds.recv_timeout(FOREVER).expect("it has ended");
     }
     drop((rounds, thread));
 }

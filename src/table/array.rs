@@ -78,7 +78,7 @@ pub(crate) struct Array<K, V, X> {
 }
 
 impl<K, V, X> Array<K, V, X> {
-    /// The bytes that one of two to the power of `bits` buckets takes, without chains and annex.
+    /// The bytes that one of two to the power of `bits` buckets takes, without chains and extension.
     pub(super) fn bytes_for(entry_layout: EntryLayout, bits: u32) -> u128 {
         let each = size_of::<Bucket>() + size_of::<AtomicPtr<Link>>();
         let due = if entry_layout.has_deadline() { DeadlineTree::BYTES_PER_BUCKET } else { 0 };
@@ -174,7 +174,7 @@ impl<K, V, X> Array<K, V, X> {
         &self.summaries
     }
 
-    /// The bytes of this generation, without chains and annex.
+    /// The bytes of this generation, without chains and extension.
     pub(super) fn bytes(&self) -> usize {
         let due = self.due.as_ref().map_or(0, DeadlineTree::bytes);
         size_of_val(&*self.buckets) + size_of_val(&*self.heads) + self.summaries.bytes() + due

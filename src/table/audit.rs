@@ -60,7 +60,11 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                         other.hash() == entry.hash() && same(other.key(), entry.key())
                     };
                     assert!(!seen.iter().any(again), "a key that is in twice");
-                    assert_eq!(bucket.array.index_of(entry.hash()), bucket.index(), "a home");
+                    assert_eq!(
+                        bucket.array.index_of(entry.hash()),
+                        bucket.index(),
+                        "a bucket that is not its own"
+                    );
                     seen.push(entry);
                     contents.entries += usize::from(!entry.is_placeholder());
                     contents.placeholders += u64::from(entry.is_placeholder());

@@ -134,7 +134,7 @@ impl Header {
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control")
+        f.debug_struct("Header")
             .field("version", &self.version())
             .field("announced", &self.announced())
             .field("overflows", &self.overflows())

@@ -1,6 +1,6 @@
 //! The concurrent hash table that is the clock.
 //!
-//! The table is an array of buckets. A key lives in its home bucket and nowhere else, so a bucket
+//! The table is an array of buckets. A key lives in its own bucket and nowhere else, so a bucket
 //! (with its chain) is a small self-contained lock-free set and the table is an array of them.
 //!
 //! | file | idea |
@@ -119,7 +119,7 @@ use chain::Link;
 use deferred_box::DeferredBox;
 
 use crate::entry::{Entry, EntryLayout, Slab};
-use crate::reclaim::{Born, ChargedTo, Domain, Guard, GuardRef, OwnedGuard, Reads};
+use crate::reclaim::{ChargedTo, Domain, Guard, GuardRef, HasBirthEra, OwnedGuard, Reads};
 use crate::sync::{AtomicPtr, FirstPanic, Holder, Ordering};
 
 /// What the table unlinks and a domain keeps until no thread looks at it.
@@ -133,7 +133,7 @@ pub(crate) enum Garbage<K, V, X> {
     Array(#[allow(dead_code, reason = "kept to be dropped")] DeferredBox<Array<K, V, X>>),
 }
 
-impl<K, V, X> Born for Garbage<K, V, X> {
+impl<K, V, X> HasBirthEra for Garbage<K, V, X> {
     #[inline]
     fn birth(&self) -> u32 {
         match self {
@@ -179,7 +179,7 @@ impl<K, V, X, L> Table<K, V, X, L> {
         }
     }
 
-    /// The bytes that a table with two to the power of `bits` buckets takes, without entries and annex.
+    /// The bytes that a table with two to the power of `bits` buckets takes, without entries and extension.
     pub(crate) fn bytes_for(entry_layout: EntryLayout, bits: u32) -> u128 {
         Array::<K, V, X>::bytes_for(entry_layout, bits)
     }
@@ -209,7 +209,7 @@ impl<K, V, X, L> Table<K, V, X, L> {
     ///
     /// # Panics
     ///
-    /// If the pass was issued by another domain.
+    /// If `guard_ref` is of another domain.
     #[inline]
     pub(crate) fn view<'g, M>(
         &'g self,
@@ -238,8 +238,8 @@ where
         self.domain.pin_to_read()
     }
 
-    /// Unpins, and then lets what `free` makes have up to `budget` of the thread's ripe items, from time to time; it
-    /// passes each on to the shredder. If others are in the way, they are neutralized if `pressure` says so.
+    /// Unpins, and from time to time frees up to `budget` of the thread's ripe items, each by what `free` makes, which
+    /// hands it to the reclaimer. Threads that keep more from being freed are neutralized if `pressure` says so.
     #[inline]
     pub(crate) fn close<F>(
         &self,
@@ -252,7 +252,7 @@ where
         guard.close((budget, pressure), || {
             let mut free = free();
             move |garbage, charged_to, thread_state| {
-                // SAFETY: `close` names the desk only while the calling thread holds the participant.
+                // SAFETY: `close` passes the thread state on only while the calling thread holds the participant.
                 let thread_state = thread_state
                     .map(|thread_state| unsafe { Reclaimer::at(thread_state, &self.slab) });
                 free(garbage, charged_to, &thread_state.unwrap_or_else(Reclaimer::plain));

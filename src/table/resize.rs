@@ -29,7 +29,7 @@ const TAKEOVER_DISTANCE: usize = 64;
 const CHECKS_PER_UNIT: usize = 2;
 
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
-    /// Whether so many buckets overflow that the table should double, if it has more entries than
+    /// Whether enough buckets overflow that the table should double, if it has more entries than
     /// [`MAX_LOAD_FACTOR`](super::MAX_LOAD_FACTOR) for each.
     pub(crate) fn is_crowded(&self) -> bool {
         let array = self.current();

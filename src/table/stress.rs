@@ -29,7 +29,7 @@ fn toy() -> Toy {
     Table::new(EntryLayout::PLAIN, u64::MAX, 1, ())
 }
 
-/// A key of this class whose home differs in any table, or is one of few.
+/// A key of this class whose bucket differs in any table, or is one of few.
 fn key(class: u64, nth: u64) -> u64 {
     let bucket = if nth.is_multiple_of(3) { nth % 4 } else { nth };
     bucket.wrapping_mul(0x9e37_79b9_7f4a_7c15) & !0xffff | class << 12 | nth
@@ -269,7 +269,7 @@ fn a_key_comes_in_once() {
         }
     };
     beside_resizes(&table, vec![Box::new(add), Box::new(add)]);
-    assert_eq!(wins.into_inner(), rounds, "each key comes in, and once");
+    assert_eq!(wins.into_inner(), rounds, "each key is inserted, and once");
 }
 
 /// A value that knows whether it is there.
@@ -406,7 +406,7 @@ fn read_passably(table: &Tall, seed: u64, steps: u64) {
     }
 }
 
-/// Threads that stop at any step, and are neutralized all the time, beside changes of the size: nothing is freed that they
+/// Threads that stop at any step, and are neutralized all the time, while the size changes: nothing is freed that they
 /// follow, or were lent, each finds what it has written, and no key is in twice.
 #[test]
 fn who_is_neutralized_reads_nothing_that_was_freed() {

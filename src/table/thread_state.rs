@@ -32,7 +32,7 @@ impl<K, V, L> ThreadState<K, V, L> {
     ///
     /// # Safety
     ///
-    /// The calling thread holds the participant that this desk belongs to.
+    /// The calling thread holds the participant that this state belongs to.
     #[inline]
     pub(super) unsafe fn entry(
         &self,
@@ -42,7 +42,7 @@ impl<K, V, L> ThreadState<K, V, L> {
         value: V,
         costs: EntryCosts,
     ) -> Entry<K, V> {
-        // SAFETY: a participant has one holder at a time (R1), the calling thread; a desk is one table's.
+        // SAFETY: a participant has one holder at a time (R1), the calling thread; a thread state is one table's.
         let raw_entry = unsafe { self.free_list.take(slab) };
         raw_entry.fill(hash, key, value, costs)
     }
@@ -59,10 +59,10 @@ impl<K, V, L> ThreadState<K, V, L> {
     }
 }
 
-/// Frees junk, on the desk of the thread that does it if it has one.
+/// Frees garbage; the memory goes to the free list of the thread that does it, if it has one.
 pub(crate) struct Reclaimer<'d, K, V, L>(Option<Place<'d, K, V, L>>);
 
-/// A desk, and the slab that its records are of.
+/// A thread's state, and the slab that its records are of.
 type Place<'d, K, V, L> = (&'d ThreadState<K, V, L>, &'d Slab<K, V>);
 
 impl<'d, K, V, L> Reclaimer<'d, K, V, L> {
@@ -71,11 +71,11 @@ impl<'d, K, V, L> Reclaimer<'d, K, V, L> {
         Self(None)
     }
 
-    /// Keeps memory on the desk.
+    /// Keeps memory on the thread's free list.
     ///
     /// # Safety
     ///
-    /// While it lives, the calling thread holds the participant that the desk belongs to, in a table with this slab.
+    /// While it lives, the calling thread holds the participant that the state belongs to, in a table with this slab.
     pub(super) unsafe fn at(thread_state: &'d ThreadState<K, V, L>, slab: &'d Slab<K, V>) -> Self {
         Self(Some((thread_state, slab)))
     }

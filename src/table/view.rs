@@ -97,7 +97,7 @@ impl<'g, K, V, X, L, M> View<'g, K, V, X, L, M> {
         unsafe { next.as_ref() }
     }
 
-    /// The newest generation's annex.
+    /// The newest generation's extension.
     pub(crate) fn extension(&self) -> &'g X {
         let current = self.current();
         &self.next(current).unwrap_or(current).extension
@@ -257,7 +257,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         value: V,
         costs: impl Into<EntryCosts>,
     ) -> Entry<K, V> {
-        // SAFETY: a pass is tied to the thread that holds the participant.
+        // SAFETY: a guard reference is tied to the thread that holds the participant.
         let entry =
             unsafe { self.guard_ref().local().entry(self.slab(), hash, key, value, costs.into()) };
         entry.born(self.guard_ref().birth())
@@ -283,7 +283,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
 
     #[inline]
     fn record_with_token(&self, kind: Kind) -> RawEntry<K, V> {
-        // SAFETY: a pass is tied to the thread that holds the participant.
+        // SAFETY: a guard reference is tied to the thread that holds the participant.
         unsafe { self.guard_ref().local().record_with_token(self.slab(), kind) }
     }
 

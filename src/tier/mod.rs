@@ -5,7 +5,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `mod` | the trait, and whom a store tells of changes |
+//! | `mod` | the trait, and the cache that a store tells of changes |
 //! | `value` | what is asked for, found, put, and under which version |
 //! | `keep` | how a value that was put comes into the cache |
 
@@ -249,7 +249,7 @@ pub trait Tier: Clone + Send + Sync + 'static {
     }
 }
 
-/// The cache before a second tier, as that sees it: whom it tells of changes. It does not panic, whatever the user's code does.
+/// The cache before a second tier, as the tier sees it: it tells this of changes. It does not panic, whatever the user's code does.
 pub trait FirstTier: Send + Sync {
     /// Removes a key, and stops a load of it. Returns false if these bytes are no key.
     fn invalidate(&self, key: &[u8]) -> bool;

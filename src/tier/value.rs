@@ -27,7 +27,7 @@ impl<'a> Look<'a> {
         Self { loads: true, tags, ..self }
     }
 
-    /// The same for a value that lives for at least so long.
+    /// The same for a value that lives for `least` at least.
     pub fn least(self, least: Duration) -> Self {
         Self { least, ..self }
     }

@@ -13,7 +13,7 @@ mod timer;
 pub use clock::Clock;
 pub use manual::ManualClock;
 pub(crate) use moment::{Deadline, Moment, nanos};
-pub(crate) use timer::{Begun, Timer};
+pub(crate) use timer::{Timer, TimerStart};
 
 #[cfg(all(test, clockhand_loom))]
 mod models;

@@ -15,7 +15,7 @@ fn coarse_time() -> Arc<CoarseTime> {
     Arc::new(time)
 }
 
-/// What a reader gets who asks when so much time has passed.
+/// What a reader gets that asks at `now`.
 fn read(time: &CoarseTime, now: u64) -> Moment {
     time.fresh(now).unwrap_or_else(|| time.set(now, now))
 }

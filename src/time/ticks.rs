@@ -83,7 +83,7 @@ impl Ticks {
         in_nanos(counted, if known { rate } else { self.measure(counted) })
     }
 
-    /// The rate over a time that is no shorter than so many counts.
+    /// The rate over a time of at least `counted` counts.
     #[cold]
     fn measure(&self, counted: u64) -> u64 {
         let point =

@@ -19,9 +19,9 @@ pub(crate) struct Timer {
 
 /// When something began, for the timer that said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Begun(u64);
+pub(crate) struct TimerStart(u64);
 
-impl Begun {
+impl TimerStart {
     /// As a number, and from it.
     pub(crate) fn into_raw(self) -> u64 {
         self.0
@@ -49,16 +49,16 @@ impl Timer {
 
     /// Something begins whose time is to be measured at little cost.
     #[inline]
-    pub(crate) fn begin(&self) -> Begun {
+    pub(crate) fn begin(&self) -> TimerStart {
         match self.ticks {
-            Some(_) => Begun(counter()),
-            None => Begun(super::nanos(self.elapsed())),
+            Some(_) => TimerStart(counter()),
+            None => TimerStart(super::nanos(self.elapsed())),
         }
     }
 
     /// The time since something has begun: of what is short, to about one ten thousandth.
     #[inline]
-    pub(crate) fn since(&self, begun: Begun) -> Duration {
+    pub(crate) fn since(&self, begun: TimerStart) -> Duration {
         match self.ticks {
             Some(ticks) => Duration::from_nanos(ticks.since(begun.0)),
             None => self.elapsed().saturating_sub(Duration::from_nanos(begun.0)),

@@ -1,6 +1,6 @@
 //! Nothing is told.
 
-use super::Done;
+use super::MaintenanceWork;
 
 /// A run of a loader.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) fn maintain<T>(
     _: &str,
     _: usize,
     maintain: impl FnOnce() -> T,
-    _: impl FnOnce(&T) -> Done,
+    _: impl FnOnce(&T) -> MaintenanceWork,
 ) -> T {
     maintain()
 }

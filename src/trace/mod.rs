@@ -4,7 +4,7 @@
 //!
 //! | name | what | level | fields |
 //! |---|---|---|---|
-//! | `load` | a span: one run of a loader, for one key or for many, entered while the loader runs or is polled, and while its value lands | debug | `renewal` |
+//! | `load` | a span: one run of a loader, for one key or for many, entered while the loader runs or is polled, and while its value is stored | debug | `renewal` |
 //! | `load ended` | an event: how one key's load ended | debug; a renewal that failed: warn, as nothing else tells of it | `loaded`, `renewal` |
 //! | `maintain` | a span: a call of `maintain`, by whomever | trace | `budget`, and at its end `swept`, `expired`, `freed`, `backlog` |
 //!
@@ -24,7 +24,7 @@ pub(crate) use spans::{LoadSpan, load_ended, maintain};
 /// What maintenance has done, by number.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nobody is told"))]
-pub(crate) struct Done {
+pub(crate) struct MaintenanceWork {
     pub(crate) swept: usize,
     pub(crate) expired: usize,
     pub(crate) freed: usize,

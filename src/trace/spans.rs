@@ -3,7 +3,7 @@
 use tracing::field::Empty;
 use tracing::{Span, debug, debug_span, trace_span, warn};
 
-use super::Done;
+use super::MaintenanceWork;
 
 const TARGET: &str = "clockhand";
 
@@ -36,7 +36,7 @@ pub(crate) fn maintain<T>(
     cache: &str,
     budget: usize,
     maintain: impl FnOnce() -> T,
-    done: impl FnOnce(&T) -> Done,
+    done: impl FnOnce(&T) -> MaintenanceWork,
 ) -> T {
     let (swept, expired, freed, backlog) = (Empty, Empty, Empty, Empty);
     let span = trace_span!(
@@ -44,7 +44,7 @@ pub(crate) fn maintain<T>(
     );
     span.in_scope(|| {
         let maintained = maintain();
-        let Done { swept, expired, freed, backlog } = done(&maintained);
+        let MaintenanceWork { swept, expired, freed, backlog } = done(&maintained);
         span.record("swept", swept).record("expired", expired);
         span.record("freed", freed).record("backlog", backlog);
         maintained
