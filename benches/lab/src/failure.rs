@@ -27,7 +27,6 @@ impl Failure {
     /// # Errors
     ///
     /// When it is not none.
-    #[cfg(feature = "demos")]
     pub(crate) fn unless_kept(broken: u64, line: String) -> Result<(), Self> {
         if broken == 0 { Ok(()) } else { Err(Self::Broken(line)) }
     }

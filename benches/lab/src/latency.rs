@@ -59,17 +59,11 @@ impl Sampler {
 /// The quantiles of sampled latencies, in nanoseconds, the clock's own cost included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Quantiles {
-    /// How many operations were timed.
     pub samples: u64,
-    /// Median.
     pub p50: u64,
-    /// 99 of 100 were this fast.
     pub p99: u64,
-    /// 999 of 1000 were this fast.
     pub p999: u64,
-    /// 9999 of 10,000 were this fast.
     pub p9999: u64,
-    /// The slowest of the samples.
     pub max: u64,
 }
 

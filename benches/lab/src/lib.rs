@@ -5,19 +5,14 @@
 
 #![deny(unsafe_code)]
 
-#[cfg(feature = "demos")]
 mod arena;
-#[cfg(feature = "demos")]
 mod before_after;
 pub mod built_in;
-#[cfg(feature = "demos")]
 mod charts;
 pub mod cli;
-#[cfg(feature = "demos")]
 mod clients;
 #[cfg(feature = "peers")]
 mod compare;
-#[cfg(feature = "demos")]
 mod dedup;
 pub mod failure;
 mod frames;
@@ -25,11 +20,8 @@ pub mod heap;
 mod latency;
 #[cfg(feature = "peers")]
 mod load;
-#[cfg(feature = "demos")]
 mod machine;
-#[cfg(feature = "demos")]
 mod measure;
-#[cfg(feature = "demos")]
 mod output;
 #[cfg(feature = "peers")]
 mod peers;
@@ -37,7 +29,6 @@ mod peers;
 #[allow(unreachable_pub, reason = "as if the crate published it")]
 mod predict;
 mod progress;
-#[cfg(feature = "demos")]
 mod races;
 mod replay;
 mod report;
@@ -47,14 +38,11 @@ mod serve;
 #[allow(unreachable_pub, reason = "as if the crate published it")]
 mod simulate;
 pub mod source;
-#[cfg(feature = "demos")]
 mod stampede;
-#[cfg(feature = "demos")]
 mod store;
 mod team;
 #[cfg(feature = "tier")]
 mod tier;
 pub mod trace;
 mod words;
-#[cfg(feature = "demos")]
 mod zipf;

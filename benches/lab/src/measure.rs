@@ -1,5 +1,7 @@
 //! What all measurements have in common: the machine and what else it did, turns, and tables.
 
+use std::fmt;
+
 use comfy_table::{CellAlignment, Row, Table, presets};
 use indicatif::ProgressBar;
 
@@ -89,4 +91,29 @@ pub(crate) fn table<R: Into<Row>>(
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// A column of a table: its heading, and what a row has there.
+pub(crate) type Column<'a, R> = (&'a str, &'a dyn Fn(&R) -> String);
+
+/// A table of rows, with figures from some column on.
+pub(crate) fn table_of<'r, R: 'r>(
+    columns: &[Column<'_, R>],
+    figures: usize,
+    rows: impl IntoIterator<Item = &'r R>,
+) -> Table {
+    let header = columns.iter().map(|(heading, _)| *heading).collect::<Vec<_>>();
+    let cells = |row| columns.iter().map(|(_, cell)| cell(row)).collect::<Vec<_>>();
+    table(&header, figures, rows.into_iter().map(cells))
+}
+
+/// A table under a heading; nothing when it has no rows.
+#[cfg(feature = "peers")]
+pub(crate) fn section(f: &mut fmt::Formatter<'_>, title: &str, table: &Table) -> fmt::Result {
+    if table.row_count() == 0 { Ok(()) } else { writeln!(f, "\n## {title}\n\n{table}") }
+}
+
+/// Facts, each a line of a list.
+pub(crate) fn list(f: &mut fmt::Formatter<'_>, facts: &[String]) -> fmt::Result {
+    facts.iter().try_for_each(|fact| writeln!(f, "- {fact}"))
 }

@@ -8,54 +8,41 @@ use serde::Serialize;
 use crate::latency::Quantiles;
 use crate::replay::ReadPath;
 
-/// The report of one replay. The field names are stable: programs read them from `--json`.
+/// The report of one replay. The field names are stable: programs read them from `--json`, and the README says what they
+/// are.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Replay {
-    /// The trace's name.
     pub trace: String,
-    /// Its accesses.
     pub accesses: u64,
-    /// Its different keys.
     pub unique_keys: u64,
     /// Whether sizes are the entries' weights; else every entry weighs 1.
     pub weighted: bool,
     /// The charge that would hold the whole trace.
     pub footprint: u64,
-    /// The capacity of the cache, in charge.
     pub capacity: u64,
-    /// The threads that shared the accesses.
     pub threads: usize,
-    /// The read operation used.
     pub read: ReadPath,
-    /// Hits of the one pass from an empty cache; `cold` again.
+    /// Of the one pass from an empty cache; `cold` again.
     pub hits: u64,
-    /// Misses of that pass.
     pub misses: u64,
-    /// Hit ratio of that pass.
     pub hit_ratio: f64,
-    /// The one pass from an empty cache.
     pub cold: Pass,
-    /// The repeated passes over the warm cache.
+    /// The repeated passes.
     pub warm: Pass,
     /// Accesses per second over the rounds of the warm passes.
     pub throughput: Spread,
-    /// Latencies in the warm passes.
+    /// In the warm passes.
     pub latency: Latency,
-    /// The highest charge that was sampled.
+    /// The most that was sampled of the charge, and of what was unlinked and not freed.
     pub peak_charge: u64,
-    /// The most that was sampled as unlinked but not freed.
     pub peak_retired: u64,
-    /// The bound of that.
     pub retired_capacity: u64,
-    /// How often both were sampled.
     pub usage_samples: u64,
-    /// Entries in the cache at the end.
+    /// At the end.
     pub resident_entries: u64,
-    /// Their charge.
     pub resident_charge: u64,
-    /// Entries evicted, over all passes.
+    /// Over all passes.
     pub evictions: u64,
-    /// Insertions refused, over all passes.
     pub refusals: u64,
     /// Promises of the cache that this replay saw broken; empty when all is well.
     pub broken: Vec<String>,
@@ -64,17 +51,11 @@ pub(crate) struct Replay {
 /// Some passes over a trace.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Pass {
-    /// How many.
     pub passes: u64,
-    /// Lookups that found their key.
     pub hits: u64,
-    /// Lookups that did not.
     pub misses: u64,
-    /// Hits per lookup.
     pub hit_ratio: f64,
-    /// Wall time.
     pub seconds: f64,
-    /// Accesses per second.
     pub accesses_per_second: f64,
 }
 
@@ -90,13 +71,9 @@ impl Pass {
 /// The middle and the ends of what several rounds measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Spread {
-    /// Median.
     pub median: f64,
-    /// Lowest.
     pub min: f64,
-    /// Highest.
     pub max: f64,
-    /// How many rounds.
     pub rounds: usize,
 }
 
@@ -110,6 +87,12 @@ impl Spread {
         let median = f64::midpoint(at(last / 2), at(last.div_ceil(2)));
         Self { median, min: at(0), max: at(last), rounds: sorted.len() }
     }
+
+    /// The ends, as a cell of a table.
+    #[cfg(feature = "peers")]
+    pub(crate) fn ends(&self) -> String {
+        format!("{} to {}", short(self.min), short(self.max))
+    }
 }
 
 /// Sampled latencies.
@@ -119,9 +102,7 @@ pub(crate) struct Latency {
     pub clock_ns: u64,
     /// One operation in this many was timed.
     pub sampled_one_in: u32,
-    /// Lookups.
     pub get_ns: Quantiles,
-    /// Insertions.
     pub insert_ns: Quantiles,
 }
 
@@ -231,7 +212,6 @@ fn per_second(rate: f64) -> String {
 }
 
 /// Three digits or so, whatever the size.
-#[cfg(feature = "demos")]
 pub(crate) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
@@ -241,4 +221,10 @@ pub(crate) fn short(value: f64) -> String {
         _ => 4,
     };
     format!("{value:.decimals$}")
+}
+
+/// The median of a ratio; nothing where there was nothing to divide by.
+#[cfg(feature = "peers")]
+pub(crate) fn median(ratio: Option<Spread>) -> String {
+    ratio.map_or(String::new(), |ratio| short(ratio.median))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::latency::Quantiles;
-use crate::measure::table;
+use crate::measure::{list, table};
 use crate::report::{grouped, short};
 
 /// Both sides.
@@ -22,31 +22,22 @@ pub(crate) struct BeforeAfter {
 /// What the clients of one side met after the warm-up.
 #[derive(Debug, Serialize)]
 pub(crate) struct Side {
-    /// Before, or after.
     pub name: &'static str,
-    /// What the clients asked.
     pub by: &'static str,
-    /// Requests.
     pub requests: u64,
-    /// From a request to its response, on average.
+    /// On average.
     pub response_seconds: f64,
-    /// The same as quantiles.
     pub response_ns: Quantiles,
-    /// Requests that got no answer.
     pub errors: u64,
-    /// Through the requests.
     pub error_rate: f64,
     /// Requests that were answered at once.
     pub hits: u64,
-    /// Through the requests.
     pub hit_ratio: f64,
-    /// The fewest bytes of pages that lived, over all samples.
+    /// Bytes of pages that lived, over all samples.
     pub memory_low: u64,
-    /// The most.
     pub memory_high: u64,
-    /// Requests that the store saw, from the beginning.
+    /// Requests that the store saw, from the beginning, and those of a page that was being loaded already.
     pub loads: u64,
-    /// Those of a page that was being loaded already.
     pub loads_beside_others: u64,
     /// Samples in which the cache had more than it was given, by its own account.
     pub beyond_bounds: u64,
@@ -129,7 +120,7 @@ impl BeforeAfter {
 impl fmt::Display for BeforeAfter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "## Before and after\n")?;
-        self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
+        list(f, &self.setup)?;
         let header =
             ["", "replaced", "successor", "a lock for each step", "clockhand", "better than both"];
         let figures = FIGURES.iter().map(|figure| {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Bar, Chart, MAPS, OTHERS, OURS, Panel, prepare, unwritable};
+use super::{Bar, Chart, MAPS, OTHERS, OURS, Panel, prepare};
 use crate::compare::{Comparison, Group, HitRatio, Row, Unit};
 use crate::failure::Failure;
 
@@ -10,8 +10,7 @@ use crate::failure::Failure;
 pub(crate) fn draw(comparison: &Comparison, folder: &Path) -> Result<(), Failure> {
     prepare(folder)?;
     for chart in charts(comparison) {
-        let path = folder.join(file_name(&chart.title));
-        chart.draw(&path).map_err(|error| unwritable(&path, &error))?;
+        chart.draw(&folder.join(file_name(&chart.title)))?;
     }
     Ok(())
 }

@@ -1,41 +1,29 @@
-//! Bar charts, as SVG files.
-//!
-//! Bars and labels are placed by hand on plotters' surface. So no text has to be measured, and no
-//! font has to be found.
+//! Bar charts, as SVG files. Bars and labels have fixed places, so that no text has to be measured.
 
-mod before_after;
 #[cfg(feature = "peers")]
 mod comparison;
 
 use std::path::Path;
 
-use plotters::coord::Shift;
-use plotters::drawing::DrawingAreaErrorKind;
-use plotters::prelude::{
-    Color, DrawingArea, IntoDrawingArea, IntoFont, RGBColor, Rectangle, SVGBackend, Text, WHITE,
-};
-
-pub(crate) use self::before_after::draw_before_after;
 #[cfg(feature = "peers")]
 pub(crate) use self::comparison::draw;
+use crate::before_after::{BeforeAfter, FIGURES, Figure};
 use crate::failure::Failure;
+use crate::output::Output;
 
-const WIDTH: u32 = 760;
+const WIDTH: i32 = 760;
 const LINE: i32 = 20;
 const BAR: i32 = 13;
 const MARGIN: i32 = 14;
-
 /// Where the bars begin; the labels are left of it.
 const LEFT: i32 = 170;
-
 /// How long the longest bar is; the values are right of it.
 const LONGEST: f64 = 470.0;
 
-const OURS: RGBColor = RGBColor(31, 119, 180);
-const OTHERS: RGBColor = RGBColor(160, 160, 160);
+const OURS: &str = "#1F77B4";
+const OTHERS: &str = "#A0A0A0";
 #[cfg(feature = "peers")]
-const MAPS: RGBColor = RGBColor(214, 200, 160);
-const INK: RGBColor = RGBColor(30, 30, 30);
+const MAPS: &str = "#D6C8A0";
 
 /// One picture: a panel of bars for each number of threads, or the like.
 #[derive(Debug)]
@@ -57,10 +45,8 @@ struct Panel {
 struct Bar {
     name: String,
     value: f64,
-    colour: RGBColor,
+    colour: &'static str,
 }
-
-type Surface<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Makes the folder, so that a wrong one is known before anything is measured.
 #[cfg(feature = "peers")]
@@ -71,31 +57,54 @@ pub(crate) fn prepare(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-fn unwritable(path: &Path, error: &impl std::fmt::Display) -> Failure {
-    Failure::Input(format!("{} cannot be written: {error}; give another file", path.display()))
+/// Draws both sides into one file: a panel for each figure.
+pub(crate) fn draw_before_after(sides: &BeforeAfter, path: &Path) -> Result<(), Failure> {
+    let panel = |figure: &Figure| Panel {
+        title: format!("{}, {}", figure.name, figure.unit),
+        bars: [(&sides.before, OTHERS), (&sides.after, OURS)]
+            .map(|(side, colour)| Bar { name: side.by.into(), value: (figure.of)(side), colour })
+            .into(),
+    };
+    let chart = Chart {
+        title: "Before and after: clients of a slow store".into(),
+        note: "more hits are better, and less of everything else",
+        logarithmic: false,
+        panels: FIGURES.iter().map(panel).collect(),
+    };
+    chart.draw(path)
 }
 
 impl Chart {
-    fn draw(&self, path: &Path) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+    fn draw(&self, path: &Path) -> Result<(), Failure> {
+        Output::create(path.into())?.write(&self.svg())
+    }
+
+    fn svg(&self) -> String {
         let lines = self.panels.iter().map(|panel| panel.bars.len() as i32 + 2).sum::<i32>() + 2;
-        let size = (WIDTH, (lines * LINE + 2 * MARGIN) as u32);
-        let surface = SVGBackend::new(path, size).into_drawing_area();
-        surface.fill(&WHITE)?;
-        write(&surface, &self.title, (MARGIN, MARGIN), 20)?;
-        write(&surface, self.note, (MARGIN, MARGIN + LINE), 15)?;
-        let mut line = 2;
+        let height = lines * LINE + 2 * MARGIN;
+        let size = format!("width=\"{WIDTH}\" height=\"{height}\"");
+        let mut parts = vec![
+            format!("<svg {size} xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\">"),
+            bar((0, 0), (WIDTH, height), "#FFFFFF"),
+            text(&self.title, (MARGIN, MARGIN), 16),
+            text(self.note, (MARGIN, MARGIN + LINE), 12),
+        ];
+        let mut top = MARGIN + 2 * LINE;
         for panel in &self.panels {
-            line += 1;
-            write(&surface, &panel.title, (MARGIN, MARGIN + line * LINE), 17)?;
+            top += LINE;
+            parts.push(text(&panel.title, (MARGIN, top), 14));
             let most = panel.bars.iter().map(|bar| self.length(bar.value)).fold(0.0, f64::max);
-            for bar in &panel.bars {
-                line += 1;
-                let length = (LONGEST * self.length(bar.value) / most.max(1e-12)) as i32;
-                bar.draw(&surface, MARGIN + line * LINE, length)?;
+            for Bar { name, value, colour } in &panel.bars {
+                top += LINE;
+                let length = (LONGEST * self.length(*value) / most.max(1e-12)).max(1.0) as i32;
+                parts.push(text(name, (2 * MARGIN, top), 13));
+                parts.push(bar((LEFT, top), (length, BAR), colour));
+                parts.push(text(&figure(*value), (LEFT + length + 6, top), 13));
             }
-            line += 1;
+            top += LINE;
         }
-        surface.present()
+        parts.push("</svg>\n".into());
+        parts.join("\n")
     }
 
     fn length(&self, value: f64) -> f64 {
@@ -103,28 +112,15 @@ impl Chart {
     }
 }
 
-impl Bar {
-    fn draw(
-        &self,
-        surface: &Surface<'_>,
-        top: i32,
-        length: i32,
-    ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-        write(surface, &self.name, (2 * MARGIN, top), 16)?;
-        let corners = [(LEFT, top), (LEFT + length.max(1), top + BAR)];
-        surface.draw(&Rectangle::new(corners, self.colour.filled()))?;
-        write(surface, &figure(self.value), (LEFT + length.max(1) + 6, top), 16)
-    }
+fn bar((x, y): (i32, i32), (width, height): (i32, i32), colour: &str) -> String {
+    format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"{colour}\"/>")
 }
 
-fn write(
-    surface: &Surface<'_>,
-    text: &str,
-    place: (i32, i32),
-    size: u32,
-) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
-    let style = ("sans-serif", size).into_font().color(&INK);
-    surface.draw(&Text::new(text.to_owned(), place, style))
+fn text(text: &str, (x, y): (i32, i32), size: u32) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    format!(
+        "<text x=\"{x}\" y=\"{y}\" dy=\"0.76em\" font-size=\"{size}\" fill=\"#1E1E1E\">{text}</text>"
+    )
 }
 
 /// Three digits or so; a ratio has four.

@@ -5,18 +5,15 @@ use std::ffi::OsString;
 use crate::failure::Failure;
 
 /// Ends the help of such a build.
-pub(super) const MORE: &str = "Features bring more commands: `demos` brings races, stampede and dedup; `peers` brings \
-                               compare and load; `predict`, `serve` and `tier` bring one each.";
+pub(super) const MORE: &str = "Features bring more commands: `peers` brings compare and load; `predict`, `serve` and \
+                               `tier` bring one each.";
 
 /// Which feature a command needs.
-const FEATURES: [(&str, &str); 8] = [
+const FEATURES: [(&str, &str); 5] = [
     ("compare", "peers"),
-    ("dedup", "demos"),
     ("load", "peers"),
     ("predict", "predict"),
-    ("races", "demos"),
     ("serve", "serve"),
-    ("stampede", "demos"),
     ("tier", "tier"),
 ];
 

@@ -2,44 +2,24 @@
 
 #[cfg(not(all(feature = "peers", feature = "predict", feature = "serve", feature = "tier")))]
 mod absent;
-#[cfg(feature = "peers")]
-mod compare;
-#[cfg(feature = "demos")]
-mod races;
-mod replay;
 mod said;
-mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-#[cfg(feature = "peers")]
-use self::compare::Compare;
-#[cfg(feature = "demos")]
-use self::races::{Dedup, Races};
-use self::replay::Replay;
-#[cfg(feature = "serve")]
-use self::said::complain;
-#[cfg(feature = "peers")]
-use self::said::print_json;
-#[cfg(feature = "demos")]
-use self::said::told;
-use self::said::{finish, print, usage};
-#[cfg(feature = "demos")]
-pub(crate) use self::values::contestants;
-pub(crate) use self::values::{seconds, threads};
-#[cfg(feature = "demos")]
-use crate::charts::draw_before_after;
+use self::said::{complain, finish, print, print_json, told, told_or_printed, usage};
 use crate::failure::Failure;
 #[cfg(feature = "peers")]
-use crate::load;
+use crate::output::Output;
+use crate::source::Source;
+use crate::team::MOST_THREADS;
+use crate::{charts, dedup, progress, races, replay, stampede};
 #[cfg(feature = "peers")]
-use crate::peers::{self, Hashers};
-#[cfg(feature = "demos")]
-use crate::stampede;
+use crate::{compare, load, peers};
 
 /// Replays access traces through clockhand and compares it with other caches.
 #[derive(Debug, Parser)]
@@ -61,19 +41,18 @@ enum Command {
     /// repeated passes for throughput and latency. `NAME.u64.zst` is one little-endian u64 key per
     /// access, compressed with zstd; `NAME.u32.zst` beside it, one u32 size per access, makes the
     /// sizes the weights. At most 4 GiB are unpacked of a file.
-    Replay(Replay),
+    Replay(replay::Order),
     /// Compare clockhand with its peers in one run
     ///
     /// Rounds of all caches take turns. Printed are the median round, the spread, and the ratio to
     /// quick_cache within the same rounds. Leave the machine alone meanwhile.
     #[cfg(feature = "peers")]
-    Compare(Compare),
+    Compare(compare::Order),
     /// Run the races that the library exists for: naive caches lose them, clockhand does not
     ///
     /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
     /// the same work. Printed is how often it went wrong.
-    #[cfg(feature = "demos")]
-    Races(Races),
+    Races(races::Heat),
     /// Measure what a hit, a miss and a wait for another's load cost, beside moka and quick_cache
     ///
     /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
@@ -85,7 +64,6 @@ enum Command {
     /// Before: a naive cache with the races in it; after: clockhand. Then a few keys without a cache; by get
     /// and then insert; by `get_or_load`; by a `LoadingCache` that renews values ahead of their expiry. It
     /// takes five times `--seconds`, about.
-    #[cfg(feature = "demos")]
     Stampede(stampede::Order),
     /// Serve quotes and candles of a generated market feed, with the page and the metrics of the caches
     ///
@@ -107,16 +85,15 @@ enum Command {
     /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
     ///
     /// Printed is how often a message was processed twice, and how often never.
-    #[cfg(feature = "demos")]
-    Dedup(Dedup),
+    Dedup(dedup::Log),
     #[cfg(feature = "peers")]
     /// Measure one cache's memory; `compare` runs it in processes of their own
     #[command(hide = true)]
-    Resident { hashers: Hashers, peer: String, size: peers::Size, entries: u64 },
+    Resident { hashers: peers::Hashers, peer: String, size: peers::Size, entries: u64 },
     #[cfg(feature = "peers")]
     /// Measure how far one cache exceeds its bound; `compare` runs it in processes of their own
     #[command(hide = true)]
-    Excess { hashers: Hashers, peer: String, capacity: u64 },
+    Excess { hashers: peers::Hashers, peer: String, capacity: u64 },
     #[cfg(not(all(feature = "peers", feature = "predict", feature = "serve", feature = "tier")))]
     #[command(external_subcommand)]
     Absent(Vec<OsString>),
@@ -138,19 +115,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Replay(order) => order.run(),
+        Command::Replay(order) => replay(&order),
         #[cfg(feature = "peers")]
-        Command::Compare(order) => order.run(),
-        #[cfg(feature = "demos")]
-        Command::Races(order) => order.run(),
+        Command::Compare(order) => compare(order),
+        Command::Races(heat) => {
+            let races = told_or_printed(heat.json, |quiet| races::run(heat, quiet))?;
+            let line = format!("clockhand lost races {} times", races.broken());
+            Failure::unless_kept(races.broken(), line)
+        }
         #[cfg(feature = "peers")]
         Command::Load(order) => {
-            told(order.json.clone(), |quiet| load::run(&order.effort(), quiet)).map(drop)
+            told(order.json.clone(), |quiet| load::run(&order, quiet)).map(drop)
         }
-        #[cfg(feature = "demos")]
         Command::Stampede(order) => stampede(&order),
-        #[cfg(feature = "demos")]
-        Command::Dedup(order) => order.run(),
+        Command::Dedup(log) => {
+            let ways = told_or_printed(log.json, |_| dedup::run(log))?;
+            let line = format!("clockhand processed {} messages twice or never", ways.broken());
+            Failure::unless_kept(ways.broken(), line)
+        }
         #[cfg(feature = "tier")]
         Command::Tier(order) => {
             told(order.json.clone(), |quiet| crate::tier::run(&order, quiet)).map(drop)
@@ -179,13 +161,51 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-#[cfg(feature = "demos")]
+/// Replays traces, each on its own.
+fn replay(order: &replay::Order) -> Result<(), Failure> {
+    let sources = Source::of(order.files.clone());
+    sources.iter().try_for_each(Source::check)?;
+    let mut broken = 0;
+    for (at, source) in sources.iter().enumerate() {
+        let trace = source.load(order.unit_weights)?;
+        let accesses = trace.keys().len() as u64;
+        let bar = progress::bar(source.name(), accesses, "accesses", order.json);
+        let report = replay::replay(source.name(), &trace, order, &bar);
+        bar.finish_and_clear();
+        let report = report?;
+        broken += report.broken.len() as u64;
+        if order.json {
+            print_json(&report)?;
+        } else {
+            print(&format!("{}{report}", if at > 0 { "\n" } else { "" }))?;
+        }
+        report.broken.iter().for_each(|line| complain(line));
+    }
+    Failure::unless_kept(broken, format!("clockhand broke {broken} of its promises"))
+}
+
+#[cfg(feature = "peers")]
+fn compare(order: compare::Order) -> Result<(), Failure> {
+    let effort = order.effort();
+    let comparison = told(order.json, |quiet| {
+        let markdown = order.markdown.map(Output::create).transpose()?;
+        order.charts.as_deref().map_or(Ok(()), charts::prepare)?;
+        let comparison = compare::run(&effort, quiet)?;
+        if let Some(markdown) = markdown {
+            markdown.write(&comparison.to_string())?;
+        }
+        order.charts.map_or(Ok(()), |folder| charts::draw(&comparison, &folder))?;
+        Ok(comparison)
+    });
+    comparison.map(drop)
+}
+
 fn stampede(order: &stampede::Order) -> Result<(), Failure> {
     let (plan, terms) = (order.plan()?, order.terms());
     let stampede = told(order.json.clone(), |quiet| {
         let stampede = stampede::run(&plan, terms.as_ref(), order.has_ways(), quiet)?;
         if let (Some(sides), Some(path)) = (&stampede.before_after, &order.chart) {
-            draw_before_after(sides, path)?;
+            charts::draw_before_after(sides, path)?;
         }
         Ok(stampede)
     })?;
@@ -205,4 +225,28 @@ fn serve(order: &crate::serve::Order) -> Result<(), Failure> {
     closing.broken.iter().for_each(|line| complain(line));
     let broken = closing.broken.len() as u64;
     Failure::unless_kept(broken, format!("{broken} promises were broken"))
+}
+
+// Values of options.
+
+/// Threads that race: one races alone.
+pub(crate) fn contestants(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (2..=MOST_THREADS).contains(&threads) => Ok(threads),
+        _ => Err(format!("give a whole number from 2 to {MOST_THREADS}: one thread races alone")),
+    }
+}
+
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(threads),
+        _ => Err(format!("give a whole number from 1 to {MOST_THREADS}")),
+    }
+}
+
+pub(crate) fn seconds(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("give a number of seconds from 0 to 3600"),
+    }
 }

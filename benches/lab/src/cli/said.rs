@@ -1,19 +1,16 @@
 //! What the user is told: reports on standard output, failures on one line of standard error.
 
 use std::io::{self, Write};
-#[cfg(feature = "demos")]
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
 use crate::failure::{Failure, one_line};
-#[cfg(feature = "demos")]
 use crate::output::Output;
 
 /// Runs something, which is told whether to be quiet, and prints its report: as text and, if there is
 /// a file for it, as JSON there; or only as JSON, if that file is `-`.
-#[cfg(feature = "demos")]
 pub(super) fn told<R: serde::Serialize + std::fmt::Display>(
     json: Option<PathBuf>,
     run: impl FnOnce(bool) -> Result<R, Failure>,
@@ -29,7 +26,6 @@ pub(super) fn told<R: serde::Serialize + std::fmt::Display>(
 }
 
 /// As [`told`], where JSON can only be printed.
-#[cfg(feature = "demos")]
 pub(super) fn told_or_printed<R: serde::Serialize + std::fmt::Display>(
     json: bool,
     run: impl FnOnce(bool) -> Result<R, Failure>,

@@ -8,15 +8,15 @@ use crate::peers::{ClockhandGet, Peer};
 /// What clockhand is to reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Goal {
-    /// So many times a baseline's value or more.
+    /// This many times a baseline's value or more.
     AtLeast(f64, Baseline),
-    /// So many times a baseline's value or less.
+    /// This many times a baseline's value or less.
     AtMost(f64, Baseline),
     /// This value or less.
     Within(f64),
 }
 
-/// Whom a goal is measurement.
+/// What a goal is relative to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Baseline {
     /// The peer of this name.

@@ -1,11 +1,10 @@
-//! Hits per lookup in recorded traces: every cache, beside simulated policies and the optimum.
+//! Hits per lookup in recorded traces: every cache, beside policies and the optimum.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::ProgressBar;
 
-use super::hit_ratios::HitRatios;
-use super::ratio_row::HitRatio;
+use super::hit_ratios::{HitRatio, HitRatios};
 use super::trace_set::TraceSet;
 use super::units::REFERENCE;
 use super::weighted_ratio;
@@ -35,9 +34,14 @@ pub(super) fn run(
             bar.set_message(format!("hit ratio, {name}, {entries} entries"));
             bar.tick();
             let simulated = traces.simulate(&name, &dense, entries)?;
-            let row = |(policy, ratio)| HitRatio {
+            let row = |(cache, hit_ratio)| HitRatio {
+                trace: name.clone(),
+                entries,
+                cache,
                 simulated: true,
-                ..HitRatio::new(&name, entries, policy, ratio)
+                threads: 1,
+                hit_ratio,
+                ..HitRatio::default()
             };
             let mut replay = Replay {
                 trace: &name,
@@ -75,10 +79,16 @@ impl Visit for Replay<'_> {
         for &threads in threads {
             match replay::<P>(self.keys, self.entries, threads) {
                 Ok((hits, cache)) => {
-                    let ratio = hits as f64 / self.keys.len() as f64;
-                    let row = HitRatio::new(self.trace, self.entries, P::NAME, ratio);
-                    let (held, refusals) = (Some(cache.entries()), Some(cache.refusals()));
-                    self.rows.push(HitRatio { threads, held, refusals, ..row });
+                    self.rows.push(HitRatio {
+                        trace: self.trace.into(),
+                        entries: self.entries,
+                        cache: P::NAME,
+                        threads,
+                        hit_ratio: hits as f64 / self.keys.len() as f64,
+                        held: Some(cache.entries()),
+                        refusals: Some(cache.refusals()),
+                        ..HitRatio::default()
+                    });
                 }
                 Err(failure) => self.failure = Some(failure),
             }

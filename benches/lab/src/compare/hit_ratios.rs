@@ -4,55 +4,91 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::beside_best::{self, BesideBest, beside_best};
-use super::ratio_row::{HitRatio, same_place};
-use super::tables::write_table;
-use super::weighted_ratios::{self, WeightedRatio};
+use super::weighted_ratio::{self, WeightedRatio};
+use crate::measure::{Column, section, table, table_of};
+use crate::peers::{ClockhandGet, Peer};
 
 /// The policy that knows the future.
 const OPTIMUM: &str = "Belady";
 
-/// Hit ratios, and what follows from them.
+/// A peer that holds more than this share of its capacity is not asked: it is flattered.
+const FLATTERED: f64 = 1.05;
+
+/// How much of the best peer's hit ratio every row is to have.
+const LEAST: f64 = 0.97;
+
+/// Hit ratios, and what follows from them; the README says what the fields are.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct HitRatios {
-    /// One cache or policy with one trace and one capacity each.
     pub rows: Vec<HitRatio>,
-    /// How far each is from the optimum on average.
     pub means: Vec<Mean>,
-    /// Each handle of clockhand beside the best peer of each trace and capacity, on one thread.
     pub beside_best: Vec<BesideBest>,
-    /// The traces that have sizes, which are the weights.
     pub weighted: Vec<WeightedRatio>,
 }
 
-/// How far a cache or a policy is from the optimum.
+/// One pass from an empty cache; unit weights, a get, and an insert if it missed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct HitRatio {
+    pub trace: String,
+    pub entries: u64,
+    /// Or the policy.
+    pub cache: &'static str,
+    /// Whether it is a policy, simulated.
+    pub simulated: bool,
+    pub threads: usize,
+    pub hit_ratio: f64,
+    /// The optimum's hit ratio less this one.
+    pub distance: f64,
+    /// With many threads: points of the hit ratio, in percent, that one thread has more.
+    pub loss: Option<f64>,
+    /// What the cache says that it held in the end; some keep more than their capacity.
+    pub held: Option<u64>,
+    pub refusals: Option<u64>,
+}
+
+/// How far a cache or a policy is from the optimum, on average.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Mean {
-    /// The cache or the policy.
     pub cache: &'static str,
-    /// Threads that shared the accesses.
     pub threads: usize,
-    /// Over so many rows.
     pub rows: usize,
-    /// The mean of their hit ratios.
     pub hit_ratio: f64,
-    /// The mean of their distances to the optimum.
     pub distance: f64,
-    /// With many threads: the mean loss, in points.
     pub loss: Option<f64>,
-    /// And the largest.
     pub worst_loss: Option<f64>,
-    /// What it held in the end through its capacity, on average; above 1 it is flattered.
+    /// Through the capacity; above 1 it is flattered.
     pub held: Option<f64>,
-    /// Insertions that it refused, over all rows.
+    /// Over all rows.
     pub refusals: u64,
+}
+
+/// clockhand beside the best peer that keeps to its capacity, with one trace and one capacity, on one thread.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct BesideBest {
+    pub trace: String,
+    pub entries: u64,
+    pub clockhand: f64,
+    pub peer: &'static str,
+    pub best: f64,
+    /// clockhand's through the best; 1 where neither hits.
+    pub ratio: f64,
+}
+
+/// Whether two rows are of the same trace and capacity.
+fn same_place(one: &HitRatio, other: &HitRatio) -> bool {
+    (&one.trace, one.entries) == (&other.trace, other.entries)
 }
 
 impl HitRatios {
     /// What follows from some rows.
     pub(super) fn of(mut rows: Vec<HitRatio>, weighted: Vec<WeightedRatio>) -> Self {
         rows.chunk_by_mut(same_place).for_each(hold_beside_each_other);
-        Self { means: means(&rows), beside_best: beside_best(&rows), rows, weighted }
+        Self {
+            means: means(&rows),
+            beside_best: rows.chunk_by(same_place).filter_map(BesideBest::of).collect(),
+            rows,
+            weighted,
+        }
     }
 }
 
@@ -109,52 +145,90 @@ impl Mean {
     }
 }
 
-impl fmt::Display for HitRatios {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |row: &HitRatio| name(row.cache, row.threads);
-        let groups = self.rows.chunk_by(same_place);
-        let mut header = vec!["trace".to_owned(), "entries".to_owned()];
-        header.extend(groups.clone().next().unwrap_or_default().iter().map(names));
-        let header = header.iter().map(|name| &**name).collect::<Vec<_>>();
-        let line = |rows: &[HitRatio]| {
-            let mut line = vec![rows[0].trace.clone(), rows[0].entries.to_string()];
-            line.extend(rows.iter().map(|row| format!("{:.4}", row.hit_ratio)));
-            line
-        };
-        write_table(f, "Hit ratio", &header, groups.map(line).collect(), 1)?;
-        let means = self.means.iter().map(Mean::cells).collect();
-        write_table(f, "Mean hit ratio", &MEANS, means, 1)?;
-        beside_best::write(f, &self.beside_best)?;
-        weighted_ratios::write(f, &self.weighted)
+impl BesideBest {
+    /// Of rows of one place.
+    fn of(rows: &[HitRatio]) -> Option<Self> {
+        let alone = || rows.iter().filter(|row| row.threads == 1 && !row.simulated);
+        let ours = alone().find(|row| row.cache == ClockhandGet::NAME)?;
+        let most = FLATTERED * ours.entries as f64;
+        let fair = |row: &&HitRatio| row.held.is_none_or(|held| held as f64 <= most);
+        let others = alone().filter(|row| row.cache != ClockhandGet::NAME).filter(fair);
+        let best = others.max_by(|one, other| one.hit_ratio.total_cmp(&other.hit_ratio))?;
+        let ratio = if best.hit_ratio > 0.0 { ours.hit_ratio / best.hit_ratio } else { 1.0 };
+        let (clockhand, entries) = (ours.hit_ratio, ours.entries);
+        let (trace, peer) = (ours.trace.clone(), best.cache);
+        Some(Self { trace, entries, clockhand, peer, best: best.hit_ratio, ratio })
     }
 }
 
-const MEANS: [&str; 8] = [
-    "cache",
-    "rows",
-    "mean hit ratio",
-    "less than Belady",
-    "mean loss, points",
-    "worst loss, points",
-    "held / capacity",
-    "refusals",
-];
+impl fmt::Display for HitRatios {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut header = vec!["trace".to_owned(), "entries".to_owned()];
+        let names = self.rows.iter().map(|row| name(row.cache, row.threads));
+        names.for_each(|name| {
+            if !header.contains(&name) {
+                header.push(name)
+            }
+        });
+        let line = |rows: &[HitRatio]| {
+            let mut line = vec![rows[0].trace.clone(), rows[0].entries.to_string()];
+            line.extend(header[2..].iter().map(|of| {
+                let row = rows.iter().find(|row| name(row.cache, row.threads) == *of);
+                row.map_or(String::new(), |row| format!("{:.4}", row.hit_ratio))
+            }));
+            line
+        };
+        let heading = header.iter().map(|name| &**name).collect::<Vec<_>>();
+        let lines = self.rows.chunk_by(same_place).map(line);
+        section(f, "Hit ratio", &table(&heading, 1, lines))?;
+        self.fmt_means(f)?;
+        self.fmt_beside_best(f)?;
+        weighted_ratio::write(f, &self.weighted)
+    }
+}
 
-impl Mean {
-    fn cells(&self) -> Vec<String> {
+impl HitRatios {
+    fn fmt_means(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figure = |value: Option<f64>, digits: usize| {
             value.map_or(String::new(), |value| format!("{value:.digits$}"))
         };
-        vec![
-            name(self.cache, self.threads),
-            self.rows.to_string(),
-            figure(Some(self.hit_ratio), 4),
-            figure(Some(self.distance), 4),
-            figure(self.loss, 2),
-            figure(self.worst_loss, 2),
-            figure(self.held, 3),
-            self.refusals.to_string(),
-        ]
+        let columns: [Column<'_, Mean>; 8] = [
+            ("cache", &|mean| name(mean.cache, mean.threads)),
+            ("rows", &|mean| mean.rows.to_string()),
+            ("mean hit ratio", &|mean| format!("{:.4}", mean.hit_ratio)),
+            ("less than Belady", &|mean| format!("{:.4}", mean.distance)),
+            ("mean loss, points", &|mean| figure(mean.loss, 2)),
+            ("worst loss, points", &|mean| figure(mean.worst_loss, 2)),
+            ("held / capacity", &|mean| figure(mean.held, 3)),
+            ("refusals", &|mean| mean.refusals.to_string()),
+        ];
+        section(f, "Mean hit ratio", &table_of(&columns, 1, &self.means))
+    }
+
+    /// The rows below the goal, or the lowest where there is none.
+    fn fmt_beside_best(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lowest = self.beside_best.clone();
+        lowest.sort_by(|one, other| one.ratio.total_cmp(&other.ratio));
+        let below = lowest.iter().filter(|row| row.ratio < LEAST).count();
+        let columns: [Column<'_, BesideBest>; 6] = [
+            ("trace", &|row| row.trace.clone()),
+            ("entries", &|row| row.entries.to_string()),
+            ("clockhand", &|row| format!("{:.4}", row.clockhand)),
+            ("best peer", &|row| row.peer.into()),
+            ("its hit ratio", &|row| format!("{:.4}", row.best)),
+            ("ratio", &|row| format!("{:.3}", row.ratio)),
+        ];
+        let table = table_of(&columns, 4, lowest.iter().take(below.max(1)));
+        section(f, "Hit ratio, lowest beside the best peer", &table)?;
+        if lowest.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "\n{below} of {} rows are below {LEAST} of the best peer; peers that held more than \
+             {FLATTERED} times the capacity are left out.",
+            lowest.len()
+        )
     }
 }
 

@@ -1,10 +1,7 @@
 //! Compares clockhand with its peers, all in one run, round by round in turn.
 
 mod answers;
-mod beside_best;
-mod child;
 mod effort;
-mod excess;
 mod goal;
 mod hit_ratio;
 mod hit_ratios;
@@ -13,25 +10,22 @@ mod known;
 mod latency;
 mod memory;
 mod question;
-mod ratio_row;
 mod reads;
 mod speed;
-mod tables;
 mod text;
 mod trace_set;
 mod units;
 mod weighted_ratio;
-mod weighted_ratios;
 mod writes;
 
 use indicatif::ProgressBar;
 
 pub(crate) use self::answers::{Comparison, Row};
-pub(crate) use self::effort::Effort;
-use self::excess::Excess;
-use self::memory::Memory;
+use self::effort::Effort;
+pub(crate) use self::effort::Order;
+pub(crate) use self::hit_ratios::HitRatio;
+use self::memory::{Excess, Memory};
 use self::question::{Question, answer};
-pub(crate) use self::ratio_row::HitRatio;
 use self::trace_set::TraceSet;
 pub(crate) use self::units::{Group, Unit};
 use crate::failure::Failure;
@@ -105,9 +99,9 @@ fn ask_all(suite: &Suite<'_>) -> Result<Vec<Row>, Failure> {
     if effort.groups.contains(&Group::Memory) {
         let (hashers, rounds) = (effort.peers.hashers, effort.memory_rounds);
         for size in [Size::Narrow, Size::Wide] {
-            rows.extend(suite.ask(&Memory::new(hashers, size, effort.entries), rounds)?);
+            rows.extend(suite.ask(&Memory { hashers, size, entries: effort.entries }, rounds)?);
         }
-        rows.extend(suite.ask(&Excess::new(hashers), rounds)?);
+        rows.extend(suite.ask(&Excess { hashers }, rounds)?);
     }
     Ok(rows)
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use comfy_table::Table;
+
 use super::answers::{Best, Comparison, Reached, Row};
-use super::tables::write_table;
 use super::units::{Group, QUANTILES, REFERENCE, Unit};
-use crate::report::{Spread, short};
+use crate::measure::{Column, list, section, table, table_of};
+use crate::report::{median, short};
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,18 +23,15 @@ impl fmt::Display for Unit {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
+        list(f, &self.setup)?;
         for (group, title) in [(Group::Speed, "Speed"), (Group::Memory, "Memory")] {
-            let rows = self.of(group).map(value_cells).collect::<Vec<_>>();
-            write_table(f, title, &VALUES, rows, 3)?;
+            section(f, title, &values(self.of(group)))?;
         }
         if self.of(Group::Latency).next().is_some() {
             self.fmt_latency(f)?;
         }
-        let best = self.best.iter().map(best_cells).collect();
-        write_table(f, "clockhand beside the best", &BEST, best, 5)?;
-        let goals = self.rows.iter().flat_map(goals_of).collect();
-        write_table(f, "Goals", &GOALS, goals, 4)?;
+        section(f, "clockhand beside the best", &best(&self.best))?;
+        section(f, "Goals", &goals(&self.rows))?;
         if let Some(hit_ratios) = &self.hit_ratios {
             hit_ratios.fmt(f)?;
         }
@@ -78,7 +77,7 @@ impl Comparison {
         header.extend(QUANTILES);
         header.extend([&*ratio, &get, &reader]);
         let clock = self.clock_ns;
-        write_table(f, "Latency", &header, lines, 3)?;
+        section(f, "Latency", &table(&header, 3, lines))?;
         writeln!(
             f,
             "\nNanoseconds, medians of the rounds; every operation is timed, and the clock's own {clock} ns are included."
@@ -101,71 +100,49 @@ impl Comparison {
 /// Which of the quantiles has its ratios in the table.
 const TAIL: usize = 2;
 
-const VALUES: [&str; 9] = [
-    "question",
-    "threads",
-    "cache",
-    "median",
-    "rounds",
-    "ns/op, thread",
-    "/ quick_cache",
-    "get / this",
-    "Reader / this",
-];
-
-fn value_cells(row: &Row) -> Vec<String> {
-    let question = match row.group {
-        Group::Memory => format!("{}: {}", row.question, row.measure),
-        _ => row.question.clone(),
-    };
-    vec![
-        question,
-        row.threads.to_string(),
-        row.peer.into(),
-        format!("{} {}", short(row.value.median), row.unit),
-        format!("{} to {}", short(row.value.min), short(row.value.max)),
-        row.ns_per_operation.map_or(String::new(), short),
-        median(row.ratio),
-        median(row.clockhand_ratio),
-        median(row.reader_ratio),
-    ]
+fn values<'r>(rows: impl Iterator<Item = &'r Row>) -> Table {
+    let columns: [Column<'_, Row>; 9] = [
+        ("question", &|row| match row.group {
+            Group::Memory => format!("{}: {}", row.question, row.measure),
+            _ => row.question.clone(),
+        }),
+        ("threads", &|row| row.threads.to_string()),
+        ("cache", &|row| row.peer.into()),
+        ("median", &|row| format!("{} {}", short(row.value.median), row.unit)),
+        ("rounds", &|row| row.value.ends()),
+        ("ns/op, thread", &|row| row.ns_per_operation.map_or(String::new(), short)),
+        ("/ quick_cache", &|row| median(row.ratio)),
+        ("get / this", &|row| median(row.clockhand_ratio)),
+        ("Reader / this", &|row| median(row.reader_ratio)),
+    ];
+    table_of(&columns, 3, rows)
 }
 
-const BEST: [&str; 7] =
-    ["question", "threads", "measure", "of the", "best", "get / best", "Reader / best"];
-
-fn best_cells(best: &Best) -> Vec<String> {
-    let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), short);
-    vec![
-        best.question.clone(),
-        best.threads.to_string(),
-        best.measure.clone(),
-        if best.evicts { "caches" } else { "maps" }.into(),
-        format!("{} {} {}", best.peer, short(best.value), best.unit),
-        ratio(best.clockhand_ratio),
-        ratio(best.reader_ratio),
-    ]
+fn best(rows: &[Best]) -> Table {
+    let columns: [Column<'_, Best>; 7] = [
+        ("question", &|best| best.question.clone()),
+        ("threads", &|best| best.threads.to_string()),
+        ("measure", &|best| best.measure.clone()),
+        ("of the", &|best| if best.evicts { "caches" } else { "maps" }.into()),
+        ("best", &|best| format!("{} {} {}", best.peer, short(best.value), best.unit)),
+        ("get / best", &|best| best.clockhand_ratio.map_or(String::new(), short)),
+        ("Reader / best", &|best| best.reader_ratio.map_or(String::new(), short)),
+    ];
+    table_of(&columns, 5, rows)
 }
 
-const GOALS: [&str; 7] = ["question", "threads", "measure", "cache", "goal", "reached", "met"];
-
-/// The goals of a row, one line each.
-fn goals_of(row: &Row) -> impl Iterator<Item = Vec<String>> {
-    row.goals.iter().map(|reached| goal_cells(row, reached))
-}
-
-fn goal_cells(row: &Row, reached: &Reached) -> Vec<String> {
-    vec![
-        row.question.clone(),
-        row.threads.to_string(),
-        row.measure.clone(),
-        row.peer.into(),
-        reached.goal.clone(),
-        short(reached.reached),
-        if reached.met { "yes" } else { "no" }.into(),
-    ]
-}
-
-fn median(spread: Option<Spread>) -> String {
-    spread.map_or(String::new(), |spread| short(spread.median))
+/// One line for each goal of a row.
+fn goals(rows: &[Row]) -> Table {
+    let goals = rows.iter().flat_map(|row| row.goals.iter().map(move |reached| (row, reached)));
+    let goals = goals.collect::<Vec<_>>();
+    let columns: [Column<'_, (&Row, &Reached)>; 7] = [
+        ("question", &|(row, _)| row.question.clone()),
+        ("threads", &|(row, _)| row.threads.to_string()),
+        ("measure", &|(row, _)| row.measure.clone()),
+        ("cache", &|(row, _)| row.peer.into()),
+        ("goal", &|(_, reached)| reached.goal.clone()),
+        ("reached", &|(_, reached)| short(reached.reached)),
+        ("met", &|(_, reached)| if reached.met { "yes" } else { "no" }.into()),
+    ];
+    table_of(&columns, 4, &goals)
 }

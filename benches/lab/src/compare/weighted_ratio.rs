@@ -1,9 +1,31 @@
 //! Replays traces that have sizes through caches that weigh: hits, and bytes that hit.
 
-use super::weighted_ratios::WeightedRatio;
-use crate::peers::{ClockhandGet, Peer, Peers, Visit, Weigh, each};
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::measure::{Column, section, table_of};
+use crate::peers::{ClockhandGet, Peer, Peers, Store, Visit, each};
 use crate::simulate::{Dense, gdsf};
 use crate::trace::Trace;
+
+/// One pass of one cache from empty over a trace with sizes, which are the weights.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WeightedRatio {
+    pub trace: String,
+    /// In bytes, and of what would hold the whole trace, in percent.
+    pub capacity: u64,
+    pub percent: u64,
+    pub cache: &'static str,
+    pub hit_ratio: f64,
+    pub byte_hit_ratio: f64,
+    /// What its entries weighed in the end through the capacity, where it tells; above 1 it is flattered.
+    pub held: Option<f64>,
+    pub refusals: u64,
+    /// clockhand's ratios through these.
+    pub clockhand_ratio: Option<f64>,
+    pub clockhand_byte_ratio: Option<f64>,
+}
 
 /// Capacities, in percent of what would hold the whole trace.
 const PERCENT: [u64; 4] = [1, 5, 10, 20];
@@ -47,13 +69,10 @@ struct Course<'a> {
 
 impl Visit for Course<'_> {
     fn visit<P: Peer>(&mut self) {
-        let heaviest = <P::Weighing<u32> as Weigh<u32>>::HEAVIEST;
-        if self.sizes.iter().any(|size| *size > heaviest) {
+        if self.sizes.iter().any(|size| *size > P::HEAVIEST) {
             return;
         }
-        let Some(cache) = P::Weighing::<u32>::with_bound(self.capacity, self.entries) else {
-            return;
-        };
+        let Some(cache) = P::weighing::<u32>(self.capacity, self.entries) else { return };
         let hit = self.run(&cache);
         let held = cache.charge().map(|charge| charge as f64 / self.capacity as f64);
         self.push(P::NAME, hit, (held, cache.refusals()));
@@ -72,7 +91,7 @@ impl Visit for Course<'_> {
 
 impl Course<'_> {
     /// Hits, and bytes that hit.
-    fn run(&self, cache: &impl Weigh<u32>) -> (u64, u64) {
+    fn run(&self, cache: &impl Store<u64, u32>) -> (u64, u64) {
         let (mut hits, mut bytes) = (0_u64, 0_u64);
         for (key, size) in self.keys.iter().zip(self.sizes) {
             if cache.get(key).is_some() {
@@ -122,4 +141,20 @@ fn beside_clockhand(mut rows: Vec<WeightedRatio>) -> Vec<WeightedRatio> {
         row.clockhand_byte_ratio = through(ours.byte_hit_ratio, row.byte_hit_ratio);
     }
     rows
+}
+
+pub(super) fn write(f: &mut fmt::Formatter<'_>, rows: &[WeightedRatio]) -> fmt::Result {
+    let ratio = |ratio: Option<f64>| ratio.map_or(String::new(), |ratio| format!("{ratio:.3}"));
+    let columns: [Column<'_, WeightedRatio>; 9] = [
+        ("trace", &|row| row.trace.clone()),
+        ("capacity", &|row| format!("{} ({} %)", row.capacity, row.percent)),
+        ("cache", &|row| row.cache.into()),
+        ("hit ratio", &|row| format!("{:.4}", row.hit_ratio)),
+        ("byte hit ratio", &|row| format!("{:.4}", row.byte_hit_ratio)),
+        ("clockhand / this", &|row| ratio(row.clockhand_ratio)),
+        ("by bytes", &|row| ratio(row.clockhand_byte_ratio)),
+        ("held / capacity", &|row| ratio(row.held)),
+        ("refusals", &|row| row.refusals.to_string()),
+    ];
+    section(f, "Hit ratio, weighted by size", &table_of(&columns, 3, rows))
 }

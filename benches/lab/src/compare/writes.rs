@@ -11,7 +11,7 @@ use super::keys::{NewKeys, STREAM, Streams, scatter};
 use super::question::{Contender, Crew, Measurement, Question};
 use super::units::REFERENCE;
 use crate::arena::{Bell, repeat};
-use crate::peers::{Lookup, Peer, Weigh};
+use crate::peers::{Lookup, Peer, Store};
 
 /// How many different keys [`Fill`] has, and how many of them fit.
 pub(super) const MANY: u64 = 1_000_000;
@@ -163,7 +163,7 @@ pub(super) struct Weighted {
 }
 
 impl Weighted {
-    /// Entries that the cache holds, measurement.
+    /// Entries that the cache holds, about.
     const ENTRIES: u64 = 10_000;
     /// Weights are from 1 to this, all of them as likely.
     const HEAVIEST: u32 = 1000;
@@ -178,7 +178,7 @@ impl Question for Weighted {
     }
 
     fn enter<P: Peer>(&self) -> Option<Contender> {
-        let cache = P::Weighing::<u32>::with_bound(Self::CAPACITY, Self::ENTRIES)?;
+        let cache = P::weighing::<u32>(Self::CAPACITY, Self::ENTRIES)?;
         let mut random = SmallRng::seed_from_u64(0);
         let weights = (0..STREAM).map(|_| random.random_range(1..=Self::HEAVIEST));
         let (weights, keys) = (weights.collect::<Vec<_>>(), NewKeys::of(self.crew.threads));
@@ -189,6 +189,6 @@ impl Question for Weighted {
                 keys.iter().zip(&mut weights).for_each(|(key, weight)| cache.insert(*key, *weight));
             })
         };
-        Some(self.crew.contender::<P, _>(cache, insert, Weigh::refusals))
+        Some(self.crew.contender::<P, _>(cache, insert, Store::refusals))
     }
 }

@@ -9,7 +9,7 @@ mod report;
 
 use indicatif::ProgressBar;
 
-pub(crate) use self::order::{Effort, Order};
+pub(crate) use self::order::Order;
 pub(crate) use self::report::{Api, Costs, Row};
 use crate::failure::Failure;
 use crate::measure::{self, Machine, in_turns, ratio};
@@ -36,26 +36,27 @@ struct Question {
 }
 
 /// Asks every question of all caches, round by round in turn.
-pub(crate) fn run(effort: &Effort, quiet: bool) -> Result<Costs, Failure> {
-    let questions = 2 * effort.threads.len() as u64 + 1;
-    let steps = questions * (effort.rounds as u64 + 1);
+pub(crate) fn run(order: &Order, quiet: bool) -> Result<Costs, Failure> {
+    let questions = 2 * order.threads.len() as u64 + 1;
+    let steps = questions * (order.rounds() as u64 + 1);
     let bar = progress::bar(String::new(), steps, "rounds", quiet);
-    let (rows, machine) = Machine::beside(&bar, || ask_all(effort, &bar));
+    let (rows, machine) = Machine::beside(&bar, || ask_all(order, &bar));
     let rows = rows?;
-    let mut setup = machine.lines([effort.to_string()]);
-    setup.extend(ask::setup(effort));
-    setup.push(join::setup(effort));
+    let (rounds, ms) = (order.rounds(), order.round().as_millis());
+    let mut setup = machine.lines([format!("{rounds} rounds of {ms} ms, caches in turn")]);
+    setup.extend(ask::setup(order));
+    setup.push(join::setup(order));
     let Machine { clock_ns, cores_taken } = machine;
     Ok(Costs { setup, clock_ns, cores_taken, rows })
 }
 
-fn ask_all(effort: &Effort, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
-    let mut rows = Vec::new();
-    for &threads in &effort.threads {
-        rows.extend(ask(ask::hits(threads, effort.round), effort.rounds, bar)?);
-        rows.extend(ask(ask::misses(threads, effort.round), effort.rounds, bar)?);
+fn ask_all(order: &Order, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
+    let (rounds, time, mut rows) = (order.rounds(), order.round(), Vec::new());
+    for &threads in &order.threads {
+        rows.extend(ask(ask::hits(threads, time), rounds, bar)?);
+        rows.extend(ask(ask::misses(threads, time), rounds, bar)?);
     }
-    rows.extend(ask(join::joins(effort.callers, effort.round), effort.rounds, bar)?);
+    rows.extend(ask(join::joins(usize::from(order.callers), time), rounds, bar)?);
     Ok(rows)
 }
 

@@ -1,6 +1,5 @@
 //! What the user orders.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,10 +15,10 @@ pub(crate) struct Order {
     quick: bool,
     /// Numbers of threads that hits and misses are measured with
     #[arg(long, value_name = "LIST", default_value = "1,2", value_delimiter = ',', value_parser = threads, allow_hyphen_values = true)]
-    threads: Vec<usize>,
+    pub(super) threads: Vec<usize>,
     /// Callers that wait for one load
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=1024))]
-    callers: u16,
+    pub(super) callers: u16,
     /// How many rounds: 9, or 5 when quick
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
@@ -32,32 +31,13 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    pub(crate) fn effort(&self) -> Effort {
-        let (rounds, round_ms) = if self.quick { (5, 50) } else { (9, 200) };
-        Effort {
-            threads: self.threads.clone(),
-            callers: usize::from(self.callers),
-            rounds: self.rounds.unwrap_or(rounds) as usize,
-            round: Duration::from_millis(self.round_ms.unwrap_or(round_ms)),
-        }
-    }
-}
-
-/// How often and how long each cache is measured.
-#[derive(Debug, Clone)]
-pub(crate) struct Effort {
-    /// The numbers of threads of hits and misses.
-    pub threads: Vec<usize>,
-    /// Callers that wait for one load.
-    pub callers: usize,
     /// Rounds of each cache.
-    pub rounds: usize,
-    /// How long a round takes.
-    pub round: Duration,
-}
+    pub(super) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 5 } else { 9 }) as usize
+    }
 
-impl fmt::Display for Effort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rounds of {} ms, caches in turn", self.rounds, self.round.as_millis())
+    /// How long a round takes.
+    pub(super) fn round(&self) -> Duration {
+        Duration::from_millis(self.round_ms.unwrap_or(if self.quick { 50 } else { 200 }))
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::measure::table;
-use crate::report::{Spread, short};
+use crate::measure::{Column, list, table_of};
+use crate::report::{Spread, median, short};
 
 /// Who waits: a thread, or a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -26,16 +26,12 @@ impl fmt::Display for Api {
     }
 }
 
-/// What loading costs.
+/// What loading costs; the README says what the fields are.
 #[derive(Debug, Serialize)]
 pub(crate) struct Costs {
-    /// What was configured, one fact a line.
     pub setup: Vec<String>,
-    /// What two readings of the clock cost.
     pub clock_ns: u64,
-    /// Cores that other processes kept busy.
     pub cores_taken: Option<f64>,
-    /// One answer of one cache each.
     pub rows: Vec<Row>,
 }
 
@@ -44,56 +40,36 @@ pub(crate) struct Costs {
 pub(crate) struct Row {
     /// `hit`, `miss` or `join`.
     pub question: &'static str,
-    /// How many asked.
     pub asked: String,
-    /// As what they wait.
     pub api: Api,
-    /// Who was asked.
     pub cache: &'static str,
-    /// What was called.
     pub call: &'static str,
-    /// Nanoseconds per call of a thread; of a join, per caller.
+    /// Per call of a thread; of a join, per caller.
     pub ns: Spread,
-    /// clockhand's nanoseconds through these, in the same round.
     pub clockhand_ratio: Option<Spread>,
-    /// Loads per call; of a join, per key.
+    /// Per call; of a join, per key.
     pub loads_per_operation: f64,
 }
 
-const HEADER: [&str; 9] = [
-    "question",
-    "asked by",
-    "waits as",
-    "cache",
-    "call",
-    "ns",
-    "rounds",
-    "clockhand / this",
-    "loads",
-];
-
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.setup.iter().try_for_each(|line| writeln!(f, "- {line}"))?;
-        writeln!(f, "\n{}\n", table(&HEADER, 5, self.rows.iter().map(cells)))?;
+        list(f, &self.setup)?;
+        let columns: [Column<'_, Row>; 9] = [
+            ("question", &|row| row.question.into()),
+            ("asked by", &|row| row.asked.clone()),
+            ("waits as", &|row| row.api.to_string()),
+            ("cache", &|row| row.cache.into()),
+            ("call", &|row| row.call.into()),
+            ("ns", &|row| short(row.ns.median)),
+            ("rounds", &|row| row.ns.ends()),
+            ("clockhand / this", &|row| median(row.clockhand_ratio)),
+            ("loads", &|row| short(row.loads_per_operation)),
+        ];
+        writeln!(f, "\n{}\n", table_of(&columns, 5, &self.rows))?;
         writeln!(
             f,
-            "Nanoseconds of a thread per call, or per caller of a join: median of the rounds,"
-        )?;
-        writeln!(f, "lowest and highest. A ratio below 1 means that clockhand takes less.")
+            "Nanoseconds of a thread per call, or per caller of a join: median of the rounds,\n\
+             lowest and highest. A ratio below 1 means that clockhand takes less."
+        )
     }
-}
-
-fn cells(row: &Row) -> Vec<String> {
-    vec![
-        row.question.into(),
-        row.asked.clone(),
-        row.api.to_string(),
-        row.cache.into(),
-        row.call.into(),
-        short(row.ns.median),
-        format!("{} to {}", short(row.ns.min), short(row.ns.max)),
-        row.clockhand_ratio.map_or(String::new(), |ratio| short(ratio.median)),
-        short(row.loads_per_operation),
-    ]
 }

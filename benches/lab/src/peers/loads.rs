@@ -5,11 +5,10 @@
 //! the entry, compare the key. It protects nothing, counts nothing and never evicts.
 
 use std::any::type_name;
-use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Lookup, Nobody, Peer, Weight};
+use super::{Hasher, Nobody, Peer, Store, Value};
 
 /// Two loads, with a hasher of choice.
 pub(crate) struct Loads<B> {
@@ -29,8 +28,8 @@ struct Entry {
     value: AtomicU64,
 }
 
-impl<B: BuildHasher> Loads<B> {
-    /// The slot where a key is or could come in, and the entry that is there.
+impl<B: Hasher> Loads<B> {
+    /// The slot where a key is or would go, and the entry that is there.
     #[inline]
     fn find(&self, key: u64) -> (usize, Option<&Entry>) {
         let mut slot = (self.hasher.hash_one(key) >> self.shift) as usize;
@@ -49,21 +48,18 @@ impl<B: BuildHasher> Loads<B> {
     }
 }
 
-impl<B> Peer for Loads<B>
-where
-    B: BuildHasher + Default + Send + Sync + 'static,
-{
+impl<B: Hasher> Peer for Loads<B> {
     const NAME: &'static str = "two loads";
-
     const ID: &'static str = "loads";
-
     const EVICTS: bool = false;
 
     type Lookup<'a> = &'a Self;
-
-    type Weighing<V: Weight> = Nobody;
-
+    type Weighing<V: Value> = Nobody;
     type Wide = Nobody;
+
+    fn configuration() -> String {
+        format!("no cache: a slot and an entry, {}", type_name::<B>())
+    }
 
     fn with_capacity(entries: u64) -> Self {
         // A bucket of eight words for four entries.
@@ -77,12 +73,16 @@ where
         }
     }
 
-    fn configuration() -> String {
-        format!("no cache: a slot and an entry, {}", type_name::<B>())
-    }
-
-    fn lookup(&self) -> Self::Lookup<'_> {
+    fn lookup(&self) -> &Self {
         self
+    }
+}
+
+impl<B: Hasher> Store<u64, u64> for Loads<B> {
+    #[inline]
+    fn get(&self, key: &u64) -> Option<u64> {
+        // ORDERING: Relaxed: one word.
+        self.find(*key).1.map(|entry| entry.value.load(Ordering::Relaxed))
     }
 
     fn insert(&self, key: u64, value: u64) {
@@ -102,13 +102,5 @@ where
 
     fn entries(&self) -> u64 {
         *self.used.lock().expect("nothing panics under the lock") as u64
-    }
-}
-
-impl<B: BuildHasher> Lookup for &Loads<B> {
-    #[inline]
-    fn get(&mut self, key: &u64) -> Option<u64> {
-        // ORDERING: Relaxed: one word.
-        self.find(*key).1.map(|entry| entry.value.load(Ordering::Relaxed))
     }
 }

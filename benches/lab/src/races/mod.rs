@@ -9,39 +9,36 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use clap::Args;
 use serde::Serialize;
 
 use self::all::{ROWS, Row};
 use self::contest::Contest;
 pub(crate) use self::contest::Form;
+use crate::cli::{contestants, seconds};
 use crate::failure::Failure;
-use crate::measure::table;
+use crate::measure::{Column, table_of};
 use crate::progress;
 use crate::report::grouped;
+use crate::team::{MOST_THREADS, cores};
 
 /// What happened in one race.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Race {
-    /// What it is called.
     pub name: &'static str,
-    /// Who races.
     pub form: Form,
-    /// What goes wrong.
+    /// What goes wrong, and what that would have cost.
     pub story: &'static str,
-    /// What it would have cost.
     pub cost: &'static str,
     /// Locks around every step.
     pub naive: Tally,
-    /// `clockhand` at the same work.
     pub clockhand: Tally,
 }
 
 /// How often something was done, and how often it went wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Tally {
-    /// Operations that were looked at.
     pub operations: u64,
-    /// Those that went wrong.
     pub violations: u64,
 }
 
@@ -57,7 +54,6 @@ impl std::iter::Sum for Tally {
 /// All races, in the order of the table.
 #[derive(Debug, Serialize)]
 pub(crate) struct Races {
-    /// One for each.
     pub races: Vec<Race>,
 }
 
@@ -68,13 +64,18 @@ impl Races {
     }
 }
 
-/// How many contestants, and for how long each side of a race.
-#[derive(Debug, Clone, Copy)]
+/// The options of `races`.
+#[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Heat {
-    /// Contestants; two at least, as one alone races with nobody.
-    pub threads: usize,
-    /// Time for each side of each race; where locks have not lost by then, it goes on for a minute.
-    pub time: Duration,
+    /// Threads of each race; as many as cores by default, and two at least
+    #[arg(long, value_name = "N", value_parser = contestants, default_value_t = cores().clamp(2, MOST_THREADS), hide_default_value = true, allow_hyphen_values = true)]
+    threads: usize,
+    /// How long each side of each race takes
+    #[arg(long = "seconds", value_name = "S", value_parser = seconds, default_value = "0.25", allow_hyphen_values = true)]
+    time: Duration,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Runs every race, with threads and with tasks.
@@ -103,15 +104,17 @@ pub(crate) fn step<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl fmt::Display for Races {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = ["race", "of", "what goes wrong", "a lock for each step", "clockhand"];
         let told = |tally: Tally| {
             format!("{} of {}", grouped(tally.violations), grouped(tally.operations))
         };
-        let row = |race: &Race| {
-            let told = [told(race.naive), told(race.clockhand)];
-            [race.name, race.form.name(), race.story].map(String::from).into_iter().chain(told)
-        };
-        writeln!(f, "{}\n", table(&header, header.len(), self.races.iter().map(row)))?;
+        let columns: [Column<'_, Race>; 5] = [
+            ("race", &|race| race.name.into()),
+            ("of", &|race| race.form.name().into()),
+            ("what goes wrong", &|race| race.story.into()),
+            ("a lock for each step", &|race| told(race.naive)),
+            ("clockhand", &|race| told(race.clockhand)),
+        ];
+        writeln!(f, "{}\n", table_of(&columns, columns.len(), &self.races))?;
         for races in self.races.chunk_by(|one, next| one.name == next.name) {
             writeln!(f, "- {}: {}.", races[0].name, races[0].cost)?;
         }

@@ -10,8 +10,10 @@ mod player;
 mod watch;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Args;
 use indicatif::ProgressBar;
 
 pub(crate) use self::capacity::Capacity;
@@ -19,10 +21,11 @@ use self::course::Course;
 pub(crate) use self::player::ReadPath;
 use self::player::{Replayed, play};
 use self::watch::watched;
+use crate::cli::{seconds, threads};
 use crate::failure::Failure;
 use crate::latency::{Quantiles, clock_cost};
 use crate::report::{Latency, Pass, Replay, Spread};
-use crate::team;
+use crate::team::{self, MOST_THREADS, cores};
 use crate::trace::Trace;
 use crate::words::{Words, unusable, words};
 
@@ -50,17 +53,30 @@ impl Body {
     }
 }
 
-/// How to replay.
-#[derive(Debug, Clone, Copy)]
+/// The options of `replay`.
+#[derive(Debug, Args)]
 pub(crate) struct Order {
-    /// The capacity, in absolute terms or relative to the trace.
-    pub capacity: Capacity,
-    /// How many threads share the accesses.
-    pub threads: usize,
-    /// How long the repeated passes together should take, about.
-    pub time: Duration,
-    /// Which of the cache's read operations looks the keys up.
-    pub read: ReadPath,
+    /// Traces (NAME.u64.zst); without any, the built-in one
+    pub(crate) files: Vec<PathBuf>,
+    /// Capacity in entries, or in bytes when the trace has sizes; with %, a share of what would hold
+    /// the whole trace
+    #[arg(long, value_name = "N|N%", default_value = "10%", allow_hyphen_values = true)]
+    capacity: Capacity,
+    /// Threads that share the accesses; as many as cores by default
+    #[arg(long, value_name = "N", value_parser = threads, default_value_t = cores().min(MOST_THREADS), hide_default_value = true, allow_hyphen_values = true)]
+    threads: usize,
+    /// Which read operation to use
+    #[arg(long, value_enum, default_value = "get")]
+    read: ReadPath,
+    /// How long to repeat the passes for throughput and latency; 0 repeats once
+    #[arg(long = "seconds", value_name = "S", value_parser = seconds, default_value = "2", allow_hyphen_values = true)]
+    time: Duration,
+    /// Let every entry weigh 1, also when the trace has sizes
+    #[arg(long)]
+    pub(crate) unit_weights: bool,
+    /// Print one JSON object per trace, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// One operation in this many is timed.

@@ -22,52 +22,38 @@ const GROWTH: f64 = 0.05;
 const SLACK: f64 = (8 << 20) as f64;
 const FLAT_AFTER: f64 = 30.0;
 
-/// What came of a run.
+/// What came of a run; the README says what the fields are.
 #[derive(Debug, Serialize)]
 pub(crate) struct Closing {
-    /// How long it ran.
     pub seconds: f64,
-    /// Messages that the feed sent, each counted once.
+    /// Each counted once, however often it was delivered.
     pub messages: u64,
-    /// The same per second.
     pub messages_per_second: f64,
-    /// Those that were delivered again.
     pub redelivered: u64,
-    /// Those that were processed more than once, as far as the counts tell.
+    /// Messages that were processed more than once, and those that were not, as far as the counts tell.
     pub duplicates: u64,
-    /// Those that were not processed.
     pub lost: u64,
     /// Quotes that the cache did not take.
     pub refused: u64,
-    /// Look-ups of the readers.
     pub lookups: u64,
-    /// Those that found a quote.
     pub hits: u64,
     /// Quotes and candles of another series, and quotes that were older than one seen before.
     pub wrong: u64,
-    /// Requests for candles.
     pub candles: u64,
-    /// Those that did not wait for the origin.
     pub candles_at_once: u64,
-    /// Those that failed.
     pub candles_failed: u64,
     /// Those that failed while the origin was well.
     pub candles_failed_for_nothing: u64,
-    /// Requests that the origin saw.
     pub origin_requests: u64,
     /// What came of the candles that several services share.
     pub shared: Option<String>,
-    /// Candles that were kept fresh.
     pub warmed: u64,
-    /// Requests for quotes and candles by HTTP.
     pub http_requests: u64,
     /// Median of the resident bytes in the second quarter, and in the last one.
     pub memory: Option<[u64; 2]>,
-    /// The most that either cache had removed and not freed.
     pub peak_retired: u64,
     /// Looks at which a cache had more than it was given.
     pub beyond_bounds: u64,
-    /// What went wrong on purpose.
     pub fault: Option<Told>,
     /// Promises that were broken; none when all is well.
     pub broken: Vec<String>,
@@ -76,11 +62,9 @@ pub(crate) struct Closing {
 /// When a fault showed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Told {
-    /// Which.
     pub fault: Fault,
-    /// Seconds from its beginning until health gave a reason.
+    /// Seconds from its beginning until health gave a reason, and the reason.
     pub shown_after: Option<f64>,
-    /// The reason.
     pub reason: Option<String>,
     /// Seconds from its end until none was left.
     pub cleared_after: Option<f64>,

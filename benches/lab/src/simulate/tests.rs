@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Dense, belady, clock, gdsf, lru, s3fifo};
+use super::{Dense, belady, gdsf, lru};
 
 fn random_trace(seed: u64, accesses: usize, keys: u32) -> Dense {
     let mut random = SmallRng::seed_from_u64(seed);
@@ -82,41 +82,13 @@ fn lru_is_a_list_in_the_order_of_the_last_access() {
 }
 
 #[test]
-fn clock_passes_over_what_was_accessed() {
-    let trace = Dense::of(&[1, 2, 3, 1, 4, 1, 2, 5, 1]);
-    // 4 replaces 2, since 1 was accessed; 2 replaces 3, and 5 passes over 1 again and replaces 4.
-    assert_eq!(clock(&trace, 3), 3);
-    assert_eq!(clock(&trace, 9), 4);
-}
-
-#[test]
 fn nothing_is_evicted_where_all_fits() {
     let trace = random_trace(1, 500, 30);
     let hits = (trace.accesses.len() - trace.unique) as u64;
-    for simulate in [belady, clock, lru, s3fifo] {
+    for simulate in [belady, lru] {
         assert_eq!(simulate(&trace, trace.unique), hits);
         assert!(simulate(&trace, trace.unique - 1) <= hits);
     }
-}
-
-#[test]
-fn s3_fifo_keeps_scans_out_of_the_main_queue() {
-    // Ten entries: the small queue has room for one, and until the first eviction the rest goes to
-    // the main queue. Then new keys pass through the small queue one by one.
-    let hot = (0..10).collect::<Vec<u64>>();
-    let scan = (100..150).collect::<Vec<u64>>();
-    let trace = Dense::of(&[&hot[..], &hot, &scan, &hot].concat());
-    // The second time all ten hit; the scan pushes out the one in the small queue only.
-    assert_eq!(s3fifo(&trace, 10), 10 + 9);
-}
-
-#[test]
-fn s3_fifo_lets_ghosts_into_the_main_queue() {
-    // 0 is pushed out of the small queue by 10, and so comes back to the main queue, where the scan
-    // leaves it alone.
-    let fill = (0..10).collect::<Vec<u64>>();
-    let trace = Dense::of(&[&fill[..], &[10, 0, 11, 12, 13, 0]].concat());
-    assert_eq!(s3fifo(&trace, 10), 1);
 }
 
 /// Of the entries, which are few, each time the one of the least priority.

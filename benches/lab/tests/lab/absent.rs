@@ -5,10 +5,7 @@ use crate::support::{lab, output};
 
 #[test]
 fn each_says_how_to_run_it_with_the_same_arguments() {
-    let all: [(&str, &[&str]); 10] = [
-        ("demos", &["races"]),
-        ("demos", &["stampede", "ways", "--seconds", "30"]),
-        ("demos", &["dedup", "--threads=4"]),
+    let all: [(&str, &[&str]); 7] = [
         ("peers", &["compare"]),
         ("peers", &["load", "--quick"]),
         ("peers", &["compare", "--help"]),

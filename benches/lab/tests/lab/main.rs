@@ -1,11 +1,10 @@
 //! The lab, tested through its binary and its trace decoder.
 
-#[cfg(not(feature = "demos"))]
+#[cfg(not(any(feature = "peers", feature = "predict", feature = "serve", feature = "tier")))]
 mod absent;
 #[cfg(feature = "peers")]
 mod compare;
 mod failures;
-#[cfg(feature = "demos")]
 mod failures_of_demos;
 #[cfg(feature = "peers")]
 mod failures_of_peers;
@@ -16,12 +15,10 @@ mod load;
 mod migration;
 #[cfg(feature = "predict")]
 mod predict;
-#[cfg(feature = "demos")]
 mod races;
 mod replay;
 #[cfg(feature = "serve")]
 mod serve;
-#[cfg(feature = "demos")]
 mod stampede;
 mod support;
 #[cfg(feature = "tier")]

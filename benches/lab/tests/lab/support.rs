@@ -33,7 +33,6 @@ pub(crate) fn replay_json(arguments: &[&str]) -> Vec<Value> {
 }
 
 /// Runs the lab with `--json -` and returns the object.
-#[cfg(feature = "demos")]
 pub(crate) fn json(arguments: &[&str]) -> Value {
     let out = output(lab(arguments).args(["--json", "-"]));
     assert!(out.status.success(), "{out:?}");

@@ -1,24 +1,23 @@
 //! Exactly once: a log with redelivery, consumed with `clockhand::dedup` and with sets used the obvious
 //! ways. What is counted is how often a message was processed twice, or not at all.
 
-#[cfg(feature = "peers")]
-mod peers;
-mod ways;
-
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use clockhand::dedup::Deduplicator;
+use ahash::RandomState;
+use clap::Args;
+use clockhand::dedup::{Deduplicator, Outcome};
 use serde::Serialize;
 
-use self::ways::{Claims, Locked, LockedAddFirst};
+use crate::cli::contestants;
 use crate::failure::Failure;
-use crate::measure::table;
+use crate::measure::{Column, table_of};
+use crate::races::step;
 use crate::report::grouped;
-use crate::team;
+use crate::team::{self, MOST_THREADS, cores};
 
 /// How long an id is remembered.
 const TTL: Duration = Duration::from_secs(300);
@@ -38,36 +37,49 @@ enum Delivered {
 /// Processing a message; an error the first time, for some.
 type Process<'a> = &'a dyn Fn() -> Result<(), ()>;
 
+/// When each message was added.
+type Times = HashMap<u64, Instant, RandomState>;
+
 /// A way to process each message once.
-trait Consumer: Sync {
-    fn consume(&self, id: u64, process: Process<'_>) -> Delivered;
-}
+type Consumer<'a> = &'a (dyn Fn(u64, Process<'_>) -> Delivered + Sync);
 
 fn answer(result: Result<(), ()>) -> Delivered {
     if result.is_ok() { Delivered::Acknowledged } else { Delivered::Again }
 }
 
+/// The obvious way: is it new? Then process it, and add it. Each step is safe by itself.
+fn check_then_add(
+    is_known: impl Fn(u64) -> bool + Sync,
+    add: impl Fn(u64) + Sync,
+) -> impl Fn(u64, Process<'_>) -> Delivered + Sync {
+    move |id, process| {
+        if is_known(id) {
+            return Delivered::Acknowledged;
+        }
+        let result = process();
+        if result.is_ok() {
+            add(id);
+        }
+        answer(result)
+    }
+}
+
 /// What one way came to.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Way {
-    /// Its name.
     pub name: &'static str,
-    /// Deliveries per second, over all threads.
+    /// Over all threads.
     pub deliveries_per_second: f64,
-    /// Messages that were processed more than once.
+    /// Messages that were processed more than once, and those that were not processed.
     pub twice: u64,
-    /// Messages that were not processed.
     pub lost: u64,
 }
 
 /// All ways at the same work.
 #[derive(Debug, Serialize)]
 pub(crate) struct Ways {
-    /// Different messages.
     pub messages: u64,
-    /// Threads that consume them.
     pub threads: usize,
-    /// One for each.
     pub ways: Vec<Way>,
 }
 
@@ -78,13 +90,18 @@ impl Ways {
     }
 }
 
-/// What is consumed.
-#[derive(Debug, Clone, Copy)]
+/// The options of `dedup`: what is consumed.
+#[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Log {
-    /// Deliveries of the log, redeliveries after a failure apart.
-    pub deliveries: u64,
-    /// Threads.
-    pub threads: usize,
+    /// Deliveries of the log, redeliveries after a failure apart
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
+    deliveries: u64,
+    /// Threads that consume it; as many as cores by default, and two at least
+    #[arg(long, value_name = "N", value_parser = contestants, default_value_t = cores().clamp(2, MOST_THREADS), hide_default_value = true, allow_hyphen_values = true)]
+    threads: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl Log {
@@ -97,7 +114,7 @@ impl Log {
         self.deliveries.checked_sub(1).map_or(0, |last| Self::message(last) + 1)
     }
 
-    fn consume(self, name: &'static str, consumer: &dyn Consumer) -> Result<Way, Failure> {
+    fn consume(self, name: &'static str, consume: Consumer<'_>) -> Result<Way, Failure> {
         let processed: Vec<AtomicU8> = (0..self.messages()).map(|_| AtomicU8::new(0)).collect();
         let failed: Vec<AtomicU8> =
             (0..self.messages().div_ceil(REDELIVERED - 1)).map(|_| AtomicU8::new(0)).collect();
@@ -118,7 +135,7 @@ impl Log {
                     return;
                 }
                 let id = Self::message(nth);
-                while let Delivered::Again = consumer.consume(id, &|| process(id)) {
+                while let Delivered::Again = consume(id, &|| process(id)) {
                     std::thread::yield_now();
                 }
             }
@@ -140,27 +157,65 @@ impl Log {
 /// Consumes the log in every way.
 pub(crate) fn run(log: Log) -> Result<Ways, Failure> {
     let seen = Deduplicator::builder().capacity(log.messages().max(1)).ttl(TTL).build();
-    let seen = seen.map_err(|e| Failure::Input(e.to_string()))?;
-    let times = || Mutex::new(HashMap::with_hasher(ahash::RandomState::new()));
-    #[cfg_attr(not(feature = "peers"), expect(unused_mut, reason = "the peers are added"))]
+    let seen = seen.map_err(|error| Failure::Input(error.to_string()))?;
+    let claim = |id, process: Process<'_>| match seen.process(id, process) {
+        Outcome::Processed(()) | Outcome::Duplicate => Delivered::Acknowledged,
+        _ => Delivered::Again,
+    };
+    let [locked, added_first] = [(); 2].map(|()| Mutex::new(Times::default()));
+    let is_live = |times: &Times, id| times.get(&id).is_some_and(|added| added.elapsed() < TTL);
+    let add = |id| _ = step(&locked).insert(id, Instant::now());
+    // One lock over check and add, before the message is processed.
+    let add_first = |id, process: Process<'_>| {
+        let mut times = step(&added_first);
+        if is_live(&times, id) {
+            return Delivered::Acknowledged;
+        }
+        times.insert(id, Instant::now());
+        drop(times);
+        answer(process())
+    };
     let mut ways = vec![
-        log.consume("clockhand", &Claims(seen))?,
-        log.consume("mutex, check then add", &Locked(times()))?,
-        log.consume("mutex, add first", &LockedAddFirst(times()))?,
+        log.consume("clockhand", &claim)?,
+        log.consume(
+            "mutex, check then add",
+            &check_then_add(|id| is_live(&step(&locked), id), add),
+        )?,
+        log.consume("mutex, add first", &add_first)?,
     ];
-    #[cfg(feature = "peers")]
-    ways.extend(peers::consume(log)?);
+    ways.extend(peers(log)?);
     Ok(Ways { messages: log.messages(), threads: log.threads, ways })
+}
+
+/// Other caches and maps, used the obvious way.
+#[cfg(feature = "peers")]
+fn peers(log: Log) -> Result<Vec<Way>, Failure> {
+    let map = dashmap::DashMap::<u64, Instant, RandomState>::default();
+    let is_live = |id| map.get(&id).is_some_and(|added| added.elapsed() < TTL);
+    let moka = moka::sync::Cache::builder().max_capacity(log.messages()).time_to_live(TTL);
+    let moka = moka.build_with_hasher(RandomState::new());
+    let by_map = check_then_add(is_live, |id| _ = map.insert(id, Instant::now()));
+    let by_moka = check_then_add(|id| moka.contains_key(&id), |id| moka.insert(id, ()));
+    Ok(vec![
+        log.consume("dashmap, check then add", &by_map)?,
+        log.consume("moka, check then add", &by_moka)?,
+    ])
+}
+
+#[cfg(not(feature = "peers"))]
+fn peers(_: Log) -> Result<Vec<Way>, Failure> {
+    Ok(Vec::new())
 }
 
 impl fmt::Display for Ways {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = ["way", "deliveries/s", "processed twice", "never processed"];
-        let row = |way: &Way| {
-            let counts = [way.deliveries_per_second as u64, way.twice, way.lost];
-            std::iter::once(way.name.to_string()).chain(counts.map(grouped))
-        };
-        let table = table(&header, header.len(), self.ways.iter().map(row));
+        let columns: [Column<'_, Way>; 4] = [
+            ("way", &|way| way.name.into()),
+            ("deliveries/s", &|way| grouped(way.deliveries_per_second as u64)),
+            ("processed twice", &|way| grouped(way.twice)),
+            ("never processed", &|way| grouped(way.lost)),
+        ];
+        let table = table_of(&columns, columns.len(), &self.ways);
         let (messages, threads) = (grouped(self.messages), self.threads);
         writeln!(f, "{messages} messages, a tenth of the deliveries twice, {threads} threads")?;
         writeln!(f, "{table}")?;
