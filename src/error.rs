@@ -61,6 +61,7 @@ impl fmt::Display for InsertErrorKind {
 
 /// An entry that was not inserted, and why.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "these are the parts of a refused insert")]
 pub struct InsertError<K, V> {
     /// Why.
     pub kind: InsertErrorKind,

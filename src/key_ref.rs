@@ -21,6 +21,7 @@ use equivalent::Equivalent;
 /// assert!(rows.invalidate(&KeyRef(("EURUSD", 3))));
 /// ```
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "users build it")]
 pub struct KeyRef<T>(pub T);
 
 impl<T: Hash> Hash for KeyRef<T> {

@@ -87,6 +87,8 @@
 //!
 //! Targets with pointers and atomics of 64 bits; on others it does not compile.
 #![deny(unsafe_code)]
+// What users match or build may get more parts.
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 // Tests may be as long as what they say.
 #![cfg_attr(
     not(test),

@@ -14,6 +14,7 @@ pub enum Inserted {
 
 /// What the closure of [`Cache::compute`](crate::Cache::compute) wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "this is all that a call may decide")]
 pub enum Compute<V> {
     /// Leave everything as it is.
     Keep,

@@ -279,6 +279,7 @@ impl<E: Clone + Send + Sync + 'static> Shared<E> for Cloned<E> {
 
 /// Nothing.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the attribute builds it")]
 pub struct Nothing;
 
 impl<E> Shared<E> for Nothing {
@@ -290,6 +291,7 @@ impl<E> Shared<E> for Nothing {
 /// An error of which no caller knows yet whether it can be shared: of both methods `share`, the compiler takes the
 /// one that needs no further reference.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the attribute builds it")]
 pub struct Probe<'a, E>(pub &'a E);
 
 /// See [`Probe`].

@@ -41,12 +41,21 @@ impl Source {
         self.lines.iter().enumerate().filter_map(finding).collect()
     }
 
-    /// The attributes and the documentation above a line, the nearest first.
-    pub(crate) fn above(&self, nth: usize) -> impl Iterator<Item = &Line> {
-        self.lines[..nth].iter().rev().take_while(|line| {
+    /// All code, without comments.
+    pub(crate) fn code(&self) -> String {
+        self.lines.iter().flat_map(|line| [&line.code, "\n"]).collect()
+    }
+
+    /// Whether the documentation of what a line begins has one of these words. What is hidden has all of them.
+    pub(crate) fn documents(&self, nth: usize, words: &[&str]) -> bool {
+        let above = self.lines[..nth].iter().rev().take_while(|line| {
             let code = line.code.trim();
             let documents = code.is_empty() && !line.comment.is_empty();
             documents || code.starts_with('#') || code.ends_with(")]")
+        });
+        above.into_iter().any(|line| {
+            let hidden = ["doc(hidden)", "fuzzing"].iter().any(|mark| line.code.contains(mark));
+            hidden || words.iter().any(|word| line.comment.contains(word))
         })
     }
 }
@@ -79,11 +88,14 @@ fn take_apart(text: &str, in_string: &mut bool) -> Line {
     line
 }
 
+/// The names and numbers in a text.
+pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty())
+}
+
 /// Whether a word stands alone in the code.
 pub(crate) fn has_word(code: &str, word: &str) -> bool {
-    let part = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(word)
-        .any(|(at, _)| !code[..at].ends_with(part) && !code[at + word.len()..].starts_with(part))
+    names(code).any(|name| name == word)
 }
 
 pub(crate) fn root() -> PathBuf {
@@ -145,4 +157,24 @@ pub(crate) fn crates() -> Vec<Source> {
     let folders = fs::read_dir(root().join("crates")).expect("the folder of the crates");
     let names = folders.map(|folder| folder.expect("a crate").file_name());
     names.flat_map(|name| sources_of(&format!("crates/{}/src", name.to_string_lossy()))).collect()
+}
+
+#[test]
+fn files_for_tests_are_found_by_their_declaration() {
+    let file = |path: &str, text: &str| (path.to_string(), text.to_string());
+    let files = [
+        file("a/mod.rs", "mod b;\n#[cfg(all(test, not(x)))]\nmod c;\nmod d;"),
+        file("e.rs", "#[cfg(test)]\nmod f;"),
+    ];
+    assert_eq!(test_files(&files), BTreeSet::from(["a/c.rs", "e/f.rs"].map(String::from)));
+}
+
+#[test]
+fn code_strings_and_comments_are_told_apart() {
+    let text = "a(\"// b \\\" c\"); // d \"\ng('\"', 'h, \"i\n// j\"); 'k: '\\\"'";
+    let source = Source::new("a.rs", text, false);
+    let code: Vec<&str> = source.lines.iter().map(|line| line.code.as_str()).collect();
+    let comment: Vec<&str> = source.lines.iter().map(|line| line.comment.as_str()).collect();
+    assert_eq!(code, ["a(\"\"); ", "g(, 'h, \"", "\"); 'k: "]);
+    assert_eq!(comment, ["// d \"", "", ""]);
 }

@@ -17,6 +17,8 @@
 //! | `router`, `stream`, `connections` | the same for `axum` |
 //! | `page` | the page as one document |
 #![forbid(unsafe_code)]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 mod admin;
 mod answers;
 #[cfg(feature = "axum")]

@@ -31,6 +31,7 @@ pub trait Codec<V>: Send + Sync + 'static {
 
 /// A value that has no bytes, or bytes that are no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has no parts")]
 pub struct CodecError;
 
 impl fmt::Display for CodecError {
@@ -44,6 +45,7 @@ impl Error for CodecError {}
 /// [`postcard`](https://docs.rs/postcard): compact, and without names. Fields that are added, removed or moved make
 /// another format: give the tier another [`key_prefix`](crate::RedisTierBuilder::key_prefix) then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has no parts")]
 pub struct Postcard;
 
 impl<V: Serialize + DeserializeOwned> Codec<V> for Postcard {
@@ -64,6 +66,7 @@ impl<V: Serialize + DeserializeOwned> Codec<V> for Postcard {
 
 /// Bytes as they are: `Vec<u8>`, `Box<[u8]>`, `Arc<[u8]>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has no parts")]
 pub struct Raw;
 
 impl<V> Codec<V> for Raw
@@ -86,6 +89,7 @@ where
 /// JSON, in which fields have names. Needs feature `json`.
 #[cfg(feature = "json")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has no parts")]
 pub struct Json;
 
 #[cfg(feature = "json")]

@@ -26,6 +26,7 @@
 //! | `breaker` | whether the server is asked at all |
 //! | `envelope`, `codec`, `key` | how values and keys are written |
 #![forbid(unsafe_code)]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod as_tier;
 mod batch;

@@ -1,0 +1,184 @@
+//! Rules on code: atomics, orderings, what is left over, sizes, progress.
+
+use super::Rule;
+use super::source::{Source, has_word};
+
+pub(crate) const ATOMICS: Rule = Rule {
+    name: "atomics",
+    find: atomics,
+    wrong: &[
+        ("table/group.rs", "use std::sync::atomic::AtomicU64;"),
+        ("engine/mod.rs", "use loom::thread;"),
+        ("engine/mod.rs", "#[allow(unsafe_code)]"),
+        ("reclaim/mod.rs", "use crossbeam_epoch::Guard;"),
+        ("sync/mod.rs", "use crossbeam_epoch::Guard;"),
+        ("table/models.rs", "use crossbeam_epoch::Guard;"),
+    ],
+    right: &[
+        ("lib.rs", "#[allow(unsafe_code)]"),
+        ("reclaim/crossbeam_models.rs", "use crossbeam_epoch::Guard;"),
+        ("sync/mod.rs", "use std::sync::atomic::AtomicU64;"),
+        ("table/group.rs", "#[cfg(clockhand_loom)] // not loom itself"),
+    ],
+};
+
+/// Atomics that do not come from `sync`, `crossbeam_epoch` but in the models that measure it, and unsafe code that is
+/// allowed outside its folders. That each block says why is a lint.
+fn atomics(source: &Source) -> Vec<String> {
+    let (sync, module) = (source.module() == "sync", source.module());
+    let crossbeam_models = source.test && module == "reclaim";
+    let safe = !["lib", "sync", "reclaim", "entry", "table"].contains(&module);
+    source.findings(|_, line| {
+        let has = |text: &str| line.code.contains(text);
+        let atomic =
+            has("std::sync::atomic") || has("core::sync::atomic") || has_word(&line.code, "loom");
+        match () {
+            () if has_word(&line.code, "crossbeam_epoch") && !crossbeam_models => {
+                Some("names `crossbeam_epoch`".into())
+            }
+            () if atomic && !source.test && !sync => {
+                Some("names atomics that `sync` does not lend".into())
+            }
+            () if safe && has("allow(unsafe_code") => Some("allows unsafe code".into()),
+            () => None,
+        }
+    })
+}
+
+pub(crate) const ORDERINGS: Rule = Rule {
+    name: "orderings",
+    find: orderings,
+    wrong: &[
+        ("a.rs", "fn f() {\n    word.load(Ordering::Acquire)\n}"),
+        (
+            "a.rs",
+            "// ORDERING A-b: of another function\nfn f() {\n    word.load(Ordering::Acquire)\n}",
+        ),
+        ("sync/mod.rs", "fn f() {\n    word.load(Ordering::Acquire)\n}"),
+        ("a.rs", "#[cfg(test)]\nfn g() {}\nfn f() {\n    word.load(Ordering::Acquire)\n}"),
+        ("a.rs", "fn f() {\n    let a = b.load(Ordering::Relaxed);\n"),
+    ],
+    right: &[
+        (
+            "a.rs",
+            "fn f() {\n    // ORDERING A-b: Acquire: pairs\n    word.load(Ordering::Acquire)\n}",
+        ),
+        ("a.rs", "#[cfg(test)]\nfn f() {\n    word.load(Ordering::Acquire)\n}"),
+        ("a.rs", "fn f() {\n    let mut a = b.load(Ordering::Relaxed);\n    loop {\n"),
+        ("sync/mod.rs", "fn f() { self.0.load(Ordering::Relaxed) }"),
+        ("a.rs", "fn f() -> Ordering { Ordering::Less }"),
+    ],
+};
+
+/// Orderings without a reason in the same function, above. Needs none: code for tests, a seeded bug,
+/// and a first guess that the exchange in the loop behind it checks.
+fn orderings(source: &Source) -> Vec<String> {
+    const NAMES: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
+    let line_at = |nth: usize| source.lines.get(nth).map_or("", |line| line.code.trim());
+    source.findings(|nth, line| {
+        let used = NAMES.iter().find(|name| line.code.contains(&format!("Ordering::{name}")))?;
+        // The types that have no ordering to choose are made there.
+        let made = source.module() == "sync" && *used == "Relaxed";
+        let seed = [nth.saturating_sub(1), nth].iter().any(|&at| line_at(at).contains("seeded("));
+        let guess = line.code.trim().starts_with("let mut ")
+            && line.code.contains(".load(Ordering::Relaxed);")
+            && line_at(nth + 1) == "loop {";
+        let begin = (0..=nth).rev().find(|&at| has_word(line_at(at), "fn")).unwrap_or(0);
+        let for_tests = source.test || line_at(begin.saturating_sub(1)) == "#[cfg(test)]";
+        let told = source.lines[begin..=nth].iter().any(|l| l.comment.contains("ORDERING "));
+        let fine = made || seed || guess || for_tests || told;
+        (!fine).then(|| format!("`Ordering::{used}` without `ORDERING` above"))
+    })
+}
+
+pub(crate) const LEFTOVERS: Rule = Rule {
+    name: "leftovers",
+    find: leftovers,
+    wrong: &[
+        ("a.rs", concat!("// FIX", "ME: later")),
+        ("a.rs", concat!("#[ig", "nore = \"slow\"]")),
+        ("a.rs", "/// ```rust,ignore"),
+        ("a.rs", "mod tests {"),
+    ],
+    right: &[("a.rs", "/// ```\n/// f();\n/// ```\nmod tests;")],
+};
+
+/// Examples that are not compiled, notes of things left to do, tests that do not run or stand inline.
+fn leftovers(source: &Source) -> Vec<String> {
+    let marks = [concat!("FIX", "ME"), concat!("XX", "X"), concat!("TO", "DO")];
+    source.findings(|_, line| {
+        let has = |text: &str| line.code.contains(text);
+        let found = match () {
+            () if line.comment.contains("```") && line.comment.contains("ignore") => {
+                "an example that is not compiled"
+            }
+            () if has("mod tests {") || has("mod models {") => "tests that have no file",
+            () if has(concat!("#[ig", "nore")) => "a test that does not run",
+            () if marks.iter().any(|mark| has_word(&line.comment, mark)) => "left over",
+            () => return None,
+        };
+        Some(found.to_string())
+    })
+}
+
+/// Lines of code in a file, at most.
+pub(crate) const LONGEST: usize = 600;
+
+pub(crate) const SIZES: Rule =
+    Rule { name: "sizes", find: sizes, wrong: &[("a/b/c.rs", "")], right: &[("a/b.rs", "")] };
+
+/// Files that are too long or too deep.
+fn sizes(source: &Source) -> Vec<String> {
+    let code = source.lines.iter().filter(|line| !line.code.trim().is_empty()).count();
+    let long = (code > LONGEST).then(|| format!("{code} lines of code, more than {LONGEST}"));
+    let deep = (source.path.matches('/').count() > 1).then(|| "more than two folders deep".into());
+    long.into_iter().chain(deep).map(|wrong| format!("{}: {wrong}", source.path)).collect()
+}
+
+pub(crate) const PROGRESS: Rule = Rule {
+    name: "progress",
+    find: progress,
+    wrong: &[("cache.rs", "impl A {\n    /// Says.\n    #[inline]\n    pub fn get(&self) {}\n}")],
+    right: &[
+        ("stats/counts.rs", "impl A {\n    pub fn get(&self) {}\n}"),
+        ("cache.rs", "    /// # Progress\n    /// It.\n    #[inline]\n    pub fn get(&self) {}"),
+        ("builder.rs", "    pub fn get(mut self) {}"),
+        ("cache.rs", "    pub(crate) fn get(&self) {}"),
+    ],
+};
+
+/// Files of settings and reports: values of one thread, whose methods read or change a field.
+const VALUES: &[&str] = &[
+    "dedup/error.rs",
+    "error.rs",
+    "health/",
+    "latency/",
+    "load/fresh.rs",
+    "load/outcome.rs",
+    "load_policy.rs",
+    "outcome.rs",
+    "predict/budget.rs",
+    "random_state.rs",
+    "stats/",
+    "tier/",
+];
+
+/// The name of the public function that a line of code begins.
+pub(crate) fn function(code: &str) -> Option<&str> {
+    let code = code.strip_prefix("pub ")?;
+    let code = code.trim_start_matches("const ").trim_start_matches("async ");
+    code.strip_prefix("fn ")?.split(['(', '<']).next()
+}
+
+/// Public methods without the heading. A setter of a builder, which takes `mut self`, needs none.
+fn progress(source: &Source) -> Vec<String> {
+    if source.test || VALUES.iter().any(|value| source.path.starts_with(value)) {
+        return Vec::new();
+    }
+    source.findings(|nth, line| {
+        let name = function(line.code.strip_prefix("    ")?)?;
+        let setter = source.lines[nth..].iter().take(2).any(|line| line.code.contains("mut self"));
+        let told = source.documents(nth, &["# Progress"]);
+        (!told && !setter).then(|| format!("`{name}` without `# Progress`"))
+    })
+}
