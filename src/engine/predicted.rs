@@ -4,8 +4,11 @@ use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
 use super::remove::{EntryState, Occupied, View};
+use super::room::Eviction;
+use super::write_op::WriteOp;
 use super::{Engine, LoadTally};
 use crate::evidence::{Evidence, ReadEvent};
+use crate::policy::MAX_EXTRA_VICTIMS;
 
 /// What the cache has of a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +174,19 @@ where
     #[cfg(feature = "persist")]
     pub(crate) fn hash_of(&self, key: &K) -> u64 {
         self.hash(key)
+    }
+
+    /// Has some protected entries make room for prefetched ones that are still to come.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_room_for_prefetched(&self, view: View<'_, K, V>, op: &mut WriteOp<'_>) {
+        for _ in 0..MAX_EXTRA_VICTIMS {
+            let wanted = self.policy.take_displaced(&op.delta, self.fill());
+            if !wanted || self.evict(&view, op, None, 0) != Eviction::Done {
+                return;
+            }
+            op.reservation.surrender();
+        }
     }
 
     /// Whether an entry that was prefetched was asked for, in time or not.

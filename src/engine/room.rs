@@ -235,7 +235,12 @@ where
             .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING);
         let at = (&op.local.cursor, view.extension());
         let eviction = self.policy.eviction(&entries, at, &op.delta);
-        if op.spares_protected { eviction.probation_victim() } else { eviction.victim(self.fill()) }
+        if !op.spares_protected {
+            return eviction.victim(self.fill());
+        }
+        #[cfg(feature = "predict")]
+        self.policy.note_displaced(&op.delta, self.fill());
+        eviction.probation_victim()
     }
 
     /// An entry that has expired, if there is one that is known of: it makes room before any live one does.

@@ -615,10 +615,15 @@ where
         }
     }
 
-    /// What a new entry may set off: the table grows, probation's overflow is promoted.
+    /// What a new entry may set off: the table grows, probation's overflow is promoted, or more of the protected entries
+    /// make room for prefetched ones.
     #[inline(always)]
-    pub(super) fn promote_overflow(&self, view: View<'_, K, V>, op: &WriteOp<'_>) {
+    pub(super) fn promote_overflow(&self, view: View<'_, K, V>, op: &mut WriteOp<'_>) {
         self.grow_if_crowded(view);
+        #[cfg(feature = "predict")]
+        if self.policy.has_displaced() && !op.predicted {
+            self.make_room_for_prefetched(view, op);
+        }
         let fill = self.fill();
         if fill.has_room() {
             let entries = TableEntries::new(self, view);

@@ -19,6 +19,7 @@
 //! | `saved` | what a snapshot has of it |
 //! | `state` | what all threads share, and what is learned of keys that come and go |
 //! | `eviction` | the rules |
+//! | `prefetched` | room for entries that were prefetched (feature `predict`) |
 //! | `worth` | what an entry saves for its weight |
 //! | `worth_rules` | the rules where entries differ in weight or a miss in cost |
 //!
@@ -41,6 +42,8 @@ mod ghosts;
 mod hand;
 mod history;
 mod incumbent;
+#[cfg(feature = "predict")]
+mod prefetched;
 mod probation_delta;
 mod probation_fifo;
 mod recent_uses;
@@ -64,6 +67,8 @@ pub(crate) use cursor::EvictionCursor;
 pub(crate) use departure::Departure;
 pub(crate) use entries::{Entries, ScanPosition};
 pub(crate) use history::History;
+#[cfg(feature = "predict")]
+pub(crate) use prefetched::MAX_EXTRA_VICTIMS;
 pub(crate) use probation_delta::ProbationDelta;
 pub(crate) use recent_uses::RecentUses;
 pub(crate) use state::{Admission, Fill, Policy};

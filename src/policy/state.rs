@@ -70,6 +70,9 @@ pub(crate) struct Policy {
     pub(super) target: CachePadded<Target>,
     /// What a new entry weighs, as a moving average over those with which a batch of fingerprints was full.
     pub(super) typical_charge: Relaxed<AtomicU64>,
+    /// Prefetched entries that displaced others on probation although that was below its target.
+    #[cfg(feature = "predict")]
+    pub(super) displaced: Relaxed<AtomicU64>,
     pub(super) probation_hand: Hand,
     pub(super) protected_hand: Hand,
 }
@@ -83,6 +86,8 @@ impl Policy {
             probation_charge: zero(),
             target: CachePadded::default(),
             typical_charge: Relaxed::<AtomicU64>::new(1),
+            #[cfg(feature = "predict")]
+            displaced: Relaxed::<AtomicU64>::new(0),
             probation_hand: Hand::new(),
             protected_hand: Hand::new(),
         };
@@ -206,7 +211,7 @@ impl Policy {
 
     /// By how much a ghost moves the target.
     #[inline]
-    fn target_step(&self) -> f64 {
+    pub(super) fn target_step(&self) -> f64 {
         self.typical_charge.get().max(1) as f64
     }
 
@@ -241,22 +246,8 @@ impl Policy {
         self.target.capacity.set(fill.capacity);
     }
 
-    fn move_target(&self, by: f64, fill: Fill) {
+    pub(super) fn move_target(&self, by: f64, fill: Fill) {
         self.set_target(self.target(fill) + by, fill);
-    }
-
-    /// An entry that was prefetched was asked for in vain after it had made room, or was asked for: then more of them
-    /// may be of use. Or it was not asked for.
-    #[cfg(feature = "predict")]
-    pub(crate) fn note_prefetched(&self, asked: bool, fill: Fill) {
-        self.move_target(if asked { self.target_step() } else { -self.target_step() }, fill);
-    }
-
-    /// How many entries of usual charge have room on probation.
-    #[cfg(feature = "predict")]
-    pub(crate) fn probation_room(&self, fill: Fill) -> u64 {
-        let room = self.target(fill) + if fill.has_room() { fill.free as f64 } else { 0.0 };
-        crate::narrow::whole(room / self.target_step())
     }
 
     /// Hears of a new entry. One that weighs nothing makes no room, and has no fingerprint.

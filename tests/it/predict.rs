@@ -147,3 +147,23 @@ fn a_value_that_lives_shorter_than_the_one_before_is_renewed_in_time() {
     let useful = market.predictor.stats().reuse.useful - before;
     assert!(useful >= 30, "each of ten in each ten seconds but the first: {useful}");
 }
+
+#[test]
+fn what_is_prefetched_has_room_where_all_keys_come_back() {
+    let market = successors(300);
+    let mut waits = 0;
+    // Chains of sixteen keys, twice as many keys as there is room for, each time in another order; and keys that are asked
+    // for all the time.
+    for round in 0..1_600_u64 {
+        waits = if round == 800 { 0 } else { waits };
+        let chain = 10_000 + 100 * (round * round * 7 % 37);
+        for nth in 0..16 {
+            waits += u64::from(!market.read(chain + nth * (2 * round + 1) % 16));
+            market.read((round * 3 + nth * 7) % 100);
+            market.step();
+        }
+    }
+    let stats = market.predictor.stats().successors;
+    assert!(waits <= 1_100, "{waits} waits of 12800: {stats:?}");
+    assert!(stats.precision.unwrap() > 0.85, "{stats:?}");
+}
