@@ -37,7 +37,7 @@ pub(crate) struct Clients {
 
 /// What all clients met together.
 #[derive(Debug)]
-pub(crate) struct Met {
+pub(crate) struct Totals {
     pub(crate) hits: u64,
     pub(crate) loaded: u64,
     pub(crate) failed: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Met {
     pub(crate) late: [u64; 2],
 }
 
-impl Met {
+impl Totals {
     pub(crate) fn requests(&self) -> u64 {
         self.hits + self.loaded + self.failed
     }
@@ -65,13 +65,13 @@ impl Clients {
         draw: impl Fn(&mut SmallRng) -> u64 + Sync,
         ask: impl Fn(u64) -> Answer + Sync,
         conduct: impl FnOnce(),
-    ) -> Result<Met, Failure> {
+    ) -> Result<Totals, Failure> {
         let work = |id: usize, bell: &Bell| self.one(id, &draw, &ask, bell);
         let each = work_beside(self.number, work, conduct)?;
-        let each: Vec<One> = each.into_iter().map(|shift| shift.result).collect();
+        let each: Vec<ClientTotals> = each.into_iter().map(|shift| shift.result).collect();
         let count = |of: Answer| each.iter().map(|one| one.answers[of as usize]).sum();
-        let time = |of: fn(&One) -> Duration| each.iter().map(of).sum();
-        Ok(Met {
+        let time = |of: fn(&ClientTotals) -> Duration| each.iter().map(of).sum();
+        Ok(Totals {
             hits: count(Answer::Hit),
             loaded: count(Answer::Loaded),
             failed: count(Answer::Failed),
@@ -92,7 +92,7 @@ impl Clients {
         draw: impl Fn(&mut SmallRng) -> u64,
         ask: impl Fn(u64) -> Answer,
         bell: &Bell,
-    ) -> One {
+    ) -> ClientTotals {
         let mut random = SmallRng::seed_from_u64(id as u64);
         let mut responses = Sampler::new(1, id as u64);
         let (mut answers, mut late) = ([0; 3], 0);
@@ -118,12 +118,12 @@ impl Clients {
             }
             thread::sleep(self.think.mul_f64(random.random_range(0.5..1.5)));
         };
-        One { answers, responses: responses.finish(), responding, waited, present, late }
+        ClientTotals { answers, responses: responses.finish(), responding, waited, present, late }
     }
 }
 
 /// What one client met.
-struct One {
+struct ClientTotals {
     answers: [u64; 3],
     responses: Histogram<u64>,
     responding: Duration,

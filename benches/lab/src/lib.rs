@@ -35,7 +35,6 @@ mod report;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "peers")]
-#[allow(unreachable_pub, reason = "as if the crate published it")]
 mod simulate;
 pub mod source;
 mod stampede;

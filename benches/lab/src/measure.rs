@@ -23,7 +23,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Measures something, and what else the machine does meanwhile. The bar goes when that is over.
-    pub(crate) fn beside<T>(bar: &ProgressBar, work: impl FnOnce() -> T) -> (T, Self) {
+    pub(crate) fn during<T>(bar: &ProgressBar, work: impl FnOnce() -> T) -> (T, Self) {
         let (meter, clock_ns) = (CpuMeter::begin(), clock_cost());
         let found = work();
         bar.finish_and_clear();

@@ -13,3 +13,11 @@ pub(crate) fn bar(title: String, length: u64, unit: &str, quiet: bool) -> Progre
         .progress_chars("=> ");
     ProgressBar::with_draw_target(Some(length), target).with_style(style).with_message(title)
 }
+
+/// One line that tells how it goes.
+#[cfg(feature = "serve")]
+pub(crate) fn line() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
+}

@@ -136,25 +136,20 @@ impl Replay {
     fn fmt_passes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cold, warm, rate) = (&self.cold, &self.warm, &self.throughput);
         writeln!(f, "\none pass from an empty cache")?;
-        writeln!(f, "  hits          {:>14}", grouped(cold.hits))?;
-        writeln!(f, "  misses        {:>14}", grouped(cold.misses))?;
-        writeln!(f, "  hit ratio     {:>14.4}", cold.hit_ratio)?;
-        writeln!(f, "  throughput    {:>14} accesses/s", per_second(cold.accesses_per_second))?;
+        line(f, "hits", &grouped(cold.hits), "")?;
+        line(f, "misses", &grouped(cold.misses), "")?;
+        line(f, "hit ratio", &format!("{:.4}", cold.hit_ratio), "")?;
+        line(f, "throughput", &per_second(cold.accesses_per_second), " accesses/s")?;
         writeln!(
             f,
             "\nthen {} passes over the warm cache, in {} rounds of {:.2} s together",
-            HumanCount(warm.passes),
+            grouped(warm.passes),
             rate.rounds,
             warm.seconds
         )?;
-        writeln!(f, "  hit ratio     {:>14.4}", warm.hit_ratio)?;
-        writeln!(
-            f,
-            "  throughput    {:>14} accesses/s   (median; {} to {})",
-            per_second(rate.median),
-            per_second(rate.min),
-            per_second(rate.max)
-        )
+        line(f, "hit ratio", &format!("{:.4}", warm.hit_ratio), "")?;
+        let [median, min, max] = [rate.median, rate.min, rate.max].map(per_second);
+        line(f, "throughput", &median, &format!(" accesses/s   (median; {min} to {max})"))
     }
 
     fn fmt_latency(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,32 +170,28 @@ impl Replay {
     }
 
     fn fmt_bounds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\nbounds, over all passes ({} samples of the usage)",
-            HumanCount(self.usage_samples)
-        )?;
+        let samples = grouped(self.usage_samples);
+        writeln!(f, "\nbounds, over all passes ({samples} samples of the usage)")?;
         let full = 100.0 * self.peak_charge as f64 / self.capacity.max(1) as f64;
-        let [charge, retired] = [self.peak_charge, self.peak_retired].map(grouped);
-        let [capacity, retired_capacity] = [self.capacity, self.retired_capacity].map(grouped);
-        writeln!(f, "  peak charge   {charge:>14} of capacity {capacity} ({full:.1} %)")?;
-        writeln!(f, "  peak retired  {retired:>14} of retired capacity {retired_capacity}")?;
-        let entries = grouped(self.resident_entries);
-        writeln!(
-            f,
-            "  resident      {entries:>14} entries, charge {}",
-            grouped(self.resident_charge)
-        )?;
-        writeln!(f, "  evictions     {:>14}", grouped(self.evictions))?;
         let inserts = self.cold.misses + self.warm.misses;
         let refused = 100.0 * self.refusals as f64 / inserts.max(1) as f64;
-        let refusals = grouped(self.refusals);
-        writeln!(
-            f,
-            "  refusals      {refusals:>14} of {} insertions ({refused:.1} %)",
-            grouped(inserts)
-        )
+        let [capacity, retired, charge, inserts] =
+            [self.capacity, self.retired_capacity, self.resident_charge, inserts].map(grouped);
+        for (name, figure, rest) in [
+            ("peak charge", self.peak_charge, format!(" of capacity {capacity} ({full:.1} %)")),
+            ("peak retired", self.peak_retired, format!(" of retired capacity {retired}")),
+            ("resident", self.resident_entries, format!(" entries, charge {charge}")),
+            ("evictions", self.evictions, String::new()),
+            ("refusals", self.refusals, format!(" of {inserts} insertions ({refused:.1} %)")),
+        ] {
+            line(f, name, &grouped(figure), &rest)?;
+        }
+        Ok(())
     }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, figure: &str, rest: &str) -> fmt::Result {
+    writeln!(f, "  {name:<14}{figure:>14}{rest}")
 }
 
 pub(crate) fn grouped(count: u64) -> String {

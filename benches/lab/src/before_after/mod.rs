@@ -1,10 +1,9 @@
 //! Before and after: clients who ask for large pages behind a slow store, first through a naive cache
 //! with the races in it, and then through `clockhand`.
 
-mod clockhand;
-mod naive;
 mod page;
 mod report;
+mod sides;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +11,9 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use rand::rngs::SmallRng;
 
-use self::clockhand::Clockhand;
-use self::naive::Naive;
 use self::page::Pages;
-pub(crate) use self::report::{BeforeAfter, Side};
-pub(crate) use self::report::{FIGURES, Figure};
+pub(crate) use self::report::{BeforeAfter, FIGURES, Figure, Side};
+use self::sides::{Clockhand, Naive};
 use crate::clients::{Answer, Clients, let_pass};
 use crate::failure::Failure;
 use crate::zipf::Zipf;
@@ -34,36 +31,30 @@ trait System: Sync {
 /// Who asks for what, and what they meet. Times are in proportion to the store's.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
-    /// How long each side takes.
+    /// Of each side, and as much of it as does not count.
     pub time: Duration,
-    /// As much of it as does not count.
     pub warm_up: Duration,
-    /// Clients, each a thread.
+    /// Each a thread.
     pub clients: usize,
-    /// Pages, asked for with Zipf's law.
+    /// Asked for with Zipf's law, with this exponent.
     pub pages: u64,
-    /// Its exponent.
     pub exponent: f64,
     /// Between an answer and the client's next request, on average.
     pub think: Duration,
-    /// How long the store takes.
+    /// How long the store takes, and how many requests it serves at once without getting slower.
     pub store: Duration,
-    /// Requests that it serves at once without getting slower.
     pub at_once: u64,
-    /// How long a page is good.
+    /// How long a page is good, at which age it is renewed, and how long it may stand in after that.
     pub life: Duration,
-    /// At which age it is renewed.
     pub refresh: Duration,
-    /// How long it may stand in after that.
     pub grace: Duration,
-    /// Bytes of pages.
+    /// Bytes of pages, and of those that were removed and are not freed yet.
     pub capacity: u64,
-    /// Bytes of pages that were removed and are not freed yet.
     pub garbage: u64,
 }
 
 impl Terms {
-    /// So many clients for so long in front of a store that takes this time.
+    /// Clients in front of a store that takes this time.
     pub(crate) fn new(time: Duration, clients: usize, store: Duration) -> Self {
         Self {
             time,

@@ -2,7 +2,7 @@
 
 #[cfg(not(all(feature = "peers", feature = "predict", feature = "serve", feature = "tier")))]
 mod absent;
-mod said;
+mod report;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,7 +11,9 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use self::said::{complain, finish, print, print_json, told, told_or_printed, usage};
+use self::report::{
+    finish, print, print_error, print_json, usage, with_printed_report, with_report,
+};
 use crate::failure::Failure;
 #[cfg(feature = "peers")]
 use crate::output::Output;
@@ -41,47 +43,47 @@ enum Command {
     /// repeated passes for throughput and latency. `NAME.u64.zst` is one little-endian u64 key per
     /// access, compressed with zstd; `NAME.u32.zst` beside it, one u32 size per access, makes the
     /// sizes the weights. At most 4 GiB are unpacked of a file.
-    Replay(replay::Order),
+    Replay(replay::Options),
     /// Compare clockhand with its peers in one run
     ///
     /// Rounds of all caches take turns. Printed are the median round, the spread, and the ratio to
     /// quick_cache within the same rounds. Leave the machine alone meanwhile.
     #[cfg(feature = "peers")]
-    Compare(compare::Order),
+    Compare(compare::Options),
     /// Run the races that the library exists for: naive caches lose them, clockhand does not
     ///
     /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
     /// the same work. Printed is how often it went wrong.
-    Races(races::Heat),
+    Races(races::Options),
     /// Measure what a hit, a miss and a wait for another's load cost, beside moka and quick_cache
     ///
     /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
     /// caches take turns.
     #[cfg(feature = "peers")]
-    Load(load::Order),
+    Load(load::Options),
     /// Let a hundred clients ask while the store behind the cache is slow: before and after, and four ways
     ///
     /// Before: a naive cache with the races in it; after: clockhand. Then a few keys without a cache; by get
     /// and then insert; by `get_or_load`; by a `LoadingCache` that renews values ahead of their expiry. It
     /// takes five times `--seconds`, about.
-    Stampede(stampede::Order),
+    Stampede(stampede::Options),
     /// Serve quotes and candles of a generated market feed, with the page and the metrics of the caches
     ///
     /// Each message of the feed, some of which come twice, is processed once, into a cache of quotes that
     /// threads read; candles are loaded from a slow origin. It stops at Ctrl-C or SIGTERM, with a report.
     #[cfg(feature = "serve")]
-    Serve(crate::serve::Order),
+    Serve(crate::serve::Options),
     /// Load ahead of requests, by models and without, on generated days of a market and on traces
     ///
     /// Printed are the waits that each way avoids and the loads that it costs. Figures are the same every time.
     #[cfg(feature = "predict")]
-    Predict(crate::predict::Order),
+    Predict(crate::predict::Options),
     /// Measure what a second tier in Redis costs, beside the plain client and the store of `cached`
     ///
     /// Hits in the cache and in Redis, misses, a hundred keys at once, and writes, by one and by five instances. A
     /// `redis-server` is started for that, unless one is given.
     #[cfg(feature = "tier")]
-    Tier(crate::tier::Order),
+    Tier(crate::tier::Options),
     /// Consume a log with redelivery, with clockhand and with sets used the obvious ways
     ///
     /// Printed is how often a message was processed twice, and how often never.
@@ -115,34 +117,35 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Replay(order) => replay(&order),
+        Command::Replay(options) => replay(&options),
         #[cfg(feature = "peers")]
-        Command::Compare(order) => compare(order),
-        Command::Races(heat) => {
-            let races = told_or_printed(heat.json, |quiet| races::run(heat, quiet))?;
+        Command::Compare(options) => compare(options),
+        Command::Races(options) => {
+            let races = with_printed_report(options.json, |quiet| races::run(options, quiet))?;
             let line = format!("clockhand lost races {} times", races.broken());
             Failure::unless_kept(races.broken(), line)
         }
         #[cfg(feature = "peers")]
-        Command::Load(order) => {
-            told(order.json.clone(), |quiet| load::run(&order, quiet)).map(drop)
+        Command::Load(options) => {
+            with_report(options.json.clone(), |quiet| load::run(&options, quiet)).map(drop)
         }
-        Command::Stampede(order) => stampede(&order),
+        Command::Stampede(options) => stampede(&options),
         Command::Dedup(log) => {
-            let ways = told_or_printed(log.json, |_| dedup::run(log))?;
+            let ways = with_printed_report(log.json, |_| dedup::run(log))?;
             let line = format!("clockhand processed {} messages twice or never", ways.broken());
             Failure::unless_kept(ways.broken(), line)
         }
         #[cfg(feature = "tier")]
-        Command::Tier(order) => {
-            told(order.json.clone(), |quiet| crate::tier::run(&order, quiet)).map(drop)
+        Command::Tier(options) => {
+            with_report(options.json.clone(), |quiet| crate::tier::run(&options, quiet)).map(drop)
         }
         #[cfg(feature = "predict")]
-        Command::Predict(order) => {
-            told(order.json.clone(), |quiet| crate::predict::run(&order, quiet)).map(drop)
+        Command::Predict(options) => {
+            with_report(options.json.clone(), |quiet| crate::predict::run(&options, quiet))
+                .map(drop)
         }
         #[cfg(feature = "serve")]
-        Command::Serve(order) => serve(&order),
+        Command::Serve(options) => serve(&options),
         #[cfg(feature = "peers")]
         Command::Resident { hashers, peer, size, entries } => {
             print_json(&peers::resident(hashers, &peer, size, entries)?)
@@ -162,49 +165,49 @@ fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Replays traces, each on its own.
-fn replay(order: &replay::Order) -> Result<(), Failure> {
-    let sources = Source::of(order.files.clone());
+fn replay(options: &replay::Options) -> Result<(), Failure> {
+    let sources = Source::of(options.files.clone());
     sources.iter().try_for_each(Source::check)?;
     let mut broken = 0;
     for (at, source) in sources.iter().enumerate() {
-        let trace = source.load(order.unit_weights)?;
+        let trace = source.load(options.unit_weights)?;
         let accesses = trace.keys().len() as u64;
-        let bar = progress::bar(source.name(), accesses, "accesses", order.json);
-        let report = replay::replay(source.name(), &trace, order, &bar);
+        let bar = progress::bar(source.name(), accesses, "accesses", options.json);
+        let report = replay::replay(source.name(), &trace, options, &bar);
         bar.finish_and_clear();
         let report = report?;
         broken += report.broken.len() as u64;
-        if order.json {
+        if options.json {
             print_json(&report)?;
         } else {
             print(&format!("{}{report}", if at > 0 { "\n" } else { "" }))?;
         }
-        report.broken.iter().for_each(|line| complain(line));
+        report.broken.iter().for_each(|line| print_error(line));
     }
     Failure::unless_kept(broken, format!("clockhand broke {broken} of its promises"))
 }
 
 #[cfg(feature = "peers")]
-fn compare(order: compare::Order) -> Result<(), Failure> {
-    let effort = order.effort();
-    let comparison = told(order.json, |quiet| {
-        let markdown = order.markdown.map(Output::create).transpose()?;
-        order.charts.as_deref().map_or(Ok(()), charts::prepare)?;
+fn compare(options: compare::Options) -> Result<(), Failure> {
+    let effort = options.effort();
+    let comparison = with_report(options.json, |quiet| {
+        let markdown = options.markdown.map(Output::create).transpose()?;
+        options.charts.as_deref().map_or(Ok(()), charts::prepare)?;
         let comparison = compare::run(&effort, quiet)?;
         if let Some(markdown) = markdown {
             markdown.write(&comparison.to_string())?;
         }
-        order.charts.map_or(Ok(()), |folder| charts::draw(&comparison, &folder))?;
+        options.charts.map_or(Ok(()), |folder| charts::draw(&comparison, &folder))?;
         Ok(comparison)
     });
     comparison.map(drop)
 }
 
-fn stampede(order: &stampede::Order) -> Result<(), Failure> {
-    let (plan, terms) = (order.plan()?, order.terms());
-    let stampede = told(order.json.clone(), |quiet| {
-        let stampede = stampede::run(&plan, terms.as_ref(), order.has_ways(), quiet)?;
-        if let (Some(sides), Some(path)) = (&stampede.before_after, &order.chart) {
+fn stampede(options: &stampede::Options) -> Result<(), Failure> {
+    let (plan, terms) = (options.plan()?, options.terms());
+    let stampede = with_report(options.json.clone(), |quiet| {
+        let stampede = stampede::run(&plan, terms.as_ref(), options.has_ways(), quiet)?;
+        if let (Some(sides), Some(path)) = (&stampede.before_after, &options.chart) {
             charts::draw_before_after(sides, path)?;
         }
         Ok(stampede)
@@ -219,10 +222,10 @@ fn stampede(order: &stampede::Order) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "serve")]
-fn serve(order: &crate::serve::Order) -> Result<(), Failure> {
-    let plan = order.plan()?;
-    let closing = told(order.json.clone(), |_| crate::serve::run(plan))?;
-    closing.broken.iter().for_each(|line| complain(line));
+fn serve(options: &crate::serve::Options) -> Result<(), Failure> {
+    let plan = options.plan()?;
+    let closing = with_report(options.json.clone(), |_| crate::serve::run(plan))?;
+    closing.broken.iter().for_each(|line| print_error(line));
     let broken = closing.broken.len() as u64;
     Failure::unless_kept(broken, format!("{broken} promises were broken"))
 }

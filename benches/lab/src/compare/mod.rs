@@ -1,7 +1,6 @@
 //! Compares clockhand with its peers, all in one run, round by round in turn.
 
 mod answers;
-mod effort;
 mod goal;
 mod hit_ratio;
 mod hit_ratios;
@@ -9,6 +8,7 @@ pub(crate) mod keys;
 mod known;
 mod latency;
 mod memory;
+mod options;
 mod question;
 mod reads;
 mod speed;
@@ -21,10 +21,10 @@ mod writes;
 use indicatif::ProgressBar;
 
 pub(crate) use self::answers::{Comparison, Row};
-use self::effort::Effort;
-pub(crate) use self::effort::Order;
 pub(crate) use self::hit_ratios::HitRatio;
 use self::memory::{Excess, Memory};
+use self::options::Effort;
+pub(crate) use self::options::Options;
 use self::question::{Question, answer};
 use self::trace_set::TraceSet;
 pub(crate) use self::units::{Group, Unit};
@@ -40,7 +40,7 @@ pub(crate) fn run(effort: &Effort, quiet: bool) -> Result<Comparison, Failure> {
     let traces = traces.then(|| TraceSet::find(effort.traces.as_deref())).transpose()?;
     let steps = traces.as_ref().map_or(0, TraceSet::steps);
     let bar = progress::bar(String::new(), questions(effort) + steps, "questions", quiet);
-    let (found, machine) = Machine::beside(&bar, || -> Result<_, Failure> {
+    let (found, machine) = Machine::during(&bar, || -> Result<_, Failure> {
         let rows = ask_all(&Suite { effort, bar: &bar })?;
         let ratios = traces.map(|traces| hit_ratio::run(&traces, effort.peers, &bar));
         Ok((rows, ratios.transpose()?))

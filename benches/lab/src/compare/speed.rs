@@ -1,7 +1,7 @@
 //! The questions about speed, each with every number of threads.
 
-use super::effort::Effort;
 use super::keys::zipf_streams;
+use super::options::Effort;
 use super::question::{Crew, Question};
 use super::reads::{self, Batches, Reads};
 use super::writes::{self, Churn, Fill, Mixed, Weighted};

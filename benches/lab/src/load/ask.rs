@@ -8,7 +8,7 @@ use clockhand::Cache;
 use futures_executor::block_on;
 
 use super::fill::{Fill, FillAsync, GetThenInsert, Moka, MokaFuture, QuickCache};
-use super::{Api, Call, Contender, Order, Question};
+use super::{Api, Call, Contender, Options, Question};
 use crate::arena::{Bell, repeat, work_for};
 use crate::compare::keys::{NewKeys, Streams, scatter, zipf_streams};
 use crate::measure::Turn;
@@ -20,8 +20,8 @@ const EXPONENT: f64 = 0.99;
 /// Entries of the cache that is full, where all calls miss.
 const CAPACITY: u64 = 10_000;
 
-pub(super) fn setup(order: &Order) -> [String; 4] {
-    let threads: Vec<_> = order.threads.iter().map(usize::to_string).collect();
+pub(super) fn setup(options: &Options) -> [String; 4] {
+    let threads: Vec<_> = options.threads.iter().map(usize::to_string).collect();
     [
         format!("hit: {KEYS} keys, Zipf {EXPONENT}, in a cache of {}; loads nothing", 2 * KEYS),
         format!(

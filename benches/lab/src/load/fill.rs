@@ -32,88 +32,33 @@ pub(super) trait FillAsync: Send + Sync + 'static {
     fn fill(&self, key: u64, load: impl Future<Output = u64>) -> impl Future<Output = u64>;
 }
 
-impl Fill for Cache<u64, u64> {
-    const NAME: &'static str = super::CLOCKHAND;
-    const CALL: &'static str = "get_or_load";
+/// Caches with the name and the call that tables have for them, how one is made, and what a call is.
+macro_rules! fills {
+    ($($fill:ident for $cache:ty: $name:expr, $call:literal, |$entries:ident| $make:expr,
+       |$own:ident, $key:ident, $load:ident: $loader:ty| -> $value:ty { $fills:expr })*) => {$(
+        impl $fill for $cache {
+            const NAME: &'static str = $name;
+            const CALL: &'static str = $call;
 
-    fn with_capacity(entries: u64) -> Self {
-        Self::new(entries)
-    }
+            fn with_capacity($entries: u64) -> Self {
+                $make
+            }
 
-    #[inline]
-    fn fill(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
-        self.get_or_load(key, |_| load())
-    }
-}
-
-impl FillAsync for Cache<u64, u64> {
-    const NAME: &'static str = super::CLOCKHAND;
-    const CALL: &'static str = "get_or_load_async";
-
-    fn with_capacity(entries: u64) -> Self {
-        Self::new(entries)
-    }
-
-    #[inline]
-    fn fill(&self, key: u64, load: impl Future<Output = u64>) -> impl Future<Output = u64> {
-        self.get_or_load_async(key, |_| load)
-    }
+            #[inline]
+            fn fill(&self, $key: u64, $load: $loader) -> $value {
+                let $own = self;
+                $fills
+            }
+        }
+    )*};
 }
 
 /// clockhand without loading: what coalescing costs is the difference.
 pub(super) struct GetThenInsert(Cache<u64, u64>);
 
-impl Fill for GetThenInsert {
-    const NAME: &'static str = "clockhand, no loading";
-    const CALL: &'static str = "get, then insert";
-
-    fn with_capacity(entries: u64) -> Self {
-        Self(Cache::new(entries))
-    }
-
-    #[inline]
-    fn fill(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
-        self.0.get(&key).unwrap_or_else(|| {
-            let value = load();
-            self.0.insert(key, value);
-            value
-        })
-    }
-}
-
 pub(super) type Moka = moka::sync::Cache<u64, u64, RandomState>;
 
-impl Fill for Moka {
-    const NAME: &'static str = "moka";
-    const CALL: &'static str = "sync::Cache::get_with";
-
-    fn with_capacity(entries: u64) -> Self {
-        moka::sync::Cache::builder().max_capacity(entries).build_with_hasher(RandomState::default())
-    }
-
-    #[inline]
-    fn fill(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
-        self.get_with(key, load)
-    }
-}
-
 pub(super) type MokaFuture = moka::future::Cache<u64, u64, RandomState>;
-
-impl FillAsync for MokaFuture {
-    const NAME: &'static str = "moka";
-    const CALL: &'static str = "future::Cache::get_with";
-
-    fn with_capacity(entries: u64) -> Self {
-        moka::future::Cache::builder()
-            .max_capacity(entries)
-            .build_with_hasher(RandomState::default())
-    }
-
-    #[inline]
-    fn fill(&self, key: u64, load: impl Future<Output = u64>) -> impl Future<Output = u64> {
-        self.get_with(key, load)
-    }
-}
 
 pub(super) type QuickCache = quick_cache::sync::Cache<u64, u64, UnitWeighter, RandomState>;
 
@@ -122,33 +67,50 @@ fn quick_cache(entries: u64) -> QuickCache {
     QuickCache::with(entries as usize, entries, weighter, RandomState::default(), lifecycle)
 }
 
-impl Fill for QuickCache {
-    const NAME: &'static str = "quick_cache";
-    const CALL: &'static str = "get_or_insert_with";
+fills! {
+    Fill for Cache<u64, u64>: super::CLOCKHAND, "get_or_load", |entries| Self::new(entries),
+    |cache, key, load: impl FnOnce() -> u64| -> u64 { cache.get_or_load(key, |_| load()) }
 
-    fn with_capacity(entries: u64) -> Self {
-        quick_cache(entries)
+    Fill for GetThenInsert: "clockhand, no loading", "get, then insert",
+    |entries| Self(Cache::new(entries)),
+    |cache, key, load: impl FnOnce() -> u64| -> u64 {
+        cache.0.get(&key).unwrap_or_else(|| {
+            let value = load();
+            cache.0.insert(key, value);
+            value
+        })
     }
 
-    #[inline]
-    fn fill(&self, key: u64, load: impl FnOnce() -> u64) -> u64 {
-        let Ok(value) = self.get_or_insert_with(&key, || Ok::<_, Infallible>(load()));
-        value
-    }
-}
+    Fill for Moka: "moka", "sync::Cache::get_with",
+    |entries| moka::sync::Cache::builder().max_capacity(entries).build_with_hasher(RandomState::default()),
+    |cache, key, load: impl FnOnce() -> u64| -> u64 { cache.get_with(key, load) }
 
-impl FillAsync for QuickCache {
-    const NAME: &'static str = "quick_cache";
-    const CALL: &'static str = "get_or_insert_async";
-
-    fn with_capacity(entries: u64) -> Self {
-        quick_cache(entries)
+    Fill for QuickCache: "quick_cache", "get_or_insert_with", |entries| quick_cache(entries),
+    |cache, key, load: impl FnOnce() -> u64| -> u64 {
+        match cache.get_or_insert_with(&key, || Ok::<_, Infallible>(load())) {
+            Ok(value) => value,
+        }
     }
 
-    #[inline]
-    async fn fill(&self, key: u64, load: impl Future<Output = u64>) -> u64 {
-        let load = async { Ok::<_, Infallible>(load.await) };
-        let Ok(value) = self.get_or_insert_async(&key, load).await;
-        value
+    FillAsync for Cache<u64, u64>: super::CLOCKHAND, "get_or_load_async",
+    |entries| Self::new(entries),
+    |cache, key, load: impl Future<Output = u64>| -> impl Future<Output = u64> {
+        cache.get_or_load_async(key, |_| load)
+    }
+
+    FillAsync for MokaFuture: "moka", "future::Cache::get_with",
+    |entries| moka::future::Cache::builder().max_capacity(entries).build_with_hasher(RandomState::default()),
+    |cache, key, load: impl Future<Output = u64>| -> impl Future<Output = u64> {
+        cache.get_with(key, load)
+    }
+
+    FillAsync for QuickCache: "quick_cache", "get_or_insert_async", |entries| quick_cache(entries),
+    |cache, key, load: impl Future<Output = u64>| -> impl Future<Output = u64> {
+        async move {
+            let load = async { Ok::<_, Infallible>(load.await) };
+            match cache.get_or_insert_async(&key, load).await {
+                Ok(value) => value,
+            }
+        }
     }
 }

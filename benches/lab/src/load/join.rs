@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clockhand::Cache;
 
 use super::fill::{Fill, FillAsync, Moka, MokaFuture, QuickCache};
-use super::{Api, Call, Contender, Order, Question};
+use super::{Api, Call, Contender, Options, Question};
 use crate::compare::keys::scatter;
 use crate::failure::Failure;
 use crate::report::Spread;
@@ -25,12 +25,12 @@ const ASLEEP: Duration = Duration::from_millis(1);
 /// A join of threads takes about so long: what is done in a round.
 const EACH: Duration = Duration::from_millis(5);
 
-pub(super) fn setup(order: &Order) -> String {
+pub(super) fn setup(options: &Options) -> String {
     format!(
         "join: {} callers want the same new key, and one loads it; blocking: as many threads, from the \
          end of the load until the last has the value, per caller; async: tasks polled by one thread, \
          to join and to learn the value, per caller",
-        order.callers
+        options.callers
     )
 }
 

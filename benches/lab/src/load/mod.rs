@@ -4,12 +4,12 @@
 mod ask;
 mod fill;
 mod join;
-mod order;
+mod options;
 mod report;
 
 use indicatif::ProgressBar;
 
-pub(crate) use self::order::Order;
+pub(crate) use self::options::Options;
 pub(crate) use self::report::{Api, Costs, Row};
 use crate::failure::Failure;
 use crate::measure::{self, Machine, in_turns, ratio};
@@ -36,27 +36,27 @@ struct Question {
 }
 
 /// Asks every question of all caches, round by round in turn.
-pub(crate) fn run(order: &Order, quiet: bool) -> Result<Costs, Failure> {
-    let questions = 2 * order.threads.len() as u64 + 1;
-    let steps = questions * (order.rounds() as u64 + 1);
+pub(crate) fn run(options: &Options, quiet: bool) -> Result<Costs, Failure> {
+    let questions = 2 * options.threads.len() as u64 + 1;
+    let steps = questions * (options.rounds() as u64 + 1);
     let bar = progress::bar(String::new(), steps, "rounds", quiet);
-    let (rows, machine) = Machine::beside(&bar, || ask_all(order, &bar));
+    let (rows, machine) = Machine::during(&bar, || ask_all(options, &bar));
     let rows = rows?;
-    let (rounds, ms) = (order.rounds(), order.round().as_millis());
+    let (rounds, ms) = (options.rounds(), options.round().as_millis());
     let mut setup = machine.lines([format!("{rounds} rounds of {ms} ms, caches in turn")]);
-    setup.extend(ask::setup(order));
-    setup.push(join::setup(order));
+    setup.extend(ask::setup(options));
+    setup.push(join::setup(options));
     let Machine { clock_ns, cores_taken } = machine;
     Ok(Costs { setup, clock_ns, cores_taken, rows })
 }
 
-fn ask_all(order: &Order, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
-    let (rounds, time, mut rows) = (order.rounds(), order.round(), Vec::new());
-    for &threads in &order.threads {
+fn ask_all(options: &Options, bar: &ProgressBar) -> Result<Vec<Row>, Failure> {
+    let (rounds, time, mut rows) = (options.rounds(), options.round(), Vec::new());
+    for &threads in &options.threads {
         rows.extend(ask(ask::hits(threads, time), rounds, bar)?);
         rows.extend(ask(ask::misses(threads, time), rounds, bar)?);
     }
-    rows.extend(ask(join::joins(usize::from(order.callers), time), rounds, bar)?);
+    rows.extend(ask(join::joins(usize::from(options.callers), time), rounds, bar)?);
     Ok(rows)
 }
 

@@ -43,7 +43,7 @@ enum Subject {
 
 /// The options of `predict`.
 #[derive(Debug, Args)]
-pub struct Order {
+pub struct Options {
     /// What to show
     #[arg(value_enum, default_value = "all")]
     subject: Subject,
@@ -84,24 +84,24 @@ const SMALL_BUDGET: f64 = 0.5;
 /// # Errors
 ///
 /// [`Failure::Input`] when an option or a trace is not usable.
-pub fn run(order: &Order, quiet: bool) -> Result<Report, Failure> {
-    if order.learn + 1 >= order.days {
+pub fn run(options: &Options, quiet: bool) -> Result<Report, Failure> {
+    if options.learn + 1 >= options.days {
         let line = "too few days are left to count; give more --days, or less --learn";
         return Err(Failure::Input(line.into()));
     }
     let mut report = Report::default();
-    if order.subject != Subject::Traces {
-        report.days = Some(order.days(quiet)?);
-        report.drift = order.drift()?;
-        report.adversary = order.adversary()?;
+    if options.subject != Subject::Traces {
+        report.days = Some(options.days(quiet)?);
+        report.drift = options.drift()?;
+        report.adversary = options.adversary()?;
     }
-    if order.subject != Subject::Days {
-        report.traces = order.traces(quiet)?;
+    if options.subject != Subject::Days {
+        report.traces = options.traces(quiet)?;
     }
     Ok(report)
 }
 
-impl Order {
+impl Options {
     fn plan(&self, drift: Option<Drift>) -> Plan {
         Plan { symbols: self.symbols, days: self.days, seed: self.seed, drift }
     }

@@ -5,32 +5,25 @@ use std::fmt;
 use serde::Serialize;
 
 use super::drive::{Counts, Outcome};
-use crate::measure::table;
+use crate::measure::{Column, table_of};
 use crate::report::{grouped, short};
 
-/// What loading ahead avoids and costs.
+/// What loading ahead avoids and costs; the README says what the fields are.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Days of a market, if they were asked for.
     pub days: Option<Days>,
-    /// The same with a drift.
     pub drift: Option<Drifted>,
-    /// Keys that mislead.
     pub adversary: Option<Adversary>,
-    /// One way with one trace and capacity each.
     pub traces: Vec<TraceRow>,
 }
 
 /// Generated days.
 #[derive(Debug, Serialize)]
 pub struct Days {
-    /// Symbols of the market.
     pub symbols: u64,
-    /// Days.
     pub days: u64,
     /// First days, which do not count.
     pub learned: u64,
-    /// Seed.
     pub seed: u64,
     /// One way each, the first loads nothing ahead.
     pub rows: Vec<Row>,
@@ -39,17 +32,12 @@ pub struct Days {
 /// What one way made of the days.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What is loaded ahead.
     pub way: String,
-    /// Requests.
     pub requests: u64,
-    /// Those that did not wait, through all.
     pub hit_ratio: f64,
-    /// Those that waited for a load.
+    /// Requests that waited for a load, and how many fewer these are than when nothing is loaded ahead.
     pub waits: u64,
-    /// Fewer than when nothing is loaded ahead.
     pub avoided: u64,
-    /// Loads ahead of requests.
     pub ahead: u64,
     /// Loads more than when nothing is loaded ahead.
     pub extra: i64,
@@ -59,7 +47,7 @@ pub struct Row {
     pub recall: f64,
     /// The most bytes that it took.
     pub memory: usize,
-    /// Processor time of the whole run per request of it, the cache's included.
+    /// Of the whole run, the cache's processor time included.
     pub ns_per_request: Option<f64>,
 }
 
@@ -127,19 +115,15 @@ pub(super) fn recovery(none: &Outcome, predicted: &Outcome, from_day: u64) -> Op
 /// What keys that mislead do to both models.
 #[derive(Debug, Clone, Serialize)]
 pub struct Adversary {
-    /// Requests.
     pub requests: u64,
-    /// Requests that waited, when nothing is loaded ahead.
+    /// When nothing is loaded ahead.
     pub waits_before: u64,
-    /// Requests that waited.
     pub waits: u64,
-    /// Loads ahead.
     pub ahead: u64,
     /// Loads ahead that the budget allowed for.
     pub budget: u64,
-    /// The most bytes that it took.
+    /// The most bytes that it took, and those that it was allowed.
     pub memory: usize,
-    /// Bytes that it was allowed.
     pub allowed: usize,
 }
 
@@ -194,23 +178,16 @@ impl fmt::Display for Adversary {
 /// What one way made of a trace.
 #[derive(Debug, Clone, Serialize)]
 pub struct TraceRow {
-    /// The trace's name.
     pub trace: String,
-    /// The capacity.
     pub entries: u64,
-    /// What is loaded ahead.
     pub way: &'static str,
-    /// Hits per access.
     pub hit_ratio: f64,
     /// Points of it, in percent, more than when nothing is loaded ahead.
     pub gain: f64,
-    /// Loads ahead per access.
+    /// Loads ahead per access, and the part of them whose value was asked for.
     pub ahead: f64,
-    /// The part of them whose value was asked for.
     pub precision: f64,
-    /// The most bytes that it took.
     pub memory: usize,
-    /// Processor time per access, the cache's included.
     pub ns_per_access: Option<f64>,
 }
 
@@ -252,22 +229,18 @@ impl fmt::Display for Report {
         if self.traces.is_empty() {
             return Ok(());
         }
-        let header =
-            ["trace", "entries", "way", "hit ratio", "points", "ahead", "precision", "KiB", "ns"];
-        let cells = |row: &TraceRow| {
-            vec![
-                row.trace.clone(),
-                grouped(row.entries),
-                row.way.into(),
-                format!("{:.4}", row.hit_ratio),
-                format!("{:+.2}", row.gain),
-                format!("{:.4}", row.ahead),
-                format!("{:.2}", row.precision),
-                grouped(row.memory as u64 / 1024),
-                row.ns_per_access.map_or(String::new(), short),
-            ]
-        };
-        writeln!(f, "\n{}\n", table(&header, 3, self.traces.iter().map(cells)))?;
+        let columns: [Column<'_, TraceRow>; 9] = [
+            ("trace", &|row| row.trace.clone()),
+            ("entries", &|row| grouped(row.entries)),
+            ("way", &|row| row.way.into()),
+            ("hit ratio", &|row| format!("{:.4}", row.hit_ratio)),
+            ("points", &|row| format!("{:+.2}", row.gain)),
+            ("ahead", &|row| format!("{:.4}", row.ahead)),
+            ("precision", &|row| format!("{:.2}", row.precision)),
+            ("KiB", &|row| grouped(row.memory as u64 / 1024)),
+            ("ns", &|row| row.ns_per_access.map_or(String::new(), short)),
+        ];
+        writeln!(f, "\n{}\n", table_of(&columns, 3, &self.traces))?;
         writeln!(
             f,
             "Points of the hit ratio, in percent, beside nothing loaded ahead; loads ahead per access."
@@ -289,35 +262,22 @@ impl fmt::Display for Days {
         let share = |part: u64, of: Option<u64>| {
             of.map_or(String::new(), |of| format!("{:.1} %", 100.0 * ratio(part, of)))
         };
-        let cells = |row: &Row| {
-            vec![
-                row.way.clone(),
-                format!("{:.4}", row.hit_ratio),
-                grouped(row.waits),
-                share(row.avoided, all.map(|all| all.avoided)),
-                grouped(row.ahead),
-                share(row.ahead, all.map(|all| all.ahead)),
-                share(row.extra.max(0) as u64, all.map(|all| all.extra.max(0) as u64)),
-                format!("{:.2}", row.precision),
-                format!("{:.2}", row.recall),
-                grouped(row.memory as u64 / 1024),
-                row.ns_per_request.map_or(String::new(), short),
-            ]
-        };
-        let header = [
-            "way",
-            "hit ratio",
-            "waits",
-            "avoided",
-            "ahead",
-            "of all",
-            "extra",
-            "precision",
-            "recall",
-            "KiB",
-            "ns",
+        let columns: [Column<'_, Row>; 11] = [
+            ("way", &|row| row.way.clone()),
+            ("hit ratio", &|row| format!("{:.4}", row.hit_ratio)),
+            ("waits", &|row| grouped(row.waits)),
+            ("avoided", &|row| share(row.avoided, all.map(|all| all.avoided))),
+            ("ahead", &|row| grouped(row.ahead)),
+            ("of all", &|row| share(row.ahead, all.map(|all| all.ahead))),
+            ("extra", &|row| {
+                share(row.extra.max(0) as u64, all.map(|all| all.extra.max(0) as u64))
+            }),
+            ("precision", &|row| format!("{:.2}", row.precision)),
+            ("recall", &|row| format!("{:.2}", row.recall)),
+            ("KiB", &|row| grouped(row.memory as u64 / 1024)),
+            ("ns", &|row| row.ns_per_request.map_or(String::new(), short)),
         ];
-        writeln!(f, "{}\n", table(&header, 1, self.rows.iter().map(cells)))?;
+        writeln!(f, "{}\n", table_of(&columns, 1, &self.rows))?;
         writeln!(f, "Waits avoided, loads ahead and extra loads through those of renewing all.")
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Heat, Tally};
+use super::{Options, Tally};
 use crate::failure::Failure;
 use crate::team;
 
@@ -45,7 +45,7 @@ impl Form {
 /// One side of one race.
 #[derive(Debug)]
 pub(super) struct Contest {
-    heat: Heat,
+    options: Options,
     form: Form,
     /// Whether it is run until it is lost, or until anything has been done.
     until_lost: bool,
@@ -58,23 +58,23 @@ pub(super) struct Contest {
 impl Contest {
     /// A race of steps that are each under a lock: it is over when its time is, and not before it was
     /// lost once.
-    pub(super) fn of_locks(heat: Heat, form: Form) -> Self {
+    pub(super) fn of_locks(options: Options, form: Form) -> Self {
         let (began, met) = (OnceLock::new(), AtomicBool::new(false));
-        Self { heat, form, until_lost: true, began, met }
+        Self { options, form, until_lost: true, began, met }
     }
 
     /// A race of `clockhand`: it is over when its time is, and not before anything was done.
-    pub(super) fn of_clockhand(heat: Heat, form: Form) -> Self {
-        Self { until_lost: false, ..Self::of_locks(heat, form) }
+    pub(super) fn of_clockhand(options: Options, form: Form) -> Self {
+        Self { until_lost: false, ..Self::of_locks(options, form) }
     }
 
     pub(super) fn contestants(&self) -> usize {
-        self.heat.threads
+        self.options.threads
     }
 
     pub(super) fn goes_on(&self) -> bool {
         let time = self.began.get_or_init(Instant::now).elapsed();
-        time < self.heat.time || !self.met.load(Ordering::Relaxed) && time < PATIENCE
+        time < self.options.time || !self.met.load(Ordering::Relaxed) && time < PATIENCE
     }
 
     /// Counts an operation.

@@ -66,7 +66,7 @@ impl Races {
 
 /// The options of `races`.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Heat {
+pub(crate) struct Options {
     /// Threads of each race; as many as cores by default, and two at least
     #[arg(long, value_name = "N", value_parser = contestants, default_value_t = cores().clamp(2, MOST_THREADS), hide_default_value = true, allow_hyphen_values = true)]
     threads: usize,
@@ -79,13 +79,13 @@ pub(crate) struct Heat {
 }
 
 /// Runs every race, with threads and with tasks.
-pub(crate) fn run(heat: Heat, quiet: bool) -> Result<Races, Failure> {
+pub(crate) fn run(options: Options, quiet: bool) -> Result<Races, Failure> {
     let bar = progress::bar("races".into(), 2 * ROWS.len() as u64, "races", quiet);
     let of = |row: &'static Row| Form::ALL.map(|form| (row, form));
     let races = ROWS.iter().flat_map(of).map(|(row, form)| {
         let (name, story, cost) = (row.name, row.story, row.cost);
-        let naive = (row.naive)(&Contest::of_locks(heat, form))?;
-        let clockhand = (row.clockhand)(&Contest::of_clockhand(heat, form))?;
+        let naive = (row.naive)(&Contest::of_locks(options, form))?;
+        let clockhand = (row.clockhand)(&Contest::of_clockhand(options, form))?;
         bar.inc(1);
         Ok(Race { name, form, story, cost, naive, clockhand })
     });

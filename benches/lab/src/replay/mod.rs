@@ -55,7 +55,7 @@ impl Body {
 
 /// The options of `replay`.
 #[derive(Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct Options {
     /// Traces (NAME.u64.zst); without any, the built-in one
     pub(crate) files: Vec<PathBuf>,
     /// Capacity in entries, or in bytes when the trace has sizes; with %, a share of what would hold
@@ -92,15 +92,15 @@ const HASH_SEEDS: [u64; 4] = [1, 2, 3, 4];
 pub(crate) fn replay(
     name: String,
     trace: &Trace,
-    order: &Order,
+    options: &Options,
     bar: &ProgressBar,
 ) -> Result<Replay, Failure> {
     let footprint = trace.footprint();
-    let capacity = order.capacity.of(footprint.weight);
+    let capacity = options.capacity.of(footprint.weight);
     let cache = build(capacity, trace.sizes().is_some())?;
     let course = Course::new(trace.keys().len());
-    let too_many = |error: io::Error| too_many_threads(order.threads, &error);
-    let work = || run_passes(&cache, trace, &course, order, bar);
+    let too_many = |error: io::Error| too_many_threads(options.threads, &error);
+    let work = || run_passes(&cache, trace, &course, options, bar);
     let (passes, peaks) = watched(&cache, &course, bar, work).map_err(too_many)?;
     let passes = passes?;
     let usage = cache.usage();
@@ -112,8 +112,8 @@ pub(crate) fn replay(
         weighted: trace.sizes().is_some(),
         footprint: footprint.weight,
         capacity,
-        threads: order.threads,
-        read: order.read,
+        threads: options.threads,
+        read: options.read,
         hits: passes.cold.hits,
         misses: passes.cold.misses,
         hit_ratio: passes.cold.hit_ratio,
@@ -156,19 +156,19 @@ fn run_passes(
     cache: &Words,
     trace: &Trace,
     course: &Course,
-    order: &Order,
+    options: &Options,
     bar: &ProgressBar,
 ) -> Result<Passes, Failure> {
     let round = |passes| {
         course.extend(passes);
         let shifts =
-            team::run(order.threads, |id| play(cache, trace, course, order.read, id), || ());
-        let shifts = shifts.map_err(|error| too_many_threads(order.threads, &error))?;
+            team::run(options.threads, |id| play(cache, trace, course, options.read, id), || ());
+        let shifts = shifts.map_err(|error| too_many_threads(options.threads, &error))?;
         let seconds = team::elapsed(&shifts).as_secs_f64();
         Ok::<_, Failure>((seconds, Replayed::sum(shifts.into_iter().map(|shift| shift.result))))
     };
     let (cold_seconds, cold) = round(1)?;
-    let (rounds, passes) = plan(order.time.as_secs_f64() / cold_seconds.max(1e-9));
+    let (rounds, passes) = plan(options.time.as_secs_f64() / cold_seconds.max(1e-9));
     bar.inc_length(u64::from(rounds) * passes * trace.keys().len() as u64);
     let mut warm = Replayed::default();
     let (mut seconds, mut rates) = (0.0, Vec::new());

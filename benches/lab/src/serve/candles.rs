@@ -55,7 +55,7 @@ pub(super) fn before(origin: &Origin, bytes: u64) -> Result<Charts, Failure> {
 
 /// What those who ask have met.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct RequestCounts {
     pub(super) requests: AtomicU64,
     pub(super) at_once: AtomicU64,
     pub(super) failed: AtomicU64,
@@ -68,9 +68,9 @@ pub(super) struct Asked {
 pub(super) fn ask(world: &World, id: usize) {
     let mut random = SmallRng::seed_from_u64(world.plan.seed.wrapping_add(2000 + id as u64));
     let mut pace = Pace::new(REQUESTS);
-    while world.goes_on() {
+    while world.is_running() {
         for _ in 0..pace.next(1.0) {
-            if !world.goes_on() {
+            if !world.is_running() {
                 return;
             }
             request(world, world.market.any(&mut random));

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use clockhand::load::WarmerStatus;
 use serde::Serialize;
 
-use super::fault::{Fault, Trouble};
+use super::fault::{Fault, FaultPlan};
 use super::feed::TOPIC;
 use super::watch::{Shown, Watch};
 use super::world::World;
@@ -54,14 +54,14 @@ pub(crate) struct Closing {
     pub peak_retired: u64,
     /// Looks at which a cache had more than it was given.
     pub beyond_bounds: u64,
-    pub fault: Option<Told>,
+    pub fault: Option<FaultReport>,
     /// Promises that were broken; none when all is well.
     pub broken: Vec<String>,
 }
 
 /// When a fault showed.
 #[derive(Debug, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct FaultReport {
     pub fault: Fault,
     /// Seconds from its beginning until health gave a reason, and the reason.
     pub shown_after: Option<f64>,
@@ -101,7 +101,10 @@ impl Closing {
             memory: watch.memory.quarters(),
             peak_retired: watch.peak_retired,
             beyond_bounds: watch.beyond_bounds,
-            fault: world.plan.trouble.map(|trouble| Told::of(trouble, &watch.shown, seconds)),
+            fault: world
+                .plan
+                .fault_plan
+                .map(|fault_plan| FaultReport::of(fault_plan, &watch.shown, seconds)),
             broken: Vec::new(),
         };
         closing.broken = closing.broken(world);
@@ -137,16 +140,16 @@ impl Closing {
         {
             broken.push(format!("memory grew from {early} to {late} bytes"));
         }
-        broken.extend(self.fault.iter().flat_map(Told::broken));
+        broken.extend(self.fault.iter().flat_map(FaultReport::broken));
         broken
     }
 }
 
-impl Told {
-    fn of(trouble: Trouble, shown: &Shown, seconds: f64) -> Self {
-        let [begins, ends] = [trouble.begins, trouble.ends].map(|time| time.as_secs_f64());
+impl FaultReport {
+    fn of(fault_plan: FaultPlan, shown: &Shown, seconds: f64) -> Self {
+        let [begins, ends] = [fault_plan.begins, fault_plan.ends].map(|time| time.as_secs_f64());
         Self {
-            fault: trouble.fault,
+            fault: fault_plan.fault,
             due: [seconds >= begins + SHOWN_WITHIN, seconds >= ends + CLEARED_WITHIN],
             shown_after: shown.after.map(|time| time.as_secs_f64()),
             reason: shown.reason.clone(),

@@ -1,7 +1,8 @@
 //! What may go wrong for a while, and how it has to show.
 
+use std::any::Any;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use clap::ValueEnum;
 use clockhand::health::Figure;
 use serde::Serialize;
 
-use super::origin::Mood;
+use super::origin::OriginState;
 use super::series::Series;
 use super::world::{CANDLES, QUOTES, World};
 use crate::failure::Failure;
@@ -31,7 +32,7 @@ pub(crate) enum Fault {
 
 /// What goes wrong, and when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Trouble {
+pub(super) struct FaultPlan {
     pub(super) fault: Fault,
     pub(super) begins: Duration,
     pub(super) ends: Duration,
@@ -40,10 +41,10 @@ pub(super) struct Trouble {
 /// What is taken of the memory at a time.
 const PIECE: usize = 4 << 20;
 
-/// From the end of a fault, so long something may be left of it.
+/// How long something may be left of a fault after its end.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
-impl Trouble {
+impl FaultPlan {
     pub(super) fn lasts(&self, time: Duration) -> bool {
         self.begins <= time && time < self.ends
     }
@@ -79,44 +80,36 @@ impl Fault {
     }
 
     /// Lets it go wrong until what is returned is dropped.
-    pub(super) fn begin(self, world: &Arc<World>) -> Result<Harm, Failure> {
+    pub(super) fn begin(self, world: &Arc<World>) -> Result<ActiveFault, Failure> {
         match self {
             Self::StalledReader => stall_reader(world),
-            Self::SlowOrigin => Ok(Harm::Origin { _spoilt: Spoilt::new(world, Mood::Slow) }),
-            Self::OriginDown => Ok(Harm::Origin { _spoilt: Spoilt::new(world, Mood::Down) }),
+            Self::SlowOrigin => Ok(Box::new(SpoiltOrigin::new(world, OriginState::Slow))),
+            Self::OriginDown => Ok(Box::new(SpoiltOrigin::new(world, OriginState::Down))),
             Self::Memory => take_memory(world.memory_limit),
         }
     }
 }
 
-/// What goes wrong at the moment.
-pub(super) enum Harm {
-    /// A thread that goes on until this is dropped.
-    Thread {
-        _wakes: Sender<()>,
-    },
-    Origin {
-        _spoilt: Spoilt,
-    },
-}
+/// What goes wrong until this is dropped.
+pub(super) type ActiveFault = Box<dyn Any>;
 
 /// An origin that is as usual again when this is dropped.
-pub(super) struct Spoilt(Arc<World>);
+struct SpoiltOrigin(Arc<World>);
 
-impl Spoilt {
-    fn new(world: &Arc<World>, mood: Mood) -> Self {
-        world.origin.become_so(mood);
+impl SpoiltOrigin {
+    fn new(world: &Arc<World>, state: OriginState) -> Self {
+        world.origin.set_state(state);
         Self(Arc::clone(world))
     }
 }
 
-impl Drop for Spoilt {
+impl Drop for SpoiltOrigin {
     fn drop(&mut self) {
-        self.0.origin.become_so(Mood::Usual);
+        self.0.origin.set_state(OriginState::Usual);
     }
 }
 
-fn stall_reader(world: &World) -> Result<Harm, Failure> {
+fn stall_reader(world: &World) -> Result<ActiveFault, Failure> {
     let quotes = world.quotes.clone();
     on_a_thread("stalled-reader", move |sleeps| {
         let mut reader = quotes.reader();
@@ -129,7 +122,7 @@ fn stall_reader(world: &World) -> Result<Harm, Failure> {
 }
 
 /// Takes nearly all of the memory that there may be, piece by piece.
-fn take_memory(limit: u64) -> Result<Harm, Failure> {
+fn take_memory(limit: u64) -> Result<ActiveFault, Failure> {
     on_a_thread("ballast", move |sleeps| {
         let mut taken = Vec::new();
         while resident_bytes().is_some_and(|bytes| bytes < limit / 100 * 95)
@@ -142,13 +135,14 @@ fn take_memory(limit: u64) -> Result<Harm, Failure> {
     })
 }
 
-/// Nothing is ever sent: the receiver has an answer when the other end has gone.
+/// A thread that goes on until what is returned is dropped. Nothing is ever sent: the receiver has an answer when the other
+/// end has gone.
 fn on_a_thread(
     name: &str,
     work: impl FnOnce(Receiver<()>) + Send + 'static,
-) -> Result<Harm, Failure> {
+) -> Result<ActiveFault, Failure> {
     let (wakes, sleeps) = mpsc::channel::<()>();
     let thread = thread::Builder::new().name(name.into()).spawn(move || work(sleeps));
     thread.map_err(Failure::machine("cannot start a thread"))?;
-    Ok(Harm::Thread { _wakes: wakes })
+    Ok(Box::new(wakes))
 }

@@ -66,7 +66,7 @@ impl Ledger {
 
 /// What the feed has done.
 #[derive(Debug, Default)]
-pub(super) struct Fed {
+pub(super) struct FeedCounts {
     /// Each message, when it is sent first.
     pub(super) sent: Ledger,
     /// Each message, whenever it is processed.
@@ -77,7 +77,7 @@ pub(super) struct Fed {
     again: Mutex<VecDeque<(i32, Range<i64>)>>,
 }
 
-impl Fed {
+impl FeedCounts {
     fn again(&self) -> MutexGuard<'_, VecDeque<(i32, Range<i64>)>> {
         self.again.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,7 +105,7 @@ impl<'a> Feeder<'a> {
     pub(super) fn feed(mut self) {
         let each = self.world.plan.rate as f64 / self.world.plan.threads as f64;
         let mut pace = Pace::new(each);
-        while self.world.goes_on() {
+        while self.world.is_running() {
             let burst = self.random.random_range(0..BURSTS) == 0;
             let mut left = pace.next(if burst { BURST } else { CALM });
             while left > 0 {

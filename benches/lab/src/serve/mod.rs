@@ -6,7 +6,7 @@ mod closing;
 mod fault;
 mod feed;
 mod http;
-mod order;
+mod options;
 mod origin;
 mod pace;
 mod readers;
@@ -17,21 +17,22 @@ mod team;
 mod watch;
 mod world;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
 use clockhand::Warmer;
 
 pub(crate) use self::closing::Closing;
-use self::fault::Harm;
+use self::fault::ActiveFault;
 use self::http::Server;
-pub(crate) use self::order::{Order, Plan};
+pub(crate) use self::options::{Options, Plan};
 use self::series::Series;
 use self::team::Team;
 use self::watch::{LOOK, Watch};
 use self::world::World;
 use crate::failure::Failure;
+use crate::progress;
 
 /// Symbols whose candles are kept fresh.
 const WARM_SYMBOLS: u32 = 300;
@@ -63,62 +64,31 @@ pub(crate) fn run(plan: Plan) -> Result<Closing, Failure> {
 
 /// Watches, lets go wrong what was ordered, and shows how it goes, until the end.
 fn conduct(world: &Arc<World>, told: &Receiver<()>) -> Result<Watch, Failure> {
-    let (mut watch, mut harm) = (Watch::new(world.plan.trouble), None::<Harm>);
-    let mut line = Line::new();
-    // Until somebody wants it to stop, or nobody is left who could.
+    let (mut watch, mut active) = (Watch::new(world.plan.fault_plan), None::<ActiveFault>);
+    // Seconds, messages and look-ups that were shown last, in one line on a terminal.
+    let (bar, mut shown) = (progress::line(), [0; 3]);
+    // Until it is told to stop, or no one is left who could tell.
     while let Err(RecvTimeoutError::Timeout) = told.recv_timeout(LOOK) {
         let time = watch.time();
         if world.plan.duration.is_some_and(|duration| time >= duration) {
             break;
         }
-        if let Some(trouble) = world.plan.trouble {
-            match harm {
-                None if trouble.lasts(time) => harm = Some(trouble.fault.begin(world)?),
-                Some(_) if time >= trouble.ends => harm = None,
+        if let Some(fault_plan) = world.plan.fault_plan {
+            match active {
+                None if fault_plan.lasts(time) => active = Some(fault_plan.fault.begin(world)?),
+                Some(_) if time >= fault_plan.ends => active = None,
                 _ => {}
             }
         }
         watch.look(world);
-        line.show(world, &watch);
+        let now = [watch.time().as_secs(), world.fed.sent.count(), world.read.lookups()];
+        if now[0] > shown[0] {
+            let per_second = |of: usize| (now[of] - shown[of]) / (now[0] - shown[0]);
+            let line = world.line(&watch, per_second(1), per_second(2));
+            bar.set_message(format!("{} s: {line}", now[0]));
+            shown = now;
+        }
     }
-    line.clear();
+    bar.finish_and_clear();
     Ok(watch)
-}
-
-/// One line on a terminal that tells how it goes.
-struct Line {
-    on: bool,
-    shown: u64,
-    messages: u64,
-    lookups: u64,
-}
-
-impl Line {
-    fn new() -> Self {
-        Self { on: io::stderr().is_terminal(), shown: 0, messages: 0, lookups: 0 }
-    }
-
-    /// Once a second.
-    fn show(&mut self, world: &World, watch: &Watch) {
-        let second = watch.time().as_secs();
-        if !self.on || second == self.shown {
-            return;
-        }
-        let (messages, lookups) = (world.fed.sent.count(), world.read.lookups());
-        let seconds = second - self.shown;
-        let text = world.line(
-            watch,
-            (messages - self.messages) / seconds,
-            (lookups - self.lookups) / seconds,
-        );
-        (self.shown, self.messages, self.lookups) = (second, messages, lookups);
-        // Nothing is lost when nobody looks.
-        let _ = write!(io::stderr(), "\r\x1b[2K{second} s: {text}");
-    }
-
-    fn clear(&self) {
-        if self.on {
-            let _ = write!(io::stderr(), "\r\x1b[2K");
-        }
-    }
 }

@@ -38,7 +38,7 @@ impl Candles {
 
 /// How the origin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(super) enum OriginState {
     Usual,
     Slow,
     Down,
@@ -59,7 +59,7 @@ pub(super) struct Origin(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    mood: AtomicU8,
+    state: AtomicU8,
     requests: AtomicU64,
     /// What several services share before it.
     shared: OnceLock<Box<dyn Store>>,
@@ -93,8 +93,8 @@ impl Origin {
         self.0.shared.get().map(|shared| &**shared)
     }
 
-    pub(super) fn become_so(&self, mood: Mood) {
-        self.0.mood.store(mood as u8, Ordering::Relaxed);
+    pub(super) fn set_state(&self, state: OriginState) {
+        self.0.state.store(state as u8, Ordering::Relaxed);
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -104,12 +104,12 @@ impl Origin {
     /// Waits as the client has to.
     fn answer(&self) -> Result<(), NoCandles> {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
-        match self.0.mood.load(Ordering::Relaxed) {
-            slow if slow == Mood::Slow as u8 => {
+        match self.0.state.load(Ordering::Relaxed) {
+            slow if slow == OriginState::Slow as u8 => {
                 thread::sleep(PATIENCE);
                 Err(NoCandles::TimedOut)
             }
-            down if down == Mood::Down as u8 => Err(NoCandles::Down),
+            down if down == OriginState::Down as u8 => Err(NoCandles::Down),
             _ => {
                 thread::sleep(USUAL);
                 Ok(())

@@ -13,14 +13,14 @@ const PER_MESSAGE: f64 = 2.0;
 
 /// What the readers have met.
 #[derive(Debug, Default)]
-pub(super) struct Read {
+pub(super) struct ReadCounts {
     pub(super) lookups: AtomicU64,
     pub(super) hits: AtomicU64,
     /// Quotes of another series than the one that was asked for, or older than one seen before.
     pub(super) wrong: AtomicU64,
 }
 
-impl Read {
+impl ReadCounts {
     pub(super) fn lookups(&self) -> u64 {
         self.lookups.load(Ordering::Relaxed)
     }
@@ -33,7 +33,7 @@ pub(super) fn read(world: &World, id: usize) {
     let mut random = SmallRng::seed_from_u64(world.plan.seed.wrapping_add(1000 + id as u64));
     // Of a few series this thread remembers the newest offset that it has seen.
     let mut seen = vec![-1_i64; 256];
-    while world.goes_on() {
+    while world.is_running() {
         let lookups = pace.next(1.0);
         let (mut hits, mut wrong) = (0, 0);
         for _ in 0..lookups {

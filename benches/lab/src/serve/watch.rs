@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clockhand::health::{Figure, Health, MemoryLimit, Status, Thresholds};
 
-use super::fault::Trouble;
+use super::fault::FaultPlan;
 use super::world::World;
 use crate::machine::resident_bytes;
 
@@ -39,7 +39,7 @@ pub(super) struct Shown {
 #[derive(Debug)]
 pub(super) struct Watch {
     began: Instant,
-    trouble: Option<Trouble>,
+    fault_plan: Option<FaultPlan>,
     pub(super) status: Status,
     pub(super) shown: Shown,
     /// Resident bytes over time, in samples that are fewer and fewer.
@@ -50,10 +50,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(trouble: Option<Trouble>) -> Self {
+    pub(super) fn new(fault_plan: Option<FaultPlan>) -> Self {
         Self {
             began: Instant::now(),
-            trouble,
+            fault_plan,
             status: Status::Healthy,
             shown: Shown::default(),
             memory: Samples::default(),
@@ -75,7 +75,7 @@ impl Watch {
             self.beyond_bounds += u64::from(beyond);
             self.peak_retired = self.peak_retired.max(usage.retired);
         }
-        if !self.trouble.is_some_and(|trouble| trouble.reaches(self.time()))
+        if !self.fault_plan.is_some_and(|fault_plan| fault_plan.reaches(self.time()))
             && let Some(bytes) = resident_bytes()
         {
             self.memory.take(bytes);
@@ -84,19 +84,19 @@ impl Watch {
 
     /// When the fault shows, and when it has cleared.
     fn follow(&mut self, health: &[Health; 3]) {
-        let Some(trouble) = self.trouble else { return };
-        let (time, figures) = (self.time(), trouble.fault.figures());
-        let reasons = &health[trouble.fault.part()].reasons;
+        let Some(fault_plan) = self.fault_plan else { return };
+        let (time, figures) = (self.time(), fault_plan.fault.figures());
+        let reasons = &health[fault_plan.fault.part()].reasons;
         let reason = reasons.iter().find(|reason| figures.contains(&reason.figure));
-        if time >= trouble.ends {
+        if time >= fault_plan.ends {
             // What comes back has not cleared.
-            let cleared = self.shown.cleared.unwrap_or(time - trouble.ends);
+            let cleared = self.shown.cleared.unwrap_or(time - fault_plan.ends);
             self.shown.cleared = reason.is_none().then_some(cleared);
         } else if let Some(reason) = reason
-            && time >= trouble.begins
+            && time >= fault_plan.begins
             && self.shown.after.is_none()
         {
-            self.shown.after = Some(time - trouble.begins);
+            self.shown.after = Some(time - fault_plan.begins);
             self.shown.reason = Some(reason.to_string());
         }
     }

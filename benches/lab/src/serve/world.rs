@@ -9,11 +9,11 @@ use clockhand::health::{Health, Thresholds};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::candles::{self, Asked, Charts};
-use super::feed::{Fed, Quote, scatter};
-use super::order::Plan;
+use super::candles::{self, Charts, RequestCounts};
+use super::feed::{FeedCounts, Quote, scatter};
+use super::options::Plan;
 use super::origin::{Origin, Store};
-use super::readers::Read;
+use super::readers::ReadCounts;
 use super::series::{Market, SYMBOLS, Series};
 use super::watch::{self, Watch};
 use crate::failure::Failure;
@@ -43,9 +43,9 @@ pub(super) struct World {
     pub(super) tracker: OffsetTracker,
     pub(super) memory_limit: u64,
     pub(super) thresholds: Thresholds,
-    pub(super) fed: Fed,
-    pub(super) read: Read,
-    pub(super) asked: Asked,
+    pub(super) fed: FeedCounts,
+    pub(super) read: ReadCounts,
+    pub(super) asked: RequestCounts,
     pub(super) http_requests: AtomicU64,
     began: Instant,
     over: AtomicBool,
@@ -96,16 +96,16 @@ impl World {
             tracker,
             memory_limit,
             thresholds: watch::thresholds(memory_limit),
-            fed: Fed::default(),
-            read: Read::default(),
-            asked: Asked::default(),
+            fed: FeedCounts::default(),
+            read: ReadCounts::default(),
+            asked: RequestCounts::default(),
             http_requests: AtomicU64::new(0),
             began: Instant::now(),
             over: AtomicBool::new(false),
         })
     }
 
-    pub(super) fn goes_on(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         !self.over.load(Ordering::Relaxed)
     }
 
@@ -116,10 +116,10 @@ impl World {
 
     /// Whether nothing that goes wrong on purpose can be the reason of a failure.
     pub(super) fn origin_is_well(&self) -> bool {
-        let reaches = |trouble: super::fault::Trouble| {
-            trouble.fault.is_of_origin() && trouble.reaches(self.began.elapsed())
+        let reaches = |fault_plan: super::fault::FaultPlan| {
+            fault_plan.fault.is_of_origin() && fault_plan.reaches(self.began.elapsed())
         };
-        !self.plan.trouble.is_some_and(reaches)
+        !self.plan.fault_plan.is_some_and(reaches)
     }
 
     /// Of quotes, candles and feed.

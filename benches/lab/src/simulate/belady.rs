@@ -7,10 +7,9 @@ use super::Dense;
 /// Never needed again; later than every access.
 const NEVER: u32 = u32::MAX;
 
-/// How many accesses hit a cache of so many entries that takes every key in, and evicts the one
+/// How many accesses hit a cache of this many entries that takes every key in, and evicts the one
 /// whose next access is the farthest.
-#[must_use]
-pub fn belady(trace: &Dense, entries: usize) -> u64 {
+pub(crate) fn belady(trace: &Dense, entries: usize) -> u64 {
     let next = next_accesses(trace);
     let mut held = vec![false; trace.unique];
     let mut by_need = BinaryHeap::<(u32, u32)>::new();

@@ -8,14 +8,9 @@ use super::Dense;
 /// An entry's order: its priority as the bits of a float that is not negative, then the last access, then the key.
 type Order = (u64, usize, u32);
 
-/// Hits, and bytes that hit, of a trace whose accesses have these sizes, in a cache of so many bytes where a miss costs the
+/// Hits, and bytes that hit, of a trace whose accesses have these sizes, in a cache of this many bytes where a miss costs the
 /// size (`by_bytes`) or one.
-///
-/// # Panics
-///
-/// If a size is zero.
-#[must_use]
-pub fn gdsf(trace: &Dense, sizes: &[u32], capacity: u64, by_bytes: bool) -> (u64, u64) {
+pub(crate) fn gdsf(trace: &Dense, sizes: &[u32], capacity: u64, by_bytes: bool) -> (u64, u64) {
     let mut held = HashMap::<u32, (u64, u64, Order), ahash::RandomState>::default();
     let mut queue = BTreeSet::<Order>::new();
     let (mut inflation, mut used, mut hits, mut bytes) = (0_f64, 0, 0, 0);

@@ -9,9 +9,8 @@ struct Link {
     newer: u32,
 }
 
-/// How many accesses hit a cache of so many entries that evicts the least recently used.
-#[must_use]
-pub fn lru(trace: &Dense, entries: usize) -> u64 {
+/// How many accesses hit a cache of this many entries that evicts the least recently used.
+pub(crate) fn lru(trace: &Dense, entries: usize) -> u64 {
     let mut list = List::new(trace.unique);
     let (mut hits, mut held) = (0, 0);
     for &key in &trace.accesses {

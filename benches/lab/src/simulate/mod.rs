@@ -11,21 +11,21 @@ mod tests;
 
 use std::collections::HashMap;
 
-pub use self::belady::belady;
-pub use self::gdsf::gdsf;
-pub use self::lru::lru;
+pub(crate) use self::belady::belady;
+pub(crate) use self::gdsf::gdsf;
+pub(crate) use self::lru::lru;
 
 /// The hits that a policy has with a number of entries.
-pub type Simulation = fn(&Dense, usize) -> u64;
+pub(crate) type Simulation = fn(&Dense, usize) -> u64;
 
 /// The policies, by the names that the known figures have for them; the last is the optimum. Of those without a simulation
 /// the known figures are taken.
-pub const POLICIES: [(&str, Option<Simulation>); 4] =
+pub(crate) const POLICIES: [(&str, Option<Simulation>); 4] =
     [("LRU", Some(lru)), ("CLOCK-1bit", None), ("S3-FIFO", None), ("Belady", Some(belady))];
 
 /// A trace whose keys are the numbers from 0 on, in order of first occurrence.
 #[derive(Debug, Clone)]
-pub struct Dense {
+pub(crate) struct Dense {
     /// The accesses.
     pub accesses: Vec<u32>,
     /// How many different keys there are.
@@ -34,12 +34,7 @@ pub struct Dense {
 
 impl Dense {
     /// Numbers the keys of a trace.
-    ///
-    /// # Panics
-    ///
-    /// With more than four billion accesses; the decoder of traces stops before.
-    #[must_use]
-    pub fn of(keys: &[u64]) -> Self {
+    pub(crate) fn of(keys: &[u64]) -> Self {
         assert!(u32::try_from(keys.len()).is_ok(), "a trace is decoded up to half a billion keys");
         let mut numbers = HashMap::<u64, u32, ahash::RandomState>::default();
         let number = |key: &u64| {

@@ -1,7 +1,7 @@
 //! The stampede, in real time: callers ask for a few keys all the time, and the store behind the cache
 //! is slow.
 
-mod order;
+mod options;
 mod report;
 mod ways;
 
@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
-pub(crate) use self::order::{Order, Plan};
+pub(crate) use self::options::{Options, Plan};
 pub(crate) use self::report::{Outcome, Stampede};
 use self::ways::{WAYS, Way};
 use crate::before_after::{self, Terms};
@@ -33,7 +33,7 @@ pub(crate) fn run(
     let length: Duration = ways.iter().map(|way| (way.time)(plan)).sum();
     let length = length + terms.map_or(Duration::ZERO, |terms| 2 * terms.time);
     let bar = progress::bar(String::new(), length.as_millis() as u64, "ms", quiet);
-    let (found, machine) = Machine::beside(&bar, || -> Result<_, Failure> {
+    let (found, machine) = Machine::during(&bar, || -> Result<_, Failure> {
         let sides = terms.map(|terms| before_after::run(terms, &bar)).transpose()?;
         let outcomes = ways.iter().map(|way| run_one(way, plan, &bar)).collect::<Result<_, _>>()?;
         Ok((sides, outcomes))

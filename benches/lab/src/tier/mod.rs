@@ -17,7 +17,7 @@ use hdrhistogram::Histogram;
 
 pub(crate) use self::report::{Row, Tiers};
 use self::server::Server;
-use self::ways::{Asks, WAYS, Way};
+use self::ways::{Instance, WAYS, Way};
 use crate::failure::Failure;
 use crate::latency::{Quantiles, Sampler};
 use crate::measure::Machine;
@@ -33,7 +33,7 @@ const INSTANCES: [usize; 2] = [1, 5];
 
 /// The options of `tier`.
 #[derive(Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct Options {
     /// A server to use, which gets keys below `{clockhand-lab}`; without it, one is started
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
@@ -76,17 +76,17 @@ impl Operation {
 }
 
 /// Measures all.
-pub(crate) fn run(order: &Order, quiet: bool) -> Result<Tiers, Failure> {
-    let own = if order.redis.is_none() { Some(Server::start()?) } else { None };
-    let url = order.redis.clone().or_else(|| own.as_ref().map(Server::url)).unwrap_or_default();
+pub(crate) fn run(options: &Options, quiet: bool) -> Result<Tiers, Failure> {
+    let own = if options.redis.is_none() { Some(Server::start()?) } else { None };
+    let url = options.redis.clone().or_else(|| own.as_ref().map(Server::url)).unwrap_or_default();
     let cells = WAYS.iter().map(|way| way.operations.len()).sum::<usize>() * INSTANCES.len();
     let bar = progress::bar(String::new(), cells as u64, "cells", quiet);
     let plan = Plan {
         url,
-        time: Duration::from_millis(order.time_ms),
-        value: (0..order.bytes).map(|nth| nth as u8).collect(),
+        time: Duration::from_millis(options.time_ms),
+        value: (0..options.bytes).map(|nth| nth as u8).collect(),
     };
-    let (rows, machine) = Machine::beside(&bar, || -> Result<Vec<Row>, Failure> {
+    let (rows, machine) = Machine::during(&bar, || -> Result<Vec<Row>, Failure> {
         let mut rows = Vec::new();
         for instances in INSTANCES {
             for way in &WAYS {
@@ -99,7 +99,10 @@ pub(crate) fn run(order: &Order, quiet: bool) -> Result<Tiers, Failure> {
         }
         Ok(rows)
     });
-    Ok(Tiers { machine: machine.lines([format!("values of {} bytes", order.bytes)]), rows: rows? })
+    Ok(Tiers {
+        machine: machine.lines([format!("values of {} bytes", options.bytes)]),
+        rows: rows?,
+    })
 }
 
 /// What is the same for all.
@@ -155,7 +158,7 @@ fn measure(plan: &Plan, way: &Way, operation: Operation, instances: usize) -> Re
 /// Asks again and again, and returns how long each answer took.
 fn work(
     plan: &Plan,
-    asks: &mut dyn Asks,
+    asks: &mut dyn Instance,
     operation: Operation,
     instance: u64,
 ) -> Result<Histogram<u64>, Failure> {

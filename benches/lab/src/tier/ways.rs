@@ -15,7 +15,7 @@ use crate::failure::Failure;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// One instance, which one thread asks.
-pub(super) trait Asks: Send {
+pub(super) trait Instance: Send {
     /// What has to be so before the operation, and is not measured.
     fn prepare(&mut self, operation: Operation, key: u64) {
         let _ = (operation, key);
@@ -24,7 +24,7 @@ pub(super) trait Asks: Send {
     fn ask(&mut self, operation: Operation, key: u64) -> Result<(), Failure>;
 }
 
-type Make = fn(&Plan, u64) -> Result<Box<dyn Asks>, Failure>;
+type Make = fn(&Plan, u64) -> Result<Box<dyn Instance>, Failure>;
 
 pub(super) struct Way {
     pub(super) name: &'static str,
@@ -61,7 +61,7 @@ struct TwoTiers {
 }
 
 impl TwoTiers {
-    fn make(plan: &Plan, _: u64) -> Result<Box<dyn Asks>, Failure> {
+    fn make(plan: &Plan, _: u64) -> Result<Box<dyn Instance>, Failure> {
         let invalid = |error: &dyn std::fmt::Display| Failure::Input(format!("--redis: {error}"));
         let tier = RedisTier::builder(&plan.url).key_prefix("clockhand-lab");
         let tier = tier.operation_timeout(Duration::from_secs(5)).build();
@@ -80,7 +80,7 @@ impl TwoTiers {
     }
 }
 
-impl Asks for TwoTiers {
+impl Instance for TwoTiers {
     fn prepare(&mut self, operation: Operation, key: u64) {
         match operation {
             Operation::Second => {
@@ -126,7 +126,7 @@ fn name_of(key: u64) -> String {
 }
 
 impl Plain {
-    fn make(plan: &Plan, _: u64) -> Result<Box<dyn Asks>, Failure> {
+    fn make(plan: &Plan, _: u64) -> Result<Box<dyn Instance>, Failure> {
         let client = Client::open(&plan.url[..]).map_err(refused)?;
         let connection = client.get_connection().map_err(refused)?;
         Ok(Box::new(Self { connection, value: plan.value.clone() }))
@@ -137,7 +137,7 @@ impl Plain {
     }
 }
 
-impl Asks for Plain {
+impl Instance for Plain {
     fn ask(&mut self, operation: Operation, key: u64) -> Result<(), Failure> {
         match operation {
             Operation::Write => return self.set(key),
@@ -165,7 +165,7 @@ struct Cached {
 }
 
 impl Cached {
-    fn make(plan: &Plan, _: u64) -> Result<Box<dyn Asks>, Failure> {
+    fn make(plan: &Plan, _: u64) -> Result<Box<dyn Instance>, Failure> {
         let store = RedisCache::builder("clockhand-lab:cached", HOUR)
             .connection_string(&plan.url)
             .connection_pool_max_size(1)
@@ -184,7 +184,7 @@ impl Cached {
     }
 }
 
-impl Asks for Cached {
+impl Instance for Cached {
     fn ask(&mut self, operation: Operation, key: u64) -> Result<(), Failure> {
         let wanted = Some(&self.value);
         match operation {

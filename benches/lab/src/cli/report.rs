@@ -11,7 +11,7 @@ use crate::output::Output;
 
 /// Runs something, which is told whether to be quiet, and prints its report: as text and, if there is
 /// a file for it, as JSON there; or only as JSON, if that file is `-`.
-pub(super) fn told<R: serde::Serialize + std::fmt::Display>(
+pub(super) fn with_report<R: serde::Serialize + std::fmt::Display>(
     json: Option<PathBuf>,
     run: impl FnOnce(bool) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
@@ -25,24 +25,24 @@ pub(super) fn told<R: serde::Serialize + std::fmt::Display>(
     Ok(report)
 }
 
-/// As [`told`], where JSON can only be printed.
-pub(super) fn told_or_printed<R: serde::Serialize + std::fmt::Display>(
+/// As [`with_report`], where JSON can only be printed.
+pub(super) fn with_printed_report<R: serde::Serialize + std::fmt::Display>(
     json: bool,
     run: impl FnOnce(bool) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    told(json.then(|| "-".into()), run)
+    with_report(json.then(|| "-".into()), run)
 }
 
 /// What clap says about the arguments, without its usage lines.
 pub(super) fn usage(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
-    let said = text.split("\n\nUsage:").next().unwrap_or(&text);
-    let said = said.split("\n\nFor more information").next().unwrap_or(said);
-    let said = match error.kind() {
+    let message = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let message = message.split("\n\nFor more information").next().unwrap_or(message);
+    let message = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command given; try `replay`",
-        _ => said.trim_start_matches("error: "),
+        _ => message.trim_start_matches("error: "),
     };
-    Failure::Input(format!("{} (--help shows the options)", one_line(said)))
+    Failure::Input(format!("{} (--help shows the options)", one_line(message)))
 }
 
 pub(super) fn print_json(report: &impl serde::Serialize) -> Result<(), Failure> {
@@ -65,7 +65,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn complain(line: &str) {
+pub(super) fn print_error(line: &str) {
     // Nothing is left to do when standard error is closed too.
     let _ = writeln!(io::stderr(), "clockhand-lab: {}", one_line(line));
 }
@@ -74,7 +74,7 @@ pub(super) fn finish(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&failure.line());
+            print_error(&failure.line());
             ExitCode::from(failure.status())
         }
     }

@@ -22,7 +22,7 @@ pub(super) enum Subject {
 
 /// The options of `stampede`.
 #[derive(Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct Options {
     /// What to show
     #[arg(value_enum, default_value = "all")]
     subject: Subject,
@@ -60,7 +60,7 @@ pub(crate) struct Order {
     pub(crate) json: Option<PathBuf>,
 }
 
-impl Order {
+impl Options {
     /// The two sides, if they are asked for.
     pub(crate) fn terms(&self) -> Option<Terms> {
         let store = Duration::from_millis(self.store_ms);
@@ -107,26 +107,20 @@ impl Order {
     }
 }
 
-/// Who asks for what, and what they meet.
+/// What the options come to.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// How long each way runs that has a cache.
+    /// How long each way runs that has a cache, and the one without.
     pub time: Duration,
-    /// How long the way without one runs.
     pub uncached: Duration,
-    /// Threads that ask.
     pub callers: usize,
-    /// What they ask for.
     pub keys: u64,
-    /// Between an answer and the next request, on average.
     pub think: Duration,
-    /// How long the store takes.
     pub store: Duration,
-    /// How long entries live.
+    /// How long entries live, and at which age values are renewed.
     pub life: Duration,
-    /// At which age values are renewed.
     pub refresh: Duration,
-    /// From when on nobody should have to wait.
+    /// From when on no caller should have to wait.
     pub warm_up: Duration,
 }
 

@@ -12,7 +12,7 @@ use crate::team::cores;
 
 /// The options of `compare`.
 #[derive(Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct Options {
     /// What to compare
     #[arg(value_enum, default_value = "all")]
     subject: Subject,
@@ -102,7 +102,7 @@ pub(crate) struct Effort {
     pub traces: Option<PathBuf>,
 }
 
-impl Order {
+impl Options {
     /// What fits into two minutes on two cores, or what it takes to be sure; unless the user says otherwise.
     pub(crate) fn effort(&self) -> Effort {
         let (rounds, memory_rounds, throughput, latency) =

@@ -9,7 +9,7 @@ use crate::cli::threads;
 
 /// The options of `load`.
 #[derive(Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct Options {
     /// Fewer and shorter rounds: less than a minute
     #[arg(long)]
     quick: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Order {
     pub(crate) json: Option<PathBuf>,
 }
 
-impl Order {
+impl Options {
     /// Rounds of each cache.
     pub(super) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 5 } else { 9 }) as usize

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::fault::{Fault, Trouble};
+use super::fault::{Fault, FaultPlan};
 use crate::cli::threads;
 use crate::failure::Failure;
 use crate::team::cores;
@@ -15,7 +15,7 @@ const THREADS: usize = 2;
 
 /// The options of `serve`.
 #[derive(Debug, Args)]
-pub(crate) struct Order {
+pub(crate) struct Options {
     /// How long to serve, in seconds; without it, until it is told to stop
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(2..=86_400), allow_negative_numbers = true)]
     duration: Option<u64>,
@@ -54,7 +54,7 @@ pub(crate) struct Order {
 /// After the end of a fault, so long has to be left to see that it clears.
 const TO_CLEAR: u64 = 6;
 
-impl Order {
+impl Options {
     /// What is to be done.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
         let seconds = Duration::from_secs;
@@ -68,7 +68,7 @@ impl Order {
                 self.fault_after, self.fault_seconds
             )));
         }
-        let trouble = self.fault.map(|fault| Trouble {
+        let fault_plan = self.fault.map(|fault| FaultPlan {
             fault,
             begins: seconds(self.fault_after),
             ends: seconds(self.fault_after + self.fault_seconds),
@@ -81,7 +81,7 @@ impl Order {
             port: self.port,
             seed: self.seed,
             redis: self.redis.clone(),
-            trouble,
+            fault_plan,
         })
     }
 }
@@ -96,5 +96,5 @@ pub(crate) struct Plan {
     pub(super) port: u16,
     pub(super) seed: u64,
     pub(super) redis: Option<String>,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) fault_plan: Option<FaultPlan>,
 }

@@ -1,14 +1,20 @@
-//! Before: a map in which every step is under a lock, and no operation is.
+//! The two sides: a map in which every step is under a lock and no operation is, and `clockhand`, which weighs the pages,
+//! loads each once at a time, and renews what is read ahead of its expiry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::System;
+use clockhand::{Cache, LoadSource, Loader, LoadingCache};
+
 use super::page::{Page, Pages};
+use super::{System, Terms};
 use crate::clients::Answer;
+use crate::failure::Failure;
 use crate::races::step;
+use crate::store::TooMany;
+use crate::words::unusable;
 
 /// What stands between the check and the act: a look at a configuration, a counter, a log.
 const ELSEWHERE: Duration = Duration::from_micros(50);
@@ -64,5 +70,55 @@ impl System for Naive {
             }
             Err(_) => Answer::Failed,
         }
+    }
+}
+
+/// The pages, as the cache loads them.
+struct Source(Arc<Pages>);
+
+impl Loader<u64, Arc<Page>> for Source {
+    type Error = TooMany;
+
+    fn load(&self, key: &u64) -> Result<Arc<Page>, TooMany> {
+        self.0.load(*key)
+    }
+}
+
+pub(super) struct Clockhand(LoadingCache<u64, Arc<Page>, Source>);
+
+impl Clockhand {
+    pub(super) fn new(pages: Arc<Pages>, terms: &Terms) -> Result<Self, Failure> {
+        let cache = Cache::builder()
+            .capacity(terms.capacity)
+            .retired_capacity(terms.garbage)
+            .weigher(|_, page: &Arc<Page>| page.size())
+            .time_to_live(terms.life)
+            .build()
+            .map_err(unusable)?;
+        let loading = cache
+            .loading(Source(pages))
+            .refresh_after(terms.refresh)
+            .stale_while_revalidate(terms.grace)
+            .stale_if_error(terms.grace)
+            .build()
+            .map_err(unusable)?;
+        Ok(Self(loading))
+    }
+}
+
+impl System for Clockhand {
+    fn ask(&self, key: u64) -> Answer {
+        match self.0.get_with_source(&key) {
+            Ok(loaded) => match loaded.source {
+                LoadSource::Hit | LoadSource::Stale => Answer::Hit,
+                _ => Answer::Loaded,
+            },
+            Err(_) => Answer::Failed,
+        }
+    }
+
+    fn beyond_bounds(&self) -> bool {
+        let usage = self.0.cache().usage();
+        usage.charged > usage.capacity || usage.retired > usage.retired_capacity
     }
 }
