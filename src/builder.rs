@@ -232,7 +232,7 @@ impl<K, V, S> Builder<K, V, S> {
     ///   cache.
     /// - With a cost in microseconds, it is time that callers do not wait.
     ///
-    /// Called once for each write, before the weigher, and under the same conditions. It only chooses who has to make
+    /// Called once for each write, before the weigher, and under the same conditions. It only chooses which entries have to make
     /// room: a cost that is wrong costs hits, and nothing else. An entry whose cost is zero goes first. Each entry
     /// takes eight bytes more.
     ///
@@ -579,7 +579,7 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// Who frees and expires. Without it, [`Maintenance::Inline`].
+    /// Which threads free and expire. Without it, [`Maintenance::Inline`].
     ///
     /// # Examples
     ///

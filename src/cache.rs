@@ -287,7 +287,7 @@ impl<K, V, S> Cache<K, V, S> {
     /// # Progress
     ///
     /// Wait-free; reads some tens of words for each thread that uses the cache, asks the system for the time, and
-    /// allocates the list of those who hold up the freeing of garbage. No use of the cache becomes dearer by it.
+    /// allocates the list of the threads that hold up the freeing of garbage. No use of the cache becomes dearer by it.
     ///
     /// # Examples
     ///

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::load_policy::LoadPolicy;
 
-/// Who frees what was retired and removes what has expired.
+/// Which threads free what was retired and remove what has expired.
 ///
 /// Whatever is chosen: an expired entry is never returned, no bound is ever exceeded, and an insert
 /// evicts what has to make room for it.
@@ -54,7 +54,7 @@ pub struct Settings {
     pub patience: Duration,
     /// The number of entries that the first table was made for.
     pub expected_entries: usize,
-    /// Who frees and expires.
+    /// Which threads free and expire.
     pub maintenance: Maintenance,
     /// Whether there is a [weigher](crate::Builder::weigher); without one, each entry weighs one.
     pub weighed: bool,
@@ -80,7 +80,7 @@ pub struct Settings {
     pub load_policy: LoadPolicy,
 }
 
-/// The part of the entries, and of the capacity, that may be garbage before those are neutralized who sleep in the cache.
+/// The part of the entries, and of the capacity, that may be garbage before threads that sleep in the cache are neutralized.
 pub(crate) const PRESSURE_SHARE: u64 = 24;
 
 impl Settings {

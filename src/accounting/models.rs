@@ -66,7 +66,7 @@ enum Switches {
 /// Runs `first` and `second` concurrently, and what is common to all models at the end.
 ///
 /// Loom remembers only the last access to a word when it looks for orders to try, and can miss one.
-/// What it misses depends on who goes first, so each model runs both ways round.
+/// What it misses depends on which thread goes first, so each model runs both ways round.
 fn race(
     switches: Switches,
     set_up: impl Fn() -> Arc<Arena> + Copy + Send + Sync + 'static,

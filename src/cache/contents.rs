@@ -128,7 +128,7 @@ where
 
     /// The keys of up to `most` live entries: those that are used least, beginning with the one used least of all.
     ///
-    /// That is the order of [`hottest`](Self::hottest) from its other end, and says roughly who is evicted next: an
+    /// That is the order of [`hottest`](Self::hottest) from its other end, and says roughly which entry is evicted next: an
     /// entry on probation comes before a protected one. The cache counts uses coarsely; entries that are used alike
     /// come in any order.
     ///

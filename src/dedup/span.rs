@@ -180,7 +180,7 @@ impl Span {
         let fresh = OpenOffset { since, claimed: true, claim: None };
         let open = self.open.entry(offset).or_insert(fresh);
         open.claimed = true;
-        // Those who wait for the claim that is taken over wait for the end of this one.
+        // Callers that wait for the claim that is taken over wait for the end of this one.
         open.claim = Some(OffsetClaim { number, until, has_waiters: has_waiters.unwrap_or(false) });
         ClaimOutcome::New { taken_over: has_waiters.is_some(), was_absent }
     }

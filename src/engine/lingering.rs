@@ -72,7 +72,7 @@ impl Lingering {
         LingeringCharge { lingering: self, charge }
     }
 
-    /// Announces charge if none lingers. Of several who do this at once, one succeeds.
+    /// Announces charge if none lingers. Of several threads that do this at once, one succeeds.
     pub(super) fn begin_alone(&self, charge: u64) -> Option<LingeringCharge<'_>> {
         let over = self.before().0;
         // ORDERING N-c: Release: as in `begin`. On failure something lingers, or did.

@@ -233,7 +233,7 @@ impl<K, V, S> Engine<K, V, S> {
         let told = timer.clone();
         table.domain().time_by(Box::new(move || nanos(told.elapsed())));
         if settings.expected_entries <= FEW {
-            // There is no room for what several threads have retired who have not looked.
+            // There is no room for what several threads have retired that have not looked.
             let room = settings.retired_capacity.min(settings.expected_entries as u64);
             table.domain().seal_often(room <= VERY_FEW);
         }

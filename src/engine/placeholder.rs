@@ -388,7 +388,7 @@ where
                 op.predicted = true;
                 op.spares_protected = prefetched && !seeded("predict-displaces-protected");
             }
-            // Who asked for the key has found the older value, and was counted then; a warmer has not asked.
+            // The caller that asked for the key has found the older value, and was counted then; a warmer has not asked.
             op.renews = !seeded("policy-renewal-used");
             let state = self.state(occupied.entry());
             self.put_at(view, op, Destination::Occupied(occupied, state), &mut new)?;

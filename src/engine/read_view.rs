@@ -167,7 +167,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     /// time do without its registers.
     #[inline(never)]
     fn note_read(expiration: &Expiration<K, V>, entry: EntryRef<'g, K, V>) -> Reading {
-        // After the entry was found, however long that took: who finds it later finds a later time.
+        // After the entry was found, however long that took: a thread that finds it later finds a later time.
         expiration.read(entry, expiration.now())
     }
 

@@ -15,7 +15,7 @@ use crate::table;
 pub(super) type View<'g, K, V, M = Writes> = table::View<'g, K, V, History, Local, M>;
 pub(super) type Occupied<'g, K, V, M = Writes> = table::Occupied<'g, K, V, History, M>;
 
-/// What an entry is to those who look for its key.
+/// What an entry is to an operation that looks for its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryState {
     Live,

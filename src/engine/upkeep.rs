@@ -118,7 +118,7 @@ where
         if self.inline {
             self.tidy_up(&pin);
         }
-        // Where others clean up, it still sees to it that those who sleep hold no more than what is there.
+        // Where others clean up, it still sees to it that threads that sleep hold no more than what is there.
         let budget = if self.inline { FREED_PER_WRITE } else { 0 };
         let local = pin.local();
         let pressure = |_| self.is_under_pressure();

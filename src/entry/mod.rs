@@ -590,7 +590,7 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         self.weight().is_some_and(|word| word.get() & COUNTED != 0)
     }
 
-    /// Takes that note back; the charge if it was counted, and nothing else. Of all who call this, one
+    /// Takes that note back; the charge if it was counted, and nothing else. Of all that call this, one
     /// gets the charge.
     #[inline]
     pub(crate) fn uncount(&self) -> Option<u64> {

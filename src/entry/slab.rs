@@ -29,7 +29,7 @@
 //!
 //! # Progress
 //!
-//! Threads keep numbers of their own, and give and take some at once. Lists are tried, and not waited for: who finds
+//! Threads keep numbers of their own, and give and take some at once. Lists are tried, and not waited for: a thread that finds
 //! all of them taken hands out new ones, and tries again to give one back. Only for a chunk that is to be made, which
 //! asks the allocator, threads wait for each other, as they do there.
 

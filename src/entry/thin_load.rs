@@ -91,7 +91,7 @@ impl ThinLoad {
     }
 
     fn word(self) -> u64 {
-        // ORDERING H-b: Acquire: who learns that the load is over finds in the table what it has left there; pairs
+        // ORDERING H-b: Acquire: a thread that learns that the load is over finds in the table what it has left there; pairs
         // with `end` and `end_inflated`.
         self.latch.word.load(Ordering::Acquire)
     }

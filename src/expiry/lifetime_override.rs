@@ -17,7 +17,7 @@ pub(crate) struct LifetimeOverride {
     /// The largest part of its life by which it expires earlier, so that values that were loaded
     /// together do not expire together.
     pub(crate) jitter: f64,
-    /// The age at which it is to be renewed, instead of that of those who read it.
+    /// The age at which it is to be renewed, instead of that of the handle through which it is read.
     pub(crate) renew_after: Option<Duration>,
 }
 

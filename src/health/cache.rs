@@ -30,7 +30,7 @@ pub(crate) struct CacheCounts {
 
 impl Counts for CacheCounts {
     fn is_warm(&self) -> bool {
-        // Who evicts is full, or was.
+        // A cache that evicts is full, or was.
         self.full || self.evictions > 0
     }
 }

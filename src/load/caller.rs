@@ -125,7 +125,7 @@ where
     }
 
     /// Has the table know the load by its flight, which remembers how it ended, if it began thin. Returns false if
-    /// the failure cannot be remembered. A panic of `Clone` is no reason to withhold it from those who wait.
+    /// the failure cannot be remembered. A panic of `Clone` is no reason to withhold it from those that wait.
     pub(super) fn settle(&self) -> bool {
         if self.flight.thin().is_none() {
             return true;

@@ -29,7 +29,7 @@ where
 {
     /// The value was there, or another caller has brought it meanwhile.
     Hit(V),
-    /// It is the caller's to bring the value: all who ask for the key wait for it.
+    /// It is the caller's to bring the value: all that ask for the key wait for it.
     Mine(Fill<K, V, S>),
     /// The caller would wait for itself: see [`LoadError::Cycle`].
     Cycle,
@@ -38,7 +38,7 @@ where
 /// The duty to bring the value of a key. Dropped, it passes to the caller that has waited longest.
 ///
 /// It may be kept for long and sent to another thread: nothing is locked or pinned meanwhile. If something happens to
-/// the key before it is filled (an insert, a removal, an invalidation), the value goes to those who wait and is not
+/// the key before it is filled (an insert, a removal, an invalidation), the value goes to those that wait and is not
 /// put in, as that of any load.
 #[must_use = "others wait until it is filled or dropped"]
 #[doc(alias = "PlaceholderGuard")]
@@ -177,7 +177,7 @@ where
         &self.key
     }
 
-    /// Brings the value: it is put in and given to all who wait. Where there was no room for a placeholder, nobody waits
+    /// Brings the value: it is put in and given to all that wait. Where there was no room for a placeholder, none waits
     /// and it is not put in.
     ///
     /// # Progress

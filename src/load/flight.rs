@@ -284,7 +284,7 @@ impl<V> Flight<V> {
             Phase::Completing(completes) if completes == id => state.phase = Phase::Loading,
             Phase::Loading | Phase::Completing(_) => {}
         }
-        // A caller that was relieved gives up only itself: the flight has another leader, or one who completes it.
+        // A caller that was relieved gives up only itself: the flight has another leader, or one that completes it.
         let gone = state.leader.take_if(|leader| leader.id == id);
         let is_led = state.leader.is_some() || matches!(state.phase, Phase::Completing(_));
         let promoted = if is_led { None } else { state.promote(now) };

@@ -22,7 +22,7 @@ use crate::error::InsertErrorKind;
 /// let cache = Cache::builder().capacity(100).per_entry_ttl().build()?;
 /// // As long as the answer of a server says.
 /// let page = cache.get_or_load("/", |_| Fresh::new("a page").ttl(Duration::from_secs(60)));
-/// // Not at all: the caller gets it, and so do those who wait for it.
+/// // Not at all: the caller gets it, and so do those that wait for it.
 /// let secret = cache.get_or_load("/me", |_| Fresh::new("a secret").ttl(Duration::ZERO));
 /// assert_eq!((page, secret), ("a page", "a secret"));
 /// assert_eq!((cache.get("/"), cache.get("/me")), (Some("a page"), None));
@@ -54,7 +54,7 @@ impl<V> Fresh<V> {
     }
 
     /// Gives it a time to live of its own, as [`Cache::insert_with_ttl`] does. [`Duration::ZERO`]: it is returned to
-    /// all who wait for it, and not kept, nor is an older value. [`Duration::MAX`]: it never expires.
+    /// all that wait for it, and not kept, nor is an older value. [`Duration::MAX`]: it never expires.
     ///
     /// A cache that keeps no time can do no more than these two: with any other time, the call that loads panics (see
     /// [`Builder::per_entry_ttl`](crate::Builder::per_entry_ttl)).

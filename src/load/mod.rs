@@ -32,7 +32,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `flight` | one load: its leader, its waiters, its outcome |
-//! | `leader_state` | who leads a flight, and whether that makes progress |
+//! | `leader_state` | which caller leads a flight, and whether that makes progress |
 //! | `queue` | the waiters, and which is promoted next |
 //! | `run` | one run of a loader: when it was woken and polled, what it waits for |
 //! | `fresh` | what a loader answers: a value, and how long it lives |

@@ -118,7 +118,7 @@ where
     }
 
     /// As [`Leader::complete`](super::leader::Leader::complete): the token is replaced first, and then the load ends,
-    /// for those who have joined.
+    /// for the callers that have joined.
     fn complete(&self, value: &V, lifetime_override: LifetimeOverride) {
         self.loaded.set(true);
         let engine = self.cache.engine();
@@ -148,7 +148,7 @@ where
     /// Ends the load, and its flight, if it has one. The table has it no more.
     fn end(&self, completion: Completion, outcome: impl FnOnce() -> FlightOutcome<V>) {
         // One exchange decides: either the load ends as it began, and nobody has joined it; or another caller has
-        // inflated it before, and then the flight tells those who have joined.
+        // inflated it before, and then the flight tells the callers that have joined.
         if let Err(flight) = self.start.load.end() {
             let flight = Flight::<V>::of(flight);
             if flight.begin_completion(Flight::<V>::FIRST, completion) {

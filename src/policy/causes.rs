@@ -7,7 +7,7 @@
 //!   +------------------+------+------------+
 //! ```
 //!
-//! A set-associative table like that of the ghosts, which remember who was evicted; nothing is decided by it. A set
+//! A set-associative table like that of the ghosts, which remember which keys were evicted; nothing is decided by it. A set
 //! is one cache line of eight causes, in the order in which they came: the latest is put at the front, the
 //! others move on by one, until the same key's older cause or the last one drops out. Sets lie in the order of
 //! the table, so a scan that removes much uses one after the other.

@@ -19,7 +19,7 @@ impl History {
     /// What became of a key last. Reads one cache line, and another one if anything but evictions is
     /// remembered; writes nothing, and asks for no time.
     ///
-    /// Who is evicted is forgotten by the other memory. So one that both have was removed last; if threads met there,
+    /// A key that is evicted is forgotten by the other memory. So one that both have was removed last; if threads met there,
     /// the times tell, which both memories have in the same steps, of a 64th of the capacity in misses.
     #[inline]
     pub(crate) fn departure(&self, hash: u64) -> Option<Departure> {

@@ -1,4 +1,4 @@
-//! Who was evicted lately, from where, when, and how often the key had been used.
+//! Which keys were evicted lately, from where, when, and how often the key had been used.
 //!
 //! ```text
 //!   31         16 15       5     4       3     0

@@ -31,7 +31,7 @@ impl History {
         }
     }
 
-    /// One for a table that is going to have another size. It knows who came on probation last, and nothing
+    /// One for a table that is going to have another size. It knows which entries came on probation last, and nothing
     /// else.
     pub(crate) fn resized(&self, entries: usize) -> Self {
         Self { fifo: self.fifo.resized(entries), ..Self::new(entries) }

@@ -1,4 +1,4 @@
-//! Who stays: CLOCK with adaptive probation.
+//! Which entries stay: CLOCK with adaptive probation.
 //!
 //! | file | idea |
 //! |---|---|

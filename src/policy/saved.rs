@@ -16,7 +16,7 @@ pub(crate) struct SavedPolicy {
     /// How much should be on probation, as a part of the capacity.
     pub(crate) target: f64,
     pub(crate) typical_charge: u64,
-    /// The hand of the protected region. How long its round takes says who comes back soon: a hand that has passed no
+    /// The hand of the protected region. How long its round takes says which keys come back soon: a hand that has passed no
     /// checkpoint yet would take every key for such a one, and let it into that region at once.
     pub(crate) protected_hand: SavedHand,
 }

@@ -20,7 +20,7 @@ pub(super) const MAX_BATCHES: usize = 4;
 /// Entries that one insert promotes while there is room: more than one, so that probation gets down to its target.
 pub(super) const MAX_PROMOTED_PER_INSERT: usize = 4;
 
-// Who stays.
+// Which entry stays.
 
 /// How much longer an entry of the protected part must have been unread than a key was away that takes its place.
 /// With one, a loop a little longer than the cache makes every key that was evicted come back as a ghost; with two,

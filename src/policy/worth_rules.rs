@@ -4,7 +4,7 @@
 //!
 //! - A candidate that was not read stays only in the place of an entry at the protected hand that is worth less. The
 //!   hand goes on from one that is better, so the next candidates are compared with another: in the end those are
-//!   evicted that are worth least. So each is compared, and none with what was seen before: who won is worth much,
+//!   evicted that are worth least. So each is compared, and none with what was seen before: one that won is worth much,
 //!   and a hand that stands does not come to those that are worth little.
 //! - A candidate that was read is not promoted if the entry at the protected hand is better.
 //! - Where the protected part has to make room, the hand goes on as long as the next entry is worth less

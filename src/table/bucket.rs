@@ -119,7 +119,7 @@ impl<'g, K, V, X, M> BucketRef<'g, K, V, X, M> {
     }
 }
 
-/// Searches, of those who write and of those who may be neutralized.
+/// Searches, of threads that write and of those that may be neutralized.
 impl<'g, K, V, X, M: Mode> BucketRef<'g, K, V, X, M> {
     /// Finds the key among the readable slots whose entries are sought.
     #[inline(always)]

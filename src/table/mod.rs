@@ -15,7 +15,7 @@
 //! | `summary` | which buckets a hand can skip |
 //! | `deadline_tree` | where the next entries expire |
 //! | `migrate` | how entries move to a generation of another size |
-//! | `resize` | when that is begun, who helps, and how it ends |
+//! | `resize` | when that is begun, which threads help, and how it ends |
 //! | `deferred_box` | what was taken out of reach and may still be looked at |
 //! | `thread_state` | what is kept for each thread |
 //! | `view` | what a pinned thread may do |

@@ -425,7 +425,7 @@ fn an_insert_that_sleeps_before_its_last_step_is_done_by_others() {
 
 #[test]
 fn what_left_a_bucket_that_is_frozen_does_not_come_back() {
-    // The freezing is a version of its own; who settles the bucket then meets the slot, which was vacated at another.
+    // The freezing is a version of its own; a thread that settles the bucket then meets the slot, which was vacated at another.
     model(4, || {
         let bucket = bucket();
         commit(bucket, 1, 10);

@@ -236,7 +236,7 @@ fn a_search_in_a_search_is_neutralized() {
     );
 }
 
-/// A writer is not neutralized, although the last one who sat there was.
+/// A writer is not neutralized, although the last holder of the participant was.
 #[test]
 fn a_write_beside_one_who_neutralizes() {
     model(2, || {

@@ -6,7 +6,7 @@
 //!
 //! No thread's sleep holds the end up. Threads begin with different units, so that they do not get into
 //! each other's way. Each also looks whether what was begun before is moved, in order, and does it itself if
-//! that was long ago; who finds the last one moved puts the next generation in the older one's place.
+//! that was long ago; the thread that finds the last one moved puts the next generation in the older one's place.
 
 use super::array::Array;
 use super::bucket::{BucketRef, Occupied};

@@ -123,7 +123,7 @@ fn no_read_goes_back() {
     beside_resizes(&table, vec![Box::new(write), Box::new(read), Box::new(read)]);
 }
 
-/// What was unlinked by its place is read no more, by those who come through another bucket of its group.
+/// What was unlinked by its place is read no more, by threads that come through another bucket of its group.
 #[test]
 fn what_a_hand_unlinks_is_read_no_more() {
     let table = toy();
