@@ -143,7 +143,7 @@ fn no_folder_has_a_circle() {
         assert!(imports.len() > 5, "{folder} has moved");
         assert_eq!(circle(imports), [""; 0], "{folder}: a circle, and what leads there");
     }
-    let file = |path, text| Source::new(path, text, false);
+    let file = |path, text| Source::new(path, text);
     let is_circle = |text| {
         let files = [file("a.rs", "use super::b::B;"), file("b.rs", text)];
         !circle(imports(&files)).is_empty()

@@ -50,7 +50,7 @@ fn the_listing_has_every_public_name() {
 #[test]
 fn a_listing_that_lacks_a_name_is_found() {
     let listing = names("let _: Cache = cache.get(key);").collect();
-    let misses = |code| !missing(&Source::new("a.rs", code, false), &listing).is_empty();
+    let misses = |code| !missing(&Source::new("a.rs", code), &listing).is_empty();
     for code in [
         "    pub fn put(&self) {",
         "    pub async fn put(&self) {",
@@ -79,7 +79,7 @@ fn no_method_is_added_without_an_example() {
     let users = sources.iter().filter(|source| source.path != HIDDEN);
     let found: Vec<String> = users.flat_map(without_example).collect();
     assert!(found.len() <= WITHOUT_EXAMPLE, "give an example:\n{}", found.join("\n"));
-    let lacks = |text| !without_example(&Source::new("cache.rs", text, false)).is_empty();
+    let lacks = |text| !without_example(&Source::new("cache.rs", text)).is_empty();
     assert!(lacks("    /// Says.\n    pub fn get(&self) {}"));
     assert!(lacks("/// Says.\npub async fn get() {}"));
     assert!(!lacks("    /// ```\n    /// a.get();\n    /// ```\n    pub fn get(&self) {}"));

@@ -125,7 +125,7 @@ fn the_rules_on_the_register_can_fail() {
     let files = [file("table/models.rs", "fn c() {}"), file("tests/it/bound.rs", "fn e() {}")];
     assert!(has_test(&files, "table::models::c") && has_test(&files, "tests::bound::e"));
     assert!(!has_test(&files, "table::models::e") && !has_test(&files, "policy::models::c"));
-    let ids_of = |code| named(&Source::new("a.rs", code, false));
+    let ids_of = |code| named(&Source::new("a.rs", code));
     assert_eq!(
         ids_of("// ORDERING A-b, A-c: Acquire: why\n// ORDERING: no id"),
         ["A-b", "A-c", ""]

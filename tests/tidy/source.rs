@@ -1,15 +1,17 @@
 //! The sources, as the rules read them: lines of code and comment, without the contents of strings.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// What the names of files end with that are compiled for tests only.
+const TEST_FILES: [&str; 6] = ["tests", "models", "audit", "explore", "properties", "stress"];
 
 /// A file, taken apart.
 pub(crate) struct Source {
     /// Below the folder that is looked at, with slashes.
     pub(crate) path: String,
     pub(crate) lines: Vec<Line>,
-    /// Compiled for tests only.
+    /// Compiled for tests only, by its name.
     pub(crate) test: bool,
 }
 
@@ -21,10 +23,12 @@ pub(crate) struct Line {
 }
 
 impl Source {
-    pub(crate) fn new(path: &str, text: &str, test: bool) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         let mut in_string = false;
         let lines = text.lines().map(|line| take_apart(line, &mut in_string)).collect();
         assert!(!in_string, "{path}: a string that these rules do not read");
+        let name = path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+        let test = TEST_FILES.iter().any(|test| name.ends_with(test));
         Self { path: path.to_string(), lines, test }
     }
 
@@ -122,30 +126,8 @@ pub(crate) fn files(folder: &str) -> Vec<(String, String)> {
     out
 }
 
-/// The modules that are declared for tests only, as paths of files.
-pub(crate) fn test_files(files: &[(String, String)]) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (path, text) in files {
-        let folder = match path.strip_suffix("mod.rs") {
-            Some(folder) => folder.to_string(),
-            None if path == "lib.rs" => String::new(),
-            None => format!("{}/", path.trim_end_matches(".rs")),
-        };
-        let mut for_tests = false;
-        for line in text.lines().map(str::trim) {
-            let module = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
-            let module = module.filter(|_| for_tests);
-            found.extend(module.map(|module| format!("{folder}{module}.rs")));
-            for_tests = line.starts_with("#[cfg(") && has_word(line, "test");
-        }
-    }
-    found
-}
-
 pub(crate) fn sources_of(folder: &str) -> Vec<Source> {
-    let files = files(folder);
-    let tests = test_files(&files);
-    files.iter().map(|(path, text)| Source::new(path, text, tests.contains(path))).collect()
+    files(folder).iter().map(|(path, text)| Source::new(path, text)).collect()
 }
 
 pub(crate) fn sources() -> Vec<Source> {
@@ -160,19 +142,9 @@ pub(crate) fn crates() -> Vec<Source> {
 }
 
 #[test]
-fn files_for_tests_are_found_by_their_declaration() {
-    let file = |path: &str, text: &str| (path.to_string(), text.to_string());
-    let files = [
-        file("a/mod.rs", "mod b;\n#[cfg(all(test, not(x)))]\nmod c;\nmod d;"),
-        file("e.rs", "#[cfg(test)]\nmod f;"),
-    ];
-    assert_eq!(test_files(&files), BTreeSet::from(["a/c.rs", "e/f.rs"].map(String::from)));
-}
-
-#[test]
 fn code_strings_and_comments_are_told_apart() {
     let text = "a(\"// b \\\" c\"); // d \"\ng('\"', 'h, \"i\n// j\"); 'k: '\\\"'";
-    let source = Source::new("a.rs", text, false);
+    let source = Source::new("a.rs", text);
     let code: Vec<&str> = source.lines.iter().map(|line| line.code.as_str()).collect();
     let comment: Vec<&str> = source.lines.iter().map(|line| line.comment.as_str()).collect();
     assert_eq!(code, ["a(\"\"); ", "g(, 'h, \"", "\"); 'k: "]);
