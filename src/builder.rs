@@ -120,7 +120,7 @@ impl<K, V> Default for Builder<K, V> {
 
 impl<K, V, S: Clone> Clone for Builder<K, V, S> {
     /// A builder of another cache with the same settings. Both caches call the same weigher, cost, expiry and
-    /// listener, go by the same clock if the builder was given one, and hash alike.
+    /// listener, use the same clock if the builder was given one, and hash alike.
     ///
     /// # Examples
     ///
@@ -199,7 +199,7 @@ impl<K, V, S> Builder<K, V, S> {
     /// The unit is yours. With bytes: the size of key and value, what they own on the heap, and
     /// [`ENTRY_OVERHEAD`] (`docs/guide.md` says what is in it).
     ///
-    /// What makes room is what saves least for its weight: see [`cost`](Self::cost). A heavy entry that would
+    /// What saves least for its weight is evicted first: see [`cost`](Self::cost). A heavy entry that would
     /// displace others that are worth more together makes room itself, at once: it is evicted by its own write. That
     /// concerns those that need more than a sixty-fourth of the capacity and displace more than four others of
     /// average weight, in a cache of 32 entries or more.
@@ -232,9 +232,9 @@ impl<K, V, S> Builder<K, V, S> {
     ///   cache.
     /// - With a cost in microseconds, it is time that callers do not wait.
     ///
-    /// Called once for each write, before the weigher, and under the same conditions. It only chooses which entries have to make
-    /// room: a cost that is wrong costs hits, and nothing else. An entry whose cost is zero goes first. Each entry
-    /// takes eight bytes more.
+    /// Called once for each write, before the weigher, and under the same conditions. It only chooses
+    /// which entries are evicted: a cost that is wrong costs hits, and nothing else. An entry whose cost
+    /// is zero is evicted first. Each entry takes eight bytes more.
     ///
     /// # Examples
     ///
@@ -425,7 +425,7 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// The hasher. Weak hashers do: the result is spread over all bits once more.
+    /// The hasher. Weak hashers suffice: the result is spread over all bits once more.
     ///
     /// # Progress
     ///
@@ -486,16 +486,19 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
-    /// reader may still look at them. Without it, the capacity that the cache is built with, and an eighth of it more; a fourth where that is no more than 1,024, and at least 128.
+    /// reader may still look at them. Without it, the capacity that the cache is built with, and an
+    /// eighth of it more; a fourth where that is no more than 1,024, and at least 128.
     ///
-    /// A thread that sleeps in a guard, or with a reader that is not parked, holds what was in the cache when garbage had
-    /// come to a 24th of the capacity, and that 24th: what is retired later is freed all the same, however long it sleeps. So the default is
-    /// enough for one that sleeps; for `k` of them that fell asleep at different times set it to about `k` times the capacity and an eighth.
+    /// A thread that sleeps in a guard, or with a reader that is not parked, holds what was in the
+    /// cache when garbage had come to a 24th of the capacity, and that 24th: what is retired later is
+    /// freed all the same, however long it sleeps. So the default is enough for one that sleeps; for
+    /// `k` of them that fell asleep at different times set it to about `k` times the capacity and an
+    /// eighth.
     ///
-    /// When that much is waiting, an insert that would have to evict waits for its [`patience`](Self::patience), and
-    /// is refused then. With zero, an
-    /// evicted entry counts against the capacity until it is freed. Such an entry, and one that is
-    /// heavier than the whole retired capacity, makes room only when no reader is in the cache.
+    /// When that much is waiting, an insert that would have to evict waits for its
+    /// [`patience`](Self::patience), and is refused then. With zero, an evicted entry counts against
+    /// the capacity until it is freed. Such an entry, and one that is heavier than the whole retired
+    /// capacity, makes room only when no reader is in the cache.
     ///
     /// # Examples
     ///
@@ -521,8 +524,8 @@ impl<K, V, S> Builder<K, V, S> {
     /// Each write waits no longer than this, and no write waits for a thread that has stood in the way
     /// for that long already. So a guard that is held for a minute costs each writer that needs room this much time
     /// once, or twice, and then refusals at once; while what another thread holds that sleeps is kept for it, after
-    /// up to 25 milliseconds. Where it is a write that stands there, up to 2 milliseconds are left to it each time,
-    /// as it needs a processor. A write that others do not stand in the way of never waits: one of
+    /// up to 25 milliseconds. Where the thread in the way is writing, it gets up to 2 milliseconds each time,
+    /// as it needs a processor. A write that no other thread blocks never waits: one of
     /// a thread that holds a guard itself, one from within a destructor, and one whose room is taken by what stays.
     ///
     /// A write that has waited for five milliseconds goes first: those that begin after it stand back for some
@@ -579,7 +582,7 @@ impl<K, V, S> Builder<K, V, S> {
         self
     }
 
-    /// Which threads free and expire. Without it, [`Maintenance::Inline`].
+    /// Which threads free garbage and remove expired entries. Without it, [`Maintenance::Inline`].
     ///
     /// # Examples
     ///

@@ -361,8 +361,8 @@ impl<K, V, S> Cache<K, V, S> {
         self.engine.reclamation_lag()
     }
 
-    /// Makes the cache usable in a child process that `fork` made; returns how many threads' places in the
-    /// cache it has cleared.
+    /// Makes the cache usable in a child process that `fork` made; returns how many threads' participants
+    /// in the cache it has cleared.
     ///
     /// Only the thread that called `fork` is in the child. The guards and readers of all others are in its
     /// copy of the cache all the same and are never dropped there: nothing would ever be freed, and once
@@ -382,7 +382,7 @@ impl<K, V, S> Cache<K, V, S> {
     ///
     /// # Progress
     ///
-    /// Wait-free; visits every place that was ever taken at the same time.
+    /// Wait-free; visits every participant that the cache has.
     ///
     /// # Examples
     ///

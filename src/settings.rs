@@ -54,7 +54,7 @@ pub struct Settings {
     pub patience: Duration,
     /// The number of entries that the first table was made for.
     pub expected_entries: usize,
-    /// Which threads free and expire.
+    /// Which threads free garbage and remove expired entries.
     pub maintenance: Maintenance,
     /// Whether there is a [weigher](crate::Builder::weigher); without one, each entry weighs one.
     pub weighed: bool,
