@@ -69,7 +69,7 @@ const BATCH: usize = 128;
 /// About 500 bytes for each partition; 100 for each offset in progress; and about as much for every
 /// 512 offsets among which there is a gap, or one that is done above the watermark. A gap costs the
 /// same however long it is. Offsets that do not exist are also remembered below the watermark, in
-/// up to 2^14 such pieces. In older ones it is forgotten which offsets were done: if one is
+/// up to 2^14 such containers. In older ones it is forgotten which offsets were done: if one is
 /// delivered again, it is processed again. The number of pending offsets is not bounded, but
 /// reported: by [`gap_bytes`](Self::gap_bytes), [`oldest_pending`](Self::oldest_pending) and the
 /// metrics.

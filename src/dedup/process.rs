@@ -6,17 +6,17 @@ use super::offset_ticket::OffsetTicket;
 use super::ticket::{Claim, Outcome, Ticket};
 
 /// A ticket of any kind.
-pub(super) trait Completes {
+pub(super) trait Completable {
     fn complete(self) -> bool;
 }
 
-impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Completes for Ticket<Id> {
+impl<Id: Hash + Eq + Clone + Send + Sync + 'static> Completable for Ticket<Id> {
     fn complete(self) -> bool {
         Self::complete(self)
     }
 }
 
-impl Completes for OffsetTicket {
+impl Completable for OffsetTicket {
     fn complete(self) -> bool {
         Self::complete(self)
     }
@@ -32,7 +32,7 @@ fn granted<T, R, E>(claim: Claim<T>) -> Result<T, Outcome<R, E>> {
 }
 
 /// Ends the claim with the result of the work: a ticket that is not completed gives the claim back.
-fn ended<R, E>(ticket: impl Completes, result: Result<R, E>) -> Outcome<R, E> {
+fn ended<R, E>(ticket: impl Completable, result: Result<R, E>) -> Outcome<R, E> {
     match result {
         Ok(result) if ticket.complete() => Outcome::Processed(result),
         Ok(result) => Outcome::Late(result),
@@ -41,7 +41,7 @@ fn ended<R, E>(ticket: impl Completes, result: Result<R, E>) -> Outcome<R, E> {
 }
 
 pub(super) fn process<R, E>(
-    claim: Claim<impl Completes>,
+    claim: Claim<impl Completable>,
     work: impl FnOnce() -> Result<R, E>,
 ) -> Outcome<R, E> {
     match granted(claim) {
@@ -52,7 +52,7 @@ pub(super) fn process<R, E>(
 
 #[cfg(feature = "async")]
 pub(super) async fn process_async<R, E, F>(
-    claim: Claim<impl Completes>,
+    claim: Claim<impl Completable>,
     work: impl FnOnce() -> F,
 ) -> Outcome<R, E>
 where

@@ -20,7 +20,7 @@ pub(super) struct Plan {
 /// The results of the periodic snapshots, and the snapshots that are being written.
 #[derive(Debug, Default)]
 pub(super) struct Saves {
-    under_way: Mutex<Vec<UnderWay>>,
+    under_way: Mutex<Vec<PendingSaves>>,
     /// Failures since the last snapshot that was written.
     failures: Relaxed<AtomicU64>,
     last_error: Mutex<Option<SnapshotError>>,
@@ -28,7 +28,7 @@ pub(super) struct Saves {
 
 /// Snapshots that are being taken for one file.
 #[derive(Debug)]
-struct UnderWay {
+struct PendingSaves {
     path: PathBuf,
     calls: usize,
     /// The number of the last one begun of those that were put in place; zero if none was.
@@ -49,7 +49,7 @@ impl<'s> SaveCall<'s> {
         let number = unique();
         match under_way.iter_mut().find(|its| its.path == path) {
             Some(its) => its.calls += 1,
-            None => under_way.push(UnderWay { path: path.to_path_buf(), calls: 1, newest: 0 }),
+            None => under_way.push(PendingSaves { path: path.to_path_buf(), calls: 1, newest: 0 }),
         }
         Self { saves, path, number }
     }

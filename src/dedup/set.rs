@@ -7,15 +7,15 @@
 //! ```
 //!
 //! Offsets are divided into chunks of 512. A chunk with some of its offsets in the set has a bit
-//! for each; consecutive full chunks are one piece; an empty chunk takes nothing. So a run of 2^62
+//! for each; consecutive full chunks are one container; an empty chunk takes nothing. So a run of 2^62
 //! offsets costs as much as one offset, and a million single ones cost about a bit and a half for
 //! each offset of their range.
 //!
 //! # Invariants
 //!
-//! - **S1** Pieces do not overlap.
-//! - **S2** A piece of bits has at least one bit set, and not all.
-//! - **S3** No two pieces of full chunks are adjacent.
+//! - **S1** Containers do not overlap.
+//! - **S2** A container of bits has at least one bit set, and not all.
+//! - **S3** No two containers of full chunks are adjacent.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,7 +33,7 @@ const _: () = assert!(CHUNK == WORDS as u64 * u64::BITS as u64, "a chunk is its 
 type Bits = [u64; WORDS];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum Container {
     /// Some offsets of one chunk.
     Some(Box<Bits>),
     /// All offsets up to this chunk.
@@ -44,7 +44,7 @@ enum Piece {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct OffsetSet {
     /// By the number of the first chunk.
-    pieces: BTreeMap<u64, Piece>,
+    containers: BTreeMap<u64, Container>,
 }
 
 /// The bits of a chunk in a range of its offsets, word by word.
@@ -82,36 +82,36 @@ fn parts(range: Range<u64>) -> (Option<Range<u64>>, Range<u64>, Option<Range<u64
 
 impl OffsetSet {
     pub(super) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.containers.is_empty()
     }
 
-    /// Returns the piece that has this chunk, and its first chunk.
-    fn piece(&self, chunk: u64) -> Option<(u64, &Piece)> {
-        let (&start, piece) = self.pieces.range(..=chunk).next_back()?;
-        let has = match piece {
-            Piece::Some(_) => start == chunk,
-            Piece::All { end } => chunk < *end,
+    /// Returns the container that has this chunk, and its first chunk.
+    fn container(&self, chunk: u64) -> Option<(u64, &Container)> {
+        let (&start, container) = self.containers.range(..=chunk).next_back()?;
+        let has = match container {
+            Container::Some(_) => start == chunk,
+            Container::All { end } => chunk < *end,
         };
-        has.then_some((start, piece))
+        has.then_some((start, container))
     }
 
     pub(super) fn contains(&self, offset: u64) -> bool {
         let within = offset % CHUNK;
-        self.piece(offset >> SHIFT).is_some_and(|(_, piece)| match piece {
-            Piece::Some(bits) => bits[(within / 64) as usize] >> (within % 64) & 1 != 0,
-            Piece::All { .. } => true,
+        self.container(offset >> SHIFT).is_some_and(|(_, container)| match container {
+            Container::Some(bits) => bits[(within / 64) as usize] >> (within % 64) & 1 != 0,
+            Container::All { .. } => true,
         })
     }
 
     /// Returns the first offset from `from` on that is not in the set.
     ///
-    /// Ends: every round except the last passes a piece.
+    /// Ends: every round except the last passes a container.
     pub(super) fn end_of_run(&self, from: u64) -> u64 {
         let mut offset = from;
-        while let Some((start, piece)) = self.piece(offset >> SHIFT) {
-            match piece {
-                Piece::All { end } => offset = end << SHIFT,
-                Piece::Some(bits) => match find(bits, offset % CHUNK, false) {
+        while let Some((start, container)) = self.container(offset >> SHIFT) {
+            match container {
+                Container::All { end } => offset = end << SHIFT,
+                Container::Some(bits) => match find(bits, offset % CHUNK, false) {
                     Some(bit) => return (start << SHIFT) + bit,
                     None => offset = (start + 1) << SHIFT,
                 },
@@ -123,21 +123,21 @@ impl OffsetSet {
     /// Returns the first offset from `from` on that is in the set.
     pub(super) fn next(&self, from: u64) -> Option<u64> {
         let chunk = from >> SHIFT;
-        if let Some((start, piece)) = self.piece(chunk) {
-            match piece {
-                Piece::All { .. } => return Some(from),
-                Piece::Some(bits) => {
+        if let Some((start, container)) = self.container(chunk) {
+            match container {
+                Container::All { .. } => return Some(from),
+                Container::Some(bits) => {
                     if let Some(bit) = find(bits, from % CHUNK, true) {
                         return Some((start << SHIFT) + bit);
                     }
                 }
             }
         }
-        let (start, piece) = self.pieces.range(chunk + 1..).next()?;
-        let bit = match piece {
-            Piece::All { .. } => 0,
+        let (start, container) = self.containers.range(chunk + 1..).next()?;
+        let bit = match container {
+            Container::All { .. } => 0,
             // S2: it has one.
-            Piece::Some(bits) => find(bits, 0, true)?,
+            Container::Some(bits) => find(bits, 0, true)?,
         };
         Some((start << SHIFT) + bit)
     }
@@ -172,10 +172,10 @@ impl OffsetSet {
 
     /// One more than the last offset; zero if there is none.
     pub(super) fn end(&self) -> u64 {
-        let Some((&start, piece)) = self.pieces.last_key_value() else { return 0 };
-        match piece {
-            Piece::All { end } => end << SHIFT,
-            Piece::Some(bits) => {
+        let Some((&start, container)) = self.containers.last_key_value() else { return 0 };
+        match container {
+            Container::All { end } => end << SHIFT,
+            Container::Some(bits) => {
                 let word = (0..WORDS).rev().find(|&word| bits[word] != 0).unwrap_or(0);
                 (start << SHIFT) + word as u64 * 64 + u64::from(64 - bits[word].leading_zeros())
             }
@@ -210,11 +210,13 @@ impl OffsetSet {
 
     /// Inserts some offsets of a chunk, at least one.
     fn insert_bits(&mut self, chunk: u64, added: Bits) {
-        if matches!(self.piece(chunk), Some((_, Piece::All { .. }))) {
+        if matches!(self.container(chunk), Some((_, Container::All { .. }))) {
             return;
         }
-        let new = || Piece::Some(Box::default());
-        let Piece::Some(bits) = self.pieces.entry(chunk).or_insert_with(new) else { return };
+        let new = || Container::Some(Box::default());
+        let Container::Some(bits) = self.containers.entry(chunk).or_insert_with(new) else {
+            return;
+        };
         bits.iter_mut().zip(added).for_each(|(word, added)| *word |= added);
         if bits.iter().all(|&word| word == u64::MAX) {
             self.insert_chunks(chunk..chunk + 1);
@@ -223,26 +225,26 @@ impl OffsetSet {
 
     fn insert_chunks(&mut self, chunks: Range<u64>) {
         let Range { mut start, mut end } = chunks;
-        if let Some((&before, &Piece::All { end: its_end })) =
-            self.pieces.range(..start).next_back()
+        if let Some((&before, &Container::All { end: its_end })) =
+            self.containers.range(..start).next_back()
             && its_end >= start
         {
             (start, end) = (before, end.max(its_end));
         }
-        // Ends: every round removes a piece.
-        while let Some((&at, piece)) = self.pieces.range(start..=end).next() {
-            match *piece {
-                Piece::Some(_) if at == end => break,
-                Piece::Some(_) => {}
-                Piece::All { end: its_end } => end = end.max(its_end),
+        // Ends: every round removes a container.
+        while let Some((&at, container)) = self.containers.range(start..=end).next() {
+            match *container {
+                Container::Some(_) if at == end => break,
+                Container::Some(_) => {}
+                Container::All { end: its_end } => end = end.max(its_end),
             }
-            self.pieces.remove(&at);
+            self.containers.remove(&at);
         }
-        self.pieces.insert(start, Piece::All { end });
+        self.containers.insert(start, Container::All { end });
     }
 
     pub(super) fn remove_run(&mut self, run: Range<u64>) {
-        if run.is_empty() || self.pieces.is_empty() {
+        if run.is_empty() || self.containers.is_empty() {
             return;
         }
         let (head, whole, tail) = parts(run);
@@ -255,60 +257,61 @@ impl OffsetSet {
     /// Removes a part of one chunk.
     fn remove_part(&mut self, part: Range<u64>) {
         let chunk = part.start >> SHIFT;
-        match self.piece(chunk) {
+        match self.container(chunk) {
             None => return,
-            Some((_, Piece::Some(_))) => {}
-            Some((_, Piece::All { .. })) => {
+            Some((_, Container::Some(_))) => {}
+            Some((_, Container::All { .. })) => {
                 self.remove_chunks(chunk..chunk + 1);
-                self.pieces.insert(chunk, Piece::Some(Box::new([u64::MAX; WORDS])));
+                self.containers.insert(chunk, Container::Some(Box::new([u64::MAX; WORDS])));
             }
         }
         let base = chunk << SHIFT;
-        let Some(Piece::Some(bits)) = self.pieces.get_mut(&chunk) else { return };
+        let Some(Container::Some(bits)) = self.containers.get_mut(&chunk) else { return };
         let removed = mask(&(part.start - base..part.end - base));
         bits.iter_mut().zip(removed).for_each(|(word, removed)| *word &= !removed);
         if bits.iter().all(|&word| word == 0) {
-            self.pieces.remove(&chunk);
+            self.containers.remove(&chunk);
         }
     }
 
     fn remove_chunks(&mut self, chunks: Range<u64>) {
         let Range { start, end } = chunks;
-        if let Some((&before, &Piece::All { end: its_end })) =
-            self.pieces.range(..start).next_back()
+        if let Some((&before, &Container::All { end: its_end })) =
+            self.containers.range(..start).next_back()
             && its_end > start
         {
-            self.pieces.insert(before, Piece::All { end: start });
+            self.containers.insert(before, Container::All { end: start });
             if its_end > end {
-                self.pieces.insert(end, Piece::All { end: its_end });
+                self.containers.insert(end, Container::All { end: its_end });
             }
         }
-        // Ends: every round removes a piece.
-        while let Some((&at, piece)) = self.pieces.range(start..end).next() {
-            let rest = match *piece {
-                Piece::All { end: its_end } if its_end > end => Some(its_end),
+        // Ends: every round removes a container.
+        while let Some((&at, container)) = self.containers.range(start..end).next() {
+            let rest = match *container {
+                Container::All { end: its_end } if its_end > end => Some(its_end),
                 _ => None,
             };
-            self.pieces.remove(&at);
+            self.containers.remove(&at);
             if let Some(its_end) = rest {
-                self.pieces.insert(end, Piece::All { end: its_end });
+                self.containers.insert(end, Container::All { end: its_end });
             }
         }
     }
 
-    /// Merges the first pieces, including the offsets between them, until there are at most `most`
-    /// pieces, or the next one would not be below `offset`.
+    /// Merges the first containers, including the offsets between them, until there are at most `most`
+    /// containers, or the next one would not be below `offset`.
     ///
-    /// Ends: every round removes a piece.
+    /// Ends: every round removes a container.
     pub(super) fn blur(&mut self, most: usize, offset: u64) {
-        while self.pieces.len() > most {
-            let mut first = self.pieces.iter();
-            let (Some((&start, _)), Some((&second, piece))) = (first.next(), first.next()) else {
+        while self.containers.len() > most {
+            let mut first = self.containers.iter();
+            let (Some((&start, _)), Some((&second, container))) = (first.next(), first.next())
+            else {
                 return;
             };
-            let end = match *piece {
-                Piece::Some(_) => second + 1,
-                Piece::All { end } => end,
+            let end = match *container {
+                Container::Some(_) => second + 1,
+                Container::All { end } => end,
             };
             if end > offset >> SHIFT {
                 return;
@@ -319,26 +322,26 @@ impl OffsetSet {
 
     /// Approximate bytes of the set.
     pub(super) fn bytes(&self) -> usize {
-        let boxed = |piece: &Piece| match piece {
-            Piece::Some(_) => size_of::<Bits>(),
-            Piece::All { .. } => 0,
+        let boxed = |container: &Container| match container {
+            Container::Some(_) => size_of::<Bits>(),
+            Container::All { .. } => 0,
         };
-        // A key and a piece; the tree's nodes are at least half full.
-        let node = 2 * (size_of::<u64>() + size_of::<Piece>());
-        self.pieces.values().map(|piece| boxed(piece) + node).sum()
+        // A key and a container; the tree's nodes are at least half full.
+        let node = 2 * (size_of::<u64>() + size_of::<Container>());
+        self.containers.values().map(|container| boxed(container) + node).sum()
     }
 
     /// Appends the set to a snapshot.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        (self.pieces.len() as u64).encode(out);
-        for (start, piece) in &self.pieces {
+        (self.containers.len() as u64).encode(out);
+        for (start, container) in &self.containers {
             start.encode(out);
-            match piece {
-                Piece::Some(bits) => {
+            match container {
+                Container::Some(bits) => {
                     0_u8.encode(out);
                     bits.iter().for_each(|word| word.encode(out));
                 }
-                Piece::All { end } => {
+                Container::All { end } => {
                     1_u8.encode(out);
                     end.encode(out);
                 }

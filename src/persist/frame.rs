@@ -86,8 +86,8 @@ impl Buffer {
     pub(super) fn add(&mut self, it: &impl serde::Serialize) -> Result<(), PersistError> {
         let before = self.0.len();
         let bytes = std::mem::take(&mut self.0);
-        match postcard::to_extend(it, Extended { bytes, before }) {
-            Ok(Extended { bytes, .. }) => {
+        match postcard::to_extend(it, Appender { bytes, before }) {
+            Ok(Appender { bytes, .. }) => {
                 self.0 = bytes;
                 Ok(())
             }
@@ -97,12 +97,12 @@ impl Buffer {
 }
 
 /// Takes what is written.
-struct Extended {
+struct Appender {
     bytes: Vec<u8>,
     before: usize,
 }
 
-impl Extend<u8> for Extended {
+impl Extend<u8> for Appender {
     fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
         debug_assert!(self.bytes.len() >= self.before, "it only grows");
         self.bytes.extend(bytes);

@@ -5,9 +5,9 @@ mod absent;
 #[cfg(feature = "peers")]
 mod compare;
 mod failures;
-mod failures_of_demos;
 #[cfg(feature = "peers")]
 mod failures_of_peers;
+mod failures_of_races;
 mod figures;
 #[cfg(feature = "peers")]
 mod load;
