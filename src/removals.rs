@@ -40,7 +40,7 @@ struct State<K, V> {
     lost: u64,
     /// Whether the listener is gone.
     closed: bool,
-    /// Whether nobody receives.
+    /// Whether no receiver is left.
     unheard: bool,
 }
 

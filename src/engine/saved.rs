@@ -156,7 +156,7 @@ where
             let Lookup::Vacant(vacant) = view.find_for_write(hash, |k| k == key) else {
                 return Ok(false);
             };
-            // Nobody is promoted in passing: each comes back where it was.
+            // No entry is promoted in passing: each comes back where it was.
             self.link_new(view, op, vacant, &mut new)?;
             self.grow_if_crowded(view);
             Ok(true)

@@ -50,7 +50,7 @@ where
 {
     key: NoAbort<K>,
     cache: Cache<K, V, S>,
-    /// `None` where there was no room for a placeholder: nobody waits.
+    /// `None` where there was no room for a placeholder: no caller waits.
     leader: Option<Leader<K, V, S>>,
 }
 
@@ -129,7 +129,7 @@ where
         let options = LoadOptions::default();
         let next = future::join_or_lead::<_, _, _, Infallible>(self, &key, LoadKind::Load, options);
         let next = next.await;
-        // Nobody polls it, so it is not watched as a task is.
+        // It is not polled, so it is not watched as a task is.
         Placeholder::of(self, key, next, Runner::Thread)
     }
 }

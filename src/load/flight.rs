@@ -223,7 +223,7 @@ impl<V> Flight<V> {
             return FlightPoll::Over(outcome);
         }
         // Its own turn first: a waiter that was promoted, or that steps in for one that does not arrive, leads, and
-        // relieves nobody. Only one that goes on waiting looks whether the leader has stalled.
+        // relieves no leader. Only one that goes on waiting looks whether the leader has stalled.
         let leads = state.is_led_from(id) || state.step_in_for_absent(id, now, self.limits);
         let promoted = if leads { None } else { state.relieve(now, self.limits) };
         if let Some(leader) = state.leader.as_mut().filter(|leader| leader.id == id) {
@@ -350,7 +350,7 @@ impl<V> Flight<V> {
         let absent = state.leader.as_ref().is_some_and(|leader| leader.absent.is_some());
         let unread = state.queue.len() + usize::from(absent);
         // Making the outcome clones a value of the user's, so not under the lock: the caller makes it and calls again.
-        // The phase stays, so nobody else completes the flight meanwhile.
+        // The phase stays, so no other caller completes the flight meanwhile.
         if outcome.is_none() && unread != 0 {
             return End::OutcomeWanted;
         }

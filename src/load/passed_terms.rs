@@ -29,7 +29,7 @@ pub(super) fn leave<V>(fresh: Fresh<V>, call: Call) -> V {
 
 /// Calls `reload`, or polls its future, and gives the value the terms that were left meanwhile.
 pub(super) fn take<T>(call: Call, reload: impl FnOnce() -> T) -> (T, Terms) {
-    // What is left of another call that nobody has taken.
+    // What is left of another call that was not taken.
     LEFT.take();
     let loaded = reload();
     let left = LEFT.take().filter(|(other, _)| *other == call);

@@ -147,7 +147,7 @@ where
 
     /// Ends the load, and its flight, if it has one. The table has it no more.
     fn end(&self, completion: Completion, outcome: impl FnOnce() -> FlightOutcome<V>) {
-        // One exchange decides: either the load ends as it began, and nobody has joined it; or another caller has
+        // One exchange decides: either the load ends as it began, and no caller has joined it; or another caller has
         // inflated it before, and then the flight tells the callers that have joined.
         if let Err(flight) = self.start.load.end() {
             let flight = Flight::<V>::of(flight);

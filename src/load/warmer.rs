@@ -191,7 +191,7 @@ impl Warmer {
         Self::run_rounds(period, move |tell| {
             let (results, told) = mpsc::channel();
             let round = loading.clone().round_async(keys.clone(), move |renewed| {
-                // If nobody listens, the warmer was stopped.
+                // Without a receiver the warmer was stopped.
                 results.send(in_words(renewed)).is_ok()
             });
             spawn(Box::pin(round));

@@ -23,7 +23,7 @@ pub(crate) use spans::{LoadSpan, load_ended, maintain};
 
 /// What maintenance has done, by number.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "nobody is told"))]
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "no subscriber is told"))]
 pub(crate) struct MaintenanceWork {
     pub(crate) swept: usize,
     pub(crate) expired: usize,

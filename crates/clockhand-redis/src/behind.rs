@@ -43,7 +43,7 @@ const AT_ONCE: usize = 64;
 /// let cache = Cache::builder().capacity(10_000).per_entry_ttl().build()?;
 /// let ticks = Tiered::<String, f64>::new(cache, &tier)?.write_behind(1_000);
 ///
-/// ticks.insert("EURUSD".to_string(), 1.0842)?; // waits for nobody
+/// ticks.insert("EURUSD".to_string(), 1.0842)?; // does not wait
 /// assert_eq!(ticks.get_cached(&"EURUSD".to_string()), Some(1.0842));
 /// ticks.flush().await;
 /// # Ok(())

@@ -21,7 +21,7 @@ mod status {
     pub(super) const OWN: i64 = 1;
     pub(super) const DONE: i64 = 2;
     pub(super) const ANOTHERS: i64 = 3;
-    /// Nobody's: the lease has run out, or the server has lost it.
+    /// No instance's: the lease has run out, or the server has lost it.
     pub(super) const NOBODYS: i64 = 4;
 }
 
@@ -57,7 +57,7 @@ return {now, 1, fence}
 "
 ));
 
-/// `ARGV`: token, milliseconds that the id is remembered. It is remembered also where the claim was lost, if it is nobody's
+/// `ARGV`: token, milliseconds that the id is remembered. It is remembered also where the claim was lost, if it is no instance's
 /// by now: then it has been processed all the same.
 const COMPLETE: &str = timed!(held!(
     r"if held == 'D' then

@@ -141,7 +141,7 @@ where
     ///
     /// # Errors
     ///
-    /// If the server cannot be asked, and [`WhenAway`] does not say to go on alone. The id may be in progress for everybody
+    /// If the server cannot be asked, and [`WhenAway`] does not say to go on alone. The id may be in progress for all
     /// until the lease has run out, if the answer was lost; it is given back as soon as that is possible.
     ///
     /// # Cancel safety

@@ -145,7 +145,7 @@ impl Finder {
         Ok((self.client(found)?, at))
     }
 
-    /// Whether sentinels name another server than that at `at`. Nobody else has to be asked.
+    /// Whether sentinels name another server than that at `at`. No other server has to be asked.
     pub(crate) async fn has_moved(&mut self, at: &Option<(String, u16)>) -> bool {
         if !matches!(self.servers.place, Place::Sentinels(..)) {
             return false;
@@ -180,7 +180,7 @@ impl Finder {
                     self.told = others;
                     return Ok(owner);
                 }
-                // It is alone, or the slot is nobody's.
+                // It is alone, or the slot has no server.
                 Ok(None) => last = TierError::Server("CLUSTERDOWN".to_string()),
                 Err(error) => last = error,
             }

@@ -68,7 +68,7 @@ where
 {
     /// As [`get_or_load`](Self::get_or_load); a value that is loaded gets these tags. One that is there keeps its own.
     ///
-    /// If one of the tags is invalidated while the load runs, its value is kept by nobody.
+    /// If one of the tags is invalidated while the load runs, its value is not kept anywhere.
     ///
     /// # Errors
     ///

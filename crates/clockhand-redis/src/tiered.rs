@@ -80,7 +80,7 @@ where
     }
 
     fn invalidate_tag(&self, tag: &[u8]) {
-        // Nobody is called by this.
+        // This calls no one.
         match std::str::from_utf8(tag) {
             Ok(tag) => self.cache.invalidate_tag(tag),
             Err(_) => self.invalidate_all(),
