@@ -184,7 +184,7 @@ pub use time::{Clock, ManualClock};
 #[cfg(feature = "macros")]
 #[doc(inline)]
 pub use clockhand_macros::memoize;
-/// What functions with the attribute call. Not for any other thread: it may change with any version.
+/// What functions with the attribute call. Not for other code: it may change with any version.
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use load::memoized as __private;

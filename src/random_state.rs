@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hasher};
 /// chooses keys can make them collide.
 ///
 /// It is aHash today. The type is the crate's own, so that another function may take its place
-/// without a change to any thread's types.
+/// without a change to any caller's types.
 ///
 /// # Examples
 ///

@@ -1,6 +1,10 @@
-//! What functions with the attribute `memoize` call. Not for any other thread: it may change with any version.
+//! What functions with the attribute `memoize` call. Not for other code: it may change with any version.
 
-#![allow(clippy::missing_panics_doc, clippy::type_complexity, reason = "only the attribute uses it")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::type_complexity,
+    reason = "only the attribute uses it"
+)]
 
 use std::convert::Infallible;
 use std::hash::Hash;
