@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Rule;
-use super::source::{Source, names, root, sources};
+use super::source::{Source, crates, names, root, sources, sources_of};
 
 /// Words of types that need no explanation. A new one belongs here only if every reader knows it; else it belongs in the
 /// glossary, or the type has another name.
@@ -107,7 +107,7 @@ fn prose_does_without_some_phrases() {
         Some(format!("{path}:{}: `{phrase}`: say `{instead}`", nth + 1))
     };
     let mut all = Vec::new();
-    for source in sources() {
+    for source in sources().into_iter().chain(crates()).chain(sources_of("benches")) {
         let comments = source.lines.iter().map(|line| &*line.comment).enumerate();
         all.extend(comments.filter_map(|(nth, text)| found(&source.path, nth, text)));
     }

@@ -15,7 +15,7 @@ use crate::team::{self, Shift};
 #[cfg(feature = "peers")]
 pub(crate) const BATCH: usize = 512;
 
-/// Tells the threads that their time is over.
+/// Tells the threads to stop.
 #[derive(Debug, Default)]
 pub(crate) struct Bell(CachePadded<AtomicBool>);
 

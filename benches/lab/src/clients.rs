@@ -31,7 +31,7 @@ pub(crate) struct Clients {
     pub(crate) think: Duration,
     /// Requests before this do not count.
     pub(crate) counts_from: Duration,
-    /// From then on nobody should have to wait.
+    /// From then on no client should have to wait.
     pub(crate) warm_up: Duration,
 }
 

@@ -21,9 +21,9 @@ use crate::team::{self, MOST_THREADS, cores};
 
 /// How long an id is remembered.
 const TTL: Duration = Duration::from_secs(300);
-/// Every so many deliveries, one is of the message before.
+/// One delivery in this many is of the message before.
 const REDELIVERED: u64 = 10;
-/// Of the messages that are delivered twice, one in so many fails the first time.
+/// Of the messages that are delivered twice, one in this many fails the first time.
 const FAILING: u64 = 16;
 
 /// What a consumer did with a delivery.

@@ -22,7 +22,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What a run with so many broken promises ends with.
+    /// What a run with `broken` broken promises ends with.
     ///
     /// # Errors
     ///

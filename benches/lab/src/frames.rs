@@ -51,7 +51,7 @@ impl<R: BufRead> Frames<R> {
     fn close(&mut self, unpacked: u64) -> io::Result<()> {
         self.frame = None;
         let (length, sum) = (self.decoder.content_size(), self.decoder.get_checksum_from_data());
-        // A frame that names no length is told with nought.
+        // The decoder says zero for a frame that names no length.
         if length != 0 && length != unpacked {
             return Err(wrong("the length of a frame is another than it names"));
         }

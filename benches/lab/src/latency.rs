@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Longer operations count as this long: a minute.
 const LONGEST_NS: u64 = 60_000_000_000;
 
-/// Times every operation, or one of so many. The gaps are random, so that a period in the operations cannot
+/// Times every operation, or one of `one_in`. The gaps are random, so that a period in the operations cannot
 /// hide from the samples.
 #[derive(Debug)]
 pub(crate) struct Sampler {

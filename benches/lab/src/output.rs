@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// A file that was opened before the run, so that nobody measures for nothing.
+/// A file that was opened before the run, so that nothing is measured in vain.
 #[derive(Debug)]
 pub(crate) struct Output {
     path: PathBuf,

@@ -30,7 +30,7 @@ use syn::{ItemFn, parse_macro_input};
 /// | `name = "PAGES"` | the name of the static | the function's, in capitals |
 /// | `key = "String"`, `convert = "{ path.to_lowercase() }"` | what a result is kept by, and how it is made of the arguments | all arguments |
 /// | `cache_err = true` | errors are kept like other results | they are not |
-/// | `result_fallback = true` | where the function fails, the last result is returned, though its time is over; needs `ttl_secs` | the error |
+/// | `result_fallback = true` | where the function fails, the last result is returned, though it has expired; needs `ttl_secs` | the error |
 ///
 /// # Panics
 ///

@@ -201,7 +201,7 @@ impl Link {
         }
     }
 
-    /// How long a value may be kept that the server has not. Whoever asks this has a load under way: it is detached if the
+    /// How long a value may be kept that the server has not. The caller has a load under way: it is detached if the
     /// connection comes up after that.
     pub(crate) fn kept_alone(&self) -> Duration {
         let connection = self.connection();

@@ -191,8 +191,8 @@ where
         self.tier.remove(&key.to_bytes()).await
     }
 
-    /// Removes every key from the second tier, as far as any thread can read it, and from the cache of every instance. Redis
-    /// itself removes them when their time is over, or they are written anew.
+    /// Removes every key from the second tier, as far as any instance can read it, and from the cache of every instance. Redis
+    /// itself removes them when they have expired, or they are written anew.
     ///
     /// # Errors
     ///

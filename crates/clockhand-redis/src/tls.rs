@@ -54,7 +54,7 @@ impl Tls {
     }
 }
 
-/// `rustls` panics in a program in which no crate, or more than one, brings the algorithms. Whoever has chosen some keeps
+/// `rustls` panics in a program in which no crate, or more than one, brings the algorithms. A program that has chosen some keeps
 /// them.
 fn install_provider() {
     static ONCE: Once = Once::new();

@@ -13,7 +13,7 @@ use crate::peers::{Lookup, Peer, Peers, Visit, each};
 use crate::simulate::Dense;
 use crate::team;
 
-/// Some are replayed with so many threads too: clockhand, and the reference beside it, which tells
+/// Some are replayed with this many threads too: clockhand, and the reference, which tells
 /// what of the difference is the order of the accesses.
 const MANY_THREADS: usize = 8;
 

@@ -33,7 +33,7 @@ const PERCENT: [u64; 4] = [1, 5, 10, 20];
 /// The trace with each capacity, through every cache that can weigh its sizes. Nothing if it has none.
 pub(super) fn replay(name: &str, trace: &Trace, peers: Peers) -> Vec<WeightedRatio> {
     let Some(sizes) = trace.sizes() else { return Vec::new() };
-    // One at least: of some caches, an entry that weighs nothing stays for ever.
+    // One at least: of some caches, an entry that weighs nothing stays forever.
     let sizes = sizes.iter().map(|size| (*size).max(1)).collect::<Vec<_>>();
     let (footprint, dense) = (trace.footprint(), Dense::of(trace.keys()));
     let mut rows = Vec::new();

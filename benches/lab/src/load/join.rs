@@ -22,7 +22,7 @@ use crate::team;
 const CAPACITY: u64 = 100_000;
 /// How long a load waits when all callers are about to call, so that they do wait.
 const ASLEEP: Duration = Duration::from_millis(1);
-/// A join of threads takes about so long: what is done in a round.
+/// About how long a join of threads takes: what is done in a round.
 const EACH: Duration = Duration::from_millis(5);
 
 pub(super) fn setup(options: &Options) -> String {

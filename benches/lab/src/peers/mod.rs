@@ -133,7 +133,7 @@ pub(crate) trait Peer: Store<u64, u64> {
         None
     }
 
-    /// A cache that holds this many larger entries; none if nobody asks for it.
+    /// A cache that holds this many larger entries; none if it is not asked for it.
     fn wide(entries: u64) -> Option<Self::Wide> {
         let _ = entries;
         None

@@ -103,7 +103,7 @@ struct Market {
     screens: Vec<[usize; CONSTITUENTS]>,
     /// By rank: the partner that is asked for soon after, if there is one.
     partners: Vec<Option<usize>>,
-    /// Ranks whose candles somebody watches.
+    /// Ranks whose candles are watched.
     watched: Vec<usize>,
     /// Ranks of the profiles that a job asks for every weekday, and those of Fridays, in order.
     jobs: [Vec<usize>; 2],
@@ -165,7 +165,7 @@ impl Market {
         }
     }
 
-    /// Gives so many ranks to new symbols.
+    /// Gives a share of the ranks to new symbols.
     fn replace(&mut self, share: f64) {
         for symbol in &mut self.symbols {
             if self.random.random_bool(share) {

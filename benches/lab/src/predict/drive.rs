@@ -191,7 +191,7 @@ struct Run<A> {
     evicted: Keys,
     ahead: A,
     outcome: Outcome,
-    /// The hour in which a value was loaded ahead that nobody has asked for.
+    /// The hour in which a value was loaded ahead that was not asked for yet.
     unread: Hash<u64, usize>,
     taken: Vec<u64>,
 }

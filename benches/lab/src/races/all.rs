@@ -80,7 +80,7 @@ fn use_under_guard(contest: &Contest) -> Result<Tally, Failure> {
     let cache = words(USED).build().map_err(unusable)?;
     (0..USED).for_each(|key| cache.insert(key, key));
     let look = async |key| {
-        // What was found can be used for as long as the guard is held, whoever removes it.
+        // What was found can be used for as long as the guard is held, also when it is removed.
         let pinned = cache.pin();
         let found = pinned.get(&key)?;
         contest.elsewhere().await;
@@ -275,7 +275,7 @@ fn offsets(
     let contestant = async |_: usize| {
         let mut last = None;
         while contest.goes_on() {
-            // So many deliveries in a row are of one offset.
+            // As many deliveries in a row as there are contestants are of one offset.
             let offset = deliveries.fetch_add(1, Ordering::Relaxed) / contestants;
             let Some(times) = processed.get(offset as usize) else { break };
             let process = || contest.saw(times.fetch_add(1, Ordering::Relaxed) > 0);

@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// A capacity, in absolute terms or relative to the trace's footprint.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Capacity {
-    /// So many units of charge: entries, or bytes when the trace has sizes.
+    /// Units of charge: entries, or bytes when the trace has sizes.
     Units(u64),
-    /// So many percent of what would hold the whole trace.
+    /// Percent of what would hold the whole trace.
     Percent(f64),
 }
 

@@ -1,6 +1,6 @@
 //! Deals the accesses of a trace to the threads in small chunks, in order.
 //!
-//! Whoever is free takes the next chunk, so the order stays close to the trace's even while a thread
+//! A thread that is free takes the next chunk, so the order stays close to the trace's even while a thread
 //! is descheduled: at most one chunk of it comes late. One counter a chunk is all that threads share.
 
 use std::ops::Range;
@@ -32,7 +32,7 @@ impl Course {
         }
     }
 
-    /// Adds whole passes behind those that were dealt. Only while nobody takes chunks.
+    /// Adds whole passes behind those that were dealt. Only while no thread takes chunks.
     pub(super) fn extend(&self, passes: u64) {
         let dealt = self.end.load(Ordering::Relaxed);
         self.next.store(dealt, Ordering::Relaxed);

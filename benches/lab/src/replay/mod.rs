@@ -196,7 +196,7 @@ fn too_many_threads(threads: usize, error: &io::Error) -> Failure {
     Failure::Input(format!("cannot start {threads} threads: {error}; give fewer with --threads"))
 }
 
-/// Rounds, and passes in each, for about so many passes.
+/// Rounds, and passes in each, for about `passes` passes.
 fn plan(passes: f64) -> (u32, u64) {
     let rounds = passes.round().clamp(1.0, f64::from(ROUNDS));
     let each = (passes / rounds).round().max(1.0);

@@ -26,12 +26,12 @@ const LIFE: Duration = Duration::from_secs(10);
 pub(super) const RENEWED: Duration = Duration::from_secs(3);
 const STAND_IN: Duration = Duration::from_secs(300);
 
-/// One read of so many is timed, for the page.
+/// One read of this many is timed, for the page.
 pub(super) const SAMPLED: u32 = 64;
 
 pub(super) type Charts = LoadingCache<Series, Arc<Candles>, Origin>;
 
-/// A cache of so many bytes before the origin.
+/// A cache of `bytes` bytes before the origin.
 pub(super) fn before(origin: &Origin, bytes: u64) -> Result<Charts, Failure> {
     let cache = Cache::builder()
         .name("candles")

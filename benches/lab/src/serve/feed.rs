@@ -19,13 +19,13 @@ pub(super) const TOPIC: &str = "market";
 /// Messages of one batch, at most.
 const BATCH: u64 = 256;
 
-/// One batch in so many is delivered again: to the same thread, or to the next one at the same time.
+/// One batch in this many is delivered again: to the same thread, or to the next one at the same time.
 const REDELIVERED: u64 = 20;
 
-/// Of the messages, one in so many fails the first time, and is delivered again.
+/// Of the messages, one in this many fails the first time, and is delivered again.
 const FAILING: u64 = 1000;
 
-/// One portion in so many is a burst of four times the size.
+/// One portion in this many is a burst of four times the size.
 const BURSTS: u64 = 10;
 const BURST: f64 = 4.0;
 /// What is left for the others.
@@ -164,7 +164,7 @@ impl<'a> Feeder<'a> {
         }
     }
 
-    /// Processes a message that nobody has; false if that failed.
+    /// Processes a message that no other thread has; false if that failed.
     fn process(&self, partition: &Partition, number: i32, offset: i64, fails: bool) -> bool {
         let Claim::New(ticket) = partition.claim(offset) else { return true };
         if fails {

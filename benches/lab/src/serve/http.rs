@@ -98,7 +98,7 @@ impl Server {
     }
 }
 
-/// Tells of Ctrl-C, and of SIGTERM where there is that. Whoever listened may have stopped by itself.
+/// Tells of Ctrl-C, and of SIGTERM where there is that. The receiver may have stopped by itself.
 fn tell_of_signals(runtime: &Runtime, tell: &Sender<()>) -> std::io::Result<()> {
     let _context = runtime.enter();
     #[cfg(unix)]
@@ -113,7 +113,7 @@ fn tell_of_signals(runtime: &Runtime, tell: &Sender<()>) -> std::io::Result<()> 
     runtime.spawn({
         let tell = tell.clone();
         async move {
-            // Without it the service runs until its time is over, and so does this.
+            // Without it the service runs for as long as it was told to, and so does this.
             match signal::ctrl_c().await {
                 Ok(()) => _ = tell.send(()),
                 Err(_) => std::future::pending().await,

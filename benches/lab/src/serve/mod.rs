@@ -37,7 +37,7 @@ use crate::progress;
 /// Symbols whose candles are kept fresh.
 const WARM_SYMBOLS: u32 = 300;
 
-/// Serves until the time is over or a signal comes.
+/// Serves until `--duration` has passed or a signal comes.
 pub(crate) fn run(plan: Plan) -> Result<Closing, Failure> {
     let listener = http::listen(plan.port)?;
     let world = Arc::new(World::new(plan)?);
@@ -47,7 +47,7 @@ pub(crate) fn run(plan: Plan) -> Result<Closing, Failure> {
     let warmer = Warmer::start(&world.charts, popular, candles::RENEWED / 2);
     let warmer = warmer.map_err(Failure::machine("cannot start a thread"))?;
     let team = Team::start(&world)?;
-    // Nothing is lost when nobody listens.
+    // Nothing is lost when no one listens.
     let _ = writeln!(
         io::stderr(),
         "clockhand-lab: the page is at http://{0}/cache, what else there is at http://{0}/; Ctrl-C stops",

@@ -51,7 +51,7 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// After the end of a fault, so long has to be left to see that it clears.
+/// Seconds that have to be left after the end of a fault to see that it clears.
 const TO_CLEAR: u64 = 6;
 
 impl Options {

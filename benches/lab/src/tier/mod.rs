@@ -166,7 +166,7 @@ fn work(
     let mut nth = 0_u64;
     while began.elapsed() < plan.time {
         let key = match operation {
-            // Nobody has asked for it.
+            // It was not asked for yet.
             Operation::Miss => (instance + 1) << 40 | nth,
             Operation::Bulk => nth * BULK % KEYS,
             _ => nth % KEYS,
