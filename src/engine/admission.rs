@@ -1,4 +1,4 @@
-//! Heavy newcomers are on trial: the thread that needs the room of many others has to be worth them.
+//! Heavy newcomers are on trial: one that needs the room of many others has to be worth them.
 //!
 //! Others go one after the other, and each was worth less than the newcomer for each unit of weight, or would have
 //! gone soon in any case. For one that displaces a large part of the cache neither holds, as the room is made before

@@ -66,7 +66,7 @@ impl Limits {
     }
 
     /// How long a body may take to come, and a client to take an event. Without it, 5 s; a body that takes longer is
-    /// answered with 408, and a stream of which no thread takes the events ends.
+    /// answered with 408, and a stream of which no client takes the events ends.
     pub fn patience(mut self, time: Duration) -> Self {
         self.patience = time;
         self

@@ -14,7 +14,7 @@ pub(crate) struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// Reads a query string, without the question mark. Parameters that no thread knows are passed over.
+    /// Reads a query string, without the question mark. Unknown parameters are ignored.
     pub(crate) fn parse(text: &'q str, longest: usize) -> Result<Self, Refusal> {
         if text.len() > longest {
             let message = format!("the query is longer than {longest} bytes");

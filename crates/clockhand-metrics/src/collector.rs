@@ -14,7 +14,7 @@ use crate::figures::dedup::DedupReport;
 /// Asks one source for its figures.
 pub(crate) type Ask<R> = Box<dyn Fn(&Thresholds) -> R + Send + Sync>;
 
-/// The figures of caches, deduplicators and trackers, asked for when another thread wants them.
+/// The figures of caches, deduplicators and trackers, read when they are asked for.
 ///
 /// A [`prometheus_client` collector](prometheus_client::collector::Collector) for the registry that you have: give one
 /// collector all sources, as two would tell every family twice. It holds handles, so the caches live as long as it does.
@@ -159,7 +159,7 @@ impl Collector {
     }
 }
 
-/// The name, or the name and a number if another source has it: the thread that reads two series of one name takes one for
+/// The name, or the name and a number if another source has it: a reader of two series of one name takes one for
 /// the other, or refuses all.
 fn own<R>(sources: &[Source<R>], name: &str) -> String {
     let is_free = |name: &String| sources.iter().all(|source| source.name != *name);

@@ -257,7 +257,7 @@ impl RedisTier {
             None => {
                 let own = Arc::clone(link);
                 let asking = async move { own.known_generation(own.until()).await };
-                // Without a generation no thread reads it: the write is to fail by itself.
+                // Without a generation it is not read: the write is to fail by itself.
                 link.run(asking).await.and_then(|known| known).unwrap_or_default()
             }
         };

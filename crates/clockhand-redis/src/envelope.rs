@@ -206,7 +206,7 @@ pub fn open(sealed: &[u8], codec: u8, limit: usize) -> Result<Opened<'_>, Envelo
     if u32::from_le_bytes(*checksum) != crc32fast::hash(&sealed[..sealed.len() - CHECKSUM]) {
         return Err(EnvelopeError::Corrupt);
     }
-    // The checksum is no secret: what follows is checked as if any thread had written it.
+    // The checksum is no secret: what follows is checked as if anyone could have written it.
     let plain = word(header, 28) as usize;
     if plain.max(payload.len()) > limit {
         return Err(EnvelopeError::TooLarge);

@@ -57,7 +57,7 @@ pub(crate) enum Flown<E> {
     Failed(Arc<E>),
     /// Something was written to the key since the load began: a caller that came after that must not get its value.
     Overtaken,
-    /// There is no value in the second tier, and no thread was to load it.
+    /// There is no value in the second tier, and the caller was not going to load it.
     Absent,
 }
 

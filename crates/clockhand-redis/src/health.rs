@@ -17,7 +17,7 @@ use crate::tier::{RedisTier, TierStatus};
 /// use clockhand::health::Status;
 /// use clockhand_redis::{RedisTier, TierProblem};
 ///
-/// let tier = RedisTier::builder("redis://127.0.0.1:1").build()?; // no thread is there
+/// let tier = RedisTier::builder("redis://127.0.0.1:1").build()?; // no server is there
 /// let health = tier.health();
 /// assert_eq!(health.status, Status::Degraded);
 /// assert_eq!(health.reasons[0].problem, TierProblem::Disconnected);

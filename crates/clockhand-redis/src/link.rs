@@ -9,7 +9,7 @@
 //! - **R1** While the connection is up, the first tier has no entry that the server could change without a message that
 //!   this connection will carry. It is empty when the connection comes up, which is after the server tracks keys for it;
 //!   and it gets only what the server had when it answered on this connection.
-//! - **R2** A message is acted upon before any reply that came after it is given to any thread: the client calls us for it as
+//! - **R2** A message is acted upon before any reply that came after it is given to any caller: the client calls us for it as
 //!   it reads.
 //! - **R3** An entry comes in by a load that began before the server was asked, and a message for its key detaches that
 //!   load; or by `insert`, on this thread, if no message came since the server was asked.

@@ -11,7 +11,7 @@ use crate::tier::RedisTier;
 use crate::tls::Tls;
 
 /// Values outlive their time on the server by this. A read in this time is a miss that does not make the server remove the
-/// key, of which it would tell every thread just when another thread loads it anew.
+/// key, of which it would tell every instance just when another one loads it anew.
 const LINGER: Duration = Duration::from_secs(5);
 /// The longest lifetime.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -105,7 +105,7 @@ impl RedisTier {
     /// Waits until every invalidation that the server had sent before this call was acted upon.
     ///
     /// After that this instance returns no value that is older than a write which had returned on another instance before
-    /// the call. It takes one round trip. Where another thread waits for an answer that has to reflect what was done elsewhere,
+    /// the call. It takes one round trip. Where a caller waits for an answer that has to reflect what was done elsewhere,
     /// as a user who was redirected to another instance does, this is what makes sure of it.
     ///
     /// # Errors

@@ -71,7 +71,7 @@ where
 {
     fn invalidate(&self, key: &[u8]) -> bool {
         let Some(key) = quietly(|| K::from_bytes(key)) else {
-            // Some key was invalidated, and no thread knows which.
+            // Some key was invalidated, and it is not known which.
             self.invalidate_all();
             return false;
         };
