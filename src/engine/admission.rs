@@ -2,7 +2,7 @@
 //!
 //! Others go one after the other, and each was worth less than the newcomer for each unit of weight, or would have
 //! gone soon in any case. For one that displaces a large part of the cache neither holds, as the room is made before
-//! any thread compares. So it is compared first. If it is worth less, the write does as if the entry had been
+//! anything is compared. So it is compared first. If it is worth less, the write does as if the entry had been
 //! inserted and had made room at once: no other entry is evicted for it. Its key is remembered like that of any other
 //! that made room; used often enough, it is inserted.
 
