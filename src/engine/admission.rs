@@ -16,6 +16,7 @@ use super::write_op::WriteOp;
 use crate::entry::EntryRef;
 use crate::policy::{RecentUses, Worth};
 use crate::slot_meta::SlotMeta;
+use crate::sync::seeded;
 
 /// Parts of the capacity: an entry that needs more than one of them besides what is free may be on trial.
 const CAPACITY_PARTS: u64 = 64;
@@ -46,6 +47,7 @@ where
         let (need, fill) = (entry.charge().saturating_sub(left), self.fill());
         need > fill.capacity / CAPACITY_PARTS
             && need > fill.free
+            && (!op.attempts.admitted || seeded("policy-trial-at-each-attempt"))
             && self.is_worth_less(view, op, destination, entry, need)
     }
 
@@ -78,6 +80,8 @@ where
         let entries = TableEntries::new(self, view);
         let eviction = self.policy.eviction(&entries, (cursor, history), &op.delta);
         if eviction.is_worth_its_room(worth) {
+            // Asked once: an operation that makes room for long would have to win at each attempt.
+            op.attempts.admitted = true;
             return false;
         }
         // Others may need what is not enough here.

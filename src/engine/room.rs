@@ -12,7 +12,7 @@ use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
-use crate::policy::{Fill, History, RecentUses};
+use crate::policy::{Entries, Fill, History, RecentUses};
 use crate::reclaim::ChargedTo;
 use crate::sync::seeded;
 use crate::table::{DueBucket, SlotSnapshot};
@@ -153,8 +153,8 @@ where
         if self.retired.limit() == 0 && self.lingering.charge() > 0 {
             return Eviction::Reclaim;
         }
-        if op.kept.charge > 0 && self.waits_for_kept(op) {
-            return Eviction::Reclaim;
+        if op.kept.charge > 0 {
+            return self.evict_kept(view, op, own, failed);
         }
         let overdue =
             self.rules.expiration.as_ref().and_then(|it| self.find_overdue(*view, it, own));
@@ -164,6 +164,18 @@ where
             view.migrate(1);
             return Eviction::Failed;
         };
+        self.evict_occupied(view, op, own, occupied)
+    }
+
+    /// Evicts this entry, if no thread has used it since it was found.
+    #[inline(always)]
+    fn evict_occupied<'g>(
+        &'g self,
+        view: &View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        own: Option<EntryRef<'_, K, V>>,
+        occupied: Occupied<'g, K, V>,
+    ) -> Eviction {
         let (entry, charge) = (occupied.entry(), occupied.entry().charge());
         // Another thread has put it in since the key was looked for, and it is what the operation has to replace. To
         // evict it would lose an update that both have made.
@@ -174,7 +186,7 @@ where
         }
         // Before it is unlinked: garbage that no ledger has room for would break the bound of both.
         let Some(garbage_charge) = self.garbage_charge_of_victim(op, charge) else {
-            op.keep_victim(occupied.meta(), charge);
+            op.keep_victim(entry.hash(), occupied.meta(), charge);
             return Eviction::Reclaim;
         };
         // Decided before the exchange, once: statistics and listener are told the same cause.
@@ -207,18 +219,35 @@ where
         outcome
     }
 
-    /// Whether an operation goes on to wait for room for the victim that it has found. Asked before the policy is, which
-    /// would move its hands each time.
+    /// Evicts the victim that an operation has waited with, once there is room for it. The policy is not asked a second
+    /// time: it would compare with others, promote another candidate, and name another one.
     #[cold]
     #[inline(never)]
-    fn waits_for_kept(&self, op: &mut WriteOp<'_>) -> bool {
-        if self.garbage_charge_of_victim(op, op.kept.charge).is_some() {
-            // The policy names it again.
-            op.kept.charge = 0;
-            return false;
+    fn evict_kept<'g>(
+        &'g self,
+        view: &View<'g, K, V>,
+        op: &mut WriteOp<'_>,
+        own: Option<EntryRef<'_, K, V>>,
+        failed: usize,
+    ) -> Eviction {
+        if self.garbage_charge_of_victim(op, op.kept.charge).is_none() {
+            op.kept.attempts += 1;
+            if op.kept.attempts < MAX_KEPT || !op.passes_kept_by() {
+                return Eviction::Reclaim;
+            }
         }
-        op.kept.attempts += 1;
-        op.kept.attempts < MAX_KEPT || !op.passes_kept_by()
+        let Some(kept) = op.take_kept() else { return Eviction::Failed };
+        let entries = self.evictable(*view, own, failed);
+        let region = kept.meta.region();
+        let seen = region.and_then(|it| entries.find_by_fingerprint(it, kept.hash, u64::MAX));
+        match seen.filter(|seen| seen.meta() == kept.meta && !seeded("policy-asked-again")) {
+            Some(seen) => {
+                op.step_from(&kept);
+                self.evict_occupied(view, op, own, view.occupied(seen))
+            }
+            // A thread has used it.
+            None => Eviction::Failed,
+        }
     }
 
     /// The slot of the entry that the policy names.
@@ -230,9 +259,7 @@ where
         own: Option<EntryRef<'g, K, V>>,
         failed: usize,
     ) -> Option<SlotSnapshot<'g, K, V>> {
-        let entries = TableEntries::new(self, view)
-            .excluding(own)
-            .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING);
+        let entries = self.evictable(view, own, failed);
         let at = (&op.local.cursor, view.extension());
         let eviction = self.policy.eviction(&entries, at, &op.delta);
         if !op.spares_protected {
@@ -241,6 +268,19 @@ where
         #[cfg(feature = "predict")]
         self.policy.note_displaced(&op.delta, self.fill());
         eviction.probation_victim()
+    }
+
+    /// The entries of which one may go.
+    #[inline(always)]
+    fn evictable<'g>(
+        &'g self,
+        view: View<'g, K, V>,
+        own: Option<EntryRef<'g, K, V>>,
+        failed: usize,
+    ) -> TableEntries<'g, K, V, S> {
+        TableEntries::new(self, view)
+            .excluding(own)
+            .excluding_renewing(failed < EVICTIONS_SPARING_RENEWING)
     }
 
     /// An entry that has expired, if there is one that is known of: it makes room before any live one does.

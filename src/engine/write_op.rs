@@ -63,6 +63,8 @@ pub(super) struct Attempts {
     failed_reclaims: usize,
     /// Whether it has freed something.
     pub(super) freed: bool,
+    /// Whether the entry was on trial, and is worth its room.
+    pub(super) admitted: bool,
     /// Whether an attempt has found already that the operation goes on.
     pub(super) goes_on: bool,
     /// Whether it was to replace an entry that is heavier than the whole retired capacity.
@@ -75,7 +77,10 @@ pub(super) struct Attempts {
 /// who wait for room would pass by one entry after the other, each of which would then stay for a round.
 #[derive(Debug)]
 pub(super) struct Victim {
-    meta: SlotMeta,
+    pub(super) hash: u64,
+    pub(super) meta: SlotMeta,
+    /// Whether the hand has gone back to it.
+    is_at_hand: bool,
     /// Zero if there is none.
     pub(super) charge: u64,
     /// Attempts that have found no room for it, or for another before it.
@@ -83,7 +88,8 @@ pub(super) struct Victim {
 }
 
 impl Victim {
-    const NONE: Self = Self { meta: SlotMeta::NEW, charge: 0, attempts: 0 };
+    const NONE: Self =
+        Self { hash: 0, meta: SlotMeta::NEW, is_at_hand: false, charge: 0, attempts: 0 };
 }
 
 /// What stood in the way of an attempt.
@@ -167,10 +173,11 @@ impl WriteOp<'_> {
 
     /// It has found a victim for which the retired capacity has no room.
     #[cold]
-    pub(super) fn keep_victim(&mut self, meta: SlotMeta, charge: u64) {
-        if self.kept.attempts < MAX_KEPT {
-            self.local.cursor.step_back(meta);
-            (self.kept.meta, self.kept.charge) = (meta, charge);
+    pub(super) fn keep_victim(&mut self, hash: u64, meta: SlotMeta, charge: u64) {
+        let attempts = self.kept.attempts;
+        if attempts < MAX_KEPT {
+            let is_at_hand = self.local.cursor.step_back(meta);
+            self.kept = Victim { hash, meta, is_at_hand, charge, attempts };
         }
     }
 
@@ -180,15 +187,28 @@ impl WriteOp<'_> {
         self
     }
 
+    /// The victim that it has kept, if it has one: it keeps it no longer.
+    pub(super) fn take_kept(&mut self) -> Option<Victim> {
+        let next = Victim { attempts: self.kept.attempts, ..Victim::NONE };
+        Some(std::mem::replace(&mut self.kept, next)).filter(|kept| kept.charge > 0)
+    }
+
+    /// Its hand goes on from that victim.
+    pub(super) fn step_from(&self, kept: &Victim) {
+        if kept.is_at_hand {
+            self.local.cursor.step(kept.meta);
+        }
+    }
+
     /// Passes by the victim that it has kept, if it has one, and keeps no other. Where there is never room for one, there
     /// may be for one that is lighter.
     pub(super) fn passes_kept_by(&mut self) -> bool {
-        let has_kept = self.kept.charge > 0;
-        if has_kept {
-            self.local.cursor.step(self.kept.meta);
-            self.kept = Victim { attempts: MAX_KEPT, ..Victim::NONE };
+        let kept = self.take_kept();
+        if let Some(kept) = &kept {
+            self.step_from(kept);
+            self.kept.attempts = MAX_KEPT;
         }
-        has_kept
+        kept.is_some()
     }
 
     /// Whether garbage could be freed whenever the operation tried.

@@ -31,9 +31,9 @@ impl EvictionCursor {
         turns == BATCHES_PER_TURN
     }
 
-    /// The entry that was to go, and had this metadata, stays: it is looked at once more.
-    pub(crate) fn step_back(&self, meta: SlotMeta) {
-        self.range_of(meta).step_back();
+    /// The entry that was to go, and had this metadata, stays: it is looked at once more. Whether the hand went back.
+    pub(crate) fn step_back(&self, meta: SlotMeta) -> bool {
+        self.range_of(meta).step_back()
     }
 
     /// It is passed by.

@@ -215,12 +215,13 @@ impl ScanRange {
         self.next.set(self.next.get() + 1);
     }
 
-    /// Goes back to the entry before, if that is known.
+    /// Goes back to the entry before, if that is known: it is not where what is ahead was found after it.
     #[cold]
-    pub(super) fn step_back(&self) {
-        if !seeded("policy-victim-passed-by") {
-            self.next.set(self.next.get().saturating_sub(1));
-        }
+    pub(super) fn step_back(&self) -> bool {
+        let next = self.next.get();
+        let knows = next > 0 && !seeded("policy-victim-passed-by");
+        self.next.set(next - usize::from(knows));
+        knows
     }
 
     /// Looks at the next `length` positions of the range, as far as it can keep what is there. Young entries that

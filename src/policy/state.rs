@@ -112,8 +112,9 @@ impl Policy {
     ) -> Admission {
         cursor.miss(&self.misses, history.report_interval);
         let now = self.now(cursor);
-        // In a cache that is far from full nothing was evicted for long, or ever, and nothing will be for a while.
-        let ghost = if fill.is_far_from_full() {
+        // In a cache that is far from full nothing was evicted for long, or ever, and nothing will be for a while: unless
+        // it held one entry of nearly the capacity, for which many had to go.
+        let ghost = if fill.is_far_from_full() && !self.by_worth {
             None
         } else {
             history.ghosts.take(hash, now, &history.periods)

@@ -368,6 +368,25 @@ fn a_victim_that_stays_is_named_again() {
 }
 
 #[test]
+fn who_made_room_for_a_giant_is_known_when_the_giant_has_left() {
+    for by_worth in [false, true] {
+        let toy = Toy { policy: Policy::new(by_worth, 1_000), ..Toy::new(1_000) };
+        let (history, cursor) = (&toy.history, &toy.cursor);
+        let uses = history.periods.of_count(5, 0);
+        toy.policy.evicted(history, cursor, mix(1), (SlotMeta::NEW, uses));
+        let empty = Fill { capacity: 1_000, free: 990 };
+        let key = (mix(1), || Worth::new(1, 1, 1));
+        let admission = toy.policy.admit(history, cursor, key, empty);
+        let frequency = toy.policy.frequency(history, cursor, admission.recent_uses);
+        assert_eq!(
+            frequency,
+            if by_worth { 6 } else { 1 },
+            "where all weigh one, none has left so much"
+        );
+    }
+}
+
+#[test]
 fn nothing_to_evict_is_no_victim() {
     let toy = Toy::new(10);
     let delta = toy.policy.probation_delta(&toy.cursor);

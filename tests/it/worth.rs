@@ -323,3 +323,34 @@ fn a_cost_that_changes_at_each_call_or_panics_costs_hits_and_nothing_else() {
     assert!(usage.charged > 1_800, "the capacity is used: {usage:?}");
     assert_eq!(cache.iter().map(|(_, weight)| weight).sum::<u64>(), usage.charged);
 }
+
+/// Whom a cache evicts in turn that has this retired capacity, where a miss costs what the entry weighs. Each hundredth key is as heavy as a hundred others.
+fn evicted_in_turn(retired_capacity: u64) -> Vec<u64> {
+    let evicted = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = std::sync::Arc::clone(&evicted);
+    let builder = Cache::builder().capacity(10_000).weigher(|_, &weight: &u64| weight);
+    let builder = builder.cost(|_, &weight| weight).hasher(hasher());
+    let builder =
+        builder.retired_capacity(retired_capacity).removal_listener(move |&key, _, cause| {
+            assert!(cause.was_evicted());
+            told.lock().unwrap().push(key);
+        });
+    let cache = builder.build().unwrap();
+    let mut random = Random::new(3);
+    for _ in 0..100_000 {
+        let key = random.below(3_000).min(random.below(3_000));
+        ask(&cache, key, if key % 100 == 7 { 1_000 } else { 1 + key % 19 });
+    }
+    drop(cache);
+    let evicted = evicted.lock().unwrap();
+    evicted.clone()
+}
+
+#[test]
+fn a_write_that_waits_for_garbage_evicts_the_same_entries() {
+    // One insert of a heavy entry fills the small one with those that it displaces, and has it freed before it goes on.
+    let (waits, never_waits) = (evicted_in_turn(1_000), evicted_in_turn(1 << 40));
+    let same = waits.iter().zip(&never_waits).take_while(|(a, b)| a == b).count();
+    assert!(never_waits.len() > 10_000, "{}", never_waits.len());
+    assert_eq!(same, never_waits.len().max(waits.len()), "of {}", never_waits.len());
+}
