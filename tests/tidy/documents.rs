@@ -83,6 +83,12 @@ const PHRASES: &[(&str, &str)] = &[
     ("somebody", "another thread"),
     ("perch", "owned guard"),
     ("control word", "header word"),
+    ("seat", "participant"),
+    ("desk", "thread state"),
+    ("shredder", "reclaimer"),
+    ("annex", "extension"),
+    ("sitter", "incumbent"),
+    ("berth", "placeholder"),
 ];
 
 /// Documents whose words are those of their time.
