@@ -72,7 +72,7 @@ impl<K, V, S> Engine<K, V, S> {
 
     /// Notes what a read has done to an entry's deadline; whether the entry is live.
     #[inline(always)]
-    pub(super) fn heed<M>(
+    pub(super) fn apply_reading<M>(
         view: View<'_, K, V, M>,
         entry: EntryRef<'_, K, V>,
         reading: Reading,

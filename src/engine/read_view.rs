@@ -118,9 +118,9 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     fn hit(&self, hash: u64, occupied: Occupied<'g, K, V, Reads>) -> Option<EntryRef<'g, K, V>> {
         let mut entry = occupied.entry();
         if let Some(expiration) = &self.engine.rules.expiration
-            && !self.heed(entry, Self::note_read(expiration, entry))
+            && !self.apply_reading(entry, Self::note_read(expiration, entry))
         {
-            let read = |entry| self.heed(entry, Self::note_read(expiration, entry));
+            let read = |entry| self.apply_reading(entry, Self::note_read(expiration, entry));
             match successor(self.view, entry, read) {
                 Some(successor) => entry = successor,
                 None => return count_ended(self.view, entry),
@@ -172,8 +172,8 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     }
 
     #[inline(always)]
-    fn heed(&self, entry: EntryRef<'g, K, V>, reading: Reading) -> bool {
-        Engine::<K, V, S>::heed(self.view, entry, reading)
+    fn apply_reading(&self, entry: EntryRef<'g, K, V>, reading: Reading) -> bool {
+        Engine::<K, V, S>::apply_reading(self.view, entry, reading)
     }
 
     /// The entry of a key. Does not count as a read.

@@ -51,14 +51,14 @@ impl FirstPanic {
     #[inline]
     pub(crate) fn pass_on(self) {
         if let Some(panic) = self.0 {
-            go_on(panic);
+            resume(panic);
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn go_on(panic: Box<dyn Any + Send>) {
+fn resume(panic: Box<dyn Any + Send>) {
     if thread::panicking() {
         discard(panic);
     } else {

@@ -33,7 +33,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
                 let bucket = BucketRef::at(array, index);
                 links += bucket.chain().count();
                 if !bucket.header().is_moved() {
-                    self.audit_home(bucket, &mut contents, &same);
+                    self.audit_bucket(bucket, &mut contents, &same);
                 }
             }
             assert_eq!(array.links.get(), links, "links");
@@ -42,7 +42,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         contents
     }
 
-    fn audit_home(
+    fn audit_bucket(
         &self,
         bucket: BucketRef<'g, K, V, X>,
         contents: &mut AuditedContents,
