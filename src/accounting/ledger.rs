@@ -83,7 +83,7 @@ impl Ledger {
     /// Whether neither the stripe nor the pool has a unit, and no stripe holds any: as in a cache that is full, where each
     /// insert looks first. Four loads, of the words and in the order in which `take_up_to` and `steal` look at them.
     #[inline]
-    pub(super) fn is_used_up(&self, own: &Stripe) -> bool {
+    pub(crate) fn is_used_up(&self, own: &Stripe) -> bool {
         own.has_none() && self.pool.units() == 0 && self.registered() == 0
     }
 
@@ -163,6 +163,12 @@ impl Ledger {
     #[inline]
     pub(crate) fn empty_reservation<'a>(&'a self, own: &'a Stripe) -> Reservation<'a> {
         Reservation::of(self, own, 0)
+    }
+
+    /// Takes credit without an exchange, if the operation may do that: see [`Stripe::begin`].
+    #[inline(always)]
+    pub(crate) fn spend<'a>(&'a self, own: &'a Stripe, charge: u64) -> Option<Reservation<'a>> {
+        own.spend(charge).then(|| Reservation::of(self, own, charge))
     }
 
     /// Reserves what the stripe and the pool have, up to `charge`.

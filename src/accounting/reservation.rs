@@ -86,7 +86,7 @@ impl<'a> Reservation<'a> {
     /// # Panics
     ///
     /// If less is held, which would break the bound.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(mut self, charge: u64) {
         assert!(charge <= self.held, "committed more than was reserved");
         self.held -= charge;
@@ -94,7 +94,7 @@ impl<'a> Reservation<'a> {
 }
 
 impl Drop for Reservation<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.held > 0 {
             self.ledger.give(self.own, self.held);

@@ -10,6 +10,7 @@
 //! | `write_op` | one operation on its way, and when it gives up |
 //! | `admission` | which newcomers are worth the room that they need |
 //! | `write` | how an entry is inserted: insert, replace |
+//! | `fast_put` | the same where all goes as usual |
 //! | `compute` | deciding from what is there |
 //! | `room` | how charge is found for it: credit, pool, victims |
 //! | `link` | how it is linked |
@@ -55,6 +56,7 @@ mod compute;
 mod departure;
 mod explain;
 mod failures;
+mod fast_put;
 mod figures;
 mod garbage_charge;
 mod lifetime;
@@ -186,6 +188,8 @@ pub(crate) struct Engine<K, V, S> {
     tags: Option<Arc<Tags>>,
     /// Whether a new entry may leave at once: its time may be over, or it may not be worth its room.
     screens: bool,
+    /// Whether all entries weigh one and live forever, and nobody is told of their end.
+    is_plain: bool,
     capacity: Ledger,
     retired: Ledger,
     /// The epoch that stood when a write was last refused, as patience was over.
@@ -243,6 +247,7 @@ impl<K, V, S> Engine<K, V, S> {
             hasher: NoAbort::new(hasher),
             tags: rules.tagged.then(Tags::new),
             screens: weighs || rules.expiration.is_some(),
+            is_plain: !weighs && rules.expiration.is_none() && rules.listener.is_none(),
             rules,
             policy: Policy::new(weighs, settings.capacity),
             capacity: Ledger::new(settings.capacity),

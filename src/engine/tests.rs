@@ -204,3 +204,62 @@ fn the_time_of_a_load_is_cut_off_and_never_zero() {
     assert_eq!((measured(Some(Duration::ZERO)), measured(None)), (1, 0));
     assert_eq!(rules(false)(Some(Duration::MAX)), 0);
 }
+
+/// Hashes the same in each cache.
+#[derive(Clone, Default)]
+struct Same;
+
+impl std::hash::BuildHasher for Same {
+    type Hasher = std::hash::DefaultHasher;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        std::hash::DefaultHasher::new()
+    }
+}
+
+/// What a cache has, and what it has counted.
+fn seen(cache: &Cache<u64, u64, Same>) -> (Vec<(u64, u64)>, String) {
+    let mut entries: Vec<_> = cache.iter().collect();
+    entries.sort_unstable();
+    // All but the time.
+    let stats = crate::Stats { at: Duration::ZERO, ..cache.stats() };
+    (entries, format!("{stats:?}"))
+}
+
+#[test]
+fn usual_writes_decide_as_the_general_way_does() {
+    for capacity in [1, 2, 7, 100, 2_000] {
+        let builder = || Cache::builder().capacity(capacity).hasher(Same);
+        let usual = builder().build().expect("sound");
+        let general = builder().removal_listener(|_: &u64, _: &u64, _| ()).build().expect("sound");
+        assert!(usual.engine().is_plain && !general.engine().is_plain);
+        let mut state = capacity;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        for step in 0..40 * capacity.max(50) {
+            // A few keys are asked for often, and others come once.
+            let span = 1 + random(2 * capacity);
+            let key = if random(3) == 0 { 10_000 + step } else { random(span) };
+            match random(20) {
+                0 => assert_eq!(usual.remove(&key), general.remove(&key)),
+                1..4 => [&usual, &general].iter().for_each(|cache| cache.insert(key, step)),
+                4 => {
+                    let put = |cache: &Cache<_, _, _>| cache.insert_if_absent(key, step).is_ok();
+                    assert_eq!(put(&usual), put(&general));
+                }
+                _ if usual.get(&key).is_none() => {
+                    assert_eq!(general.get(&key), None, "{key} at {step} of {capacity}");
+                    [&usual, &general].iter().for_each(|cache| cache.insert(key, step));
+                }
+                _ => assert!(general.get(&key).is_some(), "{key} at {step} of {capacity}"),
+            }
+            if step % capacity.max(50) == 0 {
+                assert_eq!(seen(&usual), seen(&general), "at {step} of {capacity}");
+            }
+        }
+        assert_eq!(seen(&usual), seen(&general), "in the end, of {capacity}");
+        [&usual, &general].iter().for_each(|cache| cache.engine().validate());
+    }
+}

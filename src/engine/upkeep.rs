@@ -114,7 +114,14 @@ where
 {
     /// Ends a write: unpins, and frees a little if writes are to clean up. Does neither sweep nor free
     /// where the thread is sweeping or freeing already.
+    #[inline(never)]
     pub(super) fn finish_write(&self, pin: Pin<'_, K, V>) {
+        self.finish_usual_write(pin);
+    }
+
+    /// The same, in the place from which it is called.
+    #[inline(always)]
+    pub(super) fn finish_usual_write(&self, pin: Pin<'_, K, V>) {
         if self.inline {
             self.tidy_up(&pin);
         }
@@ -131,14 +138,20 @@ where
     }
 
     /// What a write does apart from freeing: begins to shrink, and removes what has expired.
+    #[inline(always)]
     fn tidy_up(&self, pin: &Pin<'_, K, V>) {
         if pin.local().is_size_check_due() {
             self.shrink_if_sparse(self.table.view(pin.guard_ref()));
         }
-        if self.rules.expiration.is_some()
-            && let Some(_sweeping) = begin_sweep()
-        {
-            self.sweep(self.table.view(pin.guard_ref()), SWEPT_PER_WRITE);
+        if self.rules.expiration.is_some() {
+            self.sweep_in_passing(self.table.view(pin.guard_ref()));
+        }
+    }
+
+    #[inline(never)]
+    fn sweep_in_passing(&self, view: View<'_, K, V>) {
+        if let Some(_sweeping) = begin_sweep() {
+            self.sweep(view, SWEPT_PER_WRITE);
         }
     }
 
@@ -224,6 +237,7 @@ where
 
     /// Begins to make the table smaller if it is far too large for what it holds. Not while garbage is held for those who
     /// sleep: they may hold the generations of before, and would hold one more each time that the cache is emptied and filled.
+    #[inline(never)]
     fn shrink_if_sparse(&self, view: View<'_, K, V>) {
         if view.is_grown() && !self.table.domain().keeps() {
             let entries = self.len() + in_memory(self.placeholders.get());

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
+use super::fast_put::UnfinishedPut;
 use super::garbage_charge::retired_charge;
 use super::panic::Panicked;
 use super::remove::{EntryState, Occupied, View};
@@ -15,11 +16,11 @@ use crate::expiry::LifetimeOverride;
 use crate::latency::Operation;
 use crate::narrow::in_memory;
 use crate::outcome::{Inserted, RemovalCause};
-use crate::policy::{Admission, History, Worth};
+use crate::policy::{Admission, History, ProbationDelta, Worth};
 use crate::reclaim::ChargedTo;
-use crate::slot_meta::SlotMeta;
+use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::{NoAbort, seeded};
-use crate::table::{Lookup, Unlinked, Vacant};
+use crate::table::{Lookup, SlotSnapshot, Unlinked, Vacant};
 use crate::tags::TagSet;
 
 /// An entry that was not inserted.
@@ -71,7 +72,7 @@ where
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let costs = self.rules.weigh(&key, &value);
         let hash = self.hash(&*key);
-        let mut pin = self.pin();
+        let pin = self.pin();
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
         if let Err(kind) = self.check_weight(costs.charge) {
             let view = self.table.view(pin.guard_ref());
@@ -87,14 +88,47 @@ where
             self.count_refusal(pin.local(), hash, kind);
             return Err(Refused::new(kind, key.into_inner(), value.into_inner()));
         }
-        self.prefetch(&pin, hash);
+        let candidate = self.prefetch(self.table.view(pin.guard_ref()), hash);
         let (key, value) = (key.into_inner(), value.into_inner());
-        let mut new = Some(self.table.view(pin.guard_ref()).entry(hash, key, value, costs));
-        if let (Some(entry), Some(tags)) = (&mut new, tags) {
+        let mut entry = self.table.view(pin.guard_ref()).entry(hash, key, value, costs);
+        if let Some(tags) = tags {
             entry.set_tags(Some(tags));
         }
-        let (outcome, mut panicked) =
-            self.put_entry(&mut pin, &mut new, (&over, lifetime_override), hash);
+        match self.fast_put(&pin, entry, (candidate, &over)) {
+            Ok(inserted) => {
+                self.finish_usual_write(pin);
+                Ok(inserted)
+            }
+            Err(unfinished) => self.put_entry(pin, unfinished, (&over, lifetime_override)),
+        }
+    }
+
+    /// Puts an entry in, unless there is a value over which it may not go; counts it if it is refused.
+    #[inline(never)]
+    fn put_entry<'e>(
+        &'e self,
+        mut pin: Pin<'e, K, V>,
+        (entry, unfinished): (Entry<K, V>, UnfinishedPut),
+        (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, DecidedBy), LifetimeOverride),
+    ) -> Result<Inserted, Refused<K, V>> {
+        let hash = entry.as_ref().hash();
+        let mut op = self.op_that_spends(pin.local(), unfinished.may_spend);
+        op.reservation.add(unfinished.units);
+        op.admission = unfinished.admission;
+        op.lifetime_override = lifetime_override;
+        let mut new = Some(entry);
+        let outcome =
+            self.retry(&mut pin, &mut op, |pin, op| self.try_put(pin, op, &mut new, over));
+        let outcome = match outcome {
+            Ok(done) => Ok(done),
+            Err(kind) => self.put_refused(&mut pin, &mut op, &mut new, over, (hash, kind)),
+        };
+        let mut panicked = std::mem::take(&mut op.panicked);
+        if op.is_settled() {
+            std::mem::forget(op);
+        } else {
+            drop(op);
+        }
         let kind = match outcome {
             Ok(Some(inserted)) => {
                 self.finish_write(pin);
@@ -107,29 +141,6 @@ where
         panicked.call(|| self.finish_write(pin));
         let (key, value) = new.expect("an entry that was refused is still here").into_parts();
         Err(Refused { kind, key, value, panicked })
-    }
-
-    /// Puts an entry in, unless there is a value over which it may not go; counts it if it is refused.
-    #[inline(always)]
-    fn put_entry<'e>(
-        &'e self,
-        pin: &mut Pin<'e, K, V>,
-        new: &mut Option<Entry<K, V>>,
-        (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, DecidedBy), LifetimeOverride),
-        hash: u64,
-    ) -> (Result<Option<Inserted>, InsertErrorKind>, Panicked) {
-        let mut op = self.begin_op(pin);
-        op.lifetime_override = lifetime_override;
-        let outcome = self.retry(pin, &mut op, |pin, op| self.try_put(pin, op, new, over));
-        let outcome = match outcome {
-            Ok(done) => Ok(done),
-            Err(kind) => self.put_refused(pin, &mut op, new, over, (hash, kind)),
-        };
-        let panicked = std::mem::take(&mut op.panicked);
-        if op.is_settled() {
-            std::mem::forget(op);
-        }
-        (outcome, panicked)
     }
 
     /// Tries once more where there is a last resort, and counts the entry if it is refused.
@@ -549,27 +560,23 @@ where
     /// Prefetches the lines that an insert writes, and those of the next one's victim, all
     /// at once: another thread may have written them last, and one after the other they would take most
     /// of the time.
-    #[inline]
-    fn prefetch(&self, pin: &Pin<'_, K, V>, hash: u64) {
-        let view = self.table.view(pin.guard_ref());
-        view.prefetch(hash);
-        let (history, cursor) = (view.extension(), &view.local().cursor);
+    ///
+    /// Returns the entry that is the next candidate to make room, as far as that can be told without a look at it.
+    #[inline(always)]
+    fn prefetch<'g>(&self, view: View<'g, K, V>, hash: u64) -> Option<SlotSnapshot<'g, K, V>> {
+        let (table, history, cursor) = (view.prefetcher(), view.extension(), &view.local().cursor);
+        table.prefetch(hash);
         if cursor.is_idle() {
             // In a cache that was never full there are no ghosts.
-            return;
+            return None;
         }
         history.prefetch(hash);
-        if let Some(hash) = cursor.candidate() {
-            // Its bucket was asked for when it was the one after.
-            view.prefetch_entry(hash);
-        }
         if let Some(hash) = cursor.candidate_after() {
-            view.prefetch(hash);
+            table.prefetch(hash);
             history.prefetch(hash);
         }
-        if let Some(position) = cursor.incumbent_after() {
-            view.prefetch(position);
-        }
+        // Its bucket was asked for when it was the one after.
+        table.prefetch_candidate(Region::Probation, cursor.candidate()?)
     }
 
     /// The metadata with which a new entry starts.
@@ -624,12 +631,17 @@ where
         if self.policy.has_displaced() && !op.predicted {
             self.make_room_for_prefetched(view, op);
         }
-        let fill = self.fill();
-        if fill.has_room() {
-            let entries = TableEntries::new(self, view);
-            let at = (&op.local.cursor, view.extension());
-            self.policy.eviction(&entries, at, &op.delta).promote_overflow(fill);
+        if self.fill().has_room() {
+            self.promote_into_room(view, &op.delta);
         }
+    }
+
+    /// Promotes probation's overflow.
+    #[inline(never)]
+    pub(super) fn promote_into_room(&self, view: View<'_, K, V>, delta: &ProbationDelta<'_>) {
+        let entries = TableEntries::new(self, view);
+        let at = (&view.local().cursor, view.extension());
+        self.policy.eviction(&entries, at, delta).promote_overflow(self.fill());
     }
 }
 

@@ -128,7 +128,7 @@ impl<K, V, S> Engine<K, V, S> {
     }
 
     #[inline(always)]
-    fn op_that_spends<'e>(&'e self, local: &'e Local, may_spend: bool) -> WriteOp<'e> {
+    pub(super) fn op_that_spends<'e>(&'e self, local: &'e Local, may_spend: bool) -> WriteOp<'e> {
         local.retired.begin(may_spend);
         let (reservation, room) = (
             self.capacity.empty_reservation(&local.credit),

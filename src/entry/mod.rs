@@ -422,6 +422,12 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         Self { node, entry_layout: slab.entry_layout(), _borrows: PhantomData }
     }
 
+    /// Prefetches the line where its fixed part begins.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        crate::sync::prefetch_to_read(self.node.as_ptr().cast_const());
+    }
+
     /// The hash with the kind, and with the recent uses of the key.
     #[inline]
     fn hash_word(&self) -> u64 {

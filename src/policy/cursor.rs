@@ -1,5 +1,6 @@
 //! One thread's part in the rounds of the hands.
 
+use super::fingerprint;
 use super::hand::ScanRange;
 use super::incumbent::Incumbent;
 use super::probation_fifo::LocalBatch;
@@ -52,21 +53,21 @@ impl EvictionCursor {
     }
 
     /// What is known of the hash of the entry that the next eviction looks at first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn candidate(&self) -> Option<u64> {
         self.probation.hash()
+    }
+
+    /// Whether this may be the hash of it.
+    #[inline(always)]
+    pub(crate) fn is_candidate(&self, hash: u64) -> bool {
+        self.candidate().is_some_and(|known| (known ^ hash) & fingerprint::MASK == 0)
     }
 
     /// A position or a hash in the bucket of the entry that comes after it.
     #[inline]
     pub(crate) fn candidate_after(&self) -> Option<u64> {
         self.probation.bucket_after()
-    }
-
-    /// The same for the protected part.
-    #[inline]
-    pub(crate) fn incumbent_after(&self) -> Option<u64> {
-        self.protected.bucket_after()
     }
 
     /// Counts a miss, and reports when there are `report_interval` of them.

@@ -4,7 +4,8 @@ use super::cursor::EvictionCursor;
 use super::entries::Entries;
 use super::fingerprint;
 use super::history::History;
-use super::probation_delta::ProbationDelta;
+use super::probation_delta::{ProbationDelta, not_negative};
+use super::recent_uses::RecentUses;
 use super::state::{Fill, Policy};
 use super::tuning::{
     MAX_BATCHES, MAX_PROBATION_STEPS, MAX_PROMOTED_PER_INSERT, MAX_PROTECTED_STEPS,
@@ -35,6 +36,29 @@ impl Policy {
     ) -> Eviction<'a, E> {
         let now = self.now(cursor);
         Eviction { policy: self, entries, cursor, history, delta, now }
+    }
+}
+
+impl Policy {
+    /// Whether the candidate makes room, where nothing else has to be looked at to say so, and entries do not differ in
+    /// worth: probation has enough, it was not read, and the last entry that won over one wins over it, too. Goes on to the
+    /// next one then.
+    #[inline(always)]
+    pub(crate) fn gives_way(
+        &self,
+        (history, cursor): (&History, &EvictionCursor),
+        (meta, recent_uses): (SlotMeta, RecentUses),
+        fill: Fill,
+    ) -> bool {
+        let charge = not_negative(self.probation_charge.get());
+        if charge == 0 || (charge as f64) < self.target(fill) || meta.count() > 0 {
+            return false;
+        }
+        let goes = cursor.incumbent.is_better(history.periods.count(recent_uses, self.now(cursor)));
+        if goes {
+            cursor.probation.step();
+        }
+        goes
     }
 }
 

@@ -3,12 +3,13 @@
 //! ```text
 //!   31         16 15       5     4       3     0
 //!   +------------+----------+-----------+-------+
-//!   | tag        | time     | PROTECTED | count |     no tag: vacant
+//!   | tag        | time     | PROTECTED | count |     no tag: vacant, with a time long before
 //!   +------------+----------+-----------+-------+
 //! ```
 //!
-//! A set-associative table of words. A set is one cache line of sixteen; a newcomer takes the place of the same
-//! key's older ghost, or a vacant one, or that of the oldest. A key that comes back takes its ghost out.
+//! A set-associative table of words. A set is one cache line of sixteen; a newcomer takes the place of the oldest, and what is
+//! vacant looks older than any ghost is, so that one comparison finds both. A key that comes back takes its ghost out, so
+//! it has one at most, but for threads that meet and for tags that agree.
 //!
 //! One memory serves two ends. How often a key was used counts for as long as its ghost is there; the
 //! region that it left says something only for a while, which is shorter for the protected part.
@@ -33,6 +34,9 @@ const TIME_MASK: u16 = (1 << (TAG_SHIFT - TIME_SHIFT)) - 1;
 const PROTECTED: u32 = 1 << 4;
 /// By how many steps a ghost may be later than now: threads count a few misses for themselves.
 const AHEAD: u16 = 16;
+/// How many steps before now a vacant word says, less than the most: so for as many steps more, in which its set gets
+/// another ghost, it looks older than all others.
+const VACANT_FOR: u16 = 512;
 /// Ghosts in a set.
 const WAYS: usize = 16;
 /// For how many steps a ghost may have been away.
@@ -99,7 +103,7 @@ impl Ghosts {
     #[inline]
     pub(super) fn put(&self, region: Region, hash: u64, count: u8, now: u64) {
         let (tag, time) = (tag(hash), self.coarse(now));
-        self.set(hash).slot_for(tag, time).set(word(tag, time, region == Region::Protected, count));
+        self.set(hash).oldest(time).set(word(tag, time, region == Region::Protected, count));
     }
 
     /// Takes out a key that is remembered.
@@ -108,7 +112,7 @@ impl Ghosts {
         let word = self.set(hash).find(tag(hash))?;
         let found = word.get();
         let time = self.coarse(now);
-        word.set(0);
+        word.set(vacant(time));
         let absent = self.step.times(u64::from(steps_between(time_of(found), time)));
         let evicted_from = match found & PROTECTED != 0 {
             true if absent <= self.late => EvictedFrom::Protected,
@@ -153,7 +157,7 @@ impl Ghosts {
 
 impl Set {
     fn new() -> Self {
-        Self(CacheLine::new())
+        Self(CacheLine::new(vacant(0)))
     }
 
     #[inline]
@@ -161,11 +165,10 @@ impl Set {
         self.0.find(tag)
     }
 
-    /// Where a ghost with this tag is put now.
+    /// Where a ghost is put now.
     #[inline]
-    fn slot_for(&self, tag: u16, time: u16) -> &Word {
-        let number = time.wrapping_add(AHEAD) << TIME_SHIFT;
-        self.find(tag).unwrap_or_else(|| self.0.furthest_behind(number))
+    fn oldest(&self, time: u16) -> &Word {
+        self.0.furthest_behind(time.wrapping_add(AHEAD) << TIME_SHIFT)
     }
 }
 
@@ -185,6 +188,12 @@ impl GhostTime {
 fn word(tag: u16, time: u16, protected: bool, count: u8) -> u32 {
     let protected = if protected { PROTECTED } else { 0 };
     u32::from(tag) << TAG_SHIFT | u32::from(time << TIME_SHIFT) | protected | u32::from(count)
+}
+
+/// A word without a ghost.
+#[inline]
+fn vacant(time: u16) -> u32 {
+    u32::from(time.wrapping_add(AHEAD + 1 + VACANT_FOR) << TIME_SHIFT)
 }
 
 #[inline]
@@ -243,6 +252,6 @@ impl Ghosts {
         };
         let time = self.coarse(now).wrapping_sub(absent);
         let word = word(ghost.tag, time, ghost.protected, ghost.uses.min(MAX_COUNT));
-        set.slot_for(ghost.tag, self.coarse(now)).set(word);
+        set.oldest(self.coarse(now)).set(word);
     }
 }

@@ -69,7 +69,7 @@ pub(crate) use entries::{Entries, ScanPosition};
 pub(crate) use history::History;
 #[cfg(feature = "predict")]
 pub(crate) use prefetched::MAX_EXTRA_VICTIMS;
-pub(crate) use probation_delta::ProbationDelta;
+pub(crate) use probation_delta::{ProbationChange, ProbationDelta};
 pub(crate) use recent_uses::RecentUses;
 pub(crate) use state::{Admission, Fill, Policy};
 pub(crate) use worth::Worth;

@@ -18,6 +18,25 @@ pub(crate) struct ProbationDelta<'p> {
     entries: Cell<u64>,
 }
 
+/// The same where every entry counts one, without a place where it is to be applied.
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use = "a change that is not applied is lost"]
+pub(crate) struct ProbationChange(pub(super) u64);
+
+impl ProbationChange {
+    /// An entry with this metadata was inserted.
+    #[inline(always)]
+    pub(crate) fn added(self, meta: SlotMeta) -> Self {
+        Self(self.0.wrapping_add(u64::from(meta.is_on_probation())))
+    }
+
+    /// An entry was unlinked whose slot had this metadata.
+    #[inline(always)]
+    pub(crate) fn removed(self, meta: SlotMeta) -> Self {
+        Self(self.0.wrapping_sub(u64::from(meta.is_on_probation())))
+    }
+}
+
 impl<'p> ProbationDelta<'p> {
     #[inline]
     pub(super) fn new(shared: &'p Relaxed<AtomicU64>, cursor: &'p EvictionCursor) -> Self {
@@ -50,6 +69,13 @@ impl<'p> ProbationDelta<'p> {
             self.charge.set(self.charge.get().wrapping_sub(charge));
             self.entries.set(self.entries.get().wrapping_sub(1));
         }
+    }
+
+    /// Takes it out, to be applied later.
+    pub(crate) fn take(&self) -> ProbationChange {
+        debug_assert_eq!(self.charge.get(), self.entries.get(), "entries with weights");
+        self.entries.set(0);
+        ProbationChange(self.charge.replace(0))
     }
 
     /// Whether nothing is to be applied.

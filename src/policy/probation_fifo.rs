@@ -115,7 +115,7 @@ impl ProbationFifo {
     }
 
     /// Adds a new entry; whether that made a batch full.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&self, local_batch: &LocalBatch, hash: u64, now: u64) -> bool {
         let len = local_batch.len.get();
         local_batch.fingerprints[len % MAX_BATCH].set(fingerprint::of(hash));

@@ -4,7 +4,7 @@ use super::cursor::EvictionCursor;
 use super::ghosts::{EvictedFrom, Ghost};
 use super::hand::Hand;
 use super::history::History;
-use super::probation_delta::{ProbationDelta, not_negative};
+use super::probation_delta::{ProbationChange, ProbationDelta, not_negative};
 use super::recent_uses::RecentUses;
 use super::tuning::{
     MAX_PROBATION_FRACTION, MIN_AGE_RATIO, MIN_PROBATION_FRACTION, MIN_WORTH_RATIO,
@@ -99,6 +99,15 @@ impl Policy {
     #[inline]
     pub(crate) fn probation_delta<'p>(&'p self, cursor: &'p EvictionCursor) -> ProbationDelta<'p> {
         ProbationDelta::new(&self.probation_charge, cursor)
+    }
+
+    /// Applies what an operation has changed of probation.
+    #[inline(always)]
+    pub(crate) fn change_probation(&self, cursor: &EvictionCursor, change: ProbationChange) {
+        if change.0 != 0 {
+            self.probation_charge.add(change.0);
+            cursor.add_on_probation(change.0);
+        }
     }
 
     /// Learns of a new key, and says how its entry starts.
@@ -252,7 +261,7 @@ impl Policy {
     }
 
     /// Hears of a new entry. One that weighs nothing makes no room, and has no fingerprint.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record_insert(
         &self,
         history: &History,

@@ -34,7 +34,7 @@ pub(super) const USES_PER_READ: u64 = 2;
 pub(super) const MIN_FREQUENCY_LEAD: u64 = 5;
 /// Candidates that are compared with what was seen of the protected hand's entry until it is looked at again. It may
 /// be read meanwhile.
-pub(super) const MAX_COMPARISONS: u64 = 4;
+pub(super) const MAX_COMPARISONS: u64 = 8;
 /// How much more an entry at the protected hand must save for each unit of weight, asked for no more often, for a key
 /// that came back soon not to start protected (ADR 22).
 pub(super) const MIN_WORTH_RATIO: u64 = 2;

@@ -115,7 +115,7 @@ impl<T> Bag<T> {
     }
 
     /// Adds an item, and seals the batch when it is full. Called by the participant's holder only.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put<L>(&self, domain: &Domain<T, L>, item: Retired<T>, charged_to: ChargedTo) {
         self.retired.set(self.retired.get().wrapping_add(1));
         match self.open.put((item, charged_to)) {

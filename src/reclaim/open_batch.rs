@@ -52,7 +52,7 @@ impl<T> OpenBatch<T> {
         self.put.load(Ordering::Relaxed) == self.taken.load(Ordering::Relaxed)
     }
 
-    #[inline]
+    #[inline(always)]
     fn filled(&self) -> usize {
         // ORDERING S-o: Relaxed: only the holder writes it.
         let put = self.put.load(Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl<T> OpenBatch<T> {
     /// # Errors
     ///
     /// The item, if it is full.
-    #[inline]
+    #[inline(always)]
     #[allow(unsafe_code)]
     pub(super) fn put(&self, item: Item<T>) -> Result<usize, Item<T>> {
         let filled = self.filled();

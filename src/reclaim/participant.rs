@@ -332,25 +332,22 @@ impl<'d, T, L, M: Mode> Guard<'d, T, L, M> {
     ///
     /// If others keep the epoch from moving, they are neutralized if `pressure` says so.
     ///
-    /// The sink gets the participant's local part with each item if the thread keeps the participant; it is made only if there is a
-    /// look.
-    #[inline]
+    /// The sink is made only if there is a look, and then gets the participant's local part if the thread keeps the
+    /// participant.
+    #[inline(always)]
     pub(crate) fn close<F>(
         self,
         (budget, pressure): (usize, impl FnOnce(bool) -> bool),
-        sink: impl FnOnce() -> F,
+        sink: impl FnOnce(Option<&'d L>) -> F,
     ) where
         T: HasBirthEra,
-        F: FnMut(T, ChargedTo, Option<&L>),
+        F: FnMut(T, ChargedTo),
     {
         let (domain, participant, transient) = (self.domain, self.participant, self.transient);
         drop(self);
         if participant.nested.get() == 0 && participant.bag.is_collection_due(domain.look_step()) {
             let local = (!transient).then_some(&participant.local);
-            participant.try_collect(domain, (budget, pressure), || {
-                let mut sink = sink();
-                move |item, charged_to| sink(item, charged_to, local)
-            });
+            participant.try_collect(domain, (budget, pressure), || sink(local));
         }
     }
 }

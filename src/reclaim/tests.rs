@@ -174,7 +174,7 @@ fn a_backlog_is_not_gone_through_again() {
     let before = TURNED.get();
     for _ in 0..ITEMS {
         retire(&domain, &drops, 1);
-        domain.pin().close((16, |_| false), || |item, _, _| drop(item));
+        domain.pin().close((16, |_| false), |_| |item, _| drop(item));
     }
     assert_eq!(drops.load(Ordering::SeqCst), 0, "a reader may be looking");
     let turned = TURNED.get() - before;
@@ -198,7 +198,7 @@ fn ripe_items_are_looked_for_however_many_are_retired_at_a_time() {
         for _ in 0..200 {
             let before = domain.backlog();
             retire(&domain, &drops, step);
-            domain.pin().close((2 * step.max(16), |_| false), || |item, _, _| drop(item));
+            domain.pin().close((2 * step.max(16), |_| false), |_| |item, _| drop(item));
             assert!(domain.backlog() <= before + step);
         }
         // What is open, and what is not ripe yet.
@@ -293,7 +293,7 @@ fn a_thread_that_is_freeing_frees_nothing_inside() {
                 for domain in [&domain, &other] {
                     assert_eq!(collect(domain), 0);
                     retire(domain, &drops, 9);
-                    domain.pin().close((100, |_| false), || |item, _, _| drop(item));
+                    domain.pin().close((100, |_| false), |_| |item, _| drop(item));
                 }
                 assert_eq!(before(), now, "freed inside");
             })
@@ -303,7 +303,7 @@ fn a_thread_that_is_freeing_frees_nothing_inside() {
     let now = theirs.load(Ordering::SeqCst);
     for _ in 0..=GRACE {
         retire(&other, &drops, 8);
-        other.pin().close((100, |_| false), || |item, _, _| drop(item));
+        other.pin().close((100, |_| false), |_| |item, _| drop(item));
     }
     assert!(theirs.load(Ordering::SeqCst) > now, "the write that was not inside frees");
     while domain.backlog() + other.backlog() > 0 {
@@ -324,7 +324,7 @@ fn a_thread_whose_destructor_panicked_frees_again() {
     {}
     assert_eq!(collect(&domain), 99);
     retire(&domain, &drops, 100);
-    let close = || domain.pin().close((9, |_| false), || |_, _, _| panic!("a destructor"));
+    let close = || domain.pin().close((9, |_| false), |_| |_, _| panic!("a destructor"));
     while catch_unwind(AssertUnwindSafe(close)).is_ok() {
         retire(&domain, &drops, 8);
     }
@@ -528,7 +528,7 @@ fn nobody_reads_what_was_freed() {
             let old = unsafe { Box::from_raw(old) };
             // SAFETY: taken out of reach by this thread, which is pinned.
             guard.guard_ref().retire(unsafe { Retired::new(old) }, ChargedTo::Nowhere);
-            guard.close((8, |_| false), || |item, _, _| drop(item));
+            guard.close((8, |_| false), |_| |item, _| drop(item));
         }
         over.store(true, Ordering::Relaxed);
     });

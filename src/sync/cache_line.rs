@@ -15,9 +15,9 @@ const COMPARED: u16 = 0xffe0;
 pub(crate) struct CacheLine([Relaxed<AtomicU32>; WORDS]);
 
 impl CacheLine {
-    /// Sixteen zeros.
-    pub(crate) fn new() -> Self {
-        Self(std::array::from_fn(|_| Relaxed::<AtomicU32>::new(0)))
+    /// Sixteen times this word.
+    pub(crate) fn new(word: u32) -> Self {
+        Self(std::array::from_fn(|_| Relaxed::<AtomicU32>::new(word)))
     }
 
     /// The words as they are now.
@@ -37,8 +37,7 @@ impl CacheLine {
         imp::find(&self.0, upper).map(|nth| &self.0[nth % WORDS])
     }
 
-    /// A word without an upper half, or that of which the lower half is furthest behind a number, by the upper eleven
-    /// bits of it; the last of several.
+    /// The word of which the lower half is furthest behind a number, by the upper eleven bits of it; the last of several.
     #[inline]
     pub(crate) fn furthest_behind(&self, number: u16) -> &Relaxed<AtomicU32> {
         &self.0[imp::furthest_behind(&self.0, number) % WORDS]
@@ -52,7 +51,7 @@ mod imp {
     use std::arch::x86_64::{
         __m128i, _mm_and_si128, _mm_cmpeq_epi16, _mm_cvtsi128_si32, _mm_max_epi16,
         _mm_movemask_epi8, _mm_or_si128, _mm_packs_epi16, _mm_packs_epi32, _mm_set_epi32,
-        _mm_set1_epi32, _mm_setzero_si128, _mm_shuffle_epi32, _mm_srli_epi32, _mm_sub_epi32,
+        _mm_set1_epi32, _mm_shuffle_epi32, _mm_srli_epi32, _mm_sub_epi32,
     };
 
     use super::{AtomicU32, COMPARED, Relaxed, WORDS};
@@ -121,9 +120,7 @@ mod imp {
     #[inline]
     #[target_feature(enable = "sse2")]
     fn key(words: __m128i, number: __m128i, nth: __m128i) -> __m128i {
-        // All bits of the lower half, where there is no upper one.
-        let vacant = _mm_srli_epi32::<16>(_mm_cmpeq_epi16(words, _mm_setzero_si128()));
-        let behind = _mm_or_si128(_mm_sub_epi32(number, words), vacant);
+        let behind = _mm_sub_epi32(number, words);
         let behind = _mm_and_si128(behind, _mm_set1_epi32(i32::from(COMPARED)));
         _mm_or_si128(_mm_srli_epi32::<1>(behind), nth)
     }
@@ -139,10 +136,7 @@ mod imp {
     }
 
     pub(super) fn furthest_behind(words: &[Relaxed<AtomicU32>; WORDS], number: u16) -> usize {
-        let behind = |nth: usize| match words[nth].get() {
-            word if word >> 16 == 0 => COMPARED,
-            word => number.wrapping_sub(low16(word.into())) & COMPARED,
-        };
+        let behind = |nth: usize| number.wrapping_sub(low16(words[nth].get().into())) & COMPARED;
         (0..WORDS).max_by_key(|&nth| behind(nth)).expect("there are sixteen")
     }
 }

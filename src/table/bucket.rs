@@ -18,7 +18,7 @@ use crate::sync::seeded;
 /// to look before it follows what it finds here (T9).
 pub(super) struct BucketRef<'g, K, V, X, M = Writes> {
     pub(super) array: &'g Array<K, V, X>,
-    line: &'g Bucket,
+    pub(super) line: &'g Bucket,
     _mode: PhantomData<M>,
 }
 
@@ -43,6 +43,13 @@ impl<K, V, X, M> Clone for Occupied<'_, K, V, X, M> {
     }
 }
 impl<K, V, X, M> Copy for Occupied<'_, K, V, X, M> {}
+
+/// The slot alone, and the word that it had: two words, so that it is handed on in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct OccupiedSlot<'g> {
+    pub(super) slot: &'g Slot,
+    pub(super) word: SlotWord,
+}
 
 /// Evidence that a key was not there when its bucket's header word had a certain value.
 pub(crate) struct Vacant<'g, K, V, X> {
@@ -555,6 +562,12 @@ impl<'g, K, V, X, M> Occupied<'g, K, V, X, M> {
         self.entry
     }
 
+    /// The slot alone.
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> OccupiedSlot<'g> {
+        OccupiedSlot { slot: self.slot, word: self.word }
+    }
+
     /// Whether the slot is one of a chain.
     #[inline]
     pub(super) fn is_in_chain(&self) -> bool {
@@ -596,6 +609,20 @@ impl<K, V, X> Occupied<'_, K, V, X> {
         marked
     }
 
+    /// Empties the slot; the entry's metadata at that moment. `None` if the entry was no longer there.
+    #[inline(always)]
+    pub(super) fn unlink(&self) -> Option<SlotMeta> {
+        self.slot().vacate(self.bucket.line)
+    }
+}
+
+impl OccupiedSlot<'_> {
+    /// Whether the entry has a token: it is a placeholder, or its value is being renewed.
+    #[inline(always)]
+    pub(crate) fn has_token(&self) -> bool {
+        !is_plain(self.word.number())
+    }
+
     /// Puts another entry with the same key in the place of this one. What the policy knows stays, with one more read
     /// if that `is_use` of the key: by the same exchange, as the word of the entry that is gone would not be there.
     #[inline(always)]
@@ -604,15 +631,15 @@ impl<K, V, X> Occupied<'_, K, V, X> {
         self.change(|word| used(word.with_number(number))).is_some()
     }
 
-    /// Empties the slot; the entry's metadata at that moment.
+    /// Empties the slot, which is in the bucket with this line; the entry's metadata at that moment.
     ///
     /// `None` if the entry was no longer there.
     ///
     /// The version is read while the entry is in the slot: so it is not less than the one at which the entry was
     /// announced, and less than any at which another is announced for the slot (T3).
     #[inline(always)]
-    pub(super) fn unlink(&self) -> Option<SlotMeta> {
-        let version = match self.bucket.header().version() {
+    pub(super) fn vacate(&self, line: &Bucket) -> Option<SlotMeta> {
+        let version = match line.header().version() {
             _ if seeded("table-vacate-unversioned") => 0,
             version => version,
         };

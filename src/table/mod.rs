@@ -9,6 +9,7 @@
 //! | `header` | the word through which new keys are inserted |
 //! | `group` | seven slots |
 //! | `slot_vector` | all slots of a bucket at once |
+//! | `slot_snapshot` | a slot as the search for a victim has seen it |
 //! | `chain` | more groups behind a bucket |
 //! | `bucket` | the protocol: help, search, claim, announce, reveal, unlink |
 //! | `array` | one generation: buckets, chains, summaries |
@@ -87,6 +88,7 @@ mod header;
 mod migrate;
 mod resize;
 mod scan;
+mod slot_snapshot;
 mod slot_vector;
 mod slot_word;
 mod summary;
@@ -108,9 +110,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use array::MAX_LOAD_FACTOR;
-pub(crate) use bucket::{Lookup, Occupied, ProbeMiss, Vacant};
+pub(crate) use bucket::{Lookup, Occupied, OccupiedSlot, ProbeMiss, Vacant};
 pub(crate) use group::SLOTS_PER_GROUP;
-pub(crate) use scan::SlotSnapshot;
+pub(crate) use slot_snapshot::SlotSnapshot;
 pub(crate) use thread_state::{Reclaimer, ThreadState};
 pub(crate) use view::{DueBucket, Unlinked, View};
 
@@ -240,7 +242,7 @@ where
 
     /// Unpins, and from time to time frees up to `budget` of the thread's ripe items, each by what `free` makes, which
     /// hands it to the reclaimer. Threads that keep more from being freed are neutralized if `pressure` says so.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close<F>(
         &self,
         guard: Guard<'_, Garbage<K, V, X>, ThreadState<K, V, L>>,
@@ -249,14 +251,13 @@ where
     ) where
         F: FnMut(Garbage<K, V, X>, ChargedTo, &Reclaimer<'_, K, V, L>),
     {
-        guard.close((budget, pressure), || {
+        guard.close((budget, pressure), |thread_state| {
             let mut free = free();
-            move |garbage, charged_to, thread_state| {
-                // SAFETY: `close` passes the thread state on only while the calling thread holds the participant.
-                let thread_state = thread_state
-                    .map(|thread_state| unsafe { Reclaimer::at(thread_state, &self.slab) });
-                free(garbage, charged_to, &thread_state.unwrap_or_else(Reclaimer::plain));
-            }
+            // SAFETY: `close` passes the thread state on only while the calling thread holds the participant.
+            let reclaimer = thread_state
+                .map(|thread_state| unsafe { Reclaimer::at(thread_state, &self.slab) })
+                .unwrap_or_else(Reclaimer::plain);
+            move |garbage, charged_to| free(garbage, charged_to, &reclaimer)
         });
     }
 

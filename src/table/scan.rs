@@ -9,10 +9,11 @@
 use std::ops::Range;
 
 use super::array::Array;
-use super::bucket::{BucketRef, Occupied};
+use super::bucket::{BucketRef, Occupied, OccupiedSlot};
 use super::group::{Group, SLOTS_PER_GROUP, Slot};
+use super::slot_snapshot::SlotSnapshot;
 use super::slot_word::SlotWord;
-use super::view::View;
+use super::view::{Unlinked, View};
 use crate::entry::{EntryRef, is_plain};
 use crate::narrow::in_memory;
 use crate::slot_meta::{Region, ScanStep, SlotMeta};
@@ -24,41 +25,6 @@ const ROUND_BITS: u32 = 6;
 
 /// How often a scan reads a bucket again because keys were inserted.
 const MAX_READS: usize = 4;
-
-/// A slot with a visible entry, and the word that it had: what the search for a victim hands on. The bucket is not part of
-/// it, as few of those that are looked at are changed.
-pub(crate) struct SlotSnapshot<'g, K, V> {
-    slot: &'g Slot,
-    word: SlotWord,
-    entry: EntryRef<'g, K, V>,
-}
-
-impl<K, V> Clone for SlotSnapshot<'_, K, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<K, V> Copy for SlotSnapshot<'_, K, V> {}
-
-impl<'g, K, V> SlotSnapshot<'g, K, V> {
-    /// The entry.
-    #[inline(always)]
-    pub(crate) fn entry(self) -> EntryRef<'g, K, V> {
-        self.entry
-    }
-
-    /// What the policy knew of the entry.
-    #[inline(always)]
-    pub(crate) fn meta(self) -> SlotMeta {
-        self.word.meta()
-    }
-
-    /// Whether the entry has a token: it is a placeholder, or its value is being renewed.
-    #[inline(always)]
-    pub(crate) fn has_token(self) -> bool {
-        !is_plain(self.word.number())
-    }
-}
 
 impl<'g, K, V, X> BucketRef<'g, K, V, X> {
     fn first_position(&self) -> u64 {
@@ -156,7 +122,25 @@ impl<'g, K, V, X> BucketRef<'g, K, V, X> {
 
     #[inline(always)]
     pub(super) fn snapshot(&self, slot: &'g Slot, word: SlotWord) -> SlotSnapshot<'g, K, V> {
-        SlotSnapshot { slot, word, entry: self.entry(word.number()) }
+        SlotSnapshot { line: self.line, slot, word, entry: self.entry(word.number()) }
+    }
+
+    /// Prefetches the first entry of the region whose tag may be that of a hash.
+    #[inline(always)]
+    pub(super) fn prefetch_candidate(
+        &self,
+        region: Region,
+        hash: u64,
+    ) -> Option<SlotSnapshot<'g, K, V>> {
+        let slot = self.group().slot(self.load_slots().matching_fingerprint(hash).next()?);
+        let word = slot.word();
+        if !word.is_of(region) || !is_plain(word.number()) {
+            return None;
+        }
+        // SAFETY: the number of a visible entry, under our pin (T1).
+        let entry = unsafe { EntryRef::from_plain(word.number(), self.array.slab()) };
+        entry.prefetch();
+        Some(SlotSnapshot { line: self.line, slot, word, entry })
     }
 
     #[inline(always)]
@@ -339,8 +323,23 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     /// may be of a later generation than the slot, and no exchange of the slot's word succeeds.
     #[inline]
     pub(crate) fn occupied(&self, seen: SlotSnapshot<'g, K, V>) -> Occupied<'g, K, V, X> {
-        let SlotSnapshot { slot, word, entry } = seen;
+        let SlotSnapshot { slot, word, entry, .. } = seen;
         Occupied { bucket: self.bucket_at(entry.hash()), slot, word, entry }
+    }
+
+    /// Unlinks an entry that was seen in one of its bucket's own slots; it is the caller's to retire, with the metadata
+    /// that its slot had.
+    ///
+    /// `None` if it is no longer there.
+    #[inline(always)]
+    pub(crate) fn unlink_own(
+        &self,
+        seen: SlotSnapshot<'g, K, V>,
+    ) -> Option<(Unlinked<K, V>, SlotMeta)> {
+        debug_assert!(seen.line.group.has(seen.slot), "a slot in a chain");
+        let slot = OccupiedSlot { slot: seen.slot, word: seen.word };
+        let meta = slot.vacate(seen.line)?;
+        Some((self.unlinked(seen.entry, seen.word), meta))
     }
 
     /// Collects the entries of the bucket where `positions` begins, of all kinds, as far as they belong to

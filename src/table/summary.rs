@@ -32,14 +32,14 @@ impl Summaries {
     }
 
     /// Sets the bucket's bit of the region that an entry with this metadata belongs to.
-    #[inline]
+    #[inline(always)]
     pub(super) fn note(&self, index: usize, meta: SlotMeta) {
         if let Some(region) = meta.region() {
             self.set(region, index);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set(&self, region: Region, index: usize) {
         let (word, bit) = (&self.words(region)[index / 64], 1 << (index % 64));
         if word.get() & bit == 0 {

@@ -3,14 +3,16 @@
 use std::ops::Range;
 
 use super::array::Array;
-use super::bucket::{BucketRef, Lookup, Occupied, ProbeMiss};
+use super::bucket::{BucketRef, Lookup, Occupied, OccupiedSlot, ProbeMiss};
 use super::deadline_tree::DueLeaf;
 use super::group::Query;
+use super::slot_snapshot::SlotSnapshot;
+use super::slot_word::SlotWord;
 use super::thread_state::ThreadState;
 use super::{Garbage, Table};
-use crate::entry::{Entry, EntryCosts, Include, Kind, LoadToken, RawEntry, Slab};
+use crate::entry::{Entry, EntryCosts, EntryRef, Include, Kind, LoadToken, RawEntry, Slab};
 use crate::reclaim::{ChargedTo, GuardRef, Mode, Outcome, Pinned, Retired, Writes};
-use crate::slot_meta::SlotMeta;
+use crate::slot_meta::{Region, SlotMeta};
 use crate::sync::{Ordering, prefetch, prefetch_to_read, seeded};
 
 /// Units of buckets that a write migrates while the table's size changes, besides the one it needs.
@@ -106,13 +108,6 @@ impl<'g, K, V, X, L, M> View<'g, K, V, X, L, M> {
     #[inline(always)]
     fn slab(&self) -> &'g Slab<K, V> {
         &self.table.slab
-    }
-
-    /// Prefetches the bucket of a hash, or of a position, to write it.
-    #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        let array = self.current();
-        prefetch(array.bucket_of(hash));
     }
 
     /// Prefetches the bucket of a hash, to read it.
@@ -240,7 +235,35 @@ impl<'g, K, V, X, L, M: Mode> View<'g, K, V, X, L, M> {
     }
 }
 
+/// A generation where a write is going to change something, mostly.
+pub(crate) struct Prefetcher<'g, K, V, X>(&'g Array<K, V, X>);
+
+impl<'g, K, V, X> Prefetcher<'g, K, V, X> {
+    /// Prefetches the bucket of a hash, or of a position, to write it.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        prefetch(self.0.bucket_of(hash));
+    }
+
+    /// Prefetches the first entry of a region in the bucket of a hash that may have it, as far as the tag says; the entry,
+    /// at which nobody has looked.
+    #[inline(always)]
+    pub(crate) fn prefetch_candidate(
+        &self,
+        region: Region,
+        hash: u64,
+    ) -> Option<SlotSnapshot<'g, K, V>> {
+        BucketRef::of(self.0, hash).prefetch_candidate(region, hash)
+    }
+}
+
 impl<'g, K, V, X, L> View<'g, K, V, X, L> {
+    /// What prefetches for a write.
+    #[inline(always)]
+    pub(crate) fn prefetcher(&self) -> Prefetcher<'g, K, V, X> {
+        Prefetcher(self.current())
+    }
+
     /// Gives memory back that most entries have left, however long that takes.
     pub(crate) fn trim(&self) {
         if self.slab().is_sparse() {
@@ -339,12 +362,33 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         occupied: Occupied<'g, K, V, X>,
         (entry, is_use): (Entry<K, V>, bool),
     ) -> Result<Unlinked<K, V>, Entry<K, V>> {
+        self.replace_in(occupied.slot(), (entry, is_use))
+    }
+
+    /// The same, of an entry of which only the slot is known.
+    ///
+    /// # Errors
+    ///
+    /// As for [`replace`](Self::replace).
+    #[inline(always)]
+    pub(crate) fn replace_in(
+        &self,
+        slot: OccupiedSlot<'g>,
+        (entry, is_use): (Entry<K, V>, bool),
+    ) -> Result<Unlinked<K, V>, Entry<K, V>> {
         let number = entry.into_raw();
-        if occupied.swap(number, is_use) {
-            return Ok(self.unlinked(occupied));
+        if slot.swap(number, is_use) {
+            return Ok(self.unlinked(self.entry_in(slot), slot.word));
         }
         // SAFETY: never visible, so it is still ours.
         Err(unsafe { Entry::from_raw(number, self.slab()) })
+    }
+
+    /// The entry that was found in a slot.
+    #[inline(always)]
+    pub(crate) fn entry_in(&self, slot: OccupiedSlot<'g>) -> EntryRef<'g, K, V> {
+        // SAFETY: it was visible when this thread found it, which has been pinned since (T1).
+        unsafe { EntryRef::from_raw(slot.word.number(), self.slab()) }
     }
 
     /// Unlinks the entry; it is the caller's to retire, with the metadata that its slot had.
@@ -356,7 +400,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         occupied: Occupied<'g, K, V, X>,
     ) -> Option<(Unlinked<K, V>, SlotMeta)> {
         let meta = occupied.unlink()?;
-        let unlinked = self.unlinked(occupied);
+        let unlinked = self.unlinked(occupied.entry, occupied.word);
         if occupied.is_in_chain() {
             occupied.bucket.remove_empty_links(|link| {
                 // SAFETY: taken off its chain by this thread, which is pinned (R2).
@@ -367,9 +411,10 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         Some((unlinked, meta))
     }
 
-    fn unlinked(&self, occupied: Occupied<'g, K, V, X>) -> Unlinked<K, V> {
+    #[inline(always)]
+    pub(super) fn unlinked(&self, entry: EntryRef<'g, K, V>, word: SlotWord) -> Unlinked<K, V> {
         // SAFETY: it left its slot by an exchange of ours, so it is ours (T7).
-        let entry = unsafe { Entry::of(occupied.entry(), occupied.word.number(), self.slab()) };
+        let entry = unsafe { Entry::of(entry, word.number(), self.slab()) };
         // SAFETY: by T2 it was readable in no other slot, and this thread is pinned (T1).
         unsafe { Retired::new(entry) }
     }

@@ -1,0 +1,226 @@
+//! The usual insert: a new key in a cache without weights, times and listener, for which one other entry makes room.
+//!
+//! A write may have to wait, to free garbage, to replace a value, to pay for a shrink, to tell a listener. What it keeps for
+//! all of that (a [`WriteOp`](super::write_op::WriteOp)) costs as much as a usual insert itself. So the usual one is tried
+//! first, with nothing but a unit of charge in hand. It takes the same steps in the same order as the general way does,
+//! and where anything else than the usual has to be decided, it leaves that to the general way, which begins anew.
+//!
+//! It may do so between any two steps. Until the new entry is announced, all that it has done is to evict an entry, which
+//! the general way would have done, too; and to ask the policy about the key, which counts as a miss and is not to be done
+//! twice. The unit and the answer are handed on. No code of the user's runs while it holds the unit.
+
+use std::hash::{BuildHasher, Hash};
+
+use super::remove::View;
+use super::table_entries::TableEntries;
+use super::write_op::DecidedBy;
+use super::{Engine, Pin};
+use crate::entry::Entry;
+use crate::outcome::{Inserted, RemovalCause};
+use crate::policy::{Admission, EvictionCursor, History, ProbationChange, RecentUses, Worth};
+use crate::reclaim::ChargedTo;
+use crate::slot_meta::SlotMeta;
+use crate::sync::seeded;
+use crate::table::{Lookup, OccupiedSlot, SlotSnapshot, Unlinked, Vacant};
+
+/// What an insert hands on to the general way.
+#[derive(Debug)]
+pub(super) struct UnfinishedPut {
+    /// Charge that it holds.
+    pub(super) units: u64,
+    /// What the policy has said of its key.
+    pub(super) admission: Option<Admission>,
+    /// Whether it may still spend credit with the retired capacity.
+    pub(super) may_spend: bool,
+}
+
+impl UnfinishedPut {
+    /// Of one that has done nothing yet.
+    #[inline(always)]
+    pub(super) fn nothing<K, V>(pin: &Pin<'_, K, V>) -> Self {
+        Self { units: 0, admission: None, may_spend: pin.is_alone() }
+    }
+
+    /// Of one that spends no more credit with the retired capacity.
+    #[cold]
+    fn without_spending(units: u64, admission: Option<Admission>) -> Self {
+        Self { units, admission, may_spend: false }
+    }
+}
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Puts an entry in, if all goes as usual.
+    ///
+    /// # Errors
+    ///
+    /// The entry, and what was unfinished.
+    #[inline(always)]
+    pub(super) fn fast_put<'g>(
+        &self,
+        pin: &'g Pin<'_, K, V>,
+        entry: Entry<K, V>,
+        (candidate, over): (Option<SlotSnapshot<'g, K, V>>, &(impl Fn(&V, &V) -> bool, DecidedBy)),
+    ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
+        let view = self.table.view(pin.guard_ref());
+        if !self.is_plain || self.starvation.any() || self.owes_room() {
+            return Err((entry, UnfinishedPut::nothing(pin)));
+        }
+        let hash = entry.as_ref().hash();
+        match view.find_for_write(hash, |k| k == entry.as_ref().key()) {
+            Lookup::Vacant(vacant) => self.fast_insert((pin, view), entry, (vacant, candidate)),
+            Lookup::Occupied(occupied) => {
+                self.fast_replace((view, pin.is_alone()), entry, (occupied.slot(), over))
+            }
+        }
+    }
+
+    /// Whether protected entries are to make room for prefetched ones, which is the general way's.
+    #[inline(always)]
+    fn owes_room(&self) -> bool {
+        #[cfg(feature = "predict")]
+        return self.policy.has_displaced();
+        #[cfg(not(feature = "predict"))]
+        false
+    }
+
+    /// Links an entry whose key is not there, if another one can make room for it at once.
+    #[inline(always)]
+    fn fast_insert<'g>(
+        &self,
+        (pin, view): (&Pin<'_, K, V>, View<'g, K, V>),
+        entry: Entry<K, V>,
+        (vacant, candidate): (Vacant<'g, K, V, History>, Option<SlotSnapshot<'g, K, V>>),
+    ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
+        let (local, hash) = (view.local(), entry.as_ref().hash());
+        let (history, cursor) = (view.extension(), &local.cursor);
+        // Before it looks for room: see `make_room`.
+        let lingering = self.lingering.before();
+        if !self.capacity.is_used_up(&local.credit)
+            || self.lingering.since(lingering) > 0
+            || self.capacity.debt() > 0
+        {
+            return Err((entry, UnfinishedPut::nothing(pin)));
+        }
+        // Before the policy is asked, which moves its hands: what the entry is charged to that makes room.
+        local.retired.begin(pin.is_alone());
+        let Some(room) = self.retired.spend(&local.retired, 1) else {
+            return Err((entry, UnfinishedPut::without_spending(0, None)));
+        };
+        let evicted = match candidate {
+            Some(seen)
+                if cursor.is_candidate(seen.entry().hash())
+                    && self.gives_way(history, cursor, seen) =>
+            {
+                let evicted = self.evict_seen(view, hash, (seen, || view.unlink_own(seen)));
+                evicted.map(|meta| ProbationChange::default().removed(meta))
+            }
+            _ => self.evict_any(view, hash),
+        };
+        let Some(change) = evicted else {
+            return Err((entry, UnfinishedPut::without_spending(0, None)));
+        };
+        room.commit(1);
+        let worth = || Worth::new(1, 1, 1);
+        let admission = self.policy.admit(history, cursor, (hash, worth), self.fill());
+        let (meta, recent_uses) = (admission.meta, admission.recent_uses);
+        entry.as_ref().set_recent_uses(recent_uses.bits());
+        if let Err(entry) = vacant.commit(entry, meta) {
+            self.policy.change_probation(cursor, change);
+            return Err((entry, UnfinishedPut::without_spending(1, Some(admission))));
+        }
+        self.policy.change_probation(cursor, change.added(meta));
+        self.policy.record_insert(history, cursor, (hash, meta), 1);
+        local.tally.insertions.bump();
+        self.grow_if_crowded(view);
+        if self.fill().has_room() {
+            self.promote_into_room(view, &self.policy.probation_delta(cursor));
+        }
+        Ok(Inserted::New)
+    }
+
+    /// Puts an entry in the place of another, if the retired capacity can take that over at once.
+    #[inline(never)]
+    fn fast_replace<'g>(
+        &self,
+        (view, may_spend): (View<'g, K, V>, bool),
+        entry: Entry<K, V>,
+        (slot, over): (OccupiedSlot<'g>, &(impl Fn(&V, &V) -> bool, DecidedBy)),
+    ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
+        let (local, old) = (view.local(), view.entry_in(slot));
+        if over.1 == DecidedBy::ByClosure
+            || slot.has_token()
+            || !over.0(old.value(), entry.as_ref().value())
+        {
+            return Err((entry, UnfinishedPut { units: 0, admission: None, may_spend }));
+        }
+        local.retired.begin(may_spend);
+        let Some(room) = self.retired.spend(&local.retired, 1) else {
+            return Err((entry, UnfinishedPut::without_spending(0, None)));
+        };
+        entry.as_ref().set_recent_uses(old.recent_uses());
+        let is_use = !seeded("policy-replacement-unused");
+        let unlinked = match view.replace_in(slot, (entry, is_use)) {
+            Ok(unlinked) => unlinked,
+            Err(entry) => return Err((entry, UnfinishedPut::without_spending(0, None))),
+        };
+        room.commit(1);
+        local.tally.count_out(RemovalCause::Replaced, 1);
+        view.retire(unlinked, ChargedTo::Retired);
+        Ok(Inserted::Replaced)
+    }
+
+    /// Whether the first candidate is the one that should make room.
+    #[inline(always)]
+    fn gives_way(
+        &self,
+        history: &History,
+        cursor: &EvictionCursor,
+        seen: SlotSnapshot<'_, K, V>,
+    ) -> bool {
+        let recent_uses = RecentUses::from_bits(seen.entry().recent_uses());
+        self.policy.gives_way((history, cursor), (seen.meta(), recent_uses), self.fill())
+    }
+
+    /// Evicts an entry that should make room, if that can be done at once; the metadata that its slot had.
+    #[inline(always)]
+    fn evict_seen<'g>(
+        &self,
+        view: View<'g, K, V>,
+        hash: u64,
+        (seen, unlink): (
+            SlotSnapshot<'g, K, V>,
+            impl FnOnce() -> Option<(Unlinked<K, V>, SlotMeta)>,
+        ),
+    ) -> Option<SlotMeta> {
+        let (local, entry) = (view.local(), seen.entry());
+        // Another thread has put it in meanwhile, perhaps: to evict it would lose an update.
+        if entry.hash() == hash {
+            return None;
+        }
+        let (unlinked, meta) = unlink()?;
+        local.tally.count_out(RemovalCause::Evicted, 1);
+        let recent_uses = RecentUses::from_bits(entry.recent_uses());
+        self.policy.evicted(view.extension(), &local.cursor, entry.hash(), (meta, recent_uses));
+        view.retire(unlinked, ChargedTo::Retired);
+        Some(meta)
+    }
+
+    /// The same of the entry that the policy names, where the first candidate is not enough to say which; what that
+    /// has changed of probation.
+    #[cold]
+    #[inline(never)]
+    fn evict_any(&self, view: View<'_, K, V>, hash: u64) -> Option<ProbationChange> {
+        let (entries, cursor) = (TableEntries::new(self, view), &view.local().cursor);
+        let (entries, at) = (entries.excluding_renewing(true), (cursor, view.extension()));
+        let delta = self.policy.probation_delta(cursor);
+        let seen = self.policy.eviction(&entries, at, &delta).victim(self.fill())?;
+        let unlink = || view.unlink(view.occupied(seen));
+        let meta = self.evict_seen(view, hash, (seen, unlink))?;
+        Some(delta.take().removed(meta))
+    }
+}
