@@ -76,7 +76,7 @@ fn migrate_against_replace() {
     for sizes in SIZES {
         let replace = |bucket| {
             search(bucket, 0).is_some_and(|occupied| {
-                occupied.swap(entry(occupied.bucket.array.slab(), 0, 20).into_raw(), true)
+                occupied.slot().swap(entry(occupied.bucket.array.slab(), 0, 20).into_raw(), true)
             })
         };
         beside_migration(sizes, 1, replace, |next, replaced| {
@@ -120,7 +120,7 @@ fn migrate_chain_against_insert() {
 fn migrate_chain_against_replace() {
     let replace = |bucket| {
         search(bucket, CHAINED).is_some_and(|occupied| {
-            occupied.swap(entry(occupied.bucket.array.slab(), CHAINED, 20).into_raw(), true)
+            occupied.slot().swap(entry(occupied.bucket.array.slab(), CHAINED, 20).into_raw(), true)
         })
     };
     beside_migration((1, 2), CHAINED + 1, replace, |next, replaced| {
