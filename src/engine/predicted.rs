@@ -171,7 +171,6 @@ where
     S: BuildHasher,
 {
     /// The hash of a key, as reads tell it.
-    #[cfg(feature = "persist")]
     pub(crate) fn hash_of(&self, key: &K) -> u64 {
         self.hash(key)
     }

@@ -37,11 +37,23 @@ pub(crate) struct Evidence {
     events: OnceLock<Box<[Relaxed<AtomicU64>]>>,
 }
 
-/// What has happened to a key.
+/// What has happened to a key: its hash, and whether it was missed, as it is in the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReadEvent {
-    pub(crate) hash: u64,
-    pub(crate) missed: bool,
+pub(crate) struct ReadEvent(u64);
+
+impl ReadEvent {
+    #[cfg(all(test, not(clockhand_loom)))]
+    pub(super) const fn new(hash: u64, missed: bool) -> Self {
+        Self(if missed { hash | MISSED } else { hash })
+    }
+
+    pub(crate) const fn hash(self) -> u64 {
+        self.0 & !MISSED
+    }
+
+    pub(crate) const fn is_miss(self) -> bool {
+        self.0 & MISSED != 0
+    }
 }
 
 /// Called by the thread that has the participant.
@@ -99,7 +111,7 @@ impl Evidence {
         }
         for nth in taken..put {
             let event = events[(nth % EVENTS) as usize].get();
-            tell(ReadEvent { hash: event & !MISSED, missed: event & MISSED != 0 });
+            tell(ReadEvent(event));
         }
         self.taken.set(put);
         if !early {

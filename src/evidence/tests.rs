@@ -7,11 +7,11 @@ fn collected(evidence: &Evidence) -> Vec<ReadEvent> {
 }
 
 fn hit(hash: u64) -> ReadEvent {
-    ReadEvent { hash, missed: false }
+    ReadEvent::new(hash, false)
 }
 
 fn miss(hash: u64) -> ReadEvent {
-    ReadEvent { hash, missed: true }
+    ReadEvent::new(hash, true)
 }
 
 #[test]

@@ -46,8 +46,12 @@ impl Agenda {
         self.due.len() == self.due.capacity()
     }
 
-    /// Drops the keys that are not `wanted` at their times any more.
+    /// Drops the keys that are not `wanted` at their times any more, and all but one entry of a key for the same time.
     pub(super) fn retain(&mut self, mut wanted: impl FnMut(Duration, u64) -> bool) {
         self.due.retain(|Reverse((at, _, hash))| wanted(Duration::from_nanos(*at), *hash));
+        let mut due = std::mem::take(&mut self.due).into_vec();
+        due.sort_unstable_by_key(|Reverse((at, number, hash))| (*at, *hash, *number));
+        due.dedup_by_key(|Reverse((at, _, hash))| (*at, *hash));
+        self.due = due.into();
     }
 }

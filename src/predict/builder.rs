@@ -97,9 +97,14 @@ where
         self
     }
 
-    /// The bytes for what it learns, a mebibyte by default; divided by two if both models are on; in a cache that
-    /// keeps no time (no time to live, no tags, no clock that was given) Successors has all of it. Each thread that uses the cache takes eight kibibytes
-    /// more, and the predictor 64 kibibytes for what a round is told.
+    /// The bytes that it takes at most, a mebibyte by default: for what both models know, the keys included, what a round
+    /// is told, the loads that it wants, and the keys of those that are under way. Where both models are on, they have equal shares; in a cache
+    /// whose values do not end, Successors has all of it.
+    ///
+    /// Of keys, it counts what their type takes, and on the heap what strings and byte vectors have there; for types of
+    /// your own see [`Features::key_bytes`]. Keys that are very long are not remembered. Beside this there are: eight
+    /// kibibytes for each thread that uses the cache; the thread's stack; your [`Features`]; while a round works, a copy
+    /// of the key at hand; while it is saved or restored, what is written or read.
     ///
     /// # Examples
     ///
@@ -327,12 +332,15 @@ where
         if self.jobs.wants_spawner && !self.loading.has_spawner() {
             return Err(PredictError::NoSpawner);
         }
+        let bytes = self.settings.memory;
+        let shares =
+            Rounds::shares(&self.loading, &self.settings).ok_or(PredictError::Memory { bytes })?;
         if !self.loading.cache().engine().claim_predictor() {
             return Err(PredictError::AlreadyRunning);
         }
         let view = KeyView::new(self.features);
         #[cfg_attr(not(feature = "persist"), allow(unused_mut, reason = "nothing is restored"))]
-        let mut rounds = Rounds::new(&self.loading, (self.settings, view), run_job);
+        let mut rounds = Rounds::new(&self.loading, (self.settings, shares, view), run_job);
         #[cfg(feature = "persist")]
         {
             rounds.codec = self.codec;

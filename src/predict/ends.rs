@@ -11,13 +11,15 @@ use crate::sync::{AtomicUsize, Mutex, Relaxed, lock};
 pub(super) struct LoadEnd {
     pub(super) model: Model,
     pub(super) hash: u64,
+    /// Bytes that its key has on the heap.
+    pub(super) heap: usize,
     pub(super) end: PredictedLoad,
 }
 
 impl LoadEnd {
     /// One that is not run unless that is noted.
-    pub(super) fn new(model: Model, hash: u64) -> Self {
-        Self { model, hash, end: PredictedLoad::NotNeeded }
+    pub(super) fn new(model: Model, hash: u64, heap: usize) -> Self {
+        Self { model, hash, heap, end: PredictedLoad::NotNeeded }
     }
 }
 

@@ -10,7 +10,8 @@ use std::io;
 pub enum PredictError {
     /// The budget was not set, or is not a positive number.
     Budget,
-    /// The memory is less than a model can work with: see [`MIN_MEMORY`](super::MIN_MEMORY).
+    /// The memory is less than the models can work with: see [`MIN_MEMORY`](super::MIN_MEMORY). Keys whose type alone
+    /// takes more than a few hundred bytes need more.
     Memory {
         /// The bytes that were asked for.
         bytes: usize,
@@ -37,7 +38,7 @@ impl fmt::Display for PredictError {
             Self::Budget => f.write_str("a predictor needs a budget that is more than zero"),
             Self::Memory { bytes } => write!(
                 f,
-                "{bytes} bytes are too few for a predictor: give it {} for each model",
+                "{bytes} bytes are too few for a predictor: give it {} for each model, or more if keys are large",
                 super::MIN_MEMORY
             ),
             Self::PrecisionFloor => f.write_str("the precision floor is not between 0 and 1"),

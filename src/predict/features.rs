@@ -57,8 +57,9 @@ pub trait Features<K>: Send + Sync {
         0.5
     }
 
-    /// The bytes that a copy of the key takes, with what it has on the heap: they count against
-    /// [`memory`](super::PredictorBuilder::memory).
+    /// The bytes that a clone of the key takes, with what it has on the heap: they count against
+    /// [`memory`](super::PredictorBuilder::memory). What strings have on the heap, and vectors and boxed slices of bytes,
+    /// is known in any case, so this is for keys of types of your own. It is asked again for each clone.
     fn key_bytes(&self, key: &K) -> usize {
         size_of_val(key)
     }

@@ -1,29 +1,29 @@
 //! The order in which keys were missed: a log, and where each key is in it.
 //!
-//! A key's row has the positions of its last few occurrences. What followed there is what may follow again. Both are
-//! rings or sets of fixed size: the log forgets what is oldest, a set of rows the key that occurred least lately.
+//! The log has each key once for each time that it was missed, and where that was the time before: so the occurrences of
+//! a key are a chain through the log, of which its row has the last one. What followed there is what may follow again.
+//! Log and rows are of fixed size: the log forgets what is oldest, a set of rows the key that occurred least lately.
 
+use std::collections::VecDeque;
+
+use super::memory::heap_share;
 use super::trust::Trust;
-use crate::narrow::{in_memory, low32, low64};
+use crate::narrow::{in_memory, low16, low32, low64};
 
 const WAYS: usize = 8;
-/// Occurrences of a key that are remembered.
+/// Occurrences of a key that are looked at.
 pub(super) const OCCURRENCES: usize = 3;
+/// A key is not logged that takes more than one in so many parts of what keys may have on the heap.
+const LONGEST_KEY: usize = 32;
 
-#[derive(Debug, Clone)]
-struct Logged<K> {
-    hash: u64,
-    key: K,
-}
-
-/// What is known of a key. Numbers and hashes are kept by halves: one that is taken for another is a wrong prediction,
-/// and no more.
+/// What is known of a key. Numbers and hashes are kept in part: one that is taken for another is a wrong prediction, and
+/// no more.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Row {
-    /// The lower half of its hash; the upper one tells the set.
-    hash: u32,
-    /// Where it occurred, the last time first; zero for nowhere.
-    at: [u32; OCCURRENCES],
+    /// The lower half of the number of the event at which it occurred last; zero for none.
+    at: u32,
+    /// Bits of its hash; others tell the set.
+    hash: u16,
     pub(super) trust: Trust,
 }
 
@@ -36,25 +36,54 @@ pub(super) struct Before {
 
 #[derive(Debug)]
 pub(super) struct History<K> {
-    /// A ring, once it is full.
-    log: Vec<Logged<K>>,
+    keys: VecDeque<K>,
+    /// Where each of them occurred before, as in a row.
+    before: VecDeque<u32>,
+    /// What each of them has on the heap; none where keys have nothing there.
+    heaps: VecDeque<u32>,
     places: usize,
     rows: Box<[Row]>,
     /// The number of the last event; one for the first.
     last: u64,
+    /// Bytes that keys have on the heap, and how many there may be.
+    heap: usize,
+    max_heap: usize,
+}
+
+fn hash_in_row(hash: u64) -> u16 {
+    low16(hash >> 20)
 }
 
 impl<K> History<K> {
+    /// Bytes for an event, and for a row.
+    const EACH: usize = size_of::<K>()
+        + size_of::<u32>()
+        + if std::mem::needs_drop::<K>() { size_of::<u32>() } else { 0 }
+        + size_of::<Row>();
+
+    /// The fewest bytes that it takes.
+    pub(super) const LEAST: usize = 2 * WAYS * Self::EACH;
+
     /// As large as `bytes` allow for: as many rows as events.
     pub(super) fn new(bytes: usize) -> Self {
-        let each = size_of::<Logged<K>>() + size_of::<Row>();
-        let places = (bytes / each / WAYS).max(1) * WAYS;
-        let rows = vec![Row::default(); places].into();
-        Self { log: Vec::with_capacity(places), places, rows, last: 0 }
+        let max_heap = heap_share::<K>(bytes, 4);
+        let places = ((bytes - max_heap) / Self::EACH / WAYS).max(1) * WAYS;
+        let of_heaps = if std::mem::needs_drop::<K>() { places } else { 0 };
+        Self {
+            keys: VecDeque::with_capacity(places),
+            before: VecDeque::with_capacity(places),
+            heaps: VecDeque::with_capacity(of_heaps),
+            places,
+            rows: vec![Row::default(); places].into(),
+            last: 0,
+            heap: 0,
+            max_heap,
+        }
     }
 
+    /// The bytes that it takes, with those that keys may have on the heap.
     pub(super) fn bytes(&self) -> usize {
-        self.places * size_of::<Logged<K>>() + size_of_val(&*self.rows)
+        self.places * Self::EACH + self.max_heap
     }
 
     /// The number of the last event.
@@ -64,38 +93,37 @@ impl<K> History<K> {
 
     /// The events that are remembered.
     pub(super) fn len(&self) -> usize {
-        self.log.len()
+        self.keys.len()
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        let age = self.last.checked_sub(number)?;
+        self.keys.len().checked_sub(1 + usize::try_from(age).ok()?)
     }
 
     /// The key of an event, if that is remembered.
-    pub(super) fn event(&self, number: u64) -> Option<(u64, &K)> {
-        if number == 0 || number > self.last || self.last - number >= self.places as u64 {
-            return None;
-        }
-        let logged = self.log.get(self.place(number))?;
-        Some((logged.hash, &logged.key))
+    pub(super) fn event(&self, number: u64) -> Option<&K> {
+        self.keys.get(self.place(number)?)
     }
 
-    /// All events that are remembered, the oldest first; with the last one of a key, whether that is to be trusted.
+    /// All events that are remembered, the oldest first.
     #[cfg(feature = "persist")]
-    pub(super) fn events(&self) -> impl Iterator<Item = (u64, &K, Option<Trust>)> {
-        let first = self.last + 1 - self.log.len() as u64;
-        (first..=self.last).filter_map(|number| {
-            let (hash, key) = self.event(number)?;
-            let row = self.rows[self.set(hash)]
-                .iter()
-                .find(|row| row.at[0] == low32(number) && row.hash == low32(hash));
-            Some((hash, key, row.map(|row| row.trust)))
-        })
+    pub(super) fn events(&self) -> impl Iterator<Item = (u64, &K)> {
+        let first = self.last + 1 - self.keys.len() as u64;
+        (first..).zip(&self.keys)
     }
 
-    fn place(&self, number: u64) -> usize {
-        in_memory((number - 1) % self.places as u64)
+    /// Whether a key is to be trusted; `None` if this was not its last occurrence.
+    #[cfg(feature = "persist")]
+    pub(super) fn trust_at(&self, number: u64, hash: u64) -> Option<Trust> {
+        let mut rows = self.rows[self.set(hash)].iter();
+        let row = rows.find(|row| row.at == low32(number) && row.hash == hash_in_row(hash));
+        row.map(|row| row.trust)
     }
 
     pub(super) fn row(&mut self, hash: u64) -> Option<&mut Row> {
         let set = self.set(hash);
-        self.rows[set].iter_mut().find(|row| row.at[0] != 0 && row.hash == low32(hash))
+        self.rows[set].iter_mut().find(|row| row.at != 0 && row.hash == hash_in_row(hash))
     }
 
     fn set(&self, hash: u64) -> std::ops::Range<usize> {
@@ -104,29 +132,51 @@ impl<K> History<K> {
         first..first + WAYS
     }
 
-    /// A key has occurred. Returns where it did before.
-    pub(super) fn note(&mut self, hash: u64, key: K) -> Before {
+    /// A key has occurred that has so much on the heap. Returns where it did before.
+    pub(super) fn note(&mut self, (hash, key): (u64, K), heap: usize) -> Before {
+        if LONGEST_KEY * heap > self.max_heap {
+            return Before::default();
+        }
+        while self.keys.len() == self.places || self.heap + heap > self.max_heap {
+            self.forget_oldest();
+        }
         self.last += 1;
-        let (place, logged) = (self.place(self.last), Logged { hash, key });
-        match self.log.get_mut(place) {
-            Some(old) => *old = logged,
-            None => self.log.push(logged),
+        let (last, number) = (self.last, low32(self.last));
+        let (before, trust) = match self.row(hash) {
+            Some(row) => (std::mem::replace(&mut row.at, number), row.trust),
+            None => (0, self.add_row(hash)),
+        };
+        self.keys.push_back(key);
+        self.before.push_back(before);
+        if std::mem::needs_drop::<K>() {
+            let heap = u32::try_from(heap).unwrap_or(u32::MAX);
+            self.heaps.push_back(heap);
+            self.heap += in_memory(u64::from(heap));
         }
-        let last = self.last;
-        let age = move |at: u32| u64::from(low32(last).wrapping_sub(at));
-        if let Some(row) = self.row(hash) {
-            let number = |at| if at == 0 { 0 } else { last.saturating_sub(age(at)) };
-            let before = Before { at: row.at.map(number), trust: row.trust };
-            row.at.copy_within(..OCCURRENCES - 1, 1);
-            row.at[0] = low32(last);
-            return before;
+        let mut at = [0; OCCURRENCES];
+        let mut next = Some(before);
+        for at in &mut at {
+            let Some(number) = next.filter(|number| *number != 0) else { break };
+            // The greatest number with this lower half that is not in the future.
+            *at = last.saturating_sub(u64::from(low32(last).wrapping_sub(number)));
+            next = self.place(*at).map(|place| self.before[place]);
         }
-        let set = self.set(hash);
-        let is_oldest = |row: &&mut Row| (row.at[0] == 0, age(row.at[0]));
+        Before { at, trust }
+    }
+
+    fn forget_oldest(&mut self) {
+        self.keys.pop_front();
+        self.before.pop_front();
+        self.heap -= self.heaps.pop_front().map_or(0, |heap| in_memory(u64::from(heap)));
+    }
+
+    /// A row for a key that has occurred now.
+    fn add_row(&mut self, hash: u64) -> Trust {
+        let (set, number) = (self.set(hash), low32(self.last));
+        let is_oldest = |row: &&mut Row| (row.at == 0, number.wrapping_sub(row.at));
         if let Some(row) = self.rows[set].iter_mut().max_by_key(is_oldest) {
-            *row = Row { hash: low32(hash), ..Row::default() };
-            row.at[0] = low32(last);
+            *row = Row { at: number, hash: hash_in_row(hash), ..Row::default() };
         }
-        Before::default()
+        Trust::default()
     }
 }

@@ -7,8 +7,10 @@ use super::ends::JobEnds;
 use crate::load::AsyncLoader;
 use crate::load::{Loader, WeakLoadingCache};
 
-/// The keys of a job, and whether the value of each is renewed.
-pub(super) type JobKeys<K> = Vec<(K, bool)>;
+/// A key, and whether its value is renewed.
+pub(super) type JobKey<K> = (K, bool);
+/// The keys of a job.
+pub(super) type JobKeys<K> = Vec<JobKey<K>>;
 
 /// Has the loads of a job run.
 pub(super) type RunJob<K, V, L, S> = fn(WeakLoadingCache<K, V, L, S>, JobKeys<K>, JobEnds);

@@ -1,8 +1,11 @@
 //! The user's features, with what they must not do put right.
 
+use std::mem::needs_drop;
+
 use super::features::{CLASSES, FEATURES, Features, NoFeatures};
+use super::memory::heap_of;
 use crate::narrow::single;
-use crate::sync::quietly;
+use crate::sync::{quietly, seeded};
 
 /// The user's features; a panic or a number that is none stands for the default.
 pub(super) struct KeyView<K> {
@@ -10,7 +13,7 @@ pub(super) struct KeyView<K> {
     panics: u64,
 }
 
-impl<K> KeyView<K> {
+impl<K: 'static> KeyView<K> {
     pub(super) fn new(features: Box<dyn Features<K>>) -> Self {
         Self { features, panics: 0 }
     }
@@ -52,8 +55,12 @@ impl<K> KeyView<K> {
         probability * miss - load
     }
 
-    pub(super) fn key_bytes(&mut self, key: &K) -> usize {
-        let bytes = self.ask(|features| features.key_bytes(key));
-        bytes.unwrap_or(0).max(size_of::<K>())
+    /// The bytes that a clone of a key has on the heap, as far as its type or the user's features tell.
+    pub(super) fn heap_of(&mut self, key: &K) -> usize {
+        if !needs_drop::<K>() || seeded("predict-key-heap-uncounted") {
+            return 0;
+        }
+        let bytes = self.ask(|features| features.key_bytes(key)).unwrap_or(0);
+        bytes.saturating_sub(size_of::<K>()).max(heap_of(key))
     }
 }

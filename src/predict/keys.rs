@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use super::calendar::{Calendar, DayProfile};
 use super::inputs::Inputs;
+use super::memory::heap_share;
 #[cfg(feature = "persist")]
 use super::saved_keys::SavedKnown;
 use crate::narrow::{in_memory, low64};
@@ -20,8 +21,8 @@ pub(super) struct Known<K> {
     pub(super) hash: u64,
     pub(super) key: K,
     pub(super) class: usize,
-    /// Bytes of the key beyond those of its type.
-    heap: usize,
+    /// Bytes that the key has on the heap.
+    pub(super) heap: usize,
     pub(super) first_use: Duration,
     pub(super) last_use: Duration,
     /// Seconds between two uses, as a moving average; zero if there was only one use.
@@ -63,8 +64,7 @@ pub(super) struct Judgement {
 const NEW: f32 = 0.25;
 
 impl<K> Known<K> {
-    pub(super) fn new(hash: u64, key: K, class: usize, bytes: usize, now: Duration) -> Self {
-        let heap = bytes.saturating_sub(size_of::<K>());
+    pub(super) fn new(hash: u64, key: K, class: usize, heap: usize, now: Duration) -> Self {
         let days = DayProfile::default();
         Self {
             hash,
@@ -148,24 +148,26 @@ impl<K> Known<K> {
 pub(super) struct KeyTable<K> {
     places: Box<[Option<Known<K>>]>,
     len: usize,
-    /// Bytes of keys beyond those of their type, and how many there may be.
+    /// Bytes that keys have on the heap, and how many there may be.
     heap: usize,
     max_heap: usize,
 }
 
 /// The bytes of a key in the table and in the agenda, with its judgement.
-fn bytes_per_key<K>() -> usize {
+const fn bytes_per_key<K>() -> usize {
     size_of::<Option<Known<K>>>() + size_of::<Judgement>() + Agenda::BYTES_PER_KEY
 }
 
 impl<K> KeyTable<K> {
+    /// The fewest bytes that it takes.
+    pub(super) const LEAST: usize = 2 * WAYS * bytes_per_key::<K>();
+
     /// As large as `bytes` allow for; at least one set.
     pub(super) fn new(bytes: usize) -> Self {
-        // An eighth of it is for what keys have on the heap.
-        let sets = (bytes / 8 * 7 / (WAYS * bytes_per_key::<K>())).max(1);
+        let max_heap = heap_share::<K>(bytes, 8);
+        let sets = ((bytes - max_heap) / (WAYS * bytes_per_key::<K>())).max(1);
         let places = (0..sets * WAYS).map(|_| None).collect();
-        let taken = sets * WAYS * bytes_per_key::<K>();
-        Self { places, len: 0, heap: 0, max_heap: bytes.saturating_sub(taken) }
+        Self { places, len: 0, heap: 0, max_heap }
     }
 
     /// Keys for which there is room.
@@ -184,7 +186,7 @@ impl<K> KeyTable<K> {
 
     /// The bytes that it takes, at most.
     pub(super) fn bytes(&self) -> usize {
-        self.places.len() * bytes_per_key::<K>() + self.heap
+        self.places.len() * bytes_per_key::<K>() + self.max_heap
     }
 
     fn set(&self, hash: u64) -> std::ops::Range<usize> {

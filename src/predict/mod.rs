@@ -54,7 +54,8 @@
 //! | `trust` | how likely successors are |
 //! | `gate` | what stops a model that is wrong |
 //! | `outcomes` | what became of predictions |
-//! | `candidate` | a load that a model wants |
+//! | `candidate` | loads that models want, and those of them that are worth most |
+//! | `memory` | how the memory is divided |
 //! | `budget` | how many loads it may start |
 //! | `breaker` | pausing while the origin fails |
 //! | `job` | where loads run |
@@ -85,6 +86,7 @@ mod inputs;
 mod job;
 mod key_view;
 mod keys;
+mod memory;
 mod outcomes;
 mod pace;
 #[cfg(all(test, not(clockhand_loom)))]
@@ -113,4 +115,4 @@ pub use handle::Predictor;
 pub use stats::{ModelStats, PredictorStats};
 
 /// The fewest bytes with which a model works.
-pub const MIN_MEMORY: usize = 16 << 10;
+pub const MIN_MEMORY: usize = 32 << 10;

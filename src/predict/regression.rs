@@ -48,6 +48,9 @@ impl Weights {
 }
 
 impl Regression {
+    /// The bytes that it has on the heap.
+    pub(super) const HEAP: usize = CLASSES * size_of::<Weights>();
+
     pub(super) fn new() -> Self {
         Self { shared: Weights::ZERO, classes: vec![Weights::ZERO; CLASSES], outcomes: 0 }
     }

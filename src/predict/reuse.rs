@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::agenda::Agenda;
 use super::calendar::Calendar;
-use super::candidate::{Candidate, Model};
+use super::candidate::{Candidate, CandidateQueue, Model};
 use super::gate::{Gates, ModelState};
 use super::inputs::inputs;
 use super::key_view::KeyView;
@@ -49,6 +49,8 @@ const LIFE_PARTS: u32 = 8;
 pub(super) trait CacheView<K> {
     fn presence(&self, hash: u64) -> Option<Presence>;
     fn key(&self, hash: u64) -> Option<K>;
+    /// The hash of a key; `None` if hashing it panics.
+    fn hash(&self, key: &K) -> Option<u64>;
     /// How many keys that are loaded ahead have room, and may not displace one another before they are asked for.
     fn prefetch_room(&self) -> u64;
     /// Whether a key that was loaded ahead was asked for, in time or not.
@@ -70,12 +72,15 @@ pub(super) struct Reuse<K> {
     pub(super) steps: u64,
 }
 
-impl<K: Clone> Reuse<K> {
+impl<K: Clone + 'static> Reuse<K> {
+    /// The fewest bytes that it takes beside itself.
+    pub(super) const LEAST: usize = Regression::HEAP + KeyTable::<K>::LEAST;
+
     pub(super) fn new(
         (bytes, floor): (usize, f64),
         (calendar, horizon): (Calendar, Duration),
     ) -> Self {
-        let keys = KeyTable::new(bytes);
+        let keys = KeyTable::new(bytes.saturating_sub(Regression::HEAP));
         Self {
             agenda: Agenda::for_keys(keys.places()),
             keys,
@@ -86,6 +91,11 @@ impl<K: Clone> Reuse<K> {
             horizon,
             steps: 0,
         }
+    }
+
+    /// The bytes that it takes beside itself, at most.
+    pub(super) fn bytes(&self) -> usize {
+        self.keys.bytes() + Regression::HEAP
     }
 
     pub(super) fn state(&self, now: Duration) -> ModelState {
@@ -107,8 +117,8 @@ impl<K: Clone> Reuse<K> {
         self.steps += 1;
         if self.keys.get(hash).is_none() {
             let Some(key) = cache.key(hash) else { return };
-            let (class, bytes) = (view.class(&key), view.key_bytes(&key));
-            let known = Known::new(hash, key, class, bytes, now);
+            let (class, heap) = (view.class(&key), view.heap_of(&key));
+            let known = Known::new(hash, key, class, heap, now);
             if self.keys.insert(known).is_none() {
                 return;
             }
@@ -164,14 +174,14 @@ impl<K: Clone> Reuse<K> {
         self.agenda.enter(at, hash);
     }
 
-    /// Looks at the keys that are due, and returns those that should be renewed.
+    /// Looks at the keys that are due, and wants those loaded that should be renewed.
     pub(super) fn look(
         &mut self,
         now: Duration,
         view: &mut KeyView<K>,
         cache: &impl CacheView<K>,
-    ) -> Vec<Candidate<K>> {
-        let mut wanted = Vec::new();
+        wanted: &mut CandidateQueue<K>,
+    ) {
         for _ in 0..MAX_LOOKS {
             let Some((at, hash)) = self.agenda.next(now) else { break };
             self.steps += 1;
@@ -179,9 +189,12 @@ impl<K: Clone> Reuse<K> {
                 Some(known) if known.due == Some(at) => known.due = None,
                 _ => continue,
             }
-            wanted.extend(self.look_at(hash, now, view, cache));
+            let candidate = self.look_at(hash, now, view, cache);
+            let held_back = candidate.and_then(|candidate| wanted.push(candidate));
+            if let Some(candidate) = held_back.filter(|it| it.model == Model::Reuse) {
+                self.put_off(candidate.hash, now);
+            }
         }
-        wanted
     }
 
     fn look_at(
@@ -255,7 +268,7 @@ impl<K: Clone> Reuse<K> {
         let known = self.keys.get(hash)?;
         let features = view.features(&known.key);
         let inputs = inputs(known, (now, left, lifetime), &self.calendar, features);
-        let (class, key) = (known.class, known.key.clone());
+        let (class, key, heap) = (known.class, known.key.clone(), known.heap);
         let (from, until) = (now.saturating_add(left), now.saturating_add(lifetime));
         let probability = self.regression.probability(class, &inputs);
         let gain = view.gain(&key, probability);
@@ -269,6 +282,7 @@ impl<K: Clone> Reuse<K> {
             model: Model::Reuse,
             hash,
             key,
+            heap,
             gain,
             renews: true,
         })
@@ -335,8 +349,8 @@ impl<K: Clone> Reuse<K> {
         now: Duration,
         view: &mut KeyView<K>,
     ) {
-        let (class, bytes) = (view.class(&key), view.key_bytes(&key));
-        let mut known = Known::new(hash, key, class, bytes, now);
+        let (class, heap) = (view.class(&key), view.heap_of(&key));
+        let mut known = Known::new(hash, key, class, heap, now);
         known.restore(saved, ago, now);
         if self.keys.get(hash).is_none() && self.keys.insert(known).is_some() {
             self.enter(hash, now);

@@ -8,11 +8,11 @@ use super::breaker::Breaker;
 use super::budget::TokenBucket;
 #[cfg(feature = "persist")]
 use super::calendar::Calendar;
-use super::candidate::{Candidate, Model};
+use super::candidate::{Candidate, CandidateQueue, Model};
 use super::ends::{Ends, LoadEnd};
 use super::job::RunJob;
 use super::key_view::KeyView;
-use super::pace::MAX_READS;
+use super::memory::{MAX_LOADS, MemoryBudget};
 use super::reuse::{CacheView, Reuse};
 #[cfg(feature = "persist")]
 use super::saved::{Saved, SavedModels};
@@ -32,13 +32,14 @@ use crate::sync::{quietly, seeded};
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 /// Loads that one job runs, one after another or by one query.
 const MAX_PER_JOB: usize = 32;
-/// JobRunner that are under way at a time.
-const MAX_JOBS: usize = 4;
+/// Jobs that are under way at a time.
+const MAX_JOBS: usize = MAX_LOADS / MAX_PER_JOB;
 
 /// All that the rounds work on.
 pub(super) struct Rounds<K, V, L, S> {
     loading: WeakLoadingCache<K, V, L, S>,
     settings: PredictSettings,
+    shares: MemoryBudget,
     view: KeyView<K>,
     #[cfg(feature = "persist")]
     calendar: Calendar,
@@ -56,8 +57,12 @@ pub(super) struct Rounds<K, V, L, S> {
     overran: Option<Duration>,
     /// Which thread is heard first in the next round.
     next_thread: usize,
-    /// Room for what a round is told.
+    /// Room for what a round is told, and for what it wants.
     events: Vec<ReadEvent>,
+    wanted: CandidateQueue<K>,
+    /// Loads that are under way, and the bytes that their keys have on the heap.
+    running: usize,
+    heap_of_running: usize,
     told: u64,
     reads: u64,
     stats: PredictorStats,
@@ -88,6 +93,10 @@ where
         quietly(|| self.cache.engine().key_of_hash(hash)).flatten()
     }
 
+    fn hash(&self, key: &K) -> Option<u64> {
+        quietly(|| self.cache.engine().hash_of(key))
+    }
+
     fn prefetch_room(&self) -> u64 {
         self.cache.engine().prefetch_room()
     }
@@ -110,15 +119,13 @@ where
 {
     pub(super) fn new(
         loading: &LoadingCache<K, V, L, S>,
-        (settings, view): (PredictSettings, KeyView<K>),
+        (settings, shares, view): (PredictSettings, MemoryBudget, KeyView<K>),
         run_job: RunJob<K, V, L, S>,
     ) -> Self {
         let engine = loading.cache().engine();
         let (now, counts) = (now(loading.cache()), engine.load_counts());
-        // Where no value ends, there is nothing for Reuse to renew.
-        let has_reuse = settings.reuse && (engine.values_may_end() || !settings.successors);
-        let models = usize::from(has_reuse) + usize::from(settings.successors);
-        let budget = (settings.memory / models.max(1), settings.precision_floor);
+        let has_reuse = Self::has_reuse(loading, &settings);
+        let budget = (shares.model, settings.precision_floor);
         let calendar = settings.calendar(now);
         let reuse = has_reuse.then(|| Reuse::new(budget, (calendar, settings.horizon)));
         let successors = settings.successors.then(|| Successors::new(budget, settings.horizon));
@@ -129,6 +136,7 @@ where
         Self {
             loading: WeakLoadingCache::new(loading),
             settings,
+            shares,
             view,
             #[cfg(feature = "persist")]
             calendar,
@@ -143,11 +151,33 @@ where
             started: 0,
             overran: None,
             next_thread,
-            events: Vec::with_capacity(MAX_READS),
+            events: Vec::with_capacity(shares.reads),
+            wanted: CandidateQueue::new(shares.loads, shares.heap_of_loads / 2),
+            running: 0,
+            heap_of_running: 0,
             told: 0,
             reads: engine.reads(),
             stats: PredictorStats { running: true, ..PredictorStats::default() },
         }
+    }
+
+    /// How the memory is divided; `None` if that is too little.
+    pub(super) fn shares(
+        loading: &LoadingCache<K, V, L, S>,
+        settings: &PredictSettings,
+    ) -> Option<MemoryBudget> {
+        let has_reuse = Self::has_reuse(loading, settings);
+        let models = usize::from(has_reuse) + usize::from(settings.successors);
+        let shares = MemoryBudget::of::<K>(settings.memory, models, size_of::<Self>())?;
+        let least_of_reuse = if has_reuse { Reuse::<K>::LEAST } else { 0 };
+        let least_of_successors = if settings.successors { Successors::<K>::LEAST } else { 0 };
+        (shares.model >= least_of_reuse.max(least_of_successors)).then_some(shares)
+    }
+
+    /// Where no value ends, there is nothing for Reuse to renew.
+    fn has_reuse(loading: &LoadingCache<K, V, L, S>, settings: &PredictSettings) -> bool {
+        let may_end = loading.cache().engine().values_may_end();
+        settings.reuse && (may_end || !settings.successors)
     }
 
     /// Does a round; `None` if the cache is gone.
@@ -161,19 +191,22 @@ where
         self.take_ends(&loading, now);
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        if engine.collect_evidence(&mut self.next_thread, MAX_READS, |event| events.push(event)) {
+        if engine
+            .collect_evidence(&mut self.next_thread, self.shares.reads, |event| events.push(event))
+        {
             self.overran = Some(now);
         }
         self.told += events.len() as u64;
-        let mut wanted = self.learn(&loading, &events, now);
+        self.learn(&loading, &events, now);
         self.events = events;
+        self.stats.loads_held_back += std::mem::take(&mut self.wanted.held_back);
+        let mut wanted = self.wanted.take();
         let counts = engine.load_counts();
         let given_up = if seeded("predict-given-up-is-failed") { 0 } else { counts.given_up };
         let demand = counts.started.saturating_sub(given_up + self.started);
         self.bucket.refill(now, demand);
         let failed = counts.failed.saturating_sub(given_up);
         self.breaker.look(counts.succeeded + failed, failed, now);
-        wanted.sort_by(|a, b| b.gain.total_cmp(&a.gain));
         if paused {
             wanted.clear();
         }
@@ -183,30 +216,24 @@ where
         Some(self.stats.clone())
     }
 
-    fn learn(
-        &mut self,
-        loading: &LoadingCache<K, V, L, S>,
-        events: &[ReadEvent],
-        now: Duration,
-    ) -> Vec<Candidate<K>> {
+    fn learn(&mut self, loading: &LoadingCache<K, V, L, S>, events: &[ReadEvent], now: Duration) {
         let cache = CacheState { cache: loading.cache(), overran: self.overran };
-        let mut wanted = Vec::new();
+        let (view, wanted) = (&mut self.view, &mut self.wanted);
         for event in events {
             if let Some(reuse) = &mut self.reuse {
-                reuse.note_use((event.hash, event.missed), now, &mut self.view, &cache);
+                reuse.note_use((event.hash(), event.is_miss()), now, view, &cache);
             }
             if let Some(successors) = &mut self.successors {
-                let read = (event.hash, event.missed);
-                wanted.extend(successors.note_read(read, now, &mut self.view, &cache));
+                let read = (event.hash(), event.is_miss());
+                successors.note_read(read, now, view, &cache, wanted);
             }
         }
         if let Some(reuse) = &mut self.reuse {
-            wanted.extend(reuse.look(now, &mut self.view, &cache));
+            reuse.look(now, view, &cache, wanted);
         }
         if let Some(successors) = &mut self.successors {
             successors.look(now, &cache);
         }
-        wanted
     }
 
     /// Starts the loads that may be started, those first that gain most.
@@ -220,12 +247,15 @@ where
         let mut left = self.allowance(counts, now);
         let mut room = loading.cache().engine().prefetch_room();
         room = room.saturating_sub(self.successors.as_ref().map_or(0, |model| model.loaded));
-        let mut chosen: Vec<Candidate<K>> = Vec::new();
+        let mut chosen: Vec<Candidate<K>> = Vec::with_capacity(wanted.len().min(left));
         for candidate in wanted {
             let twice = chosen.iter().any(|other| other.hash == candidate.hash);
             let fits = candidate.model == Model::Reuse || room > 0;
-            if !twice && fits && left > 0 && self.bucket.take() {
+            let heap = self.heap_of_running + candidate.heap;
+            let has_memory = heap <= self.shares.heap_of_loads / 2;
+            if !twice && fits && has_memory && left > 0 && self.bucket.take() {
                 left -= 1;
+                self.heap_of_running = heap;
                 room -= u64::from(candidate.model == Model::Successors);
                 chosen.push(candidate);
                 continue;
@@ -239,9 +269,10 @@ where
             return;
         }
         self.breaker.begin(now);
+        self.running += chosen.len();
         while !chosen.is_empty() {
-            let rest = chosen.split_off(chosen.len().min(MAX_PER_JOB));
-            self.run(std::mem::replace(&mut chosen, rest));
+            let job = chosen.drain(..chosen.len().min(MAX_PER_JOB)).collect();
+            self.run(job);
         }
         // Of those that ran at once.
         self.take_ends(loading, now);
@@ -256,11 +287,12 @@ where
         if running >= most || own >= MAX_JOBS {
             return 0;
         }
-        self.breaker.allowance(now).min((MAX_JOBS - own) * MAX_PER_JOB)
+        let jobs = (MAX_JOBS - own) * MAX_PER_JOB;
+        self.breaker.allowance(now).min(jobs).min(self.shares.loads.saturating_sub(self.running))
     }
 
     fn run(&self, chosen: Vec<Candidate<K>>) {
-        let ends = chosen.iter().map(|it| LoadEnd::new(it.model, it.hash)).collect();
+        let ends = chosen.iter().map(|it| LoadEnd::new(it.model, it.hash, it.heap)).collect();
         let keys = chosen.into_iter().map(|it| (it.key, it.renews)).collect();
         (self.run_job)(self.loading.clone(), keys, self.ends.begin(ends));
     }
@@ -269,6 +301,8 @@ where
     fn take_ends(&mut self, loading: &LoadingCache<K, V, L, S>, now: Duration) {
         let cache = CacheState { cache: loading.cache(), overran: self.overran };
         for end in self.ends.take() {
+            self.running -= 1;
+            self.heap_of_running -= end.heap;
             let result = match end.end {
                 PredictedLoad::Loaded => Some(true),
                 PredictedLoad::Failed => Some(false),
@@ -309,9 +343,13 @@ where
         if let Some(reuse) = &self.reuse {
             reuse.save_keys(now, &mut writer)?;
         }
-        for (hash, key, trust) in self.successors.iter().flat_map(|model| model.history.events()) {
-            writer.missed(hash, key)?;
-            trust.map_or(Ok(()), |trust| writer.trust(hash, key, trust))?;
+        for history in self.successors.iter().map(|model| &model.history) {
+            for (number, key) in history.events() {
+                let hash = loading.cache().engine().hash_of(key);
+                writer.missed(hash, key)?;
+                let trust = history.trust_at(number, hash);
+                trust.map_or(Ok(()), |trust| writer.trust(hash, key, trust))?;
+            }
         }
         Ok(Some(writer.finish()))
     }
@@ -360,7 +398,8 @@ where
         }
         let Some(model) = &mut self.successors else { return };
         for key in saved.log {
-            model.history.note(engine.hash_of(&key), key);
+            let heap = self.view.heap_of(&key);
+            model.history.note((engine.hash_of(&key), key), heap);
         }
         for (key, trust) in saved.trust {
             if let Some(row) = model.history.row(engine.hash_of(&key)) {
@@ -378,9 +417,9 @@ where
         stats.breaker = self.breaker.state(now);
         stats.tokens = self.bucket.tokens();
         stats.panics = self.view.panics();
-        (stats.memory, stats.keys, stats.steps) = (0, 0, 0);
+        (stats.memory, stats.keys, stats.steps) = (self.shares.own, 0, 0);
         if let Some(reuse) = &self.reuse {
-            stats.memory += reuse.keys.bytes();
+            stats.memory += reuse.bytes();
             stats.keys += reuse.keys.len();
             stats.steps += reuse.steps;
             stats.reuse = model_stats(reuse.state(now), &reuse.gates, &reuse.outcomes, now);

@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
-use super::candidate::{Candidate, Model};
+use super::candidate::{Candidate, CandidateQueue, Model};
 use super::gate::{Gates, ModelState};
 use super::hashes::HashOfHash;
 use super::history::{Before, History};
@@ -25,8 +25,9 @@ use crate::sync::seeded;
 const MIN_OUTCOMES: f32 = 32.0;
 /// Successors of one occurrence that are watched.
 const MAX_WATCHED: usize = 8;
-/// Successors that are watched at a time, at most.
-const MAX_EXPECTED: usize = 4096;
+/// Places for those that are watched, of which a little less than half are used. They are powers of two.
+const MAX_PLACES: usize = 8192;
+const MIN_PLACES: usize = 64;
 /// The part of the memory that is for them.
 const WATCHED_PART: usize = 8;
 
@@ -52,6 +53,17 @@ struct Expected {
     extensions: u8,
 }
 
+/// A key that followed another one: at which event, how closely, and after how many of its occurrences.
+#[derive(Debug)]
+struct HistoryMatch<'h, K> {
+    key: &'h K,
+    event: u64,
+    /// The occurrence of the other one after which it was found last.
+    of: u64,
+    support: usize,
+    distance: usize,
+}
+
 /// Until when a successor has to be asked for: until a time, and until enough keys were missed that it would have been
 /// evicted.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +84,7 @@ pub(super) struct Successors<K> {
     /// Those that are watched, the oldest first, and when each began to be.
     queue: VecDeque<(u64, u64)>,
     max_watched: usize,
-    bytes_of_watched: usize,
+    places: usize,
     watched: u64,
     /// How many more that had to make room too early do not count.
     excuses: u32,
@@ -83,22 +95,33 @@ pub(super) struct Successors<K> {
     pub(super) steps: u64,
 }
 
-impl<K: Clone> Successors<K> {
+/// The bytes of a place in a map of those that are watched, and of half a place in the queue.
+const EACH_PLACE: usize = size_of::<(u64, Expected)>() + 1 + size_of::<(u64, u64)>() / 2;
+/// What a map has at its end.
+const END_OF_MAP: usize = 64;
+
+impl<K: Clone + Eq + 'static> Successors<K> {
+    /// The fewest bytes that it takes beside itself.
+    pub(super) const LEAST: usize =
+        Likelihoods::HEAP + MIN_PLACES * EACH_PLACE + END_OF_MAP + History::<K>::LEAST;
+
     pub(super) fn new((bytes, floor): (usize, f64), horizon: Duration) -> Self {
-        let each = size_of::<(u64, Expected)>() + 1 + size_of::<(u64, u64)>();
-        let places = (bytes / WATCHED_PART / each).clamp(16, MAX_EXPECTED);
-        // A power of two, of which a map uses seven eighths.
+        let places = (bytes / WATCHED_PART / EACH_PLACE).clamp(MIN_PLACES, MAX_PLACES);
         let places = (places / 2 + 1).next_power_of_two();
-        let max_watched = places / 8 * 7;
+        // A map uses seven eighths of its places, and grows where more than half of them were used when it is full of what
+        // was removed.
+        let room = places / 8 * 7;
+        let max_watched = room / 2 - 1;
+        let own = Likelihoods::HEAP + places * EACH_PLACE + END_OF_MAP;
         Self {
-            history: History::new(bytes.saturating_sub(places * each)),
+            history: History::new(bytes.saturating_sub(own)),
             likelihoods: Likelihoods::new(),
             gates: Gates::new(floor),
             outcomes: Outcomes::default(),
-            expected: ByHash::with_capacity_and_hasher(max_watched, BuildHasherDefault::default()),
-            queue: VecDeque::with_capacity(places),
+            expected: ByHash::with_capacity_and_hasher(room, BuildHasherDefault::default()),
+            queue: VecDeque::with_capacity(places / 2),
             max_watched,
-            bytes_of_watched: places * each,
+            places,
             watched: 0,
             excuses: MAX_EXCUSES,
             loaded: 0,
@@ -115,14 +138,15 @@ impl<K: Clone> Successors<K> {
         }
     }
 
-    /// A key was missed, or hit. Returns the successors that should be loaded.
+    /// A key was missed, or hit. Wants the successors loaded that should be.
     pub(super) fn note_read(
         &mut self,
         (hash, missed): (u64, bool),
         now: Duration,
         view: &mut KeyView<K>,
         cache: &impl CacheView<K>,
-    ) -> Vec<Candidate<K>> {
+        wanted: &mut CandidateQueue<K>,
+    ) {
         self.steps += 1;
         let is_told = |expected: &Expected| missed || expected.loaded;
         if self.expected.get(&hash).is_some_and(is_told) {
@@ -131,25 +155,28 @@ impl<K: Clone> Successors<K> {
                 self.settle(&expected, (true, !missed), now, cache);
             }
         } else if !missed {
-            return Vec::new();
+            return;
         }
-        let Some(key) = cache.key(hash) else { return Vec::new() };
-        let before = self.history.note(hash, key);
-        self.follow(hash, &before, now, view, cache)
+        let Some(key) = cache.key(hash) else { return };
+        let heap = view.heap_of(&key);
+        let before = self.history.note((hash, key), heap);
+        let successors = self.successors(&before);
+        self.follow((hash, successors), now, view, cache, wanted);
     }
 
     /// Watches what followed a key before.
     fn follow(
         &mut self,
-        hash: u64,
-        before: &Before,
+        (hash, successors): (u64, Vec<(u64, Cell)>),
         now: Duration,
         view: &mut KeyView<K>,
         cache: &impl CacheView<K>,
-    ) -> Vec<Candidate<K>> {
-        let mut wanted = Vec::new();
-        for (successor, key, cell) in self.successors(hash, before) {
+        wanted: &mut CandidateQueue<K>,
+    ) {
+        for (event, cell) in successors {
             self.steps += 1;
+            let Some(key) = self.history.event(event).cloned() else { continue };
+            let Some(successor) = cache.hash(&key) else { continue };
             if cache
                 .presence(successor)
                 .is_some_and(|presence| presence.live || presence.being_loaded)
@@ -166,52 +193,41 @@ impl<K: Clone> Successors<K> {
                 expected.wanted = true;
             }
             if self.state(now) != ModelState::Learning && self.gates.admit(class, now) {
-                let (model, hash) = (Model::Successors, successor);
-                wanted.push(Candidate { model, hash, key, gain, renews: false });
+                let (model, hash, heap) = (Model::Successors, successor, view.heap_of(&key));
+                // Those for which there is no room are wanted the next time that their key is missed.
+                drop(wanted.push(Candidate { model, hash, key, heap, gain, renews: false }));
             }
         }
-        wanted
     }
 
-    /// What followed a key at its last occurrences, the likeliest first.
-    fn successors(&self, hash: u64, before: &Before) -> Vec<(u64, K, Cell)> {
+    /// What followed the key of the last event at its occurrences before, the likeliest first: the events.
+    fn successors(&self, before: &Before) -> Vec<(u64, Cell)> {
+        let Some(own) = self.history.event(self.history.last()) else { return Vec::new() };
         let occurrences: Vec<u64> =
             before.at.into_iter().filter(|&at| self.history.event(at).is_some()).collect();
-        let mut found: Vec<(u64, u64, usize, usize)> = Vec::new();
+        let mut found: Vec<HistoryMatch<'_, K>> = Vec::new();
         for &at in &occurrences {
-            let mut seen = [0; LOOKAHEAD];
             for distance in 1..=LOOKAHEAD {
-                let Some((successor, _)) = self.history.event(at + distance as u64) else { break };
-                if successor == hash {
-                    // What comes after that is a successor of the later occurrence.
+                let event = at + distance as u64;
+                let Some(key) = self.history.event(event).filter(|key| *key != own) else {
+                    // What comes after the key itself is a successor of a later occurrence.
                     break;
-                }
-                if seen.contains(&successor) {
-                    continue;
-                }
-                seen[distance - 1] = successor;
-                match found.iter_mut().find(|(other, ..)| *other == successor) {
-                    Some((_, _, support, _)) => *support += 1,
-                    None => found.push((successor, at + distance as u64, 1, distance)),
+                };
+                match found.iter_mut().find(|other| other.key == key) {
+                    Some(other) if other.of == at => {}
+                    Some(other) => (other.of, other.support) = (at, other.support + 1),
+                    None => found.push(HistoryMatch { key, event, of: at, support: 1, distance }),
                 }
             }
         }
-        let cell =
-            |support, distance| Cell::new((support, occurrences.len()), distance, before.trust);
-        let mut ranked: Vec<_> = found
-            .into_iter()
-            .map(|(successor, event, support, distance)| {
-                let cell = cell(support, distance);
-                (self.likelihoods.of(cell), successor, event, cell)
-            })
-            .collect();
+        let cell = |found: &HistoryMatch<'_, K>| {
+            Cell::new((found.support, occurrences.len()), found.distance, before.trust)
+        };
+        let ranked = found.iter().map(|found| (self.likelihoods.of(cell(found)), found));
+        let mut ranked: Vec<_> = ranked.collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
         ranked.truncate(MAX_WATCHED);
-        let keyed = |(_, successor, event, cell)| {
-            let (_, key) = self.history.event(event)?;
-            Some((successor, key.clone(), cell))
-        };
-        ranked.into_iter().filter_map(keyed).collect()
+        ranked.into_iter().map(|(_, found)| (found.event, cell(found))).collect()
     }
 
     /// Watches a successor, unless that is so; whether it was loaded already.
@@ -337,7 +353,9 @@ impl<K: Clone> Successors<K> {
         self.gates.learn(class, useful, now);
     }
 
+    /// The bytes that it takes beside itself, at most.
     pub(super) fn bytes(&self) -> usize {
-        self.history.bytes() + self.bytes_of_watched
+        let watched = self.places * EACH_PLACE + END_OF_MAP;
+        self.history.bytes() + watched + Likelihoods::HEAP
     }
 }

@@ -4,6 +4,7 @@ use super::agenda::Agenda;
 use super::breaker::{Breaker, BreakerState};
 use super::budget::{Budget, TokenBucket};
 use super::calendar::{Calendar, DayProfile};
+use super::candidate::{Candidate, CandidateQueue, Model};
 use super::features::CLASSES;
 use super::gate::{Gates, ModelState};
 use super::history::History;
@@ -172,7 +173,7 @@ fn a_regression_learns_what_decides_and_follows_when_that_changes() {
 fn keys_that_come_once_do_not_displace_those_that_come_back() {
     let mut keys = KeyTable::<u64>::new(16 << 10);
     let known = |hash, uses| {
-        let mut known = Known::new(hash, hash, 0, 8, Duration::from_secs(hash >> 48));
+        let mut known = Known::new(hash, hash, 0, 0, Duration::from_secs(hash >> 48));
         known.uses = uses;
         known
     };
@@ -183,7 +184,9 @@ fn keys_that_come_once_do_not_displace_those_that_come_back() {
     }
     assert!(keys.get(5 << 40).is_some());
     // One that is longer than all that there is for what keys have on the heap.
-    assert!(keys.insert(Known::new(7 << 40, 7, 0, 1 << 20, SECOND)).is_none());
+    let mut keys = KeyTable::<String>::new(16 << 10);
+    assert!(keys.insert(Known::new(7 << 40, "7".into(), 0, 1 << 20, SECOND)).is_none());
+    assert!(keys.insert(Known::new(7 << 40, "7".into(), 0, 1, SECOND)).is_some());
 }
 
 #[test]
@@ -205,19 +208,72 @@ fn an_agenda_has_room_for_twice_as_many_as_there_are_keys() {
 #[test]
 fn a_history_tells_where_a_key_was_and_forgets_the_oldest() {
     let mut history = History::<u64>::new(16 << 10);
-    let events = history.bytes() / 100;
-    assert!(history.bytes() <= 16 << 10 && events > 50);
-    assert_eq!(history.note(1 << 16, 1).at, [0; 3]);
-    history.note(2 << 16, 2);
-    assert_eq!(history.note(1 << 16, 1).at, [1, 0, 0]);
-    assert_eq!(history.note(1 << 16, 1).at, [3, 1, 0]);
-    assert_eq!(history.event(2), Some((2 << 16, &2)));
+    assert!(history.bytes() <= 16 << 10);
+    let mut note = |key: u64| history.note((key << 20, key), 0).at;
+    assert_eq!(note(1), [0; 3]);
+    note(2);
+    assert_eq!(note(1), [1, 0, 0]);
+    assert_eq!(note(1), [3, 1, 0]);
+    assert_eq!(note(1), [4, 3, 1]);
+    assert_eq!(note(1), [5, 4, 3], "the last three");
+    assert_eq!(note(2), [2, 0, 0]);
+    assert_eq!(history.event(2), Some(&2));
     for nth in 10..10_000_u64 {
-        history.note(nth << 16, nth);
+        history.note((nth << 20, nth), 0);
     }
+    assert!((700..900).contains(&history.len()), "twenty bytes each: {}", history.len());
     assert_eq!(history.event(2), None);
     assert_eq!(history.event(history.last() + 1), None);
-    assert_eq!(history.event(history.last()).map(|(_, key)| *key), Some(9_999));
+    assert_eq!(history.event(history.last()), Some(&9_999));
+    assert!(history.note((2 << 20, 2), 0).at.iter().all(|at| history.event(*at).is_none()));
+}
+
+#[test]
+fn a_history_of_long_keys_is_shorter() {
+    let mut history = History::<String>::new(16 << 10);
+    let mut note = |key: u64, len: usize| {
+        history.note((key << 20, "k".repeat(len)), len);
+        history.len()
+    };
+    let of_short = (0..1_000).map(|key| note(key, 1)).last();
+    let of_long = (1_000..2_000).map(|key| note(key, 100)).last();
+    assert!(
+        of_short > Some(250) && (Some(30)..=Some(40)).contains(&of_long),
+        "{of_short:?}, {of_long:?}"
+    );
+    assert_eq!(Some(note(3_000, 1_000)), of_long, "too long a key is passed over");
+}
+
+#[test]
+fn a_round_wants_those_that_gain_most() {
+    let mut wanted = CandidateQueue::new(3, 10);
+    let mut push = |hash, gain, heap| {
+        let candidate = Candidate { model: Model::Reuse, hash, key: (), heap, gain, renews: true };
+        wanted.push(candidate).map(|candidate| candidate.hash)
+    };
+    assert_eq!(push(1, 0.5, 1), None);
+    assert_eq!(push(2, 0.9, 1), None);
+    assert_eq!(push(3, 0.5, 1), None);
+    assert_eq!(push(4, 0.7, 1), Some(3), "the last of those that gain least");
+    assert_eq!(push(5, 0.1, 1), Some(5));
+    assert_eq!(push(6, 0.95, 8), Some(6), "a key for which there is no memory");
+    assert_eq!(wanted.held_back, 3);
+    for _ in 0..2 {
+        let taken: Vec<u64> = wanted.take().into_iter().map(|candidate| candidate.hash).collect();
+        assert!(taken == [2, 4, 1] || taken.is_empty(), "{taken:?}");
+    }
+}
+
+#[test]
+fn an_agenda_keeps_one_entry_of_a_key_for_a_time() {
+    let mut agenda = Agenda::for_keys(2);
+    for nth in 0..4 {
+        agenda.enter(Duration::from_secs(1 + nth % 2), 7);
+    }
+    assert!(agenda.is_full());
+    agenda.retain(|_, _| true);
+    let left = std::iter::from_fn(|| agenda.next(10 * SECOND)).count();
+    assert_eq!(left, 2);
 }
 
 #[test]

@@ -67,6 +67,9 @@ pub(super) struct Likelihoods {
 }
 
 impl Likelihoods {
+    /// The bytes that they have on the heap.
+    pub(super) const HEAP: usize = CELLS * size_of::<(f32, f32)>();
+
     pub(super) fn new() -> Self {
         Self { cells: vec![(0.0, 0.0); CELLS] }
     }
