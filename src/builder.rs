@@ -737,9 +737,12 @@ where
             self.rules.weigher.get_or_insert_with(|| Arc::new(|_, _| 1));
         }
         let tagged = self.rules.tagged;
-        self.rules.expiration = clock.map(|clock| {
+        let expiration = clock.map(|clock| {
             Expiration::new(clock, self.time_to_live, self.time_to_idle, self.expiry, tagged)
         });
+        #[cfg(feature = "predict")]
+        let expiration = expiration.map(|it| it.per_entry(self.per_entry_ttl));
+        self.rules.expiration = expiration;
         Self::assert_available(plan.settings.expected_entries, &self.rules)?;
         let engine = Arc::new(Engine::new(plan, self.rules, self.hasher));
         let thread = match self.maintenance {

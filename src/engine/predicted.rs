@@ -8,6 +8,7 @@ use super::room::Eviction;
 use super::write_op::WriteOp;
 use super::{Engine, LoadTally};
 use crate::evidence::{Evidence, ReadEvent};
+use crate::expiry::Expiration;
 use crate::policy::MAX_EXTRA_VICTIMS;
 
 /// What the cache has of a hash.
@@ -90,9 +91,9 @@ impl<K, V, S> Engine<K, V, S> {
         overran
     }
 
-    /// Whether the cache keeps time for its values.
+    /// Whether values end by themselves.
     pub(crate) fn values_may_end(&self) -> bool {
-        self.rules.expiration.is_some()
+        self.rules.expiration.as_ref().is_some_and(Expiration::values_may_end)
     }
 
     /// What the threads have counted of loads.

@@ -46,6 +46,9 @@ pub(crate) struct Expiration<K, V> {
     clock: Clock,
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
+    /// Whether single entries may be given a time to live, as the user has said.
+    #[cfg(feature = "predict")]
+    per_entry: bool,
     /// What most caches do without. Reads look once whether it is there.
     further: Option<Box<LifetimeRules<K, V>>>,
     /// For how long expired entries may stand in for others, in nanoseconds.
@@ -83,7 +86,30 @@ impl<K, V> Expiration<K, V> {
     ) -> Self {
         let grace = Relaxed::<AtomicU64>::new(0);
         let further = (tagged || expiry.is_some()).then(|| Box::new(LifetimeRules { expiry }));
-        Self { clock, time_to_live, time_to_idle, further, grace }
+        Self {
+            clock,
+            time_to_live,
+            time_to_idle,
+            #[cfg(feature = "predict")]
+            per_entry: false,
+            further,
+            grace,
+        }
+    }
+
+    /// The same where single entries may be given a time to live.
+    #[cfg(feature = "predict")]
+    pub(crate) fn per_entry(self, per_entry: bool) -> Self {
+        Self { per_entry, ..self }
+    }
+
+    /// Whether values end by themselves. A cache also keeps time for its tags, and if it was given a clock.
+    #[cfg(feature = "predict")]
+    pub(crate) fn values_may_end(&self) -> bool {
+        self.time_to_live.is_some()
+            || self.time_to_idle.is_some()
+            || self.per_entry
+            || self.expiry().is_some()
     }
 
     /// The user's rule, if there is one.

@@ -167,3 +167,19 @@ fn what_is_prefetched_has_room_where_all_keys_come_back() {
     assert!(waits <= 1_100, "{waits} waits of 12800: {stats:?}");
     assert!(stats.precision.unwrap() > 0.85, "{stats:?}");
 }
+
+#[test]
+fn where_no_value_ends_there_is_nothing_to_renew() {
+    let reuse = |cache: fn(clockhand::Builder<u64, u64>) -> clockhand::Builder<u64, u64>| {
+        let set_up = |it: clockhand::Builder<u64, u64>| cache(it.capacity(100));
+        let market = Market::new(set_up, |predictor| predictor.budget(Budget::per_second(1.0)));
+        market.step();
+        market.predictor.stats().reuse.state
+    };
+    // All of them keep time.
+    assert_eq!(reuse(|cache| cache), ModelState::Off);
+    assert_eq!(reuse(|cache| cache.tags()), ModelState::Off);
+    assert_eq!(reuse(|cache| cache.time_to_live(SECOND)), ModelState::Learning);
+    assert_eq!(reuse(|cache| cache.time_to_idle(SECOND)), ModelState::Learning);
+    assert_eq!(reuse(|cache| cache.per_entry_ttl()), ModelState::Learning);
+}
