@@ -69,12 +69,17 @@ impl Breaker {
         match succeeded {
             None => {}
             Some(true) => (self.failures, self.until, self.opened) = (0, None, 0),
-            Some(false) => {
-                self.failures = self.failures.saturating_add(1);
-                if self.failures >= MAX_FAILURES || self.until.is_some() {
-                    self.open(now);
+            Some(false) => match self.state(now) {
+                // Begun before it opened, as the others of its job: that is the same outage.
+                BreakerState::Open if !seeded("predict-job-fails-many-times") => {}
+                BreakerState::Open | BreakerState::HalfOpen => self.open(now),
+                BreakerState::Closed => {
+                    self.failures = self.failures.saturating_add(1);
+                    if self.failures >= MAX_FAILURES {
+                        self.open(now);
+                    }
                 }
-            }
+            },
         }
     }
 

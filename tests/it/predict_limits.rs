@@ -2,7 +2,7 @@
 //! where it is wrong, displace what is protected, put in what was overtaken, or act differently in two equal runs.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use clockhand::predict::{
@@ -127,6 +127,25 @@ fn an_origin_that_fails_is_spared() {
     read(&market, 0..20, 240);
     assert_eq!(market.predictor.stats().breaker, BreakerState::Closed);
     assert!(market.predicted() > before + failed + 100, "it goes on when the origin is back");
+}
+
+#[test]
+fn an_outage_of_a_whole_job_is_one() {
+    let market = reuse(Budget::per_second(100.0));
+    read(&market, 0..20, 120);
+    market.origin.fails.store(true, Ordering::SeqCst);
+    let failed = |market: &Market| market.predictor.stats().loads_failed;
+    let begun = failed(&market);
+    while failed(&market) == begun {
+        (0..20).for_each(|key| _ = market.read(key));
+        market.wait(SECOND / 4);
+    }
+    assert!(failed(&market) >= begun + 5, "a job of many keys: {:?}", market.predictor.stats());
+    assert_eq!(market.predictor.stats().breaker, BreakerState::Open);
+    market.origin.fails.store(false, Ordering::SeqCst);
+    (0..20).for_each(|key| _ = market.read(key));
+    market.wait(SECOND);
+    assert_ne!(market.predictor.stats().breaker, BreakerState::Open, "after the first pause");
 }
 
 #[test]
@@ -436,4 +455,59 @@ fn a_round_does_no_more_than_it_may() {
     for (reads, steps) in rounds {
         assert!(steps <= 12 * reads + 10_000, "{steps} steps for {reads} reads");
     }
+}
+
+#[test]
+fn a_loader_that_panics_again_and_again_is_a_failure_each_time() {
+    let market = reuse(Budget::per_second(100.0));
+    read(&market, 0..20, 60);
+    let before = market.predictor.stats();
+    *market.origin.meanwhile.lock().unwrap() = Some(Box::new(|_| panic!("the loader, again")));
+    market.wait(9 * SECOND);
+    let failed = market.predictor.stats().loads_failed - before.loads_failed;
+    assert!(failed >= 2, "{:?}", market.predictor.stats());
+    market.origin.meanwhile.clear_poison();
+    *market.origin.meanwhile.lock().unwrap() = None;
+    read(&market, 0..20, 120);
+    let stats = market.predictor.stats();
+    assert!(stats.reuse.useful > before.reuse.useful + 20 && stats.panics == 0, "{stats:?}");
+}
+
+/// Panics the first so many times.
+struct PanicsAtFirst(AtomicU32);
+
+impl Features<u64> for PanicsAtFirst {
+    fn class(&self, _: &u64) -> u8 {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) >= 10, "of the class");
+        0
+    }
+}
+
+#[test]
+fn its_thread_survives_features_and_loaders_that_panic() {
+    let panics = std::sync::Arc::new(AtomicBool::new(true));
+    let own = std::sync::Arc::clone(&panics);
+    let quotes = Cache::builder()
+        .capacity(100)
+        .time_to_live(Duration::from_millis(400))
+        .build()
+        .unwrap()
+        .loading(move |key: &u64| {
+            let by_predictor = std::thread::current().name() == Some("clockhand-load");
+            assert!(!by_predictor || !own.load(Ordering::SeqCst), "the loader");
+            Ok::<_, String>(*key)
+        });
+    let builder = Predictor::builder(&quotes).budget(Budget::per_second(1e6)).cpu_share(0.5);
+    let predictor =
+        builder.features(PanicsAtFirst(AtomicU32::new(0))).precision_floor(0.0).start().unwrap();
+    let reads_until = |done: &dyn Fn(&PredictorStats) -> bool| {
+        eventually(|| {
+            (0..20).for_each(|key| drop(quotes.get(&key)));
+            done(&predictor.stats())
+        })
+    };
+    let both = reads_until(&|stats| stats.panics == 10 && stats.loads_failed > 1);
+    assert!(both, "{:?}", predictor.stats());
+    panics.store(false, Ordering::SeqCst);
+    assert!(reads_until(&|stats| stats.reuse.useful >= 20), "{:?}", predictor.stats());
 }
