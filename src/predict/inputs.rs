@@ -27,7 +27,8 @@ pub(super) fn inputs<K>(
 ) -> Inputs {
     let life = lifetime.as_secs_f32();
     let recency = now.saturating_sub(known.last_use).as_secs_f32();
-    let (gap, deviation) = (known.mean_gap, known.gap_deviation);
+    let learned = &known.learned;
+    let (gap, deviation) = (learned.mean_gap, learned.gap_deviation);
     let has_gap = f32::from(u8::from(gap > 0.0));
     let own: [f32; OWN_INPUTS] = [
         1.0,
@@ -36,14 +37,14 @@ pub(super) fn inputs<K>(
         has_gap * log_ratio(gap, life),
         has_gap * (deviation / gap.max(1e-6)).min(2.0) / 2.0,
         has_gap * (recency / gap.max(1e-6)).min(4.0) / 4.0,
-        (1.0 + known.uses).ln() / 4.0,
+        (1.0 + learned.uses).ln() / 4.0,
         log_ratio(now.saturating_sub(known.first_use).as_secs_f32() + life, life),
         // Whether it has become a habit, and the last time.
-        known.habit,
-        known.last_outcome,
+        learned.habit,
+        learned.last_outcome,
         // The middle of what would be its next lifetime, a day ago.
-        known.days.expects(calendar, now.saturating_add(lifetime / 2)),
-        known.days.expects(calendar, now.saturating_add(lifetime)),
+        learned.days.expects(calendar, now.saturating_add(lifetime / 2)),
+        learned.days.expects(calendar, now.saturating_add(lifetime)),
         // Whether its value has ended already.
         f32::from(u8::from(left.is_zero())),
     ];

@@ -25,6 +25,18 @@ pub(super) struct Known<K> {
     pub(super) heap: usize,
     pub(super) first_use: Duration,
     pub(super) last_use: Duration,
+    pub(super) learned: KeyStats,
+    /// When it is looked at next, by the agenda.
+    pub(super) due: Option<Duration>,
+    /// Whether it had no value when that was set: a value that it gets meanwhile may end before.
+    pub(super) dormant: bool,
+    pub(super) judged: Option<Box<Judgement>>,
+}
+
+/// What was learned of a key, apart from when it was used.
+#[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "persist", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct KeyStats {
     /// Seconds between two uses, as a moving average; zero if there was only one use.
     pub(super) mean_gap: f32,
     /// How far they are from that, on average.
@@ -40,11 +52,6 @@ pub(super) struct Known<K> {
     /// Whether its values end at a time that does not depend on when they are loaded: loaded ahead, one ends as the
     /// one before.
     pub(super) ends_anyway: bool,
-    /// When it is looked at next, by the agenda.
-    pub(super) due: Option<Duration>,
-    /// Whether it had no value when that was set: a value that it gets meanwhile may end before.
-    pub(super) dormant: bool,
-    pub(super) judged: Option<Box<Judgement>>,
 }
 
 /// A prediction whose outcome is not known yet.
@@ -65,7 +72,6 @@ const NEW: f32 = 0.25;
 
 impl<K> Known<K> {
     pub(super) fn new(hash: u64, key: K, class: usize, heap: usize, now: Duration) -> Self {
-        let days = DayProfile::default();
         Self {
             hash,
             key,
@@ -73,14 +79,7 @@ impl<K> Known<K> {
             heap,
             first_use: now,
             last_use: now,
-            mean_gap: 0.0,
-            gap_deviation: 0.0,
-            uses: 0.0,
-            habit: 0.0,
-            last_outcome: 0.0,
-            days,
-            lifetime: Duration::ZERO,
-            ends_anyway: false,
+            learned: KeyStats::default(),
             due: None,
             dormant: false,
             judged: None,
@@ -90,28 +89,29 @@ impl<K> Known<K> {
     /// The key was asked for. Several uses in one round are one.
     pub(super) fn note_use(&mut self, calendar: &Calendar, now: Duration) {
         let gap = now.saturating_sub(self.last_use).as_secs_f32();
-        if self.uses > 0.0 && gap == 0.0 {
+        let learned = &mut self.learned;
+        if learned.uses > 0.0 && gap == 0.0 {
             return;
         }
-        if self.uses > 0.0 {
-            if self.mean_gap == 0.0 {
-                self.mean_gap = gap;
+        if learned.uses > 0.0 {
+            if learned.mean_gap == 0.0 {
+                learned.mean_gap = gap;
             } else {
-                let off = (gap - self.mean_gap).abs();
-                self.gap_deviation += NEW * (off - self.gap_deviation);
-                self.mean_gap += NEW * (gap - self.mean_gap);
+                let off = (gap - learned.mean_gap).abs();
+                learned.gap_deviation += NEW * (off - learned.gap_deviation);
+                learned.mean_gap += NEW * (gap - learned.mean_gap);
             }
         }
-        self.uses = self.uses * 0.98 + 1.0;
+        learned.uses = learned.uses * 0.98 + 1.0;
+        learned.days.note(calendar, now);
         self.last_use = self.last_use.max(now);
-        self.days.note(calendar, now);
     }
 
     /// Whether it was asked for in the lifetime of which that was predicted.
     pub(super) fn note_outcome(&mut self, asked: bool) {
         let outcome = if asked { 1.0 } else { -1.0 };
-        self.habit += NEW * (outcome - self.habit);
-        self.last_outcome = outcome;
+        self.learned.habit += NEW * (outcome - self.learned.habit);
+        self.learned.last_outcome = outcome;
     }
 }
 
@@ -121,14 +121,7 @@ impl<K> Known<K> {
         SavedKnown {
             since_first_use: now.saturating_sub(self.first_use),
             since_last_use: now.saturating_sub(self.last_use),
-            mean_gap: self.mean_gap,
-            gap_deviation: self.gap_deviation,
-            uses: self.uses,
-            habit: self.habit,
-            last_outcome: self.last_outcome,
-            days: self.days,
-            lifetime: self.lifetime,
-            ends_anyway: self.ends_anyway,
+            learned: self.learned,
         }
     }
 
@@ -136,10 +129,7 @@ impl<K> Known<K> {
     pub(super) fn restore(&mut self, saved: SavedKnown, ago: Duration, now: Duration) {
         let then = |since: Duration| now.saturating_sub(since).saturating_sub(ago);
         (self.first_use, self.last_use) = (then(saved.since_first_use), then(saved.since_last_use));
-        (self.mean_gap, self.gap_deviation) = (saved.mean_gap, saved.gap_deviation);
-        (self.uses, self.habit) = (saved.uses, saved.habit);
-        (self.last_outcome, self.days) = (saved.last_outcome, saved.days);
-        (self.lifetime, self.ends_anyway) = (saved.lifetime, saved.ends_anyway);
+        self.learned = saved.learned;
     }
 }
 
@@ -215,7 +205,7 @@ impl<K> KeyTable<K> {
             return None;
         }
         let rank = |place: &usize| {
-            self.places[*place].as_ref().map(|known| (known.uses > 1.0, known.last_use))
+            self.places[*place].as_ref().map(|known| (known.learned.uses > 1.0, known.last_use))
         };
         let place = set.min_by_key(rank)?;
         self.take(place);

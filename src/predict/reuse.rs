@@ -153,8 +153,9 @@ impl<K: Clone + 'static> Reuse<K> {
         let lifetime = lifetime(presence, left);
         let lead = lead(lifetime, self.horizon);
         let Some(known) = self.keys.get(hash) else { return };
-        known.lifetime = lifetime;
-        let until = if known.ends_anyway { left + JUST_AFTER } else { left.saturating_sub(lead) };
+        known.learned.lifetime = lifetime;
+        let until =
+            if known.learned.ends_anyway { left + JUST_AFTER } else { left.saturating_sub(lead) };
         self.enter(hash, now.saturating_add(until));
     }
 
@@ -225,7 +226,7 @@ impl<K: Clone + 'static> Reuse<K> {
         }
         let left = presence.time_left?;
         let lifetime = lifetime(&presence, left);
-        let ends_anyway = self.keys.get(hash).is_some_and(|known| known.ends_anyway);
+        let ends_anyway = self.keys.get(hash).is_some_and(|known| known.learned.ends_anyway);
         if ends_anyway || left > lead(lifetime, self.horizon) {
             self.enter_before_end(hash, now, &presence);
             return None;
@@ -242,13 +243,13 @@ impl<K: Clone + 'static> Reuse<K> {
         view: &mut KeyView<K>,
     ) -> Option<Candidate<K>> {
         let known = self.keys.get(hash)?;
-        let lifetime = known.lifetime;
+        let lifetime = known.learned.lifetime;
         if lifetime.is_zero() || now.saturating_sub(known.last_use) > MAX_DORMANT {
             return None;
         }
         let then = now.saturating_add(lifetime / 2);
-        let is_habit = known.ends_anyway && known.habit > MIN_HABIT;
-        if is_habit || known.days.expects(&self.calendar, then) > 0.0 {
+        let is_habit = known.learned.ends_anyway && known.learned.habit > MIN_HABIT;
+        if is_habit || known.learned.days.expects(&self.calendar, then) > 0.0 {
             return self.judge(hash, (now, Duration::ZERO, lifetime), view);
         }
         self.enter(hash, now.saturating_add(lifetime.max(MIN_DORMANT)));
@@ -316,13 +317,13 @@ impl<K: Clone + 'static> Reuse<K> {
         let end = now.saturating_add(presence.time_left.unwrap_or(Duration::MAX));
         // It should have won most of a lifetime.
         let won = end.saturating_sub(judged.from);
-        known.ends_anyway = if now >= judged.from {
+        known.learned.ends_anyway = if now >= judged.from {
             // Loaded after the end; the next one may be loaded before it if this one lives as long as others.
-            known.ends_anyway
+            known.learned.ends_anyway
         } else {
             won < judged.until.saturating_sub(judged.from) / 4
         };
-        let in_vain = known.ends_anyway && now < judged.from;
+        let in_vain = known.learned.ends_anyway && now < judged.from;
         if !in_vain {
             judged.loaded = Some(presence.reads);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::calendar::DayProfile;
+use super::keys::KeyStats;
 use super::trust::Trust;
 use crate::persist::PersistError;
 
@@ -42,20 +42,14 @@ impl<K: Serialize + DeserializeOwned> KeyForm<K> {
 pub(super) struct SavedKnown {
     pub(super) since_first_use: Duration,
     pub(super) since_last_use: Duration,
-    pub(super) mean_gap: f32,
-    pub(super) gap_deviation: f32,
-    pub(super) uses: f32,
-    pub(super) habit: f32,
-    pub(super) last_outcome: f32,
-    pub(super) days: DayProfile,
-    pub(super) lifetime: Duration,
-    pub(super) ends_anyway: bool,
+    pub(super) learned: KeyStats,
 }
 
 impl SavedKnown {
     fn is_sound(&self) -> bool {
-        [self.mean_gap, self.gap_deviation, self.uses].iter().all(|it| it.is_finite() && *it >= 0.0)
-            && [self.habit, self.last_outcome].iter().all(|it| it.abs() <= 1.0)
+        let KeyStats { mean_gap, gap_deviation, uses, habit, last_outcome, .. } = self.learned;
+        [mean_gap, gap_deviation, uses].iter().all(|it| it.is_finite() && *it >= 0.0)
+            && [habit, last_outcome].iter().all(|it| it.abs() <= 1.0)
     }
 }
 

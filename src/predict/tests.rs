@@ -174,7 +174,7 @@ fn keys_that_come_once_do_not_displace_those_that_come_back() {
     let mut keys = KeyTable::<u64>::new(16 << 10);
     let known = |hash, uses| {
         let mut known = Known::new(hash, hash, 0, 0, Duration::from_secs(hash >> 48));
-        known.uses = uses;
+        known.learned.uses = uses;
         known
     };
     assert!(keys.insert(known(5 << 40, 9.0)).is_some());

@@ -207,3 +207,30 @@ fn hostile_bytes_are_refused_or_harmless() {
     }
     assert!(refused > 0 && taken > 0, "{refused} {taken}");
 }
+
+#[test]
+fn a_file_of_the_first_version_is_read() {
+    let folder = Folder::new("predict-first-version");
+    let before = market(None);
+    read(&before, 300);
+    before.predictor.save_file(folder.file()).unwrap();
+    // It had no keys: that there are none is the last byte of the second version.
+    let mut bytes = std::fs::read(folder.file()).unwrap();
+    assert_eq!(bytes.pop(), Some(0));
+    let length = u32::try_from(bytes.len() - 20).unwrap();
+    bytes[8] = 1;
+    bytes[12..16].copy_from_slice(&length.to_le_bytes());
+    std::fs::write(folder.file(), sealed(bytes.clone())).unwrap();
+    let restored = market(Some(folder.file()));
+    read(&restored, 31);
+    assert_eq!(restored.predictor.stats().reuse.state, ModelState::Active);
+    // A version before it, and one with keys that says that it is the first, are none.
+    bytes[8] = 0;
+    let none = self::restored(&folder, &sealed(bytes.clone()));
+    assert!(matches!(none, Err(PersistError::Corrupt { .. })));
+    bytes[8] = 1;
+    bytes.push(0);
+    bytes[12..16].copy_from_slice(&(length + 1).to_le_bytes());
+    let longer = self::restored(&folder, &sealed(bytes));
+    assert!(matches!(longer, Err(PersistError::Corrupt { .. })));
+}
