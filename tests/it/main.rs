@@ -68,6 +68,8 @@ mod predict;
 mod predict_async;
 #[cfg(feature = "predict")]
 mod predict_limits;
+#[cfg(all(feature = "predict", feature = "async", feature = "persist"))]
+mod predict_pairs;
 #[cfg(all(feature = "predict", feature = "persist"))]
 mod predict_saved;
 mod public_api;
