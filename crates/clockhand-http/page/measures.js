@@ -181,7 +181,7 @@ const OUTCOMES = ["judged", "loads", "useful", "wasted", "missed", "unknown"];
 const predictorMeasure = {
   counters: [
     ...MODELS.flatMap((model) => OUTCOMES.map((outcome) => `${model}.${outcome}`)), "rounds", "evidence",
-    "evidence_dropped", "loads", "loads_failed", "loads_held_back", "working",
+    "evidence_dropped", "loads", "loads_failed", "loads_held_back", "steps", "working",
   ],
   leaves: (part) => leaves(part.stats),
   restarted: (before, part) => part.stats.rounds < before.stats.rounds,

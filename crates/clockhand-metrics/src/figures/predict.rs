@@ -68,6 +68,13 @@ pub(crate) const FAMILIES: &[Predict] = &[
     Predict::counter("evidence", "Reads that were looked at.", |r, tell| {
         tell(&[], Whole(r.evidence));
     }),
+    Predict::counter(
+        "steps",
+        "What it has done, in steps: reads, keys and successors.",
+        |r, tell| {
+            tell(&[], Whole(r.steps));
+        },
+    ),
     Predict::counter("working", "Time that it has worked, without loads.", |r, tell| {
         tell(&[], Real(r.working.as_secs_f64()));
     })
@@ -103,7 +110,7 @@ pub(crate) const FAMILIES: &[Predict] = &[
     Predict::gauge("running", "1 if it runs, 0 if it is paused or stopped.", |r, tell| {
         tell(&[], Whole(u64::from(r.running)));
     }),
-    Predict::gauge("memory_bytes", "Bytes of what it has learned, at most.", |r, tell| {
+    Predict::gauge("memory_bytes", "Bytes that it takes, at most.", |r, tell| {
         tell(&[], Whole(r.memory as u64));
     }),
 ];
