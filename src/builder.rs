@@ -202,7 +202,8 @@ impl<K, V, S> Builder<K, V, S> {
     /// What saves least for its weight is evicted first: see [`cost`](Self::cost). A heavy entry that would
     /// displace others that are worth more together makes room itself, at once: it is evicted by its own write. That
     /// concerns those that need more than a sixty-fourth of the capacity and displace more than four others of
-    /// average weight, in a cache of 32 entries or more.
+    /// average weight, in a cache of 32 entries or more. One that needs more than a quarter of the capacity is evicted
+    /// by its own write also while lighter entries, for which there would be room, are evicted and asked for again.
     ///
     /// An entry that weighs nothing is never evicted, and one that weighs 2^63 or more is never inserted.
     ///

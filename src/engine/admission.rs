@@ -14,12 +14,10 @@ use super::table_entries::TableEntries;
 use super::write::Destination;
 use super::write_op::WriteOp;
 use crate::entry::EntryRef;
-use crate::policy::{RecentUses, Worth};
+use crate::policy::{Fill, RecentUses, Worth};
 use crate::slot_meta::SlotMeta;
 use crate::sync::seeded;
 
-/// Parts of the capacity: an entry that needs more than one of them besides what is free may be on trial.
-const CAPACITY_PARTS: u64 = 64;
 /// Entries of average weight that it displaces at least, or it is not.
 const MIN_DISPLACED: u64 = 4;
 /// Entries that the cache has at least, or none is: where there are few, each needs much of the capacity.
@@ -45,8 +43,8 @@ where
     ) -> bool {
         let left = destination.charge();
         let (need, fill) = (entry.charge().saturating_sub(left), self.fill());
-        need > fill.capacity / CAPACITY_PARTS
-            && need > fill.free
+        need > fill.trial_weight()
+            && (need > fill.free || need > fill.giant_weight())
             && (!op.attempts.admitted || seeded("policy-trial-at-each-attempt"))
             && self.is_worth_less(view, op, destination, entry, need)
     }
@@ -62,14 +60,9 @@ where
         need: u64,
     ) -> bool {
         let fill = self.fill();
-        let (charged, entries) = (fill.capacity - fill.free, self.len() as u64);
-        if entries < MIN_ENTRIES || need / MIN_DISPLACED <= charged / entries {
-            return false;
-        }
-        // What fits displaces no entry, and garbage is waited for.
-        if op.reservation.gather(need, self.credits())
-            || need - op.reservation.held() <= self.lingering.charge()
-        {
+        let is_giant = need > fill.giant_weight();
+        let displaces_many = self.displaces_many(op, need, fill);
+        if !is_giant && !displaces_many {
             return false;
         }
         let (meta, recent_uses) = self.newcomer(view, op, destination, entry);
@@ -79,7 +72,8 @@ where
         let worth = Worth::new(frequency, entry.cost(), need);
         let entries = TableEntries::new(self, view);
         let eviction = self.policy.eviction(&entries, (cursor, history), &op.delta);
-        if eviction.is_worth_its_room(worth) {
+        let is_outdone = is_giant && self.policy.is_outdone_by_light(cursor, worth);
+        if !is_outdone && (!displaces_many || eviction.is_worth_its_room(worth)) {
             // Asked once: an operation that makes room for long would have to win at each attempt.
             op.attempts.admitted = true;
             return false;
@@ -88,6 +82,17 @@ where
         op.reservation.surrender();
         self.policy.evicted(history, cursor, entry.hash(), (meta, recent_uses));
         true
+    }
+
+    /// Whether so many have to go for an entry that it is compared with them.
+    fn displaces_many(&self, op: &mut WriteOp<'_>, need: u64, fill: Fill) -> bool {
+        let (charged, entries) = (fill.capacity - fill.free, self.len() as u64);
+        // What fits displaces no entry, and garbage is waited for.
+        need > fill.free
+            && entries >= MIN_ENTRIES
+            && need / MIN_DISPLACED > charged / entries
+            && !op.reservation.gather(need, self.credits())
+            && need - op.reservation.held() > self.lingering.charge()
     }
 
     /// What is known of an entry that is about to be inserted.

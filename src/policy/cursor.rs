@@ -3,6 +3,7 @@
 use super::fingerprint;
 use super::hand::ScanRange;
 use super::incumbent::Incumbent;
+use super::light_returns::LightReturns;
 use super::probation_fifo::LocalBatch;
 use super::tuning::BATCHES_PER_TURN;
 use crate::slot_meta::SlotMeta;
@@ -17,6 +18,7 @@ pub(crate) struct EvictionCursor {
     pub(super) protected: ScanRange,
     pub(super) local_batch: LocalBatch,
     pub(super) incumbent: Incumbent,
+    pub(super) light_returns: LightReturns,
     unreported: Relaxed<AtomicU64>,
     turns: Relaxed<AtomicU64>,
     /// Entries that this thread put on probation, less those that it took from there, wrapping.

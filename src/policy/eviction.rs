@@ -118,7 +118,7 @@ impl<E: Entries> Eviction<'_, E> {
     }
 
     /// The entry on probation that was inserted first, as far as is known.
-    #[inline]
+    #[inline(always)]
     fn candidate(&self) -> Option<E::Slot> {
         let met = self.cursor.probation.current(self.entries, Region::Probation);
         if met.is_some() { met } else { self.next_candidate() }
@@ -213,7 +213,7 @@ impl<E: Entries> Eviction<'_, E> {
     }
 
     /// The entry at the protected hand, read or not.
-    #[inline]
+    #[inline(always)]
     pub(super) fn protected_entry(&self) -> Option<E::Slot> {
         let range = &self.cursor.protected;
         self.policy.protected_hand.current(self.entries, Region::Protected, range, self.now)

@@ -10,6 +10,7 @@
 //! | `cursor` | where one thread is in the rounds of the hands |
 //! | `incumbent` | what a thread saw of the entry at the protected hand |
 //! | `recent_uses` | how often a key was used lately |
+//! | `light_returns` | the light keys that a thread has lately brought back |
 //! | `ghosts` | which keys were evicted lately, when, and how often they had been used |
 //! | `causes` | why other keys left, or were not inserted |
 //! | `history` | all that is remembered of keys |
@@ -42,6 +43,7 @@ mod ghosts;
 mod hand;
 mod history;
 mod incumbent;
+mod light_returns;
 #[cfg(feature = "predict")]
 mod prefetched;
 mod probation_delta;

@@ -7,7 +7,8 @@ use super::history::History;
 use super::probation_delta::{ProbationChange, ProbationDelta, not_negative};
 use super::recent_uses::RecentUses;
 use super::tuning::{
-    MAX_PROBATION_FRACTION, MIN_AGE_RATIO, MIN_PROBATION_FRACTION, MIN_WORTH_RATIO,
+    GIANT_PARTS, MAX_PROBATION_FRACTION, MIN_AGE_RATIO, MIN_PROBATION_FRACTION, MIN_WORTH_RATIO,
+    TRIAL_PARTS,
 };
 use super::worth::Worth;
 use crate::narrow::low8;
@@ -27,6 +28,18 @@ impl Fill {
     #[inline]
     pub(crate) fn is_far_from_full(self) -> bool {
         self.free > self.capacity - self.capacity / 16
+    }
+
+    /// What an entry needs at most, besides what is free, that is not on trial.
+    #[inline]
+    pub(crate) fn trial_weight(self) -> u64 {
+        self.capacity / TRIAL_PARTS
+    }
+
+    /// What an entry needs at most that is no giant.
+    #[inline]
+    pub(crate) fn giant_weight(self) -> u64 {
+        self.capacity / GIANT_PARTS
     }
 
     /// Whether there is room to speak of. With weights, an eviction leaves a little free as a rule.
@@ -148,6 +161,9 @@ impl Policy {
     ) -> Admission {
         let recent_uses = history.periods.add_use(ghost.recent_uses, now);
         let away = ghost.absent + history.fifo.batch_age();
+        if self.by_worth {
+            self.note_return(cursor, (ghost, now, &worth), fill);
+        }
         let meta = match ghost.evicted_from {
             EvictedFrom::Near | EvictedFrom::Far
                 if self.came_back_soon(away, cursor, now) && !self.is_outdone(cursor, &worth) =>
@@ -169,6 +185,24 @@ impl Policy {
             EvictedFrom::Near | EvictedFrom::Far | EvictedFrom::TooLongAgo => SlotMeta::NEW,
         };
         Admission { meta, recent_uses }
+    }
+
+    /// Remembers one that came back, if it is light: no entry of its weight is on trial.
+    fn note_return(
+        &self,
+        cursor: &EvictionCursor,
+        (ghost, now, worth): (&Ghost, u64, &impl Fn() -> Worth),
+        fill: Fill,
+    ) {
+        let key = worth();
+        if ghost.evicted_from != EvictedFrom::TooLongAgo && key.weight <= fill.trial_weight() {
+            cursor.light_returns.note(key, now);
+        }
+    }
+
+    /// Whether a giant is worth less than those light ones that have lately come back, and would have its room.
+    pub(crate) fn is_outdone_by_light(&self, cursor: &EvictionCursor, newcomer: Worth) -> bool {
+        cursor.light_returns.outdo(newcomer, self.now(cursor))
     }
 
     /// Whether the last entry that won over a candidate is better by far than one that came back.

@@ -44,6 +44,10 @@ pub(super) const WORTHLESS_RATIO: u64 = 16;
 /// Entries of the protected part over which its hand goes on to one that is worth less: with it, the least of four
 /// makes room (ADR 22).
 pub(super) const MAX_LESS_WORTHY: usize = 3;
+/// Parts of the capacity: an entry that needs more than one of them besides what is free may be on trial (ADR 22).
+pub(super) const TRIAL_PARTS: u64 = 64;
+/// The same for one that is a giant, and is on trial although it fits.
+pub(super) const GIANT_PARTS: u64 = 4;
 /// Entries of the protected part with which a heavy newcomer is compared: a sample of those that it displaces.
 pub(super) const SAMPLE_SIZE: usize = 16;
 

@@ -324,6 +324,52 @@ fn a_cost_that_changes_at_each_call_or_panics_costs_hits_and_nothing_else() {
     assert_eq!(cache.iter().map(|(_, weight)| weight).sum::<u64>(), usage.charged);
 }
 
+#[test]
+fn giants_that_follow_one_another_leave_the_small_ones_their_room() {
+    // After each small entry a giant, always another one or one of three, or none.
+    let hits_beside = |weight: u64, giant: fn(u64) -> Option<u64>| {
+        let cache = sized(1_000);
+        let (mut random, mut hits) = (Random::new(3), 0);
+        for nth in 0..40_000 {
+            let key = random.below(2_000).min(random.below(2_000)).min(random.below(2_000));
+            let hit = ask(&cache, key, 1);
+            hits += u32::from(hit && nth >= 20_000);
+            if let Some(giant) = giant(nth) {
+                ask(&cache, giant, weight);
+            }
+            assert!(cache.usage().charged <= 1_000);
+        }
+        hits
+    };
+    let alone = hits_beside(1, |_| None);
+    for weight in [300, 600, 950, 999] {
+        for giant in [|nth| Some(10_000 + nth), |nth| Some(10_000 + nth % 3)] {
+            let beside = hits_beside(weight, giant);
+            assert!(beside > alone - alone / 50, "{beside} beside such of {weight}, {alone} alone");
+        }
+    }
+}
+
+#[test]
+fn a_giant_comes_in_where_no_light_key_comes_back() {
+    // The fourth of four in a cache for three.
+    let cache = sized(1_000);
+    for round in 0..20 {
+        for key in 0..4 {
+            ask(&cache, key, 300);
+            assert!(cache.contains_key(&key), "{key} in round {round}");
+        }
+    }
+    // A few keys come back, fewer than there is room for in the place of the giant, and all of them are there with it.
+    let cache = sized(1_000);
+    for nth in 0..1_000 {
+        ask(&cache, 7_000, 600);
+        ask(&cache, nth % 300, 1);
+    }
+    assert_eq!((0..300).filter(|key| cache.contains_key(key)).count(), 300);
+    assert!(cache.contains_key(&7_000));
+}
+
 /// Whom a cache evicts in turn that has this retired capacity, where a miss costs what the entry weighs. Each hundredth key is as heavy as a hundred others.
 fn evicted_in_turn(retired_capacity: u64) -> Vec<u64> {
     let evicted = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
