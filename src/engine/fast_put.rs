@@ -11,42 +11,18 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use super::remove::View;
+use super::placeholder::has_token;
+use super::remove::{Occupied, View};
 use super::table_entries::TableEntries;
-use super::write_op::DecidedBy;
-use super::{Engine, Pin};
+use super::write_op::{DecidedBy, UnfinishedPut};
+use super::{Engine, LoadToken, Pin};
 use crate::entry::Entry;
 use crate::outcome::{Inserted, RemovalCause};
-use crate::policy::{Admission, EvictionCursor, History, ProbationChange, RecentUses, Worth};
+use crate::policy::{EvictionCursor, History, ProbationChange, RecentUses, Worth};
 use crate::reclaim::ChargedTo;
 use crate::slot_meta::SlotMeta;
 use crate::sync::seeded;
 use crate::table::{Lookup, OccupiedSlot, SlotSnapshot, Unlinked, Vacant};
-
-/// What an insert hands on to the general way.
-#[derive(Debug)]
-pub(super) struct UnfinishedPut {
-    /// Charge that it holds.
-    pub(super) units: u64,
-    /// What the policy has said of its key.
-    pub(super) admission: Option<Admission>,
-    /// Whether it may still spend credit with the retired capacity.
-    pub(super) may_spend: bool,
-}
-
-impl UnfinishedPut {
-    /// Of one that has done nothing yet.
-    #[inline(always)]
-    pub(super) fn nothing<K, V>(pin: &Pin<'_, K, V>) -> Self {
-        Self { units: 0, admission: None, may_spend: pin.is_alone() }
-    }
-
-    /// Of one that spends no more credit with the retired capacity.
-    #[cold]
-    fn without_spending(units: u64, admission: Option<Admission>) -> Self {
-        Self { units, admission, may_spend: false }
-    }
-}
 
 impl<K, V, S> Engine<K, V, S>
 where
@@ -96,20 +72,61 @@ where
         entry: Entry<K, V>,
         (vacant, candidate): (Vacant<'g, K, V, History>, Option<SlotSnapshot<'g, K, V>>),
     ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
-        let (local, hash) = (view.local(), entry.as_ref().hash());
-        let (history, cursor) = (view.extension(), &local.cursor);
+        let hash = entry.as_ref().hash();
+        let (history, local) = (view.extension(), view.local());
+        let cursor = &local.cursor;
+        let change = match self.make_room_at_once((pin, view), hash, candidate) {
+            Ok(change) => change,
+            Err(unfinished) => return Err((entry, unfinished)),
+        };
+        let worth = || Worth::new(1, 1, 1);
+        let admission = self.policy.admit(history, cursor, (hash, worth), self.fill());
+        let (meta, recent_uses) = (admission.meta, admission.recent_uses);
+        entry.as_ref().set_recent_uses(recent_uses.bits());
+        if let Err(entry) = vacant.commit(entry, meta) {
+            self.policy.change_probation(cursor, change);
+            return Err((entry, UnfinishedPut::without_spending(1, Some(admission))));
+        }
+        self.policy.change_probation(cursor, change.added(meta));
+        self.end_insert(view, (hash, meta));
+        Ok(Inserted::New)
+    }
+
+    /// What follows a usual insert.
+    #[inline(always)]
+    fn end_insert(&self, view: View<'_, K, V>, (hash, meta): (u64, SlotMeta)) {
+        let local = view.local();
+        self.policy.record_insert(view.extension(), &local.cursor, (hash, meta), 1);
+        local.tally.insertions.bump();
+        self.grow_if_crowded(view);
+        if self.fill().has_room() {
+            self.promote_into_room(view, &self.policy.probation_delta(&local.cursor));
+        }
+    }
+
+    /// Evicts one entry, if there is no unit and that can be done at once: then the caller has its unit. Returns what
+    /// that has changed of probation.
+    #[inline(always)]
+    fn make_room_at_once<'g>(
+        &self,
+        (pin, view): (&Pin<'_, K, V>, View<'g, K, V>),
+        hash: u64,
+        candidate: Option<SlotSnapshot<'g, K, V>>,
+    ) -> Result<ProbationChange, UnfinishedPut> {
+        let (history, local) = (view.extension(), view.local());
+        let cursor = &local.cursor;
         // Before it looks for room: see `make_room`.
         let lingering = self.lingering.before();
         if !self.capacity.is_used_up(&local.credit)
             || self.lingering.since(lingering) > 0
             || self.capacity.debt() > 0
         {
-            return Err((entry, UnfinishedPut::nothing(pin)));
+            return Err(UnfinishedPut::nothing(pin));
         }
         // Before the policy is asked, which moves its hands: what the entry is charged to that makes room.
         local.retired.begin(pin.is_alone());
         let Some(room) = self.retired.spend(&local.retired, 1) else {
-            return Err((entry, UnfinishedPut::without_spending(0, None)));
+            return Err(UnfinishedPut::without_spending(0, None));
         };
         let evicted = match candidate {
             Some(seen)
@@ -122,25 +139,57 @@ where
             _ => self.evict_any(view, hash),
         };
         let Some(change) = evicted else {
-            return Err((entry, UnfinishedPut::without_spending(0, None)));
+            return Err(UnfinishedPut::without_spending(0, None));
         };
         room.commit(1);
-        let worth = || Worth::new(1, 1, 1);
-        let admission = self.policy.admit(history, cursor, (hash, worth), self.fill());
-        let (meta, recent_uses) = (admission.meta, admission.recent_uses);
-        entry.as_ref().set_recent_uses(recent_uses.bits());
-        if let Err(entry) = vacant.commit(entry, meta) {
-            self.policy.change_probation(cursor, change);
-            return Err((entry, UnfinishedPut::without_spending(1, Some(admission))));
+        Ok(change)
+    }
+
+    /// Puts a value that was loaded in the place of its placeholder, which has this number, if that is still there and
+    /// all goes as usual.
+    ///
+    /// # Errors
+    ///
+    /// The entry, and what was begun.
+    #[inline(always)]
+    pub(super) fn fast_complete(
+        &self,
+        pin: &Pin<'_, K, V>,
+        entry: Entry<K, V>,
+        (token, number): (&LoadToken, u32),
+    ) -> Result<(), (Entry<K, V>, UnfinishedPut)> {
+        let view = self.table.view(pin.guard_ref());
+        if !self.is_plain || self.starvation.any() || self.owes_room() {
+            return Err((entry, UnfinishedPut::nothing(pin)));
         }
-        self.policy.change_probation(cursor, change.added(meta));
-        self.policy.record_insert(history, cursor, (hash, meta), 1);
-        local.tally.insertions.bump();
-        self.grow_if_crowded(view);
-        if self.fill().has_room() {
-            self.promote_into_room(view, &self.policy.probation_delta(cursor));
-        }
-        Ok(Inserted::New)
+        let (hash, local) = (entry.as_ref().hash(), view.local());
+        let candidate = self.prefetch_candidate(view);
+        let is_its_own = |occupied: &Occupied<'_, K, V>| {
+            let old = occupied.entry();
+            old.is_placeholder()
+                && has_token(old, token)
+                && !old.is_predicted()
+                && old.tag_set().is_none()
+        };
+        let Some(occupied) = view.find_number(hash, number).filter(is_its_own) else {
+            return Err((entry, UnfinishedPut::nothing(pin)));
+        };
+        let change = match self.make_room_at_once((pin, view), hash, candidate) {
+            Ok(change) => change,
+            Err(unfinished) => return Err((entry, unfinished)),
+        };
+        // The policy does not move what weighs nothing, and the placeholder has counted as one.
+        self.policy.change_probation(&local.cursor, change);
+        let meta = occupied.meta_now();
+        entry.as_ref().set_recent_uses(occupied.entry().recent_uses());
+        let unlinked = match view.replace_in(occupied.slot(), (entry, false)) {
+            Ok(unlinked) => unlinked,
+            Err(entry) => return Err((entry, UnfinishedPut::without_spending(1, None))),
+        };
+        local.tally.placeholders_gone.bump();
+        view.retire(unlinked, ChargedTo::Nowhere);
+        self.end_insert(view, (hash, meta));
+        Ok(())
     }
 
     /// Puts an entry in the place of another, if the retired capacity can take that over at once.

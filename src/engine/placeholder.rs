@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::panic::Panicked;
 use super::remove::{EntryState, Occupied, View};
 use super::write::Destination;
-use super::write_op::{Attempt, AttemptError, WriteOp};
+use super::write_op::{Attempt, AttemptError, UnfinishedPut, WriteOp};
 use super::{Engine, Local, Pin};
 use crate::entry::{AnyFlight, EntryRef, LoadToken};
 use crate::error::InsertErrorKind;
@@ -358,19 +358,26 @@ where
         let costs = self.rules.weigh_loaded(key, &value, took);
         let mut pin = self.pin();
         count(pin.local());
-        let mut op = self.begin_op(&pin);
-        op.lifetime_override = lifetime_override;
         if let Err(kind) = self.check_weight(costs.charge) {
+            let op = self.begin_op(&pin);
             return self.reject_load(pin, op, (hash, key, &value), (token, kind));
         }
         let (own, value) = (key.clone(), value.into_inner());
         let view = self.table.view(pin.guard_ref());
-        let mut new = Some(match lifetime_override.renew_after {
+        let entry = match lifetime_override.renew_after {
             None => view.entry(hash, own, value, costs),
             Some(age) => {
                 view.renewing(hash, (own, value), costs, LoadToken::RenewAfter(nanos(age)))
             }
-        });
+        };
+        let completed = match number {
+            Some(number) => self.fast_complete(&pin, entry, (token, number)),
+            None => Err((entry, UnfinishedPut::nothing(&pin))),
+        };
+        let Err((entry, unfinished)) = completed else { return self.finish_write(pin) };
+        let mut new = Some(entry);
+        let mut op = self.op_that_goes_on(&pin, unfinished);
+        op.lifetime_override = lifetime_override;
         let done = self.retry(&mut pin, &mut op, |pin, op| {
             let view = self.table.view(pin.guard_ref());
             // Mostly it is where it was put.
@@ -562,7 +569,7 @@ where
 
 /// Whether an entry carries this token.
 #[inline]
-fn has_token<K, V>(entry: EntryRef<'_, K, V>, token: &LoadToken) -> bool {
+pub(super) fn has_token<K, V>(entry: EntryRef<'_, K, V>, token: &LoadToken) -> bool {
     entry.load_token().is_some_and(|other| other.is(token))
 }
 

@@ -221,8 +221,9 @@ impl std::hash::BuildHasher for Same {
 fn seen(cache: &Cache<u64, u64, Same>) -> (Vec<(u64, u64)>, String) {
     let mut entries: Vec<_> = cache.iter().collect();
     entries.sort_unstable();
-    // All but the time.
-    let stats = crate::Stats { at: Duration::ZERO, ..cache.stats() };
+    // All but the times.
+    let (at, load_time) = (Duration::ZERO, Duration::ZERO);
+    let stats = crate::Stats { at, load_time, ..cache.stats() };
     (entries, format!("{stats:?}"))
 }
 
@@ -248,6 +249,10 @@ fn usual_writes_decide_as_the_general_way_does() {
                 4 => {
                     let put = |cache: &Cache<_, _, _>| cache.insert_if_absent(key, step).is_ok();
                     assert_eq!(put(&usual), put(&general));
+                }
+                5 => {
+                    let load = |cache: &Cache<_, _, _>| cache.get_or_load(key, |_| step);
+                    assert_eq!(load(&usual), load(&general), "{key} at {step} of {capacity}");
                 }
                 _ if usual.get(&key).is_none() => {
                     assert_eq!(general.get(&key), None, "{key} at {step} of {capacity}");

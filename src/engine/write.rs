@@ -3,12 +3,11 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use super::fast_put::UnfinishedPut;
 use super::garbage_charge::retired_charge;
 use super::panic::Panicked;
 use super::remove::{EntryState, Occupied, View};
 use super::table_entries::TableEntries;
-use super::write_op::{Attempt, AttemptError, DecidedBy, WriteOp};
+use super::write_op::{Attempt, AttemptError, DecidedBy, UnfinishedPut, WriteOp};
 use super::{Engine, Pin};
 use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
@@ -112,9 +111,7 @@ where
         (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, DecidedBy), LifetimeOverride),
     ) -> Result<Inserted, Refused<K, V>> {
         let hash = entry.as_ref().hash();
-        let mut op = self.op_that_spends(pin.local(), unfinished.may_spend);
-        op.reservation.add(unfinished.units);
-        op.admission = unfinished.admission;
+        let mut op = self.op_that_goes_on(&pin, unfinished);
         op.lifetime_override = lifetime_override;
         let mut new = Some(entry);
         let outcome =
@@ -575,8 +572,17 @@ where
             table.prefetch(hash);
             history.prefetch(hash);
         }
+        self.prefetch_candidate(view)
+    }
+
+    /// Prefetches the next candidate to make room, and returns it.
+    #[inline(always)]
+    pub(super) fn prefetch_candidate<'g>(
+        &self,
+        view: View<'g, K, V>,
+    ) -> Option<SlotSnapshot<'g, K, V>> {
         // Its bucket was asked for when it was the one after.
-        table.prefetch_candidate(Region::Probation, cursor.candidate()?)
+        view.prefetcher().prefetch_candidate(Region::Probation, view.local().cursor.candidate()?)
     }
 
     /// The metadata with which a new entry starts.

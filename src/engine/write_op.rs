@@ -92,6 +92,31 @@ impl Victim {
         Self { hash: 0, meta: SlotMeta::NEW, is_at_hand: false, charge: 0, attempts: 0 };
 }
 
+/// What an insert hands on to the general way.
+#[derive(Debug)]
+pub(super) struct UnfinishedPut {
+    /// Charge that it holds.
+    pub(super) units: u64,
+    /// What the policy has said of its key.
+    pub(super) admission: Option<Admission>,
+    /// Whether it may still spend credit with the retired capacity.
+    pub(super) may_spend: bool,
+}
+
+impl UnfinishedPut {
+    /// Of one that has done nothing yet.
+    #[inline(always)]
+    pub(super) fn nothing<K, V>(pin: &Pin<'_, K, V>) -> Self {
+        Self { units: 0, admission: None, may_spend: pin.is_alone() }
+    }
+
+    /// Of one that spends no more credit with the retired capacity.
+    #[cold]
+    pub(super) fn without_spending(units: u64, admission: Option<Admission>) -> Self {
+        Self { units, admission, may_spend: false }
+    }
+}
+
 /// What stood in the way of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AttemptError {
@@ -127,8 +152,21 @@ impl<K, V, S> Engine<K, V, S> {
         self.op_that_spends(local, false)
     }
 
+    /// The work of an operation that was no usual one.
     #[inline(always)]
-    pub(super) fn op_that_spends<'e>(&'e self, local: &'e Local, may_spend: bool) -> WriteOp<'e> {
+    pub(super) fn op_that_goes_on<'e>(
+        &'e self,
+        pin: &Pin<'e, K, V>,
+        unfinished: UnfinishedPut,
+    ) -> WriteOp<'e> {
+        let mut op = self.op_that_spends(pin.local(), unfinished.may_spend);
+        op.reservation.add(unfinished.units);
+        op.admission = unfinished.admission;
+        op
+    }
+
+    #[inline(always)]
+    fn op_that_spends<'e>(&'e self, local: &'e Local, may_spend: bool) -> WriteOp<'e> {
         local.retired.begin(may_spend);
         let (reservation, room) = (
             self.capacity.empty_reservation(&local.credit),
