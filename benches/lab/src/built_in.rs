@@ -13,6 +13,10 @@ pub struct BuiltIn {
 #[cfg(feature = "peers")]
 pub(crate) const ROWS: &str = include_str!("../traces/rows.csv");
 
+/// What policies that know the future reach on those with sizes, in the form of a folder's `rows_sizes.csv`.
+#[cfg(feature = "peers")]
+pub(crate) const ROWS_WITH_SIZES: &str = include_str!("../traces/rows_sizes.csv");
+
 /// All of them; the first is replayed when none is named.
 pub static TRACES: [BuiltIn; 3] = [
     BuiltIn { name: "web12", keys: include_bytes!("../traces/web12.u64.zst"), sizes: None },

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Bar, Chart, MAPS, OTHERS, OURS, Panel, prepare};
-use crate::compare::{Comparison, Group, HitRatio, Row, Unit};
+use crate::compare::{Comparison, Group, HitRatio, Row, Unit, WeightedRatio};
 use crate::failure::Failure;
 
 /// Draws every question of a comparison into files of this folder, which is made if need be.
@@ -46,6 +46,7 @@ fn charts(comparison: &Comparison) -> Vec<Chart> {
         }
     }
     charts.extend(hit_ratios(comparison));
+    charts.extend(weighted_ratios(comparison));
     charts
 }
 
@@ -68,6 +69,32 @@ fn hit_ratios(comparison: &Comparison) -> Vec<Chart> {
     traces.map(chart).collect()
 }
 
+/// What a row with sizes is measured by.
+type Ratio = fn(&WeightedRatio) -> f64;
+
+/// Two pictures for each trace with sizes, of requests and of bytes, with a panel for each capacity.
+fn weighted_ratios(comparison: &Comparison) -> Vec<Chart> {
+    let rows = comparison.hit_ratios.as_ref().map_or(&[][..], |ratios| &ratios.weighted);
+    let traces = rows.chunk_by(|one, next| one.trace == next.trace);
+    let ratios: [(&str, &str, Ratio); 2] = [
+        ("hit ratio by size", "hits per access, more is better", |row| row.hit_ratio),
+        ("byte hit ratio", "bytes that hit per byte, more is better", |row| row.byte_hit_ratio),
+    ];
+    let chart = |rows: &[WeightedRatio], (title, note, ratio): (&str, &'static str, Ratio)| Chart {
+        title: format!("{title}, {}", rows[0].trace),
+        note,
+        logarithmic: false,
+        panels: rows
+            .chunk_by(|one, next| one.capacity == next.capacity)
+            .map(|rows| Panel {
+                title: format!("{} bytes, {} %", rows[0].capacity, rows[0].percent),
+                bars: rows.iter().map(|row| Bar::of_weighted(row, ratio(row))).collect(),
+            })
+            .collect(),
+    };
+    traces.flat_map(|rows| ratios.map(|ratio| chart(rows, ratio))).collect()
+}
+
 impl Bar {
     fn of_row(row: &Row) -> Self {
         let colour = match row.peer {
@@ -76,6 +103,15 @@ impl Bar {
             _ => MAPS,
         };
         Self { name: row.peer.into(), value: row.value.median, colour }
+    }
+
+    fn of_weighted(row: &WeightedRatio, value: f64) -> Self {
+        let colour = match row.cache {
+            cache if cache.starts_with("clockhand") => OURS,
+            _ if row.simulated => MAPS,
+            _ => OTHERS,
+        };
+        Self { name: row.cache.into(), value, colour }
     }
 
     fn of_hit_ratio(row: &HitRatio) -> Self {

@@ -55,7 +55,7 @@ pub(super) fn run(
             rows.extend(replay.rows);
             bar.inc(1);
         }
-        weighted.extend(weighted_ratio::replay(&name, &trace, peers));
+        weighted.extend(weighted_ratio::replay(&name, &trace, (peers, traces.offline())));
     }
     Ok(HitRatios::of(rows, weighted))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::known::{self, Known};
+use super::offline::{self, Offline};
 use crate::failure::Failure;
 use crate::simulate::{Dense, POLICIES};
 use crate::source::Source;
@@ -15,6 +16,7 @@ const TOLERANCE: f64 = 1e-4;
 pub(super) struct TraceSet {
     traces: Vec<TraceRuns>,
     known: Vec<Known>,
+    offline: Vec<Offline>,
 }
 
 /// One trace, and how often it is replayed.
@@ -29,6 +31,7 @@ impl TraceSet {
     /// Finds the traces that a folder's figures are of, or those that are built in.
     pub(super) fn find(folder: Option<&Path>) -> Result<Self, Failure> {
         let known = folder.map_or_else(known::built_in, known::read)?;
+        let offline = folder.map_or_else(offline::built_in, offline::read)?;
         let mut traces = Vec::<TraceRuns>::new();
         for row in &known {
             let source = match folder {
@@ -48,7 +51,7 @@ impl TraceSet {
         for runs in &traces {
             runs.load()?;
         }
-        Ok(Self { traces, known })
+        Ok(Self { traces, known, offline })
     }
 
     pub(super) fn runs(&self) -> &[TraceRuns] {
@@ -58,6 +61,11 @@ impl TraceSet {
     /// How many capacities there are in all.
     pub(super) fn steps(&self) -> u64 {
         self.traces.iter().map(|runs| runs.capacities.len() as u64).sum()
+    }
+
+    /// What policies that know the future reach where entries weigh what they are in size.
+    pub(super) fn offline(&self) -> &[Offline] {
+        &self.offline
     }
 
     /// What each policy reaches on a trace.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::offline::Offline;
 use crate::measure::{Column, section, table_of};
 use crate::peers::{ClockhandGet, Peer, Peers, Store, Visit, each};
 use crate::simulate::{Dense, gdsf};
@@ -16,7 +17,10 @@ pub(crate) struct WeightedRatio {
     /// In bytes, and of what would hold the whole trace, in percent.
     pub capacity: u64,
     pub percent: u64,
+    /// Or the policy.
     pub cache: &'static str,
+    /// Whether it is a policy, simulated or from the file.
+    pub simulated: bool,
     pub hit_ratio: f64,
     pub byte_hit_ratio: f64,
     /// What its entries weighed in the end through the capacity, where it tells; above 1 it is flattered.
@@ -31,7 +35,11 @@ pub(crate) struct WeightedRatio {
 const PERCENT: [u64; 4] = [1, 5, 10, 20];
 
 /// The trace with each capacity, through every cache that can weigh its sizes. Nothing if it has none.
-pub(super) fn replay(name: &str, trace: &Trace, peers: Peers) -> Vec<WeightedRatio> {
+pub(super) fn replay(
+    name: &str,
+    trace: &Trace,
+    (peers, offline): (Peers, &[Offline]),
+) -> Vec<WeightedRatio> {
     let Some(sizes) = trace.sizes() else { return Vec::new() };
     // One at least: of some caches, an entry that weighs nothing stays forever.
     let sizes = sizes.iter().map(|size| (*size).max(1)).collect::<Vec<_>>();
@@ -49,6 +57,7 @@ pub(super) fn replay(name: &str, trace: &Trace, peers: Peers) -> Vec<WeightedRat
         };
         each(peers, &mut course);
         course.simulate(&dense);
+        course.add_known(offline);
         rows.extend(beside_clockhand(course.rows));
     }
     rows
@@ -75,7 +84,7 @@ impl Visit for Course<'_> {
         let Some(cache) = P::weighing::<u32>(self.capacity, self.entries) else { return };
         let hit = self.run(&cache);
         let held = cache.charge().map(|charge| charge as f64 / self.capacity as f64);
-        self.push(P::NAME, hit, (held, cache.refusals()));
+        self.push(P::NAME, self.ratios(hit), Some((held, cache.refusals())));
         if P::NAME == ClockhandGet::NAME {
             // Once more, where a miss costs what it moves.
             let builder = clockhand::Cache::<u64, u32>::builder().capacity(self.capacity);
@@ -84,7 +93,7 @@ impl Visit for Course<'_> {
             let cache =
                 builder.weigher(|_, size| u64::from(*size)).build().expect("it was built above");
             let hit = self.run(&cache);
-            self.push(BY_BYTES, hit, (None, cache.stats().refusals));
+            self.push(BY_BYTES, self.ratios(hit), Some((None, cache.stats().refusals)));
         }
     }
 }
@@ -108,20 +117,40 @@ impl Course<'_> {
     fn simulate(&mut self, dense: &Dense) {
         for (name, by_bytes) in [("GDSF", false), ("GDSF, cost = size", true)] {
             let hit = gdsf(dense, self.sizes, self.capacity, by_bytes);
-            self.push(name, hit, (None, 0));
+            self.push(name, self.ratios(hit), None);
         }
     }
 
-    fn push(&mut self, cache: &'static str, hit: (u64, u64), left: (Option<f64>, u64)) {
-        let ((hits, bytes), (held, refusals)) = (hit, left);
+    /// What is known of policies that know the future.
+    fn add_known(&mut self, offline: &[Offline]) {
+        let (name, capacity) = (self.name, self.capacity);
+        for known in offline.iter().filter(|known| known.is_of(name, capacity)) {
+            self.push(known.policy, (known.hit_ratio, known.byte_hit_ratio), None);
+        }
+    }
+
+    /// Hits per access, and bytes that hit per byte.
+    fn ratios(&self, (hits, bytes): (u64, u64)) -> (f64, f64) {
         let all: u64 = self.sizes.iter().map(|size| u64::from(*size)).sum();
+        (hits as f64 / self.keys.len() as f64, bytes as f64 / all as f64)
+    }
+
+    /// Adds a row, with what it held and refused if it was a cache.
+    fn push(
+        &mut self,
+        cache: &'static str,
+        (hit_ratio, byte_hit_ratio): (f64, f64),
+        left: Option<(Option<f64>, u64)>,
+    ) {
+        let (held, refusals) = left.unwrap_or_default();
         self.rows.push(WeightedRatio {
             trace: self.name.into(),
             capacity: self.capacity,
             percent: self.percent,
             cache,
-            hit_ratio: hits as f64 / self.keys.len() as f64,
-            byte_hit_ratio: bytes as f64 / all as f64,
+            simulated: left.is_none(),
+            hit_ratio,
+            byte_hit_ratio,
             held,
             refusals,
             clockhand_ratio: None,

@@ -91,8 +91,13 @@ fn hit_ratios_stand_beside_the_optimum() {
 fn traces_with_sizes_are_replayed_by_weight() {
     let comparison = compare(&["hit-ratio", "--peers", "foyer-lru,scc"]);
     let rows = comparison["hit_ratios"]["weighted"].as_array().expect("rows");
-    // Four capacities of one trace, through three caches, and three rows more: clockhand by bytes, GDSF twice. scc does not weigh.
-    assert_eq!(rows.len(), 4 * 6);
+    // Four capacities of one trace, through three caches, and five rows more: clockhand by bytes, GDSF twice, and two that
+    // know the future. scc does not weigh.
+    assert_eq!(rows.len(), 4 * 8);
+    let offline = rows.iter().filter(|row| row["cache"] == "Belady, offline");
+    let bytes = offline.map(|row| row["byte_hit_ratio"].as_f64().expect("a ratio"));
+    assert_eq!(bytes.collect::<Vec<_>>(), [0.27333, 0.53008, 0.62843, 0.72144], "of the file");
+    assert_eq!(rows.iter().filter(|row| row["simulated"] == true).count(), 4 * 4);
     let best = |cost: &str, ratio: &str| {
         let of = |cache: &str| {
             let own = rows.iter().filter(|row| row["cache"] == format!("{cache}{cost}").as_str());
@@ -162,9 +167,18 @@ fn charts_are_drawn_into_a_folder() {
         assert!(out.status.success(), "{out:?}");
     }
     let drawn = std::fs::read_dir(&charts).expect("the folder was made").count();
-    assert_eq!(drawn, 20 + 3);
+    assert_eq!(
+        drawn,
+        20 + 5,
+        "of the hit ratios: three traces, and one by size, of requests and of bytes"
+    );
     let chart = std::fs::read_to_string(charts.join("hit-ratio-web12.svg")).expect("a chart");
     for text in ["<svg", "clockhand get, 8 thr", "Belady", "1376 entries"] {
+        assert!(chart.contains(text), "{text}");
+    }
+    let chart = std::fs::read_to_string(charts.join("byte-hit-ratio-web-nasa.svg"));
+    let chart = chart.expect("a chart of the trace with sizes");
+    for text in ["<svg", "GDSF, cost = size", "Belady by size, offline", "21871863 bytes, 20 %"] {
         assert!(chart.contains(text), "{text}");
     }
 }

@@ -63,4 +63,15 @@ fn folders_of_traces() {
     }
     folder.raw("small.u64.zst", b"");
     fails(&compare(), "holds no accesses");
+    folder.keys("small", &[1, 2, 3]);
+    let header = "trace,capacity_bytes,percent,name,object_hit_ratio,byte_hit_ratio\n";
+    for (text, says) in [
+        ("trace\n".into(), "rows_sizes.csv does not begin with the line"),
+        (format!("{header}small,10,1,Belady,0.5\n"), "in line 2"),
+        (format!("{header}small,0,1,Belady,0.5,0.5\n"), "in line 2"),
+        (format!("{header}\nsmall,10,1,Belady,0.5,1.5\n"), "in line 3"),
+    ] {
+        folder.raw("rows_sizes.csv", text.as_bytes());
+        fails(&compare(), says);
+    }
 }
