@@ -247,15 +247,16 @@ where
         let mut left = self.allowance(counts, now);
         let mut room = loading.cache().engine().prefetch_room();
         room = room.saturating_sub(self.successors.as_ref().map_or(0, |model| model.loaded));
+        let mut heap_of_loads = self.heap_of_running;
         let mut chosen: Vec<Candidate<K>> = Vec::with_capacity(wanted.len().min(left));
         for candidate in wanted {
             let twice = chosen.iter().any(|other| other.hash == candidate.hash);
             let fits = candidate.model == Model::Reuse || room > 0;
-            let heap = self.heap_of_running + candidate.heap;
+            let heap = heap_of_loads + candidate.heap;
             let has_memory = heap <= self.shares.heap_of_loads / 2;
             if !twice && fits && has_memory && left > 0 && self.bucket.take() {
                 left -= 1;
-                self.heap_of_running = heap;
+                heap_of_loads = heap;
                 room -= u64::from(candidate.model == Model::Successors);
                 chosen.push(candidate);
                 continue;
@@ -269,7 +270,6 @@ where
             return;
         }
         self.breaker.begin(now);
-        self.running += chosen.len();
         while !chosen.is_empty() {
             let job = chosen.drain(..chosen.len().min(MAX_PER_JOB)).collect();
             self.run(job);
@@ -291,7 +291,10 @@ where
         self.breaker.allowance(now).min(jobs).min(self.shares.loads.saturating_sub(self.running))
     }
 
-    fn run(&self, chosen: Vec<Candidate<K>>) {
+    fn run(&mut self, chosen: Vec<Candidate<K>>) {
+        // What is counted here is counted out by the ends of the job, which come in any case.
+        self.running += chosen.len();
+        self.heap_of_running += chosen.iter().map(|it| it.heap).sum::<usize>();
         let ends = chosen.iter().map(|it| LoadEnd::new(it.model, it.hash, it.heap)).collect();
         let keys = chosen.into_iter().map(|it| (it.key, it.renews)).collect();
         (self.run_job)(self.loading.clone(), keys, self.ends.begin(ends));

@@ -205,7 +205,7 @@ impl Options {
         row("nothing", course.drive(|_| Ok(Nothing))?);
         row("Mithril", course.drive(|_| Ok(Mithril::new(capacity)))?);
         for models in Models::ALL {
-            // A request takes a millisecond. Mithril has no budget, so this one is never used up.
+            // A request takes a millisecond. Mithril has no budget, so this one is large.
             let (budget, horizon) = (Budget::share(32.0), Duration::from_millis(64));
             let terms = Terms { budget, horizon, tick: u64::MAX, ..self.terms(models) };
             row(models.name(), course.drive(|store| Predicted::new(store, terms))?);
