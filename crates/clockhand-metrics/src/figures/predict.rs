@@ -68,13 +68,9 @@ pub(crate) const FAMILIES: &[Predict] = &[
     Predict::counter("evidence", "Reads that were looked at.", |r, tell| {
         tell(&[], Whole(r.evidence));
     }),
-    Predict::counter(
-        "steps",
-        "What it has done, in steps: reads, keys and successors.",
-        |r, tell| {
-            tell(&[], Whole(r.steps));
-        },
-    ),
+    Predict::counter("steps", "What it has done, in steps.", |r, tell| {
+        tell(&[], Whole(r.steps));
+    }),
     Predict::counter("working", "Time that it has worked, without loads.", |r, tell| {
         tell(&[], Real(r.working.as_secs_f64()));
     })
