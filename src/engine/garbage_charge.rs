@@ -1,10 +1,15 @@
 //! What an unlinked entry is charged to until it is freed.
 
+use std::hash::{BuildHasher, Hash};
+
 use super::lingering::LingeringCharge;
 use super::write_op::WriteOp;
 use super::{Engine, Local};
 use crate::accounting::Reservation;
+use crate::entry::EntryRef;
 use crate::reclaim::ChargedTo;
+use crate::sync::{AtomicU64, Relaxed, seeded};
+use crate::table;
 
 /// What a retired entry takes of the ledger that bears it. An entry that weighs nothing takes one, so that
 /// their number is bounded, too.
@@ -102,6 +107,78 @@ impl<K, V, S> Engine<K, V, S> {
                 ChargedTo::Nowhere
             }
         }
+    }
+}
+
+/// Since when what is kept was charged anew in vain, and how often.
+#[derive(Debug, Default)]
+pub(super) struct RechargeAttempts {
+    activity: Relaxed<AtomicU64>,
+    vain: Relaxed<AtomicU64>,
+}
+
+/// How often that is tried while nothing is inserted, retired or freed: what lingers comes to be kept a few epochs after it
+/// was retired.
+const MAX_VAIN_RECHARGES: u64 = 8;
+
+impl<K, V, S> Engine<K, V, S>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+    S: BuildHasher,
+{
+    /// Has the retired capacity bear what it had no room for when it was unlinked, and has now; whether it bears
+    /// more. Only of that which is kept for those who sleep: the rest is freed soon, and a write waits for it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn recharge_kept(&self, op: &mut WriteOp<'_>) -> bool {
+        let lingers = self.lingering.charge() > 0 || self.uncharged.get() > 0;
+        let (domain, local) = (self.table.domain(), op.local);
+        if !lingers || !domain.keeps() || seeded("lingering-not-recharged") {
+            return false;
+        }
+        // What the operation has freed is of no use to it while it waits for what lingers.
+        op.room.surrender();
+        if self.retired.free(self.retired_credits()) == 0 {
+            return false;
+        }
+        let (activity, before) = (self.activity(), &self.recharges);
+        if before.activity.get() != activity {
+            before.activity.set(activity);
+            before.vain.set(0);
+        } else if before.vain.get() >= MAX_VAIN_RECHARGES {
+            return false;
+        }
+        let mut bears_more = false;
+        domain.recharge_kept(|garbage, charged_to| {
+            let table::Garbage::Entry(entry) = garbage else { return charged_to };
+            let taken = self.recharge(local, entry.as_ref(), charged_to);
+            bears_more |= taken.is_some();
+            taken.unwrap_or(charged_to)
+        });
+        before.vain.add(u64::from(!bears_more));
+        bears_more
+    }
+
+    /// Has the retired capacity bear an unlinked entry that the caller has in its hand, if it has room.
+    fn recharge(
+        &self,
+        local: &Local,
+        entry: EntryRef<'_, K, V>,
+        charged_to: ChargedTo,
+    ) -> Option<ChargedTo> {
+        let borne = charged_to == ChargedTo::Capacity;
+        if charged_to == ChargedTo::Retired || !borne && entry.is_placeholder() {
+            return None;
+        }
+        let charge = retired_charge(entry.charge());
+        self.retired_room(local, entry.charge())?.commit(charge);
+        if borne {
+            self.lingering.end(charge, || self.capacity.give(&local.credit, charge));
+        } else {
+            self.uncharged.sub(1);
+        }
+        Some(ChargedTo::Retired)
     }
 }
 

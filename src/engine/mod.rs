@@ -101,6 +101,7 @@ pub(crate) use crate::policy::{SavedGhost, SavedHand, SavedPolicy};
 pub(crate) use batch::Batch;
 use cleanups::Cleanups;
 use failures::Failures;
+use garbage_charge::RechargeAttempts;
 use local::{LoadTally, Local};
 pub(crate) use placeholder::{LoadKind, LoadStart, StaleValue};
 #[cfg(feature = "predict")]
@@ -196,6 +197,8 @@ pub(crate) struct Engine<K, V, S> {
     stood_at: Relaxed<AtomicU64>,
     /// The `activity` when a write was last refused, as nothing was left to wait for.
     refused_at: Relaxed<AtomicU64>,
+    /// How often what is kept was charged anew in vain.
+    recharges: RechargeAttempts,
     /// Writes that have waited for long.
     starvation: CachePadded<Starvation>,
     /// Charges of unlinked entries that the retired capacity had no room for, and the capacity still bears.
@@ -254,6 +257,7 @@ impl<K, V, S> Engine<K, V, S> {
             retired: Ledger::for_transient_units(settings.retired_capacity),
             stood_at: Relaxed::<AtomicU64>::new(u64::MAX),
             refused_at: Relaxed::<AtomicU64>::new(u64::MAX),
+            recharges: RechargeAttempts::default(),
             starvation: CachePadded::default(),
             lingering: CachePadded::default(),
             uncharged: CachePadded::new(Relaxed::<AtomicU64>::new(0)),

@@ -11,8 +11,9 @@
 //! - What is kept for a thread that has slept in the cache for that long, and was neutralized, is not waited for either.
 //! - Once all who were in the cache have left it, nothing is left to free, and no entry was inserted or was retired or
 //!   freed meanwhile, waiting is of no use.
-//! - A thread that stands in its own way does not wait: by another guard, by a reader, as it is freeing, or as code of the
-//!   user's that the operation calls takes what it has freed.
+//! - A thread that stands in its own way does not wait: by another guard, as it is freeing, or as code of the
+//!   user's that the operation calls takes what it has freed. A [`Reader`](crate::Reader) of its own is neutralized like any
+//!   other, and keeps what it has seen: the thread waits for others beside it, and not for it.
 
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,10 @@ const STARVING_AFTER: Duration = Duration::from_millis(5);
 /// For how long an operation waits at least for a thread that stands in the way with a write, however long that has
 /// stood there: it does not stay, and needs a processor, which those who are refused at once would not leave to it.
 const MIN_WAIT_FOR_WRITE: Duration = Duration::from_millis(2);
+
+/// For how many times the patience a thread may stand in the way with a write before others do not wait for it any more, who
+/// begin then.
+const PATIENCE_WITH_WRITES: u32 = 4;
 
 /// How often an operation looks at least, unless another one has and the epoch still stands. Where the whole process
 /// stood still, the patience has passed before any thread had a chance to go on.
@@ -147,7 +152,7 @@ where
             }
         }
         wait.looks = wait.looks.saturating_add(1);
-        let lasted = wait.since.elapsed().max(domain.stalled_for());
+        let lasted = wait.since.elapsed().max(self.stalled_for());
         let has_looked = || wait.looks >= MIN_LOOKS || self.stood_at.get() == epoch;
         let lost = wait.has_lost(MAX_TURNS, MIN_CONTENTION.min(patience));
         let waits = !lost && (lasted < patience || !has_looked() || self.spares_write(wait));
@@ -163,9 +168,19 @@ where
             && self.table.domain().is_held_up_by_write()
     }
 
+    /// For how long threads stay in the cache that are in the way. Where one of them writes, it lacks a processor: that counts
+    /// only after a few times the patience, so that nobody is refused at once beside a thread that is about to go on.
+    fn stalled_for(&self) -> Duration {
+        let (domain, patience) = (self.table.domain(), self.settings.patience);
+        let stalled = domain.stalled_for();
+        let lacks_processor =
+            stalled < patience.saturating_mul(PATIENCE_WITH_WRITES) && domain.is_held_up_by_write();
+        if lacks_processor { Duration::ZERO } else { stalled }
+    }
+
     /// A number that changes whenever an entry is inserted, is retired or is freed: one that was in the cache with
     /// the charge of a victim in its hand has brought its entry in when it leaves.
-    fn activity(&self) -> u64 {
+    pub(super) fn activity(&self) -> u64 {
         let inserted = self.locals().map(|local| local.tally.insertions.get());
         inserted.fold(self.table.domain().activity() as u64, u64::wrapping_add)
     }
@@ -182,8 +197,8 @@ where
             return false;
         }
         if domain.keeps() {
-            // As nothing was freed meanwhile, that is all there is.
-            return true;
+            // As nothing was freed meanwhile, that is all there is, but for what one has in its hand who frees.
+            return !domain.is_collecting();
         }
         self.lingering.charge() == 0 && (error == AttemptError::NoRoom || !garbage())
     }
@@ -216,7 +231,7 @@ where
         if op.has_freed_enough() {
             return pin.while_unpinned(|| back_off(op.looks()));
         }
-        let freed = self.reclaim_for_room(pin, Some(&mut op.room));
+        let freed = self.reclaim_for_room(pin, Some(&mut op.room)) || self.recharge_kept(op);
         if !freed && op.attempts.wait.is_some() {
             // Another thread is in the way, or what is free is in the hands of one that has lost its processor.
             pin.while_unpinned(|| back_off(op.looks()));

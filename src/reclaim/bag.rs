@@ -347,6 +347,11 @@ impl<T> Bag<T> {
         to.put(self.kept.take());
     }
 
+    /// Takes out what is kept here, to be put with what is back.
+    pub(super) fn take_kept(&self) -> Queue<T> {
+        self.kept.take()
+    }
+
     /// Takes charge of what lies on a shelf, before everything is dropped.
     pub(super) fn take_over(&self, from: &BatchPool<T>) {
         self.kept.put(from.take());
@@ -469,7 +474,7 @@ impl<T> BatchPool<T> {
         !self.0.load(Ordering::Relaxed).is_null()
     }
 
-    fn take(&self) -> Queue<T> {
+    pub(super) fn take(&self) -> Queue<T> {
         // SAFETY: the word holds what `put` has put there, and it is ours now (R4).
         unsafe { Queue::of_queue(take(&self.0)) }
     }
@@ -479,7 +484,7 @@ impl<T> BatchPool<T> {
     /// # Progress
     ///
     /// Lock-free: an attempt fails only where others put batches here.
-    fn put(&self, mut batches: Queue<T>) -> bool {
+    pub(super) fn put(&self, mut batches: Queue<T>) -> bool {
         if batches.first().is_none() {
             return false;
         }

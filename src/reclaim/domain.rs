@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bag::{BatchPool, ChargedTo, Collected};
-use super::freeing;
+use super::epoch::{Epoch, Stamp};
+use super::freeing::{self, CollectionCounter, CollectionKind};
 use super::handles::{self, AnyDomain};
 use super::open_batch::BATCH;
 use super::participant::{Guard, Participant, PinStatus};
@@ -13,7 +14,7 @@ use super::participant_scan::{self, ParticipantScan};
 #[cfg(all(test, clockhand_loom))]
 use super::pin_state::NeutralizeRequest;
 use super::pin_state::{PinState, State};
-use super::queue::Seal;
+use super::queue::{Queue, Seal};
 use super::stall::{Stall, Timer};
 use super::validate::{Mode, Reads};
 use super::{HasBirthEra, OwnedGuard};
@@ -41,7 +42,7 @@ pub(crate) struct Domain<T, L> {
     /// Retirements from one look of a thread for ripe items to its next, and from one batch to the next, at most.
     look_step: Relaxed<AtomicUsize>,
     seal_step: Relaxed<AtomicUsize>,
-    epoch: CachePadded<AtomicU64>,
+    epoch: Epoch,
     /// Pushed in front, never removed (R5).
     participants: AtomicPtr<Participant<T, L>>,
     closed: AtomicBool,
@@ -50,6 +51,8 @@ pub(crate) struct Domain<T, L> {
     /// How often ripe items were put back, and the epoch at which a collection has found all that was
     /// ripe, with the count as it was when that collection began.
     put_back: AtomicU64,
+    /// How many collections for all participants are under way.
+    collections: CollectionCounter,
     searched: Relaxed<AtomicU64>,
     /// On a line that advances write to, and pins do not read.
     stall: CachePadded<Stall>,
@@ -75,11 +78,12 @@ impl<T, L> Domain<T, L> {
             retired_before: Relaxed::<AtomicUsize>::new(0),
             look_step: Relaxed::<AtomicUsize>::new(LOOK_STEP),
             seal_step: Relaxed::<AtomicUsize>::new(BATCH),
-            epoch: CachePadded::new(AtomicU64::new(0)),
+            epoch: Epoch::default(),
             participants: AtomicPtr::new(std::ptr::null_mut()),
             closed: AtomicBool::new(false),
             back: BatchPool::default(),
             put_back: AtomicU64::new(0),
+            collections: CollectionCounter::default(),
             searched: Relaxed::<AtomicU64>::new(u64::MAX),
             stall: CachePadded::default(),
         }
@@ -89,10 +93,10 @@ impl<T, L> Domain<T, L> {
     #[inline]
     pub(super) fn pin_participant<M: Mode>(&self, pin_state: &PinState) {
         // ORDERING R-e: Acquire: what was unlinked two advances ago and more is seen as unlinked
-        // (see "Why three"); pairs with the exchange in `scan_and_advance`.
-        let epoch = self.epoch.load(Ordering::Acquire);
+        // (see "Why three"); pairs with the exchange in `Epoch::advance`.
+        let stamp = self.epoch.stamp(Ordering::Acquire);
         // ORDERING R-x: Relaxed: read before the fence of the pin, so what was sealed in an older era is seen as unlinked.
-        pin_state.pin(epoch, self.era.load(Ordering::Relaxed), M::WRITES);
+        pin_state.pin(stamp, self.era.load(Ordering::Relaxed), M::WRITES);
     }
 
     /// Brings a participant that stays pinned up to the present epoch.
@@ -100,9 +104,9 @@ impl<T, L> Domain<T, L> {
     pub(super) fn refresh_participant(&self, pin_state: &PinState) {
         // ORDERING R-e: Acquire: as in `pin_participant`; this load is all that a renewed participant has instead
         // of a fence.
-        let epoch = self.epoch.load(Ordering::Acquire);
+        let stamp = self.epoch.stamp(Ordering::Acquire);
         // ORDERING R-x: Relaxed: as in `pin_participant`.
-        pin_state.renew(epoch, || self.era.load(Ordering::Relaxed));
+        pin_state.renew(stamp, || self.era.load(Ordering::Relaxed));
     }
 
     /// When an item is born that is made now: read before the item is published.
@@ -120,26 +124,22 @@ impl<T, L> Domain<T, L> {
     ///
     /// Wait-free; one load for each participant that was ever taken at the same time.
     fn scan_and_advance(&self) -> ParticipantScan<'_, T> {
-        let (mut scan, epoch) = self.scan_participants();
+        let (mut scan, stamp) = self.scan_participants();
         if scan.is_blocked {
-            self.stall.note(epoch);
+            self.stall.note(stamp.epoch());
             return scan;
         }
-        // ORDERING R-f: AcqRel: publishes what was acquired from the participants to the thread that reads the
-        // epoch.
-        let moved =
-            self.epoch.compare_exchange(epoch, epoch + 1, Ordering::AcqRel, Ordering::Relaxed);
-        if moved.is_ok() {
+        if self.epoch.advance(stamp) {
             scan.has_moved();
         }
         scan
     }
 
     /// Looks at all participants; and the epoch before that.
-    fn scan_participants(&self) -> (ParticipantScan<'_, T>, u64) {
-        // ORDERING R-f: Acquire: continues the chain of advances; pairs with the exchange in `scan_and_advance`.
-        let epoch = self.epoch.load(Ordering::Acquire);
-        let mut scan = ParticipantScan::at(epoch);
+    fn scan_participants(&self) -> (ParticipantScan<'_, T>, Stamp) {
+        // ORDERING R-f: Acquire: continues the chain of advances; pairs with the exchange in `Epoch::advance`.
+        let stamp = self.epoch.stamp(Ordering::Acquire);
+        let mut scan = ParticipantScan::at(stamp.epoch());
         // ORDERING R-b: SeqCst fence: either a participant that pins now is seen below, or its thread sees
         // all that was unlinked before this fence; pairs with `publish_and_fence`.
         fence(Ordering::SeqCst);
@@ -153,7 +153,7 @@ impl<T, L> Domain<T, L> {
             }
             scan.visit(participant, state, pin_era);
         }
-        (scan, epoch)
+        (scan, stamp)
     }
 
     /// The same; and those that keep the epoch from moving are neutralized, if `pressure` says so, which is told whether a
@@ -220,6 +220,7 @@ impl<T, L> Domain<T, L> {
         for (participant, request) in all {
             participant.pin_state.complete(request, bound, times);
         }
+        self.epoch.count_neutralized();
         self.note_put_back();
     }
 
@@ -304,6 +305,7 @@ impl<T, L> Domain<T, L> {
             return Collected { freed: 0 };
         }
         let mut left = budget;
+        let _collecting = self.collections.begin(CollectionKind::ByAll);
         for participant in self.participants() {
             participant.bag.seal_open(self);
             participant.bag.collect(self, &scan, &mut left, &mut sink);
@@ -312,6 +314,22 @@ impl<T, L> Domain<T, L> {
             self.searched.set(search);
         }
         Collected { freed: budget - left }
+    }
+
+    /// Has `charge` say anew what all that is charged to which is kept for those who sleep. It is looked at again by the
+    /// collections that follow.
+    pub(crate) fn recharge_kept(&self, mut charge: impl FnMut(&T, ChargedTo) -> ChargedTo) {
+        let (mut kept, mut back) = (self.back.take(), Queue::default());
+        self.participants().for_each(|participant| kept.append(participant.bag.take_kept()));
+        while let Some(mut batch) = kept.pop() {
+            batch.items.iter_mut().for_each(|(item, charged_to)| {
+                *charged_to = charge(item, *charged_to);
+            });
+            back.push(batch);
+        }
+        if self.back.put(back) {
+            self.note_put_back();
+        }
     }
 
     /// Ripe items were put back after a collection had taken them out, so one that ran meanwhile has
@@ -402,11 +420,18 @@ impl<T, L> Domain<T, L> {
         self.participants().any(|participant| participant.pin_state.keeps())
     }
 
-    /// Whether no thread is pinned who was neutralized a shorter time ago than this: what such a thread has in its hand may be given
-    /// back yet.
+    /// Whether a thread has garbage in its hand that it frees, or may put back.
+    pub(crate) fn is_collecting(&self) -> bool {
+        self.collections.any()
+            || self.participants().any(|participant| participant.collections.any())
+    }
+
+    /// Whether no other thread is pinned who was neutralized a shorter time ago than this: what such a thread has in its hand
+    /// may be given back yet. An owned guard of the calling thread stays as it is while that looks.
     pub(crate) fn sleepers_slept_for(&self, patience: Duration) -> bool {
-        let since = self.participants().filter_map(|participant| {
-            participant.pin_state.asleep_since(participant.pin_state.state())
+        let others = self.participants().filter(|participant| !participant.is_mine());
+        let since = others.filter_map(|participant| {
+            participant.pin_state.asleep_since_or(|| self.stall.began(self.epoch()))
         });
         since.map(|[_, since]| self.stall.lasted_since(since)).all(|lasted| lasted >= patience)
     }
@@ -504,6 +529,12 @@ impl<T, L> Domain<T, L> {
     pub(crate) fn neutralize_all(&self) {
         self.neutralize(|_| true);
     }
+
+    /// A step of the era for which no thread is neutralized that is here.
+    #[cfg(clockhand_loom)]
+    pub(crate) fn neutralize_none(&self) {
+        self.neutralize(|_| false);
+    }
 }
 
 #[cfg(all(test, clockhand_loom))]
@@ -598,7 +629,11 @@ impl<T, L> Domain<T, L> {
         }
         // This is the one thread that was not left behind, and no other calls this: what these holders
         // had belongs to no thread (R1, R5).
-        self.participants().for_each(|participant| participant.bag.forget_taker());
+        self.collections.reset();
+        self.participants().for_each(|participant| {
+            participant.collections.reset();
+            participant.bag.forget_taker();
+        });
         let left = self.participants().filter(|participant| participant.was_left_by_fork(me));
         left.map(Participant::release).count()
     }

@@ -9,7 +9,7 @@
 
 use std::cell::Cell;
 
-use crate::sync::{Outermost, seeded, thread_local};
+use crate::sync::{AtomicUsize, Outermost, Relaxed, seeded, thread_local};
 
 thread_local! {
     #[allow(clippy::missing_const_for_thread_local, reason = "loom's has no such form")]
@@ -27,4 +27,48 @@ pub(super) fn begin() -> Option<Outermost> {
 /// Whether the calling thread is freeing.
 pub(crate) fn is_freeing() -> bool {
     FREEING.with(Cell::get)
+}
+
+/// How many collections are under way: those who run them have garbage in their hands, which they free or put back.
+#[derive(Debug, Default)]
+pub(super) struct CollectionCounter(Relaxed<AtomicUsize>);
+
+/// A collection that is under way.
+#[derive(Debug)]
+pub(super) struct RunningCollection<'c>(&'c CollectionCounter, CollectionKind);
+
+/// By whom collections are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CollectionKind {
+    /// By one thread, which runs one at a time (R6).
+    ByOne,
+    ByAll,
+}
+
+impl CollectionCounter {
+    pub(super) fn begin(&self, counted: CollectionKind) -> RunningCollection<'_> {
+        match counted {
+            CollectionKind::ByOne => self.0.set(1),
+            CollectionKind::ByAll => _ = self.0.add(1),
+        }
+        RunningCollection(self, counted)
+    }
+
+    pub(super) fn any(&self) -> bool {
+        self.0.get() > 0
+    }
+
+    /// Forgets those that a fork has left behind.
+    pub(super) fn reset(&self) {
+        self.0.set(0);
+    }
+}
+
+impl Drop for RunningCollection<'_> {
+    fn drop(&mut self) {
+        match self.1 {
+            CollectionKind::ByOne => self.0.reset(),
+            CollectionKind::ByAll => _ = self.0.0.sub(1),
+        }
+    }
 }

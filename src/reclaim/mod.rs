@@ -17,7 +17,7 @@
 //!
 //! # Invariants
 //!
-//! - **R1** A participant's state is zero (quiescent) or `epoch << 1 | 1`; only the participant's holder writes it.
+//! - **R1** A participant's state is zero (quiescent) or shows an epoch; only the participant's holder writes it.
 //! - **R2** An item is retired by the one thread that unlinked it, while that thread is pinned,
 //!   after it can no longer be reached by a new reader.
 //! - **R3** A batch's tag is read from the epoch after a sequentially consistent fence that follows
@@ -68,6 +68,7 @@
 
 mod bag;
 mod domain;
+mod epoch;
 mod freeing;
 mod handles;
 mod name;
@@ -85,6 +86,8 @@ mod crossbeam_models;
 mod models;
 #[cfg(all(test, clockhand_loom))]
 mod neutralize_models;
+#[cfg(all(test, not(clockhand_loom)))]
+mod neutralize_tests;
 #[cfg(all(test, not(clockhand_loom)))]
 mod tests;
 

@@ -253,6 +253,25 @@ fn one_that_pins_beside_a_step_of_the_era_keeps_what_it_reads() {
     });
 }
 
+/// The same for one that is renewed after a step of the era, which its thread has taken for others, and is neutralized later:
+/// what was sealed before the era that it has read is not held for it.
+#[test]
+fn one_that_is_renewed_beside_a_step_of_the_era_keeps_what_it_reads() {
+    model(3, || {
+        let world = World::new([1, NONE]);
+        let mut pin_status = PinStatus::pinned(&world);
+        let reader = spawn(&world, move |world| {
+            let pin_status = { &mut pin_status };
+            world.domain.neutralize_none();
+            world.search(0, pin_status.0.guard_ref());
+        });
+        world.put(0, NONE);
+        world.neutralize();
+        world.collect();
+        reader.join().unwrap();
+    });
+}
+
 /// What was retired before a reader pinned is freed while it is pinned, although a writer that sleeps held the epoch.
 #[test]
 fn a_reader_that_pins_beside_a_writer_that_sleeps_holds_nothing_older() {

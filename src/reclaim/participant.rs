@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::HasBirthEra;
 use super::bag::{Bag, ChargedTo, Retired};
 use super::domain::Domain;
-use super::freeing;
+use super::freeing::{self, CollectionCounter, CollectionKind};
 use super::name::ThreadName;
 use super::pin_state::PinState;
 use super::validate::{Mode, Outcome, PinnedParticipant, Reads, Writes};
@@ -33,6 +33,8 @@ pub(crate) struct Participant<T, L> {
     name: ThreadName,
     /// How many guards the holder has, and whether its thread has ended under them.
     nested: Relaxed<AtomicU32>,
+    /// Whether the holder has garbage from here in its hand.
+    pub(super) collections: CollectionCounter,
     pub(super) next: AtomicPtr<Participant<T, L>>,
     pub(super) bag: Bag<T>,
     pub(super) local: L,
@@ -47,6 +49,7 @@ impl<T, L> Participant<T, L> {
             holder: AtomicU64::new(me.into_raw()),
             name,
             nested: Relaxed::<AtomicU32>::new(0),
+            collections: CollectionCounter::default(),
             next: AtomicPtr::new(std::ptr::null_mut()),
             bag: Bag::new(),
             local,
@@ -81,11 +84,10 @@ impl<T, L> Participant<T, L> {
         self.name.read(holder)
     }
 
-    /// Whether the calling thread has it and is pinned.
-    fn is_mine_and_pinned(&self) -> bool {
+    /// Whether the calling thread has it.
+    pub(super) fn is_mine(&self) -> bool {
         // ORDERING R-j: Relaxed: what the calling thread has written itself, or another's, which differs.
-        let holder = self.holder.load(Ordering::Relaxed);
-        holder == Holder::me().into_raw() && self.pin_state.own_state().is_pinned()
+        self.holder.load(Ordering::Relaxed) == Holder::me().into_raw()
     }
 
     /// Whether the participant's holder is a thread of the process that this one was forked from, and not `me`.
@@ -121,6 +123,7 @@ impl<T, L> Participant<T, L> {
         // Also where nothing is sealed yet: who sleeps holds what is in the cache when it is neutralized.
         let scan = domain.scan_or_neutralize(pressure);
         if any && budget > 0 {
+            let _collecting = self.collections.begin(CollectionKind::ByOne);
             self.bag.collect(domain, &scan, &mut budget, &mut sink());
         }
     }
@@ -305,13 +308,15 @@ impl<'d, T, L, M: Mode> Guard<'d, T, L, M> {
         self.participant.nested.get() == 1
     }
 
-    /// Whether the thread keeps its own garbage from being freed: by another guard, or by an owned guard that is
-    /// pinned.
+    /// Whether garbage stays where it is for as long as the thread does not go on: it holds another guard here, with
+    /// which it cannot leave; or it is in the middle of something elsewhere for which it is not neutralized. An owned
+    /// guard that it has only read through is.
     pub(crate) fn blocks_own_garbage(&self) -> bool {
-        let other =
-            |participant: &&Participant<T, L>| !std::ptr::eq(*participant, self.participant);
-        !self.is_alone()
-            || self.domain.participants().filter(other).any(Participant::is_mine_and_pinned)
+        let blocks = |participant: &Participant<T, L>| {
+            let is_other = !std::ptr::eq(participant, self.participant);
+            is_other && participant.is_mine() && participant.pin_state.keeps_from_neutralizing()
+        };
+        !self.is_alone() || self.domain.participants().any(blocks)
     }
 
     /// Runs `f` unpinned, and then pins anew, also after a panic; but pinned while the thread holds another guard.

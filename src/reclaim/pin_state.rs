@@ -63,6 +63,7 @@
 //! thread that neutralizes has read that number, with acquire, before it moves the era, and the births of all that was found were
 //! read before the number was written. So they are not above the era before that step.
 
+use super::epoch::Stamp;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, Relaxed, publish_and_fence, seeded};
 
 /// That the thread of a participant is to be neutralized that was seen with this state and this number.
@@ -72,25 +73,25 @@ pub(super) struct NeutralizeRequest {
     number: u64,
 }
 
-/// What a participant shows: nothing, or an epoch, and whether its holder writes.
+/// What a participant shows: nothing, or an epoch, with the count that was read together with it, and whether its holder writes.
 ///
 /// ```text
-///    63      2     1        0
-///   +---------+--------+--------+
-///   | epoch   | WRITES | PINNED |    zero: not pinned
-///   +---------+--------+--------+
+///    63    56      2     1        0
+///   +--------+---------+--------+--------+
+///   | count  | epoch   | WRITES | PINNED |    zero: not pinned
+///   +--------+---------+--------+--------+
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State(u64);
 
 const PINNED: u64 = 1;
 const WRITES: u64 = 1 << 1;
-const EPOCH_SHIFT: u32 = 2;
+const STAMP_SHIFT: u32 = 2;
 
 impl State {
     #[inline(always)]
-    fn at(epoch: u64, writes: bool) -> Self {
-        Self(epoch << EPOCH_SHIFT | if writes { WRITES | PINNED } else { PINNED })
+    fn at(stamp: Stamp, writes: bool) -> Self {
+        Self(stamp.to_word() << STAMP_SHIFT | if writes { WRITES | PINNED } else { PINNED })
     }
 
     #[inline(always)]
@@ -106,7 +107,12 @@ impl State {
     /// The epoch that a pinned participant shows.
     #[inline(always)]
     pub(super) fn epoch(self) -> u64 {
-        self.0 >> EPOCH_SHIFT
+        self.stamp().epoch()
+    }
+
+    #[inline(always)]
+    fn stamp(self) -> Stamp {
+        Stamp::of(self.0 >> STAMP_SHIFT)
     }
 
     fn reading(self) -> Self {
@@ -170,8 +176,8 @@ impl PinState {
 
     /// Shows an epoch, before any shared pointer is followed, and the era in which that was.
     #[inline(always)]
-    pub(super) fn pin(&self, epoch: u64, era: u32, writes: bool) {
-        let state = State::at(epoch, writes && !seeded("reclaim-write-unmarked")).0;
+    pub(super) fn pin(&self, stamp: Stamp, era: u32, writes: bool) {
+        let state = State::at(stamp, writes && !seeded("reclaim-write-unmarked")).0;
         // ORDERING R-x: Release: the end of the last pin was stored before; pairs with the load in `pin_era`.
         self.pin_era.store(era, Ordering::Release);
         if seeded("reclaim-pin-unfenced") {
@@ -181,20 +187,29 @@ impl PinState {
         publish_and_fence(&self.state, state);
     }
 
-    /// Shows this epoch to read, if it does not yet. Where it showed one, the era of the pin stays, as there is no fence.
+    /// Shows this epoch to read, if it does not yet. Where it showed one, the era of the pin stays, as there is no fence;
+    /// unless threads were neutralized since: then it pins anew.
     #[inline(always)]
-    pub(super) fn renew(&self, epoch: u64, era: impl FnOnce() -> u32) {
+    pub(super) fn renew(&self, stamp: Stamp, era: impl FnOnce() -> u32) {
         let shown = self.own_state();
-        if shown == State::at(epoch, false) {
+        if shown == State::at(stamp, false) {
             return;
         }
-        if shown.is_pinned() {
+        if shown.is_pinned() && shown.stamp().is_count_of(stamp) {
             // ORDERING R-d: Release: the reads of the last use end before the new epoch is shown;
             // pairs with the acquire load in `state`. If it is seen late, the epoch only waits.
-            self.state.store(State::at(epoch, false).0, Ordering::Release);
+            self.state.store(State::at(stamp, false).0, Ordering::Release);
         } else {
-            self.pin(epoch, era(), false);
+            self.pin_anew(stamp, era());
         }
+    }
+
+    /// Ends the pin that there is, and begins another.
+    #[cold]
+    #[inline(never)]
+    fn pin_anew(&self, stamp: Stamp, era: u32) {
+        self.unpin();
+        self.pin(stamp, era, false);
     }
 
     /// From now on the holder, which is pinned to read, writes, and is not to be neutralized; whether it did not write
@@ -286,6 +301,12 @@ impl PinState {
             return self.number.store(number, Ordering::Relaxed);
         }
         publish_and_fence(&self.number, number);
+    }
+
+    /// Whether it is pinned, and is not to be neutralized before it goes on.
+    pub(super) fn keeps_from_neutralizing(&self) -> bool {
+        let state = self.own_state();
+        state.is_pinned() && (state.writes() || self.own_number() & EXEMPT != 0)
     }
 
     // What others do.
@@ -403,6 +424,20 @@ impl PinState {
     /// Since when the holder sleeps, if it was neutralized and still shows the state that it had then.
     pub(super) fn asleep_since(&self, state: State) -> Option<[u64; 2]> {
         self.sleep_start.since(state.0).filter(|_| state.is_pinned() && self.bound(state).is_some())
+    }
+
+    /// Since when the holder sleeps, if it does. One that has pinned anew and not looked yet is still neutralized, under another
+    /// state: it sleeps since `now`, as far as is known.
+    pub(super) fn asleep_since_or(&self, now: impl FnOnce() -> [u64; 2]) -> Option<[u64; 2]> {
+        let state = self.state();
+        if !state.is_pinned() || self.bound(state).is_none() {
+            return None;
+        }
+        self.sleep_start.since(state.0).or_else(|| {
+            let now = now();
+            self.sleep_start.note(state.0, now);
+            Some(now)
+        })
     }
 }
 

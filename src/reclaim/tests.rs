@@ -6,7 +6,7 @@ use std::thread;
 
 use super::open_batch::OpenBatch;
 use super::queue::{Batch, Queue, TURNED};
-use super::{ChargedTo, Domain, GRACE, GuardRef, HasBirthEra, Reads, Retired, Validate};
+use super::{ChargedTo, Domain, GRACE, HasBirthEra, Retired};
 
 /// Counts its drops.
 struct Item(Arc<AtomicUsize>);
@@ -553,94 +553,4 @@ fn a_guard_too_many_is_a_panic_and_the_others_still_protect() {
     });
     assert_eq!(drops.load(Ordering::Relaxed), 0, "freed under a guard");
     drop(held);
-}
-
-/// What is born when it is told.
-struct Aged(u32, Arc<AtomicUsize>);
-
-impl HasBirthEra for Aged {
-    fn birth(&self) -> u32 {
-        self.0
-    }
-}
-
-impl Drop for Aged {
-    fn drop(&mut self) {
-        self.1.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-type Age = Arc<Domain<Aged, ()>>;
-
-fn free_ripe(domain: &Age) {
-    (0..=2 * GRACE).for_each(|_| _ = domain.collect((usize::MAX, |_| false), |item, _| drop(item)));
-}
-
-fn retire_aged(domain: &Age, birth: u32) -> Arc<AtomicUsize> {
-    let drops = Arc::new(AtomicUsize::new(0));
-    // SAFETY: the item was never linked.
-    let item = unsafe { Retired::new(Aged(birth, Arc::clone(&drops))) };
-    domain.pin().guard_ref().retire(item, ChargedTo::Nowhere);
-    drops
-}
-
-/// Reads a word, as one that may be neutralized.
-fn read(guard: GuardRef<'_, Aged, (), Reads>) {
-    guard.run(|validator| validator.validate(()).map(|_| ()));
-}
-
-#[test]
-fn what_a_sleeper_goes_on_with_is_not_freed_as_another_has_gone() {
-    for swapped in [false, true] {
-        let domain: Age = Arc::new(Domain::new());
-        let mut guards = [domain.owned_guard(), domain.owned_guard()];
-        if swapped {
-            guards.reverse();
-        }
-        let [goes_on, leaves] = &mut guards;
-        goes_on.guard_ref();
-        leaves.guard_ref();
-        // Or no thread would be in the way yet.
-        domain.advance();
-        domain.neutralize_all();
-        let drops = retire_aged(&domain, domain.birth() - 2);
-        free_ripe(&domain);
-        assert_eq!(drops.load(Ordering::SeqCst), 0, "both hold it");
-        // Still under its old epoch, as what it was lent stays valid.
-        read(goes_on.here());
-        leaves.park();
-        free_ripe(&domain);
-        assert_eq!(drops.load(Ordering::SeqCst), 0, "one still holds it");
-        goes_on.park();
-        free_ripe(&domain);
-        assert_eq!(drops.load(Ordering::SeqCst), 1, "nobody holds it");
-    }
-}
-
-#[test]
-fn what_any_of_the_sleepers_holds_is_kept() {
-    for swapped in [false, true] {
-        let domain: Age = Arc::new(Domain::new());
-        let mut guards = [domain.owned_guard(), domain.owned_guard()];
-        if swapped {
-            guards.reverse();
-        }
-        let [early, late] = &mut guards;
-        early.guard_ref();
-        domain.neutralize_all();
-        let birth = domain.birth();
-        late.guard_ref();
-        domain.neutralize_all();
-        let (old, young) = (retire_aged(&domain, birth - 1), retire_aged(&domain, domain.birth()));
-        let between = retire_aged(&domain, birth);
-        free_ripe(&domain);
-        let freed = || [&old, &between, &young].map(|drops| drops.load(Ordering::SeqCst));
-        assert_eq!(freed(), [0, 0, 1]);
-        late.park();
-        free_ripe(&domain);
-        assert_eq!(freed(), [0, 1, 1]);
-        early.park();
-        free_ripe(&domain);
-        assert_eq!(freed(), [1, 1, 1]);
-    }
 }

@@ -73,6 +73,7 @@ mod predict_pairs;
 #[cfg(all(feature = "predict", feature = "persist"))]
 mod predict_saved;
 mod public_api;
+mod readers;
 mod reentry;
 mod refusals;
 mod removals;

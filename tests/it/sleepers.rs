@@ -426,3 +426,60 @@ fn a_table_does_not_shrink_while_garbage_is_held() {
     drop(guard);
     drain(&cache);
 }
+
+/// Holds a guard on a thread of its own while `body` runs.
+fn beside_a_guard<R>(cache: &Cache<u64, u64>, body: impl FnOnce() -> R) -> R {
+    let (pinned, over) = (&Barrier::new(2), &Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let guard = cache.pin();
+            guard.get(&0);
+            pinned.wait();
+            over.wait();
+            drop(guard);
+        });
+        pinned.wait();
+        let done = body();
+        over.wait();
+        done
+    })
+}
+
+/// An old value for which the retired capacity had no room, and that a guard holds: once there is room, it is no longer charged
+/// to the capacity, and neither refuses nor evicts anything.
+#[test]
+fn what_a_guard_holds_is_moved_to_the_retired_capacity_when_that_has_room() {
+    let cache = Cache::builder().capacity(12).retired_capacity(10).patience(Duration::ZERO);
+    let cache: Cache<u64, u64> = cache.build().expect("sound");
+    (0..10).for_each(|key| cache.insert(key, key));
+    let (replaced, first_over) = (&Barrier::new(2), &Barrier::new(2));
+    std::thread::scope(|scope| {
+        let cache = &cache;
+        scope.spawn(move || {
+            beside_a_guard(cache, || {
+                (0..10).for_each(|key| cache.insert(key, 10 + key));
+                // So that a guard that is taken now holds nothing of that.
+                cache.maintain(100);
+                replaced.wait();
+                first_over.wait();
+            });
+        });
+        replaced.wait();
+        assert_eq!(cache.usage().retired, 10);
+        beside_a_guard(cache, || {
+            cache.insert(0, 20);
+            assert_eq!((cache.usage().lingering, cache.usage().retired), (1, 10));
+            first_over.wait();
+            assert!(eventually(|| {
+                cache.maintain(100);
+                cache.usage().retired == 0
+            }));
+            (10..12).for_each(|key| cache.insert(key, key));
+            let usage = cache.usage();
+            assert_eq!((usage.lingering, usage.retired, usage.entries), (0, 1, 12), "{usage:?}");
+            assert_eq!((cache.stats().refusals, cache.stats().evictions), (0, 0));
+        });
+    });
+    drain(&cache);
+    support::validate(&cache);
+}
