@@ -439,9 +439,9 @@ fn beside_a_guard<R>(cache: &Cache<u64, u64>, body: impl FnOnce() -> R) -> R {
             drop(guard);
         });
         pinned.wait();
-        let done = body();
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
         over.wait();
-        done
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
