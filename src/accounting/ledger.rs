@@ -83,7 +83,7 @@ impl Ledger {
     /// Whether neither the stripe nor the pool has a unit, and no stripe holds any: as in a cache that is full, where each
     /// insert looks first. Four loads, of the words and in the order in which `take_up_to` and `steal` look at them.
     #[inline]
-    pub(crate) fn is_used_up(&self, own: &Stripe) -> bool {
+    pub(super) fn is_used_up(&self, own: &Stripe) -> bool {
         own.has_none() && self.pool.units() == 0 && self.registered() == 0
     }
 

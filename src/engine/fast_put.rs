@@ -16,7 +16,7 @@ use super::remove::{Occupied, View};
 use super::table_entries::TableEntries;
 use super::write_op::{DecidedBy, UnfinishedPut};
 use super::{Engine, LoadToken, Pin};
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryRef};
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{EvictionCursor, History, ProbationChange, RecentUses, Worth};
 use crate::reclaim::ChargedTo;
@@ -43,39 +43,39 @@ where
         (candidate, over): (Option<SlotSnapshot<'g, K, V>>, &(impl Fn(&V, &V) -> bool, DecidedBy)),
     ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
         let view = self.table.view(pin.guard_ref());
-        if !self.is_plain || self.starvation.any() || self.owes_room() {
-            return Err((entry, UnfinishedPut::nothing(pin)));
+        if !self.is_usual(view) {
+            return Err((entry, UnfinishedPut::NOTHING));
         }
         let hash = entry.as_ref().hash();
         match view.find_for_write(hash, |k| k == entry.as_ref().key()) {
-            Lookup::Vacant(vacant) => self.fast_insert((pin, view), entry, (vacant, candidate)),
-            Lookup::Occupied(occupied) => {
-                self.fast_replace((view, pin.is_alone()), entry, (occupied.slot(), over))
-            }
+            Lookup::Vacant(vacant) => self.fast_insert(view, entry, (vacant, candidate)),
+            Lookup::Occupied(occupied) => self.fast_replace(view, entry, (occupied.slot(), over)),
         }
     }
 
-    /// Whether protected entries are to make room for prefetched ones, which is the general way's.
+    /// Whether a put is a usual one, as far as that can be told before its key is searched for.
     #[inline(always)]
-    fn owes_room(&self) -> bool {
+    fn is_usual(&self, view: View<'_, K, V>) -> bool {
+        // While the table's size changes each search migrates a part of it, and a write searches once.
+        let is_usual = self.is_plain && !self.starvation.any() && !view.is_migrating();
+        // Protected entries are to make room for prefetched ones.
         #[cfg(feature = "predict")]
-        return self.policy.has_displaced();
-        #[cfg(not(feature = "predict"))]
-        false
+        let is_usual = is_usual && !self.policy.has_displaced();
+        is_usual
     }
 
     /// Links an entry whose key is not there, if another one can make room for it at once.
     #[inline(always)]
     fn fast_insert<'g>(
         &self,
-        (pin, view): (&Pin<'_, K, V>, View<'g, K, V>),
+        view: View<'g, K, V>,
         entry: Entry<K, V>,
         (vacant, candidate): (Vacant<'g, K, V, History>, Option<SlotSnapshot<'g, K, V>>),
     ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
         let hash = entry.as_ref().hash();
         let (history, local) = (view.extension(), view.local());
         let cursor = &local.cursor;
-        let change = match self.make_room_at_once((pin, view), hash, candidate) {
+        let change = match self.make_room_at_once(view, entry.as_ref(), candidate) {
             Ok(change) => change,
             Err(unfinished) => return Err((entry, unfinished)),
         };
@@ -85,7 +85,7 @@ where
         entry.as_ref().set_recent_uses(recent_uses.bits());
         if let Err(entry) = vacant.commit(entry, meta) {
             self.policy.change_probation(cursor, change);
-            return Err((entry, UnfinishedPut::without_spending(1, Some(admission))));
+            return Err((entry, UnfinishedPut { units: 1, admission: Some(admission) }));
         }
         self.policy.change_probation(cursor, change.added(meta));
         self.end_insert(view, (hash, meta));
@@ -104,42 +104,43 @@ where
         }
     }
 
-    /// Evicts one entry, if there is no unit and that can be done at once: then the caller has its unit. Returns what
-    /// that has changed of probation.
+    /// Takes a unit for the caller, or evicts an entry that has one, if that can be done at once. Returns what that has
+    /// changed of probation.
     #[inline(always)]
     fn make_room_at_once<'g>(
         &self,
-        (pin, view): (&Pin<'_, K, V>, View<'g, K, V>),
-        hash: u64,
+        view: View<'g, K, V>,
+        own: EntryRef<'_, K, V>,
         candidate: Option<SlotSnapshot<'g, K, V>>,
     ) -> Result<ProbationChange, UnfinishedPut> {
         let (history, local) = (view.extension(), view.local());
         let cursor = &local.cursor;
         // Before it looks for room: see `make_room`.
         let lingering = self.lingering.before();
-        if !self.capacity.is_used_up(&local.credit)
-            || self.lingering.since(lingering) > 0
-            || self.capacity.debt() > 0
-        {
-            return Err(UnfinishedPut::nothing(pin));
+        let mut unit = self.capacity.empty_reservation(&local.credit);
+        if unit.gather(1, self.credits()) {
+            unit.commit(1);
+            return Ok(ProbationChange::default());
+        }
+        if self.lingering.since(lingering) > 0 || self.capacity.debt() > 0 {
+            return Err(UnfinishedPut::NOTHING);
         }
         // Before the policy is asked, which moves its hands: what the entry is charged to that makes room.
-        local.retired.begin(pin.is_alone());
         let Some(room) = self.retired.spend(&local.retired, 1) else {
-            return Err(UnfinishedPut::without_spending(0, None));
+            return Err(UnfinishedPut::NOTHING);
         };
         let evicted = match candidate {
             Some(seen)
                 if cursor.is_candidate(seen.entry().hash())
                     && self.gives_way(history, cursor, seen) =>
             {
-                let evicted = self.evict_seen(view, hash, (seen, || view.unlink_own(seen)));
+                let evicted = self.evict_seen(view, own, (seen, || view.unlink_own(seen)));
                 evicted.map(|meta| ProbationChange::default().removed(meta))
             }
-            _ => self.evict_any(view, hash),
+            _ => self.evict_any(view, own),
         };
         let Some(change) = evicted else {
-            return Err(UnfinishedPut::without_spending(0, None));
+            return Err(UnfinishedPut::NOTHING);
         };
         room.commit(1);
         Ok(change)
@@ -159,8 +160,8 @@ where
         (token, number): (&LoadToken, u32),
     ) -> Result<(), (Entry<K, V>, UnfinishedPut)> {
         let view = self.table.view(pin.guard_ref());
-        if !self.is_plain || self.starvation.any() || self.owes_room() {
-            return Err((entry, UnfinishedPut::nothing(pin)));
+        if !self.is_usual(view) {
+            return Err((entry, UnfinishedPut::NOTHING));
         }
         let (hash, local) = (entry.as_ref().hash(), view.local());
         let candidate = self.prefetch_candidate(view);
@@ -172,9 +173,9 @@ where
                 && old.tag_set().is_none()
         };
         let Some(occupied) = view.find_number(hash, number).filter(is_its_own) else {
-            return Err((entry, UnfinishedPut::nothing(pin)));
+            return Err((entry, UnfinishedPut::NOTHING));
         };
-        let change = match self.make_room_at_once((pin, view), hash, candidate) {
+        let change = match self.make_room_at_once(view, entry.as_ref(), candidate) {
             Ok(change) => change,
             Err(unfinished) => return Err((entry, unfinished)),
         };
@@ -184,7 +185,7 @@ where
         entry.as_ref().set_recent_uses(occupied.entry().recent_uses());
         let unlinked = match view.replace_in(occupied.slot(), (entry, false)) {
             Ok(unlinked) => unlinked,
-            Err(entry) => return Err((entry, UnfinishedPut::without_spending(1, None))),
+            Err(entry) => return Err((entry, UnfinishedPut { units: 1, admission: None })),
         };
         local.tally.placeholders_gone.bump();
         view.retire(unlinked, ChargedTo::Nowhere);
@@ -196,7 +197,7 @@ where
     #[inline(never)]
     fn fast_replace<'g>(
         &self,
-        (view, may_spend): (View<'g, K, V>, bool),
+        view: View<'g, K, V>,
         entry: Entry<K, V>,
         (slot, over): (OccupiedSlot<'g>, &(impl Fn(&V, &V) -> bool, DecidedBy)),
     ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
@@ -205,17 +206,16 @@ where
             || slot.has_token()
             || !over.0(old.value(), entry.as_ref().value())
         {
-            return Err((entry, UnfinishedPut { units: 0, admission: None, may_spend }));
+            return Err((entry, UnfinishedPut::NOTHING));
         }
-        local.retired.begin(may_spend);
         let Some(room) = self.retired.spend(&local.retired, 1) else {
-            return Err((entry, UnfinishedPut::without_spending(0, None)));
+            return Err((entry, UnfinishedPut::NOTHING));
         };
         entry.as_ref().set_recent_uses(old.recent_uses());
         let is_use = !seeded("policy-replacement-unused");
         let unlinked = match view.replace_in(slot, (entry, is_use)) {
             Ok(unlinked) => unlinked,
-            Err(entry) => return Err((entry, UnfinishedPut::without_spending(0, None))),
+            Err(entry) => return Err((entry, UnfinishedPut::NOTHING)),
         };
         room.commit(1);
         local.tally.count_out(RemovalCause::Replaced, 1);
@@ -240,7 +240,7 @@ where
     fn evict_seen<'g>(
         &self,
         view: View<'g, K, V>,
-        hash: u64,
+        own: EntryRef<'_, K, V>,
         (seen, unlink): (
             SlotSnapshot<'g, K, V>,
             impl FnOnce() -> Option<(Unlinked<K, V>, SlotMeta)>,
@@ -248,7 +248,7 @@ where
     ) -> Option<SlotMeta> {
         let (local, entry) = (view.local(), seen.entry());
         // Another thread has put it in meanwhile, perhaps: to evict it would lose an update.
-        if entry.hash() == hash {
+        if own.hash() == entry.hash() && own.key() == entry.key() {
             return None;
         }
         let (unlinked, meta) = unlink()?;
@@ -263,13 +263,13 @@ where
     /// has changed of probation.
     #[cold]
     #[inline(never)]
-    fn evict_any(&self, view: View<'_, K, V>, hash: u64) -> Option<ProbationChange> {
+    fn evict_any(&self, view: View<'_, K, V>, own: EntryRef<'_, K, V>) -> Option<ProbationChange> {
         let (entries, cursor) = (TableEntries::new(self, view), &view.local().cursor);
         let (entries, at) = (entries.excluding_renewing(true), (cursor, view.extension()));
         let delta = self.policy.probation_delta(cursor);
         let seen = self.policy.eviction(&entries, at, &delta).victim(self.fill())?;
         let unlink = || view.unlink(view.occupied(seen));
-        let meta = self.evict_seen(view, hash, (seen, unlink))?;
+        let meta = self.evict_seen(view, own, (seen, unlink))?;
         Some(delta.take().removed(meta))
     }
 }

@@ -357,9 +357,10 @@ where
         let value = NoAbort::new(value);
         let costs = self.rules.weigh_loaded(key, &value, took);
         let mut pin = self.pin();
+        self.begin_spending(&pin);
         count(pin.local());
         if let Err(kind) = self.check_weight(costs.charge) {
-            let op = self.begin_op(&pin);
+            let op = self.op(pin.local());
             return self.reject_load(pin, op, (hash, key, &value), (token, kind));
         }
         let (own, value) = (key.clone(), value.into_inner());
@@ -372,7 +373,7 @@ where
         };
         let completed = match number {
             Some(number) => self.fast_complete(&pin, entry, (token, number)),
-            None => Err((entry, UnfinishedPut::nothing(&pin))),
+            None => Err((entry, UnfinishedPut::NOTHING)),
         };
         let Err((entry, unfinished)) = completed else { return self.finish_write(pin) };
         let mut new = Some(entry);

@@ -205,15 +205,28 @@ fn the_time_of_a_load_is_cut_off_and_never_zero() {
     assert_eq!(rules(false)(Some(Duration::MAX)), 0);
 }
 
-/// Hashes the same in each cache.
-#[derive(Clone, Default)]
-struct Same;
+/// Hashes the same in each cache; to so many hashes, if that is not zero.
+#[derive(Clone, Copy)]
+struct Same(u64);
+
+struct SameHasher(std::hash::DefaultHasher, u64);
 
 impl std::hash::BuildHasher for Same {
-    type Hasher = std::hash::DefaultHasher;
+    type Hasher = SameHasher;
 
-    fn build_hasher(&self) -> Self::Hasher {
-        std::hash::DefaultHasher::new()
+    fn build_hasher(&self) -> SameHasher {
+        SameHasher(std::hash::DefaultHasher::new(), self.0)
+    }
+}
+
+impl std::hash::Hasher for SameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let hash = self.0.finish();
+        if self.1 == 0 { hash } else { (hash % self.1).wrapping_mul(0x9e37_79b9_7f4a_7c15) }
     }
 }
 
@@ -227,44 +240,59 @@ fn seen(cache: &Cache<u64, u64, Same>) -> (Vec<(u64, u64)>, String) {
     (entries, format!("{stats:?}"))
 }
 
-#[test]
-fn usual_writes_decide_as_the_general_way_does() {
-    for capacity in [1, 2, 7, 100, 2_000] {
-        let builder = || Cache::builder().capacity(capacity).hasher(Same);
-        let usual = builder().build().expect("sound");
-        let general = builder().removal_listener(|_: &u64, _: &u64, _| ()).build().expect("sound");
-        assert!(usual.engine().is_plain && !general.engine().is_plain);
-        let mut state = capacity;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
-        };
-        for step in 0..40 * capacity.max(50) {
-            // A few keys are asked for often, and others come once.
-            let span = 1 + random(2 * capacity);
-            let key = if random(3) == 0 { 10_000 + step } else { random(span) };
-            match random(20) {
-                0 => assert_eq!(usual.remove(&key), general.remove(&key)),
-                1..4 => [&usual, &general].iter().for_each(|cache| cache.insert(key, step)),
-                4 => {
-                    let put = |cache: &Cache<_, _, _>| cache.insert_if_absent(key, step).is_ok();
-                    assert_eq!(put(&usual), put(&general));
-                }
-                5 => {
-                    let load = |cache: &Cache<_, _, _>| cache.get_or_load(key, |_| step);
-                    assert_eq!(load(&usual), load(&general), "{key} at {step} of {capacity}");
-                }
-                _ if usual.get(&key).is_none() => {
-                    assert_eq!(general.get(&key), None, "{key} at {step} of {capacity}");
-                    [&usual, &general].iter().for_each(|cache| cache.insert(key, step));
-                }
-                _ => assert!(general.get(&key).is_some(), "{key} at {step} of {capacity}"),
+/// Does the same to a plain cache and to one that goes the general way.
+fn put_both_ways(hashes: u64, capacity: u64, resizes: bool) {
+    let builder = || Cache::builder().capacity(capacity).hasher(Same(hashes));
+    let usual = builder().build().expect("sound");
+    let general = builder().removal_listener(|_: &u64, _: &u64, _| ()).build().expect("sound");
+    assert!(usual.engine().is_plain && !general.engine().is_plain);
+    let both = [&usual, &general];
+    let mut state = capacity + 17 * hashes;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    for step in 0..40 * capacity.max(50) {
+        // A few keys are asked for often, and others come once.
+        let span = 1 + random(2 * capacity);
+        let key = if random(3) == 0 { 10_000 + step } else { random(span) };
+        let place = format!("{key} at {step}, {hashes} hashes, a capacity of {capacity}");
+        let same = |[a, b]: [Option<u64>; 2]| assert_eq!(a, b, "{place}");
+        match random(24) {
+            0 => same(both.map(|cache| cache.remove(&key))),
+            1..4 => both.iter().for_each(|cache| cache.insert(key, step)),
+            4 => same(both.map(|cache| cache.insert_if_absent(key, step).is_ok().then_some(1))),
+            5 => same(both.map(|cache| Some(cache.get_or_load(key, |_| step)))),
+            6 => same(both.map(|cache| cache.replace(key, step))),
+            7 if resizes && random(8) == 0 => {
+                let capacity = 1 + random(2 * capacity);
+                both.iter().for_each(|cache| cache.set_capacity(capacity));
             }
-            if step % capacity.max(50) == 0 {
-                assert_eq!(seen(&usual), seen(&general), "at {step} of {capacity}");
+            _ => {
+                let found = both.map(|cache| cache.get(&key));
+                same(found);
+                if found[0].is_none() {
+                    both.iter().for_each(|cache| cache.insert(key, step));
+                }
             }
         }
-        assert_eq!(seen(&usual), seen(&general), "in the end, of {capacity}");
-        [&usual, &general].iter().for_each(|cache| cache.engine().validate());
+        if step % capacity.max(50) == 0 {
+            assert_eq!(seen(&usual), seen(&general), "{place}");
+        }
+    }
+    assert_eq!(seen(&usual), seen(&general), "{hashes} hashes, a capacity of {capacity}");
+    both.iter().for_each(|cache| cache.engine().validate());
+}
+
+#[test]
+fn usual_puts_decide_as_the_general_way_does() {
+    [1, 2, 7, 100, 2_000].iter().for_each(|&capacity| put_both_ways(0, capacity, false));
+}
+
+/// A table that grows and shrinks is migrated by each search of a write, so one more would be seen in what is evicted.
+#[test]
+fn so_they_do_while_the_table_changes_and_where_hashes_collide() {
+    for (hashes, capacity) in [(0, 3), (0, 400), (1, 12), (3, 12), (11, 30), (40, 60)] {
+        put_both_ways(hashes, capacity, true);
     }
 }

@@ -72,6 +72,7 @@ where
         let costs = self.rules.weigh(&key, &value);
         let hash = self.hash(&*key);
         let pin = self.pin();
+        self.begin_spending(&pin);
         let _timing = self.begin_timing(pin.local(), Operation::Insert);
         if let Err(kind) = self.check_weight(costs.charge) {
             let view = self.table.view(pin.guard_ref());

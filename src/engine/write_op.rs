@@ -99,22 +99,11 @@ pub(super) struct UnfinishedPut {
     pub(super) units: u64,
     /// What the policy has said of its key.
     pub(super) admission: Option<Admission>,
-    /// Whether it may still spend credit with the retired capacity.
-    pub(super) may_spend: bool,
 }
 
 impl UnfinishedPut {
     /// Of one that has done nothing yet.
-    #[inline(always)]
-    pub(super) fn nothing<K, V>(pin: &Pin<'_, K, V>) -> Self {
-        Self { units: 0, admission: None, may_spend: pin.is_alone() }
-    }
-
-    /// Of one that spends no more credit with the retired capacity.
-    #[cold]
-    pub(super) fn without_spending(units: u64, admission: Option<Admission>) -> Self {
-        Self { units, admission, may_spend: false }
-    }
+    pub(super) const NOTHING: Self = Self { units: 0, admission: None };
 }
 
 /// What stood in the way of an attempt.
@@ -140,34 +129,43 @@ pub(crate) enum DecidedBy {
 /// What an attempt came to.
 pub(super) type Attempt<T> = Result<T, AttemptError>;
 impl<K, V, S> Engine<K, V, S> {
-    /// The work of an operation that has pinned the thread for itself, mostly: then it may spend of its credit with
-    /// the retired capacity. Within another one it may not, and that one may not any more.
+    /// An operation begins that has pinned the thread for itself, mostly: then it may spend of its credit with the
+    /// retired capacity. Within another one it may not, and that one may not any more. Before any code of the user's
+    /// is called, which may write: what that sets as allowance is not what was seen at the pin.
+    #[inline(always)]
+    pub(super) fn begin_spending(&self, pin: &Pin<'_, K, V>) {
+        pin.local().retired.begin(pin.is_alone());
+    }
+
+    /// The work of an operation that begins.
     #[inline(always)]
     pub(super) fn begin_op<'e>(&'e self, pin: &Pin<'e, K, V>) -> WriteOp<'e> {
-        self.op_that_spends(pin.local(), pin.is_alone())
+        self.begin_spending(pin);
+        self.op_begun(pin.local())
     }
 
+    /// The work of one that spends no credit.
     #[inline(always)]
     pub(super) fn op<'e>(&'e self, local: &'e Local) -> WriteOp<'e> {
-        self.op_that_spends(local, false)
+        local.retired.begin(false);
+        self.op_begun(local)
     }
 
-    /// The work of an operation that was no usual one.
+    /// The work of one that has [begun](Self::begin_spending), and was no usual one.
     #[inline(always)]
     pub(super) fn op_that_goes_on<'e>(
         &'e self,
         pin: &Pin<'e, K, V>,
         unfinished: UnfinishedPut,
     ) -> WriteOp<'e> {
-        let mut op = self.op_that_spends(pin.local(), unfinished.may_spend);
+        let mut op = self.op_begun(pin.local());
         op.reservation.add(unfinished.units);
         op.admission = unfinished.admission;
         op
     }
 
     #[inline(always)]
-    fn op_that_spends<'e>(&'e self, local: &'e Local, may_spend: bool) -> WriteOp<'e> {
-        local.retired.begin(may_spend);
+    fn op_begun<'e>(&'e self, local: &'e Local) -> WriteOp<'e> {
         let (reservation, room) = (
             self.capacity.empty_reservation(&local.credit),
             self.retired.empty_reservation(&local.retired),

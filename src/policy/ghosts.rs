@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A set-associative table of words. A set is one cache line of sixteen; a newcomer takes the place of the oldest, and what is
-//! vacant looks older than any ghost is, so that one comparison finds both. A key that comes back takes its ghost out, so
-//! it has one at most, but for threads that meet and for tags that agree.
+//! vacant looks older than any ghost is, so that one comparison finds both. A key that comes back takes its ghost out, and
+//! has one as a rule. It may have two after the cache was nearly empty for a while, when nobody looks for ghosts, or after a
+//! snapshot was restored over them: one of the two is found.
 //!
 //! One memory serves two ends. How often a key was used counts for as long as its ghost is there; the
 //! region that it left says something only for a while, which is shorter for the protected part.
@@ -103,7 +104,11 @@ impl Ghosts {
     #[inline]
     pub(super) fn put(&self, region: Region, hash: u64, count: u8, now: u64) {
         let (tag, time) = (tag(hash), self.coarse(now));
-        self.set(hash).oldest(time).set(word(tag, time, region == Region::Protected, count));
+        let set = self.set(hash);
+        // An entry that nobody has asked for came without a look at what was remembered of its key.
+        let own = if count == 0 { set.find(tag) } else { None };
+        let place = own.unwrap_or_else(|| set.oldest(time));
+        place.set(word(tag, time, region == Region::Protected, count));
     }
 
     /// Takes out a key that is remembered.

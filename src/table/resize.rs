@@ -36,6 +36,12 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
         array.links.get() > array.len() / 8 && array.bits() < Table::<K, V, X, L>::MAX_BITS
     }
 
+    /// Whether entries are moving to a generation of another size.
+    #[inline(always)]
+    pub(crate) fn is_migrating(&self) -> bool {
+        self.next(self.current()).is_some()
+    }
+
     /// Whether the table is so large that it may have to shrink.
     #[inline]
     pub(crate) fn is_grown(&self) -> bool {
