@@ -55,7 +55,7 @@ pub(crate) const PAGE: &str = concat!(
 pub(crate) const POLICY: &str = concat!(
     "default-src 'none'; script-src ",
     "'sha256-GcjUxq2Ikpp59K5J1vcWFWbf0Lo9FcxJXpdPeH63jx8=' ",
-    "'sha256-lQ84Mr9eXPFavxaVi61t7JT8BCn9CwavVQcnLoTKLDE='; ",
+    "'sha256-Xm3hVFEm73N3CUxOSnpJ4Xi6CN8D9XWYc9Ij+dMHHgI='; ",
     "style-src 'sha256-ATWDSy8NbBDr74D7OcppbUAoF/y5H2W0yA6AlARLlzc='; ",
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
