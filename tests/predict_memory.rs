@@ -6,6 +6,7 @@
 mod support;
 
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use clockhand::predict::{Budget, Features, MIN_MEMORY, PredictError, Predictor, PredictorStats};
@@ -14,6 +15,9 @@ use support::{Random, heap};
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
+
+/// Held by a test while it runs, so that no other one allocates meanwhile.
+static ALONE: Mutex<()> = Mutex::new(());
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -116,6 +120,7 @@ fn drop_within(predictor: Predictor, stats: &PredictorStats, in_a_round: i64) {
 
 #[test]
 fn it_holds_no_more_than_its_memory() {
+    let _alone = ALONE.lock();
     let both = [true, true];
     for models in [[true, false], [false, true]] {
         check(MIN_MEMORY, models, Eager, |key| key);
@@ -138,6 +143,7 @@ fn it_holds_no_more_than_its_memory() {
 
 #[test]
 fn too_little_for_keys_of_their_size_is_refused() {
+    let _alone = ALONE.lock();
     let large = Cache::new(10).loading(|key: &[u8; 4096]| Ok::<_, String>(key[0]));
     let builder = |bytes| Predictor::builder(&large).budget(Budget::per_second(1.0)).memory(bytes);
     let refused = builder(2 * MIN_MEMORY).build().unwrap_err();
