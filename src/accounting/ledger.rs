@@ -165,12 +165,6 @@ impl Ledger {
         Reservation::of(self, own, 0)
     }
 
-    /// Takes credit without an exchange, if the operation may do that: see [`Stripe::begin`].
-    #[inline(always)]
-    pub(crate) fn spend<'a>(&'a self, own: &'a Stripe, charge: u64) -> Option<Reservation<'a>> {
-        own.spend(charge).then(|| Reservation::of(self, own, charge))
-    }
-
     /// Reserves what the stripe and the pool have, up to `charge`.
     #[inline]
     pub(crate) fn reserve_up_to<'a>(&'a self, own: &'a Stripe, charge: u64) -> Reservation<'a> {

@@ -1,8 +1,9 @@
-//! The usual insert: a new key in a cache without weights, times and listener, for which one other entry makes room.
+//! The usual put, in a cache without weights, times and listener: a new key that has a unit or for which one other entry
+//! makes room, a replacement, the end of a load.
 //!
-//! A write may have to wait, to free garbage, to replace a value, to pay for a shrink, to tell a listener. What it keeps for
-//! all of that (a [`WriteOp`](super::write_op::WriteOp)) costs as much as a usual insert itself. So the usual one is tried
-//! first, with nothing but a unit of charge in hand. It takes the same steps in the same order as the general way does,
+//! A write may have to wait, to free garbage, to pay for a shrink, to tell a listener. What it keeps for all of that (a
+//! [`WriteOp`](super::write_op::WriteOp)) costs as much as a usual put itself. So the usual one is tried first, with nothing
+//! but a unit of charge in hand. It takes the same steps in the same order as the general way does,
 //! and where anything else than the usual has to be decided, it leaves that to the general way, which begins anew.
 //!
 //! It may do so between any two steps. Until the new entry is announced, all that it has done is to evict an entry, which
@@ -13,7 +14,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::placeholder::has_token;
 use super::remove::{Occupied, View};
-use super::table_entries::TableEntries;
+use super::room::is_of_own_key;
 use super::write_op::{DecidedBy, UnfinishedPut};
 use super::{Engine, LoadToken, Pin};
 use crate::entry::{Entry, EntryRef};
@@ -34,7 +35,7 @@ where
     ///
     /// # Errors
     ///
-    /// The entry, and what was unfinished.
+    /// The entry, and what is handed on to the general way.
     #[inline(always)]
     pub(super) fn fast_put<'g>(
         &self,
@@ -126,7 +127,7 @@ where
             return Err(UnfinishedPut::NOTHING);
         }
         // Before the policy is asked, which moves its hands: what the entry is charged to that makes room.
-        let Some(room) = self.retired.spend(&local.retired, 1) else {
+        let Some(room) = self.retired.empty_reservation(&local.retired).spend(1) else {
             return Err(UnfinishedPut::NOTHING);
         };
         let evicted = match candidate {
@@ -151,7 +152,7 @@ where
     ///
     /// # Errors
     ///
-    /// The entry, and what was begun.
+    /// The entry, and what is handed on to the general way.
     #[inline(always)]
     pub(super) fn fast_complete(
         &self,
@@ -208,7 +209,7 @@ where
         {
             return Err((entry, UnfinishedPut::NOTHING));
         }
-        let Some(room) = self.retired.spend(&local.retired, 1) else {
+        let Some(room) = self.retired.empty_reservation(&local.retired).spend(1) else {
             return Err((entry, UnfinishedPut::NOTHING));
         };
         entry.as_ref().set_recent_uses(old.recent_uses());
@@ -247,8 +248,7 @@ where
         ),
     ) -> Option<SlotMeta> {
         let (local, entry) = (view.local(), seen.entry());
-        // Another thread has put it in meanwhile, perhaps: to evict it would lose an update.
-        if own.hash() == entry.hash() && own.key() == entry.key() {
+        if is_of_own_key(own, entry) {
             return None;
         }
         let (unlinked, meta) = unlink()?;
@@ -264,8 +264,8 @@ where
     #[cold]
     #[inline(never)]
     fn evict_any(&self, view: View<'_, K, V>, own: EntryRef<'_, K, V>) -> Option<ProbationChange> {
-        let (entries, cursor) = (TableEntries::new(self, view), &view.local().cursor);
-        let (entries, at) = (entries.excluding_renewing(true), (cursor, view.extension()));
+        let (entries, cursor) = (self.evictable(view, None, 0), &view.local().cursor);
+        let at = (cursor, view.extension());
         let delta = self.policy.probation_delta(cursor);
         let seen = self.policy.eviction(&entries, at, &delta).victim(self.fill())?;
         let unlink = || view.unlink(view.occupied(seen));

@@ -43,6 +43,13 @@ pub(super) fn max_failed_evictions<K, V>(view: &View<'_, K, V>) -> usize {
     MAX_FAILED_EVICTIONS + view.buckets() / BUCKETS_PER_FAILED_EVICTION
 }
 
+/// Whether a victim is of the key that room is made for. Another thread has put it in since the key was looked for, and it
+/// is what the operation has to replace: to evict it would lose an update that both have made.
+#[inline(always)]
+pub(super) fn is_of_own_key<K: Eq, V>(own: EntryRef<'_, K, V>, victim: EntryRef<'_, K, V>) -> bool {
+    own.hash() == victim.hash() && own.key() == victim.key() && !seeded("room-of-its-own-key")
+}
+
 /// What an attempt to evict came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Eviction {
@@ -177,11 +184,7 @@ where
         occupied: Occupied<'g, K, V>,
     ) -> Eviction {
         let (entry, charge) = (occupied.entry(), occupied.entry().charge());
-        // Another thread has put it in since the key was looked for, and it is what the operation has to replace. To
-        // evict it would lose an update that both have made.
-        if own.is_some_and(|own| own.hash() == entry.hash() && own.key() == entry.key())
-            && !seeded("room-of-its-own-key")
-        {
+        if own.is_some_and(|own| is_of_own_key(own, entry)) {
             return Eviction::OwnKey;
         }
         // Before it is unlinked: garbage that no ledger has room for would break the bound of both.
@@ -272,7 +275,7 @@ where
 
     /// The entries of which one may go.
     #[inline(always)]
-    fn evictable<'g>(
+    pub(super) fn evictable<'g>(
         &'g self,
         view: View<'g, K, V>,
         own: Option<EntryRef<'g, K, V>>,
