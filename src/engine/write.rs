@@ -94,17 +94,36 @@ where
         if let Some(tags) = tags {
             entry.set_tags(Some(tags));
         }
+        if !self.is_plain {
+            return self.put_entry(
+                pin,
+                (entry, UnfinishedPut::NOTHING),
+                (&over, lifetime_override),
+            );
+        }
         match self.fast_put(&pin, entry, (candidate, &over)) {
             Ok(inserted) => {
                 self.finish_usual_write(pin);
                 Ok(inserted)
             }
-            Err(unfinished) => self.put_entry(pin, unfinished, (&over, lifetime_override)),
+            Err(unfinished) => self.put_unfinished(pin, unfinished, (&over, lifetime_override)),
         }
     }
 
-    /// Puts an entry in, unless there is a value over which it may not go; counts it if it is refused.
+    /// Puts an entry in that was no usual one. Apart, as it would take the registers of those that are.
+    #[cold]
     #[inline(never)]
+    fn put_unfinished<'e>(
+        &'e self,
+        pin: Pin<'e, K, V>,
+        put: (Entry<K, V>, UnfinishedPut),
+        over: (&(impl Fn(&V, &V) -> bool, DecidedBy), LifetimeOverride),
+    ) -> Result<Inserted, Refused<K, V>> {
+        self.put_entry(pin, put, over)
+    }
+
+    /// Puts an entry in, unless there is a value over which it may not go; counts it if it is refused.
+    #[inline(always)]
     fn put_entry<'e>(
         &'e self,
         mut pin: Pin<'e, K, V>,
