@@ -170,8 +170,8 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// Loads the values of `keys`, by one query as far as the loader has one, on the calling thread. A key whose
-    /// flag is set is renewed if it has a value, and loaded otherwise; others are loaded if they have none. Calls `tell` once
-    /// for each key, with its index.
+    /// flag is set is renewed if it has a value, and loaded otherwise; others are loaded if they have none. Calls `tell` for
+    /// each key, with its index; what it says last holds.
     ///
     /// A load begins when its loader is about to be called, so that no other caller waits for one that is queued.
     pub(crate) fn load_predicted(
@@ -182,6 +182,8 @@ where
         let room = self.cache.engine().permits_for_batch(keys.len());
         let StartedLoads { leaders, of_leaders, singly } =
             self.begin_all_predicted(keys, &mut tell);
+        // Until more is known of them: a panic of a key may end this at any step, and what was begun has cost a load.
+        of_leaders.iter().for_each(|index| tell(*index, PredictedLoad::Failed));
         let mut ends = Vec::new();
         let taken = NoAborts::new(self.renew(leaders, |renewed| {
             ends.push(ended(&renewed));

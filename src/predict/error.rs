@@ -16,6 +16,11 @@ pub enum PredictError {
         /// The bytes that were asked for.
         bytes: usize,
     },
+    /// The memory is more than there is.
+    TooMuchMemory {
+        /// The bytes that were asked for.
+        bytes: usize,
+    },
     /// The precision floor is not between zero and one.
     PrecisionFloor,
     /// The horizon is zero.
@@ -41,6 +46,9 @@ impl fmt::Display for PredictError {
                 "{bytes} bytes are too few for a predictor: give it {} for each model, or more if keys are large",
                 super::MIN_MEMORY
             ),
+            Self::TooMuchMemory { bytes } => {
+                write!(f, "{bytes} bytes for a predictor are more than this machine gives")
+            }
             Self::PrecisionFloor => f.write_str("the precision floor is not between 0 and 1"),
             Self::Horizon => f.write_str("a horizon of zero is no time to predict for"),
             Self::CpuShare => {

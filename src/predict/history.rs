@@ -165,9 +165,11 @@ impl<K> History<K> {
     }
 
     fn forget_oldest(&mut self) {
-        self.keys.pop_front();
+        // Dropped last: if its destructor panics, keys and what is known of them are as many all the same.
+        let key = self.keys.pop_front();
         self.before.pop_front();
         self.heap -= self.heaps.pop_front().map_or(0, |heap| in_memory(u64::from(heap)));
+        drop(key);
     }
 
     /// A row for a key that has occurred now.

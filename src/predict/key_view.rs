@@ -1,4 +1,4 @@
-//! The user's features, with what they must not do put right.
+//! The user's features, and the code of keys, with what they must not do put right.
 
 use std::mem::needs_drop;
 
@@ -7,7 +7,8 @@ use super::memory::heap_of;
 use crate::narrow::single;
 use crate::sync::{quietly, seeded};
 
-/// The user's features; a panic or a number that is none stands for the default.
+/// The user's features; a panic or a number that is none stands for the default. A key whose own code panics is passed
+/// over.
 pub(super) struct KeyView<K> {
     features: Box<dyn Features<K>>,
     panics: u64,
@@ -18,7 +19,7 @@ impl<K: 'static> KeyView<K> {
         Self { features, panics: 0 }
     }
 
-    /// How often one of them has panicked.
+    /// How often user code has panicked.
     pub(super) fn panics(&self) -> u64 {
         self.panics
     }
@@ -27,6 +28,17 @@ impl<K: 'static> KeyView<K> {
         let answer = quietly(|| ask(&*self.features));
         self.panics += u64::from(answer.is_none());
         answer
+    }
+
+    /// Runs code of a key: `Clone`, `Eq`, `Hash`. `None` if it panics: what is done with that key ends there, and the
+    /// round goes on with the next one.
+    pub(super) fn guard<T>(&mut self, run: impl FnOnce() -> T) -> Option<T> {
+        if seeded("predict-key-ends-round") {
+            return Some(run());
+        }
+        let done = quietly(run);
+        self.panics += u64::from(done.is_none());
+        done
     }
 
     pub(super) fn class(&mut self, key: &K) -> usize {

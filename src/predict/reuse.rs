@@ -48,9 +48,9 @@ const LIFE_PARTS: u32 = 8;
 /// What the model sees of the cache.
 pub(super) trait CacheView<K> {
     fn presence(&self, hash: u64) -> Option<Presence>;
+    /// A clone of the key that has a hash. Runs its code, as `hash` does.
     fn key(&self, hash: u64) -> Option<K>;
-    /// The hash of a key; `None` if hashing it panics.
-    fn hash(&self, key: &K) -> Option<u64>;
+    fn hash(&self, key: &K) -> u64;
     /// How many keys that are loaded ahead have room, and may not displace one another before they are asked for.
     fn prefetch_room(&self) -> u64;
     /// Whether a key that was loaded ahead was asked for, in time or not.
@@ -116,12 +116,10 @@ impl<K: Clone + 'static> Reuse<K> {
     ) {
         self.steps += 1;
         if self.keys.get(hash).is_none() {
-            let Some(key) = cache.key(hash) else { return };
+            let Some(key) = view.guard(|| cache.key(hash)).flatten() else { return };
             let (class, heap) = (view.class(&key), view.heap_of(&key));
             let known = Known::new(hash, key, class, heap, now);
-            if self.keys.insert(known).is_none() {
-                return;
-            }
+            view.guard(|| _ = self.keys.insert(known));
         }
         let Some(known) = self.keys.get(hash) else { return };
         known.note_use(&self.calendar, now);
@@ -269,7 +267,7 @@ impl<K: Clone + 'static> Reuse<K> {
         let known = self.keys.get(hash)?;
         let features = view.features(&known.key);
         let inputs = inputs(known, (now, left, lifetime), &self.calendar, features);
-        let (class, key, heap) = (known.class, known.key.clone(), known.heap);
+        let (class, key, heap) = (known.class, view.guard(|| known.key.clone())?, known.heap);
         let (from, until) = (now.saturating_add(left), now.saturating_add(lifetime));
         let probability = self.regression.probability(class, &inputs);
         let gain = view.gain(&key, probability);

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::breaker::Breaker;
 use super::budget::TokenBucket;
@@ -27,7 +27,7 @@ use crate::evidence::ReadEvent;
 use crate::load::{LoadingCache, PredictedLoad, WeakLoadingCache};
 #[cfg(feature = "persist")]
 use crate::persist::PersistError;
-use crate::sync::{quietly, seeded};
+use crate::sync::seeded;
 
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 /// Loads that one job runs, one after another or by one query.
@@ -70,7 +70,10 @@ pub(super) struct Rounds<K, V, L, S> {
 
 /// The time since the cache was built, and a month before: what was saved may have happened before.
 fn now<K, V, S>(cache: &Cache<K, V, S>) -> Duration {
-    MONTH.saturating_add(cache.engine().elapsed())
+    let unsteady =
+        seeded("predict-unsteady-time").then(|| UNIX_EPOCH.elapsed().unwrap_or_default());
+    let off = unsteady.map_or(0, |now| now.subsec_nanos());
+    MONTH.saturating_add(cache.engine().elapsed()).saturating_add(Duration::from_nanos(off.into()))
 }
 
 /// The cache, as the models see it.
@@ -90,11 +93,11 @@ where
     }
 
     fn key(&self, hash: u64) -> Option<K> {
-        quietly(|| self.cache.engine().key_of_hash(hash)).flatten()
+        self.cache.engine().key_of_hash(hash)
     }
 
-    fn hash(&self, key: &K) -> Option<u64> {
-        quietly(|| self.cache.engine().hash_of(key))
+    fn hash(&self, key: &K) -> u64 {
+        self.cache.engine().hash_of(key)
     }
 
     fn prefetch_room(&self) -> u64 {
@@ -207,7 +210,7 @@ where
         self.bucket.refill(now, demand);
         let failed = counts.failed.saturating_sub(given_up);
         self.breaker.look(counts.succeeded + failed, failed, now);
-        if paused {
+        if paused && !seeded("predict-pause-ignored") {
             wanted.clear();
         }
         self.start(&loading, wanted, &counts, now);
@@ -297,7 +300,9 @@ where
         self.heap_of_running += chosen.iter().map(|it| it.heap).sum::<usize>();
         let ends = chosen.iter().map(|it| LoadEnd::new(it.model, it.hash, it.heap)).collect();
         let keys = chosen.into_iter().map(|it| (it.key, it.renews)).collect();
-        (self.run_job)(self.loading.clone(), keys, self.ends.begin(ends));
+        let (loading, ends) = (self.loading.clone(), self.ends.begin(ends));
+        // A user's executor may panic, and a key while its load ends.
+        self.view.guard(|| (self.run_job)(loading, keys, ends));
     }
 
     /// Learns what became of loads.

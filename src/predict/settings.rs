@@ -43,6 +43,9 @@ impl PredictSettings {
             Err(PredictError::NoModel)
         } else if self.memory < models * MIN_MEMORY {
             Err(PredictError::Memory { bytes: self.memory })
+        } else if Vec::<u8>::new().try_reserve_exact(self.memory).is_err() {
+            // An allocation that fails later would end the process.
+            Err(PredictError::TooMuchMemory { bytes: self.memory })
         } else if !(0.0..=1.0).contains(&self.precision_floor) {
             Err(PredictError::PrecisionFloor)
         } else if self.horizon.is_zero() {

@@ -46,7 +46,8 @@ pub struct PredictorStats {
     /// For how long it has worked. Loads are not included; always zero without a thread.
     #[cfg_attr(feature = "serde", serde(with = "crate::stats::seconds"))]
     pub working: Duration,
-    /// Panics of the user's [`Features`](super::Features).
+    /// Panics of the user's [`Features`](super::Features), and of keys that it clones, compares or hashes: what it did with
+    /// that key ends there.
     pub panics: u64,
 }
 

@@ -157,10 +157,11 @@ impl<K: Clone + Eq + 'static> Successors<K> {
         } else if !missed {
             return;
         }
-        let Some(key) = cache.key(hash) else { return };
+        let Some(key) = view.guard(|| cache.key(hash)).flatten() else { return };
         let heap = view.heap_of(&key);
-        let before = self.history.note((hash, key), heap);
-        let successors = self.successors(&before);
+        let note = || self.history.note((hash, key), heap);
+        let Some(before) = view.guard(note) else { return };
+        let Some(successors) = view.guard(|| self.successors(&before)) else { return };
         self.follow((hash, successors), now, view, cache, wanted);
     }
 
@@ -175,8 +176,9 @@ impl<K: Clone + Eq + 'static> Successors<K> {
     ) {
         for (event, cell) in successors {
             self.steps += 1;
-            let Some(key) = self.history.event(event).cloned() else { continue };
-            let Some(successor) = cache.hash(&key) else { continue };
+            let key = view.guard(|| self.history.event(event).cloned()).flatten();
+            let Some(key) = key else { continue };
+            let Some(successor) = view.guard(|| cache.hash(&key)) else { continue };
             if cache
                 .presence(successor)
                 .is_some_and(|presence| presence.live || presence.being_loaded)

@@ -229,6 +229,35 @@ fn a_history_tells_where_a_key_was_and_forgets_the_oldest() {
 }
 
 #[test]
+fn a_history_of_keys_whose_destructor_panics_still_knows_where_they_were() {
+    struct Armed<'a>(&'a std::cell::Cell<bool>);
+    impl Drop for Armed<'_> {
+        fn drop(&mut self) {
+            assert!(!self.0.get() || std::thread::panicking(), "a destructor");
+        }
+    }
+    let armed = std::cell::Cell::new(false);
+    let mut history = History::<Armed<'_>>::new(4 << 10);
+    let mut note = |key: u64, panics: bool| {
+        armed.set(panics);
+        let note = || history.note((key << 20, Armed(&armed)), 0).at;
+        let noted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(note));
+        armed.set(false);
+        noted.ok()
+    };
+    // More than there is room for.
+    assert!((0..1_000).all(|key| note(key, false).is_some()));
+    for _ in 0..2 {
+        assert!(note(0, true).is_none(), "the oldest key makes room");
+        assert!(note(0, false).is_some(), "it has made room");
+    }
+    let before = [2_000, 2_001, 2_000, 2_002, 2_000].map(|key| note(key, false));
+    assert_eq!(before[0], Some([0; 3]));
+    assert_eq!(before[2], Some([1_003, 0, 0]));
+    assert_eq!(before[4], Some([1_005, 1_003, 0]));
+}
+
+#[test]
 fn a_history_of_long_keys_is_shorter() {
     let mut history = History::<String>::new(16 << 10);
     let mut note = |key: u64, len: usize| {

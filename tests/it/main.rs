@@ -66,6 +66,8 @@ mod persist;
 mod predict;
 #[cfg(all(feature = "predict", feature = "async"))]
 mod predict_async;
+#[cfg(all(feature = "predict", feature = "persist"))]
+mod predict_hostile;
 #[cfg(feature = "predict")]
 mod predict_limits;
 #[cfg(all(feature = "predict", feature = "async", feature = "persist"))]

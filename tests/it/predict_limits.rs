@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clockhand::predict::{
@@ -241,6 +242,46 @@ fn a_removal_wins_over_a_load_that_runs() {
     assert!(market.predicted() > before, "values were renewed");
     *market.origin.meanwhile.lock().unwrap() = None;
     assert!((0..20).all(|key| market.quotes.cache().get(&key).is_none()));
+}
+
+#[test]
+fn a_removal_wins_over_a_load_of_what_follows() {
+    let market = Market::new(
+        |cache| cache.capacity(100),
+        |predictor| predictor.budget(Budget::share(10.0)).reuse(false).precision_floor(0.0),
+    );
+    read_chains(&market, 100, |_| market.step());
+    let (cache, overtaken) = (market.quotes.cache().clone(), Arc::new(Mutex::new(Vec::new())));
+    let own = Arc::clone(&overtaken);
+    *market.origin.meanwhile.lock().unwrap() = Some(Box::new(move |key| {
+        cache.invalidate(&key);
+        own.lock().unwrap().push(key);
+    }));
+    let mut all = 0;
+    read_chains(&market, 20, |_| {
+        market.step();
+        let overtaken = std::mem::take(&mut *overtaken.lock().unwrap());
+        all += overtaken.len();
+        assert!(overtaken.iter().all(|key| !market.quotes.cache().contains_key(key)));
+    });
+    assert!(all > 10, "{all} loads: {:?}", market.predictor.stats());
+}
+
+#[test]
+fn a_write_wins_over_a_load_that_runs() {
+    const WRITTEN: u64 = u64::MAX;
+    let market = reuse(Budget::per_second(100.0));
+    read(&market, 0..20, 120);
+    let cache = market.quotes.cache().clone();
+    *market.origin.meanwhile.lock().unwrap() =
+        Some(Box::new(move |key| cache.insert(key, WRITTEN)));
+    let before = market.predicted();
+    (0..20).for_each(|key| _ = market.read(key));
+    market.wait(10 * SECOND);
+    assert!(market.predicted() >= before + 10, "values were renewed");
+    let values = (0..20).filter_map(|key| market.quotes.cache().get(&key));
+    let values: Vec<u64> = values.collect();
+    assert!(values.len() >= 10 && values.iter().all(|value| *value == WRITTEN), "{values:?}");
 }
 
 #[test]
@@ -485,8 +526,8 @@ impl Features<u64> for PanicsAtFirst {
 
 #[test]
 fn its_thread_survives_features_and_loaders_that_panic() {
-    let panics = std::sync::Arc::new(AtomicBool::new(true));
-    let own = std::sync::Arc::clone(&panics);
+    let panics = Arc::new(AtomicBool::new(true));
+    let own = Arc::clone(&panics);
     let quotes = Cache::builder()
         .capacity(100)
         .time_to_live(Duration::from_millis(400))

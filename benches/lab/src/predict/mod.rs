@@ -67,6 +67,9 @@ pub struct Options {
     /// Memory of the predictor, in KiB
     #[arg(long, value_name = "KIB", default_value_t = 16 << 10, value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
     memory: u64,
+    /// With traces: the loads that the predictor may start for each on demand
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    loads: u32,
     /// Write one JSON object to this file; `-` prints it, and nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -205,8 +208,8 @@ impl Options {
         row("nothing", course.drive(|_| Ok(Nothing))?);
         row("Mithril", course.drive(|_| Ok(Mithril::new(capacity)))?);
         for models in Models::ALL {
-            // A request takes a millisecond. Mithril has no budget, so this one is large.
-            let (budget, horizon) = (Budget::share(32.0), Duration::from_millis(64));
+            // A request takes a millisecond.
+            let (budget, horizon) = (Budget::share(self.loads.into()), Duration::from_millis(64));
             let terms = Terms { budget, horizon, tick: u64::MAX, ..self.terms(models) };
             row(models.name(), course.drive(|store| Predicted::new(store, terms))?);
         }
