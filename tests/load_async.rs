@@ -419,7 +419,7 @@ fn a_hit_allocates_nothing_while_its_value_is_being_renewed() {
 }
 
 #[test]
-fn a_landing_that_asks_for_its_own_key_is_told_so() {
+fn a_completion_that_asks_for_its_own_key_is_told_so() {
     let own: Arc<Mutex<Option<Cache<u64, u64>>>> = Arc::default();
     let (inside, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (cache_in, count, tell) = (Arc::clone(&own), Arc::clone(&inside), Arc::clone(&told));

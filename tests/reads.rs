@@ -167,7 +167,7 @@ fn a_hit_with_a_borrowed_key_allocates_nothing_though_it_might_load() {
 }
 
 #[test]
-fn a_read_of_two_caches_by_turns_neither_allocates_nor_frees() {
+fn a_read_of_two_caches_in_turn_neither_allocates_nor_frees() {
     let caches = [Cache::new(100), Cache::new(100)];
     caches.iter().for_each(|cache| cache.insert(1, 1));
     let read = || caches.iter().all(|cache| cache.get(&1) == Some(1));

@@ -35,7 +35,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// Gives back all that is held, which pays debt first.
-    pub(crate) fn surrender(&mut self) {
+    pub(crate) fn release(&mut self) {
         let held = std::mem::take(&mut self.held);
         self.ledger.give(self.own, held);
     }

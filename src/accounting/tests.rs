@@ -157,7 +157,7 @@ fn the_ends_of_the_range_work() {
 }
 
 #[test]
-fn an_evictor_adds_victims_to_its_hand_and_returns_the_surplus() {
+fn an_evictor_adds_victims_to_its_reservation_and_returns_the_surplus() {
     let (ledger, stripes) = generous(16);
     let own = &stripes[0];
     assert!(take(&ledger, own, 14));

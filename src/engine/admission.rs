@@ -79,7 +79,7 @@ where
             return false;
         }
         // Others may need what is not enough here.
-        op.reservation.surrender();
+        op.reservation.release();
         self.policy.evicted(history, cursor, entry.hash(), (meta, recent_uses));
         true
     }

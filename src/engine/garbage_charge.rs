@@ -58,7 +58,7 @@ impl<K, V, S> Engine<K, V, S> {
             return op.room.split(retired_charge);
         }
         // What does not do here may do for others.
-        op.room.surrender();
+        op.room.release();
         None
     }
 
@@ -138,7 +138,7 @@ where
             return false;
         }
         // What the operation has freed is of no use to it while it waits for what lingers.
-        op.room.surrender();
+        op.room.release();
         if self.retired.free(self.retired_credits()) == 0 {
             return false;
         }

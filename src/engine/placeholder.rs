@@ -286,7 +286,7 @@ where
         }
         let copied = entry.as_ref().deadline().map(|word| Deadline::from_word(word.get()));
         let Ok(unlinked) = self.replace(view, &op.delta, occupied, (entry, false)) else {
-            op.reservation.surrender();
+            op.reservation.release();
             return Err(AttemptError::Changed);
         };
         let charged_to = self.commit_garbage(garbage_charge, charge);

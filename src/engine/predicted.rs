@@ -185,7 +185,7 @@ where
             if !wanted || self.evict(&view, op, None, 0) != Eviction::Done {
                 return;
             }
-            op.reservation.surrender();
+            op.reservation.release();
         }
     }
 

@@ -76,7 +76,7 @@ where
             return Ok(());
         }
         // Others may need what is not enough here, and shall not evict for it.
-        op.reservation.surrender();
+        op.reservation.release();
         Err(AttemptError::Garbage)
     }
 
@@ -104,7 +104,7 @@ where
             match self.evict(view, op, own, failed) {
                 // A shrink that readers stopped goes on: the victim's charge pays for that.
                 Eviction::Done if paid < MAX_PAID && self.capacity.debt() > 0 => {
-                    op.reservation.surrender();
+                    op.reservation.release();
                     paid += 1;
                 }
                 Eviction::Done => {}
@@ -112,7 +112,7 @@ where
                 Eviction::Barred => return Err(AttemptError::NoRoom),
                 Eviction::OwnKey => {
                     // To replace that takes less: no entry shall be evicted for what was taken for both.
-                    op.reservation.surrender();
+                    op.reservation.release();
                     return Err(AttemptError::Changed);
                 }
                 Eviction::Failed if failed >= self.max_failures(view, op) || self.len() == 0 => {

@@ -227,7 +227,7 @@ where
         }
         let reserved = op.reservation.held();
         // Who leaves the cache leaves nothing in its hand: of two who hold a part each, one shall get it all.
-        op.reservation.surrender();
+        op.reservation.release();
         if op.has_freed_enough() {
             return pin.while_unpinned(|| back_off(op.looks()));
         }

@@ -426,7 +426,7 @@ where
         let is_use = !op.predicted && !op.renews && !seeded("policy-replacement-unused");
         let unlinked = self.replace_with(view, op, occupied, (new, is_use)).inspect_err(|_| {
             // No entry shall be evicted for what was taken for two.
-            op.reservation.surrender();
+            op.reservation.release();
         })?;
         let (cause, inserted) = if live {
             (RemovalCause::Replaced, Inserted::Replaced)

@@ -51,7 +51,7 @@ fn nothing_and_too_much() {
 }
 
 #[test]
-fn looks_are_subtracted_and_seats_are_added() {
+fn looks_are_subtracted_and_participants_are_added() {
     let (one, other) = (Timings::default(), Timings::default());
     let look = || Latency::of(Operation::Load, [&one, &other].into_iter());
     one.record(Operation::Load, Duration::from_millis(1));

@@ -197,7 +197,7 @@ fn one_value_completes() {
 }
 
 #[test]
-fn a_nudge_loses_no_news() {
+fn a_nudge_loses_no_outcome() {
     // The watch has the first waiter take over, and the leader ends meanwhile.
     model(|| {
         let flight = stalled();

@@ -141,7 +141,7 @@ fn the_first_value_to_arrive_completes_the_flight() {
 }
 
 #[test]
-fn a_landing_that_dies_goes_on_with_who_leads_or_waits() {
+fn a_completion_that_dies_goes_on_with_the_leader_or_a_waiter() {
     let stalled = || {
         let flight = flight(Runner::Task);
         begin(&flight, FIRST, Runner::Task, 0).unwrap().wake(1);

@@ -8,7 +8,7 @@ use super::hand::Hand;
 use super::probation_fifo::{LocalBatch, ProbationFifo};
 
 #[test]
-fn a_stretch_belongs_to_one_evictor() {
+fn a_range_belongs_to_one_evictor() {
     loom::model(|| {
         let hand = Arc::new(Hand::new());
         let claim = |hand: &Hand| [hand.claim(1, 1).0, hand.claim(1, 1).0];

@@ -246,7 +246,7 @@ impl<T> Bag<T> {
             && rest.first().is_some_and(|batch| scan.is_ripe(batch.seal.tag))
             && let Some(batch) = rest.pop()
         {
-            self.sift(domain, scan, batch, &mut budget, free);
+            self.free_or_keep(domain, scan, batch, &mut budget, free);
         }
         self.put_back_unripe(domain, rest);
     }
@@ -272,7 +272,7 @@ impl<T> Bag<T> {
         {
             // Ripe by the epoch; but a thread that was neutralized before may have taken another number since.
             if scan.is_ripe(batch.seal.tag) || seeded("reclaim-back-unchecked") {
-                self.sift(domain, scan, batch, budget, free);
+                self.free_or_keep(domain, scan, batch, budget, free);
             } else {
                 budget.looks -= 1;
                 delayed.append(Queue::of_one(batch));
@@ -287,7 +287,7 @@ impl<T> Bag<T> {
 
     /// Divides a ripe batch into what no thread holds, and what is kept.
     #[inline]
-    fn sift<L>(
+    fn free_or_keep<L>(
         &self,
         domain: &Domain<T, L>,
         scan: &ParticipantScan<'_, T>,

@@ -359,7 +359,7 @@ fn a_late_note_does_not_lower_the_bound() {
 
 /// A participant changes hands while it is neutralized.
 #[test]
-fn the_next_one_on_a_seat_that_was_neutralized_keeps_what_it_reads() {
+fn the_next_holder_of_a_neutralized_participant_keeps_what_it_reads() {
     model(2, || {
         let world = World::new([NONE, NONE]);
         let pin_status = PinStatus::pinned(&world);

@@ -124,7 +124,7 @@ fn guards_may_be_dropped_in_any_order() {
 }
 
 #[test]
-fn a_perch_holds_until_it_moves_or_is_parked() {
+fn an_owned_guard_holds_until_it_is_renewed_or_parked() {
     let (domain, drops) = toy();
     let mut owned_guard = domain.owned_guard();
     retire(&domain, &drops, 1);
@@ -417,7 +417,7 @@ fn a_domain_that_is_dropped_frees_everything() {
 }
 
 #[test]
-fn seats_are_used_again() {
+fn participants_are_used_again() {
     let (domain, drops) = toy();
     for _ in 0..100 {
         // Joined, as a scope's end does not wait for the thread's own destructors.
@@ -434,7 +434,7 @@ fn seats_are_used_again() {
 }
 
 #[test]
-fn many_domains_may_be_used_by_turns() {
+fn many_domains_may_be_used_in_turn() {
     let domains: Vec<_> = (0..20).map(|_| toy()).collect();
     for _ in 0..3 {
         domains.iter().for_each(|(domain, drops)| retire(domain, drops, 2));
@@ -446,7 +446,7 @@ fn many_domains_may_be_used_by_turns() {
 }
 
 #[test]
-fn a_roster_forgets_domains_that_are_closed() {
+fn handles_of_closed_domains_are_forgotten() {
     let work = || {
         let (old, _) = toy();
         drop(old.pin());

@@ -530,7 +530,7 @@ fn clear(table: &Toy, key: u64) {
 }
 
 #[test]
-fn a_landing_beside_a_removal_leaves_nothing() {
+fn a_completion_concurrent_with_a_removal_leaves_nothing() {
     model(3, || {
         let table = toy();
         let token = begin_load(&table, 1).expect("nothing is there");
@@ -541,7 +541,7 @@ fn a_landing_beside_a_removal_leaves_nothing() {
 }
 
 #[test]
-fn a_landing_beside_an_insert_is_the_older_one() {
+fn a_completion_concurrent_with_an_insert_is_the_older_one() {
     model(3, || {
         let table = toy();
         let token = begin_load(&table, 1).expect("nothing is there");

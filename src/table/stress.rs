@@ -224,7 +224,7 @@ fn a_scan_meets_once_what_is_there_throughout() {
 }
 
 #[test]
-fn a_key_comes_in_once() {
+fn a_key_is_inserted_once() {
     let table = toy();
     let wins = AtomicU64::new(0);
     let rounds = steps() / 8;

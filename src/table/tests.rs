@@ -72,7 +72,7 @@ fn a_word_keeps_its_fields_apart() {
 }
 
 #[test]
-fn the_tag_is_not_made_of_the_bits_that_choose_the_home() {
+fn the_tag_is_not_made_of_the_bits_that_choose_the_bucket() {
     assert_ne!(tag_of(0), tag_of(1 << 16));
     assert_eq!(tag_of(0), tag_of(1 << 63));
 }
@@ -370,7 +370,7 @@ fn a_walk_meets_everything_once() {
 }
 
 #[test]
-fn a_small_table_has_stretches_for_many_threads() {
+fn a_small_table_has_ranges_for_many_threads() {
     // With fewer, 64 threads hold more of a round than there is, and it seems to be short.
     for (bits, stretches) in [(1, 1), (5, 5), (6, 6), (12, 6), (14, 6), (15, 7)] {
         assert_eq!(

@@ -7,18 +7,18 @@
 //! |---|---|
 //! | `mod` | the trait, and the cache that a store tells of changes |
 //! | `value` | what is asked for, found, put, and under which version |
-//! | `keep` | how a value that was put comes into the cache |
+//! | `cache_update` | how a value that was put comes into the cache |
 
 use std::error::Error;
 use std::future::Future;
 use std::sync::Weak;
 use std::time::Duration;
 
-mod keep;
+mod cache_update;
 mod value;
 
-pub use keep::Keep;
-pub use value::{Found, Look, Put, PutTerms, Told, Version};
+pub use cache_update::CacheUpdate;
+pub use value::{Found, LookupOutcome, Put, PutTerms, TierLookup, Version};
 pub use value::{TierItem, TierValue};
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests;
 /// use std::convert::Infallible;
 /// use std::sync::{Arc, Mutex};
 /// use std::time::Instant;
-/// use clockhand::tier::{Found, Keep, Look, Put, PutTerms, Tier, TierItem, TierValue, Version};
+/// use clockhand::tier::{Found, CacheUpdate, TierLookup, Put, PutTerms, Tier, TierItem, TierValue, Version};
 ///
 /// #[derive(Clone, Default)]
 /// struct Map(Arc<Mutex<State>>);
@@ -64,9 +64,9 @@ mod tests;
 /// impl Tier for Map {
 ///     type Error = Infallible;
 ///
-///     async fn get(&self, key: &[u8], look: Look<'_>) -> Result<Found, Infallible> {
+///     async fn get(&self, key: &[u8], lookup: TierLookup<'_>) -> Result<Found, Infallible> {
 ///         let state = self.0.lock().unwrap();
-///         let value = state.values.get(key).filter(|value| look.takes(value)).cloned();
+///         let value = state.values.get(key).filter(|value| lookup.takes(value)).cloned();
 ///         Ok(Found::new(value, Version::new(state.writes.to_le_bytes())))
 ///     }
 ///
@@ -75,7 +75,7 @@ mod tests;
 ///         key: &[u8],
 ///         item: TierItem<'_>,
 ///         terms: PutTerms<'_>,
-///         keep: Keep,
+///         update: CacheUpdate,
 ///     ) -> Result<Put, Infallible> {
 ///         let mut state = self.0.lock().unwrap();
 ///         match terms {
@@ -88,7 +88,7 @@ mod tests;
 ///         let until = Instant::now() + item.ttl;
 ///         state.values.insert(key.to_vec(), TierValue::new(item.bytes, until));
 ///         // In the same step: so the caches have what the last of several writes has stored.
-///         keep.until(until);
+///         update.until(until);
 ///         Ok(Put::Stored(until))
 ///     }
 ///
@@ -119,26 +119,26 @@ pub trait Tier: Clone + Send + Sync + 'static {
     fn get(
         &self,
         key: &[u8],
-        look: Look<'_>,
+        lookup: TierLookup<'_>,
     ) -> impl Future<Output = Result<Found, Self::Error>> + Send;
 
     /// As [`get`](Self::get) for several keys, in their order. By default one after the other.
     fn get_many(
         &self,
         keys: &[Vec<u8>],
-        look: Look<'_>,
+        lookup: TierLookup<'_>,
     ) -> impl Future<Output = Vec<Result<Found, Self::Error>>> + Send {
         async move {
             let mut found = Vec::with_capacity(keys.len());
             for key in keys {
-                found.push(self.get(key, look).await);
+                found.push(self.get(key, lookup).await);
             }
             found
         }
     }
 
     /// Stores a value, if the terms allow it. In the step in which it is stored, or at any later moment until which nothing
-    /// was written to the key by any thread or instance, `keep` puts it into the cache.
+    /// was written to the key by any thread or instance, `update` puts it into the cache.
     ///
     /// If the returned future is dropped, the value is stored before that or never; or the cache is told of it as of a
     /// change.
@@ -151,19 +151,19 @@ pub trait Tier: Clone + Send + Sync + 'static {
         key: &[u8],
         item: TierItem<'_>,
         terms: PutTerms<'_>,
-        keep: Keep,
+        update: CacheUpdate,
     ) -> impl Future<Output = Result<Put, Self::Error>> + Send;
 
     /// As [`put`](Self::put) for several keys, whatever was written before. Returns what has become of each, in their order.
     /// By default one after the other.
     fn put_many<'a>(
         &'a self,
-        items: Vec<(Vec<u8>, TierItem<'a>, Keep)>,
+        items: Vec<(Vec<u8>, TierItem<'a>, CacheUpdate)>,
     ) -> impl Future<Output = Vec<Result<Put, Self::Error>>> + Send + 'a {
         async move {
             let mut put = Vec::with_capacity(items.len());
-            for (key, item, keep) in items {
-                put.push(self.put(&key, item, PutTerms::Always, keep).await);
+            for (key, item, update) in items {
+                put.push(self.put(&key, item, PutTerms::Always, update).await);
             }
             put
         }
@@ -195,16 +195,16 @@ pub trait Tier: Clone + Send + Sync + 'static {
     }
 
     /// Puts a value with tags into the cache that a look-up has found, or that was put under the version of a look-up: by
-    /// `keep`, if nothing was written to the key since that look-up, and none of the tags was removed. Returns whether that
+    /// `update`, if nothing was written to the key since that look-up, and none of the tags was removed. Returns whether that
     /// is so. By default it never is, so values with tags are not kept. Of `value` only the tags and the end count.
     fn keep(
         &self,
         key: &[u8],
         value: &TierValue,
         since: &Version,
-        keep: Keep,
+        update: CacheUpdate,
     ) -> impl Future<Output = bool> + Send {
-        let _ = (key, value, since, keep);
+        let _ = (key, value, since, update);
         std::future::ready(false)
     }
 
@@ -244,8 +244,8 @@ pub trait Tier: Clone + Send + Sync + 'static {
     }
 
     /// What has become of a look-up, for a store that counts that.
-    fn told(&self, what: Told) {
-        let _ = what;
+    fn record_lookup(&self, outcome: LookupOutcome) {
+        let _ = outcome;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// How a second tier is asked for a key.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Look<'a> {
+pub struct TierLookup<'a> {
     /// Which codec the value was written by: that of another one is none.
     pub codec: u8,
     /// How long a value has to live yet; one with less is none. [`Duration::MAX`]: whatever is there is none.
@@ -16,7 +16,7 @@ pub struct Look<'a> {
     pub tags: &'a [String],
 }
 
-impl<'a> Look<'a> {
+impl<'a> TierLookup<'a> {
     /// A look-up that loads nothing.
     pub fn new(codec: u8) -> Self {
         Self { codec, least: Duration::ZERO, loads: false, tags: &[] }
@@ -168,7 +168,7 @@ pub enum Put {
 /// What has become of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Told {
+pub enum LookupOutcome {
     /// It found a value.
     Hit,
     /// It found none.

@@ -273,7 +273,7 @@ fn what_is_being_renewed_is_evicted_last() {
 
 /// Renewals that nobody carries on keep nobody out.
 #[test]
-fn where_everything_is_being_renewed_the_next_entry_comes_in() {
+fn where_everything_is_being_renewed_the_next_entry_is_inserted() {
     for capacity in [1, 10, 100] {
         let rig = due(|b| b, capacity);
         rig.loading.cache().set_capacity(capacity);

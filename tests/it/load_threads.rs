@@ -423,7 +423,7 @@ fn loads_and_writers_never_bring_the_past_back() {
 }
 
 #[test]
-fn a_landing_beside_a_walk_that_invalidates_is_gone() {
+fn a_completion_concurrent_with_a_walk_that_invalidates_is_gone() {
     let cache = Cache::<u64, u64>::new(8);
     let (store, done) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -619,7 +619,7 @@ fn garbage_of_loads_that_fail_is_bounded() {
 }
 
 #[test]
-fn a_key_is_cloned_for_the_table_only_where_there_is_a_berth() {
+fn a_key_is_cloned_for_the_table_only_where_a_placeholder_is_permitted() {
     /// Counts its clones down, and panics instead of the last one.
     struct Numbered(u64, Arc<AtomicU64>);
     impl Clone for Numbered {

@@ -44,22 +44,22 @@ fn get_or_insert(cache: &Cache<u64, u64>, keys: u64) {
 }
 
 #[test]
-fn small_values_come_in() {
+fn small_values_are_inserted() {
     get_or_insert(&weighed(1 << 20, 300), 20_000);
 }
 
 #[test]
-fn large_values_come_in() {
+fn large_values_are_inserted() {
     get_or_insert(&weighed(64 << 20, 100 << 10), 4_000);
 }
 
 #[test]
-fn values_that_fit_twice_come_in() {
+fn values_that_fit_twice_are_inserted() {
     get_or_insert(&weighed(600 << 10, 256 << 10), 10);
 }
 
 #[test]
-fn values_that_fit_once_come_in() {
+fn values_that_fit_once_are_inserted() {
     get_or_insert(&weighed(300 << 10, 256 << 10), 10);
 }
 
@@ -71,7 +71,7 @@ fn caches_of_any_size_take_everything() {
 }
 
 #[test]
-fn whoever_cleans_up_everything_comes_in() {
+fn a_thread_that_cleans_up_everything_is_not_refused() {
     for maintenance in [Maintenance::Thread, Maintenance::Manual] {
         get_or_insert(&unit(64).maintenance(maintenance).build().expect("sound"), 256);
     }
@@ -168,7 +168,7 @@ fn a_guard_that_stays_is_waited_for_once() {
 }
 
 #[test]
-fn without_patience_nobody_is_waited_for() {
+fn without_patience_no_thread_is_waited_for() {
     in_time(|| {
         beside_a_guard(Duration::ZERO, |cache, _| assert!(cache.try_insert(20, 20).is_err()));
     });

@@ -127,7 +127,7 @@ fn whatever_removes_a_key_is_known_afterwards() {
 }
 
 #[test]
-fn entries_that_expire_before_they_come_in_have_expired() {
+fn entries_that_expire_before_they_are_inserted_have_expired() {
     let (clock, _hand) = Clock::manual();
     let builder = Cache::builder().capacity(10).clock(clock).time_to_live(Duration::ZERO);
     let cache: Cache<u64, u64> = builder.build().unwrap();

@@ -153,7 +153,7 @@ fn a_heavy_entry_that_is_turned_away_leaves_as_if_it_had_made_room() {
 }
 
 #[test]
-fn a_heavy_entry_comes_in_where_it_fits_or_is_worth_it() {
+fn a_heavy_entry_is_inserted_where_it_fits_or_is_worth_it() {
     let cache = sized(1_000);
     (0..50).for_each(|key| cache.insert(key, 1));
     cache.insert(7_000, 900);
@@ -180,7 +180,7 @@ fn a_heavy_entry_displaces_those_that_nobody_asked_for_again() {
 }
 
 #[test]
-fn a_heavy_entry_comes_in_that_is_asked_for_more_than_what_it_displaces() {
+fn a_heavy_entry_is_inserted_that_is_asked_for_more_than_what_it_displaces() {
     let cache = filled(priced(1_000, |_, weight| weight));
     let came_in = (0..20).any(|_| ask(&cache, 7_000, 300));
     assert!(came_in, "with a cost that is the weight it is worth as much as others");
@@ -351,7 +351,7 @@ fn giants_that_follow_one_another_leave_the_small_ones_their_room() {
 }
 
 #[test]
-fn a_giant_comes_in_where_no_light_key_comes_back() {
+fn a_giant_is_inserted_where_no_light_key_comes_back() {
     // The fourth of four in a cache for three.
     let cache = sized(1_000);
     for round in 0..20 {

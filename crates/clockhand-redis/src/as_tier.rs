@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use clockhand::tier::{
-    FirstTier, Found, Keep, Look, Put, PutTerms, Tier, TierItem, TierValue, Told, Version,
+    CacheUpdate, FirstTier, Found, LookupOutcome, Put, PutTerms, Tier, TierItem, TierLookup,
+    TierValue, Version,
 };
 
 use crate::envelope::{self, EnvelopeError, Label};
@@ -38,31 +39,35 @@ fn parts(version: &Version, tags: usize) -> Option<(&[[u8; 8]], &[u8])> {
 impl Tier for RedisTier {
     type Error = TierError;
 
-    async fn get(&self, key: &[u8], look: Look<'_>) -> Result<Found, TierError> {
+    async fn get(&self, key: &[u8], lookup: TierLookup<'_>) -> Result<Found, TierError> {
         let link = &self.link;
-        let token = if look.loads { link.tokens.next() } else { Vec::new() };
-        let mut disregard = look.least == Duration::MAX;
+        let token = if lookup.loads { link.tokens.next() } else { Vec::new() };
+        let mut disregard = lookup.least == Duration::MAX;
         loop {
             let (bytes, own) = (key.to_vec(), Arc::clone(link));
-            let least = if disregard { Duration::ZERO } else { look.least };
+            let least = if disregard { Duration::ZERO } else { lookup.least };
             let look_up =
-                LookUp { token: token.clone(), disregard, tags: look.tags.to_vec(), least };
+                LookUp { token: token.clone(), disregard, tags: lookup.tags.to_vec(), least };
             let looking = async move {
                 let until = own.until();
                 own.look_up_leased(&bytes, look_up, until).await
             };
             match link.run(looking).await?? {
-                Answered::Value(sealed, until, mark) => match self.open(&sealed, look.codec, until)
-                {
-                    Some(value) => {
-                        return Ok(Found::new(Some(value), Version::default().at(mark.number())));
+                Answered::Value(sealed, until, mark) => {
+                    match self.open(&sealed, lookup.codec, until) {
+                        Some(value) => {
+                            return Ok(Found::new(
+                                Some(value),
+                                Version::default().at(mark.number()),
+                            ));
+                        }
+                        // Looked up once more, for a token.
+                        None if !disregard && lookup.loads => disregard = true,
+                        None => return Ok(Found::new(None, Version::default())),
                     }
-                    // Looked up once more, for a token.
-                    None if !disregard && look.loads => disregard = true,
-                    None => return Ok(Found::new(None, Version::default())),
-                },
+                }
                 Answered::Miss { token, is_own, stamps, mark } => {
-                    let is_whole = !token.is_empty() && stamps.len() == look.tags.len();
+                    let is_whole = !token.is_empty() && stamps.len() == lookup.tags.len();
                     let version = is_whole.then(|| version(&token, is_own, &stamps, mark));
                     return Ok(Found::new(None, version.unwrap_or_default()));
                 }
@@ -70,10 +75,14 @@ impl Tier for RedisTier {
         }
     }
 
-    async fn get_many(&self, keys: &[Vec<u8>], look: Look<'_>) -> Vec<Result<Found, TierError>> {
+    async fn get_many(
+        &self,
+        keys: &[Vec<u8>],
+        lookup: TierLookup<'_>,
+    ) -> Vec<Result<Found, TierError>> {
         // A load needs a marker for its key.
-        if look.loads || !look.least.is_zero() {
-            return join_all(keys.iter().map(|key| self.get(key, look))).await;
+        if lookup.loads || !lookup.least.is_zero() {
+            return join_all(keys.iter().map(|key| self.get(key, lookup))).await;
         }
         let (own, bytes) = (Arc::clone(&self.link), keys.to_vec());
         let looking = async move { own.look_up_many(&bytes, own.until()).await };
@@ -85,12 +94,12 @@ impl Tier for RedisTier {
         for (answer, key) in answered.into_iter().zip(keys) {
             found.push(match answer {
                 Ok(Some(Answered::Value(sealed, until, mark))) => {
-                    let value = self.open(&sealed, look.codec, until);
+                    let value = self.open(&sealed, lookup.codec, until);
                     Ok(Found::new(value, Version::default().at(mark.number())))
                 }
                 Ok(Some(Answered::Miss { .. })) => Ok(Found::new(None, Version::default())),
                 // It did not fit into the answer.
-                Ok(None) => self.get(key, look).await,
+                Ok(None) => self.get(key, lookup).await,
                 Err(error) => Err(error),
             });
         }
@@ -102,20 +111,20 @@ impl Tier for RedisTier {
         key: &[u8],
         item: TierItem<'_>,
         terms: PutTerms<'_>,
-        keep: Keep,
+        update: CacheUpdate,
     ) -> Result<Put, TierError> {
         match terms {
-            PutTerms::Unchanged(version) => self.put_loaded(key, item, version, keep).await,
-            _ => self.insert(key, item, keep).await,
+            PutTerms::Unchanged(version) => self.put_loaded(key, item, version, update).await,
+            _ => self.insert(key, item, update).await,
         }
     }
 
     async fn put_many<'a>(
         &'a self,
-        items: Vec<(Vec<u8>, TierItem<'a>, Keep)>,
+        items: Vec<(Vec<u8>, TierItem<'a>, CacheUpdate)>,
     ) -> Vec<Result<Put, TierError>> {
-        let puts = items.into_iter().map(|(key, item, keep)| async move {
-            self.put(&key, item, PutTerms::Always, keep).await
+        let puts = items.into_iter().map(|(key, item, update)| async move {
+            self.put(&key, item, PutTerms::Always, update).await
         });
         join_all(puts).await
     }
@@ -146,13 +155,19 @@ impl Tier for RedisTier {
         })
     }
 
-    async fn keep(&self, key: &[u8], value: &TierValue, since: &Version, keep: Keep) -> bool {
+    async fn keep(
+        &self,
+        key: &[u8],
+        value: &TierValue,
+        since: &Version,
+        update: CacheUpdate,
+    ) -> bool {
         let (own, key, tags) = (Arc::clone(&self.link), key.to_vec(), value.tags.clone());
         let (mark, until) = (Mark::of(since.moment()), value.until);
         let keeping = async move {
             let is_unchanged = own.is_unchanged(mark, &key, tags.iter().map(|tag| &tag[..]));
             if is_unchanged {
-                keep.until(until);
+                update.until(until);
             }
             is_unchanged
         };
@@ -202,13 +217,13 @@ impl Tier for RedisTier {
         matches!(error, TierError::TooLarge | TierError::Codec)
     }
 
-    fn told(&self, what: Told) {
+    fn record_lookup(&self, outcome: LookupOutcome) {
         let counts = &self.link.counts;
-        match what {
-            Told::Hit => counts.hits.add(),
-            Told::Miss => counts.misses.add(),
-            Told::Failed => counts.errors.add(),
-            Told::Undecodable => counts.undecodable.add(),
+        match outcome {
+            LookupOutcome::Hit => counts.hits.add(),
+            LookupOutcome::Miss => counts.misses.add(),
+            LookupOutcome::Failed => counts.errors.add(),
+            LookupOutcome::Undecodable => counts.undecodable.add(),
             _ => {}
         }
     }
@@ -266,14 +281,19 @@ impl RedisTier {
     }
 
     /// Stores a value whatever was written before.
-    async fn insert(&self, key: &[u8], item: TierItem<'_>, keep: Keep) -> Result<Put, TierError> {
+    async fn insert(
+        &self,
+        key: &[u8],
+        item: TierItem<'_>,
+        update: CacheUpdate,
+    ) -> Result<Put, TierError> {
         let until = self.link.until();
         if item.ttl.is_zero() {
             self.write(key, Write::Remove, until).await?;
             return Ok(Put::Stored(Instant::now()));
         }
         let ends = later(Instant::now(), item.ttl);
-        let (write, result) = match self.sealed(key, item, keep).await {
+        let (write, result) = match self.sealed(key, item, update).await {
             Ok(write) => (write, Ok(())),
             // What cannot be stored must not leave an older value behind.
             Err(error) => (Write::Remove, Err(error)),
@@ -285,10 +305,15 @@ impl RedisTier {
     }
 
     /// Asks for the stamps of the tags, if there are any, and puts value and stamps into an envelope.
-    async fn sealed(&self, key: &[u8], item: TierItem<'_>, keep: Keep) -> Result<Write, TierError> {
+    async fn sealed(
+        &self,
+        key: &[u8],
+        item: TierItem<'_>,
+        update: CacheUpdate,
+    ) -> Result<Write, TierError> {
         if item.tags.is_empty() {
             let sealed = self.seal(item, &[]).await?;
-            return Ok(Write::Insert(sealed, item.ttl, keep));
+            return Ok(Write::Insert(sealed, item.ttl, update));
         }
         let (link, tags) = (&self.link, item.tags.to_vec());
         let (own, bytes, asked) = (Arc::clone(link), key.to_vec(), tags.clone());
@@ -301,7 +326,7 @@ impl RedisTier {
             _ => return Err(TierError::OutOfMemory),
         };
         let sealed = self.seal(item, &stamps).await?;
-        Ok(Write::InsertTagged(sealed, item.ttl, keep, tags, mark))
+        Ok(Write::InsertTagged(sealed, item.ttl, update, tags, mark))
     }
 
     /// Stores a loaded value under the version of its look-up.
@@ -310,7 +335,7 @@ impl RedisTier {
         key: &[u8],
         item: TierItem<'_>,
         version: &Version,
-        keep: Keep,
+        update: CacheUpdate,
     ) -> Result<Put, TierError> {
         let link = &self.link;
         let Some((stamps, token)) = parts(version, item.tags.len()) else {
@@ -322,7 +347,7 @@ impl RedisTier {
         let putting = async move {
             let put = own.put(&bytes, &sealed, ttl, &token).await?;
             match put {
-                Put::Stored(until) if own.is_unchanged(mark, &bytes, []) => keep.until(until),
+                Put::Stored(until) if own.is_unchanged(mark, &bytes, []) => update.until(until),
                 _ => {}
             }
             Ok(put)

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use clockhand::tier::{Found, Look, Tier};
+use clockhand::tier::{Found, Tier, TierLookup};
 
 /// What has become of a key.
 enum Place<E> {
@@ -72,7 +72,7 @@ impl<E> Batch<E> {
     /// Polls flights to their end, and asks for them.
     pub(crate) async fn drive<T: Tier<Error = E>, O>(
         &self,
-        (tier, look): (&T, Look<'_>),
+        (tier, lookup): (&T, TierLookup<'_>),
         flights: impl Future<Output = O>,
     ) -> O {
         let (mut flights, mut asking) = (pin!(flights), None);
@@ -87,7 +87,7 @@ impl<E> Batch<E> {
                         return Poll::Pending;
                     }
                     asking = Some(Box::pin(async move {
-                        let found = tier.get_many(&keys, look).await;
+                        let found = tier.get_many(&keys, lookup).await;
                         (places, found)
                     }));
                 }

@@ -7,7 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clockhand::tier::{Found, Keep, Look, Put, PutTerms, Tier, TierItem, TierValue, Told, Version};
+use clockhand::tier::{
+    CacheUpdate, Found, LookupOutcome, Put, PutTerms, Tier, TierItem, TierLookup, TierValue,
+    Version,
+};
 use clockhand::{Fresh, LoadError};
 
 use crate::batch::Batch;
@@ -97,7 +100,7 @@ where
         if let Some(value) = self.get_cached(key) {
             return Some(value);
         }
-        let look = Look::new(self.shared.codec.id());
+        let look = TierLookup::new(self.shared.codec.id());
         let ask = |bytes: Vec<u8>| async move { self.tier.get(&bytes, look).await.ok() };
         self.find(key, ask).await
     }
@@ -116,7 +119,7 @@ where
                     (Fetched::Value(entry), _) => self.keep(key, entry, &mut own).await,
                     (Fetched::Miss(_), is_undecodable) => {
                         if is_undecodable {
-                            self.tier.told(Told::Miss);
+                            self.tier.record_lookup(LookupOutcome::Miss);
                         }
                         Err(Flown::<std::convert::Infallible>::Absent)
                     }
@@ -257,10 +260,10 @@ where
     }
 
     /// What puts a value into the cache. If that panics, as the user's code may, no older value stays there.
-    pub(crate) fn keeping(&self, key: K, value: V, tags: &[String]) -> Keep {
+    pub(crate) fn keeping(&self, key: K, value: V, tags: &[String]) -> CacheUpdate {
         let (cache, tags) = (self.cache.clone(), tags.to_vec());
         let is_kept = tags.is_empty() || cache.policy().has_tags;
-        Keep::new(move |left| {
+        CacheUpdate::new(move |left| {
             let put = || match left.filter(|_| is_kept) {
                 Some(left) if tags.is_empty() => cache.insert_with_ttl(key.clone(), value, left),
                 Some(left) => cache.insert_tagged_with_ttl(key.clone(), value, &tags, left),
@@ -275,7 +278,7 @@ where
     /// The values of some keys, each as [`get`](Self::get) finds it. The second tier is asked for 256 of those that are
     /// missing at a time, in one round trip.
     pub async fn get_many(&self, keys: &[K]) -> Vec<Option<V>> {
-        let look = Look::new(self.shared.codec.id());
+        let look = TierLookup::new(self.shared.codec.id());
         let mut values = Vec::with_capacity(keys.len());
         for some in keys.chunks(ASKED_AT_ONCE) {
             let batch = Batch::new();
@@ -301,7 +304,7 @@ where
     /// Asks the second tier for a key that is loaded if it has none, with these tags; and how long one that is there has to
     /// live.
     async fn fetch(&self, key: &K, tags: &[String], least: Duration) -> Fetched<V> {
-        let look = Look::new(self.shared.codec.id()).before_load(tags);
+        let look = TierLookup::new(self.shared.codec.id()).before_load(tags);
         let bytes = key.to_bytes();
         let found = self.tier.get(&bytes, look.least(least)).await.ok();
         match self.fetched(found) {
@@ -317,21 +320,21 @@ where
     /// Decodes what was found; and whether that was not possible.
     fn fetched(&self, found: Option<Found>) -> (Fetched<V>, bool) {
         let Some(found) = found else {
-            self.tier.told(Told::Failed);
+            self.tier.record_lookup(LookupOutcome::Failed);
             return (Fetched::Miss(Version::default()), false);
         };
         let Some(mut stored) = found.value else {
-            self.tier.told(Told::Miss);
+            self.tier.record_lookup(LookupOutcome::Miss);
             return (Fetched::Miss(found.version), false);
         };
         let bytes = std::mem::take(&mut stored.bytes);
         match self.shared.codec.decode(&bytes) {
             Ok(value) => {
-                self.tier.told(Told::Hit);
+                self.tier.record_lookup(LookupOutcome::Hit);
                 (Fetched::Value(Entry { value, stored, version: found.version }), false)
             }
             Err(_) => {
-                self.tier.told(Told::Undecodable);
+                self.tier.record_lookup(LookupOutcome::Undecodable);
                 (Fetched::Miss(Version::default()), true)
             }
         }
@@ -341,12 +344,12 @@ where
     async fn store(&self, key: &K, value: &V, tags: &[String], version: &Version) -> Option<Put> {
         let codec = &self.shared.codec;
         let Ok(bytes) = codec.encode(value) else {
-            self.tier.told(Told::Undecodable);
+            self.tier.record_lookup(LookupOutcome::Undecodable);
             return None;
         };
         let item = TierItem::new(&bytes, codec.id(), self.tier.time_to_live()).tags(tags);
         let terms = PutTerms::Unchanged(version);
-        self.tier.put(&key.to_bytes(), item, terms, Keep::nothing()).await.ok()
+        self.tier.put(&key.to_bytes(), item, terms, CacheUpdate::nothing()).await.ok()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use clockhand::tier::{Keep, Put};
+use clockhand::tier::{CacheUpdate, Put};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, ScriptInvocation, Value};
 use tokio::time::{sleep, sleep_until, timeout_at};
@@ -67,9 +67,9 @@ pub(crate) enum Answered {
 /// A write of a user.
 pub(crate) enum Write {
     /// The value in its envelope, how long it lives, and what puts it into the first tier.
-    Insert(Vec<u8>, Duration, Keep),
+    Insert(Vec<u8>, Duration, CacheUpdate),
     /// The same for a value with tags, whose stamps were asked for after this moment.
-    InsertTagged(Vec<u8>, Duration, Keep, Vec<String>, Mark),
+    InsertTagged(Vec<u8>, Duration, CacheUpdate, Vec<String>, Mark),
     Remove,
 }
 
@@ -410,12 +410,12 @@ impl Link {
             Err(_) => Err(TierError::TimedOut),
             Ok(_turn) => {
                 let (now, number) = (self.mark(), self.repairs.number(&key));
-                let (insert, keep, tags, mark) = match write {
-                    Write::Insert(value, ttl, keep) => {
-                        (Some((value, ttl)), Some((ttl, keep)), Vec::new(), now)
+                let (insert, update, tags, mark) = match write {
+                    Write::Insert(value, ttl, update) => {
+                        (Some((value, ttl)), Some((ttl, update)), Vec::new(), now)
                     }
-                    Write::InsertTagged(value, ttl, keep, tags, mark) => {
-                        (Some((value, ttl)), Some((ttl, keep)), tags, mark)
+                    Write::InsertTagged(value, ttl, update, tags, mark) => {
+                        (Some((value, ttl)), Some((ttl, update)), tags, mark)
                     }
                     Write::Remove => (None, None, Vec::new(), now),
                 };
@@ -429,7 +429,7 @@ impl Link {
                     sleep_until(until.into()).await;
                 }
                 let is_unchanged = self.is_unchanged(mark, &key, tags.iter().map(|tag| &tag[..]));
-                self.settle(&key, &result, number, keep.filter(|_| is_unchanged));
+                self.settle(&key, &result, number, update.filter(|_| is_unchanged));
                 result
             }
         };
@@ -456,21 +456,21 @@ impl Link {
         })
     }
 
-    /// Brings the first tier in line with a write that has ended. `keep` is there if nothing was told about the key since
+    /// Brings the first tier in line with a write that has ended. `update` is there if nothing was told about the key since
     /// the write was sent.
     fn settle(
         &self,
         key: &[u8],
         result: &Result<Instant, TierError>,
         number: Option<u64>,
-        keep: Option<(Duration, Keep)>,
+        update: Option<(Duration, CacheUpdate)>,
     ) {
         if let Ok(sent) = result {
             if let Some(number) = number {
                 self.repairs.done(key, number);
             }
-            if let Some((ttl, keep)) = keep {
-                return keep.until(later(*sent, ttl));
+            if let Some((ttl, update)) = update {
+                return update.until(later(*sent, ttl));
             }
         }
         self.invalidate_first(key);

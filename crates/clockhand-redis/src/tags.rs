@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
-use clockhand::tier::{Keep, Tier};
+use clockhand::tier::{CacheUpdate, Tier};
 
 use crate::codec::CodecError;
 use crate::flow::TieredError;
@@ -95,7 +95,7 @@ where
     /// As [`insert`](Self::insert); what did not succeed is made up for by giving up everything on the server.
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), T::Error> {
         let (cache, name) = (self.cache.clone(), tag.to_string());
-        let _removes = Keep::new(move |_| cache.invalidate_tag(&name));
+        let _removes = CacheUpdate::new(move |_| cache.invalidate_tag(&name));
         self.tier.remove_tag(tag).await
     }
 }

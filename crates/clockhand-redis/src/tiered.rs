@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use clockhand::tier::{FirstTier, Keep, PutTerms, Tier, TierItem};
+use clockhand::tier::{CacheUpdate, FirstTier, PutTerms, Tier, TierItem};
 use clockhand::{Cache, RandomState, Stats};
 
 use crate::codec::{Codec, CodecError, Postcard};
@@ -183,7 +183,7 @@ where
     pub async fn invalidate(&self, key: &K) -> Result<(), T::Error> {
         let (cache, of_key) = (self.cache.clone(), key.clone());
         // Also if this future is dropped.
-        let _removes = Keep::new(move |_| {
+        let _removes = CacheUpdate::new(move |_| {
             if quietly(|| cache.invalidate(&of_key)).is_none() {
                 empty(&cache);
             }
@@ -199,7 +199,7 @@ where
     /// As [`insert`](Self::insert), for all keys.
     pub async fn invalidate_all(&self) -> Result<(), T::Error> {
         let cache = self.cache.clone();
-        let _removes = Keep::new(move |_| empty(&cache));
+        let _removes = CacheUpdate::new(move |_| empty(&cache));
         self.tier.remove_all().await
     }
 }
@@ -257,12 +257,12 @@ where
         }
         match codec.encode(&value) {
             Ok(encoded) => {
-                let keep = self.keeping(key, value, tags);
+                let update = self.keeping(key, value, tags);
                 let item = TierItem::new(&encoded, codec.id(), ttl).tags(tags);
-                self.tier.put(&bytes, item, PutTerms::Always, keep).await.map(drop)
+                self.tier.put(&bytes, item, PutTerms::Always, update).await.map(drop)
             }
             Err(error) => {
-                self.tier.told(clockhand::tier::Told::Undecodable);
+                self.tier.record_lookup(clockhand::tier::LookupOutcome::Undecodable);
                 // What cannot be stored must not leave an older value behind.
                 self.invalidate(&key).await?;
                 Err(error.into())

@@ -7,7 +7,8 @@ use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use clockhand::tier::{
-    FirstTier, Found, Keep, Look, Put, PutTerms, Tier, TierItem, TierValue, Told, Version,
+    CacheUpdate, FirstTier, Found, LookupOutcome, Put, PutTerms, Tier, TierItem, TierLookup,
+    TierValue, Version,
 };
 use futures_executor::block_on;
 
@@ -18,10 +19,11 @@ struct Echo;
 impl Tier for Echo {
     type Error = Infallible;
 
-    async fn get(&self, key: &[u8], look: Look<'_>) -> Result<Found, Infallible> {
-        let _: (u8, Duration, bool, &[String]) = (look.codec, look.least, look.loads, look.tags);
+    async fn get(&self, key: &[u8], lookup: TierLookup<'_>) -> Result<Found, Infallible> {
+        let _: (u8, Duration, bool, &[String]) =
+            (lookup.codec, lookup.least, lookup.loads, lookup.tags);
         let value: TierValue = TierValue::new(key, Instant::now() + self.time_to_live());
-        let value: Option<TierValue> = Some(value.tags(Vec::new())).filter(|it| look.takes(it));
+        let value: Option<TierValue> = Some(value.tags(Vec::new())).filter(|it| lookup.takes(it));
         Ok(Found::new(value, Version::new(*b"1").at(7)))
     }
 
@@ -30,7 +32,7 @@ impl Tier for Echo {
         _: &[u8],
         item: TierItem<'_>,
         terms: PutTerms<'_>,
-        keep: Keep,
+        update: CacheUpdate,
     ) -> Result<Put, Infallible> {
         let _: (&[u8], u8, Duration, &[String]) = (item.bytes, item.codec, item.ttl, item.tags);
         if let PutTerms::Unchanged(version) = terms {
@@ -38,7 +40,7 @@ impl Tier for Echo {
             return Ok(Put::Overtaken);
         }
         let until: Instant = Instant::now() + item.ttl;
-        keep.until(until);
+        update.until(until);
         Ok(Put::Stored(until))
     }
 
@@ -55,33 +57,39 @@ impl Tier for Echo {
 fn a_store_is_a_tier_by_four_methods() {
     block_on(async {
         let tags = [String::new()];
-        let look: Look<'_> = Look::new(1_u8).before_load(&tags).least(Duration::ZERO);
-        let found: Found = Echo.get(b"a", look).await.expect("it cannot fail");
+        let lookup: TierLookup<'_> = TierLookup::new(1_u8).before_load(&tags).least(Duration::ZERO);
+        let found: Found = Echo.get(b"a", lookup).await.expect("it cannot fail");
         let (value, version): (Option<TierValue>, Version) = (found.value, found.version);
         let value: TierValue = value.expect("a value");
         let _: (Vec<u8>, Instant, Vec<String>) = (value.bytes.clone(), value.until, Vec::new());
         assert!(value.left() <= Duration::from_secs(3600) && value.tags.is_empty());
         let found: Vec<Result<Found, Infallible>> =
-            Echo.get_many(&[b"a".to_vec(), b"b".to_vec()], look).await;
+            Echo.get_many(&[b"a".to_vec(), b"b".to_vec()], lookup).await;
         assert_eq!(found.len(), 2);
         let item: TierItem<'_> = TierItem::new(b"1", 1, Duration::from_secs(1)).tags(&tags);
         let terms: PutTerms<'_> = PutTerms::Unchanged(&version);
-        assert_eq!(Echo.put(b"a", item, terms, Keep::nothing()).await, Ok(Put::Overtaken));
+        assert_eq!(Echo.put(b"a", item, terms, CacheUpdate::nothing()).await, Ok(Put::Overtaken));
         let (told, tells) = std::sync::mpsc::channel();
-        let keep: Keep = Keep::new(move |left: Option<Duration>| told.send(left).expect("open"));
+        let update: CacheUpdate =
+            CacheUpdate::new(move |left: Option<Duration>| told.send(left).expect("open"));
         let put: Vec<Result<Put, Infallible>> =
-            Echo.put_many(vec![(b"a".to_vec(), item, keep)]).await;
+            Echo.put_many(vec![(b"a".to_vec(), item, update)]).await;
         assert!(matches!(put[..], [Ok(Put::Stored(_))]));
         assert!(tells.recv().expect("it was called").is_some());
         let _: [Result<(), Infallible>; 3] =
             [Echo.remove(b"a").await, Echo.remove_all().await, Echo.remove_tag("a").await];
-        let kept: bool = Echo.keep(b"a", &value, &version, Keep::nothing()).await;
+        let kept: bool = Echo.keep(b"a", &value, &version, CacheUpdate::nothing()).await;
         assert!(!kept && Echo.serves());
         Echo.give_up(b"a", &version);
         assert_eq!(Echo.kept_alone(), Duration::ZERO);
         let _ = |error: &Infallible| -> bool { Echo.is_final(error) };
-        for told in [Told::Hit, Told::Miss, Told::Failed, Told::Undecodable] {
-            Echo.told(told);
+        for outcome in [
+            LookupOutcome::Hit,
+            LookupOutcome::Miss,
+            LookupOutcome::Failed,
+            LookupOutcome::Undecodable,
+        ] {
+            Echo.record_lookup(outcome);
         }
     });
 }
@@ -115,14 +123,14 @@ fn what_the_types_can_do() {
     is_plain::<TierValue>();
     is_plain::<Version>();
     is_plain::<Put>();
-    is_plain::<Told>();
+    is_plain::<LookupOutcome>();
     is_hashed::<Version>();
     is_hashed::<Put>();
-    is_hashed::<Told>();
+    is_hashed::<LookupOutcome>();
     assert_eq!(Version::default(), Version::new(Vec::new()));
     fn sends<T: Debug + Send>() {}
-    sends::<Keep>();
-    sends::<Look<'_>>();
+    sends::<CacheUpdate>();
+    sends::<TierLookup<'_>>();
     sends::<TierItem<'_>>();
     sends::<PutTerms<'_>>();
 }

@@ -110,7 +110,7 @@ async fn a_load_on_the_writing_instance_is_kept_by_nobody_either() {
 }
 
 #[tokio::test]
-async fn a_value_that_was_read_from_redis_before_a_message_does_not_come_in_after_it() {
+async fn a_value_that_was_read_from_redis_before_a_message_is_not_inserted_after_it() {
     let Some(server) = Server::start() else { return };
     let (one, other) = (instance(&server), Arc::new(instance(&server)));
     // Reads and writes of one key at the same time, again and again: after each write that has returned, and a round trip,

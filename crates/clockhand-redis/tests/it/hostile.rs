@@ -177,7 +177,7 @@ async fn a_key_that_is_invalidated_while_its_value_is_being_stored_is_in_no_tier
 }
 
 #[tokio::test]
-async fn what_was_read_before_a_reconnection_does_not_come_in_after_it() {
+async fn what_was_read_before_a_reconnection_is_not_inserted_after_it() {
     let Some(server) = Server::start() else { return };
     let (one, other) = (instance(&server), instance(&server));
     for invalidates in [true, false] {

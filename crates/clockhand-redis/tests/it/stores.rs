@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use clockhand::tier::{
-    FirstTier, Found, Keep, Look, Put, PutTerms, Tier, TierItem, TierValue, Version,
+    CacheUpdate, FirstTier, Found, Put, PutTerms, Tier, TierItem, TierLookup, TierValue, Version,
 };
 use clockhand::{Cache, RandomState};
 use clockhand_redis::{CodecError, Tiered, TieredError};
@@ -82,11 +82,11 @@ impl State {
 impl Tier for Shared {
     type Error = Down;
 
-    async fn get(&self, key: &[u8], look: Look<'_>) -> Result<Found, Down> {
+    async fn get(&self, key: &[u8], lookup: TierLookup<'_>) -> Result<Found, Down> {
         tokio::task::yield_now().await;
         let mut state = self.state()?;
         state.questions += 1;
-        let value = state.values.get(key).filter(|value| look.takes(value)).cloned();
+        let value = state.values.get(key).filter(|value| lookup.takes(value)).cloned();
         Ok(Found::new(value, state.version(key)))
     }
 
@@ -95,7 +95,7 @@ impl Tier for Shared {
         key: &[u8],
         item: TierItem<'_>,
         terms: PutTerms<'_>,
-        keep: Keep,
+        update: CacheUpdate,
     ) -> Result<Put, Down> {
         tokio::task::yield_now().await;
         let mut state = self.state()?;
@@ -109,7 +109,7 @@ impl Tier for Shared {
         let until = Instant::now() + item.ttl;
         state.values.insert(key.to_vec(), TierValue::new(item.bytes, until));
         self.tell_others(&state, |other| assert!(other.invalidate(key)));
-        keep.until(until);
+        update.until(until);
         Ok(Put::Stored(until))
     }
 

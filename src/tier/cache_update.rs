@@ -10,13 +10,13 @@ use crate::sync::quietly;
 /// Dropped without having done so, it removes the key from the cache instead: an older value must not stay there. Neither
 /// panics.
 #[must_use = "dropped, it removes the key from the cache"]
-pub struct Keep(Option<Box<dyn FnOnce(Option<Duration>) + Send>>);
+pub struct CacheUpdate(Option<Box<dyn FnOnce(Option<Duration>) + Send>>);
 
-impl Keep {
-    /// Calls `keep` once: with how long the value lives yet, or with `None` to remove the key. A panic in it is caught, after
+impl CacheUpdate {
+    /// Calls `update` once: with how long the value lives yet, or with `None` to remove the key. A panic in it is caught, after
     /// its hook was called.
-    pub fn new(keep: impl FnOnce(Option<Duration>) + Send + 'static) -> Self {
-        Self(Some(Box::new(keep)))
+    pub fn new(update: impl FnOnce(Option<Duration>) + Send + 'static) -> Self {
+        Self(Some(Box::new(update)))
     }
 
     /// Leaves the cache as it is: for a load, which puts its value into the cache by itself.
@@ -31,20 +31,20 @@ impl Keep {
     }
 
     fn call(&mut self, left: Option<Duration>) {
-        if let Some(keep) = self.0.take() {
-            quietly(|| keep(left));
+        if let Some(update) = self.0.take() {
+            quietly(|| update(left));
         }
     }
 }
 
-impl Drop for Keep {
+impl Drop for CacheUpdate {
     fn drop(&mut self) {
         self.call(None);
     }
 }
 
-impl fmt::Debug for Keep {
+impl fmt::Debug for CacheUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keep").finish_non_exhaustive()
+        f.debug_struct("CacheUpdate").finish_non_exhaustive()
     }
 }
