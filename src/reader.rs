@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 use equivalent::Equivalent;
 
 use crate::cache::Cache;
-use crate::engine::{OwnedGuard, ReadView};
+use crate::engine::{OwnedGuard, ReadView, lend_value};
 use crate::iter::GetMany;
 use crate::random_state::RandomState;
 
@@ -18,7 +18,9 @@ use crate::random_state::RandomState;
 ///
 /// Between two reads the reader holds up the freeing of retired entries, as a [`Guard`] does: a
 /// thread that goes idle should [`park`](Self::park) first. One that does not holds what was in the cache when it was
-/// read through last, however long it is idle; several of them may cost refusals.
+/// read through last, however long it is idle; several of them may cost refusals. A write of the reader's own thread is
+/// not refused for it: where room is short, the reader keeps the one value that it has lent, and nothing else. After
+/// [`view`](Self::view) and [`get_many`](Self::get_many) it cannot tell, and should be parked before a write.
 ///
 /// [`Guard`]: crate::Guard
 ///
@@ -135,7 +137,10 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        ReadView::new(self.cache.engine(), self.guard.guard_ref()).get(key)
+        let engine = self.cache.engine();
+        self.guard.lend_one(engine, |engine, guard_ref| {
+            ReadView::new(engine, guard_ref).get_entry(key).map(lend_value)
+        })
     }
 
     /// The values of some keys, in their order, borrowed until the next use of the reader.
@@ -183,7 +188,9 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.get(key).map(f)
+        let value = self.get(key).map(f);
+        self.guard.lend_nothing();
+        value
     }
 
     /// Whether a key is there. Does not count as a read.
@@ -204,7 +211,9 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.peek(key).is_some()
+        let is_there = self.peek(key).is_some();
+        self.guard.lend_nothing();
+        is_there
     }
 
     /// Borrows several values at once: all that is read through the view lives as long as the view does.
@@ -249,9 +258,10 @@ impl<K: Eq, V, S: BuildHasher> Reader<K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        ReadView::new(self.cache.engine(), self.guard.guard_ref())
-            .peek(key)
-            .map(|entry| entry.value())
+        let engine = self.cache.engine();
+        self.guard.lend_one(engine, |engine, guard_ref| {
+            ReadView::new(engine, guard_ref).peek(key).map(lend_value)
+        })
     }
 }
 
@@ -288,7 +298,9 @@ where
     /// ```
     pub fn get_or_load(&mut self, key: K, load: impl FnOnce(&K) -> V) -> V {
         if let Some(value) = self.get(&key) {
-            return value.clone();
+            let value = value.clone();
+            self.guard.lend_nothing();
+            return value;
         }
         self.park();
         self.cache.get_or_load(key, load)

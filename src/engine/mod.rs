@@ -133,6 +133,7 @@ use crate::policy::{History, Policy};
 use crate::reclaim::{self, Guard, PinStatus, Reads, Writes};
 use crate::settings::{Maintenance, Settings};
 use crate::sync::{AtomicU64, CachePadded, NoAbort, OwnerCounter, Relaxed};
+pub(crate) use crate::table::lend_value;
 use crate::table::{self, Table};
 use crate::time::{Clock, Timer, nanos};
 

@@ -40,10 +40,19 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        self.get_entry(key).map(|entry| entry.value())
+    }
+
+    /// The same, with the entry.
+    #[inline(always)]
+    pub(crate) fn get_entry<Q>(&self, key: &Q) -> Option<EntryRef<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
         if self.is_timed() {
-            return self.time(|| self.get_hashed(self.engine.hash(key), key));
+            return self.time(|| self.read(self.engine.hash(key), key));
         }
-        self.get_hashed(self.engine.hash(key), key)
+        self.read(self.engine.hash(key), key)
     }
 
     /// Whether the look-up that begins now is to be timed.

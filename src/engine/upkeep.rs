@@ -183,6 +183,7 @@ where
         // Outside, or one that loses its processor here would hold the others up.
         pin.while_unpinned(|| {
             let domain = self.table.domain();
+            self.narrow_own_readers();
             let (begun, mut freed) = (domain.epoch(), 0);
             for _ in 0..=GRACE {
                 if freed == 0 {
@@ -200,6 +201,14 @@ where
             }
             freed > 0
         })
+    }
+
+    /// Has the readers of the calling thread hold what they have lent, and no more: it is at no operation of theirs that has
+    /// not ended, or they know that.
+    fn narrow_own_readers(&self) {
+        if !seeded("upkeep-own-guards-wide") {
+            self.table.domain().narrow_own_guards();
+        }
     }
 
     /// Looks at the entries of some buckets, where the last call stopped, and removes those that
@@ -239,7 +248,7 @@ where
     /// sleep: they may hold the generations of before, and would hold one more each time that the cache is emptied and filled.
     #[inline(never)]
     fn shrink_if_sparse(&self, view: View<'_, K, V>) {
-        if view.is_grown() && !self.table.domain().keeps() {
+        if view.is_grown() && !self.table.domain().keeps_for_pins() {
             let entries = self.len() + in_memory(self.placeholders.get());
             view.shrink(entries, |old, buckets| old.resized(buckets * table::MAX_LOAD_FACTOR));
         }
@@ -319,6 +328,9 @@ where
     pub(super) fn collect(&self, budget: usize) -> usize {
         let local = self.pin().local();
         let budget = budget.min(self.table.domain().backlog());
+        if budget > 0 {
+            self.narrow_own_readers();
+        }
         let (mut freed, mut failed) = (0, 0);
         while freed < budget && failed <= GRACE {
             // By portions: writers wait for what is given back.

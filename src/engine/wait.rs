@@ -146,6 +146,7 @@ where
             (wait.epoch, wait.activity, wait.turns) = (epoch, activity, wait.turns + 1);
             wait.looks_before = wait.looks;
             if wait.has_lost(TURNS_BESIDE_SLEEPERS, MIN_CONTENTION_BESIDE_SLEEPERS.min(patience))
+                && domain.keeps_for_pins()
                 && self.is_kept_up()
             {
                 return false;

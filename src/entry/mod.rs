@@ -509,6 +509,12 @@ impl<'g, K, V> EntryRef<'g, K, V> {
         Some(unsafe { &(*renewed).token })
     }
 
+    /// Where the record lies.
+    #[inline(always)]
+    pub(crate) fn address(&self) -> usize {
+        self.node.as_ptr().addr()
+    }
+
     /// Whether both are the same record.
     pub(crate) fn is(&self, other: EntryRef<'_, K, V>) -> bool {
         ptr::eq(self.node.as_ptr(), other.node.as_ptr())

@@ -20,7 +20,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr;
 
-use super::HasBirthEra;
+use super::Reclaim;
 use super::domain::Domain;
 use super::open_batch::{BATCH, OpenBatch};
 use super::participant_scan::ParticipantScan;
@@ -213,7 +213,7 @@ impl<T> Bag<T> {
         left: &mut usize,
         sink: &mut impl FnMut(T, ChargedTo),
     ) where
-        T: HasBirthEra,
+        T: Reclaim,
     {
         // Goes last: after everything was put back.
         let note = NoteOnDrop { domain, ripe: Cell::new(false) };
@@ -234,7 +234,7 @@ impl<T> Bag<T> {
         wanted: usize,
         free: &mut Queue<T>,
     ) where
-        T: HasBirthEra,
+        T: Reclaim,
     {
         let mut budget = CollectBudget { wanted, looks: wanted.saturating_mul(LOOKED_AT) };
         if domain.back.is_any() {
@@ -261,7 +261,7 @@ impl<T> Bag<T> {
         budget: &mut CollectBudget,
         free: &mut Queue<T>,
     ) where
-        T: HasBirthEra,
+        T: Reclaim,
     {
         let (mut back, mut delayed) = (domain.back.take(), Queue::default());
         // The other half is for what was retired since: all that is here may be held by another thread that sleeps.
@@ -295,7 +295,7 @@ impl<T> Bag<T> {
         budget: &mut CollectBudget,
         free: &mut Queue<T>,
     ) where
-        T: HasBirthEra,
+        T: Reclaim,
     {
         if !scan.is_free() {
             budget.looks = budget.looks.saturating_sub(batch.items.len());
@@ -313,11 +313,11 @@ impl<T> Bag<T> {
     #[inline(never)]
     fn keep<L>(&self, domain: &Domain<T, L>, scan: &ParticipantScan<'_, T>, batch: &mut Batch<T>)
     where
-        T: HasBirthEra,
+        T: Reclaim,
     {
         let seal = batch.seal;
         let mut held: Vec<(usize, (Retired<T>, ChargedTo))> = Vec::new();
-        let holder = |item: &(Retired<T>, ChargedTo)| scan.holder(seal, item.0.birth());
+        let holder = |item: &(Retired<T>, ChargedTo)| scan.holder(seal, &*item.0);
         let mut nth = 0;
         while let Some(item) = batch.items.get(nth) {
             match holder(item) {

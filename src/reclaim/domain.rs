@@ -17,7 +17,7 @@ use super::pin_state::{PinState, State};
 use super::queue::{Queue, Seal};
 use super::stall::{Stall, Timer};
 use super::validate::{Mode, Reads};
-use super::{HasBirthEra, OwnedGuard};
+use super::{OwnedGuard, Reclaim};
 use crate::sync::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, CachePadded, Holder, Ordering,
     Relaxed, fence, relaxed_if_seeded, seeded, unique,
@@ -289,7 +289,7 @@ impl<T, L> Domain<T, L> {
         mut sink: impl FnMut(T, ChargedTo),
     ) -> Collected
     where
-        T: HasBirthEra,
+        T: Reclaim,
     {
         let Some(_freeing) = freeing::begin() else { return Collected { freed: 0 } };
         let scan = self.scan_or_neutralize(pressure);
@@ -388,14 +388,17 @@ impl<T, L> Domain<T, L> {
             .unwrap_or(0)
     }
 
-    /// Whether a participant that shows an older epoch than the present one may hold an item that was born then.
-    pub(super) fn is_held_by_laggard(&self, birth: u32) -> bool {
+    /// Whether a participant that shows an older epoch than the present one may hold an item that was born then, or one has
+    /// lent it alone.
+    pub(super) fn is_held_by_laggard(&self, birth: u32, address: usize) -> bool {
         // ORDERING R-n: Acquire: a hint, as in `reclamation_lag`: what is retired for it is freed by `ParticipantScan` alone.
         let epoch = self.epoch.load(Ordering::Acquire);
         self.participants().any(|participant| {
             let state = participant.pin_state.state();
+            let pin_state = &participant.pin_state;
             let lags = state.is_pinned() && state.epoch() < epoch;
-            lags && participant.pin_state.bound(state).is_none_or(|bound| birth <= bound)
+            lags && pin_state.bound(state).is_none_or(|bound| birth <= bound)
+                || state.holds_item() && pin_state.lent.hazard() == address
         })
     }
 
@@ -415,9 +418,20 @@ impl<T, L> Domain<T, L> {
         self.stall.lasted(self.epoch())
     }
 
-    /// Whether garbage is kept for a thread that was neutralized.
+    /// Whether garbage is kept for a thread that was neutralized, or has lent an item.
     pub(crate) fn keeps(&self) -> bool {
         self.participants().any(|participant| participant.pin_state.keeps())
+    }
+
+    /// Whether garbage is kept for a thread that was neutralized: of any kind, and much of it.
+    pub(crate) fn keeps_for_pins(&self) -> bool {
+        self.participants().any(|participant| participant.pin_state.keeps_for_pin())
+    }
+
+    /// Has the owned guards of the calling thread hold no more than what they have lent, as far as that is known.
+    pub(crate) fn narrow_own_guards(&self) {
+        let own = self.participants().filter(|participant| participant.is_mine());
+        own.for_each(|participant| participant.pin_state.narrow());
     }
 
     /// Whether a thread has garbage in its hand that it frees, or may put back.
@@ -538,7 +552,7 @@ impl<T, L> Domain<T, L> {
 }
 
 #[cfg(all(test, clockhand_loom))]
-impl<T: HasBirthEra, L: Default> Domain<T, L> {
+impl<T: Reclaim, L: Default> Domain<T, L> {
     /// A guard on a participant that is taken for it alone: the model checker's threads have no handle lists.
     pub(crate) fn pin_transient(&self) -> Guard<'_, T, L> {
         Guard::new(self, self.acquire_participant(), true)

@@ -71,6 +71,7 @@ mod domain;
 mod epoch;
 mod freeing;
 mod handles;
+mod lent;
 mod name;
 mod open_batch;
 mod participant;
@@ -94,6 +95,7 @@ mod tests;
 pub(crate) use bag::{ChargedTo, Retired};
 pub(crate) use domain::{Domain, Laggard};
 pub(crate) use freeing::is_freeing;
+pub(crate) use lent::Lent;
 pub(crate) use participant::{Guard, GuardRef, OwnedGuard, PinStatus, Pinned};
 pub(crate) use pin_state::stall_point;
 #[cfg(all(test, not(clockhand_loom)))]
@@ -101,9 +103,14 @@ pub(crate) use pin_state::stall_points;
 pub(crate) use validate::{Mode, Outcome, Reads, Unchecked, Validate, Validated, Writes};
 
 /// What can be retired.
-pub(crate) trait HasBirthEra {
+pub(crate) trait Reclaim {
     /// When it was born, by [`GuardRef::birth`]; zero if that is not known, and it is held by all who could have seen it.
     fn birth(&self) -> u32;
+
+    /// Where it lies, as those know it to whom it is [lent](Lent) alone; zero if it never is.
+    fn address(&self) -> usize {
+        0
+    }
 }
 
 /// How many epochs lie between the retirement of an item and its release.

@@ -6,7 +6,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-use super::{ChargedTo, Domain, HasBirthEra, OwnedGuard, Retired};
+use super::{ChargedTo, Domain, OwnedGuard, Reclaim, Retired};
 use crate::sync::Ordering;
 
 /// An item that notices when it is read while, or after, it is freed.
@@ -44,7 +44,7 @@ impl Drop for Item {
     }
 }
 
-impl HasBirthEra for Item {
+impl Reclaim for Item {
     fn birth(&self) -> u32 {
         0
     }

@@ -10,7 +10,9 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-use super::{Domain, GRACE, GuardRef, HasBirthEra, Outcome, OwnedGuard, Reads, Retired, Validate};
+use super::{
+    Domain, GRACE, GuardRef, Lent, Outcome, OwnedGuard, Reads, Reclaim, Retired, Validate,
+};
 use crate::sync::{Ordering, explore, seeded};
 
 const NONE: usize = 0;
@@ -44,9 +46,13 @@ unsafe impl Sync for Record {}
 // SAFETY: as above.
 unsafe impl Send for Record {}
 
-impl HasBirthEra for Item {
+impl Reclaim for Item {
     fn birth(&self) -> u32 {
         self.records[self.number].birth.load(ghost::Ordering::Relaxed)
+    }
+
+    fn address(&self) -> usize {
+        self.number
     }
 }
 
@@ -111,6 +117,18 @@ impl World {
     /// Follows a slot, or gives up if the holder was neutralized.
     fn try_search(&self, slot: usize, guard_ref: Here<'_>) -> Option<usize> {
         guard_ref.attempt(|validator| self.read(slot, validator))
+    }
+
+    /// Has a reader lend what a slot leads to, and no more; its thread looks for room then, and narrows the reader.
+    fn lend_alone(&self, slot: usize, reader: &mut OwnedGuard<Item, ()>) -> usize {
+        let mut lent = NONE;
+        reader.lend_one(self, |world, guard_ref| {
+            lent = world.search(slot, guard_ref);
+            // SAFETY: the item of this number is retired when the record is taken out of its slot.
+            (lent != NONE).then(|| unsafe { Lent::new(&world.records[lent], lent) })
+        });
+        reader.narrow();
+        lent
     }
 
     fn bear(&self, number: usize) {
@@ -651,6 +669,49 @@ fn two_collections_neutralize_one_reader() {
         world.put(0, NONE);
         world.collect_impatiently();
         [reader, other].map(|thread| thread.join().unwrap());
+        world.end();
+        assert_eq!((world.frees(1), world.frees(2)), (1, 1));
+    });
+}
+
+/// A reader that is narrowed beside collections, which neutralize the threads in their way, keeps what it has lent.
+#[test]
+fn a_reader_that_is_narrowed_keeps_what_it_has_lent() {
+    model(3, || {
+        let world = World::new([1, NONE]);
+        let mut pin_status = PinStatus::pinned(&world);
+        let reader = spawn(&world, move |world| {
+            let reader = { &mut pin_status };
+            let lent = world.lend_alone(0, &mut reader.0);
+            world.touch(lent);
+        });
+        world.put(0, 2);
+        world.collect_impatiently();
+        reader.join().unwrap();
+        world.end();
+    });
+}
+
+/// It goes on to lend a second item, and is narrowed again: what a collection has seen of the first may go with the hazard
+/// pointer of the second.
+#[test]
+fn a_reader_that_is_narrowed_twice_keeps_what_it_has_lent() {
+    model(3, || {
+        let world = World::new([1, 2]);
+        let mut pin_status = PinStatus::pinned(&world);
+        let lent = world.lend_alone(0, &mut pin_status.0);
+        world.put(0, NONE);
+        (0..GRACE).for_each(|_| assert!(world.domain.advance(), "it is in no way"));
+        let reader = spawn(&world, move |world| {
+            let reader = { &mut pin_status };
+            world.touch(lent);
+            let lent = world.lend_alone(1, &mut reader.0);
+            world.touch(lent);
+        });
+        world.domain.collect_ripe();
+        world.put(1, NONE);
+        world.collect();
+        reader.join().unwrap();
         world.end();
         assert_eq!((world.frees(1), world.frees(2)), (1, 1));
     });

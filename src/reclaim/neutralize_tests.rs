@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{ChargedTo, Domain, GRACE, GuardRef, HasBirthEra, Reads, Retired, Validate};
+use super::{ChargedTo, Domain, GRACE, GuardRef, Lent, Reads, Reclaim, Retired, Validate};
 
 /// What is born when it is told.
 struct Aged(u32, Arc<AtomicUsize>);
 
-impl HasBirthEra for Aged {
+impl Reclaim for Aged {
     fn birth(&self) -> u32 {
         self.0
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.1).addr()
     }
 }
 
@@ -147,4 +151,92 @@ fn what_is_kept_is_charged_anew() {
     (0..=GRACE).for_each(|_| _ = domain.collect((usize::MAX, |_| false), &mut free));
     assert_eq!(freed, [(domain.birth() - 1, ChargedTo::Retired)]);
     assert_eq!((kept.load(Ordering::SeqCst), domain.backlog()), (1, 0));
+}
+
+/// Lends the item that counts its end there, and nothing else; or nothing at all.
+fn lend_alone(guard: &mut super::OwnedGuard<Aged, ()>, item: Option<&Arc<AtomicUsize>>) {
+    guard.lend_one(&item, |item, guard_ref| {
+        read(guard_ref);
+        // SAFETY: the count outlives the test.
+        item.as_ref().map(|drops| unsafe { Lent::new(*drops, Arc::as_ptr(drops).addr()) })
+    });
+}
+
+#[test]
+fn a_guard_that_is_narrowed_holds_the_item_that_it_has_lent_and_no_other() {
+    let domain: Age = Arc::new(Domain::new());
+    let mut guard = domain.owned_guard();
+    let mut before = None;
+    for _ in 0..20 {
+        guard.guard_ref();
+        let [lent, other] = [retire_aged(&domain, 0), retire_aged(&domain, 0)];
+        lend_alone(&mut guard, Some(&lent));
+        free_ripe(&domain);
+        assert_eq!(other.load(Ordering::SeqCst), 0, "all that it could have reached is held");
+        domain.narrow_own_guards();
+        free_ripe(&domain);
+        assert_eq!((lent.load(Ordering::SeqCst), other.load(Ordering::SeqCst)), (0, 1));
+        let before = before.replace(lent);
+        assert!(before.is_none_or(|before| before.load(Ordering::SeqCst) == 1), "lent no more");
+    }
+    lend_alone(&mut guard, None);
+    domain.narrow_own_guards();
+    free_ripe(&domain);
+    assert_eq!((domain.backlog(), domain.reclamation_lag()), (0, 0));
+    drop(guard);
+}
+
+#[test]
+fn what_was_kept_for_a_guard_that_was_neutralized_is_freed_when_it_is_narrowed() {
+    let domain: Age = Arc::new(Domain::new());
+    let mut guard = domain.owned_guard();
+    guard.guard_ref();
+    domain.advance();
+    domain.neutralize_all();
+    let [lent, other] = [retire_aged(&domain, 0), retire_aged(&domain, 0)];
+    free_ripe(&domain);
+    assert!(domain.keeps_for_pins() && domain.backlog() == 2);
+    lend_alone(&mut guard, Some(&lent));
+    domain.narrow_own_guards();
+    free_ripe(&domain);
+    assert_eq!((lent.load(Ordering::SeqCst), other.load(Ordering::SeqCst)), (0, 1));
+    assert!(domain.keeps() && !domain.keeps_for_pins());
+    guard.park();
+    free_ripe(&domain);
+    assert!(!domain.keeps() && domain.backlog() == 0);
+}
+
+/// As where `Eq` of the user's writes.
+#[test]
+fn a_guard_that_is_in_use_is_not_narrowed() {
+    let domain: Age = Arc::new(Domain::new());
+    let mut guard = domain.owned_guard();
+    lend_alone(&mut guard, None);
+    guard.lend_one(&domain, |domain, guard_ref| {
+        let drops = retire_aged(domain, 0);
+        domain.narrow_own_guards();
+        free_ripe(domain);
+        assert_eq!(drops.load(Ordering::SeqCst), 0, "it could have reached it");
+        read(guard_ref);
+        None::<Lent<'_, ()>>
+    });
+}
+
+#[test]
+fn one_that_has_lent_more_than_one_item_is_not_narrowed_and_the_next_on_its_participant_neither() {
+    let domain: Age = Arc::new(Domain::new());
+    let mut guard = domain.owned_guard();
+    lend_alone(&mut guard, None);
+    guard.guard_ref();
+    for _ in 0..2 {
+        let drops = retire_aged(&domain, 0);
+        domain.narrow_own_guards();
+        free_ripe(&domain);
+        assert_eq!(drops.load(Ordering::SeqCst), 0);
+        lend_alone(&mut guard, None);
+        drop(guard);
+        free_ripe(&domain);
+        guard = domain.owned_guard();
+        guard.guard_ref();
+    }
 }

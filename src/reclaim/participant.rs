@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::HasBirthEra;
+use super::Reclaim;
 use super::bag::{Bag, ChargedTo, Retired};
 use super::domain::Domain;
 use super::freeing::{self, CollectionCounter, CollectionKind};
+use super::lent::Lent;
 use super::name::ThreadName;
 use super::pin_state::PinState;
 use super::validate::{Mode, Outcome, PinnedParticipant, Reads, Writes};
@@ -115,7 +116,7 @@ impl<T, L> Participant<T, L> {
         (mut budget, pressure): (usize, impl FnOnce(bool) -> bool),
         sink: impl FnOnce() -> F,
     ) where
-        T: HasBirthEra,
+        T: Reclaim,
         F: FnMut(T, ChargedTo),
     {
         let Some(_freeing) = freeing::begin() else { return };
@@ -254,9 +255,10 @@ impl<'g, T, L> GuardRef<'g, T, L> {
         self.domain.birth()
     }
 
-    /// Whether a thread that shows an older epoch than the present one may hold an item that was born then.
-    pub(crate) fn is_held_by_laggard(&self, birth: u32) -> bool {
-        self.domain.is_held_by_laggard(birth)
+    /// Whether a thread that shows an older epoch than the present one may hold an item that was born then, or one has lent
+    /// it alone.
+    pub(crate) fn is_held_by_laggard(&self, birth: u32, address: usize) -> bool {
+        self.domain.is_held_by_laggard(birth, address)
     }
 
     /// Hands over an item that was unlinked under this guard (R2).
@@ -345,7 +347,7 @@ impl<'d, T, L, M: Mode> Guard<'d, T, L, M> {
         (budget, pressure): (usize, impl FnOnce(bool) -> bool),
         sink: impl FnOnce(Option<&'d L>) -> F,
     ) where
-        T: HasBirthEra,
+        T: Reclaim,
         F: FnMut(T, ChargedTo),
     {
         let (domain, participant, transient) = (self.domain, self.participant, self.transient);
@@ -462,9 +464,45 @@ impl<T, L> OwnedGuard<T, L> {
     /// [`park`](Self::park).
     #[inline]
     pub(crate) fn guard_ref(&mut self) -> GuardRef<'_, T, L, Reads> {
+        self.begin_use()
+    }
+
+    #[inline(always)]
+    fn begin_use(&self) -> GuardRef<'_, T, L, Reads> {
         let participant = self.participant();
+        participant.pin_state.lent.note_unknown();
         self.domain.refresh_participant(&participant.pin_state);
         GuardRef { domain: &self.domain, participant, _here: PhantomData }
+    }
+
+    /// Ends the borrows of the last guard reference, and lends no more than one item, or nothing: `read` returns nothing
+    /// else that it has found, as it is for any lifetime. What it reads is passed to it for the same reason.
+    ///
+    /// # Progress
+    ///
+    /// As [`guard_ref`](Self::guard_ref).
+    #[inline(always)]
+    pub(crate) fn lend_one<'s, C, R: ?Sized>(
+        &'s mut self,
+        from: &'s C,
+        read: impl for<'g> FnOnce(&'g C, GuardRef<'g, T, L, Reads>) -> Option<Lent<'g, R>>,
+    ) -> Option<&'s R> {
+        let lent = read(from, self.begin_use());
+        // Not before: the thread is at an operation until then, which holds all that it comes by.
+        self.participant().pin_state.lent.note(lent.as_ref());
+        lent.map(Lent::part)
+    }
+
+    /// Ends the borrow of what was lent last.
+    #[inline]
+    pub(crate) fn lend_nothing(&mut self) {
+        self.participant().pin_state.lent.note::<()>(None);
+    }
+
+    /// Holds no more than it has lent, as when its thread wants room.
+    #[cfg(all(test, clockhand_loom))]
+    pub(super) fn narrow(&self) {
+        self.participant().pin_state.narrow();
     }
 
     /// The guard reference that was lent last.

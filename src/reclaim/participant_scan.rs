@@ -20,11 +20,11 @@
 //! is one whose holder was neutralized before, and writes, or has taken another number, still under the old epoch; others lag
 //! behind by one, and hold nothing that is ripe.
 
-use super::GRACE;
 use super::bag::Bag;
 use super::participant::Participant;
 use super::pin_state::{PinState, State};
 use super::queue::Seal;
+use super::{GRACE, Reclaim};
 use crate::sync::seeded;
 
 /// How many epochs a participant shows at least after the tag of what it does not hold.
@@ -46,7 +46,7 @@ pub(super) struct ParticipantScan<'d, T> {
     last_bound: u32,
 }
 
-/// A participant that holds some of what is ripe.
+/// A participant that holds some of what is ripe: it was neutralized, or has lent one item.
 pub(super) struct NeutralizedPin<'d, T> {
     bag: &'d Bag<T>,
     pin_state: &'d PinState,
@@ -54,6 +54,8 @@ pub(super) struct NeutralizedPin<'d, T> {
     /// No item is held that was sealed in an older era, or born in a later one.
     pin_era: u32,
     bound: u32,
+    /// The only item that is held, if it is one that was lent.
+    only: Option<usize>,
 }
 
 impl<'d, T> ParticipantScan<'d, T> {
@@ -76,22 +78,32 @@ impl<'d, T> ParticipantScan<'d, T> {
         state: State,
         pin_era: u32,
     ) {
+        if state.holds_item() {
+            let only = Some(participant.pin_state.lent.hazard());
+            return self.hold(participant, state, (0, u32::MAX, only));
+        }
         if !state.is_pinned() || state.epoch() == self.epoch || seeded("reclaim-ignore-laggard") {
             return;
         }
-        let pin_state = &participant.pin_state;
-        match pin_state.bound(state) {
-            Some(bound) => {
-                let bag = &participant.bag;
-                self.last_bound = self.last_bound.max(bound);
-                self.neutralized.push(NeutralizedPin { bag, pin_state, state, pin_era, bound });
-            }
+        match participant.pin_state.bound(state) {
+            Some(bound) => self.hold(participant, state, (pin_era, bound, None)),
             None => {
                 self.is_blocked = true;
                 self.is_blocked_by_write |= state.writes();
                 self.ripe_by = self.ripe_by.min(state.epoch() + GRACE - PIN_GRACE);
             }
         }
+    }
+
+    fn hold<L>(
+        &mut self,
+        participant: &'d Participant<T, L>,
+        state: State,
+        (pin_era, bound, only): (u32, u32, Option<usize>),
+    ) {
+        let (bag, pin_state) = (&participant.bag, &participant.pin_state);
+        self.last_bound = self.last_bound.max(bound);
+        self.neutralized.push(NeutralizedPin { bag, pin_state, state, pin_era, bound, only });
     }
 
     /// This round has moved the epoch.
@@ -111,10 +123,14 @@ impl<'d, T> ParticipantScan<'d, T> {
         self.neutralized.is_empty() || seeded("reclaim-by-epoch-alone")
     }
 
-    /// Which of the holds is the first to hold an item of a batch that has this seal and is ripe, and that was born then.
-    pub(super) fn holder(&self, seal: Seal, birth: u32) -> Option<usize> {
+    /// Which of the holds is the first to hold an item of a batch that has this seal and is ripe.
+    pub(super) fn holder(&self, seal: Seal, item: &impl Reclaim) -> Option<usize> {
+        let birth = item.birth();
         let grace = if seeded("reclaim-pin-grace-one") { 1 } else { PIN_GRACE };
         let holds = |hold: &NeutralizedPin<'_, T>| {
+            if let Some(address) = hold.only {
+                return item.address() == address;
+            }
             let is_unlinked_before =
                 hold.state.epoch() >= seal.tag + grace || hold.pin_era > seal.era;
             !is_unlinked_before && birth <= hold.bound

@@ -64,6 +64,7 @@
 //! read before the number was written. So they are not above the era before that step.
 
 use super::epoch::Stamp;
+use super::lent::{LentState, Narrowed};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, Relaxed, publish_and_fence, seeded};
 
 /// That the thread of a participant is to be neutralized that was seen with this state and this number.
@@ -77,8 +78,8 @@ pub(super) struct NeutralizeRequest {
 ///
 /// ```text
 ///    63    56      2     1        0
-///   +--------+---------+--------+--------+
-///   | count  | epoch   | WRITES | PINNED |    zero: not pinned
+///   +--------+---------+--------+--------+    zero: not pinned
+///   | count  | epoch   | WRITES | PINNED |    WRITES alone: not pinned, but one item is held that was lent
 ///   +--------+---------+--------+--------+
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +116,20 @@ impl State {
         Stamp::of(self.0 >> STAMP_SHIFT)
     }
 
+    /// Whether it is not pinned, and holds one item (see [`lent`](super::lent)).
+    #[inline(always)]
+    pub(super) fn holds_item(self) -> bool {
+        self.0 & (PINNED | WRITES) == WRITES
+    }
+
+    /// The same of one that reads and holds one item. The epoch stays, so that what is kept for one item is not taken for
+    /// what is kept for the next.
+    fn holding_item(self) -> Self {
+        Self(self.0 & !PINNED | WRITES)
+    }
+
     fn reading(self) -> Self {
-        Self(self.0 & !WRITES)
+        Self(if self.is_pinned() { self.0 & !WRITES } else { self.0 })
     }
 }
 
@@ -139,6 +152,7 @@ pub(super) struct PinState {
     bound: AtomicU32,
     /// The state for which items are kept; zero if there are none.
     keeps: AtomicU64,
+    pub(super) lent: LentState,
     sleep_start: SleepStart,
 }
 
@@ -161,6 +175,7 @@ impl PinState {
             neutralized: word(0),
             bound: AtomicU32::new(0),
             keeps: word(0),
+            lent: LentState::new(),
             sleep_start: SleepStart { state: relaxed(0), since: [relaxed(0), relaxed(0)] },
         }
     }
@@ -254,8 +269,30 @@ impl PinState {
         self.state.store(0, Ordering::Release);
     }
 
+    /// Holds no more than what was lent, if that is known: the holder is pinned to read, and is at no operation (L1).
+    pub(super) fn narrow(&self) {
+        let state = self.own_state();
+        if !state.is_pinned() || state.writes() {
+            return;
+        }
+        let early = seeded("reclaim-narrowed-early");
+        let show = |narrowed| match narrowed {
+            Narrowed::Nothing => self.unpin(),
+            // ORDERING R-z: Release: what was read under the pin was read before, and the hazard pointer was written before;
+            // pairs with the acquire load in `state`.
+            Narrowed::Item => self.state.store(state.holding_item().0, Ordering::Release),
+        };
+        if early {
+            show(Narrowed::Item);
+        }
+        if let Some(narrowed) = self.lent.narrow().filter(|_| !early) {
+            show(narrowed);
+        }
+    }
+
     /// Leaves the number to the next holder as one that may be neutralized, wherever the last one stopped.
     pub(super) fn release(&self) {
+        self.lent.note_unknown();
         self.unpin();
         // ORDERING S-o: Relaxed: only the holder writes it (H1).
         let number = self.number.load(Ordering::Relaxed);
@@ -413,6 +450,11 @@ impl PinState {
         self.keeps.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether items are kept here for one who is pinned: any that it could have reached.
+    pub(super) fn keeps_for_pin(&self) -> bool {
+        self.keeps() && self.state().is_pinned()
+    }
+
     /// Whether items are kept for another state than the present one: they are the caller's to look at.
     pub(super) fn gives_up(&self, state: State) -> bool {
         // ORDERING S-h: Relaxed: a hint; the exchange below decides.
@@ -430,7 +472,9 @@ impl PinState {
     /// state: it sleeps since `now`, as far as is known.
     pub(super) fn asleep_since_or(&self, now: impl FnOnce() -> [u64; 2]) -> Option<[u64; 2]> {
         let state = self.state();
-        if !state.is_pinned() || self.bound(state).is_none() {
+        let is_neutralized = state.is_pinned() && self.bound(state).is_some();
+        let keeps_one = state.holds_item() && self.keeps();
+        if !(is_neutralized || keeps_one) {
             return None;
         }
         self.sleep_start.since(state.0).or_else(|| {

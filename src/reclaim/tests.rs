@@ -6,7 +6,7 @@ use std::thread;
 
 use super::open_batch::OpenBatch;
 use super::queue::{Batch, Queue, TURNED};
-use super::{ChargedTo, Domain, GRACE, HasBirthEra, Retired};
+use super::{ChargedTo, Domain, GRACE, Reclaim, Retired};
 
 /// Counts its drops.
 struct Item(Arc<AtomicUsize>);
@@ -17,13 +17,13 @@ impl Drop for Item {
     }
 }
 
-impl HasBirthEra for Item {
+impl Reclaim for Item {
     fn birth(&self) -> u32 {
         0
     }
 }
 
-impl HasBirthEra for usize {
+impl Reclaim for usize {
     fn birth(&self) -> u32 {
         0
     }
@@ -489,7 +489,7 @@ fn nobody_reads_what_was_freed() {
     struct Cell {
         freed: AtomicBool,
     }
-    impl HasBirthEra for Box<Cell> {
+    impl Reclaim for Box<Cell> {
         fn birth(&self) -> u32 {
             0
         }

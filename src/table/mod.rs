@@ -120,8 +120,8 @@ use array::Array;
 use chain::Link;
 use deferred_box::DeferredBox;
 
-use crate::entry::{Entry, EntryLayout, Slab};
-use crate::reclaim::{ChargedTo, Domain, Guard, GuardRef, HasBirthEra, OwnedGuard, Reads};
+use crate::entry::{Entry, EntryLayout, EntryRef, Slab};
+use crate::reclaim::{ChargedTo, Domain, Guard, GuardRef, Lent, OwnedGuard, Reads, Reclaim};
 use crate::sync::{AtomicPtr, FirstPanic, Holder, Ordering};
 
 /// What the table unlinks and a domain keeps until no thread looks at it.
@@ -135,7 +135,7 @@ pub(crate) enum Garbage<K, V, X> {
     Array(#[allow(dead_code, reason = "kept to be dropped")] DeferredBox<Array<K, V, X>>),
 }
 
-impl<K, V, X> HasBirthEra for Garbage<K, V, X> {
+impl<K, V, X> Reclaim for Garbage<K, V, X> {
     #[inline]
     fn birth(&self) -> u32 {
         match self {
@@ -145,6 +145,20 @@ impl<K, V, X> HasBirthEra for Garbage<K, V, X> {
             Self::Array(_) => 0,
         }
     }
+
+    #[inline]
+    fn address(&self) -> usize {
+        // Links and generations are lent to those only who search.
+        if let Self::Entry(entry) = self { entry.as_ref().address() } else { 0 }
+    }
+}
+
+/// The value of an entry, to be lent alone.
+#[inline(always)]
+pub(crate) fn lend_value<'g, K, V>(entry: EntryRef<'g, K, V>) -> Lent<'g, V> {
+    // SAFETY: the value lies in the record of the entry (E1), which is retired as one item with that address, or dropped with
+    // the table.
+    unsafe { Lent::new(entry.value(), entry.address()) }
 }
 
 /// The domain of a table, which its threads share.

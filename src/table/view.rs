@@ -423,7 +423,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     pub(crate) fn is_held(&self, occupied: Occupied<'g, K, V, X>) -> bool {
         // SAFETY: its slot had it when it was found, and this thread is pinned (T1).
         let birth = unsafe { self.slab().birth(occupied.word.number()) };
-        self.guard_ref().is_held_by_laggard(birth)
+        self.guard_ref().is_held_by_laggard(birth, occupied.entry().address())
     }
 
     /// Keeps an unlinked entry until no thread looks at it.

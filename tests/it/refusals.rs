@@ -185,9 +185,16 @@ fn a_thread_does_not_wait_for_itself() {
         drop(guard);
         (0..100).for_each(|key| cache.insert(key % 10, key));
         let (mut reader, refusals) = (cache.reader(), cache.stats().refusals);
-        reader.get(&1);
+        let lent = reader.get(&1);
         (0..1_000).for_each(|key| cache.insert(key % 20, key));
-        assert!(cache.stats().refusals > refusals, "by a reader");
+        assert!(
+            lent.is_some() && cache.stats().refusals == refusals,
+            "a reader holds what it has lent"
+        );
+        let view = reader.view();
+        let lent: Vec<_> = (0..20).filter_map(|key| view.get(&key)).collect();
+        (0..1_000).for_each(|key| cache.insert(key % 20, key));
+        assert!(!lent.is_empty() && cache.stats().refusals > refusals, "by a view");
         reader.park();
         support::validate(&cache);
     });
