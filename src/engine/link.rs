@@ -67,7 +67,15 @@ impl<K, V, S> Engine<K, V, S> {
     fn due(&self, entry: EntryRef<'_, K, V>) -> Option<(u64, Deadline)> {
         let expiration = self.rules.expiration.as_ref()?;
         let end = expiration.end(entry);
-        (end != Deadline::NEVER && entry.charge() > 0).then(|| (entry.hash(), end))
+        if end == Deadline::NEVER || entry.is_placeholder() {
+            return None;
+        }
+        if entry.weight_of_value() == 0 {
+            // It makes no room: only sweeps come by.
+            self.has_weightless_ends.set(1);
+            return None;
+        }
+        Some((entry.hash(), end))
     }
 
     /// Notes what a read has done to an entry's deadline; whether the entry is live.

@@ -35,10 +35,6 @@ pub(crate) struct Local {
     pub(super) yielded_to: Relaxed<AtomicU64>,
 }
 
-/// Writes of a thread from one look at the table's size to the next: a look adds up the counts of
-/// all threads.
-const WRITES_PER_SIZE_CHECK: u64 = 64;
-
 impl Local {
     /// A number for where its searches begin: how many threads there were when it searched for the first time. So
     /// threads begin at different places, and a run on one thread is the same every time.
@@ -50,12 +46,12 @@ impl Local {
         in_memory(self.place.get())
     }
 
-    /// Counts a write; whether it is time to see if the table is too large.
+    /// Counts a write; how many there were.
     #[inline]
-    pub(super) fn is_size_check_due(&self) -> bool {
+    pub(super) fn count_write(&self) -> u64 {
         let writes = self.writes.get() + 1;
         self.writes.set(writes);
-        writes.is_multiple_of(WRITES_PER_SIZE_CHECK)
+        writes
     }
 }
 

@@ -216,6 +216,8 @@ pub(crate) struct Engine<K, V, S> {
     failures: Failures<K>,
     /// Where the search for expired entries goes on.
     sweep: CachePadded<Relaxed<AtomicU64>>,
+    /// Whether entries that weigh nothing may expire, as a number: the table does not know when the next one does.
+    has_weightless_ends: Relaxed<AtomicU64>,
     /// What `maintain` has cost.
     cleanups: Cleanups,
     monitor: Monitor<CacheCounts>,
@@ -267,6 +269,7 @@ impl<K, V, S> Engine<K, V, S> {
             running: Running::default(),
             failures: Failures::default(),
             sweep: CachePadded::new(Relaxed::<AtomicU64>::new(0)),
+            has_weightless_ends: Relaxed::<AtomicU64>::new(0),
             cleanups: Cleanups::default(),
             monitor: Monitor::new(timer.clone()),
             sampling: plan.sampling,

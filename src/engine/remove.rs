@@ -13,6 +13,7 @@ use crate::sync::seeded;
 use crate::table;
 
 pub(super) type View<'g, K, V, M = Writes> = table::View<'g, K, V, History, Local, M>;
+pub(super) type Due<'g, K, V> = table::DueBucket<'g, K, V, History>;
 pub(super) type Occupied<'g, K, V, M = Writes> = table::Occupied<'g, K, V, History, M>;
 
 /// What an entry is to an operation that looks for its key.

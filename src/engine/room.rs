@@ -5,17 +5,17 @@ use std::ops::Range;
 
 use super::Engine;
 use super::garbage_charge::{GarbageCharge, retired_charge};
-use super::remove::{Occupied, View};
+use super::remove::{Due, Occupied, View};
 use super::table_entries::TableEntries;
 use super::write_op::{Attempt, AttemptError, MAX_KEPT, WriteOp};
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
-use crate::policy::{Entries, Fill, History, RecentUses};
+use crate::policy::{Entries, Fill, RecentUses};
 use crate::reclaim::ChargedTo;
 use crate::sync::seeded;
-use crate::table::{DueBucket, SlotSnapshot};
+use crate::table::SlotSnapshot;
 use crate::time::Deadline;
 
 /// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
@@ -294,10 +294,8 @@ where
         expiration: &Expiration<K, V>,
         excluded: Option<EntryRef<'_, K, V>>,
     ) -> Option<Occupied<'g, K, V>> {
-        let now = expiration.collected_before().to_word();
-        let seed = view.local().place(|| self.table.domain().participant_count());
         for look in 0..MAX_DUE_BUCKETS {
-            let overdue = view.find_due(now, seed.wrapping_add(look))?;
+            let overdue = self.find_due(view, expiration, look)?;
             let expired = self.scan_due_bucket(view, expiration, overdue, excluded);
             if expired.is_some() {
                 return expired;
@@ -306,13 +304,25 @@ where
         None
     }
 
+    /// A bucket where an entry may have expired, another one at each `look`.
+    #[inline(always)]
+    pub(super) fn find_due<'g>(
+        &self,
+        view: View<'g, K, V>,
+        expiration: &Expiration<K, V>,
+        look: usize,
+    ) -> Option<Due<'g, K, V>> {
+        let seed = view.local().place(|| self.table.domain().participant_count());
+        view.find_due(expiration.collected_before().to_word(), seed.wrapping_add(look))
+    }
+
     /// An entry that has expired in a bucket where one may be; if there is none, it is noted when the first one will
     /// be.
     pub(super) fn scan_due_bucket<'g>(
         &self,
         view: View<'g, K, V>,
         expiration: &Expiration<K, V>,
-        due: DueBucket<'g, K, V, History>,
+        due: Due<'g, K, V>,
         excluded: Option<EntryRef<'_, K, V>>,
     ) -> Option<Occupied<'g, K, V>> {
         let look = || self.find_expired(view, expiration, due.positions(), excluded);

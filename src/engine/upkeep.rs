@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hash};
+use std::ops::Range;
 
 use super::garbage_charge::retired_charge;
-use super::remove::View;
+use super::remove::{Due, View};
 use super::room::{Eviction, max_failed_evictions};
 use super::scan::EVERYWHERE;
 use super::{Engine, Garbage, Local, Pin};
 use crate::accounting::Reservation;
+use crate::expiry::Expiration;
 use crate::latency::Operation;
 use crate::narrow::in_memory;
 use crate::reclaim::{ChargedTo, GRACE};
@@ -29,8 +31,12 @@ const FREED_FOR_ROOM: usize = 16;
 pub(super) const MAX_RECLAIMS: usize = 16;
 /// Retired entries that maintenance frees before it gives back what they were charged with.
 const MAX_PORTION: usize = 64;
-/// Buckets that a write searches for expired entries.
-const SWEPT_PER_WRITE: usize = 1;
+/// Writes of a thread from one look at the table's size to the next: a look adds up the counts of
+/// all threads.
+const WRITES_PER_SIZE_CHECK: u64 = 64;
+/// Writes of a thread of which one searches the next bucket of the table, whether an entry is known to have expired there or
+/// not: some are not known of, as failures that are no longer remembered.
+const WRITES_PER_SWEEP: u64 = 8;
 
 thread_local! {
     /// Whether the thread is removing expired entries. That calls the listener, which may write: such a
@@ -140,18 +146,39 @@ where
     /// What a write does apart from freeing: begins to shrink, and removes what has expired.
     #[inline(always)]
     fn tidy_up(&self, pin: &Pin<'_, K, V>) {
-        if pin.local().is_size_check_due() {
+        let writes = pin.local().count_write();
+        if writes.is_multiple_of(WRITES_PER_SIZE_CHECK) {
             self.shrink_if_sparse(self.table.view(pin.guard_ref()));
         }
-        if self.rules.expiration.is_some() {
-            self.sweep_in_passing(self.table.view(pin.guard_ref()));
+        if let Some(expiration) = &self.rules.expiration {
+            self.sweep_in_passing(self.table.view(pin.guard_ref()), expiration, writes);
         }
     }
 
+    /// Searches a bucket in which an entry has expired, as far as is known; now and then, or where more may have ended than is
+    /// known, the next one of the table instead.
+    #[inline(always)]
+    fn sweep_in_passing(&self, view: View<'_, K, V>, expiration: &Expiration<K, V>, writes: u64) {
+        let is_known = !self.rules.tagged && self.has_weightless_ends.get() == 0;
+        let due = if is_known && !writes.is_multiple_of(WRITES_PER_SWEEP) {
+            match self.find_due(view, expiration, 0) {
+                None => return,
+                due => due,
+            }
+        } else {
+            None
+        };
+        self.sweep_unless_sweeping(view, due);
+    }
+
+    #[cold]
     #[inline(never)]
-    fn sweep_in_passing(&self, view: View<'_, K, V>) {
+    fn sweep_unless_sweeping(&self, view: View<'_, K, V>, due: Option<Due<'_, K, V>>) {
         if let Some(_sweeping) = begin_sweep() {
-            self.sweep(view, SWEPT_PER_WRITE);
+            match due {
+                Some(due) => self.sweep_due(view, due),
+                None => self.sweep_next(view),
+            };
         }
     }
 
@@ -211,37 +238,67 @@ where
         }
     }
 
-    /// Looks at the entries of some buckets, where the last call stopped, and removes those that
-    /// have expired. Returns how many entries were looked at, and how many removed.
-    fn sweep(&self, view: View<'_, K, V>, buckets: usize) -> (usize, usize) {
+    /// Looks at the entries of the bucket where the last call stopped, and removes those that have expired. Returns how many
+    /// entries were looked at, and how many removed.
+    fn sweep_next(&self, view: View<'_, K, V>) -> (usize, usize) {
+        let Some(expiration) = &self.rules.expiration else { return (0, 0) };
+        let from = self.sweep.get();
+        let due = view.due_at(from, expiration.collected_before().to_word());
+        let (next, swept) = self.remove_outdated(view, from..EVERYWHERE.end);
+        self.sweep.set(next.unwrap_or(0));
+        if let Some(due) = due {
+            self.note_next_end(view, expiration, due);
+        }
+        swept
+    }
+
+    /// The same of a bucket in which an entry has expired.
+    fn sweep_due(&self, view: View<'_, K, V>, due: Due<'_, K, V>) -> (usize, usize) {
+        let Some(expiration) = &self.rules.expiration else { return (0, 0) };
+        let (mut swept, mut expired) = (0, 0);
+        let (mut next, end) = (Some(due.positions().start), due.positions().end);
+        // While the table grows there may be several buckets in its place.
+        while let Some(from) = next.filter(|&from| from < end) {
+            let (after, (looked_at, removed)) = self.remove_outdated(view, from..end);
+            (swept, expired, next) = (swept + looked_at, expired + removed, after);
+        }
+        self.note_next_end(view, expiration, due);
+        (swept, expired)
+    }
+
+    /// Notes when the next entry of a bucket expires that was swept. Or a write that needs room would have to look there, and at
+    /// all others that sweeps have emptied, before it comes to the last entry that has expired: more often than it may.
+    fn note_next_end(
+        &self,
+        view: View<'_, K, V>,
+        expiration: &Expiration<K, V>,
+        due: Due<'_, K, V>,
+    ) {
+        if !seeded("sweep-leaves-due") {
+            self.scan_due_bucket(view, expiration, due, None);
+        }
+    }
+
+    /// Removes what has expired in the bucket where `positions` begins. Returns where the next one begins, how many entries
+    /// were looked at, and how many removed.
+    fn remove_outdated(
+        &self,
+        view: View<'_, K, V>,
+        positions: Range<u64>,
+    ) -> (Option<u64>, (usize, usize)) {
         let (mut swept, mut expired) = (0, 0);
         // Most buckets have no chain.
         let mut found = Vec::with_capacity(table::SLOTS_PER_GROUP);
-        let expiration = self.rules.expiration.as_ref();
-        let timed = expiration.map(|time| (time, time.collected_before().to_word()));
-        for _ in 0..buckets {
-            let from = self.sweep.get();
-            let due = timed.and_then(|(time, now)| Some((time, view.due_at(from, now)?)));
-            let next = view.collect_entries(from..EVERYWHERE.end, &mut found, |a, b| a == b);
-            self.sweep.set(next.unwrap_or(0));
-            for &occupied in &found {
-                let is_placeholder = occupied.entry().is_placeholder();
-                swept += usize::from(!is_placeholder);
-                let cause = self.cause_of_end(occupied.entry());
-                if self.is_outdated(occupied.entry()) && self.remove_occupied(view, occupied, cause)
-                {
-                    expired += usize::from(!is_placeholder);
-                }
-            }
-            // Or a write that needs room would have to look there, and at all others that sweeps have emptied, before
-            // it comes to the last entry that has expired: more often than it may.
-            if let Some((time, due)) = due
-                && !seeded("sweep-leaves-due")
-            {
-                self.scan_due_bucket(view, time, due, None);
+        let next = view.collect_entries(positions, &mut found, |a, b| a == b);
+        for &occupied in &found {
+            let is_placeholder = occupied.entry().is_placeholder();
+            swept += usize::from(!is_placeholder);
+            let cause = self.cause_of_end(occupied.entry());
+            if self.is_outdated(occupied.entry()) && self.remove_occupied(view, occupied, cause) {
+                expired += usize::from(!is_placeholder);
             }
         }
-        (swept, expired)
+        (next, (swept, expired))
     }
 
     /// Begins to make the table smaller if it is far too large for what it holds. Not while garbage is held for those who
@@ -307,7 +364,7 @@ where
                 if spent >= budget {
                     break;
                 }
-                let (swept, expired) = self.sweep(self.table.view(pin.guard_ref()), 1);
+                let (swept, expired) = self.sweep_next(self.table.view(pin.guard_ref()));
                 spent += swept.max(1);
                 done.swept += swept;
                 done.expired += expired;
