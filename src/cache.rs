@@ -859,7 +859,7 @@ where
         lifetime_override: LifetimeOverride,
     ) -> Result<Inserted, Refused<K, V>> {
         let over = (|_: &V, _: &V| true, DecidedBy::ByOperation);
-        self.engine.put_with_lifetime(key, value, over, (lifetime_override, None))
+        self.engine.put_with_lifetime(key, value, over, (&lifetime_override, None))
     }
 
     fn assert_keeps_time(&self) {

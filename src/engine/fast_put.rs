@@ -1,5 +1,5 @@
-//! The usual put, in a cache without weights, times and listener: a new key that has a unit or for which one other entry
-//! makes room, a replacement, the end of a load.
+//! The usual put, in a cache without weights, listener, tags, and rules of the user's for times: a new key that has a unit or
+//! for which one other entry makes room, a replacement, the end of a load.
 //!
 //! A write may have to wait, to free garbage, to pay for a shrink, to tell a listener. What it keeps for all of that (a
 //! [`WriteOp`](super::write_op::WriteOp)) costs as much as a usual put itself. So the usual one is tried first, with nothing
@@ -12,12 +12,14 @@
 
 use std::hash::{BuildHasher, Hash};
 
+use super::op_time::{OpTime, PutTime};
 use super::placeholder::has_token;
 use super::remove::{Occupied, View};
 use super::room::is_of_own_key;
 use super::write_op::{DecidedBy, UnfinishedPut};
 use super::{Engine, LoadToken, Pin};
 use crate::entry::{Entry, EntryRef};
+use crate::expiry::LifetimeOverride;
 use crate::outcome::{Inserted, RemovalCause};
 use crate::policy::{EvictionCursor, History, ProbationChange, RecentUses, Worth};
 use crate::reclaim::ChargedTo;
@@ -41,24 +43,43 @@ where
         &self,
         pin: &'g Pin<'_, K, V>,
         entry: Entry<K, V>,
-        (candidate, over): (Option<SlotSnapshot<'g, K, V>>, &(impl Fn(&V, &V) -> bool, DecidedBy)),
+        candidate: Option<SlotSnapshot<'g, K, V>>,
+        over: &(impl Fn(&V, &V) -> bool, DecidedBy),
+        lifetime_override: &LifetimeOverride,
+        now: impl PutTime<K, V>,
     ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
         let view = self.table.view(pin.guard_ref());
-        if !self.is_usual(view) {
+        if !self.is_usual(view) || !now.begins(entry.as_ref(), lifetime_override) {
             return Err((entry, UnfinishedPut::NOTHING));
         }
         let hash = entry.as_ref().hash();
         match view.find_for_write(hash, |k| k == entry.as_ref().key()) {
-            Lookup::Vacant(vacant) => self.fast_insert(view, entry, (vacant, candidate)),
-            Lookup::Occupied(occupied) => self.fast_replace(view, entry, (occupied.slot(), over)),
+            Lookup::Vacant(vacant) => self.fast_insert(view, entry, (vacant, candidate), now),
+            Lookup::Occupied(occupied) => {
+                self.fast_replace(view, entry, (occupied.slot(), over), now)
+            }
         }
+    }
+
+    /// The same in a cache whose entries expire. Apart, as it would take the registers of the one above.
+    #[inline(never)]
+    pub(super) fn fast_put_timed<'g>(
+        &self,
+        pin: &'g Pin<'_, K, V>,
+        entry: Entry<K, V>,
+        candidate: Option<SlotSnapshot<'g, K, V>>,
+        over: &(impl Fn(&V, &V) -> bool, DecidedBy),
+        lifetime_override: &LifetimeOverride,
+        now: OpTime<'_, K, V>,
+    ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
+        self.fast_put(pin, entry, candidate, over, lifetime_override, now)
     }
 
     /// Whether a put is a usual one, as far as that can be told before its key is searched for.
     #[inline(always)]
     fn is_usual(&self, view: View<'_, K, V>) -> bool {
         // While the table's size changes each search migrates a part of it, and a write searches once.
-        let is_usual = self.is_plain && !self.starvation.any() && !view.is_migrating();
+        let is_usual = self.has_usual_puts && !self.starvation.any() && !view.is_migrating();
         // Protected entries are to make room for prefetched ones.
         #[cfg(feature = "predict")]
         let is_usual = is_usual && !self.policy.has_displaced();
@@ -72,11 +93,12 @@ where
         view: View<'g, K, V>,
         entry: Entry<K, V>,
         (vacant, candidate): (Vacant<'g, K, V, History>, Option<SlotSnapshot<'g, K, V>>),
+        now: impl PutTime<K, V>,
     ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
         let hash = entry.as_ref().hash();
         let (history, local) = (view.extension(), view.local());
         let cursor = &local.cursor;
-        let change = match self.make_room_at_once(view, entry.as_ref(), candidate) {
+        let change = match self.make_room_at_once(view, entry.as_ref(), candidate, now) {
             Ok(change) => change,
             Err(unfinished) => return Err((entry, unfinished)),
         };
@@ -84,10 +106,12 @@ where
         let admission = self.policy.admit(history, cursor, (hash, worth), self.fill());
         let (meta, recent_uses) = (admission.meta, admission.recent_uses);
         entry.as_ref().set_recent_uses(recent_uses.bits());
+        let end = now.end(entry.as_ref());
         if let Err(entry) = vacant.commit(entry, meta) {
             self.policy.change_probation(cursor, change);
             return Err((entry, UnfinishedPut { units: 1, admission: Some(admission) }));
         }
+        Self::note_end(view, hash, end);
         self.policy.change_probation(cursor, change.added(meta));
         self.end_insert(view, (hash, meta));
         Ok(Inserted::New)
@@ -113,6 +137,7 @@ where
         view: View<'g, K, V>,
         own: EntryRef<'_, K, V>,
         candidate: Option<SlotSnapshot<'g, K, V>>,
+        now: impl PutTime<K, V>,
     ) -> Result<ProbationChange, UnfinishedPut> {
         let (history, local) = (view.extension(), view.local());
         let cursor = &local.cursor;
@@ -126,6 +151,10 @@ where
         if self.lingering.since(lingering) > 0 || self.capacity.debt() > 0 {
             return Err(UnfinishedPut::NOTHING);
         }
+        // What has expired goes before any that the policy names.
+        if now.collected_before().is_some_and(|at| self.find_due(view, at, 0).is_some()) {
+            return Err(UnfinishedPut::NOTHING);
+        }
         // Before the policy is asked, which moves its hands: what the entry is charged to that makes room.
         let Some(room) = self.retired.empty_reservation(&local.retired).spend(1) else {
             return Err(UnfinishedPut::NOTHING);
@@ -135,10 +164,10 @@ where
                 if cursor.is_candidate(seen.entry().hash())
                     && self.gives_way(history, cursor, seen) =>
             {
-                let evicted = self.evict_seen(view, own, (seen, || view.unlink_own(seen)));
+                let evicted = self.evict_seen(view, own, (seen, || view.unlink_own(seen)), now);
                 evicted.map(|meta| ProbationChange::default().removed(meta))
             }
-            _ => self.evict_any(view, own),
+            _ => self.evict_any(view, own, now),
         };
         let Some(change) = evicted else {
             return Err(UnfinishedPut::NOTHING);
@@ -159,9 +188,11 @@ where
         pin: &Pin<'_, K, V>,
         entry: Entry<K, V>,
         (token, number): (&LoadToken, u32),
+        lifetime_override: &LifetimeOverride,
+        now: impl PutTime<K, V>,
     ) -> Result<(), (Entry<K, V>, UnfinishedPut)> {
         let view = self.table.view(pin.guard_ref());
-        if !self.is_usual(view) {
+        if !self.is_usual(view) || !now.begins(entry.as_ref(), lifetime_override) {
             return Err((entry, UnfinishedPut::NOTHING));
         }
         let (hash, local) = (entry.as_ref().hash(), view.local());
@@ -176,7 +207,7 @@ where
         let Some(occupied) = view.find_number(hash, number).filter(is_its_own) else {
             return Err((entry, UnfinishedPut::NOTHING));
         };
-        let change = match self.make_room_at_once(view, entry.as_ref(), candidate) {
+        let change = match self.make_room_at_once(view, entry.as_ref(), candidate, now) {
             Ok(change) => change,
             Err(unfinished) => return Err((entry, unfinished)),
         };
@@ -184,10 +215,12 @@ where
         self.policy.change_probation(&local.cursor, change);
         let meta = occupied.meta_now();
         entry.as_ref().set_recent_uses(occupied.entry().recent_uses());
+        let end = now.end(entry.as_ref());
         let unlinked = match view.replace_in(occupied.slot(), (entry, false)) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((entry, UnfinishedPut { units: 1, admission: None })),
         };
+        Self::note_end(view, hash, end);
         local.tally.placeholders_gone.bump();
         view.retire(unlinked, ChargedTo::Nowhere);
         self.end_insert(view, (hash, meta));
@@ -201,10 +234,12 @@ where
         view: View<'g, K, V>,
         entry: Entry<K, V>,
         (slot, over): (OccupiedSlot<'g>, &(impl Fn(&V, &V) -> bool, DecidedBy)),
+        now: impl PutTime<K, V>,
     ) -> Result<Inserted, (Entry<K, V>, UnfinishedPut)> {
         let (local, old) = (view.local(), view.entry_in(slot));
         if over.1 == DecidedBy::ByClosure
             || slot.has_token()
+            || !now.is_live(old)
             || !over.0(old.value(), entry.as_ref().value())
         {
             return Err((entry, UnfinishedPut::NOTHING));
@@ -214,10 +249,12 @@ where
         };
         entry.as_ref().set_recent_uses(old.recent_uses());
         let is_use = !seeded("policy-replacement-unused");
+        let (hash, end) = (entry.as_ref().hash(), now.end(entry.as_ref()));
         let unlinked = match view.replace_in(slot, (entry, is_use)) {
             Ok(unlinked) => unlinked,
             Err(entry) => return Err((entry, UnfinishedPut::NOTHING)),
         };
+        Self::note_end(view, hash, end);
         room.commit(1);
         local.tally.count_out(RemovalCause::Replaced, 1);
         view.retire(unlinked, ChargedTo::Retired);
@@ -246,15 +283,23 @@ where
             SlotSnapshot<'g, K, V>,
             impl FnOnce() -> Option<(Unlinked<K, V>, SlotMeta)>,
         ),
+        now: impl PutTime<K, V>,
     ) -> Option<SlotMeta> {
         let (local, entry) = (view.local(), seen.entry());
         if is_of_own_key(own, entry) {
             return None;
         }
+        // Before the exchange: see `evict_occupied`.
+        let live = now.is_live(entry);
         let (unlinked, meta) = unlink()?;
-        local.tally.count_out(RemovalCause::Evicted, 1);
-        let recent_uses = RecentUses::from_bits(entry.recent_uses());
-        self.policy.evicted(view.extension(), &local.cursor, entry.hash(), (meta, recent_uses));
+        if live {
+            local.tally.count_out(RemovalCause::Evicted, 1);
+            let recent_uses = RecentUses::from_bits(entry.recent_uses());
+            self.policy.evicted(view.extension(), &local.cursor, entry.hash(), (meta, recent_uses));
+        } else {
+            local.tally.count_out(RemovalCause::Expired, 1);
+            self.note_removed(view, entry.hash(), RemovalCause::Expired);
+        }
         view.retire(unlinked, ChargedTo::Retired);
         Some(meta)
     }
@@ -263,13 +308,18 @@ where
     /// has changed of probation.
     #[cold]
     #[inline(never)]
-    fn evict_any(&self, view: View<'_, K, V>, own: EntryRef<'_, K, V>) -> Option<ProbationChange> {
+    fn evict_any(
+        &self,
+        view: View<'_, K, V>,
+        own: EntryRef<'_, K, V>,
+        now: impl PutTime<K, V>,
+    ) -> Option<ProbationChange> {
         let (entries, cursor) = (self.evictable(view, None, 0), &view.local().cursor);
         let at = (cursor, view.extension());
         let delta = self.policy.probation_delta(cursor);
         let seen = self.policy.eviction(&entries, at, &delta).victim(self.fill())?;
         let unlink = || view.unlink(view.occupied(seen));
-        let meta = self.evict_seen(view, own, (seen, unlink))?;
+        let meta = self.evict_seen(view, own, (seen, unlink), now)?;
         Some(delta.take().removed(meta))
     }
 }

@@ -4,7 +4,7 @@
 use super::Engine;
 use super::remove::{Occupied, View};
 use crate::entry::{Entry, EntryRef};
-use crate::expiry::Reading;
+use crate::expiry::{Expiration, Reading};
 use crate::policy::{History, ProbationDelta};
 use crate::slot_meta::SlotMeta;
 use crate::table::{Unlinked, Vacant};
@@ -21,10 +21,10 @@ impl<K, V, S> Engine<K, V, S> {
         (entry, meta): (Entry<K, V>, SlotMeta),
     ) -> Result<(), Entry<K, V>> {
         self.count_in(delta, entry.as_ref(), meta);
-        let due = self.due(entry.as_ref());
+        let (hash, end) = (entry.as_ref().hash(), self.end(entry.as_ref()));
         match vacant.commit(entry, meta) {
             Ok(()) => {
-                self.note_due(view, due);
+                Self::note_end(view, hash, end);
                 Ok(())
             }
             Err(entry) => {
@@ -47,11 +47,11 @@ impl<K, V, S> Engine<K, V, S> {
         let meta = occupied.meta_now();
         entry.as_ref().set_recent_uses(occupied.entry().recent_uses());
         self.count_in(delta, entry.as_ref(), meta);
-        let due = self.due(entry.as_ref());
+        let (hash, end) = (entry.as_ref().hash(), self.end(entry.as_ref()));
         match view.replace(occupied, (entry, is_use)) {
             Ok(unlinked) => {
                 self.count_out(delta, occupied.entry(), meta);
-                self.note_due(view, due);
+                Self::note_end(view, hash, end);
                 Ok(unlinked)
             }
             Err(entry) => {
@@ -61,21 +61,24 @@ impl<K, V, S> Engine<K, V, S> {
         }
     }
 
-    /// When an entry will have to make room before any live one, and its hash. None if it weighs nothing, or never
-    /// expires.
+    /// When an entry will have to make room before any live one. Never, if it weighs nothing.
+    #[inline(always)]
+    pub(super) fn end(&self, entry: EntryRef<'_, K, V>) -> Deadline {
+        self.rules.expiration.as_ref().map_or(Deadline::NEVER, |time| self.end_by(time, entry))
+    }
+
     #[inline]
-    fn due(&self, entry: EntryRef<'_, K, V>) -> Option<(u64, Deadline)> {
-        let expiration = self.rules.expiration.as_ref()?;
+    fn end_by(&self, expiration: &Expiration<K, V>, entry: EntryRef<'_, K, V>) -> Deadline {
         let end = expiration.end(entry);
         if end == Deadline::NEVER || entry.is_placeholder() {
-            return None;
+            return Deadline::NEVER;
         }
         if entry.weight_of_value() == 0 {
             // It makes no room: only sweeps come by.
             self.has_weightless_ends.set(1);
-            return None;
+            return Deadline::NEVER;
         }
-        Some((entry.hash(), end))
+        end
     }
 
     /// Notes what a read has done to an entry's deadline; whether the entry is live.
@@ -93,9 +96,10 @@ impl<K, V, S> Engine<K, V, S> {
         reading != Reading::Expired
     }
 
-    #[inline]
-    fn note_due(&self, view: View<'_, K, V>, due: Option<(u64, Deadline)>) {
-        if let Some((hash, end)) = due {
+    /// Notes that an entry that was linked will have to make room then.
+    #[inline(always)]
+    pub(super) fn note_end(view: View<'_, K, V>, hash: u64, end: Deadline) {
+        if end != Deadline::NEVER {
             view.note_due(hash, end.to_word());
         }
     }

@@ -8,6 +8,7 @@
 //! | `tagging` | tags by their names |
 //! | `starvation` | writes that have waited for long, and go first |
 //! | `write_op` | one operation on its way, and when it gives up |
+//! | `op_time` | the time by which a step of it decides |
 //! | `admission` | which newcomers are worth the room that they need |
 //! | `write` | how an entry is inserted: insert, replace |
 //! | `fast_put` | the same where all goes as usual |
@@ -63,6 +64,7 @@ mod lifetime;
 mod lingering;
 mod link;
 mod local;
+mod op_time;
 mod panic;
 mod placeholder;
 #[cfg(feature = "predict")]
@@ -190,8 +192,8 @@ pub(crate) struct Engine<K, V, S> {
     tags: Option<Arc<Tags>>,
     /// Whether a new entry may leave at once: its time may be over, or it may not be worth its room.
     screens: bool,
-    /// Whether all entries weigh one and live forever, and nobody is told of their end.
-    is_plain: bool,
+    /// Whether all entries weigh one, only settings say how long they live, and nobody is told of their end.
+    has_usual_puts: bool,
     capacity: Ledger,
     retired: Ledger,
     /// The epoch that stood when a write was last refused, as patience was over.
@@ -253,7 +255,9 @@ impl<K, V, S> Engine<K, V, S> {
             hasher: NoAbort::new(hasher),
             tags: rules.tagged.then(Tags::new),
             screens: weighs || rules.expiration.is_some(),
-            is_plain: !weighs && rules.expiration.is_none() && rules.listener.is_none(),
+            has_usual_puts: !weighs
+                && rules.expiration.as_ref().is_none_or(Expiration::has_usual_rules)
+                && rules.listener.is_none(),
             rules,
             policy: Policy::new(weighs, settings.capacity),
             capacity: Ledger::new(settings.capacity),

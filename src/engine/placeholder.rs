@@ -16,6 +16,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::op_time::NoExpiry;
 use super::panic::Panicked;
 use super::remove::{EntryState, Occupied, View};
 use super::write::Destination;
@@ -372,7 +373,14 @@ where
             }
         };
         let completed = match number {
-            Some(number) => self.fast_complete(&pin, entry, (token, number)),
+            Some(number) => match self.op_time() {
+                None => {
+                    self.fast_complete(&pin, entry, (token, number), &lifetime_override, NoExpiry)
+                }
+                Some(now) => {
+                    self.fast_complete(&pin, entry, (token, number), &lifetime_override, now)
+                }
+            },
             None => Err((entry, UnfinishedPut::NOTHING)),
         };
         let Err((entry, unfinished)) = completed else { return self.finish_write(pin) };

@@ -9,7 +9,6 @@ use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
 use crate::policy::History;
 use crate::reclaim::{ChargedTo, Writes};
-use crate::sync::seeded;
 use crate::table;
 
 pub(super) type View<'g, K, V, M = Writes> = table::View<'g, K, V, History, Local, M>;
@@ -110,15 +109,7 @@ impl<K, V, S> Engine<K, V, S> {
     /// carries a token that keeps it.
     #[inline]
     pub(super) fn is_kept(&self, entry: EntryRef<'_, K, V>) -> bool {
-        let expiration = self.rules.expiration.as_ref();
-        expiration.is_none_or(|expiration| Self::is_kept_by(expiration, entry))
-    }
-
-    #[inline(never)]
-    fn is_kept_by(expiration: &Expiration<K, V>, entry: EntryRef<'_, K, V>) -> bool {
-        expiration.is_kept(entry, expiration.now())
-            || entry.load_token().is_some_and(|token| token.keeps_entry())
-                && !seeded("failure-swept")
+        self.op_time().is_none_or(|now| now.is_kept(entry))
     }
 
     /// Whether an entry may be swept away: it has expired, or the failure that it stands for is no

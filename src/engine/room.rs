@@ -16,7 +16,7 @@ use crate::policy::{Entries, Fill, RecentUses};
 use crate::reclaim::ChargedTo;
 use crate::sync::seeded;
 use crate::table::SlotSnapshot;
-use crate::time::Deadline;
+use crate::time::{Deadline, Moment};
 
 /// Vain attempts to find or to unlink a victim after which a small table's search ends. Those that
 /// succeed are as many as the charge needs.
@@ -294,8 +294,9 @@ where
         expiration: &Expiration<K, V>,
         excluded: Option<EntryRef<'_, K, V>>,
     ) -> Option<Occupied<'g, K, V>> {
+        let before = expiration.collected_before();
         for look in 0..MAX_DUE_BUCKETS {
-            let overdue = self.find_due(view, expiration, look)?;
+            let overdue = self.find_due(view, before, look)?;
             let expired = self.scan_due_bucket(view, expiration, overdue, excluded);
             if expired.is_some() {
                 return expired;
@@ -304,16 +305,16 @@ where
         None
     }
 
-    /// A bucket where an entry may have expired, another one at each `look`.
+    /// A bucket where an entry may have expired `before`, another one at each `look`.
     #[inline(always)]
     pub(super) fn find_due<'g>(
         &self,
         view: View<'g, K, V>,
-        expiration: &Expiration<K, V>,
+        before: Moment,
         look: usize,
     ) -> Option<Due<'g, K, V>> {
         let seed = view.local().place(|| self.table.domain().participant_count());
-        view.find_due(expiration.collected_before().to_word(), seed.wrapping_add(look))
+        view.find_due(before.to_word(), seed.wrapping_add(look))
     }
 
     /// An entry that has expired in a bucket where one may be; if there is none, it is noted when the first one will

@@ -1,6 +1,7 @@
 //! The table as the policy sees it.
 
 use super::Engine;
+use super::op_time::OpTime;
 use super::remove::View;
 use crate::entry::EntryRef;
 use crate::policy::{Entries, RecentUses, ScanPosition, Worth};
@@ -15,11 +16,13 @@ pub(super) struct TableEntries<'g, K, V, S> {
     excluded: Option<EntryRef<'g, K, V>>,
     /// Whether entries that are being renewed are not to be seen.
     excludes_renewing: bool,
+    /// When the search began, if entries expire.
+    now: Option<OpTime<'g, K, V>>,
 }
 
 impl<'g, K, V, S> TableEntries<'g, K, V, S> {
     pub(super) fn new(engine: &'g Engine<K, V, S>, view: View<'g, K, V>) -> Self {
-        Self { engine, view, excluded: None, excludes_renewing: false }
+        Self { engine, view, excluded: None, excludes_renewing: false, now: engine.op_time() }
     }
 
     /// The same without this entry.
@@ -116,6 +119,6 @@ impl<'g, K, V, S> Entries for TableEntries<'g, K, V, S> {
 
     #[inline]
     fn expired(&self, slot: Self::Slot) -> bool {
-        !self.engine.is_kept(slot.entry())
+        self.now.is_some_and(|now| !now.is_kept(slot.entry()))
     }
 }

@@ -184,6 +184,6 @@ where
         if untagged {
             return Err(Refused::new(InsertErrorKind::Untagged, key, value));
         }
-        self.put_with_lifetime(key, value, over, (lifetime_override, tags))
+        self.put_with_lifetime(key, value, over, (&lifetime_override, tags))
     }
 }

@@ -240,13 +240,40 @@ fn seen(cache: &Cache<u64, u64, Same>) -> (Vec<(u64, u64)>, String) {
     (entries, format!("{stats:?}"))
 }
 
-/// Does the same to a plain cache and to one that goes the general way.
-fn put_both_ways(hashes: u64, capacity: u64, resizes: bool) {
-    let builder = || Cache::builder().capacity(capacity).hasher(Same(hashes));
+/// How the two caches of a comparison are built.
+#[derive(Clone, Copy, Debug)]
+enum Lives {
+    Forever,
+    /// As many steps.
+    For(u64),
+    /// As many since an entry was read or written.
+    Idle(u64),
+    /// As many, and expired entries may stand in for others as long again.
+    Kept(u64),
+}
+
+/// Does the same to a cache of usual puts and to one that goes the general way.
+fn put_both_ways(hashes: u64, capacity: u64, resizes: bool, lives: Lives) {
+    let (clock, time) = Clock::manual();
+    let builder = || {
+        let builder = Cache::builder().capacity(capacity).hasher(Same(hashes));
+        match lives {
+            Lives::Forever => builder,
+            Lives::For(steps) | Lives::Kept(steps) => {
+                builder.time_to_live(Duration::from_millis(steps)).clock(clock.clone())
+            }
+            Lives::Idle(steps) => {
+                builder.time_to_idle(Duration::from_millis(steps)).clock(clock.clone())
+            }
+        }
+    };
     let usual = builder().build().expect("sound");
     let general = builder().removal_listener(|_: &u64, _: &u64, _| ()).build().expect("sound");
-    assert!(usual.engine().is_plain && !general.engine().is_plain);
+    assert!(usual.engine().has_usual_puts && !general.engine().has_usual_puts);
     let both = [&usual, &general];
+    if let Lives::Kept(steps) = lives {
+        both.iter().for_each(|it| it.engine().keep_expired(Duration::from_millis(steps)));
+    }
     let mut state = capacity + 17 * hashes;
     let mut random = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -256,7 +283,9 @@ fn put_both_ways(hashes: u64, capacity: u64, resizes: bool) {
         // A few keys are asked for often, and others come once.
         let span = 1 + random(2 * capacity);
         let key = if random(3) == 0 { 10_000 + step } else { random(span) };
-        let place = format!("{key} at {step}, {hashes} hashes, a capacity of {capacity}");
+        let place =
+            format!("{key} at {step}, {hashes} hashes, a capacity of {capacity}, {lives:?}");
+        time.advance(Duration::from_millis(random(3)));
         let same = |[a, b]: [Option<u64>; 2]| assert_eq!(a, b, "{place}");
         match random(24) {
             0 => same(both.map(|cache| cache.remove(&key))),
@@ -264,6 +293,10 @@ fn put_both_ways(hashes: u64, capacity: u64, resizes: bool) {
             4 => same(both.map(|cache| cache.insert_if_absent(key, step).is_ok().then_some(1))),
             5 => same(both.map(|cache| Some(cache.get_or_load(key, |_| step)))),
             6 => same(both.map(|cache| cache.replace(key, step))),
+            8 if !matches!(lives, Lives::Forever) => {
+                let ttl = Duration::from_millis(random(9));
+                both.iter().for_each(|cache| cache.insert_with_ttl(key, step, ttl));
+            }
             7 if resizes && random(8) == 0 => {
                 let capacity = 1 + random(2 * capacity);
                 both.iter().for_each(|cache| cache.set_capacity(capacity));
@@ -286,13 +319,26 @@ fn put_both_ways(hashes: u64, capacity: u64, resizes: bool) {
 
 #[test]
 fn usual_puts_decide_as_the_general_way_does() {
-    [1, 2, 7, 100, 2_000].iter().for_each(|&capacity| put_both_ways(0, capacity, false));
+    for capacity in [1, 2, 7, 100, 2_000] {
+        for lives in [
+            Lives::Forever,
+            Lives::For(capacity),
+            Lives::For(10 * capacity),
+            Lives::Idle(5),
+            Lives::Kept(capacity),
+            Lives::Idle(3 * capacity),
+        ] {
+            put_both_ways(0, capacity, false, lives);
+        }
+    }
 }
 
 /// A table that grows and shrinks is migrated by each search of a write, so one more would be seen in what is evicted.
 #[test]
 fn so_they_do_while_the_table_changes_and_where_hashes_collide() {
     for (hashes, capacity) in [(0, 3), (0, 400), (1, 12), (3, 12), (11, 30), (40, 60)] {
-        put_both_ways(hashes, capacity, true);
+        for lives in [Lives::Forever, Lives::For(2 * capacity), Lives::Idle(capacity)] {
+            put_both_ways(hashes, capacity, true, lives);
+        }
     }
 }

@@ -161,7 +161,7 @@ where
     fn sweep_in_passing(&self, view: View<'_, K, V>, expiration: &Expiration<K, V>, writes: u64) {
         let is_known = !self.rules.tagged && self.has_weightless_ends.get() == 0;
         let due = if is_known && !writes.is_multiple_of(WRITES_PER_SWEEP) {
-            match self.find_due(view, expiration, 0) {
+            match self.find_due(view, expiration.collected_before(), 0) {
                 None => return,
                 due => due,
             }

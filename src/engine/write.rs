@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use super::garbage_charge::retired_charge;
+use super::op_time::NoExpiry;
 use super::panic::Panicked;
 use super::remove::{EntryState, Occupied, View};
 use super::table_entries::TableEntries;
@@ -57,7 +58,7 @@ where
         value: V,
         over: (impl Fn(&V, &V) -> bool, DecidedBy),
     ) -> Result<Inserted, Refused<K, V>> {
-        self.put_with_lifetime(key, value, over, (LifetimeOverride::default(), None))
+        self.put_with_lifetime(key, value, over, (&LifetimeOverride::NONE, None))
     }
 
     /// The same, for a value that lives differently, or has tags.
@@ -66,7 +67,7 @@ where
         key: K,
         value: V,
         over: (impl Fn(&V, &V) -> bool, DecidedBy),
-        (lifetime_override, tags): (LifetimeOverride, Option<Arc<TagSet>>),
+        (lifetime_override, tags): (&LifetimeOverride, Option<Arc<TagSet>>),
     ) -> Result<Inserted, Refused<K, V>> {
         let (key, value) = (NoAbort::new(key), NoAbort::new(value));
         let costs = self.rules.weigh(&key, &value);
@@ -94,14 +95,18 @@ where
         if let Some(tags) = tags {
             entry.set_tags(Some(tags));
         }
-        if !self.is_plain {
+        if !self.has_usual_puts {
             return self.put_entry(
                 pin,
                 (entry, UnfinishedPut::NOTHING),
                 (&over, lifetime_override),
             );
         }
-        match self.fast_put(&pin, entry, (candidate, &over)) {
+        let done = match self.op_time() {
+            None => self.fast_put(&pin, entry, candidate, &over, lifetime_override, NoExpiry),
+            Some(now) => self.fast_put_timed(&pin, entry, candidate, &over, lifetime_override, now),
+        };
+        match done {
             Ok(inserted) => {
                 self.finish_usual_write(pin);
                 Ok(inserted)
@@ -117,7 +122,7 @@ where
         &'e self,
         pin: Pin<'e, K, V>,
         put: (Entry<K, V>, UnfinishedPut),
-        over: (&(impl Fn(&V, &V) -> bool, DecidedBy), LifetimeOverride),
+        over: (&(impl Fn(&V, &V) -> bool, DecidedBy), &LifetimeOverride),
     ) -> Result<Inserted, Refused<K, V>> {
         self.put_entry(pin, put, over)
     }
@@ -128,11 +133,11 @@ where
         &'e self,
         mut pin: Pin<'e, K, V>,
         (entry, unfinished): (Entry<K, V>, UnfinishedPut),
-        (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, DecidedBy), LifetimeOverride),
+        (over, lifetime_override): (&(impl Fn(&V, &V) -> bool, DecidedBy), &LifetimeOverride),
     ) -> Result<Inserted, Refused<K, V>> {
         let hash = entry.as_ref().hash();
         let mut op = self.op_that_goes_on(&pin, unfinished);
-        op.lifetime_override = lifetime_override;
+        op.lifetime_override = *lifetime_override;
         let mut new = Some(entry);
         let outcome =
             self.retry(&mut pin, &mut op, |pin, op| self.try_put(pin, op, &mut new, over));

@@ -547,17 +547,25 @@ impl<'g, K, V> EntryRef<'g, K, V> {
 
     fn write_words(&self, costs: EntryCosts) {
         debug_assert!(costs.charge <= HEAVIEST, "heavier than an entry may be");
-        for nth in 1..=self.entry_layout.words() {
-            let value = match nth.checked_sub(self.entry_layout.times()) {
-                Some(1) if self.entry_layout.is_weighed() => costs.charge,
-                Some(2) if self.entry_layout.is_priced() => costs.cost,
-                // That of the tags is null.
-                _ => 0,
-            };
+        if self.entry_layout != EntryLayout::PLAIN {
+            self.write_further_words(costs);
+        }
+    }
+
+    fn write_further_words(&self, costs: EntryCosts) {
+        let write = |nth: usize, value| {
             // SAFETY: by E1 the word lies within the allocation; it is written before it is read.
             let word = unsafe { self.node.cast::<EntryWord>().sub(nth) };
             // SAFETY: as above, and no other thread has the entry yet.
             unsafe { word.write(EntryWord::new(value)) };
+        };
+        // That of the tags is null.
+        (1..=self.entry_layout.words()).for_each(|nth| write(nth, 0));
+        if self.entry_layout.is_weighed() {
+            write(self.entry_layout.times() + 1, costs.charge);
+        }
+        if self.entry_layout.is_priced() {
+            write(self.entry_layout.times() + 2, costs.cost);
         }
     }
 

@@ -41,10 +41,16 @@ impl<K, V> Expiration<K, V> {
         self.now().since(modified(entry))
     }
 
+    /// The same for a reading of the clock.
+    #[inline]
+    pub(crate) fn collected_at(&self, now: Moment) -> Moment {
+        now.before_nanos(self.grace.get())
+    }
+
     /// Entries that had expired at this moment are removed. Those that expired later may still
     /// stand in for others.
     #[inline]
     pub(crate) fn collected_before(&self) -> Moment {
-        self.now().before(Duration::from_nanos(self.grace.get()))
+        self.collected_at(self.now())
     }
 }

@@ -22,6 +22,10 @@ pub(crate) struct LifetimeOverride {
 }
 
 impl LifetimeOverride {
+    /// None.
+    pub(crate) const NONE: Self =
+        Self { ttl: None, lifetime: None, jitter: 0.0, renew_after: None };
+
     /// Of a value with a time to live of its own.
     pub(crate) fn of_ttl(ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..Self::default() }

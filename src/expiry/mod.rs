@@ -46,6 +46,9 @@ pub(crate) struct Expiration<K, V> {
     clock: Clock,
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
+    /// Both in nanoseconds, as much as there is for none.
+    life: u64,
+    idle_life: u64,
     /// Whether single entries may be given a time to live, as the user has said.
     #[cfg(feature = "predict")]
     per_entry: bool,
@@ -90,6 +93,8 @@ impl<K, V> Expiration<K, V> {
             clock,
             time_to_live,
             time_to_idle,
+            life: time_to_live.map_or(u64::MAX, nanos),
+            idle_life: time_to_idle.map_or(u64::MAX, nanos),
             #[cfg(feature = "predict")]
             per_entry: false,
             further,
@@ -237,15 +242,34 @@ impl<K, V> Expiration<K, V> {
     ) {
         // With a user's expiry, the deadline is the one that it returned, and the time to live
         // counts from the last write, which the entry remembers.
-        let (life, longest) = match (lifetime_override.ttl, self.expiry()) {
-            (Some(ttl), _) => (Some(ttl), None),
-            (None, Some(_)) => (wanted, self.time_to_live),
-            (None, None) => (self.time_to_live, self.time_to_live),
+        let (deadline, longest) = match (lifetime_override.ttl, self.expiry()) {
+            (Some(ttl), _) => (now.after(ttl), None),
+            (None, Some(_)) => (after(now, wanted), self.time_to_live),
+            (None, None) => (now.after_nanos(self.life), self.time_to_live),
         };
-        let deadline = lifetime_override.shorten(after(now, life), entry.hash(), now, longest);
+        let deadline = lifetime_override.shorten(deadline, entry.hash(), now, longest);
         set(entry.deadline(), deadline.to_word());
-        set(entry.idle_deadline(), after(now, self.time_to_idle).to_word());
+        set(entry.idle_deadline(), now.after_nanos(self.idle_life).to_word());
         set(entry.modified(), now.to_word());
+    }
+
+    /// Sets the words of an entry that is about to be inserted or to replace another, where no rule of the user's has a say.
+    /// Returns whether it is live.
+    #[inline]
+    pub(crate) fn begin_by_settings(
+        &self,
+        entry: EntryRef<'_, K, V>,
+        now: Moment,
+        lifetime_override: &LifetimeOverride,
+    ) -> bool {
+        debug_assert!(self.has_usual_rules(), "the user's rule was not asked");
+        self.begin(entry, now, None, lifetime_override);
+        self.is_live(entry, now)
+    }
+
+    /// Whether neither a rule of the user's nor tags decide how long entries live.
+    pub(crate) fn has_usual_rules(&self) -> bool {
+        self.further.is_none()
     }
 
     /// Sets the words of an entry that comes back: how long ago it was written, if that is known, how long it still lives, and
@@ -333,7 +357,7 @@ impl<K, V> Expiration<K, V> {
     /// Moves the idle deadline, if it is ahead. Returns whether it is.
     #[inline]
     fn idle_from(&self, entry: EntryRef<'_, K, V>, now: Moment) -> bool {
-        let extend = |word: &EntryWord| sliding::extend(word, now, after(now, self.time_to_idle));
+        let extend = |word: &EntryWord| sliding::extend(word, now, now.after_nanos(self.idle_life));
         entry.idle_deadline().is_none_or(extend)
     }
 

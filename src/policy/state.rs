@@ -124,7 +124,7 @@ impl Policy {
     }
 
     /// Learns of a new key, and says how its entry starts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(
         &self,
         history: &History,

@@ -82,13 +82,14 @@ impl DeadlineTree {
     }
 
     /// A bucket where an entry may have expired by now; which of several depends on `seed`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, now: u64, seed: usize) -> Option<DueLeaf> {
         let [.., root] = &*self.levels else { return None };
         if root[0].get() < !now { None } else { self.descend(now, seed) }
     }
 
     #[cold]
+    #[inline(never)]
     fn descend(&self, now: u64, mut seed: usize) -> Option<DueLeaf> {
         let (mut index, mut level) = (0, self.levels.len() - 1);
         while level > 0 {

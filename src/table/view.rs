@@ -446,7 +446,7 @@ impl<'g, K, V, X, L> View<'g, K, V, X, L> {
     }
 
     /// A bucket where an entry may have expired by `now`; which of several depends on `seed`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_due(&self, now: u64, seed: usize) -> Option<DueBucket<'g, K, V, X>> {
         let mut array = self.current();
         loop {

@@ -45,12 +45,24 @@ impl Moment {
     /// the clock runs.
     #[inline]
     pub(crate) fn after(self, lifetime: Duration) -> Deadline {
-        Deadline(self.0.saturating_add(nanos(lifetime)).min(Deadline::NEVER.0))
+        self.after_nanos(nanos(lifetime))
+    }
+
+    /// The same of nanoseconds.
+    #[inline]
+    pub(crate) fn after_nanos(self, lifetime: u64) -> Deadline {
+        Deadline(self.0.saturating_add(lifetime).min(Deadline::NEVER.0))
+    }
+
+    /// What was `nanos` ago.
+    #[inline]
+    pub(crate) fn before_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_sub(nanos))
     }
 
     /// The moment `duration` ago; the origin if that was before it.
     pub(crate) fn before(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(duration)))
+        self.before_nanos(nanos(duration))
     }
 
     /// How long ago `earlier` was; zero if it is later.

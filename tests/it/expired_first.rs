@@ -85,6 +85,40 @@ fn the_last_expired_entry_makes_room_after_many_were_swept() {
     support::validate(&cache);
 }
 
+/// In a table that is a hundred times too large, so that a sweep of one bucket after the other finds next to nothing.
+#[test]
+fn writes_remove_what_has_expired_wherever_it_is() {
+    let (cache, manual) = by_value(5_000, 500_000);
+    (0..1_000).for_each(|key| cache.insert(key, 1));
+    cache.insert(u64::MAX, 1_000);
+    manual.advance(2 * SECOND);
+    while cache.stats().expirations < 1_000 {
+        let before = cache.stats().expirations;
+        // One of two: some writes search the next bucket instead.
+        (0..2).for_each(|value| cache.insert(u64::MAX, 1_000 + value));
+        assert!(cache.stats().expirations > before, "{before} are gone");
+    }
+    assert_eq!(cache.len(), 1);
+    support::validate(&cache);
+}
+
+/// The table does not know when entries expire that make no room.
+#[test]
+fn writes_remove_what_has_expired_and_weighs_nothing() {
+    let (clock, manual) = Clock::manual();
+    let builder = Cache::builder().capacity(1_000).weigher(|&key: &u64, _: &u64| key % 2);
+    let cache = builder.time_to_live(SECOND).clock(clock).build().expect("sound");
+    let mut most = 0;
+    for key in 0..50_000 {
+        cache.insert(2 * key, 0);
+        // A hundred live.
+        manual.advance(SECOND / 100);
+        most = most.max(cache.len());
+    }
+    assert!(most < 800, "{most} at a time");
+    support::validate(&cache);
+}
+
 #[test]
 fn expired_entries_make_room_though_they_were_read_and_lived_longer_than_they_were_to() {
     let (clock, manual) = Clock::manual();
