@@ -4,8 +4,6 @@
 
 use std::io::Read;
 
-#[path = "../../benches/lab/src/frames.rs"]
-mod frames;
 #[allow(dead_code, reason = "the lab uses the rest")]
 #[path = "../../benches/lab/src/trace.rs"]
 mod trace;

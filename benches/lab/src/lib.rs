@@ -15,7 +15,6 @@ mod clients;
 mod compare;
 mod dedup;
 pub mod failure;
-mod frames;
 pub mod heap;
 mod latency;
 #[cfg(feature = "peers")]

@@ -5,9 +5,7 @@
 //! that unpacks to a huge one cannot exhaust the memory.
 
 use std::collections::HashMap;
-use std::io::{self, BufReader, Read};
-
-use crate::frames::Frames;
+use std::io::{self, BufRead, BufReader, Read};
 
 /// The most bytes that [`decode`] and [`read_keys`] unpack: 4 GiB, half a billion accesses.
 pub const DECODED_LIMIT: u64 = 4 << 30;
@@ -149,7 +147,12 @@ fn read_words<const WIDTH: usize, W>(
     word: fn([u8; WIDTH]) -> W,
 ) -> Result<Vec<W>, TraceError> {
     let mut words = Vec::new();
-    let mut stream = Frames::new(BufReader::with_capacity(STEP, source));
+    let mut source = BufReader::with_capacity(STEP, source);
+    if source.fill_buf().map_err(from_io)?.is_empty() {
+        return Ok(words);
+    }
+    // All frames, one after the other; lengths and checksums are compared with those that they name.
+    let mut stream = zstd::Decoder::with_buffer(source).map_err(from_io)?;
     let mut step = vec![0; STEP];
     let mut total = 0;
     loop {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Terms;
+use super::{AT_ONCE, Terms};
 use crate::store::{Store, TooMany};
 
 /// The smallest page, in bytes; the largest has three times as many.
@@ -47,8 +47,8 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(terms: &Terms) -> Arc<Self> {
-        let store = Store::new(terms.store, terms.at_once);
+    pub(super) fn new(terms: Terms) -> Arc<Self> {
+        let store = Store::new(terms.store, AT_ONCE);
         Arc::new(Self { store, held: Held::default() })
     }
 

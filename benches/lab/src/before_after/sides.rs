@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clockhand::{Cache, LoadSource, Loader, LoadingCache};
 
 use super::page::{Page, Pages};
-use super::{System, Terms};
+use super::{CAPACITY, GARBAGE, System, Terms};
 use crate::clients::Answer;
 use crate::failure::Failure;
 use crate::races::step;
@@ -87,19 +87,19 @@ impl Loader<u64, Arc<Page>> for Source {
 pub(super) struct Clockhand(LoadingCache<u64, Arc<Page>, Source>);
 
 impl Clockhand {
-    pub(super) fn new(pages: Arc<Pages>, terms: &Terms) -> Result<Self, Failure> {
+    pub(super) fn new(pages: Arc<Pages>, terms: Terms) -> Result<Self, Failure> {
         let cache = Cache::builder()
-            .capacity(terms.capacity)
-            .retired_capacity(terms.garbage)
+            .capacity(CAPACITY)
+            .retired_capacity(GARBAGE)
             .weigher(|_, page: &Arc<Page>| page.size())
-            .time_to_live(terms.life)
+            .time_to_live(terms.life())
             .build()
             .map_err(unusable)?;
         let loading = cache
             .loading(Source(pages))
-            .refresh_after(terms.refresh)
-            .stale_while_revalidate(terms.grace)
-            .stale_if_error(terms.grace)
+            .refresh_after(terms.refresh())
+            .stale_while_revalidate(terms.grace())
+            .stale_if_error(terms.grace())
             .build()
             .map_err(unusable)?;
         Ok(Self(loading))

@@ -31,7 +31,10 @@ fn charts(comparison: &Comparison) -> Vec<Chart> {
                 1 => "1 thread".into(),
                 threads => format!("{threads} threads"),
             },
-            bars: rows.iter().map(Bar::of_row).collect(),
+            bars: rows
+                .iter()
+                .map(|row| Bar::of(row.peer, row.peer.into(), row.value.median, !row.evicts))
+                .collect(),
         };
         let note = match row.unit {
             Unit::Throughput => "millions of operations per second, more is better",
@@ -62,7 +65,10 @@ fn hit_ratios(comparison: &Comparison) -> Vec<Chart> {
             .chunk_by(|one, next| one.entries == next.entries)
             .map(|rows| Panel {
                 title: format!("{} entries", rows[0].entries),
-                bars: rows.iter().map(Bar::of_hit_ratio).collect(),
+                bars: rows
+                    .iter()
+                    .map(|row| Bar::of(row.cache, row.label(), row.hit_ratio, row.simulated))
+                    .collect(),
             })
             .collect(),
     };
@@ -88,7 +94,10 @@ fn weighted_ratios(comparison: &Comparison) -> Vec<Chart> {
             .chunk_by(|one, next| one.capacity == next.capacity)
             .map(|rows| Panel {
                 title: format!("{} bytes, {} %", rows[0].capacity, rows[0].percent),
-                bars: rows.iter().map(|row| Bar::of_weighted(row, ratio(row))).collect(),
+                bars: rows
+                    .iter()
+                    .map(|row| Bar::of(row.cache, row.cache.into(), ratio(row), row.simulated))
+                    .collect(),
             })
             .collect(),
     };
@@ -96,35 +105,14 @@ fn weighted_ratios(comparison: &Comparison) -> Vec<Chart> {
 }
 
 impl Bar {
-    fn of_row(row: &Row) -> Self {
-        let colour = match row.peer {
-            peer if peer.starts_with("clockhand") => OURS,
-            _ if row.evicts => OTHERS,
-            _ => MAPS,
-        };
-        Self { name: row.peer.into(), value: row.value.median, colour }
-    }
-
-    fn of_weighted(row: &WeightedRatio, value: f64) -> Self {
-        let colour = match row.cache {
+    /// One of a cache, or of what others are held against and does the same not at all: a map, a policy.
+    fn of(cache: &str, name: String, value: f64, stands_apart: bool) -> Self {
+        let colour = match cache {
             cache if cache.starts_with("clockhand") => OURS,
-            _ if row.simulated => MAPS,
+            _ if stands_apart => MAPS,
             _ => OTHERS,
         };
-        Self { name: row.cache.into(), value, colour }
-    }
-
-    fn of_hit_ratio(row: &HitRatio) -> Self {
-        let colour = match row.cache {
-            cache if cache.starts_with("clockhand") => OURS,
-            _ if row.simulated => MAPS,
-            _ => OTHERS,
-        };
-        let name = match row.threads {
-            1 => row.cache.into(),
-            threads => format!("{}, {threads} thr", row.cache),
-        };
-        Self { name, value: row.hit_ratio, colour }
+        Self { name, value, colour }
     }
 }
 

@@ -206,7 +206,7 @@ fn compare(options: compare::Options) -> Result<(), Failure> {
 fn stampede(options: &stampede::Options) -> Result<(), Failure> {
     let (plan, terms) = (options.plan()?, options.terms());
     let stampede = with_report(options.json.clone(), |quiet| {
-        let stampede = stampede::run(&plan, terms.as_ref(), options.has_ways(), quiet)?;
+        let stampede = stampede::run(&plan, terms, options.has_ways(), quiet)?;
         if let (Some(sides), Some(path)) = (&stampede.before_after, &options.chart) {
             charts::draw_before_after(sides, path)?;
         }

@@ -164,7 +164,7 @@ impl BesideBest {
 impl fmt::Display for HitRatios {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut header = vec!["trace".to_owned(), "entries".to_owned()];
-        let names = self.rows.iter().map(|row| name(row.cache, row.threads));
+        let names = self.rows.iter().map(HitRatio::label);
         names.for_each(|name| {
             if !header.contains(&name) {
                 header.push(name)
@@ -173,7 +173,7 @@ impl fmt::Display for HitRatios {
         let line = |rows: &[HitRatio]| {
             let mut line = vec![rows[0].trace.clone(), rows[0].entries.to_string()];
             line.extend(header[2..].iter().map(|of| {
-                let row = rows.iter().find(|row| name(row.cache, row.threads) == *of);
+                let row = rows.iter().find(|row| row.label() == *of);
                 row.map_or(String::new(), |row| format!("{:.4}", row.hit_ratio))
             }));
             line
@@ -232,6 +232,13 @@ impl HitRatios {
     }
 }
 
+/// What tables and charts call a cache that so many threads have used.
 fn name(cache: &str, threads: usize) -> String {
     if threads == 1 { cache.into() } else { format!("{cache}, {threads} thr") }
+}
+
+impl HitRatio {
+    pub(crate) fn label(&self) -> String {
+        name(self.cache, self.threads)
+    }
 }

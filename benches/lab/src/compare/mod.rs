@@ -8,7 +8,6 @@ pub(crate) mod keys;
 mod known;
 mod latency;
 mod memory;
-mod offline;
 mod options;
 mod question;
 mod reads;

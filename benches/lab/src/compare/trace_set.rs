@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::known::{self, Known};
-use super::offline::{self, Offline};
+use super::known::{BY_ENTRIES, BY_SIZE, Known};
 use crate::failure::Failure;
 use crate::simulate::{Dense, POLICIES};
 use crate::source::Source;
@@ -16,7 +15,7 @@ const TOLERANCE: f64 = 1e-4;
 pub(super) struct TraceSet {
     traces: Vec<TraceRuns>,
     known: Vec<Known>,
-    offline: Vec<Offline>,
+    offline: Vec<Known>,
 }
 
 /// One trace, and how often it is replayed.
@@ -30,8 +29,7 @@ pub(super) struct TraceRuns {
 impl TraceSet {
     /// Finds the traces that a folder's figures are of, or those that are built in.
     pub(super) fn find(folder: Option<&Path>) -> Result<Self, Failure> {
-        let known = folder.map_or_else(known::built_in, known::read)?;
-        let offline = folder.map_or_else(offline::built_in, offline::read)?;
+        let (known, offline) = (BY_ENTRIES.read(folder)?, BY_SIZE.read(folder)?);
         let mut traces = Vec::<TraceRuns>::new();
         for row in &known {
             let source = match folder {
@@ -41,9 +39,9 @@ impl TraceSet {
                 })?,
             };
             match traces.iter_mut().find(|runs| runs.source.name() == source.name()) {
-                Some(runs) if runs.capacities.contains(&row.entries) => {}
-                Some(runs) => runs.capacities.push(row.entries),
-                None => traces.push(TraceRuns { source, capacities: vec![row.entries] }),
+                Some(runs) if runs.capacities.contains(&row.capacity) => {}
+                Some(runs) => runs.capacities.push(row.capacity),
+                None => traces.push(TraceRuns { source, capacities: vec![row.capacity] }),
             }
         }
         traces.iter().try_for_each(|runs| runs.source.check())?;
@@ -64,7 +62,7 @@ impl TraceSet {
     }
 
     /// What policies that know the future reach where entries weigh what they are in size.
-    pub(super) fn offline(&self) -> &[Offline] {
+    pub(super) fn offline(&self) -> &[Known] {
         &self.offline
     }
 
@@ -78,7 +76,7 @@ impl TraceSet {
         let mut reached = Vec::new();
         for (policy, simulation) in POLICIES {
             let same = |known: &&Known| {
-                (&*known.trace, known.entries, &*known.policy) == (trace, entries, policy)
+                (&*known.trace, known.capacity, &*known.policy) == (trace, entries, policy)
             };
             let known = self.known.iter().find(same).map(|known| known.hit_ratio);
             let ratio = simulation.map(|simulate| {

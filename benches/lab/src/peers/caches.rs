@@ -140,6 +140,81 @@ impl Lookup for clockhand::Reader<u64, u64> {
     }
 }
 
+/// Caches that are compared, each with: its type; what tables and users call it; the heaviest entry that it counts; how it is
+/// configured; how one is made of this many entries, of a weight, and of larger entries; and, for all keys and values,
+/// what a read, a write, the number of its entries and their weight are.
+macro_rules! caches {
+    ($(
+        [$($peer_of:tt)*] $peer:ty: $name:expr, $id:expr, heaviest $heaviest:expr,
+        configuration $configuration:expr,
+        entries |$entries:ident| $make:expr,
+        weighing $weighing:ty: |$weight:ident, $expected:ident| $weigh:expr,
+        wide $wide:ty: |$many:ident| $widen:expr,
+        store [$($store_of:tt)*] $store:ty where [$($bounds:tt)*]: |$own:ident|
+        get |$key:ident| $get:expr, insert |$new:ident, $value:ident| $insert:expr,
+        len $len:expr, charge $charge:expr;
+    )*) => {$(
+        impl<$($peer_of)*> Peer for $peer {
+            const NAME: &'static str = $name;
+            const ID: &'static str = $id;
+            const HEAVIEST: u32 = $heaviest;
+
+            type Lookup<'a> = &'a Self;
+            type Weighing<V: Value> = $weighing;
+            type Wide = $wide;
+
+            fn configuration() -> String {
+                $configuration.into()
+            }
+
+            fn with_capacity($entries: u64) -> Self {
+                $make
+            }
+
+            fn weighing<V: Value>($weight: u64, $expected: u64) -> Option<Self::Weighing<V>> {
+                $weigh
+            }
+
+            fn wide($many: u64) -> Option<Self::Wide> {
+                Some($widen)
+            }
+
+            fn lookup(&self) -> &Self {
+                self
+            }
+        }
+
+        impl<$($store_of)*> Store<K, V> for $store
+        where
+            $($bounds)*
+        {
+            #[inline]
+            fn get(&self, $key: &K) -> Option<V> {
+                let $own = self;
+                $get
+            }
+
+            #[inline]
+            fn insert(&self, $new: K, $value: V) {
+                let $own = self;
+                $insert;
+            }
+
+            fn entries(&self) -> u64 {
+                let $own = self;
+                $len as u64
+            }
+
+            fn charge(&self) -> Option<u64> {
+                let $own = self;
+                let charge: Option<u64> = $charge;
+                let _ = $own;
+                charge
+            }
+        }
+    )*};
+}
+
 // quick_cache, the sharded S3-FIFO-like cache with a lock per shard.
 
 pub(crate) type QuickCache<K, V, W, B> = quick_cache::sync::Cache<K, V, W, B>;
@@ -165,119 +240,9 @@ impl<K, V: Value> Weighter<K, V> for ByWeight {
     }
 }
 
-impl<B: Hasher> Peer for QuickCache<u64, u64, UnitWeighter, B> {
-    const NAME: &'static str = "quick_cache";
-    const ID: &'static str = "quick_cache";
-    const HEAVIEST: u32 = u32::MAX;
-
-    type Lookup<'a> = &'a Self;
-    type Weighing<V: Value> = QuickCache<u64, V, ByWeight, B>;
-    type Wide = QuickCache<WideKey, WideValue, UnitWeighter, B>;
-
-    fn configuration() -> String {
-        format!("0.7, default options (4 shards per core, parking_lot), {}", type_name::<B>())
-    }
-
-    fn with_capacity(entries: u64) -> Self {
-        quick_cache(entries, entries, UnitWeighter)
-    }
-
-    fn weighing<V: Value>(weight: u64, entries: u64) -> Option<Self::Weighing<V>> {
-        Some(quick_cache(entries, weight, ByWeight))
-    }
-
-    fn wide(entries: u64) -> Option<Self::Wide> {
-        Some(quick_cache(entries, entries, UnitWeighter))
-    }
-
-    fn lookup(&self) -> &Self {
-        self
-    }
-}
-
-impl<K, V, W, B> Store<K, V> for QuickCache<K, V, W, B>
-where
-    K: Key,
-    V: Value,
-    W: Weighter<K, V> + Clone + Send + Sync + 'static,
-    B: Hasher,
-{
-    #[inline]
-    fn get(&self, key: &K) -> Option<V> {
-        Self::get(self, key)
-    }
-
-    #[inline]
-    fn insert(&self, key: K, value: V) {
-        Self::insert(self, key, value);
-    }
-
-    fn entries(&self) -> u64 {
-        self.len() as u64
-    }
-
-    fn charge(&self) -> Option<u64> {
-        Some(self.weight())
-    }
-}
-
 // moka, the W-TinyLFU cache with a read and a write buffer.
 
 pub(crate) type Moka<K, V, B> = moka::sync::Cache<K, V, B>;
-
-impl<B: Hasher> Peer for Moka<u64, u64, B> {
-    const NAME: &'static str = "moka";
-    const ID: &'static str = "moka";
-    const HEAVIEST: u32 = u32::MAX;
-
-    type Lookup<'a> = &'a Self;
-    type Weighing<V: Value> = Moka<u64, V, B>;
-    type Wide = Moka<WideKey, WideValue, B>;
-
-    fn configuration() -> String {
-        format!("0.12, sync::Cache, default options (TinyLFU), {}", type_name::<B>())
-    }
-
-    fn with_capacity(entries: u64) -> Self {
-        Moka::builder().max_capacity(entries).build_with_hasher(B::default())
-    }
-
-    fn weighing<V: Value>(weight: u64, _: u64) -> Option<Moka<u64, V, B>> {
-        let builder = Moka::builder().max_capacity(weight);
-        let builder = builder.weigher(|_: &u64, value: &V| value.weight());
-        Some(builder.build_with_hasher(B::default()))
-    }
-
-    fn wide(entries: u64) -> Option<Self::Wide> {
-        Some(Moka::builder().max_capacity(entries).build_with_hasher(B::default()))
-    }
-
-    fn lookup(&self) -> &Self {
-        self
-    }
-}
-
-impl<K: Key, V: Value, B: Hasher> Store<K, V> for Moka<K, V, B> {
-    #[inline]
-    fn get(&self, key: &K) -> Option<V> {
-        Self::get(self, key)
-    }
-
-    #[inline]
-    fn insert(&self, key: K, value: V) {
-        Self::insert(self, key, value);
-    }
-
-    /// Before its pending tasks have run, so with what it holds beyond its capacity.
-    fn entries(&self) -> u64 {
-        self.iter().count() as u64
-    }
-
-    /// The same.
-    fn charge(&self) -> Option<u64> {
-        Some(self.iter().map(|(_, value)| u64::from(value.weight())).sum())
-    }
-}
 
 // foyer's memory cache: shards with a lock each, and a policy to choose.
 
@@ -339,57 +304,6 @@ impl<P: Policy, K: Key, V: Value, B: Hasher> Foyer<P, K, V, B> {
     }
 }
 
-impl<P: Policy, B: Hasher> Peer for Foyer<P, u64, u64, B> {
-    const NAME: &'static str = P::NAME;
-    const ID: &'static str = P::ID;
-    const HEAVIEST: u32 = u32::MAX;
-
-    type Lookup<'a> = &'a Self;
-    type Weighing<V: Value> = Foyer<P, u64, V, B>;
-    type Wide = Foyer<P, WideKey, WideValue, B>;
-
-    fn configuration() -> String {
-        let (eviction, hasher) = (P::eviction(), type_name::<B>());
-        format!("foyer-memory 0.22, default options (8 shards), {eviction:?}, {hasher}")
-    }
-
-    fn with_capacity(entries: u64) -> Self {
-        Self::new(entries)
-    }
-
-    fn weighing<V: Value>(weight: u64, _: u64) -> Option<Foyer<P, u64, V, B>> {
-        Some(Foyer::new(weight))
-    }
-
-    fn wide(entries: u64) -> Option<Self::Wide> {
-        Some(Foyer::new(entries))
-    }
-
-    fn lookup(&self) -> &Self {
-        self
-    }
-}
-
-impl<P: Policy, K: Key, V: Value, B: Hasher> Store<K, V> for Foyer<P, K, V, B> {
-    #[inline]
-    fn get(&self, key: &K) -> Option<V> {
-        self.0.get(key).map(|entry| entry.value().clone())
-    }
-
-    #[inline]
-    fn insert(&self, key: K, value: V) {
-        self.0.insert(key, value);
-    }
-
-    fn entries(&self) -> u64 {
-        self.0.entries() as u64
-    }
-
-    fn charge(&self) -> Option<u64> {
-        Some(self.0.usage() as u64)
-    }
-}
-
 // TinyUFO, S3-FIFO with TinyLFU's admission, lock-free: in its fast form, with a hasher of its own only.
 
 pub(crate) struct TinyUfoFast<K: Key, V: Value> {
@@ -403,104 +317,14 @@ impl<K: Key, V: Value> TinyUfoFast<K, V> {
     }
 }
 
-impl Peer for TinyUfoFast<u64, u64> {
-    const NAME: &'static str = "TinyUFO";
-    const ID: &'static str = "tinyufo";
-    /// Its weights have 16 bits.
-    const HEAVIEST: u32 = u16::MAX as u32;
-
-    type Lookup<'a> = &'a Self;
-    type Weighing<V: Value> = TinyUfoFast<u64, V>;
-    type Wide = TinyUfoFast<WideKey, WideValue>;
-
-    fn configuration() -> String {
-        "0.9, TinyUfo::new(capacity, capacity), its own ahash; does not tell its entries".into()
-    }
-
-    fn with_capacity(entries: u64) -> Self {
-        Self::new(entries, entries)
-    }
-
-    fn weighing<V: Value>(weight: u64, entries: u64) -> Option<TinyUfoFast<u64, V>> {
-        Some(TinyUfoFast::new(weight, entries))
-    }
-
-    fn wide(entries: u64) -> Option<Self::Wide> {
-        Some(TinyUfoFast::new(entries, entries))
-    }
-
-    fn lookup(&self) -> &Self {
-        self
-    }
-}
-
-impl<K: Key, V: Value> Store<K, V> for TinyUfoFast<K, V> {
-    #[inline]
-    fn get(&self, key: &K) -> Option<V> {
-        self.cache.get(key)
-    }
-
-    #[inline]
-    fn insert(&self, key: K, value: V) {
-        let weight = value.weight().min(TinyUfoFast::<u64, u64>::HEAVIEST) as u16;
-        drop(self.cache.put(key, value, weight));
-    }
-
-    /// As many as fit: it evicts nothing before it is full.
-    fn entries(&self) -> u64 {
-        self.entries
-    }
-}
+/// Its weights have 16 bits.
+const MAX_TINY_UFO: u32 = u16::MAX as u32;
 
 // scc's `HashCache`: 32-way associative, least recently used of a bucket. At its full size at once: while it grows, it
 // evicts from buckets that are full.
 
-impl<B: Hasher> Peer for HashCache<u64, u64, B> {
-    const NAME: &'static str = "scc";
-    const ID: &'static str = "scc";
-
-    type Lookup<'a> = &'a Self;
-    type Weighing<V: Value> = Nobody;
-    type Wide = HashCache<WideKey, WideValue, B>;
-
-    fn configuration() -> String {
-        let hasher = type_name::<B>();
-        format!(
-            "3, HashCache at its full size from the start, a power of two from the capacity up, {hasher}"
-        )
-    }
-
-    fn with_capacity(entries: u64) -> Self {
-        Self::with_capacity_and_hasher(entries as usize, entries as usize, B::default())
-    }
-
-    fn wide(entries: u64) -> Option<Self::Wide> {
-        let entries = entries as usize;
-        Some(HashCache::with_capacity_and_hasher(entries, entries, B::default()))
-    }
-
-    fn lookup(&self) -> &Self {
-        self
-    }
-}
-
-impl<K: Key, V: Value, B: Hasher> Store<K, V> for HashCache<K, V, B> {
-    #[inline]
-    fn get(&self, key: &K) -> Option<V> {
-        self.get_sync(key).map(|entry| entry.get().clone())
-    }
-
-    #[inline]
-    fn insert(&self, key: K, value: V) {
-        match self.entry_sync(key) {
-            Entry::Occupied(mut entry) => _ = entry.put(value),
-            Entry::Vacant(entry) => drop(entry.put_entry(value)),
-        }
-    }
-
-    fn entries(&self) -> u64 {
-        self.len() as u64
-    }
+fn scc_cache<K: Key, V: Value, B: Hasher>(entries: u64) -> HashCache<K, V, B> {
+    HashCache::with_capacity_and_hasher(entries as usize, entries as usize, B::default())
 }
 
 // The `lru` crate behind one mutex: what a program has that did not look further.
@@ -512,43 +336,78 @@ fn locked_lru<K: Key, V: Value, B: Hasher>(entries: u64) -> LockedLru<K, V, B> {
     Mutex::new(LruCache::with_hasher(entries, B::default()))
 }
 
-impl<B: Hasher> Peer for LockedLru<u64, u64, B> {
-    const NAME: &'static str = "Mutex<lru>";
-    const ID: &'static str = "lru";
+caches! {
+    [B: Hasher] QuickCache<u64, u64, UnitWeighter, B>: "quick_cache", "quick_cache", heaviest u32::MAX,
+    configuration format!("0.7, default options (4 shards per core, parking_lot), {}", type_name::<B>()),
+    entries |entries| quick_cache(entries, entries, UnitWeighter),
+    weighing QuickCache<u64, V, ByWeight, B>: |weight, entries| Some(quick_cache(entries, weight, ByWeight)),
+    wide QuickCache<WideKey, WideValue, UnitWeighter, B>: |entries| quick_cache(entries, entries, UnitWeighter),
+    store [K, V, W, B] QuickCache<K, V, W, B>
+    where [K: Key, V: Value, W: Weighter<K, V> + Clone + Send + Sync + 'static, B: Hasher]: |cache|
+    get |key| cache.get(key), insert |key, value| cache.insert(key, value),
+    len cache.len(), charge Some(cache.weight());
 
-    type Lookup<'a> = &'a Self;
-    type Weighing<V: Value> = Nobody;
-    type Wide = LockedLru<WideKey, WideValue, B>;
+    [B: Hasher] Moka<u64, u64, B>: "moka", "moka", heaviest u32::MAX,
+    configuration format!("0.12, sync::Cache, default options (TinyLFU), {}", type_name::<B>()),
+    entries |entries| Moka::builder().max_capacity(entries).build_with_hasher(B::default()),
+    weighing Moka<u64, V, B>: |weight, _entries| {
+        let builder = Moka::builder().max_capacity(weight);
+        let builder = builder.weigher(|_: &u64, value: &V| value.weight());
+        Some(builder.build_with_hasher(B::default()))
+    },
+    wide Moka<WideKey, WideValue, B>: |entries| Moka::builder().max_capacity(entries).build_with_hasher(B::default()),
+    store [K, V, B] Moka<K, V, B> where [K: Key, V: Value, B: Hasher]: |cache|
+    get |key| cache.get(key), insert |key, value| cache.insert(key, value),
+    // Before its pending tasks have run, so with what it holds beyond its capacity.
+    len cache.iter().count(), charge Some(cache.iter().map(|(_, value)| u64::from(value.weight())).sum());
 
-    fn configuration() -> String {
-        format!("0.19, LruCache in one std Mutex, {}", type_name::<B>())
-    }
+    [P: Policy, B: Hasher] Foyer<P, u64, u64, B>: P::NAME, P::ID, heaviest u32::MAX,
+    configuration format!(
+        "foyer-memory 0.22, default options (8 shards), {:?}, {}", P::eviction(), type_name::<B>()
+    ),
+    entries |entries| Self::new(entries),
+    weighing Foyer<P, u64, V, B>: |weight, _entries| Some(Foyer::new(weight)),
+    wide Foyer<P, WideKey, WideValue, B>: |entries| Foyer::new(entries),
+    store [P, K, V, B] Foyer<P, K, V, B> where [P: Policy, K: Key, V: Value, B: Hasher]: |cache|
+    get |key| cache.0.get(key).map(|entry| entry.value().clone()),
+    insert |key, value| cache.0.insert(key, value),
+    len cache.0.entries(), charge Some(cache.0.usage() as u64);
 
-    fn with_capacity(entries: u64) -> Self {
-        locked_lru(entries)
-    }
+    [] TinyUfoFast<u64, u64>: "TinyUFO", "tinyufo", heaviest MAX_TINY_UFO,
+    configuration "0.9, TinyUfo::new(capacity, capacity), its own ahash; does not tell its entries",
+    entries |entries| Self::new(entries, entries),
+    weighing TinyUfoFast<u64, V>: |weight, entries| Some(TinyUfoFast::new(weight, entries)),
+    wide TinyUfoFast<WideKey, WideValue>: |entries| TinyUfoFast::new(entries, entries),
+    store [K, V] TinyUfoFast<K, V> where [K: Key, V: Value]: |cache|
+    get |key| cache.cache.get(key),
+    insert |key, value| {
+        let weight = value.weight().min(MAX_TINY_UFO) as u16;
+        drop(cache.cache.put(key, value, weight))
+    },
+    // As many as fit: it evicts nothing before it is full.
+    len cache.entries, charge None;
 
-    fn wide(entries: u64) -> Option<Self::Wide> {
-        Some(locked_lru(entries))
-    }
+    [B: Hasher] HashCache<u64, u64, B>: "scc", "scc", heaviest 0,
+    configuration format!(
+        "3, HashCache at its full size from the start, a power of two from the capacity up, {}", type_name::<B>()
+    ),
+    entries |entries| scc_cache(entries),
+    weighing Nobody: |_weight, _entries| None,
+    wide HashCache<WideKey, WideValue, B>: |entries| scc_cache(entries),
+    store [K, V, B] HashCache<K, V, B> where [K: Key, V: Value, B: Hasher]: |cache|
+    get |key| cache.get_sync(key).map(|entry| entry.get().clone()),
+    insert |key, value| match cache.entry_sync(key) {
+        Entry::Occupied(mut entry) => _ = entry.put(value),
+        Entry::Vacant(entry) => drop(entry.put_entry(value)),
+    },
+    len cache.len(), charge None;
 
-    fn lookup(&self) -> &Self {
-        self
-    }
-}
-
-impl<K: Key, V: Value, B: Hasher> Store<K, V> for LockedLru<K, V, B> {
-    #[inline]
-    fn get(&self, key: &K) -> Option<V> {
-        step(self).get(key).cloned()
-    }
-
-    #[inline]
-    fn insert(&self, key: K, value: V) {
-        step(self).put(key, value);
-    }
-
-    fn entries(&self) -> u64 {
-        step(self).len() as u64
-    }
+    [B: Hasher] LockedLru<u64, u64, B>: "Mutex<lru>", "lru", heaviest 0,
+    configuration format!("0.19, LruCache in one std Mutex, {}", type_name::<B>()),
+    entries |entries| locked_lru(entries),
+    weighing Nobody: |_weight, _entries| None,
+    wide LockedLru<WideKey, WideValue, B>: |entries| locked_lru(entries),
+    store [K, V, B] LockedLru<K, V, B> where [K: Key, V: Value, B: Hasher]: |cache|
+    get |key| step(cache).get(key).cloned(), insert |key, value| step(cache).put(key, value),
+    len step(cache).len(), charge None;
 }

@@ -4,16 +4,15 @@
 
 mod belady;
 mod gdsf;
-mod lru;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
 pub(crate) use self::belady::belady;
 pub(crate) use self::gdsf::gdsf;
-pub(crate) use self::lru::lru;
 
 /// The hits that a policy has with a number of entries.
 pub(crate) type Simulation = fn(&Dense, usize) -> u64;
@@ -22,6 +21,13 @@ pub(crate) type Simulation = fn(&Dense, usize) -> u64;
 /// the known figures are taken.
 pub(crate) const POLICIES: [(&str, Option<Simulation>); 4] =
     [("LRU", Some(lru)), ("CLOCK-1bit", None), ("S3-FIFO", None), ("Belady", Some(belady))];
+
+/// How many accesses hit a cache of this many entries that evicts the least recently used.
+pub(crate) fn lru(trace: &Dense, entries: usize) -> u64 {
+    let entries = NonZeroUsize::new(entries).expect("a capacity is at least one");
+    let mut cache = lru::LruCache::with_hasher(entries, ahash::RandomState::new());
+    trace.accesses.iter().filter(|key| cache.put(**key, ()).is_some()).count() as u64
+}
 
 /// A trace whose keys are the numbers from 0 on, in order of first occurrence.
 #[derive(Debug, Clone)]

@@ -25,7 +25,7 @@ use crate::store::Store;
 /// Runs both sides, if there are terms for them, and then the four ways, if they are wanted.
 pub(crate) fn run(
     plan: &Plan,
-    terms: Option<&Terms>,
+    terms: Option<Terms>,
     has_ways: bool,
     quiet: bool,
 ) -> Result<Stampede, Failure> {

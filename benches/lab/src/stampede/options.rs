@@ -64,7 +64,7 @@ impl Options {
     /// The two sides, if they are asked for.
     pub(crate) fn terms(&self) -> Option<Terms> {
         let store = Duration::from_millis(self.store_ms);
-        let terms = || Terms::new(self.seconds, self.callers, store);
+        let terms = || Terms { time: self.seconds, clients: self.callers, store };
         (self.subject != Subject::Ways).then(terms)
     }
 

@@ -17,7 +17,9 @@ fn agrees(folder: Option<&Path>) -> usize {
             set.simulate(&runs.source.name(), &keys, entries).expect("what is known");
             let row = |policy| {
                 let same = (&*runs.source.name(), entries, policy);
-                set.known.iter().any(|known| (&*known.trace, known.entries, &*known.policy) == same)
+                set.known
+                    .iter()
+                    .any(|known| (&*known.trace, known.capacity, &*known.policy) == same)
             };
             compared += POLICIES.iter().filter(|(policy, _)| row(*policy)).count();
         }
