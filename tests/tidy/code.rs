@@ -96,43 +96,22 @@ pub(crate) const LEFTOVERS: Rule = Rule {
     find: leftovers,
     wrong: &[
         ("a.rs", concat!("// FIX", "ME: later")),
-        ("a.rs", concat!("#[ig", "nore = \"slow\"]")),
         ("a.rs", "/// ```rust,ignore"),
         ("a.rs", "mod tests {"),
     ],
     right: &[("a.rs", "/// ```\n/// f();\n/// ```\nmod tests;")],
 };
 
-/// Examples that are not compiled, notes of things left to do, tests that do not run or stand inline.
+/// Examples that are not compiled, notes of things left to do, tests inline.
 fn leftovers(source: &Source) -> Vec<String> {
     let marks = [concat!("FIX", "ME"), concat!("XX", "X"), concat!("TO", "DO")];
     source.findings(|_, line| {
-        let has = |text: &str| line.code.contains(text);
-        let found = match () {
-            () if line.comment.contains("```") && line.comment.contains("ignore") => {
-                "an example that is not compiled"
-            }
-            () if has("mod tests {") || has("mod models {") => "tests that have no file",
-            () if has(concat!("#[ig", "nore")) => "a test that does not run",
-            () if marks.iter().any(|mark| has_word(&line.comment, mark)) => "left over",
-            () => return None,
-        };
-        Some(found.to_string())
+        let example = line.comment.contains("```") && line.comment.contains("ignore");
+        let inline =
+            ["mod tests {", "mod models {"].iter().any(|module| line.code.contains(module));
+        let left = marks.iter().any(|mark| has_word(&line.comment, mark));
+        (example || inline || left).then(|| "left over".into())
     })
-}
-
-/// Lines of code in a file, at most.
-pub(crate) const LONGEST: usize = 600;
-
-pub(crate) const SIZES: Rule =
-    Rule { name: "sizes", find: sizes, wrong: &[("a/b/c.rs", "")], right: &[("a/b.rs", "")] };
-
-/// Files that are too long or too deep.
-fn sizes(source: &Source) -> Vec<String> {
-    let code = source.lines.iter().filter(|line| !line.code.trim().is_empty()).count();
-    let long = (code > LONGEST).then(|| format!("{code} lines of code, more than {LONGEST}"));
-    let deep = (source.path.matches('/').count() > 1).then(|| "more than two folders deep".into());
-    long.into_iter().chain(deep).map(|wrong| format!("{}: {wrong}", source.path)).collect()
 }
 
 pub(crate) const PROGRESS: Rule = Rule {

@@ -7,47 +7,7 @@ use super::source::{Source, names, sources_of};
 
 /// Modules, and what each may import from the crate; itself apart. What stands further up is built on what stands
 /// further down. `TOP` makes the public surface.
-const MODULES: &str = "
-    predict: cache engine evidence load narrow persist random_state sync temporary time
-    load: cache engine error expiry health latency load_policy random_state stats sync time trace
-    dedup: builder cache error expiry guard hash health iter narrow outcome random_state reader settings stats sync temporary time
-    tier: sync
-    builder: TOP
-    cache: TOP
-    guard: TOP
-    iter: TOP
-    reader: TOP
-    maintenance_thread: engine sync
-    engine: accounting entry error evidence expiry hash health latency load_policy narrow outcome policy reclaim settings slot_meta stats sync table tags time trace
-    table: entry narrow reclaim slot_meta sync
-    policy: narrow slot_meta sync
-    accounting: sync
-    expiry: entry narrow sync time
-    entry: narrow sync tags
-    tags: sync
-    reclaim: sync
-    evidence: narrow sync
-    health: narrow sync time
-    latency: narrow sync time
-    outcome: error
-    removals: outcome sync
-    persist: cache engine narrow sync temporary time
-    temporary: sync
-    time: narrow sync
-    settings: load_policy
-    slot_meta:
-    stats:
-    error:
-    hash: narrow
-    guide:
-    key_ref:
-    load_policy:
-    narrow:
-    random_state:
-    trace:
-    sync: narrow
-";
-const TOP: &str = "builder cache engine error expiry guard health iter maintenance_thread latency load_policy outcome random_state reader settings stats tags time";
+const MODULES: &str = include_str!("layers.txt");
 
 pub(crate) const LAYERS: Rule = Rule {
     name: "layers",
@@ -73,10 +33,9 @@ pub(crate) const LAYERS: Rule = Rule {
 
 /// What a module may import; nothing if it has no layer.
 fn allowed(module: &str) -> Option<Vec<&'static str>> {
-    let row = |line: &'static str| line.trim().split_once(':');
-    let (_, below) = MODULES.lines().filter_map(row).find(|(name, _)| *name == module)?;
-    let below = if below.trim() == "TOP" { TOP } else { below };
-    Some(below.split_whitespace().collect())
+    let mut rows = MODULES.lines().filter_map(|line| line.split_once(':'));
+    let (_, below) = rows.find(|(name, _)| *name == module)?;
+    if below.trim() == "TOP" { allowed("TOP") } else { Some(below.split_whitespace().collect()) }
 }
 
 /// Imports from layers that are not below.
@@ -103,8 +62,17 @@ fn layers(source: &Source) -> Vec<String> {
     })
 }
 
-/// Where there were circles once.
-const FOLDERS: [&str; 3] = ["src/policy", "src/table", "benches/lab/src/compare"];
+/// Where there are no circles.
+const FOLDERS: [&str; 8] = [
+    "src/policy",
+    "src/table",
+    "src/expiry",
+    "src/health",
+    "src/persist",
+    "src/sync",
+    "src/time",
+    "benches/lab/src/compare",
+];
 
 /// What each file imports from the others of its folder. The module's own file has no say: it names them all.
 fn imports(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
@@ -140,7 +108,7 @@ fn no_folder_has_a_circle() {
     for folder in FOLDERS {
         let sources = sources_of(folder);
         let imports = imports(&sources);
-        assert!(imports.len() > 5, "{folder} has moved");
+        assert!(imports.len() > 2, "{folder} has moved");
         assert_eq!(circle(imports), [""; 0], "{folder}: a circle, and what leads there");
     }
     let file = |path, text| Source::new(path, text);
