@@ -204,9 +204,9 @@ fn compare(options: compare::Options) -> Result<(), Failure> {
 }
 
 fn stampede(options: &stampede::Options) -> Result<(), Failure> {
-    let (plan, terms) = (options.plan()?, options.terms());
+    options.check()?;
     let stampede = with_report(options.json.clone(), |quiet| {
-        let stampede = stampede::run(&plan, terms, options.has_ways(), quiet)?;
+        let stampede = stampede::run(options, quiet)?;
         if let (Some(sides), Some(path)) = (&stampede.before_after, &options.chart) {
             charts::draw_before_after(sides, path)?;
         }
@@ -223,8 +223,8 @@ fn stampede(options: &stampede::Options) -> Result<(), Failure> {
 
 #[cfg(feature = "serve")]
 fn serve(options: &crate::serve::Options) -> Result<(), Failure> {
-    let plan = options.plan()?;
-    let closing = with_report(options.json.clone(), |_| crate::serve::run(plan))?;
+    options.check()?;
+    let closing = with_report(options.json.clone(), |_| crate::serve::run(options.clone()))?;
     closing.broken.iter().for_each(|line| print_error(line));
     let broken = closing.broken.len() as u64;
     Failure::unless_kept(broken, format!("{broken} promises were broken"))

@@ -103,7 +103,7 @@ impl Closing {
             beyond_bounds: watch.beyond_bounds,
             fault: world
                 .plan
-                .fault_plan
+                .fault_plan()
                 .map(|fault_plan| FaultReport::of(fault_plan, &watch.shown, seconds)),
             broken: Vec::new(),
         };

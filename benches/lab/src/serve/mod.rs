@@ -26,7 +26,7 @@ use clockhand::Warmer;
 pub(crate) use self::closing::Closing;
 use self::fault::ActiveFault;
 use self::http::Server;
-pub(crate) use self::options::{Options, Plan};
+pub(crate) use self::options::Options;
 use self::series::Series;
 use self::team::Team;
 use self::watch::{LOOK, Watch};
@@ -38,7 +38,7 @@ use crate::progress;
 const WARM_SYMBOLS: u32 = 300;
 
 /// Serves until `--duration` has passed or a signal comes.
-pub(crate) fn run(plan: Plan) -> Result<Closing, Failure> {
+pub(crate) fn run(plan: Options) -> Result<Closing, Failure> {
     let listener = http::listen(plan.port)?;
     let world = Arc::new(World::new(plan)?);
     let (tell, told) = mpsc::channel();
@@ -64,7 +64,7 @@ pub(crate) fn run(plan: Plan) -> Result<Closing, Failure> {
 
 /// Watches, lets go wrong what was ordered, and shows how it goes, until the end.
 fn conduct(world: &Arc<World>, told: &Receiver<()>) -> Result<Watch, Failure> {
-    let (mut watch, mut active) = (Watch::new(world.plan.fault_plan), None::<ActiveFault>);
+    let (mut watch, mut active) = (Watch::new(world.plan.fault_plan()), None::<ActiveFault>);
     // Seconds, messages and look-ups that were shown last, in one line on a terminal.
     let (bar, mut shown) = (progress::line(), [0; 3]);
     // Until it is told to stop, or no one is left who could tell.
@@ -73,7 +73,7 @@ fn conduct(world: &Arc<World>, told: &Receiver<()>) -> Result<Watch, Failure> {
         if world.plan.duration.is_some_and(|duration| time >= duration) {
             break;
         }
-        if let Some(fault_plan) = world.plan.fault_plan {
+        if let Some(fault_plan) = world.plan.fault_plan() {
             match active {
                 None if fault_plan.lasts(time) => active = Some(fault_plan.fault.begin(world)?),
                 Some(_) if time >= fault_plan.ends => active = None,

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::candles::{self, Charts, RequestCounts};
 use super::feed::{FeedCounts, Quote, scatter};
-use super::options::Plan;
+use super::options::Options;
 use super::origin::{Origin, Store};
 use super::readers::ReadCounts;
 use super::series::{Market, SYMBOLS, Series};
@@ -35,7 +35,7 @@ const REST: u64 = 128 << 20;
 const QUOTE: u64 = 160;
 
 pub(super) struct World {
-    pub(super) plan: Plan,
+    pub(super) plan: Options,
     pub(super) market: Market,
     pub(super) quotes: Cache<Series, Quote>,
     pub(super) charts: Charts,
@@ -53,13 +53,13 @@ pub(super) struct World {
 
 /// What several services share, if the user wants it.
 #[cfg(feature = "tier")]
-fn shared(plan: &Plan) -> Result<Option<Box<dyn Store>>, Failure> {
+fn shared(plan: &Options) -> Result<Option<Box<dyn Store>>, Failure> {
     let shared = plan.redis.as_deref().map(super::shared::Shared::connect).transpose()?;
     Ok(shared.map(|shared| Box::new(shared) as Box<dyn Store>))
 }
 
 #[cfg(not(feature = "tier"))]
-fn shared(plan: &Plan) -> Result<Option<Box<dyn Store>>, Failure> {
+fn shared(plan: &Options) -> Result<Option<Box<dyn Store>>, Failure> {
     match plan.redis {
         Some(_) => Err(Failure::Input(
             "this build is without Redis; build it with `--features serve,tier` for --redis".into(),
@@ -70,7 +70,7 @@ fn shared(plan: &Plan) -> Result<Option<Box<dyn Store>>, Failure> {
 
 impl World {
     /// Quotes of everything, as of before the first message; no candles yet.
-    pub(super) fn new(plan: Plan) -> Result<Self, Failure> {
+    pub(super) fn new(plan: Options) -> Result<Self, Failure> {
         let quotes = Cache::builder()
             .name("quotes")
             .capacity(plan.capacity)
@@ -119,7 +119,7 @@ impl World {
         let reaches = |fault_plan: super::fault::FaultPlan| {
             fault_plan.fault.is_of_origin() && fault_plan.reaches(self.began.elapsed())
         };
-        !self.plan.fault_plan.is_some_and(reaches)
+        !self.plan.fault_plan().is_some_and(reaches)
     }
 
     /// Of quotes, candles and feed.

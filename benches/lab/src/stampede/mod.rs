@@ -12,10 +12,10 @@ use indicatif::ProgressBar;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
-pub(crate) use self::options::{Options, Plan};
+pub(crate) use self::options::Options;
 pub(crate) use self::report::{Outcome, Stampede};
 use self::ways::{WAYS, Way};
-use crate::before_after::{self, Terms};
+use crate::before_after;
 use crate::clients::{Clients, let_pass};
 use crate::failure::Failure;
 use crate::measure::Machine;
@@ -23,12 +23,8 @@ use crate::progress;
 use crate::store::Store;
 
 /// Runs both sides, if there are terms for them, and then the four ways, if they are wanted.
-pub(crate) fn run(
-    plan: &Plan,
-    terms: Option<Terms>,
-    has_ways: bool,
-    quiet: bool,
-) -> Result<Stampede, Failure> {
+pub(crate) fn run(plan: &Options, quiet: bool) -> Result<Stampede, Failure> {
+    let (terms, has_ways) = (plan.terms(), plan.has_ways());
     let ways = if has_ways { &WAYS[..] } else { &[] };
     let length: Duration = ways.iter().map(|way| (way.time)(plan)).sum();
     let length = length + terms.map_or(Duration::ZERO, |terms| 2 * terms.time);
@@ -44,7 +40,7 @@ pub(crate) fn run(
     Ok(Stampede { machine: machine.lines([]), setup, cores_taken, before_after, ways })
 }
 
-fn run_one(way: &Way, plan: &Plan, bar: &ProgressBar) -> Result<Outcome, Failure> {
+fn run_one(way: &Way, plan: &Options, bar: &ProgressBar) -> Result<Outcome, Failure> {
     bar.set_message(way.name);
     bar.tick();
     let store = Arc::new(Store::new(plan.store, u64::MAX));
@@ -55,7 +51,7 @@ fn run_one(way: &Way, plan: &Plan, bar: &ProgressBar) -> Result<Outcome, Failure
         number: plan.callers,
         think: plan.think,
         counts_from: Duration::ZERO,
-        warm_up: plan.warm_up,
+        warm_up: plan.warm_up(),
     };
     let draw = |random: &mut SmallRng| random.random_range(0..plan.keys);
     let met = clients.run(draw, ask, || {

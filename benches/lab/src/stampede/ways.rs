@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clockhand::{LoadSource, Loaded};
 
-use super::{Plan, Store};
+use super::{Options, Store};
 use crate::clients::Answer;
 use crate::failure::Failure;
 use crate::words::{Words, unusable, words};
@@ -19,19 +19,19 @@ pub(super) struct Way {
     pub(super) name: &'static str,
     pub(super) by: &'static str,
     /// How long it runs.
-    pub(super) time: fn(&Plan) -> Duration,
+    pub(super) time: fn(&Options) -> Duration,
     /// How often a value has to be loaded anew.
-    pub(super) period: fn(&Plan) -> Option<Duration>,
+    pub(super) period: fn(&Options) -> Option<Duration>,
     /// Whether it promises one load per key and period.
     pub(super) coalesces: bool,
-    pub(super) make: fn(&Plan, &Arc<Store>) -> Result<Box<Ask>, Failure>,
+    pub(super) make: fn(&Options, &Arc<Store>) -> Result<Box<Ask>, Failure>,
 }
 
 pub(super) const WAYS: [Way; 4] = [
     Way {
         name: "no cache",
         by: "the store",
-        time: |plan| plan.uncached,
+        time: |plan| plan.uncached(),
         period: |_| None,
         coalesces: false,
         make: uncached,
@@ -40,7 +40,7 @@ pub(super) const WAYS: [Way; 4] = [
         name: "get, then insert",
         by: "Cache::get, Cache::insert",
         time: |plan| plan.time,
-        period: |plan| Some(plan.life),
+        period: |plan| Some(plan.life()),
         coalesces: false,
         make: get_then_insert,
     },
@@ -48,7 +48,7 @@ pub(super) const WAYS: [Way; 4] = [
         name: "get_or_load",
         by: "Cache::get_or_load_with_source",
         time: |plan| plan.time,
-        period: |plan| Some(plan.life),
+        period: |plan| Some(plan.life()),
         coalesces: true,
         make: get_or_load,
     },
@@ -56,18 +56,18 @@ pub(super) const WAYS: [Way; 4] = [
         name: "refresh_after",
         by: "LoadingCache::get_with_source, refresh_after",
         time: |plan| plan.time,
-        period: |plan| Some(plan.refresh),
+        period: |plan| Some(plan.refresh()),
         coalesces: true,
         make: refresh_after,
     },
 ];
 
-fn uncached(_: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+fn uncached(_: &Options, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let store = Arc::clone(store);
     Ok(Box::new(move |key| answer(store.load(key).is_ok())))
 }
 
-fn get_then_insert(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+fn get_then_insert(plan: &Options, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let (cache, store) = (cache(plan)?, Arc::clone(store));
     Ok(Box::new(move |key| match cache.get(&key) {
         Some(_) => Answer::Hit,
@@ -75,16 +75,16 @@ fn get_then_insert(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure>
     }))
 }
 
-fn get_or_load(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+fn get_or_load(plan: &Options, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let (cache, store) = (cache(plan)?, Arc::clone(store));
     Ok(Box::new(move |key| told(&cache.get_or_load_with_source(key, |key| store.load(*key)))))
 }
 
-fn refresh_after(plan: &Plan, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
+fn refresh_after(plan: &Options, store: &Arc<Store>) -> Result<Box<Ask>, Failure> {
     let store = Arc::clone(store);
     let loading = cache(plan)?
         .loading(move |key: &u64| store.load(*key))
-        .refresh_after(plan.refresh)
+        .refresh_after(plan.refresh())
         // A renewal whose thread is refused is given up, and comes again with the next request.
         .executor(|job| drop(thread::Builder::new().spawn(job)));
     Ok(Box::new(move |key| told(&loading.get_with_source(&key))))
@@ -101,6 +101,6 @@ fn told<E>(loaded: &Result<Loaded<u64>, E>) -> Answer {
     }
 }
 
-fn cache(plan: &Plan) -> Result<Words, Failure> {
-    words(2 * plan.keys).time_to_live(plan.life).build().map_err(unusable)
+fn cache(plan: &Options) -> Result<Words, Failure> {
+    words(2 * plan.keys).time_to_live(plan.life()).build().map_err(unusable)
 }
