@@ -487,8 +487,9 @@ impl<K, V, S> Builder<K, V, S> {
     }
 
     /// The most that entries may weigh that have left the cache and are not freed yet, because a
-    /// reader may still look at them. Without it, the capacity that the cache is built with, and an
-    /// eighth of it more; a fourth where that is no more than 1,024, and at least 128.
+    /// reader may still look at them. Without it, the capacity, and an eighth of it more; a fourth
+    /// where that is no more than 1,024, and at least 128. That follows when the capacity is
+    /// [changed](crate::Cache::set_capacity) later; what is set here stays.
     ///
     /// A thread that sleeps in a guard, or with a reader that is not parked, holds what was in the
     /// cache when garbage had come to a 24th of the capacity, and that 24th: what is retired later is
@@ -643,6 +644,7 @@ impl<K, V, S> Builder<K, V, S> {
             retired_capacity: self
                 .retired_capacity
                 .unwrap_or_else(|| default_retired_capacity(capacity)),
+            retired_follows: self.retired_capacity.is_none(),
             patience: self.patience,
             expected_entries: self.entries(capacity)?,
             maintenance: self.maintenance,

@@ -1280,7 +1280,9 @@ where
     /// evicts. If readers hold retired garbage until the retired capacity is full, the call does not
     /// wait for them: [`usage`](Self::usage) shows the bound in force. Whatever is freed lowers it
     /// before anything else can use it, each insert that evicts evicts up to two entries more, and
-    /// [`maintain`](Self::maintain) goes on with it. The retired capacity keeps the size that it was built with.
+    /// [`maintain`](Self::maintain) goes on with it. The retired capacity follows, unless the cache was built with
+    /// [one of its own](crate::Builder::retired_capacity): more of it is there at once as well, and what retired entries
+    /// hold beyond a smaller one is not used again.
     ///
     /// # Progress
     ///

@@ -50,6 +50,8 @@ pub struct Settings {
     pub capacity: u64,
     /// What retired entries may weigh.
     pub retired_capacity: u64,
+    /// Whether that follows from the capacity, also when that changes.
+    pub(crate) retired_follows: bool,
     /// For how long a write waits for room.
     pub patience: Duration,
     /// The number of entries that the first table was made for.
@@ -84,9 +86,16 @@ pub struct Settings {
 pub(crate) const PRESSURE_SHARE: u64 = 24;
 
 impl Settings {
-    /// How many entries are retired from one step of the era to the next, at least.
-    pub(crate) fn entries_in_era(&self) -> u64 {
-        (self.expected_entries as u64 / PRESSURE_SHARE).max(4)
+    /// How many entries are expected with that capacity, if as many more, or fewer, as it is more or less than the one that
+    /// the cache was built with.
+    pub(crate) fn entries_expected(&self, capacity: u64) -> u64 {
+        let expected = self.expected_entries as u128 * u128::from(capacity);
+        u64::try_from(expected / u128::from(self.capacity.max(1))).unwrap_or(u64::MAX)
+    }
+
+    /// How many entries are retired from one step of the era to the next, at least, with that capacity.
+    pub(crate) fn entries_in_era(&self, capacity: u64) -> u64 {
+        (self.entries_expected(capacity) / PRESSURE_SHARE).max(4)
     }
 }
 

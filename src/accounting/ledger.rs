@@ -113,17 +113,26 @@ impl Ledger {
         let bound = &self.shared.bound;
         let moving = (!bound.is_at_target()).then(|| self.peak.limit_move());
         let rest = if moving.is_none() { charge } else { bound.balance(charge) };
-        if rest == 0 {
-            return;
-        }
-        let kept = self.keep_on_stripe(own, rest).then_some(own);
-        if kept.is_none() {
+        if rest > 0 && !self.keep_on_stripe(own, rest) {
             self.put(rest);
         }
         if !bound.is_at_target() && !seeded("ledger-no-recheck") {
-            let _moving = self.peak.limit_move();
-            self.rebalance(self.steal_from_each(kept, self.debt()));
+            self.pay_debt(own, None::<&Stripe>);
         }
+    }
+
+    /// Pays debt with the caller's own credit, that of `stripes`, and what is in the pool. It takes its own as its owner: a
+    /// shrink has left there what it might be spending.
+    #[cold]
+    pub(crate) fn pay_debt<'s>(
+        &self,
+        own: &Stripe,
+        stripes: impl IntoIterator<Item = impl Credit<'s>>,
+    ) {
+        let debt = self.debt();
+        let _moving = self.peak.limit_move();
+        let held = if seeded("ledger-owner-keeps") { 0 } else { own.take_up_to(debt) };
+        self.rebalance(held + self.steal_from_each(stripes, debt - held));
     }
 
     /// Puts units into the pool, and records how many were out of it before.

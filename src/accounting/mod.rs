@@ -25,7 +25,9 @@
 //!   refills in batches, a thread that is stopped with a whole batch would make others evict while the
 //!   cache is under capacity.)
 //! - **L3** *Target reached at rest.* While no operation runs, either `limit = target`, or
-//!   `limit > target` (debt) and pool and stripes are empty: only linked charges keep the limit up.
+//!   `limit > target` (debt) and pool and stripes are empty: only linked charges keep the limit up. A stripe whose owner
+//!   spends without an exchange may hold its allowance beside debt, if the owner was in an operation during the shrink: that
+//!   pays when the owner gives something back, or maintenance comes by.
 //! - **L4** *Registration.* The count of registered stripes is never below the number of stripes that
 //!   hold credit. So if it is zero, there is no credit to steal.
 //!

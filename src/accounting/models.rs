@@ -240,6 +240,12 @@ impl Spender {
         held
     }
 
+    /// The first thread gives a unit back.
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Ordering::AcqRel);
+        self.ledger.give(&self.stripes[0], 1);
+    }
+
     /// Nothing is lost: what was not taken is to be had, now that no thread is here.
     fn settle_up(&self) {
         let taken = self.taken.load(Ordering::Acquire);
@@ -309,6 +315,39 @@ fn who_runs_another_operation_within_one_does_not_spend_after_it() {
             assert!(!spender.spend_begun(2) || !within, "it relied on what was left before");
             spender.unpin(0);
             taker.join().unwrap();
+        });
+    }
+}
+
+/// The capacity changes while the owner is in an operation: nothing is lost, and debt that was left to the owner, which
+/// might have spent, is paid when it gives something back.
+#[test]
+fn who_spends_beside_a_resize_pays_what_was_left_to_it() {
+    for capacity in [1, 2, 6] {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(move || {
+            let spender = Spender::new();
+            let resizer = beside(&spender, move |spender| {
+                spender.ledger.set_capacity(capacity, spender.credits());
+            });
+            spender.pin(0);
+            let spent = spender.spend();
+            if capacity == 1 && !spent {
+                // The resize ends before it has left.
+                resizer.join().unwrap();
+                spender.unpin(0);
+            } else {
+                spender.unpin(0);
+                resizer.join().unwrap();
+            }
+            let linked = || 1 + spender.taken.load(Ordering::Acquire);
+            spender.ledger.audit(&spender.stripes, linked());
+            spender.give_back();
+            spender.ledger.audit(&spender.stripes, linked());
+            let credit = spender.stripes[0].credit();
+            assert!(spender.ledger.debt() == 0 || credit == 0, "the owner keeps {credit}");
+            assert!(spender.ledger.limit() >= capacity.min(linked()));
         });
     }
 }

@@ -149,7 +149,7 @@ impl Stripe {
 
     /// What the owner may spend without an exchange in its next operation. Called by the owner.
     #[inline]
-    fn allowance(&self) -> u64 {
+    pub(super) fn allowance(&self) -> u64 {
         // ORDERING S-o: Relaxed: only the owner writes it.
         self.allowance.load(Ordering::Relaxed)
     }

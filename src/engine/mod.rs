@@ -141,7 +141,7 @@ use crate::time::{Clock, Timer, nanos};
 
 /// Entries of a cache in which threads seal what they retire after a few, and of one in which they also look after each for garbage
 /// that may be freed.
-const FEW: usize = 1 << 12;
+const FEW: u64 = 1 << 12;
 const VERY_FEW: u64 = 1 << 8;
 
 /// What the domain of an engine's table keeps until no thread looks at it.
@@ -244,13 +244,8 @@ impl<K, V, S> Engine<K, V, S> {
         let table = Table::new(entry_layout, rules.longest_life(), bits, history);
         let told = timer.clone();
         table.domain().time_by(Box::new(move || nanos(told.elapsed())));
-        if settings.expected_entries <= FEW {
-            // There is no room for what several threads have retired that have not looked.
-            let room = settings.retired_capacity.min(settings.expected_entries as u64);
-            table.domain().seal_often(room <= VERY_FEW);
-        }
         let weighs = rules.weigher.is_some();
-        Self {
+        let engine = Self {
             table,
             hasher: NoAbort::new(hasher),
             tags: rules.tagged.then(Tags::new),
@@ -283,7 +278,17 @@ impl<K, V, S> Engine<K, V, S> {
             #[cfg(feature = "predict")]
             predictors: Relaxed::<AtomicU64>::new(0),
             timer,
-        }
+        };
+        engine.follow_capacity();
+        engine
+    }
+
+    /// Has threads seal and look for garbage as often as the present capacity wants: in a small cache there is no room for
+    /// what several threads have retired that have not looked.
+    fn follow_capacity(&self) {
+        let entries = self.settings.entries_expected(self.capacity.capacity());
+        let room = self.retired.capacity().min(entries);
+        self.table.domain().seal_often(entries <= FEW, room <= VERY_FEW);
     }
 
     /// The bytes that the table and the policy's memory take for `entries` entries, roughly.

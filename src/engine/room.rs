@@ -376,7 +376,7 @@ where
         charge: u64,
     ) -> Option<GarbageCharge<'a>> {
         let room = self.retired_room_for(op, charge).map(GarbageCharge::Retired);
-        if room.is_some() || retired_charge(charge) <= self.retired.limit() {
+        if room.is_some() || retired_charge(charge) <= self.retired.capacity() {
             return room;
         }
         self.lingering.begin_alone(retired_charge(charge)).map(GarbageCharge::Capacity)

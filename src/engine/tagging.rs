@@ -36,6 +36,7 @@ impl Tags {
             name: "tags".into(),
             capacity: ROOM,
             retired_capacity: ROOM,
+            retired_follows: false,
             patience: Duration::ZERO,
             expected_entries: EXPECTED,
             maintenance: Maintenance::Inline,

@@ -14,7 +14,7 @@ use crate::expiry::Expiration;
 use crate::latency::Operation;
 use crate::narrow::in_memory;
 use crate::reclaim::{ChargedTo, GRACE};
-use crate::settings::PRESSURE_SHARE;
+use crate::settings::{PRESSURE_SHARE, default_retired_capacity};
 use crate::stats::Maintained;
 use crate::sync::{Outermost, give_way, seeded, thread_local};
 use crate::table::{self, Reclaimer};
@@ -186,12 +186,13 @@ where
     /// much of all placeholders that there may be, of which none need be new; and as many entries were retired since that was done last. So a
     /// thread that pins holds no more of the garbage that was there before than that, and the era does not come to its end soon.
     fn is_under_pressure(&self) -> bool {
-        if (self.table.domain().retired_in_era() as u64) < self.settings.entries_in_era() {
+        let capacity = self.capacity();
+        if (self.table.domain().retired_in_era() as u64) < self.settings.entries_in_era(capacity) {
             return false;
         }
         let garbage =
             self.retired.charged(self.retired_credits()).saturating_add(self.lingering.charge());
-        let bearable = self.retired.limit().min(self.settings.capacity) / PRESSURE_SHARE;
+        let bearable = self.retired.limit().min(capacity) / PRESSURE_SHARE;
         garbage > bearable || self.placeholders.get() > self.placeholder_limit() / PRESSURE_SHARE
     }
 
@@ -374,6 +375,7 @@ where
         if self.capacity.debt() > 0 {
             self.shrink(budget);
         }
+        self.pay_retired_debt();
         self.resize(budget);
         done.freed = self.collect(budget);
         done.backlog = self.table.domain().backlog();
@@ -425,7 +427,34 @@ where
         self.capacity.set_capacity(capacity, self.credits());
         // Where that evicts much, the table may be far too large, and the walk over it is as much work.
         let evicted = self.shrink(usize::MAX);
+        if self.settings.retired_follows && !seeded("engine-retired-stays") {
+            // After that, as what it evicts needs room there.
+            self.set_retired_capacity();
+        }
+        self.follow_capacity();
         self.resize(MAX_PORTION + evicted);
+    }
+
+    /// Has the retired capacity follow the capacity.
+    ///
+    /// Ends: in each round except the last another thread has set another capacity. The thread that comes last to the end of a
+    /// round has seen the last one.
+    fn set_retired_capacity(&self) {
+        loop {
+            let capacity = self.capacity();
+            self.retired.set_capacity(default_retired_capacity(capacity), self.retired_credits());
+            self.pay_retired_debt();
+            if self.capacity() == capacity {
+                return;
+            }
+        }
+    }
+
+    /// Pays what a smaller retired capacity owes, with credit that was left to those who might have been spending it.
+    fn pay_retired_debt(&self) {
+        if self.retired.debt() > 0 {
+            self.retired.pay_debt(&self.pin().local().retired, self.retired_credits());
+        }
     }
 
     /// Evicts until what is charged fits, or up to `most` entries; returns how many. Gives up where readers stand in

@@ -415,7 +415,7 @@ where
     ) -> Attempt<Inserted> {
         let old = occupied.entry();
         let (left, charge) = (old.charge(), new.as_ref().expect(ENTRY_KEPT).as_ref().charge());
-        op.attempts.outsized |= retired_charge(left) > self.retired.limit();
+        op.attempts.outsized |= retired_charge(left) > self.retired.capacity();
         // The order of the steps is what keeps the bounds.
         // First room for what the new entry weighs more, as an eviction for it may need the retired capacity. Then
         // what the old entry is charged to until it is freed: what the retired capacity takes over is free for the

@@ -450,12 +450,10 @@ impl<T, L> Domain<T, L> {
         since.map(|[_, since]| self.stall.lasted_since(since)).all(|lasted| lasted >= patience)
     }
 
-    /// Has threads seal what they retire after a few items, which are a lot, and look for ripe ones after each if they `look_always`.
-    pub(crate) fn seal_often(&self, look_always: bool) {
-        self.seal_step.set(BATCH.min(4));
-        if look_always {
-            self.look_step.set(1);
-        }
+    /// Whether threads seal what they retire after a few items, as these are a lot, and look for ripe ones after each.
+    pub(crate) fn seal_often(&self, after_few: bool, look_always: bool) {
+        self.seal_step.set(if after_few { BATCH.min(4) } else { BATCH });
+        self.look_step.set(if after_few && look_always { 1 } else { LOOK_STEP });
     }
 
     #[inline]

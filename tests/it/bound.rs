@@ -1,8 +1,8 @@
 //! P3: the bound is exact and global. At no instant do the entries' charges exceed the capacity, and
 //! no entry is evicted while a new one still fits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 
 use crate::support::{
     self, Random, Weighty, assert_balanced, assert_bounds, assert_unit_bounds, ignore, in_time,
@@ -361,6 +361,75 @@ fn a_larger_capacity_is_there_at_once() {
         cache.set_capacity(capacity);
         (0..capacity).for_each(|key| cache.insert(key, key));
         assert_full_without_loss(&cache, capacity);
+    }
+}
+
+#[test]
+fn the_retired_capacity_follows_the_capacity_unless_it_was_set() {
+    let follows = Cache::<u64, u64>::new(10);
+    let own = Cache::<u64, u64>::builder().capacity(10).retired_capacity(7).build().expect("sound");
+    for capacity in [10, 100_000, 3, 0, 5, u64::MAX, 64] {
+        let built = Cache::<u64, u64>::builder().capacity(capacity).expected_entries(1);
+        let built = if capacity == 0 { None } else { Some(built.build().expect("sound")) };
+        follows.set_capacity(capacity);
+        own.set_capacity(capacity);
+        let retired = built.map_or(0, |built| built.usage().retired_capacity);
+        // What waits to be freed keeps the limit up.
+        follows.maintain(usize::MAX);
+        let usage = follows.usage();
+        assert_eq!(usage.retired_capacity, retired, "as one that is built with {capacity}");
+        assert_eq!(own.usage().retired_capacity, 7);
+        (0..200).for_each(|key| follows.insert(key, key));
+        support::validate(&follows);
+        support::validate(&own);
+    }
+}
+
+/// The capacity changes within closures, listeners' or not, of writes that have credit of their own.
+#[test]
+fn a_closure_that_changes_the_capacity_leaves_no_debt() {
+    for (before, after) in [(10_000, 10), (10_000, 0), (10, 10_000), (500, 499)] {
+        let cache: Cache<u64, u64> = Cache::new(before);
+        (0..20_000).for_each(|key| cache.insert(key, key));
+        cache.compute(7, |_| {
+            cache.set_capacity(after);
+            (0..100).for_each(|key| cache.insert(key, key));
+            Compute::Put(1)
+        });
+        support::validate(&cache);
+        assert_eq!(cache.usage().capacity, after);
+        let built = Cache::<u64, u64>::builder().capacity(after.max(1)).build().expect("sound");
+        let retired = if after == 0 { 0 } else { built.usage().retired_capacity };
+        assert_eq!(cache.usage().retired_capacity, retired);
+    }
+}
+
+#[test]
+fn a_cache_that_has_grown_or_shrunk_refuses_nothing_beside_one_who_sleeps() {
+    for (built, capacity) in [(10, 10_000), (10_000, 100), (100_000, 1)] {
+        let cache = Cache::new(built);
+        (0..2 * built).for_each(|key| cache.insert(key, key));
+        cache.set_capacity(capacity);
+        (0..2 * capacity).for_each(|key| cache.insert(key, key));
+        let (asleep, over) = (&Barrier::new(2), &Barrier::new(2));
+        std::thread::scope(|scope| {
+            let cache: &Cache<u64, u64> = &cache;
+            scope.spawn(move || {
+                let guard = cache.pin();
+                asleep.wait();
+                over.wait();
+                drop(guard);
+            });
+            asleep.wait();
+            // All that it may have seen leaves, and more comes and goes; by several threads, as none has a processor of its own.
+            together(4, |nth| {
+                (0..20_000).for_each(|key| cache.insert(10 + nth as u64 * 20_000 + key, key));
+            });
+            assert_eq!(cache.stats().refusals, 0, "{built} to {capacity}: {:?}", cache.usage());
+            assert_bounds(cache);
+            over.wait();
+        });
+        support::validate(&cache);
     }
 }
 
