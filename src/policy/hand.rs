@@ -144,6 +144,12 @@ impl Hand {
         }
     }
 
+    /// How far it is from the hand to the bucket of a hash, as a part of 2^64.
+    #[inline]
+    pub(super) fn distance_to(&self, hash: u64) -> u64 {
+        hash.wrapping_sub(self.at.get())
+    }
+
     /// How long a round takes: the time since the hand last passed the checkpoint that it will pass
     /// next.
     #[inline]

@@ -147,7 +147,7 @@ impl Policy {
                 recent_uses: history.periods.add_use(RecentUses::default(), now),
             };
         };
-        self.readmit(history, cursor, (&ghost, now, worth), fill)
+        self.readmit(history, cursor, (hash, &ghost, now, worth), fill)
     }
 
     /// The same of a key that comes back.
@@ -156,7 +156,7 @@ impl Policy {
         &self,
         history: &History,
         cursor: &EvictionCursor,
-        (ghost, now, worth): (&Ghost, u64, impl Fn() -> Worth),
+        (hash, ghost, now, worth): (u64, &Ghost, u64, impl Fn() -> Worth),
         fill: Fill,
     ) -> Admission {
         let recent_uses = history.periods.add_use(ghost.recent_uses, now);
@@ -173,7 +173,8 @@ impl Policy {
                     self.move_target(self.target_step(), fill);
                 }
                 // Who was away for long is not asked for again at once: the hand passes by once.
-                SlotMeta::new(Stage::Protected, u8::from(!near))
+                let is_spared = !near || !self.by_worth && self.hand_comes_within(hash, away, now);
+                SlotMeta::new(Stage::Protected, u8::from(is_spared))
             }
             EvictedFrom::Protected => {
                 self.move_target(-self.target_step(), fill);
@@ -233,6 +234,15 @@ impl Policy {
         let away = away as f64;
         cursor.incumbent.is_unread() && MIN_AGE_RATIO * away < self.protected_hand.age(now) as f64
             || seeded("policy-no-age-test")
+    }
+
+    /// Whether the protected hand is so near to the place of a key that it comes there within this time. It would find an
+    /// entry unread that has just come back, whatever it is worth, if the key is asked for again no sooner.
+    #[inline]
+    fn hand_comes_within(&self, hash: u64, time: u64, now: u64) -> bool {
+        let hand = &self.protected_hand;
+        let in_rounds = hand.distance_to(hash) as f64 / u64::MAX as f64;
+        in_rounds * (hand.age(now) as f64) < time as f64 && !seeded("policy-hand-comes-at-once")
     }
 
     /// The time, counted in misses.
