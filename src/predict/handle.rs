@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, TryLockError};
+use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use super::builder::PredictorBuilder;
@@ -66,6 +67,7 @@ pub struct Predictor {
 struct Shared {
     stats: Mutex<PredictorStats>,
     paused: Relaxed<AtomicU64>,
+    stopped: Relaxed<AtomicU64>,
 }
 
 /// Rounds on a cache of any type.
@@ -81,7 +83,36 @@ trait Steps: Send + Sync {
     fn end(&self);
 }
 
-impl<K, V, L, S> Steps for Mutex<Option<Rounds<K, V, L, S>>>
+/// The rounds, and the thread that is in one: it runs code of the user's, which may save the predictor, or drop it.
+struct SharedRounds<K, V, L, S> {
+    rounds: Mutex<Option<Rounds<K, V, L, S>>>,
+    in_round: Mutex<Option<ThreadId>>,
+}
+
+impl<K, V, L, S> SharedRounds<K, V, L, S> {
+    /// Whether the calling thread is in a round, and so has the lock of the rounds.
+    fn is_own_round(&self) -> bool {
+        *lock(&self.in_round) == Some(thread::current().id())
+    }
+}
+
+/// A round of the calling thread, from its beginning to its end or its panic.
+struct InRound<'a>(&'a Mutex<Option<ThreadId>>);
+
+impl<'a> InRound<'a> {
+    fn begin(in_round: &'a Mutex<Option<ThreadId>>) -> Self {
+        *lock(in_round) = Some(thread::current().id());
+        Self(in_round)
+    }
+}
+
+impl Drop for InRound<'_> {
+    fn drop(&mut self) {
+        *lock(self.0) = None;
+    }
+}
+
+impl<K, V, L, S> Steps for SharedRounds<K, V, L, S>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -89,18 +120,21 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     fn step(&self, shared: &Shared) -> Option<PredictorStats> {
-        let mut rounds = match self.try_lock() {
+        let mut rounds = match self.rounds.try_lock() {
             Ok(rounds) => rounds,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // A loader, or another thread, steps while a round is under way.
             Err(TryLockError::WouldBlock) => return Some(lock(&shared.stats).clone()),
         };
+        let in_round = InRound::begin(&self.in_round);
         let stats = rounds.as_mut()?.round(shared.paused.get() != 0);
+        drop(in_round);
         let mut shown = lock(&shared.stats);
         match stats {
             Some(stats) => {
-                let working = shown.working;
-                *shown = PredictorStats { working, ..stats };
+                let (working, running) =
+                    (shown.working, stats.running && shared.stopped.get() == 0);
+                *shown = PredictorStats { working, running, ..stats };
                 Some(shown.clone())
             }
             None => {
@@ -112,12 +146,21 @@ where
 
     #[cfg(feature = "persist")]
     fn saved(&self) -> Option<Result<Saved, PersistError>> {
-        lock(self).as_ref().map(Rounds::saved)
+        if self.is_own_round() {
+            let own = io::Error::other("the predictor cannot be saved within a round of its own");
+            return Some(Err(own.into()));
+        }
+        lock(&self.rounds).as_ref().map(Rounds::saved)
     }
 
     fn end(&self) {
+        // Stopped by code that runs in a round: it would wait for itself. The thread ends with the round, and lets go of
+        // everything then.
+        if self.is_own_round() {
+            return;
+        }
         // Dropped after the lock is released: it may hold the last handle of the cache.
-        let rounds = lock(self).take();
+        let rounds = lock(&self.rounds).take();
         drop(rounds);
     }
 }
@@ -189,9 +232,10 @@ impl Predictor {
         S: BuildHasher + Send + Sync + 'static,
     {
         let stats = PredictorStats { running: true, ..PredictorStats::default() };
-        let paused = Relaxed::<AtomicU64>::new(0);
-        let shared = Arc::new(Shared { stats: Mutex::new(stats), paused });
-        Self { shared, rounds: Arc::new(Mutex::new(Some(rounds))), thread: None }
+        let [paused, stopped] = [(); 2].map(|()| Relaxed::<AtomicU64>::new(0));
+        let shared = Arc::new(Shared { stats: Mutex::new(stats), paused, stopped });
+        let rounds = SharedRounds { rounds: Mutex::new(Some(rounds)), in_round: Mutex::new(None) };
+        Self { shared, rounds: Arc::new(rounds), thread: None }
     }
 
     /// Starts the thread, which takes no more than this share of a processor.
@@ -302,11 +346,11 @@ impl Predictor {
     ///
     /// # Progress
     ///
-    /// **Blocking**: waits for the round that is under way, and for the disk. Do not call it in a loader.
+    /// **Blocking**: waits for the round that is under way, and for the disk.
     ///
     /// # Errors
     ///
-    /// If the file could not be written; the old one stays.
+    /// If the file could not be written, or this is called by code that runs in a round: the old one stays.
     ///
     /// # Examples
     ///
@@ -320,11 +364,11 @@ impl Predictor {
     ///
     /// # Progress
     ///
-    /// **Blocking**: waits for the round that is under way, and for the writer. Do not call it in a loader.
+    /// **Blocking**: waits for the round that is under way, and for the writer.
     ///
     /// # Errors
     ///
-    /// If that could not be written.
+    /// If that could not be written, or this is called by code that runs in a round.
     ///
     /// # Examples
     ///
@@ -340,7 +384,7 @@ impl Predictor {
         self.rounds.saved().ok_or_else(gone)?
     }
 
-    /// Stops, and waits for the round that is under way, but not for loads. Dropping it does the same. What it knows
+    /// Stops, and waits for the round that is under way, unless the caller runs in it, but not for loads. Dropping it does the same. What it knows
     /// is lost, unless it was saved.
     ///
     /// # Progress
@@ -359,6 +403,7 @@ impl Predictor {
 
 impl Drop for Predictor {
     fn drop(&mut self) {
+        self.shared.stopped.set(1);
         drop(self.thread.take());
         self.rounds.end();
         lock(&self.shared.stats).running = false;

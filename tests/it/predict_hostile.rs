@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use clockhand::predict::{
@@ -335,6 +335,71 @@ fn calls_in_a_strange_order_are_harmless() {
     assert!(!predictor.stop().running && !stats().running);
     let again = Predictor::builder(&quotes).budget(Budget::share(1.0)).build().unwrap();
     assert!(again.step() && !stats().running, "the figures of the first one stay");
+}
+
+/// Where features find their own predictor.
+type Slot = Arc<Mutex<Option<Predictor>>>;
+
+/// Saves and drops its own predictor when it is asked first.
+struct Ends(Slot, Arc<AtomicU64>);
+
+impl Features<u64> for Ends {
+    fn class(&self, _: &u64) -> u8 {
+        if let Some(predictor) = self.0.lock().unwrap().take() {
+            let refused = predictor.save_to(std::io::sink()).is_err();
+            drop(predictor);
+            self.1.store(1 + u64::from(refused), Ordering::SeqCst);
+        }
+        0
+    }
+}
+
+#[test]
+fn its_features_may_drop_it_and_wait_for_nothing() {
+    let quotes = Cache::builder().capacity(100).time_to_live(SECOND).build().unwrap();
+    let quotes = quotes.loading(|key: &u64| Ok::<_, String>(*key));
+    for _ in 0..2 {
+        let (slot, said) = (Slot::default(), Arc::new(AtomicU64::new(0)));
+        let builder = || Predictor::builder(&quotes).budget(Budget::per_second(1.0));
+        let features = Ends(Arc::clone(&slot), Arc::clone(&said));
+        let predictor = builder().features(features).start().unwrap();
+        let stats = predictor.stats_source();
+        *slot.lock().unwrap() = Some(predictor);
+        let ended = eventually(|| {
+            (0..20).for_each(|key| drop(quotes.get(&key)));
+            said.load(Ordering::SeqCst) > 0
+        });
+        assert!(ended && said.load(Ordering::SeqCst) == 2, "what it cannot save it says");
+        assert!(eventually(|| !stats().running && builder().build().is_ok()), "all is let go");
+        assert!(!stats().running);
+    }
+}
+
+#[test]
+fn a_loader_that_saves_its_predictor_is_refused_and_waits_for_nothing() {
+    let refused = Arc::new(AtomicU64::new(0));
+    let slot = Arc::new(OnceLock::<Predictor>::new());
+    let (clock, manual) = Clock::manual();
+    let cache = Cache::builder().clock(clock).capacity(100).time_to_live(10 * SECOND);
+    let (own_slot, own_refused) = (Arc::downgrade(&slot), Arc::clone(&refused));
+    let quotes = cache.build().unwrap().loading(move |key: &u64| {
+        let slot = own_slot.upgrade();
+        if let Some(predictor) = slot.as_deref().and_then(OnceLock::get) {
+            let saved = predictor.save_to(std::io::sink());
+            own_refused.fetch_add(saved.is_err().into(), Ordering::SeqCst);
+        }
+        Ok::<_, String>(*key)
+    });
+    let predictor = Predictor::builder(&quotes).budget(Budget::per_second(100.0));
+    let predictor = predictor.unix_time(SECOND).build().unwrap();
+    let predictor = slot.get_or_init(|| predictor);
+    for _ in 0..1_200 {
+        (0..10).for_each(|key| assert_eq!(quotes.get(&key), Ok(key)));
+        manual.advance(SECOND / 10);
+        assert!(predictor.step());
+    }
+    let loads = predictor.stats().loads;
+    assert!(loads > 0 && refused.load(Ordering::SeqCst) == loads, "by its own loads only");
 }
 
 #[test]
