@@ -55,6 +55,10 @@ pub const ENTRY_OVERHEAD: u64 = 108;
 
 /// Configures a cache. Made by [`Cache::builder`].
 ///
+/// # Progress
+///
+/// All methods are wait-free, but for those that say otherwise: they set a field.
+///
 /// # Examples
 ///
 /// ```
@@ -711,6 +715,10 @@ where
     S: BuildHasher + Send + Sync + 'static,
 {
     /// Builds the cache.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: allocates the table and, where the settings need one, starts a thread.
     ///
     /// # Errors
     ///

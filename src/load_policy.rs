@@ -11,6 +11,10 @@ use std::time::Duration;
 /// uses a time limit ([`get_or_load_timeout`](crate::Cache::get_or_load_timeout),
 /// [`load_timeout`](crate::LoadingCache::load_timeout)).
 ///
+/// # Progress
+///
+/// All methods are wait-free.
+///
 /// # Examples
 ///
 /// ```

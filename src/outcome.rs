@@ -75,6 +75,10 @@ pub enum RemovalCause {
 impl RemovalCause {
     /// Whether the cache decided, and not the caller: evicted, expired or refused.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// ```

@@ -30,6 +30,10 @@ pub struct DefaultHasher(ahash::AHasher);
 impl RandomState {
     /// A state with keys of its own, drawn at random.
     ///
+    /// # Progress
+    ///
+    /// **Blocking**: the first one of a process asks the system for random numbers.
+    ///
     /// # Examples
     ///
     /// ```

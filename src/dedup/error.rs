@@ -162,6 +162,10 @@ impl SnapshotError {
     }
 
     /// Whether the file does not exist, as before the first snapshot.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { kind: std::io::ErrorKind::NotFound, .. })
     }

@@ -1041,6 +1041,10 @@ impl fmt::Debug for Partition {
 }
 
 /// Configures an [`OffsetTracker`]. Made by [`OffsetTracker::builder`].
+///
+/// # Progress
+///
+/// All methods are wait-free, but for those that say otherwise: they set a field.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct OffsetTrackerBuilder {

@@ -77,6 +77,10 @@ pub(super) fn lease_and_clock(
 
 /// Configures a [`Deduplicator`]. Made by [`Deduplicator::builder`].
 ///
+/// # Progress
+///
+/// All methods are wait-free, but for those that say otherwise: they set a field.
+///
 /// # Examples
 ///
 /// ```
@@ -281,6 +285,10 @@ impl<Id> DeduplicatorBuilder<Id> {
 
     /// As [`from_env`](Self::from_env), with variables that are looked up by `value_of`: for tests,
     /// and for settings from other sources.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: reads the variables of the process, which the standard library locks.
     ///
     /// # Errors
     ///

@@ -153,6 +153,10 @@ impl Figure {
     ];
 
     /// The name for reports, such as `hit_rate`.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn name(self) -> &'static str {
         self.card().name
     }

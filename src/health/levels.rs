@@ -5,6 +5,10 @@ use super::status::Status;
 /// The thresholds of a figure for each status, in the [figure's unit](super::Figure). A level that
 /// is not set is never reached.
 ///
+/// # Progress
+///
+/// All methods are wait-free.
+///
 /// # Examples
 ///
 /// ```

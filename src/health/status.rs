@@ -36,6 +36,10 @@ impl Status {
 
     /// The status in lower case, for reports. These names are stable.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// ```

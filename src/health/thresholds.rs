@@ -16,6 +16,10 @@ const MAX_MARGIN: f64 = 0.5;
 
 /// The thresholds by which health is judged. Each [`Figure`] documents its default.
 ///
+/// # Progress
+///
+/// All methods are wait-free.
+///
 /// # Examples
 ///
 /// ```

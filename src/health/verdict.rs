@@ -40,6 +40,10 @@ impl Health {
 
     /// Whether nothing is out of bounds.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// See [`Health`].
@@ -48,6 +52,10 @@ impl Health {
     }
 
     /// Returns the reason for a figure, if that is out of bounds.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///

@@ -48,6 +48,10 @@ pub struct Latencies {
 ///
 /// With the feature `serde` it is told with `count`, `mean`, `p50`, `p95`, `p99`, `p999`, `max` and `buckets`, times
 /// in seconds. It is read from the buckets: the other figures follow from them.
+///
+/// # Progress
+///
+/// All methods are wait-free.
 #[derive(Clone, PartialEq)]
 pub struct Latency {
     pub(super) histogram: Histogram,
@@ -55,6 +59,10 @@ pub struct Latency {
 
 impl Latencies {
     /// What was timed between an earlier look at the same cache and this one.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///

@@ -13,6 +13,10 @@ use crate::error::InsertErrorKind;
 /// A loader may answer it instead of the value: [`Cache::get_or_load`] and its kin, [`Cache::load`],
 /// [`Loader::load_fresh`](crate::load::Loader::load_fresh), [`memoize`](crate::load::memoize()).
 ///
+/// # Progress
+///
+/// All methods are wait-free.
+///
 /// # Examples
 ///
 /// ```

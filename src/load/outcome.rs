@@ -66,6 +66,10 @@ impl<E> SharedError<E> {
 
     /// Returns the error itself, if no other caller holds it.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Errors
     ///
     /// The shared error, if another caller holds it as well.
@@ -83,6 +87,10 @@ impl<E> SharedError<E> {
     }
 
     /// Returns the error as the callers share it.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///
@@ -160,6 +168,10 @@ impl<E: fmt::Display> fmt::Display for SharedError<E> {
 /// `Box<dyn Error>`, and into a `Box<dyn Error + Send + Sync>` as well, as a loader's errors are
 /// `Send + Sync`. Its `source` is the [`SharedError`] of the loader; what that error has as its own
 /// sources is reached through [`error`](Self::error).
+///
+/// # Progress
+///
+/// All methods are wait-free.
 ///
 /// # Examples
 ///

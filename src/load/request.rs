@@ -15,6 +15,10 @@ use crate::random_state::RandomState;
 use crate::sync::NoAbort;
 
 /// A call that is about to load a value. From [`Cache::load`].
+///
+/// # Progress
+///
+/// All methods are wait-free, but for those that say otherwise: they set a field.
 #[must_use = "nothing is loaded before `run`"]
 pub struct Load<'c, 'q, K, V, S = RandomState, Q: ?Sized = K, O = OfValue>
 where

@@ -134,6 +134,10 @@ where
     /// [`negative_ttl`](Self::negative_ttl) if that is longer. A value that the loader has given an age of its own, by
     /// [`Fresh::refresh_after`](crate::Fresh::refresh_after), goes by that.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Panics
     ///
     /// If the cache has no clock: its builder needs `time_to_live`, `time_to_idle`, `expiry` or
@@ -164,6 +168,10 @@ where
     /// handle of the cache applies its own setting: others may allow more or less. A value that was
     /// replaced, removed or invalidated never stands in. Until `grace` is over the value stays in
     /// memory, unless its room is needed; it is returned as [`LoadSource::Stale`].
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Panics
     ///
@@ -199,6 +207,10 @@ where
     /// replaced, removed or invalidated is never returned. The value is returned as
     /// [`LoadSource::Stale`], by this handle only, and stays in memory until `grace` is over,
     /// unless its room is needed.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Panics
     ///
@@ -248,6 +260,10 @@ where
     ///
     /// The time is that of the cache's clock, if it has one, and otherwise the system's.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// ```
@@ -273,6 +289,10 @@ where
     /// for it. The load goes on, and its value is put in. The caller that leads the load is not
     /// interrupted: its loader should have time limits of its own.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// ```
@@ -295,6 +315,10 @@ where
     /// Shortens the life of each loaded value by a random part of it, up to `fraction`, so that
     /// values loaded together do not expire together. Zero by default; values above one count as
     /// one.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///
@@ -323,6 +347,10 @@ where
     /// at most eight, not counting those whose loads have run for more than a second, and at most
     /// sixty-four in all. They are started as needed, and end after ten seconds without work.
     /// Renewals that they cannot keep up with are dropped, and started again by later reads.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///

@@ -29,6 +29,10 @@ enum Unit {
 impl Budget {
     /// So many loads in a second.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// See [`Budget`].
@@ -38,6 +42,10 @@ impl Budget {
     }
 
     /// So many loads for each demand load: of a caller that waits, or a renewal that a read has started.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     ///
     /// # Examples
     ///

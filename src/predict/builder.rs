@@ -25,6 +25,10 @@ use crate::random_state::RandomState;
 ///
 /// Only the [`budget`](Self::budget) has to be set.
 ///
+/// # Progress
+///
+/// All methods are wait-free, but for those that say otherwise: they set a field.
+///
 /// # Examples
 ///
 /// ```
@@ -237,6 +241,10 @@ where
     }
 
     /// As [`restore_file`](Self::restore_file), from what [`Predictor::save_to`] has written. Needs feature `persist`.
+    ///
+    /// # Progress
+    ///
+    /// **Blocking**: reads all that was written.
     ///
     /// # Errors
     ///

@@ -32,6 +32,10 @@ pub struct MissCauses {
 impl MissCauses {
     /// Their sum.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// ```
@@ -82,6 +86,10 @@ pub struct Refusals {
 
 impl Refusals {
     /// Their sum.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn sum(&self) -> u64 {
         let Self { too_large, no_room, contended } = *self;
         [too_large, no_room, contended].into_iter().fold(0, u64::wrapping_add)

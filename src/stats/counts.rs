@@ -20,6 +20,10 @@ use super::regions::{Holder, RegionUsage};
 /// difference of two snapshots, and [`per_second`](Self::per_second) turns that into rates.
 /// *Gauges* are the state at one moment: `entries` and all fields after it.
 ///
+/// # Progress
+///
+/// All methods are wait-free.
+///
 /// # Examples
 ///
 /// ```

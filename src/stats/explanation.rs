@@ -102,6 +102,10 @@ pub enum Absence {
 impl Explanation {
     /// Whether a read would find the key.
     ///
+    /// # Progress
+    ///
+    /// Wait-free.
+    ///
     /// # Examples
     ///
     /// ```

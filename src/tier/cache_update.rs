@@ -15,16 +15,28 @@ pub struct CacheUpdate(Option<Box<dyn FnOnce(Option<Duration>) + Send>>);
 impl CacheUpdate {
     /// Calls `update` once: with how long the value lives yet, or with `None` to remove the key. A panic in it is caught, after
     /// its hook was called.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn new(update: impl FnOnce(Option<Duration>) + Send + 'static) -> Self {
         Self(Some(Box::new(update)))
     }
 
     /// Leaves the cache as it is: for a load, which puts its value into the cache by itself.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn nothing() -> Self {
         Self(None)
     }
 
     /// Puts the value into the cache, where it lives until then.
+    ///
+    /// # Progress
+    ///
+    /// Runs the closure that it was made of.
     pub fn until(mut self, until: Instant) {
         let left = until.saturating_duration_since(Instant::now());
         self.call((!left.is_zero()).then_some(left));

@@ -3,6 +3,10 @@
 use std::time::{Duration, Instant};
 
 /// How a second tier is asked for a key.
+///
+/// # Progress
+///
+/// All methods are wait-free.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TierLookup<'a> {
@@ -40,6 +44,10 @@ impl<'a> TierLookup<'a> {
 }
 
 /// A value in a second tier.
+///
+/// # Progress
+///
+/// All methods are wait-free.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TierValue {
@@ -80,12 +88,20 @@ pub struct Found {
 
 impl Found {
     /// A value or none, and the version of the key.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn new(value: Option<TierValue>, version: Version) -> Self {
         Self { value, version }
     }
 }
 
 /// The state of a key, as a look-up has found it. Only the store that made it knows what it means.
+///
+/// # Progress
+///
+/// All methods are wait-free.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Version {
     bytes: Vec<u8>,
@@ -135,11 +151,19 @@ pub struct TierItem<'a> {
 
 impl<'a> TierItem<'a> {
     /// A value without tags.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn new(bytes: &'a [u8], codec: u8, ttl: Duration) -> Self {
         Self { bytes, codec, ttl, tags: &[] }
     }
 
     /// The same with tags.
+    ///
+    /// # Progress
+    ///
+    /// Wait-free.
     pub fn tags(self, tags: &'a [String]) -> Self {
         Self { tags, ..self }
     }

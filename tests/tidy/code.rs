@@ -1,7 +1,7 @@
 //! Rules on code: atomics, orderings, what is left over, sizes, progress.
 
 use super::Rule;
-use super::source::{Source, has_word};
+use super::source::{Source, has_word, names};
 
 pub(crate) const ATOMICS: Rule = Rule {
     name: "atomics",
@@ -117,18 +117,17 @@ fn leftovers(source: &Source) -> Vec<String> {
 pub(crate) const PROGRESS: Rule = Rule {
     name: "progress",
     find: progress,
-    wrong: &[("cache.rs", "impl A {\n    /// Says.\n    #[inline]\n    pub fn get(&self) {}\n}")],
+    wrong: &[
+        ("cache.rs", "impl A {\n    /// Says.\n    #[inline]\n    pub fn get(&self) {}\n}"),
+        ("a.rs", "/// # Progress\npub struct A;\nimpl A {\n    pub fn get(&self) {}\n}"),
+        ("a.rs", "/// All methods.\npub struct B;\nimpl A {\n    pub fn get(&self) {}\n}"),
+    ],
     right: &[
-        ("stats/counts.rs", "impl A {\n    pub fn get(&self) {}\n}"),
+        ("a.rs", "/// All methods are.\npub struct A;\nimpl A {\n    pub fn get(&self) {}\n}"),
         ("cache.rs", "    /// # Progress\n    /// It.\n    #[inline]\n    pub fn get(&self) {}"),
-        ("builder.rs", "    pub fn get(mut self) {}"),
         ("cache.rs", "    pub(crate) fn get(&self) {}"),
     ],
 };
-
-/// Files of settings and reports: values of one thread, whose methods read or change a field.
-const VALUES: &str = "dedup/error.rs error.rs health/ latency/ load/fresh.rs load/outcome.rs load_policy.rs \
-    outcome.rs predict/budget.rs random_state.rs stats/ tier/";
 
 /// The name of the public function that a line of code begins.
 pub(crate) fn function(code: &str) -> Option<&str> {
@@ -137,15 +136,20 @@ pub(crate) fn function(code: &str) -> Option<&str> {
     code.strip_prefix("fn ")?.split(['(', '<']).next()
 }
 
-/// Public methods without the heading. A setter of a builder, which takes `mut self`, needs none.
+/// Public methods without the heading, of types whose documentation does not say it of all their methods.
 fn progress(source: &Source) -> Vec<String> {
-    if source.test || VALUES.split_whitespace().any(|value| source.path.starts_with(value)) {
-        return Vec::new();
-    }
+    let words = |line: usize| names(&source.lines[line].code).collect::<Vec<_>>();
+    let says_it_of_all = |name: &str| {
+        let is_it = |line: &usize| matches!(words(*line)[..], ["pub", "struct" | "enum", own, ..] if own == name);
+        let lines = (0..source.lines.len()).filter(is_it);
+        lines.into_iter().any(|line| source.documents(line, &["All methods are"]))
+    };
     source.findings(|nth, line| {
         let name = function(line.code.strip_prefix("    ")?)?;
-        let setter = source.lines[nth..].iter().take(2).any(|line| line.code.contains("mut self"));
-        let told = source.documents(nth, &["# Progress"]);
-        (!told && !setter).then(|| format!("`{name}` without `# Progress`"))
+        let of_impl = (0..nth).rev().find(|line| words(*line).first() == Some(&"impl"));
+        let types = of_impl.map_or(Vec::new(), |line| words(line));
+        let told = source.test || source.documents(nth, &["# Progress"]);
+        let fine = told || types.into_iter().any(says_it_of_all);
+        (!fine).then(|| format!("`{name}` without `# Progress`"))
     })
 }
