@@ -147,7 +147,7 @@ fn progress(source: &Source) -> Vec<String> {
     source.findings(|nth, line| {
         let name = function(line.code.strip_prefix("    ")?)?;
         let of_impl = (0..nth).rev().find(|line| words(*line).first() == Some(&"impl"));
-        let types = of_impl.map_or(Vec::new(), |line| words(line));
+        let types = of_impl.map_or(Vec::new(), words);
         let told = source.test || source.documents(nth, &["# Progress"]);
         let fine = told || types.into_iter().any(says_it_of_all);
         (!fine).then(|| format!("`{name}` without `# Progress`"))
