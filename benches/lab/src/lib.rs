@@ -29,6 +29,7 @@ mod peers;
 mod predict;
 mod progress;
 mod races;
+mod refusals;
 mod replay;
 mod report;
 #[cfg(feature = "serve")]

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::source::Source;
 use crate::team::MOST_THREADS;
-use crate::{charts, dedup, progress, races, replay, stampede};
+use crate::{charts, dedup, progress, races, refusals, replay, stampede};
 #[cfg(feature = "peers")]
 use crate::{compare, load, peers};
 
@@ -55,6 +55,11 @@ enum Command {
     /// Each race is run twice: with a map whose every step is under a lock, and with clockhand doing
     /// the same work. Printed is how often it went wrong.
     Races(races::Options),
+    /// Count the writes that are refused where more threads write than there are processors
+    ///
+    /// Heavy values, values that fit twice, one counter, threads with readers of their own, and a guard that is held, with
+    /// default settings. It fails if a bound is exceeded or an update is lost.
+    Refusals(refusals::Options),
     /// Measure what a hit, a miss and a wait for another's load cost, beside moka and quick_cache
     ///
     /// Through `get_or_load` and `get_or_load_async`, and what the others have for it. Rounds of all
@@ -124,6 +129,11 @@ fn run(command: Command) -> Result<(), Failure> {
             let races = with_printed_report(options.json, |quiet| races::run(options, quiet))?;
             let line = format!("clockhand lost races {} times", races.broken());
             Failure::unless_kept(races.broken(), line)
+        }
+        Command::Refusals(options) => {
+            let rows = with_printed_report(options.json, |quiet| refusals::run(&options, quiet))?;
+            let line = format!("clockhand broke a bound or lost an update {} times", rows.broken());
+            Failure::unless_kept(rows.broken(), line)
         }
         #[cfg(feature = "peers")]
         Command::Load(options) => {

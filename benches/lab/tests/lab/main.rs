@@ -16,6 +16,7 @@ mod migration;
 #[cfg(feature = "predict")]
 mod predict;
 mod races;
+mod refusals;
 mod replay;
 #[cfg(feature = "serve")]
 mod serve;
