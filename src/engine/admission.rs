@@ -9,8 +9,8 @@
 use std::hash::{BuildHasher, Hash};
 
 use super::Engine;
-use super::remove::{EntryState, View};
 use super::table_entries::TableEntries;
+use super::types::{EntryState, View};
 use super::write::Destination;
 use super::write_op::WriteOp;
 use crate::entry::EntryRef;

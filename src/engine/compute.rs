@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use super::Engine;
 use super::Pin;
 use super::read_view::successor;
-use super::remove::EntryState;
+use super::types::EntryState;
 use super::write::{Destination, ENTRY_KEPT};
 use super::write_op::{Attempt, AttemptError, DecidedBy, WriteOp};
 use crate::error::InsertErrorKind;

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use equivalent::Equivalent;
 
-use super::remove::View;
+use super::types::View;
 use super::{Engine, Garbage, Local, ThreadState};
 use crate::error::InsertErrorKind;
 use crate::outcome::RemovalCause;

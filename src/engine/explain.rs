@@ -6,7 +6,7 @@ use equivalent::Equivalent;
 
 use super::ReadView;
 use super::read_view::MAX_SUCCESSORS;
-use super::remove::{EntryState, Occupied};
+use super::types::{EntryState, Occupied};
 use crate::entry::EntryRef;
 use crate::policy::{Cause, Departure};
 use crate::reclaim::Reads;

@@ -14,8 +14,8 @@ use std::hash::{BuildHasher, Hash};
 
 use super::op_time::{OpTime, PutTime};
 use super::placeholder::has_token;
-use super::remove::{Occupied, View};
 use super::room::is_of_own_key;
+use super::types::{Occupied, View};
 use super::write_op::{DecidedBy, UnfinishedPut};
 use super::{Engine, LoadToken, Pin};
 use crate::entry::{Entry, EntryRef};

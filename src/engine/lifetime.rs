@@ -6,7 +6,7 @@ use std::time::Duration;
 use equivalent::Equivalent;
 
 use super::read_view::successor;
-use super::remove::EntryState;
+use super::types::EntryState;
 use super::{Engine, ReadView};
 use crate::stats::{EntryInfo, Explanation, Region};
 

@@ -2,7 +2,7 @@
 //! is noted when it expires.
 
 use super::Engine;
-use super::remove::{Occupied, View};
+use super::types::{Occupied, View};
 use crate::entry::{Entry, EntryRef};
 use crate::expiry::{Expiration, Reading};
 use crate::policy::{History, ProbationDelta};

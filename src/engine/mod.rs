@@ -2,6 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `types` | what these files call the types of the table |
 //! | `read_view` | what a pinned thread reads |
 //! | `batch` | reading many keys at a time |
 //! | `wait` | for how long an operation waits for others |
@@ -83,6 +84,7 @@ mod table_entries;
 mod tagging;
 mod thin_load;
 mod timing;
+mod types;
 mod upkeep;
 mod wait;
 mod write;

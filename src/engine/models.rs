@@ -8,9 +8,9 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::lingering::Lingering;
-use super::remove::View;
 use super::rules::{Rules, Weigher};
 use super::table_entries::TableEntries;
+use super::types::View;
 use super::{Engine, Plan};
 use crate::accounting::{Ledger, Stripe};
 use crate::entry::{Entry, LoadToken};

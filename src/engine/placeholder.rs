@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::op_time::NoExpiry;
 use super::panic::Panicked;
-use super::remove::{EntryState, Occupied, View};
+use super::types::{EntryState, Occupied, View};
 use super::write::Destination;
 use super::write_op::{Attempt, AttemptError, UnfinishedPut, WriteOp};
 use super::{Engine, Local, Pin};

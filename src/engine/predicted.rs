@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
-use super::remove::{EntryState, Occupied, View};
 use super::room::Eviction;
+use super::types::{EntryState, Occupied, View};
 use super::write_op::WriteOp;
 use super::{Engine, LoadTally};
 use crate::evidence::{Evidence, ReadEvent};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use equivalent::Equivalent;
 
-use super::remove::{Occupied, View};
 use super::timing::Timing;
+use super::types::{Occupied, View};
 use super::{Batch, Engine, Garbage, ThreadState};
 use crate::entry::{EntryRef, LoadToken};
 use crate::expiry::{Expiration, Reading};

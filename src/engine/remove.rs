@@ -2,27 +2,13 @@
 //! counted nor reported.
 
 use super::garbage_charge::GarbageCharge;
+use super::types::{EntryState, Occupied, View};
 use super::{Engine, Local};
 use crate::accounting::Reservation;
 use crate::entry::EntryRef;
 use crate::expiry::Expiration;
 use crate::outcome::RemovalCause;
-use crate::policy::History;
-use crate::reclaim::{ChargedTo, Writes};
-use crate::table;
-
-pub(super) type View<'g, K, V, M = Writes> = table::View<'g, K, V, History, Local, M>;
-pub(super) type Due<'g, K, V> = table::DueBucket<'g, K, V, History>;
-pub(super) type Occupied<'g, K, V, M = Writes> = table::Occupied<'g, K, V, History, M>;
-
-/// What an entry is to an operation that looks for its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EntryState {
-    Live,
-    Expired,
-    /// It has no value: that is being loaded, or could not be.
-    Placeholder,
-}
+use crate::reclaim::ChargedTo;
 
 impl<K, V, S> Engine<K, V, S> {
     /// Removes an entry if it is still there, and reports it. A load whose token the entry carries will

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::Engine;
 use super::garbage_charge::{GarbageCharge, retired_charge};
-use super::remove::{Due, Occupied, View};
 use super::table_entries::TableEntries;
+use super::types::{Due, Occupied, View};
 use super::write_op::{Attempt, AttemptError, MAX_KEPT, WriteOp};
 use crate::entry::EntryRef;
 use crate::error::InsertErrorKind;

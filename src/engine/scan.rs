@@ -8,7 +8,7 @@ use equivalent::Equivalent;
 
 use super::Engine;
 use super::read_view::successor;
-use super::remove::{EntryState, Occupied, View};
+use super::types::{EntryState, Occupied, View};
 use super::write_op::{AttemptError, DecidedBy};
 use crate::entry::EntryRef;
 use crate::outcome::RemovalCause;

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::op_time::OpTime;
-use super::remove::View;
+use super::types::View;
 use crate::entry::EntryRef;
 use crate::policy::{Entries, RecentUses, ScanPosition, Worth};
 use crate::slot_meta::{Region, ScanStep, SlotMeta};

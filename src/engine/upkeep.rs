@@ -5,9 +5,9 @@ use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
 
 use super::garbage_charge::retired_charge;
-use super::remove::{Due, View};
 use super::room::{Eviction, max_failed_evictions};
 use super::scan::EVERYWHERE;
+use super::types::{Due, View};
 use super::{Engine, Garbage, Local, Pin};
 use crate::accounting::Reservation;
 use crate::expiry::Expiration;
