@@ -92,11 +92,6 @@ impl Settings {
         let expected = self.expected_entries as u128 * u128::from(capacity);
         u64::try_from(expected / u128::from(self.capacity.max(1))).unwrap_or(u64::MAX)
     }
-
-    /// How many entries are retired from one step of the era to the next, at least, with that capacity.
-    pub(crate) fn entries_in_era(&self, capacity: u64) -> u64 {
-        (self.entries_expected(capacity) / PRESSURE_SHARE).max(4)
-    }
 }
 
 /// What the retired capacity is larger than the capacity at least, by default: eight threads have retired about that much before one

@@ -281,14 +281,20 @@ impl<K, V, S> Engine<K, V, S> {
             predictors: Relaxed::<AtomicU64>::new(0),
             timer,
         };
-        engine.follow_capacity();
+        engine.follow_entries();
         engine
     }
 
-    /// Has threads seal and look for garbage as often as the present capacity wants: in a small cache there is no room for
-    /// what several threads have retired that have not looked.
-    fn follow_capacity(&self) {
-        let entries = self.settings.entries_expected(self.capacity.capacity());
+    /// How many entries there are once the cache is full, as far as is known: with weights no more than there are now.
+    fn entries_expected(&self) -> u64 {
+        let expected = self.settings.entries_expected(self.capacity.capacity());
+        if self.rules.weigher.is_some() { expected.min(self.len() as u64) } else { expected }
+    }
+
+    /// Has threads seal and look for garbage as often as the present number of entries wants: in a cache of a few there is no
+    /// room for what several threads have retired that have not looked.
+    fn follow_entries(&self) {
+        let entries = self.entries_expected();
         let room = self.retired.capacity().min(entries);
         self.table.domain().seal_often(entries <= FEW, room <= VERY_FEW);
     }

@@ -149,6 +149,9 @@ where
         let writes = pin.local().count_write();
         if writes.is_multiple_of(WRITES_PER_SIZE_CHECK) {
             self.shrink_if_sparse(self.table.view(pin.guard_ref()));
+            if self.rules.weigher.is_some() {
+                self.follow_entries();
+            }
         }
         if let Some(expiration) = &self.rules.expiration {
             self.sweep_in_passing(self.table.view(pin.guard_ref()), expiration, writes);
@@ -186,14 +189,20 @@ where
     /// much of all placeholders that there may be, of which none need be new; and as many entries were retired since that was done last. So a
     /// thread that pins holds no more of the garbage that was there before than that, and the era does not come to its end soon.
     fn is_under_pressure(&self) -> bool {
-        let capacity = self.capacity();
-        if (self.table.domain().retired_in_era() as u64) < self.settings.entries_in_era(capacity) {
+        if (self.table.domain().retired_in_era() as u64) < self.entries_in_era() {
             return false;
         }
         let garbage =
             self.retired.charged(self.retired_credits()).saturating_add(self.lingering.charge());
-        let bearable = self.retired.limit().min(capacity) / PRESSURE_SHARE;
+        let bearable = self.retired.limit().min(self.capacity()) / PRESSURE_SHARE;
         garbage > bearable || self.placeholders.get() > self.placeholder_limit() / PRESSURE_SHARE
+    }
+
+    /// How many entries are retired from one step of the era to the next, at least: a 24th of all. A few where entries weigh
+    /// one, so that the era does not come to its end; with weights four may be half of the cache.
+    fn entries_in_era(&self) -> u64 {
+        let least = if self.rules.weigher.is_some() { 1 } else { 4 };
+        (self.entries_expected() / PRESSURE_SHARE).max(least)
     }
 
     /// Lets garbage ripen and frees some of it, by any thread; whether it freed any. What it took of the retired
@@ -376,6 +385,7 @@ where
             self.shrink(budget);
         }
         self.pay_retired_debt();
+        self.follow_entries();
         self.resize(budget);
         done.freed = self.collect(budget);
         done.backlog = self.table.domain().backlog();
@@ -431,7 +441,7 @@ where
             // After that, as what it evicts needs room there.
             self.set_retired_capacity();
         }
-        self.follow_capacity();
+        self.follow_entries();
         self.resize(MAX_PORTION + evicted);
     }
 

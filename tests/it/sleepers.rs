@@ -483,3 +483,42 @@ fn what_a_guard_holds_is_moved_to_the_retired_capacity_when_that_has_room() {
     drain(&cache);
     support::validate(&cache);
 }
+
+/// Heavy entries, of which a few fit: what is retired before a thread is neutralized is as much as a 24th of what is there, and
+/// not of what was expected.
+#[test]
+fn a_sleeper_beside_a_few_heavy_entries_refuses_nothing() {
+    const THREADS: u64 = 4;
+    // The default holds one that sleeps where entries weigh a 48th at most; two for each thread that writes where they weigh more.
+    for (fit, more) in [(200, 0), (64, 0), (16, 2 * THREADS), (3, 2 * THREADS), (1, 2 * THREADS)] {
+        let (weight, capacity) = (6_000 / fit, 6_000 / fit * fit);
+        let retired_capacity = capacity + (capacity / 8).max(1_024) + more * weight;
+        let builder = Cache::builder().capacity(capacity).retired_capacity(retired_capacity);
+        let cache: Cache<u64, u64> = builder.weigher(move |_, _| weight).build().expect("sound");
+        let insert = |rounds: u64| {
+            together(THREADS as usize, |nth| {
+                (0..rounds * fit.max(50))
+                    .for_each(|n| cache.insert((n + 7 * nth as u64) % (3 * fit), n));
+            });
+        };
+        insert(5);
+        let guard = cache.pin();
+        let lent: Vec<_> =
+            (0..3 * fit).map(|key| (guard.get(&key), guard.get(&key).copied())).collect();
+        insert(20);
+        assert_eq!(cache.stats().refusals, 0, "{fit} fit: {:?}", cache.usage());
+        assert_bounds(&cache);
+        assert!(lent.iter().all(|(lent, before)| lent.copied() == *before));
+        drop(lent);
+        drop(guard);
+        assert_recovers_weighed(&cache);
+    }
+}
+
+/// After the release: what waits to be freed is freed, and nothing is refused.
+fn assert_recovers_weighed(cache: &Cache<u64, u64>) {
+    drain(cache);
+    (0..100).for_each(|key| cache.insert(key, key));
+    assert_eq!(cache.stats().refusals, 0);
+    support::validate(cache);
+}
