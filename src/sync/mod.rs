@@ -222,13 +222,20 @@ pub(crate) fn back_off(round: u32) {
 #[inline]
 #[allow(unsafe_code)]
 pub(crate) fn prefetch<T>(target: &T) {
-    #[cfg(all(target_arch = "x86_64", not(clockhand_loom)))]
+    #[cfg(all(target_arch = "x86_64", not(any(clockhand_loom, miri))))]
     {
-        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // The intrinsic for it prefetches to read only, unless the program is built for newer processors: then the line is
+        // fetched from another thread twice. A processor that does not know the instruction does nothing.
         // SAFETY: a prefetch is a hint and has no effect that a program can see.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(target).cast::<i8>()) };
+        unsafe {
+            std::arch::asm!(
+                "prefetchw [{}]",
+                in(reg) std::ptr::from_ref(target),
+                options(nostack, preserves_flags, readonly)
+            );
+        }
     }
-    #[cfg(not(all(target_arch = "x86_64", not(clockhand_loom))))]
+    #[cfg(not(all(target_arch = "x86_64", not(any(clockhand_loom, miri)))))]
     let _ = target;
 }
 
