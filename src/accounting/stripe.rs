@@ -164,6 +164,15 @@ impl Stripe {
         }
     }
 
+    /// The owner could not spend `units`: from its next operation on it may spend as many, if that is more than before. It
+    /// comes down where the owner has not got them. Called by the owner.
+    #[inline]
+    pub(crate) fn adapt_allowance(&self, units: u64) {
+        if units > self.allowance() || self.credit() < units {
+            self.set_allowance(units);
+        }
+    }
+
     /// The owner begins an operation. It may spend in it if no other one of its own is under way: then it is fenced
     /// by this one, and its allowance has not changed since.
     #[inline]

@@ -12,12 +12,11 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use super::op_time::{OpTime, PutTime};
-use super::placeholder::has_token;
+use super::op_time::{NoExpiry, OpTime, PutTime};
 use super::room::is_of_own_key;
-use super::types::{Occupied, View};
+use super::types::View;
 use super::write_op::{DecidedBy, UnfinishedPut};
-use super::{Engine, LoadToken, Pin};
+use super::{Engine, LoadToken, Pin, PutPath};
 use crate::entry::{Entry, EntryRef};
 use crate::expiry::LifetimeOverride;
 use crate::outcome::{Inserted, RemovalCause};
@@ -77,9 +76,9 @@ where
 
     /// Whether a put is a usual one, as far as that can be told before its key is searched for.
     #[inline(always)]
-    fn is_usual(&self, view: View<'_, K, V>) -> bool {
+    pub(super) fn is_usual(&self, view: View<'_, K, V>) -> bool {
         // While the table's size changes each search migrates a part of it, and a write searches once.
-        let is_usual = self.has_usual_puts && !self.starvation.any() && !view.is_migrating();
+        let is_usual = !self.starvation.any() && !view.is_migrating();
         // Protected entries are to make room for prefetched ones.
         #[cfg(feature = "predict")]
         let is_usual = is_usual && !self.policy.has_displaced();
@@ -109,7 +108,10 @@ where
         let end = now.end(entry.as_ref());
         if let Err(entry) = vacant.commit(entry, meta) {
             self.policy.change_probation(cursor, change);
-            return Err((entry, UnfinishedPut { units: 1, admission: Some(admission) }));
+            return Err((
+                entry,
+                UnfinishedPut { units: 1, admission: Some(admission), kept: None },
+            ));
         }
         Self::note_end(view, hash, end);
         self.policy.change_probation(cursor, change.added(meta));
@@ -183,7 +185,29 @@ where
     ///
     /// The entry, and what is handed on to the general way.
     #[inline(always)]
-    pub(super) fn fast_complete(
+    pub(super) fn try_fast_complete(
+        &self,
+        pin: &Pin<'_, K, V>,
+        entry: Entry<K, V>,
+        placeholder: (&LoadToken, u32),
+        life: &LifetimeOverride,
+    ) -> Result<(), (Entry<K, V>, UnfinishedPut)> {
+        match (self.put_path, self.op_time()) {
+            (PutPath::Plain, _) => self.fast_complete(pin, entry, placeholder, life, NoExpiry),
+            (PutPath::Timed, Some(now)) => self.fast_complete(pin, entry, placeholder, life, now),
+            (PutPath::Weighed, Some(now)) => {
+                self.fast_complete_weighed(pin, entry, placeholder, life, now)
+            }
+            (PutPath::Weighed, None) => {
+                self.fast_complete_weighed(pin, entry, placeholder, life, NoExpiry)
+            }
+            (PutPath::General | PutPath::Timed, _) => Err((entry, UnfinishedPut::NOTHING)),
+        }
+    }
+
+    /// The same where entries weigh one.
+    #[inline(always)]
+    fn fast_complete(
         &self,
         pin: &Pin<'_, K, V>,
         entry: Entry<K, V>,
@@ -197,14 +221,7 @@ where
         }
         let (hash, local) = (entry.as_ref().hash(), view.local());
         let candidate = self.prefetch_candidate(view);
-        let is_its_own = |occupied: &Occupied<'_, K, V>| {
-            let old = occupied.entry();
-            old.is_placeholder()
-                && has_token(old, token)
-                && !old.is_predicted()
-                && old.tag_set().is_none()
-        };
-        let Some(occupied) = view.find_number(hash, number).filter(is_its_own) else {
+        let Some(occupied) = self.find_own_placeholder(view, hash, (token, number)) else {
             return Err((entry, UnfinishedPut::NOTHING));
         };
         let change = match self.make_room_at_once(view, entry.as_ref(), candidate, now) {
@@ -218,7 +235,9 @@ where
         let end = now.end(entry.as_ref());
         let unlinked = match view.replace_in(occupied.slot(), (entry, false)) {
             Ok(unlinked) => unlinked,
-            Err(entry) => return Err((entry, UnfinishedPut { units: 1, admission: None })),
+            Err(entry) => {
+                return Err((entry, UnfinishedPut { units: 1, admission: None, kept: None }));
+            }
         };
         Self::note_end(view, hash, end);
         local.tally.placeholders_gone.bump();

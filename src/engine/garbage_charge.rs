@@ -53,7 +53,7 @@ impl<K, V, S> Engine<K, V, S> {
         if let Some(room) = op.room.spend(retired_charge) {
             return Some(room);
         }
-        own.set_allowance(retired_charge);
+        own.adapt_allowance(retired_charge);
         if op.room.gather(retired_charge, self.retired_credits()) {
             return op.room.split(retired_charge);
         }

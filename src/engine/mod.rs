@@ -13,6 +13,7 @@
 //! | `admission` | which newcomers are worth the room that they need |
 //! | `write` | how an entry is inserted: insert, replace |
 //! | `fast_put` | the same where all goes as usual |
+//! | `fast_put_weighed` | and in a cache with weights |
 //! | `compute` | deciding from what is there |
 //! | `room` | how charge is found for it: credit, pool, victims |
 //! | `link` | how it is linked |
@@ -59,6 +60,7 @@ mod departure;
 mod explain;
 mod failures;
 mod fast_put;
+mod fast_put_weighed;
 mod figures;
 mod garbage_charge;
 mod lifetime;
@@ -183,6 +185,31 @@ impl<'e> Credit<'e> for RetiredCredit<'e> {
     }
 }
 
+/// By which path puts go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PutPath {
+    /// The general one: a listener is told of each entry that ends, or rules of the user's say when one does.
+    General,
+    /// That of entries which weigh one and live forever.
+    Plain,
+    /// That of entries which weigh one, where settings say how long they live.
+    Timed,
+    /// That of entries with weights.
+    Weighed,
+}
+
+impl PutPath {
+    fn of<K, V>(rules: &Rules<K, V>) -> Self {
+        let are_usual = rules.expiration.as_ref().is_none_or(Expiration::has_usual_rules);
+        match &rules.expiration {
+            _ if rules.listener.is_some() || !are_usual => Self::General,
+            _ if rules.weigher.is_some() => Self::Weighed,
+            Some(_) => Self::Timed,
+            None => Self::Plain,
+        }
+    }
+}
+
 /// A cache without its public interface.
 pub(crate) struct Engine<K, V, S> {
     table: Table<K, V, History, Local>,
@@ -194,8 +221,7 @@ pub(crate) struct Engine<K, V, S> {
     tags: Option<Arc<Tags>>,
     /// Whether a new entry may leave at once: its time may be over, or it may not be worth its room.
     screens: bool,
-    /// Whether all entries weigh one, only settings say how long they live, and nobody is told of their end.
-    has_usual_puts: bool,
+    put_path: PutPath,
     capacity: Ledger,
     retired: Ledger,
     /// The epoch that stood when a write was last refused, as patience was over.
@@ -252,9 +278,7 @@ impl<K, V, S> Engine<K, V, S> {
             hasher: NoAbort::new(hasher),
             tags: rules.tagged.then(Tags::new),
             screens: weighs || rules.expiration.is_some(),
-            has_usual_puts: !weighs
-                && rules.expiration.as_ref().is_none_or(Expiration::has_usual_rules)
-                && rules.listener.is_none(),
+            put_path: PutPath::of(&rules),
             rules,
             policy: Policy::new(weighs, settings.capacity),
             capacity: Ledger::new(settings.capacity),

@@ -16,7 +16,6 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::op_time::NoExpiry;
 use super::panic::Panicked;
 use super::types::{EntryState, Occupied, View};
 use super::write::Destination;
@@ -373,14 +372,9 @@ where
             }
         };
         let completed = match number {
-            Some(number) => match self.op_time() {
-                None => {
-                    self.fast_complete(&pin, entry, (token, number), &lifetime_override, NoExpiry)
-                }
-                Some(now) => {
-                    self.fast_complete(&pin, entry, (token, number), &lifetime_override, now)
-                }
-            },
+            Some(number) => {
+                self.try_fast_complete(&pin, entry, (token, number), &lifetime_override)
+            }
             None => Err((entry, UnfinishedPut::NOTHING)),
         };
         let Err((entry, unfinished)) = completed else { return self.finish_write(pin) };

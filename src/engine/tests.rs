@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, PutPath};
 use crate::policy::History;
 use crate::random_state::RandomState;
 use crate::table::MAX_LOAD_FACTOR;
@@ -253,10 +253,18 @@ enum Lives {
 }
 
 /// Does the same to a cache of usual puts and to one that goes the general way.
-fn put_both_ways(hashes: u64, capacity: u64, resizes: bool, lives: Lives) {
+fn put_both_ways((hashes, capacity): (u64, u64), resizes: bool, lives: Lives, weighs: bool) {
     let (clock, time) = Clock::manual();
     let builder = || {
         let builder = Cache::builder().capacity(capacity).hasher(Same(hashes));
+        // Some weigh nothing, and some would take the whole cache.
+        let heavy = move |key: &u64, value: &u64| match (key + value) % 100 {
+            0 => 0,
+            1 => capacity / 2,
+            2..20 => 1 + capacity / 100,
+            few => 1 + few % 4,
+        };
+        let builder = if weighs { builder.weigher(heavy) } else { builder };
         match lives {
             Lives::Forever => builder,
             Lives::For(steps) | Lives::Kept(steps) => {
@@ -269,7 +277,8 @@ fn put_both_ways(hashes: u64, capacity: u64, resizes: bool, lives: Lives) {
     };
     let usual = builder().build().expect("sound");
     let general = builder().removal_listener(|_: &u64, _: &u64, _| ()).build().expect("sound");
-    assert!(usual.engine().has_usual_puts && !general.engine().has_usual_puts);
+    assert!(usual.engine().put_path != PutPath::General);
+    assert!(general.engine().put_path == PutPath::General);
     let both = [&usual, &general];
     if let Lives::Kept(steps) = lives {
         both.iter().for_each(|it| it.engine().keep_expired(Duration::from_millis(steps)));
@@ -283,8 +292,9 @@ fn put_both_ways(hashes: u64, capacity: u64, resizes: bool, lives: Lives) {
         // A few keys are asked for often, and others come once.
         let span = 1 + random(2 * capacity);
         let key = if random(3) == 0 { 10_000 + step } else { random(span) };
-        let place =
-            format!("{key} at {step}, {hashes} hashes, a capacity of {capacity}, {lives:?}");
+        let place = format!(
+            "{key} at {step}, {hashes} hashes, a capacity of {capacity}, {lives:?}, weights: {weighs}"
+        );
         time.advance(Duration::from_millis(random(3)));
         let same = |[a, b]: [Option<u64>; 2]| assert_eq!(a, b, "{place}");
         match random(24) {
@@ -328,7 +338,8 @@ fn usual_puts_decide_as_the_general_way_does() {
             Lives::Kept(capacity),
             Lives::Idle(3 * capacity),
         ] {
-            put_both_ways(0, capacity, false, lives);
+            put_both_ways((0, capacity), false, lives, false);
+            put_both_ways((0, capacity), false, lives, true);
         }
     }
 }
@@ -338,7 +349,8 @@ fn usual_puts_decide_as_the_general_way_does() {
 fn so_they_do_while_the_table_changes_and_where_hashes_collide() {
     for (hashes, capacity) in [(0, 3), (0, 400), (1, 12), (3, 12), (11, 30), (40, 60)] {
         for lives in [Lives::Forever, Lives::For(2 * capacity), Lives::Idle(capacity)] {
-            put_both_ways(hashes, capacity, true, lives);
+            put_both_ways((hashes, capacity), true, lives, false);
+            put_both_ways((hashes, capacity), true, lives, true);
         }
     }
 }

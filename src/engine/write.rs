@@ -9,7 +9,7 @@ use super::panic::Panicked;
 use super::table_entries::TableEntries;
 use super::types::{EntryState, Occupied, View};
 use super::write_op::{Attempt, AttemptError, DecidedBy, UnfinishedPut, WriteOp};
-use super::{Engine, Pin};
+use super::{Engine, Pin, PutPath};
 use crate::entry::{Entry, EntryRef, HEAVIEST};
 use crate::error::InsertErrorKind;
 use crate::expiry::LifetimeOverride;
@@ -95,16 +95,21 @@ where
         if let Some(tags) = tags {
             entry.set_tags(Some(tags));
         }
-        if !self.has_usual_puts {
-            return self.put_entry(
-                pin,
-                (entry, UnfinishedPut::NOTHING),
-                (&over, lifetime_override),
-            );
-        }
-        let done = match self.op_time() {
-            None => self.fast_put(&pin, entry, candidate, &over, lifetime_override, NoExpiry),
-            Some(now) => self.fast_put_timed(&pin, entry, candidate, &over, lifetime_override, now),
+        let life = lifetime_override;
+        let done = match (self.put_path, self.op_time()) {
+            (PutPath::Plain, _) => self.fast_put(&pin, entry, candidate, &over, life, NoExpiry),
+            (PutPath::Timed, Some(now)) => {
+                self.fast_put_timed(&pin, entry, candidate, &over, life, now)
+            }
+            (PutPath::Weighed, Some(now)) => {
+                self.fast_put_weighed(&pin, entry, candidate, &over, life, now)
+            }
+            (PutPath::Weighed, None) => {
+                self.fast_put_weighed(&pin, entry, candidate, &over, life, NoExpiry)
+            }
+            (PutPath::General | PutPath::Timed, _) => {
+                return self.put_entry(pin, (entry, UnfinishedPut::NOTHING), (&over, life));
+            }
         };
         match done {
             Ok(inserted) => {

@@ -99,11 +99,21 @@ pub(super) struct UnfinishedPut {
     pub(super) units: u64,
     /// What the policy has said of its key.
     pub(super) admission: Option<Admission>,
+    /// A victim for which the retired capacity has no room.
+    pub(super) kept: Option<PendingVictim>,
+}
+
+/// A victim as it was when the policy named it.
+#[derive(Debug)]
+pub(super) struct PendingVictim {
+    pub(super) hash: u64,
+    pub(super) meta: SlotMeta,
+    pub(super) charge: u64,
 }
 
 impl UnfinishedPut {
     /// Of one that has done nothing yet.
-    pub(super) const NOTHING: Self = Self { units: 0, admission: None };
+    pub(super) const NOTHING: Self = Self { units: 0, admission: None, kept: None };
 }
 
 /// What stood in the way of an attempt.
@@ -161,6 +171,9 @@ impl<K, V, S> Engine<K, V, S> {
         let mut op = self.op_begun(pin.local());
         op.reservation.add(unfinished.units);
         op.admission = unfinished.admission;
+        if let Some(PendingVictim { hash, meta, charge }) = unfinished.kept {
+            op.keep_victim(hash, meta, charge);
+        }
         op
     }
 

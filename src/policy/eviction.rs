@@ -83,6 +83,12 @@ impl<E: Entries> Eviction<'_, E> {
     /// gone, or was replaced, it asks again.
     #[inline]
     pub(crate) fn victim(&self, fill: Fill) -> Option<E::Slot> {
+        self.victim_from(None, fill)
+    }
+
+    /// The same where the next candidate is known, if it is given.
+    #[inline]
+    pub(crate) fn victim_from(&self, mut next: Option<E::Slot>, fill: Fill) -> Option<E::Slot> {
         let target = self.policy.target(fill);
         let mut seen = None;
         for _ in 0..MAX_PROBATION_STEPS {
@@ -92,7 +98,7 @@ impl<E: Entries> Eviction<'_, E> {
                 self.cursor.protected.step();
                 return Some(if self.policy.by_worth { self.less_worthy(slot) } else { slot });
             }
-            let Some(slot) = self.candidate() else { break };
+            let Some(slot) = next.take().or_else(|| self.candidate()) else { break };
             self.cursor.probation.step();
             seen = Some(slot);
             if let Some(victim) = self.judge(slot) {
