@@ -72,8 +72,9 @@ pub(super) struct Rounds<K, V, L, S> {
 fn now<K, V, S>(cache: &Cache<K, V, S>) -> Duration {
     let unsteady =
         seeded("predict-unsteady-time").then(|| UNIX_EPOCH.elapsed().unwrap_or_default());
-    let off = unsteady.map_or(0, |now| now.subsec_nanos());
-    MONTH.saturating_add(cache.engine().elapsed()).saturating_add(Duration::from_nanos(off.into()))
+    let off =
+        unsteady.map_or(Duration::ZERO, |now| Duration::from_nanos(now.subsec_nanos().into()) * 64);
+    MONTH.saturating_add(cache.engine().elapsed()).saturating_add(off)
 }
 
 /// The cache, as the models see it.
