@@ -89,6 +89,9 @@ impl Settings {
     /// How many entries are expected with that capacity, if as many more, or fewer, as it is more or less than the one that
     /// the cache was built with.
     pub(crate) fn entries_expected(&self, capacity: u64) -> u64 {
+        if capacity == self.capacity {
+            return self.expected_entries as u64;
+        }
         let expected = self.expected_entries as u128 * u128::from(capacity);
         u64::try_from(expected / u128::from(self.capacity.max(1))).unwrap_or(u64::MAX)
     }
