@@ -69,7 +69,7 @@ impl<'a> Reservation<'a> {
 
     /// Takes credit into another reservation, without an exchange, if the operation may do that: see
     /// [`Stripe::begin`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spend(&self, charge: u64) -> Option<Self> {
         self.own.spend(charge).then(|| Self::of(self.ledger, self.own, charge))
     }
@@ -93,11 +93,19 @@ impl<'a> Reservation<'a> {
     }
 }
 
+impl Reservation<'_> {
+    /// Apart, as most have nothing to give back, and those that may have are in the way of all else.
+    #[inline(never)]
+    fn give_back(&self) {
+        self.ledger.give(self.own, self.held);
+    }
+}
+
 impl Drop for Reservation<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.held > 0 {
-            self.ledger.give(self.own, self.held);
+            self.give_back();
         }
     }
 }

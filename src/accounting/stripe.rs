@@ -164,11 +164,12 @@ impl Stripe {
         }
     }
 
-    /// The owner could not spend `units`: from its next operation on it may spend as many, if that is more than before. It
-    /// comes down where the owner has not got them. Called by the owner.
+    /// The owner could not spend `units`: from its next operation on it may spend as many, if it has as many. If not, no more
+    /// than that is kept for it. Called by the owner.
     #[inline]
     pub(crate) fn adapt_allowance(&self, units: u64) {
-        if units > self.allowance() || self.credit() < units {
+        let (allowance, has_them) = (self.allowance(), self.credit() >= units);
+        if (units > allowance) == has_them {
             self.set_allowance(units);
         }
     }
@@ -194,7 +195,7 @@ impl Stripe {
 
     /// The owner spends `units`, if it has them. It does so only once in an operation, which is fenced and has
     /// [begun](Self::begin), and no more than its allowance was before that.
-    #[inline]
+    #[inline(always)]
     pub(super) fn spend(&self, units: u64) -> bool {
         let most = self.spendable.get();
         self.spendable.set(0);
@@ -210,7 +211,16 @@ impl Stripe {
         }
         // ORDERING L-j: Release: before the owner leaves, and before it changes its allowance; pairs with `spent`.
         self.spent.store(spent.wrapping_add(units) & LENT, Ordering::Release);
+        if units <= most / 2 {
+            self.lower_allowance(most, units);
+        }
         true
+    }
+
+    /// It has spent much less than it might have: what it needed once shall not be kept for it from then on.
+    #[inline(never)]
+    fn lower_allowance(&self, most: u64, units: u64) {
+        self.set_allowance(most - (most - units).div_ceil(32));
     }
 
     /// Whether there is nothing to steal.
