@@ -157,14 +157,15 @@ where
         now: impl PutTime<K, V>,
     ) -> Result<(), Option<PendingVictim>> {
         let need = own.weight_of_value();
-        for _ in 0..=MAX_EVICTIONS {
+        for nth in 0..=MAX_EVICTIONS {
             // Before it looks for room: see `make_room`.
             let lingering = self.lingering.before();
             if held.reservation.gather(need, self.credits()) {
                 return Ok(());
             }
             let is_due = |at| self.find_due(view, at, 0).is_some();
-            if self.lingering.since(lingering) > 0
+            if nth == MAX_EVICTIONS
+                || self.lingering.since(lingering) > 0
                 || self.capacity.debt() > 0
                 || now.collected_before().is_some_and(is_due)
             {
@@ -316,9 +317,9 @@ where
             Err(entry) => return Err((entry, held.unfinished(None))),
         };
         held.spend(charge);
-        self.end_insert_weighed(view, &held, (hash, charge, meta));
         view.local().tally.placeholders_gone.bump();
         view.retire(unlinked, ChargedTo::Nowhere);
+        self.end_insert_weighed(view, &held, (hash, charge, meta));
         Ok(())
     }
 

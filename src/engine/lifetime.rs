@@ -43,8 +43,8 @@ where
                     None => return false,
                 }
             };
-            if to < found && entry.charge() > 0 {
-                view.note_due_wait_free(hash, to.to_word());
+            if to < found {
+                self.note_earlier_end(view, entry, to);
             }
             // A load that renews the entry copies its deadline before it replaces it: see `renew`.
             let now = view.find(hash, |k| key.equivalent(k));

@@ -84,16 +84,30 @@ impl<K, V, S> Engine<K, V, S> {
     /// Notes what a read has done to an entry's deadline; whether the entry is live.
     #[inline(always)]
     pub(super) fn apply_reading<M>(
+        &self,
         view: View<'_, K, V, M>,
         entry: EntryRef<'_, K, V>,
         reading: Reading,
     ) -> bool {
-        if let Reading::Until(end) = reading
-            && entry.charge() > 0
-        {
-            view.note_due_wait_free(entry.hash(), end.to_word());
+        if let Reading::Until(end) = reading {
+            self.note_earlier_end(view, entry, end);
         }
         reading != Reading::Expired
+    }
+
+    /// Notes that an entry that is linked ends earlier than it was to. Waits for no thread.
+    #[cold]
+    pub(super) fn note_earlier_end<M>(
+        &self,
+        view: View<'_, K, V, M>,
+        entry: EntryRef<'_, K, V>,
+        end: Deadline,
+    ) {
+        if entry.charge() > 0 {
+            view.note_due_wait_free(entry.hash(), end.to_word());
+        } else {
+            self.has_weightless_ends.set(1);
+        }
     }
 
     /// Notes that an entry that was linked will have to make room then.

@@ -182,7 +182,7 @@ impl<'g, K: Eq, V, S: BuildHasher> ReadView<'g, K, V, S> {
 
     #[inline(always)]
     fn apply_reading(&self, entry: EntryRef<'g, K, V>, reading: Reading) -> bool {
-        Engine::<K, V, S>::apply_reading(self.view, entry, reading)
+        self.engine.apply_reading(self.view, entry, reading)
     }
 
     /// The entry of a key. Does not count as a read.

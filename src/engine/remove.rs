@@ -129,7 +129,7 @@ impl<K, V, S> Engine<K, V, S> {
     /// use, as a hit is.
     pub(super) fn note_use<'g>(&self, view: View<'g, K, V>, occupied: Occupied<'g, K, V>) {
         let read = |time: &Expiration<K, V>| {
-            Self::apply_reading(view, occupied.entry(), time.read(occupied.entry(), time.now()))
+            self.apply_reading(view, occupied.entry(), time.read(occupied.entry(), time.now()))
         };
         if self.rules.expiration.as_ref().is_none_or(read) {
             occupied.touch();

@@ -304,8 +304,14 @@ where
             let is_placeholder = occupied.entry().is_placeholder();
             swept += usize::from(!is_placeholder);
             let cause = self.cause_of_end(occupied.entry());
-            if self.is_outdated(occupied.entry()) && self.remove_occupied(view, occupied, cause) {
+            if !self.is_outdated(occupied.entry()) {
+                continue;
+            }
+            if self.remove_occupied(view, occupied, cause) {
                 expired += usize::from(!is_placeholder);
+            } else {
+                // Or the thread would come back to a bucket that another one has frozen, and find it as it is.
+                view.help_migrate(occupied);
             }
         }
         (next, (swept, expired))

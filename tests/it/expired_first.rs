@@ -102,21 +102,48 @@ fn writes_remove_what_has_expired_wherever_it_is() {
     support::validate(&cache);
 }
 
-/// The table does not know when entries expire that make no room.
+/// Lives for as long as nobody reads it.
+struct UntilRead;
+
+impl Expiry<u64, u64> for UntilRead {
+    fn expire_after_read(
+        &self,
+        _: &u64,
+        _: &u64,
+        _: Instant,
+        _: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+}
+
+/// The table does not know when entries expire that make no room, from when on that is ever known.
 #[test]
 fn writes_remove_what_has_expired_and_weighs_nothing() {
-    let (clock, manual) = Clock::manual();
-    let builder = Cache::builder().capacity(1_000).weigher(|&key: &u64, _: &u64| key % 2);
-    let cache = builder.time_to_live(SECOND).clock(clock).build().expect("sound");
-    let mut most = 0;
-    for key in 0..50_000 {
-        cache.insert(2 * key, 0);
-        // A hundred live.
-        manual.advance(SECOND / 100);
-        most = most.max(cache.len());
+    for ends in ["when inserted", "later", "when read"] {
+        let (clock, manual) = Clock::manual();
+        let builder = Cache::builder().capacity(1_000).weigher(|_: &u64, _: &u64| 0).clock(clock);
+        let cache = match ends {
+            "when inserted" => builder.time_to_live(SECOND).build(),
+            "later" => builder.per_entry_ttl().build(),
+            _ => builder.expiry(UntilRead).build(),
+        };
+        let (cache, mut most) = (cache.expect("sound"), 0);
+        for key in 0..50_000 {
+            cache.insert(key, 0);
+            match ends {
+                "when inserted" => {}
+                "later" => assert!(cache.set_ttl(&key, SECOND)),
+                _ => assert!(cache.get(&key).is_some()),
+            }
+            // A hundred live at most.
+            manual.advance(SECOND / 100);
+            most = most.max(cache.len());
+        }
+        assert!(most < 800, "{most} at a time that end {ends}");
+        support::validate(&cache);
     }
-    assert!(most < 800, "{most} at a time");
-    support::validate(&cache);
 }
 
 #[test]
