@@ -96,7 +96,7 @@ pub(super) const STEPS_PER_CAPACITY: usize = 64;
 pub(super) const GHOSTS_PER_STEP: usize = 1 << 10;
 /// The part of the capacity in hundredths, in misses, within which a ghost is near: a little more probation would have kept its
 /// key.
-pub(super) const NEAR_HUNDREDTHS: u64 = 18;
+pub(super) const NEAR_HUNDREDTHS: u64 = 22;
 /// For how long it counts that a key left probation, in misses for each entry of the cache (ADR 11).
 pub(super) const FAR_CAPACITIES: u64 = 4;
 /// For how long it counts that a key left the protected part, in tenths of the capacity in misses.
