@@ -33,7 +33,7 @@
 //! A thief takes units first, then fences, and then checks whether the owner is in an operation. If
 //! not, the owner's next operation sees what was taken. If it is, the owner may not have seen that,
 //! so the thief leaves it its allowance, or gives that back. So a thread that is stopped in an
-//! operation keeps no more than one operation needs, and a thread that is in none keeps nothing.
+//! operation keeps no more than one of its operations has lately needed, and a thread that is in none keeps nothing.
 
 use crate::sync::{AtomicU64, Ordering, Relaxed, fence, relaxed_if_seeded, seeded};
 
